@@ -1,0 +1,60 @@
+# Every command a developer or CI needs. `make demo` and `make test` work in a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Notebooks and servers that the targets start must not phone home.
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+
+.PHONY: help demo test check lab ui bench soak pictures clean chromium
+help:
+	@echo "make demo      set up, then compare prompts on the built-in model, record, batch, report"
+	@echo "make lab       JupyterLab on this project      make ui       MLflow's pages"
+	@echo "make test      set up, then all tests          make check    lint, types, rooms, doctests"
+	@echo "make bench     the figures in docs/            make soak     the long tests"
+	@echo "make pictures  the screenshots in docs/        make clean    remove what was made"
+
+demo: $(VENV)/.demo
+	@$(BIN)/python -m pex.cli demo
+
+lab: $(VENV)/.demo
+	@$(BIN)/python -m pex.cli lab
+
+ui: $(VENV)/.demo
+	@$(BIN)/python -m pex.cli ui
+
+test: $(VENV)/.dev chromium
+	$(BIN)/python -m pytest -m "not soak"
+
+check: $(VENV)/.dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:cacheprovider --doctest-modules pex tests/test_notebooks_clean.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/throughput.py
+
+soak: $(VENV)/.dev chromium
+	$(BIN)/python -m pytest -m soak
+
+pictures: $(VENV)/.dev chromium
+	$(BIN)/python docs/make_pictures.py
+
+clean:
+	-@$(BIN)/python -m pex.cli model stop 2>/dev/null
+	rm -rf $(VENV) .pex outputs dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.demo: pyproject.toml
+	@PYTHON="$(PYTHON)" sh .ci/setup "local"
+	@touch $(VENV)/.demo
+
+$(VENV)/.dev: pyproject.toml
+	@PYTHON="$(PYTHON)" sh .ci/setup "local,dev"
+	@touch $(VENV)/.demo $(VENV)/.dev
+
+chromium:
+	@sh .ci/chromium

@@ -1,0 +1,61 @@
+"""pex: a prompt laboratory that lives in Jupyter.
+
+The names below are the public ones. Each is loaded on first use, so that `import pex` costs
+little and brings in none of MLflow, pandas, plotly, papermill or the widgets.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
+    from pex.core.prompt import Prompt
+    from pex.core.score import Score
+    from pex.core.variant import Variant, grid
+    from pex.experiment import Experiment
+    from pex.results import Results, load_run
+
+_HOMES = {
+    "BudgetError": "pex.core.errors",
+    "Experiment": "pex.experiment",
+    "Interrupted": "pex.core.errors",
+    "PexError": "pex.core.errors",
+    "Prompt": "pex.core.prompt",
+    "ProviderError": "pex.core.errors",
+    "Results": "pex.results",
+    "Score": "pex.core.score",
+    "Variant": "pex.core.variant",
+    "grid": "pex.core.variant",
+    "load_run": "pex.results",
+}
+
+__all__ = [
+    "BudgetError",
+    "Experiment",
+    "Interrupted",
+    "PexError",
+    "Prompt",
+    "ProviderError",
+    "Results",
+    "Score",
+    "Variant",
+    "__version__",
+    "grid",
+    "load_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pex' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

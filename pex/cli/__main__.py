@@ -1,0 +1,5 @@
+"""`python -m pex.cli`: the same as `pexlab`."""
+
+from pex.cli.main import main
+
+main()

@@ -1,0 +1,77 @@
+"""`pexlab demo`: the whole story on the built-in model."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pex import local
+from pex.cli import console, starter
+from pex.cli.run import check
+from pex.core.errors import PexError
+from pex.core.settings import find_project, load_settings
+
+CASES = 40
+PROMPTS = 4
+
+
+def demo(
+    cases: Annotated[int, typer.Option(help="How many cases each prompt answers.")] = CASES,
+) -> None:
+    """Compare prompts on the built-in model, record in MLflow, run a Papermill batch, report."""
+    from pex.batch.plan import load_plan
+    from pex.batch.run import run_batch
+    from pex.batch.table import text as batch_text
+    from pex.experiment import Experiment
+
+    absent = local.missing()
+    if absent is not None:
+        raise PexError(absent)
+    begun = time.perf_counter()
+    project = _enter_project()
+    folder = project / starter.EXPERIMENT
+    exp = Experiment.load(folder / "experiment.yaml")
+    exp = Experiment.load(
+        folder / "experiment.yaml",
+        prompts=[f"prompts/{v.prompt.path.name}" for v in exp.variants[:PROMPTS] if v.prompt.path],
+    )
+    shown = min(cases, len(exp.cases))
+    console.err(
+        f"1. {len(exp.variants)} prompts on {shown} reviews, asked of a real model on this machine"
+    )
+    results = exp.run(limit=shown, show=True)
+    check(results, exp.max_error_share)
+    console.out(repr(results))
+
+    console.err("\n2. The same experiment as a notebook, executed twice by Papermill")
+    batch = run_batch(load_plan(folder / "plan.yaml"), project, say=console.err)
+    console.out(batch_text(batch))
+
+    report = results.report(project / "outputs" / "report.html")
+    whole = folder.relative_to(project) / "experiment.yaml"
+    console.out(
+        f"\nDone in {time.perf_counter() - begun:.0f} s. Where to look:\n"
+        f"  report       {report}\n"
+        f"  notebooks    {batch.folder}\n"
+        f"  MLflow       pexlab ui    (run {results.run_id})\n"
+        f"  JupyterLab   pexlab lab   (notebooks/01_compare_prompts.ipynb)\n"
+        f"  all {len(exp.cases)} cases, all prompts:  pexlab run {whole}"
+    )
+    if batch.failed:
+        raise PexError(f"{len(batch.failed)} notebooks failed; see above")
+
+
+def _enter_project() -> Path:
+    """The current project, or a new folder `pexlab-demo` where there is none with the example."""
+    project = find_project()
+    if not (project / starter.EXPERIMENT / "experiment.yaml").is_file():
+        project = Path.cwd() / "pexlab-demo"
+        starter.write(project)
+        console.err(f"the demo's files are in {project}")
+    os.chdir(project)
+    load_settings(project)
+    return project

@@ -1,0 +1,142 @@
+"""`pexlab doctor`: what is installed, reachable and set, and what to do about the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import pex
+from pex import local
+from pex.cli import console
+from pex.core.errors import PexError
+from pex.core.settings import FILE, Settings, find_project, load_settings
+from pex.guard.redact import redact
+from pex.run.client import probe
+from pex.run.endpoint import connect
+from pex.run.loop import run_apart
+from pex.run.providers import BUILT_IN, LOCAL
+
+_PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", "xllamacpp", "distributed")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's: what was looked at, whether it is well, and what was found."""
+
+    what: str
+    state: str
+    found: str
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Say what is installed, set and reachable, and what to do about the rest."""
+    project = find_project()
+    settings = load_settings(project)
+    findings = [
+        *_installed(),
+        *_project(project, settings),
+        _built_in(project / settings.journal.path),
+        *_providers(project, settings),
+    ]
+    if as_json:
+        console.document({"findings": [dataclasses.asdict(item) for item in findings]})
+        return
+    width = max(len(item.what) for item in findings)
+    marks = {"ok": "ok ", "missing": "-- ", "problem": "!! "}
+    for item in findings:
+        console.out(f"{marks[item.state]} {item.what:<{width}}  {item.found}")
+
+
+def _installed() -> list[Finding]:
+    findings = [Finding("pexlab", "ok", f"{pex.__version__}, Python {platform.python_version()}")]
+    for name in _PACKAGES:
+        try:
+            findings.append(Finding(name, "ok", importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            extra = {"xllamacpp": "local", "distributed": "dask"}.get(name)
+            how = f"not installed: pip install 'pexlab[{extra}]'" if extra else "not installed"
+            findings.append(Finding(name, "missing", how))
+    findings += _clash()
+    return findings
+
+
+def _clash() -> list[Finding]:
+    """The packaging tool `pex` brings a package of the same name: only one of them works."""
+    try:
+        version = importlib.metadata.version("pex")
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [
+        Finding(
+            "pex (packaging)",
+            "problem",
+            f"the packaging tool pex {version} is in this environment and overwrites "
+            "'import pex': pip uninstall pex, then reinstall pexlab",
+        )
+    ]
+
+
+def _project(project: Path, settings: Settings) -> list[Finding]:
+    from pex.record import store
+
+    has = (project / FILE).is_file()
+    findings = [
+        Finding("project", "ok", f"{project}" if has else f"{project} (no {FILE}: defaults)")
+    ]
+    uri = store.tracking_uri(project, settings)
+    try:
+        store.connect(uri)
+        findings.append(Finding("record", "ok", redact(uri)))
+    except PexError as error:
+        findings.append(Finding("record", "problem", error.message))
+    for name in (settings.journal.path, "mlruns"):
+        size = sum(file.stat().st_size for file in (project / name).rglob("*") if file.is_file())
+        findings.append(Finding(f"size of {name}/", "ok", f"{size / 1e6:.1f} MB"))
+    free = shutil.disk_usage(project).free / 1e9
+    findings.append(Finding("disk", "ok" if free > 1 else "problem", f"{free:.0f} GB free"))
+    return findings
+
+
+def _built_in(state: Path) -> Finding:
+    what = f"{LOCAL}/{local.MODEL}"
+    absent = local.missing()
+    if absent is not None:
+        return Finding(what, "missing", absent)
+    server = local.status(state)
+    if server is None:
+        return Finding(what, "ok", "installed; its server starts on first use")
+    return Finding(what, "ok", f"server runs at {server.base_url} (process {server.pid})")
+
+
+def _providers(project: Path, settings: Settings) -> list[Finding]:
+    findings = []
+    for name in [*settings.providers, *(n for n in BUILT_IN if n not in settings.providers)]:
+        if name == LOCAL:
+            continue
+        provider = BUILT_IN.get(name)
+        named = name in settings.providers
+        key = provider.key_env if provider else None
+        if not named and not (key and os.environ.get(key)):
+            findings.append(Finding(name, "missing", f"{key} is not set" if key else "not asked"))
+            continue
+        findings.append(_reach(name, project, settings))
+    return findings
+
+
+def _reach(name: str, project: Path, settings: Settings) -> Finding:
+    try:
+        endpoint = connect(f"{name}/any", settings, project / settings.journal.path)
+        models = run_apart(probe(endpoint))
+    except PexError as error:
+        return Finding(name, "problem", error.message)
+    listed = f"{len(models)} models" if models is not None else "does not list its models"
+    return Finding(name, "ok", f"{endpoint.place.rpartition('/chat')[0]}: {listed}")

@@ -1,0 +1,33 @@
+"""`pexlab report`: one HTML file about a recorded run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pex.cli import console
+from pex.core.errors import PexError
+
+
+def report(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run's id in MLflow, or 'latest'.")
+    ] = "latest",
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write it.")] = Path(
+        "report.html"
+    ),
+) -> None:
+    """Write one HTML file about a recorded run: what was run, table, cases side by side."""
+    from pex.core.settings import find_project, load_settings
+    from pex.record import runs, store
+    from pex.results import load_run
+
+    if run == "latest":
+        project = find_project()
+        found = runs.latest(store.tracking_uri(project, load_settings(project)))
+        if not found:
+            raise PexError("nothing has been recorded in this project yet", hint="pexlab demo")
+        run = found[0]["run_id"]
+    console.out(str(load_run(run).report(out)))

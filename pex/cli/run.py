@@ -1,0 +1,143 @@
+"""`pexlab run`: run an experiment, record it, print the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pex.cli import console
+from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
+
+if TYPE_CHECKING:
+    from pex.results import Results
+
+
+def run(
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment's file.")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Replace a key of the file; the value is YAML: --set repeats=3, "
+            "--set models=[local/smollm2], --set params.temperature=0.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N cases.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only cases with this tag.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="failed|errors", help="Only what failed in the last run."),
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(help="Ask each case N times.")] = None,
+    budget: Annotated[float | None, typer.Option(metavar="USD", help="Spend at most.")] = None,
+    max_in_flight: Annotated[int | None, typer.Option(help="Calls at once to each model.")] = None,
+    no_record: Annotated[
+        bool, typer.Option("--no-record", help="Write nothing to MLflow.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the first request, calls and cost; ask nothing."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="Also write the long table.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Run an experiment: ask, score, record in MLflow, print the table."""
+    from pex.experiment import Experiment
+
+    keys, params = _changes(changes or [])
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise PexError(f"--out {out}: expected a name that ends in .parquet or .csv")
+    exp = Experiment.load(experiment, set_params=params, **keys)
+    if dry_run:
+        preview = exp.preview(limit=limit, tags=tag, repeats=repeats)
+        if as_json:
+            console.document({name: getattr(preview, name) for name in preview.__slots__})
+        else:
+            console.out(str(preview))
+        return
+    try:
+        results = exp.run(
+            limit=limit,
+            tags=tag,
+            only=only,
+            repeats=repeats,
+            budget_usd=budget,
+            max_in_flight=max_in_flight,
+            record=not no_record,
+        )
+    except Interrupted as interrupted:
+        _tell(interrupted.results, as_json, out)
+        raise
+    except ProviderError:
+        if exp.results is not None:
+            _tell(exp.results, as_json, out)
+        raise
+    _tell(results, as_json, out)
+    check(results, exp.max_error_share)
+
+
+def check(results: Results, max_error_share: float) -> None:
+    """Raise what a finished run has to be reported as: the budget, or too many errors."""
+    counts = results.about["counts"]
+    if results.status == "budget":
+        raise BudgetError(
+            f"the budget of ${results.about['budget_usd']:g} ended the run: {counts['answered']} "
+            f"of {counts['requests']} requests were answered",
+            hint="what was answered is kept; raise it with --budget USD",
+        )
+    share = counts["errors"] / counts["requests"]
+    if share > max_error_share:
+        first = results.frame["error"].dropna().iloc[0]
+        raise ProviderError(
+            f"{counts['errors']} of {counts['requests']} requests ended in an error "
+            f"({share:.0%}, allowed {max_error_share:.0%}); the first: {first}"
+        )
+
+
+def _changes(items: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys to replace, and the parameters (`params.temperature=0`) to set in all variants."""
+    keys: dict[str, Any] = {}
+    params: dict[str, Any] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals or not key:
+            raise PexError(f"--set {item}: expected KEY=VALUE")
+        try:
+            value = YAML(typ="safe", pure=True).load(text)
+        except YAMLError:
+            raise PexError(f"--set {item}: the value is no valid YAML") from None
+        target, name = (params, key[7:]) if key.startswith("params.") else (keys, key)
+        target[name] = value
+    return keys, params
+
+
+def _tell(results: Any, as_json: bool, out: Path | None) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".csv":
+            results.frame.to_csv(out, index=False)
+        else:
+            _to_parquet(results.frame, out)
+        console.err(f"table: {out}")
+    if as_json:
+        about = {k: v for k, v in results.about.items() if k not in ("prompts", "how_to")}
+        console.document({**about, "summary": results.summary().to_dict("records")})
+    else:
+        console.out(repr(results))
+    if results.run_id is not None:
+        console.err(f"recorded in MLflow as run {results.run_id} (pexlab ui, or pexlab report)")
+
+
+def _to_parquet(frame: Any, path: Path) -> None:
+    from pex.record.runs import storable
+
+    storable(frame)[0].to_parquet(path, index=False)

@@ -1,0 +1,103 @@
+"""The files that `pexlab init` and `pexlab demo` start from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pex
+from pex.core.errors import PexError
+
+EXPERIMENT = Path("experiments/review-sentiment")
+NOTEBOOKS = (Path("notebooks/01_compare_prompts.ipynb"), Path("notebooks/compare.ipynb"))
+
+SETTINGS = """\
+# Settings of this pex project; every key is optional. `pexlab doctor` shows what they lead to.
+#
+# A provider is an OpenAI-compatible endpoint. Its key stays in the environment:
+# [providers.lab]
+# base_url = "http://127.0.0.1:9301/v1"
+# api_key_env = "LAB_KEY"
+#
+# [prices."lab/m1"]
+# input_usd_per_million = 1.0
+# output_usd_per_million = 2.0
+
+[budget]
+usd_per_run = 5.0
+"""
+
+IGNORE = """\
+.pex/
+mlruns/
+outputs/
+.ipynb_checkpoints/
+"""
+
+WORKFLOW = """\
+# Runs the experiment on every change of a prompt and keeps the report.
+name: prompts
+on:
+  push:
+    paths: ["experiments/**", "pex.toml"]
+  workflow_dispatch:
+jobs:
+  compare:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {python-version: "3.12"}
+      - run: pip install 'pexlab[local]' && pexlab model install
+      - run: pexlab run experiments/review-sentiment/experiment.yaml --limit 40
+      - run: pexlab report latest --out report.html
+        if: always()
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with: {name: report, path: report.html}
+"""
+
+
+def source() -> Path:
+    """The folder with `experiments/` and `notebooks/`: in the package, or beside it in a clone."""
+    package = Path(pex.__file__).parent
+    for folder in (package / "starter", package.parent):
+        if (folder / EXPERIMENT / "experiment.yaml").is_file():
+            return folder
+    raise PexError("the starter files are not in this installation", hint="reinstall pexlab")
+
+
+def write(project: Path) -> list[tuple[Path, bool]]:
+    """Put the starter files into `project`; one that is there is left as it is.
+
+    Returns:
+        Each file, relative to the project, and whether it was written.
+    """
+    texts = {
+        Path("pex.toml"): SETTINGS,
+        Path(".gitignore"): IGNORE,
+        Path(".github/workflows/prompts.yml"): WORKFLOW,
+    }
+    origin = source()
+    copies = [*NOTEBOOKS, *_files(origin / EXPERIMENT, origin)]
+    done = []
+    for path in [*texts, *copies]:
+        target = project / path
+        new = not target.exists()
+        if new:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path in texts:
+                target.write_text(texts[path], encoding="utf-8")
+            else:
+                shutil.copyfile(origin / path, target)
+        done.append((path, new))
+    return done
+
+
+def _files(folder: Path, origin: Path) -> list[Path]:
+    kinds = (".yaml", ".csv", ".prompty", ".md")
+    return sorted(
+        file.relative_to(origin)
+        for file in folder.rglob("*")
+        if file.suffix in kinds and "outputs" not in file.relative_to(folder).parts
+    )

@@ -1,0 +1,276 @@
+"""Cases: the rows that every variant answers."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pex.core.errors import PexError, nearest
+from pex.core.names import digest, plain
+from pex.core.prompt import read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROLES = {"id": "case_id", "expected": "expected", "group": "group", "tags": "tags"}
+"""What a column can be for, and the name it has unless `columns` says otherwise."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Case:
+    """One row of inputs.
+
+    `inputs` is what a prompt's variables see. `group` says which rows belong together, for
+    example one customer's; `tags` name slices.
+    """
+
+    id: str
+    inputs: dict[str, Any]
+    expected: Any = None
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+
+def load_cases(
+    source: str | Path | Sequence[Mapping[str, Any]] | pd.DataFrame,
+    columns: Mapping[str, str] | None = None,
+    base: Path | None = None,
+) -> list[Case]:
+    """Read cases from a CSV, JSONL or Parquet file, a DataFrame or a list of dicts.
+
+    Args:
+        source: the file or the rows.
+        columns: which column is the `id`, `expected`, `group` or `tags`, where they are not
+            called `case_id`, `expected`, `group` and `tags`. A group or tags column under a name
+            of its own remains an input too.
+        base: the folder that a relative path starts from.
+
+    Returns:
+        At least one case. Without an id column, a case's id is the first 12 hex digits of
+        SHA-256 over its inputs.
+
+    Raises:
+        PexError: a missing file or column, an unreadable row, no rows, two equal rows.
+
+    Example:
+        >>> load_cases([{"review": "Nice.", "expected": "positive"}])[0].inputs
+        {'review': 'Nice.'}
+    """
+    if isinstance(source, str | Path):
+        path = Path(base or ".") / source
+        where, rows = path.name, list(_read_file(path))
+    elif hasattr(source, "to_dict"):
+        where = "cases"
+        rows = [(f"row {i}", row) for i, row in enumerate(source.to_dict("records"), 1)]
+    else:
+        where = "cases"
+        rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(source, 1)]
+    if not rows:
+        raise PexError(f"{where}: there are no cases in it")
+    names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
+    roles = _roles(columns or {}, names, where)
+    return _build(where, rows, names, roles, columns or {})
+
+
+def select(
+    cases: Sequence[Case],
+    *,
+    limit: int | None = None,
+    ids: Sequence[str] | None = None,
+    tags: Sequence[str] | str | None = None,
+) -> list[Case]:
+    """Take a part of the cases: by id, by tag (any of them), then the first `limit`.
+
+    Raises:
+        PexError: an id or a tag that no case has, a limit below 1, or nothing left.
+    """
+    chosen = list(cases)
+    if ids is not None:
+        wanted = [ids] if isinstance(ids, str) else [str(item) for item in ids]
+        known = {case.id: case for case in cases}
+        for item in wanted:
+            if item not in known:
+                raise PexError(f"no case has the id '{item}'", hint=nearest(item, known))
+        chosen = [known[item] for item in dict.fromkeys(wanted)]
+    if tags is not None:
+        asked = {tags} if isinstance(tags, str) else set(tags)
+        there = {tag for case in cases for tag in case.tags}
+        for tag in sorted(asked - there):
+            raise PexError(f"no case has the tag '{tag}'", hint=nearest(tag, sorted(there)))
+        chosen = [case for case in chosen if asked & set(case.tags)]
+    if limit is not None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise PexError(f"limit: expected a whole number of cases from 1, got {limit!r}")
+        chosen = chosen[:limit]
+    if not chosen:
+        raise PexError("no cases are left by this choice of ids, tags and limit")
+    return chosen
+
+
+def _mapping(row: Any, number: int) -> dict[str, Any]:
+    if not isinstance(row, Mapping):
+        raise PexError(f"cases, row {number}: expected a dict, got {type(row).__name__}")
+    return {str(key): value for key, value in row.items()}
+
+
+def _roles(columns: Mapping[str, str], names: list[str], where: str) -> dict[str, str]:
+    for role in columns:
+        if role not in ROLES:
+            raise PexError(f"columns: unknown key '{role}'", hint=nearest(role, ROLES))
+    roles = {}
+    for role, default in ROLES.items():
+        name = columns.get(role, default)
+        if name in names:
+            roles[role] = name
+        elif role in columns:
+            raise PexError(
+                f"{where}: there is no column '{name}' (columns: {role}: {name})",
+                hint=nearest(name, names),
+            )
+    return roles
+
+
+def _build(
+    where: str,
+    rows: list[tuple[str, dict[str, Any]]],
+    names: list[str],
+    roles: dict[str, str],
+    columns: Mapping[str, str],
+) -> list[Case]:
+    left_out = {roles.get("id"), roles.get("expected")}
+    # A column called just `group` or `tags` is about the row; `product` is also an input.
+    left_out |= {roles[role] for role in ("group", "tags") if roles.get(role) == ROLES[role]}
+    inputs = [name for name in names if name not in left_out]
+    if not inputs:
+        raise PexError(f"{where}: every column is an id, an expected answer, a group or tags")
+    cases: list[Case] = []
+    seen: dict[str, str] = {}
+    for place, row in rows:
+        try:
+            values = {name: plain(row.get(name)) for name in inputs}
+            expected = plain(row.get(roles["expected"])) if "expected" in roles else None
+        except PexError as error:
+            raise PexError(f"{where}, {place}: {error.message}") from None
+        case_id = _case_id(row, roles.get("id"), values, f"{where}, {place}")
+        if case_id in seen:
+            same = f"the id '{case_id}'" if "id" in roles else "the same inputs"
+            raise PexError(
+                f"{where}: {seen[case_id]} and {place} have {same}",
+                hint="drop one of them, or ask more than once with repeats="
+                if "id" not in roles
+                else "each case needs an id of its own",
+            )
+        seen[case_id] = place
+        group = plain(row.get(roles["group"])) if "group" in roles else None
+        cases.append(
+            Case(
+                id=case_id,
+                inputs=values,
+                expected=expected,
+                group=None if group is None else str(group),
+                tags=_tags(row.get(roles["tags"])) if "tags" in roles else (),
+            )
+        )
+    return cases
+
+
+def _case_id(row: dict[str, Any], column: str | None, values: dict[str, Any], where: str) -> str:
+    if column is None:
+        return digest(values)
+    given = plain(row.get(column))
+    if given is None or given == "":
+        raise PexError(f"{where}: the id column '{column}' is empty")
+    return str(given)
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    value = plain(value)
+    if value is None:
+        return ()
+    parts = re.split(r"[;,]", value) if isinstance(value, str) else value
+    parts = parts if isinstance(parts, list) else [parts]
+    return tuple(dict.fromkeys(tag for tag in (str(part).strip() for part in parts) if tag))
+
+
+def _read_file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise PexError(
+            f"cases file {path.name}: cannot read '{path.suffix or 'no ending'}'",
+            hint="use .csv, .jsonl or .parquet",
+        )
+    if not path.is_file():
+        read_text(path, "cases file")  # its error names the nearest file
+    return reader(path)
+
+
+def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise PexError(f"cases file {path}: this is UTF-16", hint="save it as 'CSV UTF-8'")
+    text = read_text(path, "cases file").removeprefix("\ufeff")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, None)
+        if not header or not any(header):
+            raise PexError(f"cases file {path}: it is empty")
+        header = [name.strip() for name in header]
+        for mark, what in ((";", "semicolons"), ("\t", "tabs")):
+            if len(header) == 1 and mark in header[0]:
+                raise PexError(
+                    f"cases file {path}: its columns are separated by {what}",
+                    hint="save it with commas (in a spreadsheet: CSV UTF-8, comma delimited)",
+                )
+        twice = {name for name in header if header.count(name) > 1}
+        if twice:
+            raise PexError(f"cases file {path}: two columns are called '{sorted(twice)[0]}'")
+        start = reader.line_num + 1
+        for row in reader:
+            place = f"line {start}"
+            start = reader.line_num + 1
+            if not any(row):
+                continue
+            if len(row) != len(header):
+                raise PexError(
+                    f"cases file {path}, {place}: {len(row)} values for {len(header)} columns",
+                    hint='a value with a comma or a line break must stand in "quotes"',
+                )
+            yield place, {name: value or None for name, value in zip(header, row, strict=True)}
+    except csv.Error as error:
+        raise PexError(f"cases file {path}, line {reader.line_num}: {error}") from None
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(read_text(path, "cases file").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise PexError(
+                f"cases file {path}, line {number}: no valid JSON: {error.msg}"
+            ) from None
+        if not isinstance(row, dict):
+            raise PexError(f"cases file {path}, line {number}: expected a JSON object")
+        yield f"line {number}", row
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise PexError(f"cases file {path}: no readable Parquet file: {error}") from None
+    for number, row in enumerate(frame.to_dict("records"), 1):
+        yield f"row {number}", {str(key): value for key, value in row.items()}

@@ -1,0 +1,82 @@
+"""Errors that a person can act on.
+
+Every error that a user can cause is a `PexError`: a message in plain words that names the place,
+what was expected and the nearest right name. The command line prints it without a traceback and
+ends with its `exit_code`; a notebook shows it in the same way.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PexError(Exception):
+    """Wrong use or configuration; nothing was asked of a model.
+
+    Example:
+        >>> raise PexError("cases.csv: no column 'reveiw'", hint="did you mean 'review'?")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: cases.csv: no column 'reveiw'
+          did you mean 'review'?
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message}\n  {hint}" if hint else message)
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython calls this: a user's mistake does not deserve forty lines of our own frames.
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ProviderError(PexError):
+    """The provider refused in a way that asking again will not mend, or too many calls failed."""
+
+    exit_code = 5
+
+
+class BudgetError(PexError):
+    """The budget ended the run; what was answered is kept."""
+
+    exit_code = 4
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was interrupted; `results` holds what had been answered until then."""
+
+    exit_code = 130
+
+    def __init__(self, message: str, results: object) -> None:
+        self.results = results
+        super().__init__(message)
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Interrupted: {self}"]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest right name, or lists what there is.
+
+    Example:
+        >>> nearest("postive", ["positive", "negative"])
+        "did you mean 'positive'?"
+        >>> nearest("xyz", ["b", "a"])
+        "there is: 'b', 'a'"
+        >>> nearest("xyz", [])
+        'there is none'
+    """
+    names = [str(item) for item in known]
+    if not names:
+        return "there is none"
+    folded = {item.casefold(): item for item in reversed(names)}
+    found = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
+    if found:
+        return f"did you mean '{folded[found[0]]}'?"
+    shown = ", ".join(f"'{item}'" for item in names[:12])
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"there is: {shown}{more}"

@@ -1,0 +1,141 @@
+"""YAML and TOML files read into pydantic models, with errors that name the file, line and key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pex.core.errors import PexError, nearest
+from pex.core.names import plain
+from pex.core.prompt import read_text
+
+Model = TypeVar("Model", bound=BaseModel)
+LineOf = Callable[[tuple[Any, ...]], int | None]
+
+
+def read_yaml(path: Path, model: type[Model], what: str) -> Model:
+    """Read a YAML file into `model`.
+
+    Raises:
+        PexError: the file is missing or no valid YAML, or a key or value does not fit.
+    """
+    text = read_text(path, what)
+    try:
+        data = YAML().load(text)
+    except MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise PexError(f"{path}{line}: no valid YAML: {error.problem}") from None
+    except YAMLError as error:
+        raise PexError(f"{path}: no valid YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise PexError(f"{path}: expected keys with values, such as 'name: …'")
+    return validate(model, plain(data), str(path), lambda keys: _yaml_line(data, keys))
+
+
+def read_toml(path: Path, model: type[Model]) -> Model:
+    """Read a TOML file into `model`.
+
+    Raises:
+        PexError: the file is no valid TOML, or a key or value does not fit.
+    """
+    text = read_text(path, "settings")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PexError(f"{path}: no valid TOML: {error}") from None
+    return validate(model, data, str(path), lambda keys: _toml_line(text, keys))
+
+
+def validate(
+    model: type[Model], data: dict[str, Any], where: str, line_of: LineOf = lambda keys: None
+) -> Model:
+    """Validate `data`, or raise a `PexError` for the first thing that is wrong."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    keys = tuple(
+        key for key in problem["loc"] if not (isinstance(key, str) and _is_branch(key, data))
+    )
+    line = line_of(keys)
+    place = f"{where}, line {line}" if line else where
+    name = ".".join(str(key) for key in keys)
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(model, keys[:-1])
+        raise PexError(f"{place}: unknown key '{name}'", hint=nearest(str(keys[-1]), known))
+    if problem["type"] == "missing":
+        raise PexError(f"{place}: the key '{name}' is missing")
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    given = problem.get("input")
+    shown = "" if isinstance(given, dict | list) else f", got {given!r}"
+    raise PexError(f"{place}: {name}: {message}{shown}" if name else f"{place}: {message}")
+
+
+def _is_branch(key: str, data: Any) -> bool:
+    """Whether pydantic put the name of a union's branch into a place, rather than a key."""
+    return "[" in key or "(" in key or key in ("str", "int", "float", "bool", "dict", "list")
+
+
+def _fields_at(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
+    current: Any = model
+    for key in keys:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(str(key))
+            current = _model_in(field.annotation) if field else None
+    return list(current.model_fields) if isinstance(current, type) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    """The pydantic model inside `X | None`, `list[X]` or `dict[str, X]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
+        for part in typing.get_args(annotation):
+            found = _model_in(part)
+            if found is not None:
+                return found
+    return None
+
+
+def _yaml_line(data: Any, keys: tuple[Any, ...]) -> int | None:
+    line = None
+    for key in keys:
+        try:
+            if isinstance(data, CommentedMap) and key in data:
+                line = data.lc.key(key)[0] + 1
+            elif isinstance(data, CommentedSeq):
+                line = data.lc.item(key)[0] + 1
+            else:
+                break
+            data = data[key]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            break
+    return line
+
+
+def _toml_line(text: str, keys: tuple[Any, ...]) -> int | None:
+    """The line of the last key in a TOML text; tomllib itself does not say."""
+    if not keys:
+        return None
+    table = ".".join(str(key) for key in keys[:-1])
+    current = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            current = header.group(1).replace('"', "").replace("'", "")
+            if current == ".".join(str(key) for key in keys):
+                return number
+        elif current == table and re.match(rf"\s*[\"']?{re.escape(str(keys[-1]))}[\"']?\s*=", line):
+            return number
+    return None

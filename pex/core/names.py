@@ -1,0 +1,96 @@
+"""Which names may be used, and digests of content."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from typing import Any
+
+import orjson
+
+from pex.core.errors import PexError
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def check_name(name: str, what: str) -> str:
+    """Return `name` if it may name a prompt, an experiment or a score.
+
+    MLflow's registry refuses spaces and `/`, its metrics refuse `@` and `(`: what passes here
+    can be used in both.
+
+    Raises:
+        PexError: another character, or nothing at all.
+
+    Example:
+        >>> check_name("review-sentiment", "experiment name")
+        'review-sentiment'
+        >>> check_name("my prompt", "prompt name")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: prompt name 'my prompt': only letters, digits, '_', '.' and '-' may be used
+          for example 'my-prompt'
+    """  # noqa: E501 - the message is one line
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    if not name:
+        raise PexError(f"{what}: it is empty")
+    example = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(name)).strip("-") or "name-1"
+    raise PexError(
+        f"{what} {name!r}: only letters, digits, '_', '.' and '-' may be used",
+        hint=f"for example '{example}'",
+    )
+
+
+def plain(value: Any) -> Any:
+    """The JSON-like form of a value from pandas, numpy, YAML or TOML; missing values are None.
+
+    Raises:
+        PexError: an infinite number, or an object that JSON has no form for.
+
+    Example:
+        >>> plain({"a": float("nan"), 1: (True, "x")})
+        {'a': None, '1': [True, 'x']}
+    """
+    if value is None or isinstance(value, str | bool | int):
+        # A subclass (numpy's str_, ruamel's ScalarFloat) goes down to the plain type.
+        kind = next(k for k in (bool, int, str, type(None)) if isinstance(value, k))
+        return value if value is None or type(value) is kind else kind(value)
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        if math.isinf(value):
+            raise PexError("an infinite number cannot be a case value")
+        return float(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return plain(value.tolist())
+    if hasattr(value, "isoformat"):  # dates; pandas' NaT has it too and is not equal to itself
+        return None if value != value else value.isoformat()
+    if type(value).__name__ == "NAType":  # pandas' missing value
+        return None
+    raise PexError(f"a value of type {type(value).__name__} cannot be stored as JSON: {value!r}")
+
+
+def canonical(value: Any) -> bytes:
+    """The one JSON form of a value: sorted keys, no spaces, UTF-8.
+
+    Example:
+        >>> canonical({"b": 1, "a": ["é"]}).decode()
+        '{"a":["é"],"b":1}'
+    """
+    return orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS)
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """The first hex digits of SHA-256 over the canonical form.
+
+    Example:
+        >>> digest({"review": "Nice."})
+        '73e47d9ff020'
+    """
+    return hashlib.sha256(canonical(value)).hexdigest()[:length]

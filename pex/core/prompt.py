@@ -1,0 +1,213 @@
+"""A prompt: text or chat messages with `{{ variables }}`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.core import prompty, template
+from pex.core.errors import PexError, nearest
+from pex.core.names import check_name, digest, plain
+
+Message = dict[str, Any]
+"""`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Prompt:
+    r"""Text or chat messages with `{{ variables }}`, and what belongs to them.
+
+    Args:
+        text: one user message, or a list of `{"role": …, "content": …}`. White space around a
+            message is dropped, as in a `.prompty` file.
+        name: letters, digits, `_`, `.`, `-`.
+        description: what the prompt is for, in a sentence.
+        model: the model it was written for; an experiment's `models` take its place.
+        params: parameters such as `temperature`; a variant's own come before these.
+        defaults: values for variables that a case does not have.
+        response_schema: a JSON Schema that the answer must follow.
+        tools: tools in OpenAI's form.
+
+    Raises:
+        PexError: a bad name, no text, an unknown role, or text that is no valid template.
+
+    Example:
+        >>> p = Prompt("Review: {{ review }}\nPositive or negative?", name="short")
+        >>> p.variables
+        ('review',)
+        >>> p.render({"review": "Nice."})
+        [{'role': 'user', 'content': 'Review: Nice.\\nPositive or negative?'}]
+    """
+
+    name: str
+    messages: tuple[Message, ...]
+    description: str
+    model: str | None
+    params: dict[str, Any]
+    defaults: dict[str, Any]
+    response_schema: dict[str, Any] | None
+    tools: list[dict[str, Any]] | None
+    path: Path | None = dataclasses.field(compare=False, repr=False)
+    source: str | None = dataclasses.field(compare=False, repr=False)
+
+    def __init__(
+        self,
+        text: str | Sequence[Mapping[str, Any]],
+        name: str,
+        *,
+        description: str = "",
+        model: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        response_schema: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        check_name(name, "prompt name")
+        values: dict[str, Any] = {
+            "name": name,
+            "messages": _messages(text, name),
+            "description": description,
+            "model": model,
+            "params": plain(dict(params or {})),
+            "defaults": plain(dict(defaults or {})),
+            "response_schema": plain(dict(response_schema)) if response_schema else None,
+            "tools": plain([dict(tool) for tool in tools]) if tools else None,
+            "path": None,
+            "source": None,
+        }
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.digest))
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of all variables, in the order of the alphabet."""
+        return tuple(sorted({name for text in self._texts() for name in template.variables(text)}))
+
+    @property
+    def text(self) -> str:
+        """The template as one text, roles as lines where there is more than a user message."""
+        if len(self.messages) == 1 and self.messages[0]["role"] == "user":
+            return _as_text(self.messages[0]["content"])
+        return "\n\n".join(f"{m['role']}:\n{_as_text(m['content'])}" for m in self.messages)
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change with anything that changes a request."""
+        return digest([list(self.messages), self.params, self.response_schema, self.tools])
+
+    def render(self, values: Mapping[str, Any]) -> list[Message]:
+        """The messages with `values` filled in, as they are sent.
+
+        Raises:
+            PexError: a variable has no value; the nearest name is given.
+        """
+        filled = {**self.defaults, **values}
+        where = f"prompt '{self.name}'"
+        return [
+            {**message, "content": _render_content(message["content"], filled, where)}
+            for message in self.messages
+        ]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Prompt:
+        """Read a `.prompty` file, or a plain text file with or without role lines.
+
+        Raises:
+            PexError: no such file (the nearest name in its folder is given), or a bad one.
+        """
+        path = Path(path)
+        text = read_text(path, "prompt file")
+        fields = prompty.parse(text, path.name)
+        messages = fields.pop("messages")
+        name = fields.pop("name", path.stem)
+        try:
+            prompt = cls(messages, name, **fields)
+        except PexError as error:
+            raise PexError(f"{path.name}: {error.message}", hint=error.hint) from None
+        object.__setattr__(prompt, "path", path.resolve())
+        object.__setattr__(prompt, "source", text)
+        return prompt
+
+    def save(self, path: str | Path) -> Path:
+        """Write a `.prompty` file; one that was loaded and not changed keeps every byte."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.to_prompty().encode())
+        return path
+
+    def to_prompty(self) -> str:
+        """The text of the `.prompty` file."""
+        if self.source is not None:
+            return self.source
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return prompty.format_prompty(fields | {"variables": self.variables})
+
+    def _texts(self) -> list[str]:
+        return [text for message in self.messages for text in _content_texts(message["content"])]
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of a UTF-8 file, line ends as they are.
+
+    Raises:
+        PexError: the file is missing or not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        folder = path.parent
+        if not folder.is_dir():
+            raise PexError(f"{what} {path}: no such folder {folder}") from None
+        names = [item.name for item in sorted(folder.iterdir()) if item.is_file()]
+        raise PexError(f"{what} {path}: no such file", hint=nearest(path.name, names)) from None
+    except IsADirectoryError:
+        raise PexError(f"{what} {path}: this is a folder") from None
+    except UnicodeDecodeError as error:
+        raise PexError(
+            f"{what} {path}: not UTF-8 (byte {error.start})", hint="save the file as UTF-8"
+        ) from None
+
+
+def _messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Message, ...]:
+    given = [{"role": "user", "content": text}] if isinstance(text, str) else list(text)
+    messages = []
+    for number, message in enumerate(given, 1):
+        where = f"prompt '{name}', message {number}"
+        if not isinstance(message, Mapping) or not {"role", "content"} <= set(message):
+            raise PexError(f"{where}: expected {{'role': …, 'content': …}}, got {message!r}")
+        role, content = message["role"], message["content"]
+        if role not in prompty.ROLES:
+            raise PexError(f"{where}: unknown role '{role}'", hint=nearest(role, prompty.ROLES))
+        content = content.strip() if isinstance(content, str) else plain(content)
+        for piece in _content_texts(content):
+            template.check(piece, f"{where} ({role})")
+        messages.append({**plain(dict(message)), "content": content})
+    if not any(_content_texts(message["content"]) for message in messages):
+        raise PexError(f"prompt '{name}': it has no text")
+    return tuple(messages)
+
+
+def _content_texts(content: Any) -> list[str]:
+    if isinstance(content, str):
+        return [content] if content else []
+    return [str(part["text"]) for part in content if part.get("type") == "text"]
+
+
+def _render_content(content: Any, values: Mapping[str, Any], where: str) -> Any:
+    if isinstance(content, str):
+        return template.render(content, values, where)
+    return [
+        {**part, "text": template.render(part["text"], values, where)}
+        if part.get("type") == "text"
+        else part
+        for part in content
+    ]
+
+
+def _as_text(content: Any) -> str:
+    return content if isinstance(content, str) else "\n".join(_content_texts(content))

@@ -1,0 +1,101 @@
+"""The project, and the settings in its `pex.toml`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from pex.core.files import read_toml
+from pex.core.spec import Strict
+
+FILE = "pex.toml"
+
+
+class ProviderSettings(Strict):
+    """An OpenAI-compatible endpoint. Keys come from the environment, never from here."""
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    proxy: str | None = None
+    ca_bundle: str | None = None
+    api_version: str | None = None
+    token_command: str | None = None
+    max_in_flight: int | None = Field(default=None, ge=1)
+    timeout_s: float | None = Field(default=None, gt=0)
+    free: bool | None = None
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            # The value is not shown: it may be the key itself.
+            raise ValueError("must be the name of an environment variable, never a key")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+
+class PriceSettings(Strict):
+    """The price of a model, in USD per million tokens."""
+
+    input_usd_per_million: float = Field(ge=0)
+    output_usd_per_million: float = Field(ge=0)
+    cached_input_usd_per_million: float | None = Field(default=None, ge=0)
+
+
+class JournalSettings(Strict):
+    """Where answers are kept."""
+
+    path: str = ".pex"
+    url_env: str | None = None
+
+
+class RecordSettings(Strict):
+    """Where runs are recorded, and how many traces each gets."""
+
+    tracking_uri: str | None = None
+    traces: int | str = 500
+
+
+class BudgetSettings(Strict):
+    """What a run may cost unless the experiment says otherwise."""
+
+    usd_per_run: float | None = Field(default=None, ge=0)
+    max_tokens: int = Field(default=1024, ge=1)
+
+
+class Settings(Strict):
+    """What `pex.toml` holds; every part has defaults."""
+
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict)
+    prices: dict[str, PriceSettings] = Field(default_factory=dict)
+    journal: JournalSettings = Field(default_factory=JournalSettings)
+    record: RecordSettings = Field(default_factory=RecordSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+
+
+def find_project(start: Path | None = None) -> Path:
+    """The nearest folder from `start` upwards that has a `pex.toml`, else `start` itself."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    return start
+
+
+def load_settings(project: Path) -> Settings:
+    """The settings of a project; without a `pex.toml`, the defaults.
+
+    Raises:
+        PexError: `pex.toml` is no valid TOML, or has an unknown key or a bad value.
+    """
+    path = project / FILE
+    return read_toml(path, Settings) if path.is_file() else Settings()

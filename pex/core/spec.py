@@ -1,0 +1,103 @@
+"""An experiment as data: what `experiment.yaml` holds."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from ruamel.yaml import YAML
+
+from pex.core.cases import ROLES
+from pex.core.errors import PexError, nearest
+from pex.core.files import read_yaml
+from pex.core.names import check_name
+
+
+class Strict(BaseModel):
+    """A model that refuses keys it does not know, so that a typing error cannot pass."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class VariantSpec(Strict):
+    """One variant, where the grid of prompts x models x params is not what is wanted."""
+
+    name: str | None = None
+    prompt: str
+    model: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class GateSpec(Strict):
+    """A rule on a comparison; `confidence` is the one-sided level."""
+
+    baseline: str
+    metric: str
+    margin: float = Field(ge=0)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    on_undecided: Literal["warn", "fail", "extend"] = "warn"
+
+
+class ExperimentSpec(Strict):
+    """What `experiment.yaml` holds; paths are relative to the file's folder."""
+
+    name: str
+    purpose: str = ""
+    cases: str
+    columns: dict[str, str] = Field(default_factory=dict)
+    prompts: list[str] = Field(default_factory=list)
+    models: list[str] = Field(default_factory=list)
+    params: list[dict[str, Any]] = Field(default_factory=list)
+    variants: list[VariantSpec] = Field(default_factory=list)
+    scorers: list[str | dict[str, Any]] = Field(default_factory=list)
+    repeats: int = Field(default=1, ge=1)
+    budget_usd: float | None = Field(default=None, ge=0)
+    max_error_share: float = Field(default=0.05, ge=0, le=1)
+    max_in_flight: int | None = Field(default=None, ge=1)
+    timeout_s: float | None = Field(default=None, gt=0)
+    gate: GateSpec | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        try:
+            return check_name(value, "experiment name")
+        except PexError as error:
+            raise ValueError(error.message) from None
+
+    @field_validator("columns")
+    @classmethod
+    def _columns(cls, value: dict[str, str]) -> dict[str, str]:
+        for role in value:
+            if role not in ROLES:
+                raise ValueError(f"unknown key '{role}' ({nearest(role, ROLES)})")
+        return value
+
+
+def load_spec(path: Path) -> ExperimentSpec:
+    """Read `experiment.yaml`.
+
+    Raises:
+        PexError: the file is missing, an unknown key, a value that does not fit; with the line.
+    """
+    spec = read_yaml(path, ExperimentSpec, "experiment file")
+    if spec.variants and (spec.prompts or spec.models or spec.params):
+        raise PexError(
+            f"{path}: give either 'variants', or 'prompts', 'models' and 'params', not both"
+        )
+    if not spec.variants and not spec.prompts:
+        raise PexError(f"{path}: the key 'prompts' is missing")
+    return spec
+
+
+def dump_spec(spec: ExperimentSpec) -> str:
+    """The YAML text of a spec; what is left at its default is left out."""
+    data = spec.model_dump(exclude_defaults=True)
+    yaml = YAML()
+    yaml.width = 10_000
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    out = io.StringIO()
+    yaml.dump({key: data[key] for key in ExperimentSpec.model_fields if key in data}, out)
+    return out.getvalue()

@@ -1,0 +1,145 @@
+"""A variant: prompt x model x parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pex.core.errors import PexError
+from pex.core.names import canonical, plain
+from pex.core.prompt import Prompt
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One way to ask: a prompt, a model and parameters.
+
+    Args:
+        prompt: the prompt.
+        model: `provider/model`; left out, the one that the prompt names.
+        params: parameters such as `temperature`; they come before those of the prompt.
+        name: how tables call it; left out, the prompt's name.
+
+    Example:
+        >>> v = Variant(Prompt("Say {{ word }}.", name="say"), "local/smollm2", {"temperature": 0})
+        >>> v.name, v.all_params
+        ('say', {'temperature': 0})
+    """
+
+    prompt: Prompt
+    model: str = ""
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prompt, Prompt):
+            raise PexError(
+                f"a variant needs a pex.Prompt, got {type(self.prompt).__name__}",
+                hint='make one with pex.Prompt("…", name="…") or pex.Prompt.load(path)',
+            )
+        object.__setattr__(self, "model", check_model(self.model or self.prompt.model, self.prompt))
+        object.__setattr__(self, "params", plain(dict(self.params)))
+        object.__setattr__(self, "name", self.name or self.prompt.name)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.prompt, self.model, canonical(self.params)))
+
+    @property
+    def all_params(self) -> dict[str, Any]:
+        """The prompt's parameters with the variant's own over them."""
+        return {**self.prompt.params, **self.params}
+
+
+def check_model(model: str | None, prompt: Prompt) -> str:
+    """Return `model` if it has the form `provider/model`."""
+    if not model:
+        raise PexError(
+            f"prompt '{prompt.name}': no model is given",
+            hint="name one as provider/model, for example 'local/smollm2'",
+        )
+    provider, _, name = model.partition("/")
+    if not provider or not name:
+        raise PexError(
+            f"model '{model}': expected provider/model",
+            hint=f"for example 'local/smollm2' or 'openai/{model.strip('/') or 'gpt-4.1-mini'}'",
+        )
+    return model
+
+
+def grid(
+    prompts: Sequence[Prompt] | Prompt,
+    models: Sequence[str] | str = (),
+    params: Sequence[Mapping[str, Any]] | Mapping[str, Any] = (),
+) -> list[Variant]:
+    """Every combination of prompts, models and parameters.
+
+    A variant is called by its prompt, plus model and parameters only where there is more than
+    one: `short`, `short|gpt-4.1-mini`, `short|gpt-4.1-mini|temperature=0`.
+
+    Raises:
+        PexError: no prompt, no model, or the same combination twice.
+
+    Example:
+        >>> p = Prompt("Say {{ word }}.", name="say")
+        >>> [v.name for v in grid([p], ["local/smollm2"], [{"seed": 1}, {"seed": 2}])]
+        ['say|seed=1', 'say|seed=2']
+    """
+    prompt_list = [prompts] if isinstance(prompts, Prompt) else list(prompts)
+    model_list = [models] if isinstance(models, str) else list(models)
+    param_list = [params] if isinstance(params, Mapping) else list(params)
+    if not prompt_list:
+        raise PexError("no prompts are given")
+    variants = [
+        Variant(prompt, model, param)
+        for prompt in prompt_list
+        for model in (model_list or [""])
+        for param in (param_list or [{}])
+    ]
+    return named(variants)
+
+
+def named(variants: Sequence[Variant]) -> list[Variant]:
+    """Give every variant the shortest name that tells it apart by the factors that vary."""
+    models = list(dict.fromkeys(variant.model for variant in variants))
+    short = [model.partition("/")[2] for model in models]
+    clash = len(set(short)) < len(short)
+    labels = dict(zip(models, models if clash else short, strict=True))
+    varying = _varying_params([variant.params for variant in variants])
+    result = []
+    for variant in variants:
+        parts = [variant.prompt.name]
+        if len(models) > 1:
+            parts.append(labels[variant.model])
+        shown = [f"{key}={_short(variant.params[key])}" for key in varying if key in variant.params]
+        if shown:
+            parts.append(",".join(shown))
+        result.append(dataclasses.replace(variant, name="|".join(parts)))
+    check_distinct(result)
+    return result
+
+
+def check_distinct(variants: Sequence[Variant]) -> None:
+    """Raise a `PexError` where two variants have the same name."""
+    seen: set[str] = set()
+    for variant in variants:
+        if variant.name in seen:
+            raise PexError(
+                f"two variants are called '{variant.name}'",
+                hint="give the prompts different names, or each variant a name= of its own",
+            )
+        seen.add(variant.name)
+
+
+def _varying_params(params: Sequence[Mapping[str, Any]]) -> list[str]:
+    keys = list(dict.fromkeys(key for item in params for key in item))
+    return [
+        key
+        for key in keys
+        if len({canonical(item[key]) if key in item else b"" for item in params}) > 1
+    ]
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else canonical(value).decode()
+    return text if len(text) <= 24 else f"{text[:23]}…"

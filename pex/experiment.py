@@ -1,0 +1,441 @@
+"""An experiment: variants x cases x scorers, to be run by hand and every night."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.core.cases import Case, load_cases, select
+from pex.core.errors import PexError, nearest
+from pex.core.files import validate
+from pex.core.folder import cases_text, load_variants, variants_spec
+from pex.core.names import check_name, plain
+from pex.core.settings import find_project, load_settings
+from pex.core.spec import ExperimentSpec, dump_spec, load_spec
+from pex.core.variant import Variant, check_distinct
+from pex.execution import Execution, Job
+from pex.results import Results, failed_rows
+from pex.run.channel import open_channels
+from pex.run.estimate import Preview, estimate
+from pex.run.prices import price_of
+from pex.run.request import check_variables, requests
+from pex.score.build import build, dump
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Experiment:
+    """Variants on the same cases, scored.
+
+    Args:
+        name: letters, digits, `_`, `.`, `-`; MLflow's experiment gets it too.
+        variants: what is compared, usually from `pex.grid`.
+        cases: a CSV, JSONL or Parquet file, a DataFrame, or a list of dicts.
+        scorers: names, dicts with `kind`, functions `(output, expected=…, **case)`, MLflow scorers.
+        repeats: how often each case is asked.
+        budget_usd: what a run may spend at most.
+        purpose: what it is for, in a sentence; shown in MLflow and the report.
+        columns: which column of the cases is `id`, `expected`, `group`, `tags`.
+        max_error_share: more errors than this share make `pexlab run` end with 5.
+        max_in_flight: calls at once to each model.
+        timeout_s: how long one call may take.
+        gate: a rule on a comparison, kept for `pexlab batch`.
+
+    Raises:
+        PexError: whatever does not fit, before any model is asked.
+
+    Example:
+        >>> import pex
+        >>> prompt = pex.Prompt("Is this positive or negative? {{ review }}", name="short")
+        >>> exp = pex.Experiment(
+        ...     "reviews",
+        ...     variants=pex.grid([prompt], "local/smollm2"),
+        ...     cases=[{"review": "Nice.", "expected": "positive"}],
+        ...     scorers=["label"],
+        ... )
+        >>> [case.id for case in exp.cases]
+        ['73e47d9ff020']
+    """
+
+    def __init__(
+        self,
+        name: str,
+        variants: Sequence[Variant],
+        cases: str | Path | Sequence[Mapping[str, Any]] | pd.DataFrame,
+        scorers: Iterable[Any] = (),
+        *,
+        repeats: int = 1,
+        budget_usd: float | None = None,
+        purpose: str = "",
+        columns: Mapping[str, str] | None = None,
+        max_error_share: float = 0.05,
+        max_in_flight: int | None = None,
+        timeout_s: float | None = None,
+        gate: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._spec = validate(
+            ExperimentSpec,
+            {
+                "name": check_name(name, "experiment name"),
+                "cases": str(cases) if isinstance(cases, str | Path) else "cases.jsonl",
+                "columns": dict(columns or {}),
+                "repeats": repeats,
+                "budget_usd": budget_usd,
+                "purpose": purpose,
+                "max_error_share": max_error_share,
+                "max_in_flight": max_in_flight,
+                "timeout_s": timeout_s,
+                "gate": dict(gate) if gate else None,
+            },
+            f"experiment '{name}'",
+        )
+        self._cases_path: Path | None = None
+        if isinstance(cases, str | Path):
+            self._cases_path = Path(cases).resolve()
+        self._setup(list(variants), load_cases(cases, columns), list(scorers), None)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        prompts: Sequence[str] | None = None,
+        models: Sequence[str] | None = None,
+        set_params: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Experiment:
+        """Read `experiment.yaml`, with some of its keys replaced.
+
+        Args:
+            path: the file; its paths start from its folder.
+            prompts: in place of the file's prompts.
+            models: in place of the file's models.
+            set_params: parameters that every variant gets over its own.
+            changes: any other key of the file, for example `repeats=3`.
+
+        Raises:
+            PexError: a missing file, an unknown key, a value that does not fit.
+        """
+        path = Path(path).resolve()
+        spec = load_spec(path)
+        given = {"prompts": prompts, "models": models, **changes}
+        replaced = {key: value for key, value in given.items() if value is not None}
+        if replaced:
+            data = spec.model_dump(exclude_unset=True) | plain(replaced)
+            spec = validate(ExperimentSpec, data, str(path))
+        self = cls.__new__(cls)
+        self._spec = spec
+        self._cases_path = (path.parent / spec.cases).resolve()
+        variants = load_variants(spec, path.parent, set_params or {})
+        cases = load_cases(spec.cases, spec.columns, path.parent)
+        self._setup(variants, cases, list(spec.scorers), path.parent)
+        self.path = path
+        return self
+
+    def _setup(
+        self, variants: list[Variant], cases: list[Case], scorers: list[Any], base: Path | None
+    ) -> None:
+        if not variants:
+            raise PexError(f"experiment '{self.name}': no variants are given")
+        for variant in variants:
+            if not isinstance(variant, Variant):
+                raise PexError(
+                    f"experiment '{self.name}': a variant is a pex.Variant, got "
+                    f"{type(variant).__name__}",
+                    hint="make them with pex.grid(prompts=[…], models=[…])",
+                )
+        check_distinct(variants)
+        check_variables(variants, cases)
+        self.variants = variants
+        self.cases = cases
+        self.path: Path | None = None
+        self.results: Results | None = None
+        self._scorers = scorers
+        self._base = base
+        self._built = build(scorers, cases, base)
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self._spec.name
+
+    @property
+    def purpose(self) -> str:
+        """What it is for."""
+        return self._spec.purpose
+
+    @property
+    def max_error_share(self) -> float:
+        """The share of errors from which on a run counts as failed."""
+        return self._spec.max_error_share
+
+    def __repr__(self) -> str:
+        names = ", ".join(variant.name for variant in self.variants)
+        return (
+            f"Experiment '{self.name}': {len(self.variants)} variants ({names}) x "
+            f"{len(self.cases)} cases, scorers: "
+            f"{', '.join(scorer.name for scorer in self._built) or 'none'}"
+        )
+
+    def preview(
+        self,
+        *,
+        limit: int | None = None,
+        cases: Sequence[str] | None = None,
+        tags: Sequence[str] | str | None = None,
+        repeats: int | None = None,
+    ) -> Preview:
+        """What a run would do: the first request as sent, calls, estimated tokens, cost, time.
+
+        No model is asked.
+        """
+        chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
+        settings = load_settings(find_project())
+        todo = list(requests(self.variants, chosen, self._repeats(repeats)))
+        prices = {ref: price_of(ref, settings) for ref in {v.model for v in self.variants}}
+        past = self.results.frame["latency_s"].median() if self.results is not None else None
+        return estimate(todo, prices, settings.budget.max_tokens, past)
+
+    def run(
+        self,
+        *,
+        limit: int | None = None,
+        cases: Sequence[str] | None = None,
+        tags: Sequence[str] | str | None = None,
+        only: str | None = None,
+        repeats: int | None = None,
+        budget_usd: float | None = None,
+        max_in_flight: int | None = None,
+        timeout_s: float | None = None,
+        record: bool = True,
+        show: bool | None = None,
+        note: str = "",
+        mlflow_tags: Mapping[str, str] | None = None,
+    ) -> Results:
+        """Ask every variant for every case, score, show and record; returns when it is done.
+
+        Args:
+            limit: only the first cases.
+            cases: only the cases with these ids.
+            tags: only cases with one of these tags.
+            only: "failed" or "errors": only what failed, or had no answer, in the last run.
+            repeats: how often each case is asked.
+            budget_usd: what this run may spend at most.
+            max_in_flight: calls at once to each model.
+            timeout_s: how long one call may take.
+            record: write the run to MLflow.
+            show: a live view in a notebook, a progress bar in a terminal; None shows it where
+                there is somebody to see it.
+            note: why this run; kept with its record.
+            mlflow_tags: further tags for the run in MLflow.
+
+        Returns:
+            The results; they are also kept as `.results`.
+
+        Raises:
+            PexError: something does not fit; nothing was asked.
+            ProviderError: no answer came at all, and asking again would not help.
+            Interrupted: interrupted from the keyboard; it holds the results so far.
+        """
+        from pex.views import watch
+
+        execution, job = self._prepare(
+            limit=limit,
+            cases=cases,
+            tags=tags,
+            only=only,
+            repeats=repeats,
+            budget_usd=budget_usd,
+            max_in_flight=max_in_flight,
+            timeout_s=timeout_s,
+            record=record,
+            note=note,
+            mlflow_tags=mlflow_tags,
+        )
+        with watch(execution, job, show):
+            try:
+                execution.start()
+                return execution.wait()
+            finally:
+                self.results = execution.results or self.results
+
+    async def arun(self, **options: Any) -> Results:
+        """The same as `run`, for asynchronous code: `await exp.arun()` keeps the kernel free."""
+        execution = self.start(**options)
+        try:
+            return await execution.wait_async()
+        finally:
+            self.results = execution.results or self.results
+
+    def start(self, **options: Any) -> Execution:
+        """Begin a run with the options of `run` (without `show`) and return its handle at once."""
+        execution, _ = self._prepare(**options)
+        return execution.start()
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write `experiment.yaml`, with prompts and cases that exist only in memory beside it.
+
+        Args:
+            path: the YAML file.
+            overwrite: replace files that have another content.
+
+        Raises:
+            PexError: a scorer that cannot be named in a file, or a file that would be lost.
+        """
+        path = Path(path).resolve()
+        folder = path.parent
+        files: dict[Path, str] = {}
+        refs: dict[str, str] = {}
+        for variant in self.variants:
+            prompt = variant.prompt
+            if prompt.path is not None and prompt.path.is_file():
+                refs[prompt.name] = Path(os.path.relpath(prompt.path, folder)).as_posix()
+            elif prompt.name not in refs:
+                refs[prompt.name] = f"prompts/{prompt.name}.prompty"
+                files[folder / refs[prompt.name]] = prompt.to_prompty()
+        if self._cases_path is None:
+            files[folder / "cases.jsonl"] = cases_text(self.cases)
+            where, columns = "cases.jsonl", {}
+        else:
+            where = Path(os.path.relpath(self._cases_path, folder)).as_posix()
+            columns = self._spec.columns
+        data: dict[str, Any] = {"cases": where, "columns": columns, "scorers": dump(self._scorers)}
+        spec = self._spec.model_copy(update=data | variants_spec(self.variants, refs))
+        files[path] = dump_spec(spec)
+        for file, text in files.items():
+            if not overwrite and file.is_file() and file.read_bytes() != text.encode():
+                raise PexError(
+                    f"{file}: there is already a file with another content",
+                    hint="save under another name, or say overwrite=True",
+                )
+        for file, text in files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text.encode())
+        self.path = path
+        return path
+
+    def _repeats(self, repeats: int | None) -> int:
+        value = self._spec.repeats if repeats is None else repeats
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
+        return value
+
+    def _prepare(
+        self,
+        *,
+        limit: int | None = None,
+        cases: Sequence[str] | None = None,
+        tags: Sequence[str] | str | None = None,
+        only: str | None = None,
+        repeats: int | None = None,
+        budget_usd: float | None = None,
+        max_in_flight: int | None = None,
+        timeout_s: float | None = None,
+        record: bool = True,
+        note: str = "",
+        mlflow_tags: Mapping[str, str] | None = None,
+    ) -> tuple[Execution, Job]:
+        from pex.record import runs, store
+
+        project = find_project()
+        settings = load_settings(project)
+        for key, value in (("max_in_flight", max_in_flight), ("timeout_s", timeout_s)):
+            _check_positive(key, value)
+        if budget_usd is None:
+            budget_usd = self._spec.budget_usd
+        if budget_usd is None:
+            budget_usd = settings.budget.usd_per_run
+        _check_positive("budget_usd", budget_usd, zero=True)
+        chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
+        times = self._repeats(repeats)
+        # With a budget the worst case of a call must be known, so the length is always sent.
+        max_tokens = settings.budget.max_tokens if budget_usd is not None else None
+        todo = list(requests(self.variants, chosen, times, max_tokens))
+        uri = store.tracking_uri(project, settings)
+        if only is not None:
+            wanted = self._places(only, uri)
+            todo = [request for request in todo if request.place in wanted]
+            if not todo:
+                raise PexError(f"only='{only}': there is nothing of that kind in the last run")
+        state = project / settings.journal.path
+        channels = open_channels(
+            sorted({request.model for request in todo}),
+            settings,
+            state,
+            timeout_s or self._spec.timeout_s,
+        )
+        job = Job(
+            name=self.name,
+            purpose=self.purpose,
+            variants=self.variants,
+            cases=chosen,
+            scorers=self._built,
+            repeats=times,
+            requests=todo,
+            channels=channels,
+            budget_usd=budget_usd,
+            max_in_flight=max_in_flight or self._spec.max_in_flight,
+            note=note,
+            files=self._files(chosen),
+            how_to=self._how_to(project),
+        )
+        tags_of_run = {**({"pex.note": note} if note else {}), **(mlflow_tags or {})}
+        recorder = runs.Recorder(uri, self.name, tags_of_run) if record else None
+        return Execution(job, recorder), job
+
+    def _places(self, only: str, uri: str) -> set[tuple[str, str, int]]:
+        """The places of the last run that failed, or that had an error."""
+        from pex.record import runs
+
+        kinds = ("failed", "errors")
+        if only not in kinds:
+            raise PexError(
+                f"only='{only}': expected 'failed' or 'errors'", hint=nearest(only, kinds)
+            )
+        frame = self.results.frame if self.results is not None else None
+        if frame is None:
+            last = runs.latest(uri, experiment=self.name)
+            if not last:
+                raise PexError(f"only='{only}': '{self.name}' has not been run before")
+            frame, _ = runs.load(uri, last[0]["run_id"])
+        bad = frame[frame["error"].notna() if only == "errors" else failed_rows(frame)]
+        return set(zip(bad["variant"], bad["case_id"], bad["repeat"], strict=True))
+
+    def _files(self, cases: Sequence[Case]) -> dict[str, str]:
+        """The experiment as files, to be kept with the record; a part that cannot be is left."""
+        files = {"cases.jsonl": cases_text(cases)}
+        prompts = {variant.prompt.name: variant.prompt for variant in self.variants}
+        for name, prompt in prompts.items():
+            try:
+                files[f"prompts/{name}.prompty"] = prompt.to_prompty()
+            except PexError:  # a message with images has no such file; about.json has its text
+                continue
+        refs = {name: f"prompts/{name}.prompty" for name in prompts}
+        data: dict[str, Any] = {"cases": "cases.jsonl", "columns": {}, "scorers": []}
+        with contextlib.suppress(PexError):  # a notebook's function; about.json has its name
+            data["scorers"] = dump(self._scorers)
+        spec = self._spec.model_copy(update=data | variants_spec(self.variants, refs))
+        files["experiment.yaml"] = dump_spec(spec)
+        return files
+
+    def _how_to(self, project: Path) -> list[str]:
+        if self.path is None:
+            return []
+        here = self.path
+        if here.is_relative_to(project):
+            here = here.relative_to(project)
+        return [f"pexlab run {here.as_posix()}", "pexlab ui"]
+
+
+def _check_positive(key: str, value: Any, zero: bool = False) -> None:
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (value > 0 or (zero and value == 0)) or value == float("inf"):
+        least = "0 or more" if zero else "more than 0"
+        raise PexError(f"{key}: expected a number, {least}, got {value!r}")

@@ -1,0 +1,1 @@
+"""MLflow: every run as one parent run with a child per variant."""

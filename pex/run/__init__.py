@@ -1,0 +1,1 @@
+"""How calls are made: endpoint, prices and budget, the runner."""

@@ -1,0 +1,165 @@
+"""Answers and scores as one long frame, and the summary that tables show."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.core.call import Answer, Request
+from pex.core.cases import Case
+from pex.core.score import Score
+from pex.core.variant import Variant
+from pex.stats import intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = tuple[Request, Answer, Mapping[str, Score]]
+
+_FLOATS = ("latency_s", "ttft_s", "cost_usd")
+_COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
+COLUMNS = (
+    "variant", "prompt", "prompt_version", "model", "resolved_model", "case_id", "group", "tags",
+    "repeat", "expected", "output", "error", "error_kind", "finish_reason", "started_at",
+    *_FLOATS[:2], *_COUNTS, "cost_usd", "from_journal", "request_key", "trace_id",
+)  # fmt: skip
+
+
+def build_frame(
+    rows: Iterable[Row],
+    variants: Sequence[Variant],
+    cases: Sequence[Case],
+    score_names: Sequence[str],
+) -> pd.DataFrame:
+    """The long frame: one row per (variant, case_id, repeat), in the order of the variants.
+
+    Scores are numbers (yes is 1.0, no is 0.0); one that was not given is missing, never 0, and
+    `score_error.<name>` says so where the scorer itself failed.
+    """
+    import pandas as pd
+
+    variant_of = {variant.name: variant for variant in variants}
+    case_of = {case.id: case for case in cases}
+    order = {name: number for number, name in enumerate(variant_of)}
+    place = {case_id: number for number, case_id in enumerate(case_of)}
+    rows = sorted(rows, key=lambda r: (order[r[0].variant], place[r[0].case_id], r[0].repeat))
+    found = dict.fromkeys([*score_names, *(name for _, _, scores in rows for name in scores)])
+    records = [
+        _record(request, answer, scores, variant_of[request.variant], case_of[request.case_id])
+        for request, answer, scores in rows
+    ]
+    inputs = dict.fromkeys(name for case in cases for name in case.inputs)
+    columns = [
+        *COLUMNS,
+        *(f"{part}.{name}" for name in found for part in ("score", "reason", "score_error")),
+        *(f"case.{name}" for name in inputs),
+    ]
+    return typed(pd.DataFrame(records, columns=columns))
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the columns of a long frame their types, also where all values are missing."""
+    import pandas as pd
+
+    kinds: dict[str, str] = dict.fromkeys(_FLOATS, "float64") | dict.fromkeys(_COUNTS, "Int64")
+    kinds |= {column: "float64" for column in frame.columns if column.startswith("score.")}
+    kinds |= {"repeat": "int64", "from_journal": "bool"}
+    frame = frame.astype(kinds)
+    frame["started_at"] = pd.to_datetime(frame["started_at"], unit="s", utc=True)
+    return frame
+
+
+def _record(
+    request: Request, answer: Answer, scores: Mapping[str, Score], variant: Variant, case: Case
+) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "variant": request.variant,
+        "prompt": variant.prompt.name,
+        "prompt_version": variant.prompt.digest,
+        "model": request.model,
+        "case_id": case.id,
+        "group": case.group,
+        "tags": list(case.tags),
+        "repeat": request.repeat,
+        "expected": case.expected,
+        "request_key": request.key,
+        "trace_id": None,
+    }
+    record |= {
+        field.name: getattr(answer, field.name)
+        for field in dataclasses.fields(answer)
+        if field.name in COLUMNS
+    }
+    for name, score in scores.items():
+        record[f"score.{name}"] = math.nan if score.value is None else float(score.value)
+        record[f"reason.{name}"] = score.reason
+        record[f"score_error.{name}"] = score.error
+    for name, value in case.inputs.items():
+        record[f"case.{name}"] = value
+    return record
+
+
+def score_names(frame: pd.DataFrame) -> list[str]:
+    """The names of the scores in a long frame."""
+    return [column[6:] for column in frame.columns if column.startswith("score.")]
+
+
+def yes_no(frame: pd.DataFrame) -> set[str]:
+    """The scores whose values are all yes (1.0) or no (0.0)."""
+    found = set()
+    for name in score_names(frame):
+        values = frame[f"score.{name}"].dropna()
+        if len(values) and bool(values.isin([0.0, 1.0]).all()):
+            found.add(name)
+    return found
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per variant: counts, each score with its 95 % interval, cost, time, tokens.
+
+    Repeats are averaged within their case first, so that asking a case twice does not count as
+    two cases. Yes/no scores have Wilson's interval, others Student's t; a score of fewer than
+    two cases has none.
+    """
+    import pandas as pd
+
+    binary = yes_no(frame)
+    records = []
+    for variant, rows in frame.groupby("variant", sort=False):
+        record: dict[str, Any] = {
+            "variant": variant,
+            "prompt": rows["prompt"].iloc[0],
+            "model": rows["model"].iloc[0],
+            "answers": int(rows["error"].isna().sum()),
+            "errors": int(rows["error"].notna().sum()),
+        }
+        for name in score_names(frame):
+            record |= _summarise_score(rows, name, name in binary)
+        answered = rows[rows["error"].isna()]
+        cost = answered["cost_usd"]
+        record["cost_usd"] = math.nan if cost.isna().any() else float(cost.sum())
+        record["latency_s"] = float(answered["latency_s"].median()) if len(answered) else math.nan
+        for name in ("prompt_tokens", "completion_tokens"):
+            record[name] = int(answered[name].sum())
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def _summarise_score(rows: pd.DataFrame, name: str, binary: bool) -> dict[str, Any]:
+    scored = rows[rows[f"score.{name}"].notna()]
+    values = [float(value) for value in scored.groupby("case_id")[f"score.{name}"].mean()]
+    low, high = math.nan, math.nan
+    if values and binary:
+        low, high = intervals.wilson(sum(values), len(values))
+    elif values:
+        low, high = intervals.mean(values) or (math.nan, math.nan)
+    return {
+        f"score.{name}": statistics.fmean(values) if values else math.nan,
+        f"score.{name}.lo": low,
+        f"score.{name}.hi": high,
+        f"score.{name}.n": len(values),
+        f"score.{name}.errors": int(rows[f"score_error.{name}"].notna().sum()),
+    }

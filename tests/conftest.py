@@ -1,0 +1,49 @@
+"""Shared ground: a project of one's own for each test, and an endpoint that can misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.endpoint import FaultyEndpoint
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, store or batch of the machine that runs the tests gets into them."""
+    for name in (
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_EXPERIMENT_NAME",
+        "PEX_BATCH_ID",
+        "PEX_JOB_ID",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project that is the current folder."""
+    (tmp_path / "pex.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def endpoint() -> Iterator[FaultyEndpoint]:
+    """An OpenAI-compatible endpoint on a free port whose faults the test chooses."""
+    server = FaultyEndpoint()
+    with server.running():
+        yield server
+
+
+@pytest.fixture
+def lab(project: Path, endpoint: FaultyEndpoint) -> FaultyEndpoint:
+    """The endpoint as the provider `lab` of the project, free of charge."""
+    (project / "pex.toml").write_text(
+        f'[providers.lab]\nbase_url = "{endpoint.url}"\nfree = true\n'
+    )
+    return endpoint

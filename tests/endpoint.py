@@ -1,0 +1,105 @@
+"""An OpenAI-compatible endpoint for faults that a real one does not produce on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+
+Reply = Callable[[dict[str, Any], int], "web.StreamResponse | dict[str, Any] | None"]
+"""(request body, number of the call from 1) -> a response, a JSON body, or None for a good one."""
+
+
+def completion(text: str, **message: Any) -> dict[str, Any]:
+    """A good answer as an endpoint sends it."""
+    return {
+        "id": "c1",
+        "object": "chat.completion",
+        "model": "m1-2026-01-01",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": text, **message},
+            }
+        ],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+    }
+
+
+class FaultyEndpoint:
+    """Answers with the last user message, unless `reply` says otherwise; counts its calls."""
+
+    def __init__(self) -> None:
+        self.reply: Reply = lambda body, number: None
+        self.latency_s = 0.0
+        self.models = ["m1", "m2"]
+        self.calls = 0
+        self.most_at_once = 0
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.url = ""
+        self._now = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve on 127.0.0.1 and a free port until the block ends."""
+        loop = asyncio.new_event_loop()
+        ready = threading.Event()
+        thread = threading.Thread(target=self._serve, args=(loop, ready), daemon=True)
+        thread.start()
+        assert ready.wait(10)
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+
+    def _serve(self, loop: asyncio.AbstractEventLoop, ready: threading.Event) -> None:
+        asyncio.set_event_loop(loop)
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._list)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        loop.run_until_complete(site.start())
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        ready.set()
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(runner.cleanup())
+            loop.close()
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.calls += 1
+        self.bodies.append(body)
+        self.headers.append(dict(request.headers))
+        number = self.calls
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            if self.latency_s:
+                await asyncio.sleep(self.latency_s)
+            reply = self.reply(body, number)
+            if reply == "drop":
+                assert request.transport is not None
+                request.transport.close()
+                return web.Response()
+            if reply == "hang":
+                await asyncio.sleep(60)
+            if isinstance(reply, web.StreamResponse):
+                return reply
+            good = completion(body["messages"][-1]["content"])
+            return web.json_response(reply if isinstance(reply, dict) else good)
+        finally:
+            self._now -= 1
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": name} for name in self.models]})
