@@ -22,8 +22,8 @@ from pex.core.score import Score
 from pex.core.variant import Variant
 from pex.results import Results
 from pex.run.budget import Budget
-from pex.run.client import FATAL
 from pex.run.channel import Channel
+from pex.run.client import FATAL
 from pex.run.runner import Runner
 from pex.score.base import Scorer
 from pex.score.frame import build_frame

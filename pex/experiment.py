@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -93,7 +93,8 @@ def _fields_at(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
         if isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(key))
             current = _model_in(field.annotation) if field else None
-    return list(current.model_fields) if isinstance(current, type) else []
+    is_model = isinstance(current, type) and issubclass(current, BaseModel)
+    return list(current.model_fields) if is_model else []
 
 
 def _model_in(annotation: Any) -> Any:

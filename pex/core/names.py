@@ -53,10 +53,12 @@ def plain(value: Any) -> Any:
         >>> plain({"a": float("nan"), 1: (True, "x")})
         {'a': None, '1': [True, 'x']}
     """
-    if value is None or isinstance(value, str | bool | int):
-        # A subclass (numpy's str_, ruamel's ScalarFloat) goes down to the plain type.
-        kind = next(k for k in (bool, int, str, type(None)) if isinstance(value, k))
-        return value if value is None or type(value) is kind else kind(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):  # a subclass (numpy's, ruamel's) goes down to the plain type
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
     if isinstance(value, float):
         if math.isnan(value):
             return None

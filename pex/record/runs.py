@@ -141,7 +141,7 @@ class Recorder:
     def _files(
         self, frame: pd.DataFrame, about: Mapping[str, Any], files: Mapping[str, str]
     ) -> None:
-        storable, json_columns = storable(frame)
+        table, json_columns = storable(frame)
         with tempfile.TemporaryDirectory() as folder:
             for name, text in files.items():
                 path = Path(folder) / name
@@ -149,10 +149,10 @@ class Recorder:
                 path.write_text(text, encoding="utf-8")
             stored = {**about, _JSON_COLUMNS: json_columns}
             Path(folder, ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
-            storable.to_parquet(Path(folder, PARQUET), index=False)
+            table.to_parquet(Path(folder, PARQUET), index=False)
             self._client.log_artifacts(self.run_id, folder)
-        table = storable.assign(started_at=storable["started_at"].astype(str))
-        self._client.log_table(self.run_id, table, TABLE)
+        shown = table.assign(started_at=table["started_at"].astype(str))
+        self._client.log_table(self.run_id, shown, TABLE)
 
 
 def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:

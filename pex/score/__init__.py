@@ -1,1 +1,1 @@
-"""."""
+"""Scorers: output x case -> score."""

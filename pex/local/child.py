@@ -1,0 +1,81 @@
+"""The server's own process: loads the weights, serves, and ends when nobody asks any more.
+
+Started by `pex.local.server` as `python -m pex.local.child STATE_FOLDER`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from pex.local.server import KEY_VARIABLE, ServerInfo, forget, get, write
+from pex.local.weights import MODEL, weights
+
+IDLE_S = 600.0
+"""Seconds without a request after which the server ends; PEX_MODEL_IDLE_S replaces it."""
+
+SLOTS = 4
+CONTEXT = 2048
+"""Tokens of prompt and answer together, for each of the slots."""
+
+
+def open_server(host: str, port: int, api_key: str) -> Any:
+    """Load the model and listen; returns xllamacpp's server, which serves until it is dropped.
+
+    Raises:
+        RuntimeError: it cannot listen there.
+    """
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights())
+    params.model_alias = {MODEL}
+    params.n_parallel = SLOTS
+    params.n_ctx = SLOTS * CONTEXT
+    # Hyper-threads share the units that matter here.
+    params.cpuparams.n_threads = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    params.hostnames = [host]
+    params.port = port
+    params.api_keys = [api_key]
+    params.ui = False
+    return xllamacpp.Server(params)
+
+
+def main(state: Path) -> None:
+    """Serve for the project of `state` until idle, stopped, or the folder is gone."""
+    key = os.environ.pop(KEY_VARIABLE)
+    server = open_server("127.0.0.1", 0, key)
+    info = ServerInfo(f"{server.listening_address}/v1", key, os.getpid())
+    write(state, info)
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        _serve_until_idle(state, info, float(os.environ.get("PEX_MODEL_IDLE_S", IDLE_S)))
+    finally:
+        forget(state, info.pid)
+
+
+def _serve_until_idle(state: Path, info: ServerInfo, idle_s: float) -> None:
+    last: list[Any] = []
+    asked_at = time.monotonic()
+    while state.is_dir() and time.monotonic() - asked_at < idle_s:
+        time.sleep(min(5.0, idle_s / 4))
+        slots = get(info, "/slots") or []
+        # A slot's task number moves with each request that it serves.
+        now = [slot.get("id_task") for slot in slots]
+        if now != last or any(slot.get("is_processing") for slot in slots):
+            last, asked_at = now, time.monotonic()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,188 @@
+"""One server for the built-in model in each project, shared by all its kernels and processes.
+
+`.pex/model.json` says where it listens and with which key (readable by the user alone);
+`.pex/model.lock` lets one process at a time start it. The server is a process of its own
+(`pex.local.child`) that ends after ten idle minutes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock
+
+from pex.core.errors import PexError
+from pex.local.weights import MODEL, missing
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+KEY_VARIABLE = "PEX_MODEL_SERVER_KEY"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Where a running server is: base URL (with `/v1`), key, process, model name."""
+
+    base_url: str
+    api_key: str = dataclasses.field(repr=False)
+    pid: int
+    model: str = MODEL
+
+
+def ensure(state: Path) -> ServerInfo:
+    """The project's server, started where none runs.
+
+    Args:
+        state: the project's `.pex/` folder.
+
+    Raises:
+        PexError: the model is not installed, or its server does not start.
+    """
+    found = status(state)
+    if found is not None:
+        return found
+    absent = missing()
+    if absent is not None:
+        raise PexError(absent)
+    state.mkdir(parents=True, exist_ok=True)
+    with FileLock(state / "model.lock", timeout=START_TIMEOUT_S + 30):
+        return status(state) or _start(state)
+
+
+def status(state: Path) -> ServerInfo | None:
+    """The project's server if it runs and answers, else None."""
+    info = _read(state)
+    if info is None or not psutil.pid_exists(info.pid):
+        return None
+    return info if _answers(info) else None
+
+
+def stop(state: Path) -> bool:
+    """End the project's server; False where none ran."""
+    info = _read(state)
+    if info is None:
+        return False
+    with_key = status(state) is not None  # a stale file may name a process that is not ours
+    if with_key:
+        process = psutil.Process(info.pid)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+    _file(state).unlink(missing_ok=True)
+    return with_key
+
+
+def serve(host: str, port: int, api_key: str, say: Callable[[str], None]) -> None:
+    """Serve in the foreground until interrupted, for any other client.
+
+    Args:
+        host: the address to listen on.
+        port: the port, 0 for a free one.
+        api_key: what clients must send.
+        say: gets the address once it listens.
+
+    Raises:
+        PexError: the model is not installed, or the port is taken.
+    """
+    absent = missing()
+    if absent is not None:
+        raise PexError(absent)
+    from pex.local.child import open_server
+
+    try:
+        server = open_server(host, port, api_key)
+    except RuntimeError as error:
+        raise PexError(f"cannot serve on {host}:{port}: {error}") from None
+    say(f"{server.listening_address}/v1")
+    while True:
+        time.sleep(3600)
+
+
+def write(state: Path, info: ServerInfo) -> None:
+    """Tell other processes where the server is; used by the server's own process."""
+    temporary = state / f"model.json.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(dataclasses.asdict(info), file)
+    temporary.replace(_file(state))
+
+
+def forget(state: Path, pid: int) -> None:
+    """Remove the file, if it is still this process's."""
+    info = _read(state)
+    if info is not None and info.pid == pid:
+        _file(state).unlink(missing_ok=True)
+
+
+def _file(state: Path) -> Path:
+    return state / "model.json"
+
+
+def _read(state: Path) -> ServerInfo | None:
+    try:
+        return ServerInfo(**json.loads(_file(state).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _start(state: Path) -> ServerInfo:
+    # The key goes through the environment: arguments can be read by every user of the machine.
+    environment = {**os.environ, KEY_VARIABLE: secrets.token_urlsafe(24)}
+    with (state / "model.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pex.local.child", str(state)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=state,
+            start_new_session=True,  # an interrupt in the notebook or terminal is not meant for it
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = status(state)
+        if found is not None and found.pid == process.pid:
+            return found
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.kill()
+    tail = "\n  ".join(_tail(state / "model.log"))
+    raise PexError(f"the built-in model's server did not start; {state / 'model.log'}:\n  {tail}")
+
+
+def _tail(path: Path, lines: int = 5) -> list[str]:
+    return path.read_text(errors="replace").splitlines()[-lines:]
+
+
+def _answers(info: ServerInfo) -> bool:
+    return get(info, "/v1/models") is not None
+
+
+def get(info: ServerInfo, path: str) -> Any:
+    """The JSON of a page of the server, None where it does not answer or refuses the key."""
+    where = urllib.parse.urlsplit(info.base_url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {info.api_key}"})
+        reply = connection.getresponse()
+        return json.loads(reply.read()) if reply.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()

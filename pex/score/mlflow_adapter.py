@@ -1,0 +1,50 @@
+"""Scorers of `mlflow.genai`, used as they are."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pex.core.call import Answer
+from pex.core.cases import Case
+from pex.core.score import Score
+from pex.score.base import Rule
+
+
+def is_mlflow_scorer(item: Any) -> bool:
+    """Whether `item` is a scorer of MLflow; MLflow is not imported to find out."""
+    module = sys.modules.get("mlflow.genai.scorers.base")
+    return module is not None and isinstance(item, module.Scorer)
+
+
+def mlflow_rule(scorer: Any) -> Rule:
+    """A rule that calls an MLflow scorer as `mlflow.genai.evaluate` does."""
+
+    def rule(answer: Answer, case: Case) -> Any:
+        expected = case.expected
+        if expected is not None and not isinstance(expected, dict):
+            expected = {"expected_response": expected}
+        result = scorer.run(inputs=case.inputs, outputs=answer.output, expectations=expected)
+        if isinstance(result, list):
+            return {
+                "" if item.name == scorer.name else str(item.name): _feedback(item)
+                for item in result
+            }
+        return _feedback(result)
+
+    return rule
+
+
+_WORDS = {"yes": True, "true": True, "pass": True, "no": False, "false": False, "fail": False}
+
+
+def _feedback(result: Any) -> Any:
+    """A feedback's value and rationale; MLflow's judges say "yes" and "no"."""
+    if not hasattr(result, "rationale"):
+        return result
+    if result.error is not None:
+        return Score(None, error=str(getattr(result.error, "error_message", result.error)))
+    value = result.value
+    if isinstance(value, str):
+        value = _WORDS.get(value.casefold(), value)
+    return Score(value, reason=result.rationale)
