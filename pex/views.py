@@ -35,7 +35,7 @@ def watch(execution: Execution, job: Job, show: bool | None) -> Iterator[None]:
 def _terminal(execution: Execution) -> Iterator[None]:
     from pex.widgets.progress import TerminalProgress
 
-    progress = TerminalProgress()
+    progress = TerminalProgress(sys.stderr)
     execution.listen(progress.on_event)
     try:
         yield

@@ -1,0 +1,293 @@
+"""Tables for notebooks, reports and terminals: the summary, and the cases side by side.
+
+Model output is hostile text: it is escaped here, in the one place where it becomes HTML.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Collection
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_ROWS = 100
+MAX_CHARS = 600
+
+
+@functools.cache
+def style() -> str:
+    """The style sheet of all tables; it touches nothing outside `.pex`."""
+    return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+
+
+def fragment(content: str) -> str:
+    """A piece of HTML that brings its own style along."""
+    return f'<div class="pex"><style>{style()}</style>{content}</div>'
+
+
+def summary_scores(summary: pd.DataFrame) -> list[str]:
+    """The names of the scores in a summary."""
+    return [column[6:-2] for column in summary.columns if column.endswith(".n")]
+
+
+def format_score(value: float, yes_no: bool) -> str:
+    """A score as people read it: a share in percent, any other number to three digits.
+
+    Example:
+        >>> format_score(0.8166, True), format_score(0.53218, False), format_score(float("nan"), True)
+        ('82 %', '0.532', '–')
+    """  # noqa: E501 - the example is one line
+    if math.isnan(value):
+        return "–"
+    return f"{value * 100:.0f} %" if yes_no else f"{value:.3g}"
+
+
+def format_interval(low: float, high: float, yes_no: bool) -> str:
+    """The ends of an interval, without the unit that stands before it."""
+    if math.isnan(low):
+        return ""
+    if yes_no:
+        return f"[{low * 100:.0f}, {high * 100:.0f}]"
+    return f"[{low:.3g}, {high:.3g}]"
+
+
+def format_usd(value: float) -> str:
+    """An amount of money.
+
+    Example:
+        >>> format_usd(0.0), format_usd(0.0123), format_usd(12.5), format_usd(float("nan"))
+        ('free', '$0.0123', '$12.50', 'unknown')
+    """
+    if math.isnan(value):
+        return "unknown"
+    if value == 0:
+        return "free"
+    return f"${value:.3g}" if value < 1 else f"${value:.2f}"
+
+
+def format_seconds(value: float) -> str:
+    """A time.
+
+    Example:
+        >>> format_seconds(0.2134), format_seconds(3.21), format_seconds(75), format_seconds(7300)
+        ('213 ms', '3.2 s', '75 s', '2.0 h')
+    """
+    if math.isnan(value):
+        return "–"
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 300:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 3600 else f"{value / 3600:.1f} h"
+
+
+def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and cells of the summary as plain text; scores as two cells, value and interval."""
+    names = summary_scores(summary)
+    head = ["variant", *names, "errors", "cost", "latency"]
+    rows = []
+    for record in summary.to_dict("records"):
+        cells = [str(record["variant"])]
+        for name in names:
+            binary = name in yes_no
+            value = format_score(record[f"score.{name}"], binary)
+            interval = format_interval(
+                record[f"score.{name}.lo"], record[f"score.{name}.hi"], binary
+            )
+            failed = record[f"score.{name}.errors"]
+            note = f" ({failed} not scored)" if failed else ""
+            cells.append(f"{value} {interval}{note}".strip())
+        cells += [str(record["errors"]), format_usd(record["cost_usd"])]
+        cells.append(format_seconds(record["latency_s"]))
+        rows.append(cells)
+    return head, rows
+
+
+def summary_text(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
+    """The summary as aligned plain text."""
+    head, rows = _rows(summary, yes_no)
+    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+    first = f"{head[0]:<{widths[0]}}"
+    lines = [
+        "  ".join([first, *(f"{cell:>{w}}" for cell, w in zip(head[1:], widths[1:], strict=True))])
+    ]
+    for row in rows:
+        cells = (f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        lines.append("  ".join([f"{row[0]:<{widths[0]}}", *cells]))
+    return "\n".join(lines)
+
+
+def summary_table(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
+    """The summary as an HTML table, without its style."""
+    names = summary_scores(summary)
+    best = {
+        name: summary[f"score.{name}"].max()
+        for name in names
+        if name in yes_no and len(summary) > 1
+    }
+    head, rows = _rows(summary, yes_no)
+    out = ['<div class="pex-scroll"><table class="pex-table"><thead><tr>']
+    for number, title in enumerate(head):
+        kind = ' class="pex-number"' if number else ""
+        out.append(f'<th scope="col"{kind}>{escape(title)}</th>')
+    out.append("</tr></thead><tbody>")
+    for record, cells in zip(summary.to_dict("records"), rows, strict=True):
+        out.append(f'<tr><th scope="row">{escape(cells[0])}</th>')
+        for number, cell in enumerate(cells[1:]):
+            name = names[number] if number < len(names) else None
+            top = name in best and record[f"score.{name}"] == best[name]
+            value, mark, interval = cell.partition("[")
+            content = escape(value.strip())
+            if top:
+                content = f'<span class="pex-best">▲ {content}</span>'
+                content += '<span class="pex-visually-hidden"> highest</span>'
+            if mark:
+                content += f' <span class="pex-interval">[{escape(interval)}</span>'
+            out.append(f'<td class="pex-number">{content}</td>')
+        out.append("</tr>")
+    out.append("</tbody>")
+    note = "Scores: mean over the cases with its 95 % interval. Latency: median of a call."
+    if best:
+        note += " ▲ highest value, which need not be a real difference."
+    out.append(f"<caption>{note}</caption></table></div>")
+    return "".join(out)
+
+
+def summary_html(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
+    """The summary as a piece of HTML for a notebook."""
+    return fragment(summary_table(summary, yes_no))
+
+
+def side_by_side_html(
+    frame: pd.DataFrame,
+    yes_no: Collection[str],
+    max_rows: int = MAX_ROWS,
+    max_chars: int = MAX_CHARS,
+) -> str:
+    """The cases, one row each, with the answers of every variant beside each other.
+
+    Args:
+        frame: the long frame.
+        yes_no: the scores that are yes/no.
+        max_rows: cases shown at most; what is cut is said below.
+        max_chars: characters of one answer shown at most.
+    """
+    return fragment(side_by_side_table(frame, yes_no, max_rows, max_chars))
+
+
+def side_by_side_table(
+    frame: pd.DataFrame, yes_no: Collection[str], max_rows: int, max_chars: int
+) -> str:
+    """The cases side by side as an HTML table, without its style."""
+    variants = list(frame["variant"].unique())
+    by_case = list(frame.groupby("case_id", sort=False))
+    out = ['<div class="pex-scroll"><table class="pex-table pex-sides"><thead><tr>']
+    out.append('<th scope="col" style="width:30%">case</th>')
+    out += [f'<th scope="col">{escape(str(name))}</th>' for name in variants]
+    out.append("</tr></thead><tbody>")
+    for case_id, rows in by_case[:max_rows]:
+        state = case_state(rows, yes_no)
+        out.append(f'<tr data-state="{state}"><td class="pex-case">')
+        out.append(_case_cell(str(case_id), rows.iloc[0], max_chars))
+        out.append("</td>")
+        answers = dict(list(rows.groupby("variant", sort=False)))
+        for name in variants:
+            part = answers.get(name)
+            cell = '<span class="pex-soft">not asked</span>'
+            if part is not None:
+                cell = "".join(_answer(dict(row), yes_no, max_chars) for _, row in part.iterrows())
+            out.append(f"<td>{cell}</td>")
+        out.append("</tr>")
+    out.append(f"</tbody><caption>{_caption(by_case, yes_no, max_rows)}</caption></table></div>")
+    return "".join(out)
+
+
+def case_state(rows: pd.DataFrame, yes_no: Collection[str]) -> str:
+    """What is to be said of a case, for filters: error, wrong, split or right."""
+    words = ["error"] if rows["error"].notna().any() else []
+    for name in yes_no:
+        by_variant = rows.groupby("variant")[f"score.{name}"].mean().dropna()
+        if (by_variant < 1).any():
+            words.append("wrong")
+        if by_variant.nunique() > 1:
+            words.append("split")
+    return " ".join(dict.fromkeys(words)) or "right"
+
+
+def cut(text: str, max_chars: int) -> str:
+    """A text at its longest, with what was left out."""
+    if len(text) <= max_chars:
+        return text
+    return f"{text[:max_chars]}… ({len(text) - max_chars:,} more characters)"
+
+
+def value_text(value: Any) -> str:
+    """A case's value as text; lists and objects as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _caption(by_case: list[Any], yes_no: Collection[str], max_rows: int) -> str:
+    shown = min(len(by_case), max_rows)
+    split = sum("split" in case_state(rows, yes_no) for _, rows in by_case)
+    text = f"{shown} of {len(by_case)} cases shown" if shown < len(by_case) else f"{shown} cases"
+    if yes_no:
+        text += f"; the variants disagree on {split}"
+    if shown < len(by_case):
+        text += ". The rest is in results.frame and in the report"
+    return escape(text) + "."
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _case_cell(case_id: str, row: Any, max_chars: int) -> str:
+    lines = []
+    for column in row.index:
+        if column.startswith("case.") and not _missing(row[column]):
+            text = escape(cut(value_text(row[column]), max_chars))
+            lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
+    if not _missing(row["expected"]):
+        text = escape(cut(value_text(row["expected"]), max_chars))
+        lines.append(f'<div class="pex-meta">expected: {text}</div>')
+    lines.append(f'<div class="pex-id">{escape(case_id)}</div>')
+    return "".join(lines)
+
+
+def _answer(row: dict[str, Any], yes_no: Collection[str], max_chars: int) -> str:
+    if not _missing(row["error"]):
+        kind, message = escape(str(row["error_kind"])), escape(cut(str(row["error"]), max_chars))
+        return (
+            f'<div><span class="pex-bad">! error: {kind}</span></div>'
+            f'<div class="pex-output pex-soft">{message}</div>'
+        )
+    output = str(row["output"])
+    shown = escape(cut(output, max_chars)) if output.strip() else "(empty answer)"
+    parts = [f'<div class="pex-output" dir="auto">{shown}</div>', '<div class="pex-meta">']
+    names = [column[6:] for column in row if str(column).startswith("score.")]
+    parts.append(" · ".join(filter(None, (_verdict(row, name, yes_no) for name in names))))
+    parts.append("</div>")
+    return "".join(parts)
+
+
+def _verdict(row: dict[str, Any], name: str, yes_no: Collection[str]) -> str:
+    """A score in one or two words, with the reason as a tooltip."""
+    value, failed = row[f"score.{name}"], row[f"score_error.{name}"]
+    reason = row[f"reason.{name}"]
+    hint = "" if _missing(reason) else f' title="{escape(str(reason))}"'
+    if not _missing(failed):
+        return f'<span class="pex-bad" title="{escape(str(failed))}">! {escape(name)} failed</span>'
+    if math.isnan(value):
+        return ""
+    if name in yes_no:
+        kind, sign = ("good", "✓") if value == 1 else ("bad", "✗")
+        return f'<span class="pex-{kind}"{hint}>{sign} {escape(name)}</span>'
+    return f"<span{hint}>{escape(name)} {value:.3g}</span>"

@@ -1,0 +1,201 @@
+"""The live view of a run in a notebook: progress, running scores, answers as they come.
+
+The rows are kept here and sent in batches; a view that is opened late, a second one, or a reload
+of the page asks for them ("ready") and gets them all. Beside the widget stands a static table in
+an output of its own, hidden while the widget lives: it is what a reader without a kernel sees.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import anywidget
+from IPython.display import HTML, DisplayHandle, display
+
+from pex.core.call import Answer
+from pex.core.events import Answered, Asked, Begun, Done, Event, Place, Retried, Scored
+from pex.core.score import Score
+from pex.report.tables import cut, fragment, style
+from pex.widgets.tally import Tally
+
+BATCH_S = 0.05
+CHUNK = 500
+MAX_CASES = 200
+MAX_CHARS = 400
+_HERE = Path(__file__).parent
+
+
+class LiveGrid(anywidget.AnyWidget):
+    """Cases x variants, filling while a run goes on.
+
+    Args:
+        cases: for each case id, its inputs as a short text.
+        on_stop: called when somebody presses Stop; without it there is no such button.
+    """
+
+    _esm = _HERE / "live.js"
+    _css = style() + (_HERE / "live.css").read_text(encoding="utf-8")
+
+    def __init__(self, cases: Mapping[str, str], on_stop: Callable[[], None] | None = None) -> None:
+        super().__init__()
+        self._cases = dict(cases)
+        self._on_stop = on_stop
+        self._tally = Tally()
+        self._begun: Begun | None = None
+        self._cells: dict[Place, dict[str, Any]] = {}
+        self._sums: dict[str, dict[str, list[float]]] = {}
+        self._changed: set[Place] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closed = False
+        self.on_msg(self._on_message)
+        self._sender = threading.Thread(target=self._send_batches, name="pex-view", daemon=True)
+        self._sender.start()
+
+    def __repr__(self) -> str:
+        return f"Live view of a run: {self._tally.line()}"
+
+    def on_event(self, event: Event) -> None:
+        """Take in an event; returns at once, the view follows within 50 ms."""
+        with self._lock:
+            self._tally.add(event)
+            if isinstance(event, Begun):
+                self._begun = event
+            elif not isinstance(event, Done):
+                cell = self._cells.setdefault(event.place, {"place": event.place})
+                cell |= _cell(event)
+                if isinstance(event, Scored):
+                    self._add_scores(event.place[0], event.scores)
+                self._changed.add(event.place)
+        self._wake.set()
+
+    def close_run(self) -> None:
+        """Send what is left; the view stays as it is then."""
+        self._closed = True
+        self._wake.set()
+        self._sender.join(timeout=5)
+
+    def _add_scores(self, variant: str, scores: Mapping[str, Score]) -> None:
+        for name, score in scores.items():
+            if score.value is not None:
+                values = self._sums.setdefault(variant, {}).setdefault(name, [])
+                values.append(float(score.value))
+
+    def _send_batches(self) -> None:
+        while not self._closed:
+            self._wake.wait()
+            self._wake.clear()
+            self._send_changes()
+            # Messages are what costs, not what is in them: at most twenty a second.
+            threading.Event().wait(BATCH_S)
+        self._send_changes()
+
+    def _send_changes(self) -> None:
+        with self._lock:
+            cells = [self._cells[place] for place in self._changed]
+            self._changed.clear()
+            head = self._head()
+        self.send({"kind": "cells", "cells": cells, **head})
+
+    def _head(self) -> dict[str, Any]:
+        tally = self._tally
+        scores = {
+            variant: " · ".join(_running(name, values) for name, values in by_name.items())
+            for variant, by_name in self._sums.items()
+        }
+        return {
+            "done": tally.done,
+            "total": tally.total,
+            "line": tally.line(),
+            "status": tally.status,
+            "scores": scores,
+        }
+
+    def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
+        if content == "stop" and self._on_stop is not None:
+            self._on_stop()
+        elif content == "ready":
+            self._send_everything()
+
+    def _send_everything(self) -> None:
+        with self._lock:
+            begun, cells, head = self._begun, list(self._cells.values()), self._head()
+        if begun is None:
+            return
+        shown = begun.case_ids[:MAX_CASES]
+        self.send(
+            {
+                "kind": "begin",
+                "variants": begun.variants,
+                "cases": [[case_id, cut(self._cases[case_id], MAX_CHARS)] for case_id in shown],
+                "cut": len(begun.case_ids) - len(shown),
+                "can_stop": self._on_stop is not None,
+            }
+        )
+        for start in range(0, len(cells), CHUNK):
+            self.send({"kind": "cells", "cells": cells[start : start + CHUNK], **head})
+
+
+class StaticOutput:
+    """The static table beside a widget: "running" at first, the results at the end."""
+
+    def __init__(self) -> None:
+        handle = display(HTML(_static("Running; the results appear here.")), display_id=True)
+        assert isinstance(handle, DisplayHandle)  # display_id=True always gives one
+        self._handle = handle
+
+    def finish(self, html: str) -> None:
+        """Put the results there; `html` must be escaped."""
+        self._handle.update(HTML(f'<div class="pex-static">{html}</div>'))
+
+
+def show(grid: LiveGrid) -> StaticOutput:
+    """Show the widget and, for readers without a kernel, the static table behind it."""
+    display(grid)
+    return StaticOutput()
+
+
+def _static(text: str) -> str:
+    return f'<div class="pex-static">{fragment(f"<p>{escape(text)}</p>")}</div>'
+
+
+def _cell(event: Asked | Retried | Answered | Scored) -> dict[str, Any]:
+    if isinstance(event, Asked):
+        return {"state": "asked", "text": "asking…"}
+    if isinstance(event, Retried):
+        return {"state": "asked", "text": f"{event.error_kind}, again in {event.wait_s:.1f} s"}
+    if isinstance(event, Answered):
+        return _answer(event.answer)
+    return {"scores": [_score(name, score) for name, score in event.scores.items()]}
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    if answer.error is not None:
+        text = f"{answer.error_kind}: {cut(answer.error, MAX_CHARS)}"
+        return {"state": "error", "text": text}
+    text = cut(answer.output or "", MAX_CHARS) or "(empty answer)"
+    return {"state": "answered", "text": text, "latency": answer.latency_s}
+
+
+def _score(name: str, score: Score) -> list[str]:
+    """Kind, text and reason of a score."""
+    if score.error is not None:
+        return ["bad", f"! {name} failed", score.error]
+    if score.value is None:
+        return ["none", "", score.reason or ""]
+    if isinstance(score.value, bool):
+        kind, sign = ("good", "✓") if score.value else ("bad", "✗")
+        return [kind, f"{sign} {name}", score.reason or ""]
+    return ["number", f"{name} {score.value:.3g}", score.reason or ""]
+
+
+def _running(name: str, values: list[float]) -> str:
+    mean = math.fsum(values) / len(values)
+    if all(value in (0.0, 1.0) for value in values):
+        return f"{name} {mean:.0%} of {len(values)}"
+    return f"{name} {mean:.3g}"
