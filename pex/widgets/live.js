@@ -40,7 +40,9 @@ function render({ model, el }) {
   let running = new Map();
   let canStop = false;
 
-  function begin(message) {
+  function begin() {
+    const message = model.get("_begin");
+    if (!message?.variants) return;
     cells = new Map();
     running = new Map();
     canStop = message.can_stop;
@@ -117,7 +119,6 @@ function render({ model, el }) {
   }
 
   function onMessage(message) {
-    if (message.kind === "begin") begin(message);
     if (message.kind !== "cells") return;
     message.cells.forEach(fill);
     progress.max = message.total || 1;
@@ -130,9 +131,14 @@ function render({ model, el }) {
     }
   }
 
+  begin();
+  model.on("change:_begin", begin);
   model.on("msg:custom", onMessage);
   model.send("ready");
-  return () => model.off("msg:custom", onMessage);
+  return () => {
+    model.off("change:_begin", begin);
+    model.off("msg:custom", onMessage);
+  };
 }
 
 export default { render };

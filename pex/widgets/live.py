@@ -1,20 +1,24 @@
 """The live view of a run in a notebook: progress, running scores, answers as they come.
 
 The rows are kept here and sent in batches; a view that is opened late, a second one, or a reload
-of the page asks for them ("ready") and gets them all. Beside the widget stands a static table in
-an output of its own, hidden while the widget lives: it is what a reader without a kernel sees.
+of the page asks for them ("ready") and gets them all. A cell that blocks the kernel keeps that
+question waiting, so everything is also sent a few times unasked while a run begins. Beside the
+widget stands a static table in an output of its own, hidden while the widget lives: it is what a
+reader without a kernel sees.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import anywidget
+import traitlets
 from IPython.display import HTML, DisplayHandle, display
 
 from pex.core.call import Answer
@@ -24,6 +28,7 @@ from pex.report.tables import cut, fragment, style
 from pex.widgets.tally import Tally
 
 BATCH_S = 0.05
+UNASKED_S = (0.3, 1.0, 3.0, 8.0)
 CHUNK = 500
 MAX_CASES = 200
 MAX_CHARS = 400
@@ -41,12 +46,16 @@ class LiveGrid(anywidget.AnyWidget):
     _esm = _HERE / "live.js"
     _css = style() + (_HERE / "live.css").read_text(encoding="utf-8")
 
+    _begin = traitlets.Dict().tag(sync=True)
+
     def __init__(self, cases: Mapping[str, str], on_stop: Callable[[], None] | None = None) -> None:
         super().__init__()
         self._cases = dict(cases)
         self._on_stop = on_stop
         self._tally = Tally()
-        self._begun: Begun | None = None
+        self._shown: set[str] = set()
+        self._asked = False
+        self._begun_at = time.monotonic()
         self._cells: dict[Place, dict[str, Any]] = {}
         self._sums: dict[str, dict[str, list[float]]] = {}
         self._changed: set[Place] = set()
@@ -65,13 +74,13 @@ class LiveGrid(anywidget.AnyWidget):
         with self._lock:
             self._tally.add(event)
             if isinstance(event, Begun):
-                self._begun = event
-            elif not isinstance(event, Done):
+                self._open(event)
+            elif not isinstance(event, Done) and event.place[1] in self._shown:
                 cell = self._cells.setdefault(event.place, {"place": event.place})
                 cell |= _cell(event)
-                if isinstance(event, Scored):
-                    self._add_scores(event.place[0], event.scores)
                 self._changed.add(event.place)
+            if isinstance(event, Scored):
+                self._add_scores(event.place[0], event.scores)
         self._wake.set()
 
     def close_run(self) -> None:
@@ -80,6 +89,17 @@ class LiveGrid(anywidget.AnyWidget):
         self._wake.set()
         self._sender.join(timeout=5)
 
+    def _open(self, begun: Begun) -> None:
+        shown = begun.case_ids[:MAX_CASES]
+        self._shown = set(shown)
+        self._begun_at = time.monotonic()
+        self._begin = {
+            "variants": begun.variants,
+            "cases": [[case_id, cut(self._cases[case_id], MAX_CHARS)] for case_id in shown],
+            "cut": len(begun.case_ids) - len(shown),
+            "can_stop": self._on_stop is not None,
+        }
+
     def _add_scores(self, variant: str, scores: Mapping[str, Score]) -> None:
         for name, score in scores.items():
             if score.value is not None:
@@ -87,13 +107,18 @@ class LiveGrid(anywidget.AnyWidget):
                 values.append(float(score.value))
 
     def _send_batches(self) -> None:
+        unasked = list(UNASKED_S)
         while not self._closed:
             self._wake.wait()
             self._wake.clear()
-            self._send_changes()
+            if unasked and not self._asked and time.monotonic() - self._begun_at > unasked[0]:
+                unasked.pop(0)
+                self._send_everything()
+            else:
+                self._send_changes()
             # Messages are what costs, not what is in them: at most twenty a second.
-            threading.Event().wait(BATCH_S)
-        self._send_changes()
+            time.sleep(BATCH_S)
+        self._send_everything()
 
     def _send_changes(self) -> None:
         with self._lock:
@@ -120,24 +145,14 @@ class LiveGrid(anywidget.AnyWidget):
         if content == "stop" and self._on_stop is not None:
             self._on_stop()
         elif content == "ready":
+            self._asked = True
             self._send_everything()
 
     def _send_everything(self) -> None:
         with self._lock:
-            begun, cells, head = self._begun, list(self._cells.values()), self._head()
-        if begun is None:
-            return
-        shown = begun.case_ids[:MAX_CASES]
-        self.send(
-            {
-                "kind": "begin",
-                "variants": begun.variants,
-                "cases": [[case_id, cut(self._cases[case_id], MAX_CHARS)] for case_id in shown],
-                "cut": len(begun.case_ids) - len(shown),
-                "can_stop": self._on_stop is not None,
-            }
-        )
-        for start in range(0, len(cells), CHUNK):
+            self._changed.clear()
+            cells, head = list(self._cells.values()), self._head()
+        for start in range(0, len(cells) or 1, CHUNK):
             self.send({"kind": "cells", "cells": cells[start : start + CHUNK], **head})
 
 
