@@ -1,1 +1,1 @@
-"""."""
+"""Notebooks x parameter sets, executed by Papermill."""

@@ -25,7 +25,7 @@ def demo(
     """Compare prompts on the built-in model, record in MLflow, run a Papermill batch, report."""
     from pex.batch.plan import load_plan
     from pex.batch.run import run_batch
-    from pex.batch.table import text as batch_text
+    from pex.batch.table import collect, text, write
     from pex.experiment import Experiment
 
     absent = local.missing()
@@ -48,8 +48,10 @@ def demo(
     console.out(repr(results))
 
     console.err("\n2. The same experiment as a notebook, executed twice by Papermill")
-    batch = run_batch(load_plan(folder / "plan.yaml"), project, say=console.err)
-    console.out(batch_text(batch))
+    batch = run_batch(load_plan(folder / "plan.yaml"), say=console.err)
+    table = collect(batch, str(results.about["tracking_uri"]))
+    write(table, batch)
+    console.out(text(table))
 
     report = results.report(project / "outputs" / "report.html")
     whole = folder.relative_to(project) / "experiment.yaml"

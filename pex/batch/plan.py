@@ -1,0 +1,144 @@
+"""A plan: which notebooks run with which parameters, and in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from pex.batch.parameters import check_parameters, declared
+from pex.core.errors import PexError, nearest
+from pex.core.files import read_yaml
+from pex.core.names import canonical, check_name, digest
+from pex.core.spec import Strict
+
+
+class Step(Strict):
+    """One notebook, with parameters, perhaps swept over several sets of them."""
+
+    id: str
+    notebook: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    sweep: dict[str, list[Any]] | list[dict[str, Any]] = Field(default_factory=dict)
+    needs: list[str] = Field(default_factory=list)
+
+
+class PlanSpec(Strict):
+    """What `plan.yaml` holds; paths are relative to the file's folder."""
+
+    name: str
+    steps: list[Step] = Field(min_length=1)
+    workers: int = Field(default=2, ge=1)
+    retries: int = Field(default=0, ge=0)
+    timeout_s: float | None = Field(default=None, gt=0)
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        try:
+            return check_name(value, "plan name")
+        except PexError as error:
+            raise ValueError(error.message) from None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """One notebook with one set of parameters."""
+
+    id: str
+    step: str
+    notebook: Path
+    parameters: dict[str, Any]
+    needs: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked plan; its jobs stand in an order in which they can run."""
+
+    name: str
+    folder: Path
+    jobs: tuple[Job, ...]
+    workers: int
+    retries: int
+    timeout_s: float | None
+
+
+def load_plan(path: Path) -> Plan:
+    """Read `plan.yaml` and check every notebook and parameter, before anything runs.
+
+    Raises:
+        PexError: a missing file or notebook, an unknown key or step, steps that need each other,
+            a parameter that a notebook does not declare or that does not fit.
+    """
+    path = Path(path).resolve()
+    spec = read_yaml(path, PlanSpec, "plan")
+    jobs: list[Job] = []
+    for step in _ordered(spec.steps, path):
+        where = f"{path}: step '{step.id}'"
+        notebook = (path.parent / step.notebook).resolve()
+        known = declared(notebook, where)
+        for swept in _sets(step.sweep):
+            parameters = {**step.parameters, **swept}
+            check_parameters(parameters, known, notebook, where)
+            job = Job(_job_id(step.id, swept), step.id, notebook, parameters, tuple(step.needs))
+            if any(job.id == other.id for other in jobs):
+                raise PexError(f"{where}: the same set of parameters twice: {job.id}")
+            jobs.append(job)
+    return Plan(spec.name, path.parent, tuple(jobs), spec.workers, spec.retries, spec.timeout_s)
+
+
+def _sets(sweep: dict[str, list[Any]] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sets of a sweep: every combination of a dict of lists, or the list as it is."""
+    if isinstance(sweep, list):
+        return sweep or [{}]
+    return [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
+
+
+def _job_id(step: str, swept: dict[str, Any]) -> str:
+    """A name that can be a file's: `compare-model=smollm2-seed=1`.
+
+    Example:
+        >>> _job_id("compare", {"model": "local/smollm2", "seed": 1})
+        'compare-model=smollm2-seed=1'
+    """
+    parts = [step]
+    for key, value in swept.items():
+        text = value if isinstance(value, str) else canonical(value).decode()
+        parts.append(f"{key}={text.rpartition('/')[2]}")
+    name = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join(parts))
+    # A long name, or one that lost characters, is told apart by a digest of its values.
+    exact = len(name) <= 100 and name == "-".join(parts)
+    return name if exact else f"{name[:100]}-{digest(swept, 6)}"
+
+
+def _ordered(steps: list[Step], path: Path) -> list[Step]:
+    by_id: dict[str, Step] = {}
+    for step in steps:
+        try:
+            check_name(step.id, "step id")
+        except PexError as error:
+            raise PexError(f"{path}: {error.message}", hint=error.hint) from None
+        if step.id in by_id:
+            raise PexError(f"{path}: two steps are called '{step.id}'")
+        by_id[step.id] = step
+    for step in steps:
+        for need in step.needs:
+            if need not in by_id:
+                raise PexError(
+                    f"{path}: step '{step.id}' needs '{need}', which is no step",
+                    hint=nearest(need, by_id),
+                )
+    done: list[Step] = []
+    while len(done) < len(steps):
+        names = {step.id for step in done}
+        ready = [s for s in steps if s.id not in names and set(s.needs) <= names]
+        if not ready:
+            stuck = ", ".join(f"'{s.id}'" for s in steps if s.id not in names)
+            raise PexError(f"{path}: these steps need each other: {stuck}")
+        done += ready
+    return done

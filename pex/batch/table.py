@@ -1,0 +1,104 @@
+"""The table at the end of a batch: its jobs, and what the runs in them measured."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.batch.run import BatchResult
+from pex.core.names import canonical
+from pex.record.runs import find
+from pex.report.tables import format_seconds, fragment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
+    """One row for each variant of each job; a job without a run has a row of its own.
+
+    Columns: job, status, seconds, parameters, error, output, run_id, variant, and the metrics
+    that the runs recorded in MLflow.
+    """
+    import pandas as pd
+
+    recorded: dict[str, list[dict[str, Any]]] = {}
+    for row in find(tracking_uri, batch.batch_id):
+        recorded.setdefault(row["job_id"], []).append(row)
+    rows = []
+    for result in batch.results:
+        about = {
+            "job": result.job.id,
+            "status": result.status,
+            "seconds": round(result.seconds, 1),
+            "parameters": canonical(result.job.parameters).decode(),
+            "error": result.error,
+            "output": str(result.output) if result.output.is_file() else None,
+        }
+        for run in recorded.get(result.job.id, []) or [{}]:
+            row = {"run_id": run.get("run_id"), "variant": run.get("variant")}
+            rows.append({**about, **row, **run.get("metrics", {})})
+    return pd.DataFrame(rows)
+
+
+def scores(table: pd.DataFrame) -> list[str]:
+    """The scores in a table: the metrics that have a number of cases beside them."""
+    return [column[:-2] for column in table.columns if column.endswith(".n")]
+
+
+def text(table: pd.DataFrame) -> str:
+    """The table for a terminal."""
+    head, rows = _cells(table)
+    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [head, *rows]
+    ]
+    return "\n".join(lines)
+
+
+def html(table: pd.DataFrame, title: str) -> str:
+    """The table as a page of its own."""
+    head, rows = _cells(table)
+    out = [f"<h1>{escape(title)}</h1><div class='pex-scroll'><table class='pex-table'><thead><tr>"]
+    out += [f'<th scope="col">{escape(name)}</th>' for name in head]
+    out.append("</tr></thead><tbody>")
+    for row in rows:
+        out.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
+    out.append("</tbody></table></div>")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title></head><body>{fragment(''.join(out))}</body></html>"
+    )
+
+
+def write(table: pd.DataFrame, batch: BatchResult) -> Path:
+    """Keep the table beside the output notebooks, as `summary.csv` and `summary.html`."""
+    table.to_csv(batch.folder / "summary.csv", index=False)
+    page = html(table, f"{batch.plan.name}, {batch.batch_id}")
+    (batch.folder / "summary.html").write_text(page, encoding="utf-8")
+    return batch.folder / "summary.html"
+
+
+def _cells(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    names = scores(table)
+    head = ["job", "status", "took", "variant", *names, "errors"]
+    rows = []
+    for row in table.to_dict("records"):
+        variant = row["variant"] if isinstance(row["variant"], str) else row["error"] or ""
+        cells = [row["job"], row["status"], format_seconds(row["seconds"]), str(variant)]
+        cells += [_interval(row, name) for name in names]
+        cells.append(f"{row['errors']:.0f}" if row.get("errors", "x") == row.get("errors") else "")
+        rows.append([str(cell) for cell in cells])
+    return head, rows
+
+
+def _interval(row: dict[Any, Any], name: str) -> str:
+    value, low, high = (row.get(f"{name}{end}") for end in ("", ".lo", ".hi"))
+    if value is None or value != value:
+        return ""
+    if low is None or low != low:
+        return f"{value:.3g}"
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
