@@ -65,7 +65,7 @@ class Experiment:
         self,
         name: str,
         variants: Sequence[Variant],
-        cases: str | Path | Sequence[Mapping[str, Any]] | pd.DataFrame,
+        cases: str | Path | Sequence[Mapping[str, Any]] | Sequence[Case] | pd.DataFrame,
         scorers: Iterable[Any] = (),
         *,
         repeats: int = 1,

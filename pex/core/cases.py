@@ -42,14 +42,14 @@ class Case:
 
 
 def load_cases(
-    source: str | Path | Sequence[Mapping[str, Any]] | pd.DataFrame,
+    source: str | Path | Sequence[Mapping[str, Any]] | Sequence[Case] | pd.DataFrame,
     columns: Mapping[str, str] | None = None,
     base: Path | None = None,
 ) -> list[Case]:
     """Read cases from a CSV, JSONL or Parquet file, a DataFrame or a list of dicts.
 
     Args:
-        source: the file or the rows.
+        source: the file or the rows; cases that are already such are taken as they are.
         columns: which column is the `id`, `expected`, `group` or `tags`, where they are not
             called `case_id`, `expected`, `group` and `tags`. A group or tags column under a name
             of its own remains an input too.
@@ -72,6 +72,8 @@ def load_cases(
     elif hasattr(source, "to_dict"):
         where = "cases"
         rows = [(f"row {i}", row) for i, row in enumerate(source.to_dict("records"), 1)]
+    elif source and all(isinstance(item, Case) for item in source):
+        return [item for item in source if isinstance(item, Case)]
     else:
         where = "cases"
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(source, 1)]

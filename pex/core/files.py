@@ -16,7 +16,6 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pex.core.errors import PexError, nearest
-from pex.core.names import plain
 from pex.core.prompt import read_text
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -31,7 +30,8 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     """
     text = read_text(path, what)
     try:
-        data = YAML().load(text)
+        places = YAML().load(text)
+        data = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise PexError(f"{path}{line}: no valid YAML: {error.problem}") from None
@@ -39,7 +39,7 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
         raise PexError(f"{path}: no valid YAML: {error}") from None
     if not isinstance(data, dict):
         raise PexError(f"{path}: expected keys with values, such as 'name: …'")
-    return validate(model, plain(data), str(path), lambda keys: _yaml_line(data, keys))
+    return validate(model, data, str(path), lambda keys: _yaml_line(places, keys))
 
 
 def read_toml(path: Path, model: type[Model]) -> Model:
@@ -63,7 +63,10 @@ def validate(
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
+        problems = error.errors(include_url=False)
+        # A key that is missing is often one that is misspelt: the misspelt one says more.
+        unknown = [item for item in problems if item["type"] == "extra_forbidden"]
+        problem = (unknown or problems)[0]
     keys = tuple(
         key for key in problem["loc"] if not (isinstance(key, str) and _is_branch(key, data))
     )
@@ -78,7 +81,9 @@ def validate(
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = problem.get("input")
-    shown = "" if isinstance(given, dict | list) else f", got {given!r}"
+    # Our own checks say what may be shown: the value may be a key that should not be there.
+    own = problem["type"] == "value_error" or isinstance(given, dict | list)
+    shown = "" if own else f", got {given!r}"
     raise PexError(f"{place}: {name}: {message}{shown}" if name else f"{place}: {message}")
 
 

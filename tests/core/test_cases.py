@@ -1,0 +1,126 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pex
+from pex.core.cases import load_cases, select
+
+ROWS = [{"review": "Nice é", "n": 1}, {"review": "Bad", "n": 2}]
+
+
+def test_ids_are_a_digest_of_the_inputs() -> None:
+    for case, row in zip(load_cases(ROWS), ROWS, strict=True):
+        text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert case.id == hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def test_every_source_gives_the_same_cases(tmp_path: Path) -> None:
+    frame = pd.DataFrame(ROWS)
+    frame.to_parquet(tmp_path / "c.parquet")
+    frame.to_json(tmp_path / "c.jsonl", orient="records", lines=True)
+    expected = load_cases(ROWS)
+    assert load_cases(frame) == expected
+    assert load_cases(tmp_path / "c.parquet") == expected
+    assert load_cases(tmp_path / "c.jsonl") == expected
+    assert load_cases(expected) == expected
+
+
+def test_roles_of_columns() -> None:
+    rows = [{"id": 7, "q": "x", "label": "y", "product": "tea", "kind": "a; b,a"}]
+    columns = {"id": "id", "expected": "label", "group": "product", "tags": "kind"}
+    (case,) = load_cases(rows, columns)
+    assert (case.id, case.expected, case.group, case.tags) == ("7", "y", "tea", ("a", "b"))
+    # A group under a name of its own is an input too; the expected answer never is.
+    assert case.inputs == {"q": "x", "product": "tea", "kind": "a; b,a"}
+
+
+def test_plain_values() -> None:
+    frame = pd.DataFrame({"a": [np.int64(3)], "b": [np.nan], "c": [pd.Timestamp("2026-01-02")]})
+    assert load_cases(frame)[0].inputs == {"a": 3, "b": None, "c": "2026-01-02T00:00:00"}
+
+
+def test_csv_details(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_bytes('\ufeffreview,expected\n"two\nlines",007\n\nplain,\n'.encode())
+    first, second = load_cases(path)
+    assert (first.inputs, first.expected) == ({"review": "two\nlines"}, "007")
+    assert second.expected is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is empty"),
+        (b"review,expected\n", "there are no cases in it"),
+        ("review,expected\nx,y\n".encode("utf-16"), "this is UTF-16"),
+        (b"review;expected\nx;y\n", "separated by semicolons"),
+        (b"review\texpected\nx\ty\n", "separated by tabs"),
+        (b"review,expected\nx,y\na,b,c\n", "line 3: 3 values for 2 columns"),
+        (b'review,expected\n"a\nb",y\nx\n', "line 4: 1 values for 2 columns"),
+        (b"review,review\nx,y\n", "two columns are called 'review'"),
+        (b"review\nx\ny\nx\n", "line 2 and line 4 have the same inputs"),
+        (b"case_id,review\n1,x\n1,y\n", "line 2 and line 3 have the id '1'"),
+        (b"case_id,review\n,x\n", "line 2: the id column 'case_id' is empty"),
+        (b"review\n\xff\xfe\xfa\n", "not UTF-8"),
+        (b"expected\ny\n", "every column is an id"),
+    ],
+)
+def test_bad_csv(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_bytes(content)
+    with pytest.raises(pex.PexError, match=message):
+        load_cases(path)
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "message"),
+    [
+        ([{"review": "x", "lable": "y"}], {"expected": "label"}, "did you mean 'lable'"),
+        ([{"review": "x"}], {"expcted": "review"}, "did you mean 'expected'"),
+        ("missing.csv", {}, "no such file\n  did you mean 'mising.csv'"),
+        ("cases.xlsx", {}, "use .csv, .jsonl or .parquet"),
+        ([{"a": float("inf")}], {}, "row 1: an infinite number"),
+        ([{"a": 1}, "b"], {}, "row 2: expected a dict"),
+        ([], {}, "there are no cases"),
+    ],
+)
+def test_bad_sources(source: object, columns: dict, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mising.csv").write_text("a\n1\n")
+    with pytest.raises(pex.PexError, match=message):
+        load_cases(source, columns, tmp_path)
+
+
+def test_bad_jsonl_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "c.jsonl").write_text('{"a": 1}\n\n{"a": \n')
+    with pytest.raises(pex.PexError, match="line 3: no valid JSON"):
+        load_cases(tmp_path / "c.jsonl")
+
+
+def test_select() -> None:
+    rows = [
+        {"case_id": str(i), "x": i, "tags": ["even"] if i % 2 == 0 else ["odd"]} for i in range(6)
+    ]
+    cases = load_cases(rows)
+    assert [c.id for c in select(cases, limit=2)] == ["0", "1"]
+    assert [c.id for c in select(cases, tags="odd", limit=2)] == ["1", "3"]
+    assert [c.id for c in select(cases, ids=["4", "2"])] == ["4", "2"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"limit": 0}, "whole number of cases from 1, got 0"),
+        ({"limit": True}, "got True"),
+        ({"ids": ["casee"]}, "did you mean 'case'"),
+        ({"tags": ["hrad"]}, "did you mean 'hard'"),
+        ({"ids": ["case"], "tags": ["hard"]}, "no cases are left"),
+    ],
+)
+def test_bad_selections(choice: dict, message: str) -> None:
+    rows = [{"case_id": "case", "x": 1, "tags": "easy"}, {"case_id": "b", "x": 2, "tags": "hard"}]
+    with pytest.raises(pex.PexError, match=message):
+        select(load_cases(rows), **choice)
