@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pex.core.cases import Case
 from pex.execution import Execution, Job
+from pex.report.tables import side_by_side_html, summary_html, value_text
 
 
 @contextmanager
@@ -45,11 +47,11 @@ def _terminal(execution: Execution) -> Iterator[None]:
 
 @contextmanager
 def _live(execution: Execution, job: Job) -> Iterator[None]:
-    from pex.report.tables import side_by_side_html, summary_html
     from pex.score.frame import yes_no
     from pex.widgets.live import LiveGrid, show
 
-    grid = LiveGrid({case.id: _preview(case.inputs) for case in job.cases})
+    used = {name for variant in job.variants for name in variant.prompt.variables}
+    grid = LiveGrid({case.id: _about(case, used) for case in job.cases})
     execution.listen(grid.on_event)
     handle = show(grid)
     try:
@@ -63,5 +65,8 @@ def _live(execution: Execution, job: Job) -> Iterator[None]:
             handle.finish(table + side_by_side_html(results.frame, binary))
 
 
-def _preview(inputs: dict[str, object]) -> str:
-    return " · ".join(str(value) for value in inputs.values() if value is not None)
+def _about(case: Case, used: set[str]) -> tuple[str, str]:
+    """What a prompt gets to see of a case, and what is expected of the answer."""
+    texts = [value_text(case.inputs[name]) for name in case.inputs if name in used]
+    expected = "" if case.expected is None else f"expected: {value_text(case.expected)}"
+    return "\n".join(texts), expected

@@ -123,7 +123,6 @@ def run_batch(
                     results[job.id] = JobResult(job, output, "skipped", error=error)
                     say(f"skipped  {job.id}: {error}")
                 else:
-                    say(f"waiting  {job.id}")
                     pending[pool.submit(_run, job, output, plan, batch_id, processes, say)] = job
             if pending:
                 done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)

@@ -25,7 +25,14 @@ def lab(
     tree = (
         [f"--LabApp.default_url=/lab/tree/{first.as_posix()}"] if (project / first).exists() else []
     )
-    command = [sys.executable, "-m", "jupyterlab", *tree, *(arguments or [])]
+    command = [sys.executable, "-m", "jupyterlab", *tree]
+    # JupyterLab would ask its maker's server for a newer version.
+    command.append(
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate"
+    )
+    if os.name == "posix" and os.geteuid() == 0:  # in a container, where it otherwise refuses
+        command.append("--allow-root")
+    command += arguments or []
     raise typer.Exit(subprocess.run(command, cwd=project, check=False).returncode)
 
 

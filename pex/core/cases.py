@@ -51,8 +51,8 @@ def load_cases(
     Args:
         source: the file or the rows; cases that are already such are taken as they are.
         columns: which column is the `id`, `expected`, `group` or `tags`, where they are not
-            called `case_id`, `expected`, `group` and `tags`. A group or tags column under a name
-            of its own remains an input too.
+            called `case_id`, `expected`, `group` and `tags`. A group column under a name of its
+            own remains an input too.
         base: the folder that a relative path starts from.
 
     Returns:
@@ -149,9 +149,9 @@ def _build(
     roles: dict[str, str],
     columns: Mapping[str, str],
 ) -> list[Case]:
-    left_out = {roles.get("id"), roles.get("expected")}
-    # A column called just `group` or `tags` is about the row; `product` is also an input.
-    left_out |= {roles[role] for role in ("group", "tags") if roles.get(role) == ROLES[role]}
+    left_out = {roles.get(role) for role in ("id", "expected", "tags")}
+    # A column called just `group` is about the row; one called `product` is an input too.
+    left_out |= {name for name in (roles.get("group"),) if name == ROLES["group"]}
     inputs = [name for name in names if name not in left_out]
     if not inputs:
         raise PexError(f"{where}: every column is an id, an expected answer, a group or tags")

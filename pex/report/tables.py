@@ -251,14 +251,17 @@ def _missing(value: Any) -> bool:
 
 def _case_cell(case_id: str, row: Any, max_chars: int) -> str:
     lines = []
+    group = None if _missing(row["group"]) else str(row["group"])
     for column in row.index:
-        if column.startswith("case.") and not _missing(row[column]):
+        shown = column.startswith("case.") and not _missing(row[column])
+        if shown and str(row[column]) != group:  # the group stands beside the id
             text = escape(cut(value_text(row[column]), max_chars))
             lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
     if not _missing(row["expected"]):
         text = escape(cut(value_text(row["expected"]), max_chars))
         lines.append(f'<div class="pex-meta">expected: {text}</div>')
-    lines.append(f'<div class="pex-id">{escape(case_id)}</div>')
+    about = case_id if group is None else f"{case_id} · {group}"
+    lines.append(f'<div class="pex-id">{escape(about)}</div>')
     return "".join(lines)
 
 

@@ -61,12 +61,12 @@ function render({ model, el }) {
     }
     head.replaceChildren(row);
     body.replaceChildren();
-    for (const [id, text] of message.cases) {
+    for (const [id, text, note] of message.cases) {
       const line = document.createElement("tr");
       const about = element("td", "pex-case");
       const shown = element("div", "pex-output", text);
       shown.dir = "auto";
-      about.append(shown, element("div", "pex-id", id));
+      about.append(shown, element("div", "pex-meta", note), element("div", "pex-id", id));
       line.append(about);
       const byVariant = new Map();
       for (const name of message.variants) {

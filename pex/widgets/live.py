@@ -39,7 +39,7 @@ class LiveGrid(anywidget.AnyWidget):
     """Cases x variants, filling while a run goes on.
 
     Args:
-        cases: for each case id, its inputs as a short text.
+        cases: for each case id, its inputs as a short text, and a note such as what is expected.
         on_stop: called when somebody presses Stop; without it there is no such button.
     """
 
@@ -48,7 +48,9 @@ class LiveGrid(anywidget.AnyWidget):
 
     _begin = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, cases: Mapping[str, str], on_stop: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, cases: Mapping[str, tuple[str, str]], on_stop: Callable[[], None] | None = None
+    ) -> None:
         super().__init__()
         self._cases = dict(cases)
         self._on_stop = on_stop
@@ -95,7 +97,10 @@ class LiveGrid(anywidget.AnyWidget):
         self._begun_at = time.monotonic()
         self._begin = {
             "variants": begun.variants,
-            "cases": [[case_id, cut(self._cases[case_id], MAX_CHARS)] for case_id in shown],
+            "cases": [
+                [case_id, *(cut(text, MAX_CHARS) for text in self._cases[case_id])]
+                for case_id in shown
+            ],
             "cut": len(begun.case_ids) - len(shown),
             "can_stop": self._on_stop is not None,
         }

@@ -35,7 +35,7 @@ def test_roles_of_columns() -> None:
     (case,) = load_cases(rows, columns)
     assert (case.id, case.expected, case.group, case.tags) == ("7", "y", "tea", ("a", "b"))
     # A group under a name of its own is an input too; the expected answer never is.
-    assert case.inputs == {"q": "x", "product": "tea", "kind": "a; b,a"}
+    assert case.inputs == {"q": "x", "product": "tea"}
 
 
 def test_plain_values() -> None:

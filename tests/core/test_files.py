@@ -39,7 +39,7 @@ def test_bad_experiments(text: str, message: str, tmp_path: Path) -> None:
 
 def test_a_missing_experiment_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "experiment.yaml").write_text(GOOD)
-    with pytest.raises(pex.PexError, match="did you mean 'experiment.yaml'"):
+    with pytest.raises(pex.PexError, match=r"did you mean 'experiment\.yaml'"):
         load_spec(tmp_path / "experimnt.yaml")
 
 
