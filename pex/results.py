@@ -79,7 +79,7 @@ class Results:
         counts = self.about["counts"]
         text = f"{self.about['name']}: {counts['answered']} of {counts['requests']} answers"
         if counts["errors"]:
-            text += f", {counts['errors']} errors"
+            text += f", {counts['errors']} {'error' if counts['errors'] == 1 else 'errors'}"
         if counts["not_asked"]:
             text += f", {counts['not_asked']} not asked"
         if self.status != "finished":

@@ -97,7 +97,8 @@ def _fields_at(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
     for key in keys:
         if isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(key))
-            current = _model_in(field.annotation) if field else None
+            # No field: the place in a list, or a name in a dict, of this same model.
+            current = _model_in(field.annotation) if field else current
     is_model = isinstance(current, type) and issubclass(current, BaseModel)
     return list(current.model_fields) if is_model else []
 

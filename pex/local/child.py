@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
+from pex.local.package import MODEL, weights
 from pex.local.server import KEY_VARIABLE, ServerInfo, forget, get, write
-from pex.local.weights import MODEL, weights
 
 IDLE_S = 600.0
 """Seconds without a request after which the server ends; PEX_MODEL_IDLE_S replaces it."""

@@ -25,7 +25,7 @@ import psutil
 from filelock import FileLock
 
 from pex.core.errors import PexError
-from pex.local.weights import MODEL, missing
+from pex.local.package import MODEL, missing
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0

@@ -47,6 +47,8 @@ class Recorder:
         """
         self.uri = uri
         self._client = connect(uri)
+        from mlflow.tracking.context.registry import resolve_tags
+
         self.experiment_id = _experiment(self._client, uri, experiment)
         own = {"pex.kind": "run", "pex.experiment": experiment}
         for variable, tag in (("PEX_BATCH_ID", "pex.batch_id"), ("PEX_JOB_ID", "pex.job_id")):
@@ -55,7 +57,11 @@ class Recorder:
         run = self._client.create_run(
             self.experiment_id,
             run_name=own.get("pex.job_id", experiment),
-            tags={**own, **{key: redact(value) for key, value in tags.items()}},
+            tags={
+                **resolve_tags(),  # who, from which file, at which commit
+                **own,
+                **{key: redact(value) for key, value in tags.items()},
+            },
         )
         self.run_id = str(run.info.run_id)
 
@@ -244,7 +250,8 @@ def _experiment(client: MlflowClient, uri: str, name: str) -> str:
     if found is None:
         try:
             location = artifact_location(uri, name)
-            return str(client.create_experiment(name, artifact_location=location))
+            kind = {"mlflow.experimentKind": "genai_development"}
+            return str(client.create_experiment(name, artifact_location=location, tags=kind))
         except MlflowException:  # another process was quicker
             found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage == "deleted":

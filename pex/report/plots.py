@@ -47,7 +47,7 @@ def scores(summary: pd.DataFrame, yes_no: Collection[str]) -> Figure:
         template="none",
         title={
             "text": "Scores with 95 % intervals"
-            "<br><sup>Intervals that overlap widely: no difference can be seen yet.</sup>",
+            "<br><sup>Where intervals overlap, this alone cannot say which is better.</sup>",
             "x": 0.01,
             "xanchor": "left",
         },

@@ -68,7 +68,7 @@ def format_usd(value: float) -> str:
         return "unknown"
     if value == 0:
         return "free"
-    return f"${value:.3g}" if value < 1 else f"${value:.2f}"
+    return f"${value:.3g}" if value < 0.1 else f"${value:.2f}"
 
 
 def format_seconds(value: float) -> str:

@@ -86,7 +86,7 @@ def test_settings(tmp_path: Path) -> None:
     [
         (
             '[providers.lab]\nbase_ulr = "http://x"\n',
-            "line 2: unknown key 'providers.lab.base_ulr'",
+            r"line 2: unknown key 'providers.lab.base_ulr'\n  did you mean 'base_url'",
         ),
         ('[prices."a/b"]\ninput_usd_per_million = 1\n', "output_usd_per_million' is missing"),
         ("[budget]\nusd_per_run = -1\n", "line 2: budget.usd_per_run"),

@@ -1,0 +1,123 @@
+"""What people see: escaped, complete, and saying what was left out."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import pex
+from pex.core.call import Answer, Request
+from pex.core.cases import load_cases
+from pex.core.score import Score
+from pex.report import plots, tables
+from pex.results import Results
+from pex.score.frame import build_frame, summarise, yes_no
+
+HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> {{ 7*7 }} ]]>'
+
+
+def results(n: int = 3, variants: tuple[str, ...] = ("a", "b"), output: str = HOSTILE) -> Results:
+    made = [pex.Variant(pex.Prompt("{{ q }}", name=name), "lab/m1", name=name) for name in variants]
+    cases = load_cases(
+        [{"q": f"{HOSTILE} {i}", "expected": HOSTILE, "group": "<g>"} for i in range(n)]
+    )
+    rows = []
+    for case in cases:
+        for position, name in enumerate(variants):
+            request = Request(name, case.id, 1, "lab/m1", {}, "key")
+            answer = Answer(output=output, latency_s=0.25, cost_usd=0.01)
+            scores = {"ok": Score(position == 0, reason=HOSTILE), "size": Score(2.5)}
+            if case is cases[0] and position == 1:
+                answer = Answer(error=HOSTILE, error_kind="server")
+                scores = {}
+            rows.append((request, answer, scores))
+    frame = build_frame(rows, made, cases, ["ok", "size"])
+    about = {
+        "name": "x", "purpose": HOSTILE, "note": "", "status": "finished", "run_id": None,
+        "tracking_uri": None, "started_at": "2026-01-02T03:04:05+00:00", "elapsed_s": 3.0,
+        "cases": n, "repeats": 1, "variants": [{"name": name} for name in variants],
+        "prompts": [{"name": "a", "text": HOSTILE, "description": HOSTILE}], "models": ["lab/m1"],
+        "scorers": ["ok", "size"], "budget_usd": None, "spent_usd": 0.0,
+        "counts": {"requests": 2 * n, "answered": 2 * n - 1, "errors": 1, "not_asked": 0},
+        "versions": {"python": "3"}, "how_to": ["pexlab run e.yaml"],
+    }  # fmt: skip
+    return Results(frame, about)
+
+
+def test_nothing_hostile_is_html() -> None:
+    made = results()
+    for html in (made._repr_html_(), made.show().data):
+        assert "<img" not in html
+        assert "<script" not in html
+        assert "&lt;img" in html or "onerror" not in html
+
+
+def test_the_summary() -> None:
+    made = results(40)
+    row = made.summary().set_index("variant").loc["b"]
+    assert (row["answers"], row["errors"], row["score.ok.n"]) == (39, 1, 39)
+    assert row["score.ok"] == 0.0
+    assert row["score.ok.hi"] == pytest.approx(0.0897, abs=1e-3)
+    assert row["score.size.lo"] == row["score.size.hi"] == 2.5
+    assert row["cost_usd"] == pytest.approx(0.39)
+    assert "a        100 % [91, 100]  2.5 [2.5, 2.5]       0  $0.40   250 ms" in repr(made)
+
+
+def test_an_unknown_cost_is_unknown_and_no_score_is_a_dash() -> None:
+    made = results(1)
+    made.frame.loc[0, "cost_usd"] = math.nan
+    text = repr(made)
+    assert "unknown" in text
+    assert "–" in text
+
+
+def test_a_score_is_yes_no_only_if_all_of_it_is() -> None:
+    frame = results().frame
+    assert yes_no(frame) == {"ok"}
+    frame.loc[0, "score.ok"] = 0.5
+    assert yes_no(frame) == set()
+
+
+def test_what_is_cut_is_said() -> None:
+    made = results(12, output="word " * 400)
+    html = tables.side_by_side_html(made.frame, {"ok"}, max_rows=5, max_chars=100)
+    assert "5 of 12 cases shown; the variants disagree on 11" in html
+    assert "(1,900 more characters)" in html
+    assert html.count("<tr data-state") == 5
+
+
+def test_repeats_are_averaged_within_their_case() -> None:
+    frame = pd.concat([results(10).frame, results(10).frame.assign(repeat=2)])
+    assert summarise(frame)["score.ok.n"].tolist() == [10, 9]
+
+
+def test_plot() -> None:
+    figure = plots.scores(results(5).summary(), {"ok"})
+    assert list(figure.data[0].x) == [1.0, 0.0]
+    assert figure.layout.xaxis.range == (-0.02, 1.02)
+    assert figure.layout.annotations[0].text == "ok"
+
+
+@pytest.mark.browser
+def test_the_page_in_a_browser(tmp_path: Path) -> None:
+    from tests.browser import page
+
+    path = results(6).report(tmp_path / "r.html")
+    assert "http" not in path.read_text().replace("http://www.w3.org", "")
+    with page(width=375) as browser_page:
+        requests: list[str] = []
+        browser_page.on("request", lambda request: requests.append(request.url))
+        browser_page.goto(path.as_uri())
+        assert browser_page.evaluate("window.hacked") is None
+        assert browser_page.evaluate("document.documentElement.scrollWidth") <= 375
+        visible = (
+            "[...document.querySelectorAll('.pex-sides tbody tr')].filter(r => !r.hidden).length"
+        )
+        assert browser_page.evaluate(visible) == 6
+        browser_page.get_by_label("errors").check()
+        assert browser_page.evaluate(visible) == 1
+        browser_page.get_by_label("all", exact=True).check()
+        browser_page.get_by_label("Search").fill("> 3")
+        assert browser_page.evaluate(visible) == 1
+        assert requests == [path.as_uri()]

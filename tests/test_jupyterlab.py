@@ -1,0 +1,62 @@
+"""Notebook 01 in a real JupyterLab in a real browser, and what is left of it without a kernel."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pex import local
+from tests.browser import jupyterlab, page
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+
+@pytest.mark.timeout(600)
+def test_notebook_01(tmp_path: Path) -> None:
+    project = tmp_path / "mein Projekt ü"
+    project.mkdir()
+    (project / "pex.toml").touch()
+    ignore = shutil.ignore_patterns("outputs")
+    for name in ("notebooks", "experiments"):
+        shutil.copytree(ROOT / name, project / name, ignore=ignore)
+    try:
+        with jupyterlab(project) as lab:
+            lab.open("notebooks/01_compare_prompts.ipynb")
+            lab.run_all()
+            assert lab.errors() == []
+            grid = lab.page.locator(".pex-live").first
+            grid.scroll_into_view_if_needed()
+            line = grid.locator(".pex-live-line").text_content()
+            assert line is not None
+            assert line.startswith("60/60")
+            assert grid.locator("tbody tr").count() == 30
+            # The static table stands behind the widget and is not seen twice.
+            assert lab.page.locator(".pex-static").first.is_hidden()
+            for dark in (True, False):
+                lab.theme(dark)
+                colours = grid.evaluate(
+                    "e => [getComputedStyle(e.querySelector('.pex-output')).color,"
+                    " getComputedStyle(e.querySelector('table')).backgroundColor]"
+                )
+                assert colours[0] != colours[1]
+            lab.save()
+        exported = project / "01.html"
+        subprocess.run(
+            [
+                sys.executable, "-m", "jupyter", "nbconvert", "--to", "html",
+                "--output", str(exported), str(project / "notebooks/01_compare_prompts.ipynb"),
+            ],
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+        with page() as browser_page:
+            browser_page.goto(exported.as_uri())
+            static = browser_page.locator(".pex-static").first
+            assert static.is_visible()
+            assert "30 cases; the variants disagree on" in static.inner_text()
+    finally:
+        local.stop(project / ".pex")

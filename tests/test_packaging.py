@@ -1,0 +1,69 @@
+"""pyproject.toml, environment.yml and the wheel say the same."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def split(requirement: str) -> tuple[str, str]:
+    name, rest = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?\s*(.*)", requirement).groups()
+    return name.lower().replace("_", "-"), rest.replace(" ", "")
+
+
+def test_conda_and_pip_agree() -> None:
+    environment = YAML(typ="safe").load((ROOT / "environment.yml").read_text())
+    conda = [item for item in environment["dependencies"] if isinstance(item, str)]
+    pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
+    named = dict(split(item) for item in [*conda, *pip])
+    assert named.pop("python") == PROJECT["requires-python"]
+    named.pop("pip")
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["local"]]
+    assert named == dict(split(item) for item in wanted)
+
+
+def test_extras() -> None:
+    assert set(PROJECT["optional-dependencies"]) == {"local", "dask", "stats", "dev"}
+
+
+@pytest.mark.timeout(600)
+def test_the_wheel_brings_everything(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for name in (
+        "pex/py.typed",
+        "pex/widgets/live.js",
+        "pex/widgets/live.css",
+        "pex/report/style.css",
+        "pex/report/page.html.jinja",
+        "pex/starter/notebooks/compare.ipynb",
+        "pex/starter/experiments/review-sentiment/cases.csv",
+    ):
+        assert name in names, name
+    assert not [name for name in names if "/outputs/" in name or name.endswith(".db")]
+
+
+def test_nothing_names_another_host_or_machine() -> None:
+    files = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    places = re.compile(r"/home/\w+/|/root/\w|/Users/\w+/")
+    for name in filter(None, files):
+        path = ROOT / name
+        if path.suffix in (".png", "") or not path.is_file() or path == Path(__file__):
+            continue
+        assert not places.search(path.read_text(encoding="utf-8")), name
