@@ -26,6 +26,10 @@ CONTEXT = 2048
 """Tokens of prompt and answer together, for each of the slots."""
 
 
+CACHE_MIB = 256
+"""Prompts that were read are kept up to this size; llama.cpp's own default is 8 GiB."""
+
+
 def open_server(host: str, port: int, api_key: str) -> Any:
     """Load the model and listen; returns xllamacpp's server, which serves until it is dropped.
 
@@ -45,6 +49,7 @@ def open_server(host: str, port: int, api_key: str) -> Any:
     params.port = port
     params.api_keys = [api_key]
     params.ui = False
+    params.cache_ram_mib = CACHE_MIB
     return xllamacpp.Server(params)
 
 

@@ -157,8 +157,7 @@ class Recorder:
             Path(folder, ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
             table.to_parquet(Path(folder, PARQUET), index=False)
             self._client.log_artifacts(self.run_id, folder)
-        shown = table.assign(started_at=table["started_at"].astype(str))
-        self._client.log_table(self.run_id, shown, TABLE)
+        self._client.log_table(self.run_id, _readable(table), TABLE)
 
 
 def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -276,6 +275,16 @@ def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
                 for value in values
             ]
     return frame.assign(**changed), list(changed)
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as MLflow's page shows it best: what is read first on the left, case by case."""
+    inputs = [name for name in table.columns if name.startswith("case.")]
+    scores = [name for name in table.columns if name.startswith("score.")]
+    first = ["case_id", *inputs, "expected", "variant", "repeat", "output", *scores, "error"]
+    rest = [name for name in table.columns if name not in first]
+    table = table.assign(started_at=table["started_at"].astype(str))
+    return table[[*first, *rest]].sort_values("case_id", kind="stable")
 
 
 def _note(summary: pd.DataFrame, about: Mapping[str, Any]) -> str:

@@ -1,0 +1,108 @@
+"""The screenshots in docs/pictures, made anew: `make pictures`.
+
+Runs the demo's experiment in a temporary project, then opens JupyterLab, MLflow's pages and the
+report in headless Chromium.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import pex  # noqa: E402
+from pex import local  # noqa: E402
+from tests.browser import Lab, free_port, jupyterlab, page, serving  # noqa: E402
+
+PICTURES = ROOT / "docs" / "pictures"
+
+
+def main() -> None:
+    """Make all pictures."""
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        (project / "pex.toml").touch()
+        for name in ("notebooks", "experiments"):
+            shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("outputs"))
+        try:
+            notebook(project)
+            run_id = report(project)
+            record(project, run_id)
+        finally:
+            local.stop(project / ".pex")
+
+
+def notebook(project: Path) -> None:
+    """JupyterLab with notebook 01, light and dark."""
+    with jupyterlab(project, width=1280, height=860) as lab:
+        lab.open("notebooks/01_compare_prompts.ipynb")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        for dark in (False, True):
+            lab.theme(dark)
+            name = "dark" if dark else "light"
+            picture(lab, ".pex-live", f"notebook-run-{name}.png")
+            picture(lab, ".js-plotly-plot", f"notebook-plot-{name}.png")
+
+
+def picture(lab: Lab, selector: str, name: str) -> None:
+    """The page with the first such element in its middle."""
+    found = lab.page.locator(selector).first
+    found.evaluate("e => e.scrollIntoView({block: 'center'})")
+    lab.page.wait_for_timeout(1500)
+    lab.page.screenshot(path=PICTURES / name)
+
+
+def report(project: Path) -> str:
+    """The report of the demo's experiment, light and dark; returns the id of its run."""
+    command = [sys.executable, "-m", "pex.cli", "run", "--limit", "40"]
+    command.append("experiments/review-sentiment/experiment.yaml")
+    subprocess.run(command, cwd=project, check=True)
+    subprocess.run([sys.executable, "-m", "pex.cli", "report", "latest"], cwd=project, check=True)
+    for dark in (False, True):
+        with page(width=1200, height=1000, dark=dark) as browser_page:
+            browser_page.goto((project / "report.html").as_uri())
+            name = "dark" if dark else "light"
+            browser_page.screenshot(path=PICTURES / f"report-{name}.png")
+            browser_page.locator("#cases").evaluate("e => e.scrollIntoView()")
+            browser_page.screenshot(path=PICTURES / f"report-cases-{name}.png")
+    from pex.record.runs import latest
+
+    return str(latest(f"sqlite:///{project}/mlruns/mlflow.db")[0]["run_id"])
+
+
+def record(project: Path, run_id: str) -> None:
+    """MLflow's own pages on the same run."""
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    experiment = pex.load_run(run_id, uri).about["name"]
+    import mlflow
+
+    client = mlflow.MlflowClient(uri)
+    number = client.get_experiment_by_name(experiment).experiment_id
+    url = f"http://127.0.0.1:{free_port()}"
+    command = ["mlflow", "ui", "--backend-store-uri", uri, "--port", url.rpartition(":")[2]]
+    with serving(command, project, f"{url}/health"), page(width=1400, height=860) as browser_page:
+        for path, name in (
+            ("evaluation-runs?workflowType=genai", "mlflow-runs.png"),
+            (f"runs/{run_id}", "mlflow-run.png"),
+            (f"runs/{run_id}/artifacts", "mlflow-table.png"),
+        ):
+            browser_page.goto(f"{url}/#/experiments/{number}/{path}")
+            browser_page.wait_for_timeout(5000)
+            close = browser_page.get_by_role("button", name="Close").first
+            if close.is_visible():
+                close.click()
+            if name == "mlflow-table.png":
+                browser_page.get_by_text("results.json").first.click()
+                browser_page.wait_for_timeout(4000)
+            browser_page.screenshot(path=PICTURES / name)
+
+
+if __name__ == "__main__":
+    main()
