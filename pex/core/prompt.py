@@ -38,7 +38,7 @@ class Prompt:
         >>> p.variables
         ('review',)
         >>> p.render({"review": "Nice."})
-        [{'role': 'user', 'content': 'Review: Nice.\\nPositive or negative?'}]
+        [{'role': 'user', 'content': 'Review: Nice.\nPositive or negative?'}]
     """
 
     name: str

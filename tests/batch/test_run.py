@@ -27,7 +27,7 @@ def test_a_failed_notebook_is_reported_and_the_others_go_on(
     notebook(
         tmp_path / "n.ipynb",
         "x: int = 0",
-        "import os, sys; print(os.environ['PEX_JOB_ID'], os.getcwd(), sys.executable)",
+        "import os, sys; print(os.environ['PEX_JOB_ID'], os.getcwd(), sys.executable, sep='\\n')",
         "print(os.environ['LAB_KEY'])\n1 / x",
     )
     notebook(tmp_path / "after.ipynb", None, "1")
@@ -49,7 +49,7 @@ def test_a_failed_notebook_is_reported_and_the_others_go_on(
     content = nbformat.read(good.output, as_version=4)
     nbformat.validate(content)
     printed = "".join(output.get("text", "") for cell in content.cells for output in cell.outputs)
-    assert printed.split()[:3] == ["a-x=1", str(tmp_path), sys.executable]
+    assert printed.splitlines()[:3] == ["a-x=1", str(tmp_path), sys.executable]
     assert "12345678" not in good.output.read_text() + bad.output.read_text()
     with pytest.raises(pex.PexError, match="already a batch 'night-1'"):
         run_batch(loaded, "night-1")

@@ -268,7 +268,7 @@ def test_the_key_is_sent_and_never_shown(
     with pytest.raises(pex.ProviderError) as caught:
         exp.run(record=False, show=False)
     assert endpoint.headers[0]["Authorization"] == "Bearer sk-very-secret-1234"
-    assert "sk-very" not in str(caught.value) + exp.results.frame.to_json()
+    assert "sk-very" not in str(caught.value) + exp.results.frame.to_csv()
 
 
 def test_a_key_that_is_not_set(lab: FaultyEndpoint) -> None:
