@@ -74,6 +74,10 @@ class FaultyEndpoint:
             loop.run_forever()
         finally:
             loop.run_until_complete(runner.cleanup())
+            left = asyncio.all_tasks(loop)  # handlers that hang on purpose
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.close()
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
