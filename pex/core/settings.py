@@ -52,14 +52,13 @@ class PriceSettings(Strict):
 
 
 class JournalSettings(Strict):
-    """Where answers are kept."""
+    """Where the project's state is kept."""
 
     path: str = ".pex"
-    url_env: str | None = None
 
 
 class RecordSettings(Strict):
-    """Where runs are recorded, and how many traces each gets."""
+    """Where runs are recorded; `traces` is for a later version, which writes them."""
 
     tracking_uri: str | None = None
     traces: int | str = 500

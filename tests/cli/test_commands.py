@@ -214,3 +214,17 @@ def test_help_and_version(tmp_path: Path) -> None:
         assert command in done.stdout
     assert "Exit codes" in done.stdout
     assert pexlab("--version", folder=tmp_path).stdout.startswith("pexlab ")
+
+
+@pytest.mark.parametrize(
+    ("command", "health"), [(["lab", "--", "--no-browser"], "/api"), (["ui"], "/health")]
+)
+def test_the_servers_come_up(tmp_path: Path, command: list[str], health: str) -> None:
+    from tests.browser import free_port, serving
+
+    (tmp_path / "pex.toml").touch()
+    port = free_port()
+    option = f"--port={port}"
+    arguments = [*command, option] if command[0] == "lab" else [*command, "--port", str(port)]
+    with serving(["pex.cli", *arguments], tmp_path, f"http://127.0.0.1:{port}{health}"):
+        pass
