@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pex.core.cases import Case, load_cases, select
 from pex.core.errors import PexError, nearest
 from pex.core.files import validate
-from pex.core.folder import cases_text, load_variants, variants_spec
-from pex.core.names import check_name, plain
+from pex.core.folder import cases_text, load_variants, variants_spec, write
+from pex.core.names import check_name, check_positive, plain
 from pex.core.settings import find_project, load_settings
 from pex.core.spec import ExperimentSpec, dump_spec, load_spec
 from pex.core.variant import Variant, check_distinct
@@ -286,37 +285,14 @@ class Experiment:
         Raises:
             PexError: a scorer that cannot be named in a file, or a file that would be lost.
         """
-        path = Path(path).resolve()
-        folder = path.parent
-        files: dict[Path, str] = {}
-        refs: dict[str, str] = {}
-        for variant in self.variants:
-            prompt = variant.prompt
-            if prompt.path is not None and prompt.path.is_file():
-                refs[prompt.name] = Path(os.path.relpath(prompt.path, folder)).as_posix()
-            elif prompt.name not in refs:
-                refs[prompt.name] = f"prompts/{prompt.name}.prompty"
-                files[folder / refs[prompt.name]] = prompt.to_prompty()
-        if self._cases_path is None:
-            files[folder / "cases.jsonl"] = cases_text(self.cases)
-            where, columns = "cases.jsonl", {}
-        else:
-            where = Path(os.path.relpath(self._cases_path, folder)).as_posix()
-            columns = self._spec.columns
-        data: dict[str, Any] = {"cases": where, "columns": columns, "scorers": dump(self._scorers)}
-        spec = self._spec.model_copy(update=data | variants_spec(self.variants, refs))
-        files[path] = dump_spec(spec)
-        for file, text in files.items():
-            if not overwrite and file.is_file() and file.read_bytes() != text.encode():
-                raise PexError(
-                    f"{file}: there is already a file with another content",
-                    hint="save under another name, or say overwrite=True",
-                )
-        for file, text in files.items():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(text.encode())
-        self.path = path
-        return path
+        self.path = write(
+            Path(path).resolve(),
+            self._spec.model_copy(update={"scorers": dump(self._scorers)}),
+            self.variants,
+            self._cases_path or self.cases,
+            overwrite,
+        )
+        return self.path
 
     def _repeats(self, repeats: int | None) -> int:
         value = self._spec.repeats if repeats is None else repeats
@@ -344,12 +320,12 @@ class Experiment:
         project = find_project()
         settings = load_settings(project)
         for key, value in (("max_in_flight", max_in_flight), ("timeout_s", timeout_s)):
-            _check_positive(key, value)
+            check_positive(key, value)
         if budget_usd is None:
             budget_usd = self._spec.budget_usd
         if budget_usd is None:
             budget_usd = settings.budget.usd_per_run
-        _check_positive("budget_usd", budget_usd, zero=True)
+        check_positive("budget_usd", budget_usd, zero=True)
         chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
         times = self._repeats(repeats)
         # With a budget the worst case of a call must be known, so the length is always sent.
@@ -429,12 +405,3 @@ class Experiment:
         if here.is_relative_to(project):
             here = here.relative_to(project)
         return [f"pexlab run {here.as_posix()}", "pexlab ui"]
-
-
-def _check_positive(key: str, value: Any, zero: bool = False) -> None:
-    if value is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not (value > 0 or (zero and value == 0)) or value == float("inf"):
-        least = "0 or more" if zero else "more than 0"
-        raise PexError(f"{key}: expected a number, {least}, got {value!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import orjson
 
 from pex.core.cases import Case
+from pex.core.errors import PexError
 from pex.core.names import canonical, plain
 from pex.core.prompt import Prompt
-from pex.core.spec import ExperimentSpec, VariantSpec
+from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec
 from pex.core.variant import Variant, grid, named
 
 
@@ -81,3 +83,54 @@ def cases_text(cases: Sequence[Case]) -> str:
             row["tags"] = list(case.tags)
         lines.append(orjson.dumps(row).decode() + "\n")
     return "".join(lines)
+
+
+def write(
+    path: Path,
+    spec: ExperimentSpec,
+    variants: Sequence[Variant],
+    cases: Path | Sequence[Case],
+    overwrite: bool,
+) -> Path:
+    """Write an experiment's file, and beside it the prompts and cases that have no file yet.
+
+    Args:
+        path: the YAML file, absolute.
+        spec: everything but variants and cases.
+        variants: what is compared; a prompt that was loaded is referred to where it is.
+        cases: the file they are in, or the cases themselves.
+        overwrite: replace files that have another content.
+
+    Raises:
+        PexError: a file would be lost; nothing has been written then.
+    """
+    folder = path.parent
+    files: dict[Path, str] = {}
+    refs: dict[str, str] = {}
+    for prompt in {variant.prompt.name: variant.prompt for variant in variants}.values():
+        if prompt.path is not None and prompt.path.is_file():
+            refs[prompt.name] = _relative(prompt.path, folder)
+        else:
+            refs[prompt.name] = f"prompts/{prompt.name}.prompty"
+            files[folder / refs[prompt.name]] = prompt.to_prompty()
+    changes = variants_spec(variants, refs)
+    if isinstance(cases, Path):
+        changes["cases"] = _relative(cases, folder)
+    else:
+        changes |= {"cases": "cases.jsonl", "columns": {}}
+        files[folder / "cases.jsonl"] = cases_text(cases)
+    files[path] = dump_spec(spec.model_copy(update=changes))
+    for file, text in files.items():
+        if not overwrite and file.is_file() and file.read_bytes() != text.encode():
+            raise PexError(
+                f"{file}: there is already a file with another content",
+                hint="save under another name, or say overwrite=True",
+            )
+    for file, text in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode())
+    return path
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()

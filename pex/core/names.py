@@ -96,3 +96,20 @@ def digest(value: Any, length: int = 12) -> str:
         '73e47d9ff020'
     """
     return hashlib.sha256(canonical(value)).hexdigest()[:length]
+
+
+def check_positive(key: str, value: Any, *, zero: bool = False) -> None:
+    """Raise a `PexError` unless `value` is None or a finite number above 0 (or 0, with `zero`).
+
+    Example:
+        >>> check_positive("timeout_s", "soon")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: timeout_s: expected a number, more than 0, got 'soon'
+    """
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not (value > 0 or (zero and value == 0)):
+        least = "0 or more" if zero else "more than 0"
+        raise PexError(f"{key}: expected a number, {least}, got {value!r}")

@@ -102,7 +102,7 @@ def serve(host: str, port: int, api_key: str, say: Callable[[str], None]) -> Non
     absent = missing()
     if absent is not None:
         raise PexError(absent)
-    from pex.local.child import open_server
+    from pex.local.engine import open_server
 
     try:
         server = open_server(host, port, api_key)

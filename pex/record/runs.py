@@ -281,10 +281,12 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
     """The table as MLflow's page shows it best: what is read first on the left, case by case."""
     inputs = [name for name in table.columns if name.startswith("case.")]
     scores = [name for name in table.columns if name.startswith("score.")]
-    first = ["case_id", *inputs, "expected", "variant", "repeat", "output", *scores, "error"]
+    first = ["case_id", *inputs[:1], "expected", "variant", "output", *scores]
     rest = [name for name in table.columns if name not in first]
     table = table.assign(started_at=table["started_at"].astype(str))
-    return table[[*first, *rest]].sort_values("case_id", kind="stable")
+    table = table[[*first, *rest]].sort_values("case_id", kind="stable")
+    # A column with a dot in its name stays empty on that page.
+    return table.rename(columns=lambda name: name.replace(".", "_"))
 
 
 def _note(summary: pd.DataFrame, about: Mapping[str, Any]) -> str:
