@@ -12,7 +12,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.files import validate
 from pex.core.folder import cases_text, load_variants, variants_spec, write
 from pex.core.names import check_name, check_positive, plain
-from pex.core.settings import find_project, load_settings
+from pex.core.settings import FILE, find_project, load_settings
 from pex.core.spec import ExperimentSpec, dump_spec, load_spec
 from pex.core.variant import Variant, check_distinct
 from pex.execution import Execution, Job
@@ -193,7 +193,7 @@ class Experiment:
         No model is asked.
         """
         chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
-        settings = load_settings(find_project())
+        settings = load_settings(self._project())
         todo = list(requests(self.variants, chosen, self._repeats(repeats)))
         prices = {ref: price_of(ref, settings) for ref in {v.model for v in self.variants}}
         past = self.results.frame["latency_s"].median() if self.results is not None else None
@@ -262,13 +262,17 @@ class Experiment:
             finally:
                 self.results = execution.results or self.results
 
-    async def arun(self, **options: Any) -> Results:
+    async def arun(self, *, show: bool | None = None, **options: Any) -> Results:
         """The same as `run`, for asynchronous code: `await exp.arun()` keeps the kernel free."""
-        execution = self.start(**options)
-        try:
-            return await execution.wait_async()
-        finally:
-            self.results = execution.results or self.results
+        from pex.views import watch
+
+        execution, job = self._prepare(**options)
+        with watch(execution, job, show, stop=execution.cancel):
+            try:
+                execution.start()
+                return await execution.wait_async()
+            finally:
+                self.results = execution.results or self.results
 
     def start(self, **options: Any) -> Execution:
         """Begin a run with the options of `run` (without `show`) and return its handle at once."""
@@ -294,6 +298,11 @@ class Experiment:
         )
         return self.path
 
+    def _project(self) -> Path:
+        """The project of the experiment's file, wherever the job runs; else of this folder."""
+        project = find_project(self.path.parent) if self.path else None
+        return project if project and (project / FILE).is_file() else find_project()
+
     def _repeats(self, repeats: int | None) -> int:
         value = self._spec.repeats if repeats is None else repeats
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -317,7 +326,7 @@ class Experiment:
     ) -> tuple[Execution, Job]:
         from pex.record import runs, store
 
-        project = find_project()
+        project = self._project()
         settings = load_settings(project)
         for key, value in (("max_in_flight", max_in_flight), ("timeout_s", timeout_s)):
             check_positive(key, value)

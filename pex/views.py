@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pex.core.cases import Case
@@ -12,11 +12,23 @@ from pex.report.tables import side_by_side_html, summary_html, value_text
 
 
 @contextmanager
-def watch(execution: Execution, job: Job, show: bool | None) -> Iterator[None]:
+def watch(
+    execution: Execution,
+    job: Job,
+    show: bool | None,
+    stop: Callable[[], None] | None = None,
+) -> Iterator[None]:
     """Watch an execution from its first event to its last.
 
     In a notebook the live grid is joined by a static table in the same cell, which is what a
     reader without a kernel sees.
+
+    Args:
+        execution: what is watched; it has not been started yet.
+        job: what it does.
+        show: False for no view; None where there is somebody to see it.
+        stop: what the Stop button does; a cell that blocks the kernel would not hear of it, so
+            without this there is no such button, and interrupting the kernel does the same.
     """
     if show is False:
         yield
@@ -24,7 +36,7 @@ def watch(execution: Execution, job: Job, show: bool | None) -> Iterator[None]:
     from pex.widgets import in_notebook
 
     if in_notebook():
-        with _live(execution, job):
+        with _live(execution, job, stop):
             yield
     elif show or sys.stderr.isatty():
         with _terminal(execution):
@@ -46,12 +58,12 @@ def _terminal(execution: Execution) -> Iterator[None]:
 
 
 @contextmanager
-def _live(execution: Execution, job: Job) -> Iterator[None]:
+def _live(execution: Execution, job: Job, stop: Callable[[], None] | None) -> Iterator[None]:
     from pex.score.frame import yes_no
     from pex.widgets.live import LiveGrid, show
 
     used = {name for variant in job.variants for name in variant.prompt.variables}
-    grid = LiveGrid({case.id: _about(case, used) for case in job.cases})
+    grid = LiveGrid({case.id: _about(case, used) for case in job.cases}, stop)
     execution.listen(grid.on_event)
     handle = show(grid)
     try:

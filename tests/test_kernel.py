@@ -83,6 +83,8 @@ def test_a_mistake_has_no_traceback(kernel: Kernel) -> None:
 
 def test_awaiting_and_starting_keep_the_kernel_free(kernel: Kernel, lab: FaultyEndpoint) -> None:
     assert kernel.text("len(await exp.arun(limit=3, record=False))").strip() == "3"
+    (shown, *_) = [o for o in kernel.run("await exp.arun(limit=3)") if o["kind"] == "display_data"]
+    assert "application/vnd.jupyter.widget-view+json" in shown["data"]
     lab.latency_s = 0.2
     kernel.run("run = exp.start(record=False, max_in_flight=4)")
     assert kernel.text("run.done").strip() == "False"

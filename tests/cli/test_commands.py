@@ -47,6 +47,16 @@ def test_run_prints_the_table(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_project_is_the_experiments_own(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    done = pexlab("run", str(folder / "e.yaml"), folder=elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "mlruns/mlflow.db").is_file()
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_json_is_one_document_on_stdout(folder: Path) -> None:
     done = pexlab("run", "e.yaml", "--json", "--limit", "2", "--no-record", folder=folder)
     document = json.loads(done.stdout)
