@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pex import local
+from tests.batch.test_plan import notebook
 from tests.browser import jupyterlab, page
 
 ROOT = Path(__file__).parent.parent
@@ -60,3 +61,36 @@ def test_notebook_01(tmp_path: Path) -> None:
             assert "30 cases; the variants disagree on" in static.inner_text()
     finally:
         local.stop(project / ".pex")
+
+
+@pytest.mark.timeout(300)
+def test_the_stop_button_while_a_cell_awaits(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    code = (
+        "import pex\n"
+        "prompt = pex.Prompt('Tell me a story about the number {{ n }}.', name='story')\n"
+        "params = {'temperature': 0, 'max_tokens': 60}\n"
+        "cases = [{'n': n} for n in range(100)]\n"
+        "exp = pex.Experiment('s', pex.grid(prompt, 'local/smollm2', params), cases, ['length'])\n"
+        "results = await exp.arun(record=False)"
+    )
+    notebook(tmp_path / "stop.ipynb", None, code, "print('status:', results.status)")
+    try:
+        with jupyterlab(tmp_path) as lab:
+            lab.open("stop.ipynb")
+            lab.page.evaluate(
+                "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+            )
+            button = lab.page.get_by_role("button", name="Stop", exact=True).first
+            button.wait_for(timeout=60_000)
+            lab.page.wait_for_function(
+                "() => document.querySelector('.pex-live progress').value >= 2", timeout=60_000
+            )
+            button.click()
+            lab.page.get_by_text("status: interrupted").wait_for(timeout=60_000)
+            line = lab.page.locator(".pex-live-line").first.text_content()
+            assert line is not None
+            assert "interrupted" in line
+            assert button.is_hidden()
+    finally:
+        local.stop(tmp_path / ".pex")
