@@ -173,15 +173,17 @@ class Execution:
     def _main(self) -> None:
         status = "failed"
         try:
-            status = asyncio.run(self._runner.run())
+            try:
+                status = asyncio.run(self._runner.run())
+            except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
+                self._failure = error
             self._scoring.shutdown(wait=True)
             self._results = self._finish(status)
-        except BaseException as error:  # noqa: BLE001 - raised again by wait()
+        except BaseException as error:  # noqa: BLE001 - raised by wait()
             self._failure = error
             if self._recorder is not None:
                 self._recorder.fail()
         finally:
-            self._scoring.shutdown(wait=False, cancel_futures=True)
             self._tell(Done(status, time.time() - self._begun_at))
             self._ended.set()
 

@@ -24,6 +24,9 @@ FATAL = frozenset({"auth", "unknown_model", "refused_parameter"})
 TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_body", "empty"})
 """Kinds of error that are worth another attempt."""
 
+UNBILLED = FATAL | {"rate_limit", "server", "too_long"}
+"""Kinds of error for which no provider charges; after the others a call may have to be paid."""
+
 _CONTEXT = re.compile(r"context|too (?:long|many tokens)|maximum.*tokens", re.IGNORECASE)
 _FILTER = re.compile(r"content.?(?:filter|policy|management)", re.IGNORECASE)
 _MESSAGE_LENGTH = 400

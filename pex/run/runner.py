@@ -11,7 +11,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.events import Answered, Asked, Listener, Retried
 from pex.run.budget import Budget
 from pex.run.channel import Channel
-from pex.run.client import FATAL, TRANSIENT, CallError, ask, session
+from pex.run.client import FATAL, TRANSIENT, UNBILLED, CallError, ask, session
 from pex.run.endpoint import Endpoint
 from pex.run.prices import Price
 
@@ -115,7 +115,7 @@ class Runner:
             cost = None
             try:
                 answer = await self._ask(channel, group[0])
-                cost = answer.cost_usd
+                cost = 0.0 if answer.error_kind in UNBILLED else answer.cost_usd
             finally:
                 self._in_flight -= 1
                 self._budget.settle(reserved, cost)
@@ -146,8 +146,10 @@ class Runner:
             except CallError as error:
                 renew = endpoint.renewable and error.kind in ("connection", "auth")
                 again = error.kind in TRANSIENT or (renew and attempt == 1)
-                if not again or attempt == MAX_ATTEMPTS or self._status != "finished":
+                if not again or attempt == MAX_ATTEMPTS:
                     return _failed(channel, error, attempt)
+                if self._status != "finished":  # it might have come through: no answer, no error
+                    raise asyncio.CancelledError from None
                 wait_s = _wait(attempt, error.retry_after_s)
                 self._listen(Retried(request.place, attempt, wait_s, error.kind))
                 try:

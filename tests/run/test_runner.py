@@ -243,6 +243,57 @@ def test_cancel_keeps_what_was_answered(lab: FaultyEndpoint) -> None:
     assert counts["not_asked"] == 400 - counts["answered"]
 
 
+def test_a_stop_while_calls_wait_for_another_attempt(lab: FaultyEndpoint) -> None:
+    lab.reply = lambda body, number: (
+        web.Response(status=429, headers={"Retry-After": "1"}) if number % 2 else None
+    )
+    execution = experiment(40).start(record=False, max_in_flight=4)
+    while execution.progress.answered < 4:
+        time.sleep(0.01)
+    execution.cancel()
+    counts = execution.wait().about["counts"]
+    assert counts["errors"] == 0
+    assert counts["answered"] + counts["not_asked"] == 40
+
+
+def test_a_fault_of_our_own_keeps_the_answers(
+    lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = runner.ask
+
+    async def breaks(http: object, endpoint: object, body: dict) -> object:
+        if body["messages"][0]["content"] == "word7":
+            raise ZeroDivisionError("a bug")
+        return await ask(http, endpoint, body)
+
+    monkeypatch.setattr(runner, "ask", breaks)
+    exp = experiment(20)
+    with pytest.raises(ZeroDivisionError):
+        exp.run(record=False, show=False)
+    assert exp.results.status == "failed"
+    assert len(exp.results) == 19
+
+
+def test_failed_calls_that_nobody_charges_for_cost_nothing(
+    project: Path, endpoint: FaultyEndpoint
+) -> None:
+    (project / "pex.toml").write_text(
+        f'[providers.lab]\nbase_url = "{endpoint.url}"\n'
+        '[prices."lab/m1"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
+    )
+    endpoint.reply = lambda body, number: (
+        web.json_response({"error": "too long context"}, status=400) if number <= 10 else None
+    )
+    results = experiment(20).run(record=False, show=False, budget_usd=3)
+    assert results.about["counts"] == {
+        "requests": 20,
+        "answered": 10,
+        "errors": 10,
+        "not_asked": 0,
+    }
+    assert results.about["spent_usd"] == pytest.approx(10 * 0.012)
+
+
 async def _inside_a_loop(exp: pex.Experiment) -> pex.Results:
     return exp.run(record=False, show=False)
 
