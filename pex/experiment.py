@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.cases import Case, load_cases, select
 from pex.core.errors import PexError, nearest
 from pex.core.files import validate
-from pex.core.folder import cases_text, load_variants, variants_spec, write
+from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
 from pex.core.names import check_name, check_positive, plain
 from pex.core.settings import FILE, find_project, load_settings
 from pex.core.spec import ExperimentSpec, dump_spec, load_spec
@@ -38,7 +38,8 @@ class Experiment:
         repeats: how often each case is asked.
         budget_usd: what a run may spend at most.
         purpose: what it is for, in a sentence; shown in MLflow and the report.
-        columns: which column of the cases is `id`, `expected`, `group`, `tags`.
+        columns: which column of the cases is `id`, `expected`, `group`, `tags`; left out, what an
+            `experiment.yaml` beside the file of cases says.
         max_error_share: more errors than this share make `pexlab run` end with 5.
         max_in_flight: calls at once to each model.
         timeout_s: how long one call may take.
@@ -76,6 +77,8 @@ class Experiment:
         timeout_s: float | None = None,
         gate: Mapping[str, Any] | None = None,
     ) -> None:
+        if columns is None and isinstance(cases, str | Path):
+            columns = columns_beside(Path(cases))
         self._spec = validate(
             ExperimentSpec,
             {

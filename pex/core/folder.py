@@ -14,7 +14,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import canonical, plain
 from pex.core.prompt import Prompt
-from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec
+from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec, load_spec
 from pex.core.variant import Variant, grid, named
 
 
@@ -44,6 +44,19 @@ def load_variants(
         dataclasses.replace(variant, name=item.name or variant.name)
         for variant, item in zip(named(variants), spec.variants, strict=True)
     ]
+
+
+def columns_beside(cases: Path) -> dict[str, str]:
+    """What the `experiment.yaml` beside a file of cases says of its columns; nothing without one.
+
+    So that a notebook that uses the same cases need not say again which column is which.
+    """
+    path = cases.parent / "experiment.yaml"
+    if not path.is_file():
+        return {}
+    spec = load_spec(path)
+    same = (path.parent / spec.cases).resolve() == cases.resolve()
+    return spec.columns if same else {}
 
 
 def variants_spec(variants: Sequence[Variant], refs: Mapping[str, str]) -> dict[str, Any]:

@@ -100,6 +100,18 @@ def test_bad_jsonl_names_the_line(tmp_path: Path) -> None:
         load_cases(tmp_path / "c.jsonl")
 
 
+def test_the_columns_that_an_experiment_beside_the_file_declares(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text("q,label\na,b\n")
+    (tmp_path / "experiment.yaml").write_text(
+        "name: x\ncases: cases.csv\ncolumns: {expected: label}\nprompts: [p]\n"
+    )
+    variants = pex.grid(pex.Prompt("{{ q }}", name="p"), "a/b")
+    (case,) = pex.Experiment("mine", variants, tmp_path / "cases.csv", ["exact"]).cases
+    assert (case.inputs, case.expected) == ({"q": "a"}, "b")
+    (other,) = pex.Experiment("mine", variants, tmp_path / "cases.csv", columns={}).cases
+    assert other.inputs == {"q": "a", "label": "b"}
+
+
 def test_select() -> None:
     rows = [
         {"case_id": str(i), "x": i, "tags": ["even"] if i % 2 == 0 else ["odd"]} for i in range(6)
