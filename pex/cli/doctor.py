@@ -123,12 +123,16 @@ def _providers(project: Path, settings: Settings) -> list[Finding]:
         if name == LOCAL:
             continue
         provider = BUILT_IN.get(name)
-        named = name in settings.providers
         key = provider.key_env if provider else None
-        if not named and not (key and os.environ.get(key)):
-            findings.append(Finding(name, "missing", f"{key} is not set" if key else "not asked"))
-            continue
-        findings.append(_reach(name, project, settings))
+        named = name in settings.providers or bool(key and os.environ.get(key))
+        if provider is not None and provider.free and not named:
+            found = _reach(name, project, settings)
+            absent = Finding(name, "missing", f"not running at {provider.base_url}")
+            findings.append(found if found.state == "ok" else absent)
+        elif not named:
+            findings.append(Finding(name, "missing", f"{key} is not set"))
+        else:
+            findings.append(_reach(name, project, settings))
     return findings
 
 

@@ -62,7 +62,7 @@ app.command("doctor")(doctor)
 def main() -> None:
     """Run the command line; a user's mistake ends with its message and code, not a traceback."""
     try:
-        app()
+        app(prog_name="pexlab")
     except PexError as error:
         console.err(f"error: {error}")
         sys.exit(error.exit_code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pex.core.call import Answer
@@ -11,9 +11,12 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.score import Score
+from pex.guard.redact import redact
 
 Rule = Callable[[Answer, Case], Any]
 """Judges one answer; may return a bool, a number, None, a Score, or a dict of these."""
+
+NOT_EXPECTED = "no expected answer"
 
 
 class Scorer(Protocol):
@@ -40,34 +43,45 @@ class RuleScorer:
         """The scores of an answer, by name; what the rule raises is their error."""
         try:
             return named_scores(self.name, self._rule(answer, case))
-        except Exception as error:  # noqa: BLE001 - a scorer's failure is a row, not the run's end
-            return {self.name: Score(None, error=f"{type(error).__name__}: {error}")}
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a scorer's failure is a row
+            return {self.name: _failure(error)}
 
 
 def named_scores(name: str, result: Any) -> dict[str, Score]:
     """What a rule returned, as scores: a dict's become `name.key`.
 
-    Raises:
-        TypeError: the rule returned something that is no score.
-        ValueError: it returned a number that is not finite.
+    What is no score (a text, a number that is not finite) becomes a score with an `error`; it
+    takes nothing from the others in a dict.
 
     Example:
         >>> named_scores("tone", {"polite": True, "words": 3})["tone.words"].value
         3.0
+        >>> named_scores("tone", float("nan"))["tone"].error
+        'ValueError: a score must be a finite number, got nan'
     """
-    if isinstance(result, Mapping):
-        scores: dict[str, Score] = {}
-        for key, value in result.items():
-            inner = check_name(f"{name}.{key}", "score name") if key else name
+    if not isinstance(result, Mapping):
+        return {name: _score(result)}
+    if not result:
+        return {name: Score(None, reason="the scorer gave no score")}
+    scores: dict[str, Score] = {}
+    for key, value in result.items():
+        try:
+            inner = name if key == "" else check_name(f"{name}.{key}", "score name")
+        except PexError as error:
+            scores[name] = _failure(error)
+        else:
             scores[inner] = _score(value)
-        return scores
-    return {name: _score(result)}
+    return scores
 
 
 def _score(result: Any) -> Score:
-    if isinstance(result, Score):
-        return Score(_value(result.value), result.reason, result.error)
-    return Score(_value(result))
+    given = result if isinstance(result, Score) else Score(result)
+    try:
+        reason = None if given.reason is None else _storable(str(given.reason))
+        error = None if given.error is None else _storable(redact(str(given.error)))
+        return Score(_value(given.value), reason, error)
+    except Exception as raised:  # noqa: BLE001 - a value may fail in any way when looked at
+        return _failure(raised)
 
 
 def _value(value: Any) -> bool | float | None:
@@ -85,18 +99,32 @@ def _value(value: Any) -> bool | float | None:
     return float(value)
 
 
+def _failure(error: BaseException) -> Score:
+    kind = type(error).__name__
+    try:
+        message = redact(str(error))
+    except Exception:  # noqa: BLE001 - an error that cannot say what it is must not end the run
+        message = "it has no readable message"
+    return Score(None, error=_storable(f"{kind}: {message}" if message else kind))
+
+
+def _storable(text: str) -> str:
+    # Half a character (a lone surrogate, from "\\ud800" in a JSON answer) cannot be written.
+    return text.encode("utf-8", "replace").decode()
+
+
 def needs_expected(rule: Callable[[Answer, Case, Any], Any]) -> Rule:
     """A rule that does not apply to a case without an expected answer."""
 
     def checked(answer: Answer, case: Case) -> Any:
         if case.expected is None:
-            return Score(None, reason="no expected answer")
+            return Score(None, reason=NOT_EXPECTED)
         return rule(answer, case, case.expected)
 
     return checked
 
 
-def check_expected(name: str, cases: list[Case]) -> None:
+def check_expected(cases: Sequence[Case], name: str) -> None:
     """Raise a `PexError` where a scorer needs expected answers and no case has one."""
     if cases and all(case.expected is None for case in cases):
         raise PexError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any
 
@@ -21,16 +22,17 @@ def mlflow_rule(scorer: Any) -> Rule:
     """A rule that calls an MLflow scorer as `mlflow.genai.evaluate` does."""
 
     def rule(answer: Answer, case: Case) -> Any:
-        expected = case.expected
+        inputs, expected = copy.deepcopy((case.inputs, case.expected))
         if expected is not None and not isinstance(expected, dict):
             expected = {"expected_response": expected}
-        result = scorer.run(inputs=case.inputs, outputs=answer.output, expectations=expected)
-        if isinstance(result, list):
-            return {
-                "" if item.name == scorer.name else str(item.name): _feedback(item)
-                for item in result
-            }
-        return _feedback(result)
+        result = scorer.run(inputs=inputs, outputs=answer.output, expectations=expected)
+        if not isinstance(result, list):
+            return _feedback(result)
+        names = [item.name for item in result]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two of its feedbacks are called '{name}'")
+        return {"" if item.name == scorer.name else item.name: _feedback(item) for item in result}
 
     return rule
 
@@ -43,7 +45,8 @@ def _feedback(result: Any) -> Any:
     if not hasattr(result, "rationale"):
         return result
     if result.error is not None:
-        return Score(None, error=str(getattr(result.error, "error_message", result.error)))
+        error = getattr(result.error, "error_message", None)
+        return Score(None, error=str(error or result.error))
     value = result.value
     if isinstance(value, str):
         value = _WORDS.get(value.casefold(), value)

@@ -3,55 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pex.core.call import Answer
 from pex.core.cases import Case
-from pex.core.errors import PexError
+from pex.core.errors import PexError, nearest
+from pex.core.names import check_name
 from pex.core.score import Score
-from pex.score.base import Rule, needs_expected
-
-_FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
-
-
-class NoJson:
-    """What `parse_json` returns for a text that is no JSON; None is a JSON value."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-
-def parse_json(output: str) -> Any:
-    """The JSON value of an answer, also inside a code fence; a `NoJson` where there is none."""
-    fenced = _FENCE.match(output)
-    try:
-        return json.loads(fenced.group(1) if fenced else output, parse_constant=_refuse)
-    except ValueError as error:
-        return NoJson(str(error))
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+from pex.score.base import NOT_EXPECTED, Rule, needs_expected
+from pex.score.reading import NoJson, fold, parse_json, shorten, text_of
 
 
 def valid_json(schema: dict[str, Any] | None) -> Rule:
     """The answer is JSON, and follows a JSON Schema where one is given.
 
     Raises:
-        PexError: the schema is no JSON Schema.
+        PexError: the schema is no JSON Schema, or refers to something outside itself.
     """
     if schema is None:
         return lambda answer, case: _is_json(parse_json(answer.output or ""))
     import jsonschema
 
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    try:
-        kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise PexError(f"scorer 'json': the schema is no JSON Schema: {error.message}") from None
-    validator = kind(schema)
+    validator = _validator(schema)
 
     def rule(answer: Answer, case: Case) -> Score:
         data = parse_json(answer.output or "")
@@ -60,59 +35,138 @@ def valid_json(schema: dict[str, Any] | None) -> Rule:
         problem = jsonschema.exceptions.best_match(validator.iter_errors(data))
         if problem is None:
             return Score(True)
-        return Score(False, reason=f"{problem.json_path}: {problem.message}")
+        return Score(False, reason=shorten(f"{problem.json_path}: {problem.message}"))
 
     return rule
 
 
 def _is_json(data: Any) -> Score:
     if isinstance(data, NoJson):
-        return Score(False, reason=f"no valid JSON: {data.reason}")
+        return Score(False, reason=shorten(f"no valid JSON: {data.reason}"))
     return Score(True)
 
 
-def fields(names: Sequence[str] | None) -> Rule:
+def _validator(schema: Any) -> Any:
+    import jsonschema
+    import referencing
+    import referencing.jsonschema
+
+    if not isinstance(schema, dict):
+        raise PexError("the schema is no JSON Schema: it must be an object")
+    if not isinstance(schema.get("$schema", ""), str):
+        raise PexError("the schema is no JSON Schema: $schema must be a text")
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        message = shorten(error.message)
+        raise PexError(f"the schema is no JSON Schema: {message}") from None
+    specification = referencing.jsonschema.specification_with(str(kind.META_SCHEMA["$schema"]))
+    root = specification.create_resource(schema)
+    # A registry of its own: without one, jsonschema would fetch what a $ref names from the web.
+    registry: referencing.Registry[Any] = referencing.Registry()
+    _check_references(schema, registry.resolver_with_root(root), specification)
+    return kind(schema, registry=registry)
+
+
+def _check_references(part: Any, resolver: Any, specification: Any) -> None:
+    from referencing.exceptions import Unresolvable
+
+    if isinstance(part, dict):
+        resolver = resolver.in_subresource(specification.create_resource(part))
+        reference = part.get("$ref")
+        if isinstance(reference, str):
+            try:
+                resolver.lookup(reference)
+            except Unresolvable:
+                raise PexError(
+                    f"the schema has no part that '$ref: {shorten(reference)}' names",
+                    hint="put what it refers to into the schema, under $defs",
+                ) from None
+    for item in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _check_references(item, resolver, specification)
+
+
+def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
     """Each field of a JSON answer is the expected one; the score itself is the share of them.
 
     Texts are compared without regard to case and surrounding white space, numbers by value; a
-    field that is expected to be null may also be left out.
+    field that is expected to be null may also be left out. A field that a case expects nothing
+    of is not counted there. The expected answer may be the text of a JSON object (from CSV).
+
+    Raises:
+        PexError: a case that expects no object, a field that no case expects or that cannot
+            name a score.
     """
+    _check_fields(names, cases)
 
     def rule(answer: Answer, case: Case, expected: Any) -> dict[str, Score]:
-        if not isinstance(expected, Mapping):
-            raise TypeError(f"the expected answer must be an object with fields, got {expected!r}")
-        wanted = {name: expected.get(name) for name in (names or expected)}
+        expected = _object(expected)
+        if expected is None:
+            raise TypeError("the expected answer must be an object with fields")
         data = parse_json(answer.output or "")
-        if not isinstance(data, dict):
-            what = "no valid JSON" if isinstance(data, NoJson) else "no JSON object"
-            scores = {name: Score(False, reason=what) for name in wanted}
-        else:
-            scores = {name: _field(data.get(name), value) for name, value in wanted.items()}
-        right = sum(bool(score.value) for score in scores.values())
-        share = Score(right / len(wanted), reason=f"{right} of {len(wanted)} fields")
+        scores = {}
+        for name in names or expected:
+            if name not in expected:
+                scores[name] = Score(None, reason=NOT_EXPECTED)
+            elif isinstance(data, dict):
+                scores[name] = _field(data.get(name), expected[name])
+            else:
+                what = "no valid JSON" if isinstance(data, NoJson) else "no JSON object"
+                scores[name] = Score(False, reason=what)
+        counted = [bool(score.value) for score in scores.values() if score.value is not None]
+        if not counted:
+            return {"": Score(None, reason=NOT_EXPECTED), **scores}
+        right, many = sum(counted), "field" if len(counted) == 1 else "fields"
+        share = Score(right / len(counted), reason=f"{right} of {len(counted)} {many}")
         return {"": share, **scores}
 
     return needs_expected(rule)
 
 
+def _check_fields(names: Sequence[str] | None, cases: Sequence[Case]) -> None:
+    known: dict[str, None] = {}
+    for case in cases:
+        if case.expected is None:
+            continue
+        expected = _object(case.expected)
+        if expected is None:
+            raise PexError(
+                f"case '{case.id}' expects {shorten(text_of(case.expected))}, and not an object "
+                "with fields"
+            )
+        known |= dict.fromkeys(expected)
+    for name in names or known:
+        if name not in known:
+            raise PexError(f"no case expects the field '{name}'", hint=nearest(name, known))
+        check_name(name, "field")
+
+
+def _object(expected: Any) -> dict[str, Any] | None:
+    data = parse_json(expected) if isinstance(expected, str) else expected
+    return data if isinstance(data, dict) else None
+
+
 def _field(given: Any, wanted: Any) -> Score:
     if _same(given, wanted):
         return Score(True)
-    shown = (json.dumps(value, ensure_ascii=False) for value in (given, wanted))
+    shown = (shorten(json.dumps(value, ensure_ascii=False)) for value in (given, wanted))
     return Score(False, reason=" instead of ".join(shown))
 
 
 def _same(given: Any, wanted: Any) -> bool:
     if isinstance(given, str) and isinstance(wanted, str):
         # As texts, also where they are digits: order number 0042 is not 42.
-        return " ".join(given.split()).casefold() == " ".join(wanted.split()).casefold()
+        return " ".join(fold(given).split()) == " ".join(fold(wanted).split())
     if isinstance(given, list) and isinstance(wanted, list):
         return len(given) == len(wanted) and all(map(_same, given, wanted))
     if isinstance(given, dict) and isinstance(wanted, dict):
         return given.keys() == wanted.keys() and all(_same(given[k], wanted[k]) for k in wanted)
     if isinstance(given, bool) or isinstance(wanted, bool) or given is None or wanted is None:
         return given is wanted
-    try:
-        return float(given) == float(wanted)
-    except (TypeError, ValueError):
+    if isinstance(given, dict | list) or isinstance(wanted, dict | list):
+        return False
+    try:  # decimals, not floats: two numbers of 20 digits may differ in the last
+        return Decimal(str(given).strip()) == Decimal(str(wanted).strip())
+    except InvalidOperation:
         return False

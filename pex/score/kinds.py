@@ -1,0 +1,166 @@
+"""The kinds of scorers that a file can name, and their options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pex.core.cases import Case
+from pex.core.errors import PexError
+from pex.core.prompt import read_text
+from pex.core.spec import Strict
+from pex.score import label, number, structured, text
+from pex.score.base import Rule
+
+
+class Kind(Strict):
+    """The options that every kind of scorer has."""
+
+    kind: str
+    name: str | None = None
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        """The rule that these options describe.
+
+        Raises:
+            PexError: an option or an expected answer that the rule cannot work with.
+        """
+        raise NotImplementedError(self.kind)
+
+    def needs_expected(self) -> bool:
+        """Whether the scorer compares with an expected answer."""
+        return True
+
+
+class _Exact(Kind):
+    ignore_case: bool = False
+    strip: bool = True
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return text.exact(self.ignore_case, self.strip)
+
+
+class _Contains(Kind):
+    ignore_case: bool = True
+    value: str | list[str] | None = None
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return text.contains(self.ignore_case, self.value)
+
+    def needs_expected(self) -> bool:
+        return self.value is None
+
+
+class _Regex(Kind):
+    pattern: str | None = None
+    ignore_case: bool = False
+    full: bool = False
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return text.regex(self.pattern, self.ignore_case, self.full, cases)
+
+    def needs_expected(self) -> bool:
+        return self.pattern is None
+
+
+class _Label(Kind):
+    labels: list[str | bool | int] | None = Field(default=None, min_length=1)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return label.label(label.allowed_labels(self.labels, cases))
+
+
+class _Json(Kind):
+    schema_: dict[str, Any] | str | None = Field(default=None, alias="schema")
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        schema = self.schema_
+        if isinstance(schema, str):
+            path = base / schema
+            try:
+                schema = json.loads(read_text(path, "schema"))
+            except ValueError as error:
+                raise PexError(f"schema {path}: no valid JSON: {error}") from None
+            if not isinstance(schema, dict):
+                raise PexError(f"schema {path}: no JSON Schema: it must be an object")
+        return structured.valid_json(schema)
+
+    def needs_expected(self) -> bool:
+        return False
+
+
+class _Number(Kind):
+    tolerance: float = Field(default=0.0, ge=0)
+    relative: float = Field(default=0.0, ge=0)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        number.check_numbers(cases)
+        return number.number(self.tolerance, self.relative)
+
+
+class _Fields(Kind):
+    fields: list[str] | None = Field(default=None, min_length=1)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return structured.fields(self.fields, cases)
+
+
+class _Similarity(Kind):
+    ignore_case: bool = False
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return text.similarity(self.ignore_case)
+
+
+class _Length(Kind):
+    # Strict: `max_words: true` is a mistake, and not the number 1.
+    max_words: int | None = Field(default=None, ge=0, strict=True)
+    min_words: int | None = Field(default=None, ge=0, strict=True)
+    max_chars: int | None = Field(default=None, ge=0, strict=True)
+    min_chars: int | None = Field(default=None, ge=0, strict=True)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return text.length(self.max_words, self.min_words, self.max_chars, self.min_chars)
+
+    def needs_expected(self) -> bool:
+        return False
+
+
+class _Latency(Kind):
+    max_s: float | None = Field(default=None, gt=0)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return text.latency(self.max_s)
+
+    def needs_expected(self) -> bool:
+        return False
+
+
+class FunctionKind(Kind):
+    """A function, or a scorer of MLflow, that a file names as `module:function`."""
+
+    kind: Literal["function"]
+    function: str
+
+    def needs_expected(self) -> bool:
+        """Nobody knows what a function needs."""
+        return False
+
+
+KINDS: dict[str, type[Kind]] = {
+    "exact": _Exact,
+    "contains": _Contains,
+    "regex": _Regex,
+    "label": _Label,
+    "json": _Json,
+    "number": _Number,
+    "fields": _Fields,
+    "similarity": _Similarity,
+    "length": _Length,
+    "latency": _Latency,
+    "function": FunctionKind,
+}
