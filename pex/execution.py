@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request
@@ -83,6 +83,7 @@ class Execution:
         self._answers: dict[tuple[str, str, int], Answer] = {}
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
         self._case_of = {case.id: case for case in job.cases}
+        self._scored: list[Future[None]] = []
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pex-score")
         self._runner = Runner(
             job.requests, job.channels, self._budget, self._on_event, job.max_in_flight
@@ -179,6 +180,8 @@ class Execution:
                 self._failure = error
             self._scoring.shutdown(wait=True)
             self._results = self._finish(status)
+            for scored in self._scored:
+                scored.result()  # a scorer never raises; a fault of our own must not be silent
         except BaseException as error:  # noqa: BLE001 - raised by wait()
             self._failure = error
             if self._recorder is not None:
@@ -192,7 +195,7 @@ class Execution:
             self._answers[event.place] = event.answer
             if event.answer.error is None:
                 self.progress.answered += 1
-                self._scoring.submit(self._score, event.place, event.answer)
+                self._scored.append(self._scoring.submit(self._score, event.place, event.answer))
             else:
                 self.progress.errors += 1
             self.progress.elapsed_s = time.time() - self._begun_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ class Experiment:
         name: str,
         variants: Sequence[Variant],
         cases: str | Path | Sequence[Mapping[str, Any]] | Sequence[Case] | pd.DataFrame,
-        scorers: Iterable[Any] = (),
+        scorers: Iterable[Any] | str | Mapping[str, Any] = (),
         *,
         repeats: int = 1,
         budget_usd: float | None = None,
@@ -98,7 +99,8 @@ class Experiment:
         self._cases_path: Path | None = None
         if isinstance(cases, str | Path):
             self._cases_path = Path(cases).resolve()
-        self._setup(list(variants), load_cases(cases, columns), list(scorers), None)
+        items = [scorers] if isinstance(scorers, str | Mapping) else list(scorers)
+        self._setup(list(variants), load_cases(cases, columns), items, None)
 
     @classmethod
     def load(
@@ -292,9 +294,15 @@ class Experiment:
         Raises:
             PexError: a scorer that cannot be named in a file, or a file that would be lost.
         """
+        path = Path(path).resolve()
+        scorers = dump(self._scorers)
+        for item in scorers:
+            if isinstance(item, dict) and isinstance(item.get("schema"), str):
+                schema = (self._base or Path.cwd()) / item["schema"]
+                item["schema"] = Path(os.path.relpath(schema, path.parent)).as_posix()
         self.path = write(
-            Path(path).resolve(),
-            self._spec.model_copy(update={"scorers": dump(self._scorers)}),
+            path,
+            self._spec.model_copy(update={"scorers": scorers}),
             self.variants,
             self._cases_path or self.cases,
             overwrite,

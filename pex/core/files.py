@@ -100,7 +100,9 @@ def _fields_at(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
             # No field: the place in a list, or a name in a dict, of this same model.
             current = _model_in(field.annotation) if field else current
     is_model = isinstance(current, type) and issubclass(current, BaseModel)
-    return list(current.model_fields) if is_model else []
+    if not is_model:
+        return []
+    return [field.alias or name for name, field in current.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> Any:

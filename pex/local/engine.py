@@ -24,6 +24,9 @@ def open_server(host: str, port: int, api_key: str) -> Any:
     Raises:
         RuntimeError: it cannot listen there.
     """
+    # Threads that wait for each other by spinning for long stand still as soon as something else
+    # wants a core: two servers at once then take ten times as long, with this twice.
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     import xllamacpp
 
     params = xllamacpp.CommonParams()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,13 +13,55 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.score.base import Rule
+from pex.score.mlflow_adapter import is_mlflow_scorer, mlflow_rule
 
 _ABOUT = ("expected", "case_id", "group", "tags", "answer")
 
 
-def function_name(function: Any) -> str:
-    """What a function, or an object that can be called like one, is called."""
-    return str(getattr(function, "__name__", type(function).__name__))
+_REFERENCE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
+
+
+def callable_name(item: Any) -> str:
+    """What a function, a scorer of MLflow or another callable object is called."""
+    if is_mlflow_scorer(item):
+        return str(item.name)
+    return str(getattr(item, "__name__", type(item).__name__))
+
+
+def callable_rule(item: Any, cases: Sequence[Case]) -> Rule:
+    """A rule that calls a function or a scorer of MLflow.
+
+    Raises:
+        PexError: a function that cannot be called with what a case has.
+    """
+    return mlflow_rule(item) if is_mlflow_scorer(item) else function_rule(item, cases)
+
+
+def import_callable(reference: str) -> Any:
+    """The function, or the scorer of MLflow, that `module:function` names.
+
+    Raises:
+        PexError: no such module or function; the nearest name is given.
+    """
+    parts = _REFERENCE.fullmatch(reference)
+    if parts is None:
+        raise PexError(f"expected 'module:function', got '{reference}'")
+    module_name, name = parts.groups()
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may fail in any way
+        failure = (
+            str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        )
+        raise PexError(
+            f"cannot import {module_name}: {failure}",
+            hint="the module must be importable where the experiment runs",
+        ) from None
+    found = getattr(module, name, None)
+    if not callable(found):
+        names = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+        raise PexError(f"{module_name} has no function '{name}'", hint=nearest(name, names))
+    return found
 
 
 def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
@@ -37,10 +81,8 @@ def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
     known = {*_ABOUT, *(name for case in cases for name in case.inputs)}
     for parameter in named:
         if parameter.default is parameter.empty and parameter.name not in known:
-            raise PexError(
-                f"scorer '{function_name(function)}': no case has '{parameter.name}'",
-                hint=nearest(parameter.name, sorted(known)),
-            )
+            hint = nearest(parameter.name, sorted(known))
+            raise PexError(f"no case has '{parameter.name}'", hint=hint)
     names = {p.name for p in named}
 
     def rule(answer: Answer, case: Case) -> Any:
@@ -57,17 +99,14 @@ def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    name = function_name(function)
-    call = getattr(function, "__call__", None)  # noqa: B004 - an object's own, not whether it has one
+    call = type(function).__call__  # of an object that is called like a function
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
-        raise PexError(
-            f"scorer '{name}' is asynchronous", hint=f"write it as def {name}(output): …"
-        )
+        raise PexError("it is asynchronous", hint="write it with 'def', without 'async'")
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:
         raise PexError(
-            f"scorer '{name}' does not say which parameters it takes",
+            "it does not say which parameters it takes",
             hint="call it in a function of your own: def polite(output): return …",
         ) from None
     first = (
@@ -77,13 +116,13 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     )
     if not parameters or parameters[0].kind not in first:
         raise PexError(
-            f"scorer '{name}': its first parameter must be the output",
+            "its first parameter must be the output",
             hint="def polite(output, expected=None): return …",
         )
     for parameter in parameters[1:]:
         if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
             raise PexError(
-                f"scorer '{name}': '{parameter.name}' cannot be given by its name",
+                f"'{parameter.name}' cannot be given by its name",
                 hint="only the output may stand before '/'",
             )
     return parameters

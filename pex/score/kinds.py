@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from pex.core.prompt import read_text
 from pex.core.spec import Strict
 from pex.score import label, number, structured, text
 from pex.score.base import Rule
+from pex.score.function import callable_rule, import_callable
 
 
 class Kind(Strict):
@@ -30,6 +31,10 @@ class Kind(Strict):
             PexError: an option or an expected answer that the rule cannot work with.
         """
         raise NotImplementedError(self.kind)
+
+    def default_name(self) -> str:
+        """The name of the score where the user gives none."""
+        return self.kind
 
     def needs_expected(self) -> bool:
         """Whether the scorer compares with an expected answer."""
@@ -140,15 +145,17 @@ class _Latency(Kind):
         return False
 
 
-class FunctionKind(Kind):
-    """A function, or a scorer of MLflow, that a file names as `module:function`."""
-
-    kind: Literal["function"]
+class _Function(Kind):
     function: str
 
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return callable_rule(import_callable(self.function), cases)
+
+    def default_name(self) -> str:
+        return self.function.partition(":")[2] or self.kind
+
     def needs_expected(self) -> bool:
-        """Nobody knows what a function needs."""
-        return False
+        return False  # nobody knows what a function needs
 
 
 KINDS: dict[str, type[Kind]] = {
@@ -162,5 +169,5 @@ KINDS: dict[str, type[Kind]] = {
     "similarity": _Similarity,
     "length": _Length,
     "latency": _Latency,
-    "function": FunctionKind,
+    "function": _Function,
 }

@@ -132,7 +132,7 @@ def _check_fields(names: Sequence[str] | None, cases: Sequence[Case]) -> None:
         expected = _object(case.expected)
         if expected is None:
             raise PexError(
-                f"case '{case.id}' expects {shorten(text_of(case.expected))}, and not an object "
+                f"case '{case.id}' expects '{shorten(text_of(case.expected))}', which is no object "
                 "with fields"
             )
         known |= dict.fromkeys(expected)

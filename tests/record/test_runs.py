@@ -144,3 +144,11 @@ def test_experiments_are_saved_and_nothing_is_lost(project: Path, lab: FaultyEnd
     assert (project / "saved/prompts/echo.prompty").read_text() == "mine {{ word }}"
     exp.save(path, overwrite=True)
     assert pex.Experiment.load(path).variants == exp.variants
+
+
+def test_a_scorers_schema_is_still_found_after_saving_elsewhere(project: Path) -> None:
+    (project / "s.json").write_text('{"type": "object"}')
+    prompt = pex.Prompt("{{ q }}", name="p")
+    scorer = {"kind": "json", "schema": "s.json"}
+    exp = pex.Experiment("x", pex.grid(prompt, "a/b"), [{"q": 1}], scorer)
+    pex.Experiment.load(exp.save(project / "deep" / "er" / "experiment.yaml"))

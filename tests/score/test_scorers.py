@@ -11,21 +11,8 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.score import Score
 from pex.score.build import build, dump
-from pex.score.text import find_number
-
-
-def score(item: Any, output: str | None, expected: Any = None, **options: Any) -> dict[str, Score]:
-    labels = options.pop("labels", [])
-    cases = [Case("c", {"q": "x"}, expected)] + [Case(f"l{n}", {}, v) for n, v in enumerate(labels)]
-    (scorer,) = build([item], cases)
-    return scorer(Answer(output=output, **options), cases[0])
-
-
-def value(item: Any, output: str | None, expected: Any = None, **options: Any) -> Any:
-    (result,) = score(item, output, expected, **options).values()
-    assert result.error is None, result.error
-    return result.value
-
+from pex.score.number import find_number
+from tests.score.helpers import score, value
 
 LABELS = ["positive", "negative"]
 
@@ -117,7 +104,8 @@ def test_fields() -> None:
     )
     assert score("fields", "sorry", expected)["fields"].value == 0
     assert score("fields", '{"id": "42"}', {"id": "0042"})["fields.id"].value is False
-    assert score("fields", "{}", "text")["fields"].error.startswith("TypeError")
+    with pytest.raises(pex.PexError, match="case 'c' expects 'text', which is no object"):
+        score("fields", "{}", "text")
 
 
 def test_numbers_as_scores() -> None:

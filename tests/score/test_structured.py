@@ -1,0 +1,135 @@
+"""JSON answers: what is JSON, what a schema may say, how fields are compared."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pex
+from pex.core.call import Answer
+from pex.core.cases import Case
+from pex.score.build import build
+from tests.score.helpers import score, value
+
+
+@pytest.mark.parametrize(
+    ("output", "right"),
+    [
+        ('```json {"a": 1}```', True),
+        ('```\n{"a": 1}\n```\n', True),
+        ('Sure:\n```json\n{"a": 1}\n```', False),
+        ("```json\n```", False),
+        ("[" * 100_000, False),
+        ("Infinity", False),
+        (None, False),
+    ],
+)
+def test_what_is_json(output: str | None, right: bool) -> None:
+    assert value("json", output) is right
+
+
+def test_the_reason_names_the_place_and_is_short() -> None:
+    schema = {"properties": {"a": {"items": {"type": "string"}}}}
+    item = {"kind": "json", "schema": schema}
+    assert score(item, '{"a": ["x", 2]}')["json"].reason == "$.a[1]: 2 is not of type 'string'"
+    reason = score(item, json.dumps({"a": ["x", ["z" * 9000]]}))["json"].reason
+    assert reason is not None
+    assert len(reason) <= 200
+
+
+def test_a_schema_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('{"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}')
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "broken.json").write_text("{")
+    case = Case("c", {})
+    (scorer,) = build([{"kind": "json", "schema": "s.json"}], [case], tmp_path)
+    assert scorer(Answer(output="3"), case)["json"].value is True
+    assert scorer(Answer(output="3.5"), case)["json"].value is False
+    for name, message in (("list", "must be an object"), ("broken", "no valid JSON")):
+        with pytest.raises(pex.PexError, match=f"{name}.json: .*{message}"):
+            build([{"kind": "json", "schema": f"{name}.json"}], [case], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"$ref": "#/$defs/no"}, "no part that '\\$ref: #/\\$defs/no' names"),
+        ({"properties": {"a": {"$ref": "http://127.0.0.1:9/x.json"}}}, "no part that"),
+        ({"$schema": 5}, "must be a text"),
+        ({"pattern": "("}, "no JSON Schema"),
+    ],
+)
+def test_a_schema_that_cannot_be_followed(schema: dict, message: str) -> None:
+    with pytest.raises(pex.PexError, match=message):
+        build([{"kind": "json", "schema": schema}], [Case("c", {})])
+
+
+def test_a_part_with_an_id_of_its_own_is_found() -> None:
+    schema = {
+        "$id": "https://example.org/root.json",
+        "$defs": {"part": {"$id": "part.json", "$ref": "#/$defs/n", "$defs": {"n": {"const": 1}}}},
+        "$ref": "part.json",
+    }
+    assert value({"kind": "json", "schema": schema}, "1") is True
+    assert value({"kind": "json", "schema": schema}, "2") is False
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "right"),
+    [
+        ("e\u0301", "É", True),
+        (" a  b ", "A b", True),
+        ("42", 42, True),
+        (42.0, "42", True),
+        (0.1, "0.1", True),
+        (12345678901234567891, 12345678901234567890, False),
+        (int("9" * 400), 1, False),
+        ("nan", 1, False),
+        ("true", True, False),
+        (1, True, False),
+        ([], 0, False),
+        ([" A", 2], ["a", 2.0], True),
+        ({"x": 1}, {"x": 1, "y": 2}, False),
+        ("x", None, False),
+        (None, None, True),
+    ],
+)
+def test_when_two_fields_are_the_same(given: Any, wanted: Any, right: bool) -> None:
+    assert score("fields", json.dumps({"f": given}), {"f": wanted})["fields.f"].value is right
+
+
+def test_the_expected_object_may_be_text_as_in_a_csv_file() -> None:
+    assert score("fields", '{"a": 1}', '{"a": 1}')["fields"].value == 1
+
+
+def test_fields_of_which_nothing_is_expected_are_not_counted() -> None:
+    item = {"kind": "fields", "fields": ["a", "b"]}
+    scores = score(item, '{"a": 1, "b": 2}', {"a": 1}, labels=[{"b": 3}])
+    assert {name: result.value for name, result in scores.items()} == {
+        "fields": 1.0,
+        "fields.a": True,
+        "fields.b": None,
+    }
+    assert score("fields", "{}", {}, labels=[{"a": 1}])["fields"].value is None
+
+
+def test_a_field_from_a_hostile_answer_can_be_written_and_is_short() -> None:
+    reason = score("fields", '{"a": "\\ud800' + "z" * 9000 + '"}', {"a": "b"})["fields.a"].reason
+    assert reason is not None
+    assert reason.encode().startswith(b'"?zzz')
+    assert len(reason) < 300
+
+
+@pytest.mark.parametrize(
+    ("item", "expected", "message"),
+    [
+        ({"kind": "fields", "fields": ["nmae"]}, {"name": 1}, "did you mean 'name'"),
+        ("fields", {"order number": 1}, "for example 'order-number'"),
+        ("fields", {"": 1}, "field: it is empty"),
+        ("fields", [1], "case 'c' expects '\\[1\\]', which is no object"),
+    ],
+)
+def test_fields_that_cannot_be_scored(item: Any, expected: Any, message: str) -> None:
+    with pytest.raises(pex.PexError, match=message):
+        build([item], [Case("c", {}, expected)])

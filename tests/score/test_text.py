@@ -1,0 +1,58 @@
+"""Patterns and parts that would judge every answer alike, and words about sizes."""
+
+from typing import Any
+
+import pytest
+
+import pex
+from pex.core.cases import Case
+from pex.core.score import Score
+from pex.score.build import build
+from tests.score.helpers import score, value
+
+
+@pytest.mark.parametrize(
+    ("item", "expected", "message"),
+    [
+        ("regex", "(", "case 'c': expected pattern '\\('"),
+        ({"kind": "regex", "pattern": "a{99999999999}"}, None, "pattern 'a{9+}'"),
+        ({"kind": "contains", "value": ""}, None, "it is empty"),
+        ({"kind": "contains", "value": []}, None, "it is empty"),
+        ({"kind": "contains", "value": ["a", ""]}, None, "it is empty"),
+        ({"kind": "length", "max_words": True}, None, "got True"),
+        ({"kind": "exact", "name": ""}, "x", "score name: it is empty"),
+        ({"kind": ["exact"]}, "x", "no scorer of kind"),
+    ],
+)
+def test_what_cannot_judge(item: Any, expected: Any, message: str) -> None:
+    with pytest.raises(pex.PexError, match=message):
+        build([item], [Case("c", {}, expected)])
+
+
+def test_the_error_names_the_scorer_as_the_user_did() -> None:
+    with pytest.raises(pex.PexError, match=r"^scorer 'order_no': pattern"):
+        build([{"kind": "regex", "name": "order_no", "pattern": "("}], [Case("c", {})])
+
+
+@pytest.mark.parametrize("items", ["label", {"kind": "label"}, None, 5])
+def test_scorers_are_a_list(items: Any) -> None:
+    with pytest.raises(pex.PexError, match="expected a list"):
+        build(items, [Case("c", {}, "x")])
+
+
+def test_nothing_expected_of_contains_is_not_counted() -> None:
+    assert value("contains", "x", []) is None
+    assert score("contains", None, "a")["contains"] == Score(False, reason="lacks 'a'")
+
+
+def test_lengths_in_words() -> None:
+    assert score({"kind": "length", "max_words": 1}, "é")["length"].reason == "1 word, 1 character"
+    assert score({"kind": "length", "min_words": 1}, None)["length"] == Score(
+        False, reason="0 words, 0 characters"
+    )
+
+
+def test_similarity_and_latency_without_an_answer() -> None:
+    assert value("similarity", None, "abc") == 0
+    assert value({"kind": "similarity", "ignore_case": True}, "ABC", "abc") == 1
+    assert value("latency", "x") is None
