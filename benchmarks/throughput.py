@@ -80,7 +80,7 @@ def run_pex(calls: int, in_flight: int) -> None:
     prompt = pex.Prompt("Review: {{ review }}", name="p")
     cases = [{"review": str(n), "expected": "positive"} for n in range(calls)]
     exp = pex.Experiment("bench", pex.grid(prompt, "bench/m1"), cases, ["label"])
-    results = exp.run(record=False, show=False, max_in_flight=in_flight)
+    results = exp.run(record=False, show=False, max_in_flight=in_flight, journal="fresh")
     assert results.about["counts"]["answered"] == calls
 
 

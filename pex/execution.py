@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import platform
 import threading
@@ -17,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import Interrupted, ProviderError
-from pex.core.events import Answered, Begun, Done, Event, Listener, Scored
+from pex.core.events import Answered, Done, Event, Failed, Listener, Queued, Scored
 from pex.core.score import Score
 from pex.core.variant import Variant
 from pex.results import Results
 from pex.run.budget import Budget
 from pex.run.channel import Channel
 from pex.run.client import FATAL
-from pex.run.runner import Runner
+from pex.run.feed import Feed
+from pex.run.journal import Journal, Run, Writer
+from pex.run.lease import Leases
+from pex.run.runner import Runner, Shared
 from pex.score.base import Scorer
 from pex.score.frame import build_frame
 
@@ -32,9 +36,16 @@ if TYPE_CHECKING:
     from pex.record.runs import Recorder
 
 
+DRAIN_S = 2.0
+"""How long the end of a run waits for those who watch it."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """Everything that an execution needs, resolved: plain data and open endpoints."""
+    """Everything that an execution needs, resolved: plain data, open endpoints, the journal.
+
+    `found` are the answers, by key, that the journal has already.
+    """
 
     name: str
     purpose: str
@@ -44,8 +55,12 @@ class Job:
     repeats: int
     requests: Sequence[Request]
     channels: Mapping[str, Channel]
-    budget_usd: float | None
-    max_in_flight: int | None
+    journal: Journal
+    run: Run
+    found: Mapping[str, Answer]
+    budget_usd: float
+    batch_budget_usd: float | None
+    stream: bool
     note: str
     files: Mapping[str, str]
     how_to: Sequence[str]
@@ -53,10 +68,14 @@ class Job:
 
 @dataclasses.dataclass(slots=True)
 class Progress:
-    """How far a run is: requests in all, answers and errors so far, seconds, USD."""
+    """How far a run is: requests in all, answers and errors so far, seconds, USD.
+
+    `replayed` of the answers came from the journal.
+    """
 
     total: int
     answered: int = 0
+    replayed: int = 0
     errors: int = 0
     elapsed_s: float = 0.0
     spent_usd: float = 0.0
@@ -77,16 +96,24 @@ class Execution:
     def __init__(self, job: Job, recorder: Recorder | None) -> None:
         self._job = job
         self._recorder = recorder
-        self._listeners: list[Listener] = []
-        self._budget = Budget(job.budget_usd, {ref: c.price for ref, c in job.channels.items()})
+        self._feeds: list[Feed] = []
+        self._budget = Budget(job.budget_usd, job.run.spent_usd)
         self._begun_at = time.time()
         self._answers: dict[tuple[str, str, int], Answer] = {}
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
         self._case_of = {case.id: case for case in job.cases}
         self._scored: list[Future[None]] = []
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pex-score")
+        database, run = job.journal.database, job.run
         self._runner = Runner(
-            job.requests, job.channels, self._budget, self._on_event, job.max_in_flight
+            [request for request in job.requests if request.key not in job.found],
+            job.channels,
+            self._budget,
+            self._on_event,
+            functools.partial(Writer, database, run),
+            Shared(Leases(database, run.id), run.batch_id, job.batch_budget_usd),
+            functools.partial(job.journal.find_one, run=run),
+            job.stream,
         )
         self._ended = threading.Event()
         self._failure: BaseException | None = None
@@ -95,13 +122,16 @@ class Execution:
         self._thread = threading.Thread(target=self._main, name="pex-run", daemon=True)
 
     def listen(self, listener: Listener) -> None:
-        """Tell `listener` of every event from now on, on the run's threads."""
-        self._listeners.append(listener)
+        """Tell `listener` of every event from now on, on a thread of its own.
+
+        A slow one slows nobody; it misses passing news then, never an answer.
+        """
+        self._feeds.append(Feed(listener))
 
     def start(self) -> Execution:
         """Begin; returns at once."""
         self._tell(
-            Begun(
+            Queued(
                 variants=tuple(variant.name for variant in self._job.variants),
                 case_ids=tuple(case.id for case in self._job.cases),
                 repeats=self._job.repeats,
@@ -175,32 +205,41 @@ class Execution:
         status = "failed"
         try:
             try:
-                status = asyncio.run(self._runner.run())
+                for request in self._job.requests:
+                    if request.key in self._job.found:
+                        self._on_event(Answered(request.place, self._job.found[request.key]))
+                status = asyncio.run(self._runner.run()) if self._runner.has_work else "finished"
             except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
                 self._failure = error
             self._scoring.shutdown(wait=True)
             self._results = self._finish(status)
             for scored in self._scored:
                 scored.result()  # a scorer never raises; a fault of our own must not be silent
+            self._job.journal.end(self._job.run, status)
         except BaseException as error:  # noqa: BLE001 - raised by wait()
             self._failure = error
             if self._recorder is not None:
                 self._recorder.fail()
         finally:
             self._tell(Done(status, time.time() - self._begun_at))
+            self._job.journal.close()
+            for feed in self._feeds:
+                feed.drain(DRAIN_S)
             self._ended.set()
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Answered):
+        if isinstance(event, Answered | Failed):
             self._answers[event.place] = event.answer
-            if event.answer.error is None:
+            if isinstance(event, Answered):
                 self.progress.answered += 1
-                self._scored.append(self._scoring.submit(self._score, event.place, event.answer))
+                self.progress.replayed += event.answer.from_journal
             else:
                 self.progress.errors += 1
             self.progress.elapsed_s = time.time() - self._begun_at
             self.progress.spent_usd = self._budget.spent_usd
         self._tell(event)
+        if isinstance(event, Answered):
+            self._scored.append(self._scoring.submit(self._score, event.place, event.answer))
 
     def _score(self, place: tuple[str, str, int], answer: Answer) -> None:
         scores: dict[str, Score] = {}
@@ -210,8 +249,8 @@ class Execution:
         self._tell(Scored(place, scores))
 
     def _tell(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
+        for feed in self._feeds:
+            feed.put(event)
 
     def _finish(self, status: str) -> Results:
         job = self._job
@@ -268,9 +307,11 @@ class Execution:
             "scorers": [scorer.name for scorer in job.scorers],
             "budget_usd": job.budget_usd,
             "spent_usd": round(self._budget.spent_usd, 6),
+            "journal": {"run": job.run.id, "mode": job.run.mode, "continued": job.run.continued},
             "counts": {
                 "requests": len(job.requests),
                 "answered": self.progress.answered,
+                "replayed": self.progress.replayed,
                 "errors": self.progress.errors,
                 "not_asked": len(job.requests) - self.progress.done,
             },

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.call import Request
 from pex.core.cases import Case, load_cases, select
 from pex.core.errors import PexError, nearest
 from pex.core.files import validate
 from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
-from pex.core.names import check_name, check_positive, plain
-from pex.core.settings import FILE, find_project, load_settings
+from pex.core.names import check_count, check_name, check_positive, plain
+from pex.core.settings import FILE, Settings, find_project, load_settings
 from pex.core.spec import ExperimentSpec, dump_spec, load_spec
 from pex.core.variant import Variant, check_distinct
 from pex.execution import Execution, Job
 from pex.results import Results, failed_rows
+from pex.run.budget import shared_cap
 from pex.run.channel import open_channels
+from pex.run.database import database_of
 from pex.run.estimate import Preview, estimate
-from pex.run.prices import price_of
+from pex.run.journal import Journal, check_mode
+from pex.run.prices import check_priced, price_of
 from pex.run.request import check_variables, requests
 from pex.score.build import build, dump
 
@@ -42,7 +46,7 @@ class Experiment:
         columns: which column of the cases is `id`, `expected`, `group`, `tags`; left out, what an
             `experiment.yaml` beside the file of cases says.
         max_error_share: more errors than this share make `pexlab run` end with 5.
-        max_in_flight: calls at once to each model.
+        max_in_flight: calls at once to each provider.
         timeout_s: how long one call may take.
         gate: a rule on a comparison, kept for `pexlab batch`.
 
@@ -199,7 +203,8 @@ class Experiment:
         """
         chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
         settings = load_settings(self._project())
-        todo = list(requests(self.variants, chosen, self._repeats(repeats)))
+        longest = settings.budget.max_tokens
+        todo = list(requests(self.variants, chosen, self._repeats(repeats), longest))
         prices = {ref: price_of(ref, settings) for ref in {v.model for v in self.variants}}
         past = self.results.frame["latency_s"].median() if self.results is not None else None
         return estimate(todo, prices, settings.budget.max_tokens, past)
@@ -215,6 +220,8 @@ class Experiment:
         budget_usd: float | None = None,
         max_in_flight: int | None = None,
         timeout_s: float | None = None,
+        journal: str | None = None,
+        stream: bool = False,
         record: bool = True,
         show: bool | None = None,
         note: str = "",
@@ -229,8 +236,13 @@ class Experiment:
             only: "failed" or "errors": only what failed, or had no answer, in the last run.
             repeats: how often each case is asked.
             budget_usd: what this run may spend at most.
-            max_in_flight: calls at once to each model.
+            max_in_flight: calls at once to each provider, at most.
             timeout_s: how long one call may take.
+            journal: "reuse" takes every answer that was ever paid for; "fresh" asks anew, but
+                goes on where this batch or an unfinished run has stopped; "off" keeps nothing.
+                Left out, "fresh" within a batch, else "reuse".
+            stream: have answers streamed, so that they are seen as they grow and `ttft_s` is
+                known.
             record: write the run to MLflow.
             show: a live view in a notebook, a progress bar in a terminal; None shows it where
                 there is somebody to see it.
@@ -256,6 +268,8 @@ class Experiment:
             budget_usd=budget_usd,
             max_in_flight=max_in_flight,
             timeout_s=timeout_s,
+            journal=journal,
+            stream=stream,
             record=record,
             note=note,
             mlflow_tags=mlflow_tags,
@@ -331,6 +345,8 @@ class Experiment:
         budget_usd: float | None = None,
         max_in_flight: int | None = None,
         timeout_s: float | None = None,
+        journal: str | None = None,
+        stream: bool = False,
         record: bool = True,
         note: str = "",
         mlflow_tags: Mapping[str, str] | None = None,
@@ -339,31 +355,41 @@ class Experiment:
 
         project = self._project()
         settings = load_settings(project)
-        for key, value in (("max_in_flight", max_in_flight), ("timeout_s", timeout_s)):
-            check_positive(key, value)
-        if budget_usd is None:
-            budget_usd = self._spec.budget_usd
-        if budget_usd is None:
-            budget_usd = settings.budget.usd_per_run
-        check_positive("budget_usd", budget_usd, zero=True)
+        mode = check_mode(journal)
+        check_count("max_in_flight", max_in_flight)
+        check_positive("timeout_s", timeout_s)
         chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
         times = self._repeats(repeats)
-        # With a budget the worst case of a call must be known, so the length is always sent.
-        max_tokens = settings.budget.max_tokens if budget_usd is not None else None
-        todo = list(requests(self.variants, chosen, times, max_tokens))
+        cap = self._cap(budget_usd, settings)
         uri = store.tracking_uri(project, settings)
+        todo = list(requests(self.variants, chosen, times, settings.budget.max_tokens))
         if only is not None:
             wanted = self._places(only, uri)
             todo = [request for request in todo if request.place in wanted]
             if not todo:
                 raise PexError(f"only='{only}': there is nothing of that kind in the last run")
         state = project / settings.journal.path
-        channels = open_channels(
-            sorted({request.model for request in todo}),
-            settings,
-            state,
-            timeout_s or self._spec.timeout_s,
-        )
+        book = Journal(database_of(state, settings))
+        run = book.begin(self.name, self._identity(todo), mode, uri if record else None)
+        try:
+            found = book.find([request.key for request in todo], run)
+            channels = open_channels(
+                sorted({request.model for request in todo if request.key not in found}),
+                settings,
+                state,
+                max_in_flight or self._spec.max_in_flight,
+                timeout_s or self._spec.timeout_s,
+            )
+            check_priced({ref: channel.price for ref, channel in channels.items()})
+            recorder = None
+            if record:
+                tags_of_run = {**({"pex.note": note} if note else {}), **(mlflow_tags or {})}
+                recorder = runs.Recorder(uri, self.name, tags_of_run, run.mlflow_run_id)
+                book.recorded_as(run, recorder.run_id)
+        except BaseException:
+            book.end(run, "failed")
+            book.close()
+            raise
         job = Job(
             name=self.name,
             purpose=self.purpose,
@@ -373,15 +399,32 @@ class Experiment:
             repeats=times,
             requests=todo,
             channels=channels,
-            budget_usd=budget_usd,
-            max_in_flight=max_in_flight or self._spec.max_in_flight,
+            journal=book,
+            run=run,
+            found=found,
+            budget_usd=cap,
+            batch_budget_usd=shared_cap(),
+            stream=stream,
             note=note,
             files=self._files(chosen),
             how_to=self._how_to(project),
         )
-        tags_of_run = {**({"pex.note": note} if note else {}), **(mlflow_tags or {})}
-        recorder = runs.Recorder(uri, self.name, tags_of_run) if record else None
         return Execution(job, recorder), job
+
+    def _identity(self, todo: Sequence[Request]) -> Iterator[str]:
+        """What makes two runs the same one, begun again: the table they fill."""
+        yield self.purpose
+        yield from (scorer.name for scorer in self._built)
+        for request in todo:
+            yield f"{request.variant}\0{request.case_id}\0{request.repeat}\0{request.key}"
+
+    def _cap(self, budget_usd: float | None, settings: Settings) -> float:
+        """What the run may spend: asked for, else the experiment's, else the project's."""
+        check_positive("budget_usd", budget_usd, zero=True)
+        for value in (budget_usd, self._spec.budget_usd):
+            if value is not None:
+                return float(value)
+        return settings.budget.usd_per_run
 
     def _places(self, only: str, uri: str) -> set[tuple[str, str, int]]:
         """The places of the last run that failed, or that had an error."""

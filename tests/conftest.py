@@ -20,6 +20,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "MLFLOW_EXPERIMENT_NAME",
         "PEX_BATCH_ID",
         "PEX_JOB_ID",
+        "PEX_JOURNAL",
+        "PEX_BATCH_BUDGET_USD",
     ):
         monkeypatch.delenv(name, raising=False)
 

@@ -31,7 +31,7 @@ def test_conda_and_pip_agree() -> None:
 
 
 def test_extras() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"local", "dask", "stats", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"local", "dask", "postgres", "stats", "dev"}
 
 
 @pytest.mark.timeout(600)

@@ -37,7 +37,17 @@ def run(
     ] = None,
     repeats: Annotated[int | None, typer.Option(help="Ask each case N times.")] = None,
     budget: Annotated[float | None, typer.Option(metavar="USD", help="Spend at most.")] = None,
-    max_in_flight: Annotated[int | None, typer.Option(help="Calls at once to each model.")] = None,
+    max_in_flight: Annotated[
+        int | None, typer.Option(help="Calls at once to each provider.")
+    ] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="reuse|fresh|off",
+            help="reuse: take every answer that was ever paid for (the default); fresh: ask anew; "
+            "off: keep nothing.",
+        ),
+    ] = None,
     no_record: Annotated[
         bool, typer.Option("--no-record", help="Write nothing to MLflow.")
     ] = False,
@@ -72,6 +82,7 @@ def run(
             repeats=repeats,
             budget_usd=budget,
             max_in_flight=max_in_flight,
+            journal=journal,
             record=not no_record,
         )
     except Interrupted as interrupted:

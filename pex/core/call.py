@@ -20,6 +20,7 @@ class Request:
     model: str
     body: dict[str, Any]
     key: str
+    case_group: str | None = None
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -51,3 +52,6 @@ class Answer:
     from_journal: bool = False
     attempts: int = 1
     tool_calls: list[dict[str, Any]] | None = None
+    logprobs: list[dict[str, Any]] | None = None
+    conversation: list[dict[str, Any]] | None = None
+    """Where a case has several user turns: every message after the first request."""

@@ -46,6 +46,10 @@ class BudgetError(PexError):
     exit_code = 4
 
 
+class JournalError(PexError):
+    """The journal cannot be opened, read or written; nothing is asked without it."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A run was interrupted; `results` holds what had been answered until then."""
 

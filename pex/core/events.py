@@ -1,4 +1,8 @@
-"""What a run tells those who watch it, in order: begun, asked, retried, answered, scored, done."""
+"""What a run tells those who watch it: one stream of typed events.
+
+Queued first, Done last; in between, for each place, Started, perhaps Delta and Retried, then
+Answered or Failed, and Scored after an answer. Spent says now and then what has been paid.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ Place = tuple[str, str, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Begun:
-    """The run starts: these variants on these cases."""
+class Queued:
+    """The run begins: these variants on these cases, `total` places to fill."""
 
     variants: tuple[str, ...]
     case_ids: tuple[str, ...]
@@ -23,10 +27,18 @@ class Begun:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Asked:
+class Started:
     """A request went out."""
 
     place: Place
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delta:
+    """Some more text of an answer that is streamed."""
+
+    place: Place
+    text: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +53,15 @@ class Retried:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer is there, or an error in its place."""
+    """An answer is there, and on disk."""
+
+    place: Place
+    answer: Answer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer came; `answer.error` and `.error_kind` say why."""
 
     place: Place
     answer: Answer
@@ -56,6 +76,14 @@ class Scored:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Spent:
+    """What the run has paid so far, and its cap; both in USD."""
+
+    usd: float
+    cap_usd: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Done:
     """The run has ended: "finished", "interrupted", "budget" or "failed", after `elapsed_s`."""
 
@@ -63,6 +91,6 @@ class Done:
     elapsed_s: float
 
 
-Event = Begun | Asked | Retried | Answered | Scored | Done
+Event = Queued | Started | Delta | Retried | Answered | Failed | Scored | Spent | Done
 Listener = Callable[[Event], None]
-"""Called on the run's own thread; it must return at once."""
+"""Called with one event after another, on a thread of its own."""

@@ -113,3 +113,18 @@ def check_positive(key: str, value: Any, *, zero: bool = False) -> None:
     if not number or not math.isfinite(value) or not (value > 0 or (zero and value == 0)):
         least = "0 or more" if zero else "more than 0"
         raise PexError(f"{key}: expected a number, {least}, got {value!r}")
+
+
+def check_count(key: str, value: Any) -> None:
+    """Raise a `PexError` unless `value` is None or a whole number from 1.
+
+    Example:
+        >>> check_count("max_in_flight", 0)
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: max_in_flight: expected a whole number from 1, got 0
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise PexError(f"{key}: expected a whole number from 1, got {value!r}")

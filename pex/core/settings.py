@@ -13,6 +13,13 @@ from pex.core.spec import Strict
 FILE = "pex.toml"
 
 
+def _variable_name(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        # The value is not shown: it may be the key itself.
+        raise ValueError("must be the name of an environment variable, never a key or an address")
+    return value
+
+
 class ProviderSettings(Strict):
     """An OpenAI-compatible endpoint. Keys come from the environment, never from here."""
 
@@ -24,16 +31,12 @@ class ProviderSettings(Strict):
     api_version: str | None = None
     token_command: str | None = None
     max_in_flight: int | None = Field(default=None, ge=1)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
     timeout_s: float | None = Field(default=None, gt=0)
     free: bool | None = None
 
-    @field_validator("api_key_env")
-    @classmethod
-    def _is_a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            # The value is not shown: it may be the key itself.
-            raise ValueError("must be the name of an environment variable, never a key")
-        return value
+    _is_a_name = field_validator("api_key_env")(_variable_name)
 
     @field_validator("base_url")
     @classmethod
@@ -52,9 +55,12 @@ class PriceSettings(Strict):
 
 
 class JournalSettings(Strict):
-    """Where the project's state is kept."""
+    """Where the project's state is kept; `url_env` names a variable with PostgreSQL's address."""
 
     path: str = ".pex"
+    url_env: str | None = None
+
+    _is_a_name = field_validator("url_env")(_variable_name)
 
 
 class RecordSettings(Strict):
@@ -67,7 +73,7 @@ class RecordSettings(Strict):
 class BudgetSettings(Strict):
     """What a run may cost unless the experiment says otherwise."""
 
-    usd_per_run: float | None = Field(default=None, ge=0)
+    usd_per_run: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     max_tokens: int = Field(default=1024, ge=1)
 
 

@@ -39,14 +39,29 @@ _PARAM_LENGTH = 500
 class Recorder:
     """One parent run in MLflow, begun before the first call and ended after the last."""
 
-    def __init__(self, uri: str, experiment: str, tags: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        tags: Mapping[str, str],
+        continued: str | None = None,
+    ) -> None:
         """Open the run.
+
+        Args:
+            uri: the store.
+            experiment: its name.
+            tags: for the run.
+            continued: the run that an earlier start began and did not finish; it goes on.
 
         Raises:
             PexError: the store does not answer; nothing has been asked of a model yet.
         """
         self.uri = uri
         self._client = connect(uri)
+        self._children: dict[str, str] = {}
+        if continued is not None and self._reopen(continued):
+            return
         from mlflow.tracking.context.registry import resolve_tags
 
         self.experiment_id = _experiment(self._client, uri, experiment)
@@ -100,17 +115,40 @@ class Recorder:
         self._client.set_tag(self.run_id, "mlflow.note.content", _note(summary, about))
         self._client.set_terminated(self.run_id, _STATUS.get(about["status"], "FAILED"))
 
+    def _reopen(self, run_id: str) -> bool:
+        """Go on with a run; False where somebody has deleted it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException:
+            return False
+        if run.info.lifecycle_stage == "deleted":
+            return False
+        self._client.update_run(run_id, status="RUNNING")
+        self.run_id, self.experiment_id = run_id, str(run.info.experiment_id)
+        self._children = {
+            child.data.tags["mlflow.runName"]: str(child.info.run_id)
+            for child in self._client.search_runs(
+                [self.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'"
+            )
+        }
+        return True
+
     def fail(self) -> None:
         """Close the run after an error of our own."""
         self._client.set_terminated(self.run_id, "FAILED")
 
     def _child(self, variant: dict[str, Any], about: Mapping[str, Any]) -> None:
         name = variant["variant"]
-        run = self._client.create_run(
-            self.experiment_id,
-            run_name=name,
-            tags={"mlflow.parentRunId": self.run_id, "pex.kind": "variant"},
-        )
+        run_id = self._children.get(name)
+        if run_id is None:
+            run = self._client.create_run(
+                self.experiment_id,
+                run_name=name,
+                tags={"mlflow.parentRunId": self.run_id, "pex.kind": "variant"},
+            )
+            run_id = str(run.info.run_id)
         metrics = {
             key.removeprefix("score.").removesuffix(".errors")
             + ("_errors" if key.startswith("score.") and key.endswith(".errors") else ""): value
@@ -125,8 +163,8 @@ class Recorder:
             "model": details["model"],
             **details["params"],
         }
-        self._log(run.info.run_id, params, metrics)
-        self._client.set_terminated(run.info.run_id, _STATUS.get(about["status"], "FAILED"))
+        self._log(run_id, params, metrics)
+        self._client.set_terminated(run_id, _STATUS.get(about["status"], "FAILED"))
 
     def _log(
         self, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float | int]
@@ -156,8 +194,11 @@ class Recorder:
             stored = {**about, _JSON_COLUMNS: json_columns}
             Path(folder, ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
             table.to_parquet(Path(folder, PARQUET), index=False)
+            _readable(table).to_json(Path(folder, TABLE), orient="split", index=False)
             self._client.log_artifacts(self.run_id, folder)
-        self._client.log_table(self.run_id, _readable(table), TABLE)
+        # What log_table does, but it would append to the table of an earlier start of this run.
+        tables = json.dumps([{"path": TABLE, "type": "table"}])
+        self._client.set_tag(self.run_id, "mlflow.loggedArtifacts", tables)
 
 
 def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -2,58 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import orjson
+import os
 
 from pex.core.errors import PexError
 from pex.run.prices import Price
+
+SHARED = "PEX_BATCH_BUDGET_USD"
+"""What all runs of a batch may spend together; set by `pexlab batch`."""
+
+
+def shared_cap() -> float | None:
+    """The cap on the batch that this process works for, None where there is none.
+
+    Raises:
+        PexError: the variable does not hold an amount.
+    """
+    text = os.environ.get(SHARED, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise PexError(f"the environment variable {SHARED}: expected an amount in USD")
+    return value
+
+
+def worst_case(price: Price | None, size: int, max_tokens: int) -> float:
+    """What a call may cost at most, in USD.
+
+    That is a prompt token for every byte that is sent, and the longest answer.
+
+    Example:
+        >>> price = Price(lambda prompt, cached, completion: prompt * 1e-6 + completion * 2e-6, "x")
+        >>> worst_case(price, 400, 50)
+        0.0005
+    """
+    return price.usd(size, 0, max_tokens) if price is not None else 0.0
 
 
 class Budget:
     """Lets a call go only if what is spent, what is in flight and its own worst case fit the cap.
 
-    The worst case of a call is a prompt token for every byte that is sent, and `max_tokens` in
-    the answer. Used on the runner's event loop only.
+    Used on the runner's event loop only.
+
+    Args:
+        cap_usd: the cap on this run.
+        spent_usd: what earlier starts of this run have spent of it.
 
     Example:
-        >>> price = Price(lambda prompt, cached, completion: (prompt + completion) * 0.001, "x")
-        >>> budget = Budget(0.2, {"lab/m": price})
-        >>> budget.reserve("lab/m", {"messages": [], "max_tokens": 50}) is not None
-        True
-        >>> budget.reserve("lab/m", {"messages": [], "max_tokens": 500}) is None
+        >>> budget = Budget(0.2)
+        >>> budget.reserve(0.15), budget.reserve(0.15)
+        (True, False)
+        >>> budget.settle(0.15, 0.01)
+        >>> budget.reserve(0.15)
         True
     """
 
-    def __init__(self, cap_usd: float | None, prices: Mapping[str, Price | None]) -> None:
+    def __init__(self, cap_usd: float | None, spent_usd: float = 0.0) -> None:
         self.cap_usd = cap_usd
-        self.spent_usd = 0.0
-        self._reserved = 0.0
-        self._prices = prices
-        unknown = sorted(model for model, price in prices.items() if price is None)
-        if cap_usd is not None and unknown:
-            raise PexError(
-                f"model '{unknown[0]}': no price is known, so a budget of ${cap_usd:g} "
-                "cannot be kept",
-                hint=f'declare it in pex.toml: [prices."{unknown[0]}"] with input_usd_per_million '
-                "and output_usd_per_million, or free = true for its provider",
-            )
+        self.spent_usd = spent_usd
+        self.reserved_usd = 0.0
+        self.allowed_usd: float | None = None
+        """What a shared budget has granted this run in all; None where there is none."""
 
-    def reserve(self, model: str, body: Mapping[str, Any]) -> float | None:
-        """Set the worst case of a call aside; None where it no longer fits."""
-        if self.cap_usd is None:
-            return 0.0
-        price = self._prices[model]
-        assert price is not None  # __init__ has refused models without a price
-        tokens = body.get("max_tokens") or body.get("max_completion_tokens") or 0
-        worst = price.usd(len(orjson.dumps(body)), 0, int(tokens))
-        if self.spent_usd + self._reserved + worst > self.cap_usd:
-            return None
-        self._reserved += worst
-        return worst
+    @property
+    def used_usd(self) -> float:
+        """Spent, and set aside for calls in flight."""
+        return self.spent_usd + self.reserved_usd
 
-    def settle(self, reserved: float, cost_usd: float | None) -> None:
-        """Replace what was set aside by what the call cost; unknown counts as the worst case."""
-        self._reserved -= reserved
-        self.spent_usd += reserved if cost_usd is None else cost_usd
+    def reserve(self, worst_usd: float) -> bool:
+        """Set the worst case of a call aside; False where it does not fit."""
+        used = self.used_usd + worst_usd
+        if self.cap_usd is not None and used > self.cap_usd:
+            return False
+        if self.allowed_usd is not None and used > self.allowed_usd:
+            return False
+        self.reserved_usd += worst_usd
+        return True
+
+    def settle(self, reserved_usd: float, cost_usd: float) -> None:
+        """Replace what was set aside by what the call cost."""
+        self.reserved_usd -= reserved_usd
+        self.spent_usd += cost_usd

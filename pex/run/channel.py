@@ -1,4 +1,4 @@
-"""A model that is to be asked: how to reach it, what it costs, and what waits for it."""
+"""A model that is to be asked, and the lane to its provider that it shares with others."""
 
 from __future__ import annotations
 
@@ -7,26 +7,59 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from pex.core.call import Request
-from pex.core.settings import Settings
+from pex.core.settings import ProviderSettings, Settings
 from pex.run.client import probe
 from pex.run.endpoint import Endpoint, connect
+from pex.run.limits import Limiter
 from pex.run.loop import run_apart
 from pex.run.prices import Price, price_of
 
 
 @dataclasses.dataclass(slots=True)
+class Call:
+    """One request on its way, with the places that share its answer.
+
+    `turn` counts the user turns of a conversation from 0; `body` is what is sent for it.
+    """
+
+    group: list[Request]
+    channel: Channel
+    body: dict[str, Any]
+    attempts: int = 0
+    turn: int = 0
+    conversation: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    answers: list[Any] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(slots=True)
+class Lane:
+    """All calls of a run to one provider: what waits, and how many may be in flight.
+
+    `rates` are requests and tokens per minute; `delayed` counts calls that wait for another try.
+    """
+
+    name: str
+    limiter: Limiter
+    rates: tuple[float | None, float | None] = (None, None)
+    waiting: collections.deque[Call] = dataclasses.field(default_factory=collections.deque)
+    delayed: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclasses.dataclass(slots=True)
 class Channel:
-    """One model: how to reach it, and the requests that wait for it."""
+    """One model: how to reach it, and how it has done so far."""
 
     endpoint: Endpoint
     connect: Callable[[], Endpoint]
     price: Price | None
+    lane: Lane
     known_models: list[str] | None = None
-    waiting: collections.deque[list[Request]] = dataclasses.field(default_factory=collections.deque)
     http: aiohttp.ClientSession | None = None
     answered: int = 0
     fatal: int = 0
@@ -34,7 +67,11 @@ class Channel:
 
 
 def open_channels(
-    models: Iterable[str], settings: Settings, state: Path, timeout_s: float | None = None
+    models: Iterable[str],
+    settings: Settings,
+    state: Path,
+    max_in_flight: int | None = None,
+    timeout_s: float | None = None,
 ) -> dict[str, Channel]:
     """Connect to every model and make sure that somebody answers there, before money is spent.
 
@@ -42,6 +79,7 @@ def open_channels(
         models: `provider/model`, each once.
         settings: the project's.
         state: the project's `.pex/` folder.
+        max_in_flight: calls at once to each provider, in place of its own number.
         timeout_s: how long one call may take, in place of the provider's own.
 
     Raises:
@@ -49,6 +87,7 @@ def open_channels(
     """
     channels: dict[str, Channel] = {}
     listed: dict[str, list[str] | None] = {}
+    lanes: dict[str, Lane] = {}
     for ref in models:
 
         def again(ref: str = ref) -> Endpoint:
@@ -56,7 +95,15 @@ def open_channels(
             return dataclasses.replace(endpoint, timeout_s=timeout_s or endpoint.timeout_s)
 
         endpoint = again()
-        if endpoint.provider not in listed:
-            listed[endpoint.provider] = run_apart(probe(endpoint))
-        channels[ref] = Channel(endpoint, again, price_of(ref, settings), listed[endpoint.provider])
+        name = endpoint.provider
+        if name not in listed:
+            listed[name] = run_apart(probe(endpoint))
+            own = settings.providers.get(name, ProviderSettings())
+            metered = bool(own.requests_per_minute or own.tokens_per_minute)
+            lanes[name] = Lane(
+                name,
+                Limiter(max_in_flight or endpoint.max_in_flight, metered),
+                (own.requests_per_minute, own.tokens_per_minute),
+            )
+        channels[ref] = Channel(endpoint, again, price_of(ref, settings), lanes[name], listed[name])
     return channels

@@ -8,6 +8,7 @@ import email.utils
 import re
 import ssl
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -17,8 +18,9 @@ from pex.core.call import Answer
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.run.endpoint import Endpoint
+from pex.run.stream import Stream, StreamError, streams
 
-FATAL = frozenset({"auth", "unknown_model", "refused_parameter"})
+FATAL = frozenset({"auth", "quota", "unknown_model", "refused_parameter", "certificate"})
 """Kinds of error that asking again, or asking for another case, does not mend."""
 
 TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_body", "empty"})
@@ -28,17 +30,29 @@ UNBILLED = FATAL | {"rate_limit", "server", "too_long"}
 """Kinds of error for which no provider charges; after the others a call may have to be paid."""
 
 _CONTEXT = re.compile(r"context|too (?:long|many tokens)|maximum.*tokens", re.IGNORECASE)
+_QUOTA = re.compile(r"insufficient.?(?:quota|balance|credit)|current quota", re.IGNORECASE)
 _FILTER = re.compile(r"content.?(?:filter|policy|management)", re.IGNORECASE)
 _MESSAGE_LENGTH = 400
 
 
 @dataclasses.dataclass(slots=True)
 class CallError(Exception):
-    """An attempt that failed: its kind, a message, and how long the provider asks to wait."""
+    """An attempt that failed: its kind, a message, and how long the provider asks to wait.
+
+    `sent` is False where nothing reached the provider, so that nothing can be charged; `busy`
+    where the provider says that it has too much to do.
+    """
 
     kind: str
     message: str
     retry_after_s: float | None = None
+    sent: bool = True
+    busy: bool = False
+
+    @property
+    def charged(self) -> bool:
+        """Whether the provider may charge for it."""
+        return self.sent and self.kind not in UNBILLED
 
 
 def session(endpoint: Endpoint) -> aiohttp.ClientSession:
@@ -62,26 +76,56 @@ def session(endpoint: Endpoint) -> aiohttp.ClientSession:
     )
 
 
-async def ask(http: aiohttp.ClientSession, endpoint: Endpoint, body: dict[str, Any]) -> Answer:
+async def ask(
+    http: aiohttp.ClientSession,
+    endpoint: Endpoint,
+    payload: bytes,
+    on_delta: Callable[[str], None] | None = None,
+) -> tuple[Answer, Mapping[str, str]]:
     """Send one request and read its answer.
+
+    Args:
+        http: the endpoint's connection pool.
+        endpoint: where it goes.
+        payload: the JSON body.
+        on_delta: gets the text of a streamed answer as it comes; the body asks for the stream.
+
+    Returns:
+        The answer, and the headers it came with.
 
     Raises:
         CallError: the attempt failed; its kind says how.
     """
     started_at, clock = time.time(), time.perf_counter()
+    ttft_s = None
     try:
-        async with http.post(endpoint.url, data=orjson.dumps(body)) as response:
-            raw = await response.read()
+        async with http.post(endpoint.url, data=payload) as response:
+            if on_delta is not None and response.status == 200 and streams(response.content_type):
+                stream = Stream(on_delta)
+                async for chunk in response.content.iter_any():
+                    stream.feed(chunk)
+                    if ttft_s is None and stream.text_came:
+                        ttft_s = time.perf_counter() - clock
+                data: Any = stream.finish()
+            else:
+                raw = await response.read()
+                data = None
     except TimeoutError:
         raise CallError("timeout", f"no answer within {endpoint.timeout_s:g} s") from None
+    except StreamError as error:
+        raise CallError(error.kind, redact(str(error))) from None
     except (aiohttp.ClientError, OSError) as error:
-        raise CallError("connection", _connection(endpoint, error)) from None
+        kind = "connection"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            kind = "certificate"
+        sent = not isinstance(error, aiohttp.ClientConnectorError)
+        raise CallError(kind, _connection(endpoint, error), sent=sent) from None
     latency_s = time.perf_counter() - clock
     if response.status != 200:
-        raise _refusal(response.status, raw, response.headers.get("Retry-After"))
-    answer = _read(raw)
-    answer.started_at, answer.latency_s = started_at, latency_s
-    return answer
+        raise _refusal(response.status, raw, response.headers)
+    answer = _answer(_parse(raw) if data is None else data)
+    answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
+    return answer, response.headers
 
 
 async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None:
@@ -128,15 +172,18 @@ def _connection(endpoint: Endpoint, error: BaseException) -> str:
     return redact(f"connection to {endpoint.place} failed: {error or type(error).__name__}")
 
 
-def _refusal(status: int, raw: bytes, retry_after: str | None) -> CallError:
+def _refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
     message = _message(raw)
     text = f"HTTP {status}: {message}"
+    wait_s = _wait(headers)
+    if status == 402 or (status in (403, 429) and _QUOTA.search(message)):
+        return CallError("quota", text)
     if status == 429:
-        return CallError("rate_limit", text, _seconds(retry_after))
+        return CallError("rate_limit", text, wait_s)
     if status in (408, 504):
-        return CallError("timeout", text, _seconds(retry_after))
+        return CallError("timeout", text, wait_s)
     if status >= 500:
-        return CallError("server", text, _seconds(retry_after))
+        return CallError("server", text, wait_s, busy=status in (503, 529))
     if status in (401, 403):
         return CallError("auth", text)
     if status == 404:
@@ -160,27 +207,35 @@ def _message(raw: bytes) -> str:
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """`Retry-After` in seconds; it may be a number or a date."""
-    if not retry_after:
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """How long the provider asks to wait, in seconds; `Retry-After` is a number or a date."""
+    exact = headers.get("Retry-After-Ms")
+    if exact and exact.isdigit():
+        return int(exact) / 1000
+    text = headers.get("Retry-After")
+    if not text:
         return None
     try:
-        return max(0.0, float(retry_after))
+        return max(0.0, float(text))
     except ValueError:
         pass
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except ValueError:
         return None
 
 
-def _read(raw: bytes) -> Answer:
+def _parse(raw: bytes) -> Any:
     try:
-        data = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise CallError("bad_body", f"the answer is no JSON: {_message(raw)}") from None
+
+
+def _answer(data: Any) -> Answer:
     if not isinstance(data, dict) or not isinstance(data.get("choices"), list):
-        raise CallError("bad_body", f"the answer has no choices: {_message(raw)}")
+        said = _message(orjson.dumps(data))
+        raise CallError("bad_body", f"the answer has no choices: {said}")
     if not data["choices"]:
         raise CallError("empty", "the answer's list of choices is empty")
     choice = data["choices"][0]
@@ -202,6 +257,7 @@ def _read(raw: bytes) -> Answer:
         finish_reason=finish_reason,
         resolved_model=data.get("model"),
         tool_calls=calls or None,
+        logprobs=(choice.get("logprobs") or {}).get("content") or None,
         **_usage(data.get("usage")),
     )
 

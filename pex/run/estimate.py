@@ -11,9 +11,7 @@ import orjson
 
 from pex.core.call import Request
 from pex.run.prices import Price
-
-BYTES_PER_TOKEN = 3.5
-"""A rule of thumb for European languages; other scripts need up to three times the tokens."""
+from pex.run.request import BYTES_PER_TOKEN
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

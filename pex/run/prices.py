@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pex.core.call import Answer
+from pex.core.errors import PexError
 from pex.core.settings import PriceSettings, Settings
 from pex.run.providers import BUILT_IN
 
@@ -41,6 +43,18 @@ def price_of(ref: str, settings: Settings) -> Price | None:
     return _from_table(model, provider.prices)
 
 
+def check_priced(prices: Mapping[str, Price | None]) -> None:
+    """Raise a `PexError` for a model whose price nobody knows: its run would have no cap."""
+    unknown = sorted(ref for ref, price in prices.items() if price is None)
+    if unknown:
+        provider = unknown[0].partition("/")[0]
+        raise PexError(
+            f"model '{unknown[0]}': no price is known, so no budget can be kept",
+            hint=f'declare it in pex.toml: [prices."{unknown[0]}"] with input_usd_per_million '
+            f"and output_usd_per_million, or free = true under [providers.{provider}]",
+        )
+
+
 def _declared(price: PriceSettings) -> Usd:
     fresh, out = price.input_usd_per_million, price.output_usd_per_million
     cached_price = price.cached_input_usd_per_million
@@ -67,3 +81,15 @@ def _from_table(model: str, provider: str) -> Price | None:
     except LookupError:
         return None
     return Price(usd, "genai-prices")
+
+
+def cost(price: Price | None, answer: Answer) -> float | None:
+    """What an answer cost in USD, None where its tokens or its price are not known."""
+    if price is None:
+        return None
+    if price.source == "free":
+        return 0.0
+    if answer.prompt_tokens is None or answer.completion_tokens is None:
+        return None
+    cached = answer.cached_tokens or 0
+    return float(price.usd(answer.prompt_tokens, cached, answer.completion_tokens))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pex.core.call import Request
@@ -15,6 +15,9 @@ from pex.core.prompty import response_format
 from pex.core.variant import Variant
 
 PATH = "chat/completions"
+BYTES_PER_TOKEN = 3.5
+"""A rule of thumb for European languages; other scripts need up to three times the tokens."""
+
 _NEWER_NAME = re.compile(r"(openai|azure)/(o\d|gpt-[5-9])")
 
 
@@ -38,7 +41,7 @@ def requests(
             stem = _stem(variant.model, body)
             for repeat in range(1, repeats + 1):
                 key = hashlib.sha256(stem + b"\n%d" % repeat).hexdigest()
-                yield Request(variant.name, case.id, repeat, variant.model, body, key)
+                yield Request(variant.name, case.id, repeat, variant.model, body, key, case.group)
 
 
 def body_of(variant: Variant, case: Case, max_tokens: int | None = None) -> dict[str, Any]:
@@ -62,6 +65,11 @@ def body_of(variant: Variant, case: Case, max_tokens: int | None = None) -> dict
     if variant.prompt.tools:
         body["tools"] = variant.prompt.tools
     return body
+
+
+def max_tokens(body: Mapping[str, Any]) -> int:
+    """The longest answer that a request allows, 0 where it does not say."""
+    return int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
 
 
 def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextlib
+import dataclasses
+import functools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
 
 from pex.core.call import Answer, Request
-from pex.core.errors import PexError, nearest
-from pex.core.events import Answered, Asked, Listener, Retried
-from pex.run.budget import Budget
-from pex.run.channel import Channel
-from pex.run.client import FATAL, TRANSIENT, UNBILLED, CallError, ask, session
+from pex.core.errors import JournalError, PexError, nearest
+from pex.core.events import (
+    Answered,
+    Delta,
+    Event,
+    Failed,
+    Listener,
+    Retried,
+    Spent,
+    Started,
+)
+from pex.run.budget import Budget, worst_case
+from pex.run.channel import Call, Channel, Lane
+from pex.run.client import FATAL, TRANSIENT, CallError, ask, session
 from pex.run.endpoint import Endpoint
-from pex.run.prices import Price
+from pex.run.journal import Entry, Writer
+from pex.run.lease import TICK_S, Leases
+from pex.run.limits import Grant, Report
+from pex.run.prices import cost
+from pex.run.request import BYTES_PER_TOKEN, max_tokens
 
 MAX_ATTEMPTS = 5
+MAX_REFUSALS = 10
+"""Attempts where the endpoint only says that it has too much to do."""
+
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 GRACE_S = 5.0
@@ -25,18 +48,31 @@ GIVE_UP_AFTER = 3
 """Fatal errors without a single answer after which a model is not asked any more."""
 
 
+@dataclasses.dataclass(slots=True)
+class Shared:
+    """What a run shares with others: leases, and the budget of the batch it belongs to."""
+
+    leases: Leases
+    batch_id: str | None = None
+    batch_cap_usd: float | None = None
+
+
 class Runner:
     """Asks `requests` through `channels` and tells `listen` what happens.
 
     Requests with the same key are asked once and share the answer. `run` returns "finished",
-    "interrupted" or "budget"; what was answered has been told by then.
+    "interrupted" or "budget"; what was answered is on disk and has been told by then.
 
     Args:
         requests: what to ask.
         channels: for each model (`provider/model`), how to reach it.
         budget: the cap on spending.
         listen: called for each event, on the event loop's thread.
-        max_in_flight: calls at once to each model, in place of the endpoint's own number.
+        open_writer: makes the journal's writer, given what to call with entries that are on disk
+            and what to call when it is broken.
+        shared: limits and budgets held together with other processes.
+        find: an answer of the journal by its key, for the turns of a conversation.
+        stream: have answers streamed, so that `Delta` events come and `ttft_s` is known.
     """
 
     def __init__(
@@ -45,43 +81,72 @@ class Runner:
         channels: Mapping[str, Channel],
         budget: Budget,
         listen: Listener,
-        max_in_flight: int | None = None,
+        open_writer: Callable[
+            [Callable[[list[Entry]], None], Callable[[JournalError], None]], Writer
+        ],
+        shared: Shared,
+        find: Callable[[str], Answer | None] = lambda key: None,
+        stream: bool = False,
     ) -> None:
         self._channels = channels
+        self._lanes = list({id(c.lane): c.lane for c in channels.values()}.values())
         self._budget = budget
         self._listen = listen
-        self._max_in_flight = max_in_flight
+        self._open_writer = open_writer
+        self._shared = shared
+        self._find = find
+        self._stream = stream
         self._status = "finished"
-        self._in_flight = 0
-        self._settled = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._failure: BaseException | None = None
+        self._left = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = asyncio.Event()
         groups: dict[str, list[Request]] = {}
         for request in requests:
             if request.key in groups:
                 groups[request.key].append(request)
             else:
-                groups[request.key] = [request]
-                channels[request.model].waiting.append(groups[request.key])
+                group = groups[request.key] = [request]
+                channel = channels[request.model]
+                channel.lane.waiting.append(Call(group, channel, request.body))
+                self._left += 1
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything to ask."""
+        return self._left > 0
 
     async def run(self) -> str:
-        """Ask everything; returns how it ended."""
+        """Ask everything; returns how it ended.
+
+        Raises:
+            JournalError: answers could not be written; they have been told all the same.
+        """
         self._loop = asyncio.get_running_loop()
+        self._writer = self._open_writer(self._release, self._break)
+        ticks = None
         try:
             for channel in self._channels.values():
                 channel.http = session(channel.endpoint)
-                workers = min(
-                    self._max_in_flight or channel.endpoint.max_in_flight, len(channel.waiting)
-                )
-                self._tasks += [asyncio.create_task(self._worker(channel)) for _ in range(workers)]
-            outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._tick()
+            ticks = asyncio.create_task(self._tick_on())
+            self._pump()
+            await self._over.wait()
         finally:
+            if ticks is not None:
+                ticks.cancel()
+            self._cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            await self._writer.close()
             for channel in self._channels.values():
                 if channel.http is not None:
                     await channel.http.close()
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
+            with contextlib.suppress(JournalError):  # a lease that is not given back runs out
+                await asyncio.to_thread(self._shared.leases.release)
+        if self._failure is not None:
+            raise self._failure
         return self._status
 
     def stop(self) -> None:
@@ -99,68 +164,157 @@ class Runner:
         for task in self._tasks:
             task.cancel()
 
+    def _break(self, failure: JournalError) -> None:
+        failure.exit_code = 5  # calls have been made
+        self._failure = self._failure or failure
+        self._end("failed")
+
     def _end(self, status: str) -> None:
+        """Ask nothing new; the run is over when the calls in flight are."""
         self._status = status
-        for channel in self._channels.values():
-            channel.waiting.clear()
-        self._settled.set()
+        for lane in self._lanes:
+            lane.waiting.clear()
+        self._look_if_over()
 
-    async def _worker(self, channel: Channel) -> None:
-        while channel.waiting:
-            group = channel.waiting.popleft()
-            reserved = await self._reserve(group[0])
-            if reserved is None:
+    def _look_if_over(self) -> None:
+        stopped = self._status != "finished"
+        if not self._tasks and (stopped or self._left == 0):
+            self._over.set()
+
+    # -- what goes out when
+
+    def _pump(self) -> None:
+        """Send out what may go; called whenever something has changed."""
+        for lane in self._lanes:
+            self._pump_lane(lane)
+        self._look_if_over()
+
+    def _pump_lane(self, lane: Lane) -> None:
+        assert self._loop is not None  # run() has set it
+        now = self._loop.time()
+        while lane.waiting and lane.limiter.may_begin(now):
+            call = lane.waiting[0]
+            payload = self._payload(call)
+            worst_usd = worst_case(call.channel.price, len(payload), max_tokens(call.body))
+            if not self._budget.reserve(worst_usd):
+                self._wait_for_money(worst_usd)
                 return
-            self._in_flight += 1
-            cost = None
-            try:
-                answer = await self._ask(channel, group[0])
-                cost = 0.0 if answer.error_kind in UNBILLED else answer.cost_usd
-            finally:
-                self._in_flight -= 1
-                self._budget.settle(reserved, cost)
-                self._settled.set()
-            for request in group:
-                self._listen(Answered(request.place, answer))
-            self._count(channel, answer)
+            lane.waiting.popleft()
+            tokens = len(payload) / BYTES_PER_TOKEN if lane.limiter.metered else 0.0
+            lane.limiter.begin(now, tokens)
+            task = asyncio.create_task(self._make(call, payload, worst_usd, tokens))
+            self._tasks.add(task)
+            task.add_done_callback(self._made)
+        if lane.waiting and lane.timer is None:
+            again_s = lane.limiter.look_again_s(now)
+            if again_s is not None:
+                lane.timer = self._loop.call_later(again_s, self._again, lane)
 
-    async def _reserve(self, request: Request) -> float | None:
-        """Money for one call; waits for calls in flight to give some back, or ends the run."""
-        while True:
-            reserved = self._budget.reserve(request.model, request.body)
-            if reserved is not None or self._status != "finished":
-                return reserved
-            if self._in_flight == 0:
-                self._end("budget")
-                return None
-            self._settled.clear()
-            await self._settled.wait()
+    def _again(self, lane: Lane) -> None:
+        lane.timer = None
+        self._pump_lane(lane)
 
-    async def _ask(self, channel: Channel, request: Request) -> Answer:
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            endpoint, http = channel.endpoint, channel.http
-            assert http is not None  # run() has opened it
-            self._listen(Asked(request.place))
-            try:
-                answer = await ask(http, endpoint, request.body)
-            except CallError as error:
-                renew = endpoint.renewable and error.kind in ("connection", "auth")
-                again = error.kind in TRANSIENT or (renew and attempt == 1)
-                if not again or attempt == MAX_ATTEMPTS:
-                    return _failed(channel, error, attempt)
-                if self._status != "finished":  # it might have come through: no answer, no error
-                    raise asyncio.CancelledError from None
-                wait_s = _wait(attempt, error.retry_after_s)
-                self._listen(Retried(request.place, attempt, wait_s, error.kind))
+    def _wait_for_money(self, worst_usd: float) -> None:
+        """Calls in flight may give some back, and the batch may have more; else this is the end."""
+        cap, used = self._budget.cap_usd, self._budget.used_usd
+        if cap is not None and used + worst_usd > cap and self._idle():
+            self._end("budget")
+
+    def _payload(self, call: Call) -> bytes:
+        if not self._stream:
+            return orjson.dumps(call.body)
+        return orjson.dumps(
+            {**call.body, "stream": True, "stream_options": {"include_usage": True}}
+        )
+
+    # -- one call
+
+    async def _make(self, call: Call, payload: bytes, worst_usd: float, tokens: float) -> None:
+        assert self._loop is not None  # run() has set it
+        channel, endpoint, lane = call.channel, call.channel.endpoint, call.channel.lane
+        assert channel.http is not None  # run() has opened it
+        call.attempts += 1
+        began = self._loop.time()
+        self._tell(call, Started)
+        on_delta = functools.partial(self._tell, call, Delta) if self._stream else None
+        usd: float | None = worst_usd  # the price of a call of which nobody hears again
+        try:
+            answer, headers = await ask(channel.http, endpoint, payload, on_delta)
+            answer.cost_usd = usd = cost(channel.price, answer)
+            failure = None
+        except CallError as error:
+            failure, usd = error, worst_usd if error.charged else 0.0
+        except asyncio.CancelledError:
+            self._put(call, Answer(error="stopped", error_kind="stopped"), worst_usd, tell=False)
+            raise
+        finally:
+            lane.limiter.ended()
+            self._budget.settle(worst_usd, worst_usd if usd is None else usd)
+        now = self._loop.time()
+        if failure is None:
+            used = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
+            lane.limiter.succeeded(now, tokens - used if tokens else 0.0, headers)
+            lane.limiter.unsaved += 1
+            channel.answered += 1
+            answer.attempts = call.attempts
+            await self._answered(call, answer, worst_usd)
+            return
+        if failure.kind == "rate_limit":
+            lane.limiter.refused(now, failure.retry_after_s)
+        elif failure.busy or failure.kind == "timeout":
+            lane.limiter.overloaded(began, now)
+        await self._failed(call, endpoint, failure, worst_usd)
+
+    def _made(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._left -= 1  # a fault of our own: the other calls go on, then it is raised
+            self._failure = self._failure or task.exception()
+        self._pump()
+
+    async def _answered(self, call: Call, answer: Answer, worst_usd: float) -> None:
+        at_most = worst_usd if answer.cost_usd is None else None
+        self._left -= 1
+        self._put(call, answer, at_most)
+
+    async def _failed(
+        self, call: Call, endpoint: Endpoint, error: CallError, worst_usd: float
+    ) -> None:
+        assert self._loop is not None  # run() has set it
+        channel, lane = call.channel, call.channel.lane
+        renew = endpoint.renewable and error.kind in ("connection", "auth")
+        again = error.kind in TRANSIENT or (renew and call.attempts == 1)
+        refused = error.busy or error.kind == "rate_limit"
+        most = MAX_REFUSALS if refused else MAX_ATTEMPTS
+        last = not again or call.attempts >= most
+        stopped = self._status != "finished"  # it might have come through: no answer, no error
+        if error.charged or (last and not stopped):
+            at_most = worst_usd if error.charged else None
+            self._put(call, _lost(channel, error, call.attempts), at_most, tell=last)
+        if last:
+            self._left -= 1
+            self._count(channel, error)
+        elif not stopped:
+            wait_s = _wait(call.attempts, error.retry_after_s)
+            self._tell(call, Retried, call.attempts, wait_s, error.kind)
+            lane.delayed += 1
+            if renew:
+                wait_s = 0.0
                 try:
-                    await (self._renew(channel, endpoint) if renew else asyncio.sleep(wait_s))
+                    await self._renew(channel, endpoint)
                 except PexError as failed:
-                    return Answer(error=str(failed), error_kind=error.kind, attempts=attempt)
-                continue
-            answer.attempts = attempt
-            answer.cost_usd = _cost(channel.price, answer)
-            return answer
-        raise AssertionError("the last attempt returns")
+                    lane.delayed -= 1
+                    self._left -= 1
+                    self._put(call, Answer(error=str(failed), error_kind=error.kind), None)
+                    return
+            self._loop.call_later(wait_s, self._ask_again, call)
+
+    def _ask_again(self, call: Call) -> None:
+        lane = call.channel.lane
+        lane.delayed -= 1
+        if self._status == "finished":
+            lane.waiting.appendleft(call)
+            self._pump_lane(lane)
 
     async def _renew(self, channel: Channel, old: Endpoint) -> None:
         """Connect again, once for all calls that failed on the same connection."""
@@ -172,25 +326,109 @@ class Runner:
                 await channel.http.close()
             channel.http = session(channel.endpoint)
 
-    def _count(self, channel: Channel, answer: Answer) -> None:
-        if answer.error_kind is None:
-            channel.answered += 1
-        elif answer.error_kind in FATAL:
-            channel.fatal += 1
-            if channel.fatal >= GIVE_UP_AFTER and not channel.answered:
-                self._give_up(channel, answer)
+    def _count(self, channel: Channel, error: CallError) -> None:
+        """A model that never answers is given up: what is left would fail in the same way."""
+        if error.kind not in FATAL | {"connection"} or channel.answered:
+            return
+        channel.fatal += 1
+        if channel.fatal < GIVE_UP_AFTER:
+            return
+        lane = channel.lane
+        doomed = [call for call in lane.waiting if call.channel is channel]
+        lane.waiting = collections.deque(c for c in lane.waiting if c.channel is not channel)
+        self._left -= len(doomed)
+        for call in doomed:
+            lost = _lost(channel, error, 0)
+            lost.error = f"not asked: {lost.error}"
+            self._put(call, lost, None)
 
-    def _give_up(self, channel: Channel, answer: Answer) -> None:
-        """What would fail in the same way is not asked; its rows say so."""
-        while channel.waiting:
-            for request in channel.waiting.popleft():
-                skipped = Answer(
-                    error=f"not asked: {answer.error}", error_kind=answer.error_kind, attempts=0
-                )
-                self._listen(Answered(request.place, skipped))
+    # -- what is told, and when
+
+    def _tell(self, call: Call, kind: Callable[..., Event], *details: Any) -> None:
+        for request in call.group:
+            self._listen(kind(request.place, *details))
+
+    def _put(self, call: Call, answer: Answer, at_most: float | None, tell: bool = True) -> None:
+        """Hand a call that has ended to the journal; it is told when it is on disk."""
+        charged = answer.error is None or at_most is not None
+        self._writer.put(Entry(call.group[0], answer, charged, at_most, call.group if tell else []))
+
+    def _release(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            kind = Answered if entry.answer.error is None else Failed
+            for request in entry.tell:
+                self._listen(kind(request.place, entry.answer))
+            if entry.answer.error is None:
+                self._channels[entry.request.model].lane.limiter.unsaved -= 1
+        self._listen(Spent(self._budget.spent_usd, self._budget.cap_usd))
+        self._pump()
+
+    # -- what is shared with other processes
+
+    async def _tick_on(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self._tick()
+            self._pump()
+
+    async def _tick(self) -> None:
+        """Renew the leases: a report for each lane, a share in return."""
+        assert self._loop is not None  # run() has set it
+        now = self._loop.time()
+        reports = [
+            lane.limiter.report(now, len(lane.waiting), _tokens(lane)) for lane in self._lanes
+        ]
+        wanted = [lane.limiter.in_flight + len(lane.waiting) for lane in self._lanes]
+        least_usd = max((self._next_usd(lane) for lane in self._lanes), default=0.0)
+        try:
+            grants, pot = await asyncio.to_thread(self._ask_for, reports, wanted, least_usd)
+        except JournalError as error:
+            self._break(error)
+            return
+        for lane, grant in zip(self._lanes, grants, strict=True):
+            lane.limiter.take(grant, self._loop.time())
+        if pot is not None:
+            self._budget.allowed_usd, held_elsewhere = pot
+            short = self._budget.used_usd + least_usd > self._budget.allowed_usd
+            if short and least_usd and not held_elsewhere and self._idle():
+                self._end("budget")
+
+    def _ask_for(
+        self, reports: list[Report], wanted: list[int], least_usd: float
+    ) -> tuple[list[Grant], tuple[float, bool] | None]:
+        """On a thread: it waits for the database."""
+        shared = self._shared
+        grants = [
+            shared.leases.renew(lane.name, lane.limiter.most, report, count, lane.rates)
+            for lane, report, count in zip(self._lanes, reports, wanted, strict=True)
+        ]
+        if shared.batch_id is None or shared.batch_cap_usd is None:
+            return grants, None
+        more_usd = least_usd * sum(grant.share for grant in grants)
+        pot = shared.leases.allow(
+            shared.batch_id, shared.batch_cap_usd, self._budget.used_usd, least_usd, more_usd
+        )
+        return grants, pot
+
+    def _next_usd(self, lane: Lane) -> float:
+        if not lane.waiting:
+            return 0.0
+        call = lane.waiting[0]
+        size = len(self._payload(call))
+        return worst_case(call.channel.price, size, max_tokens(call.body))
+
+    def _idle(self) -> bool:
+        return not self._tasks and not any(lane.delayed for lane in self._lanes)
 
 
-def _failed(channel: Channel, error: CallError, attempts: int) -> Answer:
+def _tokens(lane: Lane) -> float:
+    """About how many tokens the next call takes, for the rate per minute."""
+    if not lane.waiting or not lane.limiter.metered:
+        return 0.0
+    return len(orjson.dumps(lane.waiting[0].body)) / BYTES_PER_TOKEN
+
+
+def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
     message = error.message
     if error.kind == "unknown_model" and channel.known_models:
         message += f" ({nearest(channel.endpoint.model, channel.known_models)})"
@@ -205,14 +443,3 @@ def _wait(attempt: int, asked_s: float | None) -> float:
     if asked_s is not None:
         return min(asked_s, LONGEST_WAIT_S) + random.uniform(0, 0.1)
     return min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.0)
-
-
-def _cost(price: Price | None, answer: Answer) -> float | None:
-    if price is None:
-        return None
-    if price.source == "free":
-        return 0.0
-    if answer.prompt_tokens is None or answer.completion_tokens is None:
-        return None
-    cached = answer.cached_tokens or 0
-    return float(price.usd(answer.prompt_tokens, cached, answer.completion_tokens))

@@ -22,7 +22,19 @@ import traitlets
 from IPython.display import HTML, DisplayHandle, display
 
 from pex.core.call import Answer
-from pex.core.events import Answered, Asked, Begun, Done, Event, Place, Retried, Scored
+from pex.core.events import (
+    Answered,
+    Delta,
+    Done,
+    Event,
+    Failed,
+    Place,
+    Queued,
+    Retried,
+    Scored,
+    Spent,
+    Started,
+)
 from pex.core.score import Score
 from pex.report.tables import cut, fragment, style
 from pex.widgets.tally import Tally
@@ -75,11 +87,11 @@ class LiveGrid(anywidget.AnyWidget):
         """Take in an event; returns at once, the view follows within 50 ms."""
         with self._lock:
             self._tally.add(event)
-            if isinstance(event, Begun):
+            if isinstance(event, Queued):
                 self._open(event)
-            elif not isinstance(event, Done) and event.place[1] in self._shown:
+            elif not isinstance(event, Done | Spent) and event.place[1] in self._shown:
                 cell = self._cells.setdefault(event.place, {"place": event.place})
-                cell |= _cell(event)
+                cell |= _grown(cell, event) if isinstance(event, Delta) else _cell(event)
                 self._changed.add(event.place)
             if isinstance(event, Scored):
                 self._add_scores(event.place[0], event.scores)
@@ -91,7 +103,7 @@ class LiveGrid(anywidget.AnyWidget):
         self._wake.set()
         self._sender.join(timeout=5)
 
-    def _open(self, begun: Begun) -> None:
+    def _open(self, begun: Queued) -> None:
         shown = begun.case_ids[:MAX_CASES]
         self._shown = set(shown)
         self._begun_at = time.monotonic()
@@ -184,12 +196,18 @@ def _static(text: str) -> str:
     return f'<div class="pex-static">{fragment(f"<p>{escape(text)}</p>")}</div>'
 
 
-def _cell(event: Asked | Retried | Answered | Scored) -> dict[str, Any]:
-    if isinstance(event, Asked):
+def _grown(cell: dict[str, Any], delta: Delta) -> dict[str, Any]:
+    """The cell with some more of an answer that is still coming."""
+    before = cell["text"] if cell.get("state") == "growing" else ""
+    return {"state": "growing", "text": cut(before + delta.text, MAX_CHARS)}
+
+
+def _cell(event: Started | Retried | Answered | Failed | Scored) -> dict[str, Any]:
+    if isinstance(event, Started):
         return {"state": "asked", "text": "asking…"}
     if isinstance(event, Retried):
         return {"state": "asked", "text": f"{event.error_kind}, again in {event.wait_s:.1f} s"}
-    if isinstance(event, Answered):
+    if isinstance(event, Answered | Failed):
         return _answer(event.answer)
     return {"scores": [_score(name, score) for name, score in event.scores.items()]}
 

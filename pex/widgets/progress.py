@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from pex.core.events import Begun, Done, Event
+from pex.core.events import Done, Event, Queued
 from pex.widgets.tally import Tally
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class TerminalProgress:
     def on_event(self, event: Event) -> None:
         """Take in an event of the run."""
         self._tally.add(event)
-        if isinstance(event, Begun):
+        if isinstance(event, Queued):
             self._said_at = time.monotonic()
             if self._stream.isatty():
                 self._open(event.total)

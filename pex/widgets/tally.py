@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import time
 
-from pex.core.events import Answered, Begun, Done, Event, Retried
+from pex.core.events import Answered, Done, Event, Failed, Queued, Retried, Spent
 
 
 @dataclasses.dataclass(slots=True)
@@ -15,14 +15,16 @@ class Tally:
 
     Example:
         >>> tally = Tally()
-        >>> tally.add(Begun(("a",), ("c1",), 1, 1))
+        >>> tally.add(Queued(("a",), ("c1",), 1, 1))
         >>> tally.total, tally.done
         (1, 0)
     """
 
     total: int = 0
     answered: int = 0
+    replayed: int = 0
     spent_usd: float = 0.0
+    cap_usd: float | None = None
     retries: int = 0
     status: str = "running"
     errors: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
@@ -41,26 +43,28 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Requests ended per second."""
-        return self.done / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        """Requests ended per second, those from the journal aside."""
+        return (self.done - self.replayed) / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     @property
     def left_s(self) -> float | None:
         """Seconds still to go at this rate, None while it is not known."""
-        return (self.total - self.done) / self.rate if self.done >= 3 and self.rate > 0 else None
+        asked = self.done - self.replayed
+        return (self.total - self.done) / self.rate if asked >= 3 and self.rate > 0 else None
 
     def add(self, event: Event) -> None:
         """Take in one event."""
-        if isinstance(event, Begun):
+        if isinstance(event, Queued):
             self.total, self.begun_at = event.total, time.monotonic()
         elif isinstance(event, Retried):
             self.retries += 1
         elif isinstance(event, Answered):
-            if event.answer.error is None:
-                self.answered += 1
-            else:
-                self.errors[event.answer.error_kind or "other"] += 1
-            self.spent_usd += event.answer.cost_usd or 0.0
+            self.answered += 1
+            self.replayed += event.answer.from_journal
+        elif isinstance(event, Failed):
+            self.errors[event.answer.error_kind or "other"] += 1
+        elif isinstance(event, Spent):
+            self.spent_usd, self.cap_usd = event.usd, event.cap_usd
         elif isinstance(event, Done):
             self.status, self.ended_at = event.status, time.monotonic()
 
@@ -72,8 +76,11 @@ class Tally:
         else:
             parts.append(f"in {_clock(self.elapsed_s)}")
             parts.append("" if self.status == "finished" else self.status)
+        if self.replayed:
+            parts.append(f"{self.replayed} from the journal")
         if self.spent_usd:
-            parts.append(f"${self.spent_usd:.3g}")
+            cap = "" if self.cap_usd is None else f" of ${self.cap_usd:.3g}"
+            parts.append(f"${self.spent_usd:.3g}{cap}")
         if self.errors:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.errors.most_common(3))
             parts.append(f"errors: {kinds}")

@@ -95,7 +95,7 @@ def test_dry_run_asks_nothing(folder: Path, lab: FaultyEndpoint) -> None:
         (["run", "e.yaml", "--limit", "0"], "whole number of cases from 1"),
         (["run", "e.yaml", "--budget", "-1"], "budget_usd: expected a number, 0 or more"),
         (["run", "e.yaml", "--budget", "nan"], "budget_usd: expected a number"),
-        (["run", "e.yaml", "--max-in-flight", "0"], "max_in_flight: expected a number, more"),
+        (["run", "e.yaml", "--max-in-flight", "0"], "expected a whole number from 1"),
         (["run", "e.yaml", "--only", "fialed"], "did you mean 'failed'"),
         (["run", "e.yaml", "--only", "failed"], "has not been run before"),
         (["run", "e.yaml", "--out", "x.xlsx"], "ends in .parquet or .csv"),

@@ -6,31 +6,32 @@ import time
 import pytest
 
 from pex.core.call import Answer
-from pex.core.events import Answered, Asked, Begun, Done, Retried, Scored
+from pex.core.events import Answered, Done, Failed, Queued, Retried, Scored, Spent, Started
 from pex.core.score import Score
 from pex.widgets.live import LiveGrid
 from pex.widgets.progress import TerminalProgress
 from pex.widgets.tally import Tally
 
 PLACE = ("a", "c1", 1)
-BEGUN = Begun(("a", "b"), ("c1", "c2"), 1, 4)
+BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
 
 
 def test_tally() -> None:
     tally = Tally()
     for event in (
         BEGUN,
-        Asked(PLACE),
+        Started(PLACE),
         Retried(PLACE, 1, 0.5, "rate_limit"),
         Answered(PLACE, Answer(output="x", cost_usd=0.5)),
-        Answered(("b", "c1", 1), Answer(error="no", error_kind="server")),
+        Failed(("b", "c1", 1), Answer(error="no", error_kind="server")),
+        Spent(0.5, 2.0),
         Done("interrupted", 1.0),
     ):
         tally.add(event)
     assert (tally.done, tally.answered, tally.errors["server"]) == (2, 1, 1)
     line = tally.line()
     assert line.startswith("2/4 · ")
-    for part in ("interrupted", "$0.5", "errors: 1 server", "1 retries"):
+    for part in ("interrupted", "$0.5 of $2", "errors: 1 server", "1 retries"):
         assert part in line
 
 
@@ -63,7 +64,7 @@ def test_the_live_grid_sends_batches_and_everything_at_the_end(sent: list[dict])
     assert grid._begin["variants"] == ("a", "b")
     assert grid._begin["cases"][0] == ["c1", "<b>one</b>", "expected: x"]
     for number in range(50):
-        grid.on_event(Asked(("a", "c1", number)))
+        grid.on_event(Started(("a", "c1", number)))
     grid.on_event(Answered(PLACE, Answer(output="", latency_s=0.1)))
     grid.on_event(Scored(PLACE, {"ok": Score(False, "why"), "bad": Score(None, error="E")}))
     grid.on_event(Answered(("b", "c2", 1), Answer(error="no", error_kind="server")))

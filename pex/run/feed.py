@@ -1,0 +1,55 @@
+"""Events on their way to one who watches, on a thread of its own: a slow one slows nobody."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from pex.core.events import Delta, Done, Event, Listener, Retried, Spent, Started
+
+PAUSE_S = 0.01
+"""Between two rounds: waking for every event would take time from the calls."""
+
+MOST_WAITING = 10_000
+"""More than so many waiting events, and those that only say how things go are left out."""
+
+_PASSING = (Started, Delta, Retried, Spent)
+
+
+class Feed:
+    """Hands events to one listener, in order.
+
+    One that falls behind misses passing news (a call that starts, a piece of text), never an
+    answer, an error or a score: what waits is bounded by the size of the run.
+
+    Args:
+        listener: called on the feed's own thread; an exception in it ends only this feed.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._waiting: list[Event] = []
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="pex-feed", daemon=True)
+        self._thread.start()
+
+    def put(self, event: Event) -> None:
+        """Take an event; returns at once."""
+        if len(self._waiting) < MOST_WAITING or not isinstance(event, _PASSING):
+            self._waiting.append(event)
+            self._wake.set()
+
+    def drain(self, timeout_s: float) -> None:
+        """Wait until the listener has had the last event, or for so long."""
+        self._thread.join(timeout_s)
+
+    def _main(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            events, self._waiting = self._waiting, []
+            for event in events:
+                self._listener(event)
+                if isinstance(event, Done):
+                    return
+            time.sleep(PAUSE_S)

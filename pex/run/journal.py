@@ -1,0 +1,328 @@
+"""The journal: every answer is on disk before anything else sees it, and is never paid for twice.
+
+An answer is found again by its request's key. `reuse` finds whatever was ever answered; `fresh`
+only what this batch (outside a batch: this run) has answered, so that it asks anew but a resumed
+one continues; `off` keeps and finds nothing. What was paid is in the ledger in every mode,
+written in the same transaction as the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+import orjson
+import psutil
+
+from pex.core.call import Answer, Request
+from pex.core.errors import JournalError, PexError, nearest
+from pex.run.database import Connection, Database
+
+Mode = Literal["reuse", "fresh", "off"]
+MODES: tuple[Mode, ...] = ("reuse", "fresh", "off")
+
+GROUP_S = 0.005
+"""How long answers wait for others to be committed with them: one sync for all. On a slow disk
+groups grow by themselves, while the one before is being synced."""
+
+LOST_S = 60.0
+"""A run of another machine that has not been seen for so long counts as ended."""
+
+_SEEN_EVERY_S = 10.0
+_CHUNK = 500
+_ANSWERS = (
+    "key", "scope", "run_id", "variant", "case_id", "case_group", "model", "answered_at", "answer"
+)  # fmt: skip
+_LEDGER = (
+    "run_id", "at", "model", "variant", "prompt_tokens", "cached_tokens", "completion_tokens",
+    "latency_s", "usd", "at_most_usd",
+)  # fmt: skip
+_FIELDS = {field.name for field in dataclasses.fields(Answer)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """One run as the journal knows it; `continued` where an earlier start of it did not end."""
+
+    id: str
+    mode: Mode
+    scope: str
+    batch_id: str | None = None
+    continued: bool = False
+    mlflow_run_id: str | None = None
+    spent_usd: float = 0.0
+
+
+@dataclasses.dataclass(slots=True)
+class Entry:
+    """One call that has ended, on its way to the disk.
+
+    `at_most_usd` is set where it may have been charged and nobody said how much; `tell` are the
+    places that are waiting for the answer.
+    """
+
+    request: Request
+    answer: Answer
+    charged: bool
+    at_most_usd: float | None = None
+    tell: Sequence[Request] = ()
+
+
+def check_mode(mode: str | None) -> Mode:
+    """The mode that `journal=` names; left out, `fresh` within a batch, else `reuse`.
+
+    Raises:
+        PexError: there is no such mode.
+    """
+    if mode is None:
+        mode = os.environ.get("PEX_JOURNAL") or (
+            "fresh" if os.environ.get("PEX_BATCH_ID") else "reuse"
+        )
+    for known in MODES:
+        if mode == known:
+            return known
+    raise PexError(
+        f"journal='{mode}': expected 'reuse', 'fresh' or 'off'", hint=nearest(str(mode), MODES)
+    )
+
+
+class Journal:
+    """The journal of a project.
+
+    Raises:
+        JournalError: it cannot be opened.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._connection = database.connect()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    def begin(
+        self, experiment: str, keys: Iterable[str], mode: Mode, mlflow_uri: str | None = None
+    ) -> Run:
+        """Open a run; one that asks the same and did not end is continued.
+
+        Args:
+            experiment: its name.
+            keys: of all its requests.
+            mode: what may be used again.
+            mlflow_uri: where it is recorded, None where it is not.
+        """
+        batch_id, job_id = os.environ.get("PEX_BATCH_ID"), os.environ.get("PEX_JOB_ID")
+        digest = hashlib.sha256()
+        for part in (experiment, mode, batch_id or "", job_id or "", mlflow_uri or "", *keys):
+            digest.update(part.encode() + b"\n")
+        with self._connection.write():
+            now = self._connection.now()
+            unfinished = self._unfinished(digest.hexdigest(), now)
+            if unfinished is not None:
+                run_id, scope, mlflow_run_id = unfinished
+                self._connection.rows(
+                    "UPDATE runs SET status = 'running', owner = ?, seen_at = ?, ended_at = NULL "
+                    "WHERE id = ?",
+                    [_owner(), now, run_id],
+                )
+                return Run(run_id, mode, scope, batch_id, True, mlflow_run_id, self._spent(run_id))
+            run_id = uuid.uuid4().hex
+            scope = {"reuse": "", "fresh": batch_id or run_id, "off": ""}[mode]
+            row = (run_id, experiment, digest.hexdigest(), scope, batch_id, job_id, "running",
+                   _owner(), now, now, mlflow_uri)  # fmt: skip
+            columns = ("id", "experiment", "digest", "scope", "batch_id", "job_id", "status",
+                       "owner", "started_at", "seen_at", "mlflow_uri")  # fmt: skip
+            self._connection.insert("runs", columns, [row])
+        return Run(run_id, mode, scope, batch_id)
+
+    def recorded_as(self, run: Run, mlflow_run_id: str) -> None:
+        """Remember the MLflow run, for when this run has to be continued."""
+        with self._connection.write():
+            self._connection.rows(
+                "UPDATE runs SET mlflow_run_id = ? WHERE id = ?", [mlflow_run_id, run.id]
+            )
+
+    def end(self, run: Run, status: str) -> None:
+        """Close a run; one that is not "finished" is continued by the next like it."""
+        with self._connection.write():
+            self._connection.rows(
+                "UPDATE runs SET status = ?, ended_at = ? WHERE id = ?",
+                [status, self._connection.now(), run.id],
+            )
+
+    def find(self, keys: Sequence[str], run: Run) -> dict[str, Answer]:
+        """The answers that need not be asked again, by key."""
+        if run.mode == "off":
+            return {}
+        distinct, found = list(dict.fromkeys(keys)), {}
+        where = "" if run.mode == "reuse" else " AND scope = ?"
+        for start in range(0, len(distinct), _CHUNK):
+            part = distinct[start : start + _CHUNK]
+            marks = ", ".join("?" * len(part))
+            with self._lock:
+                rows = self._connection.rows(
+                    f"SELECT key, answer FROM answers WHERE key IN ({marks}){where} "
+                    "ORDER BY answered_at",
+                    [*part, *([run.scope] if where else [])],
+                )
+            for key, text in rows:  # the newest comes last and stays
+                found[key] = _read(text, self.database.place)
+        return found
+
+    def find_one(self, key: str, run: Run) -> Answer | None:
+        """The answer of one key, None where it has to be asked."""
+        return self.find([key], run).get(key)
+
+    def _unfinished(self, digest: str, now: float) -> tuple[str, str, str | None] | None:
+        rows = self._connection.rows(
+            "SELECT id, scope, mlflow_run_id, status, owner, seen_at FROM runs WHERE digest = ? "
+            "ORDER BY started_at DESC LIMIT 1",
+            [digest],
+        )
+        if not rows:
+            return None
+        run_id, scope, mlflow_run_id, status, owner, seen_at = rows[0]
+        if status == "running":
+            return None if _lives(owner, now - seen_at) else (run_id, scope, mlflow_run_id)
+        return (run_id, scope, mlflow_run_id) if status != "finished" else None
+
+    def _spent(self, run_id: str) -> float:
+        rows = self._connection.rows(
+            "SELECT sum(coalesce(usd, at_most_usd, 0)) FROM ledger WHERE run_id = ?", [run_id]
+        )
+        return float(rows[0][0] or 0.0)
+
+
+class Writer:
+    """Writes entries on a thread of its own and releases them after the commit.
+
+    Args:
+        database: where to.
+        run: whose entries they are.
+        release: gets the entries that are on disk, on the event loop's thread.
+        broken: called once, on the event loop's thread, when nothing can be written any more.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        run: Run,
+        release: Callable[[list[Entry]], None],
+        broken: Callable[[JournalError], None],
+    ) -> None:
+        self._run = run
+        self._release = release
+        self._broken = broken
+        self._database = database
+        self._waiting: list[Entry] = []
+        self._wake = threading.Event()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._closed = asyncio.Event()
+        threading.Thread(target=self._main, name="pex-journal", daemon=True).start()
+
+    def put(self, entry: Entry) -> None:
+        """Take an entry; returns at once."""
+        self._waiting.append(entry)
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Write what is left; returns when everything has been released."""
+        self._closing = True
+        self._wake.set()
+        await self._closed.wait()
+
+    def _main(self) -> None:
+        failure: JournalError | None = None
+        connection: Connection | None = None
+        seen_at = time.monotonic()
+        while not (self._closing and not self._waiting):
+            self._wake.wait(_SEEN_EVERY_S)
+            self._wake.clear()
+            if not self._closing:
+                time.sleep(GROUP_S)
+            entries, self._waiting = self._waiting, []
+            seen = time.monotonic() - seen_at > _SEEN_EVERY_S
+            if failure is None and (entries or seen):
+                try:
+                    connection = connection or self._database.connect()
+                    self._commit(connection, entries, seen)
+                    seen_at = time.monotonic() if seen else seen_at
+                except JournalError as error:
+                    failure = error
+                    self._loop.call_soon_threadsafe(self._broken, failure)
+            # What could not be written has been paid for all the same: it is handed on, and the
+            # run ends with the failure.
+            if entries:
+                self._loop.call_soon_threadsafe(self._release, entries)
+        if connection is not None:
+            connection.close()
+        self._loop.call_soon_threadsafe(self._closed.set)
+
+    def _commit(self, connection: Connection, entries: list[Entry], seen: bool) -> None:
+        run, now = self._run, time.time()
+        answers = [
+            (e.request.key, run.scope, run.id, e.request.variant, e.request.case_id,
+             e.request.case_group, e.request.model, e.answer.started_at,
+             orjson.dumps(e.answer).decode())
+            for e in entries
+            if e.answer.error is None and run.mode != "off"
+        ]  # fmt: skip
+        ledger = [
+            (run.id, now, e.request.model, e.request.variant, e.answer.prompt_tokens,
+             e.answer.cached_tokens, e.answer.completion_tokens, e.answer.latency_s,
+             e.answer.cost_usd, e.at_most_usd)
+            for e in entries
+            if e.charged
+        ]  # fmt: skip
+        with connection.write():
+            if answers:
+                connection.insert("answers", _ANSWERS, answers)
+            if ledger:
+                connection.insert("ledger", _LEDGER, ledger)
+            if seen:
+                connection.rows(
+                    "UPDATE runs SET seen_at = ? WHERE id = ?", [connection.now(), run.id]
+                )
+
+
+def _read(text: str, place: str) -> Answer:
+    try:
+        fields = orjson.loads(text)
+        # A field that a later version added is not ours to understand.
+        answer = Answer(**{key: value for key, value in fields.items() if key in _FIELDS})
+    except (orjson.JSONDecodeError, TypeError, AttributeError):
+        raise JournalError(
+            f"the journal {place} is damaged: an answer in it cannot be read",
+            hint="move it away; its answers are then paid again",
+        ) from None
+    answer.from_journal = True
+    return answer
+
+
+def _owner() -> str:
+    process = psutil.Process()
+    return f"{socket.gethostname()} {process.pid} {process.create_time():.0f}"
+
+
+def _lives(owner: str, unseen_s: float) -> bool:
+    """Whether the process that began a run is still there."""
+    host, pid, created = owner.rsplit(" ", 2)
+    if host != socket.gethostname():
+        return unseen_s < LOST_S
+    try:
+        process = psutil.Process(int(pid))
+        same = abs(process.create_time() - float(created)) < 2
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,259 @@
+"""What all processes of a project share: the calls in flight to an endpoint, its rate, a budget.
+
+Each process holds a lease on its share and renews it several times a second on a thread of its
+own, so that the way of a call stays local; the lease of a process that was killed runs out. An
+endpoint's row remembers how many calls it was seen to serve at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Sequence
+
+from pex.run.database import Connection, Database
+from pex.run.limits import Grant, Report
+
+TICK_S = 0.2
+"""How often a process renews its leases."""
+
+EXPIRES_S = 3.0
+"""After how long without renewal a lease belongs to nobody."""
+
+FORGET_S = 600.0
+"""How long what was learnt of an endpoint that nobody uses is believed."""
+
+QUIET = 40
+"""So many answers without a refusal, at least, before one call more is tried."""
+
+MOST_BACKOFF = 8
+
+
+@dataclasses.dataclass(slots=True)
+class _Endpoint:
+    """The shared row of an endpoint."""
+
+    total: int | None
+    quiet: int
+    backoff: int
+    raised: int
+    paused_until: float
+    requests: float
+    tokens: float
+    at: float
+
+
+class Leases:
+    """The leases of one process.
+
+    Args:
+        database: the project's.
+        owner: names this process's run.
+    """
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._owner = owner
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+
+    def renew(
+        self,
+        endpoint: str,
+        most: int,
+        report: Report,
+        wanted: int,
+        rates: tuple[float | None, float | None] = (None, None),
+    ) -> Grant:
+        """Tell what was seen of an endpoint and get a share of it.
+
+        Args:
+            endpoint: its name.
+            most: calls in flight that this process may have at most.
+            report: what was seen since the last time.
+            wanted: calls in flight that this process has use for.
+            rates: requests and tokens per minute, kept over all processes.
+        """
+        with self._lock:
+            connection = self._open()
+            with connection.write():
+                now = connection.now()
+                row = _read(connection, endpoint, now)
+                others = self._others(connection, endpoint, now)
+                cap = max([most, *(other[1] for other in others)])
+                _learn(row, report, cap, now)
+                total = cap if row.total is None else min(row.total, cap)
+                fair = _fair(total, [wanted, *(other[0] for other in others)])
+                # What others have not given back yet is still theirs.
+                free = total - sum(other[2] for other in others)
+                share = max(1, min(fair, free, most))
+                granted = (
+                    _take(row, "requests", rates[0], now, report.requests),
+                    _take(row, "tokens", rates[1], now, report.tokens),
+                )
+                row.at = now
+                self._write(connection, endpoint, row, (wanted, most, share), now)
+        return Grant(share, max(0.0, row.paused_until - now), int(granted[0]), granted[1])
+
+    def allow(
+        self, batch_id: str, cap_usd: float, used_usd: float, least_usd: float, more_usd: float
+    ) -> tuple[float, bool]:
+        """Take more of a batch's budget.
+
+        What is free is the cap less the ledger of the batch and what other living runs hold.
+
+        Args:
+            batch_id: whose budget it is.
+            cap_usd: what all its runs together may spend.
+            used_usd: what this run has spent and set aside for calls in flight.
+            least_usd: what it needs besides for one call; with less it would only keep others out.
+            more_usd: what it has use for besides.
+
+        Returns:
+            How much this run may have spent in all, and whether others hold something of the
+            budget, which they may give back.
+        """
+        run_id = self._owner
+        with self._lock:
+            connection = self._open()
+            with connection.write():
+                now = connection.now()
+                spent = {
+                    str(name): float(usd or 0.0)
+                    for name, usd in connection.rows(
+                        "SELECT r.id, sum(coalesce(l.usd, l.at_most_usd, 0)) FROM runs r "
+                        "LEFT JOIN ledger l ON l.run_id = r.id WHERE r.batch_id = ? GROUP BY r.id",
+                        [batch_id],
+                    )
+                }
+                held = dict(
+                    connection.rows(
+                        "SELECT run_id, allowed_usd FROM purses WHERE batch_id = ? "
+                        "AND expires_at > ?",
+                        [batch_id, now],
+                    )
+                )
+                outstanding = sum(
+                    max(0.0, float(usd) - spent.get(str(name), 0.0))
+                    for name, usd in held.items()
+                    if name != run_id
+                )
+                mine = spent.get(run_id, 0.0)
+                free = max(0.0, cap_usd - sum(spent.values()) - outstanding)
+                in_flight = max(0.0, used_usd - mine)
+                more = min(free - in_flight, more_usd)
+                allowed = mine + in_flight + (more if more >= least_usd else 0.0)
+                connection.rows("DELETE FROM purses WHERE run_id = ?", [run_id])
+                connection.insert(
+                    "purses",
+                    ("batch_id", "run_id", "allowed_usd", "expires_at"),
+                    [(batch_id, run_id, allowed, now + EXPIRES_S)],
+                )
+        return allowed, outstanding > 0
+
+    def release(self) -> None:
+        """Give everything back."""
+        with self._lock:
+            if self._connection is None:
+                return
+            with self._connection.write():
+                self._connection.rows("DELETE FROM leases WHERE owner = ?", [self._owner])
+                self._connection.rows("DELETE FROM purses WHERE run_id = ?", [self._owner])
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            # A lease need not outlive a power cut, so nothing waits for the disk.
+            self._connection = self._database.connect(durable=False)
+        return self._connection
+
+    def _others(
+        self, connection: Connection, endpoint: str, now: float
+    ) -> list[tuple[int, int, int]]:
+        """(wanted, most, share) of the other processes that are alive."""
+        connection.rows("DELETE FROM leases WHERE endpoint = ? AND expires_at < ?", [endpoint, now])
+        rows = connection.rows(
+            "SELECT wanted, most, share FROM leases WHERE endpoint = ? AND owner <> ?",
+            [endpoint, self._owner],
+        )
+        return [(int(wanted), int(most), int(share)) for wanted, most, share in rows]
+
+    def _write(
+        self,
+        connection: Connection,
+        endpoint: str,
+        row: _Endpoint,
+        lease: tuple[int, int, int],
+        now: float,
+    ) -> None:
+        connection.rows("DELETE FROM endpoints WHERE name = ?", [endpoint])
+        names = [field.name for field in dataclasses.fields(row)]
+        connection.insert("endpoints", ["name", *names], [(endpoint, *dataclasses.astuple(row))])
+        connection.rows(
+            "DELETE FROM leases WHERE endpoint = ? AND owner = ?", [endpoint, self._owner]
+        )
+        connection.insert(
+            "leases",
+            ("endpoint", "owner", "wanted", "most", "share", "expires_at"),
+            [(endpoint, self._owner, *lease, now + EXPIRES_S)],
+        )
+
+
+def _read(connection: Connection, endpoint: str, now: float) -> _Endpoint:
+    names = ", ".join(field.name for field in dataclasses.fields(_Endpoint))
+    rows = connection.rows(f"SELECT {names} FROM endpoints WHERE name = ?", [endpoint])
+    row = _Endpoint(*rows[0]) if rows else _Endpoint(None, 0, 1, 0, 0.0, -1.0, -1.0, now)
+    if now - row.at > FORGET_S:
+        row.total, row.quiet, row.backoff, row.raised = None, 0, 1, 0
+    return row
+
+
+def _learn(row: _Endpoint, report: Report, cap: int, now: float) -> None:
+    """Additive increase, decrease to what was served; fewer tries where a try was refused."""
+    if report.given_up:
+        row.total = max(1, (cap if row.total is None else row.total) - report.given_up)
+        row.backoff = min(MOST_BACKOFF, row.backoff * 2) if row.raised else row.backoff
+        row.quiet = row.raised = 0
+    else:
+        row.quiet += report.served
+    if report.recover_to and row.total is not None:
+        row.total = max(row.total, report.recover_to)
+    row.paused_until = max(row.paused_until, now + report.paused_s)
+    if row.total is None or row.total >= cap:
+        row.total = None
+    elif report.full and row.quiet >= max(QUIET, 2 * row.total) * row.backoff:
+        row.total += max(1, row.total // 10) if row.raised else 1
+        row.backoff = 1 if row.raised else row.backoff
+        row.quiet, row.raised = 0, 1
+
+
+def _fair(total: int, wanted: Sequence[int]) -> int:
+    """The first one's part of `total`: equal parts, and what others do not want besides.
+
+    Example:
+        >>> _fair(20, [16, 16, 16, 16]), _fair(20, [16, 2]), _fair(20, [3, 40])
+        (5, 16, 3)
+    """
+    left, parties = total, sorted(wanted)
+    for number, want in enumerate(parties):
+        part = min(want, left // (len(parties) - number))
+        if want == wanted[0]:
+            return part if want <= part else -(-left // (len(parties) - number))
+        left -= part
+    return left
+
+
+def _take(row: _Endpoint, what: str, per_minute: float | None, now: float, asked: float) -> float:
+    """Refill the shared bucket and take out of it; a second's worth is the most it holds."""
+    if per_minute is None:
+        return 0.0
+    holds = max(1.0 if what == "requests" else 0.0, per_minute / 60)
+    level = getattr(row, what)
+    # The rate leaves room for one full bucket, so that no minute has more than was allowed.
+    rate = max(per_minute - holds, per_minute / 2) / 60
+    level = holds if level < 0 and now == row.at else min(holds, level + (now - row.at) * rate)
+    taken = max(0.0, min(level, asked))
+    taken = float(int(taken)) if what == "requests" else taken
+    setattr(row, what, level - taken)
+    return taken

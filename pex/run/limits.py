@@ -1,0 +1,203 @@
+"""How many calls may be in flight, learnt from what an endpoint accepts.
+
+`most` is what was allowed; a refusal (429) says that fewer are served, and exactly how many: those
+that are still in flight. What was learnt is shared with the other processes of the project by
+`pex.run.lease`, which also grants requests and tokens where an endpoint has a rate per minute.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+START = 8
+RAMP_S = 0.001
+"""After the first eight calls one more is sent every millisecond: a refusal comes back before
+hundreds have been sent, and an endpoint without limits is reached in full within a fraction of
+one answer's time."""
+
+OVERLOAD = 0.7
+"""What is left of the calls in flight after a time-out or an overloaded server."""
+
+_PART = re.compile(r"([\d.]+)(ms|s|m|h|d)?")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+
+
+@dataclasses.dataclass(slots=True)
+class Report:
+    """What one process has seen since it last told the others."""
+
+    given_up: int = 0
+    served: int = 0
+    full: bool = False
+    paused_s: float = 0.0
+    recover_to: int = 0
+    requests: int = 0
+    tokens: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grant:
+    """What one process may do until its next report."""
+
+    share: int
+    paused_s: float = 0.0
+    requests: int = 0
+    tokens: float = 0.0
+
+
+class Limiter:
+    """The calls of this process to one endpoint.
+
+    Times are of one clock, in seconds. Used on the runner's event loop only.
+
+    Args:
+        most: how many calls may be in flight.
+        metered: a rate per minute is kept, so that a call needs a grant.
+
+    Example:
+        >>> limiter = Limiter(64)
+        >>> for _ in range(8):
+        ...     limiter.begin(0.0)
+        >>> limiter.may_begin(0.0), limiter.may_begin(0.1)
+        (False, True)
+        >>> limiter.refused(0.1, None)
+        >>> limiter.allowed(9.0)
+        7
+    """
+
+    def __init__(self, most: int, metered: bool = False) -> None:
+        self.most = most
+        self.share = most
+        self.in_flight = 0
+        self.unsaved = 0
+        """Answers that are not on disk yet; they keep their place, so that a machine that dies
+        loses no more than the calls that were allowed to be in flight."""
+        self.metered = metered
+        self.granted_requests = 0
+        self.granted_tokens = 0.0
+        self.paused_until = 0.0
+        self._clamp: int | None = None
+        self._ramp_from: float | None = None
+        self._ramping = True
+        self._peak = 0
+        self._eased_at = -1.0
+        self._served = 0
+        self._recover_to = 0
+
+    def allowed(self, now: float) -> int:
+        """How many calls may be in flight now."""
+        allowed = self.share if self._clamp is None else min(self.share, self._clamp)
+        if self._ramping and self._ramp_from is not None:
+            ramp = START + int((now - self._ramp_from) / RAMP_S)
+            if ramp < allowed:
+                return ramp
+            self._ramping = False
+        return min(allowed, START) if self._ramp_from is None else allowed
+
+    def may_begin(self, now: float) -> bool:
+        """Whether one more call may go out now."""
+        if self.in_flight + self.unsaved >= self.allowed(now) or now < self.paused_until:
+            return False
+        return not self.metered or (self.granted_requests >= 1 and self.granted_tokens > 0)
+
+    def look_again_s(self, now: float) -> float | None:
+        """Seconds after which waiting may be over by itself; None: when a call has ended."""
+        if now < self.paused_until:
+            return self.paused_until - now
+        if self._ramping and self._ramp_from is not None and self.in_flight < self.share:
+            return RAMP_S
+        return None
+
+    def begin(self, now: float, tokens: float = 0.0) -> None:
+        """A call goes out; `tokens` is what it will take about."""
+        if self._ramp_from is None:
+            self._ramp_from = now
+        self.in_flight += 1
+        self.granted_requests -= 1
+        self.granted_tokens -= tokens
+
+    def ended(self) -> None:
+        """A call is no longer in flight, however it ended."""
+        self.in_flight -= 1
+
+    def succeeded(self, now: float, tokens_off: float, headers: Mapping[str, str]) -> None:
+        """An answer came; `tokens_off` is how far the guess of its tokens was too high."""
+        self._served += 1
+        self._peak = max(self._peak, self.in_flight + 1)
+        self.granted_tokens += tokens_off
+        for what in ("requests", "tokens"):
+            left = headers.get(f"x-ratelimit-remaining-{what}")
+            if left is not None and _number(left) <= 0:
+                wait_s = seconds(headers.get(f"x-ratelimit-reset-{what}"))
+                self.paused_until = max(self.paused_until, now + min(wait_s or 0.0, 60.0))
+
+    def refused(self, now: float, retry_after_s: float | None) -> None:
+        """The endpoint serves no more than what is still in flight (429)."""
+        self._ramping = False
+        if self.in_flight == 0 and retry_after_s:
+            # Nothing is served at all: the minute's allowance is used up, not the slots.
+            self.paused_until = max(self.paused_until, now + retry_after_s)
+            self._recover_to = max(self._recover_to, self._peak // 2)
+        self._lower(self.in_flight)
+
+    def overloaded(self, began: float, now: float) -> None:
+        """A time-out or an overloaded server, for a call that went out at `began`."""
+        if began > self._eased_at:  # calls that went out before the last step say nothing new
+            self._eased_at = now
+            self._ramping = False
+            self._lower(int(self.allowed(now) * OVERLOAD))
+
+    def report(self, now: float, waiting: int, tokens_each: float = 0.0) -> Report:
+        """What there is to tell, and begin anew.
+
+        Args:
+            now: the time.
+            waiting: calls that could go out.
+            tokens_each: what one of them takes about.
+        """
+        clamp = self.share if self._clamp is None else min(self._clamp, self.share)
+        report = Report(
+            given_up=self.share - clamp,
+            served=self._served,
+            full=waiting > 0 and self.in_flight >= clamp and not self._ramping,
+            paused_s=max(0.0, self.paused_until - now),
+            recover_to=self._recover_to,
+            requests=max(0, waiting - self.granted_requests),
+            tokens=max(0.0, waiting * tokens_each - self.granted_tokens),
+        )
+        self.share, self._clamp = clamp, None  # until the answer comes
+        self._served = self._recover_to = 0
+        return report
+
+    def take(self, grant: Grant, now: float) -> None:
+        """Go on with what the lease gave."""
+        self.share = grant.share
+        self.paused_until = max(self.paused_until, now + grant.paused_s)
+        self.granted_requests += grant.requests
+        self.granted_tokens += grant.tokens
+
+    def _lower(self, to: int) -> None:
+        lower = max(1, to)
+        self._clamp = lower if self._clamp is None else min(self._clamp, lower)
+
+
+def seconds(text: str | None) -> float | None:
+    """The seconds in a rate-limit header such as `6m0s`, `20ms` or `1.5`.
+
+    Example:
+        >>> seconds("6m0.5s"), seconds("20ms"), seconds("3"), seconds("soon")
+        (360.5, 0.02, 3.0, None)
+    """
+    parts = _PART.findall(text or "")
+    if not parts or "".join(number + unit for number, unit in parts) != (text or "").strip():
+        return None
+    return sum(float(number) * _UNIT_S[unit or None] for number, unit in parts)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0
