@@ -8,6 +8,8 @@ import email.utils
 import re
 import ssl
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,9 +73,19 @@ def session(endpoint: Endpoint) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, ssl=context),
         timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
         headers={**endpoint.headers, "Content-Type": "application/json"},
-        proxy=endpoint.proxy,
-        trust_env=True,
+        # Looked up once: with trust_env the environment is read again for every single call.
+        proxy=endpoint.proxy or _proxy_of(endpoint.url),
     )
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY and the like)."""
+    parts = urllib.parse.urlsplit(url)
+    proxies = urllib.request.getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    if found is None or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return found
 
 
 async def ask(

@@ -23,10 +23,12 @@ class Feed:
     answer, an error or a score: what waits is bounded by the size of the run.
 
     Args:
-        listener: called on the feed's own thread; an exception in it ends only this feed.
+        listener: called on the feed's own thread; an exception in it ends only this feed, and is
+            kept as `failure`.
     """
 
     def __init__(self, listener: Listener) -> None:
+        self.failure: Exception | None = None
         self._listener = listener
         self._waiting: list[Event] = []
         self._wake = threading.Event()
@@ -39,8 +41,8 @@ class Feed:
             self._waiting.append(event)
             self._wake.set()
 
-    def drain(self, timeout_s: float) -> None:
-        """Wait until the listener has had the last event, or for so long."""
+    def drain(self, timeout_s: float | None) -> None:
+        """Wait until the listener has had the last event (Done), or for so long."""
         self._thread.join(timeout_s)
 
     def _main(self) -> None:
@@ -49,7 +51,11 @@ class Feed:
             self._wake.clear()
             events, self._waiting = self._waiting, []
             for event in events:
-                self._listener(event)
+                try:
+                    self._listener(event)
+                except Exception as error:  # noqa: BLE001 - who watches must not end the run
+                    self.failure = error
+                    return
                 if isinstance(event, Done):
                     return
             time.sleep(PAUSE_S)

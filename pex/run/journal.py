@@ -29,10 +29,6 @@ from pex.run.database import Connection, Database
 Mode = Literal["reuse", "fresh", "off"]
 MODES: tuple[Mode, ...] = ("reuse", "fresh", "off")
 
-GROUP_S = 0.005
-"""How long answers wait for others to be committed with them: one sync for all. On a slow disk
-groups grow by themselves, while the one before is being synced."""
-
 LOST_S = 60.0
 """A run of another machine that has not been seen for so long counts as ended."""
 
@@ -249,8 +245,8 @@ class Writer:
         while not (self._closing and not self._waiting):
             self._wake.wait(_SEEN_EVERY_S)
             self._wake.clear()
-            if not self._closing:
-                time.sleep(GROUP_S)
+            # What came while the group before was being synced is the next group: one answer on
+            # an idle disk waits for nobody, and a slow disk is never behind by more than a group.
             entries, self._waiting = self._waiting, []
             seen = time.monotonic() - seen_at > _SEEN_EVERY_S
             if failure is None and (entries or seen):

@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping
 
 START = 8
-RAMP_S = 0.001
-"""After the first eight calls one more is sent every millisecond: a refusal comes back before
+RAMP_S = 0.0005
+"""After the first eight calls two more are sent every millisecond: a refusal comes back before
 hundreds have been sent, and an endpoint without limits is reached in full within a fraction of
 one answer's time."""
 

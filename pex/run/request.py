@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from pex.core.call import Request
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.names import canonical
 from pex.core.prompty import response_format
 from pex.core.variant import Variant
 
@@ -87,4 +88,6 @@ def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
 def _stem(model: str, body: dict[str, Any]) -> bytes:
     # Provider name and path, never host, port or key: the built-in server's port is random.
     provider = model.partition("/")[0]
-    return b"\n".join([provider.encode(), PATH.encode(), canonical(body)])
+    # The canonical form; prompts, parameters and cases have made their values plain already.
+    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    return b"\n".join([provider.encode(), PATH.encode(), text])

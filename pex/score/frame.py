@@ -27,6 +27,8 @@ COLUMNS = (
     *_FLOATS[:2], *_COUNTS, "cost_usd", "from_journal", "request_key", "trace_id",
 )  # fmt: skip
 
+_OF_ANSWER = tuple(f.name for f in dataclasses.fields(Answer) if f.name in COLUMNS)
+
 
 def build_frame(
     rows: Iterable[Row],
@@ -41,14 +43,18 @@ def build_frame(
     """
     import pandas as pd
 
-    variant_of = {variant.name: variant for variant in variants}
     case_of = {case.id: case for case in cases}
-    order = {name: number for number, name in enumerate(variant_of)}
+    order = {variant.name: number for number, variant in enumerate(variants)}
     place = {case_id: number for number, case_id in enumerate(case_of)}
     rows = sorted(rows, key=lambda r: (order[r[0].variant], place[r[0].case_id], r[0].repeat))
     found = dict.fromkeys([*score_names, *(name for _, _, scores in rows for name in scores)])
+    # What is the same for all rows of a variant is worked out once: a digest is not cheap.
+    shared = {
+        variant.name: {"prompt": variant.prompt.name, "prompt_version": variant.prompt.digest}
+        for variant in variants
+    }
     records = [
-        _record(request, answer, scores, variant_of[request.variant], case_of[request.case_id])
+        _record(request, answer, scores, case_of[request.case_id]) | shared[request.variant]
         for request, answer, scores in rows
     ]
     inputs = dict.fromkeys(name for case in cases for name in case.inputs)
@@ -73,12 +79,10 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _record(
-    request: Request, answer: Answer, scores: Mapping[str, Score], variant: Variant, case: Case
+    request: Request, answer: Answer, scores: Mapping[str, Score], case: Case
 ) -> dict[str, Any]:
     record: dict[str, Any] = {
         "variant": request.variant,
-        "prompt": variant.prompt.name,
-        "prompt_version": variant.prompt.digest,
         "model": request.model,
         "case_id": case.id,
         "group": case.group,
@@ -88,11 +92,8 @@ def _record(
         "request_key": request.key,
         "trace_id": None,
     }
-    record |= {
-        field.name: getattr(answer, field.name)
-        for field in dataclasses.fields(answer)
-        if field.name in COLUMNS
-    }
+    for name in _OF_ANSWER:
+        record[name] = getattr(answer, name)
     for name, score in scores.items():
         record[f"score.{name}"] = math.nan if score.value is None else float(score.value)
         record[f"reason.{name}"] = score.reason
