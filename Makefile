@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test check lab ui bench soak pictures clean chromium
+.PHONY: help demo test check lab ui bench soak pictures clean programs
 help:
 	@echo "make demo      set up, then compare prompts on the built-in model, record, batch, report"
 	@echo "make lab       JupyterLab on this project      make ui       MLflow's pages"
@@ -23,7 +23,7 @@ lab: $(VENV)/.demo
 ui: $(VENV)/.demo
 	@$(BIN)/python -m pex.cli ui
 
-test: $(VENV)/.dev chromium
+test: $(VENV)/.dev programs
 	$(BIN)/python -m pytest -m "not soak"
 
 check: $(VENV)/.dev
@@ -37,10 +37,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/throughput.py
 
-soak: $(VENV)/.dev chromium
+soak: $(VENV)/.dev programs
 	$(BIN)/python -m pytest -m soak
 
-pictures: $(VENV)/.dev chromium
+pictures: $(VENV)/.dev programs
 	$(BIN)/python docs/make_pictures.py
 
 clean:
@@ -56,5 +56,5 @@ $(VENV)/.dev: pyproject.toml
 	@PYTHON="$(PYTHON)" sh .ci/setup "local,dev"
 	@touch $(VENV)/.demo $(VENV)/.dev
 
-chromium:
-	@sh .ci/chromium
+programs:
+	@sh .ci/programs

@@ -12,9 +12,9 @@ import os
 import sqlite3
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pex.core.errors import JournalError, PexError
 from pex.core.settings import Settings
@@ -22,7 +22,10 @@ from pex.guard.redact import redact, register
 
 FILE = "journal.db"
 BUSY_S = 30.0
-"""How long a writer waits for others before it gives up."""
+"""How long a writer waits for others, or for a lost server, before it gives up."""
+
+RECONNECT_S = 0.5
+T = TypeVar("T")
 
 MIGRATIONS = (
     """
@@ -41,8 +44,8 @@ MIGRATIONS = (
         PRIMARY KEY (key, scope)
     );
     CREATE TABLE ledger (
-        run_id TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, model TEXT NOT NULL,
-        variant TEXT NOT NULL, prompt_tokens INTEGER, cached_tokens INTEGER,
+        id TEXT PRIMARY KEY, run_id TEXT NOT NULL, at DOUBLE PRECISION NOT NULL,
+        model TEXT NOT NULL, variant TEXT NOT NULL, prompt_tokens INTEGER, cached_tokens INTEGER,
         completion_tokens INTEGER, latency_s DOUBLE PRECISION, usd DOUBLE PRECISION,
         at_most_usd DOUBLE PRECISION
     );
@@ -72,16 +75,36 @@ MIGRATIONS = (
 VERSION = len(MIGRATIONS)
 
 
+class ConnectionLostError(JournalError):
+    """The database's server does not answer at the moment."""
+
+
 class Connection:
     """One connection, for one thread at a time.
 
     `rows` reads; inside `with connection.write():` everything happens or nothing does, and no
-    other writer gets between.
+    other writer gets between; `again` repeats work that a lost connection has ended.
     """
 
-    def __init__(self, database: Database, raw: Any) -> None:
+    def __init__(self, database: Database, raw: Any, durable: bool) -> None:
         self._database = database
         self._raw = raw
+        self._durable = durable
+
+    def again(self, work: Callable[[], T]) -> T:
+        """Do some work; where the connection is lost, connect anew and do it again, for a while."""
+        give_up = time.monotonic() + BUSY_S
+        while True:
+            try:
+                return work()
+            except ConnectionLostError:
+                if time.monotonic() > give_up:
+                    raise
+            time.sleep(RECONNECT_S)
+            with contextlib.suppress(ConnectionLostError):
+                anew = self._database.connect(durable=self._durable)
+                self.close()
+                self._raw = anew._raw
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows; values stand where the SQL says `?`."""
@@ -198,7 +221,7 @@ class SqliteDatabase(Database):
             raw = sqlite3.connect(
                 self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
-            connection = Connection(self, raw)
+            connection = Connection(self, raw, durable)
             mode = connection.rows("PRAGMA journal_mode = WAL")[0][0]
             if mode != "wal":
                 raise JournalError(
@@ -315,7 +338,7 @@ class PostgresDatabase(Database):
         with self.errors():
             raw = pg8000.dbapi.connect(**self._arguments, timeout=BUSY_S)
             raw.autocommit = True
-            connection = Connection(self, raw)
+            connection = Connection(self, raw, durable)
             connection.rows("SET search_path TO pex")
             connection.rows(f"SET synchronous_commit TO {'on' if durable else 'off'}")
             if not self._ready:
@@ -348,7 +371,8 @@ class PostgresDatabase(Database):
         except (pg8000.exceptions.Error, OSError) as error:
             detail = error.args[0] if error.args else ""
             text = detail.get("M", "") if isinstance(detail, dict) else str(detail)
-            raise JournalError(
+            lost = isinstance(error, pg8000.exceptions.InterfaceError | OSError)
+            raise (ConnectionLostError if lost else JournalError)(
                 f"the journal {self.place}: {redact(text) or type(error).__name__}",
                 hint=f"the address comes from the environment variable {self._variable}",
             ) from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import hashlib
 import os
 import socket
@@ -38,7 +39,7 @@ _ANSWERS = (
     "key", "scope", "run_id", "variant", "case_id", "case_group", "model", "answered_at", "answer"
 )  # fmt: skip
 _LEDGER = (
-    "run_id", "at", "model", "variant", "prompt_tokens", "cached_tokens", "completion_tokens",
+    "id", "run_id", "at", "model", "variant", "prompt_tokens", "cached_tokens", "completion_tokens",
     "latency_s", "usd", "at_most_usd",
 )  # fmt: skip
 _FIELDS = {field.name for field in dataclasses.fields(Answer)}
@@ -70,6 +71,7 @@ class Entry:
     charged: bool
     at_most_usd: float | None = None
     tell: Sequence[Request] = ()
+    id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def check_mode(mode: str | None) -> Mode:
@@ -121,9 +123,15 @@ class Journal:
         digest = hashlib.sha256()
         for part in (experiment, mode, batch_id or "", job_id or "", mlflow_uri or "", *keys):
             digest.update(part.encode() + b"\n")
+        return self._connection.again(
+            lambda: self._begin(experiment, digest.hexdigest(), mode, mlflow_uri)
+        )
+
+    def _begin(self, experiment: str, digest: str, mode: Mode, mlflow_uri: str | None) -> Run:
+        batch_id, job_id = os.environ.get("PEX_BATCH_ID"), os.environ.get("PEX_JOB_ID")
         with self._connection.write():
             now = self._connection.now()
-            unfinished = self._unfinished(digest.hexdigest(), now)
+            unfinished = self._unfinished(digest, now)
             if unfinished is not None:
                 run_id, scope, mlflow_run_id = unfinished
                 self._connection.rows(
@@ -134,7 +142,7 @@ class Journal:
                 return Run(run_id, mode, scope, batch_id, True, mlflow_run_id, self._spent(run_id))
             run_id = uuid.uuid4().hex
             scope = {"reuse": "", "fresh": batch_id or run_id, "off": ""}[mode]
-            row = (run_id, experiment, digest.hexdigest(), scope, batch_id, job_id, "running",
+            row = (run_id, experiment, digest, scope, batch_id, job_id, "running",
                    _owner(), now, now, mlflow_uri)  # fmt: skip
             columns = ("id", "experiment", "digest", "scope", "batch_id", "job_id", "status",
                        "owner", "started_at", "seen_at", "mlflow_uri")  # fmt: skip
@@ -143,18 +151,20 @@ class Journal:
 
     def recorded_as(self, run: Run, mlflow_run_id: str) -> None:
         """Remember the MLflow run, for when this run has to be continued."""
-        with self._connection.write():
-            self._connection.rows(
+        self._connection.again(
+            lambda: self._connection.rows(
                 "UPDATE runs SET mlflow_run_id = ? WHERE id = ?", [mlflow_run_id, run.id]
             )
+        )
 
     def end(self, run: Run, status: str) -> None:
         """Close a run; one that is not "finished" is continued by the next like it."""
-        with self._connection.write():
-            self._connection.rows(
+        self._connection.again(
+            lambda: self._connection.rows(
                 "UPDATE runs SET status = ?, ended_at = ? WHERE id = ?",
                 [status, self._connection.now(), run.id],
             )
+        )
 
     def find(self, keys: Sequence[str], run: Run) -> dict[str, Answer]:
         """The answers that need not be asked again, by key."""
@@ -165,12 +175,14 @@ class Journal:
         for start in range(0, len(distinct), _CHUNK):
             part = distinct[start : start + _CHUNK]
             marks = ", ".join("?" * len(part))
+            select = functools.partial(
+                self._connection.rows,
+                f"SELECT key, answer FROM answers WHERE key IN ({marks}){where} "
+                "ORDER BY answered_at",
+                [*part, *([run.scope] if where else [])],
+            )
             with self._lock:
-                rows = self._connection.rows(
-                    f"SELECT key, answer FROM answers WHERE key IN ({marks}){where} "
-                    "ORDER BY answered_at",
-                    [*part, *([run.scope] if where else [])],
-                )
+                rows = self._connection.again(select)
             for key, text in rows:  # the newest comes last and stays
                 found[key] = _read(text, self.database.place)
         return found
@@ -252,7 +264,7 @@ class Writer:
             if failure is None and (entries or seen):
                 try:
                     connection = connection or self._database.connect()
-                    self._commit(connection, entries, seen)
+                    connection.again(functools.partial(self._commit, connection, entries, seen))
                     seen_at = time.monotonic() if seen else seen_at
                 except JournalError as error:
                     failure = error
@@ -275,7 +287,7 @@ class Writer:
             if e.answer.error is None and run.mode != "off"
         ]  # fmt: skip
         ledger = [
-            (run.id, now, e.request.model, e.request.variant, e.answer.prompt_tokens,
+            (e.id, run.id, now, e.request.model, e.request.variant, e.answer.prompt_tokens,
              e.answer.cached_tokens, e.answer.completion_tokens, e.answer.latency_s,
              e.answer.cost_usd, e.at_most_usd)
             for e in entries

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from pex.run.database import Connection, Database
 from pex.run.limits import Grant, Report
@@ -27,6 +28,7 @@ QUIET = 40
 """So many answers without a refusal, at least, before one call more is tried."""
 
 MOST_BACKOFF = 8
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(slots=True)
@@ -74,26 +76,24 @@ class Leases:
             wanted: calls in flight that this process has use for.
             rates: requests and tokens per minute, kept over all processes.
         """
-        with self._lock:
-            connection = self._open()
-            with connection.write():
-                now = connection.now()
-                row = _read(connection, endpoint, now)
-                others = self._others(connection, endpoint, now)
-                cap = max([most, *(other[1] for other in others)])
-                _learn(row, report, cap, now)
-                total = cap if row.total is None else min(row.total, cap)
-                fair = _fair(total, [wanted, *(other[0] for other in others)])
-                # What others have not given back yet is still theirs.
-                free = total - sum(other[2] for other in others)
-                share = max(1, min(fair, free, most))
-                granted = (
-                    _take(row, "requests", rates[0], now, report.requests),
-                    _take(row, "tokens", rates[1], now, report.tokens),
-                )
-                row.at = now
-                self._write(connection, endpoint, row, (wanted, most, share), now)
-        return Grant(share, max(0.0, row.paused_until - now), int(granted[0]), granted[1])
+
+        def work(connection: Connection, now: float) -> Grant:
+            row = _read(connection, endpoint, now)
+            others = self._others(connection, endpoint, now)
+            cap = max([most, *(other[1] for other in others)])
+            _learn(row, report, cap, now)
+            total = cap if row.total is None else min(row.total, cap)
+            fair = _fair(total, [wanted, *(other[0] for other in others)])
+            # What others have not given back yet is still theirs.
+            free = total - sum(other[2] for other in others)
+            share = max(1, min(fair, free, most))
+            requests = _take(row, "requests", rates[0], now, report.requests)
+            tokens = _take(row, "tokens", rates[1], now, report.tokens)
+            row.at = now
+            self._write(connection, endpoint, row, (wanted, most, share), now)
+            return Grant(share, max(0.0, row.paused_until - now), int(requests), tokens)
+
+        return self._transact(work)
 
     def allow(
         self, batch_id: str, cap_usd: float, used_usd: float, least_usd: float, more_usd: float
@@ -114,42 +114,36 @@ class Leases:
             budget, which they may give back.
         """
         run_id = self._owner
-        with self._lock:
-            connection = self._open()
-            with connection.write():
-                now = connection.now()
-                spent = {
-                    str(name): float(usd or 0.0)
-                    for name, usd in connection.rows(
-                        "SELECT r.id, sum(coalesce(l.usd, l.at_most_usd, 0)) FROM runs r "
-                        "LEFT JOIN ledger l ON l.run_id = r.id WHERE r.batch_id = ? GROUP BY r.id",
-                        [batch_id],
-                    )
-                }
-                held = dict(
-                    connection.rows(
-                        "SELECT run_id, allowed_usd FROM purses WHERE batch_id = ? "
-                        "AND expires_at > ?",
-                        [batch_id, now],
-                    )
+
+        def work(connection: Connection, now: float) -> tuple[float, bool]:
+            spent = {
+                str(name): float(usd or 0.0)
+                for name, usd in connection.rows(
+                    "SELECT r.id, sum(coalesce(l.usd, l.at_most_usd, 0)) FROM runs r "
+                    "LEFT JOIN ledger l ON l.run_id = r.id WHERE r.batch_id = ? GROUP BY r.id",
+                    [batch_id],
                 )
-                outstanding = sum(
-                    max(0.0, float(usd) - spent.get(str(name), 0.0))
-                    for name, usd in held.items()
-                    if name != run_id
-                )
-                mine = spent.get(run_id, 0.0)
-                free = max(0.0, cap_usd - sum(spent.values()) - outstanding)
-                in_flight = max(0.0, used_usd - mine)
-                more = min(free - in_flight, more_usd)
-                allowed = mine + in_flight + (more if more >= least_usd else 0.0)
-                connection.rows("DELETE FROM purses WHERE run_id = ?", [run_id])
-                connection.insert(
-                    "purses",
-                    ("batch_id", "run_id", "allowed_usd", "expires_at"),
-                    [(batch_id, run_id, allowed, now + EXPIRES_S)],
-                )
-        return allowed, outstanding > 0
+            }
+            held = connection.rows(
+                "SELECT run_id, allowed_usd FROM purses WHERE batch_id = ? AND expires_at > ? "
+                "AND run_id <> ?",
+                [batch_id, now, run_id],
+            )
+            elsewhere = sum(max(0.0, float(usd) - spent.get(str(name), 0.0)) for name, usd in held)
+            mine = spent.get(run_id, 0.0)
+            in_flight = max(0.0, used_usd - mine)
+            free = max(0.0, cap_usd - sum(spent.values()) - elsewhere - in_flight)
+            more = min(free, more_usd)
+            allowed = mine + in_flight + (more if more >= least_usd else 0.0)
+            connection.rows("DELETE FROM purses WHERE run_id = ?", [run_id])
+            connection.insert(
+                "purses",
+                ("batch_id", "run_id", "allowed_usd", "expires_at"),
+                [(batch_id, run_id, allowed, now + EXPIRES_S)],
+            )
+            return allowed, elsewhere > 0
+
+        return self._transact(work)
 
     def release(self) -> None:
         """Give everything back."""
@@ -162,11 +156,19 @@ class Leases:
             self._connection.close()
             self._connection = None
 
-    def _open(self) -> Connection:
-        if self._connection is None:
-            # A lease need not outlive a power cut, so nothing waits for the disk.
-            self._connection = self._database.connect(durable=False)
-        return self._connection
+    def _transact(self, work: Callable[[Connection, float], T]) -> T:
+        """Do some work at a time of the shared clock, alone."""
+        with self._lock:
+            if self._connection is None:
+                # A lease need not outlive a power cut, so nothing waits for the disk.
+                self._connection = self._database.connect(durable=False)
+            connection = self._connection
+
+            def once() -> T:
+                with connection.write():
+                    return work(connection, connection.now())
+
+            return connection.again(once)
 
     def _others(
         self, connection: Connection, endpoint: str, now: float
