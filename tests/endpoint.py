@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from typing import Any
 
 from aiohttp import web
 
-Reply = Callable[[dict[str, Any], int], "web.StreamResponse | dict[str, Any] | None"]
-"""(request body, number of the call from 1) -> a response, a JSON body, or None for a good one."""
+Reply = Callable[[dict[str, Any], int], Any]
+"""(request body, number of the call from 1) -> a response, a JSON body, "drop", "hang", a handler
+that takes the request, or None for a good answer."""
 
 
 def completion(text: str, **message: Any) -> dict[str, Any]:
@@ -34,7 +36,8 @@ def completion(text: str, **message: Any) -> dict[str, Any]:
 class FaultyEndpoint:
     """Answers with the last user message, unless `reply` says otherwise; counts its calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.reply: Reply = lambda body, number: None
         self.latency_s = 0.0
         self.models = ["m1", "m2"]
@@ -66,9 +69,10 @@ class FaultyEndpoint:
         app.router.add_get("/v1/models", self._list)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
         loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        scheme = "https" if self._tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}/v1"
         ready.set()
         try:
             loop.run_forever()
@@ -98,6 +102,8 @@ class FaultyEndpoint:
                 return web.Response()
             if reply == "hang":
                 await asyncio.sleep(60)
+            if callable(reply):
+                return await reply(request)
             if isinstance(reply, web.StreamResponse):
                 return reply
             good = completion(body["messages"][-1]["content"])

@@ -61,8 +61,8 @@ class Channel:
     lane: Lane
     known_models: list[str] | None = None
     http: aiohttp.ClientSession | None = None
-    answered: int = 0
-    fatal: int = 0
+    answered_at: float | None = None
+    failed_in_a_row: int = 0
     renewing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
 
@@ -99,11 +99,9 @@ def open_channels(
         if name not in listed:
             listed[name] = run_apart(probe(endpoint))
             own = settings.providers.get(name, ProviderSettings())
-            metered = bool(own.requests_per_minute or own.tokens_per_minute)
-            lanes[name] = Lane(
-                name,
-                Limiter(max_in_flight or endpoint.max_in_flight, metered),
-                (own.requests_per_minute, own.tokens_per_minute),
-            )
+            rates = (own.requests_per_minute, own.tokens_per_minute)
+            metered = [rate is not None for rate in rates]
+            limiter = Limiter(max_in_flight or endpoint.max_in_flight, *metered)
+            lanes[name] = Lane(name, limiter, rates)
         channels[ref] = Channel(endpoint, again, price_of(ref, settings), lanes[name], listed[name])
     return channels

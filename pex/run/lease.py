@@ -65,6 +65,7 @@ class Leases:
         most: int,
         report: Report,
         wanted: int,
+        in_flight: int,
         rates: tuple[float | None, float | None] = (None, None),
     ) -> Grant:
         """Tell what was seen of an endpoint and get a share of it.
@@ -74,6 +75,7 @@ class Leases:
             most: calls in flight that this process may have at most.
             report: what was seen since the last time.
             wanted: calls in flight that this process has use for.
+            in_flight: calls in flight that it has.
             rates: requests and tokens per minute, kept over all processes.
         """
 
@@ -90,8 +92,9 @@ class Leases:
             requests = _take(row, "requests", rates[0], now, report.requests)
             tokens = _take(row, "tokens", rates[1], now, report.tokens)
             row.at = now
-            self._write(connection, endpoint, row, (wanted, most, share), now)
-            return Grant(share, max(0.0, row.paused_until - now), int(requests), tokens)
+            # Calls that went out under a larger share are still in flight.
+            self._write(connection, endpoint, row, (wanted, most, max(share, in_flight)), now)
+            return Grant(share, max(0.0, row.paused_until - now), requests, tokens)
 
         return self._transact(work)
 
@@ -254,7 +257,7 @@ def _take(row: _Endpoint, what: str, per_minute: float | None, now: float, asked
     level = getattr(row, what)
     # The rate leaves room for one full bucket, so that no minute has more than was allowed.
     rate = max(per_minute - holds, per_minute / 2) / 60
-    level = holds if level < 0 and now == row.at else min(holds, level + (now - row.at) * rate)
+    level = holds if level < 0 else min(holds, level + (now - row.at) * rate)
     taken = max(0.0, min(level, asked))
     taken = float(int(taken)) if what == "requests" else taken
     setattr(row, what, level - taken)

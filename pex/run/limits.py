@@ -8,14 +8,25 @@ that are still in flight. What was learnt is shared with the other processes of 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 
-START = 8
-RAMP_S = 0.0005
-"""After the first eight calls two more are sent every millisecond: a refusal comes back before
-hundreds have been sent, and an endpoint without limits is reached in full within a fraction of
-one answer's time."""
+START = 4
+RAMP_S = 0.001
+"""After the first four calls an eighth as many, two at least, are sent every millisecond, never
+more in one step: a refusal comes back before hundreds have been sent, and an endpoint without
+limits is reached in full within a fraction of one answer's time."""
+
+TOLERATED = 0.1
+"""Refusals for each answer that change nothing: some endpoints refuse now and then whatever one
+does, and fewer calls in flight would not help."""
+
+STEEPEST = 0.75
+"""What is left at least of the calls in flight after one refusal."""
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
 
 OVERLOAD = 0.7
 """What is left of the calls in flight after a time-out or an overloaded server."""
@@ -33,7 +44,7 @@ class Report:
     full: bool = False
     paused_s: float = 0.0
     recover_to: int = 0
-    requests: int = 0
+    requests: float = 0.0
     tokens: float = 0.0
 
 
@@ -43,7 +54,7 @@ class Grant:
 
     share: int
     paused_s: float = 0.0
-    requests: int = 0
+    requests: float = 0.0
     tokens: float = 0.0
 
 
@@ -54,66 +65,69 @@ class Limiter:
 
     Args:
         most: how many calls may be in flight.
-        metered: a rate per minute is kept, so that a call needs a grant.
+        meter_requests: a rate of requests is kept, so that a call needs a grant.
+        meter_tokens: a rate of tokens is kept, so that a call needs a grant.
 
     Example:
         >>> limiter = Limiter(64)
-        >>> for _ in range(8):
+        >>> for _ in range(4):
         ...     limiter.begin(0.0)
         >>> limiter.may_begin(0.0), limiter.may_begin(0.1)
         (False, True)
-        >>> limiter.refused(0.1, None)
-        >>> limiter.allowed(9.0)
-        7
+        >>> limiter.ended()
+        >>> limiter.refused(0.1, None)  # one of the four was too many
+        >>> limiter.allowed()
+        3
     """
 
-    def __init__(self, most: int, metered: bool = False) -> None:
+    def __init__(self, most: int, meter_requests: bool = False, meter_tokens: bool = False) -> None:
         self.most = most
         self.share = most
         self.in_flight = 0
         self.unsaved = 0
         """Answers that are not on disk yet; they keep their place, so that a machine that dies
         loses no more than the calls that were allowed to be in flight."""
-        self.metered = metered
-        self.granted_requests = 0
-        self.granted_tokens = 0.0
+        self.meter_tokens = meter_tokens
+        self.granted_requests = 0.0 if meter_requests else math.inf
+        self.granted_tokens = 0.0 if meter_tokens else math.inf
         self.paused_until = 0.0
         self._clamp: int | None = None
-        self._ramp_from: float | None = None
+        self._ramp = START
+        self._ramped_at = math.inf
         self._ramping = True
         self._peak = 0
         self._eased_at = -1.0
+        self._credit = 0.0
+        self._streak = 0
         self._served = 0
         self._recover_to = 0
 
-    def allowed(self, now: float) -> int:
-        """How many calls may be in flight now."""
+    def allowed(self) -> int:
+        """How many calls may be in flight."""
         allowed = self.share if self._clamp is None else min(self.share, self._clamp)
-        if self._ramping and self._ramp_from is not None:
-            ramp = START + int((now - self._ramp_from) / RAMP_S)
-            if ramp < allowed:
-                return ramp
-            self._ramping = False
-        return min(allowed, START) if self._ramp_from is None else allowed
+        return min(allowed, self._ramp) if self._ramping else allowed
 
     def may_begin(self, now: float) -> bool:
         """Whether one more call may go out now."""
-        if self.in_flight + self.unsaved >= self.allowed(now) or now < self.paused_until:
+        if self._ramping and now - self._ramped_at >= RAMP_S:
+            self._ramp += max(2, self._ramp // 8)
+            self._ramped_at = now
+            self._ramping = self._ramp < self.share
+        if self.in_flight + self.unsaved >= self.allowed() or now < self.paused_until:
             return False
-        return not self.metered or (self.granted_requests >= 1 and self.granted_tokens > 0)
+        return self.granted_requests >= 1 and self.granted_tokens > 0
 
     def look_again_s(self, now: float) -> float | None:
         """Seconds after which waiting may be over by itself; None: when a call has ended."""
         if now < self.paused_until:
             return self.paused_until - now
-        if self._ramping and self._ramp_from is not None and self.in_flight < self.share:
+        if self._ramping and self.in_flight < self.share:
             return RAMP_S
         return None
 
     def begin(self, now: float, tokens: float = 0.0) -> None:
         """A call goes out; `tokens` is what it will take about."""
-        if self._ramp_from is None:
-            self._ramp_from = now
+        self._ramped_at = min(self._ramped_at, now)
         self.in_flight += 1
         self.granted_requests -= 1
         self.granted_tokens -= tokens
@@ -125,6 +139,8 @@ class Limiter:
     def succeeded(self, now: float, tokens_off: float, headers: Mapping[str, str]) -> None:
         """An answer came; `tokens_off` is how far the guess of its tokens was too high."""
         self._served += 1
+        self._streak = 0
+        self._credit = min(2.0, self._credit + TOLERATED)
         self._peak = max(self._peak, self.in_flight + 1)
         self.granted_tokens += tokens_off
         for what in ("requests", "tokens"):
@@ -135,19 +151,28 @@ class Limiter:
 
     def refused(self, now: float, retry_after_s: float | None) -> None:
         """The endpoint serves no more than what is still in flight (429)."""
-        self._ramping = False
-        if self.in_flight == 0 and retry_after_s:
-            # Nothing is served at all: the minute's allowance is used up, not the slots.
-            self.paused_until = max(self.paused_until, now + retry_after_s)
-            self._recover_to = max(self._recover_to, self._peak // 2)
-        self._lower(self.in_flight)
+        if self._ramping:
+            self._ramping = False
+            self._lower(self.in_flight)
+            return
+        if self.in_flight == 0:
+            # Nothing of ours is served: the minute's allowance is used up, or others have all
+            # the slots. One call at a time would be refused as often as it can be sent.
+            wait_s = min(FIRST_PAUSE_S * 2.0**self._streak, LONGEST_PAUSE_S)
+            self.paused_until = max(self.paused_until, now + (retry_after_s or wait_s))
+            self._recover_to = max(self._recover_to, self._peak // 2) if retry_after_s else 0
+            self._streak += 1
+        if self._credit >= 1:
+            self._credit -= 1
+        else:
+            self._lower(max(self.in_flight, int(self.allowed() * STEEPEST)))
 
     def overloaded(self, began: float, now: float) -> None:
         """A time-out or an overloaded server, for a call that went out at `began`."""
         if began > self._eased_at:  # calls that went out before the last step say nothing new
             self._eased_at = now
             self._ramping = False
-            self._lower(int(self.allowed(now) * OVERLOAD))
+            self._lower(int(self.allowed() * OVERLOAD))
 
     def report(self, now: float, waiting: int, tokens_each: float = 0.0) -> Report:
         """What there is to tell, and begin anew.
@@ -164,7 +189,7 @@ class Limiter:
             full=waiting > 0 and self.in_flight >= clamp and not self._ramping,
             paused_s=max(0.0, self.paused_until - now),
             recover_to=self._recover_to,
-            requests=max(0, waiting - self.granted_requests),
+            requests=max(0.0, waiting - self.granted_requests),
             tokens=max(0.0, waiting * tokens_each - self.granted_tokens),
         )
         self.share, self._clamp = clamp, None  # until the answer comes

@@ -47,6 +47,12 @@ GRACE_S = 5.0
 GIVE_UP_AFTER = 3
 """Fatal errors without a single answer after which a model is not asked any more."""
 
+LOST_AFTER = 15
+"""Connections that failed in a row, without a single answer, after which nobody is there."""
+
+LOST_AFTER_S = 60.0
+"""For so long an endpoint that did answer may fail to, before it is given up too."""
+
 
 @dataclasses.dataclass(slots=True)
 class Shared:
@@ -200,7 +206,7 @@ class Runner:
                 self._wait_for_money(worst_usd)
                 return
             lane.waiting.popleft()
-            tokens = len(payload) / BYTES_PER_TOKEN if lane.limiter.metered else 0.0
+            tokens = len(payload) / BYTES_PER_TOKEN if lane.limiter.meter_tokens else 0.0
             lane.limiter.begin(now, tokens)
             task = asyncio.create_task(self._make(call, payload, worst_usd, tokens))
             self._tasks.add(task)
@@ -255,7 +261,7 @@ class Runner:
             used = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
             lane.limiter.succeeded(now, tokens - used if tokens else 0.0, headers)
             lane.limiter.unsaved += 1
-            channel.answered += 1
+            channel.answered_at, channel.failed_in_a_row = now, 0
             answer.attempts = call.attempts
             await self._answered(call, answer, worst_usd)
             return
@@ -293,8 +299,8 @@ class Runner:
             self._put(call, _lost(channel, error, call.attempts), at_most, tell=last)
         if last:
             self._left -= 1
-            self._count(channel, error)
-        elif not stopped:
+        self._look_if_lost(channel, error)
+        if not last and not stopped:
             wait_s = _wait(call.attempts, error.retry_after_s)
             self._tell(call, Retried, call.attempts, wait_s, error.kind)
             lane.delayed += 1
@@ -326,12 +332,17 @@ class Runner:
                 await channel.http.close()
             channel.http = session(channel.endpoint)
 
-    def _count(self, channel: Channel, error: CallError) -> None:
+    def _look_if_lost(self, channel: Channel, error: CallError) -> None:
         """A model that never answers is given up: what is left would fail in the same way."""
-        if error.kind not in FATAL | {"connection"} or channel.answered:
+        assert self._loop is not None  # run() has set it
+        if error.kind not in FATAL | {"connection"}:
             return
-        channel.fatal += 1
-        if channel.fatal < GIVE_UP_AFTER:
+        channel.failed_in_a_row += 1
+        since = channel.answered_at
+        if since is not None and self._loop.time() - since < LOST_AFTER_S:
+            return
+        most = GIVE_UP_AFTER if error.kind in FATAL and since is None else LOST_AFTER
+        if channel.failed_in_a_row < most:
             return
         lane = channel.lane
         doomed = [call for call in lane.waiting if call.channel is channel]
@@ -399,7 +410,9 @@ class Runner:
         """On a thread: it waits for the database."""
         shared = self._shared
         grants = [
-            shared.leases.renew(lane.name, lane.limiter.most, report, count, lane.rates)
+            shared.leases.renew(
+                lane.name, lane.limiter.most, report, count, lane.limiter.in_flight, lane.rates
+            )
             for lane, report, count in zip(self._lanes, reports, wanted, strict=True)
         ]
         if shared.batch_id is None or shared.batch_cap_usd is None:
@@ -423,7 +436,7 @@ class Runner:
 
 def _tokens(lane: Lane) -> float:
     """About how many tokens the next call takes, for the rate per minute."""
-    if not lane.waiting or not lane.limiter.metered:
+    if not lane.waiting or not lane.limiter.meter_tokens:
         return 0.0
     return len(orjson.dumps(lane.waiting[0].body)) / BYTES_PER_TOKEN
 
