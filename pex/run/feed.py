@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 import time
 
@@ -30,7 +31,7 @@ class Feed:
     def __init__(self, listener: Listener) -> None:
         self.failure: Exception | None = None
         self._listener = listener
-        self._waiting: list[Event] = []
+        self._waiting: collections.deque[Event] = collections.deque()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._main, name="pex-feed", daemon=True)
         self._thread.start()
@@ -49,8 +50,8 @@ class Feed:
         while True:
             self._wake.wait()
             self._wake.clear()
-            events, self._waiting = self._waiting, []
-            for event in events:
+            while self._waiting:
+                event = self._waiting.popleft()
                 try:
                     self._listener(event)
                 except Exception as error:  # noqa: BLE001 - who watches must not end the run
