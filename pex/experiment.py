@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.core.call import Request
+from pex import local
+from pex.core.call import Answer, Request
 from pex.core.cases import Case, load_cases, select
 from pex.core.errors import PexError, nearest
 from pex.core.files import validate
@@ -23,7 +25,8 @@ from pex.run.budget import shared_cap
 from pex.run.channel import open_channels
 from pex.run.database import database_of
 from pex.run.estimate import Preview, estimate
-from pex.run.journal import Journal, check_mode
+from pex.run.journal import Journal, Run, check_mode
+from pex.run.ledger import past
 from pex.run.prices import check_priced, price_of
 from pex.run.request import check_variables, requests
 from pex.score.build import build, dump
@@ -196,18 +199,31 @@ class Experiment:
         cases: Sequence[str] | None = None,
         tags: Sequence[str] | str | None = None,
         repeats: int | None = None,
+        journal: str | None = None,
     ) -> Preview:
         """What a run would do: the first request as sent, calls, estimated tokens, cost, time.
 
-        No model is asked.
+        No model is asked. Earlier calls in the journal say most about tokens and time; without
+        them the built-in model's tokenizer where its server runs, else the bytes.
         """
         chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
-        settings = load_settings(self._project())
+        project = self._project()
+        settings = load_settings(project)
         longest = settings.budget.max_tokens
         todo = list(requests(self.variants, chosen, self._repeats(repeats), longest))
-        prices = {ref: price_of(ref, settings) for ref in {v.model for v in self.variants}}
-        past = self.results.frame["latency_s"].median() if self.results is not None else None
-        return estimate(todo, prices, settings.budget.max_tokens, past)
+        state = project / settings.journal.path
+        database = database_of(state, settings)
+        found: Mapping[str, Answer] = {}
+        if check_mode(journal) == "reuse" and database.exists():
+            with contextlib.closing(Journal(database)) as book:
+                found = book.find([request.key for request in todo], Run("", "reuse", ""))
+        return estimate(
+            todo,
+            {ref: price_of(ref, settings) for ref in {v.model for v in self.variants}},
+            past(database, self.name),
+            found,
+            {f"local/{local.MODEL}": functools.partial(local.count_tokens, state)},
+        )
 
     def run(
         self,

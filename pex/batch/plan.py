@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -35,6 +35,8 @@ class PlanSpec(Strict):
     workers: int = Field(default=2, ge=1)
     retries: int = Field(default=0, ge=0)
     timeout_s: float | None = Field(default=None, gt=0)
+    budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    journal: Literal["reuse", "fresh", "off"] = "fresh"
 
     @field_validator("name")
     @classmethod
@@ -58,7 +60,10 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked plan; its jobs stand in an order in which they can run."""
+    """A checked plan; its jobs stand in an order in which they can run.
+
+    `budget_usd` is for all its jobs together.
+    """
 
     name: str
     folder: Path
@@ -66,6 +71,8 @@ class Plan:
     workers: int
     retries: int
     timeout_s: float | None
+    budget_usd: float | None = None
+    journal: str = "fresh"
 
 
 def load_plan(path: Path) -> Plan:
@@ -89,7 +96,16 @@ def load_plan(path: Path) -> Plan:
             if any(job.id == other.id for other in jobs):
                 raise PexError(f"{where}: the same set of parameters twice: {job.id}")
             jobs.append(job)
-    return Plan(spec.name, path.parent, tuple(jobs), spec.workers, spec.retries, spec.timeout_s)
+    return Plan(
+        spec.name,
+        path.parent,
+        tuple(jobs),
+        spec.workers,
+        spec.retries,
+        spec.timeout_s,
+        spec.budget_usd,
+        spec.journal,
+    )
 
 
 def _sets(sweep: dict[str, list[Any]] | list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from pex.batch.plan import Job, Plan
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.guard.redact import redact
+from pex.run.budget import SHARED
 
 
 @dataclasses.dataclass(slots=True)
@@ -199,6 +200,8 @@ def _execute(
         **os.environ,
         "PEX_BATCH_ID": batch_id,
         "PEX_JOB_ID": job.id,
+        "PEX_JOURNAL": plan.journal,
+        **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
         # The kernel of this environment, also where the user has one of the same name at home.
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from pex.cli.model import app as model_app
 from pex.cli.report import report
 from pex.cli.run import run
 from pex.cli.servers import lab, ui
+from pex.cli.spend import spend
 from pex.core.errors import Interrupted, PexError
 
 app = typer.Typer(
@@ -53,6 +55,7 @@ app.command("init")(init)
 app.command("run")(run)
 app.command("batch")(batch)
 app.command("report")(report)
+app.command("spend")(spend)
 app.add_typer(model_app, name="model")
 app.command("lab")(lab)
 app.command("ui")(ui)
@@ -61,6 +64,8 @@ app.command("doctor")(doctor)
 
 def main() -> None:
     """Run the command line; a user's mistake ends with its message and code, not a traceback."""
+    # Schedulers end a job with SIGTERM: what was answered is kept, as after an interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(prog_name="pexlab")
     except PexError as error:

@@ -68,7 +68,7 @@ def run(
         raise PexError(f"--out {out}: expected a name that ends in .parquet or .csv")
     exp = Experiment.load(experiment, set_params=params, **keys)
     if dry_run:
-        preview = exp.preview(limit=limit, tags=tag, repeats=repeats)
+        preview = exp.preview(limit=limit, tags=tag, repeats=repeats, journal=journal)
         if as_json:
             console.document({name: getattr(preview, name) for name in preview.__slots__})
         else:

@@ -86,6 +86,14 @@ class Settings(Strict):
     record: RecordSettings = Field(default_factory=RecordSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
 
+    @field_validator("prices")
+    @classmethod
+    def _are_of_models(cls, value: dict[str, PriceSettings]) -> dict[str, PriceSettings]:
+        for ref in value:
+            if not all(ref.partition("/")):
+                raise ValueError(f"'{ref}' is no model: expected [prices.\"provider/model\"]")
+        return value
+
 
 def find_project(start: Path | None = None) -> Path:
     """The nearest folder from `start` upwards that has a `pex.toml`, else `start` itself."""

@@ -1,11 +1,12 @@
 """The built-in model: a real language model on any machine, behind an OpenAI-compatible server."""
 
 from pex.local.package import MODEL, install, missing, weights
-from pex.local.server import ServerInfo, ensure, serve, status, stop
+from pex.local.server import ServerInfo, count_tokens, ensure, serve, status, stop
 
 __all__ = [
     "MODEL",
     "ServerInfo",
+    "count_tokens",
     "ensure",
     "install",
     "missing",

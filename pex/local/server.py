@@ -174,12 +174,28 @@ def _answers(info: ServerInfo) -> bool:
     return get(info, "/v1/models") is not None
 
 
+def count_tokens(state: Path, text: str) -> int | None:
+    """How many tokens a text has for the built-in model, None where its server does not run."""
+    info = status(state)
+    found = _ask(info, "POST", "/tokenize", {"content": text}) if info is not None else None
+    return len(found["tokens"]) if found is not None else None
+
+
 def get(info: ServerInfo, path: str) -> Any:
     """The JSON of a page of the server, None where it does not answer or refuses the key."""
+    return _ask(info, "GET", path)
+
+
+def _ask(info: ServerInfo, method: str, path: str, body: Any = None) -> Any:
     where = urllib.parse.urlsplit(info.base_url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=5)
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {info.api_key}"})
+        connection.request(
+            method,
+            path,
+            json.dumps(body) if body is not None else None,
+            {"Authorization": f"Bearer {info.api_key}", "Content-Type": "application/json"},
+        )
         reply = connection.getresponse()
         return json.loads(reply.read()) if reply.status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):

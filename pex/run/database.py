@@ -69,6 +69,9 @@ MIGRATIONS = (
     );
     CREATE INDEX runs_batch ON runs (batch_id);
     """,
+    """
+    ALTER TABLE ledger ADD COLUMN prompt_bytes INTEGER;
+    """,
 )
 """What brings an empty database to the newest form, step by step; a step is never changed."""
 
@@ -169,6 +172,10 @@ class Database:
         """
         raise NotImplementedError
 
+    def exists(self) -> bool:
+        """Whether anything can have been written yet; asking makes nothing."""
+        return True
+
     def dialect(self, sql: str) -> str:
         """The SQL as this database wants it."""
         return sql
@@ -245,6 +252,10 @@ class SqliteDatabase(Database):
         elif not os.access(self.path, os.W_OK):
             raise self._read_only()
         self._ready = True
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
 
     def size(self) -> int | None:
         """Bytes of the file and its write-ahead log."""

@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from pex.core.call import Request
+from pex.run.ledger import Past
 from pex.run.prices import Price
-from pex.run.request import BYTES_PER_TOKEN
+from pex.run.request import BYTES_PER_TOKEN, max_tokens
+
+EARLIER = "earlier calls"
+TOKENIZER = "the model's tokenizer"
+BYTES = "bytes"
+_SAMPLE = 100_000
+"""So many characters are enough to see how a tokenizer cuts a run's texts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Preview:
     """The first request as it would be sent, and the size of the run.
 
-    Tokens and cost are estimates: the prompt by its bytes, the answer at its longest. `cost_usd`
-    is None where a model has no known price, `seconds` where nothing was run before.
+    `calls` are those that would be made, `replayed` those whose answers the journal has;
+    `tokens_from` says what the tokens are estimated by. `completion_tokens` and `cost_usd` are
+    what earlier answers let expect, the longest that is allowed where there are none;
+    `longest_tokens` and `at_most_usd` are with every answer at its longest. Costs are None where
+    a model has no known price, `seconds` where nothing was run before.
     """
 
     first: dict[str, Any]
     calls: int
+    replayed: int
     prompt_tokens: int
     completion_tokens: int
+    longest_tokens: int
+    tokens_from: tuple[str, ...]
     cost_usd: float | None
+    at_most_usd: float | None
     unpriced: tuple[str, ...]
-    seconds_per_call: float | None
+    seconds: float | None
 
     def __str__(self) -> str:
-        lines = [f"First of {self.calls} requests to {self.first['model']}:"]
+        count = self.calls + self.replayed
+        lines = [f"First of {count} request{'s' * (count != 1)} to {self.first['model']}:"]
         for message in self.first["messages"]:
             lines += [f"  {message['role']}:", *_indented(message["content"])]
         settings = {k: v for k, v in self.first.items() if k not in ("model", "messages")}
@@ -46,56 +61,120 @@ class Preview:
 
     def sizes(self) -> list[str]:
         """The size of the run in a few lines of text."""
-        if self.cost_usd is None:
-            cost = f"not known: no price for {', '.join(self.unpriced)}"
-        else:
-            cost = "nothing" if self.cost_usd == 0 else f"at most about ${self.cost_usd:.2g}"
+        if not self.calls:
+            return ["All answers are in the journal: nothing is asked, nothing is paid"]
+        in_journal = f" ({self.replayed} more are in the journal)" if self.replayed else ""
+        out = f"about {self.completion_tokens:,} out, {self.longest_tokens:,} at most"
+        if self.completion_tokens == self.longest_tokens:
+            out = f"at most {self.longest_tokens:,} out"
         lines = [
-            f"{self.calls} calls, about {self.prompt_tokens:,} tokens in and at most "
-            f"{self.completion_tokens:,} out",
-            f"Cost: {cost}",
+            f"{self.calls} call{'s' * (self.calls != 1)}{in_journal}, about "
+            f"{self.prompt_tokens:,} tokens in and {out}",
+            f"Tokens in by {' and '.join(map(_explained, self.tokens_from))}",
+            f"Cost: {self._cost()}",
         ]
-        if self.seconds_per_call is not None:
-            lines.append(f"Last time a call took {self.seconds_per_call:.2g} s")
+        if self.seconds is not None:
+            lines.append(f"Time: about {_time(self.seconds)}, at the pace of the last run")
         return lines
+
+    def _cost(self) -> str:
+        if self.cost_usd is None or self.at_most_usd is None:
+            return f"not known: no price for {', '.join(self.unpriced)}"
+        if self.at_most_usd == 0:
+            return "nothing"
+        if self.cost_usd == self.at_most_usd:
+            return f"at most about ${self.at_most_usd:.2g}"
+        return (
+            f"about ${self.cost_usd:.2g}; about ${self.at_most_usd:.2g} if every answer is as long "
+            "as it may be"
+        )
 
 
 def estimate(
     requests: Sequence[Request],
     prices: Mapping[str, Price | None],
-    max_tokens: int,
-    seconds_per_call: float | None = None,
+    past: Past,
+    found: Collection[str] = (),
+    tokenizers: Mapping[str, Callable[[str], int | None]] | None = None,
 ) -> Preview:
     """Size up a run.
 
     Args:
         requests: at least one; equal ones are asked once and count once.
         prices: for each model.
-        max_tokens: how long an answer may be where the request does not say.
-        seconds_per_call: the median of an earlier run.
+        past: what earlier calls measured.
+        found: keys whose answers need not be asked.
+        tokenizers: for models that have one at hand, what counts the tokens of a text; None
+            where it cannot at the moment.
     """
-    distinct = list({request.key: request for request in requests}.values())
-    tokens_in = tokens_out = 0
-    cost = 0.0
-    for request in distinct:
-        size = round(len(orjson.dumps(request.body["messages"])) / BYTES_PER_TOKEN)
-        body = request.body
-        longest = int(body.get("max_tokens") or body.get("max_completion_tokens") or max_tokens)
+    distinct = {request.key: request for request in requests}
+    asked = [request for key, request in distinct.items() if key not in found]
+    texts: dict[str, list[str]] = {}
+    for request in asked:
+        texts.setdefault(request.model, []).append(_text(request))
+    rates = {
+        model: _rate(model, parts, past, (tokenizers or {}).get(model))
+        for model, parts in texts.items()
+    }
+    tokens_in = expected_out = longest_out = 0.0
+    expected = at_most = 0.0
+    for request in asked:
+        size = rates[request.model][0] * len(_text(request).encode())
+        longest = max_tokens(request.body)
+        mean = past.completion_tokens.get((request.variant, request.model), longest)
+        out = min(mean, longest) if longest else mean
         tokens_in += size
-        tokens_out += longest
+        expected_out += out
+        longest_out += longest
         price = prices[request.model]
         if price is not None:
-            cost += price.usd(size, 0, longest)
+            expected += price.usd(round(size), 0, round(out))
+            at_most += price.usd(round(size), 0, longest)
     unpriced = tuple(sorted(model for model, price in prices.items() if price is None))
+    pace = past.seconds_per_call
     return Preview(
-        first=distinct[0].body,
-        calls=len(distinct),
-        prompt_tokens=tokens_in,
-        completion_tokens=tokens_out,
-        cost_usd=None if unpriced else cost,
+        first=requests[0].body,
+        calls=len(asked),
+        replayed=len(distinct) - len(asked),
+        prompt_tokens=round(tokens_in),
+        completion_tokens=round(expected_out),
+        longest_tokens=round(longest_out),
+        tokens_from=tuple(dict.fromkeys(source for _, source in rates.values())),
+        cost_usd=None if unpriced else expected,
+        at_most_usd=None if unpriced else at_most,
         unpriced=unpriced,
-        seconds_per_call=seconds_per_call,
+        seconds=None if pace is None or not asked else pace * len(asked),
     )
+
+
+def _rate(
+    model: str, texts: Sequence[str], past: Past, count: Callable[[str], int | None] | None
+) -> tuple[float, str]:
+    """Tokens for each byte of the messages, and what says so."""
+    measured = past.tokens_per_byte.get(model)
+    if measured is not None:
+        return measured, EARLIER
+    sample = "".join(texts)[:_SAMPLE]
+    counted = count(sample) if count is not None else None
+    if counted is not None:
+        return counted / len(sample.encode()), TOKENIZER
+    return 1 / BYTES_PER_TOKEN, BYTES
+
+
+def _text(request: Request) -> str:
+    return orjson.dumps(request.body["messages"]).decode()
+
+
+def _explained(source: str) -> str:
+    if source == BYTES:
+        return "their bytes (0.7 to 1.5 times that; up to 3 times outside European languages)"
+    return source
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _indented(content: Any) -> list[str]:

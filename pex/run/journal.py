@@ -40,7 +40,7 @@ _ANSWERS = (
 )  # fmt: skip
 _LEDGER = (
     "id", "run_id", "at", "model", "variant", "prompt_tokens", "cached_tokens", "completion_tokens",
-    "latency_s", "usd", "at_most_usd",
+    "latency_s", "usd", "at_most_usd", "prompt_bytes",
 )  # fmt: skip
 _FIELDS = {field.name for field in dataclasses.fields(Answer)}
 
@@ -289,7 +289,7 @@ class Writer:
         ledger = [
             (e.id, run.id, now, e.request.model, e.request.variant, e.answer.prompt_tokens,
              e.answer.cached_tokens, e.answer.completion_tokens, e.answer.latency_s,
-             e.answer.cost_usd, e.at_most_usd)
+             e.answer.cost_usd, e.at_most_usd, len(orjson.dumps(e.request.body["messages"])))
             for e in entries
             if e.charged
         ]  # fmt: skip

@@ -142,3 +142,38 @@ def test_ctrl_c_leaves_no_kernel(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert not kernels_of(tmp_path)
     assert list(tmp_path.glob("outputs/nightly/*/slow.ipynb"))
+
+
+def test_a_batch_spends_one_budget_over_all_its_notebooks(
+    project: Path, endpoint: FaultyEndpoint
+) -> None:
+    (project / "pex.toml").write_text(
+        f'[providers.lab]\nbase_url = "{endpoint.url}"\n'
+        '[prices."lab/m1"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
+    )
+    notebook(
+        project / "n.ipynb",
+        "which: str = ''",
+        "import pex\n"
+        "prompt = pex.Prompt('{{ word }}' + which, name='echo')\n"
+        "cases = [{'word': f'w{i}'} for i in range(50)]\n"
+        "variants = pex.grid(prompt, 'lab/m1', {'max_tokens': 2})\n"
+        "exp = pex.Experiment('e', variants, cases, budget_usd=100)\n"
+        "results = exp.run(record=False)\n"
+        "print(results.status, results.about['journal']['mode'])",
+    )
+    steps = "steps:\n- {id: a, notebook: n.ipynb, sweep: {which: [x, y]}}\n"
+    loaded = load_plan(plan(project, f"budget_usd: 0.9\n{steps}"))
+    result = run_batch(loaded, "night-1")
+    assert [job.status for job in result.results] == ["done", "done"]
+    said = [job.output.read_text() for job in result.results]
+    assert any("budget fresh" in text for text in said)
+    assert 0.7 < endpoint.calls * 0.012 <= 0.9
+    before = endpoint.calls
+    again = run_batch(load_plan(plan(project, f"journal: reuse\n{steps}")), "night-2")
+    assert all("finished reuse" in job.output.read_text() for job in again.results)
+    assert endpoint.calls - before == 100 - before
+    with pytest.raises(pex.PexError, match="budget_usd"):
+        load_plan(plan(project, f"budget_usd: -1\n{steps}"))
+    with pytest.raises(pex.PexError, match="journal"):
+        load_plan(plan(project, f"journal: frehs\n{steps}"))

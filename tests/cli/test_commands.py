@@ -158,7 +158,10 @@ def test_the_budget_is_4(folder: Path, lab: FaultyEndpoint) -> None:
     assert 0 < lab.calls < 6
 
 
-def test_interrupted_is_130_and_keeps_the_answers(folder: Path, lab: FaultyEndpoint) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_is_130_and_keeps_the_answers(
+    folder: Path, lab: FaultyEndpoint, how: signal.Signals
+) -> None:
     lab.latency_s = 0.5
     process = subprocess.Popen(
         [sys.executable, "-m", "pex.cli", "run", "e.yaml", "--max-in-flight", "1"],
@@ -169,7 +172,7 @@ def test_interrupted_is_130_and_keeps_the_answers(folder: Path, lab: FaultyEndpo
     )
     while lab.calls < 2:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "2 of 6 answers, 4 not asked (interrupted)" in out
@@ -238,3 +241,60 @@ def test_the_servers_come_up(tmp_path: Path, command: list[str], health: str) ->
     arguments = [*command, option] if command[0] == "lab" else [*command, "--port", str(port)]
     with serving(["pex.cli", *arguments], tmp_path, f"http://127.0.0.1:{port}{health}"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ('[prices."lab/m1"]\ninput_usd = 1\n', "did you mean 'input_usd_per_million'?"),
+        (
+            '[prices."lab/m1"]\ninput_usd_per_million = -1\noutput_usd_per_million = 1\n',
+            "greater than or equal to 0, got -1",
+        ),
+        (
+            "[prices.m1]\ninput_usd_per_million = 1\noutput_usd_per_million = 1\n",
+            "'m1' is no model: expected [prices.\"provider/model\"]",
+        ),
+        ("[budget]\nusd_per_run = nan\n", "budget.usd_per_run: input should be a finite number"),
+        ('[budget]\nusd_per_run = "much"\n', "budget.usd_per_run"),
+        ("[providers.lab]\nmax_in_flight = 0\n", "providers.lab.max_in_flight"),
+    ],
+)
+def test_bad_settings_cost_nothing(
+    folder: Path, lab: FaultyEndpoint, toml: str, message: str
+) -> None:
+    (folder / "pex.toml").write_text(toml)
+    done = pexlab("run", "e.yaml", folder=folder)
+    assert done.returncode == 2
+    assert "pex.toml" in done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert lab.calls == 0
+
+
+@pytest.mark.parametrize(
+    "options", [("--budget", "-1"), ("--budget", "nan"), ("--max-in-flight", "0")]
+)
+def test_bad_numbers_cost_nothing(
+    folder: Path, lab: FaultyEndpoint, options: tuple[str, str]
+) -> None:
+    done = pexlab("run", "e.yaml", *options, folder=folder)
+    assert done.returncode == 2
+    assert options[0].strip("-").split("-")[0] in done.stderr
+    assert lab.calls == 0
+
+
+def test_spend(folder: Path) -> None:
+    assert "Nothing has been asked yet" in pexlab("spend", folder=folder).stdout
+    assert not (folder / ".pex").exists()
+    pexlab("run", "e.yaml", "--no-record", folder=folder)
+    lines = pexlab("spend", "--by", "model", folder=folder).stdout.splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["lab/m1", "6", "60", "0", "12", "0.0000"],
+        ["total", "6", "60", "0", "12", "0.0000"],
+    ]
+    document = json.loads(pexlab("spend", "--json", folder=folder).stdout)
+    assert document["rows"][0]["experiment"] == "echo"
+    assert document["total"]["calls"] == 6
+    wrong = pexlab("spend", "--by", "modle", folder=folder)
+    assert (wrong.returncode, "did you mean 'model'" in wrong.stderr) == (2, True)

@@ -290,7 +290,9 @@ def test_an_older_journal_is_migrated_and_keeps_its_answers(
         connection.execute("PRAGMA user_version = 1")
         connection.execute(f"ATTACH '{path}' AS new")
         for table in ("runs", "answers", "ledger"):
-            connection.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
+            columns = connection.execute(f"SELECT * FROM {table}").description
+            names = ", ".join(column[0] for column in columns)
+            connection.execute(f"INSERT INTO {table} SELECT {names} FROM new.{table}")
     for extra in project.joinpath(".pex").glob("journal.db*"):
         extra.unlink()
     old.rename(path)
