@@ -210,7 +210,8 @@ class Experiment:
         project = self._project()
         settings = load_settings(project)
         longest = settings.budget.max_tokens
-        todo = list(requests(self.variants, chosen, self._repeats(repeats), longest))
+        times = self._repeats(repeats)
+        todo = list(requests(self.variants, chosen, times, longest, self._folder()))
         state = project / settings.journal.path
         database = database_of(state, settings)
         found: Mapping[str, Answer] = {}
@@ -339,6 +340,10 @@ class Experiment:
         )
         return self.path
 
+    def _folder(self) -> Path:
+        """Where the paths of images start."""
+        return self._cases_path.parent if self._cases_path else Path.cwd()
+
     def _project(self) -> Path:
         """The project of the experiment's file, wherever the job runs; else of this folder."""
         project = find_project(self.path.parent) if self.path else None
@@ -378,7 +383,8 @@ class Experiment:
         times = self._repeats(repeats)
         cap = self._cap(budget_usd, settings)
         uri = store.tracking_uri(project, settings)
-        todo = list(requests(self.variants, chosen, times, settings.budget.max_tokens))
+        longest = settings.budget.max_tokens
+        todo = list(requests(self.variants, chosen, times, longest, self._folder()))
         if only is not None:
             wanted = self._places(only, uri)
             todo = [request for request in todo if request.place in wanted]

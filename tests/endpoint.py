@@ -45,6 +45,8 @@ class FaultyEndpoint:
         self.most_at_once = 0
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.keep = True
+        """Whether bodies and headers are kept; a long test has no use for them."""
         self.url = ""
         self._now = 0
 
@@ -87,8 +89,9 @@ class FaultyEndpoint:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.calls += 1
-        self.bodies.append(body)
-        self.headers.append(dict(request.headers))
+        if self.keep:
+            self.bodies.append(body)
+            self.headers.append(dict(request.headers))
         number = self.calls
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)

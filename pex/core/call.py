@@ -11,7 +11,8 @@ class Request:
     """What is asked of a model: one variant, one case, one repeat.
 
     `body` is the JSON body of a chat completion; `key` names the request and its repeat
-    independently of host, port and credentials.
+    independently of host, port and credentials. `turns` are what the user says after the first
+    answer, each after the answer before it.
     """
 
     variant: str
@@ -21,6 +22,7 @@ class Request:
     body: dict[str, Any]
     key: str
     case_group: str | None = None
+    turns: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -54,4 +56,4 @@ class Answer:
     tool_calls: list[dict[str, Any]] | None = None
     logprobs: list[dict[str, Any]] | None = None
     conversation: list[dict[str, Any]] | None = None
-    """Where a case has several user turns: every message after the first request."""
+    """Where a case has several turns: every message after the first request, the answers too."""

@@ -10,6 +10,7 @@ from typing import Any
 from pex.core import prompty, template
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest, plain
+from pex.core.params import check_params, check_tools
 
 Message = dict[str, Any]
 """`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
@@ -77,6 +78,9 @@ class Prompt:
             "path": None,
             "source": None,
         }
+        check_params(values["params"], f"prompt '{name}'")
+        if tools:
+            check_tools(values["tools"], f"prompt '{name}'")
         for key, value in values.items():
             object.__setattr__(self, key, value)
 
@@ -108,10 +112,38 @@ class Prompt:
         """
         filled = {**self.defaults, **values}
         where = f"prompt '{self.name}'"
+        turns = self.turns(values)
+        messages = [*self.messages[:-1], {"role": "user", "content": turns[0]}] if turns else []
         return [
-            {**message, "content": _render_content(message["content"], filled, where)}
-            for message in self.messages
+            message
+            if turns and number == len(self.messages)
+            else {**message, "content": _render_content(message, filled, where)}
+            for number, message in enumerate(messages or self.messages, 1)
         ]
+
+    def turns(self, values: Mapping[str, Any]) -> list[str]:
+        """The user's turns of a conversation, which are answered one after another.
+
+        There are some where the last message is one variable and nothing else, and the case has a
+        list of texts for it; `render` gives the messages up to the first.
+
+        Raises:
+            PexError: a list with something else than texts in it.
+        """
+        last = self.messages[-1]
+        content = last["content"]
+        name = template.only_variable(content) if isinstance(content, str) else None
+        value = {**self.defaults, **values}.get(name) if name else None
+        if last["role"] != "user" or not isinstance(value, list) or not value:
+            return []
+        for turn in value:
+            if not isinstance(turn, str):
+                raise PexError(
+                    f"prompt '{self.name}': '{name}' is a list, so each of its items is a turn of "
+                    f"the user's and must be a text, got {turn!r}",
+                    hint="write {{ " + str(name) + " | tojson }} to send it as JSON",
+                )
+        return list(value)
 
     @classmethod
     def load(cls, path: str | Path) -> Prompt:
@@ -193,20 +225,42 @@ def _messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Messa
 
 
 def _content_texts(content: Any) -> list[str]:
+    """Every template in a message's content."""
     if isinstance(content, str):
         return [content] if content else []
-    return [str(part["text"]) for part in content if part.get("type") == "text"]
+    return [str(_templates(part)) for part in content if _templates(part)]
 
 
-def _render_content(content: Any, values: Mapping[str, Any], where: str) -> Any:
-    if isinstance(content, str):
+def _templates(part: Mapping[str, Any]) -> Any:
+    image = part.get("image_url")
+    if part.get("type") == "image_url" and isinstance(image, Mapping):
+        return image.get("url")
+    return part.get("text") if part.get("type") == "text" else None
+
+
+def _render_content(message: Message, values: Mapping[str, Any], where: str) -> Any:
+    content = message["content"]
+    if not isinstance(content, str):
+        return [_render_part(part, values, where) for part in content]
+    if message["role"] != "user" or not template.has_images(content):
         return template.render(content, values, where)
-    return [
-        {**part, "text": template.render(part["text"], values, where)}
-        if part.get("type") == "text"
-        else part
-        for part in content
-    ]
+    parts: list[dict[str, Any]] = []
+    for number, piece in enumerate(template.cut(content, values, where)):
+        if number % 2:
+            parts.append({"type": "image_url", "image_url": {"url": piece}})
+        elif piece.strip():
+            parts.append({"type": "text", "text": piece.strip()})
+    return parts
+
+
+def _render_part(part: dict[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    text = _templates(part)
+    if text is None:
+        return part
+    filled = template.render(text, values, where)
+    if part["type"] == "text":
+        return {**part, "text": filled}
+    return {**part, "image_url": {**part["image_url"], "url": filled}}
 
 
 def _as_text(content: Any) -> str:

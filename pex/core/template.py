@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +34,31 @@ _environment = ImmutableSandboxedEnvironment(
     autoescape=False,  # a prompt is not HTML
     finalize=_as_text,
 )
+
+
+_IMAGE = re.compile(r"!\[[^\]\n]*\]\(((?:\{\{.*?\}\}|[^(){}\n])+)\)")
+_ONLY_A_VARIABLE = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
+
+
+_MARK = f"\x00{secrets.token_hex(16)}\x00"
+"""Stands around an image's address while it is rendered; drawn anew in each process, so that no
+value can hold it."""
+
+
+def has_images(text: str) -> bool:
+    """Whether a template has Markdown images."""
+    return _IMAGE.search(text) is not None
+
+
+def only_variable(text: str) -> str | None:
+    """The name of the variable that is the whole template, else None.
+
+    Example:
+        >>> only_variable("{{ turns }}"), only_variable("Say {{ word }}")
+        ('turns', None)
+    """
+    found = _ONLY_A_VARIABLE.fullmatch(text)
+    return found[1] if found else None
 
 
 @functools.lru_cache(maxsize=512)
@@ -59,6 +86,19 @@ def check(text: str, where: str) -> None:
             f"{where}, line {error.lineno}: {error.message}",
             hint="variables are written {{ name }}; literal braces {{ '{{' }}",
         ) from None
+
+
+def cut(text: str, values: Mapping[str, Any], where: str) -> list[str]:
+    r"""Render a template and cut it at its Markdown images: text, address, text, …, text.
+
+    Only an image that the template itself writes counts; one in a value is text.
+
+    Example:
+        >>> cut("See ![]({{ photo }})!", {"photo": "![](a.png)"}, "p")
+        ['See ', '![](a.png)', '!']
+    """
+    marked = _IMAGE.sub(lambda found: _MARK + found[1].strip() + _MARK, text)
+    return render(marked, values, where).split(_MARK)
 
 
 def render(text: str, values: Mapping[str, Any], where: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pex.core.errors import PexError
 from pex.core.names import canonical, plain
+from pex.core.params import check_params, check_tool_choice
 from pex.core.prompt import Prompt
 
 
@@ -41,6 +42,11 @@ class Variant:
         object.__setattr__(self, "model", check_model(self.model or self.prompt.model, self.prompt))
         object.__setattr__(self, "params", plain(dict(self.params)))
         object.__setattr__(self, "name", self.name or self.prompt.name)
+        where = f"variant '{self.name}'"
+        check_params(self.params, where)
+        tools = self.all_params.get("tools") or self.prompt.tools or []
+        names = [tool["function"]["name"] for tool in tools]
+        check_tool_choice(self.all_params.get("tool_choice"), names, where)
 
     def __hash__(self) -> int:
         return hash((self.name, self.prompt, self.model, canonical(self.params)))

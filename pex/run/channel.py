@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from pex.core.call import Request
+from pex.core.call import Answer, Request
 from pex.core.settings import ProviderSettings, Settings
 from pex.run.client import probe
 from pex.run.endpoint import Endpoint, connect
@@ -24,16 +24,14 @@ from pex.run.prices import Price, price_of
 class Call:
     """One request on its way, with the places that share its answer.
 
-    `turn` counts the user turns of a conversation from 0; `body` is what is sent for it.
+    `body` is what is sent next; `earlier` are the answers to the turns of a conversation before.
     """
 
     group: list[Request]
     channel: Channel
     body: dict[str, Any]
     attempts: int = 0
-    turn: int = 0
-    conversation: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    answers: list[Any] = dataclasses.field(default_factory=list)
+    earlier: list[Answer] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(slots=True)

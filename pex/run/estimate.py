@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Request
+from pex.run.images import TOKENS_ABOUT, shown, without_images
 from pex.run.ledger import Past
 from pex.run.prices import Price
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
@@ -25,14 +26,16 @@ _SAMPLE = 100_000
 class Preview:
     """The first request as it would be sent, and the size of the run.
 
-    `calls` are those that would be made, `replayed` those whose answers the journal has;
-    `tokens_from` says what the tokens are estimated by. `completion_tokens` and `cost_usd` are
-    what earlier answers let expect, the longest that is allowed where there are none;
-    `longest_tokens` and `at_most_usd` are with every answer at its longest. Costs are None where
-    a model has no known price, `seconds` where nothing was run before.
+    `turns` are what the user says after its first answer. `calls` are those that would be made,
+    `replayed` those whose answers the journal has; `tokens_from` says what the tokens are estimated
+    by. `completion_tokens` and `cost_usd` are what earlier answers let expect, the longest that is
+    allowed where there are none; `longest_tokens` and `at_most_usd` are with every answer at its
+    longest. Costs are None where a model has no known price, `seconds` where nothing was run
+    before.
     """
 
     first: dict[str, Any]
+    turns: tuple[str, ...]
     calls: int
     replayed: int
     prompt_tokens: int
@@ -49,6 +52,8 @@ class Preview:
         lines = [f"First of {count} request{'s' * (count != 1)} to {self.first['model']}:"]
         for message in self.first["messages"]:
             lines += [f"  {message['role']}:", *_indented(message["content"])]
+        for turn in self.turns:
+            lines += ["  then, after the answer:", *_indented(turn)]
         settings = {k: v for k, v in self.first.items() if k not in ("model", "messages")}
         if settings:
             lines.append(f"  with {orjson.dumps(settings).decode()}")
@@ -118,23 +123,34 @@ def estimate(
     }
     tokens_in = expected_out = longest_out = 0.0
     expected = at_most = 0.0
+    calls = 0
     for request in asked:
-        size = rates[request.model][0] * len(_text(request).encode())
+        rate, source = rates[request.model]
+        size = rate * len(_text(request).encode())
+        if source != EARLIER:  # else the images are in the rate
+            size += TOKENS_ABOUT * without_images(request.body["messages"])[1]
         longest = max_tokens(request.body)
         mean = past.completion_tokens.get((request.variant, request.model), longest)
         out = min(mean, longest) if longest else mean
-        tokens_in += size
-        expected_out += out
-        longest_out += longest
         price = prices[request.model]
-        if price is not None:
-            expected += price.usd(round(size), 0, round(out))
-            at_most += price.usd(round(size), 0, longest)
+        most = size
+        for turn in ("", *request.turns):  # each turn sends what was said before
+            said = rate * len(turn.encode())
+            size, most = size + said, most + said
+            calls += 1
+            tokens_in += size
+            expected_out += out
+            longest_out += longest
+            if price is not None:
+                expected += price.usd(round(size), 0, round(out))
+                at_most += price.usd(round(most), 0, longest)
+            size, most = size + out, most + longest
     unpriced = tuple(sorted(model for model, price in prices.items() if price is None))
     pace = past.seconds_per_call
     return Preview(
         first=requests[0].body,
-        calls=len(asked),
+        turns=requests[0].turns,
+        calls=calls,
         replayed=len(distinct) - len(asked),
         prompt_tokens=round(tokens_in),
         completion_tokens=round(expected_out),
@@ -143,7 +159,7 @@ def estimate(
         cost_usd=None if unpriced else expected,
         at_most_usd=None if unpriced else at_most,
         unpriced=unpriced,
-        seconds=None if pace is None or not asked else pace * len(asked),
+        seconds=None if pace is None or not asked else pace * calls,
     )
 
 
@@ -162,7 +178,7 @@ def _rate(
 
 
 def _text(request: Request) -> str:
-    return orjson.dumps(request.body["messages"]).decode()
+    return orjson.dumps(without_images(request.body["messages"])[0]).decode()
 
 
 def _explained(source: str) -> str:
@@ -178,5 +194,5 @@ def _time(seconds: float) -> str:
 
 
 def _indented(content: Any) -> list[str]:
-    text = content if isinstance(content, str) else orjson.dumps(content).decode()
+    text = content if isinstance(content, str) else "\n".join(shown(part) for part in content)
     return [f"    {line}" for line in text.splitlines()]

@@ -26,6 +26,7 @@ import psutil
 from pex.core.call import Answer, Request
 from pex.core.errors import JournalError, PexError, nearest
 from pex.run.database import Connection, Database
+from pex.run.images import text_bytes
 
 Mode = Literal["reuse", "fresh", "off"]
 MODES: tuple[Mode, ...] = ("reuse", "fresh", "off")
@@ -63,7 +64,8 @@ class Entry:
     """One call that has ended, on its way to the disk.
 
     `at_most_usd` is set where it may have been charged and nobody said how much; `tell` are the
-    places that are waiting for the answer.
+    places that are waiting for the answer. `paid` is what the ledger counts where the answer also
+    holds what was paid before (the earlier turns of a conversation).
     """
 
     request: Request
@@ -71,6 +73,7 @@ class Entry:
     charged: bool
     at_most_usd: float | None = None
     tell: Sequence[Request] = ()
+    paid: Answer | None = None
     id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -287,11 +290,12 @@ class Writer:
             if e.answer.error is None and run.mode != "off"
         ]  # fmt: skip
         ledger = [
-            (e.id, run.id, now, e.request.model, e.request.variant, e.answer.prompt_tokens,
-             e.answer.cached_tokens, e.answer.completion_tokens, e.answer.latency_s,
-             e.answer.cost_usd, e.at_most_usd, len(orjson.dumps(e.request.body["messages"])))
+            (e.id, run.id, now, e.request.model, e.request.variant, paid.prompt_tokens,
+             paid.cached_tokens, paid.completion_tokens, paid.latency_s, paid.cost_usd,
+             e.at_most_usd, text_bytes(e.request.body["messages"]))
             for e in entries
             if e.charged
+            for paid in [e.paid or e.answer]
         ]  # fmt: skip
         with connection.write():
             if answers:

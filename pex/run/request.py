@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from pex.core.call import Request
+from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.prompty import response_format
 from pex.core.variant import Variant
+from pex.run.images import with_files
 
 PATH = "chat/completions"
 BYTES_PER_TOKEN = 3.5
@@ -23,7 +26,11 @@ _NEWER_NAME = re.compile(r"(openai|azure)/(o\d|gpt-[5-9])")
 
 
 def requests(
-    variants: Sequence[Variant], cases: Sequence[Case], repeats: int, max_tokens: int | None = None
+    variants: Sequence[Variant],
+    cases: Sequence[Case],
+    repeats: int,
+    max_tokens: int | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Request]:
     """Every request of a run, case by case, so that rows of the table fill one after another.
 
@@ -32,24 +39,72 @@ def requests(
         cases: what is asked.
         repeats: how often, at least 1.
         max_tokens: sent where neither prompt nor variant says how long an answer may be.
+        folder: where the paths of images start; left out, the current folder.
 
     Raises:
-        PexError: a variable that a case does not have.
+        PexError: a variable that a case does not have, an image that is not there.
     """
     for case in cases:
         for variant in variants:
-            body = body_of(variant, case, max_tokens)
-            stem = _stem(variant.model, body)
+            body = body_of(variant, case, max_tokens, folder)
+            turns = tuple(variant.prompt.turns(case.inputs)[1:])
+            stem = _stem(variant.model, body, turns)
             for repeat in range(1, repeats + 1):
-                key = hashlib.sha256(stem + b"\n%d" % repeat).hexdigest()
-                yield Request(variant.name, case.id, repeat, variant.model, body, key, case.group)
+                key = _key(stem, repeat)
+                yield Request(
+                    variant.name, case.id, repeat, variant.model, body, key, case.group, turns
+                )
 
 
-def body_of(variant: Variant, case: Case, max_tokens: int | None = None) -> dict[str, Any]:
+def turn_of(request: Request, body: dict[str, Any]) -> Request:
+    """One turn of a conversation as a request of its own, so that its answer is kept too."""
+    key = _key(_stem(request.model, body, ()), request.repeat)
+    return dataclasses.replace(request, body=body, key=key, turns=())
+
+
+def next_body(request: Request, earlier: Sequence[Answer]) -> dict[str, Any]:
+    """What is sent for the turn after `earlier`."""
+    if not earlier:
+        return request.body
+    return {**request.body, "messages": [*request.body["messages"], *_said(request, earlier)]}
+
+
+def conversation(request: Request, answers: Sequence[Answer]) -> Answer:
+    """All turns as one answer: the last output, everything that was said, sums of what it took."""
+
+    def added(name: str) -> Any:
+        values = [getattr(answer, name) for answer in answers]
+        known = [value for value in values if value is not None]
+        return sum(known) if len(known) == len(values) else None
+
+    sums = ("latency_s", "prompt_tokens", "completion_tokens", "reasoning_tokens",
+            "cached_tokens", "cost_usd", "attempts")  # fmt: skip
+    return dataclasses.replace(
+        answers[-1],
+        **{name: added(name) for name in sums},
+        started_at=answers[0].started_at,
+        ttft_s=answers[0].ttft_s,
+        conversation=_said(request, answers),
+    )
+
+
+def _said(request: Request, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """The messages after the first request: each answer, and the user's turn after it."""
+    said: list[dict[str, Any]] = []
+    for number, answer in enumerate(answers):
+        said.append({"role": "assistant", "content": answer.output or ""})
+        if number < len(request.turns):
+            said.append({"role": "user", "content": request.turns[number]})
+    return said
+
+
+def body_of(
+    variant: Variant, case: Case, max_tokens: int | None = None, folder: Path | None = None
+) -> dict[str, Any]:
     """The JSON body of one chat completion.
 
     Raises:
-        PexError: the case has no value for a variable of the prompt.
+        PexError: the case has no value for a variable of the prompt, or an image that is not there.
     """
     params = dict(variant.all_params)
     if max_tokens is not None:
@@ -57,7 +112,7 @@ def body_of(variant: Variant, case: Case, max_tokens: int | None = None) -> dict
     if "max_tokens" in params and _NEWER_NAME.match(variant.model):
         params["max_completion_tokens"] = params.pop("max_tokens")
     try:
-        messages = variant.prompt.render(case.inputs)
+        messages = with_files(variant.prompt.render(case.inputs), folder or Path())
     except PexError as error:
         raise PexError(f"{error.message} (case '{case.id}')", hint=error.hint) from None
     body = {"model": variant.model.partition("/")[2], "messages": messages, **params}
@@ -85,9 +140,14 @@ def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
                 )
 
 
-def _stem(model: str, body: dict[str, Any]) -> bytes:
+def _key(stem: bytes, repeat: int) -> str:
+    return hashlib.sha256(stem + b"\n%d" % repeat).hexdigest()
+
+
+def _stem(model: str, body: dict[str, Any], turns: tuple[str, ...]) -> bytes:
     # Provider name and path, never host, port or key: the built-in server's port is random.
     provider = model.partition("/")[0]
     # The canonical form; prompts, parameters and cases have made their values plain already.
-    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    whole = {**body, "turns": turns} if turns else body
+    text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
     return b"\n".join([provider.encode(), PATH.encode(), text])

@@ -29,11 +29,18 @@ from pex.run.budget import Budget, worst_case
 from pex.run.channel import Call, Channel, Lane
 from pex.run.client import FATAL, TRANSIENT, CallError, ask, session
 from pex.run.endpoint import Endpoint
+from pex.run.images import tokens_at_most
 from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S, Leases
 from pex.run.limits import Grant, Report
 from pex.run.prices import cost
-from pex.run.request import BYTES_PER_TOKEN, max_tokens
+from pex.run.request import (
+    BYTES_PER_TOKEN,
+    conversation,
+    max_tokens,
+    next_body,
+    turn_of,
+)
 
 MAX_ATTEMPTS = 5
 MAX_REFUSALS = 10
@@ -115,8 +122,20 @@ class Runner:
             else:
                 group = groups[request.key] = [request]
                 channel = channels[request.model]
-                channel.lane.waiting.append(Call(group, channel, request.body))
+                earlier = self._earlier(request) if request.turns else []
+                call = Call(group, channel, next_body(request, earlier), earlier=earlier)
+                channel.lane.waiting.append(call)
                 self._left += 1
+
+    def _earlier(self, request: Request) -> list[Answer]:
+        """The answers to a conversation's first turns that the journal has."""
+        earlier: list[Answer] = []
+        while len(earlier) < len(request.turns):
+            found = self._find(turn_of(request, next_body(request, earlier)).key)
+            if found is None:
+                break
+            earlier.append(found)
+        return earlier
 
     @property
     def has_work(self) -> bool:
@@ -201,7 +220,7 @@ class Runner:
         while lane.waiting and lane.limiter.may_begin(now):
             call = lane.waiting[0]
             payload = self._payload(call)
-            worst_usd = worst_case(call.channel.price, len(payload), max_tokens(call.body))
+            worst_usd = self._worst_usd(call, len(payload))
             if not self._budget.reserve(worst_usd):
                 self._wait_for_money(worst_usd)
                 return
@@ -225,6 +244,10 @@ class Runner:
         cap, used = self._budget.cap_usd, self._budget.used_usd
         if cap is not None and used + worst_usd > cap and self._idle():
             self._end("budget")
+
+    def _worst_usd(self, call: Call, size: int) -> float:
+        tokens = tokens_at_most(call.body, size)
+        return worst_case(call.channel.price, tokens, max_tokens(call.body))
 
     def _payload(self, call: Call) -> bytes:
         if not self._stream:
@@ -280,8 +303,21 @@ class Runner:
 
     async def _answered(self, call: Call, answer: Answer, worst_usd: float) -> None:
         at_most = worst_usd if answer.cost_usd is None else None
-        self._left -= 1
-        self._put(call, answer, at_most)
+        request = call.group[0]
+        if not request.turns:
+            self._left -= 1
+            self._put(call, answer, at_most)
+        elif len(call.earlier) == len(request.turns):
+            self._left -= 1
+            whole = conversation(request, [*call.earlier, answer])
+            self._writer.put(Entry(request, whole, True, at_most, call.group, answer))
+        else:
+            # An answer of its own, so that it is not asked again when a later turn is cut off.
+            self._writer.put(Entry(turn_of(request, call.body), answer, True, at_most))
+            call.earlier.append(answer)
+            call.body, call.attempts = next_body(request, call.earlier), 0
+            if self._status == "finished":
+                call.channel.lane.waiting.appendleft(call)
 
     async def _failed(
         self, call: Call, endpoint: Endpoint, error: CallError, worst_usd: float
@@ -427,8 +463,7 @@ class Runner:
         if not lane.waiting:
             return 0.0
         call = lane.waiting[0]
-        size = len(self._payload(call))
-        return worst_case(call.channel.price, size, max_tokens(call.body))
+        return self._worst_usd(call, len(self._payload(call)))
 
     def _idle(self) -> bool:
         return not self._tasks and not any(lane.delayed for lane in self._lanes)

@@ -27,6 +27,9 @@ COLUMNS = (
     *_FLOATS[:2], *_COUNTS, "cost_usd", "from_journal", "request_key", "trace_id",
 )  # fmt: skip
 
+_WHERE_THERE_ARE = ("tool_calls", "logprobs", "conversation")
+"""Columns that a frame has only where an answer has such a thing: lists as they came."""
+
 _OF_ANSWER = tuple(f.name for f in dataclasses.fields(Answer) if f.name in COLUMNS)
 
 
@@ -63,7 +66,12 @@ def build_frame(
         *(f"{part}.{name}" for name in found for part in ("score", "reason", "score_error")),
         *(f"case.{name}" for name in inputs),
     ]
-    return typed(pd.DataFrame(records, columns=columns))
+    frame = typed(pd.DataFrame(records, columns=columns))
+    for name in _WHERE_THERE_ARE:
+        values = [getattr(answer, name) for _, answer, _ in rows]
+        if any(value is not None for value in values):
+            frame[name] = pd.Series(values, index=frame.index, dtype=object)
+    return frame
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,114 @@
+"""What may stand among a prompt's parameters, and what tools look like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pex.core.errors import PexError, nearest
+
+RESERVED = {
+    "model": "the model is named as provider/model, in models=",
+    "messages": "messages come from the prompt",
+    "stream": "answers are streamed with run(stream=True)",
+    "stream_options": "answers are streamed with run(stream=True)",
+    "n": "several answers to one case are repeats=",
+}
+_CHOICES = ("auto", "none", "required")
+
+
+def check_params(params: Mapping[str, Any], where: str) -> None:
+    """Raise a `PexError` for a parameter that pex sets itself, or that cannot be right.
+
+    Example:
+        >>> check_params({"n": 3}, "prompt 'p'")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: prompt 'p': 'n' is no parameter: several answers to one case are repeats=
+    """  # noqa: E501 - the message is one line
+    for name in params:
+        if name in RESERVED:
+            raise PexError(f"{where}: '{name}' is no parameter: {RESERVED[name]}")
+    for name in ("max_tokens", "max_completion_tokens"):
+        value = params.get(name)
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        if value is not None and not whole:
+            raise PexError(f"{where}: {name}: expected a whole number from 1, got {value!r}")
+    for name in ("temperature", "top_p"):
+        value = params.get(name)
+        if value is None:
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value < 0:
+            raise PexError(f"{where}: {name}: expected a number, 0 or more, got {value!r}")
+    if params.get("tools") is not None:
+        check_tools(params["tools"], where)
+
+
+def check_tools(tools: Any, where: str) -> list[str]:
+    """Raise a `PexError` unless these are tools in OpenAI's form; returns their names.
+
+    Example:
+        >>> check_tools([{"type": "function", "function": {"name": "f", "parameters": {"type": 1}}}],
+        ...     "prompt 'p'")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: prompt 'p': tool 'f': its parameters are no JSON Schema: type: 1 is not valid under any of the given schemas
+    """  # noqa: E501 - the message is one line
+    import jsonschema
+
+    if not isinstance(tools, Sequence) or isinstance(tools, str):
+        raise PexError(f"{where}: tools: expected a list, got {type(tools).__name__}")
+    names: list[str] = []
+    for number, tool in enumerate(tools, 1):
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+            raise PexError(
+                f"{where}: tool {number}: it has no name",
+                hint='expected {"type": "function", "function": {"name": …, "parameters": …}}',
+            )
+        name = function["name"]
+        if name in names:
+            raise PexError(f"{where}: two tools are called '{name}'")
+        names.append(name)
+        schema = function.get("parameters", {})
+        kind = jsonschema.validators.validator_for(
+            schema if isinstance(schema, dict) else {}, default=jsonschema.Draft202012Validator
+        )
+        try:
+            kind.check_schema(schema)
+        except jsonschema.SchemaError as error:
+            place = ".".join(str(part) for part in error.absolute_path)
+            raise PexError(
+                f"{where}: tool '{name}': its parameters are no JSON Schema: "
+                f"{place + ': ' if place else ''}{error.message}"
+            ) from None
+        if not isinstance(schema, Mapping):
+            raise PexError(f"{where}: tool '{name}': its parameters are no JSON Schema: {schema!r}")
+    return names
+
+
+def check_tool_choice(choice: Any, names: Sequence[str], where: str) -> None:
+    """Raise a `PexError` for a choice that none of the tools fits."""
+    if choice is None:
+        return
+    if isinstance(choice, str):
+        if choice not in _CHOICES:
+            raise PexError(
+                f"{where}: tool_choice '{choice}': expected auto, none, required, or "
+                '{"type": "function", "function": {"name": …}}',
+                hint=nearest(choice, _CHOICES),
+            )
+        wanted = None
+    else:
+        function = choice.get("function") if isinstance(choice, Mapping) else None
+        wanted = function.get("name") if isinstance(function, Mapping) else None
+        if wanted is None:
+            raise PexError(f"{where}: tool_choice: expected a name under 'function'")
+        if wanted not in names:
+            raise PexError(
+                f"{where}: tool_choice: there is no tool '{wanted}'", hint=nearest(wanted, names)
+            )
+    if not names:
+        raise PexError(f"{where}: tool_choice without tools")
