@@ -28,7 +28,8 @@ from pex.run.client import FATAL
 from pex.run.feed import Feed
 from pex.run.journal import Journal, Run, Writer
 from pex.run.lease import Leases
-from pex.run.runner import Runner, Shared
+from pex.run.runner import Runner
+from pex.run.shared import Shared
 from pex.score.base import Scorer
 from pex.score.frame import build_frame
 

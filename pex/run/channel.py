@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 
 from pex.core.call import Answer, Request
 from pex.core.settings import ProviderSettings, Settings
+from pex.run.budget import worst_case
 from pex.run.client import probe
 from pex.run.endpoint import Endpoint, connect
+from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
 from pex.run.loop import run_apart
 from pex.run.prices import Price, price_of
+from pex.run.request import BYTES_PER_TOKEN, max_tokens
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,6 +36,23 @@ class Call:
     body: dict[str, Any]
     attempts: int = 0
     earlier: list[Answer] = dataclasses.field(default_factory=list)
+
+    def payload(self, stream: bool = False) -> bytes:
+        """The bytes that are sent."""
+        if not stream:
+            return orjson.dumps(self.body)
+        return orjson.dumps(
+            {**self.body, "stream": True, "stream_options": {"include_usage": True}}
+        )
+
+    def worst_usd(self, size: int) -> float:
+        """What it may cost at most, sent in `size` bytes."""
+        tokens = tokens_at_most(self.body, size)
+        return worst_case(self.channel.price, tokens, max_tokens(self.body))
+
+    def tokens(self, size: int) -> float:
+        """About how many tokens it takes, where a rate of tokens is kept; else 0."""
+        return size / BYTES_PER_TOKEN if self.channel.lane.limiter.meter_tokens else 0.0
 
 
 @dataclasses.dataclass(slots=True)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import dataclasses
 import functools
 import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-import orjson
 
 from pex.core.call import Answer, Request
 from pex.core.errors import JournalError, PexError, nearest
@@ -25,22 +22,15 @@ from pex.core.events import (
     Spent,
     Started,
 )
-from pex.run.budget import Budget, worst_case
+from pex.run.budget import Budget
 from pex.run.channel import Call, Channel, Lane
 from pex.run.client import FATAL, TRANSIENT, CallError, ask, session
 from pex.run.endpoint import Endpoint
-from pex.run.images import tokens_at_most
 from pex.run.journal import Entry, Writer
-from pex.run.lease import TICK_S, Leases
-from pex.run.limits import Grant, Report
+from pex.run.lease import TICK_S
 from pex.run.prices import cost
-from pex.run.request import (
-    BYTES_PER_TOKEN,
-    conversation,
-    max_tokens,
-    next_body,
-    turn_of,
-)
+from pex.run.request import conversation, next_body, turn_of
+from pex.run.shared import Shared, need_of
 
 MAX_ATTEMPTS = 5
 MAX_REFUSALS = 10
@@ -59,15 +49,6 @@ LOST_AFTER = 15
 
 LOST_AFTER_S = 60.0
 """For so long an endpoint that did answer may fail to, before it is given up too."""
-
-
-@dataclasses.dataclass(slots=True)
-class Shared:
-    """What a run shares with others: leases, and the budget of the batch it belongs to."""
-
-    leases: Leases
-    batch_id: str | None = None
-    batch_cap_usd: float | None = None
 
 
 class Runner:
@@ -219,13 +200,13 @@ class Runner:
         now = self._loop.time()
         while lane.waiting and lane.limiter.may_begin(now):
             call = lane.waiting[0]
-            payload = self._payload(call)
-            worst_usd = self._worst_usd(call, len(payload))
+            payload = call.payload(self._stream)
+            worst_usd = call.worst_usd(len(payload))
             if not self._budget.reserve(worst_usd):
                 self._wait_for_money(worst_usd)
                 return
             lane.waiting.popleft()
-            tokens = len(payload) / BYTES_PER_TOKEN if lane.limiter.meter_tokens else 0.0
+            tokens = call.tokens(len(payload))
             lane.limiter.begin(now, tokens)
             task = asyncio.create_task(self._make(call, payload, worst_usd, tokens))
             self._tasks.add(task)
@@ -244,17 +225,6 @@ class Runner:
         cap, used = self._budget.cap_usd, self._budget.used_usd
         if cap is not None and used + worst_usd > cap and self._idle():
             self._end("budget")
-
-    def _worst_usd(self, call: Call, size: int) -> float:
-        tokens = tokens_at_most(call.body, size)
-        return worst_case(call.channel.price, tokens, max_tokens(call.body))
-
-    def _payload(self, call: Call) -> bytes:
-        if not self._stream:
-            return orjson.dumps(call.body)
-        return orjson.dumps(
-            {**call.body, "stream": True, "stream_options": {"include_usage": True}}
-        )
 
     # -- one call
 
@@ -422,13 +392,12 @@ class Runner:
         """Renew the leases: a report for each lane, a share in return."""
         assert self._loop is not None  # run() has set it
         now = self._loop.time()
-        reports = [
-            lane.limiter.report(now, len(lane.waiting), _tokens(lane)) for lane in self._lanes
-        ]
-        wanted = [lane.limiter.in_flight + len(lane.waiting) for lane in self._lanes]
-        least_usd = max((self._next_usd(lane) for lane in self._lanes), default=0.0)
+        needs = [need_of(lane, now) for lane in self._lanes]
+        least_usd = max((need.next_usd for need in needs), default=0.0)
         try:
-            grants, pot = await asyncio.to_thread(self._ask_for, reports, wanted, least_usd)
+            grants, pot = await asyncio.to_thread(
+                self._shared.ask, needs, self._budget.used_usd, least_usd
+            )
         except JournalError as error:
             self._break(error)
             return
@@ -440,40 +409,8 @@ class Runner:
             if short and least_usd and not held_elsewhere and self._idle():
                 self._end("budget")
 
-    def _ask_for(
-        self, reports: list[Report], wanted: list[int], least_usd: float
-    ) -> tuple[list[Grant], tuple[float, bool] | None]:
-        """On a thread: it waits for the database."""
-        shared = self._shared
-        grants = [
-            shared.leases.renew(
-                lane.name, lane.limiter.most, report, count, lane.limiter.in_flight, lane.rates
-            )
-            for lane, report, count in zip(self._lanes, reports, wanted, strict=True)
-        ]
-        if shared.batch_id is None or shared.batch_cap_usd is None:
-            return grants, None
-        more_usd = least_usd * sum(grant.share for grant in grants)
-        pot = shared.leases.allow(
-            shared.batch_id, shared.batch_cap_usd, self._budget.used_usd, least_usd, more_usd
-        )
-        return grants, pot
-
-    def _next_usd(self, lane: Lane) -> float:
-        if not lane.waiting:
-            return 0.0
-        call = lane.waiting[0]
-        return self._worst_usd(call, len(self._payload(call)))
-
     def _idle(self) -> bool:
         return not self._tasks and not any(lane.delayed for lane in self._lanes)
-
-
-def _tokens(lane: Lane) -> float:
-    """About how many tokens the next call takes, for the rate per minute."""
-    if not lane.waiting or not lane.limiter.meter_tokens:
-        return 0.0
-    return len(orjson.dumps(lane.waiting[0].body)) / BYTES_PER_TOKEN
 
 
 def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
