@@ -1,14 +1,17 @@
 """How much of an endpoint's speed a run of pex reaches, beside bare aiohttp in the same run.
 
 A local endpoint answers every call after a fixed time; the limit is calls / concurrency x latency.
+The openai package's client and Inspect are measured too where they are installed:
+pip install openai inspect-ai
 
-Run: python benchmarks/throughput.py [--calls 1000] [--in-flight 64] [--latency 0.2]
+Run: python benchmarks/throughput.py [--calls 1000 --in-flight 64] [--latency 0.2] [--rounds 3]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.metadata
 import multiprocessing
 import os
 import resource
@@ -31,7 +34,7 @@ def serve(latency_s: float, pipe: Connection) -> None:
         {
             "model": "m1",
             "choices": [{"message": {"content": "positive"}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 40, "completion_tokens": 1},
+            "usage": {"prompt_tokens": 40, "completion_tokens": 1, "total_tokens": 41},
         }
     )
 
@@ -75,18 +78,115 @@ def floor(url: str, calls: int, in_flight: int) -> None:
     asyncio.run(main())
 
 
-def run_pex(calls: int, in_flight: int) -> None:
-    """A whole run: templates, requests, calls, scores, frame."""
+def experiment(calls: int) -> pex.Experiment:
     prompt = pex.Prompt("Review: {{ review }}", name="p")
     cases = [{"review": str(n), "expected": "positive"} for n in range(calls)]
-    exp = pex.Experiment("bench", pex.grid(prompt, "bench/m1"), cases, ["label"])
+    return pex.Experiment("bench", pex.grid(prompt, "bench/m1"), cases, ["label"])
+
+
+def run_pex(url: str, calls: int, in_flight: int) -> None:
+    """A whole run: templates, requests, calls, journal, scores, frame."""
+    exp = experiment(calls)
     results = exp.run(record=False, show=False, max_in_flight=in_flight, journal="fresh")
     assert results.about["counts"]["answered"] == calls
 
 
+def replay(url: str, calls: int, in_flight: int) -> None:
+    """The same with every answer in the journal."""
+    results = experiment(calls).run(record=False, show=False)
+    assert results.about["counts"]["replayed"] == calls
+
+
+def openai_client(url: str, calls: int, in_flight: int) -> None:
+    """The openai package's asynchronous client, as its documentation shows it."""
+    import openai
+
+    async def main() -> None:
+        left = iter(range(calls))
+        async with openai.AsyncOpenAI(base_url=url, api_key="none") as client:
+
+            async def worker() -> None:
+                for number in left:
+                    await client.chat.completions.create(
+                        model="m1", messages=[{"role": "user", "content": f"Review: {number}"}]
+                    )
+
+            await asyncio.gather(*(worker() for _ in range(in_flight)))
+
+    asyncio.run(main())
+
+
+def inspect(url: str, calls: int, in_flight: int) -> None:
+    """Inspect: the same samples, its own exact-match scorer."""
+    import inspect_ai
+    from inspect_ai.dataset import Sample
+    from inspect_ai.scorer import match
+    from inspect_ai.solver import generate
+
+    samples = [Sample(input=f"Review: {n}", target="positive") for n in range(calls)]
+    task = inspect_ai.Task(dataset=samples, solver=generate(), scorer=match())
+    logs = inspect_ai.eval(
+        task,
+        model="openai-api/bench/m1",
+        max_connections=in_flight,
+        max_samples=in_flight,
+        model_base_url=url,
+        display="none",
+        log_dir="inspect",
+    )
+    assert logs[0].status == "success", logs[0].error
+
+
+def installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+WAYS = {
+    "bare aiohttp": floor,
+    "pex": run_pex,
+    "pex, replayed": replay,
+    **({"openai client": openai_client} if installed("openai") else {}),
+    **({"Inspect": inspect} if installed("inspect-ai") else {}),
+}
+
+
+def measure(url: str, calls: int, in_flight: int, latency: float, rounds: int) -> None:
+    limit = calls / in_flight * latency
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    cpu: dict[str, list[float]] = {name: [] for name in WAYS}
+    busy = os.getloadavg()[0]
+    for number in range(rounds):
+        for name, way in WAYS.items():
+            if name == "Inspect" and number:
+                continue  # it takes its time
+            begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+            way(url, calls, in_flight)
+            after = resource.getrusage(resource.RUSAGE_SELF)
+            times[name].append(time.perf_counter() - begun)
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            cpu[name].append(used)
+    print(
+        f"\n{calls} calls, {in_flight} in flight, {latency * 1000:.0f} ms each: "
+        f"limit {limit:.2f} s; load average {busy:.1f} on {os.cpu_count()} cores; "
+        f"medians of {rounds}"
+    )
+    base = statistics.median(times["bare aiohttp"])
+    for name in WAYS:
+        value = statistics.median(times[name])
+        thousand = statistics.median(cpu[name]) / calls * 1000
+        ratios = f"{value / limit:5.2f} x the limit  {value / base:5.2f} x aiohttp"
+        if name == "pex, replayed":
+            ratios = f"{'no call is made':33}"
+        print(f"{name:14} {value:7.2f} s  {ratios}  {thousand:5.2f} CPU s per 1,000 calls")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--calls", type=int, help="only this many, in place of both sizes")
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--rounds", type=int, default=3)
@@ -100,37 +200,13 @@ def main() -> None:
         f'[providers.bench]\nbase_url = "{url}"\nfree = true\n'
     )
     os.chdir(folder.name)
-    limit = given.calls / given.in_flight * given.latency
+    os.environ["BENCH_API_KEY"] = "none"
     import pandas  # noqa: F401 - imported once by anyone who runs two experiments
 
-    run_pex(10, 10)
-    print(
-        f"{given.calls} calls, {given.in_flight} in flight, {given.latency * 1000:.0f} ms each: "
-        f"limit {limit:.2f} s; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; "
-        f"medians of {given.rounds}"
-    )
-    ways = {
-        "bare aiohttp": lambda: floor(url, given.calls, given.in_flight),
-        "pex": lambda: run_pex(given.calls, given.in_flight),
-    }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    cpu: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(given.rounds):
-        for name, way in ways.items():
-            begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-            way()
-            after = resource.getrusage(resource.RUSAGE_SELF)
-            times[name].append(time.perf_counter() - begun)
-            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            cpu[name].append(used)
-    base = statistics.median(times["bare aiohttp"])
-    for name in ways:
-        value = statistics.median(times[name])
-        thousand = statistics.median(cpu[name]) / given.calls * 1000
-        print(
-            f"{name:14} {value:7.2f} s  {value / limit:5.2f} x the limit  "
-            f"{value / base:5.2f} x aiohttp  {thousand:5.2f} CPU s per 1,000 calls"
-        )
+    run_pex(url, 10, 10)
+    sizes = [(given.calls, given.in_flight)] if given.calls else [(1000, 64), (10_000, 256)]
+    for calls, in_flight in sizes:
+        measure(url, calls, in_flight, given.latency, given.rounds)
     server.terminate()
 
 
