@@ -274,7 +274,7 @@ class Execution:
         return results
 
     def _record(self, recorder: Recorder, results: Results) -> None:
-        files = {**self._job.files, "report.html": _report_text(results)}
+        files = {**self._job.files, "report.html": results.page()}
         try:
             recorder.finish(results.frame, results.summary(), results.about, files)
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
@@ -326,14 +326,6 @@ class Execution:
             "versions": _versions(),
             "how_to": list(job.how_to),
         }
-
-
-def _report_text(results: Results) -> str:
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as folder:
-        return results.report(Path(folder) / "report.html").read_text(encoding="utf-8")
 
 
 def _versions() -> dict[str, str]:

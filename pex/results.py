@@ -102,9 +102,16 @@ class Results:
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML file with everything; it needs no other file and no network."""
-        from pex.report.page import write
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.page(), encoding="utf-8")
+        return path
 
-        return write(Path(path), self.frame, self.summary(), yes_no(self.frame), self.about)
+    def page(self) -> str:
+        """The text of that file."""
+        from pex.report.page import page
+
+        return page(self.frame, self.summary(), yes_no(self.frame), self.about)
 
     def failures(self, variant: str | None = None) -> pd.DataFrame:
         """The rows that ended in an error or have a yes/no score of no.

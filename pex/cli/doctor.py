@@ -19,7 +19,9 @@ from pex.core.errors import PexError
 from pex.core.settings import FILE, Settings, find_project, load_settings
 from pex.guard.redact import redact
 from pex.run.client import probe
+from pex.run.database import database_of
 from pex.run.endpoint import connect
+from pex.run.house import Which, answers
 from pex.run.loop import run_apart
 from pex.run.providers import BUILT_IN, LOCAL
 
@@ -101,6 +103,14 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
     for name in (settings.journal.path, "mlruns"):
         size = sum(file.stat().st_size for file in (project / name).rglob("*") if file.is_file())
         findings.append(Finding(f"size of {name}/", "ok", f"{size / 1e6:.1f} MB"))
+    database = database_of(project / settings.journal.path, settings)
+    try:
+        count, size = answers(database, Which())
+        findings.append(
+            Finding("journal", "ok", f"{count:,} answers, {size / 1e6:.1f} MB: {database.place}")
+        )
+    except PexError as error:
+        findings.append(Finding("journal", "problem", error.message))
     free = shutil.disk_usage(project).free / 1e9
     findings.append(Finding("disk", "ok" if free > 1 else "problem", f"{free:.0f} GB free"))
     return findings

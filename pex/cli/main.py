@@ -13,6 +13,7 @@ from pex.cli import console
 from pex.cli.batch import batch
 from pex.cli.demo import demo
 from pex.cli.doctor import doctor
+from pex.cli.gc import gc
 from pex.cli.init import init
 from pex.cli.model import app as model_app
 from pex.cli.report import report
@@ -57,6 +58,7 @@ app.command("batch")(batch)
 app.command("report")(report)
 app.command("spend")(spend)
 app.add_typer(model_app, name="model")
+app.command("gc")(gc)
 app.command("lab")(lab)
 app.command("ui")(ui)
 app.command("doctor")(doctor)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TABLE = "results.json"
 PARQUET = "results.parquet"
 ABOUT = "about.json"
+CASES = "cases.jsonl"
 _JSON_COLUMNS = "pex.json_columns"
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "budget": "FINISHED"}
 _PARAM_LENGTH = 500
@@ -111,7 +112,7 @@ class Recorder:
             },
             metrics={**counts, "cost_usd": total, "elapsed_s": about["elapsed_s"]},
         )
-        self._files(frame, about, files)
+        _write_files(self._client, self.run_id, frame, about, files)
         self._client.set_tag(self.run_id, "mlflow.note.content", _note(summary, about))
         self._client.set_terminated(self.run_id, _STATUS.get(about["status"], "FAILED"))
 
@@ -182,23 +183,39 @@ class Recorder:
         texts = [Param(key, redact(str(value))[:_PARAM_LENGTH]) for key, value in params.items()]
         self._client.log_batch(run_id, metrics=shown, params=texts)
 
-    def _files(
-        self, frame: pd.DataFrame, about: Mapping[str, Any], files: Mapping[str, str]
-    ) -> None:
-        table, json_columns = storable(frame)
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in files.items():
-                path = Path(folder) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            stored = {**about, _JSON_COLUMNS: json_columns}
-            Path(folder, ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
-            table.to_parquet(Path(folder, PARQUET), index=False)
-            _readable(table).to_json(Path(folder, TABLE), orient="split", index=False)
-            self._client.log_artifacts(self.run_id, folder)
-        # What log_table does, but it would append to the table of an earlier start of this run.
-        tables = json.dumps([{"path": TABLE, "type": "table"}])
-        self._client.set_tag(self.run_id, "mlflow.loggedArtifacts", tables)
+
+def replace(
+    uri: str,
+    run_id: str,
+    frame: pd.DataFrame,
+    about: Mapping[str, Any],
+    files: Mapping[str, str],
+) -> None:
+    """Write a run's table, description and further text files anew; metrics stay as they are."""
+    _write_files(connect(uri), run_id, frame, about, files)
+
+
+def _write_files(
+    client: MlflowClient,
+    run_id: str,
+    frame: pd.DataFrame,
+    about: Mapping[str, Any],
+    files: Mapping[str, str],
+) -> None:
+    table, json_columns = storable(frame)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        stored = {**about, _JSON_COLUMNS: json_columns}
+        Path(folder, ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
+        table.to_parquet(Path(folder, PARQUET), index=False)
+        _readable(table).to_json(Path(folder, TABLE), orient="split", index=False)
+        client.log_artifacts(run_id, folder)
+    # What log_table does, but it would append to the table of an earlier start of this run.
+    tables = json.dumps([{"path": TABLE, "type": "table"}])
+    client.set_tag(run_id, "mlflow.loggedArtifacts", tables)
 
 
 def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -88,9 +88,12 @@ def _first_use(uri: str) -> Iterator[None]:
         yield
 
 
+def local_folder(uri: str) -> Path | None:
+    """The folder of a store that is a file of this machine, None where it is a server's."""
+    return Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else None
+
+
 def artifact_location(uri: str, name: str) -> str | None:
     """Where a local store keeps the files of an experiment; a server decides for itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    folder = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" / name
-    return folder.as_uri()
+    folder = local_folder(uri)
+    return (folder / "artifacts" / name).as_uri() if folder else None

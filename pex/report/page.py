@@ -36,34 +36,20 @@ def _template() -> Template:
     return environment.get_template("page.html.jinja")
 
 
-def write(
-    path: Path,
-    frame: pd.DataFrame,
-    summary: pd.DataFrame,
-    yes_no: Collection[str],
-    about: Mapping[str, Any],
-) -> Path:
-    """Write the page.
-
-    Args:
-        path: the file; its folder is made where it is missing.
-        frame: the long frame.
-        summary: one row per variant.
-        yes_no: the scores that are yes/no.
-        about: what was run.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(frame, summary, yes_no, about), encoding="utf-8")
-    return path
-
-
 def page(
     frame: pd.DataFrame,
     summary: pd.DataFrame,
     yes_no: Collection[str],
     about: Mapping[str, Any],
 ) -> str:
-    """The text of the page."""
+    """The text of the page.
+
+    Args:
+        frame: the long frame.
+        summary: one row per variant.
+        yes_no: the scores that are yes/no.
+        about: what was run.
+    """
     begun = datetime.datetime.fromisoformat(about["started_at"]).astimezone()
     # The fragments are escaped where they are made; everything else is escaped by the template.
     return _template().render(

@@ -1,0 +1,83 @@
+"""Keeping house in the journal: how much is there, what may go, and what has to."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+from pex.run.database import Connection, Database, SqliteDatabase
+
+DAY_S = 86_400.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Which:
+    """Which answers of the journal: those older than so many days, or of a case or a group.
+
+    With none of them, all.
+    """
+
+    older_than_days: float | None = None
+    case_id: str | None = None
+    group: str | None = None
+
+    def where(self, now: float) -> tuple[str, list[object]]:
+        """The condition in SQL, and its values."""
+        parts: list[tuple[str, object]] = []
+        if self.older_than_days is not None:
+            parts.append(("answered_at < ?", now - self.older_than_days * DAY_S))
+        if self.case_id is not None:
+            parts.append(("case_id = ?", self.case_id))
+        if self.group is not None:
+            parts.append(("case_group = ?", self.group))
+        text = " AND ".join(condition for condition, _ in parts)
+        return (f" WHERE {text}" if text else ""), [value for _, value in parts]
+
+
+def answers(database: Database, which: Which) -> tuple[int, int]:
+    """How many answers these are, and about how many bytes they take."""
+    if not database.exists():
+        return 0, 0
+    with _open(database) as connection:
+        where, values = which.where(connection.now())
+        count, size = connection.rows(
+            f"SELECT count(*), sum(octet_length(answer) + 200) FROM answers{where}"
+            if not isinstance(database, SqliteDatabase)
+            else f"SELECT count(*), sum(length(CAST(answer AS BLOB)) + 200) FROM answers{where}",
+            values,
+        )[0]
+    return int(count), int(size or 0)
+
+
+def delete(database: Database, which: Which) -> int:
+    """Delete these answers for good and give their space back; the ledger stays.
+
+    Returns:
+        How many were deleted.
+
+    Raises:
+        JournalError: the journal cannot be written.
+    """
+    if not database.exists():
+        return 0
+    with _open(database) as connection:
+        if isinstance(database, SqliteDatabase):
+            connection.rows("PRAGMA secure_delete = ON")  # the bytes too, not only their index
+        with connection.write():
+            where, values = which.where(connection.now())
+            count = int(connection.rows(f"SELECT count(*) FROM answers{where}", values)[0][0])
+            connection.rows(f"DELETE FROM answers{where}", values)
+        if count and isinstance(database, SqliteDatabase):
+            connection.rows("VACUUM")
+            connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    return count
+
+
+@contextlib.contextmanager
+def _open(database: Database) -> Iterator[Connection]:
+    connection = database.connect()
+    try:
+        yield connection
+    finally:
+        connection.close()
