@@ -28,6 +28,7 @@ from pex.run.client import FATAL
 from pex.run.feed import Feed
 from pex.run.journal import Journal, Run, Writer
 from pex.run.lease import Leases
+from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.shared import Shared
 from pex.score.base import Scorer
@@ -62,6 +63,7 @@ class Job:
     budget_usd: float
     batch_budget_usd: float | None
     stream: bool
+    provider_batch: bool
     note: str
     files: Mapping[str, str]
     how_to: Sequence[str]
@@ -105,16 +107,16 @@ class Execution:
         self._case_of = {case.id: case for case in job.cases}
         self._scoring = Feed(self._score)
         database, run = job.journal.database, job.run
-        self._runner = Runner(
-            [request for request in job.requests if request.key not in job.found],
-            job.channels,
-            self._budget,
-            self._on_event,
-            functools.partial(Writer, database, run),
-            Shared(Leases(database, run.id), run.batch_id, job.batch_budget_usd),
-            functools.partial(job.journal.find_one, run=run),
-            job.stream,
-        )
+        shared = Shared(Leases(database, run.id), run.batch_id, job.batch_budget_usd)
+        asked = [request for request in job.requests if request.key not in job.found]
+        common = (asked, job.channels, self._budget, self._on_event)
+        writer = functools.partial(Writer, database, run)
+        self._runner: Runner | ProviderBatchRunner
+        if job.provider_batch:
+            self._runner = ProviderBatchRunner(*common, writer, database, run, shared)
+        else:
+            find = functools.partial(job.journal.find_one, run=run)
+            self._runner = Runner(*common, writer, shared, find, job.stream)
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._results: Results | None = None
@@ -174,7 +176,12 @@ class Execution:
             counts = results.about["counts"]
             raise Interrupted(
                 f"stopped after {counts['answered']} of {counts['requests']} answers; "
-                "they are kept in the experiment's .results",
+                "they are kept in the experiment's .results"
+                + (
+                    "; the provider batch goes on, and the same call again fetches it"
+                    if self._job.provider_batch
+                    else ""
+                ),
                 results,
             )
         return results

@@ -28,6 +28,7 @@ from pex.run.estimate import Preview, estimate
 from pex.run.journal import Journal, Run, check_mode
 from pex.run.ledger import past
 from pex.run.prices import check_priced, price_of
+from pex.run.provider_batch import HALF, check_none_away
 from pex.run.request import check_variables, requests
 from pex.score.build import build, dump
 
@@ -200,6 +201,7 @@ class Experiment:
         tags: Sequence[str] | str | None = None,
         repeats: int | None = None,
         journal: str | None = None,
+        provider_batch: bool = False,
     ) -> Preview:
         """What a run would do: the first request as sent, calls, estimated tokens, cost, time.
 
@@ -224,6 +226,7 @@ class Experiment:
             past(database, self.name),
             found,
             {f"local/{local.MODEL}": functools.partial(local.count_tokens, state)},
+            HALF if provider_batch else 1.0,
         )
 
     def run(
@@ -239,6 +242,7 @@ class Experiment:
         timeout_s: float | None = None,
         journal: str | None = None,
         stream: bool = False,
+        provider_batch: bool = False,
         record: bool = True,
         show: bool | None = None,
         note: str = "",
@@ -260,6 +264,8 @@ class Experiment:
                 Left out, "fresh" within a batch, else "reuse".
             stream: have answers streamed, so that they are seen as they grow and `ttft_s` is
                 known.
+            provider_batch: send all requests as one file through the provider's Batch API, at half
+                the price, and wait (up to a day); an interrupted wait goes on with the same call.
             record: write the run to MLflow.
             show: a live view in a notebook, a progress bar in a terminal; None shows it where
                 there is somebody to see it.
@@ -287,6 +293,7 @@ class Experiment:
             timeout_s=timeout_s,
             journal=journal,
             stream=stream,
+            provider_batch=provider_batch,
             record=record,
             note=note,
             mlflow_tags=mlflow_tags,
@@ -368,6 +375,7 @@ class Experiment:
         timeout_s: float | None = None,
         journal: str | None = None,
         stream: bool = False,
+        provider_batch: bool = False,
         record: bool = True,
         note: str = "",
         mlflow_tags: Mapping[str, str] | None = None,
@@ -377,6 +385,8 @@ class Experiment:
         project = self._project()
         settings = load_settings(project)
         mode = check_mode(journal)
+        if provider_batch and stream:
+            raise PexError("a provider batch cannot be streamed: give stream or provider_batch")
         check_count("max_in_flight", max_in_flight)
         check_positive("timeout_s", timeout_s)
         chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
@@ -395,6 +405,12 @@ class Experiment:
         run = book.begin(self.name, self._identity(todo), mode, uri if record else None)
         try:
             found = book.find([request.key for request in todo], run)
+            check_none_away(
+                book.database,
+                run,
+                {request.key for request in todo if request.key not in found},
+                provider_batch,
+            )
             channels = open_channels(
                 sorted({request.model for request in todo if request.key not in found}),
                 settings,
@@ -427,6 +443,7 @@ class Experiment:
             budget_usd=cap,
             batch_budget_usd=shared_cap(),
             stream=stream,
+            provider_batch=provider_batch,
             note=note,
             files=self._files(chosen),
             how_to=self._how_to(project),

@@ -69,6 +69,7 @@ class FaultyEndpoint:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._list)
+        self.add_routes(app)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
@@ -85,6 +86,9 @@ class FaultyEndpoint:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.close()
+
+    def add_routes(self, app: web.Application) -> None:
+        """Further pages, of an endpoint that can do more."""
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

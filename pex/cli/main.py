@@ -73,9 +73,6 @@ def main() -> None:
     except PexError as error:
         console.err(f"error: {error}")
         sys.exit(error.exit_code)
-    except Interrupted as interrupted:
-        console.err(f"interrupted: {interrupted}")
-        sys.exit(interrupted.exit_code)
     except KeyboardInterrupt:
         console.err("interrupted")
         sys.exit(Interrupted.exit_code)

@@ -84,6 +84,16 @@ class Spent:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Away:
+    """A provider batch is waited for: its state there, and how many of its requests are done."""
+
+    batch_id: str
+    status: str
+    completed: int
+    total: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Done:
     """The run has ended: "finished", "interrupted", "budget" or "failed", after `elapsed_s`."""
 
@@ -91,6 +101,6 @@ class Done:
     elapsed_s: float
 
 
-Event = Queued | Started | Delta | Retried | Answered | Failed | Scored | Spent | Done
+Event = Queued | Started | Delta | Retried | Answered | Failed | Scored | Spent | Away | Done
 Listener = Callable[[Event], None]
 """Called with one event after another, on a thread of its own."""

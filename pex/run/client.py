@@ -134,8 +134,8 @@ async def ask(
         raise CallError(kind, _connection(endpoint, error), sent=sent) from None
     latency_s = time.perf_counter() - clock
     if response.status != 200:
-        raise _refusal(response.status, raw, response.headers)
-    answer = _answer(_parse(raw) if data is None else data)
+        raise refusal(response.status, raw, response.headers)
+    answer = answer_of(_parse(raw) if data is None else data)
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
     return answer, response.headers
 
@@ -184,7 +184,8 @@ def _connection(endpoint: Endpoint, error: BaseException) -> str:
     return redact(f"connection to {endpoint.place} failed: {error or type(error).__name__}")
 
 
-def _refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
+def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
+    """What a reply that is no answer means."""
     message = _message(raw)
     text = f"HTTP {status}: {message}"
     wait_s = _wait(headers)
@@ -244,7 +245,12 @@ def _parse(raw: bytes) -> Any:
         raise CallError("bad_body", f"the answer is no JSON: {_message(raw)}") from None
 
 
-def _answer(data: Any) -> Answer:
+def answer_of(data: Any) -> Answer:
+    """The answer in the body of a chat completion.
+
+    Raises:
+        CallError: it has none.
+    """
     if not isinstance(data, dict) or not isinstance(data.get("choices"), list):
         said = _message(orjson.dumps(data))
         raise CallError("bad_body", f"the answer has no choices: {said}")

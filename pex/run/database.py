@@ -72,6 +72,12 @@ MIGRATIONS = (
     """
     ALTER TABLE ledger ADD COLUMN prompt_bytes INTEGER;
     """,
+    """
+    CREATE TABLE provider_batches (
+        id TEXT PRIMARY KEY, run_id TEXT NOT NULL, model TEXT NOT NULL, batch_id TEXT,
+        keys TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL
+    );
+    """,
 )
 """What brings an empty database to the newest form, step by step; a step is never changed."""
 

@@ -101,6 +101,7 @@ def estimate(
     past: Past,
     found: Collection[str] = (),
     tokenizers: Mapping[str, Callable[[str], int | None]] | None = None,
+    price_part: float = 1.0,
 ) -> Preview:
     """Size up a run.
 
@@ -111,6 +112,7 @@ def estimate(
         found: keys whose answers need not be asked.
         tokenizers: for models that have one at hand, what counts the tokens of a text; None
             where it cannot at the moment.
+        price_part: what is paid of the ordinary price, half in a provider batch.
     """
     distinct = {request.key: request for request in requests}
     asked = [request for key, request in distinct.items() if key not in found]
@@ -156,8 +158,8 @@ def estimate(
         completion_tokens=round(expected_out),
         longest_tokens=round(longest_out),
         tokens_from=tuple(dict.fromkeys(source for _, source in rates.values())),
-        cost_usd=None if unpriced else expected,
-        at_most_usd=None if unpriced else at_most,
+        cost_usd=None if unpriced else expected * price_part,
+        at_most_usd=None if unpriced else at_most * price_part,
         unpriced=unpriced,
         seconds=None if pace is None or not asked else pace * calls,
     )

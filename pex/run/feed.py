@@ -6,7 +6,7 @@ import collections
 import threading
 import time
 
-from pex.core.events import Delta, Done, Event, Listener, Retried, Spent, Started
+from pex.core.events import Away, Delta, Done, Event, Listener, Retried, Spent, Started
 
 PAUSE_S = 0.01
 """Between two rounds: waking for every event would take time from the calls."""
@@ -14,7 +14,7 @@ PAUSE_S = 0.01
 MOST_WAITING = 10_000
 """More than so many waiting events, and those that only say how things go are left out."""
 
-_PASSING = (Started, Delta, Retried, Spent)
+_PASSING = (Started, Delta, Retried, Spent, Away)
 
 
 class Feed:

@@ -24,6 +24,7 @@ from IPython.display import HTML, DisplayHandle, display
 from pex.core.call import Answer
 from pex.core.events import (
     Answered,
+    Away,
     Delta,
     Done,
     Event,
@@ -89,7 +90,7 @@ class LiveGrid(anywidget.AnyWidget):
             self._tally.add(event)
             if isinstance(event, Queued):
                 self._open(event)
-            elif not isinstance(event, Done | Spent) and event.place[1] in self._shown:
+            elif not isinstance(event, Done | Spent | Away) and event.place[1] in self._shown:
                 cell = self._cells.setdefault(event.place, {"place": event.place})
                 cell |= _grown(cell, event) if isinstance(event, Delta) else _cell(event)
                 self._changed.add(event.place)

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import time
 
-from pex.core.events import Answered, Done, Event, Failed, Queued, Retried, Spent
+from pex.core.events import Answered, Away, Done, Event, Failed, Queued, Retried, Spent
 
 
 @dataclasses.dataclass(slots=True)
@@ -28,6 +28,7 @@ class Tally:
     retries: int = 0
     status: str = "running"
     errors: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    away: str = ""
     begun_at: float = 0.0
     ended_at: float | None = None
 
@@ -65,6 +66,11 @@ class Tally:
             self.errors[event.answer.error_kind or "other"] += 1
         elif isinstance(event, Spent):
             self.spent_usd, self.cap_usd = event.usd, event.cap_usd
+        elif isinstance(event, Away):
+            self.away = (
+                f"provider batch {event.batch_id} {event.status.replace('_', ' ')}, "
+                f"{event.completed} of {event.total} done there"
+            )
         elif isinstance(event, Done):
             self.status, self.ended_at = event.status, time.monotonic()
 
@@ -73,6 +79,7 @@ class Tally:
         parts = [f"{self.done}/{self.total}", f"{self.rate:.1f}/s"]
         if self.status == "running":
             parts.append("" if self.left_s is None else f"{_clock(self.left_s)} left")
+            parts.append(self.away)
         else:
             parts.append(f"in {_clock(self.elapsed_s)}")
             parts.append("" if self.status == "finished" else self.status)

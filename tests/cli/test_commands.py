@@ -176,6 +176,7 @@ def test_interrupted_is_130_and_keeps_the_answers(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "2 of 6 answers, 4 not asked (interrupted)" in out
+    assert "interrupted: stopped after 2 of 6 answers; they are kept" in err
     assert "Traceback" not in err
     done = pexlab("report", "latest", "--out", "r.html", folder=folder)
     assert done.returncode == 0

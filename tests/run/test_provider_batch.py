@@ -1,0 +1,236 @@
+"""Provider batches against a server that speaks OpenAI's files and batches pages."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pex
+from pex.run import provider_batch
+from tests.batches import BatchEndpoint, answered
+
+
+@pytest.fixture
+def away(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchEndpoint]:
+    monkeypatch.setattr(provider_batch, "FIRST_POLL_S", 0.02)
+    monkeypatch.setattr(provider_batch, "LONGEST_POLL_S", 0.05)
+    server = BatchEndpoint()
+    with server.running():
+        (project / "pex.toml").write_text(
+            f'[providers.lab]\nbase_url = "{server.url}"\n'
+            '[prices."lab/m1"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
+            '[prices."lab/m2"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
+        )
+        yield server
+
+
+def experiment(count: int = 6, models: Any = "lab/m1") -> pex.Experiment:
+    prompt = pex.Prompt("{{ word }}", name="echo")
+    cases = [{"case_id": f"c{i}", "word": f"w{i}", "expected": f"w{i}"} for i in range(count)]
+    return pex.Experiment("away", pex.grid(prompt, models, {"max_tokens": 2}), cases, ["exact"])
+
+
+def run(exp: pex.Experiment, **options: Any) -> pex.Results:
+    return exp.run(**{"record": False, "show": False, "provider_batch": True, **options})
+
+
+def ledger(project: Path) -> tuple[float, int]:
+    with sqlite3.connect(project / ".pex" / "journal.db") as connection:
+        total, count = connection.execute("SELECT sum(usd), count(*) FROM ledger").fetchone()
+    return total or 0.0, count
+
+
+def test_answers_come_back_at_half_the_price(away: BatchEndpoint, project: Path) -> None:
+    exp = experiment(models=["lab/m1", "lab/m2"])
+    full, half = exp.preview(), exp.preview(provider_batch=True)
+    assert half.cost_usd == pytest.approx(full.cost_usd / 2)
+    results = run(exp)
+    assert results.status == "finished"
+    assert away.calls == 0
+    assert len(away.batches) == 2
+    assert results.frame["score.exact"].eq(1).all()
+    assert results.frame["cost_usd"].tolist() == pytest.approx([0.006] * 12)
+    assert results.frame["resolved_model"].eq("m1-2026-01-01").all()
+    assert results.frame["latency_s"].isna().all()
+    assert results.about["spent_usd"] == pytest.approx(0.072)
+    assert ledger(project) == (pytest.approx(0.072), 12)
+    again = run(exp)
+    assert again.about["counts"]["replayed"] == 12
+    assert len(away.batches) == 2
+
+
+def test_every_line_is_accounted_for(away: BatchEndpoint, project: Path) -> None:
+    def line(item: dict[str, Any], number: int) -> dict[str, Any] | None:
+        bad = {"message": "the model's context length is 8 tokens"}
+        return {
+            1: {"response": {"status_code": 400, "body": {"error": bad}}, "error": None},
+            2: {"response": None, "error": {"code": "expired", "message": "not in time"}},
+            3: None,
+            4: {"response": {"status_code": 200, "body": {"choices": []}}, "error": None},
+        }.get(number, answered(item, number))
+
+    away.line = line
+    frame = run(experiment()).frame.set_index("case_id")
+    assert frame["error_kind"].dropna().to_dict() == {
+        "c1": "too_long",
+        "c2": "server",
+        "c3": "server",
+        "c4": "empty",
+    }
+    assert "not in its files" in frame.loc["c3", "error"]
+    assert ledger(project) == (pytest.approx(0.012), 2)
+    away.line = answered
+    assert run(experiment()).about["counts"]["answered"] == 6
+
+
+@pytest.mark.parametrize("ends", ["failed", "expired", "cancelled"])
+def test_a_batch_that_does_not_end_well(away: BatchEndpoint, ends: str) -> None:
+    away.ends = ends
+    away.line = lambda item, number: answered(item, number) if number < 2 else None
+    results = run(experiment())
+    assert results.about["counts"]["answered"] == 2
+    assert results.frame["error"].dropna().str.contains(f"is {ends}").all()
+
+
+def test_an_interrupted_wait_goes_on(away: BatchEndpoint, project: Path) -> None:
+    away.ready = False
+    execution = experiment().start(record=False, provider_batch=True)
+    while away.looks < 3:
+        time.sleep(0.01)
+    execution.cancel()
+    assert execution.wait().status == "interrupted"
+    with pytest.raises(pex.PexError, match="on their way in the provider batch batch_1"):
+        run(experiment(), provider_batch=False)
+    away.ready = True
+    assert run(experiment()).about["counts"]["answered"] == 6
+    assert len(away.batches) == 1
+    assert ledger(project) == (pytest.approx(0.036), 6)
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import sys, pex
+    from tests.run.test_provider_batch import experiment
+    from pex.run import provider_batch
+    provider_batch.FIRST_POLL_S = provider_batch.LONGEST_POLL_S = 0.05
+    results = experiment(200).run(record=False, show=False, provider_batch=True, budget_usd=99)
+    print(results.about["counts"]["answered"])
+    """
+)
+
+
+def test_killed_processes_find_their_batch_again(away: BatchEndpoint, project: Path) -> None:
+    root = Path(__file__).parents[2]
+    away.ready = False
+    for round_ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT],
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        looks = away.looks
+        if round_ == 3:
+            break
+        # Before the upload, around it, and while it waits.
+        while process.poll() is None and away.looks == looks and round_:
+            time.sleep(0.002)
+        time.sleep(0.3 if round_ == 0 else 0.1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    away.ready = True
+    out, _ = process.communicate(timeout=60)
+    assert out.split() == ["200"]
+    assert len(away.batches) == 1
+    assert ledger(project) == (pytest.approx(200 * 0.006), 200)
+
+
+def test_a_batch_that_was_made_unheard_is_found(away: BatchEndpoint) -> None:
+    away.fail_next = [("batches", 500)]
+    with pytest.raises(pex.ProviderError, match="provider batch, lab/m1, batches: HTTP 500"):
+        run(experiment())
+    assert run(experiment()).about["counts"]["answered"] == 6
+    assert len(away.batches) == 1
+
+
+def test_an_upload_that_failed_is_made_again(away: BatchEndpoint) -> None:
+    away.fail_next = [("files", 500)]
+    with pytest.raises(pex.ProviderError, match="files: HTTP 500"):
+        run(experiment())
+    away.fail_next = [("look", 500), ("look", 503)]
+    assert run(experiment()).about["counts"]["answered"] == 6
+    assert len(away.batches) == 1
+
+
+def test_only_what_fits_the_budget_is_uploaded(away: BatchEndpoint, project: Path) -> None:
+    # The worst case of a call is a token a byte and two out, at half the price: about $0.036.
+    results = run(experiment(), budget_usd=0.15)
+    assert results.status == "budget"
+    assert len(next(iter(away.batches.values()))["lines"]) == 4
+    assert results.about["counts"]["answered"] == 4
+    assert ledger(project)[0] <= 0.15
+
+
+def test_the_budget_of_a_batch_of_notebooks(
+    away: BatchEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEX_BATCH_ID", "night")
+    monkeypatch.setenv("PEX_BATCH_BUDGET_USD", "0.15")
+    results = run(experiment())
+    assert results.status == "budget"
+    assert results.about["counts"]["answered"] == 4
+
+
+def test_what_a_provider_batch_cannot_do(away: BatchEndpoint, project: Path) -> None:
+    prompt = pex.Prompt("{{ turns }}", name="chat")
+    exp = pex.Experiment("chat", pex.grid(prompt, "lab/m1"), [{"turns": ["a", "b"]}])
+    with pytest.raises(pex.PexError, match="is a conversation"):
+        run(exp)
+    with pytest.raises(pex.PexError, match="cannot be streamed"):
+        run(experiment(), stream=True)
+
+
+def test_a_provider_without_a_batch_api(project: Path, lab: Any) -> None:
+    with pytest.raises(pex.ProviderError, match="has it a Batch API"):
+        run(experiment())
+    assert lab.calls == 0
+
+
+def test_large_files_are_cut(away: BatchEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_batch, "MOST_REQUESTS", 4)
+    assert run(experiment(10)).about["counts"]["answered"] == 10
+    assert [len(batch["lines"]) for batch in away.batches.values()] == [4, 4, 2]
+
+
+def test_the_command_line(away: BatchEndpoint, project: Path) -> None:
+    (project / "e.yaml").write_text(
+        "name: away\ncases: c.csv\nprompts: [p.prompty]\nmodels: [lab/m1]\nscorers: [exact]\n"
+        "params: [{max_tokens: 2}]\n"
+    )
+    (project / "c.csv").write_text("word,expected\na,a\nb,b\n")
+    (project / "p.prompty").write_text("{{ word }}")
+    command = [sys.executable, "-m", "pex.cli", "run", "e.yaml", "--provider-batch", "--no-record"]
+    away.ready = False
+    process = subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True)
+    while away.looks < 1:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the provider batch goes on, and the same call again fetches it" in said
+    refused = subprocess.run(command[:5], cwd=project, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "on their way in the provider batch batch_1" in refused.stderr
+    away.ready = True
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "$0.012" in done.stdout
