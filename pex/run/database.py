@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import sqlite3
 import time
@@ -178,6 +179,15 @@ class Database:
         """
         raise NotImplementedError
 
+    @contextlib.contextmanager
+    def opened(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A connection for as long as the block lasts."""
+        connection = self.connect(durable=durable)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
     def exists(self) -> bool:
         """Whether anything can have been written yet; asking makes nothing."""
         return True
@@ -234,6 +244,7 @@ class SqliteDatabase(Database):
             raw = sqlite3.connect(
                 self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
+            raw.create_function("floor", 1, math.floor, deterministic=True)  # not in every build
             connection = Connection(self, raw, durable)
             mode = connection.rows("PRAGMA journal_mode = WAL")[0][0]
             if mode != "wal":

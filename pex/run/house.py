@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 
-from pex.run.database import Connection, Database, SqliteDatabase
+from pex.run.database import Database, SqliteDatabase
 
 DAY_S = 86_400.0
 
@@ -39,7 +37,7 @@ def answers(database: Database, which: Which) -> tuple[int, int]:
     """How many answers these are, and about how many bytes they take."""
     if not database.exists():
         return 0, 0
-    with _open(database) as connection:
+    with database.opened() as connection:
         where, values = which.where(connection.now())
         count, size = connection.rows(
             f"SELECT count(*), sum(octet_length(answer) + 200) FROM answers{where}"
@@ -61,7 +59,7 @@ def delete(database: Database, which: Which) -> int:
     """
     if not database.exists():
         return 0
-    with _open(database) as connection:
+    with database.opened() as connection:
         if isinstance(database, SqliteDatabase):
             connection.rows("PRAGMA secure_delete = ON")  # the bytes too, not only their index
         with connection.write():
@@ -72,12 +70,3 @@ def delete(database: Database, which: Which) -> int:
             connection.rows("VACUUM")
             connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     return count
-
-
-@contextlib.contextmanager
-def _open(database: Database) -> Iterator[Connection]:
-    connection = database.connect()
-    try:
-        yield connection
-    finally:
-        connection.close()

@@ -69,8 +69,7 @@ def spending(database: Database, by: str) -> list[Spending]:
         raise PexError(f"--by {by}: expected model, experiment or day", hint=nearest(by, GROUPS))
     if not database.exists():
         return []
-    connection = database.connect(durable=False)
-    try:
+    with database.opened(durable=False) as connection:
         rows = connection.rows(
             "SELECT l.model, r.experiment, floor(l.at / ?), count(*), sum(l.prompt_tokens), "
             "sum(l.cached_tokens), sum(l.completion_tokens), sum(l.usd), "
@@ -78,8 +77,6 @@ def spending(database: Database, by: str) -> list[Spending]:
             "FROM ledger l JOIN runs r ON r.id = l.run_id GROUP BY 1, 2, 3",
             [_SLICE_S],
         )
-    finally:
-        connection.close()
     found: dict[str, Spending] = {}
     for model, experiment, part, *sums in rows:
         day = datetime.datetime.fromtimestamp(float(part) * _SLICE_S).strftime("%Y-%m-%d")
@@ -104,8 +101,7 @@ def past(database: Database, experiment: str) -> Past:
     """
     if not database.exists():
         return Past()
-    connection = database.connect(durable=False)
-    try:
+    with database.opened(durable=False) as connection:
         return Past(
             _tokens_per_byte(connection, experiment),
             {
@@ -119,8 +115,6 @@ def past(database: Database, experiment: str) -> Past:
             },
             _pace(connection, experiment),
         )
-    finally:
-        connection.close()
 
 
 def _tokens_per_byte(connection: Connection, experiment: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal
 
 import aiohttp
@@ -24,7 +24,7 @@ from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel
 from pex.run.client import CallError, answer_of, refusal, session
-from pex.run.database import Connection, Database
+from pex.run.database import Database
 from pex.run.journal import Entry, Run, Writer
 from pex.run.prices import cost
 from pex.run.shared import Shared
@@ -382,24 +382,24 @@ class ProviderBatchRunner:
     def _remember(self, part: _Part) -> None:
         columns = ("id", "run_id", "model", "batch_id", "keys", "created_at")
         keys = orjson.dumps(part.keys).decode()
-        with _connected(self._database) as connection:
+        with self._database.opened() as connection:
             row = (part.id, self._run.id, part.model, part.batch_id, keys, time.time())
             connection.insert("provider_batches", columns, [row])
 
     def _note(self, part: _Part) -> None:
-        with _connected(self._database) as connection:
+        with self._database.opened() as connection:
             connection.rows(
                 "UPDATE provider_batches SET batch_id = ? WHERE id = ?", [part.batch_id, part.id]
             )
 
     def _forget(self, part: _Part) -> None:
-        with _connected(self._database) as connection:
+        with self._database.opened() as connection:
             connection.rows("DELETE FROM provider_batches WHERE id = ?", [part.id])
 
 
 def open_parts(database: Database, run_id: str, of_others: bool = False) -> list[_Part]:
     """The batches of a run, or of all others, that have not been merged yet."""
-    with _connected(database) as connection:
+    with database.opened() as connection:
         rows = connection.rows(
             "SELECT id, model, batch_id, keys FROM provider_batches WHERE run_id "
             f"{'<>' if of_others else '='} ?",
@@ -427,15 +427,6 @@ def check_none_away(database: Database, run: Run, keys: Collection[str], fetches
                 hint="fetch it with the call that made it (provider_batch=True or "
                 "--provider-batch, and its other options), or pay twice with journal='fresh'",
             )
-
-
-@contextlib.contextmanager
-def _connected(database: Database) -> Iterator[Connection]:
-    connection = database.connect()
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _why(batch: Mapping[str, Any]) -> str:

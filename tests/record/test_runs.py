@@ -119,12 +119,11 @@ def test_a_store_that_does_not_answer_is_an_error_before_any_call(
 def test_a_store_that_fails_later_loses_nothing(
     project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pex.record.runs import Recorder
 
     def gone(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(Recorder, "_files", gone)
+    monkeypatch.setattr("pex.record.runs._write_files", gone)
     with pytest.warns(UserWarning, match="disk full; the results are complete"):
         results = experiment().run(show=False)
     assert len(results) == 6

@@ -10,6 +10,10 @@ import pytest
 
 import pex
 from pex.core.errors import JournalError
+from pex.core.settings import load_settings
+from pex.run.database import database_of
+from pex.run.house import Which, answers, delete
+from pex.run.ledger import spending
 from tests.endpoint import FaultyEndpoint
 from tests.postgres import PASSWORD, postgres
 from tests.run.test_journal import SCRIPT, experiment, run
@@ -91,6 +95,26 @@ def test_many_processes_write_at_once(shared: FaultyEndpoint, project: Path, ser
     outs = [worker.communicate(timeout=120)[0].split()[1:] for worker in workers]
     assert outs == [["200", "0", "0", "200", "200.0", "200"]] * 4
     assert sql(server, "SELECT count(*), count(DISTINCT scope) FROM pex.answers") == [(800, 4)]
+
+
+def test_the_ledger_the_estimate_and_the_house(
+    shared: FaultyEndpoint, project: Path, server: str
+) -> None:
+    exp = experiment(20)
+    run(exp)
+    database = database_of(project / ".pex", load_settings(project))
+    for by in ("model", "experiment", "day"):
+        (item,) = spending(database, by)
+        assert (item.calls, item.prompt_tokens, item.completion_tokens) == (20, 200, 40)
+    preview = exp.preview(journal="fresh")
+    assert preview.tokens_from == ("earlier calls",)
+    assert (preview.prompt_tokens, preview.completion_tokens) == (200, 40)
+    count, size = answers(database, Which())
+    assert (count, size > 20 * 200) == (20, True)
+    case = exp.cases[0].id
+    assert delete(database, Which(case_id=case)) == 1
+    assert answers(database, Which(older_than_days=1)) == (0, 0)
+    assert run(exp).about["counts"]["replayed"] == 19
 
 
 def test_a_newer_format_is_an_error(shared: FaultyEndpoint, server: str) -> None:
