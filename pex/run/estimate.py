@@ -75,7 +75,7 @@ class Preview:
         lines = [
             f"{self.calls} call{'s' * (self.calls != 1)}{in_journal}, about "
             f"{self.prompt_tokens:,} tokens in and {out}",
-            f"Tokens in by {' and '.join(map(_explained, self.tokens_from))}",
+            f"Tokens in are estimated from {' and '.join(map(_explained, self.tokens_from))}",
             f"Cost: {self._cost()}",
         ]
         if self.seconds is not None:
