@@ -38,7 +38,7 @@ class Call:
     earlier: list[Answer] = dataclasses.field(default_factory=list)
 
     def payload(self, stream: bool = False) -> bytes:
-        """The bytes that are sent."""
+        """The bytes that are sent, for an answer in one piece or as a stream."""
         if not stream:
             return orjson.dumps(self.body)
         return orjson.dumps(

@@ -142,7 +142,13 @@ class ProviderBatchRunner:
                 ticks = asyncio.create_task(self._keep_allowed())
                 stack.callback(ticks.cancel)
                 parts += await self._upload(there)
-                await asyncio.gather(*(self._fetch(part) for part in parts))
+                # One that cannot be fetched keeps none of the others from being merged.
+                ended = await asyncio.gather(
+                    *(self._fetch(part) for part in parts), return_exceptions=True
+                )
+                for failure in ended:
+                    if failure is not None:
+                        raise failure
         finally:
             await self._writer.close()
             with contextlib.suppress(JournalError):  # a lease that is not given back runs out
@@ -167,7 +173,11 @@ class ProviderBatchRunner:
     async def _keep_allowed(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            await self._allow(0.0)
+            try:
+                await self._allow(0.0)
+            except JournalError as error:
+                self._break(error)
+                return
 
     # -- going up
 

@@ -57,8 +57,12 @@ def requests(
 
 
 def turn_of(request: Request, body: dict[str, Any]) -> Request:
-    """One turn of a conversation as a request of its own, so that its answer is kept too."""
-    key = _key(_stem(request.model, body, ()), request.repeat)
+    """One turn of a conversation as a request of its own, so that its answer is kept too.
+
+    Its key is not that of the same request outside of a conversation: both may be in flight at
+    once, and a row must come back from the journal as it was.
+    """
+    key = _key(_stem(request.model, body, ()) + b"\nturn", request.repeat)
     return dataclasses.replace(request, body=body, key=key, turns=())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import functools
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -280,7 +281,8 @@ class Runner:
         elif len(call.earlier) == len(request.turns):
             self._left -= 1
             whole = conversation(request, [*call.earlier, answer])
-            self._writer.put(Entry(request, whole, True, at_most, call.group, answer))
+            sent = dataclasses.replace(request, body=call.body)  # the ledger counts its bytes
+            self._writer.put(Entry(sent, whole, True, at_most, call.group, answer))
         else:
             # An answer of its own, so that it is not asked again when a later turn is cut off.
             self._writer.put(Entry(turn_of(request, call.body), answer, True, at_most))
@@ -392,7 +394,7 @@ class Runner:
         """Renew the leases: a report for each lane, a share in return."""
         assert self._loop is not None  # run() has set it
         now = self._loop.time()
-        needs = [need_of(lane, now) for lane in self._lanes]
+        needs = [need_of(lane, now, self._stream) for lane in self._lanes]
         least_usd = max((need.next_usd for need in needs), default=0.0)
         try:
             grants, pot = await asyncio.to_thread(

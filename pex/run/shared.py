@@ -21,12 +21,12 @@ class Need:
     next_usd: float
 
 
-def need_of(lane: Lane, now: float) -> Need:
-    """What a lane needs now; on the event loop, since it begins the next report."""
+def need_of(lane: Lane, now: float, stream: bool) -> Need:
+    """What a lane needs now, its answers streamed or not; it begins the lane's next report."""
     tokens_each = next_usd = 0.0
     if lane.waiting:
         call = lane.waiting[0]
-        size = len(call.payload())
+        size = len(call.payload(stream))
         next_usd = call.worst_usd(size)
         tokens_each = call.tokens(size)
     waiting = len(lane.waiting)

@@ -289,6 +289,7 @@ def test_many_faults_at_once(paid: FaultyEndpoint, project: Path) -> None:
     results = run(experiment(600), max_in_flight=32)
     elapsed = time.monotonic() - begun
     counts = results.about["counts"]
+    print(f"{counts['answered']} of 600 answered in {elapsed:.1f} s")
     assert counts["answered"] + counts["errors"] == 600
     assert counts["answered"] >= 597
     assert elapsed < 15

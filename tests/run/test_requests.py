@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 import pex
@@ -230,6 +231,9 @@ def test_turns_are_answered_one_after_another(paid: FaultyEndpoint, project: Pat
             pytest.approx(0.012 * 4),
             4,
         )
+        sizes = connection.execute("SELECT prompt_bytes FROM ledger").fetchall()
+    sent = [len(orjson.dumps(body["messages"])) for body in paid.bodies]
+    assert sorted(size for (size,) in sizes) == sorted(sent)
     again = run(chat())
     assert (paid.calls, again.about["counts"]["replayed"]) == (4, 2)
 
