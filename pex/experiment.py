@@ -28,7 +28,7 @@ from pex.run.estimate import Preview, estimate
 from pex.run.journal import Journal, Run, check_mode
 from pex.run.ledger import past
 from pex.run.prices import check_priced, price_of
-from pex.run.provider_batch import HALF, check_none_away
+from pex.run.provider_batch import HALF, check_none_away, check_single
 from pex.run.request import check_variables, requests
 from pex.score.build import build, dump
 
@@ -400,6 +400,8 @@ class Experiment:
             todo = [request for request in todo if request.place in wanted]
             if not todo:
                 raise PexError(f"only='{only}': there is nothing of that kind in the last run")
+        if provider_batch:
+            check_single(todo)
         state = project / settings.journal.path
         book = Journal(database_of(state, settings))
         run = book.begin(self.name, self._identity(todo), mode, uri if record else None)

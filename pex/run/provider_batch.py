@@ -66,9 +66,6 @@ class ProviderBatchRunner:
         database: where the batches are remembered.
         run: the run they belong to.
         shared: the budget of a batch of notebooks, held together with other processes.
-
-    Raises:
-        PexError: a conversation, whose turns cannot be sent together.
     """
 
     def __init__(
@@ -99,12 +96,6 @@ class ProviderBatchRunner:
         self._reserved: dict[str, float] = {}
         self._groups: dict[str, list[Request]] = {}
         for request in requests:
-            if request.turns:
-                raise PexError(
-                    f"case '{request.case_id}' is a conversation; a provider batch answers single "
-                    "requests only",
-                    hint="run it without provider_batch",
-                )
             self._groups.setdefault(request.key, []).append(request)
 
     @property
@@ -416,6 +407,17 @@ def open_parts(database: Database, run_id: str, of_others: bool = False) -> list
             [run_id],
         )
     return [_Part(str(a), str(b), c, orjson.loads(keys)) for a, b, c, keys in rows]
+
+
+def check_single(requests: Iterable[Request]) -> None:
+    """Raise a `PexError` for a conversation, whose turns cannot be sent together."""
+    for request in requests:
+        if request.turns:
+            raise PexError(
+                f"case '{request.case_id}' is a conversation; a provider batch answers single "
+                "requests only",
+                hint="run it without provider_batch",
+            )
 
 
 def check_none_away(database: Database, run: Run, keys: Collection[str], fetches: bool) -> None:

@@ -194,7 +194,9 @@ def test_what_a_provider_batch_cannot_do(away: BatchEndpoint, project: Path) -> 
     prompt = pex.Prompt("{{ turns }}", name="chat")
     exp = pex.Experiment("chat", pex.grid(prompt, "lab/m1"), [{"turns": ["a", "b"]}])
     with pytest.raises(pex.PexError, match="is a conversation"):
-        run(exp)
+        run(exp, record=True)
+    assert not (project / ".pex").exists()
+    assert not (project / "mlruns").exists()
     with pytest.raises(pex.PexError, match="cannot be streamed"):
         run(experiment(), stream=True)
 

@@ -244,6 +244,21 @@ def test_cancel_keeps_what_was_answered(lab: FaultyEndpoint) -> None:
     assert counts["not_asked"] == 400 - counts["answered"]
 
 
+def test_a_second_stop_stops_now(lab: FaultyEndpoint) -> None:
+    lab.reply = lambda body, number: "hang" if number > 8 else None
+    execution = experiment(40).start(record=False, max_in_flight=4)
+    while lab.calls < 12:
+        time.sleep(0.01)
+    execution.cancel()
+    time.sleep(0.5)
+    assert not execution.done  # calls in flight may finish
+    begun = time.monotonic()
+    execution.cancel()
+    counts = execution.wait().about["counts"]
+    assert time.monotonic() - begun < 2
+    assert (counts["answered"], counts["errors"], counts["not_asked"]) == (8, 0, 32)
+
+
 def test_a_stop_while_calls_wait_for_another_attempt(lab: FaultyEndpoint) -> None:
     lab.reply = lambda body, number: (
         web.Response(status=429, headers={"Retry-After": "1"}) if number % 2 else None
