@@ -78,6 +78,8 @@ class Results:
     def _headline(self) -> str:
         counts = self.about["counts"]
         text = f"{self.about['name']}: {counts['answered']} of {counts['requests']} answers"
+        if counts.get("replayed"):  # runs of earlier versions do not say
+            text += f" ({counts['replayed']} from the journal)"
         if counts["errors"]:
             text += f", {counts['errors']} {'error' if counts['errors'] == 1 else 'errors'}"
         if counts["not_asked"]:
