@@ -196,6 +196,10 @@ class Database:
         """The SQL as this database wants it."""
         return sql
 
+    def shrink(self, connection: Connection) -> None:
+        """Give the space of deleted rows back, so that nothing of them is left in the files."""
+        connection.rows("VACUUM")
+
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """Turn the driver's errors into a `JournalError` that says what to do."""
@@ -258,6 +262,11 @@ class SqliteDatabase(Database):
             if not self._ready:
                 self._prepare(connection)
         return connection
+
+    def shrink(self, connection: Connection) -> None:
+        """Write the file anew without deleted rows, and empty its log."""
+        super().shrink(connection)
+        connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _prepare(self, connection: Connection) -> None:
         version = connection.rows("PRAGMA user_version")[0][0]

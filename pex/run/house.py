@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pex.run.database import Database, SqliteDatabase
+from pex.run.database import Database
 
 DAY_S = 86_400.0
 
@@ -40,10 +40,7 @@ def answers(database: Database, which: Which) -> tuple[int, int]:
     with database.opened() as connection:
         where, values = which.where(connection.now())
         count, size = connection.rows(
-            f"SELECT count(*), sum(octet_length(answer) + 200) FROM answers{where}"
-            if not isinstance(database, SqliteDatabase)
-            else f"SELECT count(*), sum(length(CAST(answer AS BLOB)) + 200) FROM answers{where}",
-            values,
+            f"SELECT count(*), sum(length(answer) + 200) FROM answers{where}", values
         )[0]
     return int(count), int(size or 0)
 
@@ -60,13 +57,10 @@ def delete(database: Database, which: Which) -> int:
     if not database.exists():
         return 0
     with database.opened() as connection:
-        if isinstance(database, SqliteDatabase):
-            connection.rows("PRAGMA secure_delete = ON")  # the bytes too, not only their index
         with connection.write():
             where, values = which.where(connection.now())
             count = int(connection.rows(f"SELECT count(*) FROM answers{where}", values)[0][0])
             connection.rows(f"DELETE FROM answers{where}", values)
-        if count and isinstance(database, SqliteDatabase):
-            connection.rows("VACUUM")
-            connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if count:
+            database.shrink(connection)
     return count
