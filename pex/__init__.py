@@ -12,31 +12,44 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pex import library, stats
+    from pex.comparison import Comparison, compare_runs
     from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
     from pex.core.prompt import Prompt
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
     from pex.experiment import Experiment
     from pex.results import Results, load_run
+    from pex.score.calibration import Calibration
+    from pex.score.judge import Judge
 
 _HOMES = {
     "BudgetError": "pex.core.errors",
+    "Calibration": "pex.score.calibration",
+    "Comparison": "pex.comparison",
     "Experiment": "pex.experiment",
     "Interrupted": "pex.core.errors",
+    "Judge": "pex.score.judge",
     "PexError": "pex.core.errors",
     "Prompt": "pex.core.prompt",
     "ProviderError": "pex.core.errors",
     "Results": "pex.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
+    "compare_runs": "pex.comparison",
     "grid": "pex.core.variant",
+    "library": "pex.library",
     "load_run": "pex.results",
+    "stats": "pex.stats",
 }
 
 __all__ = [
     "BudgetError",
+    "Calibration",
+    "Comparison",
     "Experiment",
     "Interrupted",
+    "Judge",
     "PexError",
     "Prompt",
     "ProviderError",
@@ -44,15 +57,19 @@ __all__ = [
     "Score",
     "Variant",
     "__version__",
+    "compare_runs",
     "grid",
+    "library",
     "load_run",
+    "stats",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'pex' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    value = home if _HOMES[name] == f"pex.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""One execution of an experiment: asks, scores, shows and records, on a thread of its own."""
+"""One execution of an experiment: asks, scores, judges and records, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,27 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import Interrupted, ProviderError
-from pex.core.events import Answered, Done, Event, Failed, Listener, Queued, Scored
+from pex.core.events import (
+    Answered,
+    Done,
+    Event,
+    Failed,
+    Judging,
+    Listener,
+    Place,
+    Queued,
+    Scored,
+)
 from pex.core.score import Score
 from pex.core.variant import Variant
+from pex.judging import Bench, Wave
+from pex.recording import keep, record
 from pex.results import Results
 from pex.run.budget import Budget
 from pex.run.channel import Channel
@@ -46,7 +59,8 @@ DRAIN_S = 2.0
 class Job:
     """Everything that an execution needs, resolved: plain data, open endpoints, the journal.
 
-    `found` are the answers, by key, that the journal has already.
+    `found` are the answers, by key, that the journal has already; `bench` are the judges, None
+    where there are none; `state` is the project's folder for what is not recorded yet.
     """
 
     name: str
@@ -54,6 +68,7 @@ class Job:
     variants: Sequence[Variant]
     cases: Sequence[Case]
     scorers: Sequence[Scorer]
+    bench: Bench | None
     repeats: int
     requests: Sequence[Request]
     channels: Mapping[str, Channel]
@@ -65,28 +80,40 @@ class Job:
     stream: bool
     provider_batch: bool
     note: str
+    gate: Mapping[str, Any] | None
+    traces: int | str
+    state: Path
     files: Mapping[str, str]
     how_to: Sequence[str]
+
+    @property
+    def score_names(self) -> list[str]:
+        """The names of all scores, those of judges last."""
+        judges = self.bench.judges if self.bench is not None else ()
+        return [*(scorer.name for scorer in self.scorers), *(judge.name for judge in judges)]
 
 
 @dataclasses.dataclass(slots=True)
 class Progress:
     """How far a run is: requests in all, answers and errors so far, seconds, USD.
 
-    `replayed` of the answers came from the journal.
+    `replayed` of the answers came from the journal. `total` has the questions to judges too: as
+    many as there may be, until the answers are there and it is known how many there are; `judged`
+    of them have come to an end.
     """
 
     total: int
     answered: int = 0
     replayed: int = 0
     errors: int = 0
+    judged: int = 0
     elapsed_s: float = 0.0
     spent_usd: float = 0.0
 
     @property
     def done(self) -> int:
-        """Answers and errors together."""
-        return self.answered + self.errors
+        """Answers, errors and judgements together."""
+        return self.answered + self.errors + self.judged
 
 
 class Execution:
@@ -102,8 +129,8 @@ class Execution:
         self._feeds: list[Feed] = []
         self._budget = Budget(job.budget_usd, job.run.spent_usd)
         self._begun_at = time.time()
-        self._answers: dict[tuple[str, str, int], Answer] = {}
-        self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
+        self._answers: dict[Place, Answer] = {}
+        self._scores: dict[Place, dict[str, Score]] = {}
         self._case_of = {case.id: case for case in job.cases}
         self._scoring = Feed(self._score)
         database, run = job.journal.database, job.run
@@ -117,10 +144,16 @@ class Execution:
         else:
             find = functools.partial(job.journal.find_one, run=run)
             self._runner = Runner(*common, writer, shared, find, job.stream)
+        self._wave: Wave | None = None
+        if job.bench is not None:
+            self._wave = Wave(
+                job.bench, job.journal, run, self._budget, job.batch_budget_usd, self._on_judged
+            )
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._results: Results | None = None
-        self.progress = Progress(total=len(job.requests))
+        each = 1 + (job.bench.questions_each if job.bench is not None else 0)
+        self.progress = Progress(total=len(job.requests) * each)
         self._thread = threading.Thread(target=self._main, name="pex-run", daemon=True)
 
     def listen(self, listener: Listener) -> None:
@@ -155,6 +188,8 @@ class Execution:
 
     def cancel(self) -> None:
         """Ask nothing new; calls in flight may finish for a few seconds. Twice: stop now."""
+        if self._wave is not None:
+            self._wave.stop()
         self._runner.stop()
 
     def wait(self) -> Results:
@@ -173,9 +208,10 @@ class Execution:
                 self.cancel()
         results = self._outcome()
         if interrupted:
-            counts = results.about["counts"]
+            counts, wave = results.about["counts"], self._wave
+            judged = f" and {wave.done} of {wave.total} judgements" if wave is not None else ""
             raise Interrupted(
-                f"stopped after {counts['answered']} of {counts['requests']} answers; "
+                f"stopped after {counts['answered']} of {counts['requests']} answers{judged}; "
                 "they are kept in the experiment's .results"
                 + (
                     "; the provider batch goes on, and the same call again fetches it"
@@ -223,6 +259,8 @@ class Execution:
                 self._failure = error
             self._scoring.put(Done(status, 0.0))
             self._scoring.drain(None)
+            if self._wave is not None:
+                status = self._judge(self._wave, status)
             self._results = self._finish(status)
             if self._scoring.failure is not None:  # a scorer never raises: a fault of our own
                 raise self._scoring.failure
@@ -238,6 +276,32 @@ class Execution:
             for feed in self._feeds:
                 feed.drain(DRAIN_S)
             self._ended.set()
+
+    def _judge(self, wave: Wave, status: str) -> str:
+        """The second wave; its failure is raised by wait(), after the answers are kept."""
+        try:
+            status = wave.judge(self._answers, self._job.cases, status)
+        except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
+            self._failure = self._failure or error
+            status = "failed"
+        self._look(wave)
+        return status
+
+    def _on_judged(self, event: Event) -> None:
+        if self._wave is not None:
+            self._look(self._wave)
+        if isinstance(event, Scored):
+            self._scores.setdefault(event.place, {}).update(event.scores)
+        self._tell(event)
+
+    def _look(self, wave: Wave) -> None:
+        """Take over how far the judges are, and tell."""
+        self._tell(Judging(wave.done, wave.total))
+        counts = self.progress
+        counts.judged = wave.done
+        counts.total = len(self._job.requests) + wave.total
+        counts.elapsed_s = time.time() - self._begun_at
+        counts.spent_usd = self._budget.spent_usd
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Answered | Failed):
@@ -274,20 +338,29 @@ class Execution:
             for request in job.requests
             if request.place in self._answers
         ]
-        frame = build_frame(rows, job.variants, job.cases, [scorer.name for scorer in job.scorers])
+        frame = build_frame(rows, job.variants, job.cases, job.score_names)
         results = Results(frame, self._about(status))
         if self._recorder is not None:
             self._record(self._recorder, results)
         return results
 
     def _record(self, recorder: Recorder, results: Results) -> None:
-        files = {**self._job.files, "report.html": results.page()}
+        prompts = list({v.prompt.name: v.prompt for v in self._job.variants}.values())
+        texts = dict(self._job.files)
+        outcome = results.outcome()
         try:
-            recorder.finish(results.frame, results.summary(), results.about, files)
+            results.traces = record(
+                recorder, outcome, texts, prompts, self._job.cases, self._job.traces
+            )
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
+            folder = keep(self._job.state, recorder.run_id, outcome, texts)
             message = f"the run could not be recorded in MLflow: {error}"
             results.about["record_error"] = message
-            warnings.warn(f"{message}; the results are complete", stacklevel=2)
+            warnings.warn(
+                f"{message}; the results are complete, and kept in {folder} until "
+                f"`pexlab record {recorder.run_id}` brings them there",
+                stacklevel=2,
+            )
 
     def _about(self, status: str) -> dict[str, Any]:
         job, recorder = self._job, self._recorder
@@ -311,15 +384,23 @@ class Execution:
                     "prompt_version": variant.prompt.digest,
                     "model": variant.model,
                     "params": variant.all_params,
+                    "own_params": dict(variant.params),
                 }
                 for variant in job.variants
             ],
             "prompts": [
-                {"name": name, "text": prompt.text, "description": prompt.description}
+                {
+                    "name": name,
+                    "text": prompt.text,
+                    "description": prompt.description,
+                    "origin": prompt.origin,
+                }
                 for name, prompt in prompts.items()
             ],
             "models": list(dict.fromkeys(variant.model for variant in job.variants)),
-            "scorers": [scorer.name for scorer in job.scorers],
+            "scorers": job.score_names,
+            "judges": self._wave.about() if self._wave is not None else [],
+            "gate": job.gate,
             "budget_usd": job.budget_usd,
             "spent_usd": round(self._budget.spent_usd, 6),
             "journal": {"run": job.run.id, "mode": job.run.mode, "continued": job.run.continued},
@@ -328,7 +409,7 @@ class Execution:
                 "answered": self.progress.answered,
                 "replayed": self.progress.replayed,
                 "errors": self.progress.errors,
-                "not_asked": len(job.requests) - self.progress.done,
+                "not_asked": len(job.requests) - self.progress.answered - self.progress.errors,
             },
             "versions": _versions(),
             "how_to": list(job.how_to),

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex import local
-from pex.core.call import Answer, Request
-from pex.core.cases import Case, load_cases, select
-from pex.core.errors import PexError, nearest
+from pex.core.cases import Case, load_cases
+from pex.core.errors import PexError
 from pex.core.files import validate
 from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
-from pex.core.names import check_count, check_name, check_positive, plain
-from pex.core.settings import FILE, Settings, find_project, load_settings
+from pex.core.names import check_name, plain
 from pex.core.spec import ExperimentSpec, dump_spec, load_spec
 from pex.core.variant import Variant, check_distinct
 from pex.execution import Execution, Job
-from pex.results import Results, failed_rows
-from pex.run.budget import shared_cap
-from pex.run.channel import open_channels
-from pex.run.database import database_of
-from pex.run.estimate import Preview, estimate
-from pex.run.journal import Journal, Run, check_mode
-from pex.run.ledger import past
-from pex.run.prices import check_priced, price_of
-from pex.run.provider_batch import HALF, check_none_away, check_single
-from pex.run.request import check_variables, requests
-from pex.score.build import build, dump
+from pex.library.resolve import resolve_beside
+from pex.preparation import Options, Subject, prepare, preview, seat
+from pex.results import Results
+from pex.run.estimate import Preview
+from pex.run.request import check_variables
+from pex.score.build import build, dump, parted
+from pex.score.judge import Judge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +35,8 @@ class Experiment:
         name: letters, digits, `_`, `.`, `-`; MLflow's experiment gets it too.
         variants: what is compared, usually from `pex.grid`.
         cases: a CSV, JSONL or Parquet file, a DataFrame, or a list of dicts.
-        scorers: names, dicts with `kind`, functions `(output, expected=…, **case)`, MLflow scorers.
+        scorers: names, dicts with `kind`, functions `(output, expected=…, **case)`, MLflow scorers,
+            judges.
         repeats: how often each case is asked.
         budget_usd: what a run may spend at most.
         purpose: what it is for, in a sentence; shown in MLflow and the report.
@@ -75,7 +68,7 @@ class Experiment:
         name: str,
         variants: Sequence[Variant],
         cases: str | Path | Sequence[Mapping[str, Any]] | Sequence[Case] | pd.DataFrame,
-        scorers: Iterable[Any] | str | Mapping[str, Any] = (),
+        scorers: Iterable[Any] | str | Mapping[str, Any] | Judge = (),
         *,
         repeats: int = 1,
         budget_usd: float | None = None,
@@ -107,7 +100,7 @@ class Experiment:
         self._cases_path: Path | None = None
         if isinstance(cases, str | Path):
             self._cases_path = Path(cases).resolve()
-        items = [scorers] if isinstance(scorers, str | Mapping) else list(scorers)
+        items = [scorers] if isinstance(scorers, str | Mapping | Judge) else list(scorers)
         self._setup(list(variants), load_cases(cases, columns), items, None)
 
     @classmethod
@@ -142,7 +135,10 @@ class Experiment:
         self = cls.__new__(cls)
         self._spec = spec
         self._cases_path = (path.parent / spec.cases).resolve()
-        variants = load_variants(spec, path.parent, set_params or {})
+        folder = path.parent
+        variants = load_variants(
+            spec, folder, set_params or {}, lambda ref: resolve_beside(folder, ref)
+        )
         cases = load_cases(spec.cases, spec.columns, path.parent)
         self._setup(variants, cases, list(spec.scorers), path.parent)
         self.path = path
@@ -169,6 +165,7 @@ class Experiment:
         self._scorers = scorers
         self._base = base
         self._built = build(scorers, cases, base)
+        seat(parted(self._built)[1], variants, 1, self._folder())
 
     @property
     def name(self) -> str:
@@ -206,28 +203,18 @@ class Experiment:
         """What a run would do: the first request as sent, calls, estimated tokens, cost, time.
 
         No model is asked. Earlier calls in the journal say most about tokens and time; without
-        them the built-in model's tokenizer where its server runs, else the bytes.
+        them the built-in model's tokenizer where its server runs, else the bytes. Calls to judges
+        are in it; what they cost is estimated where the answers that they judge are not there yet.
         """
-        chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
-        project = self._project()
-        settings = load_settings(project)
-        longest = settings.budget.max_tokens
-        times = self._repeats(repeats)
-        todo = list(requests(self.variants, chosen, times, longest, self._folder()))
-        state = project / settings.journal.path
-        database = database_of(state, settings)
-        found: Mapping[str, Answer] = {}
-        if check_mode(journal) == "reuse" and database.exists():
-            with contextlib.closing(Journal(database)) as book:
-                found = book.find([request.key for request in todo], Run("", "reuse", ""))
-        return estimate(
-            todo,
-            {ref: price_of(ref, settings) for ref in {v.model for v in self.variants}},
-            past(database, self.name),
-            found,
-            {f"local/{local.MODEL}": functools.partial(local.count_tokens, state)},
-            HALF if provider_batch else 1.0,
+        options = Options(
+            limit=limit,
+            cases=cases,
+            tags=tags,
+            repeats=repeats,
+            journal=journal,
+            provider_batch=provider_batch,
         )
+        return preview(self._subject(), options)
 
     def run(
         self,
@@ -244,6 +231,7 @@ class Experiment:
         stream: bool = False,
         provider_batch: bool = False,
         record: bool = True,
+        traces: int | str | None = None,
         show: bool | None = None,
         note: str = "",
         mlflow_tags: Mapping[str, str] | None = None,
@@ -267,6 +255,9 @@ class Experiment:
             provider_batch: send all requests as one file through the provider's Batch API, at half
                 the price, and wait (up to a day); an interrupted wait goes on with the same call.
             record: write the run to MLflow.
+            traces: how many rows get a trace there, written in the background: a number (the same
+                cases for every variant, failures and disagreements first), "all" or "none". None:
+                what `pex.toml` says, else 500.
             show: a live view in a notebook, a progress bar in a terminal; None shows it where
                 there is somebody to see it.
             note: why this run; kept with its record.
@@ -295,6 +286,7 @@ class Experiment:
             stream=stream,
             provider_batch=provider_batch,
             record=record,
+            traces=traces,
             note=note,
             mlflow_tags=mlflow_tags,
         )
@@ -323,7 +315,7 @@ class Experiment:
         return execution.start()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write `experiment.yaml`, with prompts and cases that exist only in memory beside it.
+        """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.
 
         Args:
             path: the YAML file.
@@ -334,10 +326,23 @@ class Experiment:
         """
         path = Path(path).resolve()
         scorers = dump(self._scorers)
-        for item in scorers:
-            if isinstance(item, dict) and isinstance(item.get("schema"), str):
-                schema = (self._base or Path.cwd()) / item["schema"]
-                item["schema"] = Path(os.path.relpath(schema, path.parent)).as_posix()
+        inline: list[Judge] = []
+        for given, item in zip(self._scorers, scorers, strict=True):
+            if isinstance(given, Judge) and given.prompt.path is None:
+                inline.append(given)
+            elif isinstance(item, dict):
+                for key in ("schema", "prompt"):
+                    if isinstance(item.get(key), str):
+                        file = (self._base or Path.cwd()) / item[key]
+                        item[key] = Path(os.path.relpath(file, path.parent)).as_posix()
+        prompts = {path.parent / "judges" / f"{judge.name}.prompty": judge for judge in inline}
+        for file, judge in prompts.items():
+            there = file.read_text("utf-8") if file.is_file() else None
+            if not overwrite and there not in (None, judge.prompt.to_prompty()):
+                raise PexError(
+                    f"{file}: there is already a file with another content",
+                    hint="give the judge another name, or say overwrite=True",
+                )
         self.path = write(
             path,
             self._spec.model_copy(update={"scorers": scorers}),
@@ -345,145 +350,28 @@ class Experiment:
             self._cases_path or self.cases,
             overwrite,
         )
+        for file, judge in prompts.items():
+            judge.prompt.save(file)
         return self.path
 
     def _folder(self) -> Path:
         """Where the paths of images start."""
         return self._cases_path.parent if self._cases_path else Path.cwd()
 
-    def _project(self) -> Path:
-        """The project of the experiment's file, wherever the job runs; else of this folder."""
-        project = find_project(self.path.parent) if self.path else None
-        return project if project and (project / FILE).is_file() else find_project()
-
-    def _repeats(self, repeats: int | None) -> int:
-        value = self._spec.repeats if repeats is None else repeats
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
-        return value
-
-    def _prepare(
-        self,
-        *,
-        limit: int | None = None,
-        cases: Sequence[str] | None = None,
-        tags: Sequence[str] | str | None = None,
-        only: str | None = None,
-        repeats: int | None = None,
-        budget_usd: float | None = None,
-        max_in_flight: int | None = None,
-        timeout_s: float | None = None,
-        journal: str | None = None,
-        stream: bool = False,
-        provider_batch: bool = False,
-        record: bool = True,
-        note: str = "",
-        mlflow_tags: Mapping[str, str] | None = None,
-    ) -> tuple[Execution, Job]:
-        from pex.record import runs, store
-
-        project = self._project()
-        settings = load_settings(project)
-        mode = check_mode(journal)
-        if provider_batch and stream:
-            raise PexError("a provider batch cannot be streamed: give stream or provider_batch")
-        check_count("max_in_flight", max_in_flight)
-        check_positive("timeout_s", timeout_s)
-        chosen = select(self.cases, limit=limit, ids=cases, tags=tags)
-        times = self._repeats(repeats)
-        cap = self._cap(budget_usd, settings)
-        uri = store.tracking_uri(project, settings)
-        longest = settings.budget.max_tokens
-        todo = list(requests(self.variants, chosen, times, longest, self._folder()))
-        if only is not None:
-            wanted = self._places(only, uri)
-            todo = [request for request in todo if request.place in wanted]
-            if not todo:
-                raise PexError(f"only='{only}': there is nothing of that kind in the last run")
-        if provider_batch:
-            check_single(todo)
-        state = project / settings.journal.path
-        book = Journal(database_of(state, settings))
-        run = book.begin(self.name, self._identity(todo), mode, uri if record else None)
-        try:
-            found = book.find([request.key for request in todo], run)
-            check_none_away(
-                book.database,
-                run,
-                {request.key for request in todo if request.key not in found},
-                provider_batch,
-            )
-            channels = open_channels(
-                sorted({request.model for request in todo if request.key not in found}),
-                settings,
-                state,
-                max_in_flight or self._spec.max_in_flight,
-                timeout_s or self._spec.timeout_s,
-            )
-            check_priced({ref: channel.price for ref, channel in channels.items()})
-            recorder = None
-            if record:
-                tags_of_run = {**({"pex.note": note} if note else {}), **(mlflow_tags or {})}
-                recorder = runs.Recorder(uri, self.name, tags_of_run, run.mlflow_run_id)
-                book.recorded_as(run, recorder.run_id)
-        except BaseException:
-            book.end(run, "failed")
-            book.close()
-            raise
-        job = Job(
-            name=self.name,
-            purpose=self.purpose,
+    def _subject(self) -> Subject:
+        return Subject(
+            spec=self._spec,
             variants=self.variants,
-            cases=chosen,
+            cases=self.cases,
             scorers=self._built,
-            repeats=times,
-            requests=todo,
-            channels=channels,
-            journal=book,
-            run=run,
-            found=found,
-            budget_usd=cap,
-            batch_budget_usd=shared_cap(),
-            stream=stream,
-            provider_batch=provider_batch,
-            note=note,
-            files=self._files(chosen),
-            how_to=self._how_to(project),
+            path=self.path,
+            folder=self._folder(),
+            files=self._files,
+            last=self.results.frame if self.results is not None else None,
         )
-        return Execution(job, recorder), job
 
-    def _identity(self, todo: Sequence[Request]) -> Iterator[str]:
-        """What makes two runs the same one, begun again: the table they fill."""
-        yield self.purpose
-        yield from (scorer.name for scorer in self._built)
-        for request in todo:
-            yield f"{request.variant}\0{request.case_id}\0{request.repeat}\0{request.key}"
-
-    def _cap(self, budget_usd: float | None, settings: Settings) -> float:
-        """What the run may spend: asked for, else the experiment's, else the project's."""
-        check_positive("budget_usd", budget_usd, zero=True)
-        for value in (budget_usd, self._spec.budget_usd):
-            if value is not None:
-                return float(value)
-        return settings.budget.usd_per_run
-
-    def _places(self, only: str, uri: str) -> set[tuple[str, str, int]]:
-        """The places of the last run that failed, or that had an error."""
-        from pex.record import runs
-
-        kinds = ("failed", "errors")
-        if only not in kinds:
-            raise PexError(
-                f"only='{only}': expected 'failed' or 'errors'", hint=nearest(only, kinds)
-            )
-        frame = self.results.frame if self.results is not None else None
-        if frame is None:
-            last = runs.latest(uri, experiment=self.name)
-            if not last:
-                raise PexError(f"only='{only}': '{self.name}' has not been run before")
-            frame, _ = runs.load(uri, last[0]["run_id"])
-        bad = frame[frame["error"].notna() if only == "errors" else failed_rows(frame)]
-        return set(zip(bad["variant"], bad["case_id"], bad["repeat"], strict=True))
+    def _prepare(self, **options: Any) -> tuple[Execution, Job]:
+        return prepare(self._subject(), Options(**options))
 
     def _files(self, cases: Sequence[Case]) -> dict[str, str]:
         """The experiment as files, to be kept with the record; a part that cannot be is left."""
@@ -498,14 +386,10 @@ class Experiment:
         data: dict[str, Any] = {"cases": "cases.jsonl", "columns": {}, "scorers": []}
         with contextlib.suppress(PexError):  # a notebook's function; about.json has its name
             data["scorers"] = dump(self._scorers)
+            for item, built in zip(data["scorers"], self._built, strict=True):
+                if isinstance(built, Judge):
+                    item["prompt"] = path = f"judges/{built.name}.prompty"
+                    files[path] = built.prompt.to_prompty()
         spec = self._spec.model_copy(update=data | variants_spec(self.variants, refs))
         files["experiment.yaml"] = dump_spec(spec)
         return files
-
-    def _how_to(self, project: Path) -> list[str]:
-        if self.path is None:
-            return []
-        here = self.path
-        if here.is_relative_to(project):
-            here = here.relative_to(project)
-        return [f"pexlab run {here.as_posix()}", "pexlab ui"]

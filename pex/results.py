@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,12 @@ from pex.score.frame import score_names, summarise, yes_no
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
+
+    from pex.compare.gate import Gate
+    from pex.comparison import Comparison
+    from pex.record.traces import TraceWriter
+    from pex.recording import Outcome
+    from pex.score.calibration import Calibration
 
 
 class Results:
@@ -31,6 +37,9 @@ class Results:
         self.frame = frame
         self.about = dict(about)
         self._summary: pd.DataFrame | None = None
+        self._verdicts: pd.DataFrame | None = None
+        self.traces: TraceWriter | None = None
+        """What writes the traces to MLflow in the background: `.progress`, `.wait()`."""
 
     @property
     def run_id(self) -> str | None:
@@ -88,17 +97,268 @@ class Results:
             text += f" ({_WHY[self.status]})"
         return text
 
-    def plot(self) -> Figure:
-        """Each score of each variant with its 95 % interval."""
-        from pex.report.plots import scores
+    def plot(
+        self, kind: str = "scores", score: str | None = None, *, table: bool = False
+    ) -> Figure | pd.DataFrame:
+        """A picture of the run; `results.compare().plot()` has those of differences.
 
-        return scores(self.summary(), yes_no(self.frame))
+        Args:
+            kind: "scores" with their intervals, "cost" or "latency" (quality against it, with the
+                frontier), "repeats" (which cases are flaky), "trend" (over the runs in MLflow).
+            score: which score, for the kinds that show one; None: the first.
+            table: the numbers drawn, instead of the picture.
+
+        Raises:
+            PexError: there is no such kind or score.
+        """
+        from pex.report import plots
+
+        kinds = ("scores", "cost", "latency", "repeats", "trend")
+        if kind not in kinds:
+            raise PexError(f"plot('{kind}')", hint=nearest(kind, kinds))
+        binary = yes_no(self.frame)
+        if kind == "scores":
+            return (plots.scores_table if table else plots.scores)(self.summary(), binary)
+        name = self._score(score)
+        if kind == "repeats":
+            return (plots.repeats_table if table else plots.repeats)(self.frame, name, binary)
+        if kind == "trend":
+            return (plots.trend_table if table else plots.trend)(self._history(name), name, binary)
+        draw = plots.frontier_table if table else plots.frontier
+        return draw(self.summary(), name, "cost_usd" if kind == "cost" else "latency_s", binary)
+
+    def compare(
+        self,
+        baseline: str | None = None,
+        metric: str | Sequence[str] | None = None,
+        *,
+        margin: float | None = None,
+        confidence: float = 0.95,
+        lower_is_better: bool | None = None,
+    ) -> Comparison:
+        """Is one variant better, or is it noise? Paired differences, intervals, verdicts.
+
+        Args:
+            baseline: what the others are compared with: a variant's name, or a prompt's or
+                model's, which compares every pair that is equal in the other factors. None: the
+                first variant.
+            metric: a score, a list of them, or `cost_usd`, `latency_s`, `ttft_s`,
+                `prompt_tokens`, `completion_tokens`. None: every score, corrected for all of them.
+            margin: by how much a candidate may be worse and still be "no worse", in the unit of
+                the metric: 0.02 are two percentage points of a yes/no score.
+            confidence: the level of the two-sided interval that "better" and "worse" need, and the
+                one-sided level that "no worse" needs.
+            lower_is_better: turn the direction of a score round, for example of a number of words.
+
+        Returns:
+            A table with `.frame`, `.plot()`, `.explain()`, `.cases()`, `.slices(by)`, `.gate()`.
+
+        Raises:
+            PexError: no such metric or baseline, a margin on the wrong scale.
+        """
+        from pex.comparison import compare_frame
+
+        judges = self.about.get("judges", [])
+        return compare_frame(
+            self.frame,
+            baseline=baseline,
+            metric=metric,
+            margin=margin,
+            confidence=confidence,
+            lower_is_better=lower_is_better,
+            variants=self.about.get("variants"),
+            uncalibrated=[judge["name"] for judge in judges if not judge["calibrated"]],
+        )
+
+    def gate(self, rule: Mapping[str, Any] | None = None) -> Gate:
+        """Pass, fail or undecided for each candidate, by a rule on the comparison.
+
+        Args:
+            rule: `baseline`, `metric`, `margin`, perhaps `confidence`, `on_undecided`; None: the
+                experiment's own.
+
+        Raises:
+            PexError: there is no rule, or it does not fit what was run.
+        """
+        from pex.core.files import validate
+        from pex.core.spec import GateSpec
+
+        given = rule if rule is not None else self.about.get("gate")
+        if given is None:
+            raise PexError(
+                "there is no gate",
+                hint="gate({'baseline': …, 'metric': …, 'margin': 0.02}), or 'gate:' in the "
+                "experiment's file",
+            )
+        spec = validate(GateSpec, dict(given), "gate")
+        found = self.compare(
+            spec.baseline, spec.metric, margin=spec.margin, confidence=spec.confidence
+        )
+        return found.gate()
+
+    def slices(
+        self, by: str, baseline: str | None = None, metric: str | None = None, **options: Any
+    ) -> Comparison:
+        """Where does a variant lose? The comparison within parts of the cases.
+
+        Args:
+            by: `tags`, `group`, `length` of the inputs, or a column of the cases.
+            baseline: as in `compare`.
+            metric: one score; None: the first.
+            options: the others of `compare`.
+
+        Raises:
+            PexError: there is no such column, or it has too many values.
+        """
+        name = metric if metric is not None else self._score(None)
+        return self.compare(baseline, name, **options).slices(by)
+
+    def rescore(
+        self,
+        scorers: Any,
+        *,
+        budget_usd: float | None = None,
+        record: bool = True,
+        base: str | Path | None = None,
+    ) -> Results:
+        """New or changed scorers on the same answers: no model is asked, except by judges.
+
+        Args:
+            scorers: what an experiment takes as scorers; one whose name is there replaces it.
+            budget_usd: what judges may spend at most.
+            record: bring the new scores into the run's record in MLflow.
+            base: the folder that paths in `scorers` start from; None: the current one.
+
+        Returns:
+            New results; these stay as they are.
+
+        Raises:
+            PexError: a scorer that does not fit; nothing has been scored or asked.
+        """
+        from pex.recording import record_again
+        from pex.rescoring import rescore
+
+        one = isinstance(scorers, str | Mapping) or not isinstance(scorers, Iterable)
+        items: list[Any] = [scorers] if one else list(scorers)
+        folder = Path.cwd() if base is None else Path(base)
+        frame, about = rescore(self.frame, self.about, items, find_project(), folder, budget_usd)
+        results = Results(frame, about)
+        if record and self.run_id is not None:
+            if self.traces is not None:
+                self.traces.stop()
+                self.traces.wait()
+            uri = str(self.about["tracking_uri"])
+            results.traces = record_again(uri, self.run_id, results.outcome())
+        return results
+
+    def ratings(self) -> pd.DataFrame:
+        """What people said of the answers, in MLflow's pages or in pex: one row per rating.
+
+        Returns:
+            `case_id, variant, repeat, name, value, rationale, rater, at, trace_id`; no rows where
+            the run is not recorded.
+
+        Raises:
+            PexError: MLflow does not answer.
+        """
+        from pex.record.assessments import COLUMNS, read
+
+        if self.run_id is None:
+            import pandas as pd
+
+            return pd.DataFrame(columns=list(COLUMNS))
+        return read(str(self.about["tracking_uri"]), [self.run_id])
+
+    def calibrate(self, judge: str, ratings: pd.DataFrame | None = None) -> Calibration:
+        """Hold a judge's scores against people's: kappa, where they differ, what to trust.
+
+        Args:
+            judge: the name of the judge's score.
+            ratings: `case_id`, `value`, and where they say so `variant`, `repeat`, `rater`; None:
+                the ratings of that name in MLflow. Several of one answer count with their mean,
+                rounded to yes or no where all are.
+
+        Returns:
+            A calibration; `.save(path)` beside the judge's prompt makes it count from then on.
+
+        Raises:
+            PexError: there is no such judge, or no answer with both.
+        """
+        from pex.rescoring import human_scores
+        from pex.score.calibration import calibrate
+        from pex.score.positions import Positions
+
+        known = {item["name"]: item for item in self.about.get("judges", [])}
+        if judge not in known:
+            raise PexError(f"there is no judge '{judge}'", hint=nearest(judge, known))
+        if ratings is None:
+            given = self.ratings()
+            ratings = given[given["name"] == judge]
+        places = list(
+            zip(self.frame["variant"], self.frame["case_id"], self.frame["repeat"], strict=True)
+        )
+        scores = self.frame[f"score.{judge}"]
+        judged = {p: float(v) for p, v in zip(places, scores, strict=True) if v == v}
+        order = known[judge].get("positions")
+        return calibrate(
+            judged,
+            human_scores(ratings, places),
+            known[judge]["identity"],
+            Positions(**order) if order else None,
+            sorted({str(name) for name in ratings["rater"].dropna()}) if "rater" in ratings else [],
+        )
+
+    def verdicts(self) -> pd.DataFrame | None:
+        """The comparison that is recorded with the run: every score, against its baseline.
+
+        The baseline is the gate's, else the first variant. None where there is only one variant
+        or no score.
+        """
+        if not self.scores or self.frame["variant"].nunique() < 2:
+            return None
+        if self._verdicts is None:
+            self._verdicts = self.compare(self.baseline).frame
+        return self._verdicts
+
+    def outcome(self) -> Outcome:
+        """What is recorded of these results."""
+        from pex.recording import Outcome
+
+        page = self.page()
+        return Outcome(self.frame, self.summary(), self.about, self.verdicts(), page)
+
+    @property
+    def baseline(self) -> str | None:
+        """What the recorded comparison is against: the gate's baseline; None: the first variant."""
+        baseline = (self.about.get("gate") or {}).get("baseline")
+        known = {
+            item.get(key) for item in self.about["variants"] for key in ("name", "prompt", "model")
+        }
+        return baseline if baseline in known else None
+
+    def _score(self, name: str | None) -> str:
+        """A score by its name, or the first."""
+        if name is None and self.scores:
+            return self.scores[0]
+        if name not in self.scores:
+            raise PexError(f"there is no score '{name}'", hint=nearest(str(name), self.scores))
+        return name
+
+    def _history(self, score: str) -> pd.DataFrame:
+        from pex.record.runs import history
+        from pex.record.store import tracking_uri
+
+        uri = self.about.get("tracking_uri")
+        if uri is None:
+            project = find_project()
+            uri = tracking_uri(project, load_settings(project))
+        return history(str(uri), str(self.about["name"]), score)
 
     def show(self) -> Any:
         """The cases side by side, one column per variant; all text is escaped."""
         from IPython.display import HTML
 
-        from pex.report.tables import side_by_side_html
+        from pex.report.sides import side_by_side_html
 
         return HTML(side_by_side_html(self.frame, yes_no(self.frame)))
 
@@ -113,7 +373,25 @@ class Results:
         """The text of that file."""
         from pex.report.page import page
 
-        return page(self.frame, self.summary(), yes_no(self.frame), self.about)
+        return page(
+            self.frame,
+            self.summary(),
+            yes_no(self.frame),
+            self.about,
+            self.verdicts(),
+            self._slices(),
+        )
+
+    def _slices(self) -> pd.DataFrame | None:
+        """The slices that a report shows: by tag, else by group, for the first score."""
+        if not self.scores or self.frame["variant"].nunique() < 2:
+            return None
+        for by in ("tags", "group"):
+            try:
+                return self.slices(by, self.baseline).frame
+            except PexError:  # no tags or groups, or too many of them
+                continue
+        return None
 
     def failures(self, variant: str | None = None) -> pd.DataFrame:
         """The rows that ended in an error or have a yes/no score of no.

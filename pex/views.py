@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from pex.core.cases import Case
 from pex.execution import Execution, Job
-from pex.report.tables import side_by_side_html, summary_html, value_text
+from pex.report.sides import side_by_side_html
+from pex.report.tables import summary_html, value_text
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "MLFLOW_TRACKING_URI",
+        "MLFLOW_EXPERIMENT_ID",
         "MLFLOW_EXPERIMENT_NAME",
         "PEX_BATCH_ID",
         "PEX_JOB_ID",
@@ -32,11 +34,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project that is the current folder."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty project that is the current folder; nothing writes to it any more at the end."""
     (tmp_path / "pex.toml").write_text("")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    for thread in threading.enumerate():
+        if thread.name == "pex-traces":
+            thread.join()
 
 
 @pytest.fixture

@@ -24,3 +24,13 @@ def err(text: str) -> None:
 def document(value: Any) -> None:
     """The one JSON document of `--json`."""
     out(orjson.dumps(plain(value), option=orjson.OPT_INDENT_2).decode())
+
+
+def gate_code(outcome: str, fail_undecided: bool) -> int:
+    """The exit code of a gate: 0 passed, 1 failed, 3 undecided where that is asked for.
+
+    Example:
+        >>> gate_code("fail", False), gate_code("undecided", False), gate_code("undecided", True)
+        (1, 0, 3)
+    """
+    return {"fail": 1, "undecided": 3 if fail_undecided else 0}.get(outcome, 0)

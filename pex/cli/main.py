@@ -11,13 +11,16 @@ import typer
 import pex
 from pex.cli import console
 from pex.cli.batch import batch
+from pex.cli.compare import compare
 from pex.cli.demo import demo
 from pex.cli.doctor import doctor
 from pex.cli.gc import gc
 from pex.cli.init import init
+from pex.cli.library import app as library_app
 from pex.cli.model import app as model_app
 from pex.cli.report import report
 from pex.cli.run import run
+from pex.cli.score import score
 from pex.cli.servers import lab, ui
 from pex.cli.spend import spend
 from pex.core.errors import Interrupted, PexError
@@ -55,8 +58,11 @@ app.command("demo")(demo)
 app.command("init")(init)
 app.command("run")(run)
 app.command("batch")(batch)
+app.command("score")(score)
+app.command("compare")(compare)
 app.command("report")(report)
 app.command("spend")(spend)
+app.add_typer(library_app, name="library")
 app.add_typer(model_app, name="model")
 app.command("gc")(gc)
 app.command("lab")(lab)

@@ -20,14 +20,24 @@ def report(
     ),
 ) -> None:
     """Write one HTML file about a recorded run: what was run, table, cases side by side."""
-    from pex.core.settings import find_project, load_settings
-    from pex.record import runs, store
     from pex.results import load_run
 
-    if run == "latest":
-        project = find_project()
-        found = runs.latest(store.tracking_uri(project, load_settings(project)))
-        if not found:
-            raise PexError("nothing has been recorded in this project yet", hint="pexlab demo")
-        run = found[0]["run_id"]
-    console.out(str(load_run(run).report(out)))
+    console.out(str(load_run(run_id_of(run)).report(out)))
+
+
+def run_id_of(run: str) -> str:
+    """The id of a run that is named on the command line; `latest` is the newest one.
+
+    Raises:
+        PexError: nothing has been recorded yet.
+    """
+    if run != "latest":
+        return run
+    from pex.core.settings import find_project, load_settings
+    from pex.record import runs, store
+
+    project = find_project()
+    found = runs.latest(store.tracking_uri(project, load_settings(project)))
+    if not found:
+        raise PexError("nothing has been recorded in this project yet", hint="pexlab demo")
+    return str(found[0]["run_id"])

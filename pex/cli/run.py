@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,6 +112,19 @@ def run(
         raise
     _tell(results, as_json, out)
     check(results, exp.max_error_share)
+    code = gate_code(results)
+    if code:
+        sys.exit(code)
+
+
+def gate_code(results: Results) -> int:
+    """Say what the experiment's gate says, and the exit code for it; 0 where there is none."""
+    rule = results.about.get("gate")
+    if rule is None:
+        return 0
+    gate = results.gate()
+    console.err(str(gate))
+    return console.gate_code(gate.outcome, rule.get("on_undecided") == "fail")
 
 
 def check(results: Results, max_error_share: float) -> None:
@@ -121,6 +135,12 @@ def check(results: Results, max_error_share: float) -> None:
             f"the budget of ${results.about['budget_usd']:g} ended the run: {counts['answered']} "
             f"of {counts['requests']} requests were answered",
             hint="what was answered is kept; raise it with --budget USD",
+        )
+    broken = [judge for judge in results.about.get("judges", []) if judge["error"]]
+    if results.status == "failed" and broken:
+        raise ProviderError(
+            f"the judge '{broken[0]['name']}' gave no verdict: {broken[0]['error']}",
+            hint="the answers and other scores are kept; the same command goes on",
         )
     share = counts["errors"] / counts["requests"]
     if share > max_error_share:
@@ -158,14 +178,25 @@ def _tell(results: Any, as_json: bool, out: Path | None) -> None:
         console.err(f"table: {out}")
     if as_json:
         about = {k: v for k, v in results.about.items() if k not in ("prompts", "how_to")}
-        console.document({**about, "summary": results.summary().to_dict("records")})
+        verdicts = results.verdicts()
+        told = {"summary": results.summary().to_dict("records")}
+        told["comparison"] = [] if verdicts is None else _records(verdicts)
+        if results.about.get("gate"):
+            told["gate"] = results.gate().outcome
+        console.document({**about, **told})
     else:
         console.out(repr(results))
+        if results.verdicts() is not None:
+            console.out("\n" + repr(results.compare(results.baseline)))
     if results.run_id is not None:
         console.err(f"recorded in MLflow as run {results.run_id} (pexlab ui, or pexlab report)")
 
 
+def _records(table: Any) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
 def _to_parquet(frame: Any, path: Path) -> None:
-    from pex.record.runs import storable
+    from pex.record.files import storable
 
     storable(frame)[0].to_parquet(path, index=False)

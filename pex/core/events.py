@@ -94,6 +94,14 @@ class Away:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Judging:
+    """How far the judges are: questions that have ended, and questions in all."""
+
+    done: int
+    total: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Done:
     """The run has ended: "finished", "interrupted", "budget" or "failed", after `elapsed_s`."""
 
@@ -101,6 +109,8 @@ class Done:
     elapsed_s: float
 
 
-Event = Queued | Started | Delta | Retried | Answered | Failed | Scored | Spent | Away | Done
+Event = (
+    Queued | Started | Delta | Retried | Answered | Failed | Scored | Spent | Away | Judging | Done
+)
 Listener = Callable[[Event], None]
 """Called with one event after another, on a thread of its own."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,15 @@ from pex.core.prompt import Prompt
 from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec, load_spec
 from pex.core.variant import Variant, grid, named
 
+LIBRARY = "library:"
+"""What a reference to a prompt of the library starts with, where a file's path may stand."""
+
 
 def load_variants(
-    spec: ExperimentSpec, base: Path, extra_params: Mapping[str, Any]
+    spec: ExperimentSpec,
+    base: Path,
+    extra_params: Mapping[str, Any],
+    load: Callable[[str], Prompt] | None = None,
 ) -> list[Variant]:
     """The variants that a spec describes.
 
@@ -27,23 +34,50 @@ def load_variants(
         spec: what `experiment.yaml` says.
         base: the folder that its paths start from.
         extra_params: parameters that every variant gets over its own.
+        load: finds the prompt of a reference that starts with `library:`.
 
     Raises:
         PexError: a prompt file that is missing or bad, a model without a provider.
     """
     extra = plain(dict(extra_params))
     if not spec.variants:
-        prompts = [Prompt.load(base / ref) for ref in spec.prompts]
+        found = _prompts(spec.prompts, base, load)
         params = [{**item, **extra} for item in (spec.params or [{}])]
-        return grid(prompts, spec.models, params)
+        return grid([found[ref] for ref in spec.prompts], spec.models, params)
+    found = _prompts([item.prompt for item in spec.variants], base, load)
     variants = [
-        Variant(Prompt.load(base / item.prompt), item.model or "", {**item.params, **extra})
+        Variant(found[item.prompt], item.model or "", {**item.params, **extra})
         for item in spec.variants
     ]
     return [
         dataclasses.replace(variant, name=item.name or variant.name)
         for variant, item in zip(named(variants), spec.variants, strict=True)
     ]
+
+
+def _prompts(
+    refs: Iterable[str], base: Path, load: Callable[[str], Prompt] | None
+) -> dict[str, Prompt]:
+    """The prompts of an experiment's references.
+
+    Versions of one prompt of the library are told apart by what was asked for: `short.champion`
+    and `short.4` for `library:short@champion` and `library:short/4`.
+    """
+    found = {ref: _prompt(ref, base, load) for ref in dict.fromkeys(refs)}
+    names = [prompt.name for prompt in found.values()]
+    for ref, prompt in found.items():
+        asked = re.split("[@/]", ref, maxsplit=1)[1:]
+        if ref.startswith(LIBRARY) and asked and names.count(prompt.name) > 1:
+            found[ref] = prompt.called(f"{prompt.name}.{asked[0]}", prompt.origin)
+    return found
+
+
+def _prompt(ref: str, base: Path, load: Callable[[str], Prompt] | None) -> Prompt:
+    if not ref.startswith(LIBRARY):
+        return Prompt.load(base / ref)
+    if load is None:
+        raise PexError(f"'{ref}': the library cannot be asked from here")
+    return load(ref)
 
 
 def columns_beside(cases: Path) -> dict[str, str]:
@@ -110,7 +144,8 @@ def write(
     Args:
         path: the YAML file, absolute.
         spec: everything but variants and cases.
-        variants: what is compared; a prompt that was loaded is referred to where it is.
+        variants: what is compared; a prompt that was loaded is referred to where it is, one of the
+            library by its version.
         cases: the file they are in, or the cases themselves.
         overwrite: replace files that have another content.
 
@@ -121,7 +156,9 @@ def write(
     files: dict[Path, str] = {}
     refs: dict[str, str] = {}
     for prompt in {variant.prompt.name: variant.prompt for variant in variants}.values():
-        if prompt.path is not None and prompt.path.is_file():
+        if prompt.origin is not None:
+            refs[prompt.name] = f"{LIBRARY}{prompt.origin}"
+        elif prompt.path is not None and prompt.path.is_file():
             refs[prompt.name] = _relative(prompt.path, folder)
         else:
             refs[prompt.name] = f"prompts/{prompt.name}.prompty"

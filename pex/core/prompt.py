@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,8 @@ class Prompt:
     tools: list[dict[str, Any]] | None
     path: Path | None = dataclasses.field(compare=False, repr=False)
     source: str | None = dataclasses.field(compare=False, repr=False)
+    origin: str | None = dataclasses.field(compare=False, repr=False)
+    """The version in the library that it came from, as `review-sentiment/3`."""
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class Prompt:
             "tools": plain([dict(tool) for tool in tools]) if tools else None,
             "path": None,
             "source": None,
+            "origin": None,
         }
         check_params(values["params"], f"prompt '{name}'")
         if tools:
@@ -153,16 +157,40 @@ class Prompt:
             PexError: no such file (the nearest name in its folder is given), or a bad one.
         """
         path = Path(path)
-        text = read_text(path, "prompt file")
-        fields = prompty.parse(text, path.name)
+        prompt = cls.parse(read_text(path, "prompt file"), path.name, path.stem)
+        object.__setattr__(prompt, "path", path.resolve())
+        return prompt
+
+    @classmethod
+    def parse(cls, text: str, where: str, name: str) -> Prompt:
+        """Read the text of a `.prompty` file.
+
+        Args:
+            text: the whole file.
+            where: how to name it in an error.
+            name: the prompt's name, where the text gives none.
+
+        Raises:
+            PexError: no valid prompt.
+        """
+        fields = prompty.parse(text, where)
         messages = fields.pop("messages")
-        name = fields.pop("name", path.stem)
+        name = fields.pop("name", name)
         try:
             prompt = cls(messages, name, **fields)
         except PexError as error:
-            raise PexError(f"{path.name}: {error.message}", hint=error.hint) from None
-        object.__setattr__(prompt, "path", path.resolve())
+            raise PexError(f"{where}: {error.message}", hint=error.hint) from None
         object.__setattr__(prompt, "source", text)
+        return prompt
+
+    def called(self, name: str, origin: str | None) -> Prompt:
+        """The same prompt under another name, and where it came from.
+
+        The text of its file stays as it was, with the name that stands there.
+        """
+        prompt = copy.copy(self)
+        object.__setattr__(prompt, "name", check_name(name, "prompt name"))
+        object.__setattr__(prompt, "origin", origin)
         return prompt
 
     def save(self, path: str | Path) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+WORDS = {"yes": True, "true": True, "pass": True, "no": False, "false": False, "fail": False}
+"""How models and other tools write a yes or a no."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Score:

@@ -64,7 +64,7 @@ class JournalSettings(Strict):
 
 
 class RecordSettings(Strict):
-    """Where runs are recorded; `traces` is for a later version, which writes them."""
+    """Where runs are recorded, and how many of their rows get a trace: a number, "all", "none"."""
 
     tracking_uri: str | None = None
     traces: int | str = 500

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
-from pex.record.runs import CASES, load, replace
+from pex.record.files import CASES, replace
+from pex.record.runs import load
 from pex.record.store import connect, local_folder
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def forget(
         path = Path(client.download_artifacts(run_id, CASES, folder))
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = "".join(line for line in lines if json.loads(line).get("case_id") not in ids)
-    replace(uri, run_id, left, about, {CASES: kept, "report.html": page(left, about)})
+    replace(client, run_id, left, about, {CASES: kept, "report.html": page(left, about)})
 
 
 def deleted(uri: str) -> tuple[int, int]:

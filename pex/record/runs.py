@@ -1,26 +1,26 @@
-"""Writing a run to MLflow, and reading it back.
+"""Writing a run to MLflow, and finding it again.
 
-What is written: a parent run with the counts, the files (`results.parquet`, the same as a table
-that MLflow's UI shows, `experiment.yaml`, `cases.jsonl`, the prompts, `about.json`), and a child
-run per variant with its parameters and rounded metrics, so that MLflow's own comparison works.
+What is written: a parent run with the counts, the comparison, the files (`results.parquet`, the
+same as a table that MLflow's UI shows, `experiment.yaml`, `cases.jsonl`, the prompts,
+`about.json`), and a child run per variant with its parameters and rounded metrics, so that
+MLflow's own comparison works.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
+import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from pex.core.errors import PexError, nearest
-from pex.core.names import plain
 from pex.guard.redact import redact
+from pex.record import active, files
+from pex.record.note import note
 from pex.record.store import artifact_location, connect
 from pex.score.frame import typed
 
@@ -28,13 +28,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
 
-TABLE = "results.json"
-PARQUET = "results.parquet"
-ABOUT = "about.json"
-CASES = "cases.jsonl"
-_JSON_COLUMNS = "pex.json_columns"
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "budget": "FINISHED"}
 _PARAM_LENGTH = 500
+_BATCH = 1000
+"""Metrics that MLflow takes at once."""
 
 
 class Recorder:
@@ -60,13 +57,20 @@ class Recorder:
         """
         self.uri = uri
         self._client = connect(uri)
-        self._children: dict[str, str] = {}
+        self.children: dict[str, str] = {}
         if continued is not None and self._reopen(continued):
             return
         from mlflow.tracking.context.registry import resolve_tags
 
-        self.experiment_id = _experiment(self._client, uri, experiment)
+        outer = self._outer_run()
+        self.experiment_id = (
+            str(outer.info.experiment_id)
+            if outer
+            else _experiment(self._client, uri, active.experiment_name() or experiment)
+        )
         own = {"pex.kind": "run", "pex.experiment": experiment}
+        if outer:
+            own["mlflow.parentRunId"] = str(outer.info.run_id)
         for variable, tag in (("PEX_BATCH_ID", "pex.batch_id"), ("PEX_JOB_ID", "pex.job_id")):
             if os.environ.get(variable):
                 own[tag] = os.environ[variable]
@@ -81,12 +85,25 @@ class Recorder:
         )
         self.run_id = str(run.info.run_id)
 
+    def _outer_run(self) -> Any:
+        """The run that the user has open, where it is in the same store."""
+        from mlflow.exceptions import MlflowException
+
+        run_id = active.run_id()
+        if run_id is None:
+            return None
+        try:
+            return self._client.get_run(run_id)
+        except MlflowException:  # open in another store: nothing to nest into
+            return None
+
     def finish(
         self,
         frame: pd.DataFrame,
         summary: pd.DataFrame,
         about: Mapping[str, Any],
-        files: Mapping[str, str],
+        texts: Mapping[str, str],
+        comparison: pd.DataFrame | None = None,
     ) -> None:
         """Write what came of it, and close the run.
 
@@ -94,10 +111,10 @@ class Recorder:
             frame: the long frame.
             summary: one row per variant.
             about: what was run; its `status` becomes the run's.
-            files: further text files, by their path in the run.
+            texts: further text files, by their path in the run.
+            comparison: the verdicts, where there is more than one variant.
         """
-        for variant in summary.to_dict("records"):
-            self._child({str(key): value for key, value in variant.items()}, about)
+        self.write_scores(summary, about, comparison)
         counts = {key: float(value) for key, value in about["counts"].items()}
         total = summary["cost_usd"].sum(min_count=len(summary)) if len(summary) else math.nan
         self._log(
@@ -112,12 +129,57 @@ class Recorder:
             },
             metrics={**counts, "cost_usd": total, "elapsed_s": about["elapsed_s"]},
         )
-        _write_files(self._client, self.run_id, frame, about, files)
-        self._client.set_tag(self.run_id, "mlflow.note.content", _note(summary, about))
-        self._client.set_terminated(self.run_id, _STATUS.get(about["status"], "FAILED"))
+        packages = {files.PACKAGES: files.packages()}
+        files.replace(self._client, self.run_id, frame, about, {**texts, **packages}, comparison)
+        self.close(about["status"])
+
+    def write_scores(
+        self, summary: pd.DataFrame, about: Mapping[str, Any], comparison: pd.DataFrame | None
+    ) -> None:
+        """Write scores and differences as metrics, and the note that says them in words."""
+        differences = {} if comparison is None else _differences(comparison)
+        for variant in summary.to_dict("records"):
+            row = {str(key): value for key, value in variant.items()}
+            self._child(row, about, differences.get(row["variant"], {}))
+        on_parent = {
+            f"{metric}.{_metric_name(variant)}": value
+            for variant, metrics in differences.items()
+            for metric, value in metrics.items()
+        }
+        self._log(self.run_id, {}, on_parent)
+        if comparison is not None:
+            words = [f"{row['candidate']}: {row['verdict']}" for row in _rows(comparison)]
+            self._client.set_tag(self.run_id, "pex.verdicts", "; ".join(words)[:_PARAM_LENGTH])
+        text = redact(note(summary, about, comparison))
+        self._client.set_tag(self.run_id, "mlflow.note.content", text)
+
+    def close(self, status: str) -> None:
+        """End the run and its children with what a run's status is called in MLflow."""
+        for run_id in (*self.children.values(), self.run_id):
+            self._client.set_terminated(run_id, _STATUS.get(status, "FAILED"))
+
+    @classmethod
+    def of(cls, uri: str, run_id: str) -> Recorder:
+        """A recorder for a run that has ended; it stays as it ended.
+
+        Raises:
+            PexError: the run is deleted.
+        """
+        self = cls.__new__(cls)
+        self.uri, self._client = uri, connect(uri)
+        if not self._attach(run_id):
+            raise PexError(f"the run '{run_id}' is deleted in MLflow", hint="restore it there")
+        return self
 
     def _reopen(self, run_id: str) -> bool:
         """Go on with a run; False where somebody has deleted it."""
+        if not self._attach(run_id):
+            return False
+        # The end of the earlier start stays until this one has ended: MLflow cannot take it away.
+        self._client.update_run(run_id, status="RUNNING")
+        return True
+
+    def _attach(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -126,34 +188,49 @@ class Recorder:
             return False
         if run.info.lifecycle_stage == "deleted":
             return False
-        self._client.update_run(run_id, status="RUNNING")
         self.run_id, self.experiment_id = run_id, str(run.info.experiment_id)
-        self._children = {
-            child.data.tags["mlflow.runName"]: str(child.info.run_id)
-            for child in self._client.search_runs(
-                [self.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'"
-            )
-        }
+        self.children = children(self._client, self.experiment_id, run_id)
         return True
 
     def fail(self) -> None:
         """Close the run after an error of our own."""
         self._client.set_terminated(self.run_id, "FAILED")
 
-    def _child(self, variant: dict[str, Any], about: Mapping[str, Any]) -> None:
-        name = variant["variant"]
-        run_id = self._children.get(name)
-        if run_id is None:
-            run = self._client.create_run(
-                self.experiment_id,
-                run_name=name,
-                tags={"mlflow.parentRunId": self.run_id, "pex.kind": "variant"},
-            )
-            run_id = str(run.info.run_id)
+    def begin_children(self, variants: Sequence[str], about: Mapping[str, Any]) -> None:
+        """Open the runs of the variants that have none yet."""
+        for name in variants:
+            if name in self.children:
+                continue
+            tags = {
+                "mlflow.parentRunId": self.run_id,
+                "pex.kind": "variant",
+                "pex.experiment": about["name"],
+            }
+            run = self._client.create_run(self.experiment_id, run_name=name, tags=tags)
+            self.children[name] = str(run.info.run_id)
+
+    def link_prompts(
+        self, versions: Mapping[str, tuple[str, int]], about: Mapping[str, Any]
+    ) -> None:
+        """Say which version of which prompt each variant used, so that MLflow's pages show it."""
+        from pex.library import registry
+
+        used = {item["name"]: versions.get(item["prompt"]) for item in about["variants"]}
+        for name, run_id in self.children.items():
+            version = used.get(name)
+            if version is not None:
+                registry.link(self._client, run_id, [version])
+        registry.link(self._client, self.run_id, list(dict.fromkeys(versions.values())))
+
+    def _child(
+        self, row: dict[str, Any], about: Mapping[str, Any], differences: Mapping[str, float]
+    ) -> None:
+        name = row["variant"]
+        self.begin_children([name], about)
         metrics = {
             key.removeprefix("score.").removesuffix(".errors")
             + ("_errors" if key.startswith("score.") and key.endswith(".errors") else ""): value
-            for key, value in variant.items()
+            for key, value in row.items()
             if key not in ("variant", "prompt", "model")
         }
         details = next(item for item in about["variants"] if item["name"] == name)
@@ -164,8 +241,7 @@ class Recorder:
             "model": details["model"],
             **details["params"],
         }
-        self._log(run_id, params, metrics)
-        self._client.set_terminated(run_id, _STATUS.get(about["status"], "FAILED"))
+        self._log(self.children[name], params, {**metrics, **differences})
 
     def _log(
         self, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float | int]
@@ -180,42 +256,43 @@ class Recorder:
             for key, value in metrics.items()
             if math.isfinite(value)
         ]
-        texts = [Param(key, redact(str(value))[:_PARAM_LENGTH]) for key, value in params.items()]
-        self._client.log_batch(run_id, metrics=shown, params=texts)
+        # A parameter cannot change; a run that goes on keeps the ones it began with.
+        there = self._client.get_run(run_id).data.params if params else {}
+        texts = [
+            Param(key, redact(str(value))[:_PARAM_LENGTH])
+            for key, value in params.items()
+            if key not in there
+        ]
+        self._client.log_batch(run_id, params=texts)
+        for start in range(0, len(shown), _BATCH):
+            self._client.log_batch(run_id, metrics=shown[start : start + _BATCH])
 
 
-def replace(
+def children(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str, str]:
+    """The runs of the variants under a parent run, by the variant's name."""
+    query = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`pex.kind` = 'variant'"
+    return {
+        child.data.params.get("variant") or child.data.tags["mlflow.runName"]: str(
+            child.info.run_id
+        )
+        for child in client.search_runs([experiment_id], query, max_results=1000)
+    }
+
+
+def rescore(
     uri: str,
     run_id: str,
     frame: pd.DataFrame,
+    summary: pd.DataFrame,
     about: Mapping[str, Any],
-    files: Mapping[str, str],
+    page: str,
+    comparison: pd.DataFrame | None,
 ) -> None:
-    """Write a run's table, description and further text files anew; metrics stay as they are."""
-    _write_files(connect(uri), run_id, frame, about, files)
-
-
-def _write_files(
-    client: MlflowClient,
-    run_id: str,
-    frame: pd.DataFrame,
-    about: Mapping[str, Any],
-    files: Mapping[str, str],
-) -> None:
-    table, json_columns = storable(frame)
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in files.items():
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        stored = {**about, _JSON_COLUMNS: json_columns}
-        Path(folder, ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
-        table.to_parquet(Path(folder, PARQUET), index=False)
-        _readable(table).to_json(Path(folder, TABLE), orient="split", index=False)
-        client.log_artifacts(run_id, folder)
-    # What log_table does, but it would append to the table of an earlier start of this run.
-    tables = json.dumps([{"path": TABLE, "type": "table"}])
-    client.set_tag(run_id, "mlflow.loggedArtifacts", tables)
+    """Bring new scores into a recorded run: its metrics, tables, note and report."""
+    recorder = Recorder.of(uri, run_id)
+    recorder.write_scores(summary, about, comparison)
+    files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
+    recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about["scorers"]))
 
 
 def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -225,7 +302,6 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         PexError: there is no such run, or pex did not record it.
     """
     client = connect(uri)
-    import pandas as pd
     from mlflow.exceptions import MlflowException
 
     try:
@@ -236,29 +312,28 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
             f"there is no run '{run_id}' in {redact(uri)}",
             hint=nearest(run_id, known) if known else "nothing has been recorded there yet",
         ) from None
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
         try:
-            about = json.loads(Path(client.download_artifacts(run_id, ABOUT, folder)).read_text())
-            frame = pd.read_parquet(client.download_artifacts(run_id, PARQUET, folder))
+            for part in (files.ABOUT, files.PARQUET):
+                client.download_artifacts(run_id, part, name)
+            frame, about = files.read(Path(name))
         except (MlflowException, OSError):
             raise PexError(
                 f"run '{run_id}' has no results of pex in it",
                 hint="name the parent run, not the run of one variant",
             ) from None
-    for column in about.pop(_JSON_COLUMNS):
-        frame[column] = [None if value is None else json.loads(value) for value in frame[column]]
-    return typed(frame), about
+    # It may be reached under another address than where it was written, and with a login.
+    return typed(frame), {**about, "tracking_uri": uri}
 
 
 def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:
     """The newest runs of pex in a store: run_id, experiment, status."""
     client = connect(uri)
-    chosen = [
-        item.experiment_id
-        for item in client.search_experiments()
-        if experiment is None or item.name == experiment
-    ]
-    found = client.search_runs(chosen, "tags.`pex.kind` = 'run'", max_results=limit)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = "tags.`pex.kind` = 'run'"
+    if experiment is not None:  # it may be recorded under an experiment of the user's choice
+        query += f" and tags.`pex.experiment` = '{experiment}'"
+    found = client.search_runs(everywhere, query, max_results=limit)
     return [
         {
             "run_id": run.info.run_id,
@@ -267,6 +342,41 @@ def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict
         }
         for run in found
     ]
+
+
+def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataFrame:
+    """How a score has gone over an experiment's runs, the oldest first.
+
+    Args:
+        uri: the store.
+        experiment: the experiment's name.
+        score: the score's name.
+        limit: the newest so many runs.
+
+    Returns:
+        `run_id, started_at, variant, value, lo, hi, n`; a row for each run and variant.
+    """
+    import pandas as pd
+
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = f"tags.`pex.kind` = 'variant' and tags.`pex.experiment` = '{experiment}'"
+    found = client.search_runs(everywhere, query, max_results=limit * 10) if everywhere else []
+    rows = [
+        {
+            "run_id": run.data.tags["mlflow.parentRunId"],
+            "started_at": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
+            "variant": run.data.params.get("variant", run.info.run_name),
+            "value": run.data.metrics[score],
+            **{end: run.data.metrics.get(f"{score}.{end}", math.nan) for end in ("lo", "hi", "n")},
+        }
+        for run in found
+        if score in run.data.metrics
+    ]
+    columns = ["run_id", "started_at", "variant", "value", "lo", "hi", "n"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("started_at", ignore_index=True)
+    newest = list(dict.fromkeys(table["run_id"]))[-limit:]
+    return table[table["run_id"].isin(newest)].reset_index(drop=True)
 
 
 def find(uri: str, batch_id: str) -> list[dict[str, Any]]:
@@ -319,50 +429,33 @@ def _experiment(client: MlflowClient, uri: str, name: str) -> str:
     return str(found.experiment_id)
 
 
-def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A copy that Parquet can hold: columns of lists, dicts or mixed values become JSON texts."""
-    changed: dict[str, Any] = {}
-    for column in frame.columns:
-        values = frame[column]
-        if values.dtype != object:
-            continue
-        kinds = {type(value) for value in values if value is not None}
-        if kinds - {str}:
-            changed[column] = [
-                None if plain(value) is None else orjson.dumps(plain(value)).decode()
-                for value in values
-            ]
-    return frame.assign(**changed), list(changed)
+def _rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(key): value for key, value in row.items()} for row in comparison.to_dict("records")
+    ]
 
 
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as MLflow's page shows it best: what is read first on the left, case by case."""
-    inputs = [name for name in table.columns if name.startswith("case.")]
-    scores = [name for name in table.columns if name.startswith("score.")]
-    first = ["case_id", *inputs[:1], "expected", "variant", "output", *scores]
-    rest = [name for name in table.columns if name not in first]
-    table = table.assign(started_at=table["started_at"].astype(str))
-    table = table[[*first, *rest]].sort_values("case_id", kind="stable")
-    # A column with a dot in its name stays empty on that page.
-    return table.rename(columns=lambda name: name.replace(".", "_"))
+def _differences(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """For each candidate its differences as metrics: `label.diff`, `.diff.lo`, `.diff.hi`, `.p`."""
+    found: dict[str, dict[str, float]] = {}
+    many = comparison["baseline"].nunique() > 1
+    for row in _rows(comparison):
+        # In a comparison pair by pair a candidate may have several baselines.
+        stem = f"{row['metric']}.diff" + (f".{_metric_name(row['baseline'])}" if many else "")
+        ends = {"": "diff", ".lo": "lo", ".hi": "hi", ".p": "p_adjusted"}
+        found.setdefault(row["candidate"], {}).update(
+            {
+                f"{stem}{end}": float(row[column])
+                for end, column in ends.items()
+                if isinstance(row[column], float)
+            }
+        )
+    return found
 
 
-def _note(summary: pd.DataFrame, about: Mapping[str, Any]) -> str:
-    """A few lines of Markdown for MLflow's run page."""
-    names = [column[6:-2] for column in summary.columns if column.endswith(".n")]
-    lines = [about["purpose"] or "", "", f"| variant | {' | '.join(names)} | errors |"]
-    lines.append("|---" * (len(names) + 2) + "|")
-    for row in summary.to_dict("records"):
-        cells = [
-            "–"
-            if math.isnan(row[f"score.{name}"])
-            else f"{row[f'score.{name}']:.3g} [{row[f'score.{name}.lo']:.3g}, "
-            f"{row[f'score.{name}.hi']:.3g}]"
-            for name in names
-        ]
-        variant = row["variant"].replace("|", "\\|")
-        lines.append(f"| {variant} | {' | '.join(cells)} | {row['errors']} |")
-    return "\n".join(lines).strip()
+def _metric_name(text: str) -> str:
+    """A variant's name with what MLflow refuses in a metric's name taken out."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-")
 
 
 def _rounded(value: float) -> float:

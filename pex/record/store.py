@@ -1,96 +1,10 @@
-"""Which MLflow store a project records into, and a client for it."""
+"""Where the files of recorded runs are kept; the store itself is the library's."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pex.library.store import connect, local_folder, quiet, tracking_uri
 
-from pex.core.errors import PexError
-from pex.core.settings import Settings
-from pex.guard.redact import redact
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-_SQLITE = re.compile(r"sqlite:///(?!/)(.+)")
-
-
-def tracking_uri(project: Path, settings: Settings, given: str | None = None) -> str:
-    """The store to use: an argument, the user's own choice in MLflow, the settings, `mlruns/`.
-
-    A relative sqlite path starts from the project, whatever folder the notebook runs in.
-    """
-    uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
-    uri = uri or settings.record.tracking_uri or "sqlite:///mlruns/mlflow.db"
-    relative = _SQLITE.fullmatch(uri)
-    return f"sqlite:///{project / relative.group(1)}" if relative else uri
-
-
-def _chosen_in_mlflow() -> str | None:
-    mlflow = sys.modules.get("mlflow")
-    # Not imported by the user: then nothing was chosen, and importing it costs a second.
-    if mlflow is None or not hasattr(mlflow, "is_tracking_uri_set"):
-        return None
-    return str(mlflow.get_tracking_uri()) if mlflow.is_tracking_uri_set() else None
-
-
-def quiet() -> None:
-    """Keep MLflow from phoning home and from announcing each database step."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def connect(uri: str) -> MlflowClient:
-    """A client whose store answers.
-
-    Raises:
-        PexError: the store cannot be reached or opened.
-    """
-    quiet()
-    import mlflow
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        with _first_use(uri):
-            client = mlflow.MlflowClient(uri)
-            client.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        first_line = redact(str(error)).strip().splitlines()[0]
-        raise PexError(
-            f"MLflow's store {redact(uri)} does not answer: {first_line}",
-            hint="start it, change it (MLFLOW_TRACKING_URI, or [record] tracking_uri in "
-            "pex.toml), or run without a record: record=False, --no-record",
-        ) from None
-    return client
-
-
-@contextmanager
-def _first_use(uri: str) -> Iterator[None]:
-    """Let one process at a time make the database: two that begin together would both fail."""
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    from filelock import FileLock
-
-    path = Path(uri.removeprefix("sqlite:///"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=120):
-        yield
-
-
-def local_folder(uri: str) -> Path | None:
-    """The folder of a store that is a file of this machine, None where it is a server's."""
-    return Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else None
+__all__ = ["artifact_location", "connect", "local_folder", "quiet", "tracking_uri"]
 
 
 def artifact_location(uri: str, name: str) -> str | None:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Collection, Mapping
-from html import escape
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
-from pex.report.tables import (
-    format_interval,
-    format_score,
-    format_seconds,
-    side_by_side_table,
-    style,
-    summary_scores,
-    summary_table,
-)
+from pex.report.sides import side_by_side_table
+from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
+from pex.report.tables import format_seconds, style, summary_scores, summary_table
+from pex.report.verdicts import explain, findings, table_html
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_CASES = 500
+    from pex.report.plots.points import Against
+
+MAX_CASES = 2000
 MAX_CHARS = 2000
+MAX_BYTES = 1_500_000
+"""Of the cases side by side, so that the file can be mailed and opens at once."""
 
 
 @functools.cache
@@ -41,16 +39,21 @@ def page(
     summary: pd.DataFrame,
     yes_no: Collection[str],
     about: Mapping[str, Any],
+    comparison: pd.DataFrame | None = None,
+    slices: pd.DataFrame | None = None,
 ) -> str:
-    """The text of the page.
+    """The text of the page: the verdict first, then what it stands on.
 
     Args:
         frame: the long frame.
         summary: one row per variant.
         yes_no: the scores that are yes/no.
         about: what was run.
+        comparison: the verdicts, where there is more than one variant.
+        slices: the same within slices, where the cases have tags or groups.
     """
     begun = datetime.datetime.fromisoformat(about["started_at"]).astimezone()
+    names = summary_scores(summary)
     # The fragments are escaped where they are made; everything else is escaped by the template.
     return _template().render(
         about=about,
@@ -58,53 +61,47 @@ def page(
         started=begun.strftime("%Y-%m-%d %H:%M %Z"),
         took=format_seconds(float(about["elapsed_s"])),
         table=Markup(summary_table(summary, yes_no)),
-        plot=Markup(
-            "".join(plot_svg(summary, name, name in yes_no) for name in summary_scores(summary))
-        ),
-        sides=Markup(side_by_side_table(frame, yes_no, MAX_CASES, MAX_CHARS)),
+        plot=Markup("".join(plot_svg(summary, name, name in yes_no) for name in names)),
+        frontiers=Markup(_frontiers(summary, names, yes_no)),
+        sides=Markup(_sides(frame, yes_no, comparison)),
+        **_verdict(comparison, slices),
     )
 
 
-def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
-    """One score of every variant as a point with its interval, as SVG; plotly would weigh 4 MB."""
-    rows = [
-        row for row in summary.to_dict("records") if row[f"score.{name}"] == row[f"score.{name}"]
-    ]
-    if not rows:
+def _verdict(comparison: pd.DataFrame | None, slices: pd.DataFrame | None) -> dict[str, Any]:
+    if comparison is None:
+        return {"findings": []}
+    binary = set(comparison.loc[comparison["yes_no"], "metric"])
+    return {
+        "findings": findings(comparison),
+        "verdicts": Markup(table_html(comparison)),
+        "forest": Markup(forest_svg(comparison, binary)),
+        "wins": Markup(wins_svg(comparison)),
+        **_large(slices),
+        "how": explain(comparison).split("\n\n")[1:],
+    }
+
+
+def _large(slices: pd.DataFrame | None) -> dict[str, Any]:
+    """The slices that have enough cases to look at, and the names of those that have not."""
+    if slices is None:
+        return {}
+    kept = slices[~slices["small"]]
+    left = [name for name in dict.fromkeys(slices["slice"]) if name not in set(kept["slice"])]
+    return {"slices": Markup(table_html(kept, slices=True) if len(kept) else ""), "small": left}
+
+
+def _frontiers(summary: pd.DataFrame, names: Sequence[str], yes_no: Collection[str]) -> str:
+    """Quality against cost and latency for the first score, where there is a choice to make."""
+    if not names or len(summary) < 2:
         return ""
-    ends = [row[f"score.{name}{end}"] for row in rows for end in ("", ".lo", ".hi")]
-    ends = [value for value in ends if value == value]  # NaN: no interval
-    low, high = (0.0, 1.0) if binary else (min(ends), max(ends))
-    spread = (high - low) or 1.0
-    left = 16 + 7 * max(len(str(row["variant"])) for row in rows)
-    width, step = 420, 28
+    against: list[Against] = ["latency_s"]
+    if (summary["cost_usd"] > 0).any():
+        against.insert(0, "cost_usd")
+    return "".join(frontier_svg(summary, names[0], item, yes_no) for item in against)
 
-    def x(value: float) -> float:
-        return round(left + (value - low) / spread * width, 1)
 
-    height = 34 + step * len(rows)
-    label = f"{escape(name)}: each variant's score with its 95 % interval, as in the table above"
-    out = [
-        f'<svg class="plot" role="img" aria-label="{label}" viewBox="0 0 {left + width + 130} '
-        f'{height}" style="max-width:{left + width + 130}px;width:100%">'
-        f'<text x="{left}" y="14" font-weight="600">{escape(name)}</text>'
-    ]
-    for tick in range(5):
-        value = low + spread * tick / 4
-        out.append(
-            f'<line x1="{x(value)}" x2="{x(value)}" y1="22" y2="{height - 18}"/>'
-            f'<text class="soft" x="{x(value)}" y="{height - 4}" text-anchor="middle">'
-            f"{format_score(value, binary)}</text>"
-        )
-    for number, row in enumerate(rows):
-        value, lo, hi = (row[f"score.{name}{end}"] for end in ("", ".lo", ".hi"))
-        y = 36 + step * number
-        text = f"{format_score(value, binary)} {format_interval(lo, hi, binary)}"
-        out.append(
-            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(row["variant"])}</text>'
-        )
-        if lo == lo:
-            out.append(f'<line class="bar" x1="{x(lo)}" x2="{x(hi)}" y1="{y}" y2="{y}"/>')
-        out.append(f'<circle cx="{x(value)}" cy="{y}" r="5"/>')
-        out.append(f'<text class="soft" x="{left + width + 12}" y="{y + 4}">{text}</text>')
-    return "".join([*out, "</svg>"])
+def _sides(frame: pd.DataFrame, yes_no: Collection[str], comparison: pd.DataFrame | None) -> str:
+    baselines = [] if comparison is None else list(dict.fromkeys(comparison["baseline"]))
+    baseline = baselines[0] if len(baselines) == 1 else None
+    return side_by_side_table(frame, yes_no, MAX_CASES, MAX_CHARS, baseline, MAX_BYTES)

@@ -1,4 +1,4 @@
-"""Tables for notebooks, reports and terminals: the summary, and the cases side by side.
+"""Tables for notebooks, reports and terminals, and how their numbers are written.
 
 Model output is hostile text: it is escaped here, in the one place where it becomes HTML.
 """
@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MAX_ROWS = 100
-MAX_CHARS = 600
 
 
 @functools.cache
@@ -166,62 +163,6 @@ def summary_html(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
     return fragment(summary_table(summary, yes_no))
 
 
-def side_by_side_html(
-    frame: pd.DataFrame,
-    yes_no: Collection[str],
-    max_rows: int = MAX_ROWS,
-    max_chars: int = MAX_CHARS,
-) -> str:
-    """The cases, one row each, with the answers of every variant beside each other.
-
-    Args:
-        frame: the long frame.
-        yes_no: the scores that are yes/no.
-        max_rows: cases shown at most; what is cut is said below.
-        max_chars: characters of one answer shown at most.
-    """
-    return fragment(side_by_side_table(frame, yes_no, max_rows, max_chars))
-
-
-def side_by_side_table(
-    frame: pd.DataFrame, yes_no: Collection[str], max_rows: int, max_chars: int
-) -> str:
-    """The cases side by side as an HTML table, without its style."""
-    variants = list(frame["variant"].unique())
-    by_case = list(frame.groupby("case_id", sort=False))
-    out = ['<div class="pex-scroll"><table class="pex-table pex-sides"><thead><tr>']
-    out.append('<th scope="col" style="width:30%">case</th>')
-    out += [f'<th scope="col">{escape(str(name))}</th>' for name in variants]
-    out.append("</tr></thead><tbody>")
-    for case_id, rows in by_case[:max_rows]:
-        state = case_state(rows, yes_no)
-        out.append(f'<tr data-state="{state}"><td class="pex-case">')
-        out.append(_case_cell(str(case_id), rows.iloc[0], max_chars))
-        out.append("</td>")
-        answers = dict(list(rows.groupby("variant", sort=False)))
-        for name in variants:
-            part = answers.get(name)
-            cell = '<span class="pex-soft">not asked</span>'
-            if part is not None:
-                cell = "".join(_answer(dict(row), yes_no, max_chars) for _, row in part.iterrows())
-            out.append(f"<td>{cell}</td>")
-        out.append("</tr>")
-    out.append(f"</tbody><caption>{_caption(by_case, yes_no, max_rows)}</caption></table></div>")
-    return "".join(out)
-
-
-def case_state(rows: pd.DataFrame, yes_no: Collection[str]) -> str:
-    """What is to be said of a case, for filters: error, wrong, split or right."""
-    words = ["error"] if rows["error"].notna().any() else []
-    for name in yes_no:
-        by_variant = rows.groupby("variant")[f"score.{name}"].mean().dropna()
-        if (by_variant < 1).any():
-            words.append("wrong")
-        if by_variant.nunique() > 1:
-            words.append("split")
-    return " ".join(dict.fromkeys(words)) or "right"
-
-
 def cut(text: str, max_chars: int) -> str:
     """A text at its longest, with what was left out."""
     if len(text) <= max_chars:
@@ -232,65 +173,3 @@ def cut(text: str, max_chars: int) -> str:
 def value_text(value: Any) -> str:
     """A case's value as text; lists and objects as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _caption(by_case: list[Any], yes_no: Collection[str], max_rows: int) -> str:
-    shown = min(len(by_case), max_rows)
-    split = sum("split" in case_state(rows, yes_no) for _, rows in by_case)
-    text = f"{shown} of {len(by_case)} cases shown" if shown < len(by_case) else f"{shown} cases"
-    if yes_no:
-        text += f"; the variants disagree on {split}"
-    if shown < len(by_case):
-        text += ". The rest is in results.frame and in the report"
-    return escape(text) + "."
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _case_cell(case_id: str, row: Any, max_chars: int) -> str:
-    lines = []
-    group = None if _missing(row["group"]) else str(row["group"])
-    for column in row.index:
-        shown = column.startswith("case.") and not _missing(row[column])
-        if shown and str(row[column]) != group:  # the group stands beside the id
-            text = escape(cut(value_text(row[column]), max_chars))
-            lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
-    if not _missing(row["expected"]):
-        text = escape(cut(value_text(row["expected"]), max_chars))
-        lines.append(f'<div class="pex-meta">expected: {text}</div>')
-    about = case_id if group is None else f"{case_id} · {group}"
-    lines.append(f'<div class="pex-id">{escape(about)}</div>')
-    return "".join(lines)
-
-
-def _answer(row: dict[str, Any], yes_no: Collection[str], max_chars: int) -> str:
-    if not _missing(row["error"]):
-        kind, message = escape(str(row["error_kind"])), escape(cut(str(row["error"]), max_chars))
-        return (
-            f'<div><span class="pex-bad">! error: {kind}</span></div>'
-            f'<div class="pex-output pex-soft">{message}</div>'
-        )
-    output = str(row["output"])
-    shown = escape(cut(output, max_chars)) if output.strip() else "(empty answer)"
-    parts = [f'<div class="pex-output" dir="auto">{shown}</div>', '<div class="pex-meta">']
-    names = [column[6:] for column in row if str(column).startswith("score.")]
-    parts.append(" · ".join(filter(None, (_verdict(row, name, yes_no) for name in names))))
-    parts.append("</div>")
-    return "".join(parts)
-
-
-def _verdict(row: dict[str, Any], name: str, yes_no: Collection[str]) -> str:
-    """A score in one or two words, with the reason as a tooltip."""
-    value, failed = row[f"score.{name}"], row[f"score_error.{name}"]
-    reason = row[f"reason.{name}"]
-    hint = "" if _missing(reason) else f' title="{escape(str(reason))}"'
-    if not _missing(failed):
-        return f'<span class="pex-bad" title="{escape(str(failed))}">! {escape(name)} failed</span>'
-    if math.isnan(value):
-        return ""
-    if name in yes_no:
-        kind, sign = ("good", "✓") if value == 1 else ("bad", "✗")
-        return f'<span class="pex-{kind}"{hint}>{sign} {escape(name)}</span>'
-    return f"<span{hint}>{escape(name)} {value:.3g}</span>"

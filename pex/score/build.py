@@ -13,15 +13,18 @@ from pex.core.files import validate
 from pex.core.names import check_name
 from pex.score.base import Rule, RuleScorer, Scorer, check_expected
 from pex.score.function import callable_name, callable_rule
-from pex.score.kinds import KINDS
+from pex.score.judge import Judge
+from pex.score.kinds import KINDS, JudgeKind
 
 
-def build(items: Iterable[Any], cases: Sequence[Case], base: Path | None = None) -> list[Scorer]:
-    """The scorers that `items` name.
+def build(
+    items: Iterable[Any], cases: Sequence[Case], base: Path | None = None
+) -> list[Scorer | Judge]:
+    """The scorers and judges that `items` name; `parted` tells them apart.
 
     Args:
         items: names of kinds, dicts with `kind` and options, functions, `"module:function"`,
-            scorers of `mlflow.genai`.
+            scorers of `mlflow.genai`, judges.
         cases: what is scored; `label` takes its labels from what they expect.
         base: the folder that paths in `items` start from.
 
@@ -36,14 +39,29 @@ def build(items: Iterable[Any], cases: Sequence[Case], base: Path | None = None)
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
         raise PexError("scorers: expected a list", hint="for example scorers=['label']")
     scorers = [_build_one(item, list(cases), base or Path()) for item in items]
-    names = [scorer.name for scorer in scorers]
+    _check_names([scorer.name for scorer in scorers])
+    return scorers
+
+
+def parted(built: Iterable[Scorer | Judge]) -> tuple[list[Scorer], list[Judge]]:
+    """The scorers, which score an answer by themselves, and the judges, who have to be asked."""
+    scorers: list[Scorer] = []
+    judges: list[Judge] = []
+    for item in built:
+        if isinstance(item, Judge):
+            judges.append(item)
+        else:
+            scorers.append(item)
+    return scorers, judges
+
+
+def _check_names(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise PexError(
                 f"two scorers are called '{name}'",
                 hint=f"give one a name of its own: {{kind: …, name: {name}_2}}",
             )
-    return scorers
 
 
 def dump(items: Iterable[Any]) -> list[str | dict[str, Any]]:
@@ -58,12 +76,17 @@ def dump(items: Iterable[Any]) -> list[str | dict[str, Any]]:
             dumped.append(item)
         elif isinstance(item, Mapping):
             dumped.append(dict(item))
+        elif isinstance(item, Judge):
+            dumped.append(item.to_dict())
         else:
             dumped.append(_reference(item))
     return dumped
 
 
-def _build_one(item: Any, cases: list[Case], base: Path) -> Scorer:
+def _build_one(item: Any, cases: list[Case], base: Path) -> Scorer | Judge:
+    if isinstance(item, Judge):
+        item.check(cases)
+        return item
     if isinstance(item, str):
         item = {"kind": "function", "function": item} if ":" in item else {"kind": item}
     if isinstance(item, Mapping):
@@ -82,7 +105,7 @@ def _build_one(item: Any, cases: list[Case], base: Path) -> Scorer:
     return _build_rule(check_name(name, "score name"), lambda: callable_rule(item, cases))
 
 
-def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer:
+def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer | Judge:
     kind = item.get("kind")
     if kind is None:
         raise PexError(
@@ -91,6 +114,8 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer:
     if not isinstance(kind, str) or kind not in KINDS:
         raise PexError(f"there is no scorer of kind '{kind}'", hint=nearest(str(kind), KINDS))
     options = validate(KINDS[kind], item, f"scorer '{item.get('name') or kind}'")
+    if isinstance(options, JudgeKind):
+        return _build_one(options.judge(base), cases, base)
     name = options.default_name() if options.name is None else options.name
     check_name(name, "score name")
     if options.needs_expected():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
+from pex.core.events import Place
+from pex.core.names import plain
 from pex.core.score import Score
 from pex.core.variant import Variant
 from pex.stats import intervals
@@ -109,6 +111,55 @@ def _record(
     for name, value in case.inputs.items():
         record[f"case.{name}"] = value
     return record
+
+
+def restore(frame: pd.DataFrame) -> Iterator[tuple[Place, Answer, Case]]:
+    """The answers and cases that a long frame was built from, row by row.
+
+    Whole numbers come back as decimal ones where a column has gaps: a frame cannot tell them apart.
+    """
+    inputs = [name for name in frame.columns if name.startswith("case.")]
+    of_answer = [name for name in (*_OF_ANSWER, *_WHERE_THERE_ARE) if name in frame.columns]
+    cases: dict[str, Case] = {}
+    for row in frame.to_dict("records"):
+        case = cases.get(row["case_id"])
+        if case is None:
+            case = cases[row["case_id"]] = Case(
+                id=row["case_id"],
+                inputs={name[5:]: plain(row[name]) for name in inputs},
+                expected=plain(row["expected"]),
+                group=plain(row["group"]),
+                tags=tuple(plain(row["tags"]) or ()),
+            )
+        values = {name: _plain_or_as_it_is(row[name]) for name in of_answer}
+        values["started_at"] = row["started_at"].timestamp()
+        answer = Answer(**values)
+        yield (row["variant"], row["case_id"], row["repeat"]), answer, case
+
+
+def _plain_or_as_it_is(value: Any) -> Any:
+    return value if isinstance(value, str | list | dict) else plain(value)
+
+
+def with_scores(frame: pd.DataFrame, scores: Mapping[Place, Mapping[str, Score]]) -> pd.DataFrame:
+    """A copy of a long frame with further scores; one that it has already is replaced."""
+    import pandas as pd
+
+    names = dict.fromkeys(name for of_row in scores.values() for name in of_row)
+    places = list(zip(frame["variant"], frame["case_id"], frame["repeat"], strict=True))
+    new: dict[str, Any] = {}
+    for name in names:
+        found = [scores.get(place, {}).get(name) for place in places]
+        values = [math.nan if s is None or s.value is None else float(s.value) for s in found]
+        new[f"score.{name}"] = pd.Series(values, index=frame.index, dtype="float64")
+        for part in ("reason", "error"):
+            column = f"score_error.{name}" if part == "error" else f"reason.{name}"
+            texts = [None if s is None else getattr(s, part) for s in found]
+            new[column] = pd.Series(texts, index=frame.index, dtype=object)
+    kept = [name for name in frame.columns if name not in new]
+    at = next((i for i, name in enumerate(kept) if name.startswith("case.")), len(kept))
+    order = [*kept[:at], *new, *kept[at:]]
+    return frame.drop(columns=[n for n in new if n in frame.columns]).assign(**new)[order]
 
 
 def score_names(frame: pd.DataFrame) -> list[str]:

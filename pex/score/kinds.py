@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from pex.core.spec import Strict
 from pex.score import label, number, structured, text
 from pex.score.base import Rule
 from pex.score.function import callable_rule, import_callable
+from pex.score.judge import Judge
 
 
 class Kind(Strict):
@@ -158,6 +159,23 @@ class _Function(Kind):
         return False  # nobody knows what a function needs
 
 
+class JudgeKind(Kind):
+    """A model that scores; it makes a judge and no rule."""
+
+    prompt: str
+    model: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    baseline: str | None = None
+    scale: list[Annotated[int, Field(strict=True)]] | None = None
+
+    def judge(self, base: Path) -> Judge:
+        """The judge that these options describe; its prompt's path starts from `base`."""
+        path = base / self.prompt
+        return Judge(
+            path, self.model, self.name, self.params, baseline=self.baseline, scale=self.scale
+        )
+
+
 KINDS: dict[str, type[Kind]] = {
     "exact": _Exact,
     "contains": _Contains,
@@ -170,4 +188,5 @@ KINDS: dict[str, type[Kind]] = {
     "length": _Length,
     "latency": _Latency,
     "function": _Function,
+    "judge": JudgeKind,
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from pex.core.call import Answer
 from pex.core.cases import Case
-from pex.core.score import Score
+from pex.core.score import WORDS, Score
 from pex.score.base import Rule
 
 
@@ -37,9 +37,6 @@ def mlflow_rule(scorer: Any) -> Rule:
     return rule
 
 
-_WORDS = {"yes": True, "true": True, "pass": True, "no": False, "false": False, "fail": False}
-
-
 def _feedback(result: Any) -> Any:
     """A feedback's value and rationale; MLflow's judges say "yes" and "no"."""
     if not hasattr(result, "rationale"):
@@ -49,5 +46,5 @@ def _feedback(result: Any) -> Any:
         return Score(None, error=str(error or result.error))
     value = result.value
     if isinstance(value, str):
-        value = _WORDS.get(value.casefold(), value)
+        value = WORDS.get(value.casefold(), value)
     return Score(value, reason=result.rationale)

@@ -29,6 +29,7 @@ from pex.core.events import (
     Done,
     Event,
     Failed,
+    Judging,
     Place,
     Queued,
     Retried,
@@ -90,9 +91,12 @@ class LiveGrid(anywidget.AnyWidget):
             self._tally.add(event)
             if isinstance(event, Queued):
                 self._open(event)
-            elif not isinstance(event, Done | Spent | Away) and event.place[1] in self._shown:
+            elif (
+                not isinstance(event, Done | Spent | Away | Judging)
+                and event.place[1] in self._shown
+            ):
                 cell = self._cells.setdefault(event.place, {"place": event.place})
-                cell |= _grown(cell, event) if isinstance(event, Delta) else _cell(event)
+                cell |= _grown(cell, event) if isinstance(event, Delta) else _cell(event, cell)
                 self._changed.add(event.place)
             if isinstance(event, Scored):
                 self._add_scores(event.place[0], event.scores)
@@ -203,14 +207,18 @@ def _grown(cell: dict[str, Any], delta: Delta) -> dict[str, Any]:
     return {"state": "growing", "text": cut(before + delta.text, MAX_CHARS)}
 
 
-def _cell(event: Started | Retried | Answered | Failed | Scored) -> dict[str, Any]:
+def _cell(
+    event: Started | Retried | Answered | Failed | Scored, cell: Mapping[str, Any]
+) -> dict[str, Any]:
     if isinstance(event, Started):
         return {"state": "asked", "text": "asking…"}
     if isinstance(event, Retried):
         return {"state": "asked", "text": f"{event.error_kind}, again in {event.wait_s:.1f} s"}
     if isinstance(event, Answered | Failed):
         return _answer(event.answer)
-    return {"scores": [_score(name, score) for name, score in event.scores.items()]}
+    # A judge's score comes after those of the scorers and joins them.
+    before = cell.get("scores", [])
+    return {"scores": [*before, *(_score(name, score) for name, score in event.scores.items())]}
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

@@ -6,7 +6,17 @@ import collections
 import dataclasses
 import time
 
-from pex.core.events import Answered, Away, Done, Event, Failed, Queued, Retried, Spent
+from pex.core.events import (
+    Answered,
+    Away,
+    Done,
+    Event,
+    Failed,
+    Judging,
+    Queued,
+    Retried,
+    Spent,
+)
 
 
 @dataclasses.dataclass(slots=True)
@@ -71,6 +81,8 @@ class Tally:
                 f"provider batch {event.batch_id} {event.status.replace('_', ' ')}, "
                 f"{event.completed} of {event.total} done there"
             )
+        elif isinstance(event, Judging):
+            self.away = f"judging {event.done}/{event.total}"
         elif isinstance(event, Done):
             self.status, self.ended_at = event.status, time.monotonic()
 

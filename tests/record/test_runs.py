@@ -123,7 +123,7 @@ def test_a_store_that_fails_later_loses_nothing(
     def gone(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("pex.record.runs._write_files", gone)
+    monkeypatch.setattr("pex.record.files.upload", gone)
     with pytest.warns(UserWarning, match="disk full; the results are complete"):
         results = experiment().run(show=False)
     assert len(results) == 6

@@ -10,7 +10,7 @@ import pex
 from pex.core.call import Answer, Request
 from pex.core.cases import load_cases
 from pex.core.score import Score
-from pex.report import plots, tables
+from pex.report import plots, sides
 from pex.results import Results
 from pex.score.frame import build_frame, summarise, yes_no
 
@@ -81,7 +81,7 @@ def test_a_score_is_yes_no_only_if_all_of_it_is() -> None:
 
 def test_what_is_cut_is_said() -> None:
     made = results(12, output="word " * 400)
-    html = tables.side_by_side_html(made.frame, {"ok"}, max_rows=5, max_chars=100)
+    html = sides.side_by_side_html(made.frame, {"ok"}, max_rows=5, max_chars=100)
     assert "5 of 12 cases shown; the variants disagree on 11" in html
     assert "(1,900 more characters)" in html
     assert html.count("<tr data-state") == 5

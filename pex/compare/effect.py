@@ -1,0 +1,153 @@
+"""Which method fits a pairing, and what it says: difference, interval, p."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+from pex.compare.metric import Metric
+from pex.compare.pairing import Pairing
+from pex.stats import intervals, paired
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SEED = 20_260_101
+"""Of every resampling, so that a comparison says the same each time it is made."""
+
+FEW_GROUPS = 10
+SAME = 59
+"""So many equal differences mean that at most 5 % of cases differ otherwise (0.95^59 < 0.05)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Effect:
+    """What a method says of a pairing.
+
+    `low` and `high` are the two-sided interval, `least` and `most` the one-sided ends at the same
+    confidence (those of the interval with twice the error). `sd` is the standard deviation of one
+    case's difference as far as it counts for the interval: clusters make it larger. None where
+    there is none. Not `solid` is an interval without a width that few cases stand behind.
+    """
+
+    method: str
+    difference: float
+    low: float | None
+    high: float | None
+    least: float | None
+    most: float | None
+    p: float | None
+    p_exact: float | None
+    sd: float | None
+    n_groups: int | None
+    solid: bool = True
+
+
+METHODS = {
+    "newcombe": "Newcombe's interval for paired shares, mid-p McNemar test",
+    "paired t": "paired t interval, sign-flip test",
+    "clustered t": "t interval over groups of cases",
+    "bca": "BCa bootstrap interval of the mean difference, sign-flip test",
+    "none": "no case in common",
+}
+"""Every method in a few words; `pex.compare.explain` has the long form and the sources."""
+
+
+def effect(pairing: Pairing, metric: Metric, confidence: float) -> Effect:
+    """The difference of a pairing by the method that fits its kind of values.
+
+    Groups of more than one case decide first, then whether a case is a plain yes or no, then
+    whether the metric is a cost or a time.
+    """
+    if pairing.n == 0:
+        return Effect("none", 0.0, None, None, None, None, None, None, None, None)
+    differences = pairing.differences
+    n_groups = len(set(pairing.groups.tolist()))
+    if n_groups < pairing.n:
+        return _clustered(differences, pairing.groups, n_groups, confidence)
+    if metric.yes_no and _all_whole(pairing):
+        return _yes_no(pairing, confidence)
+    return _numbers(differences, metric, confidence)
+
+
+def one_sided(confidence: float) -> float:
+    """The two-sided level whose ends are one-sided bounds at `confidence`.
+
+    Example:
+        >>> round(one_sided(0.95), 3)
+        0.9
+    """
+    return 2 * confidence - 1
+
+
+def _all_whole(pairing: Pairing) -> bool:
+    """Whether every case is a plain yes or no, not a share over repeats."""
+    import numpy as np
+
+    both = np.concatenate([pairing.candidate, pairing.baseline])
+    return bool(np.isin(both, (0.0, 1.0)).all())
+
+
+def _yes_no(pairing: Pairing, confidence: float) -> Effect:
+    a, b = pairing.candidate == 1, pairing.baseline == 1
+    table = (int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum()), int((~a & ~b).sum()))
+    low, high = paired.newcombe_paired(*table, confidence=confidence)
+    # Newcombe's ends would let a candidate that is worse by just the margin pass too often
+    # (docs/methods.md has the figures); Tango's hold.
+    least, most = paired.tango(*table, confidence=one_sided(confidence))
+    test = paired.mcnemar(table[1], table[2])
+    return Effect(
+        "newcombe",
+        float(pairing.differences.mean()),
+        low,
+        high,
+        least,
+        most,
+        test.mid,
+        test.exact,
+        _sd(pairing.differences),
+        None,
+    )
+
+
+def _numbers(differences: NDArray[np.float64], metric: Metric, confidence: float) -> Effect:
+    values = differences.tolist()
+    wide = paired.paired_t(values, confidence)
+    narrow = paired.paired_t(values, one_sided(confidence))
+    if wide is None or narrow is None:  # one case
+        value = float(differences.mean())
+        return Effect("paired t", value, None, None, None, None, None, None, None, None)
+    method, ends, inner = "paired t", (wide.low, wide.high), (narrow.low, narrow.high)
+    if metric.skewed and len(values) <= intervals.BCA_LIMIT:
+        outer = intervals.bca(values, confidence, seed=SEED)
+        ends_at = intervals.bca(values, one_sided(confidence), seed=SEED)
+        if outer is not None and ends_at is not None:
+            method, ends, inner = "bca", outer, ends_at
+    p = paired.sign_flip(values, seed=SEED)
+    solid = wide.se > 0 or len(values) >= SAME
+    return Effect(method, wide.diff, *ends, *inner, p, None, _sd(differences), None, solid)
+
+
+def _clustered(
+    differences: NDArray[np.float64],
+    groups: NDArray[np.integer[Any]],
+    n_groups: int,
+    confidence: float,
+) -> Effect:
+    values, of = differences.tolist(), groups.tolist()
+    wide = paired.clustered(values, of, confidence)
+    narrow = paired.clustered(values, of, one_sided(confidence))
+    if wide is None or narrow is None:  # one group: its cases say nothing of other groups
+        value = float(differences.mean())
+        return Effect("clustered t", value, None, None, None, None, None, None, None, n_groups)
+    # What one case is worth here: the standard error as if the cases were independent.
+    sd = wide.se * math.sqrt(len(values))
+    ends = (wide.low, wide.high, narrow.low, narrow.high)
+    solid = wide.se > 0 or n_groups >= SAME
+    return Effect("clustered t", wide.diff, *ends, wide.p, None, sd, n_groups, solid)
+
+
+def _sd(differences: NDArray[np.float64]) -> float | None:
+    return float(differences.std(ddof=1)) if len(differences) > 1 else None

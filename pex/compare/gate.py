@@ -1,0 +1,60 @@
+"""A gate: a rule on a comparison, with three outcomes, of which "undecided" is not "pass"."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pex.compare.compare import BETTER, NO_WORSE, WORSE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
+_OUTCOME = {BETTER: PASS, NO_WORSE: PASS, WORSE: FAIL}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gate:
+    """What a gate says: the outcome of each candidate and why, and of all together."""
+
+    outcomes: dict[str, str]
+    reasons: dict[str, str]
+
+    @property
+    def outcome(self) -> str:
+        """`fail` where one failed, else `undecided` where one is, else `pass`."""
+        found = set(self.outcomes.values())
+        return FAIL if FAIL in found else UNDECIDED if UNDECIDED in found else PASS
+
+    def __str__(self) -> str:
+        lines = [f"gate: {self.outcome}"]
+        lines += [f"  {self.outcomes[name]}: {why}" for name, why in self.reasons.items()]
+        return "\n".join(lines)
+
+
+def gate(table: pd.DataFrame, texts: Sequence[str]) -> Gate:
+    """Judge every candidate of a comparison that was made with a margin.
+
+    A candidate passes if it is better, or no worse beyond the margin; it fails if it is
+    measurably worse. A judge that is not calibrated against people passes nobody.
+
+    Args:
+        table: the comparison, on one metric.
+        texts: for each of its rows, the finding in words.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = {"candidate": "b", "verdict": "undecided", "calibrated": True}
+        >>> gate(pd.DataFrame([row]), ["it is open"]).outcome
+        'undecided'
+    """
+    outcomes, reasons = {}, {}
+    for row, text in zip(table.to_dict("records"), texts, strict=True):
+        outcome, why = _OUTCOME.get(row["verdict"], UNDECIDED), text
+        if outcome == PASS and not row["calibrated"]:
+            outcome = UNDECIDED
+            why = f"{text}; but the judge is not calibrated against people and cannot pass it"
+        outcomes[row["candidate"]], reasons[row["candidate"]] = outcome, why
+    return Gate(outcomes, reasons)

@@ -1,0 +1,115 @@
+"""From the long frame to one number per case and variant, with what was left out counted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from pex.compare.metric import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pairing:
+    """A candidate and its baseline on the cases that both have a value for.
+
+    `candidate` and `baseline` hold one mean over the repeats for each of `case_ids`; `groups` the
+    cases' groups as numbers. `dropped` counts the cases that were asked and are not among them,
+    `errors_*` the calls that ended in an error, `replayed` the answers that came from the journal,
+    `shared` the answers that both took from the same request.
+    """
+
+    case_ids: list[str]
+    candidate: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+    groups: NDArray[np.integer[Any]]
+    dropped: int
+    errors_candidate: int
+    errors_baseline: int
+    repeats: int
+    replayed: int
+    shared: int
+
+    @property
+    def n(self) -> int:
+        """The number of cases."""
+        return len(self.case_ids)
+
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """Candidate minus baseline, case by case."""
+        return self.candidate - self.baseline
+
+
+class Table:
+    """One metric of a long frame, worked out once for all pairs of variants.
+
+    Args:
+        frame: the long frame, checked.
+        metric: the metric.
+        errors_as_worst: count a call that ended in an error as the worst value that a score can
+            have (no, or the lowest value seen) instead of leaving it out.
+    """
+
+    def __init__(self, frame: pd.DataFrame, metric: Metric, errors_as_worst: bool = False) -> None:
+        values = frame[metric.column].astype("float64")
+        failed = frame["error"].notna()
+        # A refused or broken call may still have a time; that is not the time of an answer.
+        values = values.where(~failed)
+        if errors_as_worst and failed.any():
+            seen = values.dropna()
+            worst = seen.min() if metric.higher_is_better else seen.max()
+            values = values.where(~failed, 0.0 if metric.yes_no or not len(seen) else worst)
+        keys = [frame["case_id"], frame["variant"]]
+        by_place = values.groupby(keys, sort=False)
+        self._means = by_place.mean().unstack("variant")
+        self._asked = by_place.size().unstack("variant").notna()
+        self._counts = by_place.count().unstack("variant").fillna(0)
+        self._errors = failed.groupby(frame["variant"]).sum()
+        groups = frame.groupby("case_id", sort=False)["group"].first().reindex(self._means.index)
+        # A case without a group is a group of its own.
+        own = groups.where(groups.notna(), [f"\0{case}" for case in groups.index])
+        self._groups = own.astype("category").cat.codes.to_numpy("int64")
+        self._replayed = (
+            frame["from_journal"].groupby(frame["variant"]).sum()
+            if "from_journal" in frame.columns
+            else None
+        )
+        self._keys = (
+            frame.groupby("variant")["request_key"].agg(set)
+            if "request_key" in frame.columns
+            else None
+        )
+
+    def pair(self, candidate: str, baseline: str) -> Pairing:
+        """Two variants on the cases that both have; none where one of them has no rows."""
+        if not {candidate, baseline} <= set(self._means.columns):
+            nothing = self._groups[:0]
+            none = nothing.astype("float64")
+            return Pairing([], none, none, nothing, len(self._means), 0, 0, 0, 0, 0)
+        a, b = self._means[candidate].to_numpy(), self._means[baseline].to_numpy()
+        there_a, there_b = a == a, b == b  # NaN is not equal to itself
+        both = there_a & there_b
+        asked = self._asked[[candidate, baseline]].to_numpy().any(axis=1)
+        counts = self._counts[[candidate, baseline]].to_numpy()[both]
+        replayed = shared = 0
+        if self._replayed is not None:
+            replayed = int(self._replayed[candidate] + self._replayed[baseline])
+        if self._keys is not None:
+            shared = len((self._keys[candidate] & self._keys[baseline]) - {None})
+        return Pairing(
+            case_ids=[str(case) for case in self._means.index[both]],
+            candidate=a[both],
+            baseline=b[both],
+            groups=self._groups[both],
+            dropped=int((asked & ~both).sum()),
+            errors_candidate=int(self._errors[candidate]),
+            errors_baseline=int(self._errors[baseline]),
+            repeats=int(counts.max()) if len(counts) else 0,
+            replayed=replayed,
+            shared=shared,
+        )

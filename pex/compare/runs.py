@@ -1,0 +1,96 @@
+"""Two runs as one frame, so that they are compared like two variants of one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError
+from pex.score.frame import score_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BASELINE = "A"
+CANDIDATE = "B"
+
+
+def both(
+    baseline: pd.DataFrame, candidate: pd.DataFrame
+) -> tuple[pd.DataFrame, list[dict[str, Any]], list[str]]:
+    """One frame of two, its variants with their factors, and what to mind.
+
+    Variants of the same name belong together; where each run has one variant, those do. The run is
+    the factor that `compare` finds the pairs by.
+
+    Raises:
+        PexError: no variant, score or case in common.
+    """
+    import pandas as pd
+
+    frames = {BASELINE: baseline, CANDIDATE: candidate}
+    names = {run: list(dict.fromkeys(frame["variant"])) for run, frame in frames.items()}
+    common = [name for name in names[BASELINE] if name in names[CANDIDATE]]
+    single = all(len(found) == 1 for found in names.values())
+    if not common and not single:
+        listed = "; ".join(f"{run}: {', '.join(found)}" for run, found in names.items())
+        raise PexError(
+            f"the runs have no variant in common ({listed})",
+            hint="name the run of one variant instead: each has its own in MLflow",
+        )
+    _check_common(baseline, candidate)
+    notes = []
+    kept, variants = [], []
+    for run, frame in frames.items():
+        wanted = names[run] if single else common
+        left = [name for name in names[run] if name not in wanted]
+        if left:
+            notes.append(f"only in {run}, so not compared: {', '.join(left)}")
+        part = frame[frame["variant"].isin(wanted)]
+        kept.append(part.assign(variant=run + ": " + part["variant"].astype(str)))
+        variants += [
+            {"name": f"{run}: {name}", "prompt": run, "params": {} if single else {"variant": name}}
+            for name in wanted
+        ]
+    notes += _changed(baseline, candidate)
+    return pd.concat(kept, ignore_index=True), variants, notes
+
+
+def _check_common(baseline: pd.DataFrame, candidate: pd.DataFrame) -> None:
+    cases = [frame["case_id"].unique() for frame in (baseline, candidate)]
+    if not set(cases[0]) & set(cases[1]):
+        raise PexError(
+            f"the runs have no case in common: case '{cases[0][0]}' is in the one, "
+            f"'{cases[1][0]}' in the other",
+            hint="a comparison needs the same cases; ids come from the inputs unless the cases "
+            "have ids of their own",
+        )
+    scores = [score_names(frame) for frame in (baseline, candidate)]
+    if all(scores) and not set(scores[0]) & set(scores[1]):
+        raise PexError(
+            f"the runs have no score in common ({', '.join(scores[0])}; {', '.join(scores[1])})",
+            hint="score one of them again: pexlab score RUN --scorer …",
+        )
+
+
+def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
+    """Whether the data is the same: cases that one run does not have, or that read differently."""
+    a, b = (
+        frame.drop_duplicates("case_id").set_index("case_id") for frame in (baseline, candidate)
+    )
+    notes = []
+    common = a.index.intersection(b.index)
+    alone = [len(a) - len(common), len(b) - len(common)]
+    if any(alone):
+        notes.append(
+            f"the runs have different cases: {alone[0]} only in {BASELINE}, {alone[1]} only in "
+            f"{CANDIDATE}; compared are the {len(common)} that both have"
+        )
+    inputs = [n for n in a.columns if n.startswith("case.") and n in b.columns]
+    inputs += ["expected"] if "expected" in a.columns and "expected" in b.columns else []
+    if inputs and len(common):
+        texts = (side.loc[common, inputs].astype(str) for side in (a, b))
+        first, second = texts
+        changed = int((first != second).any(axis=1).sum())
+        if changed:
+            notes.append(f"{changed} cases have the same id but other inputs or expected answers")
+    return notes

@@ -1,0 +1,353 @@
+"""The second wave of a run: its answers are put to judges, through the same door as the first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.compare.pairs import pairs
+from pex.core.call import Answer, Request
+from pex.core.cases import Case
+from pex.core.errors import PexError
+from pex.core.events import Answered, Event, Failed, Listener, Place, Scored, Spent
+from pex.core.names import check_positive
+from pex.core.score import Score
+from pex.core.settings import load_settings
+from pex.run.budget import Budget, shared_cap
+from pex.run.channel import Channel, open_channels
+from pex.run.database import database_of
+from pex.run.journal import Journal, Run, Writer, check_mode
+from pex.run.lease import Leases
+from pex.run.prices import check_priced
+from pex.run.runner import Runner
+from pex.run.shared import Shared
+from pex.score.judge import Judge
+from pex.score.verdicts import Verdicts, self_preference
+
+Scores = dict[str, Score]
+
+_NOT_ASKED = {
+    "budget": "the budget ended the run",
+    "interrupted": "the run was interrupted",
+    "failed": "the run failed",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bench:
+    """The judges of a run and what they need, resolved.
+
+    `rivals` has for each pairwise judge the baseline of each variant, `trust` for each judge how
+    far it agrees with people, `channels` how to reach the models that have to be asked; `models`
+    gave the answers; `longest` is `max_tokens` where a judge's prompt does not say.
+    """
+
+    judges: Sequence[Judge]
+    rivals: Mapping[str, Mapping[str, str]]
+    trust: Mapping[str, Mapping[str, Any]]
+    models: Sequence[str]
+    longest: int
+    folder: Path
+    channels: Mapping[str, Channel] = dataclasses.field(default_factory=dict)
+
+    def verdicts(self, answers: Mapping[Place, Answer], cases: Sequence[Case]) -> Verdicts:
+        """What there is to ask about these answers."""
+        return Verdicts(self.judges, self.rivals, answers, cases, self.longest, self.folder)
+
+    @property
+    def questions_each(self) -> int:
+        """How many questions an answer leads to, at most."""
+        return sum(1 + judge.pairwise for judge in self.judges)
+
+    def key_parts(self) -> list[str]:
+        """What makes two runs of these judges the same one."""
+        return [f"{judge.name}\0{judge.digest}\0{judge.baseline}" for judge in self.judges]
+
+
+def bench(
+    judges: Sequence[Judge], variants: Sequence[Mapping[str, Any]], longest: int, folder: Path
+) -> Bench:
+    """The judges of a run, each pairwise one with the baseline of every variant.
+
+    Args:
+        judges: whose scores are wanted.
+        variants: what is judged, each with `name`, `prompt`, `model` and `params`.
+        longest: `max_tokens` where a judge's prompt does not say.
+        folder: where the paths of images start.
+
+    Raises:
+        PexError: a baseline that no variant, prompt or model is, nothing to compare it with, a
+            calibration that cannot be read.
+    """
+    rivals: dict[str, dict[str, str]] = {}
+    for judge in judges:
+        if judge.pairwise:
+            try:
+                rivals[judge.name] = dict(pairs(variants, judge.baseline))
+            except PexError as error:
+                message = f"judge '{judge.name}': {error.message}"
+                raise PexError(message, hint=error.hint) from None
+    models = list(dict.fromkeys(str(variant["model"]) for variant in variants))
+    trust = {judge.name: _trust(judge) for judge in judges}
+    return Bench(judges, rivals, trust, models, longest, folder)
+
+
+def _trust(judge: Judge) -> dict[str, Any]:
+    calibrated, why = judge.calibrated()
+    found = judge.calibration
+    figures = found and {
+        "n": found.n,
+        "kappa": found.kappa,
+        "low": found.kappa_low,
+        "high": found.kappa_high,
+        "rated_at": found.rated_at,
+        "raters": list(found.raters),
+    }
+    return {"calibrated": calibrated, "why": why, "calibration": figures}
+
+
+class Wave:
+    """Puts answers to the judges: what the journal has is replayed, the rest asked.
+
+    Args:
+        bench: the judges, with their open endpoints.
+        journal: where verdicts are found and kept.
+        run: whose they are.
+        budget: the cap; the first wave of a run has spent of the same one.
+        batch_cap_usd: the cap on the batch that the run belongs to.
+        listen: called for `Scored` and `Spent`, on the wave's thread.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        journal: Journal,
+        run: Run,
+        budget: Budget,
+        batch_cap_usd: float | None,
+        listen: Listener,
+    ) -> None:
+        self._bench, self._journal, self._run = bench, journal, run
+        self._budget, self._batch_cap_usd = budget, batch_cap_usd
+        self._listen = listen
+        self._verdicts = bench.verdicts({}, [])
+        self._runner: Runner | None = None
+        self._stopped = False
+        self.scores: dict[Place, Scores] = {}
+        """The judges' scores so far."""
+        self.total = self.done = 0
+        """Questions in all, and those that were answered or failed."""
+
+    def stop(self) -> None:
+        """From any thread: ask nothing new; twice: stop now."""
+        self._stopped = True
+        if self._runner is not None:
+            self._runner.stop()
+
+    def judge(
+        self, answers: Mapping[Place, Answer], cases: Sequence[Case], status: str = "finished"
+    ) -> str:
+        """Judge answers; returns how it ended.
+
+        Args:
+            answers: what is judged, by place.
+            cases: the cases of these answers.
+            status: how the run has gone so far; where it is not "finished", verdicts that the
+                journal has are used and nobody is asked.
+
+        Raises:
+            JournalError: the journal cannot be read or written; the scores so far are kept.
+        """
+        self._verdicts = verdicts = self._bench.verdicts(answers, cases)
+        asked = verdicts.requests
+        self.total = len(asked)
+        why = "failed"
+        try:
+            for place, scores in verdicts.settled.items():
+                self._tell(place, scores)
+            found = self._journal.find([request.key for request in asked], self._run)
+            for request in asked:
+                if request.key in found:
+                    self._on_event(Answered(request.place, found[request.key]))
+            left = [request for request in asked if request.key not in found]
+            ended = "interrupted" if self._stopped and status == "finished" else status
+            if left and ended == "finished":
+                ended = asyncio.run(self._ask(left))
+            why = ended
+        finally:
+            for place, scores in verdicts.unheard(_NOT_ASKED.get(why, why)):
+                self._tell(place, scores)
+        return "failed" if ended == "finished" and verdicts.broken else ended
+
+    def about(self) -> list[dict[str, Any]]:
+        """Each judge and what it did, as plain data."""
+        return [
+            {
+                "name": judge.name,
+                "kind": judge.kind,
+                "model": judge.model,
+                "prompt": judge.prompt.name,
+                "text": judge.prompt.text,
+                "baseline": judge.baseline,
+                "digest": judge.digest,
+                "identity": judge.identity,
+                **self._bench.trust[judge.name],
+                "note": self_preference(judge, self._bench.models),
+                **self._verdicts.about(judge),
+            }
+            for judge in self._bench.judges
+        ]
+
+    async def _ask(self, left: Sequence[Request]) -> str:
+        leases = Leases(self._journal.database, self._run.id)
+        runner = Runner(
+            left,
+            self._bench.channels,
+            self._budget,
+            self._on_event,
+            functools.partial(Writer, self._journal.database, self._run),
+            Shared(leases, self._run.batch_id, self._batch_cap_usd),
+            functools.partial(self._journal.find_one, run=self._run),
+        )
+        task = asyncio.create_task(runner.run())
+        await asyncio.sleep(0)  # it listens to stop() from here on
+        self._runner = runner
+        if self._stopped:
+            runner.stop()
+        return await task
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Spent):
+            self._listen(event)
+        if not isinstance(event, Answered | Failed):
+            return
+        self.done += 1
+        complete = self._verdicts.take(event.place, event.answer)
+        if complete is not None:
+            self._tell(*complete)
+
+    def _tell(self, place: Place, scores: Scores) -> None:
+        self.scores.setdefault(place, {}).update(scores)
+        self._listen(Scored(place, scores))
+
+
+def seated(
+    bench: Bench, models: Iterable[str], connect: Callable[[list[str]], dict[str, Channel]]
+) -> Bench:
+    """The bench with open endpoints, before anything is asked.
+
+    Args:
+        bench: the judges.
+        models: those of the judges that have to be asked.
+        connect: opens the channels of models.
+
+    Raises:
+        PexError: a model that cannot be reached, or that has no known price.
+    """
+    channels = connect(sorted(set(models)))
+    check_priced({ref: channel.price for ref, channel in channels.items()})
+    return dataclasses.replace(bench, channels=channels)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """What judges said of answers that were there already.
+
+    `scores` are theirs by place and name, `about` says for each judge what it did and cost;
+    `status` is finished, interrupted, budget or failed.
+    """
+
+    scores: Mapping[Place, Scores]
+    about: list[dict[str, Any]]
+    spent_usd: float
+    status: str
+
+
+def judge(
+    judges: Sequence[Judge],
+    answers: Mapping[Place, Answer],
+    cases: Sequence[Case],
+    variants: Sequence[Mapping[str, Any]],
+    project: Path,
+    name: str,
+    budget_usd: float | None = None,
+    journal: str | None = None,
+    on_event: Listener | None = None,
+    folder: Path | None = None,
+) -> Judged:
+    """Put answers to judges, outside of a run: for new scores on old answers.
+
+    Args:
+        judges: whose scores are wanted.
+        answers: what is judged, by (variant, case_id, repeat).
+        cases: the cases of the answers.
+        variants: what gave the answers, as in `about["variants"]`: name, prompt, model, params.
+        project: the project's folder.
+        name: of the experiment, in the ledger.
+        budget_usd: what the judges may spend at most; left out, what the project allows a run.
+        journal: "reuse", "fresh" or "off", as in `Experiment.run`.
+        on_event: called for `Scored` and `Spent`.
+        folder: where the paths of images start.
+
+    Returns:
+        The scores; after Ctrl-C those so far, with the status "interrupted".
+
+    Raises:
+        PexError: something does not fit; nothing was asked.
+        JournalError: the journal cannot be read or written.
+    """
+    check_positive("budget_usd", budget_usd, zero=True)
+    mode, settings = check_mode(journal), load_settings(project)
+    for one in judges:
+        one.check(cases)
+    cap = settings.budget.usd_per_run if budget_usd is None else budget_usd
+    ready = bench(judges, variants, settings.budget.max_tokens, folder or Path.cwd())
+    state = project / settings.journal.path
+    with contextlib.closing(Journal(database_of(state, settings))) as book:
+        asked = ready.verdicts(answers, cases).requests
+        keys = [*ready.key_parts(), *(f"{r.variant}\0{r.repeat}\0{r.key}" for r in asked)]
+        run, status = book.begin(name, ["judging", *keys], mode), "failed"
+        try:
+            found = book.find([request.key for request in asked], run)
+            open_ = functools.partial(open_channels, settings=settings, state=state)
+            left = {request.model for request in asked if request.key not in found}
+            ready = seated(ready, left, open_)
+            listen = on_event or (lambda event: None)
+            budget = Budget(cap, run.spent_usd)
+            wave = Wave(ready, book, run, budget, shared_cap(), listen)
+            status = _apart(wave, answers, cases)
+        finally:
+            book.end(run, status)
+    return Judged(wave.scores, wave.about(), budget.spent_usd, status)
+
+
+def _apart(wave: Wave, answers: Mapping[Place, Answer], cases: Sequence[Case]) -> str:
+    """Run a wave on a thread of its own, so that a running event loop (Jupyter) is no matter."""
+    statuses: list[str] = []
+    failures: list[BaseException] = []
+    ended = threading.Event()
+
+    def body() -> None:
+        try:
+            statuses.append(wave.judge(answers, cases))
+        except BaseException as error:  # noqa: BLE001 - raised again on the caller's thread
+            failures.append(error)
+        finally:
+            ended.set()
+
+    threading.Thread(target=body, name="pex-judging", daemon=True).start()
+    # An event, and not Thread.join: an interrupted join takes the thread for ended.
+    while not ended.is_set():
+        try:
+            ended.wait()
+        except KeyboardInterrupt:
+            wave.stop()
+    if failures:
+        raise failures[0]
+    return statuses[0]

@@ -1,0 +1,207 @@
+"""A prompt as MLflow's registry holds it, and back.
+
+MLflow gets what its own `load_prompt` and `format` understand: a text or a list of chat messages,
+the model's configuration, the response format. Beside these, tags keep the exact text of the
+`.prompty` file, so that nothing is lost where MLflow has no word for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError
+from pex.core.names import canonical
+from pex.core.prompt import Prompt
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import PromptVersion
+
+DIGEST = "pex.digest"
+"""`Prompt.digest`, which the tables of runs call `prompt_version`."""
+
+SHA256 = "pex.sha256"
+"""Of the kept text: two versions with the same one are the same prompt."""
+
+_MODEL = "pex.model"
+_VARIABLES = "pex.variables"
+_FORM = "pex.form"
+_TEXT = "pex.text."
+
+LONGEST = 100_000
+"""Characters that MLflow takes in one tag, and it keeps a template in one."""
+
+_WHO = ("provider", "model_name")
+_PIECE = 16_000
+# MySQL holds 65,535 bytes in the column of a tag, and a character has up to four.
+
+
+class UnfitError(PexError):
+    """A prompt that MLflow's registry cannot hold."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """What is written of a prompt."""
+
+    template: str
+    tags: dict[str, str]
+    model_config: dict[str, Any]
+    response_format: dict[str, Any] | None
+    sha256: str
+
+
+def encode(prompt: Prompt) -> Content:
+    """A prompt as MLflow holds it.
+
+    Raises:
+        UnfitError: its text is too long for MLflow, or has a part that MLflow has no form for.
+
+    Example:
+        >>> content = encode(Prompt("Say {{ word }}.", name="say", model="openai/gpt-4.1-mini"))
+        >>> content.template, content.tags["pex.variables"]
+        ('Say {{ word }}.', 'word')
+        >>> content.model_config
+        {'provider': 'openai', 'model_name': 'gpt-4.1-mini'}
+    """
+    form, text = _whole(prompt)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    kind, template = _template(prompt)
+    if len(template) > LONGEST:
+        raise UnfitError(
+            f"prompt '{prompt.name}': {len(template):,} characters; MLflow's registry holds "
+            f"{LONGEST:,}",
+            hint="move the long part, or the images, into a variable",
+        )
+    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+    tags = {
+        DIGEST: prompt.digest,
+        SHA256: sha256,
+        **({_MODEL: prompt.model} if prompt.model else {}),
+        **({_VARIABLES: ", ".join(prompt.variables)} if prompt.variables else {}),
+        _FORM: form,
+        **{f"{_TEXT}{number}": piece for number, piece in enumerate(pieces, 1)},
+        # The template goes in as JSON that has been written here: MLflow's own would take six
+        # characters for each letter that is not ASCII, and so get too long much sooner.
+        "_mlflow_prompt_type": kind,
+    }
+    return Content(template, tags, _model_config(prompt), prompt.response_schema, sha256)
+
+
+def decode(found: PromptVersion) -> Prompt:
+    """The prompt of a version, whether pex or plain MLflow has saved it.
+
+    Raises:
+        PexError: MLflow's text is no valid template, or the kept text has been changed.
+    """
+    origin = f"{found.name}/{found.version}"
+    if SHA256 not in found.tags:
+        return _of_mlflow(found, origin)
+    pieces: list[str] = []
+    while (key := f"{_TEXT}{len(pieces) + 1}") in found.tags:
+        pieces.append(found.tags[key])
+    text = "".join(pieces)
+    if hashlib.sha256(text.encode()).hexdigest() != found.tags[SHA256]:
+        raise PexError(
+            f"{origin}: the text that its tags {_TEXT}1 … keep is not the one that was saved",
+            hint="somebody has changed these tags in MLflow; save the prompt again",
+        )
+    if found.tags[_FORM] == "prompty":
+        prompt = Prompt.parse(text, origin, found.name)
+    else:
+        fields = json.loads(text)
+        prompt = Prompt(fields.pop("messages"), found.name, **fields)
+    return prompt.called(found.name, origin)
+
+
+def model_of(found: PromptVersion) -> str | None:
+    """The model that a version was written for."""
+    if SHA256 in found.tags:
+        return found.tags.get(_MODEL)
+    config = found.model_config or {}
+    return "/".join(str(config[key]) for key in _WHO if config.get(key)) or None
+
+
+def variables_of(found: PromptVersion) -> tuple[str, ...]:
+    """The variables of a version; of one that plain MLflow has saved, those that MLflow sees."""
+    if SHA256 in found.tags:
+        names = found.tags.get(_VARIABLES)
+        return tuple(names.split(", ")) if names else ()
+    return tuple(sorted(found.variables))
+
+
+def _whole(prompt: Prompt) -> tuple[str, str]:
+    """All of a prompt as one text, and the form of it."""
+    try:
+        return "prompty", prompt.to_prompty()
+    except PexError:  # a message with images, or a line that is only a role
+        names = ("messages", "description", "model", "params", "defaults", "response_schema")
+        fields = {name: getattr(prompt, name) for name in (*names, "tools")}
+        return "json", canonical(fields).decode()
+
+
+def _template(prompt: Prompt) -> tuple[str, str]:
+    """MLflow's kind of template, and the template."""
+    first = prompt.messages[0]
+    if len(prompt.messages) == 1 and first["role"] == "user" and isinstance(first["content"], str):
+        return "text", first["content"]
+    from mlflow.types.chat import ChatMessage
+    from pydantic import ValidationError
+
+    for number, message in enumerate(prompt.messages, 1):
+        try:
+            ChatMessage.model_validate(message)
+        except ValidationError as error:
+            raise UnfitError(
+                f"prompt '{prompt.name}', message {number}: MLflow's registry cannot hold it: "
+                f"{error.errors()[0]['msg']}",
+                hint="it takes text, images (image_url) and sound (input_audio)",
+            ) from None
+    return "chat", json.dumps(prompt.messages, ensure_ascii=False)
+
+
+def _model_config(prompt: Prompt) -> dict[str, Any]:
+    """Model and parameters as MLflow names them; what it would refuse is left to the kept text."""
+    from mlflow.entities.model_registry import PromptModelConfig
+    from pydantic import ValidationError
+
+    provider, _, model = (prompt.model or "").partition("/")
+    config: dict[str, Any] = {"provider": provider, "model_name": model} if model else {}
+    if provider and not model:
+        config["model_name"] = provider
+    config |= {key: value for key, value in prompt.params.items() if value is not None}
+    if "stop" in config:
+        stop = config.pop("stop")
+        config["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    try:
+        PromptModelConfig.from_dict(config)
+    except ValidationError as error:
+        refused = {item["loc"][0] for item in error.errors()}
+        return {key: value for key, value in config.items() if key not in refused}
+    return config
+
+
+def _of_mlflow(found: PromptVersion, origin: str) -> Prompt:
+    config = {k: v for k, v in (found.model_config or {}).items() if k not in _WHO}
+    if "stop_sequences" in config:
+        config["stop"] = config.pop("stop_sequences")
+    schema = found.response_format
+    kind = schema.get("type") if schema else None
+    if schema and kind == "json_schema" and "json_schema" in schema:
+        schema = schema["json_schema"]["schema"]
+    elif kind in ("json_object", "text"):
+        config["response_format"], schema = schema, None
+    try:
+        prompt = Prompt(
+            found.template,
+            found.name,
+            description=found.commit_message or "",
+            model=model_of(found),
+            params=config,
+            response_schema=schema,
+        )
+    except PexError as error:
+        raise PexError(f"{origin}: {error.message}", hint=error.hint) from None
+    return prompt.called(found.name, origin)

@@ -1,0 +1,233 @@
+"""What stands in MLflow's prompt registry: finding it, reading it, adding to it.
+
+`register_prompt` is not used: it writes a version's tags to the prompt as well, where they are
+shown as the prompt's own and a database takes 5,000 characters at most.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from pex.core.errors import PexError, nearest
+from pex.core.prompt import Prompt
+from pex.guard.redact import redact
+from pex.library import content
+from pex.library.content import Content, UnfitError, decode
+from pex.library.reference import Reference, parse_reference
+from pex.library.store import alone, errors_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import PromptVersion, RegisteredModel
+
+_IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a prompt in the library; `new` says whether it has just been made."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    note: str
+    created: datetime.datetime
+    model: str | None
+    variables: tuple[str, ...]
+    digest: str | None
+    new: bool = False
+
+    @property
+    def reference(self) -> str:
+        """How it is referred to, such as `review-sentiment/3`."""
+        return f"{self.name}/{self.version}"
+
+
+def describe(found: PromptVersion, card: RegisteredModel) -> Version:
+    """What there is to say about a version.
+
+    Args:
+        found: the version.
+        card: the prompt's entry, which knows the aliases.
+    """
+    number = int(found.version)
+    return Version(
+        name=card.name,
+        version=number,
+        aliases=tuple(sorted(a for a, version in card.aliases.items() if int(version) == number)),
+        note=found.description or "",
+        created=datetime.datetime.fromtimestamp(found.creation_timestamp / 1000, datetime.UTC),
+        model=content.model_of(found),
+        variables=content.variables_of(found),
+        digest=found.tags.get(content.DIGEST),
+    )
+
+
+def cards(client: MlflowClient) -> Iterator[RegisteredModel]:
+    """The entries of all prompts, in the order of the alphabet."""
+    token = None
+    while True:
+        page = client.search_registered_models(_IS_PROMPT, 100, ["name ASC"], token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def card_of(client: MlflowClient, uri: str, name: str) -> RegisteredModel:
+    """The entry of a prompt: its aliases and its latest version.
+
+    Raises:
+        PexError: there is no such prompt; the nearest name is given.
+    """
+    with errors_of(uri):
+        found = client.search_registered_models(f"name = '{name}' AND {_IS_PROMPT}")
+        if found:
+            return found[0]
+        known = [card.name for card in cards(client)]
+    raise PexError(
+        f"there is no prompt '{name}' in the library, {redact(uri)}",
+        hint=nearest(name, known) if known else "nothing has been saved there yet",
+    )
+
+
+def latest_of(client: MlflowClient, card: RegisteredModel) -> PromptVersion | None:
+    """The latest version of a prompt; None where it was made without one."""
+    if not card.latest_versions:
+        return None
+    latest: PromptVersion | None
+    latest = max(card.latest_versions, key=lambda found: int(found.version))
+    # What pex has saved is known from its tags, which came with the entry.
+    if content.SHA256 not in latest.tags:
+        latest = client.get_prompt_version(card.name, latest.version)
+    return latest
+
+
+def get(client: MlflowClient, uri: str, reference: Reference) -> PromptVersion:
+    """The version that a reference means.
+
+    Raises:
+        PexError: there is no such prompt, alias or version.
+    """
+    name, alias = reference.name, reference.alias
+    wanted = str(reference.version or alias or "latest")
+    found = _get(client, uri, name, wanted)
+    if found is not None:
+        return found
+    card = card_of(client, uri, name)
+    if alias is not None:
+        hint = nearest(alias, card.aliases) if card.aliases else "it has no alias yet"
+        raise PexError(f"prompt '{name}' has no alias '{alias}'", hint=hint)
+    if not card.latest_versions:
+        raise PexError(f"prompt '{name}' has no version yet")
+    newest = max(int(item.version) for item in card.latest_versions)
+    raise PexError(
+        f"prompt '{name}' has no version {reference.version}",
+        hint=f"the latest is '{name}/{newest}'",
+    )
+
+
+def find(client: MlflowClient, uri: str, name: str, prompt: Prompt, written: Content) -> int | None:
+    """The version of `name` that holds the same prompt already.
+
+    Args:
+        client: for the store.
+        uri: the store.
+        name: the name in the library.
+        prompt: what is looked for.
+        written: the same as MLflow holds it.
+    """
+    with errors_of(uri):
+        same = client.search_model_versions(
+            f"name = '{name}' AND tags.`{content.SHA256}` = '{written.sha256}' AND {_IS_PROMPT}",
+            max_results=1,
+            order_by=["version_number ASC"],
+        )
+    if same:
+        return int(same[0].version)
+    if prompt.origin is None:
+        return None
+    # Plain MLflow saved it, so there is no tag to find it by.
+    origin = parse_reference(prompt.origin)
+    there = _get(client, uri, name, str(origin.version)) if origin.name == name else None
+    if there is None or decode(there).called(prompt.name, None) != prompt:
+        return None
+    return int(there.version)
+
+
+def add(
+    client: MlflowClient,
+    uri: str,
+    name: str,
+    prompt: Prompt,
+    written: Content,
+    note: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> tuple[int, bool]:
+    """Add a version, unless another process has just done so.
+
+    Args:
+        client: for the store.
+        uri: the store.
+        name: the name in the library.
+        prompt: the prompt.
+        written: the same as MLflow holds it.
+        note: why this version.
+        tags: further tags.
+
+    Returns:
+        The number of the version, and whether it is new.
+
+    Raises:
+        UnfitError: a registered model has the name.
+    """
+    with alone(uri):
+        number = find(client, uri, name, prompt, written)
+        if number is not None:
+            return number, False
+        with errors_of(uri):
+            _begin(client, name, prompt.description)
+            made = client.create_prompt_version(
+                name,
+                written.template,
+                description=note or None,
+                tags={**(tags or {}), **written.tags},
+                response_format=written.response_format,
+                model_config=written.model_config or None,
+            )
+    return int(made.version), True
+
+
+def _begin(client: MlflowClient, name: str, description: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    if client.get_prompt(name) is not None:
+        return
+    try:
+        client.create_prompt(name, description=description or None)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        if client.get_prompt(name) is None:  # else another machine was quicker
+            raise UnfitError(
+                f"prompt '{name}': MLflow has a registered model of this name",
+                hint="give the prompt another name",
+            ) from None
+
+
+def _get(client: MlflowClient, uri: str, name: str, wanted: str) -> PromptVersion | None:
+    """A version by its number or alias, None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    with errors_of(uri):
+        found: PromptVersion | None = None
+        try:
+            found = client.get_prompt_version(name, wanted)
+        except MlflowException as error:
+            if error.error_code not in _MISSING:
+                raise
+        return found

@@ -1,0 +1,96 @@
+"""How a prompt of the library is referred to: `name`, `name@alias` or `name/version`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from pex.core.errors import PexError
+from pex.core.folder import LIBRARY
+from pex.core.names import check_name
+
+_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reference:
+    """Which prompt is meant: by alias or by version, the latest where neither is given."""
+
+    name: str
+    alias: str | None = None
+    version: int | None = None
+
+    def __str__(self) -> str:
+        if self.alias is not None:
+            return f"{self.name}@{self.alias}"
+        return self.name if self.version is None else f"{self.name}/{self.version}"
+
+
+def is_reference(text: str) -> bool:
+    """Whether a prompt is referred to in the library, not as a file.
+
+    Example:
+        >>> is_reference("library:short@champion"), is_reference("prompts/short.prompty")
+        (True, False)
+    """
+    return text.startswith(LIBRARY)
+
+
+def parse_reference(text: str) -> Reference:
+    """Read a reference, with or without `library:` before it.
+
+    Raises:
+        PexError: a name, an alias or a version that there cannot be.
+
+    Example:
+        >>> parse_reference("library:review-sentiment@champion")
+        Reference(name='review-sentiment', alias='champion', version=None)
+        >>> parse_reference("review-sentiment/three")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: 'review-sentiment/three': the version is a whole number from 1
+          for example 'review-sentiment/3'
+    """
+    short = text.removeprefix(LIBRARY)
+    name, mark, rest = [*re.split("([@/])", short, maxsplit=1), "", ""][:3]
+    check_name(name, "prompt name")
+    if mark == "/":
+        if not re.fullmatch("[1-9][0-9]*", rest):
+            raise PexError(
+                f"'{text}': the version is a whole number from 1", hint=f"for example '{name}/3'"
+            )
+        return Reference(name, version=int(rest))
+    if mark == "@" and rest.lower() != "latest":
+        return Reference(name, alias=check_alias(rest))
+    return Reference(name)
+
+
+def check_alias(alias: str) -> str:
+    """Return `alias` if MLflow takes it.
+
+    Raises:
+        PexError: other characters, or a name that MLflow keeps for itself.
+
+    Example:
+        >>> check_alias("v3")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: alias 'v3': MLflow keeps this name for itself
+          version 3 of a prompt is 'name/3' without an alias
+    """
+    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
+        raise PexError(
+            f"alias {alias!r}: only letters, digits, '_' and '-' may be used",
+            hint="for example 'champion'",
+        )
+    if alias.lower() == "latest":
+        raise PexError(
+            f"alias '{alias}': MLflow keeps this name for itself",
+            hint="the latest version of a prompt is 'name' without an alias",
+        )
+    if re.fullmatch("[vV][0-9]+", alias):
+        raise PexError(
+            f"alias '{alias}': MLflow keeps this name for itself",
+            hint=f"version {alias[1:]} of a prompt is 'name/{alias[1:]}' without an alias",
+        )
+    return alias

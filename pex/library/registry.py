@@ -1,0 +1,293 @@
+"""Saving, loading and listing prompts in MLflow's prompt registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError
+from pex.core.names import check_name
+from pex.core.prompt import Prompt
+from pex.core.settings import find_project, load_settings
+from pex.guard.redact import redact
+from pex.library.content import LONGEST, UnfitError, decode, encode
+from pex.library.entries import Version, add, card_of, cards, describe, find, get, latest_of
+from pex.library.reference import Reference, check_alias, parse_reference
+from pex.library.store import connect, errors_of
+from pex.library.store import tracking_uri as store_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import PromptVersion
+
+_LINKED = "mlflow.linkedPrompts"
+_LINKED_LENGTH = 8000
+_EXPERIMENTS = "_mlflow_experiment_ids"
+_NOTE_LENGTH = 5000
+_VERSIONS = ["version", "aliases", "note", "created", "model", "variables", "digest"]
+_PROMPTS = [
+    "name", "version", "aliases", "description", "note", "created", "model", "variables",
+]  # fmt: skip
+
+
+def save(
+    prompt: Prompt,
+    name: str | None = None,
+    alias: str | None = None,
+    note: str = "",
+    tags: Mapping[str, str] | None = None,
+    tracking_uri: str | None = None,
+) -> Version:
+    """Save a prompt as a new version; one that is there already stays the version it is.
+
+    Args:
+        prompt: what is saved, with every byte of its file.
+        name: the name in the library; left out, the prompt's own.
+        alias: points to this version from now on, for example "champion".
+        note: why this version, at most 5,000 characters; kept with a new version only.
+        tags: further tags for the version.
+        tracking_uri: another store than the project's.
+
+    Returns:
+        The version; `new` is False where the same text was saved before.
+
+    Raises:
+        PexError: a name or an alias that MLflow does not take, a prompt that it cannot hold, or a
+            store that does not answer.
+    """
+    if not isinstance(prompt, Prompt):
+        raise PexError(
+            f"a pex.Prompt is expected, got {type(prompt).__name__}",
+            hint="make one with pex.Prompt.load(path)",
+        )
+    name = check_name(prompt.name if name is None else name, "prompt name")
+    if alias is not None:
+        check_alias(alias)
+    own = _check_tags(tags or {})
+    note = redact(note)
+    if len(note) > _NOTE_LENGTH:
+        raise PexError(f"note: {len(note):,} characters; MLflow holds {_NOTE_LENGTH:,}")
+    written = encode(prompt)
+    uri = _store(tracking_uri)
+    client = connect(uri)
+    number = find(client, uri, name, prompt, written)
+    new = False
+    if number is None:
+        number, new = add(client, uri, name, prompt, written, note, own)
+    with errors_of(uri):
+        if not new:
+            for key, value in own.items():
+                client.set_prompt_version_tag(name, number, key, value)
+        if alias is not None:
+            client.set_prompt_alias(name, alias, number)
+        version = describe(client.get_prompt_version(name, number), card_of(client, uri, name))
+    return dataclasses.replace(version, new=new)
+
+
+def load(reference: str, tracking_uri: str | None = None) -> Prompt:
+    """A prompt of the library, as it was saved.
+
+    Args:
+        reference: "name@alias", "name/3", or "name" for its latest version.
+        tracking_uri: another store than the project's.
+
+    Returns:
+        The prompt under its name in the library; `origin` says which version it is.
+
+    Raises:
+        PexError: there is no such name, alias or version; the nearest right one is given.
+    """
+    return fetch(_store(tracking_uri), parse_reference(reference))
+
+
+def fetch(uri: str, reference: Reference) -> Prompt:
+    """The prompt of a reference.
+
+    Raises:
+        PexError: there is no such name, alias or version, or the store does not answer.
+    """
+    return decode(get(connect(uri), uri, reference))
+
+
+def look(reference: str, tracking_uri: str | None = None) -> Version:
+    """What there is to say about the version that a reference means.
+
+    Raises:
+        PexError: there is no such name, alias or version.
+    """
+    uri = _store(tracking_uri)
+    client = connect(uri)
+    found = get(client, uri, parse_reference(reference))
+    return describe(found, card_of(client, uri, found.name))
+
+
+def table(tracking_uri: str | None = None) -> pd.DataFrame:
+    """The prompts of the library, one in a row, in the order of the alphabet.
+
+    Args:
+        tracking_uri: another store than the project's.
+
+    Returns:
+        `name`, `version` (the latest), `aliases` (each with its version), `description`, and of
+        the latest version `note`, `created`, `model`, `variables`.
+    """
+    import pandas as pd
+
+    uri = _store(tracking_uri)
+    client = connect(uri)
+    rows = []
+    with errors_of(uri):
+        for card in cards(client):
+            latest = latest_of(client, card)
+            if latest is None:
+                continue
+            rows.append(
+                {
+                    **_row(describe(latest, card)),
+                    "name": card.name,
+                    "aliases": {alias: int(card.aliases[alias]) for alias in sorted(card.aliases)},
+                    "description": card.description or "",
+                }
+            )
+    return pd.DataFrame(rows, columns=_PROMPTS)
+
+
+def versions(name: str, tracking_uri: str | None = None) -> pd.DataFrame:
+    """The versions of a prompt, the latest first.
+
+    Args:
+        name: its name in the library.
+        tracking_uri: another store than the project's.
+
+    Returns:
+        `version`, `aliases`, `note`, `created`, `model`, `variables`, `digest`.
+
+    Raises:
+        PexError: there is no such prompt.
+    """
+    import pandas as pd
+
+    uri = _store(tracking_uri)
+    client = connect(uri)
+    card = card_of(client, uri, check_name(name, "prompt name"))
+    found: list[PromptVersion] = []
+    token = None
+    with errors_of(uri):
+        while True:
+            page = client.search_prompt_versions(name, 100, token)
+            found += page
+            token = page.token
+            if not token:
+                break
+    rows = [_row(describe(item, card)) for item in found]
+    return pd.DataFrame(rows, columns=_VERSIONS)
+
+
+def set_alias(name: str, alias: str, version: int, tracking_uri: str | None = None) -> Version:
+    """Let an alias point to a version; it no longer points to another.
+
+    Args:
+        name: the prompt's name in the library.
+        alias: letters, digits, `_`, `-`; `latest` and `v3` are MLflow's own.
+        version: the number of the version.
+        tracking_uri: another store than the project's.
+
+    Raises:
+        PexError: there is no such prompt or version, or MLflow does not take the alias.
+    """
+    check_alias(alias)
+    uri = _store(tracking_uri)
+    client = connect(uri)
+    found = get(client, uri, parse_reference(f"{name}/{version}"))
+    with errors_of(uri):
+        client.set_prompt_alias(name, alias, found.version)
+        return describe(found, card_of(client, uri, name))
+
+
+def register(uri: str, prompts: Iterable[Prompt]) -> dict[str, tuple[str, int]]:
+    """See that the prompts of a run are in the library.
+
+    A prompt that came from the library stays the version it is there.
+
+    Args:
+        uri: the store.
+        prompts: the prompts of a run.
+
+    Returns:
+        For each prompt's name its name in the library and its version. One that MLflow cannot
+        hold, or whose name a model has taken, is not in it.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    client = connect(uri)
+    registered = {}
+    for prompt in prompts:
+        name = parse_reference(prompt.origin).name if prompt.origin else prompt.name
+        try:
+            written = encode(prompt)
+            number = find(client, uri, name, prompt, written)
+            if number is None:
+                number, _ = add(client, uri, name, prompt, written)
+        except UnfitError:
+            continue
+        registered[prompt.name] = (name, number)
+    return registered
+
+
+def link(client: MlflowClient, run_id: str, versions: Iterable[tuple[str, int]]) -> None:
+    """Show versions of prompts on a run's page in MLflow, and on its experiment's page of prompts.
+
+    MLflow's own `link_prompt_version_to_run` asks the store that is set for the whole process,
+    whatever the client's is.
+
+    Args:
+        client: for the store of the run.
+        run_id: the run.
+        versions: names in the library and versions, as `register` returns them.
+
+    Raises:
+        PexError: MLflow refuses; there is no such run.
+    """
+    pairs = list(dict.fromkeys(versions))
+    with errors_of(client.tracking_uri):
+        run = client.get_run(run_id)
+        linked = json.loads(run.data.tags.get(_LINKED, "[]"))
+        for name, version in pairs:
+            entry = {"name": name, "version": str(version)}
+            # A tag of a run that is too long would be cut, and half a list is none.
+            if entry not in linked and len(json.dumps([*linked, entry])) <= _LINKED_LENGTH:
+                linked.append(entry)
+        client.set_tag(run_id, _LINKED, json.dumps(linked))
+        here = str(run.info.experiment_id)
+        for name in dict.fromkeys(name for name, _ in pairs):
+            prompt = client.get_prompt(name)
+            known = prompt.tags.get(_EXPERIMENTS, "") if prompt else ""
+            if prompt and f",{here}," not in known:
+                client.set_prompt_tag(name, _EXPERIMENTS, f"{known.rstrip(',')},{here},")
+
+
+def _store(given: str | None) -> str:
+    project = find_project()
+    return store_of(project, load_settings(project), given)
+
+
+def _row(version: Version) -> dict[str, Any]:
+    return dataclasses.asdict(version) | {
+        "model": version.model or "",
+        "digest": version.digest or "",
+        "aliases": ", ".join(version.aliases),
+        "variables": ", ".join(version.variables),
+    }
+
+
+def _check_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    for key, value in tags.items():
+        if key.startswith(("pex.", "mlflow.", "_mlflow")):
+            raise PexError(f"tags: '{key}' begins as the tags that pex and MLflow keep")
+        if not isinstance(value, str) or len(value) > LONGEST:
+            raise PexError(f"tags: '{key}': expected a text of at most {LONGEST:,} characters")
+    return {key: redact(value) for key, value in tags.items()}

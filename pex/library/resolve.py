@@ -1,0 +1,35 @@
+"""The library's prompts for the references in an experiment's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pex.core.prompt import Prompt
+from pex.core.settings import FILE, find_project, load_settings
+from pex.library.reference import parse_reference
+from pex.library.registry import fetch
+from pex.library.store import tracking_uri
+
+
+def resolve(ref: str, uri: str) -> Prompt:
+    """The prompt of a reference such as `library:review-sentiment@champion`.
+
+    Args:
+        ref: what stands in the file.
+        uri: the store.
+
+    Returns:
+        The prompt; its `origin` is the version that it is now, such as `review-sentiment/3`.
+
+    Raises:
+        PexError: there is no such prompt, alias or version, or the store does not answer.
+    """
+    return fetch(uri, parse_reference(ref))
+
+
+def resolve_beside(folder: Path, ref: str) -> Prompt:
+    """The same, from the store of the project that a folder belongs to."""
+    project = find_project(folder)
+    if not (project / FILE).is_file():
+        project = find_project()
+    return resolve(ref, tracking_uri(project, load_settings(project)))

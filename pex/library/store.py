@@ -1,0 +1,123 @@
+"""Which MLflow store a project uses, for prompts and for runs, and a client for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pex.core.errors import PexError
+from pex.core.settings import Settings
+from pex.guard.redact import redact
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SQLITE = re.compile(r"sqlite:///(?!/)(.+)")
+
+
+def tracking_uri(project: Path, settings: Settings, given: str | None = None) -> str:
+    """The store to use: an argument, the user's own choice in MLflow, the settings, `mlruns/`.
+
+    A relative sqlite path starts from the project, whatever folder the notebook runs in.
+    """
+    uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
+    uri = uri or settings.record.tracking_uri or "sqlite:///mlruns/mlflow.db"
+    relative = _SQLITE.fullmatch(uri)
+    return f"sqlite:///{project / relative.group(1)}" if relative else uri
+
+
+def _chosen_in_mlflow() -> str | None:
+    mlflow = sys.modules.get("mlflow")
+    # Not imported by the user: then nothing was chosen, and importing it costs a second.
+    if mlflow is None or not hasattr(mlflow, "is_tracking_uri_set"):
+        return None
+    return str(mlflow.get_tracking_uri()) if mlflow.is_tracking_uri_set() else None
+
+
+def quiet() -> None:
+    """Keep MLflow from phoning home and from announcing each database step."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # A server's client would print an address whenever a run ends.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name in ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client whose store answers.
+
+    Raises:
+        PexError: the store cannot be reached or opened.
+    """
+    quiet()
+    import mlflow
+
+    hint = (
+        "start it, change it (MLFLOW_TRACKING_URI, or [record] tracking_uri in pex.toml), or, for "
+        "a run, do without a record: record=False, --no-record"
+    )
+    # Two processes that make the database together would both fail.
+    with errors_of(uri, "does not answer", hint), alone(uri), _few_retries():
+        client = mlflow.MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+@contextmanager
+def errors_of(uri: str, what: str = "refused", hint: str | None = None) -> Iterator[None]:
+    """Make what MLflow or its database raises a `PexError` that names the store.
+
+    Args:
+        uri: the store.
+        what: what it did, for the message.
+        hint: what can be done about it.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        first_line = (redact(str(error)).strip().splitlines() or [type(error).__name__])[0]
+        raise PexError(f"MLflow's store {redact(uri)} {what}: {first_line}", hint=hint) from None
+
+
+@contextmanager
+def alone(uri: str) -> Iterator[None]:
+    """Let one process at a time in, where the store is a file of this machine."""
+    folder = local_folder(uri)
+    if folder is None:
+        yield
+        return
+    from filelock import FileLock
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{uri.removeprefix('sqlite:///')}.lock", timeout=120):
+        yield
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """Ask a server that is not there three times, not for four minutes as MLflow would."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "2"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+
+
+def local_folder(uri: str) -> Path | None:
+    """The folder of a store that is a file of this machine, None where it is a server's."""
+    return Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else None

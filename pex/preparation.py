@@ -1,0 +1,365 @@
+"""Before a run: what it would do, and everything that it needs, looked up and opened."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pex import local
+from pex.core.call import Answer, Request
+from pex.core.cases import Case, select
+from pex.core.errors import PexError, nearest
+from pex.core.events import Place
+from pex.core.names import check_count, check_positive
+from pex.core.settings import FILE, Settings, find_project, load_settings
+from pex.core.spec import ExperimentSpec
+from pex.core.variant import Variant
+from pex.execution import Execution, Job
+from pex.judging import Bench, bench, seated
+from pex.results import failed_rows
+from pex.run.budget import shared_cap
+from pex.run.channel import open_channels
+from pex.run.database import database_of
+from pex.run.estimate import Preview, estimate
+from pex.run.journal import Journal, Mode, Run, check_mode
+from pex.run.ledger import Past, past
+from pex.run.prices import check_priced, price_of
+from pex.run.provider_batch import HALF, check_none_away, check_single
+from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
+from pex.score.base import Scorer
+from pex.score.build import parted
+from pex.score.judge import Judge
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Subject:
+    """An experiment, as far as its runs need it.
+
+    `folder` is where the paths of images start, `files` gives what is kept with the record, for
+    the cases of a run; `last` is the frame of the last run of this object.
+    """
+
+    spec: ExperimentSpec
+    variants: Sequence[Variant]
+    cases: Sequence[Case]
+    scorers: Sequence[Scorer | Judge]
+    path: Path | None
+    folder: Path
+    files: Callable[[Sequence[Case]], Mapping[str, str]]
+    last: pd.DataFrame | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of `Experiment.run` that say what a run does, as it describes them."""
+
+    limit: int | None = None
+    cases: Sequence[str] | None = None
+    tags: Sequence[str] | str | None = None
+    only: str | None = None
+    repeats: int | None = None
+    budget_usd: float | None = None
+    max_in_flight: int | None = None
+    timeout_s: float | None = None
+    journal: str | None = None
+    stream: bool = False
+    provider_batch: bool = False
+    record: bool = True
+    traces: int | str | None = None
+    note: str = ""
+    mlflow_tags: Mapping[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a run would ask, before anything is opened."""
+
+    project: Path
+    settings: Settings
+    mode: Mode
+    cases: Sequence[Case]
+    repeats: int
+    requests: Sequence[Request]
+    scorers: Sequence[Scorer]
+    bench: Bench | None
+
+    @property
+    def state(self) -> Path:
+        """The project's `.pex/` folder."""
+        return self.project / self.settings.journal.path
+
+    @property
+    def models(self) -> set[str]:
+        """Every model that may be asked."""
+        judges = self.bench.judges if self.bench is not None else ()
+        return {request.model for request in self.requests} | {judge.model for judge in judges}
+
+
+def preview(subject: Subject, options: Options) -> Preview:
+    """What a run would do; no model is asked.
+
+    Raises:
+        PexError: something does not fit.
+    """
+    plan = _plan(subject, options)
+    database = database_of(plan.state, plan.settings)
+    before = past(database, subject.spec.name)
+    price = {ref: price_of(ref, plan.settings) for ref in plan.models}
+    tokenizers = {f"local/{local.MODEL}": functools.partial(local.count_tokens, plan.state)}
+
+    def sized(todo: Sequence[Request], part: float) -> Preview:
+        prices = {request.model: price[request.model] for request in todo}
+        return estimate(todo, prices, before, found, tokenizers, part)
+
+    with contextlib.ExitStack() as stack:
+        found: dict[str, Answer] = {}
+        book = None
+        if plan.mode == "reuse" and database.exists():
+            book = stack.enter_context(contextlib.closing(Journal(database)))
+            found |= book.find([request.key for request in plan.requests], Run("", "reuse", ""))
+        whole = sized(plan.requests, HALF if options.provider_batch else 1.0)
+        if plan.bench is None:
+            return whole
+        likely = _questions(plan, plan.bench, found, before)
+        longest = _questions(plan, plan.bench, found, Past())
+        if not likely:
+            return whole
+        if book is not None:
+            found |= book.find([request.key for request in likely], Run("", "reuse", ""))
+        at_most = sized(longest, 1.0).at_most_usd
+        return _together(whole, dataclasses.replace(sized(likely, 1.0), at_most_usd=at_most))
+
+
+def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
+    """Open what a run needs: the journal, the endpoints of models and judges, the record.
+
+    Raises:
+        PexError: something does not fit; nothing was asked.
+    """
+    from pex.record import runs, store
+
+    check_count("max_in_flight", options.max_in_flight)
+    check_positive("timeout_s", options.timeout_s)
+    if options.provider_batch and options.stream:
+        raise PexError("a provider batch cannot be streamed: give stream or provider_batch")
+    _traces(options.traces, Settings())
+    spec, plan = subject.spec, _plan(subject, options)
+    cap = _cap(options.budget_usd, spec, plan.settings)
+    uri = store.tracking_uri(plan.project, plan.settings)
+    if options.only is not None:
+        plan = dataclasses.replace(plan, requests=_part(plan, subject, options.only, uri))
+    todo = plan.requests
+    if options.provider_batch:
+        check_single(todo)
+    book = Journal(database_of(plan.state, plan.settings))
+    run = book.begin(
+        spec.name, _identity(subject, plan), plan.mode, uri if options.record else None
+    )
+    try:
+        found = book.find([request.key for request in todo], run)
+        missing = [request for request in todo if request.key not in found]
+        check_none_away(book.database, run, {r.key for r in missing}, options.provider_batch)
+        connect = functools.partial(
+            open_channels,
+            settings=plan.settings,
+            state=plan.state,
+            max_in_flight=options.max_in_flight or spec.max_in_flight,
+            timeout_s=options.timeout_s or spec.timeout_s,
+        )
+        channels = connect(sorted({request.model for request in missing}))
+        check_priced({ref: channel.price for ref, channel in channels.items()})
+        ready = plan.bench
+        if ready is not None:
+            ready = seated(ready, _to_ask(ready, plan, book, run, found), connect)
+        recorder = None
+        if options.record:
+            note = {"pex.note": options.note} if options.note else {}
+            tags = {**note, **(options.mlflow_tags or {})}
+            recorder = runs.Recorder(uri, spec.name, tags, run.mlflow_run_id)
+            book.recorded_as(run, recorder.run_id)
+    except BaseException:
+        book.end(run, "failed")
+        book.close()
+        raise
+    job = Job(
+        name=spec.name,
+        purpose=spec.purpose,
+        variants=subject.variants,
+        cases=plan.cases,
+        scorers=plan.scorers,
+        bench=ready,
+        repeats=plan.repeats,
+        requests=todo,
+        channels=channels,
+        journal=book,
+        run=run,
+        found=found,
+        budget_usd=cap,
+        batch_budget_usd=shared_cap(),
+        stream=options.stream,
+        provider_batch=options.provider_batch,
+        note=options.note,
+        gate=spec.gate.model_dump() if spec.gate else None,
+        traces=_traces(options.traces, plan.settings),
+        state=plan.state,
+        files=subject.files(plan.cases),
+        how_to=_how_to(subject.path, plan.project),
+    )
+    return Execution(job, recorder), job
+
+
+def seat(judges: Sequence[Judge], variants: Sequence[Variant], longest: int, folder: Path) -> Bench:
+    """The judges of an experiment, each pairwise one with the baseline of every variant.
+
+    Raises:
+        PexError: a baseline that no variant, prompt or model is.
+    """
+    items = [
+        {"name": v.name, "prompt": v.prompt.name, "model": v.model, "params": v.params}
+        for v in variants
+    ]
+    return bench(judges, items, longest, folder)
+
+
+def _plan(subject: Subject, options: Options) -> _Plan:
+    project = _project(subject.path)
+    settings = load_settings(project)
+    mode = check_mode(options.journal)
+    chosen = select(subject.cases, limit=options.limit, ids=options.cases, tags=options.tags)
+    times = _repeats(options.repeats, subject.spec)
+    longest = settings.budget.max_tokens
+    todo = list(requests(subject.variants, chosen, times, longest, subject.folder))
+    scorers, judges = parted(subject.scorers)
+    ready = seat(judges, subject.variants, longest, subject.folder) if judges else None
+    return _Plan(project, settings, mode, chosen, times, todo, scorers, ready)
+
+
+def _project(path: Path | None) -> Path:
+    """The project of the experiment's file, wherever the job runs; else of this folder."""
+    project = find_project(path.parent) if path else None
+    return project if project and (project / FILE).is_file() else find_project()
+
+
+def _repeats(repeats: int | None, spec: ExperimentSpec) -> int:
+    value = spec.repeats if repeats is None else repeats
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
+    return value
+
+
+def _cap(budget_usd: float | None, spec: ExperimentSpec, settings: Settings) -> float:
+    """What the run may spend: asked for, else the experiment's, else the project's."""
+    check_positive("budget_usd", budget_usd, zero=True)
+    for value in (budget_usd, spec.budget_usd):
+        if value is not None:
+            return float(value)
+    return settings.budget.usd_per_run
+
+
+def _traces(traces: int | str | None, settings: Settings) -> int | str:
+    """How many rows get a trace in MLflow: asked for, else the project's setting."""
+    from pex.record.traces import check_traces
+
+    return check_traces(settings.record.traces if traces is None else traces)
+
+
+def _identity(subject: Subject, plan: _Plan) -> Iterator[str]:
+    """What makes two runs the same one, begun again: the table they fill."""
+    yield subject.spec.purpose
+    yield from (scorer.name for scorer in subject.scorers)
+    if plan.bench is not None:
+        yield from plan.bench.key_parts()
+    for request in plan.requests:
+        yield f"{request.variant}\0{request.case_id}\0{request.repeat}\0{request.key}"
+
+
+def _part(plan: _Plan, subject: Subject, only: str, uri: str) -> list[Request]:
+    """The requests whose places failed in the last run, or had an error."""
+    wanted = _places(only, uri, subject)
+    todo = [request for request in plan.requests if request.place in wanted]
+    if not todo:
+        raise PexError(f"only='{only}': there is nothing of that kind in the last run")
+    return todo
+
+
+def _places(only: str, uri: str, subject: Subject) -> set[Place]:
+    from pex.record import runs
+
+    kinds = ("failed", "errors")
+    if only not in kinds:
+        raise PexError(f"only='{only}': expected 'failed' or 'errors'", hint=nearest(only, kinds))
+    frame = subject.last
+    if frame is None:
+        last = runs.latest(uri, experiment=subject.spec.name)
+        if not last:
+            raise PexError(f"only='{only}': '{subject.spec.name}' has not been run before")
+        frame, _ = runs.load(uri, last[0]["run_id"])
+    bad = frame[frame["error"].notna() if only == "errors" else failed_rows(frame)]
+    return set(zip(bad["variant"], bad["case_id"], bad["repeat"], strict=True))
+
+
+def _to_ask(
+    ready: Bench, plan: _Plan, book: Journal, run: Run, found: Mapping[str, Answer]
+) -> Collection[str]:
+    """The models of judges that have to be asked, as far as can be known before the answers."""
+    answers = {r.place: found[r.key] for r in plan.requests if r.key in found}
+    if len(answers) < len(plan.requests):
+        return {judge.model for judge in ready.judges}
+    asked = ready.verdicts(answers, plan.cases).requests
+    known = book.find([request.key for request in asked], run)
+    return {request.model for request in asked if request.key not in known}
+
+
+def _questions(
+    plan: _Plan, ready: Bench, found: Mapping[str, Answer], before: Past
+) -> list[Request]:
+    """What judges would be asked, with stand-ins for the answers that are not there yet.
+
+    A stand-in is as long as earlier answers were, where there were none as long as is allowed.
+    """
+    answers: dict[Place, Answer] = {}
+    for request in plan.requests:
+        longest = max_tokens(request.body)
+        mean = before.completion_tokens.get((request.variant, request.model), longest)
+        size = round(BYTES_PER_TOKEN * min(mean, longest or mean))
+        # It begins with the key: other requests have other answers, equal ones the same.
+        text = request.key[:12].ljust(size, "x")
+        answers[request.place] = found.get(request.key) or Answer(output=text)
+    return ready.verdicts(answers, plan.cases).requests
+
+
+def _together(answers: Preview, judges: Preview) -> Preview:
+    """The first request and the sums of both waves."""
+
+    def added(name: str) -> float | None:
+        one, two = getattr(answers, name), getattr(judges, name)
+        return None if one is None or two is None else one + two
+
+    seconds = [p.seconds for p in (answers, judges) if p.seconds is not None]
+    return dataclasses.replace(
+        answers,
+        calls=answers.calls + judges.calls,
+        replayed=answers.replayed + judges.replayed,
+        prompt_tokens=answers.prompt_tokens + judges.prompt_tokens,
+        completion_tokens=answers.completion_tokens + judges.completion_tokens,
+        longest_tokens=answers.longest_tokens + judges.longest_tokens,
+        tokens_from=tuple(dict.fromkeys([*answers.tokens_from, *judges.tokens_from])),
+        cost_usd=added("cost_usd"),
+        at_most_usd=added("at_most_usd"),
+        unpriced=tuple(sorted({*answers.unpriced, *judges.unpriced})),
+        seconds=sum(seconds) if seconds else None,
+    )
+
+
+def _how_to(path: Path | None, project: Path) -> list[str]:
+    if path is None:
+        return []
+    here = path.relative_to(project) if path.is_relative_to(project) else path
+    return [f"pexlab run {here.as_posix()}", "pexlab ui"]

@@ -1,0 +1,137 @@
+"""What people said of answers, read from MLflow and written to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError
+from pex.core.names import check_name
+from pex.record.spans import CASE_ID, REPEAT, SCORED_BY, VARIANT
+from pex.record.store import connect
+from pex.record.traces import of_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities import Assessment, Run, TraceInfo
+
+COLUMNS = ("case_id", "variant", "repeat", "name", "value", "rationale", "rater", "at", "trace_id")
+
+
+def read(uri: str, run_ids: Sequence[str]) -> pd.DataFrame:
+    """The ratings that people gave in MLflow's UI or in pex, oldest first.
+
+    What scorers said, and the expected answers, are left out: they are in the run's own frame.
+
+    Args:
+        uri: the store.
+        run_ids: parent runs of pex, or the runs of single variants.
+
+    Returns:
+        One row per rating: case_id, variant, repeat, name, value (yes/no, a number or a text),
+        rationale, rater, at (UTC), trace_id.
+
+    Raises:
+        PexError: there is no such run.
+    """
+    import pandas as pd
+
+    client = connect(uri)
+    rows = [
+        _row(info, item)
+        for run in _variant_runs(client, run_ids)
+        for info in of_run(client, run.info.experiment_id, run.info.run_id)
+        for item in info.assessments
+        if _by_a_person(item)
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)  # None stays None
+    frame["at"] = pd.to_datetime(frame["at"], unit="ms", utc=True)
+    frame["repeat"] = frame["repeat"].astype("int64")
+    return frame.sort_values("at", kind="stable", ignore_index=True)
+
+
+def add(
+    uri: str,
+    trace_id: str,
+    name: str,
+    value: bool | float | str,
+    rationale: str | None = None,
+    rater: str = "default",
+) -> str:
+    """Write one person's rating of one answer.
+
+    Args:
+        uri: the store.
+        trace_id: the answer's trace, from the frame or from `traces.trace_id_of`.
+        name: what was rated, for example `polite`.
+        value: yes or no, a number, or one of a few words.
+        rationale: why.
+        rater: who.
+
+    Returns:
+        The id that MLflow gave the rating.
+
+    Raises:
+        PexError: the name cannot be used, or the answer has no trace.
+    """
+    check_name(name, "rating")
+    client = connect(uri)
+    from mlflow.entities import AssessmentSource, Feedback
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracing.client import TracingClient
+
+    source = AssessmentSource("HUMAN", rater)
+    rating = Feedback(name=name, value=value, source=source, rationale=rationale)
+    rating.trace_id = trace_id
+    try:
+        run_id = client.get_trace(trace_id).info.trace_metadata.get("mlflow.sourceRun")
+    except MlflowException:
+        raise PexError(
+            f"MLflow has no trace '{trace_id}'",
+            hint="`pexlab record RUN --traces all` writes the traces of all answers",
+        ) from None
+    if run_id:
+        rating.metadata = {"mlflow.assessment.sourceRunId": run_id}
+    return str(TracingClient(uri).log_assessment(trace_id, rating).assessment_id)
+
+
+def _variant_runs(client: MlflowClient, run_ids: Sequence[str]) -> list[Run]:
+    from mlflow.exceptions import MlflowException
+
+    found = []
+    for run_id in run_ids:
+        try:
+            run = client.get_run(run_id)
+        except MlflowException:
+            raise PexError(
+                f"there is no run '{run_id}'", hint="`pexlab ui` shows what is recorded"
+            ) from None
+        children = client.search_runs(
+            [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'"
+        )
+        found += [*children] or [run]
+    return found
+
+
+def _by_a_person(item: Assessment) -> bool:
+    if item.feedback is None or item.valid is False:
+        return False
+    return item.source.source_type == "HUMAN" or SCORED_BY not in (item.metadata or {})
+
+
+def _row(info: TraceInfo, item: Assessment) -> dict[str, Any]:
+    about = info.trace_metadata
+    value = item.feedback.value if item.feedback else None
+    return {
+        "case_id": about.get(CASE_ID),
+        "variant": about.get(VARIANT),
+        "repeat": int(about.get(REPEAT, 1)),
+        "name": item.name,
+        "value": json.dumps(value) if isinstance(value, dict | list) else value,
+        "rationale": item.rationale,
+        "rater": item.source.source_id,
+        "at": item.create_time_ms,
+        "trace_id": info.trace_id,
+    }

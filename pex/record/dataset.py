@@ -1,0 +1,131 @@
+"""The cases of a run as an MLflow evaluation dataset.
+
+MLflow gives a dataset a new digest whenever its records change, so one that is complete is never
+written again: every run on the same cases, and every variant of it, shows the same name and digest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.core.cases import Case
+from pex.core.names import canonical, digest, plain
+from pex.record.store import connect
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import EvaluationDataset
+
+_SOURCE_TYPE = "mlflow_evaluation_dataset"
+_COMPLETE = "pex.complete"
+_CHUNK = 1000
+"""Records at a time: a thousand hold the database for about a second."""
+
+
+def dataset_name(name: str, cases: Sequence[Case]) -> str:
+    """The name under which MLflow has these cases: the experiment's, and a digest of them.
+
+    Example:
+        >>> dataset_name("review-sentiment", [Case("c1", {"review": "Nice."}, "positive")])
+        'review-sentiment-d009bf5c'
+    """
+    rows = [[c.id, c.inputs, c.expected, c.group, list(c.tags)] for c in cases]
+    return f"{name}-{digest(rows, 8)}"
+
+
+def log_dataset(
+    uri: str,
+    experiment_id: str,
+    name: str,
+    cases: Sequence[Case],
+    run_ids: Sequence[str],
+    stopped: Callable[[], bool] | None = None,
+) -> str | None:
+    """Write the cases as a dataset unless it is there, and name it as an input of the runs.
+
+    MLflow stores about a thousand records a second; `TraceWriter` does it in the background.
+    Cases whose inputs are the same are one record there: it knows a record by its inputs.
+
+    Args:
+        uri: the store.
+        experiment_id: MLflow's experiment, which lists the dataset.
+        name: the experiment's name.
+        cases: what the runs were asked.
+        run_ids: the parent run and the runs of its variants.
+        stopped: asked before every thousand records; True ends the writing.
+
+    Returns:
+        The id of the dataset; None where it was stopped, and then the runs do not name it yet.
+    """
+    client = connect(uri)
+    dataset = _find(client, experiment_id, dataset_name(name, cases))
+    if not (dataset.tags or {}).get(_COMPLETE):
+        from mlflow.tracing.client import TracingClient
+
+        store = TracingClient(uri).store  # merge_records would go to the user's own store
+        for start in range(0, len(cases), _CHUNK):
+            if stopped and stopped():
+                return None
+            records = [_record(case) for case in cases[start : start + _CHUNK]]
+            store.upsert_dataset_records(dataset.dataset_id, records)
+        client.set_dataset_tags(dataset.dataset_id, {_COMPLETE: "true"})
+        dataset = client.get_dataset(dataset.dataset_id)
+    _name_in_runs(client, dataset, run_ids)
+    return str(dataset.dataset_id)
+
+
+def forget_dataset(uri: str, run_id: str) -> None:
+    """Delete the datasets that pex made of a run's cases; the runs still say their names."""
+    from mlflow.exceptions import MlflowException
+
+    client = connect(uri)
+    inputs = client.get_run(run_id).inputs
+    for item in inputs.dataset_inputs if inputs else []:
+        if item.dataset.source_type != _SOURCE_TYPE:
+            continue
+        dataset_id = json.loads(item.dataset.source)["dataset_id"]
+        try:
+            tags = client.get_dataset(dataset_id).tags or {}
+        except MlflowException:  # another run's forgetting was before this one's
+            continue
+        if tags.get("pex.kind") == "cases":
+            client.delete_dataset(dataset_id)
+
+
+def _find(client: MlflowClient, experiment_id: str, name: str) -> EvaluationDataset:
+    """The dataset of that name, made where there is none."""
+    found = client.search_datasets(filter_string=f"name = '{name}'", order_by=["created_time ASC"])
+    if not found:
+        return client.create_dataset(name, [experiment_id], tags={"pex.kind": "cases"})
+    client.add_dataset_to_experiments(found[0].dataset_id, [experiment_id])
+    return found[0]
+
+
+def _record(case: Case) -> dict[str, Any]:
+    tags = {"case_id": case.id, "group": case.group, "tags": ", ".join(case.tags)}
+    record: dict[str, Any] = {
+        "inputs": plain(case.inputs),
+        "tags": {key: value for key, value in tags.items() if value},
+        "source": {"source_type": "CODE", "source_data": {}},
+    }
+    if case.expected is not None:
+        record["expectations"] = {"expected": plain(case.expected)}
+    return record
+
+
+def _name_in_runs(client: MlflowClient, dataset: EvaluationDataset, run_ids: Sequence[str]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = canonical({"dataset_id": dataset.dataset_id}).decode()
+    entity = Dataset(
+        dataset.name, dataset.digest, _SOURCE_TYPE, source,
+        dataset.schema, dataset.profile,
+    )  # fmt: skip
+    for run_id in run_ids:
+        inputs = client.get_run(run_id).inputs
+        there = inputs.dataset_inputs if inputs else []
+        if not any(item.dataset.digest == dataset.digest for item in there):
+            tags = [InputTag("mlflow.data.context", "evaluation")]
+            client.log_inputs(run_id, [DatasetInput(entity, tags)])

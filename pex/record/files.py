@@ -1,0 +1,142 @@
+"""The files of a run in MLflow: the long table twice, what was run, the texts to run it again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pex.core.names import plain
+from pex.guard.redact import redact
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+TABLE = "results.json"
+PARQUET = "results.parquet"
+ABOUT = "about.json"
+CASES = "cases.jsonl"
+COMPARISON = "comparison.json"
+PACKAGES = "packages.txt"
+JSON_COLUMNS = "pex.json_columns"
+_LOGGED = "mlflow.loggedArtifacts"
+
+
+def write(
+    folder: Path,
+    frame: pd.DataFrame,
+    about: Mapping[str, Any],
+    files: Mapping[str, str],
+    comparison: pd.DataFrame | None,
+) -> None:
+    """Write all files of a run into a folder."""
+    table, json_columns = storable(frame)
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    stored = {**about, JSON_COLUMNS: json_columns}
+    if about.get("tracking_uri"):  # a database's address has a password in it
+        stored["tracking_uri"] = redact(about["tracking_uri"])
+    (folder / ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
+    table.to_parquet(folder / PARQUET, index=False)
+    _readable(table).to_json(folder / TABLE, orient="split", index=False)
+    if comparison is not None:
+        _readable_comparison(comparison).to_json(folder / COMPARISON, orient="split", index=False)
+
+
+def upload(client: MlflowClient, run_id: str, folder: Path) -> None:
+    """Send a folder of files to a run and say which of them are tables."""
+    client.log_artifacts(run_id, str(folder))
+    # What log_table does, but it would append to the table of an earlier start of this run.
+    tables = [{"path": n, "type": "table"} for n in (TABLE, COMPARISON) if (folder / n).is_file()]
+    there = json.loads(client.get_run(run_id).data.tags.get(_LOGGED, "[]"))
+    others = [item for item in there if item not in tables]
+    client.set_tag(run_id, _LOGGED, json.dumps([*tables, *others]))
+
+
+def replace(
+    client: MlflowClient,
+    run_id: str,
+    frame: pd.DataFrame,
+    about: Mapping[str, Any],
+    files: Mapping[str, str],
+    comparison: pd.DataFrame | None = None,
+) -> None:
+    """Write a run's tables, description and further text files anew."""
+    with tempfile.TemporaryDirectory() as name:
+        write(Path(name), frame, about, files, comparison)
+        upload(client, run_id, Path(name))
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The long frame and the description from a folder, as they were written."""
+    import pandas as pd
+
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    frame = pd.read_parquet(folder / PARQUET)
+    for column in about.pop(JSON_COLUMNS):
+        frame[column] = [None if value is None else json.loads(value) for value in frame[column]]
+    return frame, about
+
+
+def packages() -> str:
+    """Every installed package with its version, a line each, as pip can read it."""
+    found = {
+        (item.metadata["Name"] or "").lower(): item.version
+        for item in importlib.metadata.distributions()
+    }
+    return "".join(f"{name}=={found[name]}\n" for name in sorted(found) if name)
+
+
+def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """A copy that Parquet can hold: columns of lists, dicts or mixed values become JSON texts."""
+    changed: dict[str, Any] = {}
+    for column in frame.columns:
+        values = frame[column]
+        if values.dtype != object:
+            continue
+        kinds = {type(value) for value in values if value is not None}
+        if kinds - {str}:
+            changed[column] = [
+                None if plain(value) is None else orjson.dumps(plain(value)).decode()
+                for value in values
+            ]
+    return frame.assign(**changed), list(changed)
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as MLflow's page shows it best: what is read first on the left, case by case."""
+    inputs = [name for name in table.columns if name.startswith("case.")]
+    scores = [name for name in table.columns if name.startswith("score.")]
+    first = ["case_id", *inputs[:1], "expected", "variant", "output", *scores]
+    rest = [name for name in table.columns if name not in first]
+    table = table.assign(started_at=table["started_at"].astype(str))
+    table = table[[*first, *rest]].sort_values("case_id", kind="stable")
+    # A column with a dot in its name stays empty on that page.
+    return table.rename(columns=lambda name: name.replace(".", "_"))
+
+
+def _readable_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts as MLflow's page shows them best."""
+    first = [
+        "metric",
+        "candidate",
+        "baseline",
+        "verdict",
+        "diff",
+        "lo",
+        "hi",
+        "p_adjusted",
+        "n_cases",
+    ]
+    rest = [name for name in comparison.columns if name not in first]
+    table = comparison[[*first, *rest]].copy()
+    table["warnings"] = table["warnings"].map("; ".join)
+    return table.round(6)

@@ -1,0 +1,98 @@
+"""Runs whose record is not whole: those kept in the project, and those whose traces are missing.
+
+A run whose record did not reach MLflow waits in the project until `pexlab record` brings it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.record import files
+from pex.record.store import connect
+from pex.record.traces import WRITTEN
+from pex.score.frame import typed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "unrecorded"
+NEWEST = 100
+"""Runs in MLflow that are looked through for missing traces."""
+
+_OWN = (files.ABOUT, files.PARQUET, files.TABLE)
+
+
+def keep(
+    state: Path,
+    run_id: str,
+    frame: pd.DataFrame,
+    about: Mapping[str, Any],
+    texts: Mapping[str, str],
+) -> Path:
+    """Write a run's files into the project's state; returns their folder."""
+    folder = folder_of(state, run_id)
+    part = folder.with_name(f".{run_id}")  # half a folder would look like a run that waits
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    files.write(part, frame, about, texts, None)
+    drop(state, run_id)
+    return part.rename(folder)
+
+
+def folder_of(state: Path, run_id: str) -> Path:
+    """Where a run waits."""
+    return state / FOLDER / run_id
+
+
+def waiting(state: Path) -> list[str]:
+    """The runs that wait to be recorded."""
+    folder = state / FOLDER
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def take(state: Path, run_id: str) -> tuple[pd.DataFrame, dict[str, Any], dict[str, str]]:
+    """The frame, the description and the texts of a run that waits."""
+    folder = folder_of(state, run_id)
+    frame, about = files.read(folder)
+    texts = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in _OWN
+    }
+    return typed(frame), about, texts
+
+
+def drop(state: Path, run_id: str) -> None:
+    """Forget a run that has been recorded."""
+    shutil.rmtree(folder_of(state, run_id), ignore_errors=True)
+
+
+def unfinished(uri: str) -> list[dict[str, str]]:
+    """Of the newest runs in MLflow those whose traces are not all there.
+
+    Args:
+        uri: the store.
+
+    Returns:
+        `run_id`, `experiment` and `traces` (how many are there of how many, as `120/500`), the
+        newest first.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    found = client.search_runs(everywhere, "tags.`pex.kind` = 'run'", max_results=NEWEST)
+    return [
+        {
+            "run_id": run.info.run_id,
+            "experiment": run.data.tags["pex.experiment"],
+            "traces": run.data.tags[WRITTEN],
+        }
+        for run in found
+        if len(set(run.data.tags.get(WRITTEN, "").split("/"))) > 1
+    ]

@@ -1,0 +1,63 @@
+"""The note of a run: what MLflow's run page says in words and a small table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LENGTH = 7000
+"""MLflow takes 8,000 characters; a table of very many variants is cut."""
+
+
+def note(summary: pd.DataFrame, about: Mapping[str, Any], comparison: pd.DataFrame | None) -> str:
+    """A few lines of Markdown for MLflow's run page."""
+    lines = [about["purpose"] or "", ""]
+    if about.get("note"):
+        lines += [str(about["note"]), ""]
+    lines += _scores(summary)
+    if comparison is not None and len(comparison):
+        lines += ["", *_verdicts(comparison)]
+    text = "\n".join(lines).strip()
+    return text if len(text) <= _LENGTH else text[:_LENGTH].rpartition("\n")[0] + "\n\n…"
+
+
+def _scores(summary: pd.DataFrame) -> list[str]:
+    names = [column[6:-2] for column in summary.columns if column.endswith(".n")]
+    lines = [f"| variant | {' | '.join(names)} | errors |"]
+    lines.append("|---" * (len(names) + 2) + "|")
+    for row in summary.to_dict("records"):
+        cells = [
+            "–"
+            if math.isnan(row[f"score.{name}"])
+            else f"{row[f'score.{name}']:.3g} [{row[f'score.{name}.lo']:.3g}, "
+            f"{row[f'score.{name}.hi']:.3g}]"
+            for name in names
+        ]
+        lines.append(f"| {_cell(row['variant'])} | {' | '.join(cells)} | {row['errors']} |")
+    return lines
+
+
+def _verdicts(comparison: pd.DataFrame) -> list[str]:
+    lines = [
+        "| against | variant | score | difference | verdict | cases |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in comparison.to_dict("records"):
+        # NA where no case was in common, or one case only.
+        numbers = [f"{v:.3g}" for v in (row["diff"], row["lo"], row["hi"]) if isinstance(v, float)]
+        difference = numbers[0] if numbers else "–"
+        if len(numbers) == 3:
+            difference += f" [{numbers[1]}, {numbers[2]}]"
+        lines.append(
+            f"| {_cell(row['baseline'])} | {_cell(row['candidate'])} | {row['metric']} | "
+            f"{difference} | **{row['verdict']}** | {row['n_cases']} |"
+        )
+    return lines
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

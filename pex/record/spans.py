@@ -1,0 +1,360 @@
+"""One row of a run as MLflow's trace, with its assessments and its one span, and storing it.
+
+MLflow's comparison of two runs pairs traces whose `request_preview` is the same text, so that text
+is made of the case alone; whatever the variants do differently is in the span.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pex.core.names import canonical, digest
+from pex.guard.redact import redact
+from pex.score.frame import score_names, yes_no
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import Assessment, Span, TraceInfo
+    from mlflow.tracing.client import TracingClient
+
+SCORED_BY = "pex.scored"
+"""The metadata that every assessment has which pex wrote for a scorer or for a case."""
+CASE_ID = "pex.case_id"
+VARIANT = "pex.variant"
+REPEAT = "pex.repeat"
+
+METADATA = 250
+"""Characters that MLflow keeps of a metadata value."""
+_PREVIEW, _RESPONSE, _ID = 900, 1000, 120
+"""Characters; MLflow cuts previews at 1000."""
+_SPANS = "mlflow.trace.spansLocation"
+"""A tag that MLflow sets together with the spans."""
+_FILED = "pex.spans_filed"
+"""The same where the spans are a file."""
+_YEAR_2000 = 946_684_800.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """Where the traces of one run go, and what its frame does not say of them.
+
+    `experiment` is its name in pex, `children` are the MLflow runs of the variants, `params` their
+    parameters, `prompts` their versions in MLflow's registry where they have one, `judges` the
+    models of the scores that a model gave, by the name of the score or of its scorer.
+    """
+
+    uri: str = dataclasses.field(repr=False)  # it may hold a password
+    experiment: str
+    experiment_id: str
+    run_id: str
+    children: Mapping[str, str]
+    params: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    prompts: Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
+    judges: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def trace_id_of(child_run_id: str, case_id: str, repeat: int) -> str:
+    """The id that the trace of a row has in MLflow, whether it is written yet or not.
+
+    Example:
+        >>> trace_id_of("5f1d", "c1", 1)
+        'tr-570d45db4d873157817bfac1bc8ea8ca'
+    """
+    return f"tr-{_hash('trace', child_run_id, case_id, repeat)[:32]}"
+
+
+def preview(case_id: str, repeat: int | None, inputs: Mapping[str, Any]) -> str:
+    r"""The text by which MLflow finds the same case in another run.
+
+    Args:
+        case_id: the case.
+        repeat: its number, None where nothing was asked twice.
+        inputs: the case's inputs, of which as much as fits is shown.
+
+    Example:
+        >>> preview("c1", 2, {"review": "Nice,\n  really."})
+        'c1 r2 | Nice, really.'
+        >>> preview("c1", None, {"a": 1, "b": None, "c": ["x"]})
+        'c1 | a: 1 · c: ["x"]'
+    """
+    texts = {
+        name: value if isinstance(value, str) else canonical(value).decode()
+        for name, value in inputs.items()
+        if value is not None
+    }
+    shown = list(texts.values()) if len(texts) == 1 else [f"{n}: {t}" for n, t in texts.items()]
+    return f"{_key(case_id, repeat)} | {' '.join(' · '.join(shown).split())}"[:_PREVIEW]
+
+
+def _key(case_id: str, repeat: int | None) -> str:
+    short = case_id if len(case_id) <= _ID else f"{case_id[:_ID]}…{digest(case_id)}"
+    return short if repeat is None else f"{short} r{repeat}"
+
+
+class Shapes:
+    """Makes traces of rows; what is the same for a whole frame is looked up once."""
+
+    def __init__(self, target: Target, frame: pd.DataFrame) -> None:
+        self._target = target
+        self._scores = score_names(frame)
+        self._yes_no = yes_no(frame)
+        self._repeated = bool((frame["repeat"] > 1).any())
+        self._now = time.time()
+
+    def is_whole(self, info: TraceInfo, row: Mapping[str, Any]) -> bool:
+        """Whether a trace in MLflow has its spans, and the answer and scores that the row has."""
+        if not {_SPANS, _FILED} & info.tags.keys():
+            return False
+        if (info.response_preview or "") != _response(row):
+            return False
+        there = {item.assessment_id: item for item in info.assessments}
+        return all(
+            (old := there.get(new.assessment_id)) and (_changed(old) or _said(old) == _said(new))
+            for new in self._assessments(info.trace_id, row)
+        )
+
+    def trace(
+        self, row: Mapping[str, Any], there: TraceInfo | None = None
+    ) -> tuple[TraceInfo, Span]:
+        """What MLflow stores of a row: the trace with its assessments, and its one span.
+
+        Args:
+            row: of the long frame, as plain values.
+            there: the trace that MLflow has already, of which changed scores are left alone.
+        """
+        from mlflow.entities import TraceInfo, TraceLocation, TraceState
+
+        child = self._target.children[row["variant"]]
+        trace_id = trace_id_of(child, row["case_id"], row["repeat"])
+        changed = (
+            {item.assessment_id for item in there.assessments if _changed(item)} if there else ()
+        )
+        inputs = {name[5:]: value for name, value in row.items() if name.startswith("case.")}
+        repeat = row["repeat"] if self._repeated else None
+        begun_ms = self._begun_ms(row)
+        lasted_ms = round((row["latency_s"] or 0.0) * 1000)
+        usage, cost = _usage(row), _cost(row)
+        tags = {"mlflow.traceName": row["variant"]}
+        if row["group"] is not None:
+            tags["pex.group"] = str(row["group"])
+        if row["tags"]:
+            tags["pex.tags"] = ", ".join(row["tags"])
+        if prompt := self._target.prompts.get(row["variant"]):
+            linked = [{"name": prompt[0], "version": str(prompt[1])}]
+            tags["mlflow.linkedPrompts"] = json.dumps(linked)
+        metadata = {
+            "mlflow.sourceRun": child,
+            CASE_ID: row["case_id"][:METADATA],
+            VARIANT: row["variant"][:METADATA],
+            REPEAT: str(row["repeat"]),
+            "pex.request_key": row["request_key"],
+            **({"mlflow.trace.tokenUsage": json.dumps(usage)} if usage else {}),
+            **({"mlflow.trace.cost": json.dumps(cost)} if cost else {}),
+        }
+        info = TraceInfo(
+            trace_id=trace_id,
+            trace_location=TraceLocation.from_experiment_id(self._target.experiment_id),
+            request_time=begun_ms,
+            execution_duration=lasted_ms,
+            state=TraceState.ERROR if row["error"] is not None else TraceState.OK,
+            request_preview=preview(row["case_id"], repeat, inputs),
+            response_preview=_response(row),
+            trace_metadata=metadata,
+            tags=tags,
+            assessments=[
+                item
+                for item in self._assessments(trace_id, row)
+                if item.assessment_id not in changed
+            ],
+        )
+        attributes = {
+            "case": _key(row["case_id"], repeat),  # MLflow's search looks into spans alone
+            **_attributes(row, self._target.params.get(row["variant"], {})),
+            "mlflow.spanInputs": inputs,
+            "mlflow.chat.tokenUsage": usage,
+            "mlflow.llm.cost": cost,
+            "mlflow.traceRequestId": trace_id,
+        }
+        return info, _span(trace_id, row, begun_ms, lasted_ms, attributes)
+
+    def _begun_ms(self, row: Mapping[str, Any]) -> int:
+        begun = datetime.fromisoformat(row["started_at"]).timestamp() if row["started_at"] else 0.0
+        # A call that never went out has no time of its own, and 1970 is on no page of MLflow.
+        return int((begun if begun > _YEAR_2000 else self._now) * 1000)
+
+    def _assessments(self, trace_id: str, row: Mapping[str, Any]) -> list[Assessment]:
+        from mlflow.entities import AssessmentError, AssessmentSource, Expectation, Feedback
+
+        child = self._target.children[row["variant"]]
+        metadata = {"mlflow.assessment.sourceRunId": child, SCORED_BY: "true"}
+        found: list[Assessment] = []
+        for name in self._scores:
+            value, failed = row[f"score.{name}"], row.get(f"score_error.{name}")
+            if value is None and failed is None:
+                continue  # the scorer does not apply, or there was nothing to score
+            judge = self._judge(name)
+            kind = "CODE" if judge is None else "LLM_JUDGE"
+            found.append(
+                Feedback(
+                    name=name,
+                    value=bool(value) if value is not None and name in self._yes_no else value,
+                    error=None if failed is None else AssessmentError("SCORER_ERROR", failed),
+                    source=AssessmentSource(kind, judge or "pex"),
+                    rationale=row.get(f"reason.{name}"),
+                    metadata=dict(metadata),
+                )
+            )
+        if row["expected"] is not None:
+            source = AssessmentSource("HUMAN", "cases")
+            found.append(
+                Expectation("expected", row["expected"], source=source, metadata=dict(metadata))
+            )
+        for item in found:
+            # Ids of our own: written twice, by two processes even, they are still there once.
+            item.assessment_id = f"a-{_hash(trace_id, item.name, type(item).__name__)[:32]}"
+            item.trace_id = trace_id
+            item.last_update_time_ms = item.create_time_ms
+        return found
+
+    def _judge(self, name: str) -> str | None:
+        judges = self._target.judges
+        return judges.get(name) or judges.get(name.partition(".")[0])
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def _said(item: Assessment) -> tuple[Any, ...]:
+    value = item.feedback.value if item.feedback else item.expectation and item.expectation.value
+    error = item.feedback and item.feedback.error and item.feedback.error.error_message
+    return value, error or None, item.rationale or None
+
+
+def _changed(item: Assessment) -> bool:
+    """Whether somebody has overruled or edited it since it was written."""
+    return item.valid is False or item.last_update_time_ms != item.create_time_ms
+
+
+def _response(row: Mapping[str, Any]) -> str:
+    if row["error"] is not None:
+        return redact(row["error"])[:_RESPONSE]
+    text = row["output"]
+    if not text and row.get("tool_calls"):
+        text = canonical(row["tool_calls"]).decode()
+    return (text or "")[:_RESPONSE]
+
+
+def _usage(row: Mapping[str, Any]) -> dict[str, int] | None:
+    given, made, cached = row["prompt_tokens"], row["completion_tokens"], row["cached_tokens"]
+    if given is None or made is None:
+        return None
+    usage = {"input_tokens": given, "output_tokens": made, "total_tokens": given + made}
+    return usage if cached is None else {**usage, "cache_read_input_tokens": cached}
+
+
+def _cost(row: Mapping[str, Any]) -> dict[str, float] | None:
+    return None if row["cost_usd"] is None else {"total_cost": row["cost_usd"]}
+
+
+def _attributes(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    provider, _, model = row["model"].partition("/")
+    output = row["output"]
+    if row.get("tool_calls"):
+        output = {"content": output, "tool_calls": row["tool_calls"]}
+    return {
+        "mlflow.spanType": "CHAT_MODEL",
+        "mlflow.spanOutputs": output,
+        "mlflow.llm.provider": provider,
+        "mlflow.llm.model": model,
+        "model": row["model"],
+        "resolved_model": row["resolved_model"],
+        "params": json.loads(redact(canonical(dict(params)).decode())) or None,
+        "finish_reason": row["finish_reason"],
+        "ttft_s": row["ttft_s"],
+        "from_journal": row["from_journal"] or None,
+        "conversation": row.get("conversation"),
+    }
+
+
+def _span(
+    trace_id: str, row: Mapping[str, Any], begun_ms: int, lasted_ms: int, values: Mapping[str, Any]
+) -> Span:
+    from mlflow.entities import Span
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.trace import SpanContext, Status, StatusCode
+
+    number = int(trace_id.removeprefix("tr-"), 16)
+    end_ns = (begun_ms + lasted_ms) * 1_000_000
+    status, events = Status(StatusCode.OK), []
+    if row["error"] is not None:
+        message = redact(row["error"])
+        status = Status(StatusCode.ERROR, message)
+        shown = {"exception.type": row["error_kind"] or "error", "exception.message": message}
+        events = [Event("exception", shown, end_ns)]
+    return Span(
+        ReadableSpan(
+            name=row["variant"],
+            context=SpanContext(trace_id=number, span_id=number % 2**64 or 1, is_remote=False),
+            start_time=begun_ms * 1_000_000,
+            end_time=end_ns,
+            # Every value is JSON: so MLflow's own spans are.
+            attributes={
+                k: json.dumps(v, ensure_ascii=False) for k, v in values.items() if v is not None
+            },
+            status=status,
+            events=events,
+            resource=Resource.get_empty(),  # one made anew asks the whole environment
+        )
+    )
+
+
+def store(
+    tracing: TracingClient,
+    experiment_id: str,
+    pairs: Sequence[tuple[TraceInfo, Span]],
+    prompts: Sequence[tuple[str, int] | None],
+) -> None:
+    """Write some traces; the spans come last: a trace that has them is whole.
+
+    Args:
+        tracing: MLflow's client.
+        experiment_id: MLflow's experiment.
+        pairs: the traces and their spans.
+        prompts: for each, the version of its prompt in MLflow's registry.
+    """
+    from mlflow.entities.model_registry import PromptVersion
+
+    stored = [(tracing.start_trace(info), span) for info, span in pairs]
+    for (info, _), prompt in zip(stored, prompts, strict=True):
+        # Earlier versions of MLflow know the tag alone, and that is in the trace already.
+        if prompt is not None and hasattr(tracing.store, "link_prompts_to_trace"):
+            version = PromptVersion(prompt[0], prompt[1], "")  # type: ignore[abstract]
+            tracing.store.link_prompts_to_trace(info.trace_id, [version])
+    _store_spans(tracing, experiment_id, stored)
+
+
+def _store_spans(
+    tracing: TracingClient, experiment_id: str, pairs: Sequence[tuple[TraceInfo, Span]]
+) -> None:
+    from mlflow.entities import TraceData
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tracing.log_spans(experiment_id, [span for _, span in pairs])
+    except NotImplementedError:  # an older server: spans are files there, as MLflow's own are
+        for info, span in pairs:
+            tracing._upload_trace_data(info, TraceData([span]))
+            tracing.set_trace_tag(info.trace_id, _FILED, "true")
+    except MlflowException:
+        if len(pairs) == 1:
+            raise
+        for pair in pairs:  # earlier versions take the spans of one trace at a time
+            _store_spans(tracing, experiment_id, [pair])

@@ -1,0 +1,412 @@
+"""Traces in MLflow: which rows of a run get one, and writing them, also in the background.
+
+The ids come from the run, the case and the repeat: writing again finds what is there and adds only
+what is missing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.core.cases import Case, load_cases
+from pex.core.errors import PexError, nearest
+from pex.core.names import plain
+from pex.guard.redact import redact
+from pex.record.dataset import forget_dataset, log_dataset
+from pex.record.files import CASES
+from pex.record.runs import children, load
+from pex.record.spans import CASE_ID, METADATA, Shapes, Target, store, trace_id_of
+from pex.record.store import connect
+from pex.score.frame import yes_no
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities import TraceInfo
+
+__all__ = [
+    "WRITTEN",
+    "Target",
+    "TraceWriter",
+    "check_traces",
+    "choose",
+    "complete",
+    "forget",
+    "of_run",
+    "target_of",
+    "trace_id_of",
+    "write",
+]
+
+WRITTEN = "pex.traces"
+"""The tag of a parent run that says how many of its traces are there: `120/500`."""
+
+Place = tuple[str, str, int]
+"""(variant, case_id, repeat)"""
+
+_BATCH, _PAGE, _DELETED = 50, 500, 100
+_UNNOTICED_S, _LAST_BATCH_S = 0.5, 5.0
+_WORDS = ("all", "none")
+
+
+def check_traces(value: Any) -> int | str:
+    """Return `value` if it says how many traces to write.
+
+    Raises:
+        PexError: it is neither a whole number from 0 nor "all" or "none".
+
+    Example:
+        >>> check_traces("all"), check_traces(500)
+        ('all', 500)
+        >>> check_traces("al")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: traces: expected a whole number from 0, 'all' or 'none', got 'al'
+          did you mean 'all'?
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and value in _WORDS:
+        return value
+    raise PexError(
+        f"traces: expected a whole number from 0, 'all' or 'none', got {value!r}",
+        hint=nearest(value, _WORDS) if isinstance(value, str) else None,
+    )
+
+
+def choose(frame: pd.DataFrame, limit: int | str) -> list[tuple[str, int]]:
+    """Which cases and repeats get a trace: the same ones for every variant.
+
+    What somebody will want to open comes first: cases with an error, then those on which the
+    variants differ in a yes/no score, then those that all of them fail, then the rest, each in
+    the order of the frame. A larger limit adds to what a smaller one chooses.
+
+    Args:
+        frame: the long frame.
+        limit: how many traces in all (variants x cases x repeats), "all" or "none".
+
+    Returns:
+        (case_id, repeat), at most `limit` divided by the number of variants.
+
+    Raises:
+        PexError: `limit` is something else.
+    """
+    limit = check_traces(limit)
+    if limit == "none" or not len(frame):
+        return []
+    rank = _ranks(frame)
+    places = frame[["case_id", "repeat"]].drop_duplicates()
+    ordered = sorted(
+        zip(places["case_id"], places["repeat"], strict=True),
+        key=lambda place: rank[place[0]],  # sorting is stable: the order of the frame stays
+    )
+    found = [(str(case_id), int(repeat)) for case_id, repeat in ordered]
+    return found if isinstance(limit, str) else found[: limit // frame["variant"].nunique()]
+
+
+def _ranks(frame: pd.DataFrame) -> dict[str, int]:
+    """0 for a case with an error, 1 where variants differ, 2 where they fail, 3 for the rest."""
+    import pandas as pd
+
+    cases = pd.Index(frame["case_id"].unique())
+    rank = pd.Series(3, index=cases)
+    columns = [f"score.{name}" for name in sorted(yes_no(frame))]
+    for column in columns:
+        means = frame.groupby(["case_id", "variant"], sort=False)[column].mean()
+        lowest, highest = means.groupby("case_id").min(), means.groupby("case_id").max()
+        rank[lowest.index[lowest < 1.0]] = rank[lowest.index[lowest < 1.0]].clip(upper=2)
+        rank[lowest.index[lowest < highest]] = 1
+    rank[frame.loc[frame["error"].notna(), "case_id"].unique()] = 0
+    return {str(case_id): int(value) for case_id, value in rank.items()}
+
+
+def write(
+    target: Target,
+    frame: pd.DataFrame,
+    places: Sequence[tuple[str, int]],
+    on_progress: Callable[[int, int], None] | None = None,
+    stopped: Callable[[], bool] | None = None,
+) -> dict[Place, str]:
+    """Write the traces that are not there yet, and keep the count on the parent run.
+
+    One that is there is written again where its answer or its scores are other ones now; a score
+    that somebody has changed in MLflow stays as they left it.
+
+    Args:
+        target: the run.
+        frame: its long frame.
+        places: what to write, from `choose`.
+        on_progress: gets the number of traces that are there and of those that shall be.
+        stopped: asked before every batch; True ends the writing.
+
+    Returns:
+        The id of every trace that is there.
+    """
+    client = connect(target.uri)
+    from mlflow.tracing.client import TracingClient
+
+    tracing, shapes = TracingClient(target.uri), Shapes(target, frame)
+    rows = _rows(target, frame, places)
+    ids = {place: trace_id_of(target.children[place[0]], place[1], place[2]) for place, _ in rows}
+    there = {
+        info.trace_id: info
+        for child in target.children.values()
+        for info in of_run(client, target.experiment_id, child)
+    }
+    missing = [
+        (place, row)
+        for place, row in rows
+        if ids[place] not in there or not shapes.is_whole(there[ids[place]], row)
+    ]
+    others = len(there.keys() - set(ids.values()))
+    done = len(rows) - len(missing)
+    written = ids.keys() - {place for place, _ in missing}
+
+    def tell() -> None:
+        client.set_tag(target.run_id, WRITTEN, f"{done + others}/{len(rows) + others}")
+        if on_progress:
+            on_progress(done, len(rows))
+
+    tell()
+    for start in range(0, len(missing), _BATCH):
+        if stopped and stopped():
+            break
+        batch = missing[start : start + _BATCH]
+        pairs = [shapes.trace(row, there.get(ids[place])) for place, row in batch]
+        store(tracing, target.experiment_id, pairs, [target.prompts.get(p[0]) for p, _ in batch])
+        done += len(batch)
+        written |= {place for place, _ in batch}
+        tell()
+    return {place: ids[place] for place in ids if place in written}
+
+
+def of_run(client: MlflowClient, experiment_id: str, run_id: str) -> Iterator[TraceInfo]:
+    """What MLflow knows of the traces of a run, without their spans."""
+    token = None
+    while True:
+        page = client.search_traces(
+            locations=[experiment_id],
+            filter_string=f"metadata.`mlflow.sourceRun` = '{run_id}'",
+            max_results=_PAGE,
+            page_token=token,
+            include_spans=False,
+        )
+        for trace in page:
+            yield trace.info
+        token = page.token
+        if not token:
+            return
+
+
+def target_of(uri: str, run_id: str, about: Mapping[str, Any]) -> Target:
+    """Where the traces of a recorded run go.
+
+    The versions of the prompts are those that MLflow links to the runs of the variants, the
+    judges those of `about["judges"]`, by their names.
+
+    Args:
+        uri: the store.
+        run_id: the parent run.
+        about: its description.
+    """
+    client = connect(uri)
+    experiment_id = str(client.get_run(run_id).info.experiment_id)
+    runs = children(client, experiment_id, run_id)
+    prompts = {}
+    for variant, child in runs.items():
+        linked = json.loads(client.get_run(child).data.tags.get("mlflow.linkedPrompts", "[]"))
+        if linked:
+            prompts[variant] = (str(linked[0]["name"]), int(linked[0]["version"]))
+    return Target(
+        uri=uri,
+        experiment=about["name"],
+        experiment_id=experiment_id,
+        run_id=run_id,
+        children=runs,
+        params={variant["name"]: variant["params"] for variant in about["variants"]},
+        prompts=prompts,
+        judges={judge["name"]: judge["model"] for judge in about.get("judges", [])},
+    )
+
+
+class TraceWriter(threading.Thread):
+    """Writes a run's traces, and its cases as a dataset, while the user goes on.
+
+    Started once the run's table is in MLflow. Nothing that happens here reaches the run: what
+    goes wrong is warned of once and kept in `error`. A process that ends waits for it, says so,
+    and lets Ctrl-C end the waiting; `complete` writes what is missing then.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        frame: pd.DataFrame,
+        places: Sequence[tuple[str, int]],
+        cases: Sequence[Case] = (),
+    ) -> None:
+        """Prepare the writing; `start()` begins it.
+
+        Args:
+            target: the run.
+            frame: its long frame.
+            places: what gets a trace, from `choose`.
+            cases: for the dataset; none, no dataset.
+        """
+        # The handler of the exit waits, not the interpreter: that would do so without a word.
+        super().__init__(name="pex-traces", daemon=True)
+        self._target, self._cases = target, cases
+        self._frame = frame.copy()  # the user may change theirs meanwhile
+        self._places = places
+        self._halted = threading.Event()
+        self.progress = (0, len(self._places) * len(target.children))
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        atexit.register(self._at_exit)
+        super().start()
+
+    def run(self) -> None:
+        """Write; called by the thread."""
+        try:
+            _write_all(
+                self._target, self._frame, self._places, self._cases, self._note, self._halted
+            )
+        except Exception as error:  # noqa: BLE001 - the run has long ended, and well
+            self.error = error
+            warnings.warn(
+                f"not all traces could be written to MLflow: {redact(str(error))}; {self._later()}",
+                stacklevel=2,
+            )
+        finally:
+            atexit.unregister(self._at_exit)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end, at most `timeout` seconds; whether all is written."""
+        self.join(timeout)
+        return not self.is_alive() and self.error is None and not self._halted.is_set()
+
+    def stop(self) -> None:
+        """End the writing after the batch that is being written."""
+        self._halted.set()
+
+    def _note(self, done: int, total: int) -> None:
+        self.progress = (done, total)
+
+    def _later(self) -> str:
+        return f"`pexlab record {self._target.run_id}` goes on later"
+
+    def _at_exit(self) -> None:
+        try:
+            self.join(_UNNOTICED_S)
+            if self.is_alive():
+                done, total = self.progress
+                sys.stderr.write(
+                    f"writing traces to MLflow, {total - done} of {total} left; Ctrl-C to stop, "
+                    f"{self._later()}\n"
+                )
+            self.join()
+        except KeyboardInterrupt:
+            self.stop()
+            self.join(_LAST_BATCH_S)
+            sys.stderr.write(f"stopped; {self._later()}\n")
+
+
+def complete(
+    uri: str,
+    run_id: str,
+    traces: int | str,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[int, int]:
+    """Write the traces of a recorded run that are missing, and its dataset.
+
+    Args:
+        uri: the store.
+        run_id: the parent run.
+        traces: how many in all, see `choose`.
+        on_progress: gets the number of traces that are there and of those that shall be.
+
+    Returns:
+        How many of the traces are new, and how many there are of those asked for.
+
+    Raises:
+        PexError: there is no such run, or `traces` is not a number of traces.
+    """
+    frame, about = load(uri, run_id)
+    target = target_of(uri, run_id, about)
+    with tempfile.TemporaryDirectory() as folder:
+        cases = load_cases(Path(connect(uri).download_artifacts(run_id, CASES, folder)))
+    counts: list[int] = []
+
+    def note(done: int, total: int) -> None:
+        counts.append(done)
+        if on_progress:
+            on_progress(done, total)
+
+    _write_all(target, frame, choose(frame, traces), cases, note, threading.Event())
+    return (counts[-1] - counts[0], counts[-1]) if counts else (0, 0)
+
+
+def forget(uri: str, run_id: str, case_ids: Collection[str]) -> int:
+    """Delete the traces of some cases of a run, and the datasets that have those cases.
+
+    A dataset goes as a whole: the cases that remain are in the run's own files.
+
+    Args:
+        uri: the store.
+        run_id: the parent run.
+        case_ids: the cases.
+
+    Returns:
+        How many traces were deleted.
+    """
+    client = connect(uri)
+    run = client.get_run(run_id)
+    experiment_id = str(run.info.experiment_id)
+    kept_as = {case_id[:METADATA] for case_id in case_ids}
+    gone = [
+        info.trace_id
+        for child in children(client, experiment_id, run_id).values()
+        for info in of_run(client, experiment_id, child)
+        if info.trace_metadata.get(CASE_ID) in kept_as
+    ]
+    for start in range(0, len(gone), _DELETED):
+        client.delete_traces(experiment_id, trace_ids=gone[start : start + _DELETED])
+    forget_dataset(uri, run_id)
+    return len(gone)
+
+
+def _write_all(
+    target: Target,
+    frame: pd.DataFrame,
+    places: Sequence[tuple[str, int]],
+    cases: Sequence[Case],
+    on_progress: Callable[[int, int], None],
+    halted: threading.Event,
+) -> None:
+    if places:
+        write(target, frame, places, on_progress, halted.is_set)
+    if cases and not halted.is_set():
+        runs = [target.run_id, *target.children.values()]
+        log_dataset(target.uri, target.experiment_id, target.experiment, cases, runs, halted.is_set)
+
+
+def _rows(
+    target: Target, frame: pd.DataFrame, places: Sequence[tuple[str, int]]
+) -> list[tuple[Place, dict[str, Any]]]:
+    """The chosen rows, all variants of a place together: an interrupted writing has pairs too."""
+    order = {place: number for number, place in enumerate(places)}
+    numbers = [order.get(place) for place in zip(frame["case_id"], frame["repeat"], strict=True)]
+    chosen = frame[[number is not None for number in numbers]]
+    chosen = chosen[chosen["variant"].isin(list(target.children))]
+    rows = [{str(k): plain(v) for k, v in row.items()} for row in chosen.to_dict("records")]
+    found = [((row["variant"], row["case_id"], row["repeat"]), row) for row in rows]
+    return sorted(found, key=lambda item: order[item[0][1:]])

@@ -1,0 +1,111 @@
+"""A run's way into MLflow: scores and tables at once, prompts linked, traces in the background."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.core.cases import Case
+from pex.core.prompt import Prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pex.record.runs import Recorder
+    from pex.record.traces import TraceWriter
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run, as it is recorded.
+
+    `frame` is the long frame, `summary` has one row per variant, `about` says what was run,
+    `verdicts` is the comparison (None without one), `page` the report.
+    """
+
+    frame: pd.DataFrame
+    summary: pd.DataFrame
+    about: Mapping[str, Any]
+    verdicts: pd.DataFrame | None
+    page: str
+
+
+def record(
+    recorder: Recorder,
+    outcome: Outcome,
+    texts: Mapping[str, str],
+    prompts: Sequence[Prompt],
+    cases: Sequence[Case],
+    traces: int | str,
+) -> TraceWriter:
+    """Record a run; returns when the tables are there, while the traces are being written.
+
+    Args:
+        recorder: the open run.
+        outcome: what came of it; the column `trace_id` of its frame is filled here.
+        texts: the files to run it again.
+        prompts: what was asked, for MLflow's registry.
+        cases: for the dataset.
+        traces: how many rows get a trace.
+
+    Raises:
+        PexError: MLflow does not answer.
+    """
+    from pex.library import registry
+    from pex.record.traces import TraceWriter, choose, target_of, trace_id_of
+
+    frame, about = outcome.frame, outcome.about
+    variants = [str(name) for name in dict.fromkeys(frame["variant"])]
+    recorder.begin_children(variants, about)
+    chosen = choose(frame, traces)
+    places = set(chosen)
+    frame["trace_id"] = [
+        trace_id_of(recorder.children[variant], case_id, repeat)
+        if (case_id, repeat) in places
+        else None
+        for variant, case_id, repeat in zip(
+            frame["variant"], frame["case_id"], frame["repeat"], strict=True
+        )
+    ]
+    recorder.link_prompts(registry.register(recorder.uri, prompts), about)
+    whole = {**texts, "report.html": outcome.page}
+    recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts)
+    writer = TraceWriter(target_of(recorder.uri, recorder.run_id, about), frame, chosen, cases)
+    writer.start()
+    if os.environ.get("PEX_BATCH_ID"):
+        # A job's kernel is ended as soon as its last cell is; nobody waits for a thread of it.
+        writer.wait()
+    return writer
+
+
+def record_again(uri: str, run_id: str, outcome: Outcome) -> TraceWriter:
+    """Bring new scores into a run's record: tables, metrics, note, and the traces that there are.
+
+    Args:
+        uri: the store.
+        run_id: the run.
+        outcome: the run with its new scores.
+
+    Raises:
+        PexError: MLflow does not answer, or the run is deleted there.
+    """
+    from pex.record.runs import rescore
+    from pex.record.traces import TraceWriter, target_of
+
+    frame, about = outcome.frame, outcome.about
+    rescore(uri, run_id, frame, outcome.summary, about, outcome.page, outcome.verdicts)
+    traced = frame[frame["trace_id"].notna()]
+    places = list(dict.fromkeys(zip(traced["case_id"], traced["repeat"], strict=True)))
+    writer = TraceWriter(target_of(uri, run_id, about), frame, places)
+    writer.start()
+    return writer
+
+
+def keep(state: Path, run_id: str, outcome: Outcome, texts: Mapping[str, str]) -> Path:
+    """Keep in the project what could not be recorded; returns where."""
+    from pex.record import kept
+
+    return kept.keep(state, run_id, outcome.frame, outcome.about, texts)

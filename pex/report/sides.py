@@ -1,0 +1,242 @@
+"""The cases side by side: one row each, the answers of every variant beside each other.
+
+Model output is hostile text: it is escaped here, in the one place where it becomes HTML.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pex.report.tables import cut, fragment, value_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_ROWS = 100
+MAX_CHARS = 600
+_ALIKE = 0.3
+"""Answers less alike than this are simply different; marking every word would say nothing."""
+
+_ORDER = ("lost", "error", "split", "wrong", "right")
+"""What a reader wants to see first."""
+
+Row = dict[str, Any]
+
+
+def side_by_side_html(
+    frame: pd.DataFrame,
+    yes_no: Collection[str],
+    max_rows: int = MAX_ROWS,
+    max_chars: int = MAX_CHARS,
+    baseline: str | None = None,
+) -> str:
+    """The cases, one row each, with the answers of every variant beside each other.
+
+    Args:
+        frame: the long frame.
+        yes_no: the scores that are yes/no.
+        max_rows: cases shown at most; what is cut is said below.
+        max_chars: characters of one answer shown at most.
+        baseline: the variant from whose answers the words of the others are told apart.
+    """
+    return fragment(side_by_side_table(frame, yes_no, max_rows, max_chars, baseline))
+
+
+def side_by_side_table(
+    frame: pd.DataFrame,
+    yes_no: Collection[str],
+    max_rows: int,
+    max_chars: int,
+    baseline: str | None = None,
+    max_bytes: float = math.inf,
+) -> str:
+    """The cases side by side as an HTML table, without its style.
+
+    Where not all fit, those that one variant gets right and another not come first, then errors,
+    then what is wrong everywhere. `max_bytes` bounds the table's size.
+    """
+    variants = [str(name) for name in dict.fromkeys(frame["variant"])]
+    inputs = [name for name in frame.columns if str(name).startswith("case.")]
+    scores = [name[6:] for name in frame.columns if str(name).startswith("score.")]
+    by_case: dict[str, list[Row]] = {}
+    for row in frame.to_dict("records"):
+        by_case.setdefault(str(row["case_id"]), []).append({str(k): v for k, v in row.items()})
+    states = {case: case_states(rows, yes_no, baseline) for case, rows in by_case.items()}
+    cases = list(by_case)
+    if len(cases) > max_rows or max_bytes < math.inf:
+        cases.sort(key=lambda case: min(_ORDER.index(state) for state in states[case]))
+    parts: list[str] = []
+    size = 0
+    for case in cases[:max_rows]:
+        part = _case_row(case, by_case[case], variants, inputs, scores, states[case], yes_no,
+                         max_chars, baseline)  # fmt: skip
+        size += len(part.encode())
+        if size > max_bytes:
+            break
+        parts.append(part)
+    head = "".join(
+        f'<th scope="col">{escape(name)}{" (baseline)" if name == baseline else ""}</th>'
+        for name in variants
+    )
+    split = sum("split" in found for found in states.values())
+    return (
+        '<div class="pex-scroll"><table class="pex-table pex-sides"><thead><tr>'
+        f'<th scope="col" style="width:30%">case</th>{head}</tr></thead><tbody>'
+        f"{''.join(parts)}</tbody>"
+        f"<caption>{_caption(len(parts), len(cases), split, yes_no, baseline)}</caption>"
+        "</table></div>"
+    )
+
+
+def case_states(
+    rows: Sequence[Row], yes_no: Collection[str], baseline: str | None = None
+) -> list[str]:
+    """What is to be said of a case, for filters: lost, error, split, wrong or right.
+
+    `lost`: a variant is worse than the baseline on a yes/no score; `split`: variants differ.
+    """
+    words = ["error"] if any(not _missing(row["error"]) for row in rows) else []
+    for name in yes_no:
+        values: dict[str, list[float]] = {}
+        for row in rows:
+            value = row[f"score.{name}"]
+            if not _missing(value):
+                values.setdefault(row["variant"], []).append(float(value))
+        means = {variant: math.fsum(found) / len(found) for variant, found in values.items()}
+        if any(mean < 1 for mean in means.values()):
+            words.append("wrong")
+        if len(set(means.values())) > 1:
+            words.append("split")
+        if baseline in means and any(mean < means[baseline] for mean in means.values()):
+            words.append("lost")
+    return list(dict.fromkeys(words)) or ["right"]
+
+
+def _case_row(
+    case_id: str,
+    rows: Sequence[Row],
+    variants: Sequence[str],
+    inputs: Sequence[str],
+    scores: Sequence[str],
+    states: Sequence[str],
+    yes_no: Collection[str],
+    max_chars: int,
+    baseline: str | None,
+) -> str:
+    by_variant: dict[str, list[Row]] = {}
+    for row in rows:
+        by_variant.setdefault(str(row["variant"]), []).append(row)
+    known = {row["repeat"]: row["output"] for row in by_variant.get(baseline or "", [])}
+    out = [f'<tr data-state="{" ".join(states)}"><td class="pex-case">']
+    out.append(_case_cell(case_id, rows[0], inputs, max_chars))
+    out.append("</td>")
+    for name in variants:
+        cells = [
+            _answer(row, scores, yes_no, max_chars, None if name == baseline else known)
+            for row in by_variant.get(name, [])
+        ]
+        out.append(f"<td>{''.join(cells) or _NOT_ASKED}</td>")
+    out.append("</tr>")
+    return "".join(out)
+
+
+_NOT_ASKED = '<span class="pex-soft">not asked</span>'
+
+
+def _caption(
+    shown: int, total: int, split: int, yes_no: Collection[str], baseline: str | None
+) -> str:
+    text = f"{shown:,} of {total:,} cases shown" if shown < total else f"{total:,} cases"
+    if yes_no:
+        text += f"; the variants disagree on {split:,}"
+    if baseline is not None:
+        text += f". Underlined: not in the answer of '{baseline}'"
+    if shown < total:
+        text += ". First those that differ or went wrong; the rest is in results.frame"
+    return escape(text) + "."
+
+
+def _case_cell(case_id: str, row: Row, inputs: Sequence[str], max_chars: int) -> str:
+    lines = []
+    group = None if _missing(row.get("group")) else str(row["group"])
+    for column in inputs:
+        value = row[column]
+        if not _missing(value) and str(value) != group:  # the group stands beside the id
+            text = escape(cut(value_text(value), max_chars))
+            lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
+    if not _missing(row["expected"]):
+        text = escape(cut(value_text(row["expected"]), max_chars))
+        lines.append(f'<div class="pex-meta">expected: {text}</div>')
+    about = case_id if group is None else f"{case_id} · {group}"
+    lines.append(f'<div class="pex-id">{escape(about)}</div>')
+    return "".join(lines)
+
+
+def _answer(
+    row: Row,
+    scores: Sequence[str],
+    yes_no: Collection[str],
+    max_chars: int,
+    baseline: dict[int, Any] | None,
+) -> str:
+    if not _missing(row["error"]):
+        kind, message = escape(str(row["error_kind"])), escape(cut(str(row["error"]), max_chars))
+        return (
+            f'<div><span class="pex-bad">! error: {kind}</span></div>'
+            f'<div class="pex-output pex-soft">{message}</div>'
+        )
+    output = cut(str(row["output"]), max_chars)
+    against = baseline.get(row["repeat"]) if baseline else None
+    if not output.strip():
+        shown = "(empty answer)"
+    elif isinstance(against, str):
+        shown = marked(output, cut(against, max_chars))
+    else:
+        shown = escape(output)
+    verdicts = " · ".join(filter(None, (_verdict(row, name, yes_no) for name in scores)))
+    return f'<div class="pex-output" dir="auto">{shown}</div><div class="pex-meta">{verdicts}</div>'
+
+
+def marked(text: str, against: str) -> str:
+    """A text as HTML, the words that are not in `against` underlined.
+
+    Example:
+        >>> marked("It is <b>.", "It was <b>.")
+        'It <ins>is</ins> &lt;b&gt;.'
+    """
+    from rapidfuzz.distance import Indel
+
+    if text == against:
+        return escape(text)
+    words, others = (re.findall(r"\s+|\S+", part) for part in (text, against))
+    if Indel.normalized_similarity(others, words) < _ALIKE:
+        return escape(text)
+    out = []
+    for step in Indel.opcodes(others, words):
+        piece = escape("".join(words[step.dest_start : step.dest_end]))
+        new = step.tag != "equal" and piece.strip()
+        out.append(f"<ins>{piece}</ins>" if new else piece)
+    return "".join(out)
+
+
+def _verdict(row: Row, name: str, yes_no: Collection[str]) -> str:
+    """A score in one or two words, with the reason as a tooltip."""
+    value, failed = row[f"score.{name}"], row.get(f"score_error.{name}")
+    reason = row.get(f"reason.{name}")
+    hint = "" if _missing(reason) else f' title="{escape(str(reason))}"'
+    if not _missing(failed):
+        return f'<span class="pex-bad" title="{escape(str(failed))}">! {escape(name)} failed</span>'
+    if _missing(value):
+        return ""
+    if name in yes_no:
+        kind, sign = ("good", "✓") if value == 1 else ("bad", "✗")
+        return f'<span class="pex-{kind}"{hint}>{sign} {escape(name)}</span>'
+    return f"<span{hint}>{escape(name)} {value:.3g}</span>"
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,344 @@
+"""A comparison for people: one sentence, one table, and how it was come by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pex.compare.compare import BETTER, NO_WORSE, POWER, UNDECIDED, WORSE
+from pex.compare.effect import METHODS
+from pex.report.tables import format_score, format_seconds, format_usd, fragment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIGNS = {BETTER: "▲", WORSE: "▼", NO_WORSE: "=", UNDECIDED: "?"}
+"""Beside the colour, so that a verdict can be seen without it."""
+
+_KIND = {BETTER: "good", WORSE: "bad", NO_WORSE: "good", UNDECIDED: "soft"}
+_MONEY = ("cost_usd",)
+_SECONDS = ("latency_s", "ttft_s")
+
+
+def format_value(value: Any, metric: str, yes_no: bool) -> str:
+    """A metric's value with its unit; a missing one as a dash.
+
+    Example:
+        >>> format_value(0.655, "label", True), format_value(0.2, "latency_s", False)
+        ('66 %', '200 ms')
+    """
+    if _missing(value):
+        return "–"
+    if metric in _MONEY:
+        return f"{format_usd(float(value) * 1000)} a 1,000"
+    if metric in _SECONDS:
+        return format_seconds(float(value))
+    return format_score(float(value), yes_no)
+
+
+def format_difference(value: Any, metric: str, yes_no: bool, *, unit: bool = True) -> str:
+    """A difference with its sign; of yes/no scores in percentage points.
+
+    Example:
+        >>> format_difference(-0.0221, "label", True), format_difference(0.5, "words", False)
+        ('−2.2 points', '+0.5')
+        >>> format_difference(0.31, "latency_s", False), format_difference(0.0, "label", True)
+        ('+310 ms', '0 points')
+    """
+    if _missing(value):
+        return "–"
+    number = float(value)
+    if yes_no and abs(number) < 0.0005:
+        number = 0.0
+    sign = "+" if number > 0 else "−" if number < 0 else ""
+    size = abs(number)
+    if yes_no:
+        points = size * 100
+        text = f"{points:.0f}" if points >= 9.95 else f"{points:.1f}".removesuffix(".0")
+        return f"{sign}{text} points" if unit else f"{sign}{text}"
+    if metric in _MONEY:
+        text = f"{sign}{format_usd(size * 1000)}" if size else "$0"
+        return f"{text} a 1,000" if unit else text
+    if metric in _SECONDS:
+        return f"{sign}{format_seconds(size)}" if size else "0 s"
+    return f"{sign}{size:.3g}"
+
+
+def format_ends(row: Mapping[str, Any]) -> str:
+    """The ends of a difference's interval, in brackets; nothing where there is none."""
+    if _missing(row["lo"]):
+        return ""
+    ends = (
+        format_difference(row[end], row["metric"], row["yes_no"], unit=False)
+        for end in ("lo", "hi")
+    )
+    return f"[{', '.join(ends)}]"
+
+
+def finding(row: Mapping[str, Any]) -> str:
+    """One row of a comparison as a sentence or two."""
+    metric, yes_no = row["metric"], row["yes_no"]
+    one, other = f"'{row['candidate']}'", f"'{row['baseline']}'"
+    verdict = row["verdict"]
+    head = (
+        f"{one} against {other} is undecided on {metric}"
+        if verdict == UNDECIDED
+        else f"{one} is {verdict} than {other} on {metric}"
+    )
+    if row["n_cases"] == 0:
+        return f"{head}: no case has a value for both."
+    scores = [format_value(row[f"{w}_score"], metric, yes_no) for w in ("candidate", "baseline")]
+    cases = f"{row['n_cases']:,} {'case' if row['n_cases'] == 1 else 'cases'}"
+    difference = f"{format_difference(row['diff'], metric, yes_no)} {format_ends(row)}".rstrip()
+    text = f"{head}: {scores[0]} instead of {scores[1]}, {difference} on {cases}."
+    return f"{text} {decides(row)}".strip()
+
+
+def findings(table: pd.DataFrame) -> list[str]:
+    """Every row of a comparison as a sentence or two."""
+    return [finding(row) for row in _records(table)]
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def decides(row: Mapping[str, Any]) -> str:
+    """What would decide an undecided row, in a sentence; nothing where it is decided."""
+    if row["verdict"] != UNDECIDED or _missing(row["more_cases"]):
+        return ""
+    return (
+        f"About {_round(int(row['more_cases'])):,} more cases would decide, if it is as it looks."
+    )
+
+
+def table_text(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
+    """The comparison as aligned plain text, what to mind below it."""
+    from rich.cells import cell_len
+
+    head, rows = _cells(table, slices)
+    lines = [head, *rows]
+    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(head))]
+    out = [headline(table)]
+    for line in lines:
+        cells = (cell + " " * (w - cell_len(cell)) for cell, w in zip(line, widths, strict=True))
+        out.append("  ".join(cells).rstrip())
+    return "\n".join([*out, *(f"! {note}" for note in [*more, *notes(table, slices)])])
+
+
+def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
+    """The comparison as an HTML table, without its style."""
+    head, rows = _cells(table, slices)
+    out = [f'<p class="pex-soft">{escape(headline(table))}</p>']
+    out.append('<div class="pex-scroll"><table class="pex-table"><thead><tr>')
+    out += [f'<th scope="col">{escape(title)}</th>' for title in head]
+    out.append("</tr></thead><tbody>")
+    at = head.index("verdict")
+    for verdict, cells in zip(table["verdict"], rows, strict=True):
+        out.append(f'<tr><th scope="row">{escape(cells[0])}</th>')
+        for number, cell in enumerate(cells[1:], 1):
+            text = escape(cell)
+            if number == at:
+                text = f'<span class="pex-{_KIND[verdict]}">{text}</span>'
+            out.append(f"<td>{text}</td>")
+        out.append("</tr>")
+    out.append("</tbody></table></div>")
+    said = [*more, *notes(table, slices)]
+    if said:
+        items = "".join(f"<li>{escape(note)}</li>" for note in said)
+        out.append(f'<ul class="pex-notes" aria-label="What to mind">{items}</ul>')
+    return "".join(out)
+
+
+def html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
+    """The comparison as a piece of HTML for a notebook."""
+    return fragment(table_html(table, slices, more))
+
+
+def headline(table: pd.DataFrame) -> str:
+    """What is compared with what, in a line."""
+    first = table.iloc[0]
+    baselines = list(dict.fromkeys(table["baseline"]))
+    against = f"against '{baselines[0]}'" if len(baselines) == 1 else "pair by pair"
+    level = f"{first['confidence'] * 100:.4g} %"
+    text = f"Differences {against} on the same cases, with {level} intervals"
+    if not _missing(first["margin"]):
+        margin = format_difference(first["margin"], first["metric"], first["yes_no"])
+        text += f"; no worse: by less than {margin.removeprefix('+')}"
+    return f"{text}."
+
+
+def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
+    """What to mind, each note once, with the rows that it is about."""
+    by_note: dict[str, list[str]] = {}
+    for row in table.to_dict("records"):
+        name = f"{row['candidate']} ({row['slice']})" if slices else str(row["candidate"])
+        if table["metric"].nunique() > 1:
+            name += f" on {row['metric']}"
+        for note in row["warnings"]:
+            by_note.setdefault(note, []).append(name)
+    said = []
+    for note, names in by_note.items():
+        everywhere = len(names) == len(table) and len(table) > 1
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        said.append(note if everywhere else f"{shown}: {note}")
+    return said
+
+
+def _cells(table: pd.DataFrame, slices: bool) -> tuple[list[str], list[list[str]]]:
+    """Head and cells as plain text; a column that would say nothing is left out."""
+    several = table["metric"].nunique() > 1
+    many = table["baseline"].nunique() > 1
+    errors = bool((table["errors_candidate"] + table["errors_baseline"]).any())
+    replayed = bool(table["replayed"].any())
+    head = [*(["slice"] if slices else []), "variant", *(["against"] if many else [])]
+    head += [*(["score"] if several else []), "value", "baseline", "difference", "verdict", "cases"]
+    head += ["up / same / down", "could see", "to decide"]
+    head += [*(["errors"] if errors else []), *(["errors as failures"] if errors else [])]
+    head += ["replayed"] if replayed else []
+    rows = []
+    for row in _records(table):
+        metric, yes_no = row["metric"], row["yes_no"]
+        cells = [*([str(row["slice"])] if slices else []), str(row["candidate"])]
+        cells += [str(row["baseline"])] if many else []
+        cells += [str(metric)] if several else []
+        cells += [
+            format_value(row[f"{w}_score"], metric, yes_no) for w in ("candidate", "baseline")
+        ]
+        cells.append(f"{format_difference(row['diff'], metric, yes_no)} {format_ends(row)}".strip())
+        mark = "" if row["calibrated"] else " (uncalibrated judge)"
+        cells.append(f"{SIGNS[row['verdict']]} {row['verdict']}{mark}")
+        cells.append(f"{row['n_cases']:,}" + _times(row["n_repeats"]))
+        cells.append(f"{row['wins']} / {row['ties']} / {row['losses']}")
+        seen = format_difference(row["min_detectable"], metric, yes_no)
+        cells.append(seen.replace("+", "±"))
+        cells.append(_to_decide(row))
+        if errors:
+            cells.append(f"{row['errors_candidate']} and {row['errors_baseline']}")
+            as_failures = format_difference(row["diff_errors_as_worst"], metric, yes_no)
+            said = row["verdict_errors_as_worst"]
+            cells.append(f"{as_failures}, {said}" if isinstance(said, str) else "–")
+        if replayed:
+            cells.append(str(row["replayed"]))
+        rows.append(cells)
+    return head, rows
+
+
+def _times(repeats: int) -> str:
+    return f" × {repeats}" if repeats > 1 else ""
+
+
+def _to_decide(row: Mapping[str, Any]) -> str:
+    if row["verdict"] != UNDECIDED:
+        return "–"
+    if _missing(row["more_cases"]):
+        return "cannot be said"
+    return f"about {_round(int(row['more_cases'])):,} more"
+
+
+def _round(count: int) -> int:
+    """Two digits are all that such a guess means.
+
+    Example:
+        >>> _round(1873), _round(7)
+        (1900, 7)
+    """
+    if count < 100:
+        return count
+    step: int = 10 ** (int(math.log10(count)) - 1)
+    return round(count / step) * step
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+_METHODS = {
+    METHODS["newcombe"]: (
+        "Each case is a yes or a no, so what counts are the cases on which the two differ. The "
+        "interval is Newcombe's for the difference of paired shares (Newcombe, Statistics in "
+        "Medicine 17, 1998, 2635-2650, method 8 without continuity correction); p is the mid-p "
+        "form of McNemar's test (Fagerland, Lydersen & Laake, BMC Medical Research Methodology "
+        "13, 2013, 91). The bound for 'no worse' is Tango's (Statistics in Medicine 17, 1998, "
+        "891-908). The exact test is in the column p_exact; it is stricter than it says."
+    ),
+    METHODS["paired t"]: (
+        "Each case gives one difference of numbers (repeats averaged first). The interval is "
+        "Student's t for the mean difference (Student, Biometrika 6, 1908, 1-25); p comes from "
+        "flipping the signs of the differences (Fisher, The Design of Experiments, 1935), with a "
+        "fixed seed; from 2,000 differing cases on it is that of the t test."
+    ),
+    METHODS["clustered t"]: (
+        "Cases of one group resemble each other, so the groups count and not the cases. The "
+        "standard error is the cluster-robust one times the square root of G/(G-1), with t on G-1 "
+        "degrees of freedom (Liang & Zeger, Biometrika 73, 1986, 13-22; for evaluations Miller, "
+        "arXiv 2411.00640)."
+    ),
+    METHODS["bca"]: (
+        "Costs and times have a few very large values. The interval is the bias-corrected and "
+        "accelerated bootstrap of the mean difference (Efron, Journal of the American Statistical "
+        "Association 82, 1987, 171-185), with a fixed seed; p comes from flipping the signs of the "
+        "differences (Fisher, The Design of Experiments, 1935)."
+    ),
+    METHODS["none"]: "No case has a value for both variants, so there is no method to name.",
+}
+
+
+def explain(table: pd.DataFrame, more: Sequence[str] = ()) -> str:
+    """How the verdicts were come by: findings, methods with sources, corrections, what to mind."""
+    first = table.iloc[0]
+    level = f"{first['confidence'] * 100:.4g} %"
+    parts = ["\n".join(findings(table))]
+    parts.append(
+        "Only cases that both variants have a value for are compared, each with itself; repeats "
+        "are averaged within their case first, so that asking twice does not count as two cases. "
+        "Calls that ended in an error are left out and counted; beside that stands the same "
+        "comparison with every error counted as a failure."
+    )
+    parts += [_METHODS[name] for name in dict.fromkeys(table["method"])]
+    parts.append(
+        f"'better' and 'worse' need the {level} interval to leave out zero, and p below "
+        f"{1 - first['confidence']:.3g} after correction. 'no worse' needs the one-sided {level} "
+        "bound (the end of the interval with twice the error) to stay within the margin. "
+        "Everything else is 'undecided', which is an ordinary answer and not a 'no difference'."
+    )
+    if first["family"] > 1:
+        parts.append(
+            f"{first['family']} comparisons are in this table, so p is corrected by Holm's method "
+            "(Scandinavian Journal of Statistics 6, 1979, 65-70). The intervals are each for one."
+        )
+    parts.append(
+        f"'could see' is the smallest true difference that so many cases find {POWER * 100:.0f} % "
+        "of the time, from the spread of the differences here. 'to decide' is how many more cases "
+        "would be needed if the true difference were the one seen; it is a guess as rough as the "
+        "difference itself."
+    )
+    repeats = _repeats(table)
+    if repeats:
+        parts.append(repeats)
+    parts += [f"Mind: {note}." for note in [*more, *notes(table)]]
+    return "\n\n".join(parts)
+
+
+def _repeats(table: pd.DataFrame) -> str:
+    """More cases or more repeats? From the part of the error that repeats could take away."""
+    rows = table.dropna(subset=["se_endless_repeats"])
+    rows = rows[rows["se"] > 0]
+    if not len(rows):
+        return ""
+    share = float((rows["se_endless_repeats"] / rows["se"]).mean())
+    advice = (
+        "more cases will help and more repeats hardly"
+        if share > 0.9
+        else "more repeats will help nearly as much as more cases"
+        if share < 0.6
+        else "more cases will help most, more repeats a little"
+    )
+    return (
+        "With endless repeats of the same cases the standard error would still be "
+        f"{share * 100:.0f} % of what it is: {advice}."
+    )

@@ -1,0 +1,122 @@
+"""New scores on answers that are there already: no model is asked, but for judges."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex import judging
+from pex.core.call import Answer
+from pex.core.cases import Case
+from pex.core.errors import PexError, nearest
+from pex.core.events import Place
+from pex.core.score import WORDS, Score
+from pex.score.build import build, parted
+from pex.score.frame import restore, with_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def rescore(
+    frame: pd.DataFrame,
+    about: Mapping[str, Any],
+    items: Sequence[Any],
+    project: Path,
+    base: Path,
+    budget_usd: float | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A long frame with further scores, and the description that says so.
+
+    Args:
+        frame: the long frame.
+        about: what was run.
+        items: scorers and judges, as in an experiment; one of a name that is there replaces it.
+        project: where the journal is, for judges.
+        base: the folder that paths in `items` start from.
+        budget_usd: what judges may spend at most.
+
+    Raises:
+        PexError: a scorer that does not fit; nothing has been scored or asked.
+    """
+    rows = list(restore(frame))
+    cases: dict[str, Case] = {case.id: case for _, _, case in rows}
+    scorers, judges = parted(build(items, list(cases.values()), base))
+    scores: dict[Place, dict[str, Score]] = {}
+    answered: dict[Place, Answer] = {}
+    for place, answer, case in rows:
+        scores[place] = {}
+        if answer.error is None:
+            answered[place] = answer
+            for scorer in scorers:
+                scores[place] |= scorer(answer, case)
+    told = copy.deepcopy(dict(about))
+    if judges:
+        judged = judging.judge(
+            judges,
+            answered,
+            list(cases.values()),
+            told["variants"],
+            project,
+            told["name"],
+            budget_usd,
+            folder=base,
+        )
+        for place, given in judged.scores.items():
+            scores[place] |= given
+        names = {item["name"] for item in judged.about}
+        others = [item for item in told.get("judges", []) if item["name"] not in names]
+        told["judges"] = [*others, *judged.about]
+        told["spent_usd"] = round(told.get("spent_usd", 0.0) + judged.spent_usd, 6)
+        told["judging"] = judged.status
+    new = [*(scorer.name for scorer in scorers), *(judge.name for judge in judges)]
+    told["scorers"] = list(dict.fromkeys([*told["scorers"], *new]))
+    # A scorer that gave no score at all has a column all the same.
+    nothing = dict.fromkeys(new, Score(None))
+    complete = {place: {**nothing, **given} for place, given in scores.items()}
+    return with_scores(frame, complete), told
+
+
+def human_scores(ratings: pd.DataFrame, places: Sequence[Place]) -> dict[Place, float]:
+    """People's ratings by the place of the answer; several of one answer count with their mean.
+
+    Args:
+        ratings: `case_id` and `value`; with `variant` and `repeat` they are of one answer, without
+            of every answer to the case.
+        places: the answers that there are.
+
+    Raises:
+        PexError: a column is missing, or a value is neither yes/no nor a number.
+    """
+    for column in ("case_id", "value"):
+        if column not in ratings.columns:
+            raise PexError(
+                f"the ratings have no column '{column}'", hint=nearest(column, ratings.columns)
+            )
+    keys = [name for name in ("variant", "case_id", "repeat") if name in ratings.columns]
+    given: dict[tuple[Any, ...], list[float]] = {}
+    for row in ratings.to_dict("records"):
+        given.setdefault(tuple(row[key] for key in keys), []).append(_rating(row["value"]))
+    found = {}
+    for variant, case_id, repeat in places:
+        of_place = {"variant": variant, "case_id": case_id, "repeat": repeat}
+        values = given.get(tuple(of_place[key] for key in keys))
+        if values:
+            mean = math.fsum(values) / len(values)
+            yes_no = all(value in (0.0, 1.0) for value in values)
+            found[variant, case_id, repeat] = float(mean >= 0.5) if yes_no else mean
+    return found
+
+
+def _rating(value: Any) -> float:
+    if isinstance(value, str) and value.casefold() in WORDS:
+        return float(WORDS[value.casefold()])
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise PexError(
+            f"a rating is {value!r}", hint="expected yes or no, True or False, or a number"
+        ) from None

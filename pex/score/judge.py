@@ -1,0 +1,351 @@
+"""A judge: a model that scores answers by a rubric."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.core.call import Answer
+from pex.core.cases import Case
+from pex.core.errors import PexError, nearest
+from pex.core.names import check_name, digest
+from pex.core.prompt import Prompt
+from pex.core.score import WORDS
+from pex.core.variant import Variant
+from pex.score.base import check_expected
+from pex.score.calibration import Calibration
+from pex.score.reading import parse_json, shorten, text_of
+from pex.score.structured import valid_json
+
+KINDS = ("pointwise", "pairwise")
+SIDES = ("first", "second", "tie")
+"""What a pairwise judge may say: the answer shown first, the one shown second, neither."""
+
+MIN_KAPPA = 0.6
+"""Agreement with people from which on a judge counts as calibrated."""
+
+_WIDEST_SCALE = 100
+_NUMERIC = {"boolean", "integer", "number"}
+_OF_CASE = ("expected", "case_id", "group", "tags")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge said: a number or yes/no, or a side; `error` where it said nothing valid."""
+
+    value: bool | float | str | None
+    reason: str | None = None
+    error: str | None = None
+
+
+class Judge:
+    r"""A model that scores each answer, or compares it with a baseline's answer to the same case.
+
+    Its prompt is the rubric. It sees the case's inputs and `expected`, `case_id`, `group`, `tags`;
+    a pointwise judge sees the answer as `output`, a pairwise one two answers as `first` and
+    `second`, and is asked twice, with the two changing places. It answers by a JSON Schema; an
+    answer that does not follow it is an error and never a 0.
+
+    Args:
+        prompt: the rubric, or the path of its file. Its own response schema needs a `verdict`
+            (`yes`/`no`, a number; pairwise `first`/`second`/`tie`) and may have a `reason`; left
+            out, it is asked for both.
+        model: `provider/model`; left out, the one that the prompt names.
+        name: of its score; left out, the prompt's name.
+        params: parameters over those of the prompt. The temperature is 0 unless it is given; one
+            that is None is not sent, for models that take none.
+        kind: `pointwise` or `pairwise`; left out, pairwise where there is a baseline.
+        baseline: the variant, prompt or model whose answers a pairwise judge compares with.
+        scale: the least and the greatest whole number that it may give, for example (1, 5).
+
+    Raises:
+        PexError: a prompt that does not show the answer, a schema without a verdict that can be a
+            score, a pairwise judge without a baseline, no model.
+
+    Example:
+        >>> rubric = Prompt("Is this reply polite?\n{{ output }}", name="polite")
+        >>> judge = Judge(rubric, "local/smollm2")
+        >>> judge.read(Answer(output='{"reason": "It says please.", "verdict": "yes"}'))
+        Verdict(value=True, reason='It says please.', error=None)
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt | str | Path,
+        model: str | None = None,
+        name: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        kind: str | None = None,
+        baseline: str | None = None,
+        scale: Sequence[int] | None = None,
+    ) -> None:
+        self.prompt = prompt if isinstance(prompt, Prompt) else Prompt.load(prompt)
+        self.name = check_name(self.prompt.name if name is None else name, "score name")
+        where = f"judge '{self.name}'"
+        self.kind = _kind(kind, baseline, where)
+        self.baseline = baseline
+        self.scale = _scale(scale, self.kind, self.prompt.response_schema is not None, where)
+        self._given = (model, dict(params or {}))
+        self._check_shown(where)
+        schema = self.prompt.response_schema or _default_schema(self.kind, self.scale)
+        _check_verdict(schema, self.kind, where)
+        try:
+            self._valid = valid_json(schema)
+        except PexError as error:
+            raise PexError(f"{where}: {error.message}", hint=error.hint) from None
+        wanted = {"temperature": 0, **self.prompt.params, **(params or {})}
+        asked = Prompt(
+            list(self.prompt.messages),
+            self.prompt.name,
+            params={key: value for key, value in wanted.items() if value is not None},
+            defaults=self.prompt.defaults,
+            response_schema=schema,
+            tools=self.prompt.tools,
+        )
+        self.variant = Variant(asked, model or self.prompt.model or "", name=self.name)
+        """What is asked: the prompt with its schema and parameters, and the model."""
+
+    def __repr__(self) -> str:
+        against = f" against '{self.baseline}'" if self.baseline else ""
+        return f"Judge '{self.name}': {self.kind}{against}, {self.model}"
+
+    @property
+    def model(self) -> str:
+        """`provider/model`."""
+        return self.variant.model
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether it compares two answers."""
+        return self.kind == "pairwise"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its verdicts depend on: with another of these it is another judge."""
+        asked = self.variant.prompt
+        return {
+            "prompt": digest(
+                [list(asked.messages), asked.response_schema, asked.tools, asked.defaults]
+            ),
+            "model": self.model,
+            "params": dict(asked.params),
+        }
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change with its prompt, model and parameters."""
+        return digest(self.identity)
+
+    def check(self, cases: Sequence[Case]) -> None:
+        """Make sure that its prompt can be filled in.
+
+        Raises:
+            PexError: a variable that no case has; no expected answers where it shows one.
+        """
+        columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
+        known = [*columns, *_OF_CASE, *self._shown()]
+        for name in self.prompt.variables:
+            if name not in known and name not in self.prompt.defaults:
+                raise PexError(
+                    f"judge '{self.name}': no case has a value for '{{{{ {name} }}}}'",
+                    hint=nearest(name, known),
+                )
+        if self._shows_expected:
+            check_expected(cases, self.name)
+
+    def applies(self, case: Case) -> bool:
+        """Whether it can judge answers to a case: not where it would show no expected answer."""
+        return case.expected is not None or not self._shows_expected
+
+    def question(self, case: Case, *answers: Answer) -> Case:
+        """What its prompt's variables see: of the case, and its answer or the two to compare."""
+        values = dict(case.inputs)
+        values |= {"case_id": case.id, "group": case.group, "tags": list(case.tags)}
+        values |= dict(zip(self._shown(), map(_text, answers), strict=True))
+        values.pop("expected", None)
+        if case.expected is not None or "expected" not in self.prompt.defaults:
+            values["expected"] = case.expected
+        return Case(case.id, values, group=case.group)
+
+    def read(self, answer: Answer) -> Verdict:
+        """The verdict in its answer; anything but what the schema says is an error."""
+        if answer.error is not None:
+            return Verdict(None, error=f"the judge gave no answer: {answer.error}")
+        checked = self._valid(answer, Case("", {}))
+        if not checked.value:
+            cut = " (cut off: it needs more max_tokens)" * (answer.finish_reason == "length")
+            said = shorten((answer.output or "").strip()) or "nothing"
+            return Verdict(None, error=f"no valid verdict{cut}: {checked.reason}; it said: {said}")
+        said = parse_json(answer.output or "")
+        value, reason = said["verdict"], said.get("reason")
+        reason = reason if reason is None or isinstance(reason, str) else text_of(reason)
+        if isinstance(value, str) and not self.pairwise:
+            value = WORDS[value.casefold()]
+        return Verdict(value, reason)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `experiment.yaml` says for it."""
+        model, params = self._given
+        path = self.prompt.path
+        item: dict[str, Any] = {
+            "name": self.name,
+            "kind": "judge",
+            "prompt": f"judges/{self.name}.prompty" if path is None else str(path),
+        }
+        optional = {
+            "model": model,
+            "params": params,
+            "baseline": self.baseline,
+            "scale": list(self.scale) if self.scale else None,
+        }
+        return item | {key: value for key, value in optional.items() if value}
+
+    @property
+    def calibration_path(self) -> Path | None:
+        """Where its calibration is kept, beside its prompt; None where the prompt has no file."""
+        path = self.prompt.path
+        return None if path is None else path.with_suffix(".calibration.json")
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How it agrees with people, where that was measured with just this prompt and model."""
+        found = self._measured()
+        return found if found is not None and found.judge == self.identity else None
+
+    def calibrated(self, min_kappa: float = MIN_KAPPA) -> tuple[bool, str]:
+        """Whether it agrees with people well enough to decide something, and why (not).
+
+        Args:
+            min_kappa: the least kappa; its interval must also exclude agreement by chance.
+        """
+        found = self._measured()
+        if found is None:
+            return False, "uncalibrated: no human ratings"
+        now = self.identity
+        changed = [key for key in ("prompt", "model", "params") if found.judge.get(key) != now[key]]
+        if changed:
+            what = {"prompt": "prompt has", "model": "model has", "params": "parameters have"}
+            return False, f"uncalibrated: the {what[changed[0]]} changed since"
+        return found.enough(min_kappa)
+
+    def _measured(self) -> Calibration | None:
+        path = self.calibration_path
+        return Calibration.load(path) if path is not None and path.is_file() else None
+
+    def _shown(self) -> tuple[str, ...]:
+        """The names of the answers in the prompt."""
+        return ("first", "second") if self.pairwise else ("output",)
+
+    @property
+    def _shows_expected(self) -> bool:
+        return "expected" in self.prompt.variables and "expected" not in self.prompt.defaults
+
+    def _check_shown(self, where: str) -> None:
+        missing = [name for name in self._shown() if name not in self.prompt.variables]
+        if missing:
+            other = "output" in self.prompt.variables
+            raise PexError(
+                f"{where}: its prompt shows no answer: '{{{{ {missing[0]} }}}}' is missing",
+                hint="'output' is what a judge without a baseline sees"
+                if self.pairwise and other
+                else None,
+            )
+
+
+def _kind(kind: str | None, baseline: str | None, where: str) -> str:
+    given = kind or ("pairwise" if baseline else "pointwise")
+    if given not in KINDS:
+        raise PexError(
+            f"{where}: kind '{given}': expected pointwise or pairwise", hint=nearest(given, KINDS)
+        )
+    if given == "pairwise" and not baseline:
+        raise PexError(
+            f"{where}: a pairwise judge needs a baseline",
+            hint="baseline= names the variant, prompt or model that it compares with",
+        )
+    if given == "pointwise" and baseline:
+        raise PexError(f"{where}: a pointwise judge compares with no baseline")
+    return given
+
+
+def _scale(
+    scale: Sequence[int] | None, kind: str, has_schema: bool, where: str
+) -> tuple[int, int] | None:
+    if scale is None:
+        return None
+    if has_schema or kind == "pairwise":
+        what = "the response schema of its prompt" if has_schema else "a pairwise judge"
+        raise PexError(f"{where}: scale: {what} says already what a verdict is")
+    ends = list(scale)
+    whole = all(isinstance(end, int) and not isinstance(end, bool) for end in ends)
+    if len(ends) != 2 or not whole or not 0 < ends[1] - ends[0] <= _WIDEST_SCALE:
+        raise PexError(
+            f"{where}: scale: expected two whole numbers, the least and the greatest, at most "
+            f"{_WIDEST_SCALE} apart, got {scale!r}",
+            hint="for example [1, 5]",
+        )
+    return ends[0], ends[1]
+
+
+def _default_schema(kind: str, scale: tuple[int, int] | None) -> dict[str, Any]:
+    verdict: dict[str, Any] = {"type": "string", "enum": ["yes", "no"]}
+    if kind == "pairwise":
+        verdict = {"type": "string", "enum": list(SIDES)}
+    elif scale:
+        verdict = {"type": "integer", "enum": list(range(scale[0], scale[1] + 1))}
+    # The reason first: a model that writes its answer from left to right then thinks before it
+    # decides.
+    properties = {"reason": {"type": "string"}, "verdict": verdict}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _check_verdict(schema: Mapping[str, Any], kind: str, where: str) -> None:
+    """Raise a `PexError` unless whatever follows the schema has a verdict that can be a score."""
+    properties = schema.get("properties")
+    verdict = properties.get("verdict") if isinstance(properties, Mapping) else None
+    required = schema.get("required")
+    if (
+        schema.get("type") != "object"
+        or not isinstance(verdict, Mapping)
+        or not isinstance(required, list)
+        or "verdict" not in required
+    ):
+        raise PexError(
+            f"{where}: the response schema must be an object with the required property 'verdict'",
+            hint="leave the schema out, and a reason and a verdict are asked for",
+        )
+    values = [verdict["const"]] if "const" in verdict else verdict.get("enum")
+    if kind == "pairwise":
+        fits = isinstance(values, list) and set(map(str, values)) <= set(SIDES)
+        expected = "one of 'first', 'second', 'tie'"
+    else:
+        fits = all(map(_scores, values)) if isinstance(values, list) else _numeric(verdict)
+        expected = "yes or no, true or false, or a number"
+    if not fits:
+        shown = json.dumps(verdict, ensure_ascii=False)
+        raise PexError(f"{where}: the verdict must be {expected}, got the schema {shorten(shown)}")
+
+
+def _scores(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and value.casefold() in WORDS)
+
+
+def _numeric(verdict: Mapping[str, Any]) -> bool:
+    kinds = verdict.get("type")
+    names = [kinds] if isinstance(kinds, str) else kinds
+    return isinstance(names, list) and bool(names) and set(names) <= _NUMERIC
+
+
+def _text(answer: Answer) -> str:
+    """An answer as a judge reads it; where it only calls tools, those."""
+    if answer.output is None and answer.tool_calls:
+        return json.dumps(answer.tool_calls, ensure_ascii=False)
+    return answer.output or ""

@@ -1,0 +1,256 @@
+"""From answers to the questions that judges are asked, and from what they say to scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.core.call import Answer, Request
+from pex.core.cases import Case
+from pex.core.errors import PexError
+from pex.core.events import Place
+from pex.core.score import Score
+from pex.run.request import requests
+from pex.score.base import NOT_EXPECTED, named_scores
+from pex.score.judge import Judge, Verdict
+from pex.score.positions import Positions, positions
+
+Scores = dict[str, Score]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Question:
+    """One request to a judge: about which answer, against whose, in which order."""
+
+    request: Request
+    judge: Judge
+    place: Place
+    baseline: str | None = None
+    swapped: bool = False
+
+
+@dataclasses.dataclass(slots=True)
+class _Tally:
+    """What a judge was asked and said so far; equal questions are one call."""
+
+    keys: set[str] = dataclasses.field(default_factory=set)
+    replayed: int = 0
+    errors: int = 0
+    cost_usd: float | None = 0.0
+    failed: int = 0
+    first_error: str | None = None
+    pairs: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    scored: int = 0
+
+
+class Verdicts:
+    """What judges are asked about the answers of a run, and the scores that follow.
+
+    Answers that ended in an error are not judged. Equal answers to a case are judged once: all
+    questions have the repeat 1, so the same text has the same verdict. In a pair of equal answers
+    nobody is asked, and it is a tie.
+
+    Args:
+        judges: whose scores are wanted.
+        rivals: for each pairwise judge, by its name, the baseline of each variant.
+        answers: what is judged.
+        cases: the cases of the answers.
+        longest: `max_tokens` where the judge's prompt does not say.
+        folder: where the paths of images start.
+    """
+
+    def __init__(
+        self,
+        judges: Sequence[Judge],
+        rivals: Mapping[str, Mapping[str, str]],
+        answers: Mapping[Place, Answer],
+        cases: Sequence[Case],
+        longest: int,
+        folder: Path,
+    ) -> None:
+        self._judges = judges
+        self._rivals = rivals
+        self._answers = answers
+        self._longest, self._folder = longest, folder
+        self._heard: dict[tuple[str, Place], dict[bool, Verdict]] = {}
+        self._tallies = {judge.name: _Tally() for judge in judges}
+        self.settled: dict[Place, Scores] = {}
+        """Scores for which nobody has to be asked."""
+        self._questions: dict[Place, Question] = {}
+        case_of = {case.id: case for case in cases}
+        for place, answer in answers.items():
+            if answer.error is not None:
+                continue
+            for judge in judges:
+                self._put(judge, place, answer, case_of[place[1]])
+
+    @property
+    def requests(self) -> list[Request]:
+        """What is to be asked."""
+        return [question.request for question in self._questions.values()]
+
+    def take(self, asked: Place, answer: Answer) -> tuple[Place, Scores] | None:
+        """Take what a judge said; returns a place and its score where that is complete.
+
+        Args:
+            asked: the place of the question's request.
+            answer: the judge's.
+        """
+        question = self._questions[asked]
+        judge, tally = question.judge, self._tallies[question.judge.name]
+        verdict = judge.read(answer)
+        self._count(tally, question, answer, verdict)
+        heard = self._heard.setdefault((judge.name, question.place), {})
+        heard[question.swapped] = verdict
+        if len(heard) < 1 + judge.pairwise:
+            return None
+        score = self._compared(question, heard, tally) if judge.pairwise else _plain(verdict)
+        tally.scored += score.error is None
+        return question.place, named_scores(judge.name, score)
+
+    def unheard(self, why: str) -> Iterator[tuple[Place, Scores]]:
+        """The scores of the answers whose judge has not said everything, and will not: errors."""
+        told: set[tuple[str, Place]] = set()
+        for question in self._questions.values():
+            name, place = question.judge.name, question.place
+            if (name, place) in told:
+                continue
+            if len(self._heard.get((name, place), {})) < 1 + question.judge.pairwise:
+                told.add((name, place))
+                yield place, named_scores(name, Score(None, error=f"not judged: {why}"))
+
+    @property
+    def broken(self) -> bool:
+        """Whether a judge could not be asked: calls failed, and not one score came of any."""
+        return any(tally.failed and not tally.scored for tally in self._tallies.values())
+
+    def about(self, judge: Judge) -> dict[str, Any]:
+        """What a judge did, as plain data; costs in USD, also of what was replayed."""
+        tally = self._tallies[judge.name]
+        said: dict[str, Any] = {
+            "calls": len(tally.keys),
+            "replayed": tally.replayed,
+            "errors": tally.errors,
+            "error": tally.first_error,
+            "cost_usd": None if tally.cost_usd is None else round(tally.cost_usd, 6),
+        }
+        if judge.pairwise:
+            said["positions"] = dataclasses.asdict(self.positions(judge))
+        return said
+
+    def positions(self, judge: Judge) -> Positions:
+        """What the order of the answers did to a pairwise judge."""
+        return positions(self._tallies[judge.name].pairs)
+
+    def _put(self, judge: Judge, place: Place, answer: Answer, case: Case) -> None:
+        if not judge.applies(case):
+            self._settle(place, judge, Score(None, reason=NOT_EXPECTED))
+            return
+        if not judge.pairwise:
+            self._ask(judge, place, None, case, [(False, (answer,))])
+            return
+        baseline = self._rivals[judge.name].get(place[0])
+        if baseline is None:
+            base = place[0] in self._rivals[judge.name].values()
+            score = (
+                Score(0.5, reason="the baseline itself")
+                if base
+                else Score(None, reason="there is no baseline to compare this variant with")
+            )
+            self._settle(place, judge, score)
+            return
+        other = self._answers.get((baseline, *place[1:]))
+        if other is None or other.error is not None:
+            self._settle(place, judge, Score(None, error=f"'{baseline}' has no answer here"))
+        elif (other.output, other.tool_calls) == (answer.output, answer.tool_calls):
+            self._settle(place, judge, Score(0.5, reason="the same answer"))
+        else:
+            both = [(False, (other, answer)), (True, (answer, other))]
+            self._ask(judge, place, baseline, case, both)
+
+    def _ask(
+        self,
+        judge: Judge,
+        place: Place,
+        baseline: str | None,
+        case: Case,
+        orders: Sequence[tuple[bool, tuple[Answer, ...]]],
+    ) -> None:
+        asked: list[Question] = []
+        for swapped, shown in orders:
+            try:
+                rows = [judge.question(case, *shown)]
+                (request,) = requests([judge.variant], rows, 1, self._longest, self._folder)
+            except PexError as error:
+                self._settle(place, judge, Score(None, error=error.message))
+                return
+            # The place in the table of questions; the key, which names the request, stays.
+            label = f"judge:{judge.name}{':swapped' * swapped}|{place[0]}"
+            request = dataclasses.replace(request, variant=label, repeat=place[2])
+            asked.append(Question(request, judge, place, baseline, swapped))
+        for question in asked:
+            self._questions[question.request.place] = question
+
+    def _settle(self, place: Place, judge: Judge, score: Score) -> None:
+        self.settled.setdefault(place, {}).update(named_scores(judge.name, score))
+
+    def _count(self, tally: _Tally, question: Question, answer: Answer, verdict: Verdict) -> None:
+        if question.request.key in tally.keys:
+            return
+        tally.keys.add(question.request.key)
+        tally.replayed += answer.from_journal
+        if answer.error is None:
+            known = tally.cost_usd is not None and answer.cost_usd is not None
+            tally.cost_usd = (tally.cost_usd or 0) + (answer.cost_usd or 0) if known else None
+        if verdict.error is not None:
+            tally.errors += 1
+            tally.first_error = tally.first_error or verdict.error
+            tally.failed += answer.error is not None
+
+    def _compared(self, question: Question, heard: Mapping[bool, Verdict], tally: _Tally) -> Score:
+        """Both orders together: 1 where the variant wins both, 0 where it loses both."""
+        plain, swapped = heard[False], heard[True]
+        error = plain.error or swapped.error
+        if error is not None:
+            return Score(None, error=error)
+        tally.pairs.append((str(plain.value), str(swapped.value)))
+        ours, theirs = question.place[0], str(question.baseline)
+        winners = [
+            {"first": theirs, "second": ours}.get(str(plain.value), "tie"),
+            {"first": ours, "second": theirs}.get(str(swapped.value), "tie"),
+        ]
+        value = {(ours, ours): 1.0, (theirs, theirs): 0.0}.get((winners[0], winners[1]), 0.5)
+        said = " / ".join(verdict.reason for verdict in (plain, swapped) if verdict.reason)
+        reason = f"first: {winners[0]}, swapped: {winners[1]}"
+        return Score(value, reason=f"{reason}. {said}" if said else reason)
+
+
+def _plain(verdict: Verdict) -> Score:
+    value = None if isinstance(verdict.value, str) else verdict.value
+    return Score(value, reason=verdict.reason, error=verdict.error)
+
+
+def family(model: str) -> str:
+    """The family of a model, as far as its name tells.
+
+    Example:
+        >>> family("openai/gpt-4.1-mini"), family("azure/gpt-5"), family("local/smollm2")
+        ('gpt', 'gpt', 'smollm')
+    """
+    found = re.match(r"[a-z]+", model.rpartition("/")[2].casefold())
+    return found[0] if found else model
+
+
+def self_preference(judge: Judge, models: Sequence[str]) -> str | None:
+    """A note where a judge scores answers of its own family of models, else None.
+
+    Source: A. Panickssery, S. Bowman and S. Feng, LLM Evaluators Recognize and Favor Their Own
+    Generations, NeurIPS 2024.
+    """
+    kin = [model for model in models if family(model) == family(judge.model)]
+    if not kin:
+        return None
+    return f"{judge.model} judges {kin[0]}: models tend to prefer answers of their own family"

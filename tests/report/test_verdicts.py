@@ -1,0 +1,81 @@
+"""A comparison as people read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pex.comparison import compare_frame
+from pex.core.errors import PexError
+from tests.compare.frames import frame
+
+NASTY = "<img src=x onerror=alert(1)>"
+
+
+def comparison(**options: object) -> object:
+    table = frame({"a": [1] * 20 + [0] * 10, "b": [1] * 16 + ["error"] * 4 + [0] * 8 + [1] * 2})
+    return compare_frame(table, baseline="a", **options)
+
+
+def test_the_table_has_difference_interval_verdict_and_what_would_decide() -> None:
+    text = repr(comparison())
+    lines = text.splitlines()
+    assert lines[0] == "Differences against 'a' on the same cases, with 95 % intervals."
+    assert lines[1].startswith("variant  value  baseline  difference")
+    assert lines[1].split("  ")[-1].strip() == "errors as failures"
+    assert "? undecided" in lines[2]
+    assert "4 and 0" in lines[2]
+    assert "! 4 cases are left out" in text.replace("b: ", "")
+
+
+def test_html_is_escaped_and_has_no_nan() -> None:
+    table = frame({"a": [1, 0, 1], NASTY: [1, 1, 1]}, **{"case.q": [NASTY] * 3})
+    html = compare_frame(table, baseline="a")._repr_html_()
+    assert "<img" not in html
+    assert "nan" not in html.casefold().replace("nance", "")
+    assert "<NA>" not in html
+
+
+def test_explain_names_method_source_correction_and_findings() -> None:
+    text = comparison().explain()
+    assert "Newcombe" in text
+    assert "McNemar" in text
+    assert "'b' against 'a' is undecided on ok: " in text
+    assert "undecided" in text
+    assert "Holm" not in text  # there is only one comparison
+    three = frame({name: [1, 0] * 9 for name in "abc"})
+    assert "Holm" in compare_frame(three, baseline="a").explain()
+
+
+def test_repeats_or_cases_is_answered() -> None:
+    noisy = frame({"a": [[0, 1]] * 20, "b": [[1, 0], [0, 0], [1, 1], [0, 1]] * 5})
+    assert "With endless repeats" in compare_frame(noisy, baseline="a").explain()
+
+
+def test_cases_of_a_slice_are_at_hand() -> None:
+    table = frame({"a": [1] * 30, "b": [1] * 15 + [0] * 15}, tags=[["x"]] * 15 + [["y"]] * 15)
+    found = compare_frame(table, baseline="a").slices("tags")
+    assert "slice" in repr(found).splitlines()[1]
+    lost = found.cases(slice="y")
+    assert len(lost) == 15
+    assert set(lost["diff"]) == {-1}
+    with pytest.raises(PexError, match="no slice 'z'"):
+        found.cases(slice="z")
+    with pytest.raises(PexError, match="has no slices"):
+        compare_frame(table, baseline="a").cases(slice="y")
+
+
+def test_several_metrics_are_one_table_but_no_gate() -> None:
+    table = frame({"a": [1, 0] * 9, "b": [1, 1] * 9})
+    table["score.words"] = 3.0
+    found = compare_frame(table, baseline="a")
+    assert list(found.frame["metric"]) == ["ok", "words"]
+    with pytest.raises(PexError, match=r"compare\(metric='ok'\)"):
+        found.gate()
+
+
+def test_costs_are_told_for_a_thousand_answers() -> None:
+    table = frame({"a": [1] * 9, "b": [1] * 9})
+    table["cost_usd"] = [0.001] * 9 + [0.002] * 9
+    text = repr(compare_frame(table, baseline="a", metric="cost_usd"))
+    assert "$2.00 a 1,000" in text
+    assert "+$1.00 a 1,000" in text
