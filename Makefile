@@ -36,6 +36,8 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/record.py
 
 soak: $(VENV)/.dev programs
 	$(BIN)/python -m pytest -m soak

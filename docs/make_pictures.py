@@ -49,6 +49,7 @@ def notebook(project: Path) -> None:
             name = "dark" if dark else "light"
             picture(lab, ".pex-live", f"notebook-run-{name}.png")
             picture(lab, ".js-plotly-plot", f"notebook-plot-{name}.png")
+            picture(lab, ".pex-verdicts", f"notebook-verdict-{name}.png")
 
 
 def picture(lab: Lab, selector: str, name: str) -> None:
@@ -73,7 +74,10 @@ def report(project: Path) -> str:
             browser_page.locator("#cases").evaluate("e => e.scrollIntoView()")
             browser_page.screenshot(path=PICTURES / f"report-cases-{name}.png")
     from pex.record.runs import latest
+    from pex.record.traces import complete
 
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    complete(uri, str(latest(uri)[0]["run_id"]), 500)
     return str(latest(f"sqlite:///{project}/mlruns/mlflow.db")[0]["run_id"])
 
 
@@ -83,8 +87,12 @@ def record(project: Path, run_id: str) -> None:
     experiment = pex.load_run(run_id, uri).about["name"]
     import mlflow
 
+    from pex.record.runs import children
+
     client = mlflow.MlflowClient(uri)
     number = client.get_experiment_by_name(experiment).experiment_id
+    runs = children(client, number, run_id)
+    pair = f"selectedRunUuid={runs['strict']}&compareToRunUuid={runs['short']}"
     url = f"http://127.0.0.1:{free_port()}"
     command = ["mlflow", "ui", "--backend-store-uri", uri, "--port", url.rpartition(":")[2]]
     with serving(command, project, f"{url}/health"), page(width=1400, height=860) as browser_page:
@@ -92,6 +100,7 @@ def record(project: Path, run_id: str) -> None:
             ("evaluation-runs?workflowType=genai", "mlflow-runs.png"),
             (f"runs/{run_id}", "mlflow-run.png"),
             (f"runs/{run_id}/artifacts", "mlflow-table.png"),
+            (f"evaluation-runs?{pair}&workflowType=genai", "mlflow-compare.png"),
         ):
             browser_page.goto(f"{url}/#/experiments/{number}/{path}")
             browser_page.wait_for_timeout(5000)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.compare import Options, compare, pair_cases
+from pex.compare.compare import compare, pair_cases
 from pex.compare.gate import Gate, gate
 from pex.compare.runs import BASELINE, both
 from pex.compare.slices import cut, slices
+from pex.compare.verdict import Options
 from pex.core.errors import PexError, nearest
 from pex.core.settings import find_project, load_settings
 
@@ -166,6 +167,14 @@ class _Text(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from pex.report.tables import fragment
+
+        parts = (escape(part).replace("\n", "<br>") for part in self.split("\n\n"))
+        return fragment("".join(f'<p style="max-width:75ch">{part}</p>' for part in parts))
 
 
 def compare_frame(

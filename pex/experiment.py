@@ -16,6 +16,7 @@ from pex.core.names import check_name, plain
 from pex.core.spec import ExperimentSpec, dump_spec, load_spec
 from pex.core.variant import Variant, check_distinct
 from pex.execution import Execution, Job
+from pex.gating import gate_rule
 from pex.library.resolve import resolve_beside
 from pex.preparation import Options, Subject, prepare, preview, seat
 from pex.results import Results
@@ -26,6 +27,10 @@ from pex.score.judge import Judge
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_COMPARED = {"prompts", "models", "params", "variants", "scorers"}
+"""Keys of the file that say what is compared with what."""
 
 
 class Experiment:
@@ -45,7 +50,8 @@ class Experiment:
         max_error_share: more errors than this share make `pexlab run` end with 5.
         max_in_flight: calls at once to each provider.
         timeout_s: how long one call may take.
-        gate: a rule on a comparison, kept for `pexlab batch`.
+        gate: a rule on the comparison: `baseline`, `metric`, `margin`, perhaps `confidence` and
+            `on_undecided`; `results.gate()` judges by it.
 
     Raises:
         PexError: whatever does not fit, before any model is asked.
@@ -131,6 +137,8 @@ class Experiment:
         replaced = {key: value for key, value in given.items() if value is not None}
         if replaced:
             data = spec.model_dump(exclude_unset=True) | plain(replaced)
+            if replaced.keys() & _COMPARED and "gate" not in replaced:
+                data.pop("gate", None)  # it is a rule on the file's own variants and scores
             spec = validate(ExperimentSpec, data, str(path))
         self = cls.__new__(cls)
         self._spec = spec
@@ -166,6 +174,10 @@ class Experiment:
         self._base = base
         self._built = build(scorers, cases, base)
         seat(parted(self._built)[1], variants, 1, self._folder())
+        self._gate: dict[str, Any] | None = None
+        if self._spec.gate is not None:
+            names = [scorer.name for scorer in self._built]
+            self._gate = gate_rule(self._spec.gate, variants, names, base or Path.cwd())
 
     @property
     def name(self) -> str:
@@ -364,6 +376,7 @@ class Experiment:
             variants=self.variants,
             cases=self.cases,
             scorers=self._built,
+            gate=self._gate,
             path=self.path,
             folder=self._folder(),
             files=self._files,

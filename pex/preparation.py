@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pex import local
 from pex.core.call import Answer, Request
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 class Subject:
     """An experiment, as far as its runs need it.
 
-    `folder` is where the paths of images start, `files` gives what is kept with the record, for
-    the cases of a run; `last` is the frame of the last run of this object.
+    `gate` is its rule with the baseline resolved; `folder` is where the paths of images start,
+    `files` gives what is kept with the record, for the cases of a run; `last` is the frame of the
+    last run of this object.
     """
 
     spec: ExperimentSpec
@@ -53,6 +54,7 @@ class Subject:
     path: Path | None
     folder: Path
     files: Callable[[Sequence[Case]], Mapping[str, str]]
+    gate: Mapping[str, Any] | None = None
     last: pd.DataFrame | None = None
 
 
@@ -144,6 +146,7 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         PexError: something does not fit; nothing was asked.
     """
     from pex.record import runs, store
+    from pex.record.commit import commit_tags
 
     check_count("max_in_flight", options.max_in_flight)
     check_positive("timeout_s", options.timeout_s)
@@ -181,7 +184,7 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         recorder = None
         if options.record:
             note = {"pex.note": options.note} if options.note else {}
-            tags = {**note, **(options.mlflow_tags or {})}
+            tags = {**commit_tags(plan.project), **note, **(options.mlflow_tags or {})}
             recorder = runs.Recorder(uri, spec.name, tags, run.mlflow_run_id)
             book.recorded_as(run, recorder.run_id)
     except BaseException:
@@ -206,7 +209,7 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         stream=options.stream,
         provider_batch=options.provider_batch,
         note=options.note,
-        gate=spec.gate.model_dump() if spec.gate else None,
+        gate=subject.gate,
         traces=_traces(options.traces, plan.settings),
         state=plan.state,
         files=subject.files(plan.cases),

@@ -55,8 +55,12 @@ def record(
         PexError: MLflow does not answer.
     """
     from pex.library import registry
+    from pex.record.store import connect
     from pex.record.traces import TraceWriter, choose, target_of, trace_id_of
 
+    # A server that has gone since the run began is noticed within seconds here; every call below
+    # would go on asking for minutes.
+    connect(recorder.uri)
     frame, about = outcome.frame, outcome.about
     variants = [str(name) for name in dict.fromkeys(frame["variant"])]
     recorder.begin_children(variants, about)

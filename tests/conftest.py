@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pex.record.store import connect
 from tests.endpoint import FaultyEndpoint
 
 # Started in the background, a shell's jobs ignore Ctrl-C, and so would every process that a test
@@ -52,9 +54,19 @@ def endpoint() -> Iterator[FaultyEndpoint]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database as it is when new: it takes two seconds to make and none to copy."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def lab(project: Path, endpoint: FaultyEndpoint) -> FaultyEndpoint:
-    """The endpoint as the provider `lab` of the project, free of charge."""
+def lab(project: Path, endpoint: FaultyEndpoint, empty_store: Path) -> FaultyEndpoint:
+    """The endpoint as the provider `lab` of the project, free of charge, and an empty store."""
+    (project / "mlruns").mkdir()
+    shutil.copyfile(empty_store, project / "mlruns" / "mlflow.db")
     (project / "pex.toml").write_text(
         f'[providers.lab]\nbase_url = "{endpoint.url}"\nfree = true\n'
     )

@@ -88,7 +88,7 @@ def _clash() -> list[Finding]:
 
 
 def _project(project: Path, settings: Settings) -> list[Finding]:
-    from pex.record import store
+    from pex.record import kept, store
 
     has = (project / FILE).is_file()
     findings = [
@@ -100,6 +100,9 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
         findings.append(Finding("record", "ok", redact(uri)))
     except PexError as error:
         findings.append(Finding("record", "problem", error.message))
+    if waiting := len(kept.waiting(project / settings.journal.path)):
+        how = f"{waiting} {'run waits' if waiting == 1 else 'runs wait'}: pexlab record"
+        findings.append(Finding("unrecorded", "problem", how))
     for name in (settings.journal.path, "mlruns"):
         size = sum(file.stat().st_size for file in (project / name).rglob("*") if file.is_file())
         findings.append(Finding(f"size of {name}/", "ok", f"{size / 1e6:.1f} MB"))

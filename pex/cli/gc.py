@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,20 +34,26 @@ def gc(
 
     Without --case or --group: answers that are older than --older-than days (they would be paid
     again), and runs that were deleted in MLflow but are still on disk. With them: every answer in
-    the journal and every row and input in the recorded runs that belongs to the case or group.
-    Metrics, the ledger, output notebooks, exported files and the experiment's own cases stay.
+    the journal, and of the recorded runs, and of those that wait to be recorded, every row, input
+    and trace that belongs to the case or group, with the ratings that people gave it, and the
+    MLflow datasets of the cases; reports are written anew.
+    What stays: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
+    and their outputs, reports and tables that were saved elsewhere, what others logged into a run,
+    backups, and what a provider keeps. Only a database in a file gets its space back here; that of
+    a server frees it by its own rules.
     """
     from pex.record.store import tracking_uri
 
     check_positive("--older-than", older_than, zero=True)
     project = find_project()
     settings = load_settings(project)
-    database = database_of(project / settings.journal.path, settings)
+    state = project / settings.journal.path
+    database = database_of(state, settings)
     uri = tracking_uri(project, settings)
     if case is None and group is None:
         items = _old(database, uri, Which(older_than), delete)
     else:
-        items = _of(database, uri, case, group, delete)
+        items = _of(database, state, uri, Which(case_id=case, group=group), delete)
     if as_json:
         console.document({"deleted": delete, "items": items})
         return
@@ -76,29 +83,33 @@ def _old(database: Database, uri: str, which: Which, go: bool) -> list[dict[str,
     ]
 
 
-def _of(
-    database: Database, uri: str, case: str | None, group: str | None, go: bool
-) -> list[dict[str, Any]]:
+def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> list[dict[str, Any]]:
     from pex.record import forget
     from pex.results import Results
 
-    which = Which(case_id=case, group=group)
+    case, group = which.case_id, which.group
     count, size = answers(database, which)
     recorded = forget.find(uri, case, group)
-    if not count and not recorded:
+    waiting = forget.find_waiting(state, case, group)
+    if not count and not recorded and not waiting:
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
         )
         raise PexError(f"there is nothing of {named} in the journal or in MLflow")
     if go:
-        delete(database, which)
+        for run in waiting:
+            forget.forget_waiting(state, run.run_id, case, group)
         for run in recorded:
             forget.forget(uri, run.run_id, case, group, lambda *left: Results(*left).page())
+        forget.shrink(uri)
+        # Last: where one of the others could not be done, the same command finds the case again.
+        delete(database, which)
+    shown = [(run, "rows in run") for run in recorded]
+    shown += [(run, "rows in the unrecorded run") for run in waiting]
     return [
         {"what": "answers in the journal", "count": count, "bytes": size},
         *(
-            {"what": f"rows in run {run.run_id} ({run.experiment})", "count": run.rows,
-             "bytes": None}
-            for run in recorded
+            {"what": f"{where} {run.run_id} ({run.experiment})", "count": run.rows, "bytes": None}
+            for run, where in shown
         ),
-    ]  # fmt: skip
+    ]

@@ -18,6 +18,7 @@ from pex.cli.gc import gc
 from pex.cli.init import init
 from pex.cli.library import app as library_app
 from pex.cli.model import app as model_app
+from pex.cli.record import record
 from pex.cli.report import report
 from pex.cli.run import run
 from pex.cli.score import score
@@ -61,6 +62,7 @@ app.command("batch")(batch)
 app.command("score")(score)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("record")(record)
 app.command("spend")(spend)
 app.add_typer(library_app, name="library")
 app.add_typer(model_app, name="model")

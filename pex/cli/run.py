@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from pex.cli import console
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
+from pex.gating import PINNED
 
 if TYPE_CHECKING:
     from pex.results import Results
@@ -71,6 +72,7 @@ def run(
 ) -> None:
     """Run an experiment: ask, score, record in MLflow, print the table."""
     from pex.experiment import Experiment
+    from pex.extending import extend
 
     keys, params = _changes(changes or [])
     if out is not None and out.suffix not in (".parquet", ".csv"):
@@ -89,18 +91,22 @@ def run(
         else:
             console.out(str(preview))
         return
+    options: dict[str, Any] = {
+        "limit": limit,
+        "tags": tag,
+        "only": only,
+        "repeats": repeats,
+        "budget_usd": budget,
+        "max_in_flight": max_in_flight,
+        "journal": journal,
+        "provider_batch": provider_batch,
+        "record": not no_record,
+    }
     try:
-        results = exp.run(
-            limit=limit,
-            tags=tag,
-            only=only,
-            repeats=repeats,
-            budget_usd=budget,
-            max_in_flight=max_in_flight,
-            journal=journal,
-            provider_batch=provider_batch,
-            record=not no_record,
-        )
+        results = exp.run(**options)
+        rule = results.about["gate"] or {}
+        if rule.get("on_undecided") == "extend" and rule["baseline"] != PINNED and only is None:
+            results = extend(exp, results, options, console.err)
     except Interrupted as interrupted:
         _tell(interrupted.results, as_json, out)
         # Typer ends with 130 by itself, and says nothing.
@@ -121,6 +127,9 @@ def gate_code(results: Results) -> int:
     """Say what the experiment's gate says, and the exit code for it; 0 where there is none."""
     rule = results.about.get("gate")
     if rule is None:
+        return 0
+    if rule["baseline"] == PINNED:
+        console.err("the gate's baseline is pinned: batches are judged by it, not single runs")
         return 0
     gate = results.gate()
     console.err(str(gate))
@@ -181,7 +190,7 @@ def _tell(results: Any, as_json: bool, out: Path | None) -> None:
         verdicts = results.verdicts()
         told = {"summary": results.summary().to_dict("records")}
         told["comparison"] = [] if verdicts is None else _records(verdicts)
-        if results.about.get("gate"):
+        if (results.about.get("gate") or {}).get("baseline", PINNED) != PINNED:
             told["gate"] = results.gate().outcome
         console.document({**about, **told})
     else:

@@ -9,11 +9,10 @@ with errors counted as failures stands beside it.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.effect import FEW_GROUPS, METHODS, SEED, Effect, effect
+from pex.compare.effect import Effect, effect
 from pex.compare.metric import (
     Metric,
     check_confidence,
@@ -23,59 +22,13 @@ from pex.compare.metric import (
 )
 from pex.compare.pairing import Pairing, Table
 from pex.compare.pairs import Pair, pairs, variants_in
+from pex.compare.verdict import Options, Row, to_table
 from pex.core.errors import PexError
 from pex.score.frame import score_names
-from pex.stats import multiple, power, repeats
+from pex.stats import multiple, repeats
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BETTER, WORSE, NO_WORSE, UNDECIDED = "better", "worse", "no worse", "undecided"
-VERDICTS = (BETTER, WORSE, NO_WORSE, UNDECIDED)
-
-POWER = 0.8
-"""How likely a difference has to be found to count as one that could have been seen."""
-
-SMALL = 20
-
-_NUMBERS = (
-    "diff", "lo", "hi", "bound", "p", "p_adjusted", "p_exact", "candidate_score", "baseline_score",
-    "diff_errors_as_worst", "min_detectable", "se", "se_endless_repeats", "margin",
-)  # fmt: skip
-_WHOLE = ("n_groups", "more_cases")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Options:
-    """How to compare.
-
-    `confidence` is the level of the two-sided interval that `better` and `worse` need, and the
-    one-sided level that `no worse` needs. `uncalibrated` are scores of judges that nobody has
-    held against people.
-    """
-
-    margin: float | None = None
-    confidence: float = 0.95
-    lower_is_better: bool | None = None
-    uncalibrated: Collection[str] = ()
-
-
-@dataclasses.dataclass(slots=True)
-class Row:
-    """One pair on one metric, on its way to a row of the table.
-
-    `strict` is the effect with errors counted as failures, where there are errors; `within` the
-    standard error as it is and with endless repeats, where there are repeats.
-    """
-
-    metric: Metric
-    pair: Pair
-    pairing: Pairing
-    effect: Effect
-    strict: Effect | None
-    within: tuple[float, float] | None
-    p_adjusted: float | None = None
-    p_adjusted_strict: float | None = None
 
 
 def compare(
@@ -239,170 +192,3 @@ def _adjust(rows: Sequence[Row]) -> None:
 
 def _p(found: Effect) -> float:
     return 1.0 if found.p is None else found.p
-
-
-def verdict(
-    found: Effect, p_adjusted: float | None, higher_is_better: bool, options: Options
-) -> str:
-    """The word for an effect: better, worse, no worse or undecided.
-
-    `better` and `worse` need both the interval and the adjusted p; `no worse` needs the one-sided
-    bound to be inside of the margin.
-    """
-    if found.low is None or found.high is None or found.least is None or found.most is None:
-        return UNDECIDED
-    low, high, bound = found.low, found.high, found.least
-    if not higher_is_better:
-        low, high, bound = -found.high, -found.low, -found.most
-    sure = p_adjusted is not None and p_adjusted < 1 - options.confidence
-    if low > 0 and sure:
-        return BETTER
-    if options.margin is not None and bound > -options.margin and found.solid:
-        return NO_WORSE
-    return WORSE if high < 0 and sure else UNDECIDED
-
-
-def to_table(rows: Sequence[Row], options: Options) -> pd.DataFrame:
-    """The rows as a frame whose missing numbers are `<NA>`."""
-    import pandas as pd
-
-    family = sum(row.effect.p is not None for row in rows)
-    table = pd.DataFrame([_record(row, family, options) for row in rows])
-    kinds = dict.fromkeys(_NUMBERS, "Float64") | dict.fromkeys(_WHOLE, "Int64")
-    return table.astype(kinds)
-
-
-def _record(row: Row, family: int, options: Options) -> dict[str, Any]:
-    found, pairing, metric = row.effect, row.pairing, row.metric
-    word = verdict(found, row.p_adjusted, metric.higher_is_better, options)
-    empty = pairing.n == 0
-    bound = found.least if metric.higher_is_better else found.most
-    wins, losses = int((pairing.differences > 0).sum()), int((pairing.differences < 0).sum())
-    if not metric.higher_is_better:
-        wins, losses = losses, wins
-    strict_word = None
-    if row.strict is not None:
-        strict_word = verdict(row.strict, row.p_adjusted_strict, metric.higher_is_better, options)
-    return {
-        "metric": metric.name,
-        "candidate": row.pair[0],
-        "baseline": row.pair[1],
-        "verdict": word,
-        "diff": None if empty else found.difference,
-        "lo": found.low,
-        "hi": found.high,
-        "bound": bound,
-        "p": found.p,
-        "p_adjusted": row.p_adjusted,
-        "p_exact": found.p_exact,
-        "method": METHODS[found.method],
-        "n_cases": pairing.n,
-        "n_repeats": pairing.repeats,
-        "n_groups": found.n_groups,
-        "candidate_score": None if empty else float(pairing.candidate.mean()),
-        "baseline_score": None if empty else float(pairing.baseline.mean()),
-        "wins": wins,
-        "ties": pairing.n - wins - losses,
-        "losses": losses,
-        "dropped": pairing.dropped,
-        "errors_candidate": pairing.errors_candidate,
-        "errors_baseline": pairing.errors_baseline,
-        "diff_errors_as_worst": row.strict.difference if row.strict else None,
-        "verdict_errors_as_worst": strict_word,
-        "replayed": pairing.replayed,
-        "min_detectable": _min_detectable(row, options),
-        "more_cases": _more_cases(row, word, family, options),
-        "se": found.sd / math.sqrt(pairing.n) if found.sd is not None else None,
-        "se_endless_repeats": row.within[1] if row.within else None,
-        "yes_no": metric.yes_no,
-        "higher_is_better": metric.higher_is_better,
-        "margin": options.margin,
-        "confidence": options.confidence,
-        "family": family,
-        "seed": SEED,
-        "calibrated": metric.name not in options.uncalibrated,
-        "warnings": _warnings(row, word, strict_word, family, options),
-    }
-
-
-def _min_detectable(row: Row, options: Options) -> float | None:
-    """The smallest true difference that this many cases find four times in five."""
-    n, sd = row.pairing.n, row.effect.sd
-    if n < 2 or sd is None:
-        return None
-    if sd == 0:
-        # No case differed: a share of cases above this would have shown one, 19 times in 20.
-        return 1 - 0.05 ** (1 / n) if row.metric.yes_no else None
-    found = float(power.minimal_difference(n, sd, alpha=1 - options.confidence, power=POWER))
-    # A difference of shares is at most 1: so few cases can find none.
-    return None if row.metric.yes_no and found > 1 else found
-
-
-def _more_cases(row: Row, word: str, family: int, options: Options) -> int | None:
-    """About how many more cases would decide, if the difference is as large as it looks."""
-    n, sd, difference = row.pairing.n, row.effect.sd, row.effect.difference
-    if word != UNDECIDED or n < 2 or sd is None:
-        return None
-    oriented = difference if row.metric.higher_is_better else -difference
-    found: list[int | None] = []
-    if sd > 0 and difference != 0:
-        alpha = (1 - options.confidence) / max(
-            1, family
-        )  # what the correction leaves of it at worst
-        found.append(power.cases_for_difference(abs(difference), sd, alpha=alpha, power=POWER))
-    if options.margin and sd > 0:
-        found.append(
-            power.cases_for_noninferiority(
-                oriented, sd, options.margin, confidence=options.confidence, power=POWER
-            )
-        )
-    elif options.margin and row.metric.yes_no:
-        # No case differed: so many that a share of the margin would have shown one.
-        found.append(math.ceil(math.log(0.05) / math.log(1 - options.margin)))
-    known = [number for number in found if number is not None]
-    return max(1, min(known) - n) if known else None
-
-
-def _warnings(
-    row: Row, word: str, strict_word: str | None, family: int, options: Options
-) -> list[str]:
-    pairing, found = row.pairing, row.effect
-    said = []
-    if pairing.n == 0:
-        said.append("no case has a value for both: nothing can be said")
-    elif pairing.n == 1:
-        said.append("one case: nothing can be said of others")
-    elif pairing.n < SMALL:
-        said.append(f"only {pairing.n} cases: only a large difference could show")
-    if found.n_groups == 1 and pairing.n > 1:
-        said.append("all cases are of one group: nothing can be said of other groups")
-    elif found.n_groups is not None and found.n_groups < FEW_GROUPS:
-        said.append(f"only {found.n_groups} groups: the interval is a rough one")
-    if pairing.dropped:
-        said.append(f"{pairing.dropped} cases are left out: not both variants have a value there")
-    if strict_word is not None and strict_word != word:
-        said.append(f"with errors counted as failures the verdict would be '{strict_word}'")
-    if pairing.shared:
-        said.append(f"{pairing.shared} answers are of the same request: the variants ask the same")
-    if pairing.n > 1 and not pairing.differences.any():
-        said.append("identical on every case")
-    elif not found.solid:
-        said.append("every case differs by the same: few cases to conclude from")
-    if word == NO_WORSE and _is_worse(row, options):
-        said.append("measurably worse, but by less than the margin")
-    if row.metric.name in options.uncalibrated:
-        said.append("the judge is not calibrated against people")
-    if word == UNDECIDED and _leaves_out_zero(found):
-        said.append(f"the interval leaves out zero, but p does not hold among {family} comparisons")
-    if word == BETTER and family > 2:
-        said.append(f"the best of {family} looks better than it is: confirm it on new cases")
-    return said
-
-
-def _leaves_out_zero(found: Effect) -> bool:
-    return found.low is not None and found.high is not None and (found.low > 0 or found.high < 0)
-
-
-def _is_worse(row: Row, options: Options) -> bool:
-    plain = dataclasses.replace(options, margin=None)
-    return verdict(row.effect, row.p_adjusted, row.metric.higher_is_better, plain) == WORSE

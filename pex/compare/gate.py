@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pex.compare.compare import BETTER, NO_WORSE, WORSE
+from pex.compare.verdict import BETTER, NO_WORSE, WORSE
 
 if TYPE_CHECKING:
     import pandas as pd

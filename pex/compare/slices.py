@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.compare import Options, names_of, rows_of, to_table
+from pex.compare.compare import names_of, rows_of
 from pex.compare.metric import check_frame
+from pex.compare.verdict import Options, to_table
 from pex.core.errors import PexError, nearest
 
 if TYPE_CHECKING:

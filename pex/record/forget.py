@@ -1,9 +1,15 @@
-"""Taking a case or a group out of what was recorded, and what is left of deleted runs."""
+"""Taking a case or a group out of what was recorded, and what is left of deleted runs.
+
+A case's texts are in a run's tables and report, in its traces, in the datasets of its cases, and
+where its record failed in the project. Metrics and verdicts are sums over cases and stay.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,12 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
+from pex.record import kept, traces
 from pex.record.files import CASES, replace
 from pex.record.runs import load
 from pex.record.store import connect, local_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PATIENCE_S = 60.0
+"""How long other processes may take to leave the store's file alone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,7 +60,9 @@ def forget(
     group: str | None,
     page: Callable[[pd.DataFrame, dict[str, Any]], str],
 ) -> None:
-    """Write a run's files anew without the case or the group; its metrics stay as they were.
+    """Take the case or the group out of a run: its files, traces and datasets; metrics stay.
+
+    A local store keeps what was deleted in its file until `shrink`.
 
     Args:
         uri: the store.
@@ -59,17 +71,55 @@ def forget(
         group: the group, or None.
         page: makes the report from the frame and the description that are left.
     """
-    frame, about = load(uri, run_id)
-    gone = _of(frame, case_id, group)
-    ids = set(frame.loc[gone, "case_id"])
-    about["forgotten"] = int(about.get("forgotten", 0)) + int(gone.sum())
-    left = frame[~gone].reset_index(drop=True)
     client = connect(uri)
+    whole = load(uri, run_id)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(client.download_artifacts(run_id, CASES, folder))
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = "".join(line for line in lines if json.loads(line).get("case_id") not in ids)
-    replace(client, run_id, left, about, {CASES: kept, "report.html": page(left, about)})
+        cases = path.read_text(encoding="utf-8")
+    left, about, cases, ids = _without(*whole, cases, case_id, group)
+    # The table comes last: while it has the case, the same command finds the run again.
+    traces.forget(uri, run_id, ids)
+    replace(client, run_id, left, about, {CASES: cases, "report.html": page(left, about)})
+
+
+def find_waiting(state: Path, case_id: str | None, group: str | None) -> list[Recorded]:
+    """The runs that wait in the project to be recorded and have the case or the group."""
+    found = []
+    for run_id in kept.waiting(state):
+        frame, about, _ = kept.take(state, run_id)
+        count = int(_of(frame, case_id, group).sum())
+        if count:
+            found.append(Recorded(run_id, about["name"], count))
+    return found
+
+
+def forget_waiting(state: Path, run_id: str, case_id: str | None, group: str | None) -> None:
+    """Take the case or the group out of a run that waits in the project."""
+    frame, about, texts = kept.take(state, run_id)
+    left, about, cases, _ = _without(frame, about, texts[CASES], case_id, group)
+    kept.keep(state, run_id, left, about, {**texts, CASES: cases})
+
+
+def shrink(uri: str) -> None:
+    """Write a local store's file anew: SQLite may leave what was deleted in its free pages.
+
+    Raises:
+        PexError: another process holds the file.
+    """
+    if local_folder(uri) is None:
+        return
+    path = uri.removeprefix("sqlite:///")
+    try:
+        with contextlib.closing(
+            sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+        ) as file:
+            file.execute("VACUUM")
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise PexError(
+            f"what was deleted may still be in the free pages of {path}: {error}",
+            hint=f"end what uses it, then: sqlite3 {path} VACUUM",
+        ) from None
 
 
 def deleted(uri: str) -> tuple[int, int]:
@@ -121,6 +171,18 @@ def _runs(uri: str) -> list[Any]:
         if not token:
             break
     return found
+
+
+def _without(
+    frame: pd.DataFrame, about: dict[str, Any], cases: str, case_id: str | None, group: str | None
+) -> tuple[pd.DataFrame, dict[str, Any], str, set[str]]:
+    """What is left of a frame, its description and its `cases.jsonl`, and the ids that go."""
+    gone = _of(frame, case_id, group)
+    ids = set(frame.loc[gone, "case_id"])
+    lines = cases.splitlines(keepends=True)
+    left = "".join(line for line in lines if json.loads(line).get("case_id") not in ids)
+    forgotten = int(about.get("forgotten", 0)) + int(gone.sum())
+    return frame[~gone].reset_index(drop=True), {**about, "forgotten": forgotten}, left, ids
 
 
 def _of(frame: pd.DataFrame, case_id: str | None, group: str | None) -> pd.Series[bool]:

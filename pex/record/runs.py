@@ -227,12 +227,13 @@ class Recorder:
     ) -> None:
         name = row["variant"]
         self.begin_children([name], about)
-        metrics = {
-            key.removeprefix("score.").removesuffix(".errors")
-            + ("_errors" if key.startswith("score.") and key.endswith(".errors") else ""): value
-            for key, value in row.items()
-            if key not in ("variant", "prompt", "model")
-        }
+        # MLflow shows metrics in this order: scores, their differences, then what it took.
+        scores = {key[6:]: value for key, value in row.items() if key.startswith("score.")}
+        failed = {f"{k[:-7]}_errors": v for k, v in scores.items() if k.endswith(".errors") and v}
+        scores = {key: value for key, value in scores.items() if not key.endswith(".errors")}
+        named = ("variant", "prompt", "model")
+        taken = {k: v for k, v in row.items() if k not in named and not k.startswith("score.")}
+        metrics = {**scores, **differences, **failed, **taken}
         details = next(item for item in about["variants"] if item["name"] == name)
         params = {
             "variant": name,
@@ -241,7 +242,7 @@ class Recorder:
             "model": details["model"],
             **details["params"],
         }
-        self._log(self.children[name], params, {**metrics, **differences})
+        self._log(self.children[name], params, metrics)
 
     def _log(
         self, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float | int]

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.compare import BETTER, NO_WORSE, POWER, UNDECIDED, WORSE
 from pex.compare.effect import METHODS
+from pex.compare.verdict import BETTER, NO_WORSE, POWER, UNDECIDED, WORSE
 from pex.report.tables import format_score, format_seconds, format_usd, fragment
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = 
     """The comparison as an HTML table, without its style."""
     head, rows = _cells(table, slices)
     out = [f'<p class="pex-soft">{escape(headline(table))}</p>']
-    out.append('<div class="pex-scroll"><table class="pex-table"><thead><tr>')
+    out.append('<div class="pex-scroll"><table class="pex-table pex-verdicts"><thead><tr>')
     out += [f'<th scope="col">{escape(title)}</th>' for title in head]
     out.append("</tr></thead><tbody>")
     at = head.index("verdict")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pex.compare.compare import Options, compare, pair_cases
+from pex.compare.compare import compare, pair_cases
+from pex.compare.verdict import Options
 from pex.core.errors import PexError
 from tests.compare.frames import frame
 

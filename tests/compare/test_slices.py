@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pex.compare.compare import Options
 from pex.compare.slices import cut, slices
+from pex.compare.verdict import Options
 from pex.core.errors import PexError
 from tests.compare.frames import frame
 

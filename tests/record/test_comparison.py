@@ -110,7 +110,7 @@ def test_the_runs_of_two_variants_are_compared(project: Path, lab: FaultyEndpoin
 
 def test_runs_of_others_are_compared(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", URI.format(project))
-    (project / "mlruns").mkdir()
+    (project / "mlruns").mkdir(exist_ok=True)
     mlflow.set_tracking_uri(URI.format(project))
     try:
         ids = []
@@ -149,7 +149,7 @@ def test_runs_of_genai_evaluate_are_compared(
         return outputs == expectations["expected_response"]
 
     uri = URI.format(project)
-    (project / "mlruns").mkdir()
+    (project / "mlruns").mkdir(exist_ok=True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     mlflow.set_tracking_uri(uri)
     try:
@@ -185,7 +185,7 @@ def test_the_users_experiment_and_open_run_are_respected(
     project: Path, lab: FaultyEndpoint
 ) -> None:
     uri = URI.format(project)
-    (project / "mlruns").mkdir()
+    (project / "mlruns").mkdir(exist_ok=True)
     mlflow.set_tracking_uri(uri)
     try:
         mlflow.set_experiment("my-own")

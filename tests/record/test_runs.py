@@ -1,6 +1,8 @@
 """What MLflow alone can tell of a run."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import mlflow
@@ -100,6 +102,7 @@ def test_the_users_own_store_comes_first(
     project: Path, lab: FaultyEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "other").mkdir()
+    shutil.rmtree(project / "mlruns")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other/mine.db")
     results = experiment().run(show=False)
     assert results.about["tracking_uri"] == f"sqlite:///{project}/other/mine.db"
@@ -151,3 +154,25 @@ def test_a_scorers_schema_is_still_found_after_saving_elsewhere(project: Path) -
     scorer = {"kind": "json", "schema": "s.json"}
     exp = pex.Experiment("x", pex.grid(prompt, "a/b"), [{"q": 1}], scorer)
     pex.Experiment.load(exp.save(project / "deep" / "er" / "experiment.yaml"))
+
+
+def test_the_commit_of_the_users_repository_is_kept(project: Path, lab: FaultyEndpoint) -> None:
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=project, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("add", "pex.toml")
+    git("commit", "-q", "-m", "first")
+    results = experiment().run(show=False)
+    tags = mlflow.MlflowClient(results.about["tracking_uri"]).get_run(results.run_id).data.tags
+    assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD")
+    assert tags["pex.git_dirty"] == "false"
+    with (project / "pex.toml").open("a") as file:
+        file.write("# changed\n")
+    results = experiment().run(show=False)
+    tags = mlflow.MlflowClient(results.about["tracking_uri"]).get_run(results.run_id).data.tags
+    assert tags["pex.git_dirty"] == "true"

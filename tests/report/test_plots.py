@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pex.compare.compare import Options, compare, pair_cases
+from pex.compare.compare import compare, pair_cases
 from pex.compare.slices import slices as compare_slices
+from pex.compare.verdict import Options
 from pex.core.errors import PexError
 from pex.report import plots
 from pex.report.plots import paper

@@ -1,0 +1,191 @@
+"""`pexlab record`: what is missing of a run in MLflow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pex.cli import console
+from pex.cli.report import run_id_of
+from pex.core.cases import load_cases
+from pex.core.errors import PexError
+from pex.core.prompt import Prompt
+from pex.core.settings import find_project, load_settings
+from pex.guard.redact import MASK
+from pex.results import Results, load_run
+
+_QUIET_S = 10.0
+"""Seconds between two lines of progress where nobody sits at a terminal."""
+_LOOK_S = 0.2
+
+
+def record(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="The run's id, or 'latest'; left out, the runs of which something is missing.",
+            show_default=False,
+        ),
+    ] = None,
+    traces: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all|none",
+            help="How many answers get a trace in all; default: what pex.toml says, else 500.",
+        ),
+    ] = None,
+) -> None:
+    """Bring what is missing of a run into MLflow; no model is asked.
+
+    A run whose record failed waits in the project and is recorded now. Of a run that has been
+    recorded, the missing traces are written, and the dataset of its cases.
+    """
+    from pex.library.store import errors_of
+    from pex.record import kept
+    from pex.record.store import tracking_uri
+    from pex.record.traces import check_traces, complete
+
+    project = find_project()
+    settings = load_settings(project)
+    state, uri = project / settings.journal.path, tracking_uri(project, settings)
+    wanted = check_traces(settings.record.traces if traces is None else _number(traces))
+    if run is None:
+        _list(state, uri)
+        return
+    run_id = run if run in kept.waiting(state) else run_id_of(run)
+    tell = _Progress()
+    if run_id in kept.waiting(state):
+        results = _bring(state, run_id, uri, wanted)
+        uri = str(results.about["tracking_uri"])
+        if results.run_id != run_id:
+            console.err(f"MLflow does not have run {run_id}: it is a new run there")
+        run_id = str(results.run_id)
+        console.out(f"recorded {len(results):,} answers as run {run_id}")
+        _follow(results, tell)
+    with errors_of(uri, "could not take all traces"):
+        new, there = complete(uri, run_id, wanted, tell)
+    console.out(f"{there:,} traces are there, {new:,} of them new")
+    console.err(f"look: {_where(uri, run_id)}")
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def _list(state: Path, uri: str) -> None:
+    """Say what waits in the project, and which recorded runs lack traces."""
+    from pex.record import kept
+
+    lines = []
+    for run_id in kept.waiting(state):
+        frame, about, _ = kept.take(state, run_id)
+        lines.append(f"{run_id}  {about['name']}: {len(frame):,} answers wait to be recorded")
+    lines += [
+        f"{item['run_id']}  {item['experiment']}: {item['traces']} traces"
+        for item in kept.unfinished(uri)
+    ]
+    console.out("\n".join(lines) or "Nothing is missing in MLflow.")
+    if lines:
+        console.err("`pexlab record RUN` brings what is missing")
+
+
+def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
+    """Record a run that waits in the project; it goes on waiting where that fails.
+
+    A store that does not have the run gets it as a new one.
+    """
+    from pex.library.store import errors_of
+    from pex.record import files, kept
+    from pex.record.runs import Recorder
+    from pex.record.store import connect
+    from pex.recording import record as write
+
+    frame, about, texts = kept.take(state, run_id)
+    uri = _store_of(about, uri)
+    connect(uri)
+    later = _recorded_later(uri, run_id, Results(frame, about))
+    if later is None:
+        tags = {"pex.note": about["note"]} if about.get("note") else {}
+        cases = load_cases(kept.folder_of(state, run_id) / files.CASES)
+        with errors_of(uri, "could not take the run"):
+            recorder = Recorder(uri, about["name"], tags, continued=run_id)
+            later = Results(frame, about | {"run_id": recorder.run_id, "tracking_uri": uri})
+            prompts = _prompts(about, texts)
+            later.traces = write(recorder, later.outcome(), texts, prompts, cases, traces)
+    kept.drop(state, run_id)
+    return later
+
+
+def _store_of(about: Mapping[str, Any], uri: str) -> str:
+    """The store that a waiting run is to go to: where it was begun, where that can be told."""
+    from pex.record.store import local_folder
+
+    own = about.get("tracking_uri")
+    # What MLFLOW_TRACKING_URI says was said for now. A file may have moved with the project, and
+    # an address with a login was kept without it.
+    if own is None or os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    return uri if local_folder(own) is not None or MASK in own else str(own)
+
+
+def _recorded_later(uri: str, run_id: str, waiting: Results) -> Results | None:
+    """The run as a later start of it was recorded, which has all that waits, and more."""
+    try:
+        there = load_run(run_id, uri)
+    except PexError:  # it is not there, or has no results yet
+        return None
+    ages = [(item.about["started_at"], len(item)) for item in (waiting, there)]
+    return there if ages[0] < ages[1] else None
+
+
+def _prompts(about: Mapping[str, Any], texts: Mapping[str, str]) -> list[Prompt]:
+    """The prompts of a run from its files; one with images has none."""
+    found = []
+    for item in about["prompts"]:
+        path = f"prompts/{item['name']}.prompty"
+        if path in texts:
+            prompt = Prompt.parse(texts[path], path, item["name"])
+            found.append(prompt.called(item["name"], item.get("origin")))
+    return found
+
+
+def _follow(results: Results, tell: _Progress) -> None:
+    """Wait for the traces that are being written in the background."""
+    writer = results.traces
+    while writer is not None and writer.is_alive():
+        writer.wait(_LOOK_S)
+        tell(*writer.progress)
+
+
+def _where(uri: str, run_id: str) -> str:
+    from pex.record import runs, store
+
+    experiment_id = store.connect(uri).get_run(run_id).info.experiment_id
+    return runs.page(uri, experiment_id, run_id) or f"pexlab ui, run {run_id}; or pexlab report"
+
+
+class _Progress:
+    """How far the traces are, on stderr: one line that changes, or a line now and then."""
+
+    def __init__(self) -> None:
+        self._said_at = time.monotonic()
+        self._said = ""
+
+    def __call__(self, done: int, total: int) -> None:
+        text = f"traces: {done:,} of {total:,}"
+        if text == self._said:
+            return
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{text}" + ("\n" if done == total else ""))
+            sys.stderr.flush()
+        elif time.monotonic() - self._said_at > _QUIET_S:
+            console.err(text)
+            self._said_at = time.monotonic()
+        self._said = text

@@ -1,0 +1,63 @@
+"""A gate that is undecided asks for more: more cases, then more repeats, up to the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pex.compare.gate import UNDECIDED
+from pex.experiment import Experiment
+from pex.results import Results
+
+MOST_REPEATS = 16
+"""Beyond this, repeats of the same cases say little that is new."""
+
+
+def extend(
+    exp: Experiment,
+    results: Results,
+    options: Mapping[str, Any],
+    say: Callable[[str], None] = lambda text: None,
+) -> Results:
+    """Run again with twice as much until the gate decides, the budget is spent, or all is asked.
+
+    What was answered comes from the journal, so only what is new is paid for. Each extension is a
+    run of its own in MLflow, tagged `pex.extends` with the first one.
+
+    Args:
+        exp: the experiment; it has a gate.
+        results: its first run.
+        options: what that run was started with.
+        say: told before each extension.
+
+    Returns:
+        The results of the last run.
+    """
+    tags = {**(options.get("mlflow_tags") or {}), "pex.extends": results.run_id or ""}
+    spent, cap = float(results.about["spent_usd"]), float(results.about["budget_usd"])
+    while results.status == "finished" and _is_open(results):
+        more = _more(exp, results, options)
+        if more is None or (spent and spent >= cap):
+            break
+        said = ", ".join(f"{key} {value}" for key, value in more.items())
+        say(f"undecided; going on with {said}")
+        options = {**options, **more, "budget_usd": cap - spent, "mlflow_tags": tags}
+        results = exp.run(**options)
+        spent += float(results.about["spent_usd"])
+    return results
+
+
+def _is_open(results: Results) -> bool:
+    """Whether more answers could decide: an uncalibrated judge stays undecided whatever comes."""
+    judges = [judge for judge in results.about["judges"] if not judge["calibrated"]]
+    judged = results.about["gate"]["metric"] in {judge["name"] for judge in judges}
+    return not judged and results.gate().outcome == UNDECIDED
+
+
+def _more(exp: Experiment, results: Results, options: Mapping[str, Any]) -> dict[str, int] | None:
+    """Twice the cases where there are more, else twice the repeats; None at the end of both."""
+    limit, cases = options.get("limit"), int(results.about["cases"])
+    if limit is not None and cases == limit and cases < len(exp.cases):
+        return {"limit": 2 * cases}
+    repeats = 2 * int(results.about["repeats"])
+    return {"repeats": repeats} if repeats <= MOST_REPEATS else None

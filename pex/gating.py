@@ -1,0 +1,66 @@
+"""An experiment's gate, held against what the experiment has before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.compare.metric import MEASURED
+from pex.compare.pairs import pairs
+from pex.core.errors import PexError, nearest
+from pex.core.spec import GateSpec
+from pex.core.variant import Variant
+from pex.library.reference import is_reference
+from pex.library.resolve import resolve_beside
+
+PINNED = "pinned"
+"""The baseline that a batch has accepted; a run by itself has none."""
+
+
+def gate_rule(
+    gate: GateSpec, variants: Sequence[Variant], scores: Sequence[str], folder: Path
+) -> dict[str, Any]:
+    """The rule as plain data, its baseline a name that the comparison knows.
+
+    Args:
+        gate: the rule.
+        variants: those of the experiment.
+        scores: the names of its scorers and judges.
+        folder: where the experiment is, for a baseline in the library.
+
+    Raises:
+        PexError: a baseline or a metric that the experiment does not have.
+    """
+    rule = gate.model_dump()
+    if is_reference(gate.baseline):
+        rule["baseline"] = _of_library(gate.baseline, variants, folder)
+    if rule["baseline"] != PINNED:
+        items = [
+            {"name": v.name, "prompt": v.prompt.name, "model": v.model, "params": v.params}
+            for v in variants
+        ]
+        try:
+            pairs(items, rule["baseline"])
+        except PexError as error:
+            raise PexError(f"gate: {error.message}", hint=error.hint) from None
+    # A scorer may give several scores, `name.key`, which nobody knows before it has run.
+    known = {*scores, *MEASURED}
+    if not any(gate.metric == name or gate.metric.startswith(f"{name}.") for name in known):
+        raise PexError(
+            f"gate: no scorer makes the metric '{gate.metric}'",
+            hint=nearest(gate.metric, [*scores, *MEASURED]),
+        )
+    return rule
+
+
+def _of_library(reference: str, variants: Sequence[Variant], folder: Path) -> str:
+    """The name of the variants' prompt that the library has under this reference."""
+    origin = resolve_beside(folder, reference).origin
+    names = {variant.prompt.name for variant in variants if variant.prompt.origin == origin}
+    if not names:
+        raise PexError(
+            f"gate: the baseline {reference} ({origin}) is not among the prompts",
+            hint=f'add it to the prompts of the experiment: "{reference}"',
+        )
+    return names.pop()

@@ -1,0 +1,35 @@
+"""Which commit of the user's own repository a run was made from."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+COMMIT, DIRTY = "mlflow.source.git.commit", "pex.git_dirty"
+_PATIENCE_S = 5.0
+
+
+def commit_tags(folder: Path) -> dict[str, str]:
+    """MLflow's tag with the commit, and whether files differ from it; nothing outside of git.
+
+    MLflow itself looks where the program is: for a notebook that is where Jupyter is installed.
+    """
+    commit = _git(folder, "rev-parse", "HEAD")
+    if not commit:
+        return {}
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {COMMIT: commit, DIRTY: "true" if changed else "false"}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):  # no git here, no repository, or a very slow disk
+        return None
+    return done.stdout.strip()
