@@ -73,7 +73,7 @@ def report(project: Path) -> str:
             browser_page.screenshot(path=PICTURES / f"report-{name}.png")
             browser_page.locator("#cases").evaluate("e => e.scrollIntoView()")
             browser_page.screenshot(path=PICTURES / f"report-cases-{name}.png")
-    from pex.record.runs import latest
+    from pex.record.search import latest
     from pex.record.traces import complete
 
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
@@ -87,7 +87,7 @@ def record(project: Path, run_id: str) -> None:
     experiment = pex.load_run(run_id, uri).about["name"]
     import mlflow
 
-    from pex.record.runs import children
+    from pex.record.search import children
 
     client = mlflow.MlflowClient(uri)
     number = client.get_experiment_by_name(experiment).experiment_id

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
-from pex.core.errors import Interrupted, ProviderError
+from pex.core.errors import Interrupted, PexError, ProviderError
 from pex.core.events import (
     Answered,
     Done,
@@ -32,8 +32,9 @@ from pex.core.events import (
 )
 from pex.core.score import Score
 from pex.core.variant import Variant
+from pex.guard.redact import redact
 from pex.judging import Bench, Wave
-from pex.recording import keep, record
+from pex.recording import drop, keep, record
 from pex.results import Results
 from pex.run.budget import Budget
 from pex.run.channel import Channel
@@ -347,14 +348,16 @@ class Execution:
     def _record(self, recorder: Recorder, results: Results) -> None:
         prompts = list({v.prompt.name: v.prompt for v in self._job.variants}.values())
         texts = dict(self._job.files)
-        outcome = results.outcome()
         try:
             results.traces = record(
-                recorder, outcome, texts, prompts, self._job.cases, self._job.traces
+                recorder, results.outcome(), texts, prompts, self._job.cases, self._job.traces
             )
+            drop(self._job.state, recorder.run_id)  # an earlier start may have had to wait
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
-            folder = keep(self._job.state, recorder.run_id, outcome, texts)
-            message = f"the run could not be recorded in MLflow: {error}"
+            folder = keep(self._job.state, recorder.run_id, results.frame, results.about, texts)
+            # A PexError's hint is about the start of a run, not about its end.
+            why = redact(error.message if isinstance(error, PexError) else str(error))
+            message = f"the run could not be recorded in MLflow: {why}"
             results.about["record_error"] = message
             warnings.warn(
                 f"{message}; the results are complete, and kept in {folder} until "

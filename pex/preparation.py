@@ -293,14 +293,14 @@ def _part(plan: _Plan, subject: Subject, only: str, uri: str) -> list[Request]:
 
 
 def _places(only: str, uri: str, subject: Subject) -> set[Place]:
-    from pex.record import runs
+    from pex.record import runs, search
 
     kinds = ("failed", "errors")
     if only not in kinds:
         raise PexError(f"only='{only}': expected 'failed' or 'errors'", hint=nearest(only, kinds))
     frame = subject.last
     if frame is None:
-        last = runs.latest(uri, experiment=subject.spec.name)
+        last = search.latest(uri, experiment=subject.spec.name)
         if not last:
             raise PexError(f"only='{only}': '{subject.spec.name}' has not been run before")
         frame, _ = runs.load(uri, last[0]["run_id"])

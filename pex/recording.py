@@ -108,8 +108,21 @@ def record_again(uri: str, run_id: str, outcome: Outcome) -> TraceWriter:
     return writer
 
 
-def keep(state: Path, run_id: str, outcome: Outcome, texts: Mapping[str, str]) -> Path:
+def keep(
+    state: Path,
+    run_id: str,
+    frame: pd.DataFrame,
+    about: Mapping[str, Any],
+    texts: Mapping[str, str],
+) -> Path:
     """Keep in the project what could not be recorded; returns where."""
     from pex.record import kept
 
-    return kept.keep(state, run_id, outcome.frame, outcome.about, texts)
+    return kept.keep(state, run_id, frame, about, texts)
+
+
+def drop(state: Path, run_id: str) -> None:
+    """What was kept of a run is recorded now."""
+    from pex.record import kept
+
+    kept.drop(state, run_id)

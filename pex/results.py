@@ -345,7 +345,7 @@ class Results:
         return name
 
     def _history(self, score: str) -> pd.DataFrame:
-        from pex.record.runs import history
+        from pex.record.search import history
         from pex.record.store import tracking_uri
 
         uri = self.about.get("tracking_uri")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.batch.run import BatchResult
 from pex.core.names import canonical
-from pex.record.runs import find
+from pex.record.search import find
 from pex.report.tables import format_seconds, fragment
 
 if TYPE_CHECKING:

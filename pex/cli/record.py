@@ -165,10 +165,10 @@ def _follow(results: Results, tell: _Progress) -> None:
 
 
 def _where(uri: str, run_id: str) -> str:
-    from pex.record import runs, store
+    from pex.record import search, store
 
     experiment_id = store.connect(uri).get_run(run_id).info.experiment_id
-    return runs.page(uri, experiment_id, run_id) or f"pexlab ui, run {run_id}; or pexlab report"
+    return search.page(uri, experiment_id, run_id) or f"pexlab ui, run {run_id}; or pexlab report"
 
 
 class _Progress:

@@ -34,10 +34,10 @@ def run_id_of(run: str) -> str:
     if run != "latest":
         return run
     from pex.core.settings import find_project, load_settings
-    from pex.record import runs, store
+    from pex.record import search, store
 
     project = find_project()
-    found = runs.latest(store.tracking_uri(project, load_settings(project)))
+    found = search.latest(store.tracking_uri(project, load_settings(project)))
     if not found:
         raise PexError("nothing has been recorded in this project yet", hint="pexlab demo")
     return str(found[0]["run_id"])

@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from pex.cli import console
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.gating import PINNED
+from pex.guard.redact import redact
 
 if TYPE_CHECKING:
     from pex.results import Results
@@ -187,6 +188,7 @@ def _tell(results: Any, as_json: bool, out: Path | None) -> None:
         console.err(f"table: {out}")
     if as_json:
         about = {k: v for k, v in results.about.items() if k not in ("prompts", "how_to")}
+        about["tracking_uri"] = redact(about["tracking_uri"] or "") or None
         verdicts = results.verdicts()
         told = {"summary": results.summary().to_dict("records")}
         told["comparison"] = [] if verdicts is None else _records(verdicts)

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
-def experiment_name() -> str | None:
+def experiment_name(client: MlflowClient) -> str | None:
     """The experiment that the user has set, by `mlflow.set_experiment` or the environment.
 
     None where nothing was chosen. Its name counts, not its number: the number means another
     experiment in another store.
+
+    Args:
+        client: of the store that is recorded into, which a number in the environment is about.
     """
-    mlflow = sys.modules.get("mlflow")
-    chosen = None
-    if mlflow is not None and hasattr(mlflow, "set_experiment"):
-        # MLflow has no public way to ask without making the experiment "Default".
-        chosen = getattr(sys.modules.get("mlflow.tracking.fluent"), "_active_experiment_id", None)
-    chosen = chosen or os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if not chosen:
-        return os.environ.get("MLFLOW_EXPERIMENT_NAME") or None
     from mlflow import get_experiment
     from mlflow.exceptions import MlflowException
 
+    # MLflow has no public way to ask without making the experiment "Default".
+    fluent = sys.modules.get("mlflow.tracking.fluent")
+    chosen = getattr(fluent, "_active_experiment_id", None)
+    number = os.environ.get("MLFLOW_EXPERIMENT_ID")
     try:
-        return str(get_experiment(chosen).name)
+        if chosen:
+            return str(get_experiment(chosen).name)
+        if number:
+            return str(client.get_experiment(number).name)
     except MlflowException:
         return None
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or None
 
 
 def run_id() -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import functools
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,12 +87,18 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return frame, about
 
 
+@functools.cache
 def packages() -> str:
-    """Every installed package with its version, a line each, as pip can read it."""
-    found = {
-        (item.metadata["Name"] or "").lower(): item.version
-        for item in importlib.metadata.distributions()
-    }
+    """Every installed package with its version, a line each, as pip can read it.
+
+    Taken from the names of the installed folders: reading each one's metadata takes half a second.
+    """
+    found: dict[str, str] = {}
+    for folder in map(Path, sys.path):
+        if folder.is_dir():
+            for item in folder.glob("*.dist-info"):
+                name, _, version = item.stem.rpartition("-")
+                found.setdefault(name.replace("_", "-").lower(), version)
     return "".join(f"{name}=={found[name]}\n" for name in sorted(found) if name)
 
 

@@ -12,7 +12,8 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import digest, plain
 from pex.core.score import WORDS
 from pex.guard.redact import redact
-from pex.record.runs import latest, load
+from pex.record.runs import load
+from pex.record.search import latest
 from pex.record.store import connect
 
 if TYPE_CHECKING:

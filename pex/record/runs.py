@@ -21,6 +21,7 @@ from pex.core.errors import PexError, nearest
 from pex.guard.redact import redact
 from pex.record import active, files
 from pex.record.note import note
+from pex.record.search import children, latest
 from pex.record.store import artifact_location, connect
 from pex.score.frame import typed
 
@@ -66,7 +67,7 @@ class Recorder:
         self.experiment_id = (
             str(outer.info.experiment_id)
             if outer
-            else _experiment(self._client, uri, active.experiment_name() or experiment)
+            else _experiment(self._client, uri, active.experiment_name(self._client) or experiment)
         )
         own = {"pex.kind": "run", "pex.experiment": experiment}
         if outer:
@@ -269,17 +270,6 @@ class Recorder:
             self._client.log_batch(run_id, metrics=shown[start : start + _BATCH])
 
 
-def children(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str, str]:
-    """The runs of the variants under a parent run, by the variant's name."""
-    query = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`pex.kind` = 'variant'"
-    return {
-        child.data.params.get("variant") or child.data.tags["mlflow.runName"]: str(
-            child.info.run_id
-        )
-        for child in client.search_runs([experiment_id], query, max_results=1000)
-    }
-
-
 def rescore(
     uri: str,
     run_id: str,
@@ -325,90 +315,6 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
             ) from None
     # It may be reached under another address than where it was written, and with a login.
     return typed(frame), {**about, "tracking_uri": uri}
-
-
-def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:
-    """The newest runs of pex in a store: run_id, experiment, status."""
-    client = connect(uri)
-    everywhere = [item.experiment_id for item in client.search_experiments()]
-    query = "tags.`pex.kind` = 'run'"
-    if experiment is not None:  # it may be recorded under an experiment of the user's choice
-        query += f" and tags.`pex.experiment` = '{experiment}'"
-    found = client.search_runs(everywhere, query, max_results=limit)
-    return [
-        {
-            "run_id": run.info.run_id,
-            "experiment": run.data.tags["pex.experiment"],
-            "status": run.info.status,
-        }
-        for run in found
-    ]
-
-
-def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataFrame:
-    """How a score has gone over an experiment's runs, the oldest first.
-
-    Args:
-        uri: the store.
-        experiment: the experiment's name.
-        score: the score's name.
-        limit: the newest so many runs.
-
-    Returns:
-        `run_id, started_at, variant, value, lo, hi, n`; a row for each run and variant.
-    """
-    import pandas as pd
-
-    client = connect(uri)
-    everywhere = [item.experiment_id for item in client.search_experiments()]
-    query = f"tags.`pex.kind` = 'variant' and tags.`pex.experiment` = '{experiment}'"
-    found = client.search_runs(everywhere, query, max_results=limit * 10) if everywhere else []
-    rows = [
-        {
-            "run_id": run.data.tags["mlflow.parentRunId"],
-            "started_at": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
-            "variant": run.data.params.get("variant", run.info.run_name),
-            "value": run.data.metrics[score],
-            **{end: run.data.metrics.get(f"{score}.{end}", math.nan) for end in ("lo", "hi", "n")},
-        }
-        for run in found
-        if score in run.data.metrics
-    ]
-    columns = ["run_id", "started_at", "variant", "value", "lo", "hi", "n"]
-    table = pd.DataFrame(rows, columns=columns).sort_values("started_at", ignore_index=True)
-    newest = list(dict.fromkeys(table["run_id"]))[-limit:]
-    return table[table["run_id"].isin(newest)].reset_index(drop=True)
-
-
-def find(uri: str, batch_id: str) -> list[dict[str, Any]]:
-    """The variants that the jobs of a batch recorded: job_id, variant, run_id, metrics."""
-    client = connect(uri)
-    everywhere = [item.experiment_id for item in client.search_experiments()]
-    parents = client.search_runs(everywhere, f"tags.`pex.batch_id` = '{batch_id}'")
-    found = []
-    for parent in reversed(parents):
-        children = client.search_runs(
-            [parent.info.experiment_id],
-            f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'",
-            order_by=["attributes.start_time ASC"],
-        )
-        found += [
-            {
-                "job_id": parent.data.tags.get("pex.job_id", ""),
-                "variant": child.data.params["variant"],
-                "run_id": parent.info.run_id,
-                "metrics": dict(child.data.metrics),
-            }
-            for child in children
-        ]
-    return found
-
-
-def page(uri: str, experiment_id: str, run_id: str) -> str | None:
-    """The address of a run in MLflow's UI, where the store is a server."""
-    if not uri.startswith("http"):
-        return None
-    return redact(f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}")
 
 
 def _experiment(client: MlflowClient, uri: str, name: str) -> str:

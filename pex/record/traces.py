@@ -22,7 +22,8 @@ from pex.core.names import plain
 from pex.guard.redact import redact
 from pex.record.dataset import forget_dataset, log_dataset
 from pex.record.files import CASES
-from pex.record.runs import children, load
+from pex.record.runs import load
+from pex.record.search import children
 from pex.record.spans import CASE_ID, METADATA, Shapes, Target, store, trace_id_of
 from pex.record.store import connect
 from pex.score.frame import yes_no
@@ -374,7 +375,7 @@ def forget(uri: str, run_id: str, case_ids: Collection[str]) -> int:
     kept_as = {case_id[:METADATA] for case_id in case_ids}
     gone = [
         info.trace_id
-        for child in children(client, experiment_id, run_id).values()
+        for child in children(client, experiment_id, run_id, deleted=True).values()
         for info in of_run(client, experiment_id, child)
         if info.trace_metadata.get(CASE_ID) in kept_as
     ]

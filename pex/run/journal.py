@@ -25,6 +25,7 @@ import psutil
 
 from pex.core.call import Answer, Request
 from pex.core.errors import JournalError, PexError, nearest
+from pex.guard.redact import redact
 from pex.run.database import Connection, Database
 from pex.run.images import text_bytes
 
@@ -146,7 +147,7 @@ class Journal:
             run_id = uuid.uuid4().hex
             scope = {"reuse": "", "fresh": batch_id or run_id, "off": ""}[mode]
             row = (run_id, experiment, digest, scope, batch_id, job_id, "running",
-                   _owner(), now, now, mlflow_uri)  # fmt: skip
+                   _owner(), now, now, mlflow_uri and redact(mlflow_uri))  # fmt: skip
             columns = ("id", "experiment", "digest", "scope", "batch_id", "job_id", "status",
                        "owner", "started_at", "seen_at", "mlflow_uri")  # fmt: skip
             self._connection.insert("runs", columns, [row])

@@ -46,7 +46,10 @@ def ran(lab: FaultyEndpoint, project: Path) -> pex.Results:
         ["length"],
         columns={"group": "customer"},
     )
-    return exp.run(show=False)
+    results = exp.run(show=False)
+    assert results.traces is not None
+    assert results.traces.wait()
+    return results
 
 
 def test_old_answers_may_go(ran: pex.Results, project: Path) -> None:

@@ -21,7 +21,7 @@ import pex
 from pex.cli.record import record
 from pex.core.errors import ProviderError
 from pex.record import kept
-from pex.record.runs import children
+from pex.record.search import children
 from tests.endpoint import FaultyEndpoint, completion
 from tests.postgres import PASSWORD, postgres
 from tests.record.servers import MlflowServer

@@ -1,0 +1,116 @@
+"""Finding what was recorded: runs of pex, their variants, how a score has gone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pex.guard.redact import redact
+from pex.record.store import connect
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+
+def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:
+    """The newest runs of pex in a store: run_id, experiment, status."""
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = "tags.`pex.kind` = 'run'"
+    if experiment is not None:  # it may be recorded under an experiment of the user's choice
+        query += f" and tags.`pex.experiment` = '{experiment}'"
+    found = client.search_runs(everywhere, query, max_results=limit)
+    return [
+        {
+            "run_id": run.info.run_id,
+            "experiment": run.data.tags["pex.experiment"],
+            "status": run.info.status,
+        }
+        for run in found
+    ]
+
+
+def children(
+    client: MlflowClient, experiment_id: str, run_id: str, *, deleted: bool = False
+) -> dict[str, str]:
+    """The runs of the variants under a parent run, by the variant's name.
+
+    With `deleted` also those that were deleted in MLflow and are still there.
+    """
+    from mlflow.entities import ViewType
+
+    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+    query = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`pex.kind` = 'variant'"
+    return {
+        child.data.params.get("variant") or child.data.tags["mlflow.runName"]: str(
+            child.info.run_id
+        )
+        for child in client.search_runs([experiment_id], query, view, max_results=1000)
+    }
+
+
+def find(uri: str, batch_id: str) -> list[dict[str, Any]]:
+    """The variants that the jobs of a batch recorded: job_id, variant, run_id, metrics."""
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    parents = client.search_runs(everywhere, f"tags.`pex.batch_id` = '{batch_id}'")
+    found = []
+    for parent in reversed(parents):
+        children = client.search_runs(
+            [parent.info.experiment_id],
+            f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'",
+            order_by=["attributes.start_time ASC"],
+        )
+        found += [
+            {
+                "job_id": parent.data.tags.get("pex.job_id", ""),
+                "variant": child.data.params["variant"],
+                "run_id": parent.info.run_id,
+                "metrics": dict(child.data.metrics),
+            }
+            for child in children
+        ]
+    return found
+
+
+def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataFrame:
+    """How a score has gone over an experiment's runs, the oldest first.
+
+    Args:
+        uri: the store.
+        experiment: the experiment's name.
+        score: the score's name.
+        limit: the newest so many runs.
+
+    Returns:
+        `run_id, started_at, variant, value, lo, hi, n`; a row for each run and variant.
+    """
+    import pandas as pd
+
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = f"tags.`pex.kind` = 'variant' and tags.`pex.experiment` = '{experiment}'"
+    found = client.search_runs(everywhere, query, max_results=limit * 10) if everywhere else []
+    rows = [
+        {
+            "run_id": run.data.tags["mlflow.parentRunId"],
+            "started_at": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
+            "variant": run.data.params.get("variant", run.info.run_name),
+            "value": run.data.metrics[score],
+            **{end: run.data.metrics.get(f"{score}.{end}", math.nan) for end in ("lo", "hi", "n")},
+        }
+        for run in found
+        if score in run.data.metrics
+    ]
+    columns = ["run_id", "started_at", "variant", "value", "lo", "hi", "n"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("started_at", ignore_index=True)
+    newest = list(dict.fromkeys(table["run_id"]))[-limit:]
+    return table[table["run_id"].isin(newest)].reset_index(drop=True)
+
+
+def page(uri: str, experiment_id: str, run_id: str) -> str | None:
+    """The address of a run in MLflow's UI, where the store is a server."""
+    if not uri.startswith("http"):
+        return None
+    return redact(f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}")
