@@ -46,6 +46,8 @@ def demo(
     results = exp.run(limit=shown, show=True)
     check(results, exp.max_error_share)
     console.out(repr(results))
+    console.out("\nIs one better, or is it noise?")
+    console.out(repr(results.compare()))
 
     console.err("\n2. The same experiment as a notebook, executed twice by Papermill")
     batch = run_batch(load_plan(folder / "plan.yaml"), say=console.err)
