@@ -62,7 +62,7 @@ function makeTools(onQuery, onExport) {
     timer = setTimeout(() => change({ search: search.value }), 200);
   });
   const change = (part) => onQuery(Object.assign(query, part));
-  const slots = { kinds: element("span"), parts: element("span"), sorts: element("span") };
+  const slots = { kinds: element("span", "pex-slot"), parts: element("span", "pex-slot"), sorts: element("span", "pex-slot") };
   const turn = button("↓", () => {
     change({ down: !query.down });
     turn.textContent = query.down ? "↑" : "↓";

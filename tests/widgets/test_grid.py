@@ -25,23 +25,8 @@ from pex.widgets.grid import ResultGrid
 from pex.widgets.opened import opened
 from pex.widgets.query import Query, order, slices
 from pex.widgets.sheet import Line, Sheet, sheet_of
+from tests.made import HALF, HOSTILE
 
-HOSTILE = [
-    "<img src=x onerror=alert(1)>",
-    "<script>alert(1)</script>",
-    "![picture](http://example.invalid/p.png) [link](javascript:alert(1))",
-    "\x1b[31mred\x1b[0m",
-    "null\x00byte",
-    "half \ud800 surrogate",
-    "$$\\frac{a}{b}$$",
-    "long" * 250_000,
-    "line\n" * 10_000,
-    " \n\t ",
-    "",
-    "\u202eturned round",
-]
-HALF = "(half)"
-"""Stands for half a surrogate where pandas makes a column of texts, which cannot have one."""
 BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
 PLACE = ("a", "c1", 1)
 
