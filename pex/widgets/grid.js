@@ -134,6 +134,7 @@ function renderGrid({ model, el, store }) {
     scroll.setAttribute("aria-rowcount", String(count() + 1));
     empty.textContent = begin.rows ? "No row is like this." : "There are no cases.";
     empty.hidden = count() > 0;
+    markBusy();
     scroll.hidden = !begin.rows;
     if (order) tools.say(`${count().toLocaleString()} of ${begin.rows.toLocaleString()} rows`);
     else tools.say(`${begin.rows.toLocaleString()} rows`);
@@ -170,6 +171,10 @@ function renderGrid({ model, el, store }) {
     for (const node of free) node.remove();
     if (missing.length) store.want(model, missing);
     markActive();
+  }
+
+  function markBusy() {
+    scroll.setAttribute("aria-busy", String(!store.full(begin.rows)));
   }
 
   function makeRow() {
@@ -321,6 +326,7 @@ function renderGrid({ model, el, store }) {
 
   function onMessage(message, buffers) {
     if (message.kind === "rows") {
+      markBusy();
       for (const had of drawn.values()) had.stale = true;
       later();
     } else if (message.kind === "cells") {

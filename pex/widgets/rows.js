@@ -36,7 +36,8 @@ function makeStore() {
 
   return {
     views,
-    chunks,
+    /** Whether as many rows are here as are kept. */
+    full: (rows) => chunks.size >= Math.min(kept, Math.ceil(rows / size)),
     attach(model) {
       const begin = () => {
         ({ chunk: size, kept } = model.get("_begin"));
