@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pex.widgets.sheet import Sheet
 
 MAX_ROWS = 200
+MAX_CELLS = 800
+"""More would keep the browser from painting the grid; a page of that many is enough to read."""
 MAX_CHARS = 600
 MAX_BYTES = 900_000
 RUNNING = "Running; the results appear here."
@@ -63,12 +65,11 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
     chosen = _worth_seeing(sheet)
     # Picked before the table is built, which looks at every row it is given.
     part = frame[frame["case_id"].isin(chosen)] if len(chosen) < len(sheet.lines) else frame
-    baseline = sheet.variants[sheet.baseline] if len(sheet.variants) > 1 else None
     texts = {
         str(name): part[name].map(_cleaned) for name in part if part[name].dtype.kind not in "biuf"
     }
     part = part.assign(**texts)
-    table = side_by_side_table(part, binary, MAX_ROWS, MAX_CHARS, baseline, MAX_BYTES)
+    table = side_by_side_table(part, binary, len(chosen), MAX_CHARS, max_bytes=MAX_BYTES)
     note = ""
     if len(chosen) < len(sheet.lines):
         note = (
@@ -83,12 +84,14 @@ def _cleaned(value: Any) -> Any:
 
 
 def _worth_seeing(sheet: Sheet) -> set[str]:
-    if len(sheet.lines) <= MAX_ROWS:
+    wide = max(1, len(sheet.variants) * sheet.repeats)
+    most = min(MAX_ROWS, max(10, MAX_CELLS // wide))
+    if len(sheet.lines) <= most:
         return {line.id for line in sheet.lines}
     found: dict[str, None] = {}
     for kind in ("disagreements", "errors", "failures", "all"):
         for row in range(len(sheet)):
-            if len(found) >= MAX_ROWS:
+            if len(found) >= most:
                 return set(found)
             if is_of(sheet.row(row), kind, sheet.baseline):
                 found[sheet.line(row).id] = None

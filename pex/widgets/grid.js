@@ -3,20 +3,26 @@
 
 const ROW_PX = 92;
 const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "" };
-const BEYOND = 4; // rows above and below what is seen
+const BEYOND = 2; // rows above and below what is seen
 
-function drawCell(node, cell, wait) {
+/** What fits into three lines of a cell; the browser would lay out all of a longer text. */
+function fitting(text, width) {
+  const most = Math.ceil(width / 5) * 3;
+  return text.length > most ? text.slice(0, most) : text;
+}
+
+function drawCell(node, cell, wait, width) {
   node.className = "pex-cell";
   if (!cell) {
     node.replaceChildren(element("div", "pex-soft", wait ? "…" : "not asked"));
     return;
   }
   const [state, text, marks, latency, cost, changed] = cell;
-  const shown = output(text, "pex-clamp");
+  const shown = output(fitting(text, width), "pex-clamp");
   if (state === "asked") shown.classList.add("pex-soft");
   if (state === "error") {
     shown.classList.add("pex-bad-text");
-    shown.textContent = "! error: " + text;
+    shown.textContent = "! error: " + fitting(text, width);
   }
   if (!text.trim() && state === "answered") {
     shown.textContent = text ? "(only whitespace)" : "(empty answer)";
@@ -42,6 +48,7 @@ function renderGrid({ model, el, store }) {
   let active = { row: 0, column: 0 };
   let anchor = null;
   let top = 0;
+  let cellWidth = 200;
   const selected = new Set();
   const drawn = new Map();
 
@@ -148,6 +155,7 @@ function renderGrid({ model, el, store }) {
   function paint() {
     const height = scroll.clientHeight;
     if (!height) return; // JupyterLab has taken the cell out of the page
+    cellWidth = head.firstChild?.children[1]?.offsetWidth ?? 200;
     const first = Math.max(0, Math.floor(scroll.scrollTop / ROW_PX) - BEYOND);
     const last = Math.min(count(), Math.ceil((scroll.scrollTop + height) / ROW_PX) + BEYOND);
     const free = [];
@@ -203,7 +211,7 @@ function renderGrid({ model, el, store }) {
     about.replaceChildren(output(text, "pex-clamp2"), element("div", "pex-meta pex-one-line", note), element("div", "pex-id pex-one-line", id));
     const wait = model.get("_head").status === "running";
     cells.forEach((cell, column) => {
-      drawCell(cell, answers[column], wait);
+      drawCell(cell, answers[column], wait, cellWidth);
       cell.id = `pex-${view}-${index}-${column}`;
       cell.setAttribute("aria-selected", String(selected.has(key(index, column))));
     });
@@ -327,13 +335,14 @@ function renderGrid({ model, el, store }) {
   function onMessage(message, buffers) {
     if (message.kind === "rows") {
       markBusy();
-      for (const had of drawn.values()) had.stale = true;
+      const fresh = new Set(message.chunks);
+      for (const [index, had] of drawn) had.stale ||= fresh.has(Math.floor(rowAt(index) / begin.chunk));
       later();
     } else if (message.kind === "cells") {
       const rows = new Map([...drawn].map(([index, had]) => [rowAt(index), had]));
       for (const [row, column, cell] of message.cells) {
         const had = rows.get(row);
-        if (had && !had.stale) drawCell(had.node.children[column + 1], cell, true);
+        if (had && !had.stale) drawCell(had.node.children[column + 1], cell, true, cellWidth);
         else if (had) later();
       }
       markActive();

@@ -45,7 +45,7 @@ function makeStore() {
       const first = () => {
         const bytes = model.get("_first");
         if (bytes?.byteLength) keep(0, bytes);
-        for (const view of views) view({ kind: "rows" });
+        for (const view of views) view({ kind: "rows", chunks: [0] });
       };
       begin();
       first();

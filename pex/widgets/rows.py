@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK = 50
-MAX_CHARS = 240
+MAX_CHARS = 400
 """Characters of a text in a row; the whole is in the opened cell."""
+WIDE_CHARS = 1600
+"""Characters in all columns of a row together, where there are many: they are narrow then."""
 
 
 def chunks(sheet: Sheet) -> int:
@@ -48,7 +50,7 @@ def chunk(sheet: Sheet, number: int) -> bytes:
 def short(sheet: Sheet, row: int, column: int) -> list[Any] | None:
     """A cell as a row has it."""
     cells = sheet.row(row)
-    return _cell(cells[column], cells[sheet.baseline])
+    return _cell(cells[column], cells[sheet.baseline], _most(sheet))
 
 
 def heads(sheet: Sheet, summary: pd.DataFrame) -> list[str]:
@@ -92,24 +94,30 @@ def _row(sheet: Sheet, row: int) -> bytes:
     if sheet.repeats > 1:
         about += f" · {row % sheet.repeats + 1} of {sheet.repeats}"
     first = cells[sheet.baseline] if cells else None
-    shown = [_cell(cell, first) for cell in cells]
-    return orjson.dumps([_cut(about), _cut(line.text), _cut(note), shown])
+    most = _most(sheet)
+    shown = [_cell(cell, first, most) for cell in cells]
+    about, text, note = (_cut(part, MAX_CHARS) for part in (about, line.text, note))
+    return orjson.dumps([about, text, note, shown])
 
 
-def _cell(cell: Cell | None, first: Cell | None) -> list[Any] | None:
+def _most(sheet: Sheet) -> int:
+    return max(100, min(MAX_CHARS, WIDE_CHARS // max(1, len(sheet.variants))))
+
+
+def _cell(cell: Cell | None, first: Cell | None, most: int) -> list[Any] | None:
     if cell is None:
         return None
     # Of an answer that grows, the end is what is new.
-    text = cell.text[-MAX_CHARS:] if cell.state == "growing" else cell.text
+    text = cell.text[-most:] if cell.state == "growing" else cell.text
     return [
         cell.state,
-        _cut(text),
+        _cut(text, most),
         [[mark.kind, mark.label] for mark in cell.marks],
-        cell.latency_s,
+        None if cell.latency_s is None else round(cell.latency_s, 3),
         cell.cost_usd,
         int(first is not None and changed(cell, first)),
     ]
 
 
-def _cut(text: str) -> str:
-    return clean(text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…")
+def _cut(text: str, most: int) -> str:
+    return clean(text if len(text) <= most else f"{text[:most]}…")
