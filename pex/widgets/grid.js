@@ -28,12 +28,12 @@ function drawCell(node, cell, wait, width) {
     shown.textContent = text ? "(only whitespace)" : "(empty answer)";
     shown.classList.add("pex-soft");
   }
-  const meta = element("div", "pex-meta pex-one-line");
-  const parts = marks.map(([kind, label]) => element("span", MARKS[kind], label));
-  if (latency != null) parts.push(seconds(latency));
-  if (cost) parts.push(dollars(cost));
-  if (changed) parts.push(element("span", "", "≠ baseline"));
-  meta.append(...parts.flatMap((part, i) => (i ? [" · ", part] : [part])));
+  const scores = element("span", "pex-one-line");
+  marks.forEach(([kind, label], i) => scores.append(i ? " · " : "", element("span", MARKS[kind], label)));
+  const facts = [changed && "≠", latency != null && seconds(latency), cost && dollars(cost)];
+  const meta = element("div", "pex-meta pex-ends");
+  meta.append(scores, element("span", "pex-facts-short", facts.filter(Boolean).join(" · ")));
+  if (changed) meta.lastChild.title = "≠: not the answer of the baseline, or another verdict";
   node.replaceChildren(shown, meta);
 }
 

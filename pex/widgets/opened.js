@@ -106,7 +106,11 @@ function drawOpened(cell, ask) {
   }
   if (cell.facts.length) {
     const list = element("dl", "pex-facts");
-    for (const [name, value] of cell.facts) list.append(element("dt", "", name), element("dd", "", value));
+    for (const [name, value] of cell.facts) {
+      const fact = element("div");
+      fact.append(element("dt", "", name), element("dd", "", value));
+      list.append(fact);
+    }
     nodes.push(section("Details", list));
   }
   return nodes;
