@@ -47,7 +47,7 @@ def notebook(project: Path) -> None:
         for dark in (False, True):
             lab.theme(dark)
             name = "dark" if dark else "light"
-            picture(lab, ".pex-live", f"notebook-run-{name}.png")
+            picture(lab, ".pex-grid", f"notebook-run-{name}.png")
             picture(lab, ".js-plotly-plot", f"notebook-plot-{name}.png")
             picture(lab, ".pex-verdicts", f"notebook-verdict-{name}.png")
 

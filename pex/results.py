@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.events import Place
+from pex.core.names import plain
 from pex.core.settings import find_project, load_settings
 from pex.score.frame import score_names, summarise, yes_no
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pex.record.traces import TraceWriter
     from pex.recording import Outcome
     from pex.score.calibration import Calibration
+    from pex.widgets.grid import ResultGrid
+    from pex.widgets.opened import Messages
 
 
 class Results:
@@ -38,6 +42,7 @@ class Results:
         self.about = dict(about)
         self._summary: pd.DataFrame | None = None
         self._verdicts: pd.DataFrame | None = None
+        self._grid: ResultGrid | None = None
         self.traces: TraceWriter | None = None
         """What writes the traces to MLflow in the background: `.progress`, `.wait()`."""
 
@@ -354,13 +359,43 @@ class Results:
             uri = tracking_uri(project, load_settings(project))
         return history(str(uri), str(self.about["name"]), score)
 
-    def show(self) -> Any:
-        """The cases side by side, one column per variant; all text is escaped."""
-        from IPython.display import HTML
+    def show(self) -> ResultGrid:
+        """The cases side by side, one column per variant: sort, search, filter, open a cell.
 
-        from pex.report.sides import side_by_side_html
+        Returns:
+            The grid; in a notebook it shows itself as the last thing in a cell. `.selection` has
+            what is selected in it as rows of `frame`.
+        """
+        from pex.widgets.grid import show
+        from pex.widgets.sheet import sheet_of
 
-        return HTML(side_by_side_html(self.frame, yes_no(self.frame)))
+        # One grid: showing it twice makes a second view, not a second copy of its rows.
+        if self._grid is None:
+            binary = yes_no(self.frame)
+            sheet = sheet_of(self.frame, self.baseline)
+            self._grid = show(self.frame, self.summary(), sheet, binary, self._sent())
+        return self._grid
+
+    def _sent(self) -> Messages:
+        """The messages of a place, rendered again from the prompts that are in the record."""
+        from pex.core.prompt import Prompt
+
+        prompts = {item["name"]: item["text"] for item in self.about["prompts"]}
+        of = {item["name"]: item.get("prompt") for item in self.about["variants"]}
+        columns = [str(name) for name in self.frame.columns if str(name).startswith("case.")]
+
+        def messages(place: Place) -> Sequence[Mapping[str, Any]]:
+            text = prompts.get(of.get(place[0]))
+            rows = self.frame[self.frame["case_id"] == place[1]]
+            if text is None or not len(rows):
+                return []
+            values = {name[5:]: plain(rows[name].iloc[0]) for name in columns}
+            try:
+                return Prompt.parse(f"---\n---\n{text}", "prompt", "prompt").render(values)
+            except PexError:  # an image, or an older run's text
+                return [{"role": "prompt, before its variables were filled in", "content": text}]
+
+        return messages
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML file with everything; it needs no other file and no network."""

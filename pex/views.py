@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pex.core.cases import Case
 from pex.execution import Execution, Job
-from pex.report.sides import side_by_side_html
-from pex.report.tables import summary_html, value_text
+from pex.report.tables import value_text
+
+if TYPE_CHECKING:
+    from pex.widgets.opened import Messages
+    from pex.widgets.sheet import Line
 
 
 @contextmanager
@@ -60,26 +64,43 @@ def _terminal(execution: Execution) -> Iterator[None]:
 
 @contextmanager
 def _live(execution: Execution, job: Job, stop: Callable[[], None] | None) -> Iterator[None]:
+    from IPython.display import display
+
     from pex.score.frame import yes_no
-    from pex.widgets.live import LiveGrid, show
+    from pex.widgets.grid import ResultGrid
+    from pex.widgets.sheet import Sheet
 
     used = {name for variant in job.variants for name in variant.prompt.variables}
-    grid = LiveGrid({case.id: _about(case, used) for case in job.cases}, stop)
+    baseline = (job.gate or {}).get("baseline")
+    sheet = Sheet(
+        [variant.name for variant in job.variants],
+        [_line(case, used) for case in job.cases],
+        job.repeats,
+        baseline,
+    )
+    grid = ResultGrid(sheet, stop, _sent(job))
     execution.listen(grid.on_event)
-    handle = show(grid)
+    display(grid)
     try:
         yield
     finally:
-        grid.close_run()
         results = execution.results
         if results is not None:
-            binary = yes_no(results.frame)
-            table = summary_html(results.summary(), binary)
-            handle.finish(table + side_by_side_html(results.frame, binary))
+            grid.finish(results.frame, results.summary(), yes_no(results.frame))
+        grid.close_run()
 
 
-def _about(case: Case, used: set[str]) -> tuple[str, str]:
+def _line(case: Case, used: set[str]) -> Line:
     """What a prompt gets to see of a case, and what is expected of the answer."""
+    from pex.widgets.sheet import Line
+
     texts = [value_text(case.inputs[name]) for name in case.inputs if name in used]
-    expected = "" if case.expected is None else f"expected: {value_text(case.expected)}"
-    return "\n".join(texts), expected
+    expected = "" if case.expected is None else value_text(case.expected)
+    return Line(case.id, "\n".join(texts), expected, case.group, case.tags)
+
+
+def _sent(job: Job) -> Messages:
+    """What was sent for a place, rendered again: to keep every request would cost memory."""
+    prompts = {variant.name: variant.prompt for variant in job.variants}
+    inputs = {case.id: case.inputs for case in job.cases}
+    return lambda place: prompts[place[0]].render(inputs[place[1]])

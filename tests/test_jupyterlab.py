@@ -29,19 +29,20 @@ def test_notebook_01(tmp_path: Path) -> None:
             lab.open("notebooks/01_compare_prompts.ipynb")
             lab.run_all()
             assert lab.errors() == []
-            grid = lab.page.locator(".pex-live").first
+            grid = lab.page.locator(".pex-grid").first
             grid.scroll_into_view_if_needed()
-            line = grid.locator(".pex-live-line").text_content()
+            line = grid.locator(".pex-grid-line").text_content()
             assert line is not None
             assert line.startswith("60/60")
-            assert grid.locator("tbody tr").count() == 30
+            assert grid.get_by_role("grid").get_attribute("aria-rowcount") == "31"
+            assert grid.get_by_role("gridcell").count() > 8
             # The static table stands behind the widget and is not seen twice.
             assert lab.page.locator(".pex-static").first.is_hidden()
             for dark in (True, False):
                 lab.theme(dark)
                 colours = grid.evaluate(
                     "e => [getComputedStyle(e.querySelector('.pex-output')).color,"
-                    " getComputedStyle(e.querySelector('table')).backgroundColor]"
+                    " getComputedStyle(e.querySelector('[role=grid]')).backgroundColor]"
                 )
                 assert colours[0] != colours[1]
             lab.save()
@@ -84,11 +85,11 @@ def test_the_stop_button_while_a_cell_awaits(tmp_path: Path) -> None:
             button = lab.page.get_by_role("button", name="Stop", exact=True).first
             button.wait_for(timeout=60_000)
             lab.page.wait_for_function(
-                "() => document.querySelector('.pex-live progress').value >= 2", timeout=60_000
+                "() => document.querySelector('.pex-grid progress').value >= 2", timeout=60_000
             )
             button.click()
             lab.page.get_by_text("status: interrupted").wait_for(timeout=60_000)
-            line = lab.page.locator(".pex-live-line").first.text_content()
+            line = lab.page.locator(".pex-grid-line").first.text_content()
             assert line is not None
             assert "interrupted" in line
             assert button.is_hidden()

@@ -46,8 +46,8 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (
         "pex/py.typed",
-        "pex/widgets/live.js",
-        "pex/widgets/live.css",
+        "pex/widgets/grid.js",
+        "pex/widgets/kit.css",
         "pex/report/style.css",
         "pex/report/page.html.jinja",
         "pex/starter/notebooks/compare.ipynb",

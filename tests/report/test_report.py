@@ -47,7 +47,7 @@ def results(n: int = 3, variants: tuple[str, ...] = ("a", "b"), output: str = HO
 
 def test_nothing_hostile_is_html() -> None:
     made = results()
-    for html in (made._repr_html_(), made.show().data):
+    for html in (made._repr_html_(), made.show().html):
         assert "<img" not in html
         assert "<script" not in html
         assert "&lt;img" in html or "onerror" not in html

@@ -1,0 +1,203 @@
+"""How fast the result grid is in JupyterLab and headless Chromium, beside a static table.
+
+First paint and all rows: seconds from running the cell until the first row is painted, and until
+every row is in the page; the results and the widget's imports are there before. Heap is what
+JavaScript holds after a garbage collection, above JupyterLab's own; the bytes of the rows stand
+beside it, outside of it. Frames are the times between two while a wheel turns (120 pixels a frame),
+and while every frame shows other rows.
+Lateness is how long after a piece of text was made it is painted, eight answers growing by 50
+pieces a second each.
+
+Run: python benchmarks/widgets.py [--cases 10000] [--variants 8] [--static 2000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.batch.test_plan import notebook
+from tests.browser import Lab, jupyterlab
+
+ROOT = Path(__file__).parent.parent
+SETUP = (
+    f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    "from tests.made import made\nimport pex.widgets.grid\n"
+)
+STREAM = """
+import threading, time
+from IPython.display import display
+from pex.core.events import Delta, Queued
+from pex.widgets.grid import ResultGrid
+from pex.widgets.sheet import Line, Sheet
+names = [f"v{n}" for n in range(8)]
+grid = ResultGrid(Sheet(names, [Line(f"c{n}", "text") for n in range(20)], 1))
+display(grid)
+def work():
+    grid.on_event(Queued(tuple(names), ("c0",), 1, 8))
+    begun = time.time()
+    for step in range(300):
+        for name in names:
+            grid.on_event(Delta((name, "c0", 1), f" {time.time() * 1000:.0f}"))
+        time.sleep(max(0, begun + (step + 1) / 50 - time.time()))
+    grid.close_run()
+threading.Thread(target=work, daemon=True).start()
+"""
+WATCH = """() => {
+  window.late = []; window.paints = [];
+  const see = () => {
+    const cell = document.querySelector(".pex-grid-body [role=gridcell] .pex-output");
+    const words = cell?.textContent.trim().split(" ") ?? [];
+    const made = Number(words.at(-1));
+    if (made > 1e12 && made !== window.lastMade) {
+      window.lastMade = made;
+      window.late.push(Date.now() - made);
+      window.paints.push(performance.now());
+    }
+    requestAnimationFrame(see);
+  };
+  see();
+}"""
+SCROLL = """async (jump) => {
+  const grid = document.querySelector("[role=grid]");
+  const frames = [];
+  let last = await new Promise(requestAnimationFrame);
+  for (let step = 1; step <= 90; step++) {
+    grid.scrollTop = jump ? ((step * 37) % 91) * grid.scrollHeight / 91 : grid.scrollTop + 120;
+    const now = await new Promise(requestAnimationFrame);
+    frames.push(now - last);
+    last = now;
+  }
+  return frames;
+}"""
+
+
+def heap(lab: Lab) -> float:
+    session = lab.page.context.new_cdp_session(lab.page)
+    session.send("HeapProfiler.collectGarbage")
+    return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
+
+
+def run_cell(lab: Lab, number: int) -> None:
+    lab.page.evaluate(
+        "n => { const book = window.jupyterapp.shell.currentWidget.content;"
+        " book.deselectAll(); book.activeCellIndex = n;"
+        " window.jupyterapp.commands.execute('notebook:run-cell'); }",
+        number,
+    )
+
+
+def until(lab: Lab, condition: str, timeout_s: float = 90) -> float:
+    begun = time.perf_counter()
+    lab.page.wait_for_function(condition, timeout=timeout_s * 1000, polling="raf")
+    return time.perf_counter() - begun
+
+
+def idle(lab: Lab) -> None:
+    until(
+        lab,
+        "() => { const w = window.jupyterapp.shell.currentWidget;"
+        " return w.sessionContext.session?.kernel?.status === 'idle'"
+        " && w.content.activeCell.model.executionCount !== null; }",
+    )
+
+
+def size(folder: Path, cases: int, variants: int) -> None:
+    """First paint, all rows, heap and frames of a grid."""
+    watch = f"made({cases}, {variants})"
+    notebook(
+        folder / "size.ipynb",
+        None,
+        f"{SETUP}results = {watch}\nresults.summary()",
+        "results.show()",
+    )
+    with jupyterlab(folder) as lab:
+        received: list[int] = []
+        lab.page.on("websocket", lambda s: s.on("framereceived", lambda d: received.append(len(d))))
+        lab.open("size.ipynb")
+        run_cell(lab, 0)
+        idle(lab)
+        before, marks = heap(lab), sum(received)
+        begun = time.perf_counter()
+        run_cell(lab, 1)
+        until(lab, "() => document.querySelector('.pex-grid-body .pex-clamp')")
+        first = time.perf_counter() - begun
+        until(lab, "() => document.querySelector('[role=grid][aria-busy=false]')")
+        whole = time.perf_counter() - begun
+        lab.page.wait_for_timeout(1000)
+        used = heap(lab) - before
+        lab.page.locator("[role=grid]").evaluate("e => e.scrollIntoView()")
+        wheel: list[float] = lab.page.evaluate(SCROLL, False)
+        jumps: list[float] = lab.page.evaluate(SCROLL, True)
+        print(
+            f"{cases:,} x {variants}: first paint {first:.2f} s, all rows {whole:.2f} s, heap "
+            f"+{used:.1f} MB, {(sum(received) - marks) / 1e6:.1f} MB received; frames of a wheel: "
+            f"median {median(wheel):.0f} ms, longest {max(wheel):.0f}; of jumps to other rows: "
+            f"{median(jumps):.0f}, {max(jumps):.0f}"
+        )
+
+
+def static(folder: Path, cases: int, variants: int) -> None:
+    """The same rows as one HTML table of pandas."""
+    code = f"{SETUP}frame = made({cases}, {variants}).frame"
+    table = (
+        "from IPython.display import HTML\n"
+        "wide = frame.pivot(index='case_id', columns='variant', values='output')\n"
+        "HTML(wide.to_html(max_rows=None))"
+    )
+    notebook(folder / "static.ipynb", None, code, table)
+    with jupyterlab(folder) as lab:
+        lab.open("static.ipynb")
+        run_cell(lab, 0)
+        idle(lab)
+        before = heap(lab)
+        begun = time.perf_counter()
+        run_cell(lab, 1)
+        until(lab, f"() => document.querySelectorAll('.jp-OutputArea table tr').length > {cases}")
+        took = time.perf_counter() - begun
+        used = heap(lab) - before
+        print(f"static {cases:,} x {variants}: all rows {took:.2f} s, heap +{used:.1f} MB")
+
+
+def stream(folder: Path, meanwhile: str) -> None:
+    """How late text is painted that grows while the next cell is at work."""
+    notebook(folder / "stream.ipynb", None, f"{SETUP}{STREAM}", meanwhile)
+    with jupyterlab(folder) as lab:
+        lab.open("stream.ipynb")
+        lab.page.evaluate(WATCH)
+        lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        until(lab, "() => window.late.length > 50")
+        lab.page.wait_for_timeout(6000)
+        late: list[float] = lab.page.evaluate("window.late")
+        paints: list[float] = lab.page.evaluate("window.paints")
+        gaps = [after - before for before, after in itertools.pairwise(paints)]
+        ordered = sorted(late)
+        print(
+            f"stream beside '{meanwhile[:24]}': late by {median(late):.0f} ms (median), "
+            f"{ordered[int(len(late) * 0.95)]:.0f} (95 %), last {late[-1]:.0f}; "
+            f"longest gap {max(gaps):.0f} ms"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--variants", type=int, default=8)
+    parser.add_argument("--static", type=int, default=2_000)
+    asked: Any = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "pex.toml").touch()
+        size(folder, asked.cases, asked.variants)
+        static(folder, asked.static, asked.variants)
+        stream(folder, "import time; time.sleep(3)")
+        stream(folder, "sum(n * n for n in range(30_000_000)) and None")
+
+
+if __name__ == "__main__":
+    main()

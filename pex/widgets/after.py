@@ -1,0 +1,103 @@
+"""What a widget leaves for readers without a kernel: a static table, escaped and bounded.
+
+It stands in an output of its own: one in the same output as the widget stays blank in JupyterLab
+and in exported pages.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import HTML, DisplayHandle, display
+
+from pex.report.sides import side_by_side_table
+from pex.report.tables import fragment, summary_table
+from pex.score.frame import yes_no
+from pex.widgets.kit import clean
+from pex.widgets.query import is_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pex.widgets.sheet import Sheet
+
+MAX_ROWS = 200
+MAX_CELLS = 800
+"""More would keep the browser from painting the grid; a page of that many is enough to read."""
+MAX_CHARS = 600
+MAX_BYTES = 900_000
+RUNNING = "Running; the results appear here."
+
+
+class StaticOutput:
+    """The static output beside a widget; a later text replaces it while its cell runs."""
+
+    def __init__(self, html: str) -> None:
+        handle = display(HTML(html), display_id=True)
+        assert isinstance(handle, DisplayHandle)  # display_id=True always gives one
+        self._handle = handle
+
+    def replace(self, html: str) -> None:
+        """Put another text there."""
+        self._handle.update(HTML(html))
+
+
+def static_text(text: str) -> str:
+    """A sentence as a static output."""
+    return _wrapped(fragment(f"<p>{escape(text)}</p>"))
+
+
+def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """The summary and the cases side by side, those first that differ or went wrong.
+
+    Args:
+        sheet: the sheet of the same frame.
+        frame: the long frame.
+        summary: one row per variant.
+
+    Returns:
+        HTML of less than 1 MB; what is left out is said.
+    """
+    if not len(frame):
+        return static_text("No answers.")
+    binary = yes_no(frame)
+    chosen = _worth_seeing(sheet)
+    # Picked before the table is built, which looks at every row it is given.
+    part = frame[frame["case_id"].isin(chosen)] if len(chosen) < len(sheet.lines) else frame
+    texts = {
+        str(name): part[name].map(_cleaned) for name in part if part[name].dtype.kind not in "biuf"
+    }
+    part = part.assign(**texts)
+    table = side_by_side_table(part, binary, len(chosen), MAX_CHARS, max_bytes=MAX_BYTES)
+    note = ""
+    if len(chosen) < len(sheet.lines):
+        note = (
+            f"<p>{len(chosen):,} of {len(sheet.lines):,} cases are looked at here, those first "
+            "that differ or went wrong; the rest is in results.frame and results.show().</p>"
+        )
+    return _wrapped(fragment(summary_table(summary, binary) + note + table))
+
+
+def _cleaned(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) else value
+
+
+def _worth_seeing(sheet: Sheet) -> set[str]:
+    wide = max(1, len(sheet.variants) * sheet.repeats)
+    most = min(MAX_ROWS, max(10, MAX_CELLS // wide))
+    if len(sheet.lines) <= most:
+        return {line.id for line in sheet.lines}
+    found: dict[str, None] = {}
+    for kind in ("disagreements", "errors", "failures", "all"):
+        for row in range(len(sheet)):
+            if len(found) >= most:
+                return set(found)
+            if is_of(sheet.row(row), kind, sheet.baseline):
+                found[sheet.line(row).id] = None
+    return set(found)
+
+
+def _wrapped(html: str) -> str:
+    # The classes keep MathJax, which JupyterLab and exported pages run, off other people's texts.
+    return f'<div class="pex-static mathjax_ignore tex2jax_ignore">{clean(html)}</div>'

@@ -1,0 +1,344 @@
+"""The result grid: cases x variants x repeats, live while a run goes on and afterwards.
+
+The rows are kept here. A view gets the first of them with the widget, the others in chunks on a
+thread, and asks for what it is missing; so a late view, a second one or a reload of the page
+fills by itself. Sorting, filtering, searching and all that is in an opened cell are worked out
+here; the browser keeps short texts of the rows and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+from IPython.display import display
+
+from pex.core.events import (
+    Answered,
+    Delta,
+    Event,
+    Failed,
+    Queued,
+    Retried,
+    Scored,
+    Started,
+)
+from pex.stats import intervals
+from pex.widgets import kit, rows
+from pex.widgets.after import RUNNING, StaticOutput, static_table, static_text
+from pex.widgets.export import table_text
+from pex.widgets.growing import grown
+from pex.widgets.opened import MODES, Messages, opened
+from pex.widgets.query import KINDS, Query, order, slices
+from pex.widgets.sheet import Sheet
+from pex.widgets.tally import Tally
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH_S = 0.05
+"""Between two messages of a run; messages are what costs, not what is in them."""
+UNASKED_S = (0.3, 1.0, 3.0, 8.0)
+"""After its begin a run sends all it has unasked: a blocking cell keeps questions waiting."""
+REORDER_S = 1.0
+TOGETHER = 10
+"""Chunks in one message."""
+PUSHED = 400
+"""Chunks that a view gets without asking; it keeps as many."""
+VIEWS = 16
+
+
+class ResultGrid(anywidget.AnyWidget):
+    """Cases x variants in a notebook.
+
+    Args:
+        sheet: the rows; empty at the begin of a run.
+        on_stop: called when somebody presses Stop; without it there is no such button.
+        messages: gives what was sent for a place, for opened cells.
+    """
+
+    _esm = kit.script("rows", "opened", "tools", "grid")
+    _css = kit.styles("grid")
+
+    _begin = traitlets.Dict().tag(sync=True)
+    _head = traitlets.Dict().tag(sync=True)
+    _first = traitlets.Bytes().tag(sync=True)
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        on_stop: Callable[[], None] | None = None,
+        messages: Messages | None = None,
+    ) -> None:
+        self._sheet = sheet
+        self._on_stop = on_stop
+        self._messages = messages
+        self._frame: pd.DataFrame | None = None
+        self._summary: pd.DataFrame | None = None
+        self._html: str | None = None
+        self._static: StaticOutput | None = None
+        self._selected: list[tuple[int, int]] = []
+        self._queries: dict[str, Query] = {}
+        self._tally = Tally()
+        self._sums: dict[str, dict[str, list[float]]] = {}
+        self._changed: set[tuple[int, int]] = set()
+        self._lock = threading.RLock()
+        self._pushing = threading.Lock()
+        self._wake = threading.Event()
+        self._sender: threading.Thread | None = None
+        self._closed = False
+        super().__init__(
+            _begin=self._about(), _head=self._state(), _first=rows.chunk(sheet, 0)
+        )  # fmt: skip
+        self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        said = self._tally.line() if self._tally.total else f"{len(self._sheet):,} rows"
+        return f"Result grid: {said}, {len(self._sheet.variants)} variants"
+
+    def _ipython_display_(self) -> None:
+        """The widget and, in an output of its own, what is left of it without a kernel."""
+        bundle = super()._repr_mimebundle_()
+        assert bundle is not None  # an open widget always has one
+        display(bundle[0], raw=True)
+        self._static = StaticOutput(self.html)
+
+    @property
+    def html(self) -> str:
+        """The static table that a reader without a kernel sees."""
+        if self._html is None:
+            self._html = static_text(RUNNING)
+            if self._frame is not None and self._summary is not None:
+                self._html = static_table(self._sheet, self._frame, self._summary)
+        return self._html
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The selected answers, as rows of `results.frame`; empty where none is selected."""
+        import pandas as pd
+
+        with self._lock:
+            cells = list(self._selected)
+        if self._frame is not None:
+            return self._frame.iloc[self._sheet.positions(cells)]
+        names = ["variant", "case_id", "repeat", "state", "output"]
+        return pd.DataFrame(self._early(cells), columns=names)
+
+    def finish(self, frame: pd.DataFrame, summary: pd.DataFrame, yes_no: set[str]) -> None:
+        """Show the results: of a run that has ended, or of an earlier one.
+
+        Args:
+            frame: the long frame.
+            summary: one row per variant.
+            yes_no: the scores that are yes or no.
+        """
+        with self._lock:
+            self._sheet.fill(frame, yes_no)
+            self._frame, self._summary = frame, summary
+            self._changed.clear()
+        self._begin, self._head = self._about(), self._state()
+        self._first = rows.chunk(self._sheet, 0)
+        self._html = None
+        if self._static is not None:
+            self._static.replace(self.html)
+
+    def on_event(self, event: Event) -> None:
+        """Take in an event of a run; returns at once, the view follows within 50 ms."""
+        with self._lock:
+            self._tally.add(event)
+            if isinstance(event, Queued) and self._sender is None:
+                self._sender = threading.Thread(target=self._follow, name="pex-view", daemon=True)
+                self._sender.start()
+            if isinstance(event, Started | Delta | Retried | Answered | Failed | Scored):
+                cell = grown(self._sheet.cell(event.place), event)
+                found = self._sheet.put(event.place, cell)
+                if found is not None:
+                    self._mark_changed(*found)
+            if isinstance(event, Scored):
+                self._add_scores(event)
+        self._wake.set()
+
+    def close_run(self) -> None:
+        """Send what is left; the view stays as it is then."""
+        self._closed = True
+        self._wake.set()
+        if self._sender is not None:
+            self._sender.join(timeout=5)
+        self._head = self._state()
+        self._push()
+
+    def _about(self) -> dict[str, Any]:
+        sheet = self._sheet
+        return {
+            "variants": [kit.clean(name) for name in sheet.variants],
+            "baseline": sheet.baseline,
+            "rows": len(sheet),
+            "chunk": rows.CHUNK,
+            "kept": PUSHED,
+            "kinds": [[kind, text] for kind, text in KINDS.items()],
+            "slices": [kit.clean(part) for part in slices(sheet.lines)],
+            "scores": [kit.clean(name) for name in sheet.score_names],
+            "can_stop": self._on_stop is not None,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        tally, summary = self._tally, self._summary
+        live = tally.total > 0
+        return {
+            "done": tally.done,
+            "total": tally.total,
+            "line": tally.line() if live else "",
+            "status": tally.status if live else "finished",
+            "columns": rows.heads(self._sheet, summary) if summary is not None else
+            [self._running(name) for name in self._sheet.variants],
+        }  # fmt: skip
+
+    def _running(self, variant: str) -> str:
+        said = []
+        for name, values in self._sums.get(variant, {}).items():
+            mean = math.fsum(values) / len(values)
+            if all(value in (0.0, 1.0) for value in values):
+                low, high = intervals.wilson(math.fsum(values), len(values))
+                said.append(f"{name} {mean:.0%} [{low * 100:.0f}, {high * 100:.0f}] "
+                            f"of {len(values)}")  # fmt: skip
+            else:
+                said.append(f"{name} {mean:.3g} of {len(values)}")
+        return " · ".join(said)
+
+    def _mark_changed(self, row: int, column: int) -> None:
+        self._changed.add((row, column))
+        if column == self._sheet.baseline:  # what the others are held against
+            cells = self._sheet.row(row)
+            self._changed |= {(row, n) for n, cell in enumerate(cells) if cell is not None}
+
+    def _add_scores(self, event: Scored) -> None:
+        by_name = self._sums.setdefault(event.place[0], {})
+        for name, score in event.scores.items():
+            if score.value is not None:
+                by_name.setdefault(name, []).append(float(score.value))
+
+    def _follow(self) -> None:
+        """On a thread of its own, while a run goes on."""
+        begun, ordered = time.monotonic(), time.monotonic()
+        unasked = list(UNASKED_S)
+        while not self._closed:
+            self._wake.wait()
+            self._wake.clear()
+            self._send_changes()
+            now = time.monotonic()
+            if unasked and now - begun > unasked[0]:
+                unasked.pop(0)
+                self._push()
+            if now - ordered > REORDER_S:
+                ordered = now
+                self._reorder()
+            time.sleep(BATCH_S)
+
+    def _send_changes(self) -> None:
+        with self._lock:
+            cells = [
+                [row, column, rows.short(self._sheet, row, column)] for row, column in self._changed
+            ]
+            self._changed.clear()
+            head = self._state()
+            if self._begin["scores"] != self._sheet.score_names:
+                self._begin = self._about()
+        self._head = head
+        if cells:
+            self.send({"kind": "cells", "cells": cells})
+
+    def _push(self) -> None:
+        """Send the first chunks, all of them where there are not too many."""
+        with self._pushing:
+            self._send_chunks(range(min(rows.chunks(self._sheet), PUSHED)))
+
+    def _send_chunks(self, numbers: Sequence[int]) -> None:
+        for start in range(0, len(numbers), TOGETHER):
+            part = list(numbers[start : start + TOGETHER])
+            with self._lock:
+                buffers = [rows.chunk(self._sheet, number) for number in part]
+            self.send({"kind": "rows", "chunks": part}, buffers=buffers)
+
+    def _reorder(self) -> None:
+        for view, query in list(self._queries.items()):
+            if not query.plain:
+                self._send_order(view, query)
+
+    def _send_order(self, view: str, query: Query) -> None:
+        with self._lock:
+            found = order(self._sheet, query)
+        self.send({"kind": "order", "view": view}, buffers=[rows.numbers(found)])
+
+    def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
+        what = content.get("kind") if isinstance(content, Mapping) else None
+        if what == "stop" and self._on_stop is not None:
+            self._on_stop()
+        elif what == "ready":
+            threading.Thread(target=self._push, name="pex-rows", daemon=True).start()
+        elif what == "rows":
+            known = range(rows.chunks(self._sheet))
+            self._send_chunks([n for n in content["chunks"] if n in known][: 2 * TOGETHER])
+        elif what == "query":
+            self._ask(str(content["view"]), Query.of(content))
+        elif what == "bye":
+            self._queries.pop(str(content["view"]), None)
+        elif what == "open":
+            self._open(content)
+        elif what == "select":
+            wide, cells = len(self._sheet.variants), rows.read_numbers(buffers[0])
+            with self._lock:
+                self._selected = [divmod(cell, wide) for cell in cells]
+        elif what == "export":
+            self._export(content)
+
+    def _ask(self, view: str, query: Query) -> None:
+        self._queries.pop(view, None)
+        self._queries[view] = query
+        while len(self._queries) > VIEWS:
+            del self._queries[next(iter(self._queries))]
+        self._send_order(view, query)
+
+    def _open(self, content: Mapping[str, Any]) -> None:
+        row, column, mode = int(content["row"]), int(content["column"]), content.get("mode")
+        if not (0 <= row < len(self._sheet) and 0 <= column < len(self._sheet.variants)):
+            return
+        with self._lock:
+            shown = opened(
+                self._sheet, row, column, self._messages, mode if mode in MODES else "text"
+            )
+        about = {"view": content["view"], "row": row, "column": column}
+        self.send({"kind": "opened", **about, "cell": shown})
+
+    def _export(self, content: Mapping[str, Any]) -> None:
+        frame = self.selection
+        if not len(frame) and self._frame is not None:
+            query = self._queries.get(str(content["view"]), Query())
+            wide = len(self._sheet.variants)
+            cells = [(row, c) for row in order(self._sheet, query) for c in range(wide)]
+            frame = self._frame.iloc[self._sheet.positions(cells)]
+        paste = content.get("form") == "tabs"
+        text = table_text(frame, "\t" if paste else ",")
+        about = {"view": content["view"], "form": content.get("form"), "count": len(frame)}
+        self.send({"kind": "export", **about}, buffers=[text.encode()])
+
+    def _early(self, cells: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
+        """What there is of answers while a run goes on."""
+        found = [(cell, self._sheet.row(cell[0])[cell[1]]) for cell in cells]
+        return [
+            (*self._sheet.place(*at), cell.state, cell.text)
+            for at, cell in found
+            if cell is not None
+        ]
+
+
+def show(frame: pd.DataFrame, summary: pd.DataFrame, sheet: Sheet, yes_no: set[str],
+         messages: Messages | None = None) -> ResultGrid:  # fmt: skip
+    """The grid of a run that has ended; shown where it is the last thing in a cell."""
+    grid = ResultGrid(sheet, None, messages)
+    grid.finish(frame, summary, yes_no)
+    return grid

@@ -1,0 +1,79 @@
+// What all widgets share in the browser. Text from a model only ever becomes textContent; the one
+// exception is `sanitised`, whose HTML was made harmless in Python.
+
+function element(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function button(text, onClick, label) {
+  const node = element("button", "pex-button", text);
+  node.type = "button";
+  if (label) {
+    node.setAttribute("aria-label", label);
+    node.title = label;
+  }
+  node.addEventListener("click", onClick);
+  return node;
+}
+
+/** @param {[string, string][]} choices value and text of each */
+function choice(label, choices, onChange) {
+  const node = element("select", "pex-input");
+  node.setAttribute("aria-label", label);
+  for (const [value, text] of choices) {
+    const option = element("option", "", text);
+    option.value = value;
+    node.append(option);
+  }
+  node.addEventListener("change", () => onChange(node.value));
+  return node;
+}
+
+/** A text of somebody else's: its own direction, line breaks kept. */
+function output(text, className = "") {
+  const node = element("div", `pex-output ${className}`.trim(), text);
+  node.dir = "auto";
+  return node;
+}
+
+/** HTML that Python has sanitised; links open elsewhere. */
+function sanitised(html) {
+  const node = element("div", "pex-markdown");
+  node.innerHTML = html;
+  for (const link of node.querySelectorAll("a")) link.target = "_blank";
+  return node;
+}
+
+function seconds(value) {
+  return value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`;
+}
+
+function dollars(value) {
+  return value < 0.1 ? `$${Number(value.toPrecision(2))}` : `$${value.toFixed(2)}`;
+}
+
+/** Call `work` once in the next frame, however often it is asked for. */
+function oncePerFrame(work) {
+  let asked = 0;
+  const later = () => {
+    asked ||= requestAnimationFrame(() => {
+      asked = 0;
+      work();
+    });
+  };
+  later.cancel = () => cancelAnimationFrame(asked);
+  return later;
+}
+
+/** A window over the page; Escape closes it, and what had the focus has it again. */
+function dialog(label) {
+  const node = element("dialog", "pex-dialog");
+  node.setAttribute("aria-label", label);
+  node.addEventListener("click", (event) => {
+    if (event.target === node) node.close();
+  });
+  return node;
+}

@@ -1,0 +1,173 @@
+"""An opened cell: all that is known of one answer, bounded, as plain data for a view."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pex.core.events import Place
+from pex.report.tables import cut, format_seconds, format_usd, value_text
+from pex.widgets.kit import clean, markdown_html
+from pex.widgets.sheet import Cell, Sheet, missing
+
+MAX_CHARS = 200_000
+"""Characters of one text that are shown; the whole is in `results.frame`."""
+MAX_WORDS = 4_000
+"""Words of an answer that are compared with the baseline's, spaces too."""
+MODES = ("text", "markdown", "json", "code")
+
+Messages = Callable[[Place], Sequence[Mapping[str, Any]]]
+"""The messages that were sent for a place."""
+
+_FACTS = {
+    "model": "model", "resolved_model": "answered by", "finish_reason": "finish reason",
+    "latency_s": "latency", "ttft_s": "first token after", "cost_usd": "cost",
+    "prompt_tokens": "tokens in", "completion_tokens": "tokens out",
+    "reasoning_tokens": "tokens of reasoning", "cached_tokens": "tokens from the cache",
+    "started_at": "asked at", "from_journal": "from the journal", "trace_id": "trace",
+    "request_key": "request key",
+}  # fmt: skip
+
+
+def opened(
+    sheet: Sheet, row: int, column: int, messages: Messages | None, mode: str = "text"
+) -> dict[str, Any]:
+    """What is shown of a cell.
+
+    Args:
+        sheet: where it is.
+        row: its row.
+        column: its column.
+        messages: gives what was sent; None where that is not known.
+        mode: how the answer is shown: one of `MODES`.
+
+    Returns:
+        Texts by name; all cleaned of what cannot be seen, only `html` is HTML, and harmless.
+    """
+    line, cell = sheet.line(row), sheet.row(row)[column]
+    place = sheet.place(row, column)
+    facts: Mapping[str, Any] = {} if cell is None else cell.facts
+    sent = [] if messages is None else messages(place)
+    said = [*sent, *(facts.get("conversation") or [])]
+    if cell is not None and not facts.get("conversation"):
+        said.append({"role": "error" if cell.state == "error" else "assistant", "answer": True})
+    first = sheet.row(row)[sheet.baseline]
+    return {
+        "case": line.id,
+        "variant": place[0],
+        "repeat": place[2] if sheet.repeats > 1 else None,
+        "tags": [*line.tags, *([line.group] if line.group else [])],
+        "inputs": _inputs(facts) or [["", _shown(line.text)]],
+        "expected": _shown(line.expected),
+        "messages": [_message(message) for message in said],
+        "answer": _answer(cell, mode),
+        "marks": [[m.kind, m.label, _shown(m.reason)] for m in (cell.marks if cell else ())],
+        "difference": _difference(cell, first),
+        "baseline": sheet.variants[sheet.baseline],
+        "facts": _facts(facts),
+    }
+
+
+def words_apart(text: str, against: str) -> list[tuple[str, str]]:
+    """A text word by word against another: `same`, `new` and `gone` pieces, in order.
+
+    Example:
+        >>> words_apart("It is fine.", "It was fine.")
+        [('same', 'It '), ('gone', 'was'), ('new', 'is'), ('same', ' fine.')]
+    """
+    from rapidfuzz.distance import Indel
+
+    new, old = (re.findall(r"\s+|\S+", part) for part in (text, against))
+    pieces: list[tuple[str, str]] = []
+    gone, there = "", ""
+    for step in Indel.opcodes(old, new):
+        same = "".join(new[step.dest_start : step.dest_end]) if step.tag == "equal" else ""
+        if (gone or there) and same and not same.strip() and step.dest_end < len(new):
+            gone, there = gone + same, there + same  # a space between two changes is one change
+            continue
+        if step.tag != "equal":
+            gone += "".join(old[step.src_start : step.src_end])
+            there += "".join(new[step.dest_start : step.dest_end])
+            continue
+        pieces += [("gone", gone), ("new", there)]
+        pieces.append(("same", same))
+        gone, there = "", ""
+    pieces += [("gone", gone), ("new", there)]
+    return [piece for piece in pieces if piece[1]]
+
+
+def _shown(text: str) -> str:
+    return clean(cut(text, MAX_CHARS))
+
+
+def _inputs(facts: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [name[5:], _shown(value_text(facts[name]))]
+        for name in facts
+        if name.startswith("case.") and not missing(facts[name])
+    ]
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    if message.get("answer"):
+        return {"role": str(message["role"]), "answer": True}
+    content = message.get("content")
+    return {"role": str(message.get("role", "")), "text": _shown(value_text(content or ""))}
+
+
+def _answer(cell: Cell | None, mode: str) -> dict[str, Any]:
+    if cell is None:
+        return {"mode": "text", "text": "", "empty": "not asked"}
+    shown: dict[str, Any] = {"mode": mode, "text": _shown(cell.text)}
+    if not cell.text.strip():
+        shown["empty"] = "(empty answer)" if not cell.text else "(only whitespace)"
+    elif mode == "markdown":
+        shown["html"] = markdown_html(cut(cell.text, MAX_CHARS))
+    elif mode == "json":
+        shown["json"] = _json(cell.text)
+    return shown
+
+
+def _json(text: str) -> str | None:
+    """A text as JSON again with all that is unseen escaped, None where it is none."""
+    if len(text) > MAX_CHARS:
+        return None
+    inner = re.fullmatch(r"\s*```\w*\n(.*?)```\s*", text, re.DOTALL)
+    try:
+        return clean(json.dumps(json.loads(inner[1] if inner else text)))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _difference(cell: Cell | None, first: Cell | None) -> list[tuple[str, str]] | str:
+    """The pieces, or a sentence that says why there are none."""
+    if cell is None or first is None or cell is first:
+        return ""
+    if "error" in (cell.state, first.state):
+        return "one of the two is an error"
+    if cell.text == first.text:
+        return "the same answer"
+    if max(len(re.findall(r"\s+|\S+", part)) for part in (cell.text, first.text)) > MAX_WORDS:
+        return "too long to be compared word by word"
+    return [(kind, clean(piece)) for kind, piece in words_apart(cell.text, first.text)]
+
+
+def _facts(facts: Mapping[str, Any]) -> list[list[str]]:
+    found = []
+    for name, title in _FACTS.items():
+        value = facts.get(name)
+        if missing(value) or value is False:
+            continue
+        if name.endswith("_s"):
+            text = format_seconds(float(str(value)))
+        elif name == "cost_usd":
+            text = format_usd(float(str(value)))
+        elif isinstance(value, datetime.datetime):
+            text = value.strftime("%Y-%m-%d %H:%M:%S UTC")
+        else:
+            text = "yes" if value is True else str(value)
+        found.append([title, clean(text)])
+    return found

@@ -1,0 +1,164 @@
+"""Which rows of a sheet are shown, and in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pex.core.errors import PexError, nearest
+from pex.widgets.sheet import Cell, Line, Sheet
+
+KINDS = {
+    "all": "All rows",
+    "failures": "Failures",
+    "errors": "Errors",
+    "disagreements": "Disagreements",
+    "changed": "Changed against the baseline",
+}
+"""What may be shown, and how it is called."""
+
+MAX_SLICES = 300
+"""Tags and groups that are offered; with more of them searching is the better way."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Query:
+    """What somebody looks for.
+
+    Args:
+        search: words that all occur in the case or in one of its answers, in any case of letters.
+        kind: one of `KINDS`.
+        part: `tag:name` or `group:name`; empty for all.
+        sort: `case`, `latency`, `cost`, or `score:name`.
+        column: which variant is sorted by; None: the mean over all.
+        down: the largest first.
+    """
+
+    search: str = ""
+    kind: str = "all"
+    part: str = ""
+    sort: str = "case"
+    column: int | None = None
+    down: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it asks for all rows in their own order."""
+        return self == Query()
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> Query:
+        """From what a view sends.
+
+        Raises:
+            PexError: an unknown kind.
+        """
+        kind = str(message.get("kind_of_rows", "all"))
+        if kind not in KINDS:
+            raise PexError(f"there is no filter '{kind}'", hint=nearest(kind, KINDS))
+        column = message.get("column")
+        return cls(
+            str(message.get("search", "")).strip().casefold(),
+            kind,
+            str(message.get("part", "")),
+            str(message.get("sort", "case")),
+            column if isinstance(column, int) and column >= 0 else None,
+            bool(message.get("down")),
+        )
+
+
+def order(sheet: Sheet, query: Query) -> list[int]:
+    """The rows that a query finds, in its order; rows with nothing to sort by come last.
+
+    Example:
+        >>> sheet = Sheet(["a"], [Line("c1", "One"), Line("c2", "Two")], 1)
+        >>> order(sheet, Query(search="two")), order(sheet, Query(sort="case", down=True))
+        ([1], [1, 0])
+    """
+    rows = [row for row in range(len(sheet)) if _found(sheet, row, query)]
+    if query.sort == "case":
+        return rows[::-1] if query.down else rows
+    keys = {row: _key(sheet.row(row), query) for row in rows}
+    known = [row for row in rows if not math.isnan(keys[row])]
+    known.sort(key=keys.__getitem__, reverse=query.down)
+    return known + [row for row in rows if math.isnan(keys[row])]
+
+
+def slices(lines: Sequence[Line]) -> list[str]:
+    """The tags and groups of cases, as `part` of a query takes them."""
+    tags = dict.fromkeys(f"tag:{tag}" for line in lines for tag in line.tags)
+    groups = dict.fromkeys(f"group:{line.group}" for line in lines if line.group is not None)
+    return [*sorted(tags), *(sorted(groups) if len(groups) < len(lines) else [])][:MAX_SLICES]
+
+
+def is_of(cells: Sequence[Cell | None], kind: str, baseline: int) -> bool:
+    """Whether a row is of one of `KINDS`.
+
+    Variants disagree where a yes/no score differs; without such scores, where answers do. A row
+    has changed where an answer or a yes/no score is not that of the baseline.
+    """
+    ended = [cell for cell in cells if cell is not None and cell.state in ("answered", "error")]
+    if kind == "errors":
+        return any(cell.state == "error" for cell in ended) or _any(ended, "failed")
+    if kind == "failures":
+        return _any(ended, "bad")
+    if kind == "disagreements":
+        answered = [cell for cell in ended if cell.state == "answered"]
+        verdicts = [_verdicts(cell) for cell in answered]
+        if any(verdicts):
+            names = {name for found in verdicts for name in found}
+            return any(len({f[name] for f in verdicts if name in f}) > 1 for name in names)
+        return len({cell.text.strip() for cell in answered}) > 1
+    if kind == "changed":
+        first = cells[baseline] if cells else None
+        return first is not None and any(changed(cell, first) for cell in ended)
+    return True
+
+
+def changed(cell: Cell, first: Cell) -> bool:
+    """Whether an answer or its verdicts are not those of the baseline's cell."""
+    states = {cell.state, first.state}
+    if cell is first or not states <= {"answered", "error"} or states == {"error"}:
+        return False
+    return cell.text.strip() != first.text.strip() or _verdicts(cell) != _verdicts(first)
+
+
+def _any(cells: Sequence[Cell], kind: str) -> bool:
+    return any(mark.kind == kind for cell in cells for mark in cell.marks)
+
+
+def _verdicts(cell: Cell) -> dict[str, str]:
+    return {mark.name: mark.kind for mark in cell.marks if mark.kind in ("good", "bad")}
+
+
+def _found(sheet: Sheet, row: int, query: Query) -> bool:
+    line = sheet.line(row)
+    if query.part.startswith("tag:") and query.part[4:] not in line.tags:
+        return False
+    if query.part.startswith("group:") and query.part[6:] != line.group:
+        return False
+    if query.kind != "all" and not is_of(sheet.row(row), query.kind, sheet.baseline):
+        return False
+    if not query.search:
+        return True
+    texts = [line.text, line.id, line.expected]
+    texts += [cell.text for cell in sheet.row(row) if cell is not None]
+    whole = "\n".join(texts).casefold()
+    return all(word in whole for word in query.search.split())
+
+
+def _key(cells: Sequence[Cell | None], query: Query) -> float:
+    chosen = cells if query.column is None else cells[query.column : query.column + 1]
+    values = [value for cell in chosen if cell is not None
+              if (value := _value(cell, query.sort)) is not None]  # fmt: skip
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def _value(cell: Cell, sort: str) -> float | None:
+    if sort == "latency":
+        return cell.latency_s
+    if sort == "cost":
+        return cell.cost_usd
+    return next((mark.value for mark in cell.marks if f"score:{mark.name}" == sort), None)

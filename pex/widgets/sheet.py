@@ -1,0 +1,322 @@
+"""The rows of a grid: one per case and repeat, a cell per variant, filled by a run or a frame.
+
+A run puts cell after cell; a frame is read row by row when a row is asked for, because a view
+shows few of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.core.events import Place
+from pex.core.score import Score
+from pex.report.tables import value_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(slots=True)
+class Line:
+    """What is said of a case: its inputs as one text, what is expected, tags, group."""
+
+    id: str
+    text: str
+    expected: str = ""
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(slots=True)
+class Mark:
+    """A score in a cell; `kind` is good, bad, number or failed (the scorer itself)."""
+
+    name: str
+    kind: str
+    value: float | None
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        """The score in one or two words."""
+        if self.kind == "failed":
+            return f"! {self.name} failed"
+        if self.kind == "number":
+            return f"{self.name} {self.value:.3g}"
+        return f"{'✓' if self.kind == 'good' else '✗'} {self.name}"
+
+
+@dataclasses.dataclass(slots=True)
+class Cell:
+    """One answer; `state` is asked, growing, answered or error, `facts` a row of the frame."""
+
+    state: str
+    text: str = ""
+    latency_s: float | None = None
+    cost_usd: float | None = None
+    marks: tuple[Mark, ...] = ()
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Sheet:
+    """Cases x repeats down, variants across.
+
+    Args:
+        variants: names, in the order of the columns.
+        lines: the cases, in the order of the rows.
+        repeats: how often each case is asked.
+        baseline: the variant that the others are held against; None: the first.
+
+    Example:
+        >>> sheet = Sheet(["a", "b"], [Line("c1", "Hello")], repeats=2)
+        >>> sheet.put(("b", "c1", 2), Cell("answered", "Hi"))
+        (1, 1)
+        >>> len(sheet), sheet.row(1)[1].text
+        (2, 'Hi')
+    """
+
+    def __init__(
+        self, variants: Sequence[str], lines: Sequence[Line], repeats: int, baseline: str | None
+        = None,
+    ) -> None:  # fmt: skip
+        self.variants = list(variants)
+        self.lines = list(lines)
+        self.repeats = repeats
+        found = self.variants.index(baseline) if baseline in self.variants else 0
+        self.baseline = found
+        self._columns = {name: number for number, name in enumerate(self.variants)}
+        self._numbers = {line.id: number for number, line in enumerate(self.lines)}
+        self._rows: list[list[Cell | None] | None] = [None] * (len(self.lines) * repeats)
+        self._source: _Source | None = None
+        self._names: dict[str, None] = {}
+        self.yes_no: frozenset[str] = frozenset()
+        """The scores that are yes or no, known when a frame has been taken in."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def score_names(self) -> list[str]:
+        """The names of the scores there are so far."""
+        return list(self._names)
+
+    def line(self, row: int) -> Line:
+        """The case of a row."""
+        return self.lines[row // self.repeats]
+
+    def place(self, row: int, column: int) -> Place:
+        """The variant, case and repeat of a cell."""
+        return (self.variants[column], self.line(row).id, row % self.repeats + 1)
+
+    def where(self, place: Place) -> tuple[int, int] | None:
+        """The row and column of a place, None where the sheet does not have it."""
+        variant, case_id, repeat = place
+        number, column = self._numbers.get(case_id), self._columns.get(variant)
+        if number is None or column is None or not 1 <= repeat <= self.repeats:
+            return None
+        return number * self.repeats + repeat - 1, column
+
+    def row(self, row: int) -> list[Cell | None]:
+        """The cells of a row; None where nothing has been asked."""
+        if self._source is not None:
+            # Not kept: so many small objects would cost more, in garbage collection alone.
+            return self._source.read(row)
+        cells = self._rows[row]
+        if cells is None:
+            cells = self._rows[row] = [None] * len(self.variants)
+        return cells
+
+    def cell(self, place: Place) -> Cell | None:
+        """The cell of a place."""
+        found = self.where(place)
+        return None if found is None else self.row(found[0])[found[1]]
+
+    def put(self, place: Place, cell: Cell) -> tuple[int, int] | None:
+        """Fill a cell; returns its row and column."""
+        found = self.where(place)
+        if found is not None:
+            self.row(found[0])[found[1]] = cell
+            self._names |= dict.fromkeys(mark.name for mark in cell.marks)
+        return found
+
+    def fill(self, frame: pd.DataFrame, yes_no: Collection[str]) -> None:
+        """Take all cells from a long frame, in place of what a run has put there."""
+        self._source = _Source(frame, yes_no, self._numbers, self._columns, self.repeats)
+        self._names = dict.fromkeys(self._source.scores)
+        self.yes_no = frozenset(yes_no)
+        self._rows = [None] * len(self._rows)
+
+    def positions(self, cells: Sequence[tuple[int, int]]) -> list[int]:
+        """The rows of the frame that these cells came from."""
+        if self._source is None:
+            return []
+        found = (self._source.position(row, column) for row, column in cells)
+        return [position for position in found if position is not None]
+
+
+def sheet_of(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
+    """A sheet with the rows and columns of a long frame, its cells still to be filled.
+
+    Args:
+        frame: one row per variant, case and repeat.
+        baseline: the variant that the others are held against.
+    """
+    first = frame.drop_duplicates("case_id")
+    inputs = [name for name in frame.columns if str(name).startswith("case.")]
+    columns = {
+        name: first[name].tolist() if name in first else [None] * len(first)
+        for name in ("case_id", "expected", "group", "tags", *inputs)
+    }
+    lines = []
+    for number, case_id in enumerate(columns["case_id"]):
+        values = [columns[name][number] for name in inputs]
+        expected, group = columns["expected"][number], columns["group"][number]
+        tags = columns["tags"][number]
+        lines.append(
+            Line(
+                str(case_id),
+                "\n".join(value_text(value) for value in values if not missing(value)),
+                "" if missing(expected) else value_text(expected),
+                None if missing(group) else str(group),
+                () if tags is None or missing(tags) else tuple(str(tag) for tag in tags),
+            )
+        )
+    variants = [str(name) for name in frame["variant"].unique()]
+    repeats = int(frame["repeat"].max()) if len(frame) else 1
+    return Sheet(variants, lines, repeats, baseline)
+
+
+class _Source:
+    """A long frame as lists, with None for what is missing, and where in it each cell is."""
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        yes_no: Collection[str],
+        numbers: Mapping[str, int],
+        columns: Mapping[str, int],
+        repeats: int,
+    ) -> None:
+        self.columns = {str(name): frame[name] for name in frame.columns}
+        self.scores = [name[6:] for name in self.columns if name.startswith("score.")]
+        self._lists: dict[str, list[Any]] = {}
+        self._width = len(columns)
+        self._at = _positions(frame, numbers, columns, repeats)
+        self._marks: list[tuple[str, bool, list[Any], list[Any], list[Any]]] = [
+            (
+                name,
+                name in yes_no,
+                self.plain(f"score.{name}"),
+                self.plain(f"reason.{name}"),
+                self.plain(f"score_error.{name}"),
+            )
+            for name in self.scores
+        ]
+        names = ("output", "error", "error_kind", "latency_s", "cost_usd")
+        self._answers = tuple(self.plain(name) for name in names)
+
+    def plain(self, name: str) -> list[Any]:
+        """A column as plain values; nothing but None where there is no such column."""
+        found = self._lists.get(name)
+        if found is None:
+            series = self.columns.get(name)
+            if series is None:
+                found = [None] * len(self.columns["variant"])
+            elif series.notna().all():
+                found = series.tolist()
+            else:
+                found = series.astype(object).where(series.notna(), None).tolist()
+            self._lists[name] = found
+        return found
+
+    def position(self, row: int, column: int) -> int | None:
+        """Where in the frame a cell is."""
+        found = self._at[row * self._width + column]
+        return found if found >= 0 else None
+
+    def read(self, row: int) -> list[Cell | None]:
+        """The cells of a row."""
+        there = self._at[row * self._width : (row + 1) * self._width]
+        return [self._cell(position) if position >= 0 else None for position in there]
+
+    def _cell(self, at: int) -> Cell:
+        output, error, error_kind, latency_s, cost_usd = (found[at] for found in self._answers)
+        marks = []
+        for name, binary, values, reasons, failures in self._marks:
+            value = values[at]
+            if failures[at] is not None:
+                marks.append(Mark(name, "failed", None, str(failures[at])))
+            elif value is not None:
+                kind = "number" if not binary else "good" if value == 1 else "bad"
+                marks.append(Mark(name, kind, value, reasons[at] or ""))
+        if error is None:
+            text = output or ""
+            return Cell("answered", text, latency_s, cost_usd, tuple(marks), _Facts(self, at))
+        text = f"{error_kind or 'error'}: {error}"
+        return Cell("error", text, latency_s, cost_usd, tuple(marks), _Facts(self, at))
+
+
+def _positions(
+    frame: pd.DataFrame, numbers: Mapping[str, int], columns: Mapping[str, int], repeats: int
+) -> list[int]:
+    """For each cell of the sheet, row by row, its position in the frame, or -1."""
+    import numpy as np
+    import pandas as pd
+
+    def codes(name: str, known: Mapping[str, int]) -> Any:
+        found, values = pd.factorize(frame[name])
+        return np.array([known.get(value, -1) for value in values], dtype=np.int64)[found]
+
+    at = np.full(len(numbers) * repeats * len(columns), -1, dtype=np.int64)
+    if len(frame):
+        case, column = codes("case_id", numbers), codes("variant", columns)
+        repeat = frame["repeat"].to_numpy(dtype=np.int64)
+        there = (case >= 0) & (column >= 0) & (repeat >= 1) & (repeat <= repeats)
+        index = (case * repeats + repeat - 1) * len(columns) + column
+        at[index[there]] = np.flatnonzero(there)
+    found: list[int] = at.tolist()
+    return found
+
+
+class _Facts(Mapping[str, Any]):
+    """A row of the frame, read when it is looked at."""
+
+    __slots__ = ("_position", "_source")
+
+    def __init__(self, source: _Source, position: int) -> None:
+        self._source, self._position = source, position
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._source.columns:
+            raise KeyError(name)
+        return self._source.plain(name)[self._position]
+
+    def __iter__(self) -> Any:
+        return iter(self._source.columns)
+
+    def __len__(self) -> int:
+        return len(self._source.columns)
+
+
+def mark_of(name: str, score: Score) -> Mark | None:
+    """A score as a mark, None where the scorer does not apply."""
+    reason = score.reason or ""
+    if score.error is not None:
+        return Mark(name, "failed", None, score.error)
+    if score.value is None:
+        return None
+    if isinstance(score.value, bool):
+        return Mark(name, "good" if score.value else "bad", float(score.value), reason)
+    return Mark(name, "number", float(score.value), reason)
+
+
+def missing(value: Any) -> bool:
+    """Whether a value of a frame stands for nothing."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or _is_na(value)
+
+
+def _is_na(value: Any) -> bool:
+    return type(value).__name__ in ("NAType", "NaTType")

@@ -1,0 +1,96 @@
+// What stands above a grid: the run's progress, and what is looked for.
+
+function save(text, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Pages that are not served securely have no such clipboard.
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+/** The line above a run: how far it is, what it costs, Stop. */
+function makeProgress(model) {
+  const bar = element("div", "pex-bar pex-grid-run");
+  const progress = document.createElement("progress");
+  progress.setAttribute("aria-label", "answers");
+  const line = element("span", "pex-grid-line", "waiting for the first answer");
+  const stop = button("Stop", () => {
+    stop.disabled = true;
+    stop.textContent = "Stopping…";
+    model.send({ kind: "stop" });
+  });
+  bar.append(progress, line, stop);
+  return {
+    bar,
+    draw() {
+      const head = model.get("_head");
+      bar.hidden = !head.total;
+      progress.max = head.total || 1;
+      progress.value = head.done;
+      line.textContent = head.line;
+      stop.hidden = !model.get("_begin").can_stop || head.status !== "running";
+    },
+  };
+}
+
+/** What is looked for: search, filter, part, order. */
+function makeTools(onQuery, onExport) {
+  const query = { search: "", kind_of_rows: "all", part: "", sort: "case", column: null, down: false };
+  const bar = element("div", "pex-bar pex-grid-tools");
+  bar.setAttribute("role", "search");
+  const search = element("input", "pex-input");
+  search.type = "search";
+  search.placeholder = "Search";
+  search.setAttribute("aria-label", "Search in cases and answers");
+  let timer = 0;
+  search.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => change({ search: search.value }), 200);
+  });
+  const change = (part) => onQuery(Object.assign(query, part));
+  const slots = { kinds: element("span", "pex-slot"), parts: element("span", "pex-slot"), sorts: element("span", "pex-slot") };
+  const turn = button("↓", () => {
+    change({ down: !query.down });
+    turn.textContent = query.down ? "↑" : "↓";
+    turn.setAttribute("aria-pressed", String(query.down));
+  }, "Turn the order round");
+  turn.setAttribute("aria-pressed", "false");
+  const count = element("span", "pex-meta");
+  count.setAttribute("role", "status");
+  const copyButton = button("Copy", () => onExport("tabs"), "Copy the selection, or all rows shown");
+  const csv = button("CSV", () => onExport("csv"), "Save the selection, or all rows shown, as CSV");
+  bar.append(search, slots.kinds, slots.parts, slots.sorts, turn, copyButton, csv, count);
+
+  return {
+    bar, query, search, change,
+    say: (text) => (count.textContent = text),
+    draw(begin) {
+      const kinds = choice("Which rows", begin.kinds, (value) => change({ kind_of_rows: value }));
+      kinds.value = query.kind_of_rows;
+      slots.kinds.replaceChildren(kinds);
+      const parts = [["", "All cases"], ...begin.slices.map((part) => [part, part.replace(":", ": ")])];
+      const slice = choice("Which cases", parts, (value) => change({ part: value }));
+      slice.value = query.part;
+      slots.parts.replaceChildren(...(begin.slices.length ? [slice] : []));
+      const sorts = [["case", "Order of cases"], ...begin.scores.map((name) => [`score:${name}`, `By ${name}`]),
+        ["latency", "By latency"], ["cost", "By cost"]];
+      const sort = choice("Order of rows", sorts, (value) => change({ sort: value }));
+      sort.value = query.sort;
+      slots.sorts.replaceChildren(sort);
+    },
+  };
+}

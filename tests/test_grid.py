@@ -1,0 +1,134 @@
+"""The result grid in a real JupyterLab: hostile texts, keys, filters, reload, without a kernel."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.batch.test_plan import notebook
+from tests.browser import Lab, jupyterlab, page
+
+ROOT = Path(__file__).parent.parent
+START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.made import made\n"
+
+pytestmark = pytest.mark.browser
+
+
+def shown(lab: Lab, name: str) -> list[str]:
+    """Open a notebook and run it; returns what its pages ask other hosts for, as it goes on."""
+    foreign: list[str] = []
+    lab.page.on(
+        "request",
+        lambda r: (
+            foreign.append(r.url) if r.url.startswith("http") and lab.url not in r.url else None
+        ),
+    )
+    lab.open(name)
+    lab.command("application:toggle-left-area")
+    lab.run_all()
+    assert lab.errors() == []
+    lab.page.locator(".pex-grid-body [role=row]").first.wait_for()
+    lab.page.locator(".pex-grid").first.evaluate("e => e.scrollIntoView({block: 'center'})")
+    return foreign
+
+
+@pytest.mark.timeout(300)
+def test_hostile_answers_keys_and_what_is_left_without_a_kernel(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    code = START + "results = made(60, 3, hostile=True)\ngrid = results.show()\ngrid"
+    notebook(tmp_path / "grid.ipynb", None, code)
+    with jupyterlab(tmp_path) as lab:
+        foreign = shown(lab, "grid.ipynb")
+        grid = lab.page.get_by_role("grid")
+        status = lab.page.locator(".pex-grid").get_by_role("status")
+        assert grid.get_attribute("aria-rowcount") == "61"
+        assert lab.page.locator(".pex-static").first.is_hidden()
+
+        # Every hostile answer, in every way of showing it, with keys only.
+        grid.focus()
+        lab.page.keyboard.press("ArrowRight")
+        window = lab.page.get_by_role("dialog")
+        for row in range(15):
+            lab.page.keyboard.press("Enter")
+            window.get_by_role("heading", name=f"c{row} ·").wait_for()
+            for mode in ("Markdown", "JSON", "Code"):
+                window.get_by_role("button", name=mode, exact=True).click()
+                window.locator(f"[data-mode={mode.lower()}][aria-pressed=true]").wait_for()
+            assert window.locator("img, script").count() == 0
+            assert window.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+            lab.page.keyboard.press("Escape")
+            lab.page.keyboard.press("ArrowDown")
+        lab.page.keyboard.press("Control+End")
+        assert grid.locator(".pex-active").get_attribute("aria-colindex") == "4"
+        heights = grid.locator("[role=row]").evaluate_all("es => es.map(e => e.offsetHeight)")
+        assert max(heights[1:]) == min(heights[1:])
+        assert lab.page.evaluate("window.hacked") is None
+        assert foreign == []
+
+        lab.page.get_by_label("Search in cases").fill("billing deep")
+        lab.page.wait_for_function("() => document.querySelector('.pex-grid [role=status]')"
+                                   ".textContent.startsWith('1 of')")  # fmt: skip
+        lab.page.get_by_label("Search in cases").fill("")
+        lab.page.get_by_label("Which rows").select_option("failures")
+        lab.page.wait_for_function("() => !document.querySelector('.pex-grid [role=status]')"
+                                   ".textContent.startsWith('60')")  # fmt: skip
+        assert re.fullmatch(r"\d+ of 60 rows", status.inner_text())
+        grid.focus()
+        lab.page.keyboard.press("Control+Home")
+        lab.page.keyboard.press(" ")
+        with lab.page.expect_download() as download:
+            lab.page.get_by_role("button", name=re.compile("as CSV")).click()
+        assert len(download.value.path().read_text().splitlines()) == 2
+
+        # A reload in which the kernel goes on: the view fills again.
+        lab.save()
+        lab.page.reload()
+        lab.page.locator(".pex-grid-body [role=row]").first.wait_for(timeout=60_000)
+        assert grid.get_attribute("aria-rowcount") == "61"
+        lab.save()
+    command = ["-m", "jupyter", "nbconvert", "--to", "html", str(tmp_path / "grid.ipynb")]
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
+    with page() as exported:
+        exported.goto((tmp_path / "grid.html").as_uri())
+        assert "60 cases; the variants disagree" in exported.locator(".pex-static").inner_text()
+        assert exported.evaluate("window.hacked") is None
+
+
+@pytest.mark.timeout(300)
+def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    notebook(tmp_path / "grid.ipynb", None, START + "made(60, 3, hostile=True).show()")
+    with jupyterlab(tmp_path) as lab:
+        shown(lab, "grid.ipynb")
+        for dark in (False, True):
+            lab.theme(dark)
+            for width in (375, 1300, 3840):
+                lab.page.set_viewport_size({"width": width, "height": 900})
+                lab.page.wait_for_timeout(300)
+                assert lab.page.locator(".pex-grid").evaluate("e => e.scrollWidth <= e.clientWidth")
+                found = Axe().run(lab.page, context=".pex-grid")
+                assert found.violations_count == 0, found.generate_report()
+            lab.page.get_by_role("gridcell").first.click()
+            lab.page.get_by_role("dialog").get_by_text("request key").wait_for()
+            found = Axe().run(lab.page, context=".pex-dialog")
+            assert found.violations_count == 0, found.generate_report()
+            lab.page.keyboard.press("Escape")
+
+
+@pytest.mark.timeout(300)
+def test_no_case_one_variant_forty_variants_errors_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    cells = [f"made({size}).show()" for size in ("0, 1", "5, 1", "30, 40", "30, 2, errors=True")]
+    notebook(tmp_path / "grid.ipynb", None, START, *cells)
+    with jupyterlab(tmp_path) as lab:
+        foreign = shown(lab, "grid.ipynb")
+        assert foreign == []
+        lab.page.get_by_text("There are no cases.").wait_for()
+        counts = [
+            lab.page.get_by_role("grid").nth(n).get_attribute("aria-colcount") for n in (0, 1)
+        ]
+        assert counts == ["2", "41"]
+        assert lab.page.locator(".pex-bad-text").count() > 4

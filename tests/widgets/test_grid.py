@@ -1,0 +1,293 @@
+"""The result grid without a browser: rows, what is looked for, opened cells, what is sent."""
+
+import csv
+import io
+import json
+import time
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pex.core.call import Answer
+from pex.core.cases import Case
+from pex.core.errors import PexError
+from pex.core.events import Answered, Delta, Done, Failed, Queued, Scored, Started
+from pex.core.prompt import Prompt
+from pex.core.score import Score
+from pex.core.variant import Variant
+from pex.run.request import requests
+from pex.score.frame import build_frame, summarise, yes_no
+from pex.widgets import kit, rows
+from pex.widgets.after import static_table
+from pex.widgets.export import table_text
+from pex.widgets.grid import ResultGrid
+from pex.widgets.opened import opened
+from pex.widgets.query import Query, order, slices
+from pex.widgets.sheet import Line, Sheet, sheet_of
+from tests.made import HALF, HOSTILE
+
+BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
+PLACE = ("a", "c1", 1)
+
+
+def frame_of(outputs: dict[str, list[str | None]], repeats: int = 1) -> pd.DataFrame:
+    """A frame as a run makes it; None is an error, and an answer is right if it says "good"."""
+    prompt = Prompt("{{ text }}", "p")
+    variants = [Variant(prompt, "lab/m1", name=name) for name in outputs]
+    n = len(next(iter(outputs.values())))
+    cases = [
+        Case(
+            f"c{i}",
+            {"text": f"question {i}"},
+            "good",
+            "ab"[i % 2],
+            ("even", "odd")[i % 2 : i % 2 + 1],
+        )
+        for i in range(n)
+    ]
+    made = []
+    for request in requests(variants, cases, repeats):
+        output = outputs[request.variant][int(request.case_id[1:])]
+        if output is None:
+            made.append((request, Answer(error="no", error_kind="server"), {}))
+        else:
+            answer = Answer(
+                output=output.replace("\ud800", HALF), latency_s=len(output) / 10, cost_usd=0.01
+            )
+            made.append((request, answer, {"ok": Score("good" in output, reason="why")}))
+    frame = build_frame(made, variants, cases, ["ok"])
+    texts = [
+        text.replace(HALF, "\ud800") if isinstance(text, str) else None for text in frame["output"]
+    ]
+    return frame.assign(output=pd.Series(texts, index=frame.index, dtype=object))
+
+
+def filled(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
+    sheet = sheet_of(frame, baseline)
+    sheet.fill(frame, yes_no(frame))
+    return sheet
+
+
+def grid_of(frame: pd.DataFrame) -> ResultGrid:
+    grid = ResultGrid(sheet_of(frame))
+    grid.finish(frame, summarise(frame), yes_no(frame))
+    return grid
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, list[bytes]]]:
+    messages: list[tuple[dict, list[bytes]]] = []
+    monkeypatch.setattr(
+        ResultGrid,
+        "send",
+        lambda self, content, buffers=None: messages.append((content, buffers or [])),
+    )
+    return messages
+
+
+def read(chunk: bytes) -> list[Any]:
+    """The rows of a chunk, as the browser opens it."""
+    count, *ends = rows.read_numbers(chunk[: 4 * (1 + rows.read_numbers(chunk[:4])[0])])
+    body = chunk[4 * (count + 1) :]
+    return [json.loads(body[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+FRAME = frame_of(
+    {
+        "a": ["good", "good", None, "bad"],
+        "b": ["good", "bad one", "good", "bad"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (Query(), [0, 1, 2, 3]),
+        (Query(down=True), [3, 2, 1, 0]),
+        (Query(kind="failures"), [1, 3]),
+        (Query(kind="errors"), [2]),
+        (Query(kind="disagreements"), [1]),
+        (Query(kind="changed"), [1, 2]),
+        (Query(part="tag:odd"), [1, 3]),
+        (Query(part="group:a"), [0, 2]),
+        (Query(search="bad one"), [1]),
+        (Query(search="question 3"), [3]),
+        (Query(sort="latency", column=1), [3, 0, 2, 1]),
+        (Query(sort="latency", column=0), [3, 0, 1, 2]),
+        (Query(sort="score:ok", column=1, down=True), [0, 2, 1, 3]),
+    ],
+)
+def test_what_is_looked_for(query: Query, found: list[int]) -> None:
+    assert order(filled(FRAME), query) == found
+
+
+def test_without_yes_no_scores_variants_disagree_where_their_answers_do() -> None:
+    frame = FRAME.drop(columns=["score.ok", "reason.ok", "score_error.ok"])
+    assert order(filled(frame), Query(kind="disagreements")) == [1]
+
+
+def test_a_filter_that_does_not_exist_is_a_mistake() -> None:
+    with pytest.raises(PexError, match="no filter 'failure'"):
+        Query.of({"kind_of_rows": "failure"})
+
+
+def test_slices_are_tags_and_groups_that_more_than_one_case_has() -> None:
+    assert slices(filled(FRAME).lines) == ["tag:even", "tag:odd", "group:a", "group:b"]
+    alone = [Line("c1", "x", group="g1"), Line("c2", "y", group="g2")]
+    assert slices(alone) == []
+
+
+def test_a_sheet_has_a_row_for_each_repeat_and_finds_its_cells_in_the_frame() -> None:
+    frame = frame_of({"a": ["good", "bad"], "b": ["x", "y"]}, repeats=3)
+    sheet = filled(frame.sample(frac=1, random_state=1))
+    assert len(sheet) == 6
+    assert sheet.place(4, 1) == ("b", "c1", 2)
+    cell = sheet.cell(("b", "c1", 2))
+    assert cell is not None
+    assert (cell.text, cell.facts["repeat"], cell.marks[0].label) == ("y", 2, "✗ ok")
+    assert sheet.cell(("b", "c1", 4)) is None
+
+
+def test_chunks_come_back_as_rows_whatever_is_in_them() -> None:
+    frame = frame_of({"a": ["fine"] * len(HOSTILE), "b": HOSTILE[:]})
+    texts = [row[3][1][1] for row in read(rows.chunk(filled(frame), 0))]
+    assert texts[:2] == HOSTILE[:2]
+    assert texts[3:6] == ["␛[31mred␛[0m", "null␀byte", "half � surrogate"]
+    assert texts[11] == "⟨U+202E⟩turned round"
+    assert max(map(len, texts)) <= 401
+
+
+def test_no_cases_and_forty_variants() -> None:
+    empty = ResultGrid(Sheet(["a"], [], 1))
+    assert empty._begin["rows"] == 0
+    assert read(empty._first) == []
+    wide = grid_of(frame_of({f"v{i}": [None, None] for i in range(40)}))
+    assert len(read(wide._first)[0][3]) == 40
+    assert wide._head["columns"][39].endswith("2 errors")
+
+
+def test_an_opened_cell_has_the_conversation_the_scores_and_the_difference() -> None:
+    shown = opened(filled(FRAME), 1, 1, lambda place: [{"role": "user", "content": place[1]}])
+    assert shown["inputs"] == [["text", "question 1"]]
+    assert [m["role"] for m in shown["messages"]] == ["user", "assistant"]
+    assert shown["messages"][0]["text"] == "c1"
+    assert shown["marks"] == [["bad", "✗ ok", "why"]]
+    assert shown["difference"] == [("gone", "good"), ("new", "bad one")]
+    assert ["cost", "$0.01"] in shown["facts"]
+    assert opened(filled(FRAME), 2, 0, None)["answer"]["text"] == "server: no"
+
+
+def test_an_opened_cell_is_bounded_and_its_markdown_harmless() -> None:
+    sheet = filled(frame_of({"a": ["x"] * len(HOSTILE), "b": HOSTILE[:]}))
+    for row in range(len(HOSTILE)):
+        for mode in ("text", "markdown", "json", "code"):
+            shown = opened(sheet, row, 1, None, mode)
+            assert len(json.dumps(shown).encode()) < 2_000_000
+            html = shown["answer"].get("html", "")
+            assert "<img" not in html
+            assert "<script" not in html
+            assert 'href="javascript' not in html
+    assert opened(sheet, 9, 1, None)["answer"]["empty"] == "(only whitespace)"
+    assert "more characters" in opened(sheet, 7, 1, None)["answer"]["text"]
+
+
+def test_json_is_found_in_a_fence_too() -> None:
+    sheet = filled(frame_of({"a": ['```json\n{"a": 1}\n```'], "b": ["no"]}))
+    assert opened(sheet, 0, 0, None, "json")["answer"]["json"] == '{"a": 1}'
+    assert opened(sheet, 0, 1, None, "json")["answer"]["json"] is None
+
+
+def test_csv_has_no_formula() -> None:
+    frame = pd.DataFrame({"output": ["=1+1", " @x", "-2", "fine", None], "n": [-1.5, 0, 1, 2, 3]})
+    table = list(csv.reader(io.StringIO(table_text(frame))))
+    assert [row[0] for row in table[1:]] == ["'=1+1", "' @x", "'-2", "fine", ""]
+    assert table[1][1] == "-1.5"
+
+
+def test_the_static_table_is_escaped_bounded_and_says_what_was_cut() -> None:
+    frame = frame_of({"a": ["fine"] * len(HOSTILE), "b": HOSTILE[:]})
+    html = static_table(filled(frame), frame, summarise(frame))
+    assert "<img" not in html
+    assert "<script" not in html
+    assert "\x00" not in html
+    html.encode()
+    big = frame_of({f"v{i}": ["word " * 40] * 1000 for i in range(8)})
+    html = static_table(filled(big), big, summarise(big))
+    assert len(html.encode()) < 1_000_000
+    assert "100 of 1,000 cases" in html
+
+
+def test_a_run_is_sent_in_batches_and_whole_at_the_end(sent: list[tuple[dict, list]]) -> None:
+    grid = ResultGrid(Sheet(["a", "b"], [Line("c1", "<b>one</b>", "x"), Line("c2", "two")], 1))
+    assert read(grid._first)[0] == ["c1", "<b>one</b>", "expected: x", [None, None]]
+    grid.on_event(BEGUN)
+    grid.on_event(Started(PLACE))
+    for _ in range(200):
+        grid.on_event(Delta(PLACE, "word "))
+    time.sleep(0.2)
+    assert len(sent) < 10
+    grid.on_event(Answered(PLACE, Answer(output="", latency_s=0.1)))
+    grid.on_event(Scored(PLACE, {"ok": Score(False, "why"), "bad": Score(None, error="E")}))
+    grid.on_event(Failed(("b", "c2", 1), Answer(error="no", error_kind="server")))
+    grid.on_event(Done("finished", 1.0))
+    grid.close_run()
+    assert (grid._head["status"], grid._head["done"]) == ("finished", 2)
+    assert grid._head["columns"][0] == "ok 0% [0, 79] of 1"
+    content, (chunk,) = sent[-1]
+    assert content == {"kind": "rows", "chunks": [0]}
+    (_, _, _, (first, _)), (_, _, _, (_, last)) = read(chunk)
+    assert first[2] == [["bad", "✗ ok"], ["failed", "! bad failed"]]
+    assert last[:2] == ["error", "server: no"]
+
+
+def test_a_view_that_comes_late_gets_all_and_stop_reaches_the_run(
+    sent: list[tuple[dict, list]],
+) -> None:
+    stopped: list[bool] = []
+    sheet = Sheet(["a", "b"], [Line(f"c{i}", "x") for i in range(1200)], 1)
+    grid = ResultGrid(sheet, lambda: stopped.append(True))
+    grid._on_message(grid, {"kind": "ready"}, [])
+    deadline = time.monotonic() + 5
+    while sum(len(buffers) for _, buffers in sent) < 24:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [n for content, _ in sent for n in content["chunks"]] == list(range(24))
+    grid._on_message(grid, {"kind": "stop"}, [])
+    assert stopped == [True]
+    assert grid._begin["can_stop"] is True
+    for nonsense in ("stop", None, {"kind": "open", "row": 10**9, "column": 0, "view": "v"}):
+        grid._on_message(grid, nonsense, [])
+
+
+def test_what_a_view_asks_is_answered_to_it(sent: list[tuple[dict, list]]) -> None:
+    grid = grid_of(FRAME)
+    sent.clear()
+    grid._on_message(grid, {"kind": "query", "view": "v1", "kind_of_rows": "failures"}, [])
+    content, (found,) = sent[-1]
+    assert content == {"kind": "order", "view": "v1"}
+    assert rows.read_numbers(found) == [1, 3]
+    grid._on_message(grid, {"kind": "open", "view": "v1", "row": 3, "column": 1}, [])
+    assert sent[-1][0]["cell"]["case"] == "c3"
+    grid._on_message(grid, {"kind": "export", "view": "v1", "form": "csv"}, [])
+    assert sent[-1][0]["count"] == 4
+    for number in range(40):
+        grid._on_message(grid, {"kind": "query", "view": f"w{number}"}, [])
+    assert len(grid._queries) <= 16
+
+
+def test_the_selection_is_rows_of_the_frame(sent: list[tuple[dict, list]]) -> None:
+    grid = grid_of(FRAME)
+    assert len(grid.selection) == 0
+    grid._on_message(grid, {"kind": "select"}, [memoryview(rows.numbers([3, 0]))])
+    assert grid.selection[["case_id", "variant"]].to_numpy().tolist() == [["c1", "b"], ["c0", "a"]]
+    assert list(grid.selection.columns) == list(FRAME.columns)
+
+
+def test_a_text_becomes_html_in_one_place_only() -> None:
+    script = kit.script("rows", "opened", "tools", "grid")
+    assert script.count("innerHTML") == 1
+    for word in ("import ", "fetch(", "http:", "https:", "eval("):
+        assert word not in script
+    assert "http" not in kit.styles("grid")
