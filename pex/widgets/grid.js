@@ -6,7 +6,8 @@ const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "" 
 const BEYOND = 2; // rows above and below what is seen
 
 /** What fits into three lines of a cell; the browser would lay out all of a longer text. */
-function fitting(text, width) {
+function fitting(text, width, growing) {
+  if (growing) return text.slice(-Math.floor(width / 8) * 3); // its end is what is new
   const most = Math.ceil(width / 5) * 3;
   return text.length > most ? text.slice(0, most) : text;
 }
@@ -18,7 +19,7 @@ function drawCell(node, cell, wait, width) {
     return;
   }
   const [state, text, marks, latency, cost, changed] = cell;
-  const shown = output(fitting(text, width), "pex-clamp");
+  const shown = output(fitting(text, width, state === "growing"), "pex-clamp");
   if (state === "asked") shown.classList.add("pex-soft");
   if (state === "error") {
     shown.classList.add("pex-bad-text");
