@@ -34,7 +34,7 @@ from pex.core.score import Score
 from pex.core.variant import Variant
 from pex.guard.redact import redact
 from pex.judging import Bench, Wave
-from pex.recording import drop, keep, record
+from pex.recording import record
 from pex.results import Results
 from pex.run.budget import Budget
 from pex.run.channel import Channel
@@ -346,15 +346,18 @@ class Execution:
         return results
 
     def _record(self, recorder: Recorder, results: Results) -> None:
+        from pex.record import kept
+
         prompts = list({v.prompt.name: v.prompt for v in self._job.variants}.values())
         texts = dict(self._job.files)
+        state, run_id = self._job.state, recorder.run_id
         try:
             results.traces = record(
                 recorder, results.outcome(), texts, prompts, self._job.cases, self._job.traces
             )
-            drop(self._job.state, recorder.run_id)  # an earlier start may have had to wait
+            kept.drop(state, run_id)  # an earlier start may have had to wait
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
-            folder = keep(self._job.state, recorder.run_id, results.frame, results.about, texts)
+            folder = kept.keep(state, run_id, results.frame, results.about, texts)
             # A PexError's hint is about the start of a run, not about its end.
             why = redact(error.message if isinstance(error, PexError) else str(error))
             message = f"the run could not be recorded in MLflow: {why}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.cases import Case
@@ -106,23 +105,3 @@ def record_again(uri: str, run_id: str, outcome: Outcome) -> TraceWriter:
     writer = TraceWriter(target_of(uri, run_id, about), frame, places)
     writer.start()
     return writer
-
-
-def keep(
-    state: Path,
-    run_id: str,
-    frame: pd.DataFrame,
-    about: Mapping[str, Any],
-    texts: Mapping[str, str],
-) -> Path:
-    """Keep in the project what could not be recorded; returns where."""
-    from pex.record import kept
-
-    return kept.keep(state, run_id, frame, about, texts)
-
-
-def drop(state: Path, run_id: str) -> None:
-    """What was kept of a run is recorded now."""
-    from pex.record import kept
-
-    kept.drop(state, run_id)

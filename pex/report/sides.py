@@ -213,7 +213,8 @@ def marked(text: str, against: str) -> str:
     if text == against:
         return escape(text)
     words, others = (re.findall(r"\s+|\S+", part) for part in (text, against))
-    if Indel.normalized_similarity(others, words) < _ALIKE:
+    # The spaces between the words are alike in any two texts.
+    if Indel.normalized_similarity(against.split(), text.split()) < _ALIKE:
         return escape(text)
     out = []
     for step in Indel.opcodes(others, words):

@@ -109,9 +109,8 @@ def decides(row: Mapping[str, Any]) -> str:
     """What would decide an undecided row, in a sentence; nothing where it is decided."""
     if row["verdict"] != UNDECIDED or _missing(row["more_cases"]):
         return ""
-    return (
-        f"About {_round(int(row['more_cases'])):,} more cases would decide, if it is as it looks."
-    )
+    more = _round(int(row["more_cases"]))
+    return f"About {more:,} more cases would decide, if the difference is as large as it looks."
 
 
 def table_text(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:

@@ -121,3 +121,9 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
         browser_page.get_by_label("Search").fill("> 3")
         assert browser_page.evaluate(visible) == 1
         assert requests == [path.as_uri()]
+
+
+def test_words_are_marked_only_where_two_answers_are_alike() -> None:
+    assert sides.marked("the red fox ran", "the blue fox ran") == "the <ins>red</ins> fox ran"
+    # Nothing in common but the spaces between the words: marking all of them would say nothing.
+    assert sides.marked("El servicio sin nada", "This review is negative") == "El servicio sin nada"
