@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import orjson
 
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest, plain
-from pex.core.prompt import read_text
+from pex.core.prompt import decoded, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +68,8 @@ def load_cases(
     """
     if isinstance(source, str | Path):
         path = Path(base or ".") / source
-        where, rows = path.name, list(_read_file(path))
-    elif hasattr(source, "to_dict"):
+        return parse_cases(_file_bytes(path), path, columns)
+    if hasattr(source, "to_dict"):
         where = "cases"
         rows = [(f"row {i}", row) for i, row in enumerate(source.to_dict("records"), 1)]
     elif source and all(isinstance(item, Case) for item in source):
@@ -77,11 +77,61 @@ def load_cases(
     else:
         where = "cases"
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(source, 1)]
-    if not rows:
-        raise PexError(f"{where}: there are no cases in it")
-    names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
-    roles = _roles(columns or {}, names, where)
-    return _build(where, rows, names, roles, columns or {})
+    return _cases_in(rows, where, columns or {})
+
+
+def parse_cases(data: bytes, path: Path, columns: Mapping[str, str] | None = None) -> list[Case]:
+    """The cases in the bytes of a file, as `load_cases` reads them.
+
+    Args:
+        data: what is in the file.
+        path: its name, whose ending says how it is read.
+        columns: as in `load_cases`.
+
+    Raises:
+        PexError: a missing column, an unreadable row, no rows, two equal rows.
+    """
+    return _cases_in(list(rows_of(data, path)), path.name, columns or {})
+
+
+def rows_of(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows in the bytes of a file of cases, each with where it stands; blank ones left out.
+
+    Raises:
+        PexError: an ending that cannot be read, an unreadable row.
+    """
+    return _reader(path)(data, path)
+
+
+def roles_of(names: Sequence[str], columns: Mapping[str, str], where: str) -> dict[str, str]:
+    """Which of a file's columns is the id, expected answer, group and tags, where there is one.
+
+    Args:
+        names: of the columns.
+        columns: what `columns` says.
+        where: the file's name, for errors.
+
+    Raises:
+        PexError: an unknown key, or a column that the file does not have.
+
+    Example:
+        >>> roles_of(["n", "review", "expected"], {"id": "n"}, "cases.csv")
+        {'id': 'n', 'expected': 'expected'}
+    """
+    for role in columns:
+        if role not in ROLES:
+            raise PexError(f"columns: unknown key '{role}'", hint=nearest(role, ROLES))
+    roles = {}
+    for role, default in ROLES.items():
+        name = columns.get(role, default)
+        if name in names:
+            roles[role] = name
+        elif role in columns:
+            raise PexError(
+                f"{where}: there is no column '{name}' (columns: {role}: {name})",
+                hint=nearest(name, names),
+            )
+    return roles
 
 
 def select(
@@ -125,21 +175,13 @@ def _mapping(row: Any, number: int) -> dict[str, Any]:
     return {str(key): value for key, value in row.items()}
 
 
-def _roles(columns: Mapping[str, str], names: list[str], where: str) -> dict[str, str]:
-    for role in columns:
-        if role not in ROLES:
-            raise PexError(f"columns: unknown key '{role}'", hint=nearest(role, ROLES))
-    roles = {}
-    for role, default in ROLES.items():
-        name = columns.get(role, default)
-        if name in names:
-            roles[role] = name
-        elif role in columns:
-            raise PexError(
-                f"{where}: there is no column '{name}' (columns: {role}: {name})",
-                hint=nearest(name, names),
-            )
-    return roles
+def _cases_in(
+    rows: list[tuple[str, dict[str, Any]]], where: str, columns: Mapping[str, str]
+) -> list[Case]:
+    if not rows:
+        raise PexError(f"{where}: there are no cases in it")
+    names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
+    return _build(where, rows, names, roles_of(names, columns, where), columns)
 
 
 def _build(
@@ -204,7 +246,7 @@ def _tags(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for tag in (str(part).strip() for part in parts) if tag))
 
 
-def _read_file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _reader(path: Path) -> Callable[[bytes, Path], Iterator[tuple[str, dict[str, Any]]]]:
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -212,15 +254,20 @@ def _read_file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             f"cases file {path.name}: cannot read '{path.suffix or 'no ending'}'",
             hint="use .csv, .jsonl or .parquet",
         )
+    return reader
+
+
+def _file_bytes(path: Path) -> bytes:
+    _reader(path)
     if not path.is_file():
         read_text(path, "cases file")  # its error names the nearest file
-    return reader(path)
+    return path.read_bytes()
 
 
-def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff"):
+def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise PexError(f"cases file {path}: this is UTF-16", hint="save it as 'CSV UTF-8'")
-    text = read_text(path, "cases file").removeprefix("\ufeff")
+    text = decoded(data, path, "cases file").removeprefix("\ufeff")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, None)
@@ -252,8 +299,10 @@ def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise PexError(f"cases file {path}, line {reader.line_num}: {error}") from None
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(read_text(path, "cases file").splitlines(), 1):
+def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    # Not `splitlines`: a JSON text may have other marks in it that end a line elsewhere.
+    lines = re.split(r"\r\n|\n|\r", decoded(data, path, "cases file").removeprefix("\ufeff"))
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -267,11 +316,11 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"line {number}", row
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _read_parquet(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(io.BytesIO(data))
     except (OSError, ValueError) as error:
         raise PexError(f"cases file {path}: no readable Parquet file: {error}") from None
     for number, row in enumerate(frame.to_dict("records"), 1):

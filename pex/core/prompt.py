@@ -218,7 +218,7 @@ def read_text(path: Path, what: str) -> str:
         PexError: the file is missing or not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return decoded(path.read_bytes(), path, what)
     except (FileNotFoundError, NotADirectoryError):
         folder = path.parent
         if not folder.is_dir():
@@ -227,6 +227,16 @@ def read_text(path: Path, what: str) -> str:
         raise PexError(f"{what} {path}: no such file", hint=nearest(path.name, names)) from None
     except IsADirectoryError:
         raise PexError(f"{what} {path}: this is a folder") from None
+
+
+def decoded(data: bytes, path: Path, what: str) -> str:
+    """The bytes of a file as text.
+
+    Raises:
+        PexError: they are not UTF-8.
+    """
+    try:
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise PexError(
             f"{what} {path}: not UTF-8 (byte {error.start})", hint="save the file as UTF-8"

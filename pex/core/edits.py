@@ -1,0 +1,242 @@
+"""Edits of the file that cases were read from: one at a time, journalled, never over another's."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import getpass
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.core import casefile
+from pex.core.cases import Case, parse_cases, roles_of, rows_of
+from pex.core.errors import PexError
+from pex.core.names import digest, plain
+from pex.core.settings import FILE, find_project, load_settings
+
+JOURNAL = "edits.jsonl"
+"""In the project's `.pex/`: who changed which case, when, from what to what."""
+PATIENCE_S = 10.0
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class Differs(PexError):
+    """The file says something else than was shown; nothing has been written.
+
+    `there` is the case as it is in the file, `seen` what says that somebody has seen that.
+    """
+
+    def __init__(self, message: str, there: Case, seen: str) -> None:
+        self.there, self.seen = there, seen
+        super().__init__(message)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody is shown before a row is added: a free id, the tags (None: no such column)."""
+
+    new_id: str
+    tags: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Edits:
+    """What may be done to a file of cases.
+
+    Args:
+        path: the file, absolute.
+        columns: which column is what, as in the experiment.
+        state: the `.pex/` for the journal, where the file is in no project of its own.
+    """
+
+    path: Path
+    columns: Mapping[str, str]
+    state: Path
+
+    @property
+    def name(self) -> str:
+        """The file as people know it: from its project's folder, where it is in one."""
+        project = find_project(self.path.parent)
+        here = (project / FILE).is_file() and self.path.is_relative_to(project)
+        return (self.path.relative_to(project) if here else self.path).as_posix()
+
+    def check(self) -> None:
+        """Raise a `PexError` that says why the file cannot be changed, where it cannot."""
+        if not self.path.is_file():
+            raise PexError(f"{self.name} is not there any more")
+        for place in (self.path, self.path.resolve().parent):
+            if not os.access(place, os.W_OK):
+                raise PexError(f"{place} may not be written to")
+
+    def draft(self, case: Case) -> Draft:
+        """What a new row with the inputs of `case` may be called, and its tags.
+
+        Raises:
+            PexError: the file cannot be changed, or cannot hold such a row.
+        """
+        self.check()
+        data = self.path.read_bytes()
+        cases = parse_cases(data, self.path, self.columns)
+        roles = self._roles(data)
+        if "id" not in roles and any(other.id == digest(case.inputs) for other in cases):
+            raise PexError(
+                f"{self.name} has no column of ids: a case is known by its inputs, and these are "
+                "a case already",
+                hint="correct its expected answer, or give the file a column 'case_id'",
+            )
+        taggable = "tags" in roles or self.path.suffix.lower() == ".jsonl"
+        new_id = _free(case.id, [other.id for other in cases]) if "id" in roles else ""
+        return Draft(new_id, "; ".join(case.tags) if taggable else None)
+
+    def correct(self, case: Case, text: str, seen: str | None = None) -> Case:
+        """Give a case another expected answer in the file.
+
+        Args:
+            case: as it was shown.
+            text: the answer; nothing for none. Where the file's answers are not texts, JSON.
+            seen: what `Differs` said, where somebody has seen what is in the file.
+
+        Returns:
+            The case as it is now.
+
+        Raises:
+            Differs: the file's case is not as it was shown.
+            PexError: it cannot be written.
+        """
+        shown = case
+
+        def change(data: bytes) -> tuple[bytes, Case, Any]:
+            cases = parse_cases(data, self.path, self.columns)
+            there = cases[casefile.place_of(cases, shown.id, self.path)]
+            if _seen(there) != (seen or _seen(shown)):
+                what = "expected answer" if there.inputs == shown.inputs else "input"
+                message = f"the {what} of '{there.id}' in {self.name} is not what is shown here"
+                raise Differs(message, there, _seen(there))
+            expected = _value(text, there.expected, cases)
+            new = dataclasses.replace(there, expected=expected)
+            if new == there:
+                return data, there, there.expected
+            changed = casefile.correct(data, self.path, self.columns, there.id, expected)
+            return changed, new, there.expected
+
+        return self._change("corrected", change)
+
+    def save(self, case: Case, text: str, case_id: str = "", tags: str | None = None) -> Case:
+        """Add a case with the inputs and the group of another.
+
+        Args:
+            case: the other.
+            text: the expected answer; nothing for none.
+            case_id: of the new one; without an id column it is that of the inputs.
+            tags: separated by semicolons or commas; None: none.
+
+        Raises:
+            PexError: the id is taken, or it cannot be written.
+        """
+        names = tuple(dict.fromkeys(part for part in re.split(r"\s*[;,]\s*", tags or "") if part))
+
+        def change(data: bytes) -> tuple[bytes, Case, Any]:
+            cases = parse_cases(data, self.path, self.columns)
+            new_id = case_id.strip()
+            if "id" not in self._roles(data):
+                new_id = digest(case.inputs)
+            elif not new_id:
+                raise PexError("the new case needs an id")
+            elif new_id in {other.id for other in cases}:
+                raise PexError(f"{self.name} has a case '{new_id}' already")
+            expected = _value(text, case.expected, cases)
+            new = Case(new_id, case.inputs, expected, case.group, names)
+            return casefile.add(data, self.path, self.columns, new), new, None
+
+        return self._change("added", change)
+
+    def row(self, case: Case) -> str:
+        """A case as a row of the file, to be pasted there by hand.
+
+        Raises:
+            PexError: the file cannot be read, or has no column for a value.
+            OSError: the same.
+        """
+        return casefile.row_text(self.path.read_bytes(), self.path, self.columns, case)
+
+    def _roles(self, data: bytes) -> dict[str, str]:
+        names = dict.fromkeys(str(key) for _, row in rows_of(data, self.path) for key in row)
+        return roles_of(list(names), self.columns, self.path.name)
+
+    def _change(self, what: str, change: Callable[[bytes], tuple[bytes, Case, Any]]) -> Case:
+        from filelock import FileLock, Timeout
+
+        self.check()
+        # Beside the file's own project, so that kernels in whatever folder meet at one lock.
+        project, state = find_project(self.path.parent), self.state
+        if (project / FILE).is_file():
+            state = project / load_settings(project).journal.path
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            with (
+                FileLock(state / "edits.lock", timeout=PATIENCE_S),
+                (state / JOURNAL).open("ab") as journal,
+            ):
+                info, data = self.path.stat(), self.path.read_bytes()
+                changed, case, before = change(data)
+                if changed == data:
+                    return case
+                casefile.write(self.path, changed, info)
+                entry = {
+                    "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                    "who": os.environ.get("JUPYTERHUB_USER") or getpass.getuser(),
+                    "file": self.name,
+                    "what": what,
+                    "case": case.id,
+                    "before": before,
+                    "after": case.expected,
+                }
+                journal.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+                journal.flush()
+                os.fsync(journal.fileno())
+        except Timeout:
+            raise PexError(f"{self.name} is being changed by another kernel; try again") from None
+        except OSError as error:
+            raise PexError(f"{self.name} cannot be written: {error.strerror or error}") from None
+        return case
+
+
+def _seen(case: Case) -> str:
+    return digest([case.inputs, case.expected])
+
+
+def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
+    """What a text stands for as an expected answer: what the others are, text or JSON."""
+    if not text:
+        return None
+    others = [case.expected for case in cases if case.expected is not None]
+    samples = others if before is None else [before]
+    if not samples or any(isinstance(value, str) for value in samples):
+        # Half of a character cannot be stored in any of these files.
+        return _HALF.sub("\ufffd", text)
+    try:
+        return plain(json.loads(text))
+    except ValueError:
+        raise PexError(
+            "the expected answers in this file are no texts: this one has to be JSON too",
+            hint=f"as {json.dumps(samples[0], ensure_ascii=False)[:80]} is",
+        ) from None
+
+
+def _free(case_id: str, taken: Sequence[str]) -> str:
+    """An id that no case has: the next number, where all are numbers.
+
+    Example:
+        >>> _free("7", ["7", "12"]), _free("r1", ["r1", "r1-2"])
+        ('13', 'r1-3')
+    """
+    if all(other.isdecimal() for other in taken):
+        return str(max(map(int, taken), default=0) + 1)
+    known, number = set(taken), 2
+    while f"{case_id}-{number}" in known:
+        number += 1
+    return f"{case_id}-{number}"

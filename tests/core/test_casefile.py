@@ -1,0 +1,150 @@
+"""One change in a file of cases: what else is in it stays, byte for byte."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pex.core.cases import Case, parse_cases
+from pex.core.casefile import add, correct, row_text
+from pex.core.errors import PexError
+
+CSV = Path("cases.csv")
+JSONL = Path("cases.jsonl")
+COLUMNS = {"id": "nr", "expected": "label"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("nr,q,label\n1,a,x\n2,b,y\n", "nr,q,label\n1,a,x\n2,b,NEW\n"),
+        ("\ufeffnr,q,label\r\n1,a,x\r\n2,b,y", "\ufeffnr,q,label\r\n1,a,x\r\n2,b,NEW"),
+        ('"nr","q","label"\n"1","a","x"\n"2","b","y"\n', '"nr","q","label"\n"1","a","x"\n"2","b","NEW"\n'),
+        ('label, q ,nr\nx,"two\r\nlines, ""so""",1\n\n,,\ny,"b",2\n', 'label, q ,nr\nx,"two\r\nlines, ""so""",1\n\n,,\nNEW,"b",2\n'),
+        ("nr,q,label\r1,a,x\r2,b,\r", "nr,q,label\r1,a,x\r2,b,NEW\r"),
+        ("nr,q,label\n1,a\u2028b,x\n2,請 \x0b,y\n", "nr,q,label\n1,a\u2028b,x\n2,請 \x0b,NEW\n"),
+    ],
+)  # fmt: skip
+def test_one_field_of_a_csv_changes_and_nothing_else(before: str, after: str) -> None:
+    assert correct(before.encode(), CSV, COLUMNS, "2", "NEW") == after.encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"nr": 1, "q": "a"}\n{"nr": 2, "q": "b", "label": "y"}\n',
+         '{"nr": 1, "q": "a"}\n{"nr": 2, "q": "b", "label": "NEW"}\n'),
+        ('{"q":"a","nr":"1","label":"x"}\r\n\r\n{"q":"\\u00e9","label":null,"nr":"2"}',
+         '{"q":"a","nr":"1","label":"x"}\r\n\r\n{"q":"\\u00e9","label":"NEW","nr":"2"}'),
+        ('\ufeff {"nr":1,"q":"}\\"{","label":"x"}\n{ "nr" : 2 , "q" : {"label": 1.50} }\n'
+         '{"nr":3,"q":"\u2028","label":"z"}\n',
+         '\ufeff {"nr":1,"q":"}\\"{","label":"x"}\n{ "nr" : 2 , "q" : {"label": 1.50}, "label": "NEW" }\n'
+         '{"nr":3,"q":"\u2028","label":"z"}\n'),
+    ],
+)  # fmt: skip
+def test_one_value_of_a_jsonl_changes_and_nothing_else(before: str, after: str) -> None:
+    assert correct(before.encode(), JSONL, COLUMNS, "2", "NEW") == after.encode()
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
+
+
+@given(
+    rows=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6, unique_by=lambda row: row[0]),
+    value=TEXT | st.just('a\r\n"b",'),
+    quoted=st.booleans(),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_whatever_is_written_is_read_again_and_the_rest_stays(rows, value, quoted, end) -> None:
+    table = [("nr", "q", "label"), *((str(n), *row) for n, row in enumerate(rows))]
+    out = io.StringIO()
+    csv.writer(out, quoting=int(quoted), lineterminator=end).writerows(table)
+    lines = [json.dumps(dict(zip(table[0], row, strict=True)), ensure_ascii=False) + end
+             for row in table[1:]]  # fmt: skip
+    for path, text in ((CSV, out.getvalue()), (JSONL, "".join(lines))):
+        data = text.encode()
+        number = len(rows) // 2
+        before = parse_cases(data, path, COLUMNS)
+        after = parse_cases(correct(data, path, COLUMNS, str(number), value), path, COLUMNS)
+        assert [case.expected for case in after] == [
+            (value or None if path is CSV else value) if n == number else case.expected
+            for n, case in enumerate(before)
+        ]
+        changed = correct(data, path, COLUMNS, str(number), value)
+        back = correct(changed, path, COLUMNS, str(number), rows[number][1])
+        # A value that needed quotes leaves them where it stood.
+        assert back.replace(b'"', b"") == data.replace(b'"', b"")
+
+
+def test_ids_that_are_digests_of_the_inputs_find_their_row() -> None:
+    data = b"q,expected\na,x\nb,y\n"
+    second = parse_cases(data, CSV)[1]
+    assert correct(data, CSV, {}, second.id, "z, z") == b'q,expected\na,x\nb,"z, z"\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "case_id", "message"),
+    [
+        (b"nr,q\n1,a\n", "1", "no column 'label'"),
+        (b"nr,q,label\n1,a,x\n", "9", "no case '9' any more"),
+        (b"\xffnr", "1", "not UTF-8"),
+    ],
+)
+def test_what_cannot_be_corrected_is_said(data: bytes, case_id: str, message: str) -> None:
+    columns = {"id": "nr"} if message == "no column 'expected'" else COLUMNS
+    with pytest.raises(PexError, match=message):
+        correct(data, CSV, columns, case_id, "z")
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        (CSV, "nr,kind,q,label\n1,a;b,one,x", 'nr,kind,q,label\n1,a;b,one,x\n2,c,"two, ""3""",y'),
+        (CSV, '"nr","kind","q","label"\r\n"1","a","one","x"\r\n',
+         '"nr","kind","q","label"\r\n"1","a","one","x"\r\n"2","c","two, ""3""","y"\r\n'),
+        (JSONL, '{"nr":1,"kind":["a"],"q":"one","label":"x"}\n',
+         '{"nr":1,"kind":["a"],"q":"one","label":"x"}\n{"nr":2,"kind":["c"],"q":"two, \\"3\\"","label":"y"}\n'),
+        (JSONL, '{"nr": "1", "label": "x", "q": "one", "kind": "a"}',
+         '{"nr": "1", "label": "x", "q": "one", "kind": "a"}\n{"nr": "2", "label": "y", "q": "two, \\"3\\"", "kind": "c"}'),
+    ],
+)  # fmt: skip
+def test_a_row_is_added_in_the_way_of_the_others(path: Path, before: str, after: str) -> None:
+    case = Case("2", {"q": 'two, "3"'}, "y", None, ("c",))
+    assert add(before.encode(), path, {**COLUMNS, "tags": "kind"}, case).decode() == after
+
+
+def test_a_row_that_the_file_has_no_place_for_is_refused() -> None:
+    for case, message in (
+        (Case("1", {"q": "b"}, "y"), "same inputs|the id '1'"),
+        (Case("2", {"question": "b"}, "y"), "no column 'question'"),
+        (Case("2", {"q": "b"}, "y", None, ("t",)), "no column for tags"),
+        (Case("2", {"q": "b"}, "y", "g"), "no column for groups"),
+    ):
+        with pytest.raises(PexError, match=message):
+            add(b"nr,q,label\n1,a,x\n", CSV, COLUMNS, case)
+    with pytest.raises(PexError, match="no column for expected answers"):
+        add(b"nr,q\n1,a\n", CSV, {"id": "nr"}, Case("2", {"q": "b"}, "y"))
+
+
+def test_a_parquet_file_keeps_its_types_and_its_metadata() -> None:
+    frame = pd.DataFrame(
+        {"nr": pd.array([1, 2], dtype="int32"), "turns": [["a"], ["b", "c"]], "label": [1.5, 2.5]}
+    )
+    out = io.BytesIO()
+    frame.to_parquet(out, compression="gzip")
+    path = Path("cases.parquet")
+    changed = correct(out.getvalue(), path, COLUMNS, "2", 3)
+    added = add(changed, path, COLUMNS, Case("3", {"turns": ["d"]}, 4.0))
+    read = pd.read_parquet(io.BytesIO(added))
+    assert read["label"].tolist() == [1.5, 3.0, 4.0]
+    assert read.dtypes.astype(str).to_dict() == frame.dtypes.astype(str).to_dict()
+    with pytest.raises(PexError, match="holds double"):
+        correct(changed, path, COLUMNS, "2", "three")
+    assert json.loads(row_text(changed, path, COLUMNS, Case("3", {"turns": ["d"]}, 4.0))) == {
+        "nr": 3, "turns": ["d"], "label": 4.0,
+    }  # fmt: skip

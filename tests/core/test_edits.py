@@ -1,0 +1,168 @@
+"""Edits of a file of cases: found by id, never over another's, journalled, all or nothing."""
+
+import json
+import multiprocessing
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pex.core import casefile
+from pex.core.cases import Case, load_cases
+from pex.core.edits import Differs, Edits
+from pex.core.errors import PexError
+
+TEXT = 'case_id,review,expected\nr1,"Nice, really.",positive\nr2,Bad.,positive\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "pex.toml").touch()
+    path = tmp_path / "sets" / "cases.csv"
+    path.parent.mkdir()
+    path.write_bytes(TEXT.encode())
+    return path
+
+
+def edits_of(path: Path, **columns: str) -> Edits:
+    return Edits(path, columns, path.parent / ".pex")
+
+
+def journal(path: Path) -> list[dict]:
+    file = path.parent.parent / ".pex" / "edits.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_correction_changes_one_field_keeps_the_mode_and_is_journalled(file: Path) -> None:
+    file.chmod(0o640)
+    case = load_cases(file)[1]
+    new = edits_of(file).correct(case, "negative")
+    assert new.expected == "negative"
+    assert file.read_bytes() == TEXT.replace("Bad.,positive", "Bad.,negative").encode()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert sorted(path.name for path in file.parent.iterdir()) == ["cases.csv"]
+    (entry,) = journal(file)
+    assert {key: entry[key] for key in ("file", "what", "case", "before", "after")} == {
+        "file": "sets/cases.csv", "what": "corrected", "case": "r2",
+        "before": "positive", "after": "negative",
+    }  # fmt: skip
+    assert entry["who"]
+    assert entry["at"].endswith("+00:00")
+
+
+def test_what_somebody_else_wrote_is_shown_and_not_written_over(file: Path) -> None:
+    case = load_cases(file)[1]
+    theirs = TEXT.replace("Bad.,positive", "Bad.,mixed")
+    file.write_text(theirs)
+    with pytest.raises(Differs, match="expected answer of 'r2'") as caught:
+        edits_of(file).correct(case, "negative")
+    assert file.read_text() == theirs
+    assert caught.value.there.expected == "mixed"
+    # Written again in between: what was seen is no more what is there.
+    file.write_text(theirs.replace("mixed", "unclear"))
+    with pytest.raises(Differs):
+        edits_of(file).correct(case, "negative", caught.value.seen)
+    file.write_text(theirs)
+    edits_of(file).correct(case, "negative", caught.value.seen)
+    assert load_cases(file)[1].expected == "negative"
+    file.write_text(TEXT.replace("Bad.", "Quite good."))
+    with pytest.raises(Differs, match="input of 'r2'"):
+        edits_of(file).correct(case, "negative")
+
+
+def test_a_new_case_has_an_id_of_its_own_and_the_inputs_of_the_other(file: Path) -> None:
+    edits, case = edits_of(file), load_cases(file)[0]
+    draft = edits.draft(case)
+    assert (draft.new_id, draft.tags) == ("r1-2", None)
+    assert edits.save(case, "negative", draft.new_id).id == "r1-2"
+    assert file.read_text() == TEXT + 'r1-2,"Nice, really.",negative\n'
+    assert edits.draft(case).new_id == "r1-3"
+    with pytest.raises(PexError, match="a case 'r1-2' already"):
+        edits.save(case, "negative", "r1-2")
+    assert [entry["what"] for entry in journal(file)] == ["added"]
+
+
+def test_a_file_without_ids_takes_only_inputs_that_are_new(file: Path) -> None:
+    file.write_text("review,expected\nNice.,positive\n")
+    edits, (case,) = edits_of(file), load_cases(file)
+    with pytest.raises(PexError, match="no column of ids"):
+        edits.draft(case)
+    other = Case("x", {"review": "Bad."}, "negative")
+    assert edits.draft(other).new_id == ""
+    new = edits.save(other, "negative")
+    assert load_cases(file)[1] == new
+    assert edits.correct(case, "").expected is None
+
+
+def test_answers_that_are_no_texts_stay_what_they_are(file: Path) -> None:
+    path = file.with_suffix(".jsonl")
+    path.write_text('{"nr": 1, "q": "a", "out": {"n": 1}}\n{"nr": 2, "q": "b", "out": null}\n')
+    edits = edits_of(path, id="nr", expected="out")
+    case = load_cases(path, {"id": "nr", "expected": "out"})[1]
+    with pytest.raises(PexError, match="has to be JSON"):
+        edits.correct(case, "two")
+    assert edits.correct(case, '{"n": 2}').expected == {"n": 2}
+    assert edits.draft(case) == type(edits.draft(case))("3", "")
+    edits.save(case, '{"n": 3}', "3", "hard, new")
+    assert json.loads(path.read_text().splitlines()[2]) == {
+        "nr": 3, "q": "b", "out": {"n": 3}, "tags": ["hard", "new"],
+    }  # fmt: skip
+
+
+def test_a_file_that_cannot_be_written_says_why_and_gives_the_row(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits, case = edits_of(file), load_cases(file)[0]
+    assert edits.row(case) == 'r1,"Nice, really.",positive'
+    with monkeypatch.context() as patch:  # root may write to everything
+        patch.setattr(os, "access", lambda path, mode: False)
+        with pytest.raises(PexError, match="may not be written to"):
+            edits.correct(case, "negative")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(PexError, match=r"sets/cases.csv cannot be written: No space left"):
+            edits.correct(case, "negative")
+    assert file.read_bytes() == TEXT.encode()
+    assert sorted(path.name for path in file.parent.iterdir()) == ["cases.csv"]
+    file.unlink()
+    with pytest.raises(PexError, match="is not there any more"):
+        edits.correct(case, "negative")
+
+
+def test_a_spreadsheet_that_saves_in_between_is_noticed(file: Path) -> None:
+    seen = file.stat()
+    file.write_text(TEXT + "r3,So so.,mixed\n")
+    with pytest.raises(PexError, match="by somebody else just now"):
+        casefile.write(file, b"", seen)
+    assert "r3" in file.read_text()
+
+
+def test_a_link_stays_a_link(file: Path) -> None:
+    link = file.with_name("link.csv")
+    link.symlink_to(file)
+    edits_of(link).correct(load_cases(file)[1], "negative")
+    assert link.is_symlink()
+    assert "Bad.,negative" in file.read_text()
+
+
+def _add(path: Path, start: int) -> None:
+    case = load_cases(path)[0]
+    for number in range(start, start + 10):
+        edits_of(path).save(case, "x", f"n{number}")
+
+
+def test_two_writers_lose_nothing(file: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_add, args=(file, start)) for start in (0, 100)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    ids = {case.id for case in load_cases(file)}
+    assert ids == {"r1", "r2"} | {f"n{n}" for s in (0, 100) for n in range(s, s + 10)}
+    assert len(journal(file)) == 20
