@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
+from pex.core.edits import Edits
 from pex.core.errors import Interrupted, PexError, ProviderError
 from pex.core.events import (
     Answered,
@@ -61,7 +62,9 @@ class Job:
     """Everything that an execution needs, resolved: plain data, open endpoints, the journal.
 
     `found` are the answers, by key, that the journal has already; `bench` are the judges, None
-    where there are none; `state` is the project's folder for what is not recorded yet.
+    where there are none; `state` is the project's folder for what is not recorded yet;
+    `edits` are of the file of cases, None where they have none; `scorer_items` are the scorers as
+    a user may write them, None where they depend on files or this process.
     """
 
     name: str
@@ -86,6 +89,8 @@ class Job:
     state: Path
     files: Mapping[str, str]
     how_to: Sequence[str]
+    edits: Edits | None = None
+    scorer_items: Sequence[Any] | None = None
 
     @property
     def score_names(self) -> list[str]:
@@ -340,7 +345,7 @@ class Execution:
             if request.place in self._answers
         ]
         frame = build_frame(rows, job.variants, job.cases, job.score_names)
-        results = Results(frame, self._about(status))
+        results = Results(frame, self._about(status), job.edits)
         if self._recorder is not None:
             self._record(self._recorder, results)
         return results
@@ -379,6 +384,7 @@ class Execution:
             "status": status,
             "run_id": recorder.run_id if recorder else None,
             "tracking_uri": recorder.uri if recorder else None,
+            "experiment_id": recorder.experiment_id if recorder else None,
             "started_at": begun.isoformat(timespec="seconds"),
             "elapsed_s": round(time.time() - self._begun_at, 3),
             "cases": len(job.cases),
@@ -405,6 +411,7 @@ class Execution:
             ],
             "models": list(dict.fromkeys(variant.model for variant in job.variants)),
             "scorers": job.score_names,
+            "scorer_items": job.scorer_items,
             "judges": self._wave.about() if self._wave is not None else [],
             "gate": job.gate,
             "budget_usd": job.budget_usd,
@@ -419,6 +426,9 @@ class Execution:
             },
             "versions": _versions(),
             "how_to": list(job.how_to),
+            "cases_file": (
+                {"path": job.edits.name, "columns": dict(job.edits.columns)} if job.edits else None
+            ),
         }
 
 

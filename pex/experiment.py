@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.casefile import stamp
 from pex.core.cases import Case, load_cases
+from pex.core.edits import changes
 from pex.core.errors import PexError
 from pex.core.files import validate
 from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
@@ -168,6 +171,7 @@ class Experiment:
         check_variables(variants, cases)
         self.variants = variants
         self.cases = cases
+        self._read, self._stamp = cases.copy(), self._stamp_now()
         self.path: Path | None = None
         self.results: Results | None = None
         self._scorers = scorers
@@ -226,6 +230,7 @@ class Experiment:
             journal=journal,
             provider_batch=provider_batch,
         )
+        self._read_again()
         return preview(self._subject(), options)
 
     def run(
@@ -381,9 +386,49 @@ class Experiment:
             folder=self._folder(),
             files=self._files,
             last=self.results.frame if self.results is not None else None,
+            cases_path=self._cases_path,
+            scorer_items=self._scorer_items(),
         )
 
+    def _stamp_now(self) -> tuple[int, int, int] | None:
+        path = self._cases_path
+        return stamp(path.stat()) if path is not None and path.is_file() else None
+
+    def _read_again(self) -> None:
+        """Take the cases as their file has them now: one was corrected in a grid, say.
+
+        What was changed in `exp.cases` itself stays; either way it is said.
+        """
+        now = self._stamp_now()
+        if self._cases_path is None or now in (None, self._stamp):
+            return
+        cases = load_cases(self._cases_path, self._spec.columns)
+        changed, own = changes(self._read, cases), self.cases != self._read
+        if changed and not own:
+            check_variables(self.variants, cases)
+            self._built = build(self._scorers, cases, self._base)
+            self.cases = cases
+        self._read, self._stamp = cases.copy(), now
+        if changed:
+            what = "exp.cases was changed too and is used" if own else "it is used as it is now"
+            warnings.warn(
+                f"{self._cases_path.name} has changed since it was read ({changed}); {what}",
+                stacklevel=4,
+            )
+
+    def _scorer_items(self) -> list[Any] | None:
+        """The scorers as they can be written down anywhere; None where they need more."""
+        try:
+            items = dump(self._scorers)
+        except PexError:
+            return None
+        files = ("prompt", "schema")
+        named = (isinstance(item, dict) and isinstance(item.get(key), str)
+                 for item in items for key in files)  # fmt: skip
+        return None if any(named) else items
+
     def _prepare(self, **options: Any) -> tuple[Execution, Job]:
+        self._read_again()
         return prepare(self._subject(), Options(**options))
 
     def _files(self, cases: Sequence[Case]) -> dict[str, str]:

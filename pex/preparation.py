@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pex import local
 from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
+from pex.core.edits import Edits
 from pex.core.errors import PexError, nearest
 from pex.core.events import Place
 from pex.core.names import check_count, check_positive
@@ -44,7 +45,8 @@ class Subject:
 
     `gate` is its rule with the baseline resolved; `folder` is where the paths of images start,
     `files` gives what is kept with the record, for the cases of a run; `last` is the frame of the
-    last run of this object.
+    last run of this object, `cases_path` the file of its cases;
+    `scorer_items` are for `Job`.
     """
 
     spec: ExperimentSpec
@@ -56,6 +58,8 @@ class Subject:
     files: Callable[[Sequence[Case]], Mapping[str, str]]
     gate: Mapping[str, Any] | None = None
     last: pd.DataFrame | None = None
+    cases_path: Path | None = None
+    scorer_items: Sequence[Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +218,8 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         state=plan.state,
         files=subject.files(plan.cases),
         how_to=_how_to(subject.path, plan.project),
+        edits=Edits(subject.cases_path, spec.columns, plan.state) if subject.cases_path else None,
+        scorer_items=subject.scorer_items,
     )
     return Execution(job, recorder), job
 

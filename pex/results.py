@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from pex.compare.gate import Gate
     from pex.comparison import Comparison
+    from pex.core.edits import Edits
     from pex.record.traces import TraceWriter
     from pex.recording import Outcome
     from pex.score.calibration import Calibration
+    from pex.widgets.editing import Editing
     from pex.widgets.grid import ResultGrid
     from pex.widgets.opened import Messages
 
@@ -35,11 +37,15 @@ class Results:
         frame: the long frame.
         about: what was run, as plain data; `about["counts"]` says how many requests were asked,
             answered, ended in an error or were not asked.
+        edits: of the file of cases; left out, the one that `about` names.
     """
 
-    def __init__(self, frame: pd.DataFrame, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, about: Mapping[str, Any], edits: Edits | None = None
+    ) -> None:
         self.frame = frame
         self.about = dict(about)
+        self._edits = edits
         self._summary: pd.DataFrame | None = None
         self._verdicts: pd.DataFrame | None = None
         self._grid: ResultGrid | None = None
@@ -247,7 +253,7 @@ class Results:
         items: list[Any] = [scorers] if one else list(scorers)
         folder = Path.cwd() if base is None else Path(base)
         frame, about = rescore(self.frame, self.about, items, find_project(), folder, budget_usd)
-        results = Results(frame, about)
+        results = Results(frame, about, self._edits)
         if record and self.run_id is not None:
             if self.traces is not None:
                 self.traces.stop()
@@ -373,8 +379,37 @@ class Results:
         if self._grid is None:
             binary = yes_no(self.frame)
             sheet = sheet_of(self.frame, self.baseline)
-            self._grid = show(self.frame, self.summary(), sheet, binary, self._sent())
+            self._grid = show(
+                self.frame,
+                self.summary(),
+                sheet,
+                binary,
+                self._sent(),
+                self._editing(),
+                self.trace_url,
+            )
         return self._grid
+
+    def trace_url(self, trace_id: str) -> str | None:
+        """The address of a trace in MLflow's pages; None where the store is a file."""
+        from pex.record.search import trace_page
+
+        experiment_id = self.about.get("experiment_id")
+        uri = str(self.about.get("tracking_uri"))
+        return trace_page(uri, experiment_id, trace_id) if experiment_id else None
+
+    def _editing(self) -> Editing:
+        """What the opened cells of the grid may do with the cases."""
+        from pex.editing import case_in, editing, edits_in, expect, rescoring_code
+
+        project = find_project()
+        state = project / load_settings(project).journal.path
+        return editing(
+            self._edits or edits_in(self.about, project, state),
+            lambda case_id: case_in(self.frame, case_id),
+            lambda case: expect(self.frame, case),
+            lambda: rescoring_code(self.about),
+        )
 
     def _sent(self) -> Messages:
         """The messages of a place, rendered again from the prompts that are in the record."""

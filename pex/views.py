@@ -12,6 +12,7 @@ from pex.execution import Execution, Job
 from pex.report.tables import value_text
 
 if TYPE_CHECKING:
+    from pex.widgets.editing import Editing
     from pex.widgets.opened import Messages
     from pex.widgets.sheet import Line
 
@@ -66,6 +67,7 @@ def _terminal(execution: Execution) -> Iterator[None]:
 def _live(execution: Execution, job: Job, stop: Callable[[], None] | None) -> Iterator[None]:
     from IPython.display import display
 
+    from pex.editing import expect
     from pex.score.frame import yes_no
     from pex.widgets.grid import ResultGrid
     from pex.widgets.sheet import Sheet
@@ -78,7 +80,10 @@ def _live(execution: Execution, job: Job, stop: Callable[[], None] | None) -> It
         job.repeats,
         baseline,
     )
-    grid = ResultGrid(sheet, stop, _sent(job))
+    corrected: dict[str, Case] = {}
+    grid = ResultGrid(
+        sheet, stop, _sent(job), _editing(execution, job, corrected), _trace_url(execution)
+    )
     execution.listen(grid.on_event)
     display(grid)
     try:
@@ -86,6 +91,8 @@ def _live(execution: Execution, job: Job, stop: Callable[[], None] | None) -> It
     finally:
         results = execution.results
         if results is not None:
+            for case in corrected.values():  # while the run went on
+                expect(results.frame, case)
             grid.finish(results.frame, results.summary(), yes_no(results.frame))
         grid.close_run()
 
@@ -104,3 +111,29 @@ def _sent(job: Job) -> Messages:
     prompts = {variant.name: variant.prompt for variant in job.variants}
     inputs = {case.id: case.inputs for case in job.cases}
     return lambda place: prompts[place[0]].render(inputs[place[1]])
+
+
+def _editing(execution: Execution, job: Job, corrected: dict[str, Case]) -> Editing:
+    """What opened cells may do with their cases; `corrected` is filled with what they did."""
+    from pex.editing import editing, expect, rescoring_code
+
+    known = {case.id: case for case in job.cases}
+
+    def correct(case: Case) -> None:
+        corrected[case.id] = case
+        if execution.results is not None:
+            expect(execution.results.frame, case)
+
+    return editing(
+        job.edits,
+        lambda case_id: corrected.get(case_id, known[case_id]),
+        correct,
+        lambda: rescoring_code({"scorer_items": job.scorer_items}),
+    )
+
+
+def _trace_url(execution: Execution) -> Callable[[str], str | None]:
+    def found(trace_id: str) -> str | None:
+        return None if execution.results is None else execution.results.trace_url(trace_id)
+
+    return found

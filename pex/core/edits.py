@@ -24,7 +24,7 @@ PATIENCE_S = 10.0
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-class Differs(PexError):
+class DiffersError(PexError):
     """The file says something else than was shown; nothing has been written.
 
     `there` is the case as it is in the file, `seen` what says that somebody has seen that.
@@ -92,19 +92,20 @@ class Edits:
         new_id = _free(case.id, [other.id for other in cases]) if "id" in roles else ""
         return Draft(new_id, "; ".join(case.tags) if taggable else None)
 
-    def correct(self, case: Case, text: str, seen: str | None = None) -> Case:
+    def correct(self, case: Case, text: str | None, seen: str | None = None) -> Case:
         """Give a case another expected answer in the file.
 
         Args:
             case: as it was shown.
-            text: the answer; nothing for none. Where the file's answers are not texts, JSON.
-            seen: what `Differs` said, where somebody has seen what is in the file.
+            text: the answer; empty for none. Where the file's answers are not texts, JSON. None
+                leaves the file as it is, and says what is in it.
+            seen: what `DiffersError` said, where somebody has seen what is in the file.
 
         Returns:
             The case as it is now.
 
         Raises:
-            Differs: the file's case is not as it was shown.
+            DiffersError: the file's case is not as it was shown.
             PexError: it cannot be written.
         """
         shown = case
@@ -115,8 +116,8 @@ class Edits:
             if _seen(there) != (seen or _seen(shown)):
                 what = "expected answer" if there.inputs == shown.inputs else "input"
                 message = f"the {what} of '{there.id}' in {self.name} is not what is shown here"
-                raise Differs(message, there, _seen(there))
-            expected = _value(text, there.expected, cases)
+                raise DiffersError(message, there, _seen(there))
+            expected = there.expected if text is None else _value(text, there.expected, cases)
             new = dataclasses.replace(there, expected=expected)
             if new == there:
                 return data, there, there.expected
@@ -130,7 +131,7 @@ class Edits:
 
         Args:
             case: the other.
-            text: the expected answer; nothing for none.
+            text: the expected answer; empty for none.
             case_id: of the new one; without an id column it is that of the inputs.
             tags: separated by semicolons or commas; None: none.
 
@@ -203,6 +204,27 @@ class Edits:
         except OSError as error:
             raise PexError(f"{self.name} cannot be written: {error.strerror or error}") from None
         return case
+
+
+def changes(before: Sequence[Case], after: Sequence[Case]) -> str:
+    """What has become of the cases, in a few words; empty where nothing has.
+
+    Example:
+        >>> one = Case("a", {"q": "x"}, "yes")
+        >>> changes([one], [dataclasses.replace(one, expected="no"), Case("b", {"q": "y"})])
+        '1 new, 1 with another expected answer'
+    """
+    old, new = ({case.id: case for case in cases} for cases in (before, after))
+    both = [(old[case_id], case) for case_id, case in new.items() if case_id in old]
+    answers = sum(a.expected != b.expected for a, b in both)
+    rest = sum(dataclasses.replace(a, expected=b.expected) != b for a, b in both)
+    counts = [
+        (len(new.keys() - old.keys()), "new"),
+        (len(old.keys() - new.keys()), "gone"),
+        (answers, "with another expected answer"),
+        (rest, "with other inputs, group or tags"),
+    ]
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def _seen(case: Case) -> str:

@@ -296,7 +296,7 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.get_run(run_id)
+        run = client.get_run(run_id)
     except MlflowException:
         known = [item["run_id"] for item in latest(uri, 50)]
         raise PexError(
@@ -314,7 +314,8 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
                 hint="name the parent run, not the run of one variant",
             ) from None
     # It may be reached under another address than where it was written, and with a login.
-    return typed(frame), {**about, "tracking_uri": uri}
+    where = {"tracking_uri": uri, "experiment_id": str(run.info.experiment_id)}
+    return typed(frame), {**about, **where}
 
 
 def _experiment(client: MlflowClient, uri: str, name: str) -> str:

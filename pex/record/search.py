@@ -114,3 +114,20 @@ def page(uri: str, experiment_id: str, run_id: str) -> str | None:
     if not uri.startswith("http"):
         return None
     return redact(f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}")
+
+
+def trace_page(uri: str, experiment_id: str, trace_id: str) -> str | None:
+    """The address of a trace in MLflow's UI, where the store is a server; without a login.
+
+    Example:
+        >>> trace_page("https://me:pw@host/mlflow/", "3", "tr-1")
+        'https://host/mlflow/#/experiments/3/traces?selectedEvaluationId=tr-1'
+        >>> trace_page("sqlite:///mlruns/mlflow.db", "3", "tr-1")
+    """
+    from urllib.parse import quote, urlsplit
+
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return None
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    return f"{where}/#/experiments/{experiment_id}/traces?selectedEvaluationId={quote(trace_id)}"

@@ -66,7 +66,8 @@ function renderGrid({ model, el, store }) {
   body.setAttribute("role", "rowgroup");
   scroll.append(head, body);
   const empty = element("div", "pex-soft pex-grid-empty");
-  const reader = makeReader((mode) => open(mode), (rows, columns) => { move(rows, columns); open(); });
+  const reader = makeReader((mode) => open(mode), (rows, columns) => { move(rows, columns); open(); },
+    (message) => model.send({ view, ...message }));
   el.append(progress.bar, tools.bar, scroll, empty, reader.box);
 
   const count = () => (order ? order.length : begin.rows);
@@ -356,6 +357,8 @@ function renderGrid({ model, el, store }) {
       setOrder(plain ? null : found);
     } else if (message.kind === "opened") {
       if (reader.box.open && message.row === rowAt(active.row) && message.column === active.column) reader.draw(message.cell);
+    } else if (message.kind === "edit" || message.kind === "keep") {
+      reader.edited(message);
     } else if (message.kind === "export") {
       const text = new TextDecoder().decode(buffers[0]);
       if (message.form === "csv") save(text, "answers.csv");

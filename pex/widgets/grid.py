@@ -18,6 +18,7 @@ import anywidget
 import traitlets
 from IPython.display import display
 
+from pex.core.cases import Case
 from pex.core.events import (
     Answered,
     Delta,
@@ -28,9 +29,11 @@ from pex.core.events import (
     Scored,
     Started,
 )
+from pex.report.tables import value_text
 from pex.stats import intervals
 from pex.widgets import kit, rows
 from pex.widgets.after import RUNNING, StaticOutput, static_table, static_text
+from pex.widgets.editing import Editing, form, keep
 from pex.widgets.export import table_text
 from pex.widgets.growing import grown
 from pex.widgets.opened import MODES, Messages, opened
@@ -60,9 +63,11 @@ class ResultGrid(anywidget.AnyWidget):
         sheet: the rows; empty at the begin of a run.
         on_stop: called when somebody presses Stop; without it there is no such button.
         messages: gives what was sent for a place, for opened cells.
+        editing: what opened cells may do with their cases; without it, nothing.
+        trace_url: the address of a trace, where it has one.
     """
 
-    _esm = kit.script("rows", "opened", "tools", "grid")
+    _esm = kit.script("rows", "editing", "opened", "tools", "grid")
     _css = kit.styles("grid")
 
     _begin = traitlets.Dict().tag(sync=True)
@@ -74,8 +79,12 @@ class ResultGrid(anywidget.AnyWidget):
         sheet: Sheet,
         on_stop: Callable[[], None] | None = None,
         messages: Messages | None = None,
+        editing: Editing | None = None,
+        trace_url: Callable[[str], str | None] | None = None,
     ) -> None:
         self._sheet = sheet
+        self._editing = editing
+        self._trace_url = trace_url
         self._on_stop = on_stop
         self._messages = messages
         self._frame: pd.DataFrame | None = None
@@ -287,8 +296,8 @@ class ResultGrid(anywidget.AnyWidget):
             self._ask(str(content["view"]), Query.of(content))
         elif what == "bye":
             self._queries.pop(str(content["view"]), None)
-        elif what == "open":
-            self._open(content)
+        elif what in ("open", "edit", "keep"):
+            self._open(content, what)
         elif what == "select":
             wide, cells = len(self._sheet.variants), rows.read_numbers(buffers[0])
             with self._lock:
@@ -303,16 +312,43 @@ class ResultGrid(anywidget.AnyWidget):
             del self._queries[next(iter(self._queries))]
         self._send_order(view, query)
 
-    def _open(self, content: Mapping[str, Any]) -> None:
+    def _open(self, content: Mapping[str, Any], what: str) -> None:
         row, column, mode = int(content["row"]), int(content["column"]), content.get("mode")
         if not (0 <= row < len(self._sheet) and 0 <= column < len(self._sheet.variants)):
             return
+        about = {"view": content["view"], "row": row, "column": column}
+        if what != "open":
+            self.send({"kind": what, **about, **self._edit(content, row, column)})
+            return
         with self._lock:
             shown = opened(
-                self._sheet, row, column, self._messages, mode if mode in MODES else "text"
+                self._sheet, row, column, self._messages, mode if mode in MODES else "text",
+                self._trace_url,
+            )  # fmt: skip
+        more = {"place": [row, column], "edits": self._editing is not None}
+        self.send({"kind": "opened", **about, "cell": shown | more})
+
+    def _edit(self, content: Mapping[str, Any], row: int, column: int) -> dict[str, Any]:
+        if self._editing is None:
+            return {}
+        place, cell = self._sheet.place(row, column), self._sheet.row(row)[column]
+        if content["kind"] == "edit":
+            return form(self._editing, place[1], cell, str(content.get("what")))
+        shown, case = keep(self._editing, place[1], cell, content)
+        if case is not None:
+            self._expect(row, case)
+        return shown
+
+    def _expect(self, row: int, case: Case) -> None:
+        """Show another expected answer in all rows of a case."""
+        with self._lock:
+            self._sheet.line(row).expected = (
+                "" if case.expected is None else value_text(case.expected)
             )
-        about = {"view": content["view"], "row": row, "column": column}
-        self.send({"kind": "opened", **about, "cell": shown})
+        first = row - row % self._sheet.repeats
+        there = {n // rows.CHUNK for n in range(first, first + self._sheet.repeats)}
+        self._first, self._html = rows.chunk(self._sheet, 0), None
+        self._send_chunks(sorted(there))
 
     def _export(self, content: Mapping[str, Any]) -> None:
         frame = self.selection
@@ -337,8 +373,9 @@ class ResultGrid(anywidget.AnyWidget):
 
 
 def show(frame: pd.DataFrame, summary: pd.DataFrame, sheet: Sheet, yes_no: set[str],
-         messages: Messages | None = None) -> ResultGrid:  # fmt: skip
+         messages: Messages | None = None, editing: Editing | None = None,
+         trace_url: Callable[[str], str | None] | None = None) -> ResultGrid:  # fmt: skip
     """The grid of a run that has ended; shown where it is the last thing in a cell."""
-    grid = ResultGrid(sheet, None, messages)
+    grid = ResultGrid(sheet, None, messages, editing, trace_url)
     grid.finish(frame, summary, yes_no)
     return grid

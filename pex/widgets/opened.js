@@ -54,8 +54,18 @@ function drawDifference(pieces) {
   return node;
 }
 
+/** A link to a page of another program; nothing but the web is linked. */
+function linked(text, url) {
+  if (!/^https?:/.test(url)) return text;
+  const link = element("a", "pex-link", text);
+  link.href = url;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  return link;
+}
+
 /** All of an opened cell, below the buttons of its window. */
-function drawOpened(cell, ask) {
+function drawOpened(cell, ask, editor) {
   const nodes = [];
   const inputs = cell.inputs.map(([name, text]) => {
     const box = element("div");
@@ -70,7 +80,7 @@ function drawOpened(cell, ask) {
   }
   const tags = element("div", "pex-bar");
   for (const tag of cell.tags) tags.append(element("span", "pex-chip", tag));
-  nodes.push(section("Case", ...inputs, ...(cell.tags.length ? [tags] : [])));
+  nodes.push(section("Case", ...inputs, ...(cell.tags.length ? [tags] : []), ...(editor ? [editor.box] : [])));
 
   const modes = element("div", "pex-bar");
   modes.setAttribute("role", "group");
@@ -106,9 +116,12 @@ function drawOpened(cell, ask) {
   }
   if (cell.facts.length) {
     const list = element("dl", "pex-facts");
-    for (const [name, value] of cell.facts) {
+    for (const [name, value, note, url] of cell.facts) {
       const fact = element("div");
-      fact.append(element("dt", "", name), element("dd", "", value));
+      const said = element("dd");
+      said.append(url ? linked(value, url) : value);
+      if (note) said.append(element("span", "pex-meta", ` · ${note}`));
+      fact.append(element("dt", "", name), said);
       list.append(fact);
     }
     nodes.push(section("Details", list));
@@ -117,7 +130,7 @@ function drawOpened(cell, ask) {
 }
 
 /** The window in which a cell is opened. */
-function makeReader(ask, step) {
+function makeReader(ask, step, send) {
   const box = dialog("An answer");
   const title = element("h2", "pex-title");
   const bar = element("div", "pex-bar");
@@ -135,8 +148,17 @@ function makeReader(ask, step) {
       step(...move);
     }
   });
+  const editors = new Map(); // of the cells with a form that is open
+  let mode = "text";
+  function editorOf(cell) {
+    for (const [place, editor] of editors) if (editor.empty) editors.delete(place);
+    const place = cell.place.join();
+    if (!editors.has(place)) editors.set(place, makeEditor(cell, send, () => ask(mode)));
+    return editors.get(place);
+  }
   return {
     box,
+    edited: (message) => editors.get(`${message.row},${message.column}`)?.said(message),
     wait(text) {
       title.textContent = text;
       body.replaceChildren(element("div", "pex-soft", "The whole comes as soon as the kernel is free."));
@@ -144,7 +166,10 @@ function makeReader(ask, step) {
     },
     draw(cell) {
       title.textContent = [cell.case, cell.variant, cell.repeat && `repeat ${cell.repeat}`].filter(Boolean).join(" · ");
-      body.replaceChildren(...drawOpened(cell, (mode) => ask(mode)));
+      mode = cell.answer.mode;
+      const had = document.activeElement;
+      body.replaceChildren(...drawOpened(cell, ask, cell.edits ? editorOf(cell) : null));
+      if (had !== document.activeElement && body.contains(had)) had.focus(); // it was in a form
       if (!box.open) return;
       const pressed = body.querySelector("[aria-pressed=true]");
       if (!box.contains(document.activeElement)) pressed?.focus();

@@ -33,7 +33,12 @@ _FACTS = {
 
 
 def opened(
-    sheet: Sheet, row: int, column: int, messages: Messages | None, mode: str = "text"
+    sheet: Sheet,
+    row: int,
+    column: int,
+    messages: Messages | None,
+    mode: str = "text",
+    trace_url: Callable[[str], str | None] | None = None,
 ) -> dict[str, Any]:
     """What is shown of a cell.
 
@@ -43,6 +48,7 @@ def opened(
         column: its column.
         messages: gives what was sent; None where that is not known.
         mode: how the answer is shown: one of `MODES`.
+        trace_url: the address of a trace, where it has one.
 
     Returns:
         Texts by name; all cleaned of what cannot be seen, only `html` is HTML, and harmless.
@@ -67,7 +73,7 @@ def opened(
         "marks": [[m.kind, m.label, _shown(m.reason)] for m in (cell.marks if cell else ())],
         "difference": _difference(cell, first),
         "baseline": sheet.variants[sheet.baseline],
-        "facts": _facts(facts),
+        "facts": _facts(facts, trace_url),
     }
 
 
@@ -155,7 +161,10 @@ def _difference(cell: Cell | None, first: Cell | None) -> list[tuple[str, str]] 
     return [(kind, clean(piece)) for kind, piece in words_apart(cell.text, first.text)]
 
 
-def _facts(facts: Mapping[str, Any]) -> list[list[str]]:
+def _facts(
+    facts: Mapping[str, Any], trace_url: Callable[[str], str | None] | None
+) -> list[list[str]]:
+    """Name and value of each fact; the trace also has its address, or how to find it."""
     found = []
     for name, title in _FACTS.items():
         value = facts.get(name)
@@ -170,4 +179,7 @@ def _facts(facts: Mapping[str, Any]) -> list[list[str]]:
         else:
             text = "yes" if value is True else str(value)
         found.append([title, clean(text)])
+        if name == "trace_id":
+            url = trace_url(text) if trace_url is not None else None
+            found[-1] += ["", url] if url else ["`pexlab ui` shows it"]
     return found

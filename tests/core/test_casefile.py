@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pex.core.cases import Case, parse_cases
 from pex.core.casefile import add, correct, row_text
+from pex.core.cases import Case, parse_cases
 from pex.core.errors import PexError
 
 CSV = Path("cases.csv")
@@ -20,35 +20,46 @@ COLUMNS = {"id": "nr", "expected": "label"}
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    "text",
     [
-        ("nr,q,label\n1,a,x\n2,b,y\n", "nr,q,label\n1,a,x\n2,b,NEW\n"),
-        ("\ufeffnr,q,label\r\n1,a,x\r\n2,b,y", "\ufeffnr,q,label\r\n1,a,x\r\n2,b,NEW"),
-        ('"nr","q","label"\n"1","a","x"\n"2","b","y"\n', '"nr","q","label"\n"1","a","x"\n"2","b","NEW"\n'),
-        ('label, q ,nr\nx,"two\r\nlines, ""so""",1\n\n,,\ny,"b",2\n', 'label, q ,nr\nx,"two\r\nlines, ""so""",1\n\n,,\nNEW,"b",2\n'),
-        ("nr,q,label\r1,a,x\r2,b,\r", "nr,q,label\r1,a,x\r2,b,NEW\r"),
-        ("nr,q,label\n1,a\u2028b,x\n2,請 \x0b,y\n", "nr,q,label\n1,a\u2028b,x\n2,請 \x0b,NEW\n"),
+        "nr,q,label\n1,a,x\n2,b,@\n",
+        "\ufeffnr,q,label\r\n1,a,x\r\n2,b,@",
+        '"nr","q","label"\n"1","a","x"\n"2","b","@"\n',
+        'label, q ,nr\nx,"two\r\nlines, ""so""",1\n\n,,\n@,"b",2\n',
+        "nr,q,label\r1,a,x\r2,b,@\r",
+        "nr,q,label\n1,a\u2028b,x\n2,請 \x0b,@\n",
     ],
-)  # fmt: skip
-def test_one_field_of_a_csv_changes_and_nothing_else(before: str, after: str) -> None:
-    assert correct(before.encode(), CSV, COLUMNS, "2", "NEW") == after.encode()
+)
+def test_one_field_of_a_csv_changes_and_nothing_else(text: str) -> None:
+    for before, after in (("y", "new"), ("", "new"), ("y", "")):
+        data = text.replace("@", before).encode()
+        assert correct(data, CSV, COLUMNS, "2", after).decode() == text.replace("@", after)
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    "text",
     [
-        ('{"nr": 1, "q": "a"}\n{"nr": 2, "q": "b", "label": "y"}\n',
-         '{"nr": 1, "q": "a"}\n{"nr": 2, "q": "b", "label": "NEW"}\n'),
-        ('{"q":"a","nr":"1","label":"x"}\r\n\r\n{"q":"\\u00e9","label":null,"nr":"2"}',
-         '{"q":"a","nr":"1","label":"x"}\r\n\r\n{"q":"\\u00e9","label":"NEW","nr":"2"}'),
-        ('\ufeff {"nr":1,"q":"}\\"{","label":"x"}\n{ "nr" : 2 , "q" : {"label": 1.50} }\n'
-         '{"nr":3,"q":"\u2028","label":"z"}\n',
-         '\ufeff {"nr":1,"q":"}\\"{","label":"x"}\n{ "nr" : 2 , "q" : {"label": 1.50}, "label": "NEW" }\n'
-         '{"nr":3,"q":"\u2028","label":"z"}\n'),
+        '{"nr": 1, "q": "a"}\n{"nr": 2, "q": "b", "label": @}\n',
+        '{"q":"a","nr":"1","label":"x"}\r\n\r\n{"q":"\\u00e9","label":@,"nr":"2"}',
+        '\ufeff {"nr":1,"q":"}\\"{","label":"x"}\n{ "nr" : 2 , "q" : {"label": 1.50} , '
+        '"label" :@ }\n{"nr":3,"q":"\u2028","label":"z"}\n',
     ],
-)  # fmt: skip
-def test_one_value_of_a_jsonl_changes_and_nothing_else(before: str, after: str) -> None:
-    assert correct(before.encode(), JSONL, COLUMNS, "2", "NEW") == after.encode()
+)
+def test_one_value_of_a_jsonl_changes_and_nothing_else(text: str) -> None:
+    for before in ('"y"', "null", '["y"]'):
+        data = text.replace("@", before).encode()
+        assert correct(data, JSONL, COLUMNS, "2", "NEW").decode() == text.replace("@", '"NEW"')
+
+
+def test_a_jsonl_row_without_the_key_gets_it_in_its_own_way() -> None:
+    lines = '{"nr": 1, "label": "x"}\n{"nr": 2, "q": 1.50 }\n'
+    assert correct(lines.encode(), JSONL, COLUMNS, "2", "y").decode() == lines.replace(
+        "1.50 }", '1.50, "label": "y" }'
+    )
+    lines = '{"nr":1,"label":"x","q":"a"}\n{"nr":2,"q":"b"}'
+    assert correct(lines.encode(), JSONL, COLUMNS, "2", "y").decode() == lines.replace(
+        '"b"}', '"b","label":"y"}'
+    )
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
@@ -102,20 +113,22 @@ def test_what_cannot_be_corrected_is_said(data: bytes, case_id: str, message: st
 
 
 @pytest.mark.parametrize(
-    ("path", "before", "after"),
+    ("path", "before", "row"),
     [
-        (CSV, "nr,kind,q,label\n1,a;b,one,x", 'nr,kind,q,label\n1,a;b,one,x\n2,c,"two, ""3""",y'),
-        (CSV, '"nr","kind","q","label"\r\n"1","a","one","x"\r\n',
-         '"nr","kind","q","label"\r\n"1","a","one","x"\r\n"2","c","two, ""3""","y"\r\n'),
+        (CSV, "nr,kind,q,label\n1,a;b,one,x", '\n2,c,"two, ""3""",y'),
+        (CSV, '"nr","q","label","kind"\r\n"1","one","x","a"\r\n',
+         '"2","two, ""3""","y","c"\r\n'),
         (JSONL, '{"nr":1,"kind":["a"],"q":"one","label":"x"}\n',
-         '{"nr":1,"kind":["a"],"q":"one","label":"x"}\n{"nr":2,"kind":["c"],"q":"two, \\"3\\"","label":"y"}\n'),
+         '{"nr":2,"kind":["c"],"q":"two, \\"3\\"","label":"y"}\n'),
         (JSONL, '{"nr": "1", "label": "x", "q": "one", "kind": "a"}',
-         '{"nr": "1", "label": "x", "q": "one", "kind": "a"}\n{"nr": "2", "label": "y", "q": "two, \\"3\\"", "kind": "c"}'),
+         '\n{"nr": "2", "label": "y", "q": "two, \\"3\\"", "kind": "c"}'),
     ],
 )  # fmt: skip
-def test_a_row_is_added_in_the_way_of_the_others(path: Path, before: str, after: str) -> None:
+def test_a_row_is_added_in_the_way_of_the_others(path: Path, before: str, row: str) -> None:
     case = Case("2", {"q": 'two, "3"'}, "y", None, ("c",))
-    assert add(before.encode(), path, {**COLUMNS, "tags": "kind"}, case).decode() == after
+    columns = {**COLUMNS, "tags": "kind"}
+    assert add(before.encode(), path, columns, case).decode() == before + row
+    assert row_text(before.encode(), path, columns, case) == row.strip()
 
 
 def test_a_row_that_the_file_has_no_place_for_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pex.core import casefile
 from pex.core.cases import Case, load_cases
-from pex.core.edits import Differs, Edits
+from pex.core.edits import DiffersError, Edits
 from pex.core.errors import PexError
 
 TEXT = 'case_id,review,expected\nr1,"Nice, really.",positive\nr2,Bad.,positive\n'
@@ -55,19 +55,19 @@ def test_what_somebody_else_wrote_is_shown_and_not_written_over(file: Path) -> N
     case = load_cases(file)[1]
     theirs = TEXT.replace("Bad.,positive", "Bad.,mixed")
     file.write_text(theirs)
-    with pytest.raises(Differs, match="expected answer of 'r2'") as caught:
+    with pytest.raises(DiffersError, match="expected answer of 'r2'") as caught:
         edits_of(file).correct(case, "negative")
     assert file.read_text() == theirs
     assert caught.value.there.expected == "mixed"
     # Written again in between: what was seen is no more what is there.
     file.write_text(theirs.replace("mixed", "unclear"))
-    with pytest.raises(Differs):
+    with pytest.raises(DiffersError):
         edits_of(file).correct(case, "negative", caught.value.seen)
     file.write_text(theirs)
     edits_of(file).correct(case, "negative", caught.value.seen)
     assert load_cases(file)[1].expected == "negative"
     file.write_text(TEXT.replace("Bad.", "Quite good."))
-    with pytest.raises(Differs, match="input of 'r2'"):
+    with pytest.raises(DiffersError, match="input of 'r2'"):
         edits_of(file).correct(case, "negative")
 
 

@@ -1,0 +1,115 @@
+"""From an opened cell back into the cases of a run: their file, and the results that were shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.core.cases import Case
+from pex.core.edits import Edits
+from pex.core.errors import PexError
+from pex.core.names import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pex.widgets.editing import Editing
+
+
+def edits_in(about: Mapping[str, Any], project: Path, state: Path) -> Edits | None:
+    """The file that the cases of a recorded run came from, None where that is not known.
+
+    Args:
+        about: what was run.
+        project: where the paths of a record start.
+        state: the project's `.pex/`.
+    """
+    source = about.get("cases_file")
+    return Edits(project / source["path"], source["columns"], state) if source else None
+
+
+def editing(
+    edits: Edits | None,
+    case_of: Callable[[str], Case],
+    on_corrected: Callable[[Case], None],
+    again: Callable[[], list[str]],
+) -> Editing:
+    """What the opened cells of a grid may do with their cases.
+
+    Args:
+        edits: of the file of cases; None where there is none.
+        case_of: the case of an id, as it is shown.
+        on_corrected: told of every case that has another expected answer now.
+        again: the code that computes the scores anew.
+    """
+    from pex.widgets.editing import Editing
+
+    def file() -> Edits:
+        if edits is None:
+            raise PexError(
+                "the cases of this run came from no file: there is nothing to write to",
+                hint="save the text below as cases.jsonl, or exp.save() the experiment",
+            )
+        return edits
+
+    def correct(case: Case, text: str | None, seen: str | None) -> Case:
+        new = file().correct(case, text, seen)
+        on_corrected(new)
+        return new
+
+    return Editing(
+        file=edits.name if edits else "",
+        case_of=case_of,
+        check=lambda: file().check(),
+        draft=lambda case: file().draft(case),
+        on_correct=correct,
+        on_save=lambda case, text, new_id, tags: file().save(case, text, new_id, tags),
+        row=lambda case: row_text(edits, case),
+        again=again,
+    )
+
+
+def row_text(edits: Edits | None, case: Case) -> str:
+    """A case as text to paste into its file; without a file that can be read, as JSONL."""
+    from pex.core.folder import cases_text
+
+    if edits is not None:
+        try:
+            return edits.row(case)
+        except (PexError, OSError):  # gone, or of other columns by now
+            pass
+    return cases_text([case]).rstrip("\n")
+
+
+def case_in(frame: pd.DataFrame, case_id: str) -> Case:
+    """A case as a long frame has it."""
+    row = frame[frame["case_id"] == case_id].iloc[0].to_dict()
+    values = {str(name)[5:]: plain(row[name]) for name in row if str(name).startswith("case.")}
+    return Case(
+        id=case_id,
+        inputs=values,
+        expected=plain(row["expected"]),
+        group=plain(row["group"]),
+        tags=tuple(plain(row["tags"]) or ()),
+    )
+
+
+def expect(frame: pd.DataFrame, case: Case) -> None:
+    """Give a case its expected answer in a long frame; scores stay as they are."""
+    import pandas as pd
+
+    values = [None if plain(value) is None else value for value in frame["expected"]]
+    there = frame["case_id"] == case.id
+    values = [case.expected if found else value for value, found in zip(values, there, strict=True)]
+    text = all(value is None or isinstance(value, str) for value in values)
+    kind = frame["expected"].dtype if text else object
+    frame["expected"] = pd.Series(values, index=frame.index, dtype=kind)
+
+
+def rescoring_code(about: Mapping[str, Any]) -> list[str]:
+    """The line that scores a run's answers anew, where its scorers can be written down."""
+    items = about.get("scorer_items")
+    if not items:
+        return ["results = results.rescore(…)  # the scorers of the experiment"]
+    return [f"results = results.rescore({items!r})"]

@@ -1,0 +1,168 @@
+"""From an opened cell into the file of cases, in a real JupyterLab and without one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pex
+from pex.editing import case_in, expect, row_text
+from tests.endpoint import FaultyEndpoint
+from tests.made import made
+
+CASES = (
+    "case_id,review,expected,group,tags\nr1,Nice.,positive,g1,short;easy\nr2,Bad.,positive,g1,\n"
+)
+
+
+def experiment(path: Path, **options: object) -> pex.Experiment:
+    prompt = pex.Prompt("Is this positive? {{ review }}", name="short")
+    return pex.Experiment("edited", pex.grid([prompt], "lab/m1"), path, ["exact"], **options)
+
+
+@pytest.fixture
+def cases(lab: FaultyEndpoint, project: Path) -> Path:
+    path = project / "cases.csv"
+    path.write_text(CASES)
+    return path
+
+
+class View:
+    """What a browser would be told."""
+
+    def __init__(self, results: pex.Results, monkeypatch: pytest.MonkeyPatch) -> None:
+        from pex.widgets.grid import ResultGrid
+
+        self.sent: list[dict] = []
+        monkeypatch.setattr(
+            ResultGrid, "send", lambda _, content, buffers=None: self.sent.append(content)
+        )
+        self.grid = results.show()
+
+    def ask(self, kind: str, what: str, row: int = 0, **more: object) -> dict:
+        self.sent.clear()
+        content = {"kind": kind, "view": "v", "row": row, "column": 0, "what": what, **more}
+        self.grid._on_message(self.grid, content, [])
+        return next(item for item in self.sent if item["kind"] == kind)
+
+
+def test_a_correction_is_in_the_file_the_grid_the_frame_new_scores_and_the_next_run(
+    cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exp = experiment(cases)
+    results = exp.run(show=False)
+    answer = results.frame["output"].iloc[1]
+    view = View(results, monkeypatch)
+    form = view.ask("edit", "correct", 1)
+    assert (form["before"], form["file"], form["long"]) == ("positive", "cases.csv", False)
+    done = view.ask("keep", "correct", 1, text=answer)
+    assert done["code"] == ["results = results.rescore(['exact'])", "results = exp.run()"]
+    assert done["expected"] == answer
+    assert cases.read_text() == CASES.replace("Bad.,positive", f"Bad.,{answer}")
+    assert {"kind": "rows", "chunks": [0]} in view.sent
+    assert results.frame["expected"].tolist() == ["positive", answer]
+    assert results.frame["score.exact"].tolist() == [0.0, 0.0]
+    assert eval(done["code"][0].removeprefix("results = ")).frame["score.exact"].tolist() == [0, 1]
+    with pytest.warns(UserWarning, match="1 with another expected answer"):
+        again = exp.run(show=False)
+    assert again.frame["score.exact"].tolist() == [0.0, 1.0]
+    assert again.frame["from_journal"].all()
+
+
+def test_a_recorded_run_finds_the_file_again(cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = experiment(cases, columns={"group": "group"}).run(show=False)
+    loaded = pex.load_run(str(results.run_id))
+    view = View(loaded, monkeypatch)
+    form = view.ask("edit", "new")
+    assert (form["id"], form["tags"], form["text"]) == (
+        "r1-2", "short; easy", results.frame["output"].iloc[0]
+    )  # fmt: skip
+    done = view.ask("keep", "new", text="neither", id="r1-2", tags="hard")
+    assert "as the case 'r1-2'" in done["done"]
+    assert cases.read_text() == CASES + "r1-2,Nice.,neither,g1,hard\n"
+    assert "a case 'r1-2' already" in view.ask("keep", "new", text="x", id="r1-2")["problem"]
+    assert loaded.frame["case_id"].tolist() == ["r1", "r2"]
+
+
+def test_what_differs_in_the_file_is_shown_and_somebody_chooses(
+    cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = View(experiment(cases).run(show=False), monkeypatch)
+    theirs = CASES.replace("Nice.,positive", "Nice.,mixed")
+    cases.write_text(theirs)
+    differs = view.ask("keep", "correct", text="mine")
+    assert (differs["there"], differs["shown"]) == ("mixed", "positive")
+    assert cases.read_text() == theirs
+    taken = view.ask("keep", "correct", text="mine", take=True, seen=differs["seen"])
+    assert taken["expected"] == "mixed"
+    assert cases.read_text() == theirs
+    view.ask("keep", "correct", text="mine")
+    assert cases.read_text() == CASES.replace("Nice.,positive", "Nice.,mine")
+
+
+def test_cases_without_a_file_say_so_and_are_given_as_text(
+    lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = pex.Prompt("{{ q }}", name="p")
+    given = [{"q": "x", "expected": "y"}]
+    exp = pex.Experiment("memory", pex.grid([prompt], "lab/m1"), given, ["exact"])
+    view = View(exp.run(show=False), monkeypatch)
+    for what in ("correct", "new"):
+        form = view.ask("edit", what)
+        assert "came from no file" in form["problem"]
+        assert json.loads(form["copy"])["q"] == "x"
+    answer = json.loads(view.ask("edit", "new")["copy"])["expected"]
+    assert answer == view.grid._frame["output"].iloc[0]
+
+
+def test_a_file_that_has_gone_says_so(cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = View(experiment(cases).run(show=False), monkeypatch)
+    cases.unlink()
+    form = view.ask("edit", "correct")
+    assert form["problem"] == "cases.csv is not there any more."
+    assert json.loads(form["copy"])["case_id"] == "r1"
+
+
+def test_hostile_answers_are_saved_as_they_are(
+    cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exp = experiment(cases)
+    results = exp.run(show=False)
+    texts = ['<script>x</script>,\r\n"a"\x00\x1b[31m \u2028', "=1+1\n"]
+    results.frame["output"] = texts
+    view = View(results, monkeypatch)
+    for row, text in enumerate(texts):
+        form = view.ask("edit", "new", row)
+        assert "\x1b" not in form["text"]
+        view.ask("keep", "new", row, text=None, id=f"n{row}", tags=None)
+        assert load_cases(cases)[-1].expected == text
+    assert cases.read_bytes().startswith(CASES.encode())
+
+
+def test_a_run_says_when_its_cases_changed_and_keeps_what_was_changed_in_python(
+    cases: Path,
+) -> None:
+    exp = experiment(cases)
+    cases.write_text(CASES + "r3,So so.,mixed,,\n")
+    with pytest.warns(UserWarning, match=r"changed since it was read \(1 new\); it is used"):
+        assert exp.preview().calls == 3
+    exp.cases = exp.cases[:1]
+    cases.write_text(CASES)
+    with pytest.warns(UserWarning, match=r"\(1 gone\); exp.cases was changed too"):
+        assert exp.preview().calls == 1
+    cases.touch()
+    exp.preview()  # another time and the same cases: nothing to say
+
+
+def test_a_frame_takes_expected_answers_of_every_type() -> None:
+    results = made(3, 1)
+    case = case_in(results.frame, "c1")
+    assert case.inputs["review"].startswith("1:")
+    kind = results.frame["expected"].dtype
+    for value in ("other", None):
+        expect(results.frame, Case("c1", {}, value))
+        assert case_in(results.frame, "c1").expected == value
+        assert results.frame["expected"].dtype == kind
+    expect(results.frame, Case("c1", {}, {"n": 1}))
+    assert case_in(results.frame, "c1").expected == {"n": 1}
+    assert row_text(None, case).startswith('{"case_id":"c1"')
