@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import pex
+from pex.core.cases import Case, load_cases
 from pex.editing import case_in, expect, row_text
 from tests.endpoint import FaultyEndpoint
 from tests.made import made
