@@ -38,7 +38,8 @@ function drawAnswer(answer) {
     return answer.json === null ? element("div", "pex-soft", "not JSON") : tree(JSON.parse(answer.json));
   }
   if (answer.mode === "code") {
-    const code = element("pre", "pex-code", answer.text);
+    const code = element("pre", "pex-code");
+    for (const [kind, text] of answer.pieces) code.append(kind ? element("span", `pex-code-${kind}`, text) : text);
     code.tabIndex = 0;
     return code;
   }

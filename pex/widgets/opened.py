@@ -10,6 +10,7 @@ from typing import Any
 
 from pex.core.events import Place
 from pex.report.tables import cut, format_seconds, format_usd, value_text
+from pex.widgets.code import pieces
 from pex.widgets.kit import clean, markdown_html
 from pex.widgets.sheet import Cell, Sheet, missing
 
@@ -134,6 +135,8 @@ def _answer(cell: Cell | None, mode: str) -> dict[str, Any]:
         shown["html"] = markdown_html(cut(cell.text, MAX_CHARS))
     elif mode == "json":
         shown["json"] = _json(cell.text)
+    elif mode == "code":
+        shown["pieces"] = pieces(cut(cell.text, MAX_CHARS))
     return shown
 
 
