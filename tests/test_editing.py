@@ -4,12 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect as to_be
 
 import pex
 from pex.core.cases import Case, load_cases
 from pex.editing import case_in, expect, row_text
+from tests.batch.test_plan import notebook
+from tests.browser import jupyterlab
 from tests.endpoint import FaultyEndpoint
 from tests.made import made
+from tests.test_grid import ROOT, shown
 
 CASES = (
     "case_id,review,expected,group,tags\nr1,Nice.,positive,g1,short;easy\nr2,Bad.,positive,g1,\n"
@@ -167,3 +172,57 @@ def test_a_frame_takes_expected_answers_of_every_type() -> None:
     expect(results.frame, Case("c1", {}, {"n": 1}))
     assert case_in(results.frame, "c1").expected == {"n": 1}
     assert row_text(None, case).startswith('{"case_id":"c1"')
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
+    cases: Path, project: Path
+) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tests.test_editing import experiment, Path\n"
+        "exp = experiment(Path('cases.csv'))\nresults = exp.run()"
+    )
+    notebook(project / "edit.ipynb", None, code, "results.show()")
+    with jupyterlab(project) as lab:
+        shown(lab, "edit.ipynb")
+        page, grid = lab.page, lab.page.locator(".pex-grid").nth(1)
+        grid.get_by_role("grid").focus()
+        page.keyboard.press("Enter")
+        window = page.get_by_role("dialog")
+        window.get_by_role("button", name="Correct the expected answer").focus()
+        page.keyboard.press("Enter")
+        text = window.get_by_role("textbox")
+        to_be(text).to_be_focused()
+        page.keyboard.press("Control+a")
+        page.keyboard.type("neg, or so")
+        for width, dark in ((375, True), (1300, False)):
+            page.set_viewport_size({"width": width, "height": 900})
+            lab.theme(dark)
+            assert window.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+            found = Axe().run(page, context=".pex-dialog[open]")
+            assert found.violations_count == 0, found.generate_report()
+        window.get_by_role("button", name="Next row").click()
+        window.get_by_role("heading", name="r2").wait_for()
+        assert window.get_by_role("textbox").count() == 0
+        window.get_by_role("button", name="Row before").click()
+        to_be(text).to_have_value("neg, or so")
+        text.press("Control+Enter")
+        to_be(window.get_by_role("status")).to_contain_text("Saved in cases.csv")
+        to_be(window.locator(".pex-code").first).to_contain_text("results.rescore(['exact'])")
+        assert cases.read_text() == CASES.replace("Nice.,positive", 'Nice.,"neg, or so"')
+        to_be(grid.get_by_text("expected: neg, or so")).to_be_visible()
+
+        window.get_by_role("button", name="Save as a new case").click()
+        to_be(window.get_by_label("Id of the new case")).to_have_value("r1-2")
+        window.get_by_label("Id of the new case").fill("r2")
+        window.get_by_role("button", name="Save", exact=True).click()
+        to_be(window.get_by_role("alert")).to_contain_text("has a case 'r2' already")
+        window.get_by_label("Id of the new case").fill("new")
+        window.get_by_label("Tags").fill("short; from the grid")
+        window.get_by_role("button", name="Save", exact=True).click()
+        to_be(window.get_by_role("status")).to_contain_text("as the case 'new'")
+        assert load_cases(cases)[2].tags == ("short", "from the grid")
+        page.keyboard.press("Escape")
+        to_be(window).to_be_hidden()
