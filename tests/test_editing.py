@@ -88,6 +88,11 @@ def test_a_recorded_run_finds_the_file_again(cases: Path, monkeypatch: pytest.Mo
     assert cases.read_text() == CASES + "r1-2,Nice.,neither,g1,hard\n"
     assert "a case 'r1-2' already" in view.ask("keep", "new", text="x", id="r1-2")["problem"]
     assert loaded.frame["case_id"].tolist() == ["r1", "r2"]
+    assert loaded.trace_url("tr-1") is None
+    loaded.about["tracking_uri"] = "https://me:pw@host/"
+    number = results.about["experiment_id"]
+    page = f"https://host/#/experiments/{number}/traces?selectedEvaluationId=tr-1"
+    assert loaded.trace_url("tr-1") == page
 
 
 def test_what_differs_in_the_file_is_shown_and_somebody_chooses(

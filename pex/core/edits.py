@@ -193,6 +193,7 @@ class Edits:
                     "file": self.name,
                     "what": what,
                     "case": case.id,
+                    "group": case.group,
                     "before": before,
                     "after": case.expected,
                 }
@@ -225,6 +226,39 @@ def changes(before: Sequence[Case], after: Sequence[Case]) -> str:
         (rest, "with other inputs, group or tags"),
     ]
     return ", ".join(f"{count} {what}" for count, what in counts if count)
+
+
+def journalled(state: Path, case_id: str | None, group: str | None) -> int:
+    """How many edits of a case or of a group's cases a project's journal has.
+
+    Args:
+        state: the project's `.pex/`.
+        case_id: the case, or None.
+        group: the group, or None.
+    """
+    return sum(_is_of(line, case_id, group) for line in _entries(state))
+
+
+def forget(state: Path, case_id: str | None, group: str | None) -> None:
+    """Take the edits of a case or of a group's cases out of a project's journal."""
+    from filelock import FileLock
+
+    if not (state / JOURNAL).is_file():
+        return
+    with FileLock(state / "edits.lock", timeout=PATIENCE_S):
+        path = state / JOURNAL
+        left = [line for line in _entries(state) if not _is_of(line, case_id, group)]
+        casefile.write(path, b"".join(left), path.stat())
+
+
+def _entries(state: Path) -> list[bytes]:
+    path = state / JOURNAL
+    return path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+
+
+def _is_of(line: bytes, case_id: str | None, group: str | None) -> bool:
+    entry = json.loads(line)
+    return entry["case"] == case_id or (group is not None and entry["group"] == group)
 
 
 def _seen(case: Case) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from pex.core import casefile
 from pex.core.cases import Case, load_cases
-from pex.core.edits import DiffersError, Edits
+from pex.core.edits import DiffersError, Edits, forget, journalled
 from pex.core.errors import PexError
 
 TEXT = 'case_id,review,expected\nr1,"Nice, really.",positive\nr2,Bad.,positive\n'
@@ -140,6 +140,20 @@ def test_a_spreadsheet_that_saves_in_between_is_noticed(file: Path) -> None:
     with pytest.raises(PexError, match="by somebody else just now"):
         casefile.write(file, b"", seen)
     assert "r3" in file.read_text()
+
+
+def test_the_edits_of_a_case_or_a_group_can_be_forgotten(file: Path) -> None:
+    file.write_text("case_id,q,expected,group\na,1,x,g\nb,2,x,g\nc,3,x,h\n")
+    for case in load_cases(file):
+        edits_of(file).correct(case, "private")
+    state = file.parent.parent / ".pex"
+    assert (journalled(state, "a", None), journalled(state, None, "g")) == (1, 2)
+    forget(state, "a", None)
+    assert [entry["case"] for entry in journal(file)] == ["b", "c"]
+    forget(state, None, "g")
+    assert [entry["case"] for entry in journal(file)] == ["c"]
+    forget(file.parent / "none", "c", None)
+    assert journalled(file.parent / "none", "c", None) == 0
 
 
 def test_a_link_stays_a_link(file: Path) -> None:

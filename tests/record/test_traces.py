@@ -19,6 +19,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 import pex
 from pex.record import traces
+from pex.record.search import trace_page
 from pex.record.spans import preview
 from tests import browser
 from tests.record.sample import BEGUN, make_cases, make_frame, record
@@ -362,6 +363,12 @@ def test_mlflows_own_comparison_pairs_every_case_and_repeat(uri: str, server: st
         row.wait_for(timeout=60_000)
         assert row.count() == 1
         assert page.get_by_text("8 of 8").count() == 1  # without partners there would be 16
+        # What an opened cell of the grid links to.
+        trace_id = traces.trace_id_of(target.children["b"], "c3", 1)
+        url = trace_page(server, target.experiment_id, trace_id)
+        assert url is not None
+        page.goto(url)
+        page.get_by_text("What is 3 + 3? One number.").first.wait_for(timeout=60_000)
 
 
 def test_a_server_gets_the_same_traces(uri: str, server: str) -> None:

@@ -179,6 +179,16 @@ def test_an_opened_cell_has_the_conversation_the_scores_and_the_difference() -> 
     assert opened(filled(FRAME), 2, 0, None)["answer"]["text"] == "server: no"
 
 
+def test_a_trace_is_a_link_where_mlflow_is_a_server() -> None:
+    sheet = filled(FRAME.assign(trace_id="tr-1"))
+    for url, fact in (
+        ("https://host/#/tr-1", ["trace", "tr-1", "", "https://host/#/tr-1"]),
+        (None, ["trace", "tr-1", "`pexlab ui` shows it"]),
+    ):
+        facts = opened(sheet, 0, 0, None, trace_url=lambda trace_id, url=url: url)["facts"]
+        assert fact in facts
+
+
 def test_an_opened_cell_is_bounded_and_its_markdown_harmless() -> None:
     sheet = filled(frame_of({"a": ["x"] * len(HOSTILE), "b": HOSTILE[:]}))
     for row in range(len(HOSTILE)):
