@@ -257,7 +257,7 @@ def _about(prompt: Prompt | None) -> str:
 
 def _moved(move: Move) -> str:
     at = f"{move.at.astimezone():%Y-%m-%d %H:%M}"
-    before = f"moved here from version {move.before}" if move.before else "set"
+    before = f"moved from version {move.before} to {move.to}" if move.before else "set"
     return f"{before} by {move.by}, {at}" if move.by else f"{before}, {at}"
 
 

@@ -138,7 +138,11 @@ function renderBrowser({ model, el }) {
     const at = head.querySelector(".pex-editions")?.scrollTop ?? 0;
     head.replaceChildren(...nodes);
     const box = head.querySelector(".pex-editions");
-    if (box) box.scrollTop = at;
+    if (box) {
+      box.scrollTop = at;
+      const picked = box.querySelector(".pex-chosen");
+      if (picked) intoView(box, picked, box.querySelector("thead").offsetHeight);
+    }
     if (focused) [...head.querySelectorAll("[data-key]")].find((node) => node.dataset.key === focused)?.focus();
     tell("");
     if (prompt.problem) tell([prompt.problem, prompt.hint].filter(Boolean).join(": "), true);

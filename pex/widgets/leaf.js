@@ -138,7 +138,7 @@ function drawApart(prompt, difference, onAgainst) {
 function drawEditions(prompt, onEdition) {
   const rows = prompt.editions.map((edition) => {
     const row = element("tr", edition.key === prompt.key ? "pex-chosen" : "");
-    const pick = button(edition.label, () => onEdition(edition.key));
+    const pick = button(edition.file ? "file" : edition.label, () => onEdition(edition.key), edition.label);
     pick.className = "pex-link";
     pick.dataset.key = edition.key;
     if (edition.key === prompt.key) pick.setAttribute("aria-current", "true");
@@ -149,8 +149,9 @@ function drawEditions(prompt, onEdition) {
       chips.append(chip);
     }
     if (edition.state) chips.append(element("span", "pex-chip pex-chip-file", edition.state));
-    const moved = edition.aliases.filter((alias) => alias.moved).map((alias) => `${alias.name}: ${alias.moved}`);
+    const moved = edition.aliases.filter((alias) => alias.moved).map((alias) => `${alias.name} ${alias.moved}`);
     const note = element("div");
+    if (edition.file) note.append(element("span", "pex-id", edition.label));
     if (edition.note) note.append(output(edition.note, "pex-clamp"));
     for (const line of moved) note.append(element("div", "pex-meta", line));
     row.addEventListener("click", (event) => {
@@ -158,7 +159,7 @@ function drawEditions(prompt, onEdition) {
     });
     return cells(row, pick, chips, edition.when, edition.by, note);
   });
-  const box = table(["", "", "saved", "by", "message"], rows, "Versions and files");
+  const box = table(["version", "aliases", "saved", "by", "message"], rows, "Versions and files");
   box.classList.add("pex-editions");
   return box;
 }

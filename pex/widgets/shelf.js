@@ -1,6 +1,13 @@
 // The left side of the library browser: the list of prompts, searched in the browser, so that a
 // busy kernel keeps nobody from looking.
 
+/** Scroll a box, and nothing around it, until one of its nodes is seen. */
+function intoView(box, node, top = 0) {
+  const [outer, inner] = [box.getBoundingClientRect(), node.getBoundingClientRect()];
+  if (inner.top < outer.top + top) box.scrollTop -= outer.top + top - inner.top;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom;
+}
+
 /** @param {(name: string) => void} onChoose */
 function makeShelf(id, onChoose, onRefresh) {
   const box = element("section", "pex-shelf");
@@ -40,8 +47,10 @@ function makeShelf(id, onChoose, onRefresh) {
     for (const alias of row.aliases) chips.append(element("span", "pex-chip", alias));
     for (const state of row.states) chips.append(element("span", "pex-chip pex-chip-file", state));
     if (chips.childNodes.length) node.append(chips);
-    const about = [row.used.join(", "), row.changed].filter(Boolean).join(" · ");
-    node.append(element("div", "pex-meta pex-one-line", about));
+    const about = element("div", "pex-meta pex-ends");
+    about.append(element("span", "pex-one-line", row.used.join(", ")), element("span", "", row.changed.slice(0, 10)));
+    about.firstChild.title = about.firstChild.textContent;
+    node.append(about);
     return node;
   }
 
@@ -73,7 +82,7 @@ function makeShelf(id, onChoose, onRefresh) {
     const next = at < 0 ? (by > 0 ? 0 : seen.length - 1) : at + by;
     active = seen[Math.min(Math.max(0, next), seen.length - 1)];
     mark();
-    nodes[active].scrollIntoView({ block: "nearest" });
+    intoView(list, nodes[active]);
   }
 
   function choose(number) {
@@ -122,7 +131,7 @@ function makeShelf(id, onChoose, onRefresh) {
       chosen = name;
       if (active < 0) active = rows.findIndex((row) => row.name === name);
       mark();
-      if (active >= 0) nodes[active].scrollIntoView({ block: "nearest" });
+      if (active >= 0) intoView(list, nodes[active]);
     },
   };
 }
