@@ -202,6 +202,9 @@ class LibraryBrowser(anywidget.AnyWidget):
             found = self._source.listing()
         except PexError as error:
             found = Listing((), "", error.message, error.hint or "")
+        except Exception as error:
+            found = Listing((), "", f"{type(error).__name__}: {error}")
+            raise
         finally:
             self._rows = found.rows
             self._names = {kit.clean(row.name): row.name for row in found.rows}
