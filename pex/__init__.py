@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pex import library, stats
+    from pex.browsing import browse
     from pex.comparison import Comparison, compare_runs
     from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
     from pex.core.prompt import Prompt
@@ -36,6 +37,7 @@ _HOMES = {
     "Results": "pex.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
+    "browse": "pex.browsing",
     "compare_runs": "pex.comparison",
     "grid": "pex.core.variant",
     "library": "pex.library",
@@ -57,6 +59,7 @@ __all__ = [
     "Score",
     "Variant",
     "__version__",
+    "browse",
     "compare_runs",
     "grid",
     "library",

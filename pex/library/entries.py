@@ -16,6 +16,7 @@ from pex.core.prompt import Prompt
 from pex.guard.redact import redact
 from pex.library import content
 from pex.library.content import Content, UnfitError, decode
+from pex.library.moves import BY, who
 from pex.library.reference import Reference, parse_reference
 from pex.library.store import alone, errors_of
 
@@ -29,7 +30,10 @@ _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a prompt in the library; `new` says whether it has just been made."""
+    """One version of a prompt in the library.
+
+    `new` says whether it has just been made, `by` who made it, where that is known.
+    """
 
     name: str
     version: int
@@ -40,6 +44,7 @@ class Version:
     variables: tuple[str, ...]
     digest: str | None
     new: bool = False
+    by: str = ""
 
     @property
     def reference(self) -> str:
@@ -64,6 +69,7 @@ def describe(found: PromptVersion, card: RegisteredModel) -> Version:
         model=content.model_of(found),
         variables=content.variables_of(found),
         digest=found.tags.get(content.DIGEST),
+        by=found.tags.get(BY) or found.user_id or "",
     )
 
 
@@ -195,7 +201,7 @@ def add(
                 name,
                 written.template,
                 description=note or None,
-                tags={**(tags or {}), **written.tags},
+                tags={**(tags or {}), **written.tags, BY: who()},
                 response_format=written.response_format,
                 model_config=written.model_config or None,
             )

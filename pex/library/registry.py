@@ -14,6 +14,7 @@ from pex.core.settings import find_project, load_settings
 from pex.guard.redact import redact
 from pex.library.content import LONGEST, UnfitError, decode, encode
 from pex.library.entries import Version, add, card_of, cards, describe, find, get, latest_of
+from pex.library.moves import point
 from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.store import connect, errors_of
 from pex.library.store import tracking_uri as store_of
@@ -82,7 +83,7 @@ def save(
             for key, value in own.items():
                 client.set_prompt_version_tag(name, number, key, value)
         if alias is not None:
-            client.set_prompt_alias(name, alias, number)
+            point(client, card_of(client, uri, name), alias, number)
         version = describe(client.get_prompt_version(name, number), card_of(client, uri, name))
     return dataclasses.replace(version, new=new)
 
@@ -203,7 +204,7 @@ def set_alias(name: str, alias: str, version: int, tracking_uri: str | None = No
     client = connect(uri)
     found = get(client, uri, parse_reference(f"{name}/{version}"))
     with errors_of(uri):
-        client.set_prompt_alias(name, alias, found.version)
+        point(client, card_of(client, uri, name), alias, int(found.version))
         return describe(found, card_of(client, uri, name))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,23 @@ def _verdicts(comparison: pd.DataFrame) -> list[str]:
             f"{difference} | **{row['verdict']}** | {row['n_cases']} |"
         )
     return lines
+
+
+def verdicts_of(text: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """For each variant and score its baseline and verdict, read back from a note.
+
+    Where a variant was compared with several, the first counts.
+
+    Example:
+        >>> verdicts_of("| short | strict | label | 0.1 [0.02, 0.2] | **better** | 40 |")
+        {('strict', 'label'): ('short', 'better')}
+    """
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for line in text.splitlines():
+        cells = [part.strip().replace("\\|", "|") for part in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) == 6 and (verdict := re.fullmatch(r"\*\*(.+)\*\*", cells[4])):
+            found.setdefault((cells[1], cells[2]), (cells[0], verdict[1]))
+    return found
 
 
 def _cell(text: str) -> str:

@@ -21,9 +21,10 @@ from pex.core.errors import PexError, nearest
 from pex.guard.redact import redact
 from pex.record import active, files
 from pex.record.note import note
+from pex.record.prompts import YES_NO
 from pex.record.search import children, latest
 from pex.record.store import artifact_location, connect
-from pex.score.frame import typed
+from pex.score.frame import typed, yes_no
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +117,7 @@ class Recorder:
             comparison: the verdicts, where there is more than one variant.
         """
         self.write_scores(summary, about, comparison)
+        self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
         counts = {key: float(value) for key, value in about["counts"].items()}
         total = summary["cost_usd"].sum(min_count=len(summary)) if len(summary) else math.nan
         self._log(
@@ -284,6 +286,7 @@ def rescore(
     recorder.write_scores(summary, about, comparison)
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about["scorers"]))
+    recorder._client.set_tag(run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
 
 
 def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -1,0 +1,75 @@
+"""How fast the library browser is with many prompts and versions in a SQLite store.
+
+Filling the store takes a few minutes and is not counted. List: from asking for it until all names
+with their newest version, aliases and files are there, the first time in a process (with MLflow's
+import) and again. Choose: from choosing a prompt until its versions and its text are there.
+
+Run: python benchmarks/browse.py [--prompts 500] [--versions 20] [--folder FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import pex
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--prompts", type=int, default=500)
+    parser.add_argument("--versions", type=int, default=20)
+    parser.add_argument("--folder", type=Path, help="keep the store here, and use it again")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = asked.folder or Path(made)
+        uri = f"sqlite:///{folder.resolve() / 'browse.db'}"
+        if not (folder / "browse.db").exists():
+            fill(uri, asked.prompts, asked.versions)
+        measure(uri)
+
+
+def fill(uri: str, prompts: int, versions: int) -> None:
+    """So many prompts of 150 words, with an alias each."""
+    from pex.library.content import encode
+    from pex.library.store import connect
+
+    client = connect(uri)
+    for number in range(prompts):
+        name = f"prompt-{number:03d}"
+        client.create_prompt(name, description=f"What prompt {number} is for.")
+        for version in range(1, versions + 1):
+            words = f"Attempt {version}. " + "Read the {{ text }} and answer in one word. " * 16
+            written = encode(pex.Prompt(words, name, model="local/smollm2"))
+            client.create_prompt_version(name, written.template, tags=written.tags)
+        client.set_prompt_alias(name, "champion", versions)
+
+
+def measure(uri: str) -> None:
+    from pex.browsing import Library
+
+    begun = time.perf_counter()
+    library = Library(Path.cwd(), uri)
+    rows = library.listing().rows
+    print(f"list of {len(rows):,} prompts, first: {time.perf_counter() - begun:.2f} s")
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        library.listing()
+        times.append(time.perf_counter() - begun)
+    print(f"list again: {median(times):.2f} s (median of 5)")
+    times = []
+    for row in rows[:: max(1, len(rows) // 20)]:
+        begun = time.perf_counter()
+        editions = library.editions(row.name)
+        library.prompt(row.name, editions[0].key)
+        times.append(time.perf_counter() - begun)
+    print(f"choose: {median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms, "
+          f"{len(editions)} versions")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""Browsing the prompts of the library and of the project's files: `pex.browse()`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError, nearest
+from pex.core.prompt import Prompt
+from pex.core.settings import find_project, load_settings
+from pex.guard.redact import redact
+from pex.library import registry, shelf
+from pex.library.files import PromptFile, prompt_files, write_new
+from pex.library.moves import Move
+from pex.library.reference import Reference, parse_reference
+from pex.library.store import connect, errors_of
+from pex.library.store import tracking_uri as store_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from pex.widgets.browser import LibraryBrowser, Listing
+    from pex.widgets.editions import Edition, Row
+    from pex.widgets.scored import Scored
+
+_PLAYGROUND = "pex.playground"
+
+
+def browse(name: str | None = None, *, tracking_uri: str | None = None) -> LibraryBrowser:
+    """Look through the prompts of the library and of the project's files, in a notebook.
+
+    Args:
+        name: the prompt to begin with, as "name", "name@alias" or "name/3".
+        tracking_uri: another store than the project's.
+
+    Returns:
+        The browser, which shows itself as the last thing in a cell; `.selected` is the prompt
+        that is chosen in it.
+
+    Raises:
+        PexError: there is no such prompt, alias or version.
+    """
+    from pex.widgets.browser import LibraryBrowser
+
+    project = find_project()
+    library = Library(project, store_of(project, load_settings(project), tracking_uri))
+    chosen = None if name is None else library.chosen(parse_reference(name))
+    return LibraryBrowser(library, _open, chosen)
+
+
+class Library:
+    """What a browser shows: the library and the files of one project, brought together.
+
+    Args:
+        project: its folder.
+        uri: the store.
+    """
+
+    def __init__(self, project: Path, uri: str) -> None:
+        self._project = project
+        self._uri = uri
+        self._client: MlflowClient | None = None
+        self._entries: dict[str, shelf.Entry] = {}
+        self._files: list[tuple[PromptFile, int | None]] = []
+        self._experiments: dict[str, str] = {}
+
+    def listing(self) -> Listing:
+        """All prompts; where the store does not answer, those of the files."""
+        from pex.widgets.browser import Listing
+
+        where = redact(self._uri)
+        files = prompt_files(self._project)
+        self._client, self._entries = None, {}
+        self._files = [(file, None) for file in files]
+        try:
+            self._read(files)
+        except PexError as error:
+            return Listing(self._rows(), where, error.message, error.hint or "")
+        return Listing(self._rows(), where)
+
+    def _read(self, files: Sequence[PromptFile]) -> None:
+        client = self._client = connect(self._uri)
+        self._entries = {entry.name: entry for entry in shelf.entries(client, self._uri)}
+        with errors_of(self._uri, "does not answer"):
+            found = client.search_experiments(max_results=5000)
+        self._experiments = {str(item.experiment_id): str(item.name) for item in found}
+        readable = [file.prompt for file in files if file.prompt is not None]
+        same = iter(shelf.versions_of(client, self._uri, readable, self._entries))
+        self._files = [(file, next(same) if file.prompt is not None else None) for file in files]
+
+    def _rows(self) -> list[Row]:
+        names = {*self._entries, *(file.name for file, _ in self._files)}
+        return [self._row(name) for name in sorted(names, key=lambda name: (name.casefold(), name))]
+
+    def _row(self, name: str) -> Row:
+        from pex.widgets.editions import Row
+
+        entry = self._entries.get(name)
+        files = [(file, version) for file, version in self._files if file.name == name]
+        prompt = next((file.prompt for file, _ in files if file.prompt is not None), None)
+        used = [
+            self._experiments.get(number, "") for number in (entry.experiments if entry else ())
+        ]
+        used += [file.experiment or "" for file, _ in files]
+        states = [self._state(file, version) for file, version in files]
+        return Row(
+            name=name,
+            version=entry.version if entry else None,
+            aliases=entry.aliases if entry else {},
+            used=[item for item in dict.fromkeys(used) if item],
+            changed=entry.changed if entry else max(file.changed for file, _ in files),
+            about=entry.description if entry and entry.description else _about(prompt),
+            model=(entry.model if entry else None) or (prompt.model if prompt else None) or "",
+            states=[item for item in dict.fromkeys(states) if item],
+        )
+
+    def _state(self, file: PromptFile, version: int | None) -> str:
+        """What is to be said of a file; nothing where it is the newest version."""
+        if file.problem is not None:
+            return "file cannot be read"
+        if self._client is None:
+            return "file"
+        entry = self._entries.get(file.name)
+        if entry is None:
+            return "file only"
+        if version is None:
+            return f"file differs from version {entry.version}"
+        return "" if version == entry.version else f"file is version {version}"
+
+    def chosen(self, reference: Reference) -> tuple[str, str]:
+        """The name and the edition that a reference means.
+
+        Raises:
+            PexError: there is no such prompt, alias or version.
+        """
+        name = reference.name
+        self.listing()
+        if reference.alias is not None or reference.version is not None:
+            origin = registry.fetch(self._uri, reference).origin
+            return name, str(parse_reference(str(origin)).version)
+        known = {row.name for row in self._rows()}
+        if name not in known:
+            raise PexError(f"there is no prompt '{name}' in {redact(self._uri)} or in the files of "
+                           f"{self._project}", hint=nearest(name, known))  # fmt: skip
+        return name, ""
+
+    def editions(self, name: str) -> list[Edition]:
+        """The files and the versions of a prompt, the newest version first."""
+        from pex.widgets.editions import Edition
+
+        files = [
+            Edition(
+                f"file:{file.path}", file.path, (), {}, file.changed, "", "",
+                self._state(file, version) or (f"the same as version {version}" if version else ""),
+            )
+            for file, version in self._files
+            if file.name == name
+        ]  # fmt: skip
+        if name not in self._entries or self._client is None:
+            return files
+        versions, moves, _ = shelf.editions(self._client, self._uri, name)
+        return files + [
+            Edition(
+                str(item.version), f"version {item.version}", item.aliases,
+                {alias: _moved(moves[alias]) for alias in item.aliases if alias in moves},
+                item.created, item.by, item.note, "",
+            )
+            for item in versions
+        ]  # fmt: skip
+
+    def prompt(self, name: str, key: str) -> Prompt:
+        """The prompt of an edition.
+
+        Raises:
+            PexError: it is no longer there, or cannot be read.
+        """
+        if key.startswith("file:"):
+            return Prompt.load(self._project / key.removeprefix("file:"))
+        return registry.fetch(self._uri, parse_reference(f"{name}/{key}"))
+
+    def scores(self, name: str) -> list[Scored]:
+        """How the versions of a prompt did in recorded runs, the newest run first.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        from pex.record import prompts
+        from pex.widgets.scored import Scored
+
+        entry = self._entries.get(name)
+        if entry is None or not entry.experiments:
+            return []
+        there = [number for number in entry.experiments if number in self._experiments]
+        with errors_of(self._uri, "does not answer"):
+            found = prompts.scores(self._uri, name, there)
+        return [
+            Scored(
+                **{str(key): value for key, value in row.items() if key != "started_at"},
+                when=row["started_at"].to_pydatetime(),
+            )
+            for row in found.to_dict("records")
+        ]
+
+    def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
+        """Point an alias to a version; `seen` is where it pointed when somebody decided so.
+
+        Raises:
+            PexError: MLflow does not take the alias, or somebody has moved it meanwhile.
+        """
+        client = connect(self._uri)
+        _, _, aliases = shelf.editions(client, self._uri, name)
+        now = aliases.get(alias)
+        if now != seen:
+            raise PexError(
+                f"'{alias}' has been moved meanwhile: it points to "
+                f"{f'version {now}' if now else 'no version'} now",
+                hint="look again, then decide",
+            )
+        registry.set_alias(name, alias, version, self._uri)
+        moved = f"moved from version {now} to" if now else "now points to"
+        return f"{alias} {moved} version {version} of {name}."
+
+    def save_file(self, prompt: Prompt) -> str:
+        """Write `prompts/NAME.prompty`.
+
+        Raises:
+            PexError: there is a file with another content.
+        """
+        path, new = write_new(self._project, prompt)
+        return f"Saved as {path}." if new else f"{path} has this prompt already."
+
+    def keep(self, prompt: Prompt) -> str:
+        """Save a file's prompt to the library.
+
+        Raises:
+            PexError: MLflow cannot hold it, or does not answer.
+        """
+        version = registry.save(prompt, tracking_uri=self._uri)
+        done = "Saved as" if version.new else "It is already"
+        return f"{done} version {version.version} of {version.name}."
+
+    def code(self, name: str, edition: Edition) -> str:
+        """The Python that loads an edition; by its alias, where it has one."""
+        if edition.is_file:
+            path = os.path.relpath(self._project / edition.key.removeprefix("file:"))
+            return f"pex.Prompt.load({Path(path).as_posix()!r})"
+        place = f"@{edition.aliases[0]}" if edition.aliases else f"/{edition.key}"
+        return f'pex.library.load("{name}{place}")'
+
+
+def _about(prompt: Prompt | None) -> str:
+    return prompt.description if prompt is not None else ""
+
+
+def _moved(move: Move) -> str:
+    at = f"{move.at.astimezone():%Y-%m-%d %H:%M}"
+    before = f"moved from version {move.before} to {move.to}" if move.before else "set"
+    return f"{before} by {move.by}, {at}" if move.by else f"{before}, {at}"
+
+
+def _open(prompt: Prompt) -> Any:
+    """A Playground with the prompt in it."""
+    try:
+        playground = importlib.import_module(_PLAYGROUND)
+    except ModuleNotFoundError:
+        raise PexError(
+            "this pex has no Playground", hint="copy the code, and try the prompt in an experiment"
+        ) from None
+    return playground.Playground(prompts=[prompt])

@@ -1,0 +1,95 @@
+"""The prompt files of a project, which may not be in the library yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from pathlib import Path
+
+from pex.core.errors import PexError
+from pex.core.prompt import Prompt
+
+_WHERE = ("experiments/*/prompts/*.prompty", "prompts/*.prompty")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PromptFile:
+    """A file: its path from the project on, and its prompt, or what keeps it from being read."""
+
+    path: str
+    prompt: Prompt | None
+    problem: PexError | None
+    changed: datetime.datetime
+
+    @property
+    def name(self) -> str:
+        """The prompt's name; where it cannot be read, the file's."""
+        return self.prompt.name if self.prompt else Path(self.path).stem
+
+    @property
+    def experiment(self) -> str | None:
+        """The experiment in whose folder it is."""
+        parts = Path(self.path).parts
+        return parts[1] if parts[0] == "experiments" else None
+
+
+def prompt_files(project: Path) -> list[PromptFile]:
+    """The prompt files of a project, in the order of their paths."""
+    paths = sorted(path for pattern in _WHERE for path in project.glob(pattern))
+    return [_read(project, path) for path in paths if path.is_file()]
+
+
+def _read(project: Path, path: Path) -> PromptFile:
+    changed = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+    where = path.relative_to(project).as_posix()
+    try:
+        return PromptFile(where, Prompt.load(path), None, changed)
+    except PexError as error:
+        return PromptFile(where, None, error, changed)
+
+
+def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
+    """Write a prompt to `prompts/NAME.prompty`, unless the file has another content.
+
+    Args:
+        project: its folder.
+        prompt: what is written, under the name that it has in the library.
+
+    Returns:
+        The path from the project on, and whether it has been written just now.
+
+    Raises:
+        PexError: there is a file with another content, or the prompt fits into no file.
+    """
+    path = project / "prompts" / f"{prompt.name}.prompty"
+    text = _text(prompt).encode()
+    shown = path.relative_to(project).as_posix()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("xb") as file:
+            file.write(text)
+    except FileExistsError:
+        if path.is_file() and path.read_bytes() == text:
+            return shown, False
+        raise PexError(
+            f"{shown}: there is already a file with another content",
+            hint="move it away, or save that one to the library first",
+        ) from None
+    return shown, True
+
+
+def _text(prompt: Prompt) -> str:
+    """The text of the file; a kept one that names the prompt otherwise is written anew."""
+    text = prompt.to_prompty()
+    if Prompt.parse(text, prompt.name, prompt.name).name == prompt.name:
+        return text
+    return Prompt(
+        prompt.messages,
+        prompt.name,
+        description=prompt.description,
+        model=prompt.model,
+        params=prompt.params,
+        defaults=prompt.defaults,
+        response_schema=prompt.response_schema,
+        tools=prompt.tools,
+    ).to_prompty()

@@ -1,0 +1,122 @@
+"""Which prompts stand in the library, all at once and without their texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from pex.core.names import check_name
+from pex.core.prompt import Prompt
+from pex.library import content
+from pex.library.content import UnfitError, encode
+from pex.library.entries import Version, card_of, cards, describe, find
+from pex.library.moves import Move, moves
+from pex.library.store import errors_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import PromptVersion, RegisteredModel
+
+_EXPERIMENTS = "_mlflow_experiment_ids"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """A prompt of the library; `sha256` is its newest version's, None where MLflow saved it."""
+
+    name: str
+    version: int
+    aliases: dict[str, int]
+    description: str
+    changed: datetime.datetime
+    model: str | None
+    experiments: tuple[str, ...]
+    """The numbers of the MLflow experiments that it was used in."""
+    sha256: str | None
+
+
+def entries(client: MlflowClient, uri: str) -> list[Entry]:
+    """The prompts of a store in the order of the alphabet.
+
+    Args:
+        client: for the store.
+        uri: the store.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    with errors_of(uri, "does not answer"):
+        return [_entry(card) for card in cards(client) if card.latest_versions]
+
+
+def _entry(card: RegisteredModel) -> Entry:
+    newest = max(card.latest_versions, key=lambda item: int(item.version))
+    aliases = {alias: int(card.aliases[alias]) for alias in sorted(card.aliases)}
+    times = [datetime.datetime.fromtimestamp(newest.creation_timestamp / 1000, datetime.UTC)]
+    times += [move.at for move in moves(card.tags, aliases).values()]
+    return Entry(
+        card.name,
+        int(newest.version),
+        aliases,
+        card.description or "",
+        max(times),
+        content.model_of(newest) if content.SHA256 in newest.tags else None,
+        tuple(part for part in card.tags.get(_EXPERIMENTS, "").split(",") if part),
+        newest.tags.get(content.SHA256),
+    )
+
+
+def editions(
+    client: MlflowClient, uri: str, name: str
+) -> tuple[list[Version], dict[str, Move], dict[str, int]]:
+    """The versions of a prompt, the newest first; how its aliases came where they are; aliases.
+
+    Raises:
+        PexError: there is no such prompt, or the store does not answer.
+    """
+    card = card_of(client, uri, check_name(name, "prompt name"))
+    found: list[PromptVersion] = []
+    token = None
+    with errors_of(uri, "does not answer"):
+        while True:
+            page = client.search_prompt_versions(name, 100, token)
+            found += page
+            token = page.token
+            if not token:
+                break
+    aliases = {alias: int(version) for alias, version in card.aliases.items()}
+    said = [describe(item, card) for item in found]
+    return sorted(said, key=lambda item: -item.version), moves(card.tags, aliases), aliases
+
+
+def versions_of(
+    client: MlflowClient, uri: str, prompts: Iterable[Prompt], there: Mapping[str, Entry]
+) -> list[int | None]:
+    """For each prompt the version of its name that is the same, None where there is none.
+
+    Args:
+        client: for the store.
+        uri: the store.
+        prompts: for example those of files.
+        there: the entries of the library by their names.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    found: list[int | None] = []
+    for prompt in prompts:
+        entry = there.get(prompt.name)
+        found.append(_version_of(client, uri, prompt, entry) if entry else None)
+    return found
+
+
+def _version_of(client: MlflowClient, uri: str, prompt: Prompt, entry: Entry) -> int | None:
+    try:
+        written = encode(prompt)
+    except UnfitError:  # then it has never been saved either
+        return None
+    if written.sha256 == entry.sha256:
+        return entry.version
+    return find(client, uri, prompt.name, prompt, written)

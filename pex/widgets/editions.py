@@ -1,0 +1,217 @@
+"""What the library browser shows of prompts: rows of the list, editions, texts, differences.
+
+An edition is a version in the library or a prompt file of the project. All that comes out here is
+plain data for a view, bounded and cleaned of what cannot be seen.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pex.core.prompt import Prompt
+from pex.report.tables import cut, value_text
+from pex.widgets.kit import clean
+from pex.widgets.opened import words_apart
+
+MAX_CHARS = 200_000
+"""Characters of one text that are shown."""
+MAX_PIECES = 2_000
+"""Variables of one text that are marked; the rest of it is shown without marks."""
+MAX_WORDS = 4_000
+"""Words, and the spaces between them, that are compared one by one."""
+
+_PLACES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A prompt in the list: of the library, of the project's files, or of both."""
+
+    name: str
+    version: int | None
+    aliases: Mapping[str, int]
+    used: Sequence[str]
+    """The experiments in which it takes part."""
+    changed: datetime.datetime | None
+    about: str
+    model: str
+    states: Sequence[str]
+    """What is to be said of its files, such as "file differs from version 3"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A version, or a file, of one prompt; `key` is "3" or "file:prompts/short.prompty"."""
+
+    key: str
+    label: str
+    aliases: Sequence[str]
+    moved: Mapping[str, str]
+    """For an alias, who moved it here, when and from where."""
+    when: datetime.datetime | None
+    by: str
+    note: str
+    state: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file rather than a version in the library."""
+        return self.key.startswith("file:")
+
+
+def moment(at: datetime.datetime | None) -> str:
+    """A time as people read it, in the time zone of this machine.
+
+    Example:
+        >>> moment(None)
+        ''
+    """
+    return "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def row_shown(row: Row) -> dict[str, Any]:
+    """A row of the list; `find` is what a search looks at."""
+    shown: dict[str, Any] = {
+        "name": clean(row.name),
+        "version": row.version,
+        "aliases": [clean(f"{alias} → {number}") for alias, number in row.aliases.items()],
+        "used": [clean(name) for name in row.used],
+        "changed": moment(row.changed),
+        "about": clean(cut(" ".join(row.about.split()), 200)),
+        "states": [clean(state) for state in row.states],
+    }
+    words = [row.name, *row.aliases, *row.used, row.about, row.model, *row.states]
+    return {**shown, "find": clean(" ".join(words)).casefold()}
+
+
+def edition_shown(edition: Edition) -> dict[str, Any]:
+    """A line of the table of versions."""
+    return {
+        "key": clean(edition.key),
+        "label": clean(edition.label),
+        "file": edition.is_file,
+        "aliases": [
+            {"name": clean(alias), "moved": clean(edition.moved.get(alias, ""))}
+            for alias in edition.aliases
+        ],
+        "when": moment(edition.when),
+        "by": clean(edition.by),
+        "note": clean(cut(edition.note, 2_000)),
+        "state": clean(edition.state),
+    }
+
+
+def marked(text: str) -> list[list[str]]:
+    """A template as pieces: `text`, and `place` for what is filled in or decides.
+
+    Example:
+        >>> marked("Review: {{ review }}!")
+        [['text', 'Review: '], ['place', '{{ review }}'], ['text', '!']]
+    """
+    text = clean(cut(text, MAX_CHARS))
+    pieces: list[list[str]] = []
+    end = 0
+    for found in _PLACES.finditer(text):
+        if len(pieces) >= MAX_PIECES:
+            break
+        if found.start() > end:
+            pieces.append(["text", text[end : found.start()]])
+        pieces.append(["place", found[0]])
+        end = found.end()
+    if end < len(text) or not pieces:
+        pieces.append(["text", text[end:]])
+    return pieces
+
+
+def prompt_shown(prompt: Prompt) -> dict[str, Any]:
+    """All of a prompt: its messages by role, and what belongs to it."""
+    return {
+        "messages": [
+            {"role": str(message["role"]), "pieces": marked(_text(message["content"]))}
+            for message in prompt.messages
+        ],
+        "facts": [[name, clean(cut(text, MAX_CHARS))] for name, text in facts(prompt).items()],
+    }
+
+
+def facts(prompt: Prompt) -> dict[str, str]:
+    """What belongs to a prompt beside its text, by name.
+
+    Example:
+        >>> facts(Prompt("{{ q }}", "ask", model="local/smollm2", params={"temperature": 0}))
+        {'variables': 'q', 'model': 'local/smollm2', 'temperature': '0'}
+    """
+    said = {
+        "description": prompt.description,
+        "variables": ", ".join(prompt.variables),
+        "model": prompt.model or "",
+        **{name: value_text(value) for name, value in prompt.params.items()},
+        **{f"default of {name}": value_text(value) for name, value in prompt.defaults.items()},
+        "answer must follow": _json(prompt.response_schema),
+        "tools": _json(prompt.tools),
+    }
+    return {name: text for name, text in said.items() if text}
+
+
+def difference(prompt: Prompt, against: Prompt) -> dict[str, Any]:
+    """A prompt against another: its text word by word, and each fact that is not the same.
+
+    Returns:
+        `text`: pieces (`same`, `new`, `gone`), or a sentence where there are none; `facts`: name,
+        before, now.
+    """
+    new, old = facts(prompt), facts(against)
+    names = dict.fromkeys([*old, *new])
+    changed = [
+        [clean(name), *(clean(cut(side.get(name, ""), MAX_CHARS)) for side in (old, new))]
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+    with_roles = any(len(p.messages) > 1 or p.messages[0]["role"] != "user"
+                     for p in (prompt, against))  # fmt: skip
+    texts = [_whole(p, with_roles) for p in (prompt, against)]
+    return {"text": _apart(*texts), "facts": changed}
+
+
+def _apart(text: str, against: str) -> list[list[str]] | str:
+    if text == against:
+        return "The text is the same."
+    new, old = (re.findall(r"\s+|\S+", part) for part in (text, against))
+    head = _common(new, old)
+    tail = _common(new[head:][::-1], old[head:][::-1])
+    middles = [part[head : len(part) - tail] for part in (new, old)]
+    if max(map(len, middles)) > MAX_WORDS:
+        return "The two texts are too different, and too long, to be compared word by word."
+    pieces = words_apart(*("".join(part) for part in middles))
+    whole = [("same", "".join(new[:head])), *pieces, ("same", "".join(new[len(new) - tail :]))]
+    return [[kind, clean(cut(piece, MAX_CHARS))] for kind, piece in whole if piece]
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many words both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _whole(prompt: Prompt, with_roles: bool) -> str:
+    if not with_roles:
+        return prompt.text
+    return "\n\n".join(f"{m['role']}:\n{_text(m['content'])}" for m in prompt.messages)
+
+
+def _text(content: Any) -> str:
+    """A message's content; parts that are no text as JSON."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(
+        str(part["text"]) if part.get("type") == "text" else value_text(part) for part in content
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) if value else ""

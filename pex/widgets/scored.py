@@ -1,0 +1,129 @@
+"""How the versions of a prompt did in recorded runs: lines of a table, and small pictures."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pex.report.tables import format_interval, format_score
+from pex.widgets.editions import moment
+from pex.widgets.kit import clean
+
+_WIDTH, _HEIGHT = 460, 150
+_LEFT, _TOP, _BOTTOM = 64, 26, 26
+_MOST = 12
+"""Versions in one picture, the newest; more could not be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One score of one version in one recorded run."""
+
+    version: int
+    experiment: str
+    variant: str
+    model: str
+    score: str
+    value: float
+    lo: float
+    hi: float
+    n: int
+    yes_no: bool
+    when: datetime.datetime
+    verdict: str
+    baseline: str
+    run_id: str
+    url: str
+
+
+def scored_shown(item: Scored) -> dict[str, Any]:
+    """A line of the table of scores."""
+    value = format_score(item.value, item.yes_no)
+    interval = format_interval(item.lo, item.hi, item.yes_no)
+    against = f" than {item.baseline}" if item.verdict in ("better", "worse", "no worse") else ""
+    if item.verdict == "undecided":
+        against = f" against {item.baseline}"
+    return {
+        "version": item.version,
+        "experiment": clean(item.experiment),
+        "variant": clean(item.variant),
+        "score": clean(item.score),
+        "value": value,
+        "interval": interval,
+        "n": f"{item.n:,}",
+        "when": moment(item.when),
+        "verdict": item.verdict,
+        "said": clean(f"{item.verdict}{against}"),
+        "run": item.run_id[:8],
+        "url": item.url if item.url.startswith(("http://", "https://")) else "",
+    }
+
+
+def trends(scored: Iterable[Scored]) -> list[dict[str, Any]]:
+    """A picture for each experiment, model and score that two versions or more have.
+
+    Of several runs of a version the newest counts.
+
+    Returns:
+        `title`, `label` (the same in words), `width`, `height`, and `marks`: lines, dots, texts.
+    """
+    groups: dict[tuple[str, str, str], dict[int, Scored]] = {}
+    for item in sorted(scored, key=lambda item: item.when):
+        groups.setdefault((item.experiment, item.model, item.score), {})[item.version] = item
+    return [
+        _picture(f"{score} in {experiment}, {model}", [points[v] for v in sorted(points)][-_MOST:])
+        for (experiment, model, score), points in groups.items()
+        if len(points) > 1
+    ]
+
+
+def _picture(title: str, points: Sequence[Scored]) -> dict[str, Any]:
+    binary = all(point.yes_no for point in points)
+    low, high = (0.0, 1.0) if binary else _span(points)
+    tall = _HEIGHT - _TOP - _BOTTOM
+
+    def y(value: float) -> float:
+        return round(_TOP + (high - value) / (high - low) * tall, 1)
+
+    step = (_WIDTH - _LEFT - 30) / (len(points) - 1)
+    xs = [round(_LEFT + 15 + step * place, 1) for place in range(len(points))]
+    marks: list[dict[str, Any]] = []
+    for value in (low, (low + high) / 2, high):
+        marks.append(_line(_LEFT, y(value), _WIDTH, y(value), "grid"))
+        marks.append(_text(_LEFT - 8, y(value) + 4, format_score(value, binary), "end"))
+    for place in range(len(points) - 1):
+        ends = [(xs[n], y(points[n].value)) for n in (place, place + 1)]
+        marks.append(_line(*ends[0], *ends[1], "trend"))
+    for x, point in zip(xs, points, strict=True):
+        if math.isfinite(point.lo) and math.isfinite(point.hi):
+            marks.append(_line(x, y(point.lo), x, y(point.hi), "interval"))
+        marks.append({"kind": "dot", "x": x, "y": y(point.value), "title": _said(point, binary)})
+        marks.append(_text(x, _HEIGHT - 6, f"v{point.version}", "middle"))
+    label = f"{title}: " + "; ".join(_said(point, binary) for point in points)
+    return {
+        "title": clean(title), "label": clean(label), "width": _WIDTH, "height": _HEIGHT,
+        "marks": marks,
+    }  # fmt: skip
+
+
+def _span(points: Sequence[Scored]) -> tuple[float, float]:
+    ends = [value for p in points for value in (p.value, p.lo, p.hi) if math.isfinite(value)]
+    low, high = min(ends), max(ends)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _said(point: Scored, binary: bool) -> str:
+    value = format_score(point.value, binary)
+    interval = format_interval(point.lo, point.hi, binary)
+    return f"version {point.version} {value} {interval}".strip()
+
+
+def _line(x0: float, y0: float, x1: float, y1: float, kind: str) -> dict[str, Any]:
+    return {"kind": kind, "x0": x0, "y0": y0, "x1": x1, "y1": y1}
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> dict[str, Any]:
+    return {"kind": "text", "x": x, "y": y, "text": text, "anchor": anchor}

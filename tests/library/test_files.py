@@ -1,0 +1,40 @@
+"""The prompt files of a project."""
+
+from pathlib import Path
+
+import pytest
+
+import pex
+from pex.library.files import prompt_files, write_new
+
+HI = pex.Prompt("Hi {{ name }}", name="hi")
+
+
+def test_files_are_found_in_experiments_and_in_prompts(tmp_path: Path) -> None:
+    HI.save(tmp_path / "experiments/trial/prompts/a.prompty")
+    HI.save(tmp_path / "prompts/hi.prompty")
+    HI.save(tmp_path / "elsewhere/hi.prompty")
+    (tmp_path / "prompts/broken.prompty").write_text("---\nname: [\n---\nx")
+    (tmp_path / "prompts/folder.prompty").mkdir()
+    found = prompt_files(tmp_path)
+    assert [(file.path, file.name, file.experiment) for file in found] == [
+        ("experiments/trial/prompts/a.prompty", "hi", "trial"),
+        ("prompts/broken.prompty", "broken", None),
+        ("prompts/hi.prompty", "hi", None),
+    ]
+    assert "no valid YAML" in str(found[1].problem)
+
+
+def test_a_file_with_another_content_stays(tmp_path: Path) -> None:
+    assert write_new(tmp_path, HI) == ("prompts/hi.prompty", True)
+    assert write_new(tmp_path, HI) == ("prompts/hi.prompty", False)
+    with pytest.raises(pex.PexError, match="already a file with another content"):
+        write_new(tmp_path, pex.Prompt("Ho", name="hi"))
+    assert pex.Prompt.load(tmp_path / "prompts/hi.prompty") == HI
+
+
+def test_a_prompt_saved_under_another_name_is_written_under_that_name(tmp_path: Path) -> None:
+    loaded = pex.Prompt.parse("---\nname: hi\nmodel: local/smollm2\n---\nHi", "f", "f")
+    write_new(tmp_path, loaded.called("greeting", "greeting/1"))
+    found = pex.Prompt.load(tmp_path / "prompts/greeting.prompty")
+    assert (found.name, found.model, found.text) == ("greeting", "local/smollm2", "Hi")
