@@ -62,7 +62,7 @@ class ResultGrid(anywidget.AnyWidget):
         messages: gives what was sent for a place, for opened cells.
     """
 
-    _esm = kit.script("rows", "opened", "tools", "grid")
+    _esm = kit.script("rows", "cells", "opened", "tools", "grid")
     _css = kit.styles("grid")
 
     _begin = traitlets.Dict().tag(sync=True)
@@ -91,7 +91,7 @@ class ResultGrid(anywidget.AnyWidget):
         self._pushing = threading.Lock()
         self._wake = threading.Event()
         self._sender: threading.Thread | None = None
-        self._closed = False
+        self._closed = threading.Event()
         super().__init__(
             _begin=self._about(), _head=self._state(), _first=rows.chunk(sheet, 0)
         )  # fmt: skip
@@ -105,8 +105,9 @@ class ResultGrid(anywidget.AnyWidget):
         """The widget and, in an output of its own, what is left of it without a kernel."""
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
-        display(bundle[0], raw=True)
-        self._static = StaticOutput(self.html)
+        with self._pushing:  # rows that are sent meanwhile would slow down both
+            display(bundle[0], raw=True)
+            self._static = StaticOutput(self.html)
 
     @property
     def html(self) -> str:
@@ -141,8 +142,9 @@ class ResultGrid(anywidget.AnyWidget):
             self._sheet.fill(frame, yes_no)
             self._frame, self._summary = frame, summary
             self._changed.clear()
-        self._begin, self._head = self._about(), self._state()
-        self._first = rows.chunk(self._sheet, 0)
+        with self.hold_sync():  # one message instead of three
+            self._begin, self._head = self._about(), self._state()
+            self._first = rows.chunk(self._sheet, 0)
         self._html = None
         if self._static is not None:
             self._static.replace(self.html)
@@ -165,11 +167,11 @@ class ResultGrid(anywidget.AnyWidget):
 
     def close_run(self) -> None:
         """Send what is left; the view stays as it is then."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         if self._sender is not None:
             self._sender.join(timeout=5)
-        self._head = self._state()
+        self._send_changes()  # a run that has not finished has no frame, but its last words
         self._push()
 
     def _about(self) -> dict[str, Any]:
@@ -226,7 +228,7 @@ class ResultGrid(anywidget.AnyWidget):
         """On a thread of its own, while a run goes on."""
         begun, ordered = time.monotonic(), time.monotonic()
         unasked = list(UNASKED_S)
-        while not self._closed:
+        while not self._closed.is_set():
             self._wake.wait()
             self._wake.clear()
             self._send_changes()
@@ -237,7 +239,7 @@ class ResultGrid(anywidget.AnyWidget):
             if now - ordered > REORDER_S:
                 ordered = now
                 self._reorder()
-            time.sleep(BATCH_S)
+            self._closed.wait(BATCH_S)
 
     def _send_changes(self) -> None:
         with self._lock:

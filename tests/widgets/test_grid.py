@@ -286,7 +286,7 @@ def test_the_selection_is_rows_of_the_frame(sent: list[tuple[dict, list]]) -> No
 
 
 def test_a_text_becomes_html_in_one_place_only() -> None:
-    script = kit.script("rows", "opened", "tools", "grid")
+    script = kit.script("rows", "cells", "opened", "tools", "grid")
     assert script.count("innerHTML") == 1
     for word in ("import ", "fetch(", "http:", "https:", "eval("):
         assert word not in script
