@@ -45,6 +45,8 @@ BATCH_S = 0.05
 """Between two messages of a run; messages are what costs, not what is in them."""
 UNASKED_S = (0.3, 1.0, 3.0, 8.0)
 """After its begin a run sends all it has unasked: a blocking cell keeps questions waiting."""
+HEAD_S = 0.25
+"""Between two states of the whole run, which nobody reads faster."""
 REORDER_S = 1.0
 TOGETHER = 10
 """Chunks in one message."""
@@ -171,7 +173,8 @@ class ResultGrid(anywidget.AnyWidget):
         self._wake.set()
         if self._sender is not None:
             self._sender.join(timeout=5)
-        self._send_changes()  # a run that has not finished has no frame, but its last words
+        self._send_changes()
+        self._send_head()
         self._push()
 
     def _about(self) -> dict[str, Any]:
@@ -226,13 +229,18 @@ class ResultGrid(anywidget.AnyWidget):
 
     def _follow(self) -> None:
         """On a thread of its own, while a run goes on."""
-        begun, ordered = time.monotonic(), time.monotonic()
+        begun = ordered = time.monotonic()
+        headed, behind = -HEAD_S, False
         unasked = list(UNASKED_S)
         while not self._closed.is_set():
-            self._wake.wait()
+            self._wake.wait(HEAD_S if behind else None)
             self._wake.clear()
             self._send_changes()
             now = time.monotonic()
+            behind = now - headed < HEAD_S
+            if not behind:
+                headed = now
+                self._send_head()
             if unasked and now - begun > unasked[0]:
                 unasked.pop(0)
                 self._push()
@@ -247,12 +255,15 @@ class ResultGrid(anywidget.AnyWidget):
                 [row, column, rows.short(self._sheet, row, column)] for row, column in self._changed
             ]
             self._changed.clear()
+        if cells:
+            self.send({"kind": "cells", "cells": cells})
+
+    def _send_head(self) -> None:
+        with self._lock:
             head = self._state()
             if self._begin["scores"] != self._sheet.score_names:
                 self._begin = self._about()
         self._head = head
-        if cells:
-            self.send({"kind": "cells", "cells": cells})
 
     def _push(self) -> None:
         """Send the first chunks, all of them where there are not too many."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CHUNK = 50
 MAX_CHARS = 400
 """Characters of a text in a row; the whole is in the opened cell."""
-WIDE_CHARS = 1600
+WIDE_CHARS = 1280
 """Characters in all columns of a row together, where there are many: they are narrow then."""
 
 
