@@ -1,9 +1,11 @@
-"""How fast the result grid is in JupyterLab and headless Chromium, beside a static table.
+"""How fast the result grid is in JupyterLab and headless Chromium, beside the least and the worst.
+
+The least is `floor.py`, virtual rows without any feature; the worst one static HTML table.
 
 First paint and all rows: seconds from running the cell until the first row is painted, and until
-every row is in the page; the results and the widget's imports are there before. Heap is what
-JavaScript holds after a garbage collection, above JupyterLab's own; the bytes of the rows stand
-beside it, outside of it. Frames are the times between two while a wheel turns (120 pixels a frame),
+every row is in the page; the results and the widget's imports are there before. Playwright, which
+hears every message, has its share in that. Heap is what JavaScript holds after a garbage
+collection, above JupyterLab's own, the bytes of the rows included. Frames are the times between two while a wheel turns (120 pixels a frame),
 and while every frame shows other rows.
 Lateness is how long after a piece of text was made it is painted, eight answers growing by 50
 pieces a second each.
@@ -22,13 +24,34 @@ from statistics import median
 from typing import Any
 
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab
+from tests.browser import Lab, jupyterlab, run_cell
 
 ROOT = Path(__file__).parent.parent
 SETUP = (
     f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
     "from tests.made import made\nimport pex.widgets.grid\n"
+    "from benchmarks.floor import Floor, floor\n"
 )
+SHOWN = {"grid": ".pex-grid-body .pex-clamp", "floor": ".floor-row"}
+WHOLE = {"grid": "[role=grid][aria-busy=false]", "floor": ".floor[data-rows='{cases}']"}
+BOX = {"grid": "[role=grid]", "floor": ".floor"}
+CELL = {"grid": ".pex-grid-body [role=gridcell] .pex-output", "floor": ".floor-row :nth-child(2)"}
+SHOW = {"grid": "results.show()", "floor": "floor(results.frame)"}
+FLOOR_STREAM = """
+import threading, time
+grid = Floor([[""] * 9 for _ in range(20)])
+ended = []
+def work():
+    begun = time.time()
+    for step in range(300):
+        for n in range(8):
+            grid.grow(0, n + 1, f" {time.time() * 1000:.0f}")
+        time.sleep(max(0, begun + (step + 1) / 50 - time.time()))
+    ended.append(True)
+display(grid)
+threading.Thread(target=work, daemon=True).start()
+threading.Thread(target=grid.follow, args=(lambda: bool(ended),), daemon=True).start()
+"""
 STREAM = """
 import threading, time
 from IPython.display import display
@@ -48,11 +71,11 @@ def work():
     grid.close_run()
 threading.Thread(target=work, daemon=True).start()
 """
-WATCH = """() => {
+STREAMS = {"grid": STREAM, "floor": FLOOR_STREAM}
+WATCH = """(cell) => {
   window.late = []; window.paints = [];
   const see = () => {
-    const cell = document.querySelector(".pex-grid-body [role=gridcell] .pex-output");
-    const words = cell?.textContent.trim().split(" ") ?? [];
+    const words = document.querySelector(cell)?.textContent.trim().split(" ") ?? [];
     const made = Number(words.at(-1));
     if (made > 1e12 && made !== window.lastMade) {
       window.lastMade = made;
@@ -63,8 +86,8 @@ WATCH = """() => {
   };
   see();
 }"""
-SCROLL = """async (jump) => {
-  const grid = document.querySelector("[role=grid]");
+SCROLL = """async ([box, jump]) => {
+  const grid = document.querySelector(box);
   const frames = [];
   let last = await new Promise(requestAnimationFrame);
   for (let step = 1; step <= 90; step++) {
@@ -80,22 +103,18 @@ SCROLL = """async (jump) => {
 def heap(lab: Lab) -> float:
     session = lab.page.context.new_cdp_session(lab.page)
     session.send("HeapProfiler.collectGarbage")
-    return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
-
-
-def run_cell(lab: Lab, number: int) -> None:
-    lab.page.evaluate(
-        "n => { const book = window.jupyterapp.shell.currentWidget.content;"
-        " book.deselectAll(); book.activeCellIndex = n;"
-        " window.jupyterapp.commands.execute('notebook:run-cell'); }",
-        number,
-    )
+    found = session.send("Runtime.getHeapUsage")
+    return float(found["usedSize"] + found["backingStorageSize"]) / 1e6
 
 
 def until(lab: Lab, condition: str, timeout_s: float = 90) -> float:
     begun = time.perf_counter()
     lab.page.wait_for_function(condition, timeout=timeout_s * 1000, polling="raf")
     return time.perf_counter() - begun
+
+
+def seen(lab: Lab, selector: str) -> None:
+    until(lab, f'() => document.querySelector("{selector}")')
 
 
 def idle(lab: Lab) -> None:
@@ -107,38 +126,34 @@ def idle(lab: Lab) -> None:
     )
 
 
-def size(folder: Path, cases: int, variants: int) -> None:
-    """First paint, all rows, heap and frames of a grid."""
-    watch = f"made({cases}, {variants})"
-    notebook(
-        folder / "size.ipynb",
-        None,
-        f"{SETUP}results = {watch}\nresults.summary()",
-        "results.show()",
-    )
+def size(folder: Path, cases: int, variants: int, which: str) -> None:
+    """First paint, all rows, heap and frames of the grid or the floor."""
+    name = f"{which}.ipynb"
+    results = f"{SETUP}results = made({cases}, {variants})\nresults.summary()"
+    notebook(folder / name, None, results, SHOW[which])
     with jupyterlab(folder) as lab:
         received: list[int] = []
         lab.page.on("websocket", lambda s: s.on("framereceived", lambda d: received.append(len(d))))
-        lab.open("size.ipynb")
+        lab.open(name)
         run_cell(lab, 0)
         idle(lab)
         before, marks = heap(lab), sum(received)
         begun = time.perf_counter()
         run_cell(lab, 1)
-        until(lab, "() => document.querySelector('.pex-grid-body .pex-clamp')")
+        seen(lab, SHOWN[which])
         first = time.perf_counter() - begun
-        until(lab, "() => document.querySelector('[role=grid][aria-busy=false]')")
+        seen(lab, WHOLE[which].format(cases=cases))
         whole = time.perf_counter() - begun
         lab.page.wait_for_timeout(1000)
         used = heap(lab) - before
-        lab.page.locator("[role=grid]").evaluate("e => e.scrollIntoView()")
-        wheel: list[float] = lab.page.evaluate(SCROLL, False)
-        jumps: list[float] = lab.page.evaluate(SCROLL, True)
+        lab.page.locator(BOX[which]).evaluate("e => e.scrollIntoView()")
+        wheel: list[float] = lab.page.evaluate(SCROLL, [BOX[which], False])
+        jumps: list[float] = lab.page.evaluate(SCROLL, [BOX[which], True])
         print(
-            f"{cases:,} x {variants}: first paint {first:.2f} s, all rows {whole:.2f} s, heap "
-            f"+{used:.1f} MB, {(sum(received) - marks) / 1e6:.1f} MB received; frames of a wheel: "
-            f"median {median(wheel):.0f} ms, longest {max(wheel):.0f}; of jumps to other rows: "
-            f"{median(jumps):.0f}, {max(jumps):.0f}"
+            f"{which} {cases:,} x {variants}: first paint {first:.2f} s, all rows {whole:.2f} s, "
+            f"heap +{used:.1f} MB, {(sum(received) - marks) / 1e6:.1f} MB received; frames of a "
+            f"wheel: median {median(wheel):.0f} ms, longest {max(wheel):.0f}; of jumps to other "
+            f"rows: {median(jumps):.0f}, {max(jumps):.0f}"
         )
 
 
@@ -164,12 +179,12 @@ def static(folder: Path, cases: int, variants: int) -> None:
         print(f"static {cases:,} x {variants}: all rows {took:.2f} s, heap +{used:.1f} MB")
 
 
-def stream(folder: Path, meanwhile: str) -> None:
+def stream(folder: Path, meanwhile: str, which: str) -> None:
     """How late text is painted that grows while the next cell is at work."""
-    notebook(folder / "stream.ipynb", None, f"{SETUP}{STREAM}", meanwhile)
+    notebook(folder / "stream.ipynb", None, f"{SETUP}{STREAMS[which]}", meanwhile)
     with jupyterlab(folder) as lab:
         lab.open("stream.ipynb")
-        lab.page.evaluate(WATCH)
+        lab.page.evaluate(WATCH, CELL[which])
         lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         until(lab, "() => window.late.length > 50")
         lab.page.wait_for_timeout(6000)
@@ -178,7 +193,7 @@ def stream(folder: Path, meanwhile: str) -> None:
         gaps = [after - before for before, after in itertools.pairwise(paints)]
         ordered = sorted(late)
         print(
-            f"stream beside '{meanwhile[:24]}': late by {median(late):.0f} ms (median), "
+            f"{which}: stream beside '{meanwhile[:24]}': late by {median(late):.0f} ms (median), "
             f"{ordered[int(len(late) * 0.95)]:.0f} (95 %), last {late[-1]:.0f}; "
             f"longest gap {max(gaps):.0f} ms"
         )
@@ -193,10 +208,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "pex.toml").touch()
-        size(folder, asked.cases, asked.variants)
+        for which in ("floor", "grid"):
+            size(folder, asked.cases, asked.variants, which)
+            stream(folder, "import time; time.sleep(3)", which)
+            stream(folder, "sum(n * n for n in range(30_000_000)) and None", which)
         static(folder, asked.static, asked.variants)
-        stream(folder, "import time; time.sleep(3)")
-        stream(folder, "sum(n * n for n in range(30_000_000)) and None")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, page
+from tests.browser import Lab, jupyterlab, page, run_cell
 
 ROOT = Path(__file__).parent.parent
 START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.made import made\n"
@@ -133,3 +133,43 @@ def test_no_case_one_variant_forty_variants_errors_everywhere(tmp_path: Path) ->
         ]
         assert counts == ["2", "41"]
         assert lab.page.locator(".pex-bad-text").count() > 4
+
+
+STREAM = """
+import time
+from pex.core.events import Delta, Queued
+from pex.widgets.grid import ResultGrid
+from pex.widgets.sheet import Line, Sheet
+names = [f"v{n}" for n in range(4)]
+grid = ResultGrid(Sheet(names, [Line(f"c{n}", "text") for n in range(20)], 1))
+def grow(count):
+    for n in range(count):
+        grid.on_event(Delta((names[n % 4], "c0", 1), f" piece{n}"))
+        time.sleep(0.0005)
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_long_stream_leaves_nothing_behind_in_the_browser(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    begun = "grid.on_event(Queued(tuple(names), ('c0',), 1, 80)); grow(2000)"
+    notebook(tmp_path / "stream.ipynb", None, STREAM + "grid", begun, "grow(10_000)")
+    with jupyterlab(tmp_path) as lab:
+        lab.open("stream.ipynb")
+        session = lab.page.context.new_cdp_session(lab.page)
+        found = []
+        for number, last in enumerate(("", "piece1999", "piece9999")):
+            run_cell(lab, number)
+            lab.page.wait_for_function(
+                "last => document.querySelector('.pex-grid-body [aria-colindex=\"5\"]')"
+                "?.innerText.includes(last)",
+                arg=last,
+                timeout=120_000,
+            )
+            session.send("HeapProfiler.collectGarbage")
+            heap = session.send("Runtime.getHeapUsage")
+            nodes = session.send("Memory.getDOMCounters")["nodes"]
+            found.append((heap["usedSize"] + heap["backingStorageSize"], nodes))
+        assert found[2][0] - found[1][0] < 2_000_000, found
+        # JupyterLab makes some itself; one left by every batch would be thousands.
+        assert found[2][1] - found[1][1] < 1000, found

@@ -1,42 +1,8 @@
 // The result grid: virtual rows over what Python sends. See grid.py for who knows what; rows.js,
-// opened.js and tools.js come before this file.
+// cells.js, opened.js and tools.js come before this file.
 
 const ROW_PX = 92;
-const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "" };
 const BEYOND = 2; // rows above and below what is seen
-
-/** What fits into three lines of a cell; the browser would lay out all of a longer text. */
-function fitting(text, width, growing) {
-  if (growing) return text.slice(-Math.floor(width / 8) * 3); // its end is what is new
-  const most = Math.ceil(width / 5) * 3;
-  return text.length > most ? text.slice(0, most) : text;
-}
-
-function drawCell(node, cell, wait, width) {
-  node.className = "pex-cell";
-  if (!cell) {
-    node.replaceChildren(element("div", "pex-soft", wait ? "…" : "not asked"));
-    return;
-  }
-  const [state, text, marks, latency, cost, changed] = cell;
-  const shown = output(fitting(text, width, state === "growing"), "pex-clamp");
-  if (state === "asked") shown.classList.add("pex-soft");
-  if (state === "error") {
-    shown.classList.add("pex-bad-text");
-    shown.textContent = "! error: " + fitting(text, width);
-  }
-  if (!text.trim() && state === "answered") {
-    shown.textContent = text ? "(only whitespace)" : "(empty answer)";
-    shown.classList.add("pex-soft");
-  }
-  const scores = element("span", "pex-one-line");
-  marks.forEach(([kind, label], i) => scores.append(i ? " · " : "", element("span", MARKS[kind], label)));
-  const facts = [changed && "≠", latency != null && seconds(latency), cost && dollars(cost)];
-  const meta = element("div", "pex-meta pex-ends");
-  meta.append(scores, element("span", "pex-facts-short", facts.filter(Boolean).join(" · ")));
-  if (changed) meta.lastChild.title = "≠: not the answer of the baseline, or another verdict";
-  node.replaceChildren(shown, meta);
-}
 
 /** @param {{model: any, el: HTMLElement, store: any}} view */
 function renderGrid({ model, el, store }) {
@@ -50,6 +16,7 @@ function renderGrid({ model, el, store }) {
   let anchor = null;
   let top = 0;
   let cellWidth = 200;
+  let columns = [0, 0]; // those in sight: only their cells are drawn
   const selected = new Set();
   const drawn = new Map();
 
@@ -157,9 +124,17 @@ function renderGrid({ model, el, store }) {
   function paint() {
     const height = scroll.clientHeight;
     if (!height) return; // JupyterLab has taken the cell out of the page
-    cellWidth = head.firstChild?.children[1]?.offsetWidth ?? 200;
-    const first = Math.max(0, Math.floor(scroll.scrollTop / ROW_PX) - BEYOND);
-    const last = Math.min(count(), Math.ceil((scroll.scrollTop + height) / ROW_PX) + BEYOND);
+    const titles = head.firstChild?.children;
+    cellWidth = titles?.[1]?.offsetWidth || 200;
+    const from = Math.abs(scroll.scrollLeft) - (titles?.[0]?.offsetWidth ?? 0);
+    const to = Math.ceil((from + scroll.clientWidth) / cellWidth);
+    columns = [Math.max(0, Math.floor(from / cellWidth)), Math.min(to, begin.variants.length)];
+    let first = Math.floor(scroll.scrollTop / ROW_PX);
+    let last = Math.min(count(), Math.ceil((scroll.scrollTop + height) / ROW_PX));
+    if (drawn.has(first) || drawn.has(last - 1)) {
+      first = Math.max(0, first - BEYOND);
+      last = Math.min(count(), last + BEYOND);
+    } else if (first < last) later(); // after a jump, what is seen comes first
     const free = [];
     for (const [index, { node }] of drawn) {
       if (index >= first && index < last) continue;
@@ -168,14 +143,14 @@ function renderGrid({ model, el, store }) {
     }
     const missing = [];
     for (let index = first; index < last; index++) {
-      const row = rowAt(index);
       const had = drawn.get(index);
-      if (had && !had.stale) continue;
+      if (had && !had.stale && had.from <= columns[0] && had.to >= columns[1]) continue;
+      const row = rowAt(index);
       const data = store.row(row);
       if (!data) missing.push(row);
       const node = had?.node ?? free.pop() ?? makeRow();
       drawRow(node, index, data);
-      drawn.set(index, { node, stale: !data });
+      drawn.set(index, { node, stale: !data, from: columns[0], to: columns[1] });
       if (!node.isConnected) body.append(node);
     }
     for (const node of free) node.remove();
@@ -210,10 +185,14 @@ function renderGrid({ model, el, store }) {
       return;
     }
     const [id, text, note, answers] = data;
-    about.replaceChildren(output(text, "pex-clamp2"), element("div", "pex-meta pex-one-line", note), element("div", "pex-id pex-one-line", id));
+    if (about.children.length < 3) {
+      about.replaceChildren(output("", "pex-clamp2"), element("div", "pex-meta pex-one-line"), element("div", "pex-id pex-one-line"));
+    }
+    [fitting(text, 2 * cellWidth), note, id].forEach((part, i) => (about.children[i].textContent = part));
     const wait = model.get("_head").status === "running";
     cells.forEach((cell, column) => {
-      drawCell(cell, answers[column], wait, cellWidth);
+      if (column >= columns[0] && column < columns[1]) drawCell(cell, answers[column], wait, cellWidth);
+      else cell.replaceChildren();
       cell.id = `pex-${view}-${index}-${column}`;
       cell.setAttribute("aria-selected", String(selected.has(key(index, column))));
     });
@@ -344,8 +323,8 @@ function renderGrid({ model, el, store }) {
       const rows = new Map([...drawn].map(([index, had]) => [rowAt(index), had]));
       for (const [row, column, cell] of message.cells) {
         const had = rows.get(row);
-        if (had && !had.stale) drawCell(had.node.children[column + 1], cell, true, cellWidth);
-        else if (had) later();
+        if (had && !had.stale && column >= had.from && column < had.to) drawCell(had.node.children[column + 1], cell, true, cellWidth);
+        else if (had?.stale) later();
       }
       markActive();
     } else if (message.view !== view) {
@@ -376,7 +355,7 @@ function renderGrid({ model, el, store }) {
   const size = new ResizeObserver(() => {
     // JupyterLab takes a cell that is out of sight out of the page, and with it where it was.
     if (scroll.clientHeight && scroll.scrollTop !== top) scroll.scrollTop = top;
-    later();
+    paint(); // not later: it is before this frame is shown
   });
   size.observe(scroll);
   store.views.add(onMessage);

@@ -48,6 +48,8 @@ BATCH_S = 0.05
 """Between two messages of a run; messages are what costs, not what is in them."""
 UNASKED_S = (0.3, 1.0, 3.0, 8.0)
 """After its begin a run sends all it has unasked: a blocking cell keeps questions waiting."""
+HEAD_S = 0.25
+"""Between two states of the whole run, which nobody reads faster."""
 REORDER_S = 1.0
 TOGETHER = 10
 """Chunks in one message."""
@@ -67,7 +69,7 @@ class ResultGrid(anywidget.AnyWidget):
         trace_url: the address of a trace, where it has one.
     """
 
-    _esm = kit.script("rows", "editing", "opened", "tools", "grid")
+    _esm = kit.script("rows", "cells", "editing", "opened", "tools", "grid")
     _css = kit.styles("grid")
 
     _begin = traitlets.Dict().tag(sync=True)
@@ -100,7 +102,7 @@ class ResultGrid(anywidget.AnyWidget):
         self._pushing = threading.Lock()
         self._wake = threading.Event()
         self._sender: threading.Thread | None = None
-        self._closed = False
+        self._closed = threading.Event()
         super().__init__(
             _begin=self._about(), _head=self._state(), _first=rows.chunk(sheet, 0)
         )  # fmt: skip
@@ -114,8 +116,9 @@ class ResultGrid(anywidget.AnyWidget):
         """The widget and, in an output of its own, what is left of it without a kernel."""
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
-        display(bundle[0], raw=True)
-        self._static = StaticOutput(self.html)
+        with self._pushing:  # rows that are sent meanwhile would slow down both
+            display(bundle[0], raw=True)
+            self._static = StaticOutput(self.html)
 
     @property
     def html(self) -> str:
@@ -150,8 +153,9 @@ class ResultGrid(anywidget.AnyWidget):
             self._sheet.fill(frame, yes_no)
             self._frame, self._summary = frame, summary
             self._changed.clear()
-        self._begin, self._head = self._about(), self._state()
-        self._first = rows.chunk(self._sheet, 0)
+        with self.hold_sync():  # one message instead of three
+            self._begin, self._head = self._about(), self._state()
+            self._first = rows.chunk(self._sheet, 0)
         self._html = None
         if self._static is not None:
             self._static.replace(self.html)
@@ -174,11 +178,12 @@ class ResultGrid(anywidget.AnyWidget):
 
     def close_run(self) -> None:
         """Send what is left; the view stays as it is then."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         if self._sender is not None:
             self._sender.join(timeout=5)
-        self._head = self._state()
+        self._send_changes()
+        self._send_head()
         self._push()
 
     def _about(self) -> dict[str, Any]:
@@ -233,20 +238,25 @@ class ResultGrid(anywidget.AnyWidget):
 
     def _follow(self) -> None:
         """On a thread of its own, while a run goes on."""
-        begun, ordered = time.monotonic(), time.monotonic()
+        begun = ordered = time.monotonic()
+        headed, behind = -HEAD_S, False
         unasked = list(UNASKED_S)
-        while not self._closed:
-            self._wake.wait()
+        while not self._closed.is_set():
+            self._wake.wait(HEAD_S if behind else None)
             self._wake.clear()
             self._send_changes()
             now = time.monotonic()
+            behind = now - headed < HEAD_S
+            if not behind:
+                headed = now
+                self._send_head()
             if unasked and now - begun > unasked[0]:
                 unasked.pop(0)
                 self._push()
             if now - ordered > REORDER_S:
                 ordered = now
                 self._reorder()
-            time.sleep(BATCH_S)
+            self._closed.wait(BATCH_S)
 
     def _send_changes(self) -> None:
         with self._lock:
@@ -254,12 +264,15 @@ class ResultGrid(anywidget.AnyWidget):
                 [row, column, rows.short(self._sheet, row, column)] for row, column in self._changed
             ]
             self._changed.clear()
+        if cells:
+            self.send({"kind": "cells", "cells": cells})
+
+    def _send_head(self) -> None:
+        with self._lock:
             head = self._state()
             if self._begin["scores"] != self._sheet.score_names:
                 self._begin = self._about()
         self._head = head
-        if cells:
-            self.send({"kind": "cells", "cells": cells})
 
     def _push(self) -> None:
         """Send the first chunks, all of them where there are not too many."""

@@ -1,12 +1,13 @@
 """How rows travel to the browser: in chunks of bytes that it opens when it shows them.
 
 A chunk is the number of its rows and where each ends (32-bit numbers, low byte first), then each
-row as JSON: id, text, note, and per variant None or [state, text, marks, latency, cost, changed].
+row as JSON: id, text, note, and per variant None or [state, text, marks, ms, dollars, changed].
 """
 
 from __future__ import annotations
 
 import array
+import itertools
 import math
 import struct
 import sys
@@ -18,8 +19,7 @@ import orjson
 from pex.report.tables import format_interval, format_score, format_seconds, format_usd
 from pex.report.tables import summary_scores as scores_of
 from pex.widgets.kit import clean
-from pex.widgets.query import changed
-from pex.widgets.sheet import Cell, Sheet
+from pex.widgets.sheet import Brief, Sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CHUNK = 50
 MAX_CHARS = 400
 """Characters of a text in a row; the whole is in the opened cell."""
-WIDE_CHARS = 1600
+WIDE_CHARS = 1280
 """Characters in all columns of a row together, where there are many: they are narrow then."""
 
 
@@ -39,18 +39,18 @@ def chunks(sheet: Sheet) -> int:
 def chunk(sheet: Sheet, number: int) -> bytes:
     """A chunk of a sheet's rows."""
     there = range(number * CHUNK, min((number + 1) * CHUNK, len(sheet)))
-    texts = [_row(sheet, row) for row in there]
-    ends, end = [], 0
-    for text in texts:
-        end += len(text)
-        ends.append(end)
+    briefs, wide, most = sheet.briefs(there), len(sheet.variants), _most(sheet)
+    texts = [
+        _row(sheet, row, briefs[at * wide : (at + 1) * wide], most) for at, row in enumerate(there)
+    ]
+    ends = list(itertools.accumulate(map(len, texts)))
     return struct.pack(f"<{len(ends) + 1}I", len(ends), *ends) + b"".join(texts)
 
 
 def short(sheet: Sheet, row: int, column: int) -> list[Any] | None:
     """A cell as a row has it."""
-    cells = sheet.row(row)
-    return _cell(cells[column], cells[sheet.baseline], _most(sheet))
+    found = sheet.briefs(range(row, row + 1))
+    return _cell(found[column], found[sheet.baseline], _most(sheet))
 
 
 def heads(sheet: Sheet, summary: pd.DataFrame) -> list[str]:
@@ -87,15 +87,14 @@ def read_numbers(data: Any) -> list[int]:
     return found.tolist()
 
 
-def _row(sheet: Sheet, row: int) -> bytes:
-    line, cells = sheet.line(row), sheet.row(row)
+def _row(sheet: Sheet, row: int, found: Sequence[Brief | None], most: int) -> bytes:
+    line = sheet.line(row)
     note = f"expected: {line.expected}" if line.expected else ""
     about = line.id if line.group is None else f"{line.id} · {line.group}"
     if sheet.repeats > 1:
         about += f" · {row % sheet.repeats + 1} of {sheet.repeats}"
-    first = cells[sheet.baseline] if cells else None
-    most = _most(sheet)
-    shown = [_cell(cell, first, most) for cell in cells]
+    first = found[sheet.baseline]
+    shown = [_cell(cell, first, most) for cell in found]
     about, text, note = (_cut(part, MAX_CHARS) for part in (about, line.text, note))
     return orjson.dumps([about, text, note, shown])
 
@@ -104,20 +103,34 @@ def _most(sheet: Sheet) -> int:
     return max(100, min(MAX_CHARS, WIDE_CHARS // max(1, len(sheet.variants))))
 
 
-def _cell(cell: Cell | None, first: Cell | None, most: int) -> list[Any] | None:
-    if cell is None:
+def _cell(found: Brief | None, first: Brief | None, most: int) -> list[Any] | None:
+    if found is None:
         return None
-    # Of an answer that grows, the end is what is new.
-    text = cell.text[-most:] if cell.state == "growing" else cell.text
-    return [
-        cell.state,
-        _cut(text, most),
-        [[mark.kind, mark.label] for mark in cell.marks],
-        None if cell.latency_s is None else round(cell.latency_s, 3),
-        cell.cost_usd,
-        int(first is not None and changed(cell, first)),
-    ]
+    state, text, marks, latency_s, cost_usd = found
+    if state == "growing":
+        text = text[-most:]  # its end is what is new
+    changed = first is not None and _changed(found, first)
+    latency_ms = None if latency_s is None else int(latency_s * 1000 + 0.5)
+    return [state, _cut(text, most), marks, latency_ms, cost_usd, int(changed)]
+
+
+_ENDED = ("answered", "error")
+
+
+def _changed(found: Brief, first: Brief) -> bool:
+    """What `query.changed` says, without whole cells."""
+    if found is first or found[0] not in _ENDED or first[0] not in _ENDED:
+        return False
+    if found[0] == first[0] == "error":
+        return False
+    if found[1] is not first[1] and found[1].strip() != first[1].strip():
+        return True
+    return found[2] != first[2] and _verdicts(found) != _verdicts(first)
+
+
+def _verdicts(found: Brief) -> list[list[str]]:
+    return sorted(mark for mark in found[2] if mark[0] in ("good", "bad"))
 
 
 def _cut(text: str, most: int) -> str:
-    return clean(text if len(text) <= most else f"{text[:most]}…")
+    return clean(text) if len(text) <= most else f"{clean(text[:most])}…"

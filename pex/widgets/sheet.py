@@ -1,7 +1,8 @@
 """The rows of a grid: one per case and repeat, a cell per variant, filled by a run or a frame.
 
-A run puts cell after cell; a frame is read row by row when a row is asked for, because a view
-shows few of them.
+A run puts cell after cell; a frame is read when a row is asked for, because a view shows few of
+them. What a row shows of its cells is read for many rows at once and without making `Cell`s: all
+rows go to the browser.
 """
 
 from __future__ import annotations
@@ -59,6 +60,21 @@ class Cell:
     cost_usd: float | None = None
     marks: tuple[Mark, ...] = ()
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+Brief = tuple[str, str, list[list[str]], float | None, float | None]
+"""What a row shows of a cell: state, text, kind and label of its marks, latency in s, cost in $."""
+
+
+def brief(cell: Cell) -> Brief:
+    """What a row shows of a cell.
+
+    Example:
+        >>> brief(Cell("answered", "Hi", marks=(Mark("ok", "good", 1.0),)))
+        ('answered', 'Hi', [['good', '✓ ok']], None, None)
+    """
+    marks = [[mark.kind, mark.label] for mark in cell.marks]
+    return cell.state, cell.text, marks, cell.latency_s, cell.cost_usd
 
 
 class Sheet:
@@ -129,6 +145,12 @@ class Sheet:
             cells = self._rows[row] = [None] * len(self.variants)
         return cells
 
+    def briefs(self, rows: range) -> list[Brief | None]:
+        """What is shown of the cells of these rows, one row after the other."""
+        if self._source is not None:
+            return self._source.briefs(rows)
+        return [None if cell is None else brief(cell) for row in rows for cell in self.row(row)]
+
     def cell(self, place: Place) -> Cell | None:
         """The cell of a place."""
         found = self.where(place)
@@ -165,25 +187,26 @@ def sheet_of(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
         baseline: the variant that the others are held against.
     """
     first = frame.drop_duplicates("case_id")
-    inputs = [name for name in frame.columns if str(name).startswith("case.")]
-    columns = {
-        name: first[name].tolist() if name in first else [None] * len(first)
-        for name in ("case_id", "expected", "group", "tags", *inputs)
-    }
-    lines = []
-    for number, case_id in enumerate(columns["case_id"]):
-        values = [columns[name][number] for name in inputs]
-        expected, group = columns["expected"][number], columns["group"][number]
-        tags = columns["tags"][number]
-        lines.append(
-            Line(
-                str(case_id),
-                "\n".join(value_text(value) for value in values if not missing(value)),
-                "" if missing(expected) else value_text(expected),
-                None if missing(group) else str(group),
-                () if tags is None or missing(tags) else tuple(str(tag) for tag in tags),
-            )
+    names = [name for name in frame.columns if str(name).startswith("case.")]
+    nothing = [None] * len(first)
+    ids, wanted, groups, tags = (
+        _plain(first[name]) if name in first else nothing
+        for name in ("case_id", "expected", "group", "tags")
+    )
+    texts = [[None if v is None else value_text(v) for v in _plain(first[name])] for name in names]
+    inputs = zip(*texts, strict=True) if texts else [()] * len(first)
+    lines = [
+        Line(
+            str(case_id),
+            "\n".join([text for text in parts if text is not None]),
+            "" if expected is None else value_text(expected),
+            None if group is None else str(group),
+            () if some is None else tuple(map(str, some)),
         )
+        for case_id, parts, expected, group, some in zip(
+            ids, inputs, wanted, groups, tags, strict=True
+        )
+    ]
     variants = [str(name) for name in frame["variant"].unique()]
     repeats = int(frame["repeat"].max()) if len(frame) else 1
     return Sheet(variants, lines, repeats, baseline)
@@ -205,16 +228,7 @@ class _Source:
         self._lists: dict[str, list[Any]] = {}
         self._width = len(columns)
         self._at = _positions(frame, numbers, columns, repeats)
-        self._marks: list[tuple[str, bool, list[Any], list[Any], list[Any]]] = [
-            (
-                name,
-                name in yes_no,
-                self.plain(f"score.{name}"),
-                self.plain(f"reason.{name}"),
-                self.plain(f"score_error.{name}"),
-            )
-            for name in self.scores
-        ]
+        self._yes_no = yes_no
         names = ("output", "error", "error_kind", "latency_s", "cost_usd")
         self._answers = tuple(self.plain(name) for name in names)
 
@@ -223,12 +237,7 @@ class _Source:
         found = self._lists.get(name)
         if found is None:
             series = self.columns.get(name)
-            if series is None:
-                found = [None] * len(self.columns["variant"])
-            elif series.notna().all():
-                found = series.tolist()
-            else:
-                found = series.astype(object).where(series.notna(), None).tolist()
+            found = [None] * len(self.columns["variant"]) if series is None else _plain(series)
             self._lists[name] = found
         return found
 
@@ -242,21 +251,69 @@ class _Source:
         there = self._at[row * self._width : (row + 1) * self._width]
         return [self._cell(position) if position >= 0 else None for position in there]
 
+    def briefs(self, rows: range) -> list[Brief | None]:
+        """What is shown of the cells of these rows, one row after the other."""
+        there = self._at[rows.start * self._width : rows.stop * self._width]
+        columns = [[found[at] for at in there] for found in self._answers]
+        return [
+            None
+            if at < 0
+            else ("answered", output or "", marks, latency_s, cost_usd)
+            if error is None
+            else ("error", f"{error_kind or 'error'}: {error}", marks, latency_s, cost_usd)
+            for at, output, error, error_kind, latency_s, cost_usd, marks in zip(
+                there, *columns, self._labels(there), strict=True
+            )
+        ]
+
+    def _labels(self, there: Sequence[int]) -> list[list[list[str]]]:
+        """Kind and label of the marks of each of these positions."""
+        found: list[list[list[str]]] = [[] for _ in there]
+        for name in self.scores:
+            values, failures = self.plain(f"score.{name}"), self.plain(f"score_error.{name}")
+            good, bad, failed = (
+                [kind, Mark(name, kind, None).label] for kind in ("good", "bad", "failed")
+            )
+            binary = name in self._yes_no
+            for marks, at in zip(found, there, strict=True):
+                value = values[at]
+                if failures[at] is not None:
+                    marks.append(failed)
+                elif value is None:
+                    continue
+                elif binary:
+                    marks.append(good if value == 1 else bad)
+                else:
+                    marks.append(["number", Mark(name, "number", value).label])
+        return found
+
+    def _kind(self, name: str, value: float) -> str:
+        if name not in self._yes_no:
+            return "number"
+        return "good" if value == 1 else "bad"
+
     def _cell(self, at: int) -> Cell:
         output, error, error_kind, latency_s, cost_usd = (found[at] for found in self._answers)
         marks = []
-        for name, binary, values, reasons, failures in self._marks:
-            value = values[at]
-            if failures[at] is not None:
-                marks.append(Mark(name, "failed", None, str(failures[at])))
+        for name in self.scores:
+            value, failure = self.plain(f"score.{name}")[at], self.plain(f"score_error.{name}")[at]
+            if failure is not None:
+                marks.append(Mark(name, "failed", None, str(failure)))
             elif value is not None:
-                kind = "number" if not binary else "good" if value == 1 else "bad"
-                marks.append(Mark(name, kind, value, reasons[at] or ""))
+                reason = self.plain(f"reason.{name}")[at]
+                marks.append(Mark(name, self._kind(name, value), value, reason or ""))
         if error is None:
             text = output or ""
             return Cell("answered", text, latency_s, cost_usd, tuple(marks), _Facts(self, at))
         text = f"{error_kind or 'error'}: {error}"
         return Cell("error", text, latency_s, cost_usd, tuple(marks), _Facts(self, at))
+
+
+def _plain(series: pd.Series) -> list[Any]:
+    """A column as plain values, None for what is missing."""
+    if series.notna().all():
+        return list(series.tolist())
+    return list(series.astype(object).where(series.notna(), None).tolist())
 
 
 def _positions(
@@ -268,7 +325,7 @@ def _positions(
 
     def codes(name: str, known: Mapping[str, int]) -> Any:
         found, values = pd.factorize(frame[name])
-        return np.array([known.get(value, -1) for value in values], dtype=np.int64)[found]
+        return np.array([known.get(value, -1) for value in values.tolist()], np.int64)[found]
 
     at = np.full(len(numbers) * repeats * len(columns), -1, dtype=np.int64)
     if len(frame):

@@ -23,8 +23,8 @@ from pex.widgets.after import static_table
 from pex.widgets.export import table_text
 from pex.widgets.grid import ResultGrid
 from pex.widgets.opened import opened
-from pex.widgets.query import Query, order, slices
-from pex.widgets.sheet import Line, Sheet, sheet_of
+from pex.widgets.query import Query, changed, order, slices
+from pex.widgets.sheet import Line, Sheet, brief, sheet_of
 from tests.made import HALF, HOSTILE
 
 BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
@@ -159,7 +159,28 @@ def test_chunks_come_back_as_rows_whatever_is_in_them() -> None:
     assert max(map(len, texts)) <= 401
 
 
+def test_a_row_says_of_its_cells_what_the_cells_say_themselves() -> None:
+    answers = ["good", " good\n", "bad", "bad one", None, ""]
+    frame = frame_of({"a": answers, "b": answers[::-1], "c": ["good"] * 6}, repeats=2)
+    frame["score.length"] = [None if n % 5 == 0 else n / 7 for n in range(len(frame))]
+    frame["reason.length"] = None
+    frame["score_error.length"] = ["E" if n % 4 == 0 else None for n in range(len(frame))]
+    frame = frame.drop(index=frame.index[7])
+    for baseline in ("a", "b"):
+        sheet = filled(frame, baseline)
+        whole = [cell for row in range(len(sheet)) for cell in sheet.row(row)]
+        assert None in whole
+        shown = sheet.briefs(range(len(sheet)))
+        assert shown == [cell and brief(cell) for cell in whole]
+        for number, row in enumerate(read(rows.chunk(sheet, 0))):
+            cells, first = sheet.row(number), sheet.row(number)[sheet.baseline]
+            assert [cell and bool(cell[5]) for cell in row[3]] == [
+                cell and first is not None and changed(cell, first) for cell in cells
+            ]
+
+
 def test_no_cases_and_forty_variants() -> None:
+    assert read(rows.chunk(Sheet([], [], 1), 0)) == []
     empty = ResultGrid(Sheet(["a"], [], 1))
     assert empty._begin["rows"] == 0
     assert read(empty._first) == []
@@ -252,6 +273,22 @@ def test_a_run_is_sent_in_batches_and_whole_at_the_end(sent: list[tuple[dict, li
     assert last[:2] == ["error", "server: no"]
 
 
+def test_the_last_words_of_a_run_are_sent_at_once(
+    sent: list[tuple[dict, list[bytes]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pex.widgets.grid.BATCH_S", 30)
+    grid = ResultGrid(Sheet(["a", "b"], [Line("c1", "x"), Line("c2", "y")], 1))
+    grid.on_event(BEGUN)
+    grid.on_event(Delta(PLACE, "first"))
+    time.sleep(0.2)  # the sender waits for its next turn
+    grid.on_event(Delta(PLACE, " last"))
+    begun = time.monotonic()
+    grid.close_run()
+    assert time.monotonic() - begun < 5
+    cells = [cell for content, _ in sent for cell in content.get("cells", [])]
+    assert cells[-1][2][1] == "first last"
+
+
 def test_a_view_that_comes_late_gets_all_and_stop_reaches_the_run(
     sent: list[tuple[dict, list]],
 ) -> None:
@@ -296,7 +333,7 @@ def test_the_selection_is_rows_of_the_frame(sent: list[tuple[dict, list]]) -> No
 
 
 def test_a_text_becomes_html_in_one_place_only() -> None:
-    script = kit.script("rows", "editing", "opened", "tools", "grid")
+    script = kit.script("rows", "cells", "editing", "opened", "tools", "grid")
     assert script.count("innerHTML") == 1
     for word in ("import ", "fetch(", "http:", "https:", "eval("):
         assert word not in script

@@ -1,0 +1,44 @@
+// A cell of the grid: what of an answer fits there, its scores, its facts.
+
+const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "" };
+
+/** What fits into three lines of a cell; the browser would lay out all of a longer text. */
+function fitting(text, width, growing) {
+  if (growing) return text.slice(-Math.floor(width / 8) * 3); // its end is what is new
+  const most = Math.ceil(width / 5) * 3;
+  return text.length > most ? text.slice(0, most) : text;
+}
+
+/** The parts of a cell, made once: most of what is drawn is other texts in the same places. */
+function cellParts(node) {
+  if (node.children.length === 2) return node.children;
+  const meta = element("div", "pex-meta pex-ends");
+  meta.append(element("span", "pex-one-line"), element("span", "pex-facts-short"));
+  node.replaceChildren(output(""), meta);
+  return node.children;
+}
+
+function drawCell(node, cell, wait, width) {
+  if (!cell) {
+    node.replaceChildren(element("div", "pex-soft", wait ? "…" : "not asked"));
+    return;
+  }
+  const [state, text, marks, latency, cost, changed] = cell;
+  const [shown, { children: [scores, facts] }] = cellParts(node);
+  let style = state === "asked" ? " pex-soft" : "";
+  let words = fitting(text, width, state === "growing");
+  if (state === "error") {
+    style = " pex-bad-text";
+    words = `! error: ${words}`;
+  } else if (state === "answered" && !text.trim()) {
+    style = " pex-soft";
+    words = text ? "(only whitespace)" : "(empty answer)";
+  }
+  shown.className = `pex-output pex-clamp${style}`;
+  shown.textContent = words;
+  scores.replaceChildren();
+  marks.forEach(([kind, label], i) => scores.append(i ? " · " : "", element("span", MARKS[kind], label)));
+  const said = [changed && "≠", latency != null && seconds(latency / 1000), cost && dollars(cost)];
+  facts.textContent = said.filter(Boolean).join(" · ");
+  facts.title = changed ? "≠: not the answer of the baseline, or another verdict" : "";
+}
