@@ -36,6 +36,7 @@ from pex.widgets.growing import grown
 from pex.widgets.opened import MODES, Messages, opened
 from pex.widgets.query import KINDS, Query, order, slices
 from pex.widgets.sheet import Sheet
+from pex.widgets.subshell import answer_at_once
 from pex.widgets.tally import Tally
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ResultGrid(anywidget.AnyWidget):
         sheet: the rows; empty at the begin of a run.
         on_stop: called when somebody presses Stop; without it there is no such button.
         messages: gives what was sent for a place, for opened cells.
+        blocks: the run keeps the kernel busy; a Stop that is not heard then interrupts it.
     """
 
     _esm = kit.script("rows", "opened", "tools", "grid")
@@ -74,14 +76,17 @@ class ResultGrid(anywidget.AnyWidget):
         sheet: Sheet,
         on_stop: Callable[[], None] | None = None,
         messages: Messages | None = None,
+        *,
+        blocks: bool = False,
     ) -> None:
+        self._blocks = blocks
         self._sheet = sheet
         self._on_stop = on_stop
         self._messages = messages
         self._frame: pd.DataFrame | None = None
         self._summary: pd.DataFrame | None = None
         self._html: str | None = None
-        self._static: StaticOutput | None = None
+        self._statics: list[StaticOutput] = []
         self._selected: list[tuple[int, int]] = []
         self._queries: dict[str, Query] = {}
         self._tally = Tally()
@@ -96,6 +101,7 @@ class ResultGrid(anywidget.AnyWidget):
             _begin=self._about(), _head=self._state(), _first=rows.chunk(sheet, 0)
         )  # fmt: skip
         self.on_msg(self._on_message)
+        answer_at_once(self)
 
     def __repr__(self) -> str:
         said = self._tally.line() if self._tally.total else f"{len(self._sheet):,} rows"
@@ -106,7 +112,7 @@ class ResultGrid(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
         display(bundle[0], raw=True)
-        self._static = StaticOutput(self.html)
+        self._statics.append(StaticOutput(self.html))
 
     @property
     def html(self) -> str:
@@ -144,8 +150,8 @@ class ResultGrid(anywidget.AnyWidget):
         self._begin, self._head = self._about(), self._state()
         self._first = rows.chunk(self._sheet, 0)
         self._html = None
-        if self._static is not None:
-            self._static.replace(self.html)
+        for static in self._statics:
+            static.replace(self.html)
 
     def on_event(self, event: Event) -> None:
         """Take in an event of a run; returns at once, the view follows within 50 ms."""
@@ -184,6 +190,7 @@ class ResultGrid(anywidget.AnyWidget):
             "slices": [kit.clean(part) for part in slices(sheet.lines)],
             "scores": [kit.clean(name) for name in sheet.score_names],
             "can_stop": self._on_stop is not None,
+            "blocks": self._blocks,
         }
 
     def _state(self) -> dict[str, Any]:
@@ -227,7 +234,8 @@ class ResultGrid(anywidget.AnyWidget):
         begun, ordered = time.monotonic(), time.monotonic()
         unasked = list(UNASKED_S)
         while not self._closed:
-            self._wake.wait()
+            # Once a second without news too: times are counted in the line.
+            self._wake.wait(1.0)
             self._wake.clear()
             self._send_changes()
             now = time.monotonic()
