@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 DRAIN_S = 2.0
 """How long the end of a run waits for those who watch it."""
 
+WAKE_S = 0.5
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
@@ -272,7 +274,8 @@ class Execution:
         cancelled = False
         while not ended.done():
             try:
-                await asyncio.shield(ended)
+                # A kernel's interrupt does not wake its event loop, so this does now and then.
+                await asyncio.wait([ended], timeout=WAKE_S)
             except asyncio.CancelledError:
                 cancelled = True
                 self.cancel()
