@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import dataclasses
 import datetime
 import functools
@@ -12,7 +13,7 @@ import platform
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from pex.core.events import (
     Place,
     Queued,
     Scored,
+    Stopping,
 )
 from pex.core.score import Score
 from pex.core.variant import Variant
@@ -40,7 +42,7 @@ from pex.results import Results
 from pex.run.budget import Budget
 from pex.run.channel import Channel
 from pex.run.client import FATAL
-from pex.run.feed import Feed
+from pex.run.feed import Feed, Feeds
 from pex.run.journal import Journal, Run, Writer
 from pex.run.lease import Leases
 from pex.run.provider_batch import ProviderBatchRunner
@@ -51,10 +53,13 @@ from pex.score.frame import build_frame
 
 if TYPE_CHECKING:
     from pex.record.runs import Recorder
+    from pex.widgets.grid import ResultGrid
 
 
 DRAIN_S = 2.0
 """How long the end of a run waits for those who watch it."""
+
+WAKE_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,13 +131,14 @@ class Execution:
     """The handle of a run that goes on in the background.
 
     Made by `Experiment.start()`. The kernel stays free; `wait()` gives the results, `cancel()`
-    ends the run and keeps what was answered.
+    ends the run and keeps what was answered. As the last thing in a cell it shows the live grid,
+    in as many cells as you like; so does `show()`.
     """
 
     def __init__(self, job: Job, recorder: Recorder | None) -> None:
         self._job = job
         self._recorder = recorder
-        self._feeds: list[Feed] = []
+        self._feeds = Feeds()
         self._budget = Budget(job.budget_usd, job.run.spent_usd)
         self._begun_at = time.time()
         self._answers: dict[Place, Answer] = {}
@@ -155,7 +161,9 @@ class Execution:
             self._wave = Wave(
                 job.bench, job.journal, run, self._budget, job.batch_budget_usd, self._on_judged
             )
-        self._ended = threading.Event()
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._viewer: Callable[[], ResultGrid] | None = None
+        self._grid: ResultGrid | None = None
         self._failure: BaseException | None = None
         self._results: Results | None = None
         each = 1 + (job.bench.questions_each if job.bench is not None else 0)
@@ -163,11 +171,49 @@ class Execution:
         self._thread = threading.Thread(target=self._main, name="pex-run", daemon=True)
 
     def listen(self, listener: Listener) -> None:
-        """Tell `listener` of every event from now on, on a thread of its own.
+        """Tell `listener` of every event, on a thread of its own; what has been comes first.
 
         A slow one slows nobody; it misses passing news then, never an answer.
         """
-        self._feeds.append(Feed(listener))
+        self._feeds.listen(listener, self._been())
+
+    def _been(self) -> Iterator[Event]:
+        for place, answer in self._answers.items():
+            yield Answered(place, answer) if answer.error is None else Failed(place, answer)
+        for place, scores in self._scores.items():
+            yield Scored(place, scores)
+
+    def viewed_by(self, viewer: Callable[[], ResultGrid]) -> Execution:
+        """Have `show()` show what `viewer` makes; returns the execution."""
+        self._viewer = viewer
+        return self
+
+    def show(self) -> ResultGrid:
+        """The live grid; the last thing in a cell, in as many cells as you like.
+
+        All of them show the same, whenever they come: the run so far, then how it goes on. Its
+        Stop does what `cancel()` does.
+        """
+        with self._feeds.lock:
+            if self._grid is None:
+                assert self._viewer is not None  # Experiment.start() gives one
+                self._grid = self._viewer()
+        return self._grid
+
+    def __repr__(self) -> str:
+        counts, results = self.progress, self._results
+        state = "running" if not self.done else "failed" if results is None else results.status
+        errors = f", {counts.errors:,} errors" if counts.errors else ""
+        return (
+            f"Run of '{self._job.name}': {counts.done:,} of {counts.total:,} done{errors}, {state}"
+        )
+
+    def _ipython_display_(self) -> None:
+        from pex.widgets import in_notebook
+
+        if not in_notebook() or self._viewer is None:
+            raise NotImplementedError  # IPython shows the repr then
+        self.show()._ipython_display_()
 
     def start(self) -> Execution:
         """Begin; returns at once."""
@@ -179,13 +225,16 @@ class Execution:
                 total=len(self._job.requests),
             )
         )
+        if self._wave is not None:  # judges' questions are part of what there is to do
+            self._tell(Judging(0, self.progress.total - len(self._job.requests)))
+        self._ended.set_running_or_notify_cancel()  # nobody who waits can cancel it
         self._thread.start()
         return self
 
     @property
     def done(self) -> bool:
         """Whether the run has ended, records and all."""
-        return self._ended.is_set()
+        return self._ended.done()
 
     @property
     def results(self) -> Results | None:
@@ -194,6 +243,8 @@ class Execution:
 
     def cancel(self) -> None:
         """Ask nothing new; calls in flight may finish for a few seconds. Twice: stop now."""
+        if not self.done:
+            self._tell(Stopping())
         if self._wave is not None:
             self._wave.stop()
         self._runner.stop()
@@ -206,37 +257,50 @@ class Execution:
             ProviderError: no answer came at all, and asking again would not help.
         """
         interrupted = False
-        while not self._ended.is_set():
+        while not self.done:
             try:
-                self._ended.wait()
+                self._ended.result()
             except KeyboardInterrupt:
                 interrupted = True
                 self.cancel()
         results = self._outcome()
         if interrupted:
-            counts, wave = results.about["counts"], self._wave
-            judged = f" and {wave.done} of {wave.total} judgements" if wave is not None else ""
-            raise Interrupted(
-                f"stopped after {counts['answered']} of {counts['requests']} answers{judged}; "
-                "they are kept in the experiment's .results"
-                + (
-                    "; the provider batch goes on, and the same call again fetches it"
-                    if self._job.provider_batch
-                    else ""
-                ),
-                results,
-            )
+            raise Interrupted(self._interrupted(results), results)
         return results
 
     async def wait_async(self) -> Results:
-        """Wait for the end without blocking the event loop."""
-        try:
-            while not self._ended.is_set():
-                await asyncio.to_thread(self._ended.wait, 0.5)
-        except asyncio.CancelledError:
-            self.cancel()
-            raise
-        return self._outcome()
+        """Wait for the end without blocking the event loop.
+
+        Raises:
+            asyncio.CancelledError: the waiting was cancelled, in a notebook by an interrupt; the
+                run has been stopped, and ended.
+        """
+        ended = asyncio.wrap_future(self._ended)
+        cancelled = False
+        while not ended.done():
+            try:
+                # A kernel's interrupt does not wake its event loop, so this does now and then.
+                await asyncio.wait([ended], timeout=WAKE_S)
+            except asyncio.CancelledError:
+                cancelled = True
+                self.cancel()
+        results = self._outcome()
+        if cancelled:
+            said = self._interrupted(results)
+            error = asyncio.CancelledError(said)
+            # IPython calls this; timeouts of asyncio want exactly this class, so none of our own.
+            vars(error)["_render_traceback_"] = lambda: [f"Interrupted: {said}"]
+            raise error
+        return results
+
+    def _interrupted(self, results: Results) -> str:
+        counts, wave = results.about["counts"], self._wave
+        judged = f" and {wave.done} of {wave.total} judgements" if wave is not None else ""
+        batch = "; the provider batch goes on, and the same call again fetches it"
+        return (
+            f"stopped after {counts['answered']} of {counts['requests']} answers{judged}; "
+            "they are kept in the experiment's .results"
+        ) + (batch if self._job.provider_batch else "")
 
     def _outcome(self) -> Results:
         if self._failure is not None:
@@ -279,9 +343,8 @@ class Execution:
             self._tell(Done(status, time.time() - self._begun_at))
             gc.unfreeze()
             self._job.journal.close()
-            for feed in self._feeds:
-                feed.drain(DRAIN_S)
-            self._ended.set()
+            self._feeds.drain(DRAIN_S)
+            self._ended.set_result(None)
 
     def _judge(self, wave: Wave, status: str) -> str:
         """The second wave; its failure is raised by wait(), after the answers are kept."""
@@ -296,9 +359,10 @@ class Execution:
     def _on_judged(self, event: Event) -> None:
         if self._wave is not None:
             self._look(self._wave)
-        if isinstance(event, Scored):
-            self._scores.setdefault(event.place, {}).update(event.scores)
-        self._tell(event)
+        with self._feeds.lock:
+            if isinstance(event, Scored):
+                self._scores.setdefault(event.place, {}).update(event.scores)
+            self._tell(event)
 
     def _look(self, wave: Wave) -> None:
         """Take over how far the judges are, and tell."""
@@ -310,8 +374,11 @@ class Execution:
         counts.spent_usd = self._budget.spent_usd
 
     def _on_event(self, event: Event) -> None:
+        with self._feeds.lock:
+            if isinstance(event, Answered | Failed):
+                self._answers[event.place] = event.answer
+            self._tell(event)
         if isinstance(event, Answered | Failed):
-            self._answers[event.place] = event.answer
             if isinstance(event, Answered):
                 self.progress.answered += 1
                 self.progress.replayed += event.answer.from_journal
@@ -319,7 +386,6 @@ class Execution:
                 self.progress.errors += 1
             self.progress.elapsed_s = time.time() - self._begun_at
             self.progress.spent_usd = self._budget.spent_usd
-        self._tell(event)
         if isinstance(event, Answered):
             self._scoring.put(event)
 
@@ -330,12 +396,12 @@ class Execution:
         scores: dict[str, Score] = {}
         for scorer in self._job.scorers:
             scores |= scorer(event.answer, self._case_of[event.place[1]])
-        self._scores[event.place] = scores
-        self._tell(Scored(event.place, scores))
+        with self._feeds.lock:
+            self._scores[event.place] = scores
+            self._tell(Scored(event.place, scores))
 
     def _tell(self, event: Event) -> None:
-        for feed in self._feeds:
-            feed.put(event)
+        self._feeds.tell(event)
 
     def _finish(self, status: str) -> Results:
         job = self._job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -307,7 +308,7 @@ class Experiment:
             note=note,
             mlflow_tags=mlflow_tags,
         )
-        with watch(execution, job, show):
+        with watch(execution, job, show, blocks=True):
             try:
                 execution.start()
                 return execution.wait()
@@ -319,7 +320,7 @@ class Experiment:
         from pex.views import watch
 
         execution, job = self._prepare(**options)
-        with watch(execution, job, show, stop=execution.cancel):
+        with watch(execution, job, show, blocks=False):
             try:
                 execution.start()
                 return await execution.wait_async()
@@ -327,9 +328,14 @@ class Experiment:
                 self.results = execution.results or self.results
 
     def start(self, **options: Any) -> Execution:
-        """Begin a run with the options of `run` (without `show`) and return its handle at once."""
-        execution, _ = self._prepare(**options)
-        return execution.start()
+        """Begin a run with the options of `run` (without `show`) and return its handle at once.
+
+        The handle as the last thing in a cell shows the live grid.
+        """
+        from pex.views import in_background
+
+        execution, job = self._prepare(**options)
+        return execution.viewed_by(functools.partial(in_background, execution, job)).start()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.

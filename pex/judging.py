@@ -15,7 +15,7 @@ from pex.compare.pairs import pairs
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.events import Answered, Event, Failed, Listener, Place, Scored, Spent
+from pex.core.events import Answered, Event, Failed, Listener, Pace, Place, Scored, Spent
 from pex.core.names import check_positive
 from pex.core.score import Score
 from pex.core.settings import load_settings
@@ -121,7 +121,7 @@ class Wave:
         run: whose they are.
         budget: the cap; the first wave of a run has spent of the same one.
         batch_cap_usd: the cap on the batch that the run belongs to.
-        listen: called for `Scored` and `Spent`, on the wave's thread.
+        listen: called for `Scored`, `Spent` and `Pace`, on the wave's thread.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class Wave:
         return await task
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Spent):
+        if isinstance(event, Spent | Pace):
             self._listen(event)
         if not isinstance(event, Answered | Failed):
             return
@@ -292,7 +292,7 @@ def judge(
         name: of the experiment, in the ledger.
         budget_usd: what the judges may spend at most; left out, what the project allows a run.
         journal: "reuse", "fresh" or "off", as in `Experiment.run`.
-        on_event: called for `Scored` and `Spent`.
+        on_event: called for `Scored`, `Spent` and `Pace`.
         folder: where the paths of images start.
 
     Returns:

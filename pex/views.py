@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pex.core.cases import Case
+from pex.core.events import Done, Event
 from pex.execution import Execution, Job
 from pex.report.tables import value_text
 
 if TYPE_CHECKING:
     from pex.widgets.editing import Editing
+    from pex.widgets.grid import ResultGrid
     from pex.widgets.opened import Messages
     from pex.widgets.sheet import Line
+
+END_S = 5.0
+"""How long a grid of a run that has ended is waited for before it is shown."""
 
 
 @contextmanager
@@ -22,7 +28,8 @@ def watch(
     execution: Execution,
     job: Job,
     show: bool | None,
-    stop: Callable[[], None] | None = None,
+    *,
+    blocks: bool,
 ) -> Iterator[None]:
     """Watch an execution from its first event to its last.
 
@@ -33,8 +40,8 @@ def watch(
         execution: what is watched; it has not been started yet.
         job: what it does.
         show: False for no view; None where there is somebody to see it.
-        stop: what the Stop button does; a cell that blocks the kernel would not hear of it, so
-            without this there is no such button, and interrupting the kernel does the same.
+        blocks: the cell keeps the kernel busy meanwhile. Where its Stop button is not heard
+            then, it interrupts the kernel, which is the same clean stop.
     """
     if show is False:
         yield
@@ -42,7 +49,7 @@ def watch(
     from pex.widgets import in_notebook
 
     if in_notebook():
-        with _live(execution, job, stop):
+        with _live(execution, job, blocks):
             yield
     elif show or sys.stderr.isatty():
         with _terminal(execution):
@@ -64,11 +71,38 @@ def _terminal(execution: Execution) -> Iterator[None]:
 
 
 @contextmanager
-def _live(execution: Execution, job: Job, stop: Callable[[], None] | None) -> Iterator[None]:
+def _live(execution: Execution, job: Job, blocks: bool) -> Iterator[None]:
     from IPython.display import display
 
-    from pex.editing import expect
-    from pex.score.frame import yes_no
+    corrected: dict[str, Case] = {}
+    grid = _grid(execution, job, blocks, corrected)
+    execution.listen(grid.on_event)
+    display(grid)
+    try:
+        yield
+    finally:
+        _end(grid, execution, corrected)
+
+
+def in_background(execution: Execution, job: Job) -> ResultGrid:
+    """The grid of a run that goes on while cells come and go; it may be shown in any of them."""
+    corrected: dict[str, Case] = {}
+    grid = _grid(execution, job, False, corrected)
+    ended = threading.Event()
+
+    def on_event(event: Event) -> None:
+        grid.on_event(event)
+        if isinstance(event, Done):
+            _end(grid, execution, corrected)
+            ended.set()
+
+    execution.listen(on_event)
+    if execution.done:  # so that the results stand in the cell from the first
+        ended.wait(END_S)
+    return grid
+
+
+def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Case]) -> ResultGrid:
     from pex.widgets.grid import ResultGrid
     from pex.widgets.sheet import Sheet
 
@@ -80,21 +114,27 @@ def _live(execution: Execution, job: Job, stop: Callable[[], None] | None) -> It
         job.repeats,
         baseline,
     )
-    corrected: dict[str, Case] = {}
-    grid = ResultGrid(
-        sheet, stop, _sent(job), _editing(execution, job, corrected), _trace_url(execution)
+    return ResultGrid(
+        sheet,
+        execution.cancel,
+        _sent(job),
+        _editing(execution, job, corrected),
+        _trace_url(execution),
+        blocks=blocks,
     )
-    execution.listen(grid.on_event)
-    display(grid)
-    try:
-        yield
-    finally:
-        results = execution.results
-        if results is not None:
-            for case in corrected.values():  # while the run went on
-                expect(results.frame, case)
-            grid.finish(results.frame, results.summary(), yes_no(results.frame))
-        grid.close_run()
+
+
+def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) -> None:
+    """Show the results; `corrected` are the cases that were corrected while the run went on."""
+    from pex.editing import expect
+    from pex.score.frame import yes_no
+
+    results = execution.results
+    if results is not None:
+        for case in corrected.values():
+            expect(results.frame, case)
+        grid.finish(results.frame, results.summary(), yes_no(results.frame))
+    grid.close_run()
 
 
 def _line(case: Case, used: set[str]) -> Line:

@@ -97,9 +97,12 @@ class Lab:
         self.url = url
         self.page = browser_page
 
+    def address(self, notebook: str) -> str:
+        return f"{self.url}/lab/tree/{notebook}?token=t&reset"
+
     def open(self, notebook: str) -> None:
         """Open a notebook and wait until its kernel is there."""
-        self.page.goto(f"{self.url}/lab/tree/{notebook}?token=t&reset")
+        self.page.goto(self.address(notebook))
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
@@ -121,9 +124,7 @@ class Lab:
 
     def run_all(self, timeout_s: float = 300) -> None:
         """Run all cells, and wait until the kernel is idle and each has its number."""
-        self.page.evaluate(
-            "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
-        )
+        self.begin_all()
         self.page.wait_for_function(
             """() => {
               const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells]
@@ -136,6 +137,24 @@ class Lab:
             timeout=timeout_s * 1000,
         )
         self.page.wait_for_timeout(1500)
+
+    def begin_all(self) -> None:
+        """Run all cells; returns at once."""
+        self.page.evaluate(
+            "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+        )
+
+    def printed(self) -> str:
+        """All that the cells have printed so far."""
+        return str(
+            self.page.evaluate(
+                """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+                  .filter((cell) => cell.type === "code")
+                  .flatMap((cell) => cell.outputs.toJSON())
+                  .filter((output) => output.output_type === "stream")
+                  .map((output) => [output.text].flat().join("")).join("")"""
+            )
+        )
 
     def errors(self) -> list[str]:
         """The errors in the notebook's outputs."""
@@ -163,21 +182,44 @@ def run_cell(lab: Lab, number: int) -> None:
     )
 
 
+class Notebook7(Lab):
+    """A Notebook 7 on a folder, opened in a page."""
+
+    def address(self, notebook: str) -> str:
+        return f"{self.url}/notebooks/{notebook}?token=t"
+
+
 @contextmanager
-def jupyterlab(folder: Path, **options: object) -> Iterator[Lab]:
-    """JupyterLab on `folder`, in a page of its own."""
+def jupyterlab(folder: Path, base: str = "", **options: object) -> Iterator[Lab]:
+    """JupyterLab on `folder`, in a page of its own; `base` is the server's base URL."""
+    command = ["jupyterlab", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
+    with _jupyter(Lab, command, folder, base, **options) as lab:
+        yield lab
+
+
+@contextmanager
+def notebook7(folder: Path, base: str = "", **options: object) -> Iterator[Lab]:
+    """Notebook 7 on `folder`, in a page of its own; `base` is the server's base URL."""
+    command = ["notebook", "--JupyterNotebookApp.expose_app_in_browser=True"]
+    with _jupyter(Notebook7, command, folder, base, **options) as lab:
+        yield lab
+
+
+@contextmanager
+def _jupyter(
+    kind: type[Lab], program: list[str], folder: Path, base: str, **options: object
+) -> Iterator[Lab]:
     port = free_port()
     command = [
-        "jupyterlab",
+        *program,
         "--no-browser",
         f"--port={port}",
         "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.base_url={base or '/'}",
         "--IdentityProvider.token=t",
-        "--LabApp.expose_app_in_browser=True",
         "--allow-root",
-        "--LabApp.news_url=",
     ]
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{base}"
     # Without this JupyterLab asks on its first start whether it may fetch news.
     news = folder / ".jupyter/settings/@jupyterlab/apputils-extension"
     news.mkdir(parents=True, exist_ok=True)
@@ -189,4 +231,4 @@ def jupyterlab(folder: Path, **options: object) -> Iterator[Lab]:
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
     with serving(command, folder, f"{url}/api", **private), page(**options) as browser_page:
-        yield Lab(url, browser_page)
+        yield kind(url, browser_page)

@@ -1,7 +1,8 @@
 """What a run tells those who watch it: one stream of typed events.
 
 Queued first, Done last; in between, for each place, Started, perhaps Delta and Retried, then
-Answered or Failed, and Scored after an answer. Spent says now and then what has been paid.
+Answered or Failed, and Scored after an answer. Spent says now and then what has been paid, Pace
+how a provider is asked, and Stopping that nothing new is asked any more.
 """
 
 from __future__ import annotations
@@ -84,6 +85,32 @@ class Spent:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Pace:
+    """How a provider is asked just now; told a few times a second, and only when it has changed.
+
+    `in_flight` of `allowed` calls are out; `most` were wished for, and `why` says what made it
+    fewer: "rate_limit", "timeout", "server", "learnt" (an earlier run or another process found
+    out), "shared" (with `others` processes) or "rate" (so many a minute were asked for). While
+    nothing can go out, `waits_until` is when that ends, in seconds of `time.monotonic()`, and
+    `waits_for` the kind of error that is waited out. A provider that is done with has only zeros.
+    """
+
+    provider: str
+    in_flight: int = 0
+    allowed: int = 0
+    most: int = 0
+    why: str = ""
+    others: int = 0
+    waits_until: float = 0.0
+    waits_for: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stopping:
+    """Somebody stopped the run: nothing new is asked, calls in flight may still end."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Away:
     """A provider batch is waited for: its state there, and how many of its requests are done."""
 
@@ -110,7 +137,19 @@ class Done:
 
 
 Event = (
-    Queued | Started | Delta | Retried | Answered | Failed | Scored | Spent | Away | Judging | Done
+    Queued
+    | Started
+    | Delta
+    | Retried
+    | Answered
+    | Failed
+    | Scored
+    | Spent
+    | Pace
+    | Stopping
+    | Away
+    | Judging
+    | Done
 )
 Listener = Callable[[Event], None]
 """Called with one event after another, on a thread of its own."""

@@ -59,7 +59,8 @@ class Call:
 class Lane:
     """All calls of a run to one provider: what waits, and how many may be in flight.
 
-    `rates` are requests and tokens per minute; `delayed` counts calls that wait for another try.
+    `rates` are requests and tokens per minute; `delayed` counts calls that wait for another try,
+    and `due` has when each of them goes out and the kind of error that it waits out.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Lane:
     rates: tuple[float | None, float | None] = (None, None)
     waiting: collections.deque[Call] = dataclasses.field(default_factory=collections.deque)
     delayed: int = 0
+    due: list[tuple[float, str]] = dataclasses.field(default_factory=list)
     timer: asyncio.TimerHandle | None = None
 
 

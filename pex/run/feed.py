@@ -5,8 +5,22 @@ from __future__ import annotations
 import collections
 import threading
 import time
+from collections.abc import Iterable
 
-from pex.core.events import Away, Delta, Done, Event, Listener, Retried, Spent, Started
+from pex.core.events import (
+    Away,
+    Delta,
+    Done,
+    Event,
+    Judging,
+    Listener,
+    Pace,
+    Queued,
+    Retried,
+    Spent,
+    Started,
+    Stopping,
+)
 
 PAUSE_S = 0.01
 """Between two rounds: waking for every event would take time from the calls."""
@@ -14,7 +28,9 @@ PAUSE_S = 0.01
 MOST_WAITING = 10_000
 """More than so many waiting events, and those that only say how things go are left out."""
 
-_PASSING = (Started, Delta, Retried, Spent, Away)
+_PASSING = (Started, Delta, Retried, Spent, Pace, Away)
+_LASTING = (Queued, Spent, Stopping, Away, Judging, Done)
+"""Of these the last one tells how things are now."""
 
 
 class Feed:
@@ -60,3 +76,57 @@ class Feed:
                 if isinstance(event, Done):
                     return
             time.sleep(PAUSE_S)
+
+
+class Feeds:
+    """All who watch a run; one who comes late is told first what has been.
+
+    Example:
+        >>> feeds, heard = Feeds(), []
+        >>> feeds.tell(Done("finished", 1.0))
+        >>> feeds.listen(heard.append, [])
+        >>> feeds.drain(5.0); heard
+        [Done(status='finished', elapsed_s=1.0)]
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        """Held where something is noted and told, so that nobody hears it twice or not at all."""
+        self._feeds: list[Feed] = []
+        self._last: dict[object, Event] = {}
+
+    def tell(self, event: Event) -> None:
+        """Tell everybody; returns at once."""
+        with self.lock:
+            if isinstance(event, Pace):
+                self._last[event.provider] = event
+            elif isinstance(event, _LASTING):
+                self._last[type(event)] = event
+            for feed in self._feeds:
+                feed.put(event)
+
+    def listen(self, listener: Listener, been: Iterable[Event]) -> None:
+        """Tell `listener` of every event from now on, after those that have been.
+
+        Args:
+            listener: called on a thread of its own.
+            been: the answers, errors and scores so far; the lock is held while they are read.
+        """
+        with self.lock:
+            feed = Feed(listener)
+            last = dict(self._last)
+            for event in (last.pop(Queued, None), *been):
+                if event is not None:
+                    feed.put(event)
+            done = last.pop(Done, None)
+            for event in (*last.values(), done):
+                if event is not None:
+                    feed.put(event)
+            self._feeds.append(feed)
+
+    def drain(self, timeout_s: float) -> None:
+        """Wait until each listener has had the last event (Done), or for so long."""
+        with self.lock:
+            feeds = list(self._feeds)
+        for feed in feeds:
+            feed.drain(timeout_s)

@@ -94,7 +94,8 @@ class Leases:
             row.at = now
             # Calls that went out under a larger share are still in flight.
             self._write(connection, endpoint, row, (wanted, most, max(share, in_flight)), now)
-            return Grant(share, max(0.0, row.paused_until - now), requests, tokens)
+            paused_s = max(0.0, row.paused_until - now)
+            return Grant(share, paused_s, requests, tokens, row.total, len(others))
 
         return self._transact(work)
 

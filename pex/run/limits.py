@@ -56,6 +56,10 @@ class Grant:
     paused_s: float = 0.0
     requests: float = 0.0
     tokens: float = 0.0
+    total: int | None = None
+    """What the endpoint is believed to serve at once; None where it never refused."""
+    others: int = 0
+    """The other processes that ask it now."""
 
 
 class Limiter:
@@ -91,6 +95,10 @@ class Limiter:
         self.granted_requests = 0.0 if meter_requests else math.inf
         self.granted_tokens = 0.0 if meter_tokens else math.inf
         self.paused_until = 0.0
+        self.total: int | None = None
+        self.others = 0
+        self.lowered_by = ""
+        """The kind of error for which calls in flight were last given up."""
         self._clamp: int | None = None
         self._ramp = START
         self._ramped_at = math.inf
@@ -153,7 +161,7 @@ class Limiter:
         """The endpoint serves no more than what is still in flight (429)."""
         if self._ramping:
             self._ramping = False
-            self._lower(self.in_flight)
+            self._lower(self.in_flight, "rate_limit")
             return
         if self.in_flight == 0:
             # Nothing of ours is served: the minute's allowance is used up, or others have all
@@ -165,14 +173,14 @@ class Limiter:
         if self._credit >= 1:
             self._credit -= 1
         else:
-            self._lower(max(self.in_flight, int(self.allowed() * STEEPEST)))
+            self._lower(max(self.in_flight, int(self.allowed() * STEEPEST)), "rate_limit")
 
-    def overloaded(self, began: float, now: float) -> None:
-        """A time-out or an overloaded server, for a call that went out at `began`."""
+    def overloaded(self, began: float, now: float, kind: str = "server") -> None:
+        """A time-out or an overloaded server (`kind`), for a call that went out at `began`."""
         if began > self._eased_at:  # calls that went out before the last step say nothing new
             self._eased_at = now
             self._ramping = False
-            self._lower(int(self.allowed() * OVERLOAD))
+            self._lower(int(self.allowed() * OVERLOAD), kind)
 
     def report(self, now: float, waiting: int, tokens_each: float = 0.0) -> Report:
         """What there is to tell, and begin anew.
@@ -198,12 +206,13 @@ class Limiter:
 
     def take(self, grant: Grant, now: float) -> None:
         """Go on with what the lease gave."""
-        self.share = grant.share
+        self.share, self.total, self.others = grant.share, grant.total, grant.others
         self.paused_until = max(self.paused_until, now + grant.paused_s)
         self.granted_requests += grant.requests
         self.granted_tokens += grant.tokens
 
-    def _lower(self, to: int) -> None:
+    def _lower(self, to: int, kind: str) -> None:
+        self.lowered_by = kind
         lower = max(1, to)
         self._clamp = lower if self._clamp is None else min(self._clamp, lower)
 

@@ -29,6 +29,7 @@ from pex.run.client import FATAL, TRANSIENT, CallError, ask, session
 from pex.run.endpoint import Endpoint
 from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S
+from pex.run.pace import PaceTeller
 from pex.run.prices import cost
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.shared import Shared, need_of
@@ -91,12 +92,14 @@ class Runner:
         self._shared = shared
         self._find = find
         self._stream = stream
+        self._paces = PaceTeller(self._lanes, listen)
         self._status = "finished"
         self._failure: BaseException | None = None
         self._left = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
+        self._asked_to_stop = False
         groups: dict[str, list[Request]] = {}
         for request in requests:
             if request.key in groups:
@@ -131,6 +134,8 @@ class Runner:
             JournalError: answers could not be written; they have been told all the same.
         """
         self._loop = asyncio.get_running_loop()
+        if self._asked_to_stop:  # before there was a loop to stop
+            self._end("interrupted")
         self._writer = self._open_writer(self._release, self._break)
         ticks = None
         try:
@@ -146,6 +151,7 @@ class Runner:
             self._cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+            self._paces.end()
             await self._writer.close()
             for channel in self._channels.values():
                 if channel.http is not None:
@@ -158,6 +164,7 @@ class Runner:
 
     def stop(self) -> None:
         """From any thread: ask nothing new and let calls in flight finish; twice: stop now."""
+        self._asked_to_stop = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
 
@@ -262,7 +269,7 @@ class Runner:
         if failure.kind == "rate_limit":
             lane.limiter.refused(now, failure.retry_after_s)
         elif failure.busy or failure.kind == "timeout":
-            lane.limiter.overloaded(began, now)
+            lane.limiter.overloaded(began, now, failure.kind)
         await self._failed(call, endpoint, failure, worst_usd)
 
     def _made(self, task: asyncio.Task[None]) -> None:
@@ -321,11 +328,14 @@ class Runner:
                     self._left -= 1
                     self._put(call, Answer(error=str(failed), error_kind=error.kind), None)
                     return
-            self._loop.call_later(wait_s, self._ask_again, call)
+            due = (self._loop.time() + wait_s, error.kind)
+            lane.due.append(due)
+            self._loop.call_later(wait_s, self._ask_again, call, due)
 
-    def _ask_again(self, call: Call) -> None:
+    def _ask_again(self, call: Call, due: tuple[float, str]) -> None:
         lane = call.channel.lane
         lane.delayed -= 1
+        lane.due.remove(due)
         if self._status == "finished":
             lane.waiting.appendleft(call)
             self._pump_lane(lane)
@@ -405,6 +415,7 @@ class Runner:
             return
         for lane, grant in zip(self._lanes, grants, strict=True):
             lane.limiter.take(grant, self._loop.time())
+        self._paces.tell(self._loop.time())
         if pot is not None:
             self._budget.allowed_usd, held_elsewhere = pot
             short = self._budget.used_usd + least_usd > self._budget.allowed_usd

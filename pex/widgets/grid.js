@@ -20,7 +20,7 @@ function renderGrid({ model, el, store }) {
   const selected = new Set();
   const drawn = new Map();
 
-  const progress = makeProgress(model);
+  const progress = makeProgress(model, () => scroll.focus({ preventScroll: true }));
   const tools = makeTools(ask, (form) => model.send({ kind: "export", view, form }));
   const scroll = element("div", "pex-grid-scroll");
   scroll.tabIndex = 0;

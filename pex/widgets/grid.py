@@ -39,6 +39,7 @@ from pex.widgets.growing import grown
 from pex.widgets.opened import MODES, Messages, opened
 from pex.widgets.query import KINDS, Query, order, slices
 from pex.widgets.sheet import Sheet
+from pex.widgets.subshell import answer_at_once
 from pex.widgets.tally import Tally
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class ResultGrid(anywidget.AnyWidget):
         messages: gives what was sent for a place, for opened cells.
         editing: what opened cells may do with their cases; without it, nothing.
         trace_url: the address of a trace, where it has one.
+        blocks: the run keeps the kernel busy; a Stop that is not heard then interrupts it.
     """
 
     _esm = kit.script("rows", "cells", "editing", "opened", "tools", "grid")
@@ -83,7 +85,10 @@ class ResultGrid(anywidget.AnyWidget):
         messages: Messages | None = None,
         editing: Editing | None = None,
         trace_url: Callable[[str], str | None] | None = None,
+        *,
+        blocks: bool = False,
     ) -> None:
+        self._blocks = blocks
         self._sheet = sheet
         self._editing = editing
         self._trace_url = trace_url
@@ -92,7 +97,7 @@ class ResultGrid(anywidget.AnyWidget):
         self._frame: pd.DataFrame | None = None
         self._summary: pd.DataFrame | None = None
         self._html: str | None = None
-        self._static: StaticOutput | None = None
+        self._statics: list[StaticOutput] = []
         self._selected: list[tuple[int, int]] = []
         self._queries: dict[str, Query] = {}
         self._tally = Tally()
@@ -107,6 +112,7 @@ class ResultGrid(anywidget.AnyWidget):
             _begin=self._about(), _head=self._state(), _first=rows.chunk(sheet, 0)
         )  # fmt: skip
         self.on_msg(self._on_message)
+        answer_at_once(self)
 
     def __repr__(self) -> str:
         said = self._tally.line() if self._tally.total else f"{len(self._sheet):,} rows"
@@ -118,7 +124,7 @@ class ResultGrid(anywidget.AnyWidget):
         assert bundle is not None  # an open widget always has one
         with self._pushing:  # rows that are sent meanwhile would slow down both
             display(bundle[0], raw=True)
-            self._static = StaticOutput(self.html)
+            self._statics.append(StaticOutput(self.html))
 
     @property
     def html(self) -> str:
@@ -157,8 +163,8 @@ class ResultGrid(anywidget.AnyWidget):
             self._begin, self._head = self._about(), self._state()
             self._first = rows.chunk(self._sheet, 0)
         self._html = None
-        if self._static is not None:
-            self._static.replace(self.html)
+        for static in self._statics:
+            static.replace(self.html)
 
     def on_event(self, event: Event) -> None:
         """Take in an event of a run; returns at once, the view follows within 50 ms."""
@@ -198,6 +204,7 @@ class ResultGrid(anywidget.AnyWidget):
             "slices": [kit.clean(part) for part in slices(sheet.lines)],
             "scores": [kit.clean(name) for name in sheet.score_names],
             "can_stop": self._on_stop is not None,
+            "blocks": self._blocks,
         }
 
     def _state(self) -> dict[str, Any]:
@@ -242,7 +249,8 @@ class ResultGrid(anywidget.AnyWidget):
         headed, behind = -HEAD_S, False
         unasked = list(UNASKED_S)
         while not self._closed.is_set():
-            self._wake.wait(HEAD_S if behind else None)
+            # Once a second without news too: times are counted in the line.
+            self._wake.wait(HEAD_S if behind else 1.0)
             self._wake.clear()
             self._send_changes()
             now = time.monotonic()

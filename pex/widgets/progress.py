@@ -10,7 +10,8 @@ from pex.core.events import Done, Event, Queued
 from pex.widgets.tally import Tally
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
+    from rich.text import Text
 
 QUIET_S = 10.0
 """Seconds between two lines where the stream is no terminal (CI, cron)."""
@@ -38,7 +39,7 @@ class TerminalProgress:
             if self._stream.isatty():
                 self._open(event.total)
         elif self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._tally.done, text=self._tally.line())
+            self._bar.update(self._task, completed=self._tally.done, total=self._tally.total)
         elif isinstance(event, Done) or time.monotonic() - self._said_at > QUIET_S:
             self._said_at = time.monotonic()
             self._stream.write(f"{self._tally.line()}\n")
@@ -52,13 +53,22 @@ class TerminalProgress:
 
     def _open(self, total: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn
+        from rich.text import Text
+
+        tally = self._tally
+
+        class Line(ProgressColumn):
+            """The line as it is when it is drawn: times go on without news; wraps, cuts nothing."""
+
+            def render(self, task: Task) -> Text:
+                return Text(tally.line())
 
         self._bar = Progress(
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[text]}", markup=False),
+            BarColumn(bar_width=20),
+            Line(),
             console=Console(file=self._stream),
-            refresh_per_second=8,
+            refresh_per_second=4,
         )
-        self._task = self._bar.add_task("run", total=total, text=self._tally.line())
+        self._task = self._bar.add_task("run", total=total)
         self._bar.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
+from collections.abc import Callable
 
 from pex.core.events import (
     Answered,
@@ -13,10 +14,28 @@ from pex.core.events import (
     Event,
     Failed,
     Judging,
+    Pace,
     Queued,
     Retried,
+    Scored,
     Spent,
+    Stopping,
 )
+from pex.report.tables import format_usd
+from pex.widgets.pacing import pace_text, waits_text
+
+RECENT_S = 15.0
+"""The rate is that of the last seconds: a limit, a pause or the judges change it."""
+SAMPLE_S = 0.5
+FEWEST = 3
+"""With fewer answers nothing is said of a rate or of the time left."""
+
+_ENDED = {
+    "finished": "",
+    "interrupted": "interrupted, all answers kept",
+    "budget": "stopped by the budget, all answers kept",
+    "failed": "failed, all answers kept",
+}
 
 
 @dataclasses.dataclass(slots=True)
@@ -30,84 +49,159 @@ class Tally:
         (1, 0)
     """
 
-    total: int = 0
+    clock: Callable[[], float] = time.monotonic
+    asked: int = 0
     answered: int = 0
     replayed: int = 0
+    judged: int = 0
+    to_judge: int = 0
     spent_usd: float = 0.0
     cap_usd: float | None = None
     retries: int = 0
+    unscored: int = 0
     status: str = "running"
     errors: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    paces: dict[str, Pace] = dataclasses.field(default_factory=dict)
     away: str = ""
-    begun_at: float = 0.0
+    begun_at: float | None = None
     ended_at: float | None = None
+    _samples: collections.deque[tuple[float, int]] = dataclasses.field(
+        default_factory=collections.deque
+    )
+
+    @property
+    def total(self) -> int:
+        """Requests in all, and questions to judges: as many as there may be."""
+        return self.asked + self.to_judge
 
     @property
     def done(self) -> int:
-        """Requests that have ended, in an answer or an error."""
-        return self.answered + self.errors.total()
+        """Requests that have ended, in an answer or an error, and judgements."""
+        return self.answered + self.errors.total() + self.judged
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self.ended_at is not None
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the run began, until its end."""
-        return (self.ended_at or time.monotonic()) - self.begun_at if self.begun_at else 0.0
+        if self.begun_at is None:
+            return 0.0
+        return (self.clock() if self.ended_at is None else self.ended_at) - self.begun_at
 
     @property
-    def rate(self) -> float:
-        """Requests ended per second, those from the journal aside."""
-        return (self.done - self.replayed) / self.elapsed_s if self.elapsed_s > 0 else 0.0
+    def rate(self) -> float | None:
+        """Requests ended per second, those from the journal aside: of late, at the end in all."""
+        asked = self.done - self.replayed
+        if asked < FEWEST or not self._samples:
+            return None
+        since, before = self._samples[0]
+        if self.over:
+            seconds, count = self.elapsed_s, asked
+        else:
+            seconds, count = self.clock() - since, asked - before
+        return count / seconds if seconds > 0 and count > 0 else None
 
     @property
     def left_s(self) -> float | None:
         """Seconds still to go at this rate, None while it is not known."""
-        asked = self.done - self.replayed
-        return (self.total - self.done) / self.rate if asked >= 3 and self.rate > 0 else None
+        rate = self.rate
+        return None if rate is None else (self.total - self.done) / rate
 
     def add(self, event: Event) -> None:
         """Take in one event."""
         if isinstance(event, Queued):
-            self.total, self.begun_at = event.total, time.monotonic()
+            self.asked, self.begun_at = event.total, self.clock()
+            self._samples.append((self.begun_at, 0))
         elif isinstance(event, Retried):
             self.retries += 1
         elif isinstance(event, Answered):
             self.answered += 1
             self.replayed += event.answer.from_journal
+            self._sample()
         elif isinstance(event, Failed):
             self.errors[event.answer.error_kind or "other"] += 1
-        elif isinstance(event, Spent):
+            self._sample()
+        elif isinstance(event, Scored):
+            self.unscored += any(score.error is not None for score in event.scores.values())
+        elif isinstance(event, Judging):
+            self.judged, self.to_judge = event.done, event.total
+            self._sample()
+        else:
+            self._add_news(event)
+
+    def _add_news(self, event: Event) -> None:
+        if isinstance(event, Spent):
             self.spent_usd, self.cap_usd = event.usd, event.cap_usd
+        elif isinstance(event, Pace):
+            self.paces[event.provider] = event
+        elif isinstance(event, Stopping):
+            self.status = "stopping"
         elif isinstance(event, Away):
             self.away = (
                 f"provider batch {event.batch_id} {event.status.replace('_', ' ')}, "
                 f"{event.completed} of {event.total} done there"
             )
-        elif isinstance(event, Judging):
-            self.away = f"judging {event.done}/{event.total}"
         elif isinstance(event, Done):
-            self.status, self.ended_at = event.status, time.monotonic()
+            self.status, self.ended_at = event.status, self.clock()
+
+    def _sample(self) -> None:
+        now = self.clock()
+        if now - self._samples[-1][0] >= SAMPLE_S:
+            self._samples.append((now, self.done - self.replayed))
+        while len(self._samples) > 2 and now - self._samples[1][0] > RECENT_S:
+            self._samples.popleft()
 
     def line(self) -> str:
         """The state in one line of text."""
-        parts = [f"{self.done}/{self.total}", f"{self.rate:.1f}/s"]
-        if self.status == "running":
-            parts.append("" if self.left_s is None else f"{_clock(self.left_s)} left")
-            parts.append(self.away)
+        parts = [f"{self.done:,}/{self.total:,}", self._speed()]
+        if self.over:
+            parts += [f"in {_clock(self.elapsed_s)}", _ENDED.get(self.status, self.status)]
         else:
-            parts.append(f"in {_clock(self.elapsed_s)}")
-            parts.append("" if self.status == "finished" else self.status)
-        if self.replayed:
-            parts.append(f"{self.replayed} from the journal")
+            parts += self._now()
+        parts.append(f"{self.replayed:,} from the journal" if self.replayed else "")
         if self.spent_usd:
-            cap = "" if self.cap_usd is None else f" of ${self.cap_usd:.3g}"
-            parts.append(f"${self.spent_usd:.3g}{cap}")
+            cap = "" if self.cap_usd is None else f" of {format_usd(self.cap_usd)}"
+            parts.append(f"{format_usd(self.spent_usd)}{cap}")
         if self.errors:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in self.errors.most_common(3))
-            parts.append(f"errors: {kinds}")
-        if self.retries:
-            parts.append(f"{self.retries} retries")
+            kinds = [f"{count:,} {kind}" for kind, count in self.errors.most_common(3)]
+            more = self.errors.total() - sum(count for _, count in self.errors.most_common(3))
+            parts.append(f"errors: {', '.join([*kinds, *([f'{more:,} other'] if more else [])])}")
+        parts.append(_counted(self.unscored, "answer not scored", "answers not scored"))
+        parts.append(_counted(self.retries, "retry", "retries"))
         return " · ".join(part for part in parts if part)
+
+    def _now(self) -> list[str]:
+        """What goes on, while it does."""
+        if self.status == "stopping":
+            flying = sum(pace.in_flight for pace in self.paces.values())
+            return [f"stopping: {_counted(flying, 'call', 'calls') or 'no call'} in flight"]
+        left = self.left_s
+        judging = self.to_judge and (self.judged or self.done == self.asked)
+        return [
+            "" if left is None else f"{_clock(left)} left",
+            f"judging {self.judged:,} of {self.to_judge:,}" if judging else "",
+            pace_text(list(self.paces.values())),
+            waits_text(list(self.paces.values()), self.clock()),
+            self.away,
+        ]
+
+    def _speed(self) -> str:
+        rate = self.rate
+        if rate is None:
+            return ""
+        return f"{rate:.1f}/s" if rate >= 1 else f"{max(1, round(60 * rate))}/min"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}" if number else ""
 
 
 def _clock(seconds: float) -> str:
     whole = round(seconds)
-    return f"{whole} s" if whole < 100 else f"{whole // 60}:{whole % 60:02d} min"
+    if whole < 100:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 100 else f"{minutes // 60}:{minutes % 60:02d} h"

@@ -22,18 +22,37 @@ async function copy(text) {
   }
 }
 
+const HEARD_MS = 2000;
+
 /** The line above a run: how far it is, what it costs, Stop. */
-function makeProgress(model) {
+function makeProgress(model, onGone) {
   const bar = element("div", "pex-bar pex-grid-run");
   const progress = document.createElement("progress");
   progress.setAttribute("aria-label", "answers");
   const line = element("span", "pex-grid-line", "waiting for the first answer");
-  const stop = button("Stop", () => {
-    stop.disabled = true;
-    stop.textContent = "Stopping…";
+  const stop = button("Stop", async () => {
+    const { status } = model.get("_head");
     model.send({ kind: "stop" });
+    if (status === "running" && await unheard()) await interrupt();
   });
   bar.append(progress, line, stop);
+
+  /** Whether Python has not said within a while that it has heard of Stop. */
+  async function unheard() {
+    stop.disabled = true;
+    for (let waited = 0; waited < HEARD_MS && model.get("_head").status === "running"; waited += 100) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    stop.disabled = false;
+    return model.get("_head").status === "running";
+  }
+
+  /** The kernel's interrupt; a run that keeps it busy ends cleanly by it. */
+  async function interrupt() {
+    const kernel = model.get("_begin").blocks && model.widget_manager?.kernel;
+    if (kernel?.interrupt) await kernel.interrupt();
+    else line.textContent = "not heard yet: the kernel is busy; interrupt it to stop the run";
+  }
   return {
     bar,
     draw() {
@@ -42,7 +61,14 @@ function makeProgress(model) {
       progress.max = head.total || 1;
       progress.value = head.done;
       line.textContent = head.line;
-      stop.hidden = !model.get("_begin").can_stop || head.status !== "running";
+      const goes = head.status === "running" || head.status === "stopping";
+      // A button that goes while it has the focus would leave the keyboard nowhere.
+      if (!goes && stop === stop.getRootNode().activeElement) onGone();
+      stop.hidden = !model.get("_begin").can_stop || !goes;
+      stop.textContent = head.status === "stopping" ? "Stop now" : "Stop";
+      stop.title = head.status === "stopping"
+        ? "Wait no longer for the calls in flight; they are paid all the same"
+        : "Ask nothing new and keep all answers; calls in flight get five seconds";
     },
   };
 }

@@ -26,7 +26,7 @@ def test_tally() -> None:
     assert (tally.done, tally.answered, tally.errors["server"]) == (2, 1, 1)
     line = tally.line()
     assert line.startswith("2/4 · ")
-    for part in ("interrupted", "$0.5 of $2", "errors: 1 server", "1 retries"):
+    for part in ("interrupted", "$0.50 of $2.00", "errors: 1 server", "1 retry"):
         assert part in line
 
 
