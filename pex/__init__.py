@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
     from pex.experiment import Experiment
+    from pex.rating import Rating
     from pex.results import Results, load_run
     from pex.score.calibration import Calibration
     from pex.score.judge import Judge
@@ -33,6 +34,7 @@ _HOMES = {
     "PexError": "pex.core.errors",
     "Prompt": "pex.core.prompt",
     "ProviderError": "pex.core.errors",
+    "Rating": "pex.rating",
     "Results": "pex.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
@@ -53,6 +55,7 @@ __all__ = [
     "PexError",
     "Prompt",
     "ProviderError",
+    "Rating",
     "Results",
     "Score",
     "Variant",

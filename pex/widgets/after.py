@@ -48,6 +48,11 @@ def static_text(text: str) -> str:
     return _wrapped(fragment(f"<p>{escape(text)}</p>"))
 
 
+def static_html(html: str) -> str:
+    """A finished piece of HTML, escaped where it was made, as a static output."""
+    return _wrapped(html)
+
+
 def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> str:
     """The summary and the cases side by side, those first that differ or went wrong.
 
