@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.metric import check_confidence
-from pex.compare.preferred import Findings, Rules, findings
+from pex.compare.preferred import Findings, Rules, findings, preference
 from pex.compare.sitting import Sitting, rater_name
 from pex.compare.turns import Turn, choose, pairs_of
 from pex.core.errors import PexError
@@ -137,7 +137,7 @@ class Rating:
 
         run_id = self._about.get("run_id")
         if run_id is None:
-            return f"This run is not in MLflow; the ratings are kept in {self.path}."
+            return f"This run is not in MLflow; the ratings are kept in {self._shown_path()}."
         if self._wait is not None:
             self._wait()
         given = [rating for rated in self._ratings() for rating in _assessments(rated)]
@@ -191,7 +191,7 @@ class Rating:
         from pex.widgets.rating import Desk, RatingWidget, begin
 
         if self._widget is None:
-            kept = f"Each rating is stored at once, in {self.path.name} in the project's folder."
+            kept = f"Each rating is stored at once, in {self._shown_path()}."
             title, name = str(self._about["name"]), self._rater or _login()
             texts = begin(title, self._pairs.different, self._reasons, name, kept)
             desk = Desk(self._frame, texts, self._sit, self._line, self._html, self._finish)
@@ -225,7 +225,9 @@ class Rating:
     def _line(self) -> str:
         from pex.report.ratings import progress_line
 
-        return progress_line(self._findings())
+        pairs = {pair.id: pair for pair in self._pairs.different}
+        total = preference(self._ratings(), pairs, self.variants, self._rules)
+        return progress_line(total, self._rules)
 
     def _html(self) -> str:
         from pex.report.ratings import result_html
@@ -236,7 +238,12 @@ class Rating:
         try:
             self._recorded = self.record()
         except PexError as error:
-            self._recorded = f"MLflow: {error.message}. The ratings are kept in {self.path}."
+            self._recorded = f"{error.message}. The ratings are kept in {self._shown_path()}."
+
+    def _shown_path(self) -> str:
+        project = find_project()
+        inside = self.path.is_relative_to(project)
+        return str(self.path.relative_to(project) if inside else self.path)
 
     def _notes(self) -> list[str]:
         notes = [self._recorded] if self._recorded else []
@@ -244,7 +251,9 @@ class Rating:
         if others:
             notes.append(f"{others} ratings are of answers that are not in this run.")
         if self._file.damaged:
-            notes.append(f"{self._file.damaged} damaged lines in {self.path} are left out.")
+            notes.append(
+                f"{self._file.damaged} damaged lines in {self._shown_path()} are left out."
+            )
         return notes
 
     def _read(self, path: Path) -> list[Rated]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.preferred import LEAST, Findings, Preference
+from pex.compare.preferred import LEAST, Findings, Preference, Rules
 from pex.report.svg import growth_svg
 from pex.report.tables import cut, fragment
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 _MOST = 60
 
 
-def progress_line(found: Findings) -> str:
+def progress_line(total: Preference, rules: Rules) -> str:
     """How far it is, without a word of who is ahead: the rater reads it between two pairs."""
-    total, asked = found.total, found.rules.precision
+    asked = f"{rules.precision * 100:.3g}"
     if total.half_width is None:
-        return f"About {total.more} cases are needed for a win rate to within ±{_percent(asked)}"
-    now = f"{_cases(total.cases)} rated; the win rate is known to within ±{_percent(total.half_width)}"
+        return f"For a win rate to within {asked} percentage points: about {_cases(total.more)}"
+    width = f"{total.half_width * 100:.0f} percentage points"
+    now = f"{_cases(total.cases)} rated; the win rate is known to within {width}"
     if total.enough:
-        return f"{now}: enough (±{_percent(asked)} was asked for)"
-    if total.half_width <= asked:
-        return f"{now}; at least {LEAST} cases are needed"
-    return f"{now}; about {total.more} more cases for ±{_percent(asked)}"
+        return f"{now}: enough, {asked} was asked for"
+    if total.half_width <= rules.precision:
+        return f"{now}; {_cases(LEAST)} is the least to stop at"
+    return f"{now}, about {total.more:,} more would make it {asked}"
 
 
 def explain(found: Findings, notes: Sequence[str] = ()) -> str:
@@ -59,13 +60,13 @@ def headline(found: Findings) -> str:
 def _details(found: Findings) -> list[str]:
     total, pairs = found.total, found.pairs
     first, second = map(_name, pairs.variants)
-    said = [progress_line(found) + "."]
+    said = [progress_line(total, found.rules) + "."]
     left = len({pair.case_id for pair in pairs.different}) - total.cases
     if total.more > left:
         there = f"Only {_cases(left)} are" if left else "No case is"
         said.append(
             f"{there} left to rate; that precision needs a run with about "
-            f"{_cases(total.more - left)} more."
+            f"{_cases(total.more - left)} more in it."
         )
     if total.ratings:
         said.append(
@@ -125,9 +126,9 @@ def _method(total: Preference) -> list[str]:
     if how is None:
         return []
     return [
-        f"{how} Stopping when it is narrow enough costs little; stopping because one is ahead is "
-        f"what it does not allow for. That does p = {_p(total.p_always)} (of no preference), "
-        "which holds however often one looks."
+        f"{how} To stop when it is narrow enough costs it little; to stop because one is ahead it "
+        "does not allow. Evidence that does, however often one looks: p = "
+        f"{_p(total.p_always)} for neither being preferred."
     ]
 
 
@@ -203,7 +204,7 @@ def _share(low: float | None, high: float | None) -> str:
 
 
 def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{float(f'{value:.2g}'):g}"
+    return "0.001 or less" if value < 0.001 else f"{float(f'{value:.2g}'):g}"
 
 
 def _short(name: Any) -> str:

@@ -168,7 +168,9 @@ def growth_svg(steps: Sequence[Preference], name: str) -> str:
     out.append(f'<polyline points="{path}" style="fill:none;stroke:{mark};stroke-width:2"/>')
     out.append(_text(left + _WIDTH, bottom + 16, f"{last.cases} cases rated", "end", True))
     label = f"win rate of {name} after each case, at the end {(last.share or 0) * 100:.0f} %"
-    return _svg(out, label, left + _WIDTH + 8, bottom + 22)
+    # Outside of the report nothing else says what its letters look like.
+    shown = ['<g style="fill:currentColor;font-size:12px">', *out, "</g>"]
+    return _svg(shown, label, left + _WIDTH + 8, bottom + 22)
 
 
 class _Axis:

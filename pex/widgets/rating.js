@@ -82,12 +82,13 @@ function makeBegin(host, onStart) {
     ["← →", "back and forward; a choice can be changed"], ["a–f", "reasons, before or after the choice"],
     ["n", "a note"], ["x", "the expected answer, where there is one"]]) {
     const item = element("li");
-    item.append(element("kbd", "pex-key", sign), ` ${text}`);
+    item.append(element("kbd", "pex-key", sign), element("span", "", text));
     keys.append(item);
   }
   const line = element("div", "pex-bar");
   line.append(label, start);
   node.append(element("p", "", host.intro), line, wrong, keys, element("p", "pex-soft", host.kept));
+  line.hidden = keys.hidden = !host.count;
   node.addEventListener("submit", (event) => {
     event.preventDefault();
     if (name.value.trim()) onStart(name.value.trim());
@@ -109,6 +110,7 @@ function makeRating(el, host) {
   const drafts = new Map(); // reasons and note of turns that have no choice yet
   const unsaved = new Set();
   const asked = new Set();
+  const stored = new Map(); // what was last known to be on disk of turns that are unsaved
 
   const head = element("div", "pex-bar pex-rating-head");
   const count = element("strong", "pex-rating-count");
@@ -195,6 +197,7 @@ function makeRating(el, host) {
 
   function say(n) {
     unsaved.add(n);
+    if (!stored.has(n)) stored.set(n, turns.get(n).said);
     const { choice, reasons: why, note: text } = draft(n);
     turns.get(n).said = { choice, reasons: [...why], note: text };
     host.rate(n, turns.get(n).said);
@@ -291,7 +294,9 @@ function makeRating(el, host) {
   function draw() {
     const rating = Boolean(state?.rater) && screen !== "begin";
     begin.node.hidden = rating;
-    head.hidden = line.hidden = !rating;
+    head.hidden = !rating;
+    line.hidden = !rating || !state.line || (screen === "end" && Boolean(state.result));
+    reveal.hidden = !host.revealText || Boolean(state?.result);
     pair.hidden = !rating || screen !== "pair";
     end.hidden = !rating || screen !== "end";
     if (!rating) return;
@@ -330,7 +335,7 @@ function makeRating(el, host) {
       const revealed = next.result && next.result !== state?.result;
       state = next;
       if (first) {
-        [turns, drafts, asked, unsaved].forEach((kept) => kept.clear());
+        [turns, drafts, asked, unsaved, stored].forEach((kept) => kept.clear());
         shown = -1;
         at = next.position;
         begin.name.value = next.rater || begin.name.value || host.name;
@@ -347,12 +352,14 @@ function makeRating(el, host) {
     },
     saved(n) {
       unsaved.delete(n);
+      stored.delete(n);
       if (!unsaved.size && status.textContent.includes("not stored")) status.textContent = "Stored.";
     },
     failed(n, text) {
       unsaved.delete(n);
       const turn = turns.get(n);
-      if (turn) turn.said = null;
+      if (turn) turn.said = stored.get(n) ?? null;
+      stored.delete(n);
       drafts.delete(n);
       go(n);
       status.textContent = text;

@@ -232,6 +232,7 @@ def begin(
     )
     return {
         "title": kit.clean(title),
+        "count": len(pairs),
         "intro": intro,
         "kept": kept,
         "name": kit.clean(name),

@@ -27,6 +27,8 @@ _STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 0; background: #fff; }
 main.pex.pex-kit { max-width: 1400px; margin: 0 auto; padding: 16px 20px; font-size: 15px; min-height: 100vh; }
+#rating { font-size: 15px; }
+#rating:focus-visible { outline: none; } /* keys work wherever the focus is */
 h1 { font-size: 20px; margin: 0 0 8px; overflow-wrap: anywhere; }
 @media (prefers-color-scheme: dark) {
   body { background: #0d1117; }
