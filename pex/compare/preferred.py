@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pex.compare.turns import Pair, Pairs
 from pex.core.ratings import Rated
 from pex.stats.agreement import krippendorff
+from pex.stats.checks import normal_quantile
 from pex.stats.intervals import wilson
 from pex.stats.paired import clustered, tango
 from pex.stats.preference import PositionBias, position_bias
@@ -274,7 +275,10 @@ def _interval(
 
 
 def _more(cases: int, half: float | None, rules: Rules) -> int:
-    """About how many more cases the asked width takes: widths shrink with the root of n."""
+    """About how many more cases the asked width takes.
+
+    Widths of score intervals shrink with the root of n + z², those of t much like it.
+    """
     if half is not None and half <= rules.precision:
         return max(0, LEAST - cases)
     if half is None or cases < LEAST:
@@ -283,7 +287,9 @@ def _more(cases: int, half: float | None, rules: Rules) -> int:
         half, known = (high - low) / 2, 100
     else:
         known = cases
-    return max(1, LEAST - cases, math.ceil(known * (half / rules.precision) ** 2) - cases)
+    z2 = normal_quantile(rules.confidence) ** 2
+    needed = math.ceil((known + z2) * (half / rules.precision) ** 2 - z2)
+    return max(1, LEAST - cases, needed - cases)
 
 
 def _p_always(values: Mapping[str, float], group_of: Mapping[str, str]) -> float:

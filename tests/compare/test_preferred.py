@@ -56,7 +56,7 @@ def test_it_is_enough_when_the_interval_is_narrow_and_never_below_the_least() ->
     assert preference(said("a" * 30), pairs(99), VARIANTS, Rules()).enough
     wide = preference(said("ab" * 20), pairs(99), VARIANTS, Rules())
     assert not wide.enough
-    for share, enough in ((0.8, False), (1.1, True)):
+    for share, enough in ((0.8, False), (1.05, True)):
         more = "ab" * round((40 + share * wide.more) / 2)
         assert preference(said(more), pairs(300), VARIANTS, Rules()).enough is enough
 
