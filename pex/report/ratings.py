@@ -164,7 +164,9 @@ def result_html(found: Findings, notes: Sequence[str] = ()) -> str:
     rows = "".join(_row(name, part, found) for name, part in parts)
     titles = "".join(f'<th scope="col"{_number(n)}>{title}</th>' for n, title in enumerate(head))
     body = (
-        f'<div class="pex-scroll"><table class="pex-table"><caption>{escape(first)} against '
+        # Narrow pages scroll it, with keys too.
+        '<div class="pex-scroll" tabindex="0" role="region" aria-label="Ratings">'
+        f'<table class="pex-table"><caption>{escape(first)} against '
         f"{escape(second)}</caption><thead><tr>{titles}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )

@@ -52,7 +52,7 @@ function makeAnswer(name) {
   text.setAttribute("role", "region");
   text.setAttribute("aria-label", `Answer ${name}`);
   const node = element("div", "pex-rating-answer");
-  node.append(element("h3", "", name), text);
+  node.append(element("div", "pex-rating-name", name), text);
   return {
     node,
     draw(answer, chosen) {
@@ -89,6 +89,13 @@ function makeBegin(host, onStart) {
   line.append(label, start);
   node.append(element("p", "", host.intro), line, wrong, keys, element("p", "pex-soft", host.kept));
   line.hidden = keys.hidden = !host.count;
+  // JupyterLab takes the Enter that would send a form.
+  name.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    event.stopPropagation();
+    node.requestSubmit();
+  });
   node.addEventListener("submit", (event) => {
     event.preventDefault();
     if (name.value.trim()) onStart(name.value.trim());
