@@ -142,7 +142,11 @@ function makeRating(el, host) {
     reveal.textContent = host.revealText;
   };
   calm();
-  head.append(count, progress, who, back, forward, reveal, other);
+  // Without the focus the keys would act on the notebook.
+  const keysOn = button("Keys are off: turn them on", () => el.focus());
+  keysOn.classList.add("pex-primary", "pex-rating-keys-on");
+  keysOn.hidden = host.keys !== el;
+  head.append(count, progress, who, keysOn, back, forward, reveal, other);
   const line = element("div", "pex-meta pex-rating-line");
   const status = element("div", "pex-rating-status");
   status.setAttribute("role", "status");

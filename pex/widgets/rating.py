@@ -74,8 +74,9 @@ class RatingWidget(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         state = self._state
-        who = f" by {state['rater']}" if state["rater"] else ""
-        return f"Blind rating: {state['done']} of {state['total']} looks rated{who}"
+        if not state["rater"]:
+            return f"Blind rating of {self._begin['count']} pairs"
+        return f"Blind rating: {state['done']} of {state['total']} rated by {state['rater']}"
 
     def _ipython_display_(self) -> None:
         bundle = super()._repr_mimebundle_()
