@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import pex  # noqa: E402
 from pex import local  # noqa: E402
+from tests.batch.test_plan import notebook as notebook_of  # noqa: E402
 from tests.browser import Lab, free_port, jupyterlab, page, serving  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -34,6 +35,7 @@ def main() -> None:
             notebook(project)
             run_id = report(project)
             record(project, run_id)
+            rating(project, run_id)
         finally:
             local.stop(project / ".pex")
 
@@ -79,6 +81,35 @@ def report(project: Path) -> str:
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
     complete(uri, str(latest(uri)[0]["run_id"]), 500)
     return str(latest(f"sqlite:///{project}/mlruns/mlflow.db")[0]["run_id"])
+
+
+def rating(project: Path, run_id: str) -> None:
+    """A blind rating in progress, and its result, light and dark."""
+    code = f"import pex\nresults = pex.load_run({run_id!r})\nresults.rate(rater='ada')"
+    notebook_of(project / "rate.ipynb", None, code)
+    with jupyterlab(project, width=1280, height=760) as lab:
+        lab.open("rate.ipynb")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        lab.page.locator(".pex-rating-pair").wait_for()
+        lab.page.locator(".pex-rating-text").first.focus()
+        for key in "c1f2a01b1c":
+            lab.page.keyboard.press(key)
+            lab.page.wait_for_timeout(300)
+        both(lab, ".pex-rating", "rating")
+        total = int(lab.page.locator(".pex-rating-count").inner_text().split()[-1])
+        for number in range(total):
+            lab.page.keyboard.press("12110"[number % 5])
+            lab.page.wait_for_timeout(300)
+        lab.page.locator(".pex-rating-result").wait_for()
+        both(lab, ".pex-rating-end", "rating-result")
+
+
+def both(lab: Lab, selector: str, name: str) -> None:
+    """One picture in the light and one in the dark."""
+    for dark in (False, True):
+        lab.theme(dark)
+        picture(lab, selector, f"{name}-{'dark' if dark else 'light'}.png")
 
 
 def record(project: Path, run_id: str) -> None:

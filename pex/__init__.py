@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
     from pex.experiment import Experiment
+    from pex.rating import Rating
     from pex.results import Results, load_run
     from pex.score.calibration import Calibration
     from pex.score.judge import Judge
@@ -34,6 +35,7 @@ _HOMES = {
     "PexError": "pex.core.errors",
     "Prompt": "pex.core.prompt",
     "ProviderError": "pex.core.errors",
+    "Rating": "pex.rating",
     "Results": "pex.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
@@ -55,6 +57,7 @@ __all__ = [
     "PexError",
     "Prompt",
     "ProviderError",
+    "Rating",
     "Results",
     "Score",
     "Variant",

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.events import Place
-from pex.core.names import plain
 from pex.core.settings import find_project, load_settings
 from pex.score.frame import score_names, summarise, yes_no
 
@@ -19,12 +17,12 @@ if TYPE_CHECKING:
     from pex.compare.gate import Gate
     from pex.comparison import Comparison
     from pex.core.edits import Edits
+    from pex.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.recording import Outcome
     from pex.score.calibration import Calibration
     from pex.widgets.editing import Editing
     from pex.widgets.grid import ResultGrid
-    from pex.widgets.opened import Messages
 
 
 class Results:
@@ -373,6 +371,7 @@ class Results:
             what is selected in it as rows of `frame`.
         """
         from pex.widgets.grid import show
+        from pex.widgets.sent import messages_of
         from pex.widgets.sheet import sheet_of
 
         # One grid: showing it twice makes a second view, not a second copy of its rows.
@@ -384,7 +383,7 @@ class Results:
                 self.summary(),
                 sheet,
                 binary,
-                self._sent(),
+                messages_of(self.frame, self.about),
                 self._editing(),
                 self.trace_url,
             )
@@ -411,26 +410,29 @@ class Results:
             lambda: rescoring_code(self.about),
         )
 
-    def _sent(self) -> Messages:
-        """The messages of a place, rendered again from the prompts that are in the record."""
-        from pex.core.prompt import Prompt
+    def rate(self, variants: Sequence[str] | None = None, **options: Any) -> Rating:
+        """Rate the answers of two variants by hand, side by side and without names.
 
-        prompts = {item["name"]: item["text"] for item in self.about["prompts"]}
-        of = {item["name"]: item.get("prompt") for item in self.about["variants"]}
-        columns = [str(name) for name in self.frame.columns if str(name).startswith("case.")]
+        Args:
+            variants: two names; None: the baseline and the other, or the two best by the first
+                score.
+            options: `rater` (a name; None asks for it), `precision` (half the width of the win
+                rate's interval that is enough, 0.1), `confidence` (0.95), `reasons` (at most six
+                tags), `seed` (of order and sides).
 
-        def messages(place: Place) -> Sequence[Mapping[str, Any]]:
-            text = prompts.get(of.get(place[0]))
-            rows = self.frame[self.frame["case_id"] == place[1]]
-            if text is None or not len(rows):
-                return []
-            values = {name[5:]: plain(rows[name].iloc[0]) for name in columns}
-            try:
-                return Prompt.parse(f"---\n---\n{text}", "prompt", "prompt").render(values)
-            except PexError:  # an image, or an older run's text
-                return [{"role": "prompt, before its variables were filled in", "content": text}]
+        Returns:
+            A rating; in a notebook it shows itself as the last thing in a cell. `.summary()`,
+            `.explain()`, `.frame`, `.to_html(path)` and `.add(path)` for raters without Jupyter,
+            `.record()` to MLflow.
 
-        return messages
+        Raises:
+            PexError: not two variants, an unknown one, or an option that does not fit.
+        """
+        from pex.rating import rate
+
+        wait = None if self.traces is None else self.traces.wait
+        two = (self.frame, self.about, self.summary(), self.baseline, variants)
+        return rate(*two, **options, wait=wait)
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML file with everything; it needs no other file and no network."""

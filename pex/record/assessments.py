@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.names import check_name
-from pex.record.spans import CASE_ID, REPEAT, SCORED_BY, VARIANT
+from pex.record.spans import CASE_ID, METADATA, REPEAT, SCORED_BY, VARIANT
 from pex.record.store import connect
 from pex.record.traces import of_run
 
@@ -95,6 +96,68 @@ def add(
     if run_id:
         rating.metadata = {"mlflow.assessment.sourceRunId": run_id}
     return str(TracingClient(uri).log_assessment(trace_id, rating).assessment_id)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Put:
+    """What became of ratings: written now, there already, or without a trace to be written on."""
+
+    written: int
+    already: int
+    no_trace: int
+
+
+def put(uri: str, run_id: str, name: str, ratings: Sequence[Mapping[str, Any]]) -> Put:
+    """Write people's ratings of a run's answers; what is there already is not written again.
+
+    A rating that its rater has changed takes the place of the one before.
+
+    Args:
+        uri: the store.
+        run_id: the parent run.
+        name: what was rated.
+        ratings: each with variant, case_id, repeat, value, rationale, rater.
+
+    Raises:
+        PexError: the name cannot be used, or there is no such run.
+    """
+    check_name(name, "rating")
+    client = connect(uri)
+    from mlflow.tracing.client import TracingClient
+
+    traces: dict[tuple[Any, ...], TraceInfo] = {}
+    for run in _variant_runs(client, [run_id]):
+        for info in of_run(client, run.info.experiment_id, run.info.run_id):
+            about = info.trace_metadata
+            place = about.get(VARIANT), about.get(CASE_ID), int(about.get(REPEAT, 1))
+            traces[place] = info
+    written = already = no_trace = 0
+    for rating in ratings:
+        # MLflow keeps the beginning of a long value.
+        info_of = traces.get(
+            (
+                str(rating["variant"])[:METADATA],
+                str(rating["case_id"])[:METADATA],
+                rating["repeat"],
+            )
+        )
+        if info_of is None:
+            no_trace += 1
+            continue
+        before = [
+            item
+            for item in info_of.assessments
+            if _by_a_person(item) and (item.name, item.source.source_id) == (name, rating["rater"])
+        ]
+        said = rating["value"], rating["rationale"]
+        if any((item.feedback.value, item.rationale) == said for item in before if item.feedback):
+            already += 1
+            continue
+        for item in before:
+            TracingClient(uri).delete_assessment(info_of.trace_id, str(item.assessment_id))
+        add(uri, info_of.trace_id, name, said[0], said[1], rating["rater"])
+        written += 1
+    return Put(written, already, no_trace)
 
 
 def _variant_runs(client: MlflowClient, run_ids: Sequence[str]) -> list[Run]:

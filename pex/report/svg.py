@@ -18,6 +18,8 @@ from pex.report.tables import format_interval, format_score
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pex.compare.preferred import Preference
+
 _WIDTH = 420
 _STEP = 28
 _CHAR = 7
@@ -131,6 +133,44 @@ def frontier_svg(
         return f'<p class="pex-soft">{escape(score)}: nothing to draw: {escape(why)}.</p>'
     label = f"{score} against {against}. {points.frontier_story(found, left_out, against)}"
     return _frontier(found, against, score, score in yes_no, label)
+
+
+def growth_svg(steps: Sequence[Preference], name: str) -> str:
+    """A win rate with its interval, as it grew with the cases that were rated.
+
+    Args:
+        steps: the preference after so many ratings, at least one each.
+        name: whose win rate it is.
+
+    Returns:
+        An `svg` element; nothing where there are not two steps.
+    """
+    if len(steps) < 2:
+        return ""
+    last, left, top, height = steps[-1], 48, 24, 120
+    bottom = top + height
+
+    def at(step: Preference, value: float | None) -> str:
+        x = left + step.cases / last.cases * _WIDTH
+        return f"{x:.1f},{top + (1 - (value or 0.0)) * height:.1f}"
+
+    out = [_text(left, 12, f"win rate of {name}", bold=True)]
+    for tick in (0.0, 0.5, 1.0):
+        y = top + (1 - tick) * height
+        dashes = ";stroke-dasharray:4 3" if tick == 0.5 else ""
+        style = f"stroke:var(--pex-line, #8b949e){dashes}"
+        out.append(_line(left, y, left + _WIDTH, y, style=style))
+        out.append(_text(left - 6, y + 4, f"{tick * 100:.0f} %", "end", True))
+    band = [at(step, step.low) for step in steps] + [at(s, s.high) for s in reversed(steps)]
+    mark = "var(--pex-mark, #3b82f6)"
+    out.append(f'<polygon points="{" ".join(band)}" style="fill:{mark};opacity:.2"/>')
+    path = " ".join(at(step, step.share) for step in steps)
+    out.append(f'<polyline points="{path}" style="fill:none;stroke:{mark};stroke-width:2"/>')
+    out.append(_text(left + _WIDTH, bottom + 16, f"{last.cases} cases rated", "end", True))
+    label = f"win rate of {name} after each case, at the end {(last.share or 0) * 100:.0f} %"
+    # Outside of the report nothing else says what its letters look like.
+    shown = ['<g style="fill:currentColor;font-size:12px">', *out, "</g>"]
+    return _svg(shown, label, left + _WIDTH + 8, bottom + 22)
 
 
 class _Axis:

@@ -69,3 +69,23 @@ def test_what_cannot_be_rated_or_read_is_said(target: traces.Target) -> None:
         assessments.add(target.uri, "tr-0", "so polite", True)
     with pytest.raises(pex.PexError, match="there is no run 'nope'"):
         assessments.read(target.uri, ["nope"])
+
+
+def test_what_was_said_once_is_not_written_twice_and_a_change_replaces_it(
+    target: traces.Target,
+) -> None:
+    def rating(case_id: str, value: float, rater: str = "Ada") -> dict:
+        place = {"variant": "b", "case_id": case_id, "repeat": 1}
+        return {**place, "value": value, "rationale": "why", "rater": rater}
+
+    given = [rating("c0", 1.0), rating("c1", 0.5), rating("c1", 0.0, "Bo"), rating("none", 1.0)]
+    put = assessments.put(target.uri, target.run_id, "put", given)
+    assert put == assessments.Put(written=3, already=0, no_trace=1)
+    given[1]["value"] = 1.0
+    put = assessments.put(target.uri, target.run_id, "put", given)
+    assert put == assessments.Put(written=1, already=2, no_trace=1)
+    found = assessments.read(target.uri, [target.run_id])
+    found = found[found["name"] == "put"].sort_values(["case_id", "rater"])
+    assert found["value"].tolist() == [1.0, 1.0, 0.0]
+    with pytest.raises(pex.PexError, match="rating 'so good'"):
+        assessments.put(target.uri, target.run_id, "so good", given)

@@ -9,6 +9,7 @@ import pytest
 
 import pex
 from pex.record import assessments
+from pex.record.traces import complete
 from tests.endpoint import FaultyEndpoint
 from tests.run.test_judging import likes
 
@@ -87,3 +88,70 @@ def test_a_judge_scores_answers_that_are_there(project: Path, lab: FaultyEndpoin
     # The journal knows the verdicts: the same again asks nobody.
     plain.rescore(exp._scorers[1])
     assert lab.calls == asked + 12
+
+
+def rate_all(rating: pex.Rating, rater: str, better: str) -> None:
+    """One rater finds one variant's answer better wherever it stands."""
+    sitting = rating._sit(rater)
+    for number, turn in enumerate(sitting.turns):
+        first_is_left = not turn.swapped
+        left = (better == rating.variants[0]) == first_is_left
+        sitting.rate(number, "left" if left else "right", ["tone"])
+
+
+def test_ratings_by_hand_are_assessments_that_calibrate_a_pairwise_judge(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    exp = experiment()
+    results = pex.Experiment("rated", exp.variants, exp.cases, ["exact"]).run(show=False)
+    rating = results.rate()
+    assert rating.variants == ("plain", "kind")
+    rate_all(rating, "ada", "kind")
+    assert rating.record() == "MLflow has 12 of 12 ratings of answers."
+    loaded = pex.load_run(results.run_id)
+    found = loaded.ratings()
+    assert len(found) == 12
+    values = dict(found.groupby("variant")["value"].agg(set))
+    assert values == {"plain": {0.0}, "kind": {1.0}}
+    assert set(found["rationale"]) == {"better than 'plain'; tone", "not as good as 'kind'; tone"}
+    # Again adds nothing; a mind that was changed takes the place of what was said before.
+    rating.record()
+    assert len(loaded.ratings()) == 12
+    changed = rating._sit("ada")
+    changed.rate(0, "both bad")
+    rating.record()
+    found = loaded.ratings()
+    assert len(found) == 12
+    assert sorted(found["value"])[5:7] == [0.5, 0.5]
+    # In another session the ratings are there, and their summary.
+    again = loaded.rate()
+    assert again.summary().loc[0, "ratings"] == 6
+    # What people said is what a judge is held against.
+    judge = {"name": "preferred", "identity": {}, "calibrated": False}
+    judged = pex.Results(
+        loaded.frame.assign(**{"score.preferred": (loaded.frame["variant"] == "kind") * 1.0}),
+        {**loaded.about, "judges": [judge]},
+    )
+    calibration = judged.calibrate("preferred")
+    assert (calibration.n, len(calibration.disagreements)) == (12, 2)
+    assert calibration.raters == ("ada",)
+
+
+def test_a_run_without_traces_keeps_its_ratings_until_there_are_some(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    exp = experiment()
+    plain = pex.Experiment("rated", exp.variants, exp.cases, ["exact"])
+    results = plain.run(show=False, traces="none")
+    rating = results.rate()
+    rate_all(rating, "ada", "kind")
+    said = rating.record()
+    assert said.startswith("MLflow has 0 of 12 ratings of answers; 12 are of answers without")
+    assert f"pexlab record {results.run_id} --traces all" in said
+    complete(results.about["tracking_uri"], str(results.run_id), "all")
+    assert rating.record() == "MLflow has 12 of 12 ratings of answers."
+    assert len(results.ratings()) == 12
+    unrecorded = plain.run(show=False, record=False).rate()
+    # The answers are the same, so what was said of them holds.
+    assert unrecorded.summary().loc[0, "ratings"] == 6
+    assert "not in MLflow; the ratings are kept in .pex" in unrecorded.record()

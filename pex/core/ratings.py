@@ -1,0 +1,192 @@
+"""Ratings by hand as they are kept: one line of a file each, on disk before anything else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pex.core.errors import PexError, nearest
+
+Choice = Literal["left", "right", "tie", "both bad"]
+CHOICES: tuple[Choice, ...] = ("left", "right", "tie", "both bad")
+
+MAX_NOTE = 4_000
+MAX_NAME = 80
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rated:
+    """What one person said of one pair of answers.
+
+    `pair` is a digest of the case and both answers, so that a rating stays with the answers it
+    was given for, whatever run they are seen in. `left` and `right` are the variants as they
+    stood. `second_look` marks the pairs that came again with sides swapped. `at` is UTC.
+    """
+
+    pair: str
+    case_id: str
+    repeat: int
+    rater: str
+    left: str
+    right: str
+    choice: Choice
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+    at: str = ""
+    second_look: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        """Of several with the same key the last one counts."""
+        return self.rater, self.pair, self.second_look
+
+    @property
+    def winner(self) -> str | None:
+        """The variant that was found better; None where neither was."""
+        return {"left": self.left, "right": self.right}.get(self.choice)
+
+
+class RatingFile:
+    """The ratings of one pair of variants, a line of JSON each; changes are further lines.
+
+    Args:
+        path: the file; it and its folder are made by the first rating.
+
+    Raises:
+        PexError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damaged = 0
+        """Lines that cannot be read: what is left where a writer was killed."""
+        self._newest: dict[tuple[str, str, bool], Rated] = {}
+        self._offset = 0
+        self.refresh()
+
+    @property
+    def ratings(self) -> list[Rated]:
+        """Those that count, in the order in which they were given."""
+        return sorted(self._newest.values(), key=lambda rated: rated.at)
+
+    def refresh(self) -> None:
+        """Read what other processes have added since."""
+        if not self.path.is_file():
+            return
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except OSError as error:
+            raise PexError(f"{self.path}: the ratings cannot be read ({error.strerror})") from None
+        # A line without its end is one that is being written, or whose writer was killed.
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            try:
+                rated = rated_of(json.loads(line), str(self.path))
+            except (ValueError, PexError):
+                self.damaged += 1
+                continue
+            self._newest[rated.key] = rated
+
+    def add(self, ratings: Sequence[Rated]) -> None:
+        """Keep ratings; on disk when this returns, and only then counted.
+
+        Raises:
+            PexError: the disk refused.
+        """
+        try:
+            self._write(ratings)
+        except OSError as error:
+            raise PexError(
+                f"{self.path}: the rating could not be stored ({error.strerror})",
+                hint="make room or give the right to write there, and rate that pair again",
+            ) from None
+        self.refresh()
+
+    def merge(self, ratings: Iterable[Rated]) -> int:
+        """Keep those ratings that are new, or newer than what is here; the number of them.
+
+        Raises:
+            PexError: the disk refused.
+        """
+        self.refresh()
+        new = [
+            rated
+            for rated in ratings
+            if rated.key not in self._newest or rated.at > self._newest[rated.key].at
+        ]
+        if new:
+            self.add(new)
+        return len(new)
+
+    def _write(self, new: Iterable[Rated]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lines = "".join(json.dumps(dataclasses.asdict(rated)) + "\n" for rated in new)
+        with self.path.open("a+b") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # the rest of a writer that was killed
+                    file.write(b"\n")
+            file.write(lines.encode("ascii"))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def rated_of(data: Any, where: str) -> Rated:
+    """A rating from JSON that somebody else may have written.
+
+    Args:
+        data: what was read.
+        where: its place, for the message.
+
+    Raises:
+        PexError: a part is missing or is something else.
+
+    Example:
+        >>> rated_of({"pair": "p", "rater": "ada", "choice": "better"}, "mine.json, rating 3")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: mine.json, rating 3: choice is 'better'
+          expected one of left, right, tie, both bad
+    """
+    if not isinstance(data, Mapping):
+        raise PexError(f"{where}: expected a rating, got {type(data).__name__}")
+    if data.get("choice") not in CHOICES:
+        raise PexError(
+            f"{where}: choice is {data.get('choice')!r}",
+            hint=f"expected one of {', '.join(CHOICES)}",
+        )
+    names = {field.name for field in dataclasses.fields(Rated)}
+    unknown = sorted(str(name) for name in data if name not in names)
+    if unknown:
+        raise PexError(f"{where}: unknown key '{unknown[0]}'", hint=nearest(unknown[0], names))
+    for name, most in (("pair", 64), ("rater", MAX_NAME), ("left", 500), ("right", 500),
+                       ("case_id", 10_000), ("note", MAX_NOTE), ("at", 40)):  # fmt: skip
+        text = data.get(name, "")
+        if not isinstance(text, str) or len(text) > most or (name not in ("note",) and not text):
+            raise PexError(f"{where}: {name}: expected a text of 1 to {most:,} characters")
+    reasons = data.get("reasons", [])
+    if not isinstance(reasons, list | tuple) or not all(
+        isinstance(reason, str) and len(reason) <= MAX_NAME for reason in reasons
+    ):
+        raise PexError(f"{where}: reasons: expected a list of short texts")
+    if not isinstance(data.get("repeat"), int) or not isinstance(data.get("second_look"), bool):
+        raise PexError(f"{where}: expected 'repeat' as a number and 'second_look' as true or false")
+    texts = {"note": whole(data.get("note", "")), "rater": whole(data["rater"])}
+    return Rated(**{**data, **texts, "reasons": tuple(map(whole, reasons))})
+
+
+def whole(text: str) -> str:
+    r"""A text that every file and table can hold: half a surrogate becomes its sign.
+
+    Example:
+        >>> whole("a\ud800 \U0001f600") == "a\ufffd \U0001f600"
+        True
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

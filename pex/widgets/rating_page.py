@@ -1,0 +1,107 @@
+"""The rating as one HTML file for raters without Jupyter: same view, same keys, nothing fetched.
+
+The file has cases and answers, but no names: not even a curious rater finds out who is who.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pex.compare.turns import Pair, turns
+from pex.widgets import kit
+from pex.widgets.rating import begin, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "pex ratings 1"
+PLANS = 32
+"""Orders that are in the file; a rater's name says which one is theirs."""
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 0; background: #fff; }
+main.pex.pex-kit { max-width: 1400px; margin: 0 auto; padding: 16px 20px; font-size: 15px; min-height: 100vh; }
+#rating { font-size: 15px; }
+#rating:focus-visible { outline: none; } /* keys work wherever the focus is */
+h1 { font-size: 20px; margin: 0 0 8px; overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) {
+  body { background: #0d1117; }
+  .pex.pex-kit { --pex-text: #e6edf3; --pex-soft: #9198a1; --pex-line: #3d444d; --pex-back: #0d1117;
+    --pex-band: #151b23; --pex-good: #4cc46a; --pex-bad: #ff7b72; --pex-mark: #58a6ff; }
+}
+"""  # noqa: E501 - a style sheet
+
+
+def rating_page(
+    frame: pd.DataFrame,
+    pairs: Sequence[Pair],
+    reasons: Sequence[str],
+    seed: int,
+    about: dict[str, Any],
+) -> str:
+    """The text of the file.
+
+    Args:
+        frame: the long frame.
+        pairs: what is rated.
+        reasons: the tags.
+        seed: of the orders.
+        about: experiment and run_id, which come back in the raters' files.
+    """
+    ids = "".join(pair.id for pair in pairs)
+    place = {pair.id: number for number, pair in enumerate(pairs)}
+    plans = [
+        [
+            place[turn.pair.id] * 4 + turn.swapped * 2 + turn.second_look
+            for turn in turns(pairs, f"page {plan}", seed)
+        ]
+        for plan in range(PLANS)
+    ]
+    kept = (
+        "Your ratings stay in this browser, so a reload loses nothing. Nothing is sent anywhere: "
+        "'Save my ratings' makes a file that you send back yourself."
+    )
+    title = str(about["experiment"])
+    data = {
+        **about,
+        "format": FORMAT,
+        "page": hashlib.sha256(ids.encode()).hexdigest()[:12],
+        "begin": begin(title, pairs, reasons, "", kept),
+        "pairs": [{"id": pair.id, **shown(frame, pair)} for pair in pairs],
+        "plans": plans,
+    }
+    style = kit.styles("rating") + _STYLE
+    script = kit.script("rating", "rating_page")
+    # JSON that holds no "<" cannot end the element that it stands in.
+    text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(kit.clean(title))}: blind rating</title>
+<style>{style}</style>
+</head>
+<body>
+<main class="pex pex-kit"><h1>{escape(kit.clean(title))}: which answer is better?</h1>
+<div id="rating"></div><noscript>This page needs JavaScript.</noscript></main>
+<script type="application/json" id="data">{text}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,40 @@
+"""What was sent for an answer, rendered again: to keep every request would cost memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError
+from pex.core.events import Place
+from pex.core.names import plain
+from pex.core.prompt import Prompt
+from pex.widgets.opened import Messages
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def messages_of(frame: pd.DataFrame, about: Mapping[str, Any]) -> Messages:
+    """The messages of a place, from the prompts that are in the record.
+
+    Args:
+        frame: the long frame.
+        about: what was run.
+    """
+    prompts = {item["name"]: item["text"] for item in about["prompts"]}
+    of = {item["name"]: item.get("prompt") for item in about["variants"]}
+    columns = [str(name) for name in frame.columns if str(name).startswith("case.")]
+
+    def messages(place: Place) -> Sequence[Mapping[str, Any]]:
+        text = prompts.get(of.get(place[0]))
+        rows = frame[frame["case_id"] == place[1]]
+        if text is None or not len(rows):
+            return []
+        values = {name[5:]: plain(rows[name].iloc[0]) for name in columns}
+        try:
+            return Prompt.parse(f"---\n---\n{text}", "prompt", "prompt").render(values)
+        except PexError:  # an image, or an older run's text
+            return [{"role": "prompt, before its variables were filled in", "content": text}]
+
+    return messages

@@ -1,0 +1,93 @@
+"""Ratings as they are kept: on disk at once, changes as further lines, damage counted."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from pex.core.errors import PexError
+from pex.core.ratings import Rated, RatingFile, rated_of
+
+ONE = Rated("p1", "c1", 1, "ada", "short", "strict", "left", ("clear",), "so", "2026-01-01T10:00")
+
+
+def test_a_rating_is_there_for_the_next_reader_and_a_change_takes_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "ratings" / "x.jsonl"
+    file = RatingFile(path)
+    other = RatingFile(path)  # as another kernel
+    file.add([ONE])
+    assert RatingFile(path).ratings == [ONE]
+    changed = dataclasses.replace(ONE, choice="tie", at="2026-01-01T10:05")
+    file.add([changed])
+    assert file.ratings == RatingFile(path).ratings == [changed]
+    assert len(path.read_text().splitlines()) == 2
+    other.refresh()
+    assert other.ratings == [changed]
+    # Clocks go back: what was said last counts all the same.
+    again = dataclasses.replace(ONE, choice="right", at="2026-01-01T09:00")
+    file.add([again])
+    assert RatingFile(path).ratings == [again]
+
+
+def test_it_is_synced_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = RatingFile(tmp_path / "x.jsonl")
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(len(file.ratings)), real(fd)))
+    file.add([ONE])
+    assert synced == [0]
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PexError, match=r"could not be stored \(No space left on device\)"):
+        file.add([dataclasses.replace(ONE, pair="p2")])
+    assert file.ratings == [ONE]
+
+
+def test_a_line_cut_off_by_a_kill_is_counted_and_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    RatingFile(path).add([ONE])
+    with path.open("ab") as file:
+        file.write(b'{"pair": "p2", "case')
+    assert RatingFile(path).ratings == [ONE]
+    two = dataclasses.replace(ONE, pair="p3", at="2026-01-01T11:00")
+    RatingFile(path).add([two])
+    found = RatingFile(path)
+    assert (found.ratings, found.damaged) == ([ONE, two], 1)
+
+
+def test_merging_takes_what_is_new_or_newer(tmp_path: Path) -> None:
+    file = RatingFile(tmp_path / "x.jsonl")
+    file.add([ONE])
+    older = dataclasses.replace(ONE, choice="tie", at="2026-01-01T09:00")
+    assert file.merge([ONE, older]) == 0
+    newer = dataclasses.replace(ONE, choice="tie", at="2026-01-02T09:00")
+    assert file.merge([newer, dataclasses.replace(ONE, rater="bo")]) == 2
+    assert {(r.rater, r.choice) for r in file.ratings} == {("ada", "tie"), ("bo", "left")}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"choice": "better"}, "choice is 'better'"),
+        ({"chioce": "left"}, r"unknown key 'chioce'\n.*choice"),
+        ({"rater": ""}, "rater: expected a text of 1 to 80"),
+        ({"rater": 7}, "rater: expected a text"),
+        ({"note": "x" * 4001}, "note: expected a text"),
+        ({"reasons": "clear"}, "reasons: expected a list"),
+        ({"repeat": "1"}, "'repeat' as a number"),
+    ],
+)
+def test_a_rating_that_is_none_names_what_is_wrong(change: dict, said: str) -> None:
+    with pytest.raises(PexError, match=said):
+        rated_of({**dataclasses.asdict(ONE), **change}, "f.json, rating 2")
+    with pytest.raises(PexError, match=r"f\.json: expected a rating, got list"):
+        rated_of([], "f.json")
+
+
+def test_half_a_surrogate_in_a_note_cannot_spoil_a_table() -> None:
+    found = rated_of({**dataclasses.asdict(ONE), "note": "a\ud800b"}, "f")
+    assert found.note == "a\ufffdb"
