@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
+from pex.core.events import Listener
 from pex.core.files import validate
 from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
 from pex.core.names import check_name, plain
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 _COMPARED = {"prompts", "models", "params", "variants", "scorers"}
 """Keys of the file that say what is compared with what."""
+
+_uses = itertools.count(1)
 
 
 class Experiment:
@@ -170,6 +175,8 @@ class Experiment:
         self.cases = cases
         self.path: Path | None = None
         self.results: Results | None = None
+        self.used = next(_uses)
+        """Grows with each use of any experiment: the greatest is the one used last."""
         self._scorers = scorers
         self._base = base
         self._built = build(scorers, cases, base)
@@ -321,10 +328,29 @@ class Experiment:
             finally:
                 self.results = execution.results or self.results
 
-    def start(self, **options: Any) -> Execution:
-        """Begin a run with the options of `run` (without `show`) and return its handle at once."""
+    def start(self, listen: Listener | None = None, **options: Any) -> Execution:
+        """Begin a run with the options of `run` (without `show`) and return its handle at once.
+
+        Args:
+            listen: told of every event, on a thread of its own.
+            options: those of `run`.
+        """
         execution, _ = self._prepare(**options)
+        if listen is not None:
+            execution.listen(listen)
         return execution.start()
+
+    def with_variants(self, variants: Sequence[Variant]) -> Experiment:
+        """The same cases and scorers for other variants; its gate, which names variants, is off.
+
+        Raises:
+            PexError: a variable that no case has.
+        """
+        other = copy.copy(self)
+        other._spec = self._spec.model_copy(update={"gate": None})
+        other._setup(list(variants), self.cases, self._scorers, self._base)
+        other.path = None
+        return other
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.
@@ -384,6 +410,7 @@ class Experiment:
         )
 
     def _prepare(self, **options: Any) -> tuple[Execution, Job]:
+        self.used = next(_uses)
         return prepare(self._subject(), Options(**options))
 
     def _files(self, cases: Sequence[Case]) -> dict[str, str]:
