@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pex.cell import Ask, value_of
 from pex.core.cases import Case, select
@@ -18,7 +18,7 @@ from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
 from pex.results import Results
 from pex.score.frame import yes_no
-from pex.widgets.answer import GrowingAnswer
+from pex.widgets.answer import GrowingAnswer, say
 
 MODEL = "local/smollm2"
 """Who is asked where nobody is named: the built-in model, which is free."""
@@ -98,15 +98,13 @@ def run(
     try:
         results = (_one if asked.single else _several)(asked, options, live, kept, bind)
     except Interrupted as stopped:
-        assert isinstance(stopped.results, Results)  # a run's own interrupt always has them
-        bind(stopped.results)
-        counts = stopped.results.about["counts"]
+        results = cast(Results, stopped.results)  # a run's own interrupt always has them
+        counts = results.about["counts"]
         raise Interrupted(
             f"stopped after {counts['answered']} of {counts['requests']} answers; they are in "
             f"{kept}, and the same cell again asks only for the rest",
-            stopped.results,
+            results,
         ) from None
-    bind(results)
     return results
 
 
@@ -220,6 +218,10 @@ def _loaded(name: str, source: Any) -> Experiment | list[Case]:
         raise PexError(f"--cases {name}: {error.message}", hint=error.hint) from None
 
 
+def _braces(names: Sequence[str]) -> str:
+    return ", ".join(f"{{{{ {name} }}}}" for name in names)
+
+
 def _places(name: str) -> list[Path]:
     return [Path(name), find_project() / name]
 
@@ -294,4 +296,13 @@ def _one(
 def _several(
     asked: Question, options: dict[str, Any], live: bool, kept: str, bind: Callable[[Results], None]
 ) -> Results:
-    return asked.experiment.run(**options)
+    say(asked.title)
+    try:
+        results = asked.experiment.run(**options)
+    finally:
+        if asked.experiment.results is not None:
+            bind(asked.experiment.results)
+    counts = results.about["counts"]
+    errors = f", {counts['errors']} without an answer" if counts["errors"] else ""
+    say(f"{counts['answered']} of {counts['requests']} answers{errors} · kept in {kept}")
+    return results

@@ -209,8 +209,8 @@ def _pairs(items: Sequence[str], where: str) -> dict[str, str]:
     for item in items:
         name, equals, text = item.partition("=")
         if not equals or not name:
-            raise PexError(f"{where} {item}: expected name=value",
-                           hint='a value with spaces stands in quotes: name="two words"')  # fmt: skip
+            hint = 'a value with spaces stands in quotes: name="two words"'
+            raise PexError(f"{where} {item}: expected name=value", hint=hint)
         if name in found:
             raise PexError(f"{where}: '{name}' is given twice")
         found[name] = text

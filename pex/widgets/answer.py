@@ -41,6 +41,13 @@ class Shown:
         return self._text
 
 
+def say(text: str) -> None:
+    """A line about what is done, in the notebook's own look or as plain text."""
+    from IPython.display import display
+
+    display(Shown(fragment(f'<div class="pex-soft">{escape(clean(text))}</div>'), clean(text)))
+
+
 @cache
 def _style() -> str:
     return Path(__file__).with_name("answer.css").read_text("utf-8")
@@ -64,6 +71,8 @@ class GrowingAnswer:
             from IPython.display import display
 
             self._output = display(self._shown("", "asking…"), display_id=True)
+        else:
+            sys.stdout.write(f"{clean(title)}\n")
 
     def on_event(self, event: Event) -> None:
         """Take in an event of the run."""
