@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -29,9 +30,13 @@ TAGS = {"pex.source": "magic"}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Question:
-    """What will be asked: an experiment of its own, and the ids of the cases of it."""
+    """What will be asked: an experiment of its own, and the ids of the cases of it.
+
+    `source` is the experiment that the cases are from, None where they are the cell's own.
+    """
 
     experiment: Experiment
+    source: Experiment | None
     chosen: Sequence[str]
     title: str
 
@@ -54,20 +59,14 @@ def question(ask: Ask, prompt: Prompt, space: Mapping[str, Any]) -> Question:
     """
     where = f"%%prompt {prompt.name}"
     source = _source(ask, prompt, space, where)
-    if isinstance(source, Experiment):
-        cases, scored = source.cases, source
-    else:
-        cases, scored = source, None
-    check_columns(prompt, cases, where, scored.name if scored is not None else None)
-    models, params = _way(ask, prompt, scored)
+    cases = source.cases if isinstance(source, Experiment) else source
+    of = source if isinstance(source, Experiment) else None
+    check_columns(prompt, cases, where, of.name if of is not None else None)
+    models, params = _way(ask, prompt, of)
     variants = grid([prompt], models, [params])
-    experiment = (
-        scored.with_variants(variants)
-        if scored is not None
-        else Experiment(prompt.name, variants, cases)
-    )
+    experiment = of.with_variants(variants) if of else Experiment(prompt.name, variants, cases)
     chosen = [case.id for case in _chosen(cases, ask.cases, where)]
-    return Question(experiment, chosen, _title(prompt, cases, chosen, scored, variants))
+    return Question(experiment, of, chosen, _title(prompt, cases, chosen, of, variants))
 
 
 def run(
@@ -158,7 +157,7 @@ def check_columns(prompt: Prompt, cases: Sequence[Case], where: str, of: str | N
     missing = [name for name in needed(prompt) if name not in columns]
     if not missing:
         return
-    have = ", ".join(f"'{name}'" for name in columns) or "no inputs"
+    have = ", ".join(columns) or "nothing"
     whose = f"the cases of '{of}' have" if of else "there is"
     hint = nearest(missing[0], columns)
     raise PexError(
@@ -171,7 +170,13 @@ def _source(
     ask: Ask, prompt: Prompt, space: Mapping[str, Any], where: str
 ) -> Experiment | list[Case]:
     if ask.source is not None:
-        return find_source(ask.source, space, f"{where}: --cases")
+        found = find_source(ask.source, space, f"{where}: --cases")
+        if isinstance(found, Experiment):
+            return found
+        # The cells that follow have the same cases, but not this one's options.
+        check_columns(prompt, found, where, ask.source)
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(ask.source).stem)
+        return Experiment(name, grid([prompt], prompt.model or MODEL), found)
     if ask.values:
         return [_given(ask, prompt, space, where)]
     if not prompt.variables:

@@ -343,9 +343,12 @@ class Experiment:
     def with_variants(self, variants: Sequence[Variant]) -> Experiment:
         """The same cases and scorers for other variants; its gate, which names variants, is off.
 
+        It counts as a use of this experiment.
+
         Raises:
             PexError: a variable that no case has.
         """
+        self.used = next(_uses)
         other = copy.copy(self)
         other._spec = self._spec.model_copy(update={"gate": None})
         other._setup(list(variants), self.cases, self._scorers, self._base)

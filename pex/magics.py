@@ -143,7 +143,7 @@ class PexMagics(Magics):
         space = self._space
         asked = asking.question(ask, prompt, space)
         if ask.source is not None:
-            space[HIDDEN] = asked.experiment
+            space[HIDDEN] = asked.source
         kept = f"{identifier(prompt.name)}_results"
 
         def bind(results: Results) -> None:
@@ -209,7 +209,7 @@ class PexMagics(Magics):
 def _summary(prompt: Prompt, name: str, before: Any) -> str:
     """A prompt in a line: messages, variables, model and parameters, its name in Python."""
     roles = [message["role"] for message in prompt.messages]
-    said = [f"{prompt.name}: {' + '.join(roles)}"]
+    said = [prompt.name, "one message" if roles == ["user"] else f"messages {', '.join(roles)}"]
     variables = ", ".join(
         f"{item} (or {prompt.defaults[item]!r})" if item in prompt.defaults else item
         for item in prompt.variables
@@ -223,5 +223,5 @@ def _summary(prompt: Prompt, name: str, before: Any) -> str:
     if name and name != prompt.name:
         said.append(f"in Python: {name}")
     if before is not None and not isinstance(before, Prompt):
-        said.append(f"{name} was a {type(before).__name__} until now")
+        said.append(f"replaces {name}, of type {type(before).__name__}")
     return " · ".join(said)

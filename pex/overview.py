@@ -19,6 +19,7 @@ from pex.run.budget import shared_cap
 from pex.run.database import database_of
 from pex.run.journal import running
 from pex.run.ledger import Spending, spending, total
+from pex.widgets.kit import clean
 
 _STATUS = {"KILLED": "interrupted", "FAILED": "failed", "RUNNING": "running"}
 _ORDER = ("better", "no worse", "worse", "undecided")
@@ -28,8 +29,7 @@ _ORDER = ("better", "no worse", "worse", "undecided")
 class Row:
     """One experiment: how big it is, when it was run last, and what that said.
 
-    `problem` says why its file cannot be read; `in_file` is False for one that only notebooks
-    know.
+    `problem` says why its file cannot be read.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Row:
     last: str
     verdict: str
     problem: str = ""
-    in_file: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,25 +60,21 @@ class Overview:
         head = "".join(f'<th scope="col">{title}</th>' for title in _HEAD)
         body = []
         for row in self.rows:
-            name, *others = _cells(row)
-            if row.problem:
-                others = [*others[:-1], f"✗ {row.problem}"]
-            cells = [f"<td>{escape(cell)}</td>" for cell in others]
-            if row.problem:
-                cells[-1] = cells[-1].replace("<td>", '<td style="overflow-wrap:anywhere">')
-            body.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+            name, *others = (escape(clean(cell)) for cell in _cells(row))
+            cells = "".join(f"<td>{cell}</td>" for cell in others)
+            body.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
         table = (
             f'<div class="pex-scroll"><table class="pex-table"><thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(body)}</tbody></table></div>"
             if body
             else ""
         )
-        notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        notes = "".join(f"<div>{escape(clean(note))}</div>" for note in self.notes)
         title = f"<div><strong>Project {escape(self.project)}</strong></div>"
         return fragment(f'<div class="mathjax_ignore">{title}{table}{notes}</div>')
 
 
-_HEAD = ("experiment", "variants × cases", "last run", "what it said")
+_HEAD = ("experiment", "variants × cases", "last run", "last verdict")
 
 
 def look(now: datetime.datetime | None = None) -> Overview:
@@ -89,18 +84,18 @@ def look(now: datetime.datetime | None = None) -> Overview:
         now: the time that "today" is of; None: now.
 
     Raises:
-        PexError: `pex.toml` or the journal cannot be read.
+        PexError: `pex.toml` cannot be read.
     """
     now = now or datetime.datetime.now()
     project = find_project()
     settings = load_settings(project)
     files = experiment_files(project)
     notes: list[str] = []
-    runs, why = _runs(project, settings, list(files))
+    named = [_name_of(path, name) for name, path in files.items()]
+    runs, why = _runs(project, settings, named)
     rows = [_row(name, path, runs, now) for name, path in files.items()]
-    named = {_name_of(path, name) for name, path in files.items()}
     rows += [
-        Row(name, "in a notebook", *_said(run, now), in_file=False)
+        Row(name, "in a notebook", *_said(run, now))
         for name, run in runs.items()
         if name not in named
     ]
@@ -111,7 +106,11 @@ def look(now: datetime.datetime | None = None) -> Overview:
         )
     if why:
         notes.append(why)
-    return Overview(project.name, rows, [*notes, *_money(project, settings, now)])
+    try:
+        notes += _money(project, settings, now)
+    except PexError as error:
+        notes.append(f"What was spent is not known: {error.message}")
+    return Overview(project.name, rows, notes)
 
 
 def when(at: datetime.datetime, now: datetime.datetime) -> str:
@@ -157,7 +156,7 @@ def in_words(verdicts: str) -> str:
 
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
-    return row.name, row.size, row.last, row.problem or row.verdict
+    return row.name, row.size, row.last, f"✗ {row.problem}" if row.problem else row.verdict
 
 
 def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetime.datetime) -> Row:
@@ -189,7 +188,9 @@ def _variants(spec: ExperimentSpec) -> int:
 def _said(run: dict[str, object], now: datetime.datetime) -> tuple[str, str]:
     at = datetime.datetime.fromtimestamp(float(str(run["started_at"])))
     status = _STATUS.get(str(run["status"]), "")
-    return when(at, now) + (f", {status}" if status else ""), in_words(str(run["verdicts"]))
+    verdict = in_words(str(run["verdicts"]))
+    verdict += f" (against {run['baseline']})" if verdict and run["baseline"] else ""
+    return when(at, now) + (f", {status}" if status else ""), verdict
 
 
 def _runs(

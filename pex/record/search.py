@@ -42,7 +42,7 @@ def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
 
     Returns:
         By name: `run_id`, `status` as MLflow says it, `started_at` in seconds since 1970, and
-        `verdicts` as in the run's tag, empty where there was nothing to compare.
+        `verdicts` and `baseline` as in the run's tags, empty where there was nothing to compare.
     """
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
@@ -67,6 +67,7 @@ def _about_run(run: Run) -> dict[str, Any]:
         "status": run.info.status,
         "started_at": run.info.start_time / 1000,
         "verdicts": run.data.tags.get("pex.verdicts", ""),
+        "baseline": run.data.tags.get("pex.baseline", ""),
     }
 
 
