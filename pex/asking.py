@@ -187,9 +187,9 @@ def _source(
         columns = set(columns_of(exp.cases))
         return wanted <= columns and bool(set(prompt.variables) & columns)
 
-    found = last_experiment(space, fits)
-    if found is not None:
-        return found
+    fitting = last_experiment(space, fits)
+    if fitting is not None:
+        return fitting
     if not wanted and not ask.cases:
         return [Case(ONCE, {})]
     last = last_experiment(space)
@@ -284,18 +284,23 @@ def _one(
     asked: Question, options: dict[str, Any], live: bool, kept: str, bind: Callable[[Results], None]
 ) -> Results:
     view = GrowingAnswer(asked.title, live)
-    execution = asked.experiment.start(view.on_event, **options)
+    results: Results | None = None
     try:
-        return execution.wait()
+        execution = asked.experiment.start(view.on_event, **options)
+        try:
+            return execution.wait()
+        finally:
+            results = execution.results
     finally:
-        results = execution.results
-        row = None
-        if results is not None:
+        # Whatever ends it, nothing goes on saying that it is being asked.
+        if results is None:
+            view.finish(None, (), "not asked")
+        else:
             bind(results)
             records = results.frame.to_dict("records")
             row = {str(k): v for k, v in records[0].items()} if records else None
-        binary = yes_no(results.frame) if results is not None else ()
-        view.finish(row, binary, f"kept in {kept}")
+            ended = "" if records else f"not asked ({results.status}) · "
+            view.finish(row, yes_no(results.frame), f"{ended}kept in {kept}")
 
 
 def _several(
