@@ -33,6 +33,7 @@ def main() -> None:
             shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("outputs"))
         try:
             notebook(project)
+            magics(project)
             run_id = report(project)
             record(project, run_id)
             rating(project, run_id)
@@ -52,6 +53,30 @@ def notebook(project: Path) -> None:
             picture(lab, ".pex-grid", f"notebook-run-{name}.png")
             picture(lab, ".js-plotly-plot", f"notebook-plot-{name}.png")
             picture(lab, ".pex-verdicts", f"notebook-verdict-{name}.png")
+
+
+def magics(project: Path) -> None:
+    """A prompt as a cell with its answer, and the project at a glance, light and dark."""
+    import nbformat
+
+    texts = (
+        "%load_ext pex",
+        "%%prompt plain --run --cases review-sentiment --case 2 --fresh\nReview: {{ review }}\n"
+        "Is this review positive or negative? Answer with one word.",
+        "%pex",
+    )
+    cells = [nbformat.v4.new_code_cell(text) for text in texts]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(content, project / "cells.ipynb")
+    with jupyterlab(project, width=1280, height=620) as lab:
+        lab.open("cells.ipynb")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        for dark in (False, True):
+            lab.theme(dark)
+            name = "dark" if dark else "light"
+            picture(lab, ".pex-answer", f"cell-answer-{name}.png")
 
 
 def picture(lab: Lab, selector: str, name: str) -> None:

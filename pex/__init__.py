@@ -80,5 +80,10 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext pex`: the magics `%%prompt` and `%pex`."""
+    importlib.import_module("pex.magics").load(shell)
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
+import itertools
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +16,7 @@ from pex.core.casefile import stamp
 from pex.core.cases import Case, load_cases
 from pex.core.edits import changes
 from pex.core.errors import PexError
+from pex.core.events import Listener
 from pex.core.files import validate
 from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
 from pex.core.names import check_name, plain
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 _COMPARED = {"prompts", "models", "params", "variants", "scorers"}
 """Keys of the file that say what is compared with what."""
+
+_uses = itertools.count(1)
 
 
 class Experiment:
@@ -175,6 +180,8 @@ class Experiment:
         self._read, self._stamp = cases.copy(), self._stamp_now()
         self.path: Path | None = None
         self.results: Results | None = None
+        self.used = next(_uses)
+        """Grows with each use of any experiment: the greatest is the one used last."""
         self._scorers = scorers
         self._base = base
         self._built = build(scorers, cases, base)
@@ -327,15 +334,36 @@ class Experiment:
             finally:
                 self.results = execution.results or self.results
 
-    def start(self, **options: Any) -> Execution:
+    def start(self, listen: Listener | None = None, **options: Any) -> Execution:
         """Begin a run with the options of `run` (without `show`) and return its handle at once.
 
         The handle as the last thing in a cell shows the live grid.
+
+        Args:
+            listen: told of every event, on a thread of its own.
+            options: those of `run`.
         """
         from pex.views import in_background
 
         execution, job = self._prepare(**options)
+        if listen is not None:
+            execution.listen(listen)
         return execution.viewed_by(functools.partial(in_background, execution, job)).start()
+
+    def with_variants(self, variants: Sequence[Variant]) -> Experiment:
+        """The same cases and scorers for other variants; its gate, which names variants, is off.
+
+        It counts as a use of this experiment.
+
+        Raises:
+            PexError: a variable that no case has.
+        """
+        self.used = next(_uses)
+        other = copy.copy(self)
+        other._spec = self._spec.model_copy(update={"gate": None})
+        other._setup(list(variants), self.cases, self._scorers, self._base)
+        other.path = None
+        return other
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.
@@ -434,6 +462,7 @@ class Experiment:
         return None if any(named) else items
 
     def _prepare(self, **options: Any) -> tuple[Execution, Job]:
+        self.used = next(_uses)
         self._read_again()
         return prepare(self._subject(), Options(**options))
 

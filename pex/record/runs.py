@@ -153,6 +153,10 @@ class Recorder:
         if comparison is not None:
             words = [f"{row['candidate']}: {row['verdict']}" for row in _rows(comparison)]
             self._client.set_tag(self.run_id, "pex.verdicts", "; ".join(words)[:_PARAM_LENGTH])
+            if comparison["baseline"].nunique() == 1:
+                self._client.set_tag(
+                    self.run_id, "pex.baseline", str(comparison["baseline"].iloc[0])
+                )
         text = redact(note(summary, about, comparison))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from pex.guard.redact import redact
@@ -11,6 +12,7 @@ from pex.record.store import connect
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:
@@ -29,6 +31,44 @@ def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict
         }
         for run in found
     ]
+
+
+def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The newest run of each experiment, those of single prompts in a cell aside.
+
+    Args:
+        uri: the store.
+        experiments: whose runs are looked for further back than the newest 500.
+
+    Returns:
+        By name: `run_id`, `status` as MLflow says it, `started_at` in seconds since 1970, and
+        `verdicts` and `baseline` as in the run's tags, empty where there was nothing to compare.
+    """
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = "tags.`pex.kind` = 'run'"
+    found: dict[str, dict[str, Any]] = {}
+    for run in client.search_runs(everywhere, query, max_results=500) if everywhere else []:
+        if run.data.tags.get("pex.source") != "magic":
+            found.setdefault(run.data.tags["pex.experiment"], _about_run(run))
+    for name in experiments:
+        if name not in found and everywhere:
+            own = f"{query} and tags.`pex.experiment` = '{name}'"
+            runs = client.search_runs(everywhere, own, max_results=50)
+            others = [run for run in runs if run.data.tags.get("pex.source") != "magic"]
+            if others:
+                found[name] = _about_run(others[0])
+    return found
+
+
+def _about_run(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": run.info.run_id,
+        "status": run.info.status,
+        "started_at": run.info.start_time / 1000,
+        "verdicts": run.data.tags.get("pex.verdicts", ""),
+        "baseline": run.data.tags.get("pex.baseline", ""),
+    }
 
 
 def children(

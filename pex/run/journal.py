@@ -309,6 +309,29 @@ class Writer:
                 )
 
 
+def running(database: Database) -> list[tuple[str, float, int]]:
+    """The runs that go on at this moment, in any process: experiment, begin, calls so far.
+
+    The begin is in seconds since 1970; the oldest comes first.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    if not database.exists():
+        return []
+    with database.opened(durable=False) as connection:
+        now = connection.now()
+        rows = connection.rows(
+            "SELECT experiment, started_at, owner, seen_at, (SELECT count(*) FROM ledger l "
+            "WHERE l.run_id = r.id) FROM runs r WHERE status = 'running' ORDER BY started_at"
+        )
+    return [
+        (str(name), float(begun), int(calls))
+        for name, begun, owner, seen_at, calls in rows
+        if _lives(owner, now - seen_at)
+    ]
+
+
 def _read(text: str, place: str) -> Answer:
     try:
         fields = orjson.loads(text)

@@ -1,0 +1,245 @@
+"""A cell of `%%prompt`: the options in its first line, the prompt in the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import keyword
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from pex.core import prompty, template
+from pex.core.errors import PexError, nearest
+from pex.core.names import plain
+from pex.core.prompt import Prompt
+
+OPTIONS = {
+    "--run": "ask it, and show the answers below",
+    "--model": "provider/model, one or more; also -m",
+    "--case": "which cases: the third is 3, or ids",
+    "--cases": "an experiment, a file of cases, or a Python variable",
+    "--with": "name=value for each variable, in place of cases",
+    "--param": "name=value, for example temperature=0",
+    "--fresh": "ask anew, also what is in the journal",
+    "--no-record": "write nothing to MLflow",
+}
+SHORT = {"-m": "--model"}
+FLAGS = ("--run", "--fresh", "--no-record")
+MANY = ("--model", "--case", "--with", "--param")
+_OPTION = re.compile(r"--?[A-Za-z]")
+_EXAMPLE = "for example %%prompt short --run -m local/smollm2 --case 3"
+
+
+@dataclasses.dataclass(slots=True)
+class Ask:
+    """What the line of a cell asks for.
+
+    `name` is the prompt's; `models` and `cases` (positions or ids) may be empty; `source` says
+    where the cases are; `values` are those of the variables, as written, and `params` as typed.
+    """
+
+    name: str
+    run: bool = False
+    models: list[str] = dataclasses.field(default_factory=list)
+    cases: list[str] = dataclasses.field(default_factory=list)
+    source: str | None = None
+    values: dict[str, str] = dataclasses.field(default_factory=dict)
+    params: dict[str, Any] = dataclasses.field(default_factory=dict)
+    fresh: bool = False
+    record: bool = True
+
+
+def read_line(line: str, magic: str = "%%prompt") -> Ask:
+    """Read what stands behind `%%prompt`.
+
+    Args:
+        line: the rest of the line.
+        magic: how it is named in an error.
+
+    Raises:
+        PexError: no name, an unknown option (the nearest is named), a value too many or missing.
+
+    Example:
+        >>> ask = read_line("short --run -m local/smollm2 --case 3 --param temperature=0")
+        >>> ask.name, ask.models, ask.cases, ask.params
+        ('short', ['local/smollm2'], ['3'], {'temperature': 0})
+    """
+    words = _words(line, magic)
+    if not words or _OPTION.match(words[0]):
+        raise PexError(f"{magic}: the prompt's name comes first", hint=_EXAMPLE)
+    given: dict[str, list[str]] = {}
+    option = ""
+    for word in words[1:]:
+        if _OPTION.match(word):
+            option, equals, value = word.partition("=")
+            option = SHORT.get(option, option)
+            if option not in OPTIONS:
+                known = [*OPTIONS, *SHORT]
+                raise PexError(f"{magic}: unknown option '{option}'", hint=nearest(option, known))
+            given.setdefault(option, []).extend([value] if equals else [])
+        elif not option:
+            raise PexError(f"{magic}: '{word}' is one name too many", hint=_EXAMPLE)
+        else:
+            given[option].append(word)
+    _check_counts(given, magic)
+    ask = Ask(
+        name=words[0],
+        run="--run" in given,
+        models=given.get("--model", []),
+        cases=given.get("--case", []),
+        source=given.get("--cases", [None])[0],
+        values=_pairs(given.get("--with", []), f"{magic}: --with"),
+        fresh="--fresh" in given,
+        record="--no-record" not in given,
+    )
+    params = _pairs(given.get("--param", []), f"{magic}: --param")
+    ask.params = {name: typed(text) for name, text in params.items()}
+    others = [name for name in given if name != "--run"]
+    if others and not ask.run:
+        raise PexError(f"{magic}: {others[0]} belongs to a run", hint="add --run to ask the model")
+    if ask.source is not None and ask.values:
+        raise PexError(f"{magic}: give --cases or --with, not both")
+    if ask.cases and ask.values:
+        raise PexError(f"{magic}: --case chooses among cases, and --with is a case of its own")
+    return ask
+
+
+def typed(text: str) -> Any:
+    """The value of a text that is JSON, else the text itself.
+
+    Example:
+        >>> typed("0.5"), typed("true"), typed('"01"'), typed("Great: loved it")
+        (0.5, True, '01', 'Great: loved it')
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def value_of(text: str, space: Mapping[str, Any], where: str) -> Any:
+    """A value of `--with`: `$name` is a Python variable's, anything else as `typed` says.
+
+    Raises:
+        PexError: there is no such variable, or its value cannot go into a prompt.
+    """
+    if not re.fullmatch(r"\$[A-Za-z_]\w*", text):
+        return typed(text)
+    if text[1:] not in space:
+        names = [name for name in space if not name.startswith("_")]
+        raise PexError(f"{where}: there is no Python variable '{text[1:]}'",
+                       hint=nearest(text[1:], names))  # fmt: skip
+    try:
+        return plain(space[text[1:]])
+    except PexError as error:
+        raise PexError(f"{where}: {text}: {error.message}") from None
+
+
+def identifier(name: str) -> str:
+    """What Python can call a prompt of this name.
+
+    Example:
+        >>> identifier("short"), identifier("my-prompt.v2"), identifier("2nd"), identifier("class")
+        ('short', 'my_prompt_v2', '_2nd', 'class_')
+    """
+    made = re.sub(r"\W", "_", name)
+    made = f"_{made}" if made[:1].isdigit() else made
+    return f"{made}_" if keyword.iskeyword(made) else made
+
+
+def read_prompt(name: str, text: str) -> Prompt:
+    """The prompt in a cell.
+
+    Args:
+        name: from the cell's first line.
+        text: what follows it.
+
+    Raises:
+        PexError: no valid prompt; lines are counted from the cell's first.
+    """
+    where = f"%%prompt {name}"
+    if not text.strip():
+        raise PexError(f"{where}: the cell has no text", hint="write the prompt below this line")
+    try:
+        fields = prompty.parse(text, where)
+    except PexError as error:
+        raise _placed(error, text, where) from None
+    at = len(text) - len(text.lstrip("\ufeff"))
+    for message in fields["messages"]:
+        found = text.find(message["content"], at)
+        at = max(found, at)
+        # Lines before it, blank: so the template's own count is the cell's.
+        blank = "\n" * (text.count("\n", 0, at) + 1)
+        try:
+            template.check(blank + message["content"], where)
+        except PexError as error:
+            raise _with_line(error, text) from None
+    given = fields.get("name")
+    if given not in (None, name):
+        raise PexError(
+            f"{where}: its front matter calls it '{given}'",
+            hint="leave 'name:' out there, or write it the same in both places",
+        )
+    return Prompt.parse(text, where, name)
+
+
+def _words(line: str, magic: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        raise PexError(f"{magic}: a quotation mark is not closed", hint=_EXAMPLE) from None
+
+
+def _check_counts(given: Mapping[str, Sequence[str]], magic: str) -> None:
+    for option, values in given.items():
+        if option in FLAGS and values:
+            raise PexError(f"{magic}: {option} takes no value, got '{values[0]}'")
+        if option not in FLAGS and not values:
+            raise PexError(f"{magic}: {option} needs a value", hint=OPTIONS[option])
+        if option not in FLAGS and option not in MANY and len(values) > 1:
+            raise PexError(f"{magic}: {option} takes one value, got {len(values)}",
+                           hint='a value with spaces stands in "quotes"')  # fmt: skip
+
+
+def _pairs(items: Sequence[str], where: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not equals or not name:
+            hint = 'a value with spaces stands in quotes: name="two words"'
+            raise PexError(f"{where} {item}: expected name=value", hint=hint)
+        if name in found:
+            raise PexError(f"{where}: '{name}' is given twice")
+        found[name] = text
+    return found
+
+
+def _placed(error: PexError, text: str, where: str) -> PexError:
+    """An error of the front matter with the line that it has in the cell."""
+    found = re.match(rf"{re.escape(where)}, line (\d+)", error.message)
+    if found:
+        number = int(found[1]) + 1  # the first line of the cell is the magic's own
+        message = f"{where}, line {number}{error.message[found.end() :]}"
+        return _with_line(PexError(message, hint=error.hint), text)
+    key = re.search(r"unknown key '([^']+)'", error.message)
+    line = re.search(rf"^\s*(?:-\s*)?{re.escape(key[1])}\s*:", text, re.MULTILINE) if key else None
+    if line is None:
+        return error
+    number = text.count("\n", 0, line.start(0) + len(line[0]) - len(line[0].lstrip())) + 2
+    message = error.message.replace(where, f"{where}, line {number}", 1)
+    return _with_line(PexError(message, hint=error.hint), text)
+
+
+def _with_line(error: PexError, text: str) -> PexError:
+    """The same error with the line itself, as far as it can be read at a glance."""
+    found = re.search(r", line (\d+)", error.message)
+    lines = text.split("\n")
+    if found is None or not 2 <= int(found[1]) <= len(lines) + 1:
+        return error
+    shown = lines[int(found[1]) - 2].strip()
+    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
+    hint = f"{found[1]} | {shown}" + (f"\n  {error.hint}" if error.hint else "")
+    return PexError(error.message, hint=hint)

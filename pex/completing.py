@@ -1,0 +1,280 @@
+"""What Tab offers in cells with `%%prompt` and `%pex`.
+
+Nothing here asks a model, a server or MLflow, and nothing raises: whatever is wrong is said when
+the cell is run. What is read of the disk is kept until it changes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    context_matcher,
+)
+
+from pex.asking import columns_of, last_experiment
+from pex.cell import FLAGS, MANY, OPTIONS, SHORT, identifier
+from pex.core.cases import Case, load_cases
+from pex.core.errors import PexError
+from pex.core.folder import columns_beside
+from pex.core.project import experiment_files, prompt_files
+from pex.core.prompt import Prompt
+from pex.core.prompty import ROLES
+from pex.core.settings import Settings, find_project, load_settings
+from pex.core.spec import load_spec
+from pex.experiment import Experiment
+from pex.library.names import names as library_names
+from pex.library.store import tracking_uri
+from pex.run.providers import BUILT_IN
+
+MATCHER = "pex"
+COMMANDS = ("show", "run")
+PARAMS = ("temperature", "max_tokens", "top_p", "seed", "stop", "reasoning_effort")
+BIGGEST = 5_000_000
+"""Bytes of a file of cases; a bigger one would keep the typist waiting."""
+_CASES = (".csv", ".jsonl", ".parquet")
+_VARIABLE = re.compile(r"\{\{-?\s*(\w*)$|\{%-?\s[^%}|]*?(\w*)$")
+_IN_TEXT = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
+
+
+def register(shell: Any) -> None:
+    """Let the shell's completer ask here first; once, however often it is called."""
+    finder = Finder(shell.user_ns)
+
+    @context_matcher(identifier=MATCHER)  # type: ignore[untyped-decorator]
+    def matcher(context: CompletionContext) -> SimpleMatcherResult:
+        lines = context.full_text.split("\n")
+        offered, fragment = finder.offers(lines, context.cursor_line, context.text_until_cursor)
+        return SimpleMatcherResult(
+            completions=[SimpleCompletion(text, type=kind) for text, kind in offered],
+            matched_fragment=fragment,
+            suppress=bool(offered),
+            ordered=True,
+        )
+
+    others = [
+        item
+        for item in shell.Completer.custom_matchers
+        if getattr(item, "matcher_identifier", "") != MATCHER
+    ]
+    shell.Completer.custom_matchers = [*others, matcher]
+
+
+Offer = tuple[str, str]
+"""What is offered, and what kind of thing it is."""
+
+
+class Finder:
+    """Finds what fits where the cursor is.
+
+    Args:
+        space: the variables of the notebook.
+    """
+
+    def __init__(self, space: Mapping[str, Any]) -> None:
+        self._space = space
+        self._read: dict[Path, tuple[Any, Any]] = {}
+        self._tables: dict[str, list[str]] = {}
+        self._asked_for_tables = False
+
+    def offers(self, lines: list[str], number: int, before: str) -> tuple[list[Offer], str]:
+        """What is offered, and the text before the cursor that it takes the place of.
+
+        Args:
+            lines: of the cell.
+            number: of the line with the cursor, from 0.
+            before: that line up to the cursor.
+        """
+        first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+        magic = re.match(r"\s*(%%?prompt|%pex)\s", before)
+        try:
+            if magic is not None:
+                self._want_tables()
+                return self._in_line(magic[1], before[magic.end() :], lines[number + 1 :])
+            if number > first and re.match(r"\s*%%prompt\b", lines[first]):
+                return self._in_text(lines[first], before)
+        except (PexError, OSError, ValueError):
+            # Whatever is wrong with a file is said when the cell is run.
+            return [], ""
+        return [], ""
+
+    def _in_line(self, magic: str, before: str, text: list[str]) -> tuple[list[Offer], str]:
+        fragment = re.findall(r"\S*$", before)[0]
+        words = before[: len(before) - len(fragment)].split()
+        if magic == "%pex":
+            found = self._for_pex(words)
+        elif not words:
+            found = self._prompts(library=magic == "%prompt")
+        else:
+            found = self._for_option(words, fragment, "\n".join(text))
+        return _fitting(found, fragment), fragment
+
+    def _for_pex(self, words: list[str]) -> list[Offer]:
+        if not words:
+            return [(name, "command") for name in COMMANDS]
+        known = [(name, "experiment") for name in experiment_files(find_project())]
+        if words == ["show"]:
+            return [*known, *self._prompts(library=True)]
+        return known if words == ["run"] else []
+
+    def _for_option(self, words: list[str], fragment: str, text: str) -> list[Offer]:
+        given = [SHORT.get(w.partition("=")[0], w.partition("=")[0]) for w in words]
+        at = max((n for n, word in enumerate(given) if word in OPTIONS), default=None)
+        option = given[at] if at is not None else ""
+        values = words[at + 1 :] if at is not None else []
+        left = [(name, "option") for name in OPTIONS if name not in given or name in MANY]
+        if fragment.startswith("-"):
+            return [*left, *((name, "option") for name in SHORT)]
+        if not option or option in FLAGS or (values and option not in MANY):
+            return left
+        source = next((words[n + 1] for n, w in enumerate(given[:-1]) if w == "--cases"), None)
+        found = {
+            "--model": lambda: self._models(fragment),
+            "--case": lambda: [(case.id, "case") for case in self._cases(source)],
+            "--cases": self._sources,
+            "--with": lambda: self._values(words[0], text, fragment),
+            "--param": lambda: [(f"{name}=", "parameter") for name in PARAMS],
+        }[option]()
+        found = [item for item in found if item[0] not in values]
+        return [*found, *left] if values and not fragment else found
+
+    def _in_text(self, line: str, before: str) -> tuple[list[Offer], str]:
+        inside = _VARIABLE.search(before)
+        if inside is None:
+            role = re.fullmatch(r"\w+", before)
+            fragment = role[0] if role else ""
+            return (_fitting([(f"{name}:", "role") for name in ROLES], fragment), fragment) \
+                if role else ([], "")  # fmt: skip
+        fragment = inside[1] if inside[1] is not None else inside[2]
+        words = line.split()
+        source = next((words[n + 1] for n, w in enumerate(words[:-1]) if w == "--cases"), None)
+        columns = columns_of(self._cases(source))
+        if not columns:
+            files = experiment_files(find_project())
+            columns = [name for item in files for name in columns_of(self._cases(item))]
+        kept = [name for name in dict.fromkeys(columns) if name.isidentifier()]
+        return _fitting([(name, "variable") for name in kept], fragment), fragment
+
+    def _prompts(self, library: bool) -> list[Offer]:
+        project = find_project()
+        own = [v.name for v in self._space.values() if isinstance(v, Prompt)]
+        found = [*own, *prompt_files(project)]
+        if library:
+            uri = tracking_uri(project, _settings(project))
+            found += [f"library:{name}" for name in library_names(uri)]
+        return [(name, "prompt") for name in dict.fromkeys(found)]
+
+    def _models(self, fragment: str) -> list[Offer]:
+        project = find_project()
+        settings = _settings(project)
+        provider, slash, _ = fragment.partition("/")
+        table = self._tables.get(provider, []) if slash else []
+        found = ["local/smollm2", *settings.prices]
+        for value in self._space.values():
+            if isinstance(value, Experiment):
+                found += [variant.model for variant in value.variants]
+        for path in experiment_files(project).values():
+            spec = self._once(path, load_spec)
+            if spec is not None:
+                found += [*spec.models, *(v.model for v in spec.variants if v.model)]
+        found += [f"{provider}/{name}" for name in table]
+        open_ended = [*settings.providers, *(name for name in BUILT_IN if _has_key(name))]
+        found += [] if slash else [f"{name}/" for name in open_ended]
+        return [(name, "model") for name in dict.fromkeys(found)]
+
+    def _sources(self) -> list[Offer]:
+        project = find_project()
+        files = [path for path in Path.cwd().iterdir() if path.suffix in _CASES]
+        files += [path for path in project.glob("experiments/*/*") if path.suffix in _CASES]
+        relative = [str(f.relative_to(project)) for f in files if f.is_relative_to(project)]
+        variables = [
+            (name, "experiment")
+            for name, value in self._space.items()
+            if isinstance(value, Experiment) and not name.startswith("_")
+        ]
+        known = [(name, "experiment") for name in experiment_files(project)]
+        return [*known, *variables, *((name, "file") for name in dict.fromkeys(relative))]
+
+    def _values(self, name: str, text: str, fragment: str) -> list[Offer]:
+        """Variables of the prompt, and behind `name=$` those of the notebook."""
+        known, equals, value = fragment.partition("=")
+        if equals and value.startswith("$"):
+            names = [key for key in self._space if not key.startswith("_")]
+            return [(f"{known}=${key}", "variable") for key in names]
+        found = list(dict.fromkeys(_IN_TEXT.findall(text)))
+        prompt = self._space.get(identifier(name))
+        if not found and isinstance(prompt, Prompt):
+            found = list(prompt.variables)
+        return [(f"{item}=", "variable") for item in found]
+
+    def _cases(self, source: str | None) -> list[Case]:
+        """The cases in use, as far as they can be had quickly."""
+        value = last_experiment(self._space) if source is None else self._space.get(source)
+        if isinstance(value, Experiment):
+            return value.cases
+        if source is None:
+            return []
+        if value is not None and hasattr(value, "to_dict"):
+            return load_cases(value.head(200))
+        project = find_project()
+        path = experiment_files(project).get(source) or project / source
+        columns: Mapping[str, str] | None = None
+        if path.suffix in (".yaml", ".yml"):
+            spec = self._once(path, load_spec)
+            if spec is None:
+                return []
+            path, columns = path.parent / spec.cases, spec.columns
+        elif path.suffix in _CASES:
+            columns = columns_beside(path)
+        if not path.is_file() or path.stat().st_size > BIGGEST:
+            return []
+        return self._once(path, lambda file: load_cases(file, columns)) or []
+
+    def _once(self, path: Path, read: Callable[[Path], Any]) -> Any:
+        """What `read` makes of a file, read again only when it changes; None if it cannot be."""
+        state = path.stat()
+        stamp = (state.st_mtime_ns, state.st_size)
+        kept = self._read.get(path)
+        if kept is None or kept[0] != stamp:
+            try:
+                kept = (stamp, read(path))
+            except PexError:
+                kept = (stamp, None)
+            self._read[path] = kept
+        return kept[1]
+
+    def _want_tables(self) -> None:
+        """The models with known prices; the table takes half a second to load, so not here."""
+        if not self._asked_for_tables:
+            self._asked_for_tables = True
+            threading.Thread(target=self._load_tables, name="pex-models", daemon=True).start()
+
+    def _load_tables(self) -> None:
+        from genai_prices.data import providers
+
+        listed = {item.id: [model.id for model in item.models] for item in providers}
+        self._tables = {name: listed.get(item.prices or "", []) for name, item in BUILT_IN.items()}
+
+
+def _fitting(found: Iterable[Offer], fragment: str) -> list[Offer]:
+    return [item for item in dict.fromkeys(found) if item[0].startswith(fragment)]
+
+
+def _settings(project: Path) -> Settings:
+    try:
+        return load_settings(project)
+    except PexError:
+        return Settings()
+
+
+def _has_key(name: str) -> bool:
+    variable = BUILT_IN[name].key_env
+    return bool(variable and os.environ.get(variable))

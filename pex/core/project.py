@@ -1,0 +1,21 @@
+"""What lies in a project's folders: experiments, and the prompts beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXPERIMENTS = "experiments"
+
+
+def experiment_files(project: Path) -> dict[str, Path]:
+    """The `experiment.yaml` of each folder in `experiments/`, by the folder's name."""
+    return {path.parent.name: path for path in sorted(project.glob(f"{EXPERIMENTS}/*/*.yaml"))
+            if path.name == "experiment.yaml"}  # fmt: skip
+
+
+def prompt_files(project: Path) -> dict[str, list[Path]]:
+    """The prompt files of all experiments, by name; two experiments may use the same one."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(project.glob(f"{EXPERIMENTS}/*/prompts/*.prompty")):
+        found.setdefault(path.stem, []).append(path)
+    return found

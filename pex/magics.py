@@ -1,0 +1,227 @@
+"""`%load_ext pex`: prompts and runs in a notebook's own language.
+
+Loading it prints nothing and asks nothing; loaded twice it is there once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from pex import asking, completing, overview
+from pex.cell import Ask, identifier, read_line, read_prompt
+from pex.core.errors import PexError, nearest
+from pex.core.folder import LIBRARY
+from pex.core.project import experiment_files, prompt_files
+from pex.core.prompt import Prompt
+from pex.core.settings import find_project
+from pex.experiment import Experiment
+from pex.results import Results
+from pex.widgets import in_notebook
+from pex.widgets.answer import say
+
+HIDDEN = "_pex_experiment"
+"""The notebook's variable that keeps the cases of `--cases` for the cells that follow."""
+
+
+def load(shell: Any) -> None:
+    """Register the magics and what Tab offers in them.
+
+    Args:
+        shell: IPython's.
+    """
+    shell.register_magics(PexMagics(shell))
+    completing.register(shell)
+
+
+@magics_class
+class PexMagics(Magics):
+    """`%%prompt`, `%prompt` and `%pex`."""
+
+    @no_var_expand
+    @line_cell_magic
+    def prompt(self, line: str, cell: str | None = None) -> None:
+        """Write a prompt as a cell, and ask it.
+
+        A prompt, from then on the Python variable `short`::
+
+            %%prompt short
+            Review: {{ review }}
+            Is this review positive or negative? Answer with one word.
+
+        With messages and parameters, as in a .prompty file::
+
+            %%prompt strict
+            ---
+            model: {id: smollm2, provider: local, options: {temperature: 0}}
+            ---
+            system:
+            You read product reviews.
+
+            user:
+            {{ review }}
+
+        Asked, with the answer below as it grows::
+
+            %%prompt short --run --with review="Broke after a day."
+            %%prompt short --run --cases review-sentiment --case 3
+            %%prompt short --run -m local/smollm2 openai/gpt-4.1-mini --param temperature=0
+
+        A prompt that is there already: a variable, a file of the project, or the library's::
+
+            %prompt short
+            %prompt library:short@champion --run --case 3
+
+        Options, all of them behind --run:
+            -m, --model  provider/model, one or more. Else the prompt's own, the experiment's
+                         first, or the built-in local/smollm2.
+            --cases      an experiment of the project, a file (.csv, .jsonl, .parquet), or a Python
+                         variable. Else the experiment that was used last and fits.
+            --case       some of them: 3 is the third, anything else an id.
+            --with       name=value for each variable, in place of cases. A value that is JSON (3,
+                         true, [1, 2], "01") is taken as that; $name is a Python variable's.
+            --param      name=value: temperature, max_tokens, seed, …
+            --fresh      ask anew; else an answer that was paid for before is used again.
+            --no-record  write nothing to MLflow.
+
+        The answers are kept in `short_results`: .frame, .show(), .compare(). An interrupt keeps
+        what was answered.
+        """
+        ask = read_line(line, "%prompt" if cell is None else "%%prompt")
+        prompt = self._known(ask.name) if cell is None else read_prompt(ask.name, cell)
+        name = identifier(prompt.name)
+        if not ask.run:
+            say(_summary(prompt, name, self._space.get(name)))
+        if cell is not None or name not in self._space:
+            self._space[name] = prompt
+        if ask.run:
+            self._run(ask, prompt)
+        elif cell is None:
+            print(prompt.text)  # noqa: T201 - what the cell asked for
+
+    @no_var_expand
+    @line_magic
+    def pex(self, line: str) -> Any:
+        """The project at a glance.
+
+        The experiments with their last run and what it said, what was spent, what runs now::
+
+            %pex
+
+        An experiment and what a run of it would do, or a prompt::
+
+            %pex show review-sentiment
+
+        Run it, and keep its answers in `review_sentiment_results`::
+
+            %pex run review-sentiment
+        """
+        command, _, name = line.strip().partition(" ")
+        name = name.strip()
+        if not command:
+            return overview.look()
+        if command not in completing.COMMANDS:
+            raise PexError(f"%pex: unknown command '{command}'",
+                           hint=nearest(command, completing.COMMANDS))  # fmt: skip
+        if not name:
+            known = list(experiment_files(find_project()))
+            raise PexError(f"%pex {command}: which experiment?", hint=nearest("", known))
+        if command == "run":
+            return self._run_experiment(name)
+        self._show(name)
+        return None
+
+    @property
+    def _space(self) -> dict[str, Any]:
+        """The notebook's variables."""
+        assert self.shell is not None  # `load` gives it
+        space: dict[str, Any] = self.shell.user_ns
+        return space
+
+    def _run(self, ask: Ask, prompt: Prompt) -> None:
+        space = self._space
+        asked = asking.question(ask, prompt, space)
+        if ask.source is not None:
+            space[HIDDEN] = asked.source
+        kept = f"{identifier(prompt.name)}_results"
+
+        def bind(results: Results) -> None:
+            space[kept] = results
+
+        asking.run(asked, ask, in_notebook(), kept, bind)
+
+    def _run_experiment(self, name: str) -> Results:
+        experiment = self._experiment(name, "%pex run")
+        kept = f"{identifier(experiment.name)}_results"
+        try:
+            return experiment.run()
+        finally:
+            if experiment.results is not None:
+                self._space[kept] = experiment.results
+                say(f"kept in {kept}")
+
+    def _show(self, name: str) -> None:
+        known = [*experiment_files(find_project()), *prompt_files(find_project())]
+        if name in prompt_files(find_project()) or name.startswith(LIBRARY):
+            prompt = self._known(name)
+            say(_summary(prompt, "", None))
+            print(prompt.text)  # noqa: T201 - what the cell asked for
+            return
+        if name not in known and not isinstance(self._space.get(name), Experiment):
+            raise PexError(f"%pex show: there is no experiment or prompt '{name}'",
+                           hint=nearest(name, known))  # fmt: skip
+        experiment = self._experiment(name, "%pex show")
+        purpose = f"{experiment.purpose}\n" if experiment.purpose else ""
+        print(f"{experiment!r}\n{purpose}\n{experiment.preview()}")  # noqa: T201 - asked for
+
+    def _experiment(self, name: str, where: str) -> Experiment:
+        found = asking.find_source(name, self._space, where)
+        if isinstance(found, Experiment):
+            return found
+        raise PexError(f"{where}: '{name}' has cases, but is no experiment")
+
+    def _known(self, name: str) -> Prompt:
+        """A prompt that is there: a variable, a file of the project, the library's.
+
+        Raises:
+            PexError: there is none of that name, or more than one.
+        """
+        value = self._space.get(identifier(name))
+        if isinstance(value, Prompt):
+            return value
+        project = find_project()
+        if name.startswith(LIBRARY):
+            from pex.library.resolve import resolve_beside
+
+            return resolve_beside(project, name)
+        files = prompt_files(project)
+        if len(files.get(name, [])) > 1:
+            places = ", ".join(str(path.relative_to(project)) for path in files[name])
+            raise PexError(f"%prompt: several prompts are called '{name}': {places}",
+                           hint="load one: NAME = pex.Prompt.load(path)")  # fmt: skip
+        if name in files:
+            return Prompt.load(files[name][0])
+        own = [item.name for item in self._space.values() if isinstance(item, Prompt)]
+        raise PexError(f"%prompt: there is no prompt '{name}'", hint=nearest(name, [*own, *files]))
+
+
+def _summary(prompt: Prompt, name: str, before: Any) -> str:
+    """A prompt in a line: messages, variables, model and parameters, its name in Python."""
+    roles = [message["role"] for message in prompt.messages]
+    said = [prompt.name, "one message" if roles == ["user"] else f"messages {', '.join(roles)}"]
+    variables = ", ".join(
+        f"{item} (or {prompt.defaults[item]!r})" if item in prompt.defaults else item
+        for item in prompt.variables
+    )
+    count = len(prompt.variables)
+    label = "variable" if count == 1 else "variables"
+    said.append(f"{label} {variables}" if count else "no variables")
+    said += [prompt.model] if prompt.model else []
+    said += [f"{key} {value}" for key, value in prompt.params.items()]
+    said += ["answers by a JSON schema"] if prompt.response_schema else []
+    if name and name != prompt.name:
+        said.append(f"in Python: {name}")
+    if before is not None and not isinstance(before, Prompt):
+        said.append(f"replaces {name}, of type {type(before).__name__}")
+    return " · ".join(said)

@@ -1,0 +1,232 @@
+"""The project at a glance: its experiments, what they said last, money, what runs now."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from pex.core.cases import load_cases
+from pex.core.errors import PexError
+from pex.core.project import experiment_files
+from pex.core.settings import Settings, find_project, load_settings
+from pex.core.spec import ExperimentSpec, load_spec
+from pex.report.tables import cut, fragment
+from pex.run.budget import shared_cap
+from pex.run.database import database_of
+from pex.run.journal import running
+from pex.run.ledger import Spending, spending, total
+from pex.widgets.kit import clean
+
+_STATUS = {"KILLED": "interrupted", "FAILED": "failed", "RUNNING": "running"}
+_ORDER = ("better", "no worse", "worse", "undecided")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One experiment: how big it is, when it was run last, and what that said.
+
+    `problem` says why its file cannot be read.
+    """
+
+    name: str
+    size: str
+    last: str
+    verdict: str
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Overview:
+    """What `%pex` shows: a table in a notebook, the same as text elsewhere."""
+
+    project: str
+    rows: Sequence[Row]
+    notes: Sequence[str]
+
+    def __repr__(self) -> str:
+        lines = [f"Project {self.project}"]
+        cells = [_HEAD, *(_cells(row) for row in self.rows)] if self.rows else []
+        widths = [max(len(line[n]) for line in cells) for n in range(len(_HEAD))] if cells else []
+        for line in cells:
+            padded = [f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)]
+            lines.append("  ".join(padded).rstrip())
+        return "\n".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{title}</th>' for title in _HEAD)
+        body = []
+        for row in self.rows:
+            name, *others = (escape(clean(cell)) for cell in _cells(row))
+            cells = "".join(f"<td>{cell}</td>" for cell in others)
+            body.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
+        table = (
+            f'<div class="pex-scroll"><table class="pex-table"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{''.join(body)}</tbody></table></div>"
+            if body
+            else ""
+        )
+        notes = "".join(f"<div>{escape(clean(note))}</div>" for note in self.notes)
+        title = f"<div><strong>Project {escape(self.project)}</strong></div>"
+        return fragment(
+            f'<div class="pex-project mathjax_ignore tex2jax_ignore">{title}{table}{notes}</div>'
+        )
+
+
+_HEAD = ("experiment", "variants × cases", "last run", "last verdict")
+
+
+def look(now: datetime.datetime | None = None) -> Overview:
+    """The project of the current folder.
+
+    Args:
+        now: the time that "today" is of; None: now.
+
+    Raises:
+        PexError: `pex.toml` cannot be read.
+    """
+    now = now or datetime.datetime.now()
+    project = find_project()
+    settings = load_settings(project)
+    files = experiment_files(project)
+    notes: list[str] = []
+    named = [_name_of(path, name) for name, path in files.items()]
+    runs, why = _runs(project, settings, named)
+    rows = [_row(name, path, runs, now) for name, path in files.items()]
+    rows += [
+        Row(name, "in a notebook", *_said(run, now))
+        for name, run in runs.items()
+        if name not in named
+    ]
+    if not rows:
+        notes.append(
+            'No experiments yet: `pexlab init` begins one, exp.save("experiments/NAME/'
+            'experiment.yaml") keeps one of a notebook.'
+        )
+    if why:
+        notes.append(why)
+    try:
+        notes += _money(project, settings, now)
+    except PexError as error:
+        notes.append(f"What was spent is not known: {error.message}")
+    return Overview(project.name, rows, notes)
+
+
+def when(at: datetime.datetime, now: datetime.datetime) -> str:
+    """A time as people say it.
+
+    Example:
+        >>> noon = datetime.datetime(2026, 3, 5, 12)
+        >>> when(noon.replace(hour=9), noon), when(noon.replace(day=4), noon)
+        ('today 09:00', 'yesterday 12:00')
+        >>> when(noon.replace(day=2), noon), when(noon.replace(year=2025), noon)
+        ('3 days ago', '2025-03-05')
+    """
+    days = (now.date() - at.date()).days
+    if days <= 0:
+        return f"today {at:%H:%M}"
+    if days == 1:
+        return f"yesterday {at:%H:%M}"
+    return f"{days} days ago" if days < 14 else f"{at:%Y-%m-%d}"
+
+
+def in_words(verdicts: str) -> str:
+    """The verdicts of a run's tag, the good ones first.
+
+    Example:
+        >>> in_words("a: undecided; b: better; c: undecided")
+        'better: b · undecided: a, c'
+        >>> in_words("a: better; a: undecided")
+        'better: a (on 1 of 2 scores) · undecided: a (on 1 of 2 scores)'
+    """
+    pairs = [item.rpartition(": ")[::2] for item in verdicts.split("; ") if ": " in item]
+    scores = collections.Counter(name for name, _ in pairs)
+    found: dict[str, collections.Counter[str]] = {}
+    for name, verdict in pairs:
+        found.setdefault(verdict, collections.Counter())[name] += 1
+    said = []
+    for verdict in sorted(found, key=lambda v: (_ORDER.index(v) if v in _ORDER else 9, v)):
+        names = [
+            name if times == scores[name] else f"{name} (on {times} of {scores[name]} scores)"
+            for name, times in found[verdict].items()
+        ]
+        said.append(f"{verdict}: {', '.join(names)}")
+    return " · ".join(said)
+
+
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    return row.name, row.size, row.last, f"✗ {row.problem}" if row.problem else row.verdict
+
+
+def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetime.datetime) -> Row:
+    try:
+        spec = load_spec(path)
+        cases = len(load_cases(spec.cases, spec.columns, path.parent))
+    except PexError as error:
+        problem = str(error).replace(f"{path.parent}/", "").replace("\n ", ";")
+        return Row(name, "–", "–", "", problem=cut(problem, 300))
+    last, verdict = _said(runs[spec.name], now) if spec.name in runs else ("never", "")
+    variants = _variants(spec)
+    if last != "never" and not verdict:
+        verdict = "one variant: nothing to compare" if variants == 1 else "no verdict"
+    return Row(name, f"{variants} × {cases:,}", last, verdict)
+
+
+def _name_of(path: Path, folder: str) -> str:
+    try:
+        return load_spec(path).name
+    except PexError:
+        return folder
+
+
+def _variants(spec: ExperimentSpec) -> int:
+    grid = len(spec.prompts) * max(1, len(spec.models)) * max(1, len(spec.params))
+    return len(spec.variants) or grid
+
+
+def _said(run: dict[str, object], now: datetime.datetime) -> tuple[str, str]:
+    at = datetime.datetime.fromtimestamp(float(str(run["started_at"])))
+    status = _STATUS.get(str(run["status"]), "")
+    verdict = in_words(str(run["verdicts"]))
+    verdict += f" (against {run['baseline']})" if verdict and run["baseline"] else ""
+    return when(at, now) + (f", {status}" if status else ""), verdict
+
+
+def _runs(
+    project: Path, settings: Settings, names: Sequence[str]
+) -> tuple[dict[str, dict[str, object]], str]:
+    """The newest run of each experiment, and why that is not known."""
+    from pex.record import search, store
+
+    uri = store.tracking_uri(project, settings)
+    if store.local_folder(uri) and not Path(uri.removeprefix("sqlite:///")).exists():
+        return {}, ""
+    try:
+        return search.newest(uri, names), ""
+    except PexError as error:
+        return {}, f"Last runs are not known: {error.message}"
+
+
+def _money(project: Path, settings: Settings, now: datetime.datetime) -> list[str]:
+    database = database_of(project / settings.journal.path, settings)
+    days = spending(database, "day")
+    today = total([item for item in days if item.name == f"{now:%Y-%m-%d}"])
+    month = total([item for item in days if item.name.startswith(f"{now:%Y-%m}")])
+    cap = f"Cap: ${settings.budget.usd_per_run:,.2f} for each run"
+    whole = shared_cap()
+    cap += f", ${whole:,.2f} for this batch." if whole is not None else "."
+    said = [f"Spent today {_usd(today)}, this month {_usd(month)}. {cap}"]
+    going = [
+        f"{name} since {datetime.datetime.fromtimestamp(begun):%H:%M} ({calls:,} calls so far)"
+        for name, begun, calls in running(database)
+    ]
+    return [*said, f"Running: {', '.join(going)}." if going else "Nothing runs now."]
+
+
+def _usd(spent: Spending) -> str:
+    unsure = f", perhaps ${spent.unsure_usd:.2f} more" if spent.unsure_usd else ""
+    amount = f"${spent.usd:,.2f}" if spent.usd >= 0.01 or not spent.usd else "less than $0.01"
+    return f"{amount} ({spent.calls:,} {'call' if spent.calls == 1 else 'calls'}{unsure})"
