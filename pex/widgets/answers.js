@@ -28,7 +28,7 @@ function makeAnswer(onRun, key) {
   const note = element("div", "pex-meta pex-answer-note");
   const marks = element("div", "pex-marks");
   const facts = element("span", "pex-meta pex-answer-facts");
-  const run = iconButton("▶", "Run this cell", onRun);
+  const run = iconButton("run", "Run this cell", onRun);
   run.tabIndex = -1;
   const foot = element("div", "pex-answer-foot");
   foot.append(facts, run);
@@ -77,7 +77,7 @@ function makeAnswer(onRun, key) {
       drawn = now;
       who.textContent = name;
       run.disabled = busy;
-      run.setAttribute("aria-label", `Run ${name}`);
+      relabel(run, `Run ${name}`);
       node.dataset.state = cell?.state ?? "";
       node.classList.toggle("pex-stale", Boolean(cell?.stale));
       if (!cell) {

@@ -7,8 +7,8 @@ function makeCase(desk, id) {
   node.setAttribute("role", "rowheader");
   node.dataset.case = id;
   const key = element("span", "pex-id pex-case-id");
-  const run = iconButton("▶", "Run this row", () => desk.run(null, [id]));
-  const gone = iconButton("×", "Remove this case", () => outbox.act("remove_case", { case: id }));
+  const run = iconButton("run", "Run this row", () => desk.run(null, [id]));
+  const gone = iconButton("gone", "Remove this case", () => outbox.act("remove_case", { case: id }));
   const icons = element("div", "pex-icons");
   icons.append(run, gone);
   const top = element("div", "pex-block-top");
@@ -28,8 +28,8 @@ function makeCase(desk, id) {
       key.textContent = found.typed && !found.key ? "typed" : found.key;
       key.title = found.key;
       run.disabled = desk.running();
-      run.setAttribute("aria-label", `Run case ${found.key}`);
-      gone.setAttribute("aria-label", `Remove case ${found.key}`);
+      relabel(run, `Run case ${found.key}`);
+      relabel(gone, `Remove case ${found.key}`);
       const chips = [...(found.typed ? ["typed"] : []), ...found.tags];
       tags.hidden = !chips.length;
       tags.replaceChildren(...chips.map((tag) => element("span", "pex-chip", tag)));

@@ -1,31 +1,7 @@
 // The head of a column: a variant's name, model, parameters and messages, each to be edited.
 
-const ROLES = [["system", "system"], ["user", "user"], ["assistant", "assistant"]];
-const COMMON = [["temperature", "Temperature", "default"], ["max_tokens", "Most tokens", "default"]];
-
-/** A small button with a sign for its text. */
-function iconButton(sign, label, onClick) {
-  const node = button(sign, onClick, label);
-  node.classList.add("pex-icon");
-  return node;
-}
-
-function field(label, input) {
-  const node = element("label", "pex-field");
-  node.append(element("span", "pex-field-name", label), input);
-  return node;
-}
-
-function textInput(label, placeholder = "") {
-  const node = element("input", "pex-input");
-  node.type = "text";
-  node.dir = "auto";
-  node.spellcheck = false;
-  node.autocomplete = "off";
-  node.placeholder = placeholder;
-  if (label) node.setAttribute("aria-label", label);
-  return node;
-}
+const ROLES = ["system", "user", "assistant"];
+const COMMON = [["temperature", "Temperature", "default"], ["max_tokens", "Max tokens", "default"]];
 
 /** A parameter's value as it is typed. */
 function valueText(value) {
@@ -48,11 +24,11 @@ function makeHead(desk, id) {
   const name = textInput("Name of the variant");
   name.classList.add("pex-head-name");
   const tieName = tie(outbox, name, () => `${id}|name`, edit("name", null));
-  const run = iconButton("▶", "Run this column", () => desk.run([id], null));
-  const copy = iconButton("⧉", "Duplicate", () => outbox.act("duplicate", { variant: id }));
-  const before = iconButton("←", "Move left", () => outbox.act("move", { variant: id, by: -1 }));
-  const after = iconButton("→", "Move right", () => outbox.act("move", { variant: id, by: 1 }));
-  const gone = iconButton("×", "Remove this variant", () => outbox.act("remove_variant", { variant: id }));
+  const run = iconButton("run", "Run this column", () => desk.run([id], null));
+  const copy = iconButton("copy", "Duplicate", () => outbox.act("duplicate", { variant: id }));
+  const before = iconButton("left", "Move left", () => outbox.act("move", { variant: id, by: -1 }));
+  const after = iconButton("right", "Move right", () => outbox.act("move", { variant: id, by: 1 }));
+  const gone = iconButton("gone", "Remove this variant", () => outbox.act("remove_variant", { variant: id }));
   const buttons = element("div", "pex-icons");
   buttons.append(run, copy, before, after, gone);
   const top = element("div", "pex-head-top");
@@ -71,10 +47,13 @@ function makeHead(desk, id) {
 
   const messages = element("div", "pex-messages");
   const blocks = [];
-  const add = button("Add message", () => outbox.act("add_message", { variant: id, index: blocks.length }));
-  add.classList.add("pex-quiet");
+  const add = signButton("plus", "Add message", () => outbox.act("add_message", { variant: id, index: blocks.length }));
+  const addParam = signButton("plus", "Add parameter", params.add);
+  const adds = element("div", "pex-adds");
+  adds.append(add, addParam);
+  for (const quiet of adds.children) quiet.classList.add("pex-quiet");
   const wholeProblems = problemList(messages);
-  node.append(top, nameProblems.list, origin, settings, messages, wholeProblems.list, add);
+  node.append(top, nameProblems.list, origin, settings, messages, wholeProblems.list, adds);
 
   return {
     node,
@@ -87,10 +66,16 @@ function makeHead(desk, id) {
       after.disabled = last;
       gone.disabled = only;
       run.disabled = desk.running();
-      run.setAttribute("aria-label", `Run ${variant.name}`);
+      relabel(run, `Run ${variant.name}`);
+      relabel(copy, `Duplicate ${variant.name}`);
+      relabel(before, `Move ${variant.name} left`);
+      relabel(after, `Move ${variant.name} right`);
+      relabel(gone, `Remove ${variant.name}`);
+      relabel(model, `Model of ${variant.name}`);
       tieName(variant.name);
       tieModel(variant.model);
-      origin.textContent = [variant.origin && `from ${variant.origin}`, variant.locked].filter(Boolean).join(" · ");
+      const locked = variant.locked && `its messages cannot be edited here: ${variant.locked}`;
+      origin.textContent = [variant.origin && `from ${variant.origin}`, locked].filter(Boolean).join(" · ");
       origin.hidden = !origin.textContent;
       nameProblems.draw(at(variant.problems, "name"));
       modelProblems.draw(at(variant.problems, "model"));
@@ -123,32 +108,39 @@ function makeParams(outbox, id) {
 
   function show(name, label, placeholder) {
     const input = textInput("", placeholder);
-    if (!placeholder) input.classList.add("pex-wide");
     const box = field(label, input);
     if (known.has(name)) input.inputMode = "decimal";
     else box.classList.add("pex-field-more");
     ties.set(name, { box, write: tie(outbox, input, () => `${id}|params|${name}`, act(name)) });
-    node.insertBefore(box, more);
+    node.insertBefore(box, known.has(name) ? moreBox : null);
     return box;
   }
 
-  const more = textInput("Further parameter, as name=value", "more: name=value");
-  more.classList.add("pex-more");
+  const more = textInput("", "name=value");
+  const moreBox = field("Further parameter", more);
+  moreBox.classList.add("pex-field-more");
+  moreBox.hidden = true;
   const take = () => {
     const found = more.value.match(/^\s*([\w.]+)\s*[=:]\s*(.+?)\s*$/);
     if (!found) return;
     outbox.act("edit", act(found[1])(found[2]));
     more.value = "";
+    moreBox.hidden = true;
   };
+  more.addEventListener("blur", () => (moreBox.hidden = !more.value.trim()));
   more.addEventListener("change", take);
   more.addEventListener("keydown", (event) => {
     if (event.key === "Enter") take();
   });
-  node.append(more);
+  node.append(moreBox);
   for (const [name, label, placeholder] of COMMON) show(name, label, placeholder);
 
   return {
     node,
+    add() {
+      moreBox.hidden = false;
+      more.focus();
+    },
     update(params) {
       for (const [name, { box }] of ties) {
         if (known.has(name) || name in params || box.contains(document.activeElement)) continue;
@@ -164,14 +156,14 @@ function makeParams(outbox, id) {
 /** One message: who says it, and a template. */
 function makeMessage(outbox, id, index) {
   const node = element("div", "pex-block");
-  const role = choice(`Role of message ${index + 1}`, ROLES, (value) => {
+  const role = choice(`Role of message ${index + 1}`, [], (value) => {
     outbox.act("edit", { variant: id, field: "role", index, value });
   });
   role.classList.add("pex-role");
   const act = (name, rest = {}) => outbox.act(name, { variant: id, index, ...rest });
-  const up = iconButton("↑", `Move message ${index + 1} up`, () => act("move_message", { by: -1 }));
-  const down = iconButton("↓", `Move message ${index + 1} down`, () => act("move_message", { by: 1 }));
-  const gone = iconButton("×", `Remove message ${index + 1}`, () => act("remove_message"));
+  const up = iconButton("up", `Move message ${index + 1} up`, () => act("move_message", { by: -1 }));
+  const down = iconButton("down", `Move message ${index + 1} down`, () => act("move_message", { by: 1 }));
+  const gone = iconButton("gone", `Remove message ${index + 1}`, () => act("remove_message"));
   const icons = element("div", "pex-icons");
   icons.append(up, down, gone);
   const top = element("div", "pex-block-top");
@@ -186,7 +178,8 @@ function makeMessage(outbox, id, index) {
   return {
     node,
     update(message, count, found, locked) {
-      if (document.activeElement !== role) role.value = message.role;
+      setChoices(role, [...new Set([...ROLES, message.role])].map((name) => [name, name]));
+      role.value = message.role;
       write(message.text);
       problems.draw(found);
       editor.problems(found);

@@ -11,6 +11,11 @@ const KEYS = [
   ["Enter", "run the answer that has the focus"],
 ];
 
+const HINTS = [
+  "Each column is a variant: a prompt, a model, its parameters. Each row is a case.",
+  "What a prompt has in {{ double braces }} is an input of every case.",
+];
+
 /** Put nodes in an order without moving those that are already right: a moved field loses focus. */
 function arrange(parent, nodes) {
   let next = parent.firstChild;
@@ -44,10 +49,10 @@ function makeTools(act) {
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "Playground");
   const tools = {
-    run: button("▶ Run all", act.run), stop: button("■ Stop", act.stop),
+    run: signButton("run", "Run all", act.run), stop: signButton("stop", "Stop", act.stop),
     fresh: button("Ask again", act.fresh, "Ask the models again instead of using answers of the journal"),
-    undo: button("Undo", act.undo), redo: button("Redo", act.redo),
-    variant: button("Add variant", act.variant), cases: button("Add case", act.cases),
+    undo: signButton("undo", "Undo", act.undo), redo: signButton("redo", "Redo", act.redo),
+    variant: signButton("plus", "Add variant", act.variant), cases: signButton("plus", "Add case", act.cases),
     differences: button("Show differences", act.differences),
     against: choice("Differences against", [], act.against), save: button("Save…", act.save),
   };
@@ -170,7 +175,8 @@ function renderPlayground({ model, el }) {
   notice.append(noticeText, reset);
   const pane = element("div", "pex-play-pane");
   const heads = element("div", "pex-play-heads");
-  const corner = element("div", "pex-play-corner");
+  const corner = element("div", "pex-play-corner pex-meta");
+  for (const text of HINTS) corner.append(element("p", "", text));
   heads.append(corner);
   const grid = element("div", "pex-play-grid");
   grid.setAttribute("role", "grid");
@@ -178,7 +184,9 @@ function renderPlayground({ model, el }) {
   const titles = element("div", "pex-play-row pex-play-titles");
   titles.setAttribute("role", "row");
   grid.append(titles);
-  pane.append(heads, grid);
+  const empty = element("div", "pex-empty", "There is no case yet.");
+  empty.append(button("Add case", () => tools.cases.click()));
+  pane.append(heads, grid, empty);
   const models = element("datalist");
   models.id = desk.models;
   el.append(tools.bar, state.bar, notice, pane, makeKeys(), models, saver.box, chooser.box);
@@ -198,6 +206,7 @@ function renderPlayground({ model, el }) {
     const newRows = rows.keep(cases.map(({ id }) => id));
     for (const found of cases) rows.get(found.id).update(found, variables, variants);
     arrange(grid, [titles, ...cases.map(({ id }) => rows.get(id).node)]);
+    empty.hidden = cases.length > 0;
     drawTitles(variants);
     drawAnswers();
     drawTools();
@@ -236,15 +245,7 @@ function renderPlayground({ model, el }) {
     tools.redo.disabled = !redo;
     tools.differences.disabled = variants.length < 2;
     tools.differences.setAttribute("aria-pressed", String(pieces !== null));
-    const names = JSON.stringify(variants.map(({ id, name }) => [id, `against ${name}`]));
-    if (names !== tools.against.dataset.drawn) {
-      tools.against.dataset.drawn = names;
-      tools.against.replaceChildren(...JSON.parse(names).map(([id, text]) => {
-        const option = element("option", "", text);
-        option.value = id;
-        return option;
-      }));
-    }
+    setChoices(tools.against, variants.map(({ id, name }) => [id, `against ${name}`]));
     tools.against.value = baseline;
     tools.against.hidden = variants.length < 2;
   }

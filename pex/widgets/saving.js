@@ -105,13 +105,7 @@ function makeSaver(outbox, model) {
   return {
     box,
     open() {
-      const had = variant.value;
-      variant.replaceChildren(...model.get("_doc").variants.map(({ id, name: text }) => {
-        const option = element("option", "", text);
-        option.value = id;
-        return option;
-      }));
-      if ([...variant.options].some(({ value }) => value === had)) variant.value = had;
+      setChoices(variant, model.get("_doc").variants.map(({ id, name: text }) => [id, text]));
       save.disabled = false;
       pick(goal);
       box.showModal();
@@ -124,14 +118,4 @@ function makeSaver(outbox, model) {
       code.value = text;
     },
   };
-}
-
-async function copyText(area) {
-  try {
-    await navigator.clipboard.writeText(area.value);
-  } catch {
-    // Pages that are not served securely have no such clipboard.
-    area.select();
-    document.execCommand("copy");
-  }
 }
