@@ -49,8 +49,9 @@ function makeEditor(label, { template = false, placeholder = "" } = {}) {
 
   function draw() {
     const pieces = template ? marked(area.value, wrong) : [["", area.value]];
-    // The last line needs something in it to have a height.
-    copy.replaceChildren(...pieces.map(([kind, text]) => (kind ? element("span", kind, text) : text)), "\u200b");
+    // An empty last line has no height by itself.
+    const last = area.value.endsWith("\n") ? "\u200b" : "";
+    copy.replaceChildren(...pieces.map(([kind, text]) => (kind ? element("span", kind, text) : text)), last);
   }
 
   area.addEventListener("input", draw);

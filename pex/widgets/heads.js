@@ -47,8 +47,8 @@ function makeHead(desk, id) {
 
   const messages = element("div", "pex-messages");
   const blocks = [];
-  const add = signButton("plus", "Add message", () => outbox.act("add_message", { variant: id, index: blocks.length }));
-  const addParam = signButton("plus", "Add parameter", params.add);
+  const add = signButton("plus", "Message", () => outbox.act("add_message", { variant: id, index: blocks.length }), "Add a message");
+  const addParam = signButton("plus", "Parameter", params.add, "Add a parameter");
   const adds = element("div", "pex-adds");
   adds.append(add, addParam);
   for (const quiet of adds.children) quiet.classList.add("pex-quiet");

@@ -196,6 +196,7 @@ function renderPlayground({ model, el }) {
 
   function draw() {
     const { variants, cases, variables } = doc();
+    const inside = pane.contains(document.activeElement);
     outbox.taken();
     el.style.setProperty("--pex-columns", Math.max(1, variants.length));
     const newColumns = columns.keep(variants.map(({ id }) => id));
@@ -211,6 +212,8 @@ function renderPlayground({ model, el }) {
     drawAnswers();
     drawTools();
     drawStatus();
+    // What had the focus was removed; the way back is the nearest thing to it.
+    if (inside && !pane.contains(document.activeElement)) tools.undo.focus();
     if (adding === "variant" && newColumns.length) reveal(columns.get(newColumns.at(-1)));
     if (adding === "case" && newRows.length) reveal(rows.get(newRows.at(-1)));
   }
