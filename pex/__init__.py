@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
     from pex.experiment import Experiment
+    from pex.playground import Playground
     from pex.results import Results, load_run
     from pex.score.calibration import Calibration
     from pex.score.judge import Judge
@@ -31,6 +32,7 @@ _HOMES = {
     "Interrupted": "pex.core.errors",
     "Judge": "pex.score.judge",
     "PexError": "pex.core.errors",
+    "Playground": "pex.playground",
     "Prompt": "pex.core.prompt",
     "ProviderError": "pex.core.errors",
     "Results": "pex.results",
@@ -51,6 +53,7 @@ __all__ = [
     "Interrupted",
     "Judge",
     "PexError",
+    "Playground",
     "Prompt",
     "ProviderError",
     "Results",

@@ -44,7 +44,7 @@ class Subject:
 
     `gate` is its rule with the baseline resolved; `folder` is where the paths of images start,
     `files` gives what is kept with the record, for the cases of a run; `last` is the frame of the
-    last run of this object.
+    last run of this object. One that is `drafted` is no longer what its file says.
     """
 
     spec: ExperimentSpec
@@ -56,6 +56,7 @@ class Subject:
     files: Callable[[Sequence[Case]], Mapping[str, str]]
     gate: Mapping[str, Any] | None = None
     last: pd.DataFrame | None = None
+    drafted: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +214,7 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         traces=_traces(options.traces, plan.settings),
         state=plan.state,
         files=subject.files(plan.cases),
-        how_to=_how_to(subject.path, plan.project),
+        how_to=[] if subject.drafted else _how_to(subject.path, plan.project),
     )
     return Execution(job, recorder), job
 

@@ -114,3 +114,11 @@ def page(uri: str, experiment_id: str, run_id: str) -> str | None:
     if not uri.startswith("http"):
         return None
     return redact(f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}")
+
+
+def place(uri: str, run_id: str) -> tuple[str, str | None]:
+    """The name of the experiment that a run is in, and the run's page where there is one."""
+    client = connect(uri)
+    experiment_id = str(client.get_run(run_id).info.experiment_id)
+    name = str(client.get_experiment(experiment_id).name)
+    return name, page(uri, experiment_id, run_id)
