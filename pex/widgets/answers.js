@@ -71,12 +71,12 @@ function makeAnswer(onRun, key) {
   return {
     node,
     /** @param pieces the differences from the baseline, a sentence about them, or undefined */
-    draw(cell, pieces, name, busy) {
-      const now = [cell, pieces, name, busy];
+    draw(cell, pieces, name) {
+      const now = [cell, pieces, name];
       if (drawn.length && now.every((item, i) => item === drawn[i])) return;
       drawn = now;
       who.textContent = name;
-      run.disabled = busy;
+      run.disabled = ["queued", "running"].includes(cell?.state);
       relabel(run, `Run ${name}`);
       node.dataset.state = cell?.state ?? "";
       node.classList.toggle("pex-stale", Boolean(cell?.stale));

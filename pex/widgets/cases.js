@@ -27,7 +27,6 @@ function makeCase(desk, id) {
     update(found, variables) {
       key.textContent = found.typed && !found.key ? "typed" : found.key;
       key.title = found.key;
-      run.disabled = desk.running();
       relabel(run, `Run case ${found.key}`);
       relabel(gone, `Remove case ${found.key}`);
       const chips = [...(found.typed ? ["typed"] : []), ...found.tags];

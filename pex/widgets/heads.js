@@ -65,7 +65,6 @@ function makeHead(desk, id) {
       before.disabled = first;
       after.disabled = last;
       gone.disabled = only;
-      run.disabled = desk.running();
       relabel(run, `Run ${variant.name}`);
       relabel(copy, `Duplicate ${variant.name}`);
       relabel(before, `Move ${variant.name} left`);

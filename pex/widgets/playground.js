@@ -171,8 +171,14 @@ function renderPlayground({ model, el }) {
   const state = makeStatus();
   const notice = element("div", "pex-bar pex-notice");
   const noticeText = output("");
-  const reset = button("Start over from the file", () => outbox.act("reset"));
-  notice.append(noticeText, reset);
+  const reset = button("Start over", () => outbox.act("reset"), "Leave this draft and begin from the experiment again");
+  const dismiss = iconButton("gone", "Dismiss this notice", () => {
+    dismissed = doc().notice;
+    drawStatus();
+    tools.run.focus();
+  });
+  let dismissed = "";
+  notice.append(noticeText, reset, dismiss);
   const pane = element("div", "pex-play-pane");
   const heads = element("div", "pex-play-heads");
   const corner = element("div", "pex-play-corner pex-meta");
@@ -241,7 +247,7 @@ function renderPlayground({ model, el }) {
   function drawTools() {
     const { variants, cases, can_undo: undo, can_redo: redo, baseline } = doc();
     const running = desk.running();
-    tools.run.disabled = running || !variants.length || !cases.length;
+    tools.run.disabled = !variants.length || !cases.length;
     tools.stop.disabled = !running;
     tools.fresh.setAttribute("aria-pressed", String(Boolean(status().fresh)));
     tools.undo.disabled = !undo;
@@ -257,9 +263,10 @@ function renderPlayground({ model, el }) {
     const { notice: text = "", can_reset: canReset = false } = doc();
     state.draw(status(), doc(), Object.values(cells), late);
     const gone = status().gone ?? "";
-    notice.hidden = !text && !gone;
+    notice.hidden = (!text || text === dismissed) && !gone;
     noticeText.textContent = gone || text;
     reset.hidden = !canReset || Boolean(gone);
+    dismiss.hidden = Boolean(gone);
     pane.inert = tools.bar.inert = Boolean(gone);
   }
 
@@ -270,7 +277,7 @@ function renderPlayground({ model, el }) {
         const key = `${variant.id}|${found.id}`;
         if (only && !only.has(key)) continue;
         const shown = pieces && variant.id !== baseline ? pieces[key] : undefined;
-        rows.get(found.id)?.answer(variant.id).draw(cells[key], shown, variant.name, desk.running());
+        rows.get(found.id)?.answer(variant.id).draw(cells[key], shown, variant.name);
       }
     }
     if (!only) markActive();
@@ -325,11 +332,10 @@ function renderPlayground({ model, el }) {
     const cell = event.target.matches?.("[data-cell]") ? event.target : null;
     if (event.isComposing || event.target.closest("dialog")) return;
     if (event.key === "Enter" && control) {
-      if (desk.running()) return;
       if (event.shiftKey) runAll();
       else runHere(event.target);
     } else if (event.key === "Enter" && cell) {
-      if (!desk.running()) runHere(cell);
+      runHere(cell);
     } else if (event.code === "KeyZ" && event.altKey && !control) {
       outbox.act(event.shiftKey ? "redo" : "undo");
     } else if (event.key === "Escape" && desk.running()) {
