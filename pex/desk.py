@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pex import drafting, saving
 from pex.core.draft import Column, Draft, Entry, Problem
 from pex.core.errors import PexError
+from pex.core.later import Later
 from pex.core.names import digest
 from pex.core.revision import History, with_cases
-from pex.drafts import DraftFile, from_json, to_json
+from pex.drafts import DraftFile, Kept
 from pex.execution import Execution
 from pex.experiment import Experiment
 from pex.results import Results
@@ -30,8 +31,6 @@ SAVE_S = 0.4
 LOOK_S = 0.5
 """After the last act: so long until sizes and models are looked at again."""
 VIEWS = 16
-KEPT_CHARS = 400_000
-"""Characters of answers that a draft's file holds."""
 GONE = "This Playground was opened again; go on in the newer one."
 
 _desks: dict[str, Desk] = {}
@@ -61,8 +60,8 @@ class Desk:
         self._models: list[str] = []
         self._restored: dict[str, dict[str, Any]] = {}
         self._stale: dict[str, bool] = {}
-        self._keeper = _Later(SAVE_S, self._keep, restart=False, daemon=False)
-        self._looker = _Later(LOOK_S, self._look, restart=True, daemon=True)
+        self._keeper = Later(SAVE_S, self._keep, restart=False, daemon=False)
+        self._looker = Later(LOOK_S, self._look, restart=True, daemon=True)
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / "drafts", key) if key else None
         draft, self._notice = drafting.begin(base)
@@ -86,7 +85,7 @@ class Desk:
             begun_from = drafting.source_print(base)
             self.base = base
             if begun_from != self._begun_from:
-                self._notice = _changed_since(None)
+                self._notice = _changed_since("")
             self._error = ""
 
     def show(self) -> None:
@@ -364,48 +363,32 @@ class Desk:
         if self._file is None:
             return None
         try:
-            found = self._file.read()
-            if found is None:
-                return None
-            draft = from_json(found["draft"])
-            if not draft.columns:
-                raise PexError("it has no variants")
-            self._restored = {str(k): _ended(cell) for k, cell in dict(found["cells"]).items()}
-        except (PexError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, PexError) and "could not be read" in error.message:
-                self._error = said(error)
-            else:
-                self._error = said(self._file.damaged(str(error)))
+            kept = self._file.read()
+        except PexError as error:
+            self._error = said(error)
             return None
-        self._notice = ""
-        if found.get("begun_from") != self._begun_from:
-            self._notice = _changed_since(found.get("saved_at"))
-            self._begun_from = str(found.get("begun_from"))
-        return draft
+        if kept is None:
+            return None
+        self._restored, self._notice = kept.cells, ""
+        if kept.begun_from != self._begun_from:
+            self._notice = _changed_since(kept.saved_at)
+            self._begun_from = kept.begun_from
+        return kept.draft
 
     def _keep(self) -> None:
         """Write the draft and the last answers."""
         if self._file is None:
             return
         with self._lock:
-            room, cells = KEPT_CHARS, {}
-            for key, cell in reversed(self.cells().items()):
-                room -= len(cell["text"])
-                if room < 0:
-                    break
-                slot = self.trials.slots.get(key)
-                print_ = slot.print if slot is not None else self._restored[key]["print"]
-                cells[key] = {**cell, "print": print_}
-            content = {
-                "rev": self._rev,
-                "saved_at": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
-                "begun_from": self._begun_from,
-                "draft": to_json(self.draft),
-                "cells": cells,
+            cells = {
+                key: {**cell, "print": slot.print if slot else self._restored[key]["print"]}
+                for key, cell in self.cells().items()
+                for slot in [self.trials.slots.get(key)]
             }
+            kept = Kept(self.draft, cells, self._begun_from)
         try:
-            other = self._file.write(content)
-        except OSError as error:
+            other = self._file.write(kept)
+        except (OSError, TimeoutError) as error:
             other = f"the draft could not be saved: {error}"
         if other:
             self._error = other
@@ -446,44 +429,6 @@ def desk_of(key: str, base: Experiment | None, record: bool) -> Desk:
     return desk
 
 
-class _Later:
-    """Does something a moment later, once for all who ask meanwhile; no thread in between."""
-
-    def __init__(
-        self, wait_s: float, act: Callable[[], None], *, restart: bool, daemon: bool
-    ) -> None:
-        self._wait_s = wait_s
-        self._act = act
-        self._restart = restart
-        self._daemon = daemon
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
-
-    def soon(self) -> None:
-        """Ask for it."""
-        with self._lock:
-            if self._timer is not None:
-                if not self._restart:
-                    return
-                self._timer.cancel()
-            self._timer = threading.Timer(self._wait_s, self._go)
-            self._timer.daemon = self._daemon
-            self._timer.start()
-
-    def cancel(self) -> None:
-        """Ask for it no more."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = None
-
-    def _go(self) -> None:
-        with self._lock:
-            if self._timer is threading.current_thread():
-                self._timer = None
-        self._act()
-
-
 def _key(column: Column, entry: Entry) -> str:
     return f"{column.id}|{entry.id}"
 
@@ -493,17 +438,9 @@ def _ids(content: Mapping[str, Any], name: str) -> list[str] | None:
     return [str(item) for item in value] if isinstance(value, list) else None
 
 
-def _ended(cell: Any) -> dict[str, Any]:
-    """A kept answer; what was being asked when it was kept has stopped."""
-    ended = dict(cell)
-    if ended["state"] in ("queued", "running"):
-        ended["state"] = "stopped"
-    return ended | {"print": str(ended["print"]), "text": str(ended["text"])}
-
-
-def _changed_since(saved_at: Any) -> str:
+def _changed_since(saved_at: str) -> str:
     try:
-        when = datetime.datetime.fromisoformat(str(saved_at))
+        when = datetime.datetime.fromisoformat(saved_at)
         of = f" of {when.day} {when:%b}, {when:%H:%M}"
     except ValueError:
         of = ""

@@ -11,11 +11,11 @@ from typing import Any
 
 from pex import local
 from pex.core.cases import Case, select
-from pex.core.draft import Column, Draft, Entry, Message, Problem, column_of
+from pex.core.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.prompt import Prompt
-from pex.core.revision import new_id
+from pex.core.revision import new_id, with_cases
 from pex.core.settings import Settings, find_project, load_settings
 from pex.core.variant import Variant
 from pex.experiment import Experiment
@@ -68,14 +68,14 @@ def begin(experiment: Experiment | None) -> tuple[Draft, str]:
     for number, column in enumerate(columns):
         if column.name in [other.name for other in columns[:number]]:  # "a|b" and "a-b"
             columns[number] = dataclasses.replace(column, name=f"{column.name}-{number + 1}")
-    entries = [Entry(new_id(), case) for case in experiment.cases[:FIRST_CASES]]
     parts = []
     if len(experiment.variants) > FIRST_VARIANTS:
         parts.append(f"the first {FIRST_VARIANTS} of {len(experiment.variants)} variants")
     if len(experiment.cases) > FIRST_CASES:
         parts.append(f"the first {FIRST_CASES} of {len(experiment.cases):,} cases")
     said = f"Shown are {' and '.join(parts)} of '{experiment.name}'." if parts else ""
-    return Draft(tuple(columns), tuple(entries), columns[0].id), said
+    draft = with_cases(Draft(tuple(columns), (), columns[0].id), experiment.cases[:FIRST_CASES])
+    return draft, said
 
 
 def source_print(experiment: Experiment | None) -> str:
@@ -86,7 +86,7 @@ def source_print(experiment: Experiment | None) -> str:
         [v.name, v.model, v.all_params, list(v.prompt.messages)] for v in experiment.variants
     ]
     cases = [[case.id, case.inputs, case.expected] for case in experiment.cases]
-    return digest([experiment.name, variants, cases])
+    return digest(sound_all([experiment.name, variants, cases]))
 
 
 def pick(experiment: Experiment | None, draft: Draft, how: str, value: Any) -> list[Case]:

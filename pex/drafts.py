@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import re
 import secrets
@@ -16,17 +17,29 @@ import orjson
 from filelock import FileLock
 
 from pex.core.cases import Case
-from pex.core.draft import Column, Draft, Entry, Message, sound
+from pex.core.draft import Column, Draft, Entry, Message, sound_all
 from pex.core.errors import PexError
 from pex.core.names import check_name, digest
 from pex.core.prompt import Prompt
 
 FOLDER = "drafts"
 VERSION = 1
+MOST_CHARS = 400_000
+"""Characters of answers that a file holds."""
 _PROMPT = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
 
 _in_cell: Counter[str] = Counter()
 """How many drafts each execution of a cell has begun."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept: a draft, its answers as the view has them, what it began from, and when."""
+
+    draft: Draft
+    cells: dict[str, dict[str, Any]]
+    begun_from: str
+    saved_at: str = ""
 
 
 class DraftFile:
@@ -43,7 +56,7 @@ class DraftFile:
         self._seen: tuple[int, int] | None = None
         self._told: set[str] = set()
 
-    def read(self) -> dict[str, Any] | None:
+    def read(self) -> Kept | None:
         """What was kept, None where nothing was.
 
         Raises:
@@ -54,33 +67,48 @@ class DraftFile:
             found = orjson.loads(self.path.read_bytes())
             if found["version"] != VERSION:
                 raise ValueError(f"version {found['version']}")
+            draft = from_json(found["draft"])
+            if not draft.columns:
+                raise ValueError("it has no variants")
+            cells = {str(key): _ended(cell) for key, cell in found["cells"].items()}
+            return Kept(draft, cells, str(found["begun_from"]), str(found["saved_at"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise self.damaged(str(error)) from None
-        return dict(found)
-
-    def damaged(self, why: str) -> PexError:
-        """Move the file aside, so that nothing is written over it; what to tell of it."""
-        aside = self.path.with_suffix(".damaged.json")
-        if self.path.exists():
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, PexError) as error:
+            # Moved, so that nothing is written over it.
+            aside = self.path.with_suffix(".damaged.json")
             self.path.replace(aside)
-        self._seen = None
-        return PexError(f"the draft could not be read ({why})", hint=f"its file is now {aside}")
+            self._seen = None
+            raise PexError(
+                f"the draft could not be read ({error})", hint=f"its file is now {aside}"
+            ) from None
 
-    def write(self, content: Mapping[str, Any]) -> str:
-        """Keep a draft.
+    def write(self, kept: Kept) -> str:
+        """Keep a draft, and as many of its answers, the last ones, as there is room for.
 
         Returns:
             A sentence where another writer's draft was in the way and has been put aside, else "".
         """
+        room, cells = MOST_CHARS, {}
+        for key, cell in reversed(kept.cells.items()):
+            room -= len(cell["text"])
+            if room < 0:
+                break
+            cells[key] = cell
+        whole = {
+            "version": VERSION,
+            "writer": self._writer,
+            "saved_at": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
+            "begun_from": kept.begun_from,
+            "draft": to_json(kept.draft),
+            "cells": cells,
+        }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         said = ""
         with FileLock(self.path.with_suffix(".lock"), timeout=10):
             if self._seen != self._stamp() and self.path.exists():
                 said = self._put_aside()
             temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-            whole = {"version": VERSION, "writer": self._writer, **content}
             temporary.write_bytes(orjson.dumps(whole))
             temporary.replace(self.path)
             self._seen = self._stamp()
@@ -154,7 +182,7 @@ def to_json(draft: Draft) -> dict[str, Any]:
         >>> from_json(to_json(Draft((Column("a", "p", "", {}, (Message("user", "Hi"),)),))))
         Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None),), entries=(), baseline='')
     """  # noqa: E501 - the example is one line
-    return {
+    data = {
         "columns": [
             {
                 "id": column.id,
@@ -177,6 +205,7 @@ def to_json(draft: Draft) -> dict[str, Any]:
         ],
         "baseline": draft.baseline,
     }
+    return dict(sound_all(data))
 
 
 def from_json(data: Mapping[str, Any]) -> Draft:
@@ -211,6 +240,12 @@ def from_json(data: Mapping[str, Any]) -> Draft:
         raise PexError(f"this is no draft: {type(error).__name__}: {error}") from None
 
 
+def _ended(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept answer; what was being asked when it was kept has stopped."""
+    state = "stopped" if cell["state"] in ("queued", "running") else str(cell["state"])
+    return {**cell, "state": state, "print": str(cell["print"]), "text": str(cell["text"])}
+
+
 def _prompt_data(prompt: Prompt) -> dict[str, Any]:
     return {
         **{name: getattr(prompt, name) for name in _PROMPT},
@@ -231,17 +266,8 @@ def _prompt(data: Mapping[str, Any]) -> Prompt:
 
 
 def _case_data(case: Case) -> dict[str, Any]:
-    return dict(_sound({**dataclasses.asdict(case), "tags": list(case.tags)}))
+    return {**dataclasses.asdict(case), "tags": list(case.tags)}
 
 
 def _case(data: Mapping[str, Any]) -> Case:
     return Case(**{**data, "tags": tuple(data["tags"])})
-
-
-def _sound(value: Any) -> Any:
-    """Plain data without half surrogates, which no file can hold."""
-    if isinstance(value, str):
-        return sound(value)
-    if isinstance(value, dict):
-        return {sound(str(name)): _sound(item) for name, item in value.items()}
-    return [_sound(item) for item in value] if isinstance(value, list) else value

@@ -147,7 +147,7 @@ class Column:
         more = [base.response_schema, base.tools, base.defaults] if base else []
         parts: list[Any] = [[m.role, m.text.strip()] for m in self.messages]
         if self.locked:
-            parts = list(self._given)
+            parts = sound_all(self._given)
         return digest([self.model, dict(self.params), parts, more])
 
     @property
@@ -322,7 +322,7 @@ def column_of(variant: Variant, new_id: str) -> Column:
 
 def messages_of(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     """A prompt's messages as text."""
-    return tuple(Message(str(m["role"]), text_of(m["content"])) for m in messages)
+    return tuple(Message(str(m["role"]), sound(text_of(m["content"]))) for m in messages)
 
 
 def text_of(value: Any) -> str:
@@ -345,6 +345,23 @@ def sound(text: str) -> str:
         'a�b'
     """
     return _LONE.sub("\ufffd", text)
+
+
+def sound_all(value: Any) -> Any:
+    """The same for all texts in plain data."""
+    if isinstance(value, str):
+        return sound(value)
+    if isinstance(value, Mapping):
+        return {sound(str(name)): sound_all(item) for name, item in value.items()}
+    return [sound_all(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def sound_case(case: Case) -> Case:
+    """A given case, without half surrogates: what cannot be sent cannot be asked either."""
+    inputs, expected = sound_all(case.inputs), sound_all(case.expected)
+    if inputs == case.inputs and expected == case.expected:
+        return case
+    return dataclasses.replace(case, inputs=inputs, expected=expected)
 
 
 def parameter(text: Any) -> Any:

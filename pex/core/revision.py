@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pex.core.cases import Case
-from pex.core.draft import Column, Draft, Entry, Message, parameter, sound
+from pex.core.draft import Column, Draft, Entry, Message, parameter, sound, sound_case
 from pex.core.errors import PexError, nearest
 
 DEPTH = 100
@@ -122,7 +122,7 @@ def done(draft: Draft, act: Act) -> Draft:
 def with_cases(draft: Draft, cases: Sequence[Case]) -> Draft:
     """The draft with given cases at its end; those that it has already are left out."""
     there = {entry.base.id for entry in draft.entries if entry.base is not None}
-    new = [Entry(new_id(), case) for case in cases if case.id not in there]
+    new = [Entry(new_id(), sound_case(case)) for case in cases if case.id not in there]
     _check_room(len(draft.entries) + len(new), MOST_ENTRIES, "cases")
     return dataclasses.replace(draft, entries=(*draft.entries, *new))
 
@@ -177,6 +177,8 @@ def _duplicate(draft: Draft, act: Act) -> Draft:
 
 def _remove_variant(draft: Draft, act: Act) -> Draft:
     column = _column(draft, act)
+    if len(draft.columns) == 1:
+        raise PexError("the last variant stays", hint="edit it, or add another one first")
     return _with_columns(draft, [item for item in draft.columns if item is not column])
 
 
