@@ -64,9 +64,9 @@ class Desk:
         self._looker = Later(LOOK_S, self._look, restart=True, daemon=True)
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / "drafts", key) if key else None
-        draft, self._notice = drafting.begin(base)
+        self._first, self._notice = drafting.begin(base)
         self._begun_from = drafting.source_print(base)
-        self.history = History(self._kept() or draft)
+        self.history = History(self._kept() or self._first)
 
     @property
     def draft(self) -> Draft:
@@ -85,7 +85,8 @@ class Desk:
             begun_from = drafting.source_print(base)
             self.base = base
             if begun_from != self._begun_from:
-                self._notice = _changed_since("")
+                self._first, _ = drafting.begin(base)
+                self._notice = _of("", changed=True)
             self._error = ""
 
     def show(self) -> None:
@@ -100,6 +101,8 @@ class Desk:
             old.close_view(GONE)
         view.show()
         self._looker.soon()
+        if self.record:
+            _apart(lambda: drafting.warm(self.base))
 
     def on_message(self, content: Mapping[str, Any]) -> None:
         """Do what somebody asks for in the view; a mistake becomes a sentence in its status."""
@@ -177,7 +180,7 @@ class Desk:
                 "models": self._models,
                 "acked": dict(self._acked),
                 "notice": self._notice,
-                "can_reset": self.base is not None,
+                "can_reset": not drafting.alike(self.draft, self._first),
             }
 
     def status(self) -> dict[str, Any]:
@@ -265,9 +268,9 @@ class Desk:
             elif act == "fresh":
                 self.fresh = bool(content.get("value"))
             elif act == "reset":
-                draft, self._notice = drafting.begin(self.base)
+                self._first, self._notice = drafting.begin(self.base)
                 self._begun_from = drafting.source_print(self.base)
-                self.history.step(draft)
+                self.history.step(self._first)
             else:
                 self.history.do(content)
 
@@ -300,6 +303,10 @@ class Desk:
         """Show and keep what an act has changed."""
         with self._lock:
             self._rev += 1
+            now, first = self.draft, self._first
+            sizes = [(len(d.columns), len(d.entries)) for d in (now, first)]
+            if self._notice.startswith(drafting.SHOWN) and sizes[0] != sizes[1]:
+                self._notice = ""  # who has chosen knows that there are others
             if self._view is not None:
                 self._view.set_doc(self.document())
             stale = self._stale_now()
@@ -369,10 +376,9 @@ class Desk:
             return None
         if kept is None:
             return None
-        self._restored, self._notice = kept.cells, ""
-        if kept.begun_from != self._begun_from:
-            self._notice = _changed_since(kept.saved_at)
-            self._begun_from = kept.begun_from
+        self._restored = kept.cells
+        self._notice = _of(kept.saved_at, changed=kept.begun_from != self._begun_from)
+        self._begun_from = kept.begun_from
         return kept.draft
 
     def _keep(self) -> None:
@@ -438,13 +444,16 @@ def _ids(content: Mapping[str, Any], name: str) -> list[str] | None:
     return [str(item) for item in value] if isinstance(value, list) else None
 
 
-def _changed_since(saved_at: str) -> str:
+def _of(saved_at: str, *, changed: bool) -> str:
+    """What is said of a draft that was found again."""
     try:
         when = datetime.datetime.fromisoformat(saved_at)
-        of = f" of {when.day} {when:%b}, {when:%H:%M}"
+        said = f"Your draft of {when.day} {when:%b}, {when:%H:%M}, is here again"
     except ValueError:
-        of = ""
-    return f"This is your draft{of}; the experiment that it began from has changed since."
+        said = "Your draft is here again"
+    return (
+        f"{said}; the experiment that it began from has changed since." if changed else f"{said}."
+    )
 
 
 def _apart(act: Callable[[], None]) -> None:

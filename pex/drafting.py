@@ -32,6 +32,7 @@ FIRST_VARIANTS = 4
 FIRST_CASES = 3
 EXPECTED = {"kind": "contains", "ignore_case": True}
 """How an answer is held against what was typed as expected, where there are no scorers."""
+SHOWN = "Shown are"
 BUILT_IN_MODEL = f"local/{local.MODEL}"
 
 
@@ -73,9 +74,27 @@ def begin(experiment: Experiment | None) -> tuple[Draft, str]:
         parts.append(f"the first {FIRST_VARIANTS} of {len(experiment.variants)} variants")
     if len(experiment.cases) > FIRST_CASES:
         parts.append(f"the first {FIRST_CASES} of {len(experiment.cases):,} cases")
-    said = f"Shown are {' and '.join(parts)} of '{experiment.name}'." if parts else ""
+    said = f"{SHOWN} {' and '.join(parts)} of '{experiment.name}'." if parts else ""
     draft = with_cases(Draft(tuple(columns), (), columns[0].id), experiment.cases[:FIRST_CASES])
     return draft, said
+
+
+def alike(one: Draft, other: Draft) -> bool:
+    """Whether two drafts say the same, whatever the ids are."""
+
+    def said(draft: Draft) -> list[Any]:
+        columns = [(c.name, c.model, dict(c.params), c.messages) for c in draft.columns]
+        return [columns, [(e.base, dict(e.texts), e.expected) for e in draft.entries]]
+
+    return said(one) == said(other)
+
+
+def warm(base: Experiment | None) -> None:
+    """Load what a recorded run needs, so that the first one begins at once; makes nothing new."""
+    from pex.record import store
+
+    project, settings = settings_of(base)
+    store.warm(store.tracking_uri(project, settings))
 
 
 def source_print(experiment: Experiment | None) -> str:

@@ -31,6 +31,7 @@ AT_ONCE = 4
 MOST_CELLS = 5_000
 
 _OPEN = ("queued", "asked", "growing")
+_NEWS = Started | Delta | Retried | Answered | Failed | Scored
 
 
 @dataclasses.dataclass(slots=True)
@@ -113,9 +114,14 @@ class Trials:
     def line(self) -> str:
         """How far the runs are, in one line."""
         with self._lock:
-            tallies = [trial.tally for trial in self._going]
+            going = list(self._going)
+        tallies = [trial.tally for trial in going]
         if not tallies:
             return self._last.line() if self._last is not None else ""
+        if all(trial.stopped for trial in going):
+            return "stopping…"
+        if all(tally.total and tally.done == tally.total for tally in tallies):
+            return "all answered; scoring and recording…"
         if len(tallies) == 1:
             return tallies[0].line() if tallies[0].total else "connecting…"
         total, done = sum(t.total for t in tallies), sum(t.done for t in tallies)
@@ -158,14 +164,30 @@ class Trials:
         return execution
 
     def stop(self) -> None:
-        """End all runs now; answers that are there stay."""
+        """End all runs now; answers that are there stay, and what is not has stopped."""
+        changed = []
         with self._lock:
             going = list(self._going)
+            for trial in going:
+                trial.stopped = True
+                changed += self._close(trial)
+        self._on_cells(changed)
         for trial in going:
-            trial.stopped = True
             if trial.execution is not None:
                 trial.execution.cancel()
                 trial.execution.cancel()
+
+    def _close(self, trial: Trial) -> list[str]:
+        """Mark what a run has not answered, and return which cells these are."""
+        changed = []
+        for key in trial.keys.values():
+            slot = self.slots.get(key)
+            if slot is None or slot.number != trial.number or slot.cell.state not in _OPEN:
+                continue
+            text = slot.cell.text if slot.cell.state == "growing" else ""
+            slot.cell = Cell("stopped", text)
+            changed.append(key)
+        return changed
 
     def _open(self, wanted: Wanted) -> Trial:
         with self._lock:
@@ -217,14 +239,7 @@ class Trials:
         where = recorded(results) if results is not None else ("", "")
         with self._lock:
             trial.over = True
-            changed = []
-            for key in trial.keys.values():
-                slot = self.slots.get(key)
-                if slot is None or slot.number != trial.number or slot.cell.state not in _OPEN:
-                    continue
-                text = slot.cell.text if slot.cell.state == "growing" else ""
-                slot.cell = Cell("stopped", text)
-                changed.append(key)
+            changed = self._close(trial)
             self._last = trial.tally if trial.tally.total else self._last
             self.results = results or self.results
             if failure is not None:
@@ -241,11 +256,13 @@ class Trials:
                 return
             trial.tally.add(event)
             changed = []
-            if isinstance(event, Started | Delta | Retried | Answered | Failed | Scored):
+            # What was in flight when somebody stopped may still come, but grows no more.
+            news = Answered | Scored if trial.stopped else _NEWS
+            if isinstance(event, news):
                 key = trial.keys.get(event.place)
                 slot = self.slots.get(key) if key is not None else None
                 if key is not None and slot is not None and slot.number == trial.number:
-                    before = None if slot.cell.state == "queued" else slot.cell
+                    before = None if slot.cell.state in ("queued", "stopped") else slot.cell
                     slot.cell = grown(before, event)
                     changed.append(key)
         self._on_cells(changed)

@@ -34,7 +34,9 @@ def test_a_draft_is_there_again_after_a_restart_with_its_answers(lab: FaultyEndp
     now = again._desk.document()
     for part in ("variants", "cases", "baseline", "variables", "notice"):
         assert now[part] == before[part] or part == "notice"
-    assert now["notice"] == ""
+    assert now["notice"].startswith("Your draft of ")
+    assert now["notice"].endswith(" is here again.")
+    assert now["can_reset"]
     assert again._desk.cells() == cells
     assert len(cells) == 8
     typed(again, "else {{ review }}", 0)
@@ -99,6 +101,19 @@ def test_two_playgrounds_of_one_notebook_have_drafts_of_their_own(
     monkeypatch.setenv("JPY_SESSION_NAME", str(project / "Other.ipynb"))
     cell[:] = ["run-4", "cell-1"]
     assert pex.Playground(record=False)._desk.key not in keys
+
+
+def test_what_is_said_of_the_first_cases_goes_when_somebody_chooses(lab: FaultyEndpoint) -> None:
+    play = pex.Playground(experiment("a {{ review }}"), record=False)
+    view = View(play._desk)
+    assert not play._desk.document()["can_reset"]
+    doc = view.do("edit", variant=column(play), field="name", value="other")
+    assert doc["notice"].startswith("Shown are the first 3 of 4 cases")
+    assert doc["can_reset"]
+    assert view.do("remove_case", case=entry(play))["notice"] == ""
+    doc = view.do("reset")
+    assert doc["notice"].startswith("Shown are")
+    assert not doc["can_reset"]
 
 
 def test_outside_of_a_notebook_nothing_is_kept(project: Path) -> None:

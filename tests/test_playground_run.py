@@ -200,6 +200,8 @@ def test_stop_keeps_what_is_there_and_marks_the_rest(lab: FaultyEndpoint) -> Non
     until(lambda: any(c["state"] == "answered" for c in play._desk.cells().values()))
     begun = time.monotonic()
     view.desk.on_message({"kind": "stop", "view": "v"})
+    assert "stopped" in {cell["state"] for cell in play._desk.cells().values()}, "at once"
+    assert not {cell["state"] for cell in play._desk.cells().values()} & {"queued", "running"}
     view.wait()
     assert time.monotonic() - begun < 5
     states = sorted(cell["state"] for cell in play._desk.cells().values())
@@ -345,6 +347,8 @@ def test_a_run_in_a_servers_store_has_a_link_to_its_page(
         assert status["url"].startswith(f"{server.uri}/#/experiments/")
         assert status["url"].endswith(f"/runs/{play.results.run_id}")
         assert "pexlab ui" not in status["said"]
+        assert play.results.traces is not None
+        play.results.traces.wait()
         server.kill()
         view.do("fresh", value=True)
         view.press()
