@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
     from pex.experiment import Experiment
+    from pex.playground import Playground
     from pex.rating import Rating
     from pex.results import Results, load_run
     from pex.score.calibration import Calibration
@@ -33,6 +34,7 @@ _HOMES = {
     "Interrupted": "pex.core.errors",
     "Judge": "pex.score.judge",
     "PexError": "pex.core.errors",
+    "Playground": "pex.playground",
     "Prompt": "pex.core.prompt",
     "ProviderError": "pex.core.errors",
     "Rating": "pex.rating",
@@ -55,6 +57,7 @@ __all__ = [
     "Interrupted",
     "Judge",
     "PexError",
+    "Playground",
     "Prompt",
     "ProviderError",
     "Rating",

@@ -161,6 +161,9 @@ class Experiment:
         self.path = path
         return self
 
+    _drafted_in: Path | None = None
+    """Of one that a Playground has changed: where the paths of its images start."""
+
     def _setup(
         self, variants: list[Variant], cases: list[Case], scorers: list[Any], base: Path | None
     ) -> None:
@@ -185,7 +188,7 @@ class Experiment:
         self._scorers = scorers
         self._base = base
         self._built = build(scorers, cases, base)
-        seat(parted(self._built)[1], variants, 1, self._folder())
+        seat(parted(self._built)[1], variants, 1, self.folder)
         self._gate: dict[str, Any] | None = None
         if self._spec.gate is not None:
             names = [scorer.name for scorer in self._built]
@@ -200,6 +203,11 @@ class Experiment:
     def purpose(self) -> str:
         """What it is for."""
         return self._spec.purpose
+
+    @property
+    def budget_usd(self) -> float | None:
+        """What a run may spend, None where the project says it."""
+        return self._spec.budget_usd
 
     @property
     def max_error_share(self) -> float:
@@ -298,7 +306,7 @@ class Experiment:
         """
         from pex.views import watch
 
-        execution, job = self._prepare(
+        execution, job = self.prepare(
             limit=limit,
             cases=cases,
             tags=tags,
@@ -326,7 +334,7 @@ class Experiment:
         """The same as `run`, for asynchronous code: `await exp.arun()` keeps the kernel free."""
         from pex.views import watch
 
-        execution, job = self._prepare(**options)
+        execution, job = self.prepare(**options)
         with watch(execution, job, show, blocks=False):
             try:
                 execution.start()
@@ -345,7 +353,7 @@ class Experiment:
         """
         from pex.views import in_background
 
-        execution, job = self._prepare(**options)
+        execution, job = self.prepare(**options)
         if listen is not None:
             execution.listen(listen)
         return execution.viewed_by(functools.partial(in_background, execution, job)).start()
@@ -381,11 +389,8 @@ class Experiment:
         for given, item in zip(self._scorers, scorers, strict=True):
             if isinstance(given, Judge) and given.prompt.path is None:
                 inline.append(given)
-            elif isinstance(item, dict):
-                for key in ("schema", "prompt"):
-                    if isinstance(item.get(key), str):
-                        file = (self._base or Path.cwd()) / item[key]
-                        item[key] = Path(os.path.relpath(file, path.parent)).as_posix()
+            else:
+                _moved([item], self._base or Path.cwd(), path.parent)
         prompts = {path.parent / "judges" / f"{judge.name}.prompty": judge for judge in inline}
         for file, judge in prompts.items():
             there = file.read_text("utf-8") if file.is_file() else None
@@ -405,8 +410,66 @@ class Experiment:
             judge.prompt.save(file)
         return self.path
 
-    def _folder(self) -> Path:
+    def drafted(
+        self, variants: Sequence[Variant], cases: Sequence[Case], *, whole: bool = False
+    ) -> Experiment:
+        """The same experiment with other variants and cases, as a Playground has them.
+
+        Its scorers stay those that know all of the experiment's cases.
+
+        Args:
+            variants: what is compared.
+            cases: what is asked.
+            whole: keep the gate; without it, judges that have nobody to compare with are left out.
+
+        Raises:
+            PexError: something does not fit, with `whole` the gate or a judge too.
+        """
+        new = copy.copy(self)
+        check_distinct(variants)
+        check_variables(variants, cases)
+        new.variants, new.cases, new.results = list(variants), list(cases), None
+        new._drafted_in, new._cases_path = self.folder, None
+        if whole:
+            seat(parted(self._built)[1], variants, 1, new.folder)
+            if self._spec.gate is not None:
+                names = [scorer.name for scorer in self._built]
+                base = self._base or Path.cwd()
+                new._gate = gate_rule(self._spec.gate, variants, names, base)
+            return new
+        kept = [
+            number
+            for number, scorer in enumerate(self._built)
+            if not isinstance(scorer, Judge) or _seats(scorer, variants, new.folder)
+        ]
+        new._built = [self._built[number] for number in kept]
+        new._scorers = [self._scorers[number] for number in kept]
+        new._spec, new._gate = self._spec.model_copy(update={"gate": None}), None
+        return new
+
+    def dumped_scorers(self, folder: Path) -> tuple[list[Any], list[str]]:
+        """The scorers as a file in `folder` would have them, and the names of those that cannot.
+
+        Args:
+            folder: where paths in them start.
+        """
+        found: list[Any] = []
+        left: list[str] = []
+        for given, built in zip(self._scorers, self._built, strict=True):
+            if isinstance(given, Judge) and given.prompt.path is None:
+                left.append(built.name)
+                continue
+            try:
+                found += _moved(dump([given]), self._base or Path.cwd(), folder)
+            except PexError:
+                left.append(built.name)
+        return found, left
+
+    @property
+    def folder(self) -> Path:
         """Where the paths of images start."""
+        if self._drafted_in is not None:
+            return self._drafted_in
         return self._cases_path.parent if self._cases_path else Path.cwd()
 
     def _subject(self) -> Subject:
@@ -417,11 +480,12 @@ class Experiment:
             scorers=self._built,
             gate=self._gate,
             path=self.path,
-            folder=self._folder(),
+            folder=self.folder,
             files=self._files,
             last=self.results.frame if self.results is not None else None,
             cases_path=self._cases_path,
             scorer_items=self._scorer_items(),
+            drafted=self._drafted_in is not None,
         )
 
     def _stamp_now(self) -> tuple[int, int, int] | None:
@@ -461,7 +525,8 @@ class Experiment:
                  for item in items for key in files)  # fmt: skip
         return None if any(named) else items
 
-    def _prepare(self, **options: Any) -> tuple[Execution, Job]:
+    def prepare(self, **options: Any) -> tuple[Execution, Job]:
+        """A run with the options of `run` (without `show`), ready to be listened to and started."""
         self.used = next(_uses)
         self._read_again()
         return prepare(self._subject(), Options(**options))
@@ -486,3 +551,20 @@ class Experiment:
         spec = self._spec.model_copy(update=data | variants_spec(self.variants, refs))
         files["experiment.yaml"] = dump_spec(spec)
         return files
+
+
+def _moved(items: list[Any], base: Path, folder: Path) -> list[Any]:
+    """Dumped scorers whose paths start from another folder; they are changed in place."""
+    for item in items:
+        for key in ("schema", "prompt") if isinstance(item, dict) else ():
+            if isinstance(item.get(key), str):
+                item[key] = Path(os.path.relpath(base / item[key], folder)).as_posix()
+    return items
+
+
+def _seats(judge: Judge, variants: Sequence[Variant], folder: Path) -> bool:
+    try:
+        seat([judge], variants, 1, folder)
+    except PexError:
+        return False
+    return True

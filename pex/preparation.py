@@ -45,8 +45,8 @@ class Subject:
 
     `gate` is its rule with the baseline resolved; `folder` is where the paths of images start,
     `files` gives what is kept with the record, for the cases of a run; `last` is the frame of the
-    last run of this object, `cases_path` the file of its cases;
-    `scorer_items` are for `Job`.
+    last run of this object, `cases_path` the file of its cases; `scorer_items` are for `Job`. One
+    that is `drafted` is no longer what its file says.
     """
 
     spec: ExperimentSpec
@@ -60,6 +60,7 @@ class Subject:
     last: pd.DataFrame | None = None
     cases_path: Path | None = None
     scorer_items: Sequence[Any] | None = None
+    drafted: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,9 +218,9 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         traces=_traces(options.traces, plan.settings),
         state=plan.state,
         files=subject.files(plan.cases),
-        how_to=_how_to(subject.path, plan.project),
         edits=Edits(subject.cases_path, spec.columns, plan.state) if subject.cases_path else None,
         scorer_items=subject.scorer_items,
+        how_to=[] if subject.drafted else _how_to(subject.path, plan.project),
     )
     return Execution(job, recorder), job
 

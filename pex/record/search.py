@@ -14,22 +14,30 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+MOST = 1000
+"""Runs that MLflow gives at once."""
+
 
 def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:
-    """The newest runs of pex in a store: run_id, experiment, status."""
+    """The newest runs of pex in a store: run_id, experiment, status.
+
+    Of one experiment only its own runs: what was tried in a Playground is a part of it, changed.
+    """
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     query = "tags.`pex.kind` = 'run'"
     if experiment is not None:  # it may be recorded under an experiment of the user's choice
         query += f" and tags.`pex.experiment` = '{experiment}'"
-    found = client.search_runs(everywhere, query, max_results=limit)
+    tried = _tried(client, everywhere, experiment) if experiment is not None else set()
+    found = client.search_runs(everywhere, query, max_results=min(limit + len(tried), MOST))
+    own = [run for run in found if run.info.run_id not in tried]
     return [
         {
             "run_id": run.info.run_id,
             "experiment": run.data.tags["pex.experiment"],
             "status": run.info.status,
         }
-        for run in found
+        for run in own[:limit]
     ]
 
 
@@ -69,6 +77,13 @@ def _about_run(run: Run) -> dict[str, Any]:
         "verdicts": run.data.tags.get("pex.verdicts", ""),
         "baseline": run.data.tags.get("pex.baseline", ""),
     }
+
+
+def _tried(client: MlflowClient, everywhere: list[str], experiment: str) -> set[str]:
+    """The runs of an experiment that were pressed in a Playground."""
+    query = f"tags.`pex.experiment` = '{experiment}' and tags.`pex.source` = 'playground'"
+    found = client.search_runs(everywhere, query, max_results=MOST) if everywhere else []
+    return {str(run.info.run_id) for run in found}
 
 
 def children(
@@ -132,6 +147,8 @@ def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataF
     everywhere = [item.experiment_id for item in client.search_experiments()]
     query = f"tags.`pex.kind` = 'variant' and tags.`pex.experiment` = '{experiment}'"
     found = client.search_runs(everywhere, query, max_results=limit * 10) if everywhere else []
+    tried = _tried(client, everywhere, experiment)
+    found = [run for run in found if run.data.tags.get("mlflow.parentRunId") not in tried]
     rows = [
         {
             "run_id": run.data.tags["mlflow.parentRunId"],
@@ -171,3 +188,11 @@ def trace_page(uri: str, experiment_id: str, trace_id: str) -> str | None:
         return None
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
     return f"{where}/#/experiments/{experiment_id}/traces?selectedEvaluationId={quote(trace_id)}"
+
+
+def place(uri: str, run_id: str) -> tuple[str, str | None]:
+    """The name of the experiment that a run is in, and the run's page where there is one."""
+    client = connect(uri)
+    experiment_id = str(client.get_run(run_id).info.experiment_id)
+    name = str(client.get_experiment(experiment_id).name)
+    return name, page(uri, experiment_id, run_id)

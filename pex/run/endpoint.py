@@ -56,24 +56,56 @@ def connect(ref: str, settings: Settings, state: Path) -> Endpoint:
     """
     name, _, model = ref.partition("/")
     own = settings.providers.get(name, ProviderSettings())
-    provider = BUILT_IN.get(name)
-    if provider is None and name not in settings.providers:
-        known = [*settings.providers, *BUILT_IN]
-        raise PexError(
-            f"model '{ref}': there is no provider '{name}'",
-            hint=f"{nearest(name, known)}; further ones go into pex.toml as [providers.{name}]",
-        )
+    provider = _provider(ref, settings)
     if name == LOCAL:
         return _local(model, ref, own, state)
     return _remote(ref, model, provider or Provider(None), own)
 
 
-def _local(model: str, ref: str, own: ProviderSettings, state: Path) -> Endpoint:
+def check(ref: str, settings: Settings) -> None:
+    """See whether a model could be connected to, without asking or starting anything.
+
+    Args:
+        ref: `provider/model`.
+        settings: the project's.
+
+    Raises:
+        PexError: what `connect` would raise, as far as that can be known.
+    """
+    name, _, model = ref.partition("/")
+    own = settings.providers.get(name, ProviderSettings())
+    provider = _provider(ref, settings)
+    if name == LOCAL:
+        _check_local(model, ref)
+        absent = local.missing()
+        if absent is not None:
+            raise PexError(absent)
+    elif own.token_command is None:
+        _remote(ref, model, provider or Provider(None), own)
+
+
+def _provider(ref: str, settings: Settings) -> Provider | None:
+    """The built-in provider of a model, None for one of `pex.toml` alone."""
+    name = ref.partition("/")[0]
+    if name not in BUILT_IN and name not in settings.providers:
+        known = [*settings.providers, *BUILT_IN]
+        raise PexError(
+            f"model '{ref}': there is no provider '{name}'",
+            hint=f"{nearest(name, known)}; further ones go into pex.toml as [providers.{name}]",
+        )
+    return BUILT_IN.get(name)
+
+
+def _check_local(model: str, ref: str) -> None:
     if model != local.MODEL:
         raise PexError(
             f"model '{ref}': the built-in model is 'local/{local.MODEL}'",
             hint="other local servers: ollama/…, lmstudio/…, vllm/…, llamacpp/…",
         )
+
+
+def _local(model: str, ref: str, own: ProviderSettings, state: Path) -> Endpoint:
+    _check_local(model, ref)
     server = local.ensure(state)
     register(server.api_key)
     return Endpoint(

@@ -35,7 +35,7 @@ class MlflowServer:
                 cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
             )  # fmt: skip
-        for _ in range(600):
+        for _ in range(1800):  # it takes minutes where others use the machine too
             assert self._process.poll() is None, (self._folder / "server.log").read_text()
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()

@@ -1,0 +1,430 @@
+"""A draft: prompts, models, parameters and cases as somebody types them, right or not yet.
+
+Words of their own, because a `Variant` or a `Case` is always right: a `Column` becomes a variant,
+an `Entry` a case. All of it is immutable, so that going back is cheap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from pex.core import template
+from pex.core.cases import Case
+from pex.core.errors import PexError, nearest
+from pex.core.names import canonical, check_name, digest, plain
+from pex.core.params import check_params
+from pex.core.prompt import Prompt
+from pex.core.prompty import ROLES
+from pex.core.variant import Variant, check_model
+
+_LINE = re.compile(r"^[^:]*, line (\d+): (.*)$", re.DOTALL)
+_NEARLY = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """What keeps a column or an entry from being asked.
+
+    `where` is name, model, params, `message:<n>` (from 0) or case; `line` counts from 1.
+    """
+
+    where: str
+    text: str
+    line: int | None = None
+    hint: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it is typed."""
+
+    role: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A variant as it is typed; `base` is the prompt that it began from.
+
+    `params` are all of them, those of the prompt too.
+    """
+
+    id: str
+    name: str
+    model: str
+    params: Mapping[str, Any]
+    messages: tuple[Message, ...]
+    base: Prompt | None = None
+
+    @functools.cached_property
+    def locked(self) -> str:
+        """Why the messages cannot be edited as text, "" where they can."""
+        plain_ones = all(
+            isinstance(m["content"], str) and set(m) == {"role", "content"} for m in self._given
+        )
+        return "" if plain_ones else "it has images or other parts that are no text"
+
+    @functools.cached_property
+    def variables(self) -> tuple[str, ...]:
+        """The variables in the order in which they appear, as far as the text can be read."""
+        found: dict[str, None] = {}
+        for text in self._texts:
+            try:
+                template.check(text, "")
+                names = template.variables(text)
+            except PexError:
+                names = tuple(dict.fromkeys(_NEARLY.findall(text)))
+            at = {name: _first(name, text) for name in names}
+            found |= dict.fromkeys(sorted(names, key=lambda name: at[name]))
+        return tuple(found)
+
+    @functools.cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the column by itself."""
+        found = [*_faults("name", lambda: check_name(self.name, "the name"))]
+        for number, message in enumerate(self.messages):
+            where = f"message:{number}"
+            if message.role not in ROLES:
+                hint = nearest(message.role, ROLES)
+                found.append(Problem(where, f"unknown role '{message.role}'", None, hint))
+            text = message.text
+            found += _faults(where, lambda text=text: template.check(text, "text"))
+        if not any(message.text.strip() for message in self.messages):
+            found.append(Problem("message:0", "the prompt has no text yet"))
+        found += _faults("params", lambda: check_params(self.params, "parameters"))
+        if not found:
+            found += _faults("model", lambda: check_model(self.model, self.prompt))
+        if not found:
+            found += _faults("params", lambda: self.variant(self.prompt))
+        return tuple(found)
+
+    @functools.cached_property
+    def prompt(self) -> Prompt:
+        """The prompt: the one it began from where that is unchanged, else a new one.
+
+        Raises:
+            PexError: the column has a problem.
+        """
+        base = self.base
+        if base is None:
+            return Prompt(self._written, self.name)
+        if self.is_as_given:
+            return base
+        kept = {name: value for name, value in base.params.items() if name in self.params}
+        messages = base.messages if self.locked or self._unchanged else self._written
+        return _made(base, self.name, messages, kept)
+
+    @property
+    def is_as_given(self) -> bool:
+        """Whether the prompt is the one that the column began from."""
+        return (
+            self.base is not None
+            and self._unchanged
+            and all(name in self.params for name in self.base.params)
+        )
+
+    def variant(self, prompt: Prompt) -> Variant:
+        """The variant with this prompt, which is the column's under perhaps another name."""
+        own = {
+            name: value
+            for name, value in self.params.items()
+            if name not in prompt.params or canonical(prompt.params[name]) != canonical(value)
+        }
+        return Variant(prompt, self.model, own, self.name)
+
+    @functools.cached_property
+    def print(self) -> str:
+        """Changes with whatever changes what is asked."""
+        base = self.base
+        more = [base.response_schema, base.tools, base.defaults] if base else []
+        parts: list[Any] = [[m.role, m.text.strip()] for m in self.messages]
+        if self.locked:
+            parts = sound_all(self._given)
+        return digest([self.model, dict(self.params), parts, more])
+
+    @property
+    def _given(self) -> tuple[Mapping[str, Any], ...]:
+        return self.base.messages if self.base is not None else ()
+
+    @property
+    def _written(self) -> list[dict[str, str]]:
+        return [{"role": m.role, "content": m.text} for m in self.messages]
+
+    @property
+    def _unchanged(self) -> bool:
+        now = [(m.role, m.text.strip()) for m in self.messages]
+        return now == [(m.role, m.text.strip()) for m in messages_of(self._given)]
+
+    @property
+    def _texts(self) -> list[str]:
+        if self.locked and self.base is not None:
+            return [f"{{{{ {name} }}}}" for name in self.base.variables]
+        return [message.text for message in self.messages]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A case as it is typed: `texts` and `expected` over what `base`, a given case, has."""
+
+    id: str
+    base: Case | None = None
+    texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    expected: str | None = None
+
+    @property
+    def typed(self) -> bool:
+        """Whether it is no longer, or never was, a case that was given."""
+        return self.base is None or bool(self.texts) or self.expected is not None
+
+    def text(self, name: str) -> str:
+        """The value of an input as it is shown."""
+        return self.texts[name] if name in self.texts else text_of(self._given.get(name))
+
+    @property
+    def expected_text(self) -> str:
+        """The expected answer as it is shown."""
+        if self.expected is not None:
+            return self.expected
+        return text_of(self.base.expected) if self.base is not None else ""
+
+    def case(self, variables: Sequence[str]) -> Case:
+        """The case; one that was given and not changed is that very one.
+
+        Args:
+            variables: what the prompts ask for; what is not typed is an empty text.
+        """
+        if self.base is not None and not self.typed:
+            return self.base
+        given = self._given
+        names = [*given, *(name for name in variables if name not in given)]
+        inputs = {name: _like(given.get(name), self.text(name)) for name in names}
+        # A file of cases needs a column; a prompt without variables takes no notice of it.
+        inputs = inputs or {"case": self.id}
+        base = self.base or Case("", {})
+        expected = base.expected
+        if self.expected is not None:
+            expected = _like(base.expected, self.expected) if self.expected else None
+        return Case(digest(inputs), inputs, expected, base.group, base.tags)
+
+    @property
+    def _given(self) -> Mapping[str, Any]:
+        return self.base.inputs if self.base is not None else {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """Columns x entries; `baseline` is the id of the column that the others are held against."""
+
+    columns: tuple[Column, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    baseline: str = ""
+
+    @functools.cached_property
+    def variables(self) -> tuple[str, ...]:
+        """The variables of all columns, in order of appearance."""
+        return tuple(dict.fromkeys(name for column in self.columns for name in column.variables))
+
+    @functools.cached_property
+    def cases(self) -> dict[str, Case]:
+        """Each entry's case, by the entry's id."""
+        return {entry.id: entry.case(self.variables) for entry in self.entries}
+
+    @functools.cached_property
+    def column_problems(self) -> dict[str, tuple[Problem, ...]]:
+        """What is wrong with each column, by its id: by itself, or beside the others."""
+        found, names = {}, set[str]()
+        for column in self.columns:
+            more = []
+            if column.name in names:
+                hint = "each variant needs a name of its own"
+                text = f"another variant is called '{column.name}' too"
+                more.append(Problem("name", text, None, hint))
+            names.add(column.name)
+            found[column.id] = (*column.problems, *more, *self._absent(column))
+        return found
+
+    @functools.cached_property
+    def entry_problems(self) -> dict[str, tuple[Problem, ...]]:
+        """What is wrong with each entry, by its id."""
+        found: dict[str, tuple[Problem, ...]] = {}
+        seen: dict[str, int] = {}
+        for number, entry in enumerate(self.entries, 1):
+            problems = []
+            names = self.variables
+            if entry.base is None and names and not any(entry.text(name) for name in names):
+                problems.append(Problem("case", "nothing is typed here yet"))
+            key = self.cases[entry.id].id
+            if key in seen and not problems:
+                problems.append(Problem("case", f"the same as case {seen[key]}"))
+            seen.setdefault(key, number)
+            found[entry.id] = tuple(problems)
+        return found
+
+    def variants(self, ids: Sequence[str]) -> list[Variant]:
+        """The variants of some columns; different prompts have different names.
+
+        Raises:
+            PexError: one of the columns has a problem.
+        """
+        columns = [column for column in self.columns if column.id in set(ids)]
+        prompts = {column.id: column.prompt for column in columns}
+        while True:
+            texts: dict[str, set[str]] = {}
+            for prompt in prompts.values():
+                texts.setdefault(prompt.name, set()).add(prompt.digest)
+            clash = [
+                column
+                for column in columns
+                if len(texts[prompts[column.id].name]) > 1
+                and prompts[column.id].name != column.name
+            ]
+            if not clash:
+                return [column.variant(prompts[column.id]) for column in columns]
+            for column in clash:
+                prompt = prompts[column.id]
+                made = _made(prompt, column.name, prompt.messages, prompt.params)
+                prompts[column.id] = made
+
+    def _absent(self, column: Column) -> list[Problem]:
+        """A variable that a given case does not have; a typed case has all of them."""
+        defaults = column.base.defaults if column.base is not None else {}
+        for entry in self.entries:
+            if entry.base is None or entry.typed:
+                continue
+            for name in column.variables:
+                if name not in entry.base.inputs and name not in defaults:
+                    text = f"case '{entry.base.id}' has no value for '{{{{ {name} }}}}'"
+                    where = f"message:{_where(column, name)}"
+                    return [Problem(where, text, None, nearest(name, entry.base.inputs))]
+        return []
+
+
+def column_of(variant: Variant, new_id: str) -> Column:
+    """A variant as a column; its name becomes one that a prompt may have.
+
+    Example:
+        >>> column_of(Variant(Prompt("Hi", "p"), "local/smollm2", name="p|seed=1"), "a").name
+        'p-seed-1'
+    """
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", variant.name).strip("-") or variant.prompt.name
+    prompt = variant.prompt
+    messages = messages_of(prompt.messages)
+    return Column(new_id, name, variant.model, variant.all_params, messages, prompt)
+
+
+def messages_of(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """A prompt's messages as text."""
+    return tuple(Message(str(m["role"]), sound(text_of(m["content"]))) for m in messages)
+
+
+def text_of(value: Any) -> str:
+    """A case's value as it is typed; lists and objects as JSON.
+
+    Example:
+        >>> text_of("a"), text_of(None), text_of([1, "b"])
+        ('a', '', '[1, "b"]')
+    """
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def sound(text: str) -> str:
+    r"""A text that can be sent and stored: half a surrogate becomes the replacement character.
+
+    Example:
+        >>> sound("a\ud800b")
+        'a�b'
+    """
+    return _LONE.sub("\ufffd", text)
+
+
+def sound_all(value: Any) -> Any:
+    """The same for all texts in plain data."""
+    if isinstance(value, str):
+        return sound(value)
+    if isinstance(value, Mapping):
+        return {sound(str(name)): sound_all(item) for name, item in value.items()}
+    return [sound_all(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def sound_case(case: Case) -> Case:
+    """A given case, without half surrogates: what cannot be sent cannot be asked either."""
+    inputs, expected = sound_all(case.inputs), sound_all(case.expected)
+    if inputs == case.inputs and expected == case.expected:
+        return case
+    return dataclasses.replace(case, inputs=inputs, expected=expected)
+
+
+def parameter(text: Any) -> Any:
+    """The value of a parameter that was typed: a number or JSON where it is one, else a text.
+
+    Example:
+        >>> parameter("0."), parameter("8"), parameter('["a"]'), parameter("low"), parameter("nan")
+        (0.0, 8, ['a'], 'low', 'nan')
+    """
+    if not isinstance(text, str):
+        return plain(text)
+    if re.fullmatch(r"\s*[+-]?(\d+\.\d*|\.\d+)\s*", text):
+        return float(text)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return sound(text.strip())
+
+
+def _made(base: Prompt, name: str, messages: Any, params: Mapping[str, Any]) -> Prompt:
+    return Prompt(
+        messages,
+        name,
+        description=base.description,
+        model=base.model,
+        params=params,
+        defaults=base.defaults,
+        response_schema=base.response_schema,
+        tools=base.tools,
+    )
+
+
+def _like(value: Any, text: str) -> Any:
+    """What a text means where `value` stood: a number or a list stays one."""
+    if value is None or isinstance(value, str) or not text:
+        return text
+    if text == text_of(value):
+        return value
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    numbers = isinstance(found, int | float) and isinstance(value, int | float)
+    return found if numbers or type(found) is type(value) else text
+
+
+def _faults(where: str, check: Any) -> list[Problem]:
+    try:
+        check()
+    except PexError as error:
+        found = _LINE.match(error.message)
+        text, line = (found[2], int(found[1])) if found else (error.message, None)
+        return [Problem(where, text, line, error.hint or "")]
+    return []
+
+
+def _first(name: str, text: str) -> int:
+    found = re.search(rf"\b{re.escape(name)}\b", text)
+    return found.start() if found else len(text)
+
+
+def _where(column: Column, name: str) -> int:
+    for number, message in enumerate(column.messages):
+        if re.search(rf"\b{re.escape(name)}\b", message.text):
+            return number
+    return 0

@@ -1,0 +1,387 @@
+"""Between an experiment and a draft of it: what a draft begins from, and what it becomes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex import local
+from pex.core.cases import Case, select
+from pex.core.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
+from pex.core.errors import PexError, nearest
+from pex.core.names import digest
+from pex.core.prompt import Prompt
+from pex.core.revision import new_id, with_cases
+from pex.core.settings import Settings, find_project, load_settings
+from pex.core.variant import Variant
+from pex.experiment import Experiment
+from pex.results import failed_rows
+from pex.run.endpoint import check
+from pex.run.estimate import Preview
+from pex.run.prices import check_priced, price_of
+from pex.run.providers import BUILT_IN
+from pex.run.request import requests
+
+NAME = "playground"
+"""What an experiment that began from nothing is called."""
+FIRST_VARIANTS = 4
+FIRST_CASES = 3
+EXPECTED = {"kind": "contains", "ignore_case": True}
+"""How an answer is held against what was typed as expected, where there are no scorers."""
+SHOWN = "Shown are"
+BUILT_IN_MODEL = f"local/{local.MODEL}"
+
+
+def given(experiment: Experiment | str | Path | None) -> Experiment | None:
+    """The experiment that a user means: itself, its file, its folder, or its name.
+
+    Raises:
+        PexError: there is no such experiment; the nearest name is given.
+    """
+    if experiment is None or isinstance(experiment, Experiment):
+        return experiment
+    path = Path(experiment)
+    if path.is_file():
+        return Experiment.load(path)
+    if (path / "experiment.yaml").is_file():
+        return Experiment.load(path / "experiment.yaml")
+    folder = find_project() / "experiments"
+    if (folder / path / "experiment.yaml").is_file():
+        return Experiment.load(folder / path / "experiment.yaml")
+    names = [item.parent.name for item in sorted(folder.glob("*/experiment.yaml"))]
+    raise PexError(
+        f"there is no experiment '{experiment}', neither a file nor a folder in {folder}",
+        hint=nearest(str(experiment), names),
+    )
+
+
+def begin(experiment: Experiment | None) -> tuple[Draft, str]:
+    """The first draft of an experiment, or of nothing, and what is to be said of it."""
+    if experiment is None:
+        model = BUILT_IN_MODEL if local.missing() is None else ""
+        column = Column(new_id(), "draft", model, {}, (Message("user", "{{ text }}"),))
+        return Draft((column,), (Entry(new_id()),), column.id), ""
+    columns = [column_of(v, new_id()) for v in experiment.variants[:FIRST_VARIANTS]]
+    for number, column in enumerate(columns):
+        if column.name in [other.name for other in columns[:number]]:  # "a|b" and "a-b"
+            columns[number] = dataclasses.replace(column, name=f"{column.name}-{number + 1}")
+    parts = []
+    if len(experiment.variants) > FIRST_VARIANTS:
+        parts.append(f"the first {FIRST_VARIANTS} of {len(experiment.variants)} variants")
+    if len(experiment.cases) > FIRST_CASES:
+        parts.append(f"the first {FIRST_CASES} of {len(experiment.cases):,} cases")
+    said = f"{SHOWN} {' and '.join(parts)} of '{experiment.name}'." if parts else ""
+    draft = with_cases(Draft(tuple(columns), (), columns[0].id), experiment.cases[:FIRST_CASES])
+    return draft, said
+
+
+def alike(one: Draft, other: Draft) -> bool:
+    """Whether two drafts say the same, whatever the ids are."""
+
+    def said(draft: Draft) -> list[Any]:
+        columns = [(c.name, c.model, dict(c.params), c.messages) for c in draft.columns]
+        return [columns, [(e.base, dict(e.texts), e.expected) for e in draft.entries]]
+
+    return said(one) == said(other)
+
+
+def warm(base: Experiment | None) -> None:
+    """Load what a recorded run needs, so that the first one begins at once; makes nothing new."""
+    from pex.record import store
+
+    project, settings = settings_of(base)
+    store.warm(store.tracking_uri(project, settings))
+
+
+def source_print(experiment: Experiment | None) -> str:
+    """Changes when the experiment that a draft began from does."""
+    if experiment is None:
+        return ""
+    variants = [
+        [v.name, v.model, v.all_params, list(v.prompt.messages)] for v in experiment.variants
+    ]
+    cases = [[case.id, case.inputs, case.expected] for case in experiment.cases]
+    return digest(sound_all([experiment.name, variants, cases]))
+
+
+def pick(experiment: Experiment | None, draft: Draft, how: str, value: Any) -> list[Case]:
+    """Cases of an experiment that the draft does not have yet.
+
+    Args:
+        experiment: where they come from.
+        draft: what there is already.
+        how: "id", "first", "random" or "failures" (of its last run).
+        value: the id, or how many.
+
+    Raises:
+        PexError: there is no experiment, no such case, or none left.
+    """
+    if experiment is None:
+        raise PexError(
+            "there is nothing to choose cases from",
+            hint="pex.Playground(experiment) has the cases of an experiment",
+        )
+    if how == "id":
+        return select(experiment.cases, ids=[str(value)])
+    count = _count(value)
+    there = {entry.base.id for entry in draft.entries if entry.base is not None}
+    left = [case for case in experiment.cases if case.id not in there]
+    if how == "failures":
+        failed = _failed(experiment)
+        left = [case for case in left if case.id in failed]
+    elif how == "random":
+        left = random.sample(left, min(count, len(left)))
+    elif how != "first":
+        raise PexError(f"cases cannot be chosen by '{how}'")
+    if not left:
+        what = "failed cases of the last run" if how == "failures" else "cases of the experiment"
+        raise PexError(f"all {what} are here already")
+    return left[:count]
+
+
+def experiment_of(
+    draft: Draft,
+    base: Experiment | None,
+    columns: Sequence[str] | None = None,
+    entries: Sequence[str] | None = None,
+    *,
+    whole: bool = False,
+) -> Experiment:
+    """The experiment of a part of a draft.
+
+    Args:
+        draft: where it is taken from.
+        base: the experiment that the draft began from: name, scorers, budget.
+        columns: ids of those wanted; None: all.
+        entries: ids of those wanted; None: all.
+        whole: with the gate of `base`; judges that do not fit are an error then.
+
+    Raises:
+        PexError: a part that has a problem; all problems are in it.
+    """
+    wanted = [c for c in draft.columns if columns is None or c.id in columns]
+    rows = [e for e in draft.entries if entries is None or e.id in entries]
+    check_sound(draft, [c.id for c in wanted], [e.id for e in rows])
+    variants = draft.variants([column.id for column in wanted])
+    cases = [draft.cases[entry.id] for entry in rows]
+    if base is not None:
+        return base.drafted(variants, cases, whole=whole)
+    scorers = [EXPECTED] if any(case.expected is not None for case in cases) else []
+    return Experiment(NAME, variants, cases, scorers)
+
+
+def check_sound(draft: Draft, columns: Sequence[str], entries: Sequence[str]) -> None:
+    """Raise a `PexError` with all problems of a part of a draft."""
+    found = problems(draft, columns, entries)
+    if not columns or not entries:
+        found.append("there are no variants" if not columns else "there are no cases")
+    if found:
+        first, *more = found
+        raise PexError(first, hint="\n  ".join(more) or None)
+
+
+def problems(draft: Draft, columns: Sequence[str], entries: Sequence[str]) -> list[str]:
+    """The problems of a part of a draft, a sentence each."""
+    of_columns = [
+        _sentence(column, item)
+        for column in draft.columns
+        if column.id in columns
+        for item in draft.column_problems[column.id]
+    ]
+    of_entries = [
+        f"case {number}: {item.text}"
+        for number, entry in enumerate(draft.entries, 1)
+        if entry.id in entries
+        for item in draft.entry_problems[entry.id]
+    ]
+    return of_columns + of_entries
+
+
+def late_problems(
+    draft: Draft, base: Experiment | None, columns: Sequence[str], entries: Sequence[str]
+) -> dict[str, list[Problem]]:
+    """What is wrong with sound columns once models and cases are looked at, by the column's id.
+
+    Args:
+        draft: where they are.
+        base: the experiment that it began from.
+        columns: ids of columns without a problem.
+        entries: ids of entries without a problem.
+    """
+    _, settings = settings_of(base)
+    known = known_models(base, draft, settings)
+    cases = [draft.cases[entry] for entry in entries]
+    folder = base.folder if base is not None else Path.cwd()
+    models: dict[str, PexError | None] = {}
+    found: dict[str, list[Problem]] = {}
+    for column in draft.columns:
+        if column.id not in columns:
+            continue
+        if column.model not in models:
+            models[column.model] = model_fault(column.model, settings, known)
+        fault, where = models[column.model], "model"
+        if fault is None:
+            fault, where = _unfit(column.variant(column.prompt), cases, folder), "message:0"
+        found[column.id] = (
+            [Problem(where, fault.message, None, fault.hint or "")] if fault is not None else []
+        )
+    return found
+
+
+def check_none(columns: Sequence[tuple[Column, Sequence[Problem]]]) -> None:
+    """Raise a `PexError` with these problems."""
+    said = [_sentence(column, item) for column, items in columns for item in items]
+    if said:
+        raise PexError(said[0], hint="\n  ".join(said[1:]) or None)
+
+
+def look(
+    draft: Draft, base: Experiment | None, fresh: bool
+) -> tuple[str, dict[str, list[Problem]], list[str]]:
+    """What a run of everything would take, what is wrong with models, and which there are.
+
+    No model is asked, and no server started.
+    """
+    columns = [c.id for c in draft.columns if not draft.column_problems[c.id]]
+    entries = [e.id for e in draft.entries if not draft.entry_problems[e.id]]
+    late: dict[str, list[Problem]] = {}
+    said, models = "", list[str]()
+    try:
+        models = known_models(base, draft, settings_of(base)[1])
+        late = late_problems(draft, base, columns, entries)
+        ready = [column for column in columns if not late[column]]
+        if ready and entries:
+            experiment = experiment_of(draft, base, ready, entries)
+            said = size(experiment.preview(repeats=1, journal="fresh" if fresh else None))
+    except PexError as error:
+        said = error.message
+    return said, late, models
+
+
+def settings_of(experiment: Experiment | None) -> tuple[Path, Settings]:
+    """The project that a draft's runs belong to, and its settings."""
+    start = experiment.path.parent if experiment is not None and experiment.path else None
+    project = find_project(start)
+    if not (project / "pex.toml").is_file():
+        project = find_project()
+    return project, load_settings(project)
+
+
+def model_fault(ref: str, settings: Settings, known: Sequence[str]) -> PexError | None:
+    """Why a model cannot be asked, as far as that is known without asking."""
+    try:
+        check(ref, settings)
+        price = price_of(ref, settings)
+        if price is None and ref not in known:
+            near = nearest(ref, [name for name in known if name.split("/")[0] in ref])
+            if near.startswith("did you mean"):
+                return PexError(f"model '{ref}': no price is known for it", hint=near)
+        check_priced({ref: price})
+    except PexError as error:
+        return error
+    return None
+
+
+def known_models(experiment: Experiment | None, draft: Draft, settings: Settings) -> list[str]:
+    """Models that may be meant: used here, in `pex.toml`, built in, of providers with a key."""
+    found = [column.model for column in draft.columns if column.model]
+    found += [variant.model for variant in experiment.variants] if experiment is not None else []
+    found += settings.prices
+    if local.missing() is None:
+        found.append(BUILT_IN_MODEL)
+    with_key = [
+        (name, provider.prices)
+        for name, provider in BUILT_IN.items()
+        if provider.prices and provider.key_env and os.environ.get(provider.key_env)
+    ]
+    if with_key:
+        found += _listed(dict(with_key))
+    return list(dict.fromkeys(found))
+
+
+def size(preview: Preview) -> str:
+    """What a run would take, in a few words."""
+    if not preview.calls:
+        return f"{_answers(preview.replayed)}, all from the journal: free"
+    parts = [_answers(preview.calls)]
+    if preview.unpriced:
+        parts.append(f"no price is known for {', '.join(preview.unpriced)}")
+    elif preview.at_most_usd == 0:
+        parts.append("free")
+    elif preview.at_most_usd is not None:
+        parts.append(f"at most ${preview.at_most_usd:.2g}")
+    if preview.replayed:
+        parts.append(f"{preview.replayed} more from the journal")
+    return ", ".join(parts)
+
+
+def _sentence(column: Column, item: Problem) -> str:
+    line = f", line {item.line}" if item.line else ""
+    hint = f" ({item.hint})" if item.hint else ""
+    return f"variant '{column.name}'{line}: {item.text}{hint}"
+
+
+def _unfit(variant: Variant, cases: Sequence[Case], folder: Path) -> PexError | None:
+    """What fails when the cases are filled in: a template that divides by zero, a missing image."""
+    try:
+        for _ in requests([variant], cases, 1, None, folder):
+            continue
+    except PexError as error:
+        return error
+    return None
+
+
+def _answers(count: int) -> str:
+    return f"{count} answer{'s' * (count != 1)}"
+
+
+def _listed(providers: Mapping[str, str]) -> list[str]:
+    """The models of the price table."""
+    from genai_prices.data import providers as table
+
+    return [
+        f"{name}/{model.id}"
+        for name, prices in providers.items()
+        for entry in table
+        if entry.id == prices
+        for model in entry.models
+    ]
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise PexError(f"how many cases: expected a whole number from 1, got {value!r}")
+    return value
+
+
+def _failed(experiment: Experiment) -> set[str]:
+    frame = experiment.results.frame if experiment.results is not None else None
+    if frame is None:
+        from pex.record import runs, search, store
+
+        project, settings = settings_of(experiment)
+        uri = store.tracking_uri(project, settings)
+        last = search.latest(uri, experiment=experiment.name)
+        if not last:
+            raise PexError(f"'{experiment.name}' has not been run yet, so no case has failed")
+        frame, _ = runs.load(uri, last[0]["run_id"])
+    return set(frame[failed_rows(frame)]["case_id"])
+
+
+def prompt_of(draft: Draft, column_id: Any) -> Prompt:
+    """The prompt of one column, named after it.
+
+    Raises:
+        PexError: the column is gone, or has a problem.
+    """
+    for column in draft.columns:
+        if column.id == column_id:
+            found = problems(draft, [column.id], [])
+            if found:
+                raise PexError(found[0], hint="\n  ".join(found[1:]) or None)
+            return column.prompt
+    raise PexError("this variant is no longer there")

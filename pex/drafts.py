@@ -1,0 +1,273 @@
+"""Where drafts are kept: one file each in `.pex/drafts/`, and never one writer over another."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import re
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from filelock import FileLock
+
+from pex.core.cases import Case
+from pex.core.draft import Column, Draft, Entry, Message, sound_all
+from pex.core.errors import PexError
+from pex.core.names import check_name, digest
+from pex.core.prompt import Prompt
+
+FOLDER = "drafts"
+VERSION = 1
+MOST_CHARS = 400_000
+"""Characters of answers that a file holds."""
+_PROMPT = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
+
+_in_cell: Counter[str] = Counter()
+"""How many drafts each execution of a cell has begun."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept: a draft, its answers as the view has them, what it began from, and when."""
+
+    draft: Draft
+    cells: dict[str, dict[str, Any]]
+    begun_from: str
+    saved_at: str = ""
+
+
+class DraftFile:
+    """The file of one draft.
+
+    Args:
+        folder: the project's `.pex/drafts/`.
+        key: the draft's name.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.path = folder / f"{key}.json"
+        self._writer = secrets.token_hex(3)
+        self._seen: tuple[int, int] | None = None
+        self._told: set[str] = set()
+
+    def read(self) -> Kept | None:
+        """What was kept, None where nothing was.
+
+        Raises:
+            PexError: the file is damaged; it has been moved aside.
+        """
+        self._seen = self._stamp()
+        try:
+            found = orjson.loads(self.path.read_bytes())
+            if found["version"] != VERSION:
+                raise ValueError(f"version {found['version']}")
+            draft = from_json(found["draft"])
+            if not draft.columns:
+                raise ValueError("it has no variants")
+            cells = {str(key): _ended(cell) for key, cell in found["cells"].items()}
+            return Kept(draft, cells, str(found["begun_from"]), str(found["saved_at"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, PexError) as error:
+            # Moved, so that nothing is written over it.
+            aside = self.path.with_suffix(".damaged.json")
+            self.path.replace(aside)
+            self._seen = None
+            raise PexError(
+                f"the draft could not be read ({error})", hint=f"its file is now {aside}"
+            ) from None
+
+    def write(self, kept: Kept) -> str:
+        """Keep a draft, and as many of its answers, the last ones, as there is room for.
+
+        Returns:
+            A sentence where another writer's draft was in the way and has been put aside, else "".
+        """
+        room, cells = MOST_CHARS, {}
+        for key, cell in reversed(kept.cells.items()):
+            room -= len(cell["text"])
+            if room < 0:
+                break
+            cells[key] = cell
+        whole = {
+            "version": VERSION,
+            "writer": self._writer,
+            "saved_at": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
+            "begun_from": kept.begun_from,
+            "draft": to_json(kept.draft),
+            "cells": cells,
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        said = ""
+        with FileLock(self.path.with_suffix(".lock"), timeout=10):
+            if self._seen != self._stamp() and self.path.exists():
+                said = self._put_aside()
+            temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+            temporary.write_bytes(orjson.dumps(whole))
+            temporary.replace(self.path)
+            self._seen = self._stamp()
+        return said
+
+    def _put_aside(self) -> str:
+        try:
+            other = str(orjson.loads(self.path.read_bytes()).get("writer", ""))
+        except (OSError, ValueError, AttributeError):
+            other = "unreadable"
+        if other == self._writer:
+            return ""
+        aside = self.path.with_name(f"{self.path.stem}.{other}.json")
+        self.path.replace(aside)
+        if other in self._told:
+            return ""
+        self._told.add(other)
+        return (
+            "another kernel has changed this draft too; its state is kept, and opens as "
+            f'pex.Playground(name="{aside.stem}")'
+        )
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+
+def key_of(name: str | None, about: str) -> str:
+    """The key of a draft: its name, else the notebook and the cell that it stands in.
+
+    Args:
+        name: what the user calls it.
+        about: what it begins from; another experiment in the same cell is another draft.
+
+    Returns:
+        The key; "" outside of a notebook's cell, where nothing would find the draft again.
+
+    Raises:
+        PexError: a name that cannot be one.
+    """
+    if name is not None:
+        return check_name(name, "Playground name").lstrip(".") or "draft"
+    execution, cell = _cell()
+    if not cell:
+        return ""
+    _in_cell[execution] += 1
+    notebook = os.environ.get("JPY_SESSION_NAME") or str(Path.cwd())
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(notebook).stem).strip("-")[:40] or "notebook"
+    return f"{stem}-{digest([notebook, cell, _in_cell[execution], about])}"
+
+
+def _cell() -> tuple[str, str]:
+    """The execution that goes on and the id of its cell; "" where there is none."""
+    if "IPython" not in sys.modules:
+        return "", ""
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    parent = kernel.get_parent("shell") if kernel is not None else {}
+    found = (parent.get("metadata") or {}).get("cellId") if parent else None
+    return (str(parent["header"]["msg_id"]), str(found)) if found else ("", "")
+
+
+def to_json(draft: Draft) -> dict[str, Any]:
+    """A draft as plain data.
+
+    Example:
+        >>> from_json(to_json(Draft((Column("a", "p", "", {}, (Message("user", "Hi"),)),))))
+        Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None),), entries=(), baseline='')
+    """  # noqa: E501 - the example is one line
+    data = {
+        "columns": [
+            {
+                "id": column.id,
+                "name": column.name,
+                "model": column.model,
+                "params": dict(column.params),
+                "messages": [[message.role, message.text] for message in column.messages],
+                "base": _prompt_data(column.base) if column.base is not None else None,
+            }
+            for column in draft.columns
+        ],
+        "entries": [
+            {
+                "id": entry.id,
+                "base": _case_data(entry.base) if entry.base is not None else None,
+                "texts": dict(entry.texts),
+                "expected": entry.expected,
+            }
+            for entry in draft.entries
+        ],
+        "baseline": draft.baseline,
+    }
+    return dict(sound_all(data))
+
+
+def from_json(data: Mapping[str, Any]) -> Draft:
+    """A draft from plain data.
+
+    Raises:
+        PexError: it is none.
+    """
+    try:
+        columns = [
+            Column(
+                str(item["id"]),
+                str(item["name"]),
+                str(item["model"]),
+                dict(item["params"]),
+                tuple(Message(str(role), str(text)) for role, text in item["messages"]),
+                _prompt(item["base"]) if item["base"] else None,
+            )
+            for item in data["columns"]
+        ]
+        entries = [
+            Entry(
+                str(item["id"]),
+                _case(item["base"]) if item["base"] else None,
+                {str(name): str(text) for name, text in item["texts"].items()},
+                item["expected"],
+            )
+            for item in data["entries"]
+        ]
+        return Draft(tuple(columns), tuple(entries), str(data["baseline"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PexError(f"this is no draft: {type(error).__name__}: {error}") from None
+
+
+def _ended(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept answer; what was being asked when it was kept has stopped."""
+    state = "stopped" if cell["state"] in ("queued", "running") else str(cell["state"])
+    return {**cell, "state": state, "print": str(cell["print"]), "text": str(cell["text"])}
+
+
+def _prompt_data(prompt: Prompt) -> dict[str, Any]:
+    return {
+        **{name: getattr(prompt, name) for name in _PROMPT},
+        "messages": list(prompt.messages),
+        "path": str(prompt.path) if prompt.path is not None else None,
+        "source": prompt.source,
+        "origin": prompt.origin,
+    }
+
+
+def _prompt(data: Mapping[str, Any]) -> Prompt:
+    fields = {name: data[name] for name in _PROMPT if name != "name"}
+    prompt = Prompt(data["messages"], data["name"], **fields)
+    path = Path(data["path"]) if data["path"] else None
+    for name, value in (("path", path), ("source", data["source"]), ("origin", data["origin"])):
+        object.__setattr__(prompt, name, value)
+    return prompt
+
+
+def _case_data(case: Case) -> dict[str, Any]:
+    return {**dataclasses.asdict(case), "tags": list(case.tags)}
+
+
+def _case(data: Mapping[str, Any]) -> Case:
+    return Case(**{**data, "tags": tuple(data["tags"])})

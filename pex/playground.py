@@ -1,0 +1,136 @@
+"""The Playground: prompts, models and cases by hand, side by side, in a notebook."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pex import drafting, saving
+from pex.core.errors import PexError, nearest
+from pex.desk import Desk, desk_of
+from pex.drafts import key_of
+from pex.execution import Execution
+from pex.experiment import Experiment
+from pex.results import Results
+
+
+class Playground:
+    """Edit prompts, run them on cases and watch the answers side by side.
+
+    In a notebook, as the last line of a cell, it is a table: variants across, cases down, answers
+    that grow. Everything typed is kept in `.pex/drafts/` and is there again after a restart; what
+    is run goes through the journal and the budget, and is recorded in MLflow.
+
+    Args:
+        experiment: what it begins from: an experiment, its file, or its folder's name in
+            `experiments/`; None: one empty prompt.
+        name: of the draft, for one that several notebooks share; None: the notebook's cell has
+            its own.
+        record: whether runs are recorded in MLflow.
+
+    Raises:
+        PexError: there is no such experiment.
+
+    Example:
+        >>> play = Playground(record=False)
+        >>> play
+        Playground: 1 variant (draft) x 1 case
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment | str | Path | None = None,
+        *,
+        name: str | None = None,
+        record: bool = True,
+    ) -> None:
+        base = drafting.given(experiment)
+        key = key_of(name, base.name if base is not None else "")
+        self._desk: Desk = desk_of(key, base, record)
+
+    def __repr__(self) -> str:
+        draft = self._desk.draft
+        names = ", ".join(column.name for column in draft.columns)
+        columns, cases = len(draft.columns), len(draft.entries)
+        return (
+            f"Playground: {columns} variant{'s' * (columns != 1)} ({names}) x "
+            f"{cases} case{'s' * (cases != 1)}"
+        )
+
+    def _ipython_display_(self) -> None:
+        from pex.widgets import in_notebook
+
+        if in_notebook():
+            self._desk.show()
+        else:
+            sys.stdout.write(f"{self!r}\n")
+
+    @property
+    def experiment(self) -> Experiment:
+        """What stands there as an experiment.
+
+        Raises:
+            PexError: something in it is not right; all problems are named.
+        """
+        return drafting.experiment_of(self._desk.draft, self._desk.base)
+
+    @property
+    def results(self) -> Results | None:
+        """The results of the last run, None before the first has ended."""
+        return self._desk.results
+
+    def run(
+        self, variants: Sequence[str] | None = None, cases: Sequence[str] | None = None
+    ) -> Execution:
+        """Ask, as the buttons do, and return the handle at once: `.wait()`, `.cancel()`.
+
+        Args:
+            variants: names; None: all.
+            cases: ids; None: all.
+
+        Raises:
+            PexError: no such variant or case, or nothing that can be asked.
+        """
+        draft = self._desk.draft
+        columns = {column.name: column.id for column in draft.columns}
+        entries = {draft.cases[entry.id].id: entry.id for entry in draft.entries}
+        execution = self._desk.run(
+            _ids("variant", variants, columns), _ids("case", cases, entries), now=True
+        )
+        if execution is None:
+            raise PexError("these answers are being asked for already; wait for them, or stop()")
+        return execution
+
+    def stop(self) -> None:
+        """End all runs now; answers that are there stay."""
+        self._desk.trials.stop()
+
+    def code(self) -> str:
+        """The cell that makes the same experiment and runs it.
+
+        Raises:
+            PexError: something is not right yet; all problems are named.
+        """
+        return saving.to_code(self._desk.draft, self._desk.base)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write variants and cases as an `experiment.yaml`, with the files that belong to it.
+
+        Args:
+            path: the YAML file.
+            overwrite: replace files that have another content.
+
+        Raises:
+            PexError: something is not right yet, or a file would be lost.
+        """
+        return saving.to_experiment(self._desk.draft, self._desk.base, str(path), overwrite)[0]
+
+
+def _ids(what: str, names: Sequence[str] | None, known: dict[str, str]) -> list[str] | None:
+    if names is None:
+        return None
+    for name in [names] if isinstance(names, str) else names:
+        if name not in known:
+            raise PexError(f"there is no {what} '{name}'", hint=nearest(name, known))
+    return [known[name] for name in ([names] if isinstance(names, str) else names)]

@@ -1,0 +1,166 @@
+"""What stands in a Playground goes to the library, to files, or into a cell as code."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pex import drafting, library
+from pex.core.code import code
+from pex.core.draft import Draft
+from pex.core.errors import PexError
+from pex.core.prompt import Prompt
+from pex.core.variant import Variant
+from pex.experiment import Experiment
+
+
+def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> tuple[str, Draft]:
+    """Save a prompt as a version in the library.
+
+    Returns:
+        What is to be said, and the draft, whose column comes from that version now.
+
+    Raises:
+        PexError: the column has a problem, or the library does not take it.
+    """
+    prompt = drafting.prompt_of(draft, column)
+    version = library.save(prompt, name.strip() or None, alias.strip() or None, note)
+    origin = f"{version.name}/{version.version}"
+    said = f"saved as {origin}" if version.new else f"{origin} has this text already"
+    if alias.strip():
+        said += f"; {version.name}@{alias.strip()} is this version now"
+    return said, _based(draft, column, prompt.called(prompt.name, origin))
+
+
+def to_prompty(draft: Draft, column: str, path: str, overwrite: bool) -> tuple[str, Draft]:
+    """Save a prompt as a `.prompty` file, with the model and the parameters of its column.
+
+    Raises:
+        PexError: the column has a problem, or a file would be lost.
+    """
+    prompt = drafting.prompt_of(draft, column)
+    found = next(item for item in draft.columns if item.id == column)
+    prompt = _with_all(prompt, found.name, found.model, dict(found.params))
+    file = _file(path, f"prompts/{found.name}.prompty", ".prompty")
+    text = prompt.to_prompty().encode()
+    if not overwrite and file.is_file() and file.read_bytes() != text:
+        raise PexError(
+            f"{_shown(file)}: there is already a file with another content",
+            hint="give another path, or tick overwrite",
+        )
+    prompt.save(file)
+    return f"saved as {_shown(file)}", _based(draft, column, Prompt.load(file))
+
+
+def to_experiment(
+    draft: Draft, base: Experiment | None, path: str, overwrite: bool
+) -> tuple[Path, str]:
+    """Save variants and cases as an `experiment.yaml` with what belongs to it.
+
+    Returns:
+        The file, and what is to be said.
+
+    Raises:
+        PexError: there is a problem, or a file would be lost.
+    """
+    said = ""
+    try:
+        experiment = drafting.experiment_of(draft, base, whole=True)
+    except PexError as error:
+        if not error.message.startswith("gate"):
+            raise
+        experiment = drafting.experiment_of(draft, base)
+        said = f"; without its gate ({error.message})"
+    experiment.variants = _as_on_disk(experiment.variants)
+    file = _file(path, first_path(base), ".yaml")
+    try:
+        experiment.save(file, overwrite=overwrite)
+    except PexError as error:
+        hint = (error.hint or "").replace("say overwrite=True", "tick overwrite")
+        raise PexError(error.message, hint=hint or None) from None
+    return file, f"saved as {_shown(file)}: pexlab run {_shown(file)}{said}"
+
+
+def to_code(draft: Draft, base: Experiment | None) -> str:
+    """The cell that makes and runs the same experiment.
+
+    Raises:
+        PexError: there is a problem.
+    """
+    experiment = drafting.experiment_of(draft, base)
+    variants = _as_on_disk(experiment.variants)
+    files = {v.prompt.name: _shown(v.prompt.path) for v in variants if v.prompt.path is not None}
+    scorers, left = experiment.dumped_scorers(Path.cwd())
+    text = code(experiment.name, variants, experiment.cases, scorers, files, experiment.budget_usd)
+    if left:
+        text = f"# Not here, as it has no name that can be imported: {', '.join(left)}\n{text}"
+    return text
+
+
+def first_path(base: Experiment | None) -> str:
+    """Where an experiment is saved unless the user says otherwise."""
+    if base is not None and base.path is not None:
+        return _shown(base.path)
+    name = base.name if base is not None else drafting.NAME
+    return f"experiments/{name}/experiment.yaml"
+
+
+def _as_on_disk(variants: Sequence[Variant]) -> list[Variant]:
+    """The variants; a prompt whose file says something else by now stands for itself."""
+    found = []
+    for variant in variants:
+        prompt = variant.prompt
+        if prompt.path is not None and not _same(prompt):
+            prompt = _loose(prompt)
+        found.append(dataclasses.replace(variant, prompt=prompt))
+    return found
+
+
+def _same(prompt: Prompt) -> bool:
+    assert prompt.path is not None  # asked before
+    try:
+        return Prompt.load(prompt.path) == prompt
+    except PexError:
+        return False
+
+
+def _loose(prompt: Prompt) -> Prompt:
+    return _with_all(prompt, prompt.name, prompt.model, prompt.params)
+
+
+def _with_all(prompt: Prompt, name: str, model: str | None, params: dict[str, Any]) -> Prompt:
+    if (prompt.name, prompt.model, prompt.params) == (name, model, params) and prompt.source:
+        return prompt
+    return Prompt(
+        prompt.messages,
+        name,
+        description=prompt.description,
+        model=model,
+        params=params,
+        defaults=prompt.defaults,
+        response_schema=prompt.response_schema,
+        tools=prompt.tools,
+    )
+
+
+def _based(draft: Draft, column: str, prompt: Prompt) -> Draft:
+    columns = [
+        dataclasses.replace(item, base=prompt) if item.id == column else item
+        for item in draft.columns
+    ]
+    return dataclasses.replace(draft, columns=tuple(columns))
+
+
+def _file(path: str, first: str, ending: str) -> Path:
+    file = Path(path.strip() or first).expanduser()
+    if file.suffix != ending and not (ending == ".yaml" and file.suffix == ".yml"):
+        raise PexError(f"{file}: the name must end with {ending}")
+    return file.resolve()
+
+
+def _shown(file: Path) -> str:
+    path = Path(os.path.relpath(file))
+    return (file if path.parts[:3] == ("..", "..", "..") else path).as_posix()

@@ -1,0 +1,74 @@
+"""A draft as the Playground's view gets it: plain data that a browser can be sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pex.core.draft import Column, Draft, Entry, Problem, sound
+from pex.experiment import Experiment
+from pex.saving import first_path
+
+POOL = 200
+"""Ids of cases that are offered by name; any other can be typed."""
+
+
+def document(
+    draft: Draft, base: Experiment | None, late: Mapping[str, Sequence[Problem]]
+) -> dict[str, Any]:
+    """Variants, cases and what is wrong with them.
+
+    Args:
+        draft: what is shown.
+        base: the experiment that it began from.
+        late: further problems of variants by id, found out since.
+    """
+    pool = None
+    if base is not None:
+        ids = [sound(case.id) for case in base.cases[:POOL]]
+        pool = {"count": len(base.cases), "ids": ids}
+    return {
+        "variants": [
+            _variant(column, [*draft.column_problems[column.id], *late.get(column.id, ())])
+            for column in draft.columns
+        ],
+        "cases": [_case(draft, entry) for entry in draft.entries],
+        "variables": list(draft.variables),
+        "baseline": draft.baseline,
+        "pool": pool,
+        "save": {"prompty_dir": "prompts", "experiment": first_path(base)},
+    }
+
+
+def _variant(column: Column, problems: Sequence[Problem]) -> dict[str, Any]:
+    origin = ""
+    base = column.base
+    if base is not None and (base.origin or base.path):
+        origin = base.origin or os.path.relpath(str(base.path))
+        origin += "" if column.is_as_given else ", changed"
+    return {
+        "id": column.id,
+        "name": column.name,
+        "model": column.model,
+        "params": dict(column.params),
+        "messages": [{"role": m.role, "text": sound(m.text)} for m in column.messages],
+        "problems": [dataclasses.asdict(item) for item in problems],
+        "variables": list(column.variables),
+        "origin": sound(origin),
+        "locked": column.locked,
+    }
+
+
+def _case(draft: Draft, entry: Entry) -> dict[str, Any]:
+    case = draft.cases[entry.id]
+    return {
+        "id": entry.id,
+        "key": sound(case.id),
+        "inputs": {name: sound(entry.text(name)) for name in draft.variables},
+        "expected": sound(entry.expected_text),
+        "typed": entry.typed,
+        "tags": [sound(tag) for tag in case.tags],
+        "problems": [dataclasses.asdict(item) for item in draft.entry_problems[entry.id]],
+    }

@@ -1,0 +1,294 @@
+"""Runs of a Playground: each on a thread of its own, its events becoming answers in cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pex.core.errors import PexError
+from pex.core.events import (
+    Answered,
+    Delta,
+    Event,
+    Failed,
+    Place,
+    Retried,
+    Scored,
+    Started,
+)
+from pex.execution import Execution
+from pex.experiment import Experiment
+from pex.guard.redact import redact
+from pex.results import Results
+from pex.widgets.growing import grown
+from pex.widgets.sheet import Cell
+from pex.widgets.tally import Tally
+
+AT_ONCE = 4
+"""So many runs go on beside each other; a further one waits for its turn."""
+MOST_CELLS = 5_000
+
+_OPEN = ("queued", "asked", "growing")
+_NEWS = Started | Delta | Retried | Answered | Failed | Scored
+
+
+@dataclasses.dataclass(slots=True)
+class Slot:
+    """The answer in a cell; `print` says what was asked, `number` which run asked it."""
+
+    print: str
+    number: int
+    cell: Cell
+
+
+@dataclasses.dataclass(slots=True)
+class Trial:
+    """One run: the places that it fills, as keys of cells."""
+
+    number: int
+    keys: Mapping[Place, str]
+    tally: Tally = dataclasses.field(default_factory=Tally)
+    execution: Execution | None = None
+    stopped: bool = False
+    over: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run is to ask: for each place the key of its cell, for each key what is asked."""
+
+    experiment: Experiment
+    keys: Mapping[Place, str]
+    prints: Mapping[str, str]
+    fresh: bool
+    record: bool
+
+    def prepare(self) -> Execution:
+        """Open all that the run needs.
+
+        Raises:
+            PexError: something does not fit; nothing was asked.
+        """
+        execution, _ = self.experiment.prepare(
+            repeats=1,
+            stream=True,
+            journal="fresh" if self.fresh else None,
+            record=self.record,
+            mlflow_tags={"pex.source": "playground"},
+        )
+        return execution
+
+
+class Trials:
+    """All runs of a Playground, and the answers that they brought.
+
+    Args:
+        on_cells: told which cells have changed, and with none of them that a run has gone on.
+        on_end: told when a run has ended: where it is recorded, and the address of its page.
+    """
+
+    def __init__(
+        self,
+        on_cells: Callable[[Iterable[str]], None],
+        on_end: Callable[[tuple[str, str]], None],
+    ) -> None:
+        self.slots: dict[str, Slot] = {}
+        self.results: Results | None = None
+        self.error = ""
+        self._on_cells = on_cells
+        self._on_end = on_end
+        self._going: list[Trial] = []
+        self._count = 0
+        self._lock = threading.RLock()
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._last: Tally | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a run goes on or waits."""
+        return bool(self._going)
+
+    @property
+    def line(self) -> str:
+        """How far the runs are, in one line."""
+        with self._lock:
+            going = list(self._going)
+        tallies = [trial.tally for trial in going]
+        if not tallies:
+            return self._last.line() if self._last is not None else ""
+        if all(trial.stopped for trial in going):
+            return "stopping…"
+        if all(tally.total and tally.done == tally.total for tally in tallies):
+            return "all answered; scoring and recording…"
+        if len(tallies) == 1:
+            return tallies[0].line() if tallies[0].total else "connecting…"
+        total, done = sum(t.total for t in tallies), sum(t.done for t in tallies)
+        return f"{done}/{total} in {len(tallies)} runs"
+
+    def asking(self, key: str) -> Execution | None:
+        """The run that fills a cell, where one goes on."""
+        with self._lock:
+            slot = self.slots.get(key)
+            if slot is None:
+                return None
+            going = [trial for trial in self._going if trial.number == slot.number]
+            return going[0].execution if going else None
+
+    def waits(self, key: str, print_: str) -> bool:
+        """Whether this is being asked for a cell, or waits for it."""
+        with self._lock:
+            slot = self.slots.get(key)
+            return slot is not None and slot.print == print_ and slot.cell.state in _OPEN
+
+    def begin(self, wanted: Wanted, now: bool) -> Execution | None:
+        """Begin a run.
+
+        Args:
+            wanted: what is asked.
+            now: begin at once, and return the handle; without it in the background, and what goes
+                wrong is in `error`.
+
+        Raises:
+            PexError: with `now`: something does not fit; nothing was asked.
+        """
+        if not now:
+            trial = self._open(wanted)
+            _thread(self._queue, trial, wanted)
+            return None
+        execution = wanted.prepare()
+        trial = self._open(wanted)
+        self._start(trial, execution)
+        _thread(self._follow, trial)
+        return execution
+
+    def stop(self) -> None:
+        """End all runs now; answers that are there stay, and what is not has stopped."""
+        changed = []
+        with self._lock:
+            going = list(self._going)
+            for trial in going:
+                trial.stopped = True
+                changed += self._close(trial)
+        self._on_cells(changed)
+        for trial in going:
+            if trial.execution is not None:
+                trial.execution.cancel()
+                trial.execution.cancel()
+
+    def _close(self, trial: Trial) -> list[str]:
+        """Mark what a run has not answered, and return which cells these are."""
+        changed = []
+        for key in trial.keys.values():
+            slot = self.slots.get(key)
+            if slot is None or slot.number != trial.number or slot.cell.state not in _OPEN:
+                continue
+            text = slot.cell.text if slot.cell.state == "growing" else ""
+            slot.cell = Cell("stopped", text)
+            changed.append(key)
+        return changed
+
+    def _open(self, wanted: Wanted) -> Trial:
+        with self._lock:
+            self._count += 1
+            self.error = ""
+            trial = Trial(self._count, wanted.keys)
+            self._going.append(trial)
+            for key in wanted.keys.values():
+                self.slots.pop(key, None)  # the newest are at the end
+                self.slots[key] = Slot(wanted.prints[key], trial.number, Cell("queued"))
+            while len(self.slots) > MOST_CELLS:
+                del self.slots[next(iter(self.slots))]
+        self._on_cells(wanted.keys.values())
+        return trial
+
+    def _queue(self, trial: Trial, wanted: Wanted) -> None:
+        with self._places:
+            try:
+                execution = None if trial.stopped else wanted.prepare()
+            except Exception as error:  # noqa: BLE001 - there is nobody else to tell
+                self._end(trial, error)
+                return
+            if execution is None:
+                self._end(trial, None)
+                return
+            self._start(trial, execution)
+            self._follow(trial)
+
+    def _start(self, trial: Trial, execution: Execution) -> None:
+        execution.listen(lambda event: self._take(trial, event))
+        trial.execution = execution
+        execution.start()
+        if trial.stopped:
+            execution.cancel()
+            execution.cancel()
+
+    def _follow(self, trial: Trial) -> None:
+        """Wait for the end of a run."""
+        assert trial.execution is not None  # set by _start
+        failure: BaseException | None = None
+        try:
+            trial.execution.wait()
+        except Exception as error:  # noqa: BLE001 - there is nobody else to tell
+            failure = error
+        self._end(trial, failure)
+
+    def _end(self, trial: Trial, failure: BaseException | None) -> None:
+        results = trial.execution.results if trial.execution is not None else None
+        where = recorded(results) if results is not None else ("", "")
+        with self._lock:
+            trial.over = True
+            changed = self._close(trial)
+            self._last = trial.tally if trial.tally.total else self._last
+            self.results = results or self.results
+            if failure is not None:
+                self.error = said(failure)
+            elif results is not None and results.about.get("record_error"):
+                self.error = str(results.about["record_error"])
+            self._going.remove(trial)
+        self._on_cells(changed)
+        self._on_end(where)
+
+    def _take(self, trial: Trial, event: Event) -> None:
+        with self._lock:
+            if trial.over:
+                return
+            trial.tally.add(event)
+            changed = []
+            # What was in flight when somebody stopped may still come, but grows no more.
+            news = Answered | Scored if trial.stopped else _NEWS
+            if isinstance(event, news):
+                key = trial.keys.get(event.place)
+                slot = self.slots.get(key) if key is not None else None
+                if key is not None and slot is not None and slot.number == trial.number:
+                    before = None if slot.cell.state in ("queued", "stopped") else slot.cell
+                    slot.cell = grown(before, event)
+                    changed.append(key)
+        self._on_cells(changed)
+
+
+def said(error: BaseException) -> str:
+    """An error in words, without a traceback and without keys."""
+    if isinstance(error, PexError):
+        return redact(f"{error.message} ({error.hint})" if error.hint else error.message)
+    return redact(f"{type(error).__name__}: {error}")
+
+
+def recorded(results: Results) -> tuple[str, str]:
+    """Where a run is recorded, in words, and the address of its page where there is one."""
+    from pex.record import search
+
+    if results.run_id is None or results.about.get("record_error"):
+        return "", ""
+    uri = str(results.about["tracking_uri"])
+    try:
+        name, page = search.place(uri, results.run_id)
+    except Exception as error:  # noqa: BLE001 - it is recorded; only its name is not known
+        return f"recorded in MLflow ({said(error)})", ""
+    where = "" if page else "; see it with pexlab ui"
+    return f"recorded in MLflow: {name} / {results.run_id[:8]}{where}", page or ""
+
+
+def _thread(target: Callable[..., None], *arguments: Any) -> None:
+    threading.Thread(target=target, args=arguments, name="pex-play", daemon=True).start()

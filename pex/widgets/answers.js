@@ -1,0 +1,99 @@
+// The answers: one cell per variant and case. A cell is drawn anew only where it changed.
+
+const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "pex-number" };
+const STATES = { queued: "waiting", running: "answering…", stopped: "stopped", error: "error" };
+
+/** Show a text; where it only grew, what is selected in it stays so. */
+function grow(node, text) {
+  const had = node.firstChild;
+  if (had?.nodeType === Node.TEXT_NODE && node.childNodes.length === 1 && text.startsWith(had.data)) {
+    if (text.length > had.data.length) had.appendData(text.slice(had.data.length));
+    return;
+  }
+  node.replaceChildren(text);
+}
+
+function differences(pieces) {
+  return pieces.map(([kind, text]) => (kind === "same" ? text : element(kind === "new" ? "ins" : "del", "", text)));
+}
+
+/** @param {string} key `<variant>|<case>` */
+function makeAnswer(onRun, key) {
+  const node = element("div", "pex-answer");
+  node.setAttribute("role", "gridcell");
+  node.tabIndex = -1;
+  node.dataset.cell = key;
+  const who = element("div", "pex-answer-who"); // said where there is no head above the column
+  const text = output("", "pex-answer-text");
+  const note = element("div", "pex-meta pex-answer-note");
+  const marks = element("div", "pex-marks");
+  const facts = element("span", "pex-meta pex-answer-facts");
+  const run = iconButton("run", "Run this cell", onRun);
+  run.tabIndex = -1;
+  const foot = element("div", "pex-answer-foot");
+  foot.append(facts, run);
+  node.append(who, note, text, marks, foot);
+  let drawn = [];
+
+  function drawText(cell, pieces) {
+    const end = text.scrollTop + text.clientHeight >= text.scrollHeight - 8;
+    const waits = cell.state === "queued" && !cell.text;
+    const blank = cell.state === "answered" && !cell.text.trim();
+    text.classList.toggle("pex-soft", waits || blank);
+    text.hidden = !cell.text && !blank;
+    if (blank) grow(text, cell.text ? "(only whitespace)" : "(empty answer)");
+    else if (Array.isArray(pieces)) text.replaceChildren(...differences(pieces));
+    else grow(text, cell.text);
+    if (cell.state === "running" && end) text.scrollTop = text.scrollHeight;
+    if (text.scrollHeight > text.clientHeight + 1) text.tabIndex = 0;
+    else text.removeAttribute("tabindex");
+  }
+
+  function drawMarks(cell) {
+    marks.hidden = !cell.marks?.length;
+    marks.replaceChildren(...(cell.marks ?? []).map(([kind, label, reason]) => {
+      const mark = element("span", "pex-mark");
+      mark.append(element("span", MARKS[kind] ?? "", label));
+      if (reason) mark.append(output(reason, "pex-meta pex-reason"));
+      return mark;
+    }));
+  }
+
+  function notes(cell, pieces) {
+    return [
+      STATES[cell.state],
+      cell.stale && "changed since this answer",
+      cell.cut && "only the beginning is shown",
+      typeof pieces === "string" && pieces,
+    ].filter(Boolean).join(" · ");
+  }
+
+  return {
+    node,
+    /** @param pieces the differences from the baseline, a sentence about them, or undefined */
+    draw(cell, pieces, name) {
+      const now = [cell, pieces, name];
+      if (drawn.length && now.every((item, i) => item === drawn[i])) return;
+      drawn = now;
+      who.textContent = name;
+      run.disabled = ["queued", "running"].includes(cell?.state);
+      relabel(run, `Run ${name}`);
+      node.dataset.state = cell?.state ?? "";
+      node.classList.toggle("pex-stale", Boolean(cell?.stale));
+      if (!cell) {
+        note.textContent = "not asked yet";
+        note.hidden = false;
+        text.hidden = marks.hidden = true;
+        text.replaceChildren();
+        facts.textContent = "";
+        return;
+      }
+      note.textContent = notes(cell, pieces);
+      note.hidden = !note.textContent;
+      drawText(cell, cell.state === "answered" ? pieces : undefined);
+      drawMarks(cell);
+      const kept = cell.journal && !/journal/.test(cell.facts ?? "") ? "from the journal" : "";
+      facts.textContent = [cell.facts, kept].filter(Boolean).join(" · ");
+    },
+  };
+}

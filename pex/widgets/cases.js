@@ -1,0 +1,138 @@
+// The cases: what each gives to the prompts, and how further ones are chosen.
+
+/** The left cell of a row. */
+function makeCase(desk, id) {
+  const { outbox } = desk;
+  const node = element("div", "pex-case-cell");
+  node.setAttribute("role", "rowheader");
+  node.dataset.case = id;
+  const key = element("span", "pex-id pex-case-id");
+  const run = iconButton("run", "Run this row", () => desk.run(null, [id]));
+  const gone = iconButton("gone", "Remove this case", () => outbox.act("remove_case", { case: id }));
+  const icons = element("div", "pex-icons");
+  icons.append(run, gone);
+  const top = element("div", "pex-block-top");
+  top.append(key, icons);
+  const tags = element("div", "pex-tags");
+  const fields = element("div", "pex-inputs");
+  const unused = element("div", "pex-meta");
+  const expected = makeInput(desk, id, "expected", "optional");
+  const problems = problemList(node);
+  node.append(top, tags, fields, unused, expected.node, problems.list);
+  const inputs = new Map();
+
+  return {
+    node,
+    focus: () => (inputs.values().next().value ?? expected).focus(),
+    update(found, variables) {
+      key.textContent = found.typed && !found.key ? "typed" : found.key;
+      key.title = found.key;
+      relabel(run, `Run case ${found.key}`);
+      relabel(gone, `Remove case ${found.key}`);
+      const chips = [...(found.typed ? ["typed"] : []), ...found.tags];
+      tags.hidden = !chips.length;
+      tags.replaceChildren(...chips.map((tag) => element("span", "pex-chip", tag)));
+      const shown = new Set(variables);
+      for (const [name, input] of inputs) {
+        if (shown.has(name) || input.node.contains(document.activeElement)) continue;
+        input.node.remove();
+        inputs.delete(name);
+      }
+      variables.forEach((name) => {
+        if (!inputs.has(name)) inputs.set(name, makeInput(desk, id, name));
+        const input = inputs.get(name);
+        if (input.node.parentNode !== fields) fields.append(input.node);
+        input.update(found.inputs[name], found.key);
+      });
+      const others = Object.keys(found.inputs).filter((name) => !shown.has(name));
+      unused.textContent = others.length ? `not used by a prompt: ${others.join(", ")}` : "";
+      unused.hidden = !others.length;
+      expected.update(found.expected, found.key);
+      problems.draw(found.problems ?? []);
+    },
+  };
+}
+
+function makeInput(desk, id, name, placeholder = "") {
+  const editor = makeEditor(name, { placeholder });
+  const write = tie(desk.outbox, editor.area, () => `case|${id}|${name}`, (value) => {
+    return { act: "edit_case", case: id, field: name, value };
+  }, editor.set);
+  const node = field(name, editor.box);
+  return {
+    node,
+    focus: () => editor.area.focus(),
+    update(text, key) {
+      editor.area.setAttribute("aria-label", `${name} of case ${key}`);
+      write(text ?? "");
+    },
+  };
+}
+
+/** The window in which cases of the experiment are chosen. */
+function makeChooser(outbox, onAdd) {
+  const box = dialog("Add cases");
+  const title = element("h2", "pex-title", "Add cases");
+  const about = element("p", "pex-meta");
+  const close = button("Close", () => box.close());
+  const ids = element("datalist");
+  ids.id = `pex-pool-${Math.random().toString(36).slice(2)}`;
+  let from = "first";
+  const how = choice("Which", [
+    ["first", "The next ones"], ["random", "Some at random"], ["failures", "Those that failed"], ["id", "One by its id"],
+  ], (value) => pick(value));
+  const count = textInput("How many");
+  count.type = "number";
+  count.min = "1";
+  count.max = "100";
+  count.value = "3";
+  const one = textInput("Id of the case", "id");
+  one.setAttribute("list", ids.id);
+  const bar = element("div", "pex-bar");
+
+  function pick(value) {
+    from = value;
+    one.hidden = value !== "id";
+    count.hidden = value === "id";
+  }
+
+  function add(name, value) {
+    onAdd();
+    outbox.act("add_case", { from: name, value });
+    box.close();
+  }
+
+  const take = button("Add", () => {
+    const value = from === "id" ? one.value.trim() : Math.round(Number(count.value));
+    if (value) add(from, value);
+    else (from === "id" ? one : count).focus();
+  });
+  take.classList.add("pex-first");
+  bar.append(how, count, one, take);
+  for (const input of [count, one]) {
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") take.click();
+    });
+  }
+  const typed = button("An empty case to type in", () => add("typed"));
+  const foot = element("div", "pex-dialog-foot");
+  foot.append(typed, close);
+  box.append(title, about, bar, ids, foot);
+  pick("first");
+  return {
+    box,
+    open(pool) {
+      if (!pool) {
+        add("typed");
+        return;
+      }
+      about.textContent = `The experiment has ${pool.count.toLocaleString()} case${pool.count === 1 ? "" : "s"}.`;
+      ids.replaceChildren(...pool.ids.map((id) => {
+        const option = element("option");
+        option.value = id;
+        return option;
+      }));
+      box.showModal();
+    },
+  };
+}

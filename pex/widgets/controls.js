@@ -1,0 +1,87 @@
+// The small controls of a form: buttons with a drawn sign, fields with a name.
+
+const SIGNS = {
+  run: ["M4.5 2.8v10.4L13 8z", true], stop: ["M4 4h8v8H4z", true],
+  copy: ["M6 6h7v7H6zM3.5 10.5h-1v-8h8v1"], gone: ["M4 4l8 8M12 4l-8 8"],
+  left: ["M10 3.5L5.5 8l4.5 4.5"], right: ["M6 3.5L10.5 8 6 12.5"],
+  up: ["M3.5 10L8 5.5l4.5 4.5"], down: ["M3.5 6L8 10.5 12.5 6"],
+  plus: ["M8 3v10M3 8h10"], undo: ["M5.5 3L3 5.5 5.5 8M3 5.5h6a3.5 3.5 0 010 7H6"],
+  redo: ["M10.5 3L13 5.5 10.5 8M13 5.5H7a3.5 3.5 0 000 7h3"],
+};
+
+/** A sign drawn here: fonts do not all have the same ones. */
+function sign(name) {
+  const [path, full] = SIGNS[name];
+  const node = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  node.setAttribute("viewBox", "0 0 16 16");
+  node.setAttribute("aria-hidden", "true");
+  node.classList.add("pex-sign");
+  if (full) node.classList.add("pex-sign-full");
+  line.setAttribute("d", path);
+  node.append(line);
+  return node;
+}
+
+/** A button with a sign before its text. */
+function signButton(name, text, onClick, label) {
+  const node = button(text, onClick, label);
+  node.classList.add("pex-with-sign");
+  node.prepend(sign(name));
+  return node;
+}
+
+/** A small button with a sign only; `label` says what it does. */
+function iconButton(name, label, onClick) {
+  const node = signButton(name, "", onClick, label);
+  node.classList.add("pex-icon");
+  return node;
+}
+
+function relabel(node, label) {
+  if (node.title === label) return;
+  node.title = label;
+  node.setAttribute("aria-label", label);
+}
+
+function field(label, input) {
+  const node = element("label", "pex-field");
+  node.append(element("span", "pex-field-name", label), input);
+  return node;
+}
+
+function textInput(label, placeholder = "") {
+  const node = element("input", "pex-input");
+  node.type = "text";
+  node.dir = "auto";
+  node.spellcheck = false;
+  node.autocomplete = "off";
+  node.placeholder = placeholder;
+  if (label) node.setAttribute("aria-label", label);
+  return node;
+}
+
+/** Other choices in a select; what was chosen stays, where it is still there. */
+function setChoices(select, choices) {
+  const now = JSON.stringify(choices);
+  if (select.dataset.choices === now) return;
+  select.dataset.choices = now;
+  const had = select.value;
+  select.replaceChildren(...choices.map(([value, text]) => {
+    const option = element("option", "", text);
+    option.value = value;
+    return option;
+  }));
+  if (choices.some(([value]) => value === had)) select.value = had;
+}
+
+/** A window's text field, copied as a whole. */
+async function copyText(area) {
+  try {
+    await navigator.clipboard.writeText(area.value);
+  } catch {
+    // Pages that are not served securely have no such clipboard.
+    area.select();
+    document.execCommand("copy");
+  }
+}

@@ -1,0 +1,156 @@
+// What a user did, on its way to Python: edits wait a moment and go together, what Python has not
+// taken in yet is kept in the browser, and a view that is opened later sends it again.
+
+const EDIT_MS = 200;
+const UNHEARD_MS = 4000;
+const KEPT = "pex-draft";
+const OLDEST_MS = 7 * 24 * 3600 * 1000;
+
+/** Kept edits are a second net: a browser that keeps nothing for pages does without. */
+function keep(name, value) {
+  try {
+    if (value === null) localStorage.removeItem(name);
+    else localStorage.setItem(name, JSON.stringify(value));
+  } catch (error) {
+    console.warn(`pex: edits are not kept in this browser: ${error.message}`);
+  }
+}
+
+/** The edits that earlier views of a draft have not brought to Python: {view, at, acts}. */
+function kept(key) {
+  const found = [];
+  try {
+    for (const name of Object.keys(localStorage)) {
+      if (!name.startsWith(`${KEPT}:${key}:`)) continue;
+      found.push({ name, ...JSON.parse(localStorage.getItem(name)) });
+    }
+  } catch (error) {
+    console.warn(`pex: edits that were kept in this browser cannot be read: ${error.message}`);
+  }
+  return found.sort((a, b) => a.at - b.at);
+}
+
+/** @param {(late: boolean) => void} onLate told when Python does not answer, and when it does */
+function makeOutbox(model, view, onLate) {
+  const waiting = new Map(); // field -> act, not sent yet
+  const sent = []; // {mine, field, act}, not taken in yet
+  const mineKey = () => `${KEPT}:${model.get("_doc").key ?? ""}:${view}`;
+  let count = 0;
+  let turned = 0; // the act that put another text in the place of what is being typed
+  let turning = false;
+  let timer = 0;
+  let unheard = 0;
+
+  function send(message) {
+    try {
+      model.send({ view, ...message });
+    } catch (error) {
+      console.warn(`pex: the kernel is not there: ${error.message}`);
+    }
+  }
+
+  function remember() {
+    const acts = [...sent.filter(({ field }) => field), ...[...waiting].map(([field, act]) => ({ field, act }))];
+    keep(mineKey(), acts.length ? { view, at: Date.now(), acts } : null);
+    if (sent.length) {
+      unheard ||= setTimeout(() => onLate(true), UNHEARD_MS);
+      return;
+    }
+    clearTimeout(unheard);
+    unheard = 0;
+    onLate(false);
+  }
+
+  function post(act, field = "") {
+    const mine = ++count;
+    sent.push({ mine, field, act });
+    send({ kind: "act", mine, ...act });
+  }
+
+  function flush() {
+    clearTimeout(timer);
+    if (!waiting.size) return;
+    for (const [field, act] of waiting) post(act, field);
+    waiting.clear();
+    remember();
+  }
+
+  function edit(field, act) {
+    waiting.set(field, act);
+    clearTimeout(timer);
+    timer = setTimeout(flush, EDIT_MS);
+    remember();
+  }
+
+  return {
+    flush, edit,
+    /** Something that is not typing: it goes at once, after what was typed before it. */
+    act(name, rest = {}) {
+      flush();
+      post({ act: name, ...rest });
+      if (["undo", "redo", "reset"].includes(name)) turned = count;
+      remember();
+    },
+    /** A message that changes nothing in the document. */
+    say(kind, rest = {}) {
+      flush();
+      send({ kind, ...rest });
+    },
+    dirty: (field) => waiting.has(field) || sent.some((item) => item.field === field),
+    /** Whether the document that just came is what an undo made of it. */
+    turning: () => turning,
+    taken() {
+      const upTo = model.get("_doc").acked?.[view] ?? 0;
+      const before = sent.length;
+      while (sent.length && sent[0].mine <= upTo) sent.shift();
+      if (sent.length !== before) remember();
+      turning = turned > 0 && upTo >= turned;
+      if (turning) turned = 0;
+    },
+    /** Send again what earlier views could not; returns how many edits these were. */
+    replay() {
+      const { key, acked = {} } = model.get("_doc");
+      let found = 0;
+      for (const { name, view: other, at, acts } of kept(key)) {
+        if (other === view) continue;
+        keep(name, null);
+        if (Date.now() - at > OLDEST_MS) continue;
+        for (const { mine, field, act } of acts) {
+          if (mine && mine <= (acked[other] ?? 0)) continue;
+          post(act, field);
+          found++;
+        }
+      }
+      if (found) remember();
+      return found;
+    },
+    close() {
+      flush();
+      clearTimeout(unheard);
+    },
+  };
+}
+
+/**
+ * Tie a field to a text of the document, so that it never changes under who is typing in it.
+ * @param {(text: string) => object} act what an edit does
+ */
+function tie(outbox, area, field, act, write = (text) => (area.value = text)) {
+  let seen = null; // the document's text when it was looked at last
+  let mine = false; // whether its next text follows from what was typed here
+  area.addEventListener("input", () => {
+    mine = true;
+    outbox.edit(field(), act(area.value));
+  });
+  area.addEventListener("blur", () => {
+    outbox.flush();
+    if (seen !== null && !outbox.dirty(field()) && area.value !== seen) write(seen);
+  });
+  return (text) => {
+    if (outbox.dirty(field())) return;
+    const typing = document.activeElement === area && !outbox.turning() && (mine || text === seen);
+    mine = false;
+    seen = text;
+    if (!typing && area.value !== text) write(text);
+  };
+}

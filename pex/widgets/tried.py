@@ -1,0 +1,134 @@
+"""Answers of a Playground as its view shows them, and as a static table without a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from pex.report.tables import cut, format_seconds, format_usd, fragment
+from pex.widgets import kit
+from pex.widgets.opened import MAX_WORDS, words_apart
+from pex.widgets.sheet import Cell
+
+MAX_CHARS = 20_000
+"""Characters of an answer that are shown; the whole is in `.results.frame`."""
+STATIC_CHARS = 600
+STATIC_BYTES = 400_000
+_STATES = {"asked": "running", "growing": "running"}
+_SAID = {"queued": "waiting", "running": "asking", "stopped": "stopped", "error": "error"}
+
+Shown = dict[str, Any]
+"""An answer as the view gets it."""
+
+
+def shown(cell: Cell, number: int) -> Shown:
+    """An answer as the view gets it.
+
+    Args:
+        cell: the answer.
+        number: of the run that it came from.
+    """
+    text = kit.clean(cell.text[: MAX_CHARS + 1])
+    facts = _facts(cell)
+    if cell.state == "asked":
+        text, facts = "", "" if cell.text == "asking…" else kit.clean(cell.text)
+    return {
+        "state": _STATES.get(cell.state, cell.state),
+        "text": text[:MAX_CHARS],
+        "cut": len(cell.text) > MAX_CHARS,
+        "facts": facts,
+        "marks": [[m.kind, kit.clean(m.label), kit.clean(cut(m.reason, 2000))] for m in cell.marks],
+        "stale": False,
+        "journal": bool(cell.facts.get("from_journal")),
+        "run": number,
+    }
+
+
+def differences(cells: Mapping[str, Shown], against: str) -> dict[str, list[tuple[str, str]] | str]:
+    """Each answer word by word against another column's; a sentence where that is not possible.
+
+    Args:
+        cells: answers by "<variant id>|<case id>".
+        against: the id of the other variant.
+    """
+    found: dict[str, list[tuple[str, str]] | str] = {}
+    for key, cell in cells.items():
+        variant, _, case = key.partition("|")
+        first = cells.get(f"{against}|{case}")
+        if variant == against or cell["state"] != "answered":
+            continue
+        if first is None or first["state"] != "answered":
+            found[key] = "there is no answer to compare with"
+        elif first["text"] == cell["text"]:
+            found[key] = "the same answer"
+        elif max(len(part["text"].split()) for part in (cell, first)) > MAX_WORDS // 2:
+            found[key] = "too long to be compared word by word"
+        else:
+            found[key] = words_apart(cell["text"], first["text"])
+    return found
+
+
+def static_draft(doc: Mapping[str, Any], cells: Mapping[str, Shown]) -> str:
+    """Prompts and answers as a table for readers without a kernel: escaped and bounded."""
+    variants, cases = doc["variants"], doc["cases"]
+    head = ['<th scope="col">case</th>']
+    for variant in variants:
+        prompt = "\n\n".join(f"{m['role']}: {m['text']}" for m in variant["messages"])
+        params = ", ".join(f"{name}={value}" for name, value in variant["params"].items())
+        about = " · ".join(part for part in (variant["model"], params) if part)
+        head.append(
+            f'<th scope="col"><div>{escape(variant["name"])}</div><div>{escape(about)}</div>'
+            f"{_text(prompt)}</th>"
+        )
+    rows, size = [], sum(map(len, head))
+    for case in cases:
+        about = "\n".join(f"{name}: {text}" for name, text in case["inputs"].items())
+        parts = [f'<th scope="row">{_text(about or case["key"])}</th>']
+        parts += [_answer(cells.get(f"{v['id']}|{case['id']}")) for v in variants]
+        rows.append(f"<tr>{''.join(parts)}</tr>")
+        size += len(rows[-1])
+        if size > STATIC_BYTES:
+            rows.pop()
+            break
+    left = len(cases) - len(rows)
+    note = f"<caption>{left} more cases are not shown here.</caption>" if left else ""
+    table = (
+        f'<div class="pex-scroll"><table class="pex-table">{note}<thead><tr>{"".join(head)}</tr>'
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+    # The classes keep MathJax, which JupyterLab and exported pages run, off other people's texts.
+    whole = f'<div class="pex-static mathjax_ignore tex2jax_ignore">{fragment(table)}</div>'
+    return kit.clean(whole)
+
+
+def _answer(cell: Shown | None) -> str:
+    if cell is None:
+        return "<td>not asked</td>"
+    notes = [_SAID.get(cell["state"], ""), *(mark[1] for mark in cell["marks"]), cell["facts"]]
+    notes.append("the prompt or the case has changed since" if cell["stale"] else "")
+    note = " · ".join(part for part in notes if part)
+    return f"<td>{_text(cell['text'])}<div>{escape(note)}</div></td>"
+
+
+def _text(text: str) -> str:
+    style = "white-space:pre-wrap;overflow-wrap:anywhere;font-weight:normal;text-align:start"
+    return f'<div dir="auto" style="{style}">{escape(cut(text, STATIC_CHARS))}</div>'
+
+
+def _facts(cell: Cell) -> str:
+    facts = cell.facts
+    parts = []
+    if facts.get("ttft_s") is not None:
+        parts.append(f"{format_seconds(facts['ttft_s'])} to first token")
+    if cell.latency_s is not None:
+        parts.append(format_seconds(cell.latency_s))
+    if facts.get("prompt_tokens") is not None and facts.get("completion_tokens") is not None:
+        parts.append(f"{facts['prompt_tokens']:,} + {facts['completion_tokens']:,} tokens")
+    if cell.cost_usd is not None:
+        parts.append(format_usd(cell.cost_usd))
+    if facts.get("finish_reason") == "length":
+        parts.append("cut off at max_tokens")
+    if facts.get("from_journal"):
+        parts.append("from the journal")
+    return " · ".join(parts)

@@ -1,0 +1,365 @@
+"""The Playground in a real JupyterLab: the whole story, keys only, Stop, hostile answers, widths."""
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, expect
+
+from pex import local
+from pex.widgets import kit
+from tests.batch.test_plan import notebook
+from tests.browser import Lab, jupyterlab, page
+from tests.endpoint import FaultyEndpoint, completion
+from tests.made import HOSTILE
+
+pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=20_000)
+
+TEXTS = [
+    "",
+    "one line",
+    "ends with a line break\n",
+    "{{ a }} and {% if b %}\n\n{{ c }}{% endif %} {# note #}   spaces at the end          ",
+    "word " * 200,
+    "unbroken" * 60,
+    "\ttab\tand\ttab" * 12,
+    "עברית {{ name }} ועוד טקסט " * 9 + "\nthen English\n" + "عاجل: أعد المبلغ {{ x }} " * 9,
+    "請退款給我，謝謝。商品壞了。" * 9 + "👩‍👩‍👧‍👦🎉" * 20,
+    "half {{ open\n{{ done }}\n" * 8,
+]
+
+
+def test_the_marks_of_the_editor_stand_where_the_text_is() -> None:
+    script = kit.script("controls", "editor")
+    body = f"<style>{kit.styles('playground')}</style><main class='pex pex-kit pex-play'></main>"
+    with page() as plain:
+        plain.set_content(f"<!doctype html>{body}<script>{script}</script>")
+        found = plain.evaluate(
+            """(texts) => [236, 640].flatMap((width) => texts.map((text) => {
+              const editor = makeEditor("x", { template: true });
+              editor.box.style.width = `${width}px`;
+              editor.box.style.maxHeight = "none";
+              document.querySelector("main").append(editor.box);
+              editor.set(text);
+              const copy = editor.box.firstChild;
+              const area = editor.area;
+              const there = area.offsetHeight;
+              area.style.minHeight = area.style.height = "0";
+              area.style.alignSelf = "start";
+              const needs = area.scrollHeight;
+              const said = copy.textContent.replace("\\u200b", "") === text;
+              const marks = copy.querySelectorAll(".pex-token-value").length;
+              editor.box.remove();
+              return { there, needs, said, marks, copy: copy.offsetHeight };
+            }))""",
+            TEXTS,
+        )
+    for text, seen in zip(TEXTS * 2, found, strict=True):
+        assert seen["said"], text
+        assert seen["there"] >= seen["needs"], (text, seen)
+        assert seen["there"] <= max(50, seen["needs"] + 1), (text, seen)
+        assert seen["marks"] == text.count("}}"), text
+
+
+WATCH = """() => {
+  window.lengths = {};
+  new MutationObserver(() => {
+    for (const cell of document.querySelectorAll("[data-cell]")) {
+      (window.lengths[cell.dataset.cell] ??= new Set())
+        .add(cell.querySelector(".pex-answer-text").textContent.length);
+    }
+  }).observe(document.querySelector(".pex-play-grid"),
+    { subtree: true, childList: true, characterData: true });
+}"""
+
+
+def opened(lab: Lab, name: str) -> Locator:
+    """Open a notebook, run it; returns its first Playground."""
+    lab.open(name)
+    lab.command("application:toggle-left-area")
+    lab.run_all()
+    assert lab.errors() == []
+    return playground(lab)
+
+
+def playground(lab: Lab, number: int = 0) -> Locator:
+    found = lab.page.locator(".pex-play").nth(number)
+    found.locator(".pex-head").first.wait_for(timeout=60_000)
+    return found
+
+
+def column(play: Locator, number: int) -> Locator:
+    return play.locator(".pex-head").nth(number)
+
+
+def write(place: Locator, text: str) -> None:
+    """Type into the first message of a column."""
+    place.get_by_role("textbox", name="Message 1").fill(text)
+
+
+def states(play: Locator, state: str, count: int, timeout_s: float = 60) -> None:
+    """Wait until so many answers are in a state."""
+    expect(play.locator(f"[data-state={state}]")).to_have_count(count, timeout=timeout_s * 1000)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_the_whole_story_on_the_built_in_model(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    notebook(tmp_path / "play.ipynb", None, "import pex\npex.Playground()", "pex.Playground()")
+    try:
+        with jupyterlab(tmp_path) as lab:
+            play = opened(lab, "play.ipynb")
+            play.scroll_into_view_if_needed()
+            assert lab.page.locator(".pex-static").first.is_hidden()
+            _type_and_run(lab, play)
+            _compare_and_save(lab, play, tmp_path)
+            other = playground(lab, 1)
+            expect(other.locator(".pex-head")).to_have_count(1)
+            write(column(other, 0), "Another text")
+            expect(column(play, 0).get_by_role("textbox", name="Message 1")).to_have_value(
+                "Tell me about {{ thing }}."
+            )
+
+            # The page is loaded again while the kernel goes on: all of it is there.
+            lab.page.wait_for_timeout(600)
+            lab.save()
+            lab.page.reload()
+            play = playground(lab)
+            _is_as_it_was(play)
+
+            # The kernel starts anew and the cell runs again: the draft is there, and says so.
+            lab.page.evaluate(
+                "async () => { await window.jupyterapp.shell.currentWidget"
+                ".sessionContext.session.kernel.restart(); }"
+            )
+            lab.run_all()
+            assert lab.errors() == []
+            play = playground(lab)
+            _is_as_it_was(play)
+            expect(play.locator(".pex-notice")).to_contain_text("draft")
+            other = column(playground(lab, 1), 0)
+            expect(other.get_by_role("textbox", name="Message 1")).to_have_value("Another text")
+    finally:
+        local.stop(tmp_path / ".pex")
+
+
+def _type_and_run(lab: Lab, play: Locator) -> None:
+    first = column(play, 0)
+    text = first.get_by_role("textbox", name="Message 1")
+    text.fill("Tell me about {{ thing")
+    problem = first.locator(".pex-problem")
+    expect(problem).to_contain_text("line 1")
+    text.press("End")
+    text.press_sequentially(" }}.")
+    expect(problem).to_be_hidden()
+    expect(first.locator(".pex-token-value")).to_have_text("{{ thing }}")
+    play.get_by_role("textbox", name="thing of case").fill("a small cat")
+    first.get_by_label("Max tokens").fill("40")
+    play.get_by_role("button", name="Add variant").click()
+    expect(play.locator(".pex-head")).to_have_count(2)
+    second = column(play, 1)
+    expect(second.get_by_label("Name of the variant")).to_be_focused()
+    lab.page.keyboard.press("Control+A")
+    lab.page.keyboard.type("poem")
+    write(second, "Tell me a poem about {{ thing }}.")
+    second.get_by_label("Max tokens").fill("40")
+    lab.page.evaluate(WATCH)
+    play.get_by_role("button", name="Run all").click()
+    states(play, "answered", 2)
+    lengths = lab.page.evaluate("() => Object.values(lengths).map((seen) => seen.size)")
+    assert max(lengths) > 3
+    expect(play.locator(".pex-answer-facts").first).to_contain_text("tokens")
+    expect(play.get_by_role("status").first).to_contain_text("recorded", timeout=30_000)
+
+
+def _compare_and_save(lab: Lab, play: Locator, folder: Path) -> None:
+    play.get_by_role("button", name="Show differences").click()
+    second = play.locator(".pex-answer").nth(1)
+    expect(second.locator("ins, del, .pex-answer-note:not([hidden])").first).to_be_visible()
+    play.get_by_role("button", name="Show differences").click()
+
+    name = column(play, 1).get_by_label("Name of the variant")
+    name.fill("ode")
+    name.press("Tab")
+    expect(play.locator(".pex-title-name").nth(1)).to_have_text("ode")
+    play.get_by_role("button", name="Undo").click()
+    expect(name).to_have_value("poem")
+    expect(play.locator(".pex-title-name").nth(1)).to_have_text("poem")
+
+    play.get_by_role("button", name="Save…").click()
+    window = lab.page.get_by_role("dialog")
+    said = window.get_by_role("status")
+    window.get_by_label("Variant").select_option("poem")
+    expect(window.get_by_label("Path")).to_have_value("prompts/poem.prompty")
+    window.get_by_role("button", name="Save", exact=True).click()
+    expect(said).to_contain_text("poem.prompty")
+    assert "a poem about {{ thing }}" in (folder / "prompts" / "poem.prompty").read_text()
+    (folder / "prompts" / "poem.prompty").write_text("user:\nmine\n")
+    window.get_by_role("button", name="Save", exact=True).click()
+    expect(said.locator(".pex-bad-text")).not_to_be_empty()
+    assert (folder / "prompts" / "poem.prompty").read_text() == "user:\nmine\n"
+    window.get_by_role("button", name="Library").click()
+    window.get_by_label("Alias").fill("champion")
+    window.get_by_role("button", name="Save", exact=True).click()
+    expect(said).to_contain_text("poem", timeout=30_000)
+    assert said.locator(".pex-bad-text").count() == 0
+    window.get_by_role("button", name="Code").click()
+    expect(window.get_by_role("textbox", name="Code")).to_have_value(
+        re.compile(r"import pex[^\0]*pex\.Prompt[^\0]*exp\.run\(\)")
+    )
+    window.get_by_role("button", name="Close").click()
+
+
+def _is_as_it_was(play: Locator) -> None:
+    expect(play.locator(".pex-head")).to_have_count(2)
+    text = column(play, 1).get_by_role("textbox", name="Message 1")
+    expect(text).to_have_value("Tell me a poem about {{ thing }}.")
+    states(play, "answered", 2)
+    assert len(play.locator(".pex-answer-text").nth(1).inner_text()) > 20
+
+
+def _slow(text: str, pieces: int, pause_s: float) -> Any:
+    """A handler that streams a text so slowly that somebody can stop it."""
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for _ in range(pieces):
+            chunk = {"model": "m1", "choices": [{"index": 0, "delta": {"content": text}}]}
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+            await asyncio.sleep(pause_s)
+        for chunk in (
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+            {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 2}},
+        ):
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    return stream
+
+
+EXPERIMENT = """import pex
+prompts = [pex.Prompt("Say {{{{ n }}}}", name="say"), pex.Prompt("Tell {{{{ n }}}}", name="tell")]
+exp = pex.Experiment("hostile", pex.grid(prompts, ["lab/m1"], [{{"temperature": 0}}]),
+                     [{{"n": n}} for n in range({count})])
+pex.Playground(exp)"""
+
+
+@pytest.mark.timeout(300)
+def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
+    lab.reply = lambda body, number: _slow("word ", 200, 0.05)
+    notebook(project / "play.ipynb", None, EXPERIMENT.format(count=3))
+    with jupyterlab(project) as browser:
+        play = opened(browser, "play.ipynb")
+        keys = browser.page.keyboard
+        # From the first message: run the column, stop, then everything from an answer.
+        column(play, 1).get_by_role("textbox", name="Message 1").focus()
+        keys.type("!")
+        keys.press("Control+Enter")
+        states(play, "running", 3)
+        expect(play.locator(".pex-answer-text").nth(1)).to_contain_text("word word word")
+        began = time.monotonic()
+        keys.press("Escape")
+        states(play, "stopped", 3, timeout_s=1)
+        assert time.monotonic() - began < 1
+        assert play.locator(".pex-answer-text").nth(1).inner_text().startswith("word")
+
+        play.locator(".pex-answer").first.focus()
+        keys.press("ArrowDown")
+        keys.press("ArrowRight")
+        keys.press("End")
+        keys.press("Home")
+        expect(play.locator(".pex-answer").nth(2)).to_be_focused()
+        lab.reply = lambda body, number: None
+        expect(play.get_by_role("button", name="Run all")).to_be_enabled()
+        keys.press("Enter")
+        states(play, "answered", 1)
+        expect(play.locator(".pex-answer").nth(2)).to_be_focused()
+        expect(play.locator(".pex-answer-text").nth(2)).to_have_text("Say 1")
+        expect(play.get_by_role("button", name="Run all")).to_be_enabled()
+        keys.press("Control+Shift+Enter")
+        states(play, "answered", 6)
+        keys.press("Alt+z")
+        text = column(play, 1).get_by_role("textbox", name="Message 1")
+        expect(text).to_have_value("Tell {{ n }}")
+        # JupyterLab saw none of it: there is no new cell, and this one did not run again.
+        assert browser.page.locator(".jp-Notebook .jp-Cell").count() == 1
+
+
+@pytest.mark.timeout(300)
+def test_hostile_answers_run_nothing_and_fetch_nothing(lab: FaultyEndpoint, project: Path) -> None:
+    # Half a surrogate is no JSON: no answer can have it.
+    texts = [text for text in HOSTILE if "\ud800" not in text]
+
+    def reply(body: dict[str, Any], number: int) -> Any:
+        return completion(texts[int(re.findall(r"\d+", body["messages"][-1]["content"])[0])])
+
+    lab.reply = reply
+    notebook(
+        project / "play.ipynb", None, EXPERIMENT.format(count=len(texts)).replace(
+            "pex.Playground(exp)", "play = pex.Playground(exp)\nplay"
+        ),
+    )  # fmt: skip
+    foreign: list[str] = []
+    with jupyterlab(project) as browser:
+        browser.page.on(
+            "request",
+            lambda r: foreign.append(r.url) if browser.url not in r.url and r.url[:4] == "http" else None,
+        )
+        play = opened(browser, "play.ipynb")
+        play.get_by_role("button", name="Add case").click()
+        window = browser.page.get_by_role("dialog")
+        window.get_by_label("How many").fill(str(len(texts)))
+        window.get_by_role("button", name="Add", exact=True).click()
+        expect(play.locator(".pex-case-cell")).to_have_count(len(texts))
+        play.get_by_role("button", name="Run all").click()
+        states(play, "answered", 2 * len(texts))
+        play.get_by_role("button", name="Show differences").click()
+        expect(play.get_by_text("the same answer").first).to_be_visible()
+        assert play.locator("img, script, a[href^=javascript]").count() == 0
+        assert browser.page.evaluate("window.hacked") is None
+        assert foreign == []
+        assert play.evaluate("e => e.scrollWidth <= e.clientWidth")
+        # The longest shows its beginning only and says so.
+        expect(play.get_by_text("only the beginning is shown").first).to_be_visible()
+
+
+@pytest.mark.timeout(300)
+def test_it_is_accessible_at_every_width_in_light_and_dark(
+    lab: FaultyEndpoint, project: Path
+) -> None:
+    lab.reply = lambda body, number: (
+        web.json_response({"error": {"message": "no such thing"}}, status=400)
+        if number == 1
+        else completion("word " * 60)
+    )
+    notebook(project / "play.ipynb", None, EXPERIMENT.format(count=3))
+    with jupyterlab(project) as browser:
+        play = opened(browser, "play.ipynb")
+        play.get_by_role("button", name="Run all").click()
+        states(play, "error", 1)
+        states(play, "answered", 5)
+        write(column(play, 0), "Say {{ n }} {% if %}")
+        expect(column(play, 0).locator(".pex-problem")).to_be_visible()
+        for dark in (False, True):
+            browser.theme(dark)
+            for width in (375, 1300, 3840):
+                browser.page.set_viewport_size({"width": width, "height": 900})
+                browser.page.wait_for_timeout(300)
+                assert play.evaluate("e => e.scrollWidth <= e.clientWidth"), width
+                found = Axe().run(browser.page, context=".pex-play")
+                assert found.violations_count == 0, found.generate_report()
+            play.get_by_role("button", name="Save…").click()
+            found = Axe().run(browser.page, context=".pex-dialog[open]")
+            assert found.violations_count == 0, found.generate_report()
+            browser.page.keyboard.press("Escape")
