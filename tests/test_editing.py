@@ -231,3 +231,28 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
         assert load_cases(cases)[2].tags == ("short", "from the grid")
         page.keyboard.press("Escape")
         to_be(window).to_be_hidden()
+
+
+def test_a_correction_while_the_run_goes_on_is_in_its_results(
+    cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pex.core.events import Answered
+    from pex.widgets.grid import ResultGrid
+
+    monkeypatch.setattr("pex.widgets.in_notebook", lambda: True)
+    sent: list[dict] = []
+    monkeypatch.setattr(ResultGrid, "send", lambda _, content, buffers=None: sent.append(content))
+    take = ResultGrid.on_event
+
+    def take_and_correct(grid: ResultGrid, event: object) -> None:
+        take(grid, event)
+        if isinstance(event, Answered) and event.place[1] == "r2":
+            asked = {"kind": "keep", "what": "correct", "text": "negative", "row": 1, "column": 0}
+            grid._on_message(grid, {**asked, "view": "v"}, [])
+
+    monkeypatch.setattr(ResultGrid, "on_event", take_and_correct)
+    results = experiment(cases).run()
+    assert results.frame["expected"].tolist() == ["positive", "negative"]
+    assert load_cases(cases)[1].expected == "negative"
+    (kept,) = [content for content in sent if content["kind"] == "keep"]
+    assert kept["code"][0] == "results = results.rescore(['exact'])"
