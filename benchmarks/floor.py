@@ -60,6 +60,7 @@ class Floor(anywidget.AnyWidget):
     def __init__(self, rows: list[list[str]]) -> None:
         self._rows = rows
         self._grown: list[tuple[int, int, str]] = []
+        self.shown = threading.Event()
         super().__init__(wide=len(rows[0]))
         self.on_msg(lambda *_: threading.Thread(target=self._push).start())
 
@@ -68,7 +69,8 @@ class Floor(anywidget.AnyWidget):
         self._grown.append((row, column, text))
 
     def follow(self, until: Any) -> None:
-        """Send what has grown until `until` returns True."""
+        """Send what has grown until `until` returns True; begins when there is a view."""
+        self.shown.wait()
         while not until() or self._grown:
             grown, self._grown = self._grown, []
             if grown:
@@ -78,6 +80,7 @@ class Floor(anywidget.AnyWidget):
     def _push(self) -> None:
         for at in range(0, len(self._rows), CHUNK):
             self.send({"at": at, "rows": self._rows[at : at + CHUNK]})
+        self.shown.set()
 
 
 def floor(frame: Any) -> Floor:

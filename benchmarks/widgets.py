@@ -5,8 +5,8 @@ The least is `floor.py`, virtual rows without any feature; the worst one static 
 First paint and all rows: seconds from running the cell until the first row is painted, and until
 every row is in the page; the results and the widget's imports are there before. Playwright, which
 hears every message, has its share in that. Heap is what JavaScript holds after a garbage
-collection, above JupyterLab's own, the bytes of the rows included. Frames are the times between two while a wheel turns (120 pixels a frame),
-and while every frame shows other rows.
+collection, above JupyterLab's own, the bytes of the rows included. Frames are the times between
+two while a wheel turns (120 pixels a frame), and while every frame shows other rows.
 Lateness is how long after a piece of text was made it is painted, eight answers growing by 50
 pieces a second each.
 
@@ -42,6 +42,7 @@ import threading, time
 grid = Floor([[""] * 9 for _ in range(20)])
 ended = []
 def work():
+    grid.shown.wait()
     begun = time.time()
     for step in range(300):
         for n in range(8):
