@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pex.cli import console
+from pex.core import ratings
 from pex.core.errors import PexError
 from pex.core.names import check_positive
 from pex.core.settings import find_project, load_settings
@@ -91,7 +92,8 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     count, size = answers(database, which)
     recorded = forget.find(uri, case, group)
     waiting = forget.find_waiting(state, case, group)
-    if not count and not recorded and not waiting:
+    rated = ratings.forget(state, case, group, go=False)
+    if not count and not recorded and not waiting and not rated:
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
         )
@@ -102,12 +104,14 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
         for run in recorded:
             forget.forget(uri, run.run_id, case, group, lambda *left: Results(*left).page())
         forget.shrink(uri)
+        ratings.forget(state, case, group, go=True)
         # Last: where one of the others could not be done, the same command finds the case again.
         delete(database, which)
     shown = [(run, "rows in run") for run in recorded]
     shown += [(run, "rows in the unrecorded run") for run in waiting]
     return [
         {"what": "answers in the journal", "count": count, "bytes": size},
+        {"what": "ratings by hand", "count": rated, "bytes": None},
         *(
             {"what": f"{where} {run.run_id} ({run.experiment})", "count": run.rows, "bytes": None}
             for run, where in shown
