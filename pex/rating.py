@@ -15,7 +15,7 @@ from pex.compare.sitting import Sitting, rater_name
 from pex.compare.turns import Turn, choose, pairs_of
 from pex.core.errors import PexError
 from pex.core.names import digest
-from pex.core.ratings import Rated, RatingFile, rated_of
+from pex.core.ratings import FOLDER, Rated, RatingFile, rated_of
 from pex.core.settings import find_project, load_settings
 from pex.score.frame import score_names
 
@@ -292,6 +292,7 @@ class Rating:
             turn = Turn(known[item["pair"]], swapped, again)
             left, right = reversed(self.variants) if swapped else self.variants
             of_pair = {"case_id": turn.pair.case_id, "repeat": turn.pair.repeat, "rater": rater}
+            of_pair["group"] = turn.pair.group or ""
             rest = {key: value for key, value in item.items() if key != "swapped"}
             found.append(rated_of({**rest, **of_pair, "left": left, "right": right}, where))
         return found
@@ -332,7 +333,7 @@ def rate(
 def _path(about: Mapping[str, Any], variants: tuple[str, str]) -> Path:
     """Where the ratings of two variants of an experiment are, whichever is named first."""
     project = find_project()
-    folder = project / load_settings(project).journal.path / "ratings"
+    folder = project / load_settings(project).journal.path / FOLDER
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(about["name"]))[:60]
     return folder / f"{name}-{digest([about['name'], *sorted(variants)])}.jsonl"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pex.cli import console
-from pex.core import edits
+from pex.core import edits, ratings
 from pex.core.errors import PexError
 from pex.core.names import check_positive
 from pex.core.settings import find_project, load_settings
@@ -93,7 +93,8 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     recorded = forget.find(uri, case, group)
     waiting = forget.find_waiting(state, case, group)
     edited = edits.journalled(state, case, group)
-    if not count and not recorded and not waiting and not edited:
+    rated = ratings.forget(state, case, group, go=False)
+    if not any((count, recorded, waiting, edited, rated)):
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
         )
@@ -105,6 +106,7 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
             forget.forget(uri, run.run_id, case, group, lambda *left: Results(*left).page())
         edits.forget(state, case, group)
         forget.shrink(uri)
+        ratings.forget(state, case, group, go=True)
         # Last: where one of the others could not be done, the same command finds the case again.
         delete(database, which)
     shown = [(run, "rows in run") for run in recorded]
@@ -112,6 +114,7 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     return [
         {"what": "answers in the journal", "count": count, "bytes": size},
         *([{"what": "edits of cases", "count": edited, "bytes": None}] if edited else []),
+        *([{"what": "ratings by hand", "count": rated, "bytes": None}] if rated else []),
         *(
             {"what": f"{where} {run.run_id} ({run.experiment})", "count": run.rows, "bytes": None}
             for run, where in shown

@@ -173,7 +173,7 @@ def preference(
     said: dict[str, list[float]] = {}
     for rated in first:
         said.setdefault(pairs[rated.pair].case_id, []).append(_value(rated, variants))
-    group_of = {pairs[rated.pair].case_id: pairs[rated.pair].group for rated in first}
+    group_of = {pairs[rated.pair].case_id: pairs[rated.pair].cluster for rated in first}
     values = {case: math.fsum(given) / len(given) for case, given in said.items()}
     choices = [rated.choice for rated in first]
     winners = [rated.winner for rated in first]

@@ -109,6 +109,7 @@ def rating_of(
         note=whole(note[:MAX_NOTE]),
         at=at or now(),
         second_look=turn.second_look,
+        group=turn.pair.group or "",
     )
 
 

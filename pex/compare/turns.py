@@ -28,17 +28,21 @@ APART = 5
 class Pair:
     """Two answers to one case; `first` and `second` are those of the two variants in their order.
 
-    `id` is a digest of the case and both answers. `group` is what is not independent of it: the
-    case, or the group that the case belongs to. `row` is the case's row in the frame.
+    `id` is a digest of the case and both answers, `row` the case's row in the frame.
     """
 
     id: str
     case_id: str
     repeat: int
-    group: str
+    group: str | None
     first: str
     second: str
     row: int
+
+    @property
+    def cluster(self) -> str:
+        """What is not independent of it: the case, or the group that the case belongs to."""
+        return f"group {self.group}" if self.group else f"case {self.case_id}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def pairs_of(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
             id=_digest(case_id, repeat, *(part for both in named for part in both)),
             case_id=case_id,
             repeat=repeat,
-            group=f"group {group}" if isinstance(group, str) else f"case {case_id}",
+            group=group if isinstance(group, str) else None,
             first=str(texts[0]),
             second=str(texts[1]),
             row=at[0],
@@ -163,7 +167,7 @@ def turns(pairs: Sequence[Pair], rater: str, seed: int) -> list[Turn]:
         seed: of the drawing.
 
     Example:
-        >>> pairs = [Pair(str(n), f"c{n}", 1, f"c{n}", "x", "y", n) for n in range(20)]
+        >>> pairs = [Pair(str(n), f"c{n}", 1, None, "x", "y", n) for n in range(20)]
         >>> seen = turns(pairs, "ada", 0)
         >>> len(seen), sum(turn.second_look for turn in seen)
         (22, 2)

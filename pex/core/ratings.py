@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +15,15 @@ from pex.core.errors import PexError, nearest
 Choice = Literal["left", "right", "tie", "both bad"]
 CHOICES: tuple[Choice, ...] = ("left", "right", "tie", "both bad")
 
+FOLDER = "ratings"
+"""In the project's `.pex/` folder."""
+
 MAX_NOTE = 4_000
 MAX_NAME = 80
+_LONGEST = {
+    "pair": 64, "case_id": 10_000, "group": 10_000, "rater": MAX_NAME, "left": 500, "right": 500,
+    "note": MAX_NOTE, "at": 40,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,7 +32,8 @@ class Rated:
 
     `pair` is a digest of the case and both answers, so that a rating stays with the answers it
     was given for, whatever run they are seen in. `left` and `right` are the variants as they
-    stood. `second_look` marks the pairs that came again with sides swapped. `at` is UTC.
+    stood. `second_look` marks the pairs that came again with sides swapped. `at` is UTC. `group`
+    is that of the case, so that the data of a group can be deleted.
     """
 
     pair: str
@@ -38,6 +47,7 @@ class Rated:
     note: str = ""
     at: str = ""
     second_look: bool = False
+    group: str = ""
 
     @property
     def key(self) -> tuple[str, str, bool]:
@@ -138,6 +148,42 @@ class RatingFile:
             os.fsync(file.fileno())
 
 
+def forget(state: Path, case_id: str | None, group: str | None, go: bool) -> int:
+    """Delete the ratings of a case, or of a group of cases, from all files of a project.
+
+    Args:
+        state: the project's `.pex/` folder.
+        case_id: the case; None for every case of the group.
+        group: the group; None for the case, whatever its group is.
+        go: delete them; without it they are only counted.
+
+    Returns:
+        How many lines they are.
+    """
+    found = 0
+    for path in sorted((state / FOLDER).glob("*.jsonl")):
+        lines = path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if not _is_of(line, case_id, group)]
+        found += len(lines) - len(kept)
+        if go and len(kept) < len(lines):
+            new = path.with_suffix(".new")
+            with new.open("wb") as file:
+                file.writelines(kept)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+    return found
+
+
+def _is_of(line: bytes, case_id: str | None, group: str | None) -> bool:
+    try:
+        data = json.loads(line)
+        of_case, of_group = data.get("case_id"), data.get("group")
+    except (ValueError, AttributeError):  # half a line may be of anybody
+        return case_id is not None and json.dumps(case_id).encode() in line
+    return (case_id is None or of_case == case_id) and (group is None or of_group == group)
+
+
 def rated_of(data: Any, where: str) -> Rated:
     """A rating from JSON that somebody else may have written.
 
@@ -166,11 +212,15 @@ def rated_of(data: Any, where: str) -> Rated:
     unknown = sorted(str(name) for name in data if name not in names)
     if unknown:
         raise PexError(f"{where}: unknown key '{unknown[0]}'", hint=nearest(unknown[0], names))
-    for name, most in (("pair", 64), ("rater", MAX_NAME), ("left", 500), ("right", 500),
-                       ("case_id", 10_000), ("note", MAX_NOTE), ("at", 40)):  # fmt: skip
+    for name, most in _LONGEST.items():
         text = data.get(name, "")
-        if not isinstance(text, str) or len(text) > most or (name not in ("note",) and not text):
-            raise PexError(f"{where}: {name}: expected a text of 1 to {most:,} characters")
+        least = 0 if name in ("note", "group") else 1
+        if not isinstance(text, str) or not least <= len(text) <= most:
+            raise PexError(f"{where}: {name}: expected a text of {least} to {most:,} characters")
+    try:
+        datetime.datetime.fromisoformat(data["at"])
+    except ValueError:
+        raise PexError(f"{where}: at is {data['at']!r}, expected a time") from None
     reasons = data.get("reasons", [])
     if not isinstance(reasons, list | tuple) or not all(
         isinstance(reason, str) and len(reason) <= MAX_NAME for reason in reasons

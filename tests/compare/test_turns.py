@@ -22,7 +22,7 @@ def frame_of(outputs: dict[str, list[str | None]], groups: list[str] | None = No
 
 
 def many(count: int) -> list[Pair]:
-    return [Pair(f"p{n}", f"c{n}", 1, f"case c{n}", "x", "y", n) for n in range(count)]
+    return [Pair(f"p{n}", f"c{n}", 1, None, "x", "y", n) for n in range(count)]
 
 
 def test_equal_answers_and_errors_are_left_out_and_counted() -> None:
@@ -51,9 +51,9 @@ def test_a_pair_is_the_same_in_another_run_with_the_same_answers() -> None:
 
 def test_cases_of_one_group_belong_together() -> None:
     frame = frame_of({"a": ["x"] * 3, "b": ["y"] * 3}, groups=["g", "g", "h"])
-    assert [p.group for p in pairs_of(frame, ("a", "b")).different] == [
-        "group g", "group g", "group h",
-    ]  # fmt: skip
+    clusters = [pair.cluster for pair in pairs_of(frame, ("a", "b")).different]
+    assert clusters == ["group g", "group g", "group h"]
+    assert {pair.cluster for pair in many(3)} == {"case c0", "case c1", "case c2"}
 
 
 def test_a_tenth_comes_again_later_with_sides_swapped() -> None:

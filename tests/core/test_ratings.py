@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pex.core.errors import PexError
-from pex.core.ratings import Rated, RatingFile, rated_of
+from pex.core.ratings import FOLDER, Rated, RatingFile, forget, rated_of
 
 ONE = Rated("p1", "c1", 1, "ada", "short", "strict", "left", ("clear",), "so", "2026-01-01T10:00")
 
@@ -78,6 +78,7 @@ def test_merging_takes_what_is_new_or_newer(tmp_path: Path) -> None:
         ({"rater": 7}, "rater: expected a text"),
         ({"note": "x" * 4001}, "note: expected a text"),
         ({"reasons": "clear"}, "reasons: expected a list"),
+        ({"at": "soon"}, "at is 'soon', expected a time"),
         ({"repeat": "1"}, "'repeat' as a number"),
     ],
 )
@@ -91,3 +92,18 @@ def test_a_rating_that_is_none_names_what_is_wrong(change: dict, said: str) -> N
 def test_half_a_surrogate_in_a_note_cannot_spoil_a_table() -> None:
     found = rated_of({**dataclasses.asdict(ONE), "note": "a\ud800b"}, "f")
     assert found.note == "a\ufffdb"
+
+
+def test_the_data_of_a_case_or_a_group_can_be_deleted(tmp_path: Path) -> None:
+    file = RatingFile(tmp_path / FOLDER / "x.jsonl")
+    two = dataclasses.replace(ONE, pair="p2", case_id="c2", group="g")
+    three = dataclasses.replace(ONE, pair="p3", case_id="c3", group="g")
+    file.add([ONE, two, three, dataclasses.replace(ONE, choice="tie")])
+    assert forget(tmp_path, "c1", None, go=False) == 2
+    assert len(RatingFile(file.path).ratings) == 3
+    assert forget(tmp_path, "c1", None, go=True) == 2
+    assert RatingFile(file.path).ratings == [two, three]
+    assert forget(tmp_path, "c2", "other", go=True) == 0
+    assert forget(tmp_path, None, "g", go=True) == 2
+    assert RatingFile(file.path).ratings == []
+    assert forget(tmp_path / "nowhere", "c1", None, go=True) == 0
