@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import pex  # noqa: E402
 from pex import local  # noqa: E402
+from tests.batch.test_plan import notebook as notebook_of  # noqa: E402
 from tests.browser import Lab, free_port, jupyterlab, page, serving  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -34,6 +35,7 @@ def main() -> None:
             notebook(project)
             run_id = report(project)
             record(project, run_id)
+            browser(project)
         finally:
             local.stop(project / ".pex")
 
@@ -50,6 +52,31 @@ def notebook(project: Path) -> None:
             picture(lab, ".pex-grid", f"notebook-run-{name}.png")
             picture(lab, ".js-plotly-plot", f"notebook-plot-{name}.png")
             picture(lab, ".pex-verdicts", f"notebook-verdict-{name}.png")
+
+
+def browser(project: Path) -> None:
+    """The library browser on two recorded versions of a prompt, light and dark."""
+    code = """import pex
+experiment = "experiments/review-sentiment/experiment.yaml"
+file = "experiments/review-sentiment/prompts/short.prompty"
+first = open(file).read()
+for text in (first, first.replace("Answer with one word.", "Say only the word.")):
+    open(file, "w").write(text)
+    pex.Experiment.load(experiment).run(limit=20, show=False)
+open(file, "w").write(first + "One word.\\n")
+pex.library.set_alias("short", "champion", 1)"""
+    notebook_of(project / "browse.ipynb", None, code, "pex.browse('short')")
+    with jupyterlab(project, width=1280, height=860) as lab:
+        lab.open("browse.ipynb")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        box = lab.page.locator(".pex-browser")
+        for dark in (False, True):
+            lab.theme(dark)
+            for tab in ("Difference", "Scores"):
+                box.get_by_role("tab", name=tab).click()
+                name = f"browse-{tab.lower()}-{'dark' if dark else 'light'}.png"
+                picture(lab, ".pex-browser", name)
 
 
 def picture(lab: Lab, selector: str, name: str) -> None:
