@@ -38,6 +38,7 @@ def main() -> None:
             run_id = report(project)
             record(project, run_id)
             rating(project, run_id)
+            browser(project)
         finally:
             local.stop(project / ".pex")
 
@@ -78,6 +79,31 @@ def magics(project: Path) -> None:
             lab.theme(dark)
             name = "dark" if dark else "light"
             picture(lab, ".pex-answer", f"cell-answer-{name}.png")
+
+
+def browser(project: Path) -> None:
+    """The library browser on two recorded versions of a prompt, light and dark."""
+    code = """import pex
+experiment = "experiments/review-sentiment/experiment.yaml"
+file = "experiments/review-sentiment/prompts/short.prompty"
+first = open(file).read()
+for text in (first, first.replace("Answer with one word.", "Say only the word.")):
+    open(file, "w").write(text)
+    pex.Experiment.load(experiment).run(limit=20, show=False)
+open(file, "w").write(first + "One word.\\n")
+pex.library.set_alias("short", "champion", 1)"""
+    notebook_of(project / "browse.ipynb", None, code, "pex.browse('short')")
+    with jupyterlab(project, width=1280, height=860) as lab:
+        lab.open("browse.ipynb")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        box = lab.page.locator(".pex-browser")
+        for dark in (False, True):
+            lab.theme(dark)
+            for tab in ("Difference", "Scores"):
+                box.get_by_role("tab", name=tab).click()
+                name = f"browse-{tab.lower()}-{'dark' if dark else 'light'}.png"
+                picture(lab, ".pex-browser", name)
 
 
 def picture(lab: Lab, selector: str, name: str) -> None:

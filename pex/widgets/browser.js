@@ -10,7 +10,7 @@ function renderBrowser({ model, el }) {
   // JupyterLab's keys would otherwise act on the notebook while the browser has the focus.
   el.setAttribute("data-lm-suppress-shortcuts", "true");
   let panel = "text";
-  let wanted = "";
+  let reading = false;
 
   const shelf = makeShelf(`pex-${view}`, choose, () => model.send({ kind: "refresh" }));
   const said = element("div", "pex-said");
@@ -73,9 +73,9 @@ function renderBrowser({ model, el }) {
   }
 
   function choose(name, key) {
-    wanted = name;
     shelf.mark(name);
     tell(`Reading ${name}…`);
+    reading = true;
     model.send({ kind: "choose", name, key });
   }
 
@@ -125,7 +125,6 @@ function renderBrowser({ model, el }) {
       drawNothing();
       return;
     }
-    wanted = prompt.name;
     shelf.mark(prompt.name);
     const edition = prompt.editions.find((item) => item.key === prompt.key);
     const title = element("h2", "pex-title");
@@ -144,7 +143,8 @@ function renderBrowser({ model, el }) {
       if (picked) intoView(box, picked, box.querySelector("thead").offsetHeight);
     }
     if (focused) [...head.querySelectorAll("[data-key]")].find((node) => node.dataset.key === focused)?.focus();
-    tell("");
+    if (reading) tell(""); // what an action has said stays
+    reading = false;
     if (prompt.problem) tell([prompt.problem, prompt.hint].filter(Boolean).join(": "), true);
     const file = Boolean(edition?.file);
     act.alias.hidden = act.file.hidden = file;

@@ -322,8 +322,9 @@ class LibraryBrowser(anywidget.AnyWidget):
         return next((e.key for e in self._editions if kit.clean(e.key) == shown), "")
 
     def _copy(self, content: Mapping[str, Any]) -> None:
-        if self._selected is not None:
-            text = self._selected.text.encode("utf-8", "replace")
+        prompt = self.selected
+        if prompt is not None:
+            text = prompt.text.encode("utf-8", "replace")
             self.send({"kind": "copy", "view": content.get("view")}, buffers=[text])
 
     def _act(self, action: Callable[[Prompt], str]) -> None:
@@ -352,17 +353,18 @@ class LibraryBrowser(anywidget.AnyWidget):
 
     def _open(self) -> None:
         """Open the chosen prompt; here, where what is displayed finds its way into the output."""
-        if self._selected is None:
+        prompt = self.selected
+        if prompt is None:
             return
         try:
-            opened = self._on_open(self._selected)
+            opened = self._on_open(prompt)
         except PexError as error:
             self._say(error.message, error.hint or "", error=True)
             return
         self._below.clear_output()
         with self._below:
             display(opened)
-        self._say(f"{self._selected.name} is open below.")
+        self._say(f"{prompt.name} is open below.")
 
 
 def _find(editions: Sequence[Edition], key: str) -> Edition:

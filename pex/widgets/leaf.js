@@ -129,7 +129,7 @@ function drawApart(prompt, difference, onAgainst) {
   if (difference.facts.length) {
     const rows = difference.facts.map(([name, before, now]) =>
       cells(element("tr"), name, output(before || "–"), output(now || "–")));
-    nodes.push(table(["", "before", "now"], rows, "What else is different"));
+    nodes.push(table(["what", "before", "now"], rows, "What else is different"));
   } else nodes.push(element("p", "pex-soft", "Model, parameters and the rest are the same."));
   return nodes;
 }
@@ -138,7 +138,7 @@ function drawApart(prompt, difference, onAgainst) {
 function drawEditions(prompt, onEdition) {
   const rows = prompt.editions.map((edition) => {
     const row = element("tr", edition.key === prompt.key ? "pex-chosen" : "");
-    const pick = button(edition.file ? "file" : edition.label, () => onEdition(edition.key), edition.label);
+    const pick = button(edition.file ? "file" : edition.label, () => onEdition(edition.key), edition.file ? `file ${edition.label}` : "");
     pick.className = "pex-link";
     pick.dataset.key = edition.key;
     if (edition.key === prompt.key) pick.setAttribute("aria-current", "true");
@@ -206,6 +206,11 @@ function makeAliasWindow(onMove) {
     }
   };
   name.addEventListener("input", tell);
+  name.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // while it shows suggestions, the field would keep Enter to itself
+    if (!go.disabled) form.requestSubmit();
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const alias = name.value.trim();

@@ -18,7 +18,7 @@ function makeShelf(id, onChoose, onRefresh) {
   search.type = "search";
   search.placeholder = "Search   /";
   search.setAttribute("aria-label", "Search in names, aliases, experiments and descriptions");
-  const refresh = button("Refresh", onRefresh, "Read the library and the files again");
+  const refresh = button("Refresh", onRefresh, "Refresh: read the library and the files again");
   bar.append(search, refresh);
   const count = element("div", "pex-meta pex-shelf-count");
   count.setAttribute("role", "status");
