@@ -42,6 +42,7 @@ bench: $(VENV)/.dev
 
 soak: $(VENV)/.dev programs
 	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m tests.again 20
 
 pictures: $(VENV)/.dev programs
 	$(BIN)/python docs/make_pictures.py

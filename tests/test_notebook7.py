@@ -1,0 +1,56 @@
+"""Notebook 7 with the built-in model: a run in a blocking cell, Stop, dark, without a kernel."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from pex import local
+from tests.batch.test_plan import notebook
+from tests.browser import notebook7
+from tests.test_stop import START, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_is_watched_stopped_and_read_again(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    code = START + (
+        "prompt = pex.Prompt('Tell me a story about the number {{ n }}.', name='story')\n"
+        "cases = [{'case_id': f'c{n}', 'n': n} for n in range(60)]\n"
+        "grid = pex.grid(prompt, 'local/smollm2', {'temperature': 0, 'max_tokens': 60})\n"
+        "results = pex.Experiment('s', grid, cases, ['length']).run(record=False, stream=True)"
+    )
+    notebook(tmp_path / "story.ipynb", None, code, "print('status:', results.status)")
+    try:
+        with notebook7(tmp_path) as page:
+            page.open("story.ipynb")
+            page.begin_all()
+            stop = page.page.get_by_role("button", name="Stop", exact=True)
+            stop.wait_for(timeout=60_000)
+            cells = page.page.get_by_role("gridcell")
+            wait_for(lambda: "number" in cells.first.inner_text(), 60)
+            assert page.page.locator(".pex-static").first.is_hidden()
+            page.page.wait_for_function(
+                "() => document.querySelector('.pex-grid progress').value >= 2", timeout=60_000
+            )
+            cells.first.click()
+            page.page.get_by_role("dialog").get_by_role("heading", name="c0 ·").wait_for()
+            page.page.keyboard.press("Escape")
+            stop.click()
+            wait_for(lambda: "status: interrupted" in page.printed())
+            line = page.page.locator(".pex-grid-line").first.text_content()
+            assert line is not None
+            assert "interrupted, all answers kept" in line
+            assert stop.count() == 0
+            for dark in (True, False):
+                page.theme(dark)
+                found = Axe().run(page.page, context=".pex-grid")
+                assert found.violations_count == 0, found.generate_report()
+            page.save()
+    finally:
+        local.stop(tmp_path / ".pex")
+    outputs = nbformat.read(tmp_path / "story.ipynb", as_version=4).cells[-2].outputs
+    assert "pex-static" in outputs[1].data["text/html"]
