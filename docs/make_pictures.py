@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import pex  # noqa: E402
 from pex import local  # noqa: E402
+from tests.batch.test_plan import notebook as notebook_file  # noqa: E402
 from tests.browser import Lab, free_port, jupyterlab, page, serving  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -32,6 +33,7 @@ def main() -> None:
             shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("outputs"))
         try:
             notebook(project)
+            playground(project)
             run_id = report(project)
             record(project, run_id)
         finally:
@@ -50,6 +52,44 @@ def notebook(project: Path) -> None:
             picture(lab, ".pex-grid", f"notebook-run-{name}.png")
             picture(lab, ".js-plotly-plot", f"notebook-plot-{name}.png")
             picture(lab, ".pex-verdicts", f"notebook-verdict-{name}.png")
+
+
+def playground(project: Path) -> None:
+    """The Playground as it is when new, with answers, differences, a problem, and narrow."""
+    code = 'import pex\npex.Playground("review-sentiment")'
+    made = notebook_file(project / "notebooks" / "playground.ipynb", None, code, "pex.Playground()")
+    with jupyterlab(project, width=1280, height=960) as lab:
+        lab.open(f"notebooks/{made.name}")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        both(lab, ".pex-play >> nth=1", "playground-empty")
+        play = lab.page.locator(".pex-play").first
+        play.get_by_role("button", name="Run all").click()
+        lab.page.get_by_text("recorded in MLflow").first.wait_for(timeout=300_000)
+        play.locator(".pex-play-pane").evaluate("e => e.scrollTop = 240")
+        both(lab, ".pex-play", "playground-answers")
+        play.get_by_role("button", name="Show differences").click()
+        both(lab, ".pex-play", "playground-differences")
+        play.get_by_role("button", name="Show differences").click()
+        play.locator(".pex-play-pane").evaluate("e => e.scrollTop = 0")
+        text = play.get_by_role("textbox", name="Message 1").first
+        text.press("Control+End")
+        text.press_sequentially("\nThe product: {{ product")
+        play.locator(".pex-problem").first.wait_for()
+        both(lab, ".pex-play", "playground-problem")
+        text.press_sequentially(" }}")
+        play.get_by_role("button", name="Save…").click()
+        both(lab, ".pex-play", "playground-save")
+        lab.page.keyboard.press("Escape")
+        lab.page.set_viewport_size({"width": 430, "height": 960})
+        both(lab, ".pex-play", "playground-narrow")
+
+
+def both(lab: Lab, selector: str, name: str) -> None:
+    """Two pictures, light and dark."""
+    for dark in (False, True):
+        lab.theme(dark)
+        picture(lab, selector, f"{name}-{'dark' if dark else 'light'}.png")
 
 
 def picture(lab: Lab, selector: str, name: str) -> None:
