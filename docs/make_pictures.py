@@ -35,6 +35,7 @@ def main() -> None:
         try:
             notebook(project)
             magics(project)
+            playground(project)
             run_id = report(project)
             record(project, run_id)
             rating(project, run_id)
@@ -104,6 +105,39 @@ pex.library.set_alias("short", "champion", 1)"""
                 box.get_by_role("tab", name=tab).click()
                 name = f"browse-{tab.lower()}-{'dark' if dark else 'light'}.png"
                 picture(lab, ".pex-browser", name)
+
+
+def playground(project: Path) -> None:
+    """The Playground as it is when new, with answers, differences, a problem, and narrow."""
+    code = 'import pex\npex.Playground("review-sentiment")'
+    made = notebook_of(project / "notebooks" / "playground.ipynb", None, code, "pex.Playground()")
+    with jupyterlab(project, width=1280, height=960) as lab:
+        lab.open(f"notebooks/{made.name}")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        both(lab, ".pex-play >> nth=1", "playground-empty")
+        play = lab.page.locator(".pex-play").first
+        play.get_by_role("button", name="Run all").click()
+        lab.page.get_by_text("recorded in MLflow").first.wait_for(timeout=300_000)
+        down = "e => e.scrollTop = e.querySelector('.pex-play-heads').offsetHeight - 260"
+        play.locator(".pex-play-pane").evaluate(down)
+        both(lab, ".pex-play", "playground-answers")
+        play.get_by_role("button", name="Show differences").click()
+        both(lab, ".pex-play", "playground-differences")
+        play.get_by_role("button", name="Show differences").click()
+        play.locator(".pex-play-pane").evaluate("e => e.scrollTop = 0")
+        lab.page.mouse.move(640, 400)
+        text = play.get_by_role("textbox", name="Message 1").first
+        text.press("Control+End")
+        text.press_sequentially("\nThe product: {{ product")
+        play.locator(".pex-problem").first.wait_for()
+        both(lab, ".pex-play", "playground-problem")
+        text.press_sequentially(" }}")
+        play.get_by_role("button", name="Save…").click()
+        both(lab, ".pex-play", "playground-save")
+        lab.page.keyboard.press("Escape")
+        lab.page.set_viewport_size({"width": 430, "height": 960})
+        both(lab, ".pex-play", "playground-narrow")
 
 
 def picture(lab: Lab, selector: str, name: str) -> None:

@@ -24,31 +24,31 @@ function makeCase(desk, id) {
   return {
     node,
     focus: () => (inputs.values().next().value ?? expected).focus(),
-    update(found, variables) {
-      key.textContent = found.typed && !found.key ? "typed" : found.key;
+    update(found, number, variables) {
+      // The key of a typed case changes with what is typed.
+      const name = found.typed ? String(number) : found.key;
+      key.textContent = found.typed ? `${number} · typed` : `${number} · ${found.key}`;
       key.title = found.key;
-      relabel(run, `Run case ${found.key}`);
-      relabel(gone, `Remove case ${found.key}`);
-      const chips = [...(found.typed ? ["typed"] : []), ...found.tags];
-      tags.hidden = !chips.length;
-      tags.replaceChildren(...chips.map((tag) => element("span", "pex-chip", tag)));
+      relabel(run, `Run case ${name}`);
+      relabel(gone, `Remove case ${name}`);
+      tags.hidden = !found.tags.length;
+      tags.replaceChildren(...found.tags.map((tag) => element("span", "pex-chip", tag)));
       const shown = new Set(variables);
-      for (const [name, input] of inputs) {
-        if (shown.has(name) || input.node.contains(document.activeElement)) continue;
+      for (const [variable, input] of inputs) {
+        if (shown.has(variable) || input.node.contains(document.activeElement)) continue;
         input.node.remove();
-        inputs.delete(name);
+        inputs.delete(variable);
       }
-      variables.forEach((name) => {
-        if (!inputs.has(name)) inputs.set(name, makeInput(desk, id, name));
-        const input = inputs.get(name);
-        if (input.node.parentNode !== fields) fields.append(input.node);
-        input.update(found.inputs[name], found.key);
-      });
-      const others = Object.keys(found.inputs).filter((name) => !shown.has(name));
+      for (const variable of variables) {
+        if (!inputs.has(variable)) inputs.set(variable, makeInput(desk, id, variable));
+        inputs.get(variable).update(found.inputs[variable], name);
+      }
+      arrange(fields, variables.map((variable) => inputs.get(variable).node));
+      const others = Object.keys(found.inputs).filter((other) => !shown.has(other));
       unused.textContent = others.length ? `not used by a prompt: ${others.join(", ")}` : "";
       unused.hidden = !others.length;
-      expected.update(found.expected, found.key);
-      problems.draw(found.problems ?? []);
+      expected.update(found.expected, name);
+      problems.draw(found.problems ?? [], variables.every((variable) => !found.inputs[variable]));
     },
   };
 }

@@ -85,3 +85,12 @@ async function copyText(area) {
     document.execCommand("copy");
   }
 }
+
+/** Put nodes in an order without moving those that are already right: a moved field loses focus. */
+function arrange(parent, nodes) {
+  let next = parent.firstChild;
+  for (const node of nodes) {
+    if (node === next) next = next.nextSibling;
+    else parent.insertBefore(node, next);
+  }
+}

@@ -86,13 +86,15 @@ function problemList(field) {
   list.setAttribute("aria-live", "polite");
   list.hidden = true;
   field.setAttribute("aria-describedby", list.id);
-  let had = "[]";
+  let had = "";
   return {
     list,
-    draw(found) {
-      const now = JSON.stringify(found);
+    /** @param todo whether it is only that nothing has been typed yet */
+    draw(found, todo = false) {
+      const now = JSON.stringify([found, todo]);
       if (now === had) return;
       had = now;
+      list.classList.toggle("pex-todo", todo);
       list.hidden = !found.length;
       list.replaceChildren(...found.map((problem) => {
         const item = element("li");

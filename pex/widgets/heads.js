@@ -34,7 +34,7 @@ function makeHead(desk, id) {
   const top = element("div", "pex-head-top");
   top.append(name, buttons);
   const nameProblems = problemList(name);
-  const origin = element("div", "pex-meta");
+  const origin = element("div", "pex-meta pex-origin");
 
   const model = textInput("", "provider/model");
   model.setAttribute("list", desk.models);
@@ -75,6 +75,7 @@ function makeHead(desk, id) {
       tieModel(variant.model);
       const locked = variant.locked && `its messages cannot be edited here: ${variant.locked}`;
       origin.textContent = [variant.origin && `from ${variant.origin}`, locked].filter(Boolean).join(" · ");
+      origin.title = origin.textContent;
       origin.hidden = !origin.textContent;
       nameProblems.draw(at(variant.problems, "name"));
       modelProblems.draw(at(variant.problems, "model"));
@@ -180,8 +181,8 @@ function makeMessage(outbox, id, index) {
       setChoices(role, [...new Set([...ROLES, message.role])].map((name) => [name, name]));
       role.value = message.role;
       write(message.text);
-      problems.draw(found);
-      editor.problems(found);
+      problems.draw(found, !message.text);
+      editor.problems(message.text ? found : []);
       editor.area.readOnly = locked;
       role.disabled = locked;
       icons.hidden = count === 1 || locked;

@@ -16,15 +16,6 @@ const HINTS = [
   "What a prompt has in {{ double braces }} is an input of every case.",
 ];
 
-/** Put nodes in an order without moving those that are already right: a moved field loses focus. */
-function arrange(parent, nodes) {
-  let next = parent.firstChild;
-  for (const node of nodes) {
-    if (node === next) next = next.nextSibling;
-    else parent.insertBefore(node, next);
-  }
-}
-
 /** Keep one view per thing, by its id: made when new, taken away when gone. */
 function makeViews(make) {
   const views = new Map();
@@ -123,8 +114,8 @@ function makeRow(desk, id) {
     node,
     focus: about.focus,
     answer: answers.get,
-    update(found, variables, variants) {
-      about.update(found, variables);
+    update(found, number, variables, variants) {
+      about.update(found, number, variables);
       answers.keep(variants.map((variant) => variant.id));
       arrange(node, [about.node, ...variants.map((variant) => answers.get(variant.id).node)]);
     },
@@ -211,7 +202,7 @@ function renderPlayground({ model, el }) {
     }));
     arrange(heads, [corner, ...variants.map(({ id }) => columns.get(id).node)]);
     const newRows = rows.keep(cases.map(({ id }) => id));
-    for (const found of cases) rows.get(found.id).update(found, variables, variants);
+    cases.forEach((found, i) => rows.get(found.id).update(found, i + 1, variables, variants));
     arrange(grid, [titles, ...cases.map(({ id }) => rows.get(id).node)]);
     empty.hidden = cases.length > 0;
     drawTitles(variants);
