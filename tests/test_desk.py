@@ -9,7 +9,7 @@ import pytest
 import pex
 from pex import desk as desks
 from pex import drafts
-from pex.desk import Desk
+from pex.playground.desk import Desk
 from tests.endpoint import FaultyEndpoint
 from tests.playing import View, column, entry, experiment, new_kernel, restarted, typed, until
 

@@ -18,10 +18,10 @@ from traitlets.config import Config
 
 import pex
 from pex import local, overview
-from pex.asking import question
-from pex.cell import Ask, read_line, read_prompt
 from pex.core.errors import PexError
 from pex.core.events import Delta, Retried
+from pex.magics.asking import question
+from pex.magics.cell import Ask, read_line, read_prompt
 from pex.record.store import connect
 from pex.widgets.answer import GrowingAnswer
 from tests.batch.test_plan import notebook

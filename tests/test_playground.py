@@ -314,7 +314,9 @@ def test_hostile_answers_run_nothing_and_fetch_nothing(lab: FaultyEndpoint, proj
     with jupyterlab(project) as browser:
         browser.page.on(
             "request",
-            lambda r: foreign.append(r.url) if browser.url not in r.url and r.url[:4] == "http" else None,
+            lambda r: (
+                foreign.append(r.url) if browser.url not in r.url and r.url[:4] == "http" else None
+            ),
         )
         play = opened(browser, "play.ipynb")
         play.get_by_role("button", name="Add case").click()

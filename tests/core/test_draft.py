@@ -14,7 +14,7 @@ from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.revision import DEPTH, History, new_id, with_cases
 from pex.core.variant import Variant, grid
-from pex.drafts import from_json, to_json
+from pex.playground.drafts import from_json, to_json
 
 BASE = Prompt("Review: {{ review }}\nPositive?", "short", params={"temperature": 0})
 CASES = [

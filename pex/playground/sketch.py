@@ -9,7 +9,7 @@ from typing import Any
 
 from pex.core.draft import Column, Draft, Entry, Problem, sound
 from pex.experiment import Experiment
-from pex.saving import first_path
+from pex.playground.saving import first_path
 
 POOL = 200
 """Ids of cases that are offered by name; any other can be typed."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from pex.cell import Ask, value_of
 from pex.core.cases import Case, select
 from pex.core.errors import Interrupted, PexError, nearest
 from pex.core.names import canonical, digest
@@ -17,6 +16,7 @@ from pex.core.prompt import Prompt
 from pex.core.settings import find_project
 from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
+from pex.magics.cell import Ask, value_of
 from pex.results import Results
 from pex.score.frame import yes_no
 from pex.widgets.answer import GrowingAnswer, say

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pex import drafting, saving
 from pex.core.errors import PexError, nearest
-from pex.desk import Desk, desk_of
-from pex.drafts import key_of
 from pex.execution import Execution
 from pex.experiment import Experiment
+from pex.playground import drafting, saving
+from pex.playground.desk import Desk, desk_of
+from pex.playground.drafts import key_of
 from pex.results import Results
 
 

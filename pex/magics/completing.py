@@ -20,8 +20,6 @@ from IPython.core.completer import (
     context_matcher,
 )
 
-from pex.asking import columns_of, last_experiment
-from pex.cell import FLAGS, MANY, OPTIONS, SHORT, identifier
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.folder import columns_beside
@@ -33,6 +31,8 @@ from pex.core.spec import load_spec
 from pex.experiment import Experiment
 from pex.library.names import names as library_names
 from pex.library.store import tracking_uri
+from pex.magics.asking import columns_of, last_experiment
+from pex.magics.cell import FLAGS, MANY, OPTIONS, SHORT, identifier
 from pex.run.providers import BUILT_IN
 
 MATCHER = "pex"

@@ -11,18 +11,18 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex import drafting, saving
 from pex.core.draft import Column, Draft, Entry, Problem
 from pex.core.errors import PexError
 from pex.core.later import Later
 from pex.core.names import digest
 from pex.core.revision import History, with_cases
-from pex.drafts import DraftFile, Kept
 from pex.execution import Execution
 from pex.experiment import Experiment
+from pex.playground import drafting, saving
+from pex.playground.drafts import DraftFile, Kept
+from pex.playground.sketch import document
+from pex.playground.trials import Trials, Wanted, said
 from pex.results import Results
-from pex.sketch import document
-from pex.trials import Trials, Wanted, said
 
 if TYPE_CHECKING:
     from pex.widgets.playground import PlaygroundView

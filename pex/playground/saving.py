@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pex import drafting, library
+from pex import library
 from pex.core.code import code
 from pex.core.draft import Draft
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment import Experiment
+from pex.playground import drafting
 
 
 def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> tuple[str, Draft]:
