@@ -17,7 +17,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import pex
-from pex import local, overview
+from pex import local
+from pex.magics import overview
 from pex.core.errors import PexError
 from pex.core.events import Delta, Retried
 from pex.magics.asking import question

@@ -21,14 +21,15 @@ MOST = 1000
 def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:
     """The newest runs of pex in a store: run_id, experiment, status.
 
-    Of one experiment only its own runs: what was tried in a Playground is a part of it, changed.
+    Of one experiment only its own runs: what was tried in a Playground or a cell is a part of it,
+    changed.
     """
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     query = "tags.`pex.kind` = 'run'"
     if experiment is not None:  # it may be recorded under an experiment of the user's choice
         query += f" and tags.`pex.experiment` = '{experiment}'"
-    tried = _tried(client, everywhere, experiment) if experiment is not None else set()
+    tried = _tried(client, everywhere, query) if experiment is not None else set()
     found = client.search_runs(everywhere, query, max_results=min(limit + len(tried), MOST))
     own = [run for run in found if run.info.run_id not in tried]
     return [
@@ -42,7 +43,7 @@ def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict
 
 
 def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The newest run of each experiment, those of single prompts in a cell aside.
+    """The newest run of each experiment, what was tried in a Playground or a cell aside.
 
     Args:
         uri: the store.
@@ -57,13 +58,13 @@ def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
     query = "tags.`pex.kind` = 'run'"
     found: dict[str, dict[str, Any]] = {}
     for run in client.search_runs(everywhere, query, max_results=500) if everywhere else []:
-        if run.data.tags.get("pex.source") != "magic":
+        if "pex.source" not in run.data.tags:
             found.setdefault(run.data.tags["pex.experiment"], _about_run(run))
     for name in experiments:
         if name not in found and everywhere:
             own = f"{query} and tags.`pex.experiment` = '{name}'"
             runs = client.search_runs(everywhere, own, max_results=50)
-            others = [run for run in runs if run.data.tags.get("pex.source") != "magic"]
+            others = [run for run in runs if "pex.source" not in run.data.tags]
             if others:
                 found[name] = _about_run(others[0])
     return found
@@ -79,9 +80,9 @@ def _about_run(run: Run) -> dict[str, Any]:
     }
 
 
-def _tried(client: MlflowClient, everywhere: list[str], experiment: str) -> set[str]:
-    """The runs of an experiment that were pressed in a Playground."""
-    query = f"tags.`pex.experiment` = '{experiment}' and tags.`pex.source` = 'playground'"
+def _tried(client: MlflowClient, everywhere: list[str], query: str) -> set[str]:
+    """The runs among those of a query that were tried in a Playground or a cell."""
+    query += " and tags.`pex.source` LIKE '%'"
     found = client.search_runs(everywhere, query, max_results=MOST) if everywhere else []
     return {str(run.info.run_id) for run in found}
 
@@ -147,7 +148,9 @@ def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataF
     everywhere = [item.experiment_id for item in client.search_experiments()]
     query = f"tags.`pex.kind` = 'variant' and tags.`pex.experiment` = '{experiment}'"
     found = client.search_runs(everywhere, query, max_results=limit * 10) if everywhere else []
-    tried = _tried(client, everywhere, experiment)
+    tried = _tried(
+        client, everywhere, f"tags.`pex.kind` = 'run' and tags.`pex.experiment` = '{experiment}'"
+    )
     found = [run for run in found if run.data.tags.get("mlflow.parentRunId") not in tried]
     rows = [
         {
