@@ -16,7 +16,6 @@ from pex.core.casefile import stamp
 from pex.core.cases import Case, load_cases
 from pex.core.edits import changes
 from pex.core.errors import PexError
-from pex.core.events import Listener
 from pex.core.files import validate
 from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
 from pex.core.names import check_name, plain
@@ -342,36 +341,15 @@ class Experiment:
             finally:
                 self.results = execution.results or self.results
 
-    def start(self, listen: Listener | None = None, **options: Any) -> Execution:
+    def start(self, **options: Any) -> Execution:
         """Begin a run with the options of `run` (without `show`) and return its handle at once.
 
         The handle as the last thing in a cell shows the live grid.
-
-        Args:
-            listen: told of every event, on a thread of its own.
-            options: those of `run`.
         """
         from pex.views import in_background
 
         execution, job = self.prepare(**options)
-        if listen is not None:
-            execution.listen(listen)
         return execution.viewed_by(functools.partial(in_background, execution, job)).start()
-
-    def with_variants(self, variants: Sequence[Variant]) -> Experiment:
-        """The same cases and scorers for other variants; its gate, which names variants, is off.
-
-        It counts as a use of this experiment.
-
-        Raises:
-            PexError: a variable that no case has.
-        """
-        self.used = next(_uses)
-        other = copy.copy(self)
-        other._spec = self._spec.model_copy(update={"gate": None})
-        other._setup(list(variants), self.cases, self._scorers, self._base)
-        other.path = None
-        return other
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.
@@ -413,9 +391,10 @@ class Experiment:
     def drafted(
         self, variants: Sequence[Variant], cases: Sequence[Case], *, whole: bool = False
     ) -> Experiment:
-        """The same experiment with other variants and cases, as a Playground has them.
+        """The same experiment with other variants and cases, as a Playground or a cell has them.
 
-        Its scorers stay those that know all of the experiment's cases.
+        Its scorers stay those that know all of the experiment's cases. It counts as a use of this
+        experiment.
 
         Args:
             variants: what is compared.
@@ -425,6 +404,7 @@ class Experiment:
         Raises:
             PexError: something does not fit, with `whole` the gate or a judge too.
         """
+        self.used = next(_uses)
         new = copy.copy(self)
         check_distinct(variants)
         check_variables(variants, cases)

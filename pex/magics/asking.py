@@ -64,7 +64,7 @@ def question(ask: Ask, prompt: Prompt, space: Mapping[str, Any]) -> Question:
     check_columns(prompt, cases, where, of.name if of is not None else None)
     models, params = _way(ask, prompt, of)
     variants = grid([prompt], models, [params])
-    experiment = of.with_variants(variants) if of else Experiment(prompt.name, variants, cases)
+    experiment = of.drafted(variants, of.cases) if of else Experiment(prompt.name, variants, cases)
     chosen = [case.id for case in _chosen(cases, ask.cases, where)]
     return Question(experiment, of, chosen, _title(prompt, cases, chosen, of, variants))
 
@@ -286,7 +286,9 @@ def _one(
     view = GrowingAnswer(asked.title, live)
     results: Results | None = None
     try:
-        execution = asked.experiment.start(view.on_event, **options)
+        execution, _ = asked.experiment.prepare(**options)
+        execution.listen(view.on_event)
+        execution.start()
         try:
             return execution.wait()
         finally:
