@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex import desk as desks
-from pex import drafts
+from pex.playground import desk as desks
+from pex.playground import drafts
 from pex.playground.desk import Desk
 from tests.endpoint import FaultyEndpoint
 from tests.playing import View, column, entry, experiment, new_kernel, restarted, typed, until

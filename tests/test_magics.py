@@ -371,7 +371,7 @@ def test_pex_shows_the_project(reviews: Shell, project: Path, lab: FaultyEndpoin
     assert "Cap: $5.00 for each run." in said
     reviews.run(
         "prompts = [pex.Prompt('{{ review }}', 'a'), pex.Prompt('w {{ review }}', 'b')]\n"
-        "exp.with_variants(pex.grid(prompts, 'lab/m1')).run()"
+        "exp.drafted(pex.grid(prompts, 'lab/m1'), exp.cases).run()"
     )
     reviews.run(SHORT.format("--run --case 1"))
     broken = project / "experiments" / "broken"
