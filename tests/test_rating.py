@@ -182,7 +182,6 @@ def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None
         # Keys would act on the notebook now, which is said.
         on = lab.page.get_by_role("button", name="Keys are off")
         on.focus()
-        keys.press("Enter")
         expect(on).to_be_hidden()
         assert lab.page.locator(".pex-rating").get_by_text("variant-").count() == 0
         # Too early to know: asked once more before the names are shown.

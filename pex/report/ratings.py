@@ -120,7 +120,7 @@ def _method(total: Preference) -> list[str]:
     how = {
         "Tango": "Interval: Tango's for the difference of wins and losses on the same cases.",
         "clustered": "Interval: Student's t with the standard error from sums within cases or "
-        "groups, since several ratings of one case are alike.",
+        "groups, since what is said within one is alike.",
         "Wilson": "Interval: Wilson's, over cases or groups that all say the same.",
     }.get(total.method)
     if how is None:

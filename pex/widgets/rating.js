@@ -144,6 +144,7 @@ function makeRating(el, host) {
   calm();
   // Without the focus the keys would act on the notebook.
   const keysOn = button("Keys are off: turn them on", () => el.focus());
+  keysOn.addEventListener("focus", () => el.focus()); // the focus is all it takes
   keysOn.classList.add("pex-primary", "pex-rating-keys-on");
   keysOn.hidden = host.keys !== el;
   head.append(count, progress, who, keysOn, back, forward, reveal, other);
