@@ -92,7 +92,7 @@ for text in (first, first.replace("Answer with one word.", "Say only the word.")
     open(file, "w").write(text)
     pex.Experiment.load(experiment).run(limit=20, show=False)
 open(file, "w").write(first + "One word.\\n")
-pex.library.set_alias("short", "champion", 1)"""
+moved = pex.library.set_alias("short", "champion", 1)"""
     notebook_of(project / "browse.ipynb", None, code, "pex.browse('short')")
     with jupyterlab(project, width=1280, height=860) as lab:
         lab.open("browse.ipynb")

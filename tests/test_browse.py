@@ -204,10 +204,11 @@ def test_search_versions_difference_alias_and_file_with_keys_only(
 
         box.get_by_role("tab", name="Text").focus()
         keys.press("ArrowRight")
+        box.locator(".pex-long ins").first.wait_for()
         assert "Bad or good:" in " ".join(box.locator("ins").all_inner_texts())
         box.get_by_label("Compare with").select_option("version 1")
         box.locator("del", has_text="Is it good or bad?").wait_for()
-        keys.press("Tab")
+        box.get_by_role("tab", name="Scores (2)").wait_for()
         box.get_by_role("tab", name="Difference").focus()
         keys.press("ArrowRight")
         scores = box.get_by_role("region", name="Scores of the versions")
@@ -252,7 +253,7 @@ def test_search_versions_difference_alias_and_file_with_keys_only(
     subprocess.run([sys.executable, *command], check=True, capture_output=True)
     with page() as exported:
         exported.goto((project / "b.html").as_uri())
-        assert "champion → 1" in exported.locator(".pex-static").inner_text()
+        assert "champion → 3" in exported.locator(".pex-static").inner_text()
         assert exported.evaluate("window.hacked") is None
 
 

@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Protocol
 
 import anywidget
@@ -28,7 +27,7 @@ from pex.widgets.editions import (
     Row,
     difference,
     edition_shown,
-    moment,
+    list_table,
     prompt_shown,
     row_shown,
 )
@@ -36,7 +35,6 @@ from pex.widgets.scored import Scored, scored_shown, trends
 
 PATIENCE_S = 10.0
 """How long the cell waits for the list, so that the static table can be written with it."""
-MAX_STATIC = 200
 MAX_SCORES = 300
 
 
@@ -151,7 +149,7 @@ class LibraryBrowser(anywidget.AnyWidget):
         if not self._rows:
             said = self._list.get("problem") or "There are no prompts in the library yet."
             return static_text(said)
-        return static_html(_static_table(self._rows))
+        return static_html(list_table(self._rows))
 
     def _later(self, job: Callable[[], None]) -> None:
         """Do it on the thread, after what is being done there; the thread ends with the last."""
@@ -393,25 +391,3 @@ def _before(editions: Sequence[Edition], chosen: Edition) -> Edition | None:
         return others[0] if others else None
     place = versions.index(chosen)
     return versions[place + 1] if place + 1 < len(versions) else None
-
-
-def _static_table(rows: Sequence[Row]) -> str:
-    head = ("prompt", "version", "aliases", "used in", "last change", "")
-    out = ['<div class="pex-scroll"><table class="pex-table"><thead><tr>']
-    out += [f'<th scope="col">{escape(title)}</th>' for title in head]
-    out.append("</tr></thead><tbody>")
-    for row in rows[:MAX_STATIC]:
-        cells = (
-            "" if row.version is None else str(row.version),
-            ", ".join(f"{alias} → {number}" for alias, number in row.aliases.items()),
-            ", ".join(row.used),
-            moment(row.changed),
-            "; ".join(row.states),
-        )
-        out.append(f'<tr><th scope="row">{escape(row.name)}</th>')
-        out += [f"<td>{escape(cell)}</td>" for cell in cells]
-        out.append("</tr>")
-    out.append("</tbody>")
-    if len(rows) > MAX_STATIC:
-        out.append(f"<caption>{len(rows) - MAX_STATIC:,} more prompts are not shown.</caption>")
-    return "".join([*out, "</table></div>"])

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from pex.core.prompt import Prompt
@@ -24,6 +25,9 @@ MAX_PIECES = 2_000
 """Variables of one text that are marked; the rest of it is shown without marks."""
 MAX_WORDS = 4_000
 """Words, and the spaces between them, that are compared one by one."""
+
+MAX_ROWS = 200
+"""Prompts in the static table."""
 
 _PLACES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
@@ -87,6 +91,29 @@ def row_shown(row: Row) -> dict[str, Any]:
     }
     words = [row.name, *row.aliases, *row.used, row.about, row.model, *row.states]
     return {**shown, "find": clean(" ".join(words)).casefold()}
+
+
+def list_table(rows: Sequence[Row]) -> str:
+    """The list as an HTML table, for readers without a kernel."""
+    head = ("prompt", "version", "aliases", "used in", "last change", "")
+    out = ['<div class="pex-scroll"><table class="pex-table"><thead><tr>']
+    out += [f'<th scope="col">{escape(title)}</th>' for title in head]
+    out.append("</tr></thead><tbody>")
+    for row in rows[:MAX_ROWS]:
+        cells = (
+            "" if row.version is None else str(row.version),
+            ", ".join(f"{alias} → {number}" for alias, number in row.aliases.items()),
+            ", ".join(row.used),
+            moment(row.changed),
+            "; ".join(row.states),
+        )
+        out.append(f'<tr><th scope="row">{escape(row.name)}</th>')
+        out += [f"<td>{escape(cell)}</td>" for cell in cells]
+        out.append("</tr>")
+    out.append("</tbody>")
+    if len(rows) > MAX_ROWS:
+        out.append(f"<caption>{len(rows) - MAX_ROWS:,} more prompts are not shown.</caption>")
+    return "".join([*out, "</table></div>"])
 
 
 def edition_shown(edition: Edition) -> dict[str, Any]:
