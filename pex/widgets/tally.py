@@ -166,7 +166,9 @@ class Tally:
             cap = "" if self.cap_usd is None else f" of {format_usd(self.cap_usd)}"
             parts.append(f"{format_usd(self.spent_usd)}{cap}")
         if self.errors:
-            kinds = [f"{count:,} {kind}" for kind, count in self.errors.most_common(3)]
+            kinds = [
+                f"{count:,} {kind.replace('_', ' ')}" for kind, count in self.errors.most_common(3)
+            ]
             more = self.errors.total() - sum(count for _, count in self.errors.most_common(3))
             parts.append(f"errors: {', '.join([*kinds, *([f'{more:,} other'] if more else [])])}")
         parts.append(_counted(self.unscored, "answer not scored", "answers not scored"))
