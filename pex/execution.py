@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import datetime
 import functools
 import gc
@@ -13,13 +12,10 @@ import platform
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pex.core.call import Answer, Request
-from pex.core.cases import Case
-from pex.core.edits import Edits
+from pex.core.call import Answer
 from pex.core.errors import Interrupted, PexError, ProviderError
 from pex.core.events import (
     Answered,
@@ -34,21 +30,19 @@ from pex.core.events import (
     Stopping,
 )
 from pex.core.score import Score
-from pex.core.variant import Variant
 from pex.guard.redact import redact
-from pex.judging import Bench, Wave
+from pex.job import Job, Progress
+from pex.judging import Wave
 from pex.recording import record
 from pex.results import Results
 from pex.run.budget import Budget
-from pex.run.channel import Channel
 from pex.run.client import FATAL
 from pex.run.feed import Feed, Feeds
-from pex.run.journal import Journal, Run, Writer
+from pex.run.journal import Writer
 from pex.run.lease import Leases
 from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.shared import Shared
-from pex.score.base import Scorer
 from pex.score.frame import build_frame
 
 if TYPE_CHECKING:
@@ -60,71 +54,6 @@ DRAIN_S = 2.0
 """How long the end of a run waits for those who watch it."""
 
 WAKE_S = 0.5
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Job:
-    """Everything that an execution needs, resolved: plain data, open endpoints, the journal.
-
-    `found` are the answers, by key, that the journal has already; `bench` are the judges, None
-    where there are none; `state` is the project's folder for what is not recorded yet;
-    `edits` are of the file of cases, None where they have none; `scorer_items` are the scorers as
-    a user may write them, None where they depend on files or this process.
-    """
-
-    name: str
-    purpose: str
-    variants: Sequence[Variant]
-    cases: Sequence[Case]
-    scorers: Sequence[Scorer]
-    bench: Bench | None
-    repeats: int
-    requests: Sequence[Request]
-    channels: Mapping[str, Channel]
-    journal: Journal
-    run: Run
-    found: Mapping[str, Answer]
-    budget_usd: float
-    batch_budget_usd: float | None
-    stream: bool
-    provider_batch: bool
-    note: str
-    gate: Mapping[str, Any] | None
-    traces: int | str
-    state: Path
-    files: Mapping[str, str]
-    how_to: Sequence[str]
-    edits: Edits | None = None
-    scorer_items: Sequence[Any] | None = None
-
-    @property
-    def score_names(self) -> list[str]:
-        """The names of all scores, those of judges last."""
-        judges = self.bench.judges if self.bench is not None else ()
-        return [*(scorer.name for scorer in self.scorers), *(judge.name for judge in judges)]
-
-
-@dataclasses.dataclass(slots=True)
-class Progress:
-    """How far a run is: requests in all, answers and errors so far, seconds, USD.
-
-    `replayed` of the answers came from the journal. `total` has the questions to judges too: as
-    many as there may be, until the answers are there and it is known how many there are; `judged`
-    of them have come to an end.
-    """
-
-    total: int
-    answered: int = 0
-    replayed: int = 0
-    errors: int = 0
-    judged: int = 0
-    elapsed_s: float = 0.0
-    spent_usd: float = 0.0
-
-    @property
-    def done(self) -> int:
-        """Answers, errors and judgements together."""
-        return self.answered + self.errors + self.judged
 
 
 class Execution:

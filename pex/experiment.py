@@ -21,8 +21,9 @@ from pex.core.folder import cases_text, columns_beside, load_variants, variants_
 from pex.core.names import check_name, plain
 from pex.core.spec import ExperimentSpec, dump_spec, load_spec
 from pex.core.variant import Variant, check_distinct
-from pex.execution import Execution, Job
+from pex.execution import Execution
 from pex.gating import gate_rule
+from pex.job import Job
 from pex.library.resolve import resolve_beside
 from pex.preparation import Options, Subject, prepare, preview, seat
 from pex.results import Results

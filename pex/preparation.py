@@ -19,7 +19,8 @@ from pex.core.names import check_count, check_positive
 from pex.core.settings import FILE, Settings, find_project, load_settings
 from pex.core.spec import ExperimentSpec
 from pex.core.variant import Variant
-from pex.execution import Execution, Job
+from pex.execution import Execution
+from pex.job import Job
 from pex.judging import Bench, bench, seated
 from pex.results import failed_rows
 from pex.run.budget import shared_cap

@@ -54,7 +54,7 @@ def waits_text(paces: Sequence[Pace], now: float) -> str:
         if pace.waits_for == "rate_limit":
             said.append(f"waiting {left} s for {pace.provider}'s rate limit")
         else:
-            kind = _KINDS.get(pace.waits_for, f"{pace.waits_for} error")
+            kind = _KINDS.get(pace.waits_for, f"{pace.waits_for.replace('_', ' ')} error")
             said.append(f"waiting {left} s to ask {pace.provider} again ({kind})")
     return ", ".join(said)
 

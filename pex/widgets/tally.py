@@ -29,6 +29,8 @@ RECENT_S = 15.0
 SAMPLE_S = 0.5
 FEWEST = 3
 """With fewer answers nothing is said of a rate or of the time left."""
+MOST_KINDS = 3
+"""Of more kinds of errors only the number is said."""
 
 _ENDED = {
     "finished": "",
@@ -165,10 +167,7 @@ class Tally:
         if self.spent_usd:
             cap = "" if self.cap_usd is None else f" of {format_usd(self.cap_usd)}"
             parts.append(f"{format_usd(self.spent_usd)}{cap}")
-        if self.errors:
-            kinds = [f"{count:,} {kind}" for kind, count in self.errors.most_common(3)]
-            more = self.errors.total() - sum(count for _, count in self.errors.most_common(3))
-            parts.append(f"errors: {', '.join([*kinds, *([f'{more:,} other'] if more else [])])}")
+        parts.append(self._failed())
         parts.append(_counted(self.unscored, "answer not scored", "answers not scored"))
         parts.append(_counted(self.retries, "retry", "retries"))
         return " · ".join(part for part in parts if part)
@@ -187,6 +186,13 @@ class Tally:
             waits_text(list(self.paces.values()), self.clock()),
             self.away,
         ]
+
+    def _failed(self) -> str:
+        most = self.errors.most_common(MOST_KINDS)
+        said = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in most]
+        rest = self.errors.total() - sum(count for _, count in most)
+        said += [f"{rest:,} other"] if rest else []
+        return f"errors: {', '.join(said)}" if said else ""
 
     def _speed(self) -> str:
         rate = self.rate

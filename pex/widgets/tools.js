@@ -35,7 +35,7 @@ function makeProgress(model, onGone) {
     model.send({ kind: "stop" });
     if (status === "running" && await unheard()) await interrupt();
   });
-  bar.append(progress, line, stop);
+  bar.append(progress, stop, line); // Stop stays where it is while the line grows
 
   /** Whether Python has not said within a while that it has heard of Stop. */
   async function unheard() {

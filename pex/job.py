@@ -1,0 +1,82 @@
+"""What an execution has to do, and how far it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.core.call import Answer, Request
+from pex.core.cases import Case
+from pex.core.edits import Edits
+from pex.core.variant import Variant
+from pex.judging import Bench
+from pex.run.channel import Channel
+from pex.run.journal import Journal, Run
+from pex.score.base import Scorer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that an execution needs, resolved: plain data, open endpoints, the journal.
+
+    `found` are the answers, by key, that the journal has already; `bench` are the judges, None
+    where there are none; `state` is the project's folder for what is not recorded yet;
+    `edits` are of the file of cases, None where they have none; `scorer_items` are the scorers as
+    a user may write them, None where they depend on files or this process.
+    """
+
+    name: str
+    purpose: str
+    variants: Sequence[Variant]
+    cases: Sequence[Case]
+    scorers: Sequence[Scorer]
+    bench: Bench | None
+    repeats: int
+    requests: Sequence[Request]
+    channels: Mapping[str, Channel]
+    journal: Journal
+    run: Run
+    found: Mapping[str, Answer]
+    budget_usd: float
+    batch_budget_usd: float | None
+    stream: bool
+    provider_batch: bool
+    note: str
+    gate: Mapping[str, Any] | None
+    traces: int | str
+    state: Path
+    files: Mapping[str, str]
+    how_to: Sequence[str]
+    edits: Edits | None = None
+    scorer_items: Sequence[Any] | None = None
+
+    @property
+    def score_names(self) -> list[str]:
+        """The names of all scores, those of judges last."""
+        judges = self.bench.judges if self.bench is not None else ()
+        return [*(scorer.name for scorer in self.scorers), *(judge.name for judge in judges)]
+
+
+@dataclasses.dataclass(slots=True)
+class Progress:
+    """How far a run is: requests in all, answers and errors so far, seconds, USD.
+
+    `replayed` of the answers came from the journal. `total` has the questions to judges too: as
+    many as there may be, until the answers are there and it is known how many there are; `judged`
+    of them have come to an end.
+    """
+
+    total: int
+    answered: int = 0
+    replayed: int = 0
+    errors: int = 0
+    judged: int = 0
+    elapsed_s: float = 0.0
+    spent_usd: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Answers, errors and judgements together."""
+        return self.answered + self.errors + self.judged
