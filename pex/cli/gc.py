@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pex import drafts
 from pex.cli import console
 from pex.core.errors import PexError
 from pex.core.names import check_positive
@@ -34,9 +35,10 @@ def gc(
 
     Without --case or --group: answers that are older than --older-than days (they would be paid
     again), and runs that were deleted in MLflow but are still on disk. With them: every answer in
-    the journal, and of the recorded runs, and of those that wait to be recorded, every row, input
-    and trace that belongs to the case or group, with the ratings that people gave it, and the
-    MLflow datasets of the cases; reports are written anew.
+    the journal, every case in drafts of the Playground that is not open, and of the recorded runs,
+    and of those that wait to be recorded, every row, input and trace that belongs to the case or
+    group, with the ratings that people gave it, and the MLflow datasets of the cases; reports are
+    written anew.
     What stays: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
     and their outputs, reports and tables that were saved elsewhere, what others logged into a run,
     backups, and what a provider keeps. Only a database in a file gets its space back here; that of
@@ -91,7 +93,8 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     count, size = answers(database, which)
     recorded = forget.find(uri, case, group)
     waiting = forget.find_waiting(state, case, group)
-    if not count and not recorded and not waiting:
+    drafted = drafts.forget(state / drafts.FOLDER, case, group, delete=go)
+    if not count and not recorded and not waiting and not drafted:
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
         )
@@ -108,6 +111,7 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     shown += [(run, "rows in the unrecorded run") for run in waiting]
     return [
         {"what": "answers in the journal", "count": count, "bytes": size},
+        {"what": "cases in drafts of the Playground", "count": drafted, "bytes": None},
         *(
             {"what": f"{where} {run.run_id} ({run.experiment})", "count": run.rows, "bytes": None}
             for run, where in shown
