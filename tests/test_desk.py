@@ -262,3 +262,24 @@ def test_a_given_case_with_half_a_surrogate_is_shown_and_asked(lab: FaultyEndpoi
     view.press()
     assert view.wait()["error"] == ""
     assert [cell["text"] for cell in play._desk.cells().values()] == ["a�"]
+
+
+def test_the_data_of_a_case_can_be_deleted_from_drafts_too(
+    lab: FaultyEndpoint, project: Path
+) -> None:
+    play = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
+    view = View(play._desk)
+    view.do("edit_case", case=entry(play, 1), field="review", value="a copy of c2")
+    view.press()
+    view.wait()
+    restarted()
+    folder = project / ".pex/drafts"
+    (folder / "bad.json").write_text("{")
+    assert drafts.forget(folder, "c2", None, delete=False) == 1
+    assert "a copy of c2" in (folder / "mine.json").read_text()
+    assert drafts.forget(folder, "c2", None, delete=True) == 1
+    assert "a copy of c2" not in (folder / "mine.json").read_text()
+    assert drafts.forget(folder, None, "nobody", delete=True) == 0
+    again = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
+    assert [e.base.id for e in again._desk.draft.entries if e.base] == ["c1", "c3"]
+    assert len(again._desk.cells()) == 2

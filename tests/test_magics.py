@@ -18,9 +18,9 @@ from traitlets.config import Config
 
 import pex
 from pex import local
-from pex.magics import overview
 from pex.core.errors import PexError
 from pex.core.events import Delta, Retried
+from pex.magics import overview
 from pex.magics.asking import question
 from pex.magics.cell import Ask, read_line, read_prompt
 from pex.record.store import connect

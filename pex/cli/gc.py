@@ -35,9 +35,10 @@ def gc(
 
     Without --case or --group: answers that are older than --older-than days (they would be paid
     again), and runs that were deleted in MLflow but are still on disk. With them: every answer in
-    the journal, and of the recorded runs, and of those that wait to be recorded, every row, input
-    and trace that belongs to the case or group, with the ratings that people gave it, and the
-    MLflow datasets of the cases; reports are written anew.
+    the journal, every case in drafts of the Playground that is not open, and of the recorded runs,
+    and of those that wait to be recorded, every row, input and trace that belongs to the case or
+    group, with the ratings that people gave it, and the MLflow datasets of the cases; reports are
+    written anew.
     What stays: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
     and their outputs, reports and tables that were saved elsewhere, what others logged into a run,
     backups, and what a provider keeps. Only a database in a file gets its space back here; that of
@@ -85,6 +86,7 @@ def _old(database: Database, uri: str, which: Which, go: bool) -> list[dict[str,
 
 
 def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> list[dict[str, Any]]:
+    from pex.playground import drafts
     from pex.record import forget
     from pex.results import Results
 
@@ -94,7 +96,8 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     waiting = forget.find_waiting(state, case, group)
     edited = edits.journalled(state, case, group)
     rated = ratings.forget(state, case, group, go=False)
-    if not any((count, recorded, waiting, edited, rated)):
+    drafted = drafts.forget(state / drafts.FOLDER, case, group, delete=go)
+    if not any((count, recorded, waiting, edited, rated, drafted)):
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
         )
@@ -113,8 +116,15 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     shown += [(run, "rows in the unrecorded run") for run in waiting]
     return [
         {"what": "answers in the journal", "count": count, "bytes": size},
-        *([{"what": "edits of cases", "count": edited, "bytes": None}] if edited else []),
-        *([{"what": "ratings by hand", "count": rated, "bytes": None}] if rated else []),
+        *(
+            {"what": what, "count": found, "bytes": None}
+            for what, found in (
+                ("edits of cases", edited),
+                ("ratings by hand", rated),
+                ("cases in drafts of the Playground", drafted),
+            )
+            if found
+        ),
         *(
             {"what": f"{where} {run.run_id} ({run.experiment})", "count": run.rows, "bytes": None}
             for run, where in shown

@@ -19,7 +19,7 @@ from pex.core.revision import History, with_cases
 from pex.execution import Execution
 from pex.experiment import Experiment
 from pex.playground import drafting, saving
-from pex.playground.drafts import DraftFile, Kept
+from pex.playground.drafts import FOLDER, DraftFile, Kept
 from pex.playground.sketch import document
 from pex.playground.trials import Trials, Wanted, said
 from pex.results import Results
@@ -63,7 +63,7 @@ class Desk:
         self._keeper = Later(SAVE_S, self._keep, restart=False, daemon=False)
         self._looker = Later(LOOK_S, self._look, restart=True, daemon=True)
         project, settings = drafting.settings_of(base)
-        self._file = DraftFile(project / settings.journal.path / "drafts", key) if key else None
+        self._file = DraftFile(project / settings.journal.path / FOLDER, key) if key else None
         self._first, self._notice = drafting.begin(base)
         self._begun_from = drafting.source_print(base)
         self.history = History(self._kept() or self._first)

@@ -175,6 +175,33 @@ def _cell() -> tuple[str, str]:
     return (str(parent["header"]["msg_id"]), str(found)) if found else ("", "")
 
 
+def forget(folder: Path, case: str | None, group: str | None, *, delete: bool) -> int:
+    """How many cases in drafts have this id or are of this group; with `delete` they go.
+
+    Args:
+        folder: the project's `.pex/drafts/`.
+        case: an id.
+        group: a group's name.
+        delete: whether they and their answers are taken out of the files.
+    """
+    count = 0
+    for path in sorted(folder.glob("*.json")):
+        with FileLock(path.with_suffix(".lock"), timeout=10):
+            try:
+                whole = orjson.loads(path.read_bytes())
+                entries = whole["draft"]["entries"]
+                gone = [item["id"] for item in entries if _is_of(item["base"], case, group)]
+            except (OSError, ValueError, TypeError, KeyError):  # damaged: nobody reads it any more
+                continue
+            count += len(gone)
+            if gone and delete:
+                whole["draft"]["entries"] = [item for item in entries if item["id"] not in gone]
+                cells = whole["cells"].items()
+                whole["cells"] = {k: v for k, v in cells if k.split("|")[1] not in gone}
+                path.write_bytes(orjson.dumps(whole))
+    return count
+
+
 def to_json(draft: Draft) -> dict[str, Any]:
     """A draft as plain data.
 
@@ -238,6 +265,13 @@ def from_json(data: Mapping[str, Any]) -> Draft:
         return Draft(tuple(columns), tuple(entries), str(data["baseline"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PexError(f"this is no draft: {type(error).__name__}: {error}") from None
+
+
+def _is_of(base: Mapping[str, Any] | None, case: str | None, group: str | None) -> bool:
+    if base is None:
+        return False
+    right_case = case is None or base["id"] == case
+    return right_case and (group is None or base["group"] == group)
 
 
 def _ended(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,9 @@ class PlaygroundView(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        return f"Playground: {len(self._doc['variants'])} variants, {len(self._doc['cases'])} cases"
+        counts = {"variant": len(self._doc["variants"]), "case": len(self._doc["cases"])}
+        shown = [f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items()]
+        return f"Playground: {' x '.join(shown)}"
 
     def show(self) -> None:
         """Display it and, in an output of its own, what is left of it without a kernel."""

@@ -14,6 +14,8 @@ from pex.widgets.sheet import Cell
 MAX_CHARS = 20_000
 """Characters of an answer that are shown; the whole is in `.results.frame`."""
 STATIC_CHARS = 600
+PROMPT_CHARS = 300
+"""Characters of a prompt in the head of the static table, which one long prompt makes high."""
 STATIC_BYTES = 400_000
 _STATES = {"asked": "running", "growing": "running"}
 _SAID = {"queued": "waiting", "running": "asking", "stopped": "stopped", "error": "error"}
@@ -79,9 +81,9 @@ def static_draft(doc: Mapping[str, Any], cells: Mapping[str, Shown]) -> str:
         about = " · ".join(part for part in (variant["model"], params) if part)
         head.append(
             f'<th scope="col"><div>{escape(variant["name"])}</div><div>{escape(about)}</div>'
-            f"{_text(prompt)}</th>"
+            f"{_text(prompt, PROMPT_CHARS)}</th>"
         )
-    rows, size = [], sum(map(len, head))
+    rows, size = list[str](), sum(map(len, head))
     for case in cases:
         about = "\n".join(f"{name}: {text}" for name, text in case["inputs"].items())
         parts = [f'<th scope="row">{_text(about or case["key"])}</th>']
@@ -108,12 +110,16 @@ def _answer(cell: Shown | None) -> str:
     notes = [_SAID.get(cell["state"], ""), *(mark[1] for mark in cell["marks"]), cell["facts"]]
     notes.append("the prompt or the case has changed since" if cell["stale"] else "")
     note = " · ".join(part for part in notes if part)
-    return f"<td>{_text(cell['text'])}<div>{escape(note)}</div></td>"
+    small = f'<div style="color:var(--pex-soft)">{escape(note)}</div>'
+    return f"<td>{_text(cell['text'])}{small}</td>"
 
 
-def _text(text: str) -> str:
-    style = "white-space:pre-wrap;overflow-wrap:anywhere;font-weight:normal;text-align:start"
-    return f'<div dir="auto" style="{style}">{escape(cut(text, STATIC_CHARS))}</div>'
+def _text(text: str, most: int = STATIC_CHARS) -> str:
+    style = (
+        "white-space:pre-wrap;overflow-wrap:break-word;min-width:11em;max-width:32em;"
+        "font-weight:normal;text-align:start"
+    )
+    return f'<div dir="auto" style="{style}">{escape(cut(text, most))}</div>'
 
 
 def _facts(cell: Cell) -> str:
