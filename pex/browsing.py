@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
+from pex.core.project import experiment_files
 from pex.core.prompt import Prompt
 from pex.core.settings import find_project, load_settings
+from pex.core.variant import grid
+from pex.experiment import Experiment
 from pex.guard.redact import redact
 from pex.library import registry, shelf
 from pex.library.files import PromptFile, prompt_files, write_new
@@ -22,11 +24,10 @@ from pex.library.store import tracking_uri as store_of
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from pex.playground import Playground
     from pex.widgets.browser import LibraryBrowser, Listing
     from pex.widgets.editions import Edition, Row
     from pex.widgets.scored import Scored
-
-_PLAYGROUND = "pex.playground"
 
 
 def browse(name: str | None = None, *, tracking_uri: str | None = None) -> LibraryBrowser:
@@ -261,12 +262,22 @@ def _moved(move: Move) -> str:
     return f"{before} by {move.by}, {at}" if move.by else f"{before}, {at}"
 
 
-def _open(prompt: Prompt) -> Any:
-    """A Playground with the prompt in it."""
-    try:
-        playground = importlib.import_module(_PLAYGROUND)
-    except ModuleNotFoundError:
-        raise PexError(
-            "this pex has no Playground", hint="copy the code, and try the prompt in an experiment"
-        ) from None
-    return playground.Playground(prompts=[prompt])
+def _open(prompt: Prompt) -> Playground:
+    """A Playground with the prompt in it, on the cases of the experiment that uses it."""
+    from pex.playground import Playground
+
+    name = (prompt.origin or f"{prompt.name}/{prompt.digest}").replace("/", "-")
+    return Playground(_with_cases(prompt) or prompt, name=name)
+
+
+def _with_cases(prompt: Prompt) -> Experiment | None:
+    """The first experiment of the project that has a prompt of this name and cases that fit."""
+    for path in experiment_files(find_project()).values():
+        try:
+            found = Experiment.load(path)
+            models = [v.model for v in found.variants if v.prompt.name == prompt.name]
+            if models:
+                return found.drafted(grid([prompt], list(dict.fromkeys(models))), found.cases)
+        except PexError:  # a broken one, or other variables: the prompt can be tried without it
+            continue
+    return None

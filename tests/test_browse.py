@@ -114,10 +114,21 @@ def test_it_begins_with_what_is_asked_for(project: Path, lab: FaultyEndpoint) ->
         pex.browse("ask@champoin")
 
 
-def test_without_a_playground_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pex.playground", None)
-    with pytest.raises(pex.PexError, match="no Playground"):
-        _open(ASK)
+def test_a_prompt_opens_in_a_playground_with_the_cases_of_its_experiment(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    alone = _open(ASK)
+    assert repr(alone) == "Playground: 1 variant (ask) x 1 case"
+    cases = [{"review": "Nice."}, {"review": "Bad."}]
+    folder = project / "experiments/reviews"
+    pex.Experiment("reviews", pex.grid([SHORT.called("ask", None)], "lab/m1"), cases).save(
+        folder / "experiment.yaml"
+    )
+    other = pex.Prompt(f"{ASK.text} Think first.", "ask")
+    found = _open(other)
+    assert repr(found) == "Playground: 1 variant (ask) x 2 cases"
+    assert found.experiment.variants[0].model == "lab/m1"
+    assert found.experiment.variants[0].prompt.text == other.text
 
 
 def test_the_code_loads_what_is_shown(
@@ -290,12 +301,7 @@ def test_it_is_accessible_in_light_and_dark_narrow_and_wide(
 def test_an_empty_library_teaches_and_what_is_opened_appears_below(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    cells = (
-        START + "browser = pex.browse()\nbrowser",
-        "from ipywidgets import Label\n"
-        "browser._on_open = lambda prompt: Label('opened ' + prompt.text)",
-    )
-    notebook(project / "b.ipynb", None, *cells)
+    notebook(project / "b.ipynb", None, START + "pex.browse()")
     with jupyterlab(project) as opened:
         shown(opened, "b.ipynb")
         box = opened.page.locator(".pex-browser")
@@ -307,7 +313,9 @@ def test_an_empty_library_teaches_and_what_is_opened_appears_below(
         box.get_by_text("Saved as version 1 of ask.").wait_for()
         box.get_by_role("button", name="version 1").click()
         box.get_by_role("button", name="Open in the Playground").click()
-        opened.page.get_by_text("opened Review: {{ review }}").wait_for()
+        text = opened.page.locator(".pex-play").get_by_role("textbox", name="Message 1")
+        text.wait_for()
+        assert text.input_value().startswith("Review: {{ review }}")
         (project / "mlruns").rename(project / "away")
         (project / "mlruns").write_text("a file, where a folder should be")
         box.get_by_role("button", name="Refresh").click()

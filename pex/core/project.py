@@ -13,9 +13,16 @@ def experiment_files(project: Path) -> dict[str, Path]:
             if path.name == "experiment.yaml"}  # fmt: skip
 
 
+def prompt_paths(project: Path) -> list[Path]:
+    """The prompt files of a project: those beside its experiments, and those in `prompts/`."""
+    patterns = (f"{EXPERIMENTS}/*/prompts/*.prompty", "prompts/*.prompty")
+    found = (path for pattern in patterns for path in project.glob(pattern))
+    return sorted(path for path in found if path.is_file())
+
+
 def prompt_files(project: Path) -> dict[str, list[Path]]:
-    """The prompt files of all experiments, by name; two experiments may use the same one."""
+    """The prompt files by name; two experiments may use the same one."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(project.glob(f"{EXPERIMENTS}/*/prompts/*.prompty")):
+    for path in prompt_paths(project):
         found.setdefault(path.stem, []).append(path)
     return found

@@ -7,9 +7,8 @@ import datetime
 from pathlib import Path
 
 from pex.core.errors import PexError
+from pex.core.project import prompt_paths
 from pex.core.prompt import Prompt
-
-_WHERE = ("experiments/*/prompts/*.prompty", "prompts/*.prompty")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,8 +34,7 @@ class PromptFile:
 
 def prompt_files(project: Path) -> list[PromptFile]:
     """The prompt files of a project, in the order of their paths."""
-    paths = sorted(path for pattern in _WHERE for path in project.glob(pattern))
-    return [_read(project, path) for path in paths if path.is_file()]
+    return [_read(project, path) for path in prompt_paths(project)]
 
 
 def _read(project: Path, path: Path) -> PromptFile:

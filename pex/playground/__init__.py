@@ -23,8 +23,8 @@ class Playground:
     is run goes through the journal and the budget, and is recorded in MLflow.
 
     Args:
-        experiment: what it begins from: an experiment, its file, or its folder's name in
-            `experiments/`; None: one empty prompt.
+        experiment: what it begins from: an experiment, its file, its folder's name in
+            `experiments/`, a prompt or several; None: one empty prompt.
         name: of the draft, for one that several notebooks share; None: the notebook's cell has
             its own.
         record: whether runs are recorded in MLflow.
@@ -40,7 +40,7 @@ class Playground:
 
     def __init__(
         self,
-        experiment: Experiment | str | Path | None = None,
+        experiment: drafting.Source | None = None,
         *,
         name: str | None = None,
         record: bool = True,

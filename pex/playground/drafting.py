@@ -17,7 +17,7 @@ from pex.core.names import digest
 from pex.core.prompt import Prompt
 from pex.core.revision import new_id, with_cases
 from pex.core.settings import Settings, find_project, load_settings
-from pex.core.variant import Variant
+from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
 from pex.results import failed_rows
 from pex.run.endpoint import check
@@ -36,14 +36,22 @@ SHOWN = "Shown are"
 BUILT_IN_MODEL = f"local/{local.MODEL}"
 
 
-def given(experiment: Experiment | str | Path | None) -> Experiment | None:
-    """The experiment that a user means: itself, its file, its folder, or its name.
+Source = Experiment | Prompt | Sequence[Prompt] | str | Path
+"""What a Playground can begin from."""
+
+
+def given(experiment: Source | None) -> Experiment | None:
+    """The experiment that a user means: itself, its file, its folder, its name, or its prompts.
 
     Raises:
         PexError: there is no such experiment; the nearest name is given.
     """
     if experiment is None or isinstance(experiment, Experiment):
         return experiment
+    if isinstance(experiment, Prompt):
+        return _of_prompts([experiment])
+    if not isinstance(experiment, str | Path):
+        return _of_prompts(experiment)
     path = Path(experiment)
     if path.is_file():
         return Experiment.load(path)
@@ -57,6 +65,17 @@ def given(experiment: Experiment | str | Path | None) -> Experiment | None:
         f"there is no experiment '{experiment}', neither a file nor a folder in {folder}",
         hint=nearest(str(experiment), names),
     )
+
+
+def _of_prompts(prompts: Sequence[Prompt]) -> Experiment:
+    """Prompts on one case, in which nothing stands yet."""
+    names = {name: "" for prompt in prompts for name in prompt.variables}
+    variants = [
+        variant
+        for prompt in prompts
+        for variant in grid([prompt], () if prompt.model else BUILT_IN_MODEL)
+    ]
+    return Experiment(NAME, variants, [{"case_id": "typed", **names}], [])
 
 
 def begin(experiment: Experiment | None) -> tuple[Draft, str]:
