@@ -234,7 +234,7 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> No
         lab.page.keyboard.press("1")
         lab.page.get_by_role("button", name="Reveal").click()
         lab.page.get_by_role("button", name="Show who is who now?").click()
-        lab.page.locator(".pex-rating-result").wait_for()
+        lab.page.locator(".pex-rating-result").first.wait_for()
         for dark in (False, True):
             lab.theme(dark)
             for width in (375, 1300):
