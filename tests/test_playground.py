@@ -96,6 +96,14 @@ def playground(lab: Lab, number: int = 0) -> Locator:
     return found
 
 
+def restart(lab: Lab) -> None:
+    """Restart the notebook's kernel and run nothing."""
+    lab.page.evaluate(
+        "async () => { await window.jupyterapp.shell.currentWidget"
+        ".sessionContext.session.kernel.restart(); }"
+    )
+
+
 def column(play: Locator, number: int) -> Locator:
     return play.locator(".pex-head").nth(number)
 
@@ -137,10 +145,7 @@ def test_the_whole_story_on_the_built_in_model(tmp_path: Path) -> None:
             _is_as_it_was(play)
 
             # The kernel starts anew and the cell runs again: the draft is there, and says so.
-            lab.page.evaluate(
-                "async () => { await window.jupyterapp.shell.currentWidget"
-                ".sessionContext.session.kernel.restart(); }"
-            )
+            restart(lab)
             lab.run_all()
             assert lab.errors() == []
             play = playground(lab)
@@ -294,6 +299,30 @@ def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
         expect(text).to_have_value("Tell {{ n }}")
         # JupyterLab saw none of it: there is no new cell, and this one did not run again.
         assert browser.page.locator(".jp-Notebook .jp-Cell").count() == 1
+
+
+@pytest.mark.timeout(300)
+def test_what_is_typed_while_the_kernel_is_gone_is_not_lost(
+    lab: FaultyEndpoint, project: Path
+) -> None:
+    notebook(project / "play.ipynb", None, EXPERIMENT.format(count=1))
+    with jupyterlab(project) as browser:
+        play = opened(browser, "play.ipynb")
+        restart(browser)
+        write(column(play, 0), "Typed into nothing: {{ n }}")
+        expect(play.get_by_role("alert")).to_contain_text("kept in this browser")
+        browser.page.reload()
+        browser.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        browser.run_all()
+        play = playground(browser)
+        text = column(play, 0).get_by_role("textbox", name="Message 1")
+        expect(text).to_have_value("Typed into nothing: {{ n }}")
+        play.get_by_role("button", name="Run all").click()
+        states(play, "answered", 2)
+        expect(play.locator(".pex-answer-text").first).to_have_text("Typed into nothing: 0")
+        assert (
+            browser.page.evaluate("Object.keys(localStorage).filter((n) => /^pex-/.test(n))") == []
+        )
 
 
 @pytest.mark.timeout(300)

@@ -15,7 +15,7 @@ from pex.core.draft import Column, Draft, Entry, Message, Problem, column_of, so
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.prompt import Prompt
-from pex.core.revision import new_id, with_cases
+from pex.core.revision import with_cases
 from pex.core.settings import Settings, find_project, load_settings
 from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
@@ -82,9 +82,9 @@ def begin(experiment: Experiment | None) -> tuple[Draft, str]:
     """The first draft of an experiment, or of nothing, and what is to be said of it."""
     if experiment is None:
         model = BUILT_IN_MODEL if local.missing() is None else ""
-        column = Column(new_id(), "draft", model, {}, (Message("user", "{{ text }}"),))
-        return Draft((column,), (Entry(new_id()),), column.id), ""
-    columns = [column_of(v, new_id()) for v in experiment.variants[:FIRST_VARIANTS]]
+        column = Column(_id_of("draft"), "draft", model, {}, (Message("user", "{{ text }}"),))
+        return Draft((column,), (Entry(_id_of("case")),), column.id), ""
+    columns = [column_of(v, _id_of(v.name)) for v in experiment.variants[:FIRST_VARIANTS]]
     for number, column in enumerate(columns):
         if column.name in [other.name for other in columns[:number]]:  # "a|b" and "a-b"
             columns[number] = dataclasses.replace(column, name=f"{column.name}-{number + 1}")
@@ -95,7 +95,13 @@ def begin(experiment: Experiment | None) -> tuple[Draft, str]:
         parts.append(f"the first {FIRST_CASES} of {len(experiment.cases):,} cases")
     said = f"{SHOWN} {' and '.join(parts)} of '{experiment.name}'." if parts else ""
     draft = with_cases(Draft(tuple(columns), (), columns[0].id), experiment.cases[:FIRST_CASES])
-    return draft, said
+    named = [dataclasses.replace(e, id=_id_of(e.base.id)) for e in draft.entries if e.base]
+    return dataclasses.replace(draft, entries=tuple(named)), said
+
+
+def _id_of(name: str) -> str:
+    """The same in every kernel, for what was typed while one was gone and is sent to the next."""
+    return digest(["begin", name], 8)
 
 
 def alike(one: Draft, other: Draft) -> bool:

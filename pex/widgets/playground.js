@@ -16,6 +16,8 @@ const HINTS = [
   "What a prompt has in {{ double braces }} is an input of every case.",
 ];
 
+const NOTHING = "Write a prompt and fill in a case, then run.";
+
 /** Keep one view per thing, by its id: made when new, taken away when gone. */
 function makeViews(make) {
   const views = new Map();
@@ -82,7 +84,7 @@ function makeStatus() {
       progress.hidden = !status.running;
       progress.max = now.length || 1;
       progress.value = now.filter((cell) => !["queued", "running"].includes(cell.state)).length;
-      const estimate = doc.estimate ? `Run all: ${doc.estimate}` : "";
+      const estimate = doc.estimate ? `Run all: ${doc.estimate}` : status.said || status.error ? "" : NOTHING;
       line.textContent = status.running ? status.line || "starting…" : estimate;
       if (said.textContent !== status.said) said.textContent = status.said ?? "";
       const web = /^https?:\/\//.test(status.url ?? "");
