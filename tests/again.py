@@ -37,7 +37,10 @@ def main(times: int, where: list[str]) -> int:
             found = once(Path(folder) / "report.xml", where)
             ran.update(found.keys())
             passed.update(name for name, good in found.items() if good)
-            print(f"round {number} of {times}: {sum(found.values())} of {len(found)} passed")
+            print(
+                f"round {number} of {times}: {sum(found.values())} of {len(found)} passed",
+                flush=True,
+            )
     for name, count in sorted(ran.items()):
         print(f"{passed[name]:3} of {count:3}  {name}")
     return 0 if ran and passed == ran else 1

@@ -79,6 +79,8 @@ def test_a_run_in_the_background_with_two_views_a_closed_one_and_a_reload(
         run_cell(page, "run")
         wait_for(lambda: len(lines(page)) == 2)
         wait_for(lambda: lines(page)[1].startswith("200/200"))
+        static = page.page.locator(".pex-static")
+        wait_for(lambda: "200 cases" in (static.last.text_content() or ""))
         page.save()
         assert page.errors() == []
     saved = nbformat.read(project / "back.ipynb", as_version=4).cells[-1].outputs
