@@ -1,4 +1,4 @@
-"""The Playground in a real JupyterLab: the whole story, keys only, Stop, hostile answers, widths."""
+"""The Playground in a real JupyterLab: the whole story, keys, Stop, hostile answers, widths."""
 
 import asyncio
 import json
