@@ -1,4 +1,4 @@
-// The small controls of a form: buttons with a drawn sign, fields with a name.
+// The small parts of a form: buttons with a drawn sign, fields with a name, views kept in order.
 
 const SIGNS = {
   run: ["M4.5 2.8v10.4L13 8z", true], stop: ["M4 4h8v8H4z", true],
@@ -93,4 +93,31 @@ function arrange(parent, nodes) {
     if (node === next) next = next.nextSibling;
     else parent.insertBefore(node, next);
   }
+}
+
+/** Keep one view per thing, by its id: made when new, taken away when gone. */
+function makeViews(make) {
+  const views = new Map();
+  return {
+    get: (id) => views.get(id),
+    keep(ids) {
+      for (const [id, view] of views) {
+        if (ids.includes(id)) continue;
+        view.node.remove();
+        views.delete(id);
+      }
+      const fresh = ids.filter((id) => !views.has(id));
+      for (const id of fresh) views.set(id, make(id));
+      return fresh;
+    },
+  };
+}
+
+/** The help on keys: pairs of keys and what they do. */
+function makeKeys(keys) {
+  const box = element("details", "pex-keys");
+  const list = element("dl");
+  for (const [names, what] of keys) list.append(element("dt", "", names), element("dd", "", what));
+  box.append(element("summary", "", "Keys"), list);
+  return box;
 }

@@ -18,25 +18,6 @@ const HINTS = [
 
 const NOTHING = "Write a prompt and fill in a case, then run.";
 
-/** Keep one view per thing, by its id: made when new, taken away when gone. */
-function makeViews(make) {
-  const views = new Map();
-  return {
-    views,
-    get: (id) => views.get(id),
-    keep(ids) {
-      for (const [id, view] of views) {
-        if (ids.includes(id)) continue;
-        view.node.remove();
-        views.delete(id);
-      }
-      const fresh = ids.filter((id) => !views.has(id));
-      for (const id of fresh) views.set(id, make(id));
-      return fresh;
-    },
-  };
-}
-
 function makeTools(act) {
   const bar = element("div", "pex-bar pex-play-tools");
   bar.setAttribute("role", "group");
@@ -96,14 +77,6 @@ function makeStatus() {
       if (error.textContent !== text) error.textContent = text;
     },
   };
-}
-
-function makeKeys() {
-  const box = element("details", "pex-keys");
-  const list = element("dl");
-  for (const [keys, what] of KEYS) list.append(element("dt", "", keys), element("dd", "", what));
-  box.append(element("summary", "", "Keys"), list);
-  return box;
 }
 
 /** A row: a case and its answers, one for each variant. */
@@ -188,7 +161,7 @@ function renderPlayground({ model, el }) {
   pane.append(heads, grid, empty);
   const models = element("datalist");
   models.id = desk.models;
-  el.append(tools.bar, state.bar, notice, pane, makeKeys(), models, saver.box, chooser.box);
+  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), models, saver.box, chooser.box);
 
   const columns = makeViews((id) => makeHead(desk, id));
   const rows = makeViews((id) => makeRow(desk, id));
