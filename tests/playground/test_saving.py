@@ -6,7 +6,16 @@ import pytest
 
 import pex
 from tests.endpoint import FaultyEndpoint
-from tests.playing import CASES, View, column, entry, experiment, keys_of, new_kernel, typed
+from tests.playground.playing import (
+    CASES,
+    View,
+    column,
+    entry,
+    experiment,
+    keys_of,
+    new_kernel,
+    typed,
+)
 
 __all__ = ["new_kernel"]
 

@@ -11,7 +11,7 @@ from aiohttp import web
 import pex
 from pex.core.errors import PexError
 from tests.endpoint import FaultyEndpoint
-from tests.playing import (
+from tests.playground.playing import (
     CASES,
     View,
     column,

@@ -11,7 +11,16 @@ from pex.playground import desk as desks
 from pex.playground import drafts
 from pex.playground.desk import Desk
 from tests.endpoint import FaultyEndpoint
-from tests.playing import View, column, entry, experiment, new_kernel, restarted, typed, until
+from tests.playground.playing import (
+    View,
+    column,
+    entry,
+    experiment,
+    new_kernel,
+    restarted,
+    typed,
+    until,
+)
 
 __all__ = ["new_kernel"]
 
