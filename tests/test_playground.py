@@ -302,6 +302,33 @@ def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_a_cell_that_keeps_the_kernel_busy_does_not_hold_it_up(
+    lab: FaultyEndpoint, project: Path
+) -> None:
+    busy = "import time\nwhile True: time.sleep(0.2)"
+    notebook(project / "play.ipynb", None, EXPERIMENT.format(count=1), "0")
+    with jupyterlab(project) as browser:
+        play = opened(browser, "play.ipynb")
+        browser.page.evaluate(
+            "text => { const book = window.jupyterapp.shell.currentWidget.content;"
+            " book.model.cells.get(1).sharedModel.setSource(text);"
+            " book.deselectAll(); book.activeCellIndex = 1;"
+            " window.jupyterapp.commands.execute('notebook:run-cell'); }",
+            busy,
+        )
+        browser.page.locator(".jp-Cell").nth(1).get_by_text("[*]").wait_for()
+        text = column(play, 0).get_by_role("textbox", name="Message 1")
+        text.fill("Shout {{ n")
+        play.get_by_text(re.compile("line 1")).first.wait_for()
+        text.fill("Shout {{ n }}")
+        play.get_by_role("button", name="Run all").click()
+        states(play, "answered", 2)
+        expect(play.locator(".pex-answer-text").first).to_have_text("Shout 0")
+        browser.page.locator(".jp-Cell").nth(1).get_by_text("[*]").wait_for()
+        browser.command("notebook:interrupt-kernel")
+
+
+@pytest.mark.timeout(300)
 def test_what_is_typed_while_the_kernel_is_gone_is_not_lost(
     lab: FaultyEndpoint, project: Path
 ) -> None:

@@ -16,6 +16,7 @@ from IPython.display import display
 
 from pex.widgets import kit
 from pex.widgets.after import StaticOutput
+from pex.widgets.subshell import answer_at_once
 from pex.widgets.tried import Shown, static_draft
 
 BATCH_S = 0.05
@@ -58,6 +59,7 @@ class PlaygroundView(anywidget.AnyWidget):
         self._guard = threading.Lock()
         super().__init__(_doc=doc, _status=status(), _cells=read(None))
         self.on_msg(self._on_message)
+        answer_at_once(self)
 
     def __repr__(self) -> str:
         counts = {"variant": len(self._doc["variants"]), "case": len(self._doc["cases"])}

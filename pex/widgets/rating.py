@@ -23,6 +23,7 @@ from pex.report.tables import cut, value_text
 from pex.widgets import kit
 from pex.widgets.after import StaticOutput, static_html, static_text
 from pex.widgets.sheet import missing
+from pex.widgets.subshell import answer_at_once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,7 @@ class RatingWidget(anywidget.AnyWidget):
         super().__init__(_begin=dict(desk.begin), _state={})
         self._state = self._now()
         self.on_msg(self._on_message)
+        answer_at_once(self)
 
     def __repr__(self) -> str:
         state = self._state
