@@ -38,6 +38,7 @@ def main() -> None:
             playground(project)
             run_id = report(project)
             record(project, run_id)
+            grid(project, run_id)
             rating(project, run_id)
             browser(project)
         finally:
@@ -167,6 +168,41 @@ def report(project: Path) -> str:
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
     complete(uri, str(latest(uri)[0]["run_id"]), 500)
     return str(latest(f"sqlite:///{project}/mlruns/mlflow.db")[0]["run_id"])
+
+
+def grid(project: Path, run_id: str) -> None:
+    """The result grid: a run that goes on, failures, an opened cell, a correction, narrow."""
+    live = (
+        "import pex\n"
+        "exp = pex.Experiment.load('experiments/review-sentiment/experiment.yaml')\n"
+        "handle = exp.start(journal='off', limit=40)\nhandle"
+    )
+    code = f"import pex\nresults = pex.load_run({run_id!r})\nresults.show()"
+    notebook_of(project / "live.ipynb", None, live)
+    notebook_of(project / "grid.ipynb", None, code)
+    with jupyterlab(project, width=1280, height=860) as lab:
+        lab.open("live.ipynb")
+        lab.command("application:toggle-left-area")
+        lab.begin_all()
+        lab.page.locator(".pex-grid").get_by_text("12/").first.wait_for(timeout=120_000)
+        both(lab, ".pex-grid", "grid-live")
+        lab.page.get_by_role("button", name="Stop").click()
+    with jupyterlab(project, width=1280, height=860) as lab:
+        lab.open("grid.ipynb")
+        lab.command("application:toggle-left-area")
+        lab.run_all()
+        lab.page.get_by_label("Which rows").select_option("disagreements")
+        both(lab, ".pex-grid", "grid-disagreements")
+        lab.page.get_by_role("gridcell").nth(2).click()
+        lab.page.get_by_role("dialog").get_by_text("request key").wait_for()
+        both(lab, ".pex-grid", "grid-opened")
+        button = lab.page.get_by_role("button", name="Correct the expected answer")
+        button.click()
+        button.evaluate("e => e.scrollIntoView({block: 'center'})")
+        both(lab, ".pex-grid", "grid-correct")
+        lab.page.keyboard.press("Escape")
+        lab.page.set_viewport_size({"width": 430, "height": 860})
+        both(lab, ".pex-grid", "grid-narrow")
 
 
 def rating(project: Path, run_id: str) -> None:

@@ -69,7 +69,7 @@ def given(experiment: Source | None) -> Experiment | None:
 
 def _of_prompts(prompts: Sequence[Prompt]) -> Experiment:
     """Prompts on one case, in which nothing stands yet."""
-    names = {name: "" for prompt in prompts for name in prompt.variables}
+    names = {name: "" for prompt in prompts for name in prompt.variables} or {"text": ""}
     variants = [
         variant
         for prompt in prompts

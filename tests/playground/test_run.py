@@ -358,3 +358,15 @@ def test_a_run_in_a_servers_store_has_a_link_to_its_page(
         assert {cell["state"] for cell in play._desk.cells().values()} == {"stopped"}
     finally:
         server.kill()
+
+
+def test_it_begins_from_prompts_too(lab: FaultyEndpoint) -> None:
+    one = pex.Prompt("Say {{ word }}", "one", model="lab/m1")
+    two = pex.Prompt("{{ greeting }}, {{ word }}", "two", model="lab/m2")
+    play = pex.Playground([one, two], record=False)
+    assert repr(play) == "Playground: 2 variants (one, two) x 1 case"
+    exp = play.experiment
+    assert [variant.model for variant in exp.variants] == ["lab/m1", "lab/m2"]
+    assert [sorted(case.inputs) for case in exp.cases] == [["greeting", "word"]]
+    alone = pex.Playground(pex.Prompt("Hi", "bare", model="lab/m1"), record=False)
+    assert alone.run().wait().frame["output"].tolist() == ["Hi"]
