@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import itertools
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +15,9 @@ from pex.core.cases import Case, load_cases
 from pex.core.edits import changes
 from pex.core.errors import PexError
 from pex.core.files import validate
-from pex.core.folder import cases_text, columns_beside, load_variants, variants_spec, write
+from pex.core.folder import columns_beside, load_variants
 from pex.core.names import check_name, plain
-from pex.core.spec import ExperimentSpec, dump_spec, load_spec
+from pex.core.spec import ExperimentSpec, load_spec
 from pex.core.variant import Variant, check_distinct
 from pex.execution import Execution
 from pex.gating import gate_rule
@@ -29,8 +27,9 @@ from pex.preparation import Options, Subject, prepare, preview, seat
 from pex.results import Results
 from pex.run.estimate import Preview
 from pex.run.request import check_variables
-from pex.score.build import build, dump, parted
+from pex.score.build import build, parted
 from pex.score.judge import Judge
+from pex.writing import dumped, kept_files, portable, save
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -362,31 +361,15 @@ class Experiment:
         Raises:
             PexError: a scorer that cannot be named in a file, or a file that would be lost.
         """
-        path = Path(path).resolve()
-        scorers = dump(self._scorers)
-        inline: list[Judge] = []
-        for given, item in zip(self._scorers, scorers, strict=True):
-            if isinstance(given, Judge) and given.prompt.path is None:
-                inline.append(given)
-            else:
-                _moved([item], self._base or Path.cwd(), path.parent)
-        prompts = {path.parent / "judges" / f"{judge.name}.prompty": judge for judge in inline}
-        for file, judge in prompts.items():
-            there = file.read_text("utf-8") if file.is_file() else None
-            if not overwrite and there not in (None, judge.prompt.to_prompty()):
-                raise PexError(
-                    f"{file}: there is already a file with another content",
-                    hint="give the judge another name, or say overwrite=True",
-                )
-        self.path = write(
-            path,
-            self._spec.model_copy(update={"scorers": scorers}),
+        self.path = save(
+            Path(path).resolve(),
+            self._spec,
             self.variants,
             self._cases_path or self.cases,
-            overwrite,
+            self._scorers,
+            self._base or Path.cwd(),
+            overwrite=overwrite,
         )
-        for file, judge in prompts.items():
-            judge.prompt.save(file)
         return self.path
 
     def drafted(
@@ -434,17 +417,7 @@ class Experiment:
         Args:
             folder: where paths in them start.
         """
-        found: list[Any] = []
-        left: list[str] = []
-        for given, built in zip(self._scorers, self._built, strict=True):
-            if isinstance(given, Judge) and given.prompt.path is None:
-                left.append(built.name)
-                continue
-            try:
-                found += _moved(dump([given]), self._base or Path.cwd(), folder)
-            except PexError:
-                left.append(built.name)
-        return found, left
+        return dumped(self._scorers, self._built, self._base or Path.cwd(), folder)
 
     @property
     def folder(self) -> Path:
@@ -462,10 +435,12 @@ class Experiment:
             gate=self._gate,
             path=self.path,
             folder=self.folder,
-            files=self._files,
+            files=functools.partial(
+                kept_files, self._spec, self.variants, scorers=self._scorers, built=self._built
+            ),
             last=self.results.frame if self.results is not None else None,
             cases_path=self._cases_path,
-            scorer_items=self._scorer_items(),
+            scorer_items=portable(self._scorers),
             drafted=self._drafted_in is not None,
         )
 
@@ -495,52 +470,11 @@ class Experiment:
                 stacklevel=4,
             )
 
-    def _scorer_items(self) -> list[Any] | None:
-        """The scorers as they can be written down anywhere; None where they need more."""
-        try:
-            items = dump(self._scorers)
-        except PexError:
-            return None
-        files = ("prompt", "schema")
-        named = (isinstance(item, dict) and isinstance(item.get(key), str)
-                 for item in items for key in files)  # fmt: skip
-        return None if any(named) else items
-
     def prepare(self, **options: Any) -> tuple[Execution, Job]:
         """A run with the options of `run` (without `show`), ready to be listened to and started."""
         self.used = next(_uses)
         self._read_again()
         return prepare(self._subject(), Options(**options))
-
-    def _files(self, cases: Sequence[Case]) -> dict[str, str]:
-        """The experiment as files, to be kept with the record; a part that cannot be is left."""
-        files = {"cases.jsonl": cases_text(cases)}
-        prompts = {variant.prompt.name: variant.prompt for variant in self.variants}
-        for name, prompt in prompts.items():
-            try:
-                files[f"prompts/{name}.prompty"] = prompt.to_prompty()
-            except PexError:  # a message with images has no such file; about.json has its text
-                continue
-        refs = {name: f"prompts/{name}.prompty" for name in prompts}
-        data: dict[str, Any] = {"cases": "cases.jsonl", "columns": {}, "scorers": []}
-        with contextlib.suppress(PexError):  # a notebook's function; about.json has its name
-            data["scorers"] = dump(self._scorers)
-            for item, built in zip(data["scorers"], self._built, strict=True):
-                if isinstance(built, Judge):
-                    item["prompt"] = path = f"judges/{built.name}.prompty"
-                    files[path] = built.prompt.to_prompty()
-        spec = self._spec.model_copy(update=data | variants_spec(self.variants, refs))
-        files["experiment.yaml"] = dump_spec(spec)
-        return files
-
-
-def _moved(items: list[Any], base: Path, folder: Path) -> list[Any]:
-    """Dumped scorers whose paths start from another folder; they are changed in place."""
-    for item in items:
-        for key in ("schema", "prompt") if isinstance(item, dict) else ():
-            if isinstance(item.get(key), str):
-                item[key] = Path(os.path.relpath(base / item[key], folder)).as_posix()
-    return items
 
 
 def _seats(judge: Judge, variants: Sequence[Variant], folder: Path) -> bool:

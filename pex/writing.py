@@ -1,0 +1,138 @@
+"""An experiment as files: where a user saves it, and beside the record of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.core.cases import Case
+from pex.core.errors import PexError
+from pex.core.folder import cases_text, variants_spec, write
+from pex.core.spec import ExperimentSpec, dump_spec
+from pex.core.variant import Variant
+from pex.score.base import Scorer
+from pex.score.build import dump
+from pex.score.judge import Judge
+
+
+def save(
+    path: Path,
+    spec: ExperimentSpec,
+    variants: Sequence[Variant],
+    cases: Path | Sequence[Case],
+    scorers: Sequence[Any],
+    base: Path,
+    *,
+    overwrite: bool,
+) -> Path:
+    """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.
+
+    Args:
+        path: the YAML file.
+        spec: the experiment as data.
+        variants: its variants.
+        cases: its cases, or their file.
+        scorers: its scorers as the user gave them.
+        base: where the paths in them start.
+        overwrite: replace files that have another content.
+
+    Raises:
+        PexError: a scorer that cannot be named in a file, or a file that would be lost.
+    """
+    items = dump(scorers)
+    inline: list[Judge] = []
+    for given, item in zip(scorers, items, strict=True):
+        if isinstance(given, Judge) and given.prompt.path is None:
+            inline.append(given)
+        else:
+            _move([item], base, path.parent)
+    prompts = {path.parent / "judges" / f"{judge.name}.prompty": judge for judge in inline}
+    for file, judge in prompts.items():
+        there = file.read_text("utf-8") if file.is_file() else None
+        if not overwrite and there not in (None, judge.prompt.to_prompty()):
+            raise PexError(
+                f"{file}: there is already a file with another content",
+                hint="give the judge another name, or say overwrite=True",
+            )
+    written = write(path, spec.model_copy(update={"scorers": items}), variants, cases, overwrite)
+    for file, judge in prompts.items():
+        judge.prompt.save(file)
+    return written
+
+
+def dumped(
+    scorers: Sequence[Any], built: Sequence[Scorer | Judge], base: Path, folder: Path
+) -> tuple[list[Any], list[str]]:
+    """The scorers as a file in `folder` would have them, and the names of those that cannot.
+
+    Args:
+        scorers: as the user gave them.
+        built: what they became.
+        base: where the paths in them start.
+        folder: where they shall start.
+    """
+    found: list[Any] = []
+    left: list[str] = []
+    for given, scorer in zip(scorers, built, strict=True):
+        if isinstance(given, Judge) and given.prompt.path is None:
+            left.append(scorer.name)
+            continue
+        try:
+            found += _move(dump([given]), base, folder)
+        except PexError:
+            left.append(scorer.name)
+    return found, left
+
+
+def portable(scorers: Sequence[Any]) -> list[Any] | None:
+    """The scorers as they can be written down anywhere; None where they need more."""
+    try:
+        items = dump(scorers)
+    except PexError:
+        return None
+    files = ("prompt", "schema")
+    named = (isinstance(item, dict) and isinstance(item.get(key), str)
+             for item in items for key in files)  # fmt: skip
+    return None if any(named) else items
+
+
+def kept_files(
+    spec: ExperimentSpec,
+    variants: Sequence[Variant],
+    cases: Sequence[Case],
+    *,
+    scorers: Sequence[Any],
+    built: Sequence[Scorer | Judge],
+) -> dict[str, str]:
+    """The experiment as files, to be kept with the record; a part that cannot be is left."""
+    files = {"cases.jsonl": cases_text(cases)}
+    prompts = {variant.prompt.name: variant.prompt for variant in variants}
+    for name, prompt in prompts.items():
+        try:
+            files[f"prompts/{name}.prompty"] = prompt.to_prompty()
+        except PexError:  # a message with images has no such file; about.json has its text
+            continue
+    refs = {name: f"prompts/{name}.prompty" for name in prompts}
+    data: dict[str, Any] = {"cases": "cases.jsonl", "columns": {}, "scorers": []}
+    with contextlib.suppress(PexError):  # a notebook's function; about.json has its name
+        data["scorers"] = dump(scorers)
+        for item, scorer in zip(data["scorers"], built, strict=True):
+            if isinstance(scorer, Judge):
+                item["prompt"] = path = f"judges/{scorer.name}.prompty"
+                files[path] = scorer.prompt.to_prompty()
+    files["experiment.yaml"] = dump_spec(
+        spec.model_copy(update=data | variants_spec(variants, refs))
+    )
+    return files
+
+
+def _move(items: list[Any], base: Path, folder: Path) -> list[Any]:
+    """Have the paths in dumped scorers start from another folder; changed in place."""
+    for item in items:
+        for key in ("schema", "prompt") if isinstance(item, dict) else ():
+            if isinstance(item.get(key), str):
+                item[key] = Path(os.path.relpath(base / item[key], folder)).as_posix()
+    return items
