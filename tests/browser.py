@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -137,6 +137,17 @@ class Lab:
             timeout=timeout_s * 1000,
         )
         self.page.wait_for_timeout(1500)
+
+    def foreign(self) -> list[str]:
+        """What the page asks other hosts for from now on; the list grows."""
+        found: list[str] = []
+
+        def on_request(request: Request) -> None:
+            if request.url.startswith("http") and self.url not in request.url:
+                found.append(request.url)
+
+        self.page.on("request", on_request)
+        return found
 
     def begin_all(self) -> None:
         """Run all cells; returns at once."""

@@ -148,13 +148,7 @@ def test_the_code_loads_what_is_shown(
 
 def shown(lab: Lab, name: str) -> list[str]:
     """Open a notebook and run it; returns what its pages ask other hosts for, as it goes on."""
-    foreign: list[str] = []
-    lab.page.on(
-        "request",
-        lambda r: (
-            foreign.append(r.url) if r.url.startswith("http") and lab.url not in r.url else None
-        ),
-    )
+    foreign = lab.foreign()
     lab.open(name)
     lab.command("application:toggle-left-area")
     lab.run_all()

@@ -19,13 +19,7 @@ pytestmark = pytest.mark.browser
 
 def shown(lab: Lab, name: str) -> list[str]:
     """Open a notebook and run it; returns what its pages ask other hosts for, as it goes on."""
-    foreign: list[str] = []
-    lab.page.on(
-        "request",
-        lambda r: (
-            foreign.append(r.url) if r.url.startswith("http") and lab.url not in r.url else None
-        ),
-    )
+    foreign = lab.foreign()
     lab.open(name)
     lab.command("application:toggle-left-area")
     lab.run_all()

@@ -366,14 +366,8 @@ def test_hostile_answers_run_nothing_and_fetch_nothing(lab: FaultyEndpoint, proj
             "pex.Playground(exp)", "play = pex.Playground(exp)\nplay"
         ),
     )  # fmt: skip
-    foreign: list[str] = []
     with jupyterlab(project) as browser:
-        browser.page.on(
-            "request",
-            lambda r: (
-                foreign.append(r.url) if browser.url not in r.url and r.url[:4] == "http" else None
-            ),
-        )
+        foreign = browser.foreign()
         play = opened(browser, "play.ipynb")
         play.get_by_role("button", name="Add case").click()
         window = browser.page.get_by_role("dialog")

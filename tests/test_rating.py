@@ -124,13 +124,7 @@ def shown(lab: Lab, code: str, folder: Path) -> list[str]:
     """Run the code in a notebook; returns what its page asks other hosts for."""
     (folder / "pex.toml").touch()
     notebook(folder / "rate.ipynb", None, START + code)
-    foreign: list[str] = []
-    lab.page.on(
-        "request",
-        lambda r: (
-            foreign.append(r.url) if r.url.startswith("http") and lab.url not in r.url else None
-        ),
-    )
+    foreign = lab.foreign()
     lab.open("rate.ipynb")
     lab.command("application:toggle-left-area")
     lab.run_all()

@@ -113,6 +113,18 @@ def latest_of(client: MlflowClient, card: RegisteredModel) -> PromptVersion | No
     return latest
 
 
+def all_versions(client: MlflowClient, name: str) -> list[PromptVersion]:
+    """Every version of a prompt, page by page."""
+    found: list[PromptVersion] = []
+    token = None
+    while True:
+        page = client.search_prompt_versions(name, 100, token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
 def get(client: MlflowClient, uri: str, reference: Reference) -> PromptVersion:
     """The version that a reference means.
 

@@ -13,7 +13,17 @@ from pex.core.prompt import Prompt
 from pex.core.settings import find_project, load_settings
 from pex.guard.redact import redact
 from pex.library.content import LONGEST, UnfitError, decode, encode
-from pex.library.entries import Version, add, card_of, cards, describe, find, get, latest_of
+from pex.library.entries import (
+    Version,
+    add,
+    all_versions,
+    card_of,
+    cards,
+    describe,
+    find,
+    get,
+    latest_of,
+)
 from pex.library.moves import point
 from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.store import connect, errors_of
@@ -22,7 +32,6 @@ from pex.library.store import tracking_uri as store_of
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import PromptVersion
 
 _LINKED = "mlflow.linkedPrompts"
 _LINKED_LENGTH = 8000
@@ -174,15 +183,8 @@ def versions(name: str, tracking_uri: str | None = None) -> pd.DataFrame:
     uri = _store(tracking_uri)
     client = connect(uri)
     card = card_of(client, uri, check_name(name, "prompt name"))
-    found: list[PromptVersion] = []
-    token = None
     with errors_of(uri):
-        while True:
-            page = client.search_prompt_versions(name, 100, token)
-            found += page
-            token = page.token
-            if not token:
-                break
+        found = all_versions(client, name)
     rows = [_row(describe(item, card)) for item in found]
     return pd.DataFrame(rows, columns=_VERSIONS)
 

@@ -11,13 +11,13 @@ from pex.core.names import check_name
 from pex.core.prompt import Prompt
 from pex.library import content
 from pex.library.content import UnfitError, encode
-from pex.library.entries import Version, card_of, cards, describe, find
+from pex.library.entries import Version, all_versions, card_of, cards, describe, find
 from pex.library.moves import Move, moves
 from pex.library.store import errors_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import PromptVersion, RegisteredModel
+    from mlflow.entities.model_registry import RegisteredModel
 
 _EXPERIMENTS = "_mlflow_experiment_ids"
 
@@ -77,15 +77,8 @@ def editions(
         PexError: there is no such prompt, or the store does not answer.
     """
     card = card_of(client, uri, check_name(name, "prompt name"))
-    found: list[PromptVersion] = []
-    token = None
     with errors_of(uri, "does not answer"):
-        while True:
-            page = client.search_prompt_versions(name, 100, token)
-            found += page
-            token = page.token
-            if not token:
-                break
+        found = all_versions(client, name)
     aliases = {alias: int(version) for alias, version in card.aliases.items()}
     said = [describe(item, card) for item in found]
     return sorted(said, key=lambda item: -item.version), moves(card.tags, aliases), aliases
