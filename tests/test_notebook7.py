@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from pex import local
 from tests.batch.test_plan import notebook
@@ -54,3 +55,39 @@ def test_a_run_that_is_watched_stopped_and_read_again(tmp_path: Path) -> None:
         local.stop(tmp_path / ".pex")
     outputs = nbformat.read(tmp_path / "story.ipynb", as_version=4).cells[-2].outputs
     assert "pex-static" in outputs[1].data["text/html"]
+
+
+@pytest.mark.timeout(300)
+def test_the_playground_and_a_rating_work_there_too(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    play = START + (
+        "prompts = [pex.Prompt(text + ' {{ word }}', text) for text in ('Say', 'Shout')]\n"
+        "cases = [{'word': word} for word in ('yes', 'no', 'why')]\n"
+        "variants = pex.grid(prompts, 'local/smollm2', {'max_tokens': 12})\n"
+        "exp = pex.Experiment('words', variants, cases)\n"
+        "pex.Playground(exp)"
+    )
+    notebook(tmp_path / "play.ipynb", None, play, "exp.run(show=False).rate(rater='me')")
+    try:
+        with notebook7(tmp_path) as page:
+            page.open("play.ipynb")
+            page.run_all()
+            assert page.errors() == []
+            box, keys = page.page.locator(".pex-play"), page.page.keyboard
+            box.locator(".pex-head").nth(1).wait_for()
+            box.get_by_role("textbox", name="Message 1").first.focus()
+            keys.press("Control+Shift+Enter")
+            expect(box.locator("[data-state=answered]")).to_have_count(6, timeout=60_000)
+            page.page.locator(".pex-rating-pair").wait_for()
+            page.page.get_by_role("button", name="Keys are off").click()
+            for number in (1, 2):
+                page.page.get_by_text(f"Pair {number} of").wait_for()
+                keys.press(str(number))
+            page.page.get_by_text("2 rated by me").wait_for()
+            for dark in (True, False):
+                page.theme(dark)
+                for part in (".pex-play", ".pex-rating"):
+                    found = Axe().run(page.page, context=part)
+                    assert found.violations_count == 0, found.generate_report()
+    finally:
+        local.stop(tmp_path / ".pex")
