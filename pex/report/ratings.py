@@ -126,9 +126,8 @@ def _method(total: Preference) -> list[str]:
     if how is None:
         return []
     return [
-        f"{how} To stop when it is narrow enough costs it little; to stop because one is ahead it "
-        "does not allow. Evidence that does, however often one looks: p = "
-        f"{_p(total.p_always)} for neither being preferred."
+        f"{how} You may stop once it is narrow enough, not because one side is ahead. That neither "
+        f"is preferred: p = {_p(total.p_always)}, which holds however often one looks."
     ]
 
 
