@@ -68,7 +68,7 @@ def serving(command: list[str], folder: Path, health: str, **environment: str) -
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120  # MLflow takes long to start on a busy machine
         while True:
             try:
                 urllib.request.urlopen(health, timeout=5).close()
