@@ -44,7 +44,7 @@ def test_a_listener_that_raises_ends_no_run(lab: FaultyEndpoint) -> None:
 def test_the_order_of_events(lab: FaultyEndpoint) -> None:
     events: list[Event] = []
     exp = experiment(30)
-    execution, _ = exp._prepare(record=False)
+    execution, _ = exp.prepare(record=False)
     execution.listen(events.append)
     execution.start()
     execution.wait()

@@ -143,7 +143,7 @@ def test_an_answer_is_on_disk_before_it_is_told(lab: FaultyEndpoint, project: Pa
             seen.append(rows(project, "SELECT count(*) FROM answers")[0][0])
 
     exp = experiment(40)
-    execution, _ = exp._prepare(record=False, max_in_flight=4)
+    execution, _ = exp.prepare(record=False, max_in_flight=4)
     execution.listen(look)
     execution.start().wait()
     assert len(seen) == 40

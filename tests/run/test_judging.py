@@ -393,7 +393,7 @@ def test_progress_and_views_are_told(lab: FaultyEndpoint) -> None:
     lab.reply = likes("word")
     exp = experiment(3)
     told: list[Any] = []
-    execution, job = exp._prepare(record=False)
+    execution, job = exp.prepare(record=False)
     execution.listen(told.append)
     assert job.score_names == ["exact", "polite"]
     execution.start().wait()
