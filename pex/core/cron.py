@@ -294,7 +294,7 @@ def _exists(wall: datetime.datetime, zone: ZoneInfo) -> datetime.datetime:
     """The moment of a time on the wall, or the first one after a gap of the clocks."""
     while True:
         moment = wall.replace(tzinfo=zone)
-        back = moment.astimezone(datetime.timezone.utc).astimezone(zone)
+        back = moment.astimezone(datetime.UTC).astimezone(zone)
         if back.replace(tzinfo=None, fold=0) == wall:
             return moment
         wall += datetime.timedelta(minutes=1)
