@@ -28,6 +28,7 @@ from pex.batch.plan import Plan, load_plan
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.settings import find_project, load_settings
+from pex.guard.redact import register
 
 DONE = "night.json"
 _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
@@ -150,7 +151,10 @@ def prune(plan: Plan, keep: int) -> list[Path]:
 def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
     env_file = night.env_file or default_env_file(night.file)
     if env_file is not None:
-        os.environ.update(read_env(env_file))
+        variables = read_env(env_file)
+        os.environ.update(variables)
+        for value in variables.values():  # an address may be a secret too
+            register(value)
         if warning := exposed(env_file):
             tell(f"warning: {warning}")
     plan = load_plan(night.file)

@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 
 import pex
 from pex.batch.nightly import default_env_file, label_of
-from pex.batch.plan import load_plan
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.settings import find_project
@@ -39,7 +38,6 @@ class Schedule:
     file: Path
     project: Path
     label: str
-    plan_name: str
     cron: Cron
     zone: ZoneInfo
     env_file: Path | None
@@ -67,7 +65,7 @@ class Schedule:
 def make(
     file: Path, cron: Cron, zone: ZoneInfo, env_file: Path | None, keys: Sequence[str]
 ) -> Schedule:
-    """Check the plan and gather what a scheduler has to know.
+    """Gather what a scheduler has to know.
 
     Args:
         file: the plan.
@@ -77,9 +75,8 @@ def make(
         keys: names of the variables with keys.
 
     Raises:
-        PexError: the plan is wrong, or a path cannot stand in one line.
+        PexError: a path cannot stand in one line.
     """
-    plan = load_plan(file)
     file = file.resolve()
     project = find_project(file.parent)
     env_file = env_file.resolve() if env_file else None
@@ -90,7 +87,6 @@ def make(
         file,
         project,
         label_of(file),
-        plan.name,
         cron,
         zone,
         env_file,

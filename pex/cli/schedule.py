@@ -43,6 +43,7 @@ def schedule(
     """Print what makes a scheduler run a plan every night, or install it."""
     from pex.batch import schedule as texts
     from pex.batch.nightly import default_env_file, log_of
+    from pex.batch.plan import load_plan
     from pex.core.cron import parse
     from pex.core.zone import read_zone, users_zone
 
@@ -56,11 +57,12 @@ def schedule(
             hint="leave --install and --remove out and put what is printed where it belongs",
         )
     zone = read_zone(timezone or users_zone())
+    if remove:  # also for a plan that is gone or broken by now
+        _remove(texts.make(plan, parse(cron), zone, None, []), to)
+        return
+    load_plan(plan)
     env_file = env_file or default_env_file(plan)
     made = texts.make(plan, parse(cron), zone, env_file, _keys(plan, env_file))
-    if remove:
-        _remove(made, to)
-        return
     text = _text(made, to)
     _warn(made, to)
     if install:

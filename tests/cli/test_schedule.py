@@ -45,6 +45,7 @@ def test_installing_twice_and_removing(
     assert table.read_text() == with_line
     pexlab("schedule", "plan.yaml", "--cron", "0 3 * * *", "--install", folder=project)
     assert table.read_text().count("pex.cli nightly") == 1
+    (project / "n.ipynb").unlink()  # a plan that cannot run any more can still be taken out
     gone = pexlab("schedule", "plan.yaml", "--remove", folder=project)
     assert gone.stdout == "removed: plan.yaml, crontab\n"
     assert table.read_text() == "MAILTO=me\n"
