@@ -269,12 +269,10 @@ jobs:
 def airflow(schedule: Schedule, today: datetime.date) -> str:
     """The file of an Airflow DAG, for 2.4 and later and for 3."""
     words = shlex.join([schedule.python, *schedule.arguments(*schedule.keys_file())])
-    # Airflow renders commands as templates.
-    command = "{% raw %}" + words + "{% endraw %}" if "{" in words else words
     begins = f"{today.year}, {today.month}, {today.day}"
     environment = {"LANG": "C.UTF-8"}
     if schedule.python_path:
-        environment["PYTHONPATH"] = schedule.python_path
+        environment["PYTHONPATH"] = _raw(schedule.python_path)
     return f"""\
 # Runs the plan {schedule.relative} every night; put this file into Airflow's folder of DAGs.
 import pendulum
@@ -295,9 +293,9 @@ with DAG(
 ) as dag:
     BashOperator(
         task_id="night",
-        bash_command={command!a},
-        cwd={str(schedule.project)!a},
-        env={environment!r},
+        bash_command={_raw(words)!a},
+        cwd={_raw(str(schedule.project))!a},
+        env={environment!a},
         append_env=True,
         retries=0,
     )
@@ -363,6 +361,11 @@ def _repository(project: Path) -> Path:
         if (folder / ".git").exists():
             return folder
     return project
+
+
+def _raw(text: str) -> str:
+    """A text that Airflow, which renders commands, folders and variables, leaves as it is."""
+    return "{% raw %}" + text + "{% endraw %}" if "{" in text else text
 
 
 def _two(values: Sequence[int]) -> str:
