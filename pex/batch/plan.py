@@ -37,6 +37,7 @@ class PlanSpec(Strict):
     timeout_s: float | None = Field(default=None, gt=0)
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     journal: Literal["reuse", "fresh", "off"] = "fresh"
+    keep: int | None = Field(default=None, ge=1)
 
     @field_validator("name")
     @classmethod
@@ -62,7 +63,7 @@ class Job:
 class Plan:
     """A checked plan; its jobs stand in an order in which they can run.
 
-    `budget_usd` is for all its jobs together.
+    `budget_usd` is for all its jobs together; `keep` nights of outputs stay.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Plan:
     timeout_s: float | None
     budget_usd: float | None = None
     journal: str = "fresh"
+    keep: int | None = None
 
 
 def load_plan(path: Path) -> Plan:
@@ -105,6 +107,7 @@ def load_plan(path: Path) -> Plan:
         spec.timeout_s,
         spec.budget_usd,
         spec.journal,
+        spec.keep,
     )
 
 

@@ -18,9 +18,11 @@ from pex.cli.gc import gc
 from pex.cli.init import init
 from pex.cli.library import app as library_app
 from pex.cli.model import app as model_app
+from pex.cli.nightly import nightly
 from pex.cli.record import record
 from pex.cli.report import report
 from pex.cli.run import run
+from pex.cli.schedule import schedule
 from pex.cli.score import score
 from pex.cli.servers import lab, ui
 from pex.cli.spend import spend
@@ -59,6 +61,8 @@ app.command("demo")(demo)
 app.command("init")(init)
 app.command("run")(run)
 app.command("batch")(batch)
+app.command("schedule")(schedule)
+app.command("nightly", hidden=True)(nightly)
 app.command("score")(score)
 app.command("compare")(compare)
 app.command("report")(report)

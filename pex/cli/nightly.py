@@ -1,0 +1,45 @@
+"""`pexlab nightly`: what schedulers start; `pexlab schedule` writes the lines that do."""
+
+from __future__ import annotations
+
+import collections
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pex.cli import console
+
+_SHOWN = 20
+
+
+def nightly(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan.")],
+    cron: Annotated[str, typer.Option(metavar="TIMES", help="When nights are due.")] = "0 2 * * *",
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where the times count.")] = "UTC",
+    env_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Variables as NAME=value lines.")
+    ] = None,
+    on_time: Annotated[
+        bool, typer.Option("--on-time", help="Leave a night alone that was due half an hour ago.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say nothing of a night that went well.")
+    ] = False,
+) -> None:
+    """Run the night of a plan that is due: once, never two at a time, with a log."""
+    from pex.batch.nightlog import clean
+    from pex.batch.nightly import Night, log_of, run_night
+    from pex.core.cron import parse
+    from pex.core.zone import read_zone
+
+    night = Night(plan, parse(cron), read_zone(timezone), env_file, on_time)
+    last: collections.deque[str] = collections.deque(maxlen=_SHOWN)
+    say = last.append if quiet else lambda line: console.err(clean(line))
+    code = run_night(night, say)
+    if code and quiet:
+        # Cron mails what a job says: nothing, unless somebody has to look.
+        console.err("\n".join([*map(clean, last), f"log: {log_of(plan)}"]))
+    if code:
+        sys.exit(code)

@@ -1,0 +1,157 @@
+"""`pexlab schedule`: a plan every night, by the scheduler of your choice."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from pex.cli import console
+from pex.core.errors import PexError, nearest
+
+if TYPE_CHECKING:
+    from pex.batch.schedule import Schedule
+
+
+def schedule(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan.")],
+    cron: Annotated[
+        str, typer.Option(metavar="TIMES", help="When: minute hour day month weekday.")
+    ] = "0 2 * * *",
+    to: Annotated[
+        str, typer.Option(metavar="WHAT", help="crontab, systemd, github, airflow or kubernetes.")
+    ] = "crontab",
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Where the times count; default: here.")
+    ] = None,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Variables as NAME=value lines; default: .pex/schedule.env."
+        ),
+    ] = None,
+    install: Annotated[
+        bool, typer.Option("--install", help="Put it into your crontab or systemd.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+) -> None:
+    """Print what makes a scheduler run a plan every night, or install it."""
+    from pex.batch import schedule as texts
+    from pex.batch.nightly import default_env_file, log_of
+    from pex.batch.plan import load_plan
+    from pex.core.cron import parse
+    from pex.core.zone import read_zone, users_zone
+
+    if to not in texts.KINDS:
+        raise PexError(f"--to {to}: no such scheduler", hint=nearest(to, texts.KINDS))
+    if install and remove:
+        raise PexError("--install and --remove: expected one of them")
+    if (install or remove) and to not in ("crontab", "systemd"):
+        raise PexError(
+            f"--to {to}: only a crontab or systemd can be changed from here",
+            hint="leave --install and --remove out and put what is printed where it belongs",
+        )
+    zone = read_zone(timezone or users_zone())
+    if remove:  # also for a plan that is gone or broken by now
+        _remove(texts.make(plan, parse(cron), zone, None, []), to)
+        return
+    load_plan(plan)
+    env_file = env_file or default_env_file(plan)
+    made = texts.make(plan, parse(cron), zone, env_file, _keys(plan, env_file))
+    text = _text(made, to)
+    _warn(made, to)
+    if install:
+        _install(made, to, text)
+    else:
+        console.out(text)
+    _say_when(made)
+    if to in ("crontab", "systemd"):
+        console.err(f"log: {log_of(plan)}")
+    if install:
+        console.err(f"undo: pexlab schedule {plan} --to {to} --remove")
+    elif to in ("crontab", "systemd"):
+        console.err("nothing was changed; --install puts it in place")
+
+
+def _text(made: Schedule, to: str) -> str:
+    from pex.batch import schedule as texts
+    from pex.batch.install import units
+    from pex.core.zone import machine_zone
+
+    now = datetime.datetime.now(made.zone)
+    if to == "crontab":
+        return texts.crontab(made, ZoneInfo(machine_zone()), now.date())
+    if to == "systemd":
+        service, timer = units(made)
+        return f"# {service}\n{texts.service(made)}\n# {timer}\n{texts.timer(made)}"
+    if to == "github":
+        return texts.github(made, now)
+    if to == "airflow":
+        return texts.airflow(made, now.date())
+    return texts.kubernetes(made)
+
+
+def _install(made: Schedule, to: str, text: str) -> None:
+    from pex.batch import install, schedule
+
+    if to == "crontab":
+        changed = install.change_crontab(made, text)
+        console.out(f"{'installed' if changed else 'there already'}, in your crontab:\n{text}")
+        return
+    install.add_units(made, schedule.service(made), schedule.timer(made))
+    for file in install.units(made):
+        console.out(f"installed  {file}")
+    console.err("so that it also runs while you are logged out: loginctl enable-linger")
+
+
+def _remove(made: Schedule, to: str) -> None:
+    from pex.batch import install
+
+    gone = install.change_crontab(made, "") if to == "crontab" else install.remove_units(made)
+    console.out(f"{'removed' if gone else 'there was nothing'}: {made.relative}, {to}")
+
+
+def _keys(plan: Path, env_file: Path | None) -> list[str]:
+    """The names of the keys that a night may need: in the file, in the settings, set here."""
+    from pex.batch.envfile import read_env
+    from pex.core.settings import find_project, load_settings
+    from pex.guard.redact import is_key_name
+    from pex.run.providers import BUILT_IN
+
+    settings = load_settings(find_project(plan.resolve().parent))
+    names = [item.api_key_env for item in settings.providers.values() if item.api_key_env]
+    built_in = [item.key_env for item in BUILT_IN.values() if item.key_env]
+    names += [name for name in built_in if name in os.environ]
+    if env_file is not None:
+        names += [name for name in read_env(env_file) if is_key_name(name)]
+    return sorted({name for name in names if name})
+
+
+def _warn(made: Schedule, to: str) -> None:
+    from pex.batch.envfile import exposed, read_env
+
+    if to == "github":
+        if made.keys:
+            console.err(f"secrets to set in the repository: {', '.join(made.keys)}")
+        return
+    if made.env_file is not None and (warning := exposed(made.env_file)):
+        console.err(f"warning: {warning}")
+    known = read_env(made.env_file) if made.env_file else {}
+    lost = [name for name in made.keys if name not in known]
+    if lost:
+        console.err(
+            f"warning: {', '.join(lost)}: not in {made.env_file or '.pex/schedule.env'}, "
+            "so the nights will not have it"
+        )
+
+
+def _say_when(made: Schedule) -> None:
+    now = datetime.datetime.now(made.zone)
+    coming = itertools.islice(made.cron.coming(now, made.zone), 3)
+    shown = ", ".join(f"{start:%a} {start.day} {start:%b %Y %H:%M}" for start in coming)
+    console.err(f"next: {shown} ({made.zone.key})")
