@@ -74,5 +74,5 @@ def changes(now: Recorded, before: Recorded) -> list[Change]:
                 f"{model} is not what it was: {other} of {asked} canary questions, the same to the "
                 "letter, got another answer."
             )
-            found.append(Change(ANSWERS, text))
+            found.append(Change(ANSWERS, text, of=model))
     return found

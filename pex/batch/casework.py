@@ -170,9 +170,7 @@ def _side_by_side(
                 apart(answer, before) if both else [("same", answer)],
                 tuple(_score(item, metric) for item in (other, row)),  # type: ignore[arg-type]
                 case in new,
-                ""
-                if _missing(row.get(f"reason.{metric}"))
-                else _text(str(row[f"reason.{metric}"]), 300),
+                _reason(row, metric),
             )
         )
     return found
@@ -197,6 +195,11 @@ def _answer(row: Mapping[str, Any]) -> str:
         return _text(f"error ({row['error_kind']}): {row['error']}", 300)
     text = _text(str(row["output"]), MAX_CHARS)
     return text if text.strip() else "(empty answer)"
+
+
+def _reason(row: Mapping[str, Any], metric: str) -> str:
+    reason = row.get(f"reason.{metric}")
+    return "" if _missing(reason) else _text(str(reason), 300)
 
 
 def _score(row: Mapping[str, Any] | None, metric: str) -> float | None:

@@ -24,11 +24,15 @@ Pieces = list[tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is not as it was: its kind, a sentence, for texts the pieces that differ."""
+    """One thing that is not as it was: its kind, a sentence, for texts the pieces that differ.
+
+    `of` is the prompt, model or variant that it is about; nothing where it is about all.
+    """
 
     kind: str
     text: str
     pieces: Pieces = dataclasses.field(default_factory=list)
+    of: str = ""
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,6 +62,12 @@ def changes(now: Recorded, before: Recorded) -> list[Change]:
         *_data(now.frame, before.frame),
         *_scorers(now, before),
     ]
+
+
+def touching(found: Sequence[Change], variant: Mapping[str, Any]) -> list[Change]:
+    """The changes that a variant can have felt: not those of another prompt or model."""
+    own = {"", variant["name"], variant["prompt"], variant["model"]}
+    return [change for change in found if change.of in own]
 
 
 def cause(found: Sequence[Change]) -> str:
@@ -103,7 +113,7 @@ def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
         now, then = (_names(part[part["model"] == model]) for part in (frame, before))
         if now and then and now != then:
             text = f"{model}: answered by {_listed(now)}, before by {_listed(then)}."
-            found.append(Change(MODEL, text))
+            found.append(Change(MODEL, text, of=model))
     return found
 
 
@@ -123,14 +133,14 @@ def _prompts(now: Recorded, before: Recorded) -> list[Change]:
     found = []
     for name, version in digests[0].items():
         if name not in digests[1]:
-            found.append(Change(PROMPT, f"The prompt '{name}' is new."))
+            found.append(Change(PROMPT, f"The prompt '{name}' is new.", of=name))
         elif version != digests[1][name]:
             new, old = texts[0].get(name, ""), texts[1].get(name, "")
             what = "" if new != old else " (not its words: its tools, schema or parameters)"
             pieces = apart(new, old) if new != old else []
-            found.append(Change(PROMPT, f"The prompt '{name}' was changed{what}.", pieces))
+            found.append(Change(PROMPT, f"The prompt '{name}' was changed{what}.", pieces, name))
     gone = [name for name in digests[1] if name not in digests[0]]
-    return found + [Change(PROMPT, f"The prompt '{name}' is gone.") for name in gone]
+    return found + [Change(PROMPT, f"The prompt '{name}' is gone.", of=name) for name in gone]
 
 
 def apart(new: str, old: str) -> Pieces:
@@ -149,7 +159,9 @@ def _models(now: Recorded, before: Recorded) -> list[Change]:
     new, gone = ([m for m in a if m not in b] for a, b in (models, models[::-1]))
     if new or gone:
         said = [f"{_listed(new)} is new" if new else "", f"{_listed(gone)} is gone" if gone else ""]
-        found.append(Change(MODEL, f"Models: {', '.join(filter(None, said))}."))
+        # What was asked of another model is another variant: nothing that is left has felt it.
+        named = ", ".join([*new, *gone])
+        found.append(Change(MODEL, f"Models: {', '.join(filter(None, said))}.", of=named))
     return found + resolved_now(now.frame, before.frame)
 
 
@@ -165,7 +177,7 @@ def _settings(now: Recorded, before: Recorded) -> list[Change]:
             for key in sorted({*new, *old})
             if new.get(key) != old.get(key)
         ]
-        found.append(Change(SETTINGS, f"'{name}': {', '.join(said)}."))
+        found.append(Change(SETTINGS, f"'{name}': {', '.join(said)}.", of=name))
     if now.about["repeats"] != before.about["repeats"]:
         text = (
             f"Each case is asked {now.about['repeats']} times instead of {before.about['repeats']}."

@@ -33,7 +33,8 @@ class Judged:
     """What is said of one candidate.
 
     `row` is its row of the comparison, `cases` one row per case, the largest loss first; None
-    where there was nothing to compare. `nights` counts the nights of its series, this one too.
+    where there was nothing to compare. `nights` counts the nights of its series, this one too;
+    `cause` says what a loss may come from.
     """
 
     run: Mapping[str, Any]
@@ -49,6 +50,7 @@ class Judged:
     accepted: Mapping[str, Any] | None = None
     sequence: str = ""
     on_undecided: str = "warn"
+    cause: str = ""
 
 
 def rule_of(plan: PlanGate | None, own: Mapping[str, Any] | None) -> GateSpec | None:
@@ -131,6 +133,8 @@ def _against_accepted(
     table, frame = _compared(frame, rule, BASELINE, about)
     found = []
     for item in _judged(table, frame, tonight, rule):
+        item.reason = item.reason.replace(f"'{item.baseline}'", "the accepted baseline")
+        item.reason = item.reason.replace(f"'{item.candidate}'", f"'{item.candidate[3:]}'")
         item.candidate = item.candidate.removeprefix(f"{CANDIDATE}: ")
         item.baseline = item.baseline.removeprefix(f"{BASELINE}: ")
         found.append((item, f"{accepted.run['run_id']} {item.baseline}"))

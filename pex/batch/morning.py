@@ -11,11 +11,20 @@ from typing import Any
 
 from pex.batch import canary, nights
 from pex.batch.casework import casework
-from pex.batch.changed import ANSWERS, Change, Recorded, cause, changes, same_asked
+from pex.batch.changed import (
+    ANSWERS,
+    Change,
+    Recorded,
+    cause,
+    changes,
+    same_asked,
+    touching,
+)
 from pex.batch.gate import Judged, judge, outcome_of, rule_of
 from pex.batch.plan import Plan
 from pex.batch.run import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
+from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.score.frame import score_names, summarise, yes_no
@@ -136,7 +145,13 @@ def look(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning
     subjects = []
     for item in tonight:
         subject = _subject(item, rows, read, plan, uri, problems)
-        subject.since_last += [change for change in heard if _about(change, item)]
+        known = {change.text for change in subject.since_last}
+        subject.since_last += [
+            change
+            for change in heard
+            if change.of in item.about["models"] and change.text not in known
+        ]
+        _explain(subject)
         subjects.append(subject)
     return Morning(batch, started_at, uri, subjects, heard, problems, nights.nights(plan), rows)
 
@@ -232,8 +247,15 @@ def _canary(
         return []
 
 
-def _about(change: Change, item: Recorded) -> bool:
-    return any(change.text.startswith((f"{model}:", f"{model} ")) for model in item.about["models"])
+def _explain(subject: Subject) -> None:
+    """Say of each candidate that lost what its loss may come from."""
+    for item in subject.judged:
+        then = subject.accepted or subject.last
+        lost = item.row is not None and item.row["verdict"] == WORSE
+        if not lost or then is None:
+            continue
+        found = subject.since_last if then is subject.last else subject.since_accepted
+        item.cause = cause(touching(found, subject.now.variants[item.candidate]))
 
 
 def page(morning: Morning) -> str:
@@ -293,7 +315,6 @@ def _shown(subject: Subject, morning: Morning) -> dict[str, Any]:
         "since_last": subject.since_last,
         "since_accepted": subject.since_accepted,
         "last_night": subject.last.run["batch_id"] if subject.last else None,
-        "cause": cause(subject.since_last) if subject.last else "",
         "summary": summarise(now.frame),
         "yes_no": binary,
         "trend": _trend(subject, morning),
@@ -365,16 +386,16 @@ def headline(morning: Morning) -> str:
         said.append(f"Too many calls ended in an error: {', '.join(s.title for s in erring)}.")
     failed = [item for item in morning.judged if item.outcome == FAIL]
     if failed:
-        said.append(f"Something got worse: {_named(failed)}. Do not ship it as it is.")
+        causes = {item.cause for item in failed if item.cause}
+        why = f" {causes.pop()}" if len(causes) == 1 else ""
+        said.append(f"Something got worse: {_named(failed)}.{why} Do not ship it as it is.")
     elif morning.outcome == UNDECIDED:
         open_ = [item for item in morning.judged if item.outcome == UNDECIDED]
         said.append(_undecided(open_, len(morning.judged)))
     elif morning.outcome is not None and not said:
         said.append("Nothing got worse. What was judged may be shipped.")
     elif morning.outcome is None and not said:
-        said.append(
-            "All notebooks ran. Nothing was judged: the plan and its experiments have no gate."
-        )
+        said.append("All notebooks ran. Nothing was judged: there is no gate.")
     return " ".join(said)
 
 
@@ -384,7 +405,7 @@ def _undecided(items: Sequence[Judged], of: int) -> str:
         return "Nothing can be judged yet: no baseline has been accepted."
     if first is not None:
         return f"Not judged: {first.run['experiment']}. {first.reason}"
-    worse = [item for item in items if item.row and item.row["verdict"] == "worse"]
+    worse = [item for item in items if item.row and item.row["verdict"] == WORSE]
     if worse:
         return f"Perhaps worse, not beyond chance yet: {_named(worse)}."
     rest = "" if len(items) == of else f" The other {of - len(items)} passed."

@@ -12,8 +12,9 @@ from typing import Any
 from tests.endpoint import FaultyEndpoint, completion
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-WORDS = ["happy", "awful", "great", "broken", "fine", "late", "lovely", "rude", "quick", "dirty",
-         "kind", "cold", "tasty", "noisy", "warm", "stale", "neat", "slow", "safe", "sad"]  # fmt: skip
+HAPPY = ["happy", "great", "fine", "lovely", "quick", "kind", "tasty", "warm", "neat", "safe"]
+UNHAPPY = ["awful", "broken", "late", "rude", "dirty", "cold", "noisy", "stale", "slow", "sad"]
+WORDS = [word for pair in zip(HAPPY, UNHAPPY, strict=True) for word in pair]
 
 
 class Model:
@@ -35,7 +36,7 @@ class Model:
         if word is None:
             answer = f"{self.polite} You asked: {text}"
         else:
-            happy = WORDS.index(word) % 2 == 0
+            happy = word in HAPPY
             if word in self.wrong:
                 happy = not happy
             if "briefly" in text:
@@ -52,7 +53,7 @@ def lay_out(project: Path, plan: str = "") -> Path:
     (folder / "prompts/long.prompty").write_text(
         "Read the word with care. Is it positive or negative? {{ word }}"
     )
-    rows = [f"{word},{'positive' if n % 2 == 0 else 'negative'}" for n, word in enumerate(WORDS)]
+    rows = [f"{word},{'positive' if word in HAPPY else 'negative'}" for word in WORDS]
     (folder / "cases.csv").write_text("word,expected\n" + "\n".join(rows) + "\n")
     (folder / "canary.csv").write_text("question\nWho are you?\nCount to three.\nName a city.\n")
     (folder / "experiment.yaml").write_text(
@@ -71,9 +72,7 @@ def lay_out(project: Path, plan: str = "") -> Path:
     return path
 
 
-def pexlab(
-    *arguments: str, folder: Path, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def pexlab(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pex.cli", *arguments],
         cwd=folder,
@@ -88,7 +87,14 @@ def pexlab(
 def night(plan: Path, name: str, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:
     """Run a night as a scheduler does; its exit code and document."""
     done = pexlab(
-        "batch", str(plan), "--batch-id", name, "--json", *options, folder=plan.parent, **environment
+        "batch",
+        str(plan),
+        "--batch-id",
+        name,
+        "--json",
+        *options,
+        folder=plan.parent,
+        **environment,
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.stdout, done.stderr
