@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.changed import Pieces, Recorded, apart, fingerprint
+from pex.batch.changed import Pieces, Recorded, answers_apart, fingerprint
 from pex.report.tables import cut, value_text
 from pex.score.frame import score_names, yes_no
 from pex.widgets.kit import clean
@@ -66,10 +66,13 @@ def casework(subject: Subject) -> list[Casework]:
     judged = {item.candidate: item for item in subject.judged if item.cases is not None}
     # The baseline of the same night has its own faults and flaky cases.
     names = list(dict.fromkeys(subject.now.frame["variant"]))
-    return [_of(subject, name, judged.get(name), metric) for name in names]
+    inputs = _inputs(subject.now.frame)
+    return [_of(subject, name, judged.get(name), metric, inputs) for name in names]
 
 
-def _of(subject: Subject, name: str, judged: Judged | None, metric: str) -> Casework:
+def _of(
+    subject: Subject, name: str, judged: Judged | None, metric: str, inputs: Mapping[str, str]
+) -> Casework:
     now = _means(subject.now, name, metric)
     last = _means(subject.last, name, metric) if subject.last else {}
     sign = -1 if judged and judged.row and not judged.row["higher_is_better"] else 1
@@ -85,7 +88,6 @@ def _of(subject: Subject, name: str, judged: Judged | None, metric: str) -> Case
     flaky = _flaky(subject, name, metric)
     # A case that flickers is neither news nor mended.
     fixed = [case for case in rose if case not in flaky]
-    inputs = _inputs(subject.now.frame)
     return Casework(
         name,
         baseline,
@@ -132,7 +134,7 @@ def _flaky(subject: Subject, variant: str, metric: str) -> list[str]:
 
 def _inputs(frame: pd.DataFrame) -> dict[str, str]:
     columns = [name for name in frame.columns if name.startswith("case.")]
-    first = frame.drop_duplicates("case_id")
+    first = frame.drop_duplicates("case_id")[["case_id", *columns]]
     return {
         str(row["case_id"]): _text(
             " · ".join(value_text(row[c]) for c in columns if row[c] is not None), 300
@@ -167,7 +169,7 @@ def _side_by_side(
                 inputs[case],
                 "" if _missing(row["expected"]) else _text(value_text(row["expected"]), 300),
                 before,
-                apart(answer, before) if both else [("same", answer)],
+                answers_apart(answer, before) if both else [("same", answer)],
                 tuple(_score(item, metric) for item in (other, row)),  # type: ignore[arg-type]
                 case in new,
                 _reason(row, metric),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PROMPT, MODEL, DATA, SETTINGS, ANSWERS = "prompt", "model", "data", "settings", "answers"
 
+_ALIKE = 0.3
+
 Pieces = list[tuple[str, str]]
 
 
@@ -153,6 +155,15 @@ def apart(new: str, old: str) -> Pieces:
     return [(kind, clean(text)) for kind, text in words_apart(new, old)]
 
 
+def answers_apart(new: str, old: str) -> Pieces:
+    """Two answers word by word; of such that are hardly alike every word would be marked."""
+    from rapidfuzz.distance import Indel
+
+    if new != old and Indel.normalized_similarity(old.split(), new.split()) < _ALIKE:
+        return [("same", clean(new))]
+    return apart(new, old)
+
+
 def _models(now: Recorded, before: Recorded) -> list[Change]:
     found = []
     models = [list(dict.fromkeys(r.about["models"])) for r in (now, before)]
@@ -173,7 +184,7 @@ def _settings(now: Recorded, before: Recorded) -> list[Change]:
             continue
         new, old = item["params"], other["params"]
         said = [
-            f"{key} {value_text(new.get(key))} instead of {value_text(old.get(key))}"
+            f"{key} {_setting(new.get(key))} instead of {_setting(old.get(key))}"
             for key in sorted({*new, *old})
             if new.get(key) != old.get(key)
         ]
@@ -184,6 +195,10 @@ def _settings(now: Recorded, before: Recorded) -> list[Change]:
         )
         found.append(Change(SETTINGS, text))
     return found
+
+
+def _setting(value: Any) -> str:
+    return "not set" if value is None else clean(value_text(value))[:200]
 
 
 def _data(now: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
@@ -210,7 +225,8 @@ def _cases(frame: pd.DataFrame) -> dict[str, str]:
     first = frame.drop_duplicates("case_id")
     columns = [name for name in first.columns if name.startswith("case.")] + ["expected"]
     columns = [name for name in columns if name in first.columns]
-    rows = first[columns].astype(str).agg("\x1f".join, axis=1)
+    texts = (first[name].astype(str) for name in columns)
+    rows = ["\x1f".join(row) for row in zip(*texts, strict=True)]
     return dict(zip(first["case_id"].astype(str), rows, strict=True))
 
 
@@ -219,7 +235,7 @@ def _resolved(frame: pd.DataFrame, variant: str) -> set[str]:
 
 
 def _names(rows: pd.DataFrame) -> set[str]:
-    return {str(name) for name in rows["resolved_model"].dropna()}
+    return {clean(str(name))[:200] for name in rows["resolved_model"].dropna()}
 
 
 def _listed(names: Sequence[str] | set[str]) -> str:

@@ -111,9 +111,10 @@ def judge(
                 on_undecided=rule.on_undecided,
             )
         ]  # fmt: skip
+    data = cases_digest(tonight.frame)
     for item, identity in found:
         item.accepted = accepted
-        _over_nights(item, identity, tonight, rule, plan, uri)
+        _over_nights(item, [plan, identity, data], tonight, rule, uri)
     return [item for item, _ in found]
 
 
@@ -172,21 +173,19 @@ def _judged(
 
 
 def _over_nights(
-    item: Judged, baseline: str, tonight: Recorded, rule: GateSpec, plan: str, uri: str
+    item: Judged, same: Sequence[str], tonight: Recorded, rule: GateSpec, uri: str
 ) -> None:
-    """Set tonight beside the nights before it that held the same against the same."""
+    """Set tonight beside the nights before it that held the same against the same.
+
+    `same` is what has to be the same besides the variant itself: plan, baseline, cases.
+    """
     from pex.core.names import digest
     from pex.record.nights import evidence, keep_evidence
 
     assert item.row is not None
     variant = item.candidate
-    item.sequence = digest(
-        [
-            plan, item.run["job_id"], item.run["experiment"], variant, rule.metric, baseline,
-            fingerprint(tonight, variant), cases_digest(tonight.frame),
-        ],
-        20,
-    )  # fmt: skip
+    what = [item.run["job_id"], item.run["experiment"], variant, rule.metric]
+    item.sequence = digest([*what, *same, fingerprint(tonight, variant)], 20)
     before = [e for e in evidence(uri, item.sequence) if e["batch_id"] != item.run["batch_id"]]
     counts = [(e["baseline_only"], e["candidate_only"]) for e in before]
     counts.append((int(item.row["losses"]), int(item.row["wins"])))

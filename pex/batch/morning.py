@@ -28,6 +28,7 @@ from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.score.frame import score_names, summarise, yes_no
+from pex.widgets.kit import clean
 
 EARLIER = 4
 """Nights before the last that are read for cases that now pass and now fail."""
@@ -347,7 +348,7 @@ def _job(item: Any) -> dict[str, Any]:
         "id": item.job.id,
         "status": item.status,
         "seconds": item.seconds,
-        "error": redact(item.error or ""),
+        "error": clean(redact(item.error or "")),
         "cell": item.cell,
         "traceback": _traceback(item.output) if item.status == "failed" else "",
         "output": item.output.name,
@@ -369,7 +370,8 @@ def _traceback(path: Path) -> str:
         for output in cell.get("outputs", [])
         if output.get("output_type") == "error"
     ]
-    return redact(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", found[-1]))[-6000:] if found else ""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", found[-1]) if found else ""
+    return clean(redact(text))[-6000:]
 
 
 def headline(morning: Morning) -> str:

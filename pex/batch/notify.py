@@ -88,7 +88,7 @@ def _mail(notice: Notice, morning: Morning, page: str) -> None:
     message["Subject"] = f"{batch.plan.name}, {batch.batch_id}: {headline(morning)}"[:180]
     message.set_content(summary(morning))
     name = f"{batch.plan.name}-{batch.batch_id}.html"
-    message.add_attachment(page.encode(), maintype="text", subtype="html", filename=name)
+    message.add_attachment(page, subtype="html", filename=name)
     safe = ssl.create_default_context()
     port = parts.port or (465 if parts.scheme == "smtps" else 587)
     with _connected(parts.scheme, parts.hostname, port, safe) as client:
