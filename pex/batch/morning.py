@@ -403,7 +403,7 @@ def headline(morning: Morning) -> str:
 
 def _undecided(items: Sequence[Judged], of: int) -> str:
     first = next((item for item in items if item.row is None), None)
-    if first is not None and first.baseline == "pinned":
+    if first is not None and first.reason.startswith("no baseline"):
         return "Nothing can be judged yet: no baseline has been accepted."
     if first is not None:
         return f"Not judged: {first.run['experiment']}. {first.reason}"

@@ -118,9 +118,17 @@ def accept(
 
     project = find_project()
     uri = tracking_uri(project, load_settings(project))
-    runs = of_batch(uri, run) or [run]
+    of_night = of_batch(uri, run)
+    plans = sorted(set(of_night.values()))
+    if len(plans) > 1:
+        raise PexError(
+            f"'{run}' is the night of several plans: {', '.join(plans)}",
+            hint="accept the runs one by one; each night's page names them",
+        )
+    runs = list(of_night) or [run]
     for path in pin(uri, project, runs, why, who):
-        what = f"run {run}" if runs == [run] else f"the {len(runs)} runs of {run}"
+        several = f"the {len(runs)} runs" if len(runs) > 1 else "the run"
+        what = f"run {run}" if runs == [run] else f"{several} of {run}"
         console.out(f"accepted {what} as the baseline: {path}")
     console.err("commit that file, so that every machine judges by the same baseline")
 

@@ -45,18 +45,20 @@ def of_plan(uri: str, plan: str) -> list[dict[str, Any]]:
     ]
 
 
-def of_batch(uri: str, batch_id: str) -> list[str]:
-    """The runs of the jobs of a batch, its canary aside; none where there is no such batch."""
+def of_batch(uri: str, batch_id: str) -> dict[str, str]:
+    """The runs of the jobs of a batch, its canary aside, and the plan of each."""
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     name = batch_id.replace("'", "")
     query = f"tags.`pex.batch_id` = '{name}' and tags.`pex.kind` = 'run'"
-    found: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, ...], tuple[str, str]] = {}
     for run in client.search_runs(everywhere, query, max_results=MOST) if everywhere else []:
-        key = (run.data.tags.get("pex.job_id", ""), run.data.tags["pex.experiment"])
-        if key[0] != "canary":
-            found.setdefault(key, str(run.info.run_id))
-    return list(found.values())
+        tags = run.data.tags
+        plan, job = tags.get("pex.plan", ""), tags.get("pex.job_id", "")
+        if job != "canary":
+            key = (plan, job, tags["pex.experiment"])
+            found.setdefault(key, (str(run.info.run_id), plan))
+    return dict(found.values())
 
 
 def evidence(uri: str, sequence: str) -> list[dict[str, Any]]:

@@ -38,7 +38,8 @@ def timeline_svg(history: pd.DataFrame, score: str, binary: bool) -> str:
     if len(runs) < 2:
         return ""
     rows = [row for row in rows if row["run_id"] in runs]
-    variants = list(dict.fromkeys(str(row["variant"]) for row in rows))[:MOST]
+    there = list(dict.fromkeys(str(row["variant"]) for row in rows))
+    variants = there[:MOST]
     ends = [row[end] for row in rows for end in ("value", "lo", "hi") if math.isfinite(row[end])]
     low, high = (0.0, 1.0) if binary else (min(ends), max(ends))
 
@@ -70,10 +71,12 @@ def timeline_svg(history: pd.DataFrame, score: str, binary: bool) -> str:
         out += _variant(points, number, y)
         if points:
             out += _key(number, name, format_score(float(points[-1][1]["value"]), binary))
-    last = ", ".join(variants)
-    label = f"{score} over {len(runs)} nights of {last}, with 95 % intervals"
-    widest = max(len(paper.shorten(name)) for name in variants)
-    height = max(_TOP + _HEIGHT + 28, _TOP + 22 * len(variants) + 10)
+    if len(there) > MOST:
+        more = f"{len(there) - MOST} more variants are not drawn"
+        out.append(_text(_LEFT + _WIDTH + 16, _TOP + 12 + 22 * MOST, more, soft=True))
+    label = f"{score} over {len(runs)} nights of {', '.join(variants)}, with 95 % intervals"
+    widest = max(22 if len(there) > MOST else 0, *(len(paper.shorten(n)) for n in variants))
+    height = _TOP + _HEIGHT + 28
     return _svg(out, label, _LEFT + _WIDTH + 110 + 7.2 * widest, height)
 
 

@@ -125,7 +125,7 @@ def test_on_the_built_in_model_nothing_changes_from_night_to_night(
     plan = lay_out(project, "gate: {baseline: pinned, metric: label, margin: 0.5}\n")
     for path in (plan.parent / "experiment.yaml", plan):
         text = path.read_text().replace("lab/m1", "local/smollm2")
-        path.write_text(text.replace("max_tokens: 8", "max_tokens: 4"))
+        path.write_text(text.replace("experiment.yaml}", "experiment.yaml, limit: 6}"))
     assert night(plan, "night-1")[0] == 0
     assert pexlab("batch", "accept", "night-1", folder=plan.parent).returncode == 0
     code, found = night(plan, "night-2")
