@@ -30,6 +30,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "PEX_BATCH_ID",
         "PEX_JOB_ID",
         "PEX_JOURNAL",
+        "PEX_PLAN",
+        "PEX_PLAN_FOLDER",
+        "PEX_TAGS",
         "PEX_BATCH_BUDGET_USD",
     ):
         monkeypatch.delenv(name, raising=False)

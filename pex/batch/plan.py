@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pex.batch.parameters import check_parameters, declared
 from pex.core.errors import PexError, nearest
 from pex.core.files import read_yaml
 from pex.core.names import canonical, check_name, digest
+from pex.core.settings import find_project
 from pex.core.spec import Strict
 
 
@@ -27,6 +30,56 @@ class Step(Strict):
     needs: list[str] = Field(default_factory=list)
 
 
+class PlanGate(Strict):
+    """A rule on the comparison; what it leaves out is as the experiment's own gate says."""
+
+    baseline: str | None = None
+    metric: str | None = None
+    margin: float | None = Field(default=None, ge=0)
+    confidence: float | None = Field(default=None, gt=0.5, lt=1)
+    on_undecided: Literal["warn", "fail", "extend"] | None = None
+
+
+class Canary(Strict):
+    """Fixed cases, asked the same way every night, that tell a changed model from a changed prompt.
+
+    Without a prompt, each case's only input is what is asked.
+    """
+
+    cases: str
+    prompt: str | None = None
+    max_tokens: int = Field(default=64, ge=1)
+
+
+class Notice(Strict):
+    """Whom to tell in the morning; addresses and keys by the names of variables that hold them.
+
+    Attributes:
+        webhook_env: the variable with an address that takes JSON as Slack does.
+        mail_to_env: the variable with the addresses to mail to, by commas.
+        smtp_env: the variable with the server: `smtp://user:password@host:587`, or `smtps://…`.
+        mail_from_env: the variable with the sender; left out, the first recipient.
+        when: after every night, or only where something has to be looked at.
+    """
+
+    webhook_env: str | None = None
+    mail_to_env: str | None = None
+    smtp_env: str | None = None
+    mail_from_env: str | None = None
+    when: Literal["always", "problems"] = "always"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Notice:
+        if (self.webhook_env is None) == (self.mail_to_env is None):
+            raise ValueError("give either webhook_env, or mail_to_env and smtp_env")
+        if self.mail_to_env is not None and self.smtp_env is None:
+            raise ValueError("mail needs smtp_env, the variable with the server's address")
+        for value in (self.webhook_env, self.mail_to_env, self.smtp_env, self.mail_from_env):
+            if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+                raise ValueError("expected the name of an environment variable, not its value")
+        return self
+
+
 class PlanSpec(Strict):
     """What `plan.yaml` holds; paths are relative to the file's folder."""
 
@@ -37,7 +90,11 @@ class PlanSpec(Strict):
     timeout_s: float | None = Field(default=None, gt=0)
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     journal: Literal["reuse", "fresh", "off"] = "fresh"
+    gate: PlanGate | None = None
+    canary: Canary | None = None
+    notify: list[Notice] = Field(default_factory=list)
     keep: int | None = Field(default=None, ge=1)
+    tags: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("name")
     @classmethod
@@ -63,7 +120,8 @@ class Job:
 class Plan:
     """A checked plan; its jobs stand in an order in which they can run.
 
-    `budget_usd` is for all its jobs together; `keep` nights of outputs stay.
+    `budget_usd` is for all its jobs together; `keep` is how many nights of output notebooks stay;
+    `tags` are put on every run in MLflow.
     """
 
     name: str
@@ -74,7 +132,30 @@ class Plan:
     timeout_s: float | None
     budget_usd: float | None = None
     journal: str = "fresh"
+    gate: PlanGate | None = None
+    canary: Canary | None = None
+    notify: tuple[Notice, ...] = ()
     keep: int | None = None
+    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def outputs(self) -> Path:
+        """The folder of its nights, one folder each."""
+        return self.folder / "outputs" / self.name
+
+    def environment(self) -> dict[str, str]:
+        """What its jobs are told of it, so that their runs in MLflow are tagged with it.
+
+        The folder is said as the project sees it: a store outlives the machine.
+        """
+        project = find_project(self.folder)
+        inside = self.folder.is_relative_to(project)
+        place = (self.folder.relative_to(project) if inside else self.folder).as_posix()
+        return {
+            "PEX_PLAN": self.name,
+            "PEX_PLAN_FOLDER": place,
+            "PEX_TAGS": json.dumps(dict(self.tags)),
+        }
 
 
 def load_plan(path: Path) -> Plan:
@@ -98,6 +179,9 @@ def load_plan(path: Path) -> Plan:
             if any(job.id == other.id for other in jobs):
                 raise PexError(f"{where}: the same set of parameters twice: {job.id}")
             jobs.append(job)
+    for file in [spec.canary.cases, spec.canary.prompt] if spec.canary else []:
+        if file is not None and not (path.parent / file).is_file():
+            raise PexError(f"{path}: canary: there is no file {path.parent / file}")
     return Plan(
         spec.name,
         path.parent,
@@ -107,7 +191,11 @@ def load_plan(path: Path) -> Plan:
         spec.timeout_s,
         spec.budget_usd,
         spec.journal,
+        spec.gate,
+        spec.canary,
+        tuple(spec.notify),
         spec.keep,
+        spec.tags,
     )
 
 

@@ -200,6 +200,7 @@ def _execute(
         **os.environ,
         "PEX_BATCH_ID": batch_id,
         "PEX_JOB_ID": job.id,
+        **plan.environment(),
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
         # The kernel of this environment, also where the user has one of the same name at home.

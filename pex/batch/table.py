@@ -24,7 +24,7 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
     import pandas as pd
 
     recorded: dict[str, list[dict[str, Any]]] = {}
-    for row in find(tracking_uri, batch.batch_id):
+    for row in find(tracking_uri, batch.batch_id, batch.plan.name):
         recorded.setdefault(row["job_id"], []).append(row)
     rows = []
     for result in batch.results:

@@ -10,7 +10,7 @@ import typer
 
 import pex
 from pex.cli import console
-from pex.cli.batch import batch
+from pex.cli.batch import app as batch_app
 from pex.cli.compare import compare
 from pex.cli.demo import demo
 from pex.cli.doctor import doctor
@@ -60,7 +60,7 @@ def _root(
 app.command("demo")(demo)
 app.command("init")(init)
 app.command("run")(run)
-app.command("batch")(batch)
+app.add_typer(batch_app, name="batch")
 app.command("schedule")(schedule)
 app.command("nightly", hidden=True)(nightly)
 app.command("score")(score)

@@ -8,6 +8,7 @@ MLflow's own comparison works.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "budget": "FINISHED"}
+_FROM_BATCH = {
+    "PEX_BATCH_ID": "pex.batch_id",
+    "PEX_JOB_ID": "pex.job_id",
+    "PEX_PLAN": "pex.plan",
+    "PEX_PLAN_FOLDER": "pex.plan_folder",
+}
+"""What a batch tells its jobs, and the tags that their runs get from it."""
 _PARAM_LENGTH = 500
 _BATCH = 1000
 """Metrics that MLflow takes at once."""
@@ -73,9 +81,10 @@ class Recorder:
         own = {"pex.kind": "run", "pex.experiment": experiment}
         if outer:
             own["mlflow.parentRunId"] = str(outer.info.run_id)
-        for variable, tag in (("PEX_BATCH_ID", "pex.batch_id"), ("PEX_JOB_ID", "pex.job_id")):
+        for variable, tag in _FROM_BATCH.items():
             if os.environ.get(variable):
                 own[tag] = os.environ[variable]
+        own |= json.loads(os.environ.get("PEX_TAGS", "{}"))
         run = self._client.create_run(
             self.experiment_id,
             run_name=own.get("pex.job_id", experiment),

@@ -106,11 +106,13 @@ def children(
     }
 
 
-def find(uri: str, batch_id: str) -> list[dict[str, Any]]:
-    """The variants that the jobs of a batch recorded: job_id, variant, run_id, metrics."""
+def find(uri: str, batch_id: str, plan: str) -> list[dict[str, Any]]:
+    """The variants that the jobs of a plan's batch recorded: job_id, variant, run_id, metrics."""
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
-    parents = client.search_runs(everywhere, f"tags.`pex.batch_id` = '{batch_id}'")
+    # A scheduler names the batches of all its plans by the same date.
+    query = f"tags.`pex.batch_id` = '{batch_id}' and tags.`pex.plan` = '{plan}'"
+    parents = client.search_runs(everywhere, f"{query} and tags.`pex.kind` = 'run'")
     found = []
     for parent in reversed(parents):
         children = client.search_runs(

@@ -57,7 +57,7 @@ from pex.stats.repeats import (
     pass_hat_k,
     variance_components,
 )
-from pex.stats.sequential import EProcess, e_process, e_value
+from pex.stats.sequential import EProcess, e_month, e_process, e_value
 
 __all__ = [
     "BCA_LIMIT",
@@ -85,6 +85,7 @@ __all__ = [
     "cases_for_noninferiority",
     "clopper_pearson",
     "clustered",
+    "e_month",
     "e_process",
     "e_value",
     "holm",

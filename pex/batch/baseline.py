@@ -1,0 +1,116 @@
+"""The accepted baseline: which recorded runs a plan's candidates are held against.
+
+It stands in `baseline.json` beside the plan, to be committed with it, and as tags on the run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pex.core.errors import PexError
+
+FILE = "baseline.json"
+
+
+def accept(
+    uri: str, project: Path, run_ids: list[str], why: str, who: str | None = None
+) -> list[Path]:
+    """Pin runs of batches as the baseline of their plans.
+
+    Args:
+        uri: the store that the runs are in.
+        project: the project that the plans are in.
+        run_ids: one run, or those of all jobs of a night.
+        why: the reason, for whoever asks in half a year.
+        who: who accepts; left out, the user.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        PexError: no such run, no run of a plan, a plan's folder that is gone, an unwritable file.
+    """
+    from pex.record.nights import tag
+
+    who = who or os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    about = {"pex.accepted_by": who, "pex.accepted_at": at, "pex.accepted_why": why}
+    written: dict[Path, None] = {}
+    for run_id in run_ids:
+        tags = tag(uri, run_id, {})
+        if "pex.plan" not in tags:
+            raise PexError(
+                f"run '{run_id}' is not of a batch",
+                hint="accept a run that `pexlab batch` made; each night's page names them",
+            )
+        folder = project / tags["pex.plan_folder"]
+        if not folder.is_dir():
+            raise PexError(f"the folder of the plan '{tags['pex.plan']}' is gone: {folder}")
+        entry = {
+            "run_id": run_id,
+            "experiment": tags["pex.experiment"],
+            "job": tags.get("pex.job_id", ""),
+            "batch": tags.get("pex.batch_id", ""),
+            "who": who,
+            "when": at,
+            "why": why,
+        }
+        path = folder / FILE
+        _write(path, tags["pex.plan"], entry)
+        tag(uri, run_id, about)
+        written[path] = None
+    return list(written)
+
+
+def pinned(folder: Path, plan: str, run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The accepted run that belongs to a run: of the same job, else the only one of its experiment.
+
+    Args:
+        folder: the plan's.
+        plan: its name.
+        run: `experiment` and `job_id`.
+
+    Raises:
+        PexError: the file is broken.
+    """
+    known = _read(folder / FILE).get(plan, [])
+    entries = [item for item in known if item["experiment"] == run["experiment"]]
+    for entry in entries:
+        if entry["job"] == run["job_id"]:
+            return dict(entry)
+    return dict(entries[0]) if len(entries) == 1 else None
+
+
+def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for entries in found.values():
+            for entry in entries:
+                entry["run_id"], entry["experiment"], entry["job"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise PexError(
+            f"{path}: this is no list of accepted runs",
+            hint="take it back from git, or accept a run anew: pexlab batch accept RUN",
+        ) from None
+    return dict(found)
+
+
+def _write(path: Path, plan: str, entry: dict[str, Any]) -> None:
+    known = _read(path)
+    same = (entry["experiment"], entry["job"])
+    others = [i for i in known.get(plan, []) if (i["experiment"], i["job"]) != same]
+    known[plan] = [*others, entry]
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise PexError(f"{path} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,242 @@
+"""What is not as it was: prompts, models, settings, data and scorers of two runs, held together.
+
+Looked at before any score: a score that fell says nothing of why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.core.names import digest
+from pex.report.tables import value_text
+from pex.widgets.kit import clean
+from pex.widgets.opened import MAX_WORDS, words_apart
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROMPT, MODEL, DATA, SETTINGS, ANSWERS = "prompt", "model", "data", "settings", "answers"
+
+_ALIKE = 0.3
+
+Pieces = list[tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not as it was: its kind, a sentence, for texts the pieces that differ.
+
+    `of` is the prompt, model or variant that it is about; nothing where it is about all.
+    """
+
+    kind: str
+    text: str
+    pieces: Pieces = dataclasses.field(default_factory=list)
+    of: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class Recorded:
+    """A run as it is read back: its row in the store, its frame, what was run."""
+
+    run: Mapping[str, Any]
+    frame: pd.DataFrame
+    about: Mapping[str, Any]
+
+    @property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """What is known of each variant, by its name."""
+        return {item["name"]: item for item in self.about["variants"]}
+
+
+Loader = Callable[[str], Recorded]
+"""Reads a run back by its id."""
+
+
+def changes(now: Recorded, before: Recorded) -> list[Change]:
+    """Everything that differs between two runs, except their answers and scores."""
+    return [
+        *_prompts(now, before),
+        *_models(now, before),
+        *_settings(now, before),
+        *_data(now.frame, before.frame),
+        *_scorers(now, before),
+    ]
+
+
+def touching(found: Sequence[Change], variant: Mapping[str, Any]) -> list[Change]:
+    """The changes that a variant can have felt: not those of another prompt or model."""
+    own = {"", variant["name"], variant["prompt"], variant["model"]}
+    return [change for change in found if change.of in own]
+
+
+def cause(found: Sequence[Change]) -> str:
+    """What a difference of scores may come from, in a sentence.
+
+    Example:
+        >>> cause([Change(PROMPT, "…")])
+        'Only the prompt changed, so that is the likely cause.'
+        >>> cause([Change(PROMPT, "…"), Change(MODEL, "…")])
+        'The prompt and the model changed at once: this night cannot tell which of them it was.'
+        >>> cause([])
+        'Nothing that can be seen changed: it is chance, or the model behind its name.'
+    """
+    kinds = list(dict.fromkeys(_CAUSES[item.kind] for item in found if item.kind in _CAUSES))
+    if not kinds:
+        return "Nothing that can be seen changed: it is chance, or the model behind its name."
+    if len(kinds) == 1:
+        verb = "are" if kinds[0] in ("settings",) else "is"
+        return f"Only the {kinds[0]} changed, so that {verb} the likely cause."
+    listed = f"{', the '.join(kinds[:-1])} and the {kinds[-1]}"
+    return f"The {listed} changed at once: this night cannot tell which of them it was."
+
+
+_CAUSES = {PROMPT: "prompt", MODEL: "model", ANSWERS: "model", DATA: "data", SETTINGS: "settings"}
+
+
+def fingerprint(recorded: Recorded, variant: str) -> str:
+    """A digest of what a variant is: prompt, model as it answered, parameters."""
+    item = recorded.variants[variant]
+    resolved = sorted(_resolved(recorded.frame, variant))
+    return digest([item["prompt_version"], item["model"], item["params"], resolved])
+
+
+def cases_digest(frame: pd.DataFrame) -> str:
+    """A digest of the cases, their inputs and expected answers."""
+    return digest(sorted(_cases(frame).items()))
+
+
+def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
+    """Models that answered under another name than before, by the name that was asked for."""
+    found = []
+    for model in dict.fromkeys(frame["model"]):
+        now, then = (_names(part[part["model"] == model]) for part in (frame, before))
+        if now and then and now != then:
+            text = f"{model}: answered by {_listed(now)}, before by {_listed(then)}."
+            found.append(Change(MODEL, text, of=model))
+    return found
+
+
+def same_asked(now: pd.DataFrame, before: pd.DataFrame) -> tuple[int, int]:
+    """Requests that are the same to the byte in both runs, and how many got another answer."""
+    keys = ["request_key", "repeat"]
+    asked = [part[part["error"].isna()].drop_duplicates(keys) for part in (now, before)]
+    both = asked[0].merge(asked[1], on=keys, suffixes=("", "_before"))
+    return len(both), int((both["output"] != both["output_before"]).sum())
+
+
+def _prompts(now: Recorded, before: Recorded) -> list[Change]:
+    texts = [{p["name"]: p["text"] for p in r.about["prompts"]} for r in (now, before)]
+    digests = [
+        {v["prompt"]: v["prompt_version"] for v in r.variants.values()} for r in (now, before)
+    ]
+    found = []
+    for name, version in digests[0].items():
+        if name not in digests[1]:
+            found.append(Change(PROMPT, f"The prompt '{name}' is new.", of=name))
+        elif version != digests[1][name]:
+            new, old = texts[0].get(name, ""), texts[1].get(name, "")
+            what = "" if new != old else " (not its words: its tools, schema or parameters)"
+            pieces = apart(new, old) if new != old else []
+            found.append(Change(PROMPT, f"The prompt '{name}' was changed{what}.", pieces, name))
+    gone = [name for name in digests[1] if name not in digests[0]]
+    return found + [Change(PROMPT, f"The prompt '{name}' is gone.", of=name) for name in gone]
+
+
+def apart(new: str, old: str) -> Pieces:
+    """Two texts word by word, cleaned of what cannot be seen; the new one alone where too long."""
+    if (
+        max(len(new), len(old)) > 8 * MAX_WORDS
+        or max(len(t.split()) for t in (new, old)) > MAX_WORDS / 2
+    ):
+        return [("same", clean(new))]
+    return [(kind, clean(text)) for kind, text in words_apart(new, old)]
+
+
+def answers_apart(new: str, old: str) -> Pieces:
+    """Two answers word by word; of such that are hardly alike every word would be marked."""
+    from rapidfuzz.distance import Indel
+
+    if new != old and Indel.normalized_similarity(old.split(), new.split()) < _ALIKE:
+        return [("same", clean(new))]
+    return apart(new, old)
+
+
+def _models(now: Recorded, before: Recorded) -> list[Change]:
+    found = []
+    models = [list(dict.fromkeys(r.about["models"])) for r in (now, before)]
+    new, gone = ([m for m in a if m not in b] for a, b in (models, models[::-1]))
+    if new or gone:
+        said = [f"{_listed(new)} is new" if new else "", f"{_listed(gone)} is gone" if gone else ""]
+        # What was asked of another model is another variant: nothing that is left has felt it.
+        named = ", ".join([*new, *gone])
+        found.append(Change(MODEL, f"Models: {', '.join(filter(None, said))}.", of=named))
+    return found + resolved_now(now.frame, before.frame)
+
+
+def _settings(now: Recorded, before: Recorded) -> list[Change]:
+    found = []
+    for name, item in now.variants.items():
+        other = before.variants.get(name)
+        if other is None or other["params"] == item["params"]:
+            continue
+        new, old = item["params"], other["params"]
+        said = [
+            f"{key} {_setting(new.get(key))} instead of {_setting(old.get(key))}"
+            for key in sorted({*new, *old})
+            if new.get(key) != old.get(key)
+        ]
+        found.append(Change(SETTINGS, f"'{name}': {', '.join(said)}.", of=name))
+    if now.about["repeats"] != before.about["repeats"]:
+        text = (
+            f"Each case is asked {now.about['repeats']} times instead of {before.about['repeats']}."
+        )
+        found.append(Change(SETTINGS, text))
+    return found
+
+
+def _setting(value: Any) -> str:
+    return "not set" if value is None else clean(value_text(value))[:200]
+
+
+def _data(now: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
+    new, old = _cases(now), _cases(before)
+    counts = [
+        (len(new.keys() - old.keys()), "new"),
+        (len(old.keys() - new.keys()), "gone"),
+        (sum(new[key] != old[key] for key in new.keys() & old.keys()), "changed"),
+    ]
+    said = [f"{count:,} {what}" for count, what in counts if count]
+    return [Change(DATA, f"Cases: {', '.join(said)}.")] if said else []
+
+
+def _scorers(now: Recorded, before: Recorded) -> list[Change]:
+    def told(recorded: Recorded) -> Any:
+        return recorded.about.get("scorer_items") or recorded.about["scorers"]
+
+    if told(now) == told(before):
+        return []
+    return [Change(SETTINGS, "The scorers are not the same: scores may not mean the same.")]
+
+
+def _cases(frame: pd.DataFrame) -> dict[str, str]:
+    first = frame.drop_duplicates("case_id")
+    columns = [name for name in first.columns if name.startswith("case.")] + ["expected"]
+    columns = [name for name in columns if name in first.columns]
+    texts = (first[name].astype(str) for name in columns)
+    rows = ["\x1f".join(row) for row in zip(*texts, strict=True)]
+    return dict(zip(first["case_id"].astype(str), rows, strict=True))
+
+
+def _resolved(frame: pd.DataFrame, variant: str) -> set[str]:
+    return _names(frame[frame["variant"] == variant])
+
+
+def _names(rows: pd.DataFrame) -> set[str]:
+    return {clean(str(name))[:200] for name in rows["resolved_model"].dropna()}
+
+
+def _listed(names: Sequence[str] | set[str]) -> str:
+    return " and ".join(sorted(names)) or "nobody"

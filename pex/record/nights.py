@@ -1,0 +1,120 @@
+"""What a plan's nights have recorded, and the evidence that is kept with their runs."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pex.core.errors import PexError, nearest
+from pex.guard.redact import redact
+from pex.record.search import MOST, children, latest
+from pex.record.store import connect
+
+SEQUENCE, EVIDENCE = "pex.sequence", "pex.evidence"
+
+
+def of_plan(uri: str, plan: str) -> list[dict[str, Any]]:
+    """The runs of a plan's nights, the newest first.
+
+    Args:
+        uri: the store.
+        plan: the plan's name.
+
+    Returns:
+        `run_id, experiment_id, experiment, batch_id, job_id, started_at` (UTC) and `status` as
+        MLflow says it, at most the newest 1,000.
+    """
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = f"tags.`pex.plan` = '{plan}' and tags.`pex.kind` = 'run'"
+    found = client.search_runs(everywhere, query, max_results=MOST) if everywhere else []
+    return [
+        {
+            "run_id": str(run.info.run_id),
+            "experiment_id": str(run.info.experiment_id),
+            "experiment": run.data.tags["pex.experiment"],
+            "batch_id": run.data.tags.get("pex.batch_id", ""),
+            "job_id": run.data.tags.get("pex.job_id", ""),
+            "started_at": datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC),
+            "status": run.info.status,
+        }
+        for run in found
+    ]
+
+
+def of_batch(uri: str, batch_id: str) -> dict[str, str]:
+    """The runs of the jobs of a batch, its canary aside, and the plan of each."""
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    name = batch_id.replace("'", "")
+    query = f"tags.`pex.batch_id` = '{name}' and tags.`pex.kind` = 'run'"
+    found: dict[tuple[str, ...], tuple[str, str]] = {}
+    for run in client.search_runs(everywhere, query, max_results=MOST) if everywhere else []:
+        tags = run.data.tags
+        plan, job = tags.get("pex.plan", ""), tags.get("pex.job_id", "")
+        if job != "canary":
+            key = (plan, job, tags["pex.experiment"])
+            found.setdefault(key, (str(run.info.run_id), plan))
+    return dict(found.values())
+
+
+def evidence(uri: str, sequence: str) -> list[dict[str, Any]]:
+    """What the nights of one sequence found, the oldest first: `batch_id` and what was kept."""
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = f"tags.`{SEQUENCE}` = '{sequence}'"
+    order = ["attributes.start_time ASC"]
+    found = client.search_runs(everywhere, query, order_by=order, max_results=MOST)
+    return [
+        {"batch_id": run.data.tags["pex.batch_id"], **json.loads(run.data.tags[EVIDENCE])}
+        for run in found
+    ]
+
+
+def keep_evidence(
+    uri: str, run: Mapping[str, Any], variant: str, sequence: str, found: Mapping[str, Any]
+) -> None:
+    """Keep what a night found about a variant: tags and the metric `e_value` on its run."""
+    client = connect(uri)
+    child = children(client, run["experiment_id"], run["run_id"]).get(variant)
+    if child is None:
+        return
+    client.set_tag(child, SEQUENCE, sequence)
+    client.set_tag(child, "pex.batch_id", run["batch_id"])
+    client.set_tag(child, EVIDENCE, json.dumps(dict(found)))
+    client.set_tag(child, "pex.gate", found["outcome"])
+    client.log_metric(child, "e_value", float(f"{found['e']:.4g}"))
+
+
+def tag(uri: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Tag a run, and say which tags it had before.
+
+    Raises:
+        PexError: there is no such run of pex.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect(uri)
+    try:
+        before = dict(client.get_run(run_id).data.tags)
+    except MlflowException:
+        known = [item["run_id"] for item in latest(uri, 50)]
+        raise PexError(
+            f"there is no run '{run_id}' in {redact(uri)}",
+            hint=nearest(run_id, known) if known else "nothing has been recorded there yet",
+        ) from None
+    if before.get("pex.kind") != "run":
+        raise PexError(
+            f"run '{run_id}' is no whole run of pex", hint="name the parent, not one variant's run"
+        )
+    for key, value in tags.items():
+        client.set_tag(run_id, key, redact(value))
+    return before
+
+
+def attach(uri: str, run_id: str, path: Path) -> None:
+    """Keep a file with a run."""
+    connect(uri).log_artifact(run_id, str(path))
