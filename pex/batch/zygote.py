@@ -1,9 +1,11 @@
 """A process that has imported what notebooks import, and forks a fresh kernel on demand.
 
-Started as `python -m pex.batch.zygote SOCKET`. A connection asks for one kernel, by a line of
-JSON (`file`, `cwd`, `env`); it is told the kernel's `pid`, and later its exit `code`. Who closes
-the connection ends the kernel; when standard input closes, everything ends. So nothing is left of
-a batch that was killed.
+Started as `python -m pex.batch.zygote SOCKET FOLDER`, where SOCKET is the number of an inherited
+socket. A message there brings a line of its own for one kernel, which begins with an order in JSON
+(`cmd`, `cwd`, `env`); it is told the kernel's `pid` and later its exit `code`, or why there is to
+be an ordinary kernel (`no`). Who closes the line ends the kernel; when the socket closes, because
+its owner has ended in whatever way, everything ends and the folder goes. So a killed batch leaves
+nothing.
 
 A fork copies the thread that forks and no other, so there must be no other one: libraries of
 linear algebra start theirs while they are imported unless they are told to do with one.
@@ -17,18 +19,22 @@ import importlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from pex.batch.child import become_kernel
 
 STACK = (
-    "ipykernel.kernelapp", "ipykernel.ipkernel", "pandas", "mlflow", "plotly.graph_objects",
-    "plotly.express", "pex.experiment", "pex.results", "pex.widgets.grid", "pex.recording",
-    "IPython.core.completer", "matplotlib_inline.backend_inline", "jedi",
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "IPython.core.completer", "jedi", "pandas",
+    "pyarrow", "mlflow", "plotly.graph_objects", "plotly.express", "pex.experiment",
+    "pex.results", "pex.widgets.grid", "pex.recording",
 )  # fmt: skip
-"""What is imported before the first fork; a part that is not installed is left out."""
+"""What is imported before the first fork; a part that is not installed is left out. Not
+matplotlib: it reads its settings from the folder and the environment of the notebook."""
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
@@ -37,16 +43,14 @@ ONE_THREAD = {
 
 
 def threads() -> int:
-    """The threads of this process, as the kernel of the system counts them."""
-    return len(os.listdir("/proc/self/task"))
+    """The threads of this process, as the system counts them."""
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
-def main() -> None:
-    """Import, listen, fork; until standard input closes."""
+def import_stack() -> None:
+    """Import what notebooks import, without a thread of its own for anything."""
     given = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
-    with contextlib.suppress(ValueError):
-        sys.path.remove(os.getcwd())  # put there by `-m`; a kernel has its own folder first
     for name in STACK:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -54,129 +58,163 @@ def main() -> None:
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
-    if threads() > 1:
-        sys.exit(f"{threads()} threads after the imports; a fork would lose all but one")
+
+
+def main() -> None:
+    """Import, then fork until the socket closes."""
+    control, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
+    if not sys.flags.safe_path:
+        del sys.path[0]  # put there by `-m`; a kernel has its own folder first
+    import_stack()
+    extra = threads() - 1
     gc.collect()
+    generators = random_generators()
     gc.freeze()  # collecting must not touch, and so copy, what was imported
-    _Nursery(Path(sys.argv[1])).serve()
+    refusal = f"{extra} threads beside the first one after the imports" if extra else None
+    order = Nursery(control, refusal).serve()
+    if order is not None:
+        become_kernel(order, generators)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Nursery:
-    def __init__(self, path: Path) -> None:
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._server.bind(str(path))
-        os.chmod(path, 0o600)
-        self._server.listen(64)
-        self._wake, woken = socket.socketpair()
-        for end in (self._wake, woken):
-            end.setblocking(False)
-        signal.set_wakeup_fd(woken.fileno())
-        self._woken = woken
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked for a kernel hands it on
+class Nursery:
+    """The kernels that were forked from here, each with the line of whoever asked for it."""
+
+    def __init__(self, control: socket.socket, refusal: str | None) -> None:
+        self._control = control
+        self._refusal = refusal
         self._kernels: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
-        for source in (self._server, self._wake, sys.stdin):
+        self._wake, self._woken = socket.socketpair()
+        for end in (self._wake, self._woken):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._woken.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for source in (control, self._wake):
             self._selector.register(source, selectors.EVENT_READ)
 
-    def serve(self) -> None:
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+    def serve(self) -> dict[str, Any] | None:
+        """Fork on demand; returns the order in a new kernel, None when all is over."""
         while True:
             for key, _ in self._selector.select():
-                if key.fileobj is sys.stdin:
-                    if not os.read(0, 1):
-                        return self._end()
-                elif key.fileobj is self._server:
-                    self._selector.register(self._server.accept()[0], selectors.EVENT_READ)
-                elif key.fileobj is self._wake:
-                    self._wake.recv(4096)
+                if key.fileobj is self._wake:
                     self._reap()
+                elif key.fileobj is self._control:
+                    message, lines, _, _ = socket.recv_fds(self._control, 1, 1)
+                    if not message:
+                        self._end()
+                        return None
+                    order = self._fork(socket.socket(fileno=lines[0]))
+                    if order is not None:
+                        return order
                 else:
-                    self._hear(key.fileobj)
+                    self._hang_up(key.fileobj)
 
-    def _hear(self, asked: Any) -> None:
-        line = asked.makefile("rb").readline() if asked not in self._kernels.values() else b""
-        if not line:
-            self._selector.unregister(asked)
-            for pid in [pid for pid, owner in self._kernels.items() if owner is asked]:
-                del self._kernels[pid]
-                _kill(pid)
-            asked.close()
-            return
+    def _fork(self, line: socket.socket) -> dict[str, Any] | None:
+        text = line.makefile("rb").readline()
+        if not text:
+            line.close()
+            return None
+        order: dict[str, Any] = json.loads(text)
+        refusal = self._refusal or shadowed(Path(order["cwd"]))
+        if refusal is not None:
+            _tell(line, {"no": refusal})
+            line.close()
+            return None
         pid = os.fork()
         if pid == 0:
-            self._leave(asked)
-            _become_kernel(json.loads(line))
-        self._kernels[pid] = asked
-        _tell(asked, {"pid": pid})
+            self._leave(line)
+            return order
+        self._kernels[pid] = line
+        self._selector.register(line, selectors.EVENT_READ)
+        _tell(line, {"pid": pid})
+        return None
 
-    def _leave(self, asked: socket.socket) -> None:
+    def _leave(self, line: socket.socket) -> None:
+        """Let go of everything that is not the new kernel's."""
         self._selector.close()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        for end in (asked, self._server, self._wake, self._woken, *self._kernels.values()):
+        for end in (line, self._control, self._wake, self._woken, *self._kernels.values()):
             end.close()
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
+        with contextlib.suppress(BlockingIOError):
+            self._wake.recv(4096)
+        while self._kernels:
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            asked = self._kernels.pop(pid, None)
-            if asked is not None:
-                _tell(asked, {"code": os.waitstatus_to_exitcode(status)})
+            line = self._kernels.pop(pid, None)
+            if line is not None:
+                _tell(line, {"code": os.waitstatus_to_exitcode(status)})
+                self._deaf_to(line)
+                line.close()
+
+    def _hang_up(self, line: Any) -> None:
+        """Nobody wants this kernel any more; it is reaped like any other."""
+        self._deaf_to(line)
+        for pid, owner in self._kernels.items():
+            if owner is line:
+                _kill(pid)
+
+    def _deaf_to(self, line: socket.socket) -> None:
+        with contextlib.suppress(KeyError, ValueError):  # ended just now, and heard of before
+            self._selector.unregister(line)
 
     def _end(self) -> None:
         for pid in self._kernels:
             _kill(pid)
 
 
-def _become_kernel(order: dict[str, Any]) -> NoReturn:
-    code = 1
+def shadowed(folder: Path) -> str | None:
+    """Which module of a notebook's folder it would find in place of an imported one, if any."""
     try:
-        os.setsid()
-        os.chdir(order["cwd"])
-        os.environ.clear()
-        os.environ.update(order["env"])
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nothing, stream)
-        gc.unfreeze()
-        _new_randomness()
-        sys.argv = ["ipykernel_launcher", "-f", order["file"]]
-        from ipykernel.kernelapp import IPKernelApp
-
-        IPKernelApp.launch_instance(sys.argv[1:])
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    finally:
-        import atexit
-
-        atexit._run_exitfuncs()
-        os._exit(code)
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        return str(error)
+    for entry in entries:
+        name = entry.name.partition(".")[0]
+        module = sys.modules.get(name)
+        if module is None or not _importable(entry):
+            continue
+        file = getattr(module, "__file__", None)
+        if file is None or not Path(file).is_relative_to(folder):
+            return f"{entry.name} in {folder} stands in front of the package '{name}'"
+    return None
 
 
-def _new_randomness() -> None:
-    """`random` begins anew by itself after a fork, numpy's global generator does not."""
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
+def _importable(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".py") or (Path(entry.path) / "__init__.py").is_file()
 
 
-def _tell(to: socket.socket, what: dict[str, int]) -> None:
+def random_generators() -> list[Any]:
+    """The generators of random numbers that packages made for themselves as they were imported."""
+    import random
+
+    import numpy as np
+
+    kinds = (random.Random, np.random.RandomState)
+    return [item for item in gc.get_objects() if isinstance(item, kinds)]
+
+
+def _tell(line: socket.socket, what: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # nobody listens any more: its end is read next
-        to.sendall(json.dumps(what).encode() + b"\n")
+        line.sendall(json.dumps(what).encode() + b"\n")
 
 
 def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
+    """End a kernel and what it has started."""
+    import psutil
+
+    try:
+        kernel = psutil.Process(pid)
+        family = [kernel, *kernel.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def kernels_of(folder: Path) -> list[int]:
     for process in psutil.process_iter(["cmdline"]):
         try:
             line = " ".join(process.info["cmdline"] or [])
-            if "ipykernel" in line and process.cwd() == str(folder):
+            if ("ipykernel" in line or "pex.batch.zygote" in line) and process.cwd() == str(folder):
                 found.append(process.pid)
         except psutil.Error:
             continue

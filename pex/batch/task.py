@@ -1,0 +1,126 @@
+"""One notebook to be executed, wherever that is done: plain data in, plain data out."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pex.guard.redact import redact
+
+if TYPE_CHECKING:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    from pex.batch.engine import Kernel
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Task:
+    """A notebook with its parameters, where it runs and where its output goes.
+
+    `timeout_s` is for the whole notebook, the start of its kernel counted.
+    """
+
+    notebook: Path
+    output: Path
+    parameters: Mapping[str, Any]
+    folder: Path
+    environment: Mapping[str, str]
+    timeout_s: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task went; `cell` as in `In [4]` of the output, the injected parameters counted."""
+
+    status: Literal["done", "failed", "timeout", "interrupted"]
+    error: str | None = None
+    cell: int | None = None
+
+
+class Running:
+    """A task's kernel, as long as there is one, so that another thread can end it."""
+
+    def __init__(self) -> None:
+        self._kernel: Kernel | None = None
+        self._ended = False
+
+    def take(self, kernel: Kernel) -> None:
+        """The kernel has been made, but not yet started."""
+        self._kernel = kernel
+        if self._ended:
+            kernel.end()
+
+    def end(self) -> None:
+        """End the kernel and what it has started, now or as soon as it is there."""
+        self._ended = True
+        if self._kernel is not None:
+            self._kernel.end()
+
+
+def execute(task: Task, running: Running | None = None) -> Outcome:
+    """Execute a notebook with Papermill in a fresh kernel.
+
+    Args:
+        task: what to do.
+        running: lets another thread end it.
+
+    Returns:
+        How it went; the output notebook has what there is in any case.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    from pex.batch import engine
+
+    engine.register()
+    running = running or Running()
+    late = threading.Event()
+
+    def too_late() -> None:
+        late.set()
+        running.end()
+
+    watch = threading.Timer(task.timeout_s or threading.TIMEOUT_MAX, too_late)
+    watch.daemon = True
+    watch.start()
+    try:
+        papermill.execute_notebook(
+            str(task.notebook),
+            str(task.output),
+            parameters=dict(task.parameters),
+            engine_name=engine.NAME,
+            progress_bar=False,
+            kernel_env=task.environment,
+            kernel_cwd=str(task.folder),
+            kernel_specs=_own_kernels(),
+            on_kernel=running.take,
+        )
+    except PapermillExecutionError as error:
+        return Outcome("failed", f"{error.ename}: {_first_line(error.evalue)}", error.exec_count)
+    except engine.KernelDied as error:
+        if late.is_set():
+            return Outcome("timeout", f"not done within {task.timeout_s:g} s", error.cell or None)
+        return Outcome("failed", str(error), error.cell or None)
+    except Exception as error:  # noqa: BLE001 - every failure of a notebook is a row of the table
+        return Outcome("failed", f"{type(error).__name__}: {redact(str(error))}")
+    finally:
+        watch.cancel()
+    return Outcome("done")
+
+
+def _first_line(text: str) -> str:
+    return redact((text.strip().splitlines() or [""])[0])
+
+
+def _own_kernels() -> KernelSpecManager:
+    """The kernels of this environment first, also where the user has one of the same name."""
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    found = KernelSpecManager()
+    own = str(Path(sys.prefix) / "share" / "jupyter" / "kernels")
+    found.kernel_dirs = [own, *(folder for folder in found.kernel_dirs if folder != own)]
+    return found
