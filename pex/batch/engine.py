@@ -14,13 +14,12 @@ import queue
 import signal
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbclient.util import run_sync
@@ -106,6 +105,24 @@ class Kernel(AsyncKernelManager):
         process = getattr(self.provisioner, "process", None)
         if process is not None:
             end_tree(process.pid)
+
+    async def async_start_ahead(self, **kw: Any) -> bool:
+        """Start it before its notebook's turn, if it is an ordinary one; says whether it was.
+
+        Nothing is connected yet: that belongs to the thread that executes the notebook.
+        """
+        spec = self.kernel_spec
+        assert spec is not None  # or it has raised NoSuchKernel
+        self._launch_args = {}
+        env = {**kw["env"], **spec.env}
+        if forkable(self.format_kernel_cmd()) and ZYGOTES.of(env).refusal is None:
+            return False
+        history = ["--HistoryManager.hist_file=:memory:"] if self.ipykernel else []
+        command, kw = await self._async_pre_start_kernel(extra_arguments=history, **kw)
+        await self._async_launch_kernel(command, **kw)
+        return True
+
+    start_ahead = run_sync(async_start_ahead)
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
         await super()._async_launch_kernel(kernel_cmd, **kw)
@@ -223,8 +240,7 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         execution_timeout: int | None = None,
         kernel_env: Mapping[str, str] | None = None,
         kernel_cwd: str | None = None,
-        kernel_specs: KernelSpecManager | None = None,
-        on_kernel: Callable[[Kernel], None] = lambda kernel: None,
+        kernel: Kernel | None = None,
         **kwargs: Any,
     ) -> None:
         """Execute every cell of a notebook.
@@ -239,8 +255,7 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
             execution_timeout: seconds that a cell may take.
             kernel_env: the kernel's environment; left out, that of this process.
             kernel_cwd: the kernel's folder; left out, that of this process.
-            kernel_specs: where kernels are looked up, if not where Jupyter does.
-            on_kernel: gets the kernel as soon as there is one.
+            kernel: a fresh one, perhaps started ahead; left out, as Jupyter looks it up.
             **kwargs: as of Papermill's own engine.
 
         Raises:
@@ -249,8 +264,7 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         for name in ("input_path", "startup_timeout"):
             kwargs.pop(name, None)
         timeout = execution_timeout or kwargs.pop("timeout", None)
-        looked_up = {} if kernel_specs is None else {"kernel_spec_manager": kernel_specs}
-        kernel = Kernel(kernel_name=kernel_name, **looked_up)
+        kernel = kernel or Kernel(kernel_name=kernel_name)
         client = _Notebook(
             nb_man,
             km=kernel,
@@ -263,7 +277,6 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
             timeout=timeout,
             **kwargs,
         )
-        on_kernel(kernel)
         place = {} if kernel_cwd is None else {"cwd": kernel_cwd}
         try:
             # What a kernel says beside its outputs must not get among those of this process.

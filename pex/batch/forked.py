@@ -49,6 +49,8 @@ class Zygote:
         )
         theirs.close()
         self._forked: list[Forked] = []
+        self.refusal: str | None = None
+        """Why it did not fork the last one."""
 
     @property
     def busy(self) -> bool:
@@ -65,6 +67,19 @@ class Zygote:
         """Of the process that forks."""
         return self._process.pid
 
+    def wait(self) -> None:
+        """Wait until it has imported everything, or has died of it."""
+        line = self._line()
+        line.shutdown(socket.SHUT_WR)
+        with line, contextlib.suppress(OSError):
+            line.recv(1)
+
+    def _line(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.suppress(BrokenPipeError):  # then `ours` says the same
+            socket.send_fds(self._control, [b"k"], [theirs.fileno()])
+        return ours
+
     def fork(self, cmd: list[str], cwd: str, env: Mapping[str, str]) -> Forked:
         """A new kernel.
 
@@ -72,12 +87,10 @@ class Zygote:
             Refused: there is to be an ordinary one.
             OSError: the zygote has ended.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._control, [b"k"], [theirs.fileno()])
+        line = self._line()
         order = json.dumps({"cmd": cmd, "cwd": cwd, "env": dict(env)})
-        ours.sendall(order.encode(errors="surrogateescape") + b"\n")
-        kernel = Forked(ours)
+        line.sendall(order.encode() + b"\n")
+        kernel = Forked(line)
         self._forked = [other for other in self._forked if other.returncode is None]
         self._forked.append(kernel)
         return kernel
@@ -199,6 +212,7 @@ class ForkProvisioner(LocalProvisioner):
             try:
                 process = zygote.fork(cmd, cwd, env)
             except Refused as reason:
+                zygote.refusal = str(reason)
                 self.log.debug("an ordinary kernel: %s", reason)
                 break
             except OSError as error:  # it has just died

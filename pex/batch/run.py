@@ -59,9 +59,8 @@ class _Jobs:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[Running]:
+    def one(self, running: Running) -> Iterator[Running]:
         """One that runs inside the `with`."""
-        running = Running()
         with self._lock:
             self._running.add(running)
         try:
@@ -129,9 +128,10 @@ def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
     """A process that kernels are forked from, started while Papermill is imported here."""
     from pex.batch.forked import ZYGOTES
 
-    if sys.platform == "linux":
-        ZYGOTES.of(environment)
+    zygote = ZYGOTES.of(environment) if sys.platform == "linux" else None
     importlib.import_module("pex.batch.engine")
+    if zygote is not None:
+        zygote.wait()  # its imports are not to count as a notebook's time
     try:
         yield
     finally:
@@ -167,6 +167,10 @@ class _Run:
         self._say = say
         self._executor = executor
         self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._coming: dict[str, Job] = {}
+        self._ahead: dict[str, Running] = {}
+        self._starts_ahead = executor is execute
         self._ended: queue.SimpleQueue[Future[JobResult]] = queue.SimpleQueue()
 
     def all(self, workers: int) -> list[JobResult]:
@@ -197,6 +201,8 @@ class _Run:
                         if lost:
                             keep(self._skip(job, lost))
                         else:
+                            with self._lock:
+                                self._coming[job.id] = job
                             future = self._pool.submit(self._one, job)
                             future.add_done_callback(self._ended.put)
             if any(left[step] for step in steps if step not in waiting):
@@ -207,9 +213,38 @@ class _Run:
         """Start no further one, and wait for those that run."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        for running in self._ahead.values():
+            running.end()
 
     def _output(self, job: Job) -> Path:
         return self._folder / f"{job.id}.ipynb"
+
+    def _task(self, job: Job) -> Task:
+        return Task(
+            job.notebook,
+            self._output(job),
+            job.parameters,
+            self._plan.folder,
+            {**self._environment, "PEX_JOB_ID": job.id},
+            self._plan.timeout_s,
+        )
+
+    def _turn(self, job: Job) -> Running | None:
+        """A job's turn has come; its kernel if it was started ahead."""
+        with self._lock:
+            self._coming.pop(job.id, None)
+            return self._ahead.pop(job.id, None)
+
+    def _start_next(self) -> None:
+        """Start the kernel of a job to come while another one runs, where that saves time."""
+        if not self._starts_ahead or self._jobs.stopped:
+            return
+        with self._lock:
+            job = next((job for job in self._coming.values() if job.id not in self._ahead), None)
+            if job is None:
+                return
+            running = self._ahead[job.id] = Running(self._task(job))
+        running.start_ahead()
 
     def _skip(self, job: Job, lost: list[str]) -> JobResult:
         error = f"needs {', '.join(lost)}"
@@ -218,20 +253,15 @@ class _Run:
 
     def _one(self, job: Job) -> JobResult:
         result = JobResult(job, self._output(job), "interrupted")
-        task = Task(
-            job.notebook,
-            result.output,
-            job.parameters,
-            self._plan.folder,
-            {**self._environment, "PEX_JOB_ID": job.id},
-            self._plan.timeout_s,
-        )
+        task, ahead = self._task(job), self._turn(job)
         begun = time.monotonic()
         while result.attempts <= self._plan.retries and not self._jobs.stopped:
             result.attempts += 1
             again = f" (attempt {result.attempts})" if result.attempts > 1 else ""
             self._say(f"started  {job.id}{again}")
-            with self._jobs.one() as running:
+            with self._jobs.one(ahead or Running(task)) as running:
+                ahead = None  # a kernel is for one attempt
+                self._start_next()
                 outcome = self._executor(task, running)
             if self._jobs.stopped and outcome.status != "done":
                 outcome = Outcome("interrupted")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import sys
 import threading
 from collections.abc import Mapping
@@ -42,23 +44,43 @@ class Outcome:
 
 
 class Running:
-    """A task's kernel, as long as there is one, so that another thread can end it."""
+    """A task's kernel, made before its turn, so that it can be started ahead and ended at any time.
 
-    def __init__(self) -> None:
+    Another thread may end it.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
         self._kernel: Kernel | None = None
         self._ended = False
+        self._lock = threading.RLock()
 
-    def take(self, kernel: Kernel) -> None:
-        """The kernel has been made, but not yet started."""
-        self._kernel = kernel
-        if self._ended:
-            kernel.end()
+    def kernel(self) -> Kernel:
+        """The kernel; nothing of it runs before it is started."""
+        from pex.batch.engine import Kernel
+
+        with self._lock:
+            if self._kernel is None:
+                name = _kernel_name(self._task.notebook)
+                self._kernel = Kernel(kernel_name=name, kernel_spec_manager=_own_kernels())
+                if self._ended:
+                    self._kernel.end()
+            return self._kernel
+
+    def start_ahead(self) -> None:
+        """Start it now, where it could not be forked in no time when its turn comes."""
+        place = {"env": dict(self._task.environment), "cwd": str(self._task.folder)}
+        # What is wrong with the kernel or its notebook is said when their turn comes.
+        with self._lock, contextlib.suppress(OSError, KeyError, ValueError):
+            self.kernel().start_ahead(stdout=2, **place)
 
     def end(self) -> None:
-        """End the kernel and what it has started, now or as soon as it is there."""
-        self._ended = True
-        if self._kernel is not None:
-            self._kernel.end()
+        """End the kernel and what it has started, now or as soon as it starts."""
+        with self._lock:
+            self._ended = True
+            kernel = self._kernel
+        if kernel is not None:
+            kernel.end()
 
 
 def execute(task: Task, running: Running | None = None) -> Outcome:
@@ -77,7 +99,7 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
     from pex.batch import engine
 
     engine.register()
-    running = running or Running()
+    running = running or Running(task)
     late = threading.Event()
 
     def too_late() -> None:
@@ -96,8 +118,7 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
             progress_bar=False,
             kernel_env=task.environment,
             kernel_cwd=str(task.folder),
-            kernel_specs=_own_kernels(),
-            on_kernel=running.take,
+            kernel=running.kernel(),
         )
     except PapermillExecutionError as error:
         return Outcome("failed", f"{error.ename}: {_first_line(error.evalue)}", error.exec_count)
@@ -114,6 +135,12 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
 
 def _first_line(text: str) -> str:
     return redact((text.strip().splitlines() or [""])[0])
+
+
+def _kernel_name(notebook: Path) -> str:
+    """The kernel that a notebook asks for; Papermill names what is wrong with one without."""
+    about = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+    return str(about.get("kernelspec", {}).get("name", "python3"))
 
 
 def _own_kernels() -> KernelSpecManager:

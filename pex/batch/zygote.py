@@ -29,9 +29,9 @@ from typing import Any
 from pex.batch.child import become_kernel
 
 STACK = (
-    "ipykernel.kernelapp", "ipykernel.ipkernel", "IPython.core.completer", "jedi", "pandas",
-    "pyarrow", "mlflow", "plotly.graph_objects", "plotly.express", "pex.experiment",
-    "pex.results", "pex.widgets.grid", "pex.recording",
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "IPython.core.completer", "jedi",
+    "threadpoolctl", "pandas", "pyarrow", "mlflow", "plotly.graph_objects", "plotly.express",
+    "pex.experiment", "pex.results", "pex.widgets.grid", "pex.recording",
 )  # fmt: skip
 """What is imported before the first fork; a part that is not installed is left out. Not
 matplotlib: it reads its settings from the folder and the environment of the notebook."""
