@@ -98,6 +98,8 @@ class Zygote:
     def close(self) -> None:
         """End it, its kernels and their folder."""
         self._control.close()
+        if not self.busy:  # it may still import
+            self._process.kill()
         self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 

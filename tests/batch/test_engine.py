@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from pex.batch import engine
-from pex.batch.engine import KernelDied, PexEngine
+from pex.batch.engine import KernelDied
 from pex.batch.forked import ZYGOTES
 from tests.batch.test_plan import notebook
 from tests.batch.test_run import sockets
 
 engine.register()
 ENGINES = (None, "pex")
+REPOSITORY = Path(engine.__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -349,26 +351,50 @@ def test_a_zygote_that_died_is_replaced(tmp_path: Path, run: Run) -> None:
     assert second != first
 
 
-def test_papermills_command_line_finds_the_engine_of_an_installed_pex(tmp_path: Path) -> None:
-    from importlib.metadata import entry_points
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The entry points of pyproject.toml as an installed pex has them."""
+    declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]
+    about = tmp_path / "site" / "pexlab-0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: pexlab\nVersion: 0\n")
+    lines = []
+    for group, names in declared.items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in names.items())]
+    (about / "entry_points.txt").write_text("\n".join(lines))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(about.parent), str(REPOSITORY)])}
 
-    names = {entry.value for entry in entry_points(group="papermill.engine")}
-    if f"{PexEngine.__module__}:PexEngine" not in names:
-        pytest.skip("the installed metadata is older than the entry point")
-    path = notebook(tmp_path / "n.ipynb", None, "import os; print('pid', os.getppid())")
+
+PARENT = "import psutil; print('pex.batch.zygote' in psutil.Process().parent().cmdline())"
+
+
+def test_papermills_command_line_knows_the_engine(
+    tmp_path: Path, installed: dict[str, str]
+) -> None:
+    path = notebook(tmp_path / "n.ipynb", None, PARENT)
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "papermill",
-            "--engine",
-            "pex",
-            str(path),
-            str(tmp_path / "o.ipynb"),
-        ],
+        [sys.executable, "-m", "papermill", "--engine", "pex", str(path), "out.ipynb"],
+        cwd=tmp_path,
+        env=installed,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "pid" in (tmp_path / "o.ipynb").read_text()
+    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    assert cells[0].outputs[0].text == "True\n"
+
+
+def test_other_programs_can_take_forked_kernels(tmp_path: Path, installed: dict[str, str]) -> None:
+    path = notebook(tmp_path / "n.ipynb", None, PARENT)
+    done = subprocess.run(
+        [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", str(path)],
+        cwd=tmp_path,
+        env={**installed, "JUPYTER_DEFAULT_PROVISIONER_NAME": "pex-fork"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    cells = nbformat.read(tmp_path / "n.nbconvert.ipynb", as_version=4).cells
+    assert cells[0].outputs[0].text == "True\n"
