@@ -1,62 +1,122 @@
-"""One job in a process of its own: executes a notebook with Papermill, says how it went as JSON.
+"""How a process that was forked from the zygote becomes a kernel like any other.
 
-Started by `pex.batch.run` as `python -m pex.batch.child`, with the job on standard input.
+What an interpreter and its packages settle once, as they start, is settled anew: the environment,
+the folder, randomness, threads of linear algebra, and whatever looked whether a notebook is there.
 """
 
 from __future__ import annotations
 
-import json
+import atexit
+import ctypes
+import importlib.util
+import logging
+import os
+import signal
 import sys
-from pathlib import Path
-from typing import Any
+import threading
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
-from pex.guard.redact import redact, secrets
+_DEATH_SIGNAL, _NAME = 1, 15
+"""What prctl(2) calls them."""
 
 
-def execute(job: dict[str, Any]) -> dict[str, Any]:
-    """Execute the notebook; returns `status` and, where it failed, the error and its cell."""
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
+def become_kernel(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
+    """Run the kernel of an order (`cmd`, `cwd`, `env`) to its end, and end with it.
 
-    output = Path(job["output"])
+    Args:
+        order: what Jupyter would have started.
+        generators: sources of random numbers that are to begin anew.
+    """
+    code = 1
     try:
-        papermill.execute_notebook(
-            job["notebook"],
-            str(output),
-            parameters=job["parameters"],
-            cwd=job["cwd"],
-            progress_bar=False,
-            log_output=False,
-        )
-    except PapermillExecutionError as error:
-        return {
-            "status": "failed",
-            "error": f"{error.ename}: {_first_line(error.evalue)}",
-            "cell": error.exec_count,
-        }
-    except Exception as error:  # noqa: BLE001 - every failure of a notebook is a row of the table
-        return {"status": "failed", "error": f"{type(error).__name__}: {error}", "cell": None}
+        _own_process(order)
+        _new_randomness(generators)
+        _restore_threads()
+        code = _run(order["cmd"])
     finally:
-        _clean(output)
-    return {"status": "done", "error": None, "cell": None}
+        # What an interpreter does at its end, without taking every object of the stack apart.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
 
 
-def _first_line(text: str) -> str:
-    return redact((text.strip().splitlines() or [""])[0])
+def _run(cmd: list[str]) -> int:
+    from ipykernel.kernelapp import IPKernelApp
+
+    launcher = importlib.util.find_spec("ipykernel_launcher")
+    after = cmd[cmd.index("ipykernel_launcher") + 1 :]
+    sys.orig_argv = cmd
+    sys.argv = [str(launcher.origin if launcher else "ipykernel_launcher"), *after]
+    before = (sys.stdout, sys.stderr)
+    try:
+        app = IPKernelApp.instance(parent_handle=os.getppid())
+        app.initialize(after)  # type: ignore[no-untyped-call]
+        _redirect_logs(before)
+        _notice_notebook()
+        app.start()  # type: ignore[no-untyped-call]
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
-def _clean(output: Path) -> None:
-    """Take the values of key variables out of the saved notebook."""
-    if not output.is_file():
-        return
-    text = output.read_text(encoding="utf-8")
-    # As JSON writes them: a key with a quote or backslash stands escaped in the file.
-    found = [json.dumps(secret)[1:-1] for secret in secrets()]
-    if any(secret in text for secret in found):
-        for secret in found:
-            text = text.replace(secret, "[redacted]")
-        output.write_text(text, encoding="utf-8")
+def _own_process(order: dict[str, Any]) -> None:
+    os.setsid()
+    libc = ctypes.CDLL(None)
+    libc.prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    libc.prctl(_NAME, b"ipykernel")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["env"], JPY_PARENT_PID=str(os.getppid()))
 
 
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(execute(json.load(sys.stdin))))
+def _new_randomness(generators: Iterable[Any]) -> None:
+    """`random` begins anew by itself after a fork; what others made for themselves does not."""
+    for generator in generators:
+        generator.seed()
+
+
+def _restore_threads() -> None:
+    """Give linear algebra the threads that it would have taken for itself."""
+    from threadpoolctl import ThreadpoolController
+
+    cores = len(os.sched_getaffinity(0))
+    for library in ThreadpoolController().lib_controllers:
+        wanted = _number(f"{library.internal_api.upper()}_NUM_THREADS")
+        library.set_num_threads(wanted or _number("OMP_NUM_THREADS") or cores)
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None:
+        pyarrow.set_cpu_count(_number("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def _number(name: str) -> int | None:
+    text = os.environ.get(name, "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def _redirect_logs(before: tuple[Any, Any]) -> None:
+    """Logs that packages set up go where the notebook's own output goes."""
+    named = list(logging.root.manager.loggerDict.values())
+    loggers = [logging.root, *(item for item in named if isinstance(item, logging.Logger))]
+    for handler in [handler for logger in loggers for handler in logger.handlers]:
+        stream = getattr(handler, "stream", None)
+        if isinstance(handler, logging.StreamHandler) and stream in before:
+            handler.setStream(sys.stdout if stream is before[0] else sys.stderr)
+
+
+def _notice_notebook() -> None:
+    """Let packages look again where they are; at their import there was no notebook."""
+    if "ipywidgets" in sys.modules:
+        sys.modules["ipywidgets"]._handle_ipython()
+    renderers = sys.modules.get("plotly.io._renderers")
+    if renderers is not None and not os.environ.get("PLOTLY_RENDERER"):
+        fresh = importlib.util.find_spec(renderers.__name__)
+        if fresh is not None and fresh.loader is not None:
+            module = importlib.util.module_from_spec(fresh)
+            fresh.loader.exec_module(module)
+            renderers.renderers.default = module.default_renderer
+    for name in ("tqdm.auto", "tqdm.autonotebook"):
+        sys.modules.pop(name, None)

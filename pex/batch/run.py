@@ -1,28 +1,24 @@
-"""Running a plan: jobs side by side in processes of their own, one failure never ends the rest."""
+"""Running a plan: jobs side by side, each in its own kernel, one failure never ends the rest."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime
-import json
+import importlib
 import os
-import signal
-import subprocess
+import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-import psutil
 
 from pex.batch.plan import Job, Plan
+from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_name
-from pex.guard.redact import redact
 from pex.run.budget import SHARED
 
 
@@ -54,29 +50,32 @@ class BatchResult:
         return [result for result in self.results if result.status != "done"]
 
 
-class _Workers:
-    """The processes that run now, so that all can be ended at once."""
+class _Jobs:
+    """The jobs that run now, so that all can be ended at once."""
 
     def __init__(self) -> None:
         self.stopped = False
-        self._running: set[int] = set()
+        self._running: set[Running] = set()
         self._lock = threading.Lock()
 
-    def add(self, pid: int) -> None:
+    @contextlib.contextmanager
+    def one(self, running: Running) -> Iterator[Running]:
+        """One that runs inside the `with`."""
         with self._lock:
-            self._running.add(pid)
-
-    def remove(self, pid: int) -> None:
-        with self._lock:
-            self._running.discard(pid)
+            self._running.add(running)
+        try:
+            yield running
+        finally:
+            with self._lock:
+                self._running.discard(running)
 
     def stop(self) -> None:
         """End every job and its kernel."""
         self.stopped = True
         with self._lock:
             running = list(self._running)
-        for pid in running:
-            end_tree(pid)
+        for job in running:
+            job.end()
 
 
 def run_batch(
@@ -84,6 +83,7 @@ def run_batch(
     batch_id: str | None = None,
     workers: int | None = None,
     say: Callable[[str], None] = lambda line: None,
+    executor: Callable[[Task, Running], Outcome] | None = None,
 ) -> BatchResult:
     """Execute every job of a plan.
 
@@ -92,6 +92,8 @@ def run_batch(
         batch_id: names the batch; left out, the time of its start.
         workers: jobs at once, in place of the plan's number.
         say: gets a line when a job starts or ends.
+        executor: executes a job, called in a thread for each that runs at once; left out, a
+            kernel on this machine does.
 
     Returns:
         A result for every job. Output notebooks are in
@@ -108,128 +110,175 @@ def run_batch(
     if folder.exists():
         raise PexError(f"there is already a batch '{batch_id}': {folder}", hint="give another id")
     folder.mkdir(parents=True)
-    processes = _Workers()
-    results: dict[str, JobResult] = {}
-    pool = ThreadPoolExecutor(max_workers=workers or plan.workers, thread_name_prefix="pex-job")
-    pending: dict[Future[JobResult], Job] = {}
-    waiting = list(plan.jobs)
+    environment = _environment(plan, batch_id)
+    jobs = _Jobs()
+    with _kernels(environment) if executor is None else contextlib.nullcontext():
+        run = _Run(plan, folder, environment, jobs, say, executor or execute)
+        try:
+            return BatchResult(batch_id, plan, folder, run.all(workers or plan.workers))
+        except BaseException:
+            jobs.stop()
+            raise
+        finally:
+            run.close()
+
+
+@contextlib.contextmanager
+def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
+    """A process that kernels are forked from, started while Papermill is imported here."""
+    from pex.batch.forked import ZYGOTES
+
+    zygote = ZYGOTES.of(environment) if sys.platform == "linux" else None
+    importlib.import_module("pex.batch.engine")
+    if zygote is not None:
+        zygote.wait()  # its imports are not to count as a notebook's time
     try:
-        while waiting or pending:
-            for job in [job for job in waiting if _ready(job, plan, results)]:
-                waiting.remove(job)
-                output = folder / f"{job.id}.ipynb"
-                lost = [r.job.id for r in results.values() if r.job.step in job.needs and _bad(r)]
-                if lost:
-                    error = f"needs {', '.join(lost)}"
-                    results[job.id] = JobResult(job, output, "skipped", error=error)
-                    say(f"skipped  {job.id}: {error}")
-                else:
-                    pending[pool.submit(_run, job, output, plan, batch_id, processes, say)] = job
-            if pending:
-                done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in done:
-                    results[pending.pop(future).id] = future.result()
-    except BaseException:
-        processes.stop()
-        raise
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return BatchResult(batch_id, plan, folder, [results[job.id] for job in plan.jobs])
+        ZYGOTES.close(idle=True)
 
 
-def end_tree(pid: int) -> None:
-    """End a process and everything it has started; kernels are sessions of their own."""
-    try:
-        process = psutil.Process(pid)
-        family = [*process.children(recursive=True), process]
-    except psutil.NoSuchProcess:
-        return
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=3)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-
-
-def _ready(job: Job, plan: Plan, results: dict[str, JobResult]) -> bool:
-    needed = [other.id for other in plan.jobs if other.step in job.needs]
-    return all(name in results for name in needed)
-
-
-def _bad(result: JobResult) -> bool:
-    return result.status != "done"
-
-
-def _run(
-    job: Job,
-    output: Path,
-    plan: Plan,
-    batch_id: str,
-    processes: _Workers,
-    say: Callable[[str], None],
-) -> JobResult:
-    result = JobResult(job, output, "interrupted")
-    begun = time.monotonic()
-    while result.attempts <= plan.retries and not processes.stopped:
-        result.attempts += 1
-        say(f"started  {job.id}" + (f" (attempt {result.attempts})" if result.attempts > 1 else ""))
-        outcome = _execute(job, output, plan, batch_id, processes)
-        result.status, result.error = outcome["status"], outcome["error"]
-        result.cell = outcome["cell"]
-        if result.status == "done":
-            break
-    result.seconds = time.monotonic() - begun
-    where = f" in cell {result.cell}" if result.cell else ""
-    detail = f": {result.error}{where}" if result.error else ""
-    say(f"{result.status:8} {job.id} after {result.seconds:.0f} s{detail}")
-    return result
-
-
-def _execute(
-    job: Job, output: Path, plan: Plan, batch_id: str, processes: _Workers
-) -> dict[str, Any]:
-    order = {
-        "notebook": str(job.notebook),
-        "output": str(output),
-        "parameters": job.parameters,
-        "cwd": str(plan.folder),
-    }
-    environment = {
+def _environment(plan: Plan, batch_id: str) -> dict[str, str]:
+    return {
         **os.environ,
         "PEX_BATCH_ID": batch_id,
-        "PEX_JOB_ID": job.id,
         **plan.environment(),
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
-        # The kernel of this environment, also where the user has one of the same name at home.
-        "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pex.batch.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,  # an interrupt is ours to hand on, kernels and all
-    )
-    processes.add(process.pid)
-    try:
-        out, err = process.communicate(json.dumps(order), timeout=plan.timeout_s)
-    except subprocess.TimeoutExpired:
-        end_tree(process.pid)
-        process.communicate()
-        return {"status": "timeout", "error": f"not done within {plan.timeout_s:g} s", "cell": None}
-    finally:
-        processes.remove(process.pid)
-    if processes.stopped:
-        return {"status": "interrupted", "error": None, "cell": None}
-    try:
-        return dict(json.loads(out))
-    except ValueError:
-        tail = redact(" ".join(err.strip().splitlines()[-3:]))
-        message = f"its process ended with {process.returncode}: {tail}"
-        return {"status": "failed", "error": message, "cell": None}
+
+
+class _Run:
+    """The jobs of a plan on their way: a step's are handed out when those before it have ended."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        environment: Mapping[str, str],
+        jobs: _Jobs,
+        say: Callable[[str], None],
+        executor: Callable[[Task, Running], Outcome],
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._environment = environment
+        self._jobs = jobs
+        self._say = say
+        self._executor = executor
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._coming: dict[str, Job] = {}
+        self._ahead: dict[str, Running] = {}
+        self._starts_ahead = executor is execute
+        self._ended: queue.SimpleQueue[Future[JobResult]] = queue.SimpleQueue()
+
+    def all(self, workers: int) -> list[JobResult]:
+        """Run them, a number at once; returns their results in the plan's order."""
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pex-job")
+        steps: dict[str, list[Job]] = {}
+        for job in self._plan.jobs:
+            steps.setdefault(job.step, []).append(job)
+        left = {step: len(jobs) for step, jobs in steps.items()}
+        bad: dict[str, list[str]] = {}
+        results: dict[str, JobResult] = {}
+
+        def keep(result: JobResult) -> None:
+            step = result.job.step
+            results[result.job.id] = result
+            left[step] -= 1
+            if result.status != "done":
+                bad.setdefault(step, []).append(result.job.id)
+
+        waiting = list(steps)
+        while len(results) < len(self._plan.jobs):
+            for step in list(waiting):
+                needs = steps[step][0].needs
+                if not any(left[need] for need in needs):
+                    waiting.remove(step)
+                    lost = [name for need in needs for name in bad.get(need, [])]
+                    for job in steps[step]:
+                        if lost:
+                            keep(self._skip(job, lost))
+                        else:
+                            with self._lock:
+                                self._coming[job.id] = job
+                            future = self._pool.submit(self._one, job)
+                            future.add_done_callback(self._ended.put)
+            if any(left[step] for step in steps if step not in waiting):
+                keep(self._ended.get().result())
+        return [results[job.id] for job in self._plan.jobs]
+
+    def close(self) -> None:
+        """Start no further one, and wait for those that run."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        for running in self._ahead.values():
+            running.end()
+
+    def _output(self, job: Job) -> Path:
+        return self._folder / f"{job.id}.ipynb"
+
+    def _task(self, job: Job) -> Task:
+        return Task(
+            job.notebook,
+            self._output(job),
+            job.parameters,
+            self._plan.folder,
+            {**self._environment, "PEX_JOB_ID": job.id},
+            self._plan.timeout_s,
+        )
+
+    def _turn(self, job: Job) -> Running | None:
+        """A job's turn has come; its kernel if it was started ahead."""
+        with self._lock:
+            self._coming.pop(job.id, None)
+            return self._ahead.pop(job.id, None)
+
+    def _start_next(self) -> None:
+        """Start the kernel of a job to come while another one runs, where that saves time."""
+        if not self._starts_ahead or self._jobs.stopped:
+            return
+        with self._lock:
+            job = next((job for job in self._coming.values() if job.id not in self._ahead), None)
+            if job is None:
+                return
+            running = self._ahead[job.id] = Running(self._task(job))
+        running.start_ahead()
+
+    def _skip(self, job: Job, lost: list[str]) -> JobResult:
+        error = f"needs {', '.join(lost)}"
+        self._say(f"skipped  {job.id}: {error}")
+        return JobResult(job, self._output(job), "skipped", error=error)
+
+    def _one(self, job: Job) -> JobResult:
+        result = JobResult(job, self._output(job), "interrupted")
+        task, ahead = self._task(job), self._turn(job)
+        begun = time.monotonic()
+        while result.attempts <= self._plan.retries and not self._jobs.stopped:
+            result.attempts += 1
+            again = f" (attempt {result.attempts})" if result.attempts > 1 else ""
+            self._say(f"started  {job.id}{again}")
+            with self._jobs.one(ahead or Running(task)) as running:
+                ahead = None  # a kernel is for one attempt
+                self._start_next()
+                outcome = self._executor(task, running)
+            if self._jobs.stopped and outcome.status != "done":
+                outcome = Outcome("interrupted")
+            result.status, result.error, result.cell = (
+                outcome.status, outcome.error, outcome.cell,
+            )  # fmt: skip
+            if result.status == "done":
+                break
+        result.seconds = time.monotonic() - begun
+        self._say(_ended(result))
+        return result
+
+
+def _ended(result: JobResult) -> str:
+    error = result.error or ""
+    if result.cell and "in cell" not in error:
+        error += f" in cell {result.cell}"
+    took = f"{result.status:8} {result.job.id} after {result.seconds:.0f} s"
+    return f"{took}: {error}" if error else took

@@ -1,5 +1,7 @@
 """Real notebooks in real kernels; one failure never ends the rest."""
 
+import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -16,6 +18,7 @@ import pex
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
 from pex.batch.table import collect, html, text
+from pex.batch.task import Outcome, Running, Task
 from tests.batch.test_plan import notebook, plan
 from tests.endpoint import FaultyEndpoint
 
@@ -81,11 +84,111 @@ def kernels_of(folder: Path) -> list[int]:
     for process in psutil.process_iter(["cmdline"]):
         try:
             line = " ".join(process.info["cmdline"] or [])
-            if "ipykernel" in line and process.cwd() == str(folder):
+            if ("ipykernel" in line or "pex.batch.zygote" in line) and process.cwd() == str(folder):
                 found.append(process.pid)
         except psutil.Error:
             continue
     return found
+
+
+def test_kernels_that_cannot_be_forked_are_started_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data" / "kernels" / "strict"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(
+        json.dumps(
+            {
+                "argv": [
+                    sys.executable,
+                    "-bb",
+                    "-m",
+                    "ipykernel_launcher",
+                    "-f",
+                    "{connection_file}",
+                ],
+                "display_name": "Strict",
+                "language": "python",
+            }
+        )
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "data"))
+    path = notebook(
+        tmp_path / "n.ipynb",
+        "x: int = 0",
+        "import builtins, json, os, psutil, sys, time\n"
+        "own = hasattr(builtins, 'planted'); builtins.planted = True; time.sleep(2)\n"
+        "print(json.dumps([own, os.environ['PEX_JOB_ID'], sys.flags.bytes_warning, os.getcwd(),\n"
+        "                  psutil.Process().create_time(), time.time()]))",
+    )
+    content = nbformat.read(path, as_version=4)
+    content.metadata.kernelspec.name = "strict"
+    nbformat.write(content, path)
+    sweep = "steps:\n- {id: a, notebook: n.ipynb, sweep: {x: [0, 1, 2]}}\n"
+    result = run_batch(load_plan(plan(tmp_path, f"workers: 1\n{sweep}")))
+    facts = []
+    for item in result.results:
+        assert item.status == "done", item.error
+        cells = nbformat.read(item.output, as_version=4).cells
+        facts.append(json.loads(cells[2].outputs[0].text))
+    assert [fact[:4] for fact in facts] == [[False, f"a-x={n}", 2, str(tmp_path)] for n in range(3)]
+    assert all(later[4] < former[5] for former, later in itertools.pairwise(facts))
+    assert not kernels_of(tmp_path)
+
+
+def sockets(family: list[psutil.Process]) -> Path:
+    """Where the kernels of a batch listen."""
+    (folder,) = {p.cmdline()[-1] for p in family if "pex.batch.zygote" in p.cmdline()}
+    return Path(folder)
+
+
+def test_a_killed_batch_leaves_no_process_and_no_socket(tmp_path: Path) -> None:
+    notebook(tmp_path / "slow.ipynb", None, "open('up', 'w'); import time; time.sleep(600)")
+    path = plan(tmp_path, "steps:\n- {id: slow, notebook: slow.ipynb}\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pex.cli", "batch", str(path)],
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "up").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    family = psutil.Process(process.pid).children(recursive=True)
+    folder = sockets(family)
+    assert list(folder.glob("*-ipc-*"))
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive
+    assert not folder.exists()
+
+
+def test_ten_thousand_jobs_are_handed_out_and_steps_wait_for_one_another(tmp_path: Path) -> None:
+    notebook(tmp_path / "n.ipynb", "x: int = 0", "x")
+    loaded = load_plan(
+        plan(
+            tmp_path,
+            "workers: 4\nsteps:\n- {id: last, notebook: n.ipynb, needs: [a, b]}\n"
+            "- {id: b, notebook: n.ipynb, needs: [a], sweep: {x: [0, 1]}}\n"
+            "- {id: a, notebook: n.ipynb}\n- {id: alone, notebook: n.ipynb}\n",
+        )
+    )
+    (first,) = [job for job in loaded.jobs if job.id == "a"]
+    many = tuple(dataclasses.replace(first, id=f"a-{n}") for n in range(10_000))
+    loaded = dataclasses.replace(loaded, jobs=(*many, *loaded.jobs[1:]))
+    order: list[str] = []
+
+    def executor(task: Task, _: Running) -> Outcome:
+        order.append(task.output.stem)
+        return Outcome("failed", "no") if task.output.stem == "b-x=1" else Outcome("done")
+
+    result = run_batch(loaded, executor=executor)
+    by_id = {item.job.id: item for item in result.results}
+    assert [item.job.id for item in result.results] == [job.id for job in loaded.jobs]
+    assert (by_id["last"].status, by_id["last"].error) == ("skipped", "needs b-x=1")
+    assert max(order.index(job.id) for job in many) < order.index("b-x=0")
+    assert {item.job.id for item in result.failed} == {"b-x=1", "last"}
 
 
 def test_the_table_joins_jobs_and_runs(project: Path, lab: FaultyEndpoint) -> None:

@@ -1,0 +1,153 @@
+"""One notebook to be executed, wherever that is done: plain data in, plain data out."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pex.guard.redact import redact
+
+if TYPE_CHECKING:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    from pex.batch.engine import Kernel
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Task:
+    """A notebook with its parameters, where it runs and where its output goes.
+
+    `timeout_s` is for the whole notebook, the start of its kernel counted.
+    """
+
+    notebook: Path
+    output: Path
+    parameters: Mapping[str, Any]
+    folder: Path
+    environment: Mapping[str, str]
+    timeout_s: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task went; `cell` as in `In [4]` of the output, the injected parameters counted."""
+
+    status: Literal["done", "failed", "timeout", "interrupted"]
+    error: str | None = None
+    cell: int | None = None
+
+
+class Running:
+    """A task's kernel, made before its turn, so that it can be started ahead and ended at any time.
+
+    Another thread may end it.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._kernel: Kernel | None = None
+        self._ended = False
+        self._lock = threading.RLock()
+
+    def kernel(self) -> Kernel:
+        """The kernel; nothing of it runs before it is started."""
+        from pex.batch.engine import Kernel
+
+        with self._lock:
+            if self._kernel is None:
+                name = _kernel_name(self._task.notebook)
+                self._kernel = Kernel(kernel_name=name, kernel_spec_manager=_own_kernels())
+                if self._ended:
+                    self._kernel.end()
+            return self._kernel
+
+    def start_ahead(self) -> None:
+        """Start it now, where it could not be forked in no time when its turn comes."""
+        place = {"env": dict(self._task.environment), "cwd": str(self._task.folder)}
+        # What is wrong with the kernel or its notebook is said when their turn comes.
+        with self._lock, contextlib.suppress(OSError, KeyError, ValueError):
+            self.kernel().start_ahead(stdout=2, **place)
+
+    def end(self) -> None:
+        """End the kernel and what it has started, now or as soon as it starts."""
+        with self._lock:
+            self._ended = True
+            kernel = self._kernel
+        if kernel is not None:
+            kernel.end()
+
+
+def execute(task: Task, running: Running | None = None) -> Outcome:
+    """Execute a notebook with Papermill in a fresh kernel.
+
+    Args:
+        task: what to do.
+        running: lets another thread end it.
+
+    Returns:
+        How it went; the output notebook has what there is in any case.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    from pex.batch import engine
+
+    engine.register()
+    running = running or Running(task)
+    late = threading.Event()
+
+    def too_late() -> None:
+        late.set()
+        running.end()
+
+    watch = threading.Timer(task.timeout_s or threading.TIMEOUT_MAX, too_late)
+    watch.daemon = True
+    watch.start()
+    try:
+        papermill.execute_notebook(
+            str(task.notebook),
+            str(task.output),
+            parameters=dict(task.parameters),
+            engine_name=engine.NAME,
+            progress_bar=False,
+            kernel_env=task.environment,
+            kernel_cwd=str(task.folder),
+            kernel=running.kernel(),
+        )
+    except PapermillExecutionError as error:
+        return Outcome("failed", f"{error.ename}: {_first_line(error.evalue)}", error.exec_count)
+    except engine.KernelDied as error:
+        if late.is_set():
+            return Outcome("timeout", f"not done within {task.timeout_s:g} s", error.cell or None)
+        return Outcome("failed", str(error), error.cell or None)
+    except Exception as error:  # noqa: BLE001 - every failure of a notebook is a row of the table
+        return Outcome("failed", f"{type(error).__name__}: {redact(str(error))}")
+    finally:
+        watch.cancel()
+    return Outcome("done")
+
+
+def _first_line(text: str) -> str:
+    return redact((text.strip().splitlines() or [""])[0])
+
+
+def _kernel_name(notebook: Path) -> str:
+    """The kernel that a notebook asks for; Papermill names what is wrong with one without."""
+    about = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+    return str(about.get("kernelspec", {}).get("name", "python3"))
+
+
+def _own_kernels() -> KernelSpecManager:
+    """The kernels of this environment first, also where the user has one of the same name."""
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    found = KernelSpecManager()
+    own = str(Path(sys.prefix) / "share" / "jupyter" / "kernels")
+    found.kernel_dirs = [own, *(folder for folder in found.kernel_dirs if folder != own)]
+    return found
