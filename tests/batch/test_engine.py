@@ -97,6 +97,20 @@ def plain(content: Any) -> Any:
     found = json.loads(text)
     for cell in found["cells"]:
         cell.pop("id", None)
+        if "outputs" in cell:
+            cell["outputs"] = joined(cell["outputs"])
+    return found
+
+
+def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Outputs in which a stream is one: where it was cut depends on the time of its pieces."""
+    found: list[dict[str, Any]] = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"]:
+            last["text"] = [*last["text"], *output["text"]]
+        else:
+            found.append(output)
     return found
 
 
