@@ -149,8 +149,8 @@ class Cron:
             raise PexError(
                 f"the times '{self}' fall on another day there, and days of the month or months "
                 "cannot be moved by a day",
-                hint="choose an hour that is the same day in both time zones, or a scheduler that knows "
-                "time zones (systemd, airflow, kubernetes)",
+                hint="choose an hour that is the same day in both time zones, or a scheduler that "
+                "knows time zones (systemd, airflow, kubernetes)",
             )
         return [
             str(
