@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from pex.batch.schedule import Schedule, marks
@@ -65,6 +66,14 @@ def change_crontab(schedule: Schedule, block: str) -> bool:
     if done.returncode:
         raise PexError(f"crontab refuses: {_first(done.stderr)}")
     return True
+
+
+def cron_runs() -> bool:
+    """Whether a cron daemon was seen; containers often have `crontab` and none."""
+    import psutil
+
+    found = {item.info["name"] for item in psutil.process_iter(["name"])}
+    return not sys.platform.startswith("linux") or not found.isdisjoint(("cron", "crond"))
 
 
 def units(schedule: Schedule) -> tuple[Path, Path]:

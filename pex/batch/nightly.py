@@ -101,13 +101,20 @@ def run_night(
 
     Raises:
         PexError: the plan, the settings or the file of keys are wrong; the log says so too.
+        OSError: the folder of the log, or an old night, cannot be written.
         KeyboardInterrupt: stopped; the batch has been ended and can be resumed.
     """
     os.environ.update(_bare())
     log = NightLog(log_of(night.file), night.zone)
 
+    def note(line: str) -> None:
+        try:
+            log.write(line)
+        except OSError as error:  # a full disk ends the log, not the night
+            say(f"the log cannot be written: {error.strerror}")
+
     def tell(line: str) -> None:
-        log.write(line)
+        note(line)
         say(line)
 
     now = (now or datetime.datetime.now(datetime.UTC)) + _EARLY
@@ -123,7 +130,7 @@ def run_night(
         tell(f"night {name}: an earlier one still runs; this start ends here")
         return 0
     except PexError as error:
-        log.write(f"night {name}: error: {error.message}")
+        note(f"night {name}: error: {error.message}")
         raise
 
 

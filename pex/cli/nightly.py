@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
+from pex.core.errors import PexError
 
 _SHOWN = 20
 
@@ -37,7 +38,10 @@ def nightly(
     night = Night(plan, parse(cron), read_zone(timezone), env_file, on_time)
     last: collections.deque[str] = collections.deque(maxlen=_SHOWN)
     say = last.append if quiet else lambda line: console.err(clean(line))
-    code = run_night(night, say)
+    try:
+        code = run_night(night, say)
+    except OSError as error:
+        raise PexError(f"{error.filename}: {error.strerror}") from None
     if code and quiet:
         # Cron mails what a job says: nothing, unless somebody has to look.
         console.err("\n".join([*map(clean, last), f"log: {log_of(plan)}"]))

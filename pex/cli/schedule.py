@@ -102,6 +102,8 @@ def _install(made: Schedule, to: str, text: str) -> None:
     if to == "crontab":
         changed = install.change_crontab(made, text)
         console.out(f"{'installed' if changed else 'there already'}, in your crontab:\n{text}")
+        if not install.cron_runs():
+            console.err("warning: no cron runs on this machine now, so nothing starts the nights")
         return
     install.add_units(made, schedule.service(made), schedule.timer(made))
     for file in install.units(made):

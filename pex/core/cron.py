@@ -149,7 +149,8 @@ class Cron:
             raise PexError(
                 f"the times '{self}' fall on another day there, and days of the month or months "
                 "cannot be moved by a day",
-                hint="choose an hour that is the same day in both time zones",
+                hint="choose an hour that is the same day in both time zones, or a scheduler that "
+                "knows time zones (systemd, airflow, kubernetes)",
             )
         return [
             str(
@@ -235,12 +236,12 @@ def _read(text: str, rule: _Field, where: str) -> tuple[int, ...]:
         if slash and (not re.fullmatch(r"[0-9]{1,4}", step) or int(step) == 0):
             raise PexError(f"{where}: {rule.name} '{part}': a step is a number from 1")
         if slash and span != "*" and not dash:
-            hint = f"'{span}-{rule.high}/{step}'"
+            hint = f"did you mean '{span}-{rule.high}/{step}'?"
             raise PexError(f"{where}: {rule.name} '{part}': a step needs a range", hint=hint)
         if low > high:
             raise PexError(
                 f"{where}: {rule.name} '{part}': the range ends before it begins",
-                hint=f"'{first}-{rule.high},{rule.low}-{last}'",
+                hint=f"did you mean '{first}-{rule.high},{rule.low}-{last}'?",
             )
         found.update(range(low, high + 1, int(step) if slash else 1))
     if rule.high == 7:  # 7 is Sunday too

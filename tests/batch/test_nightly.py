@@ -1,6 +1,7 @@
 """A night under a bare environment: real notebooks, the printed line, two at once."""
 
 import datetime
+import errno
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import pex
 from pex import local
 from pex.batch import schedule as texts
+from pex.batch.nightlog import NightLog
 from pex.batch.nightly import Night, label_of, log_of, prune, run_night
 from pex.batch.plan import load_plan
 from pex.cli import starter
@@ -172,6 +174,32 @@ def test_a_broken_plan_is_in_the_log_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert "no notebook" in done.stderr
     assert "Traceback" not in done.stderr
     assert "error: " in log_of(file).read_text()
+
+
+def test_a_log_that_cannot_be_written_ends_no_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = small(tmp_path, "1")
+
+    def full(self: NightLog, line: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(NightLog, "write", full)
+    said: list[str] = []
+    assert run_night(Night(file, parse("0 2 * * *"), UTC), said.append) == 0
+    assert "the log cannot be written: No space left on device" in said
+    assert any(line.startswith("done     a") for line in said)
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = small(tmp_path)
+    line = command(file, monkeypatch)
+    (tmp_path / ".pex").write_text("in the way")
+    done = subprocess.run(shell(line), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path / '.pex'}")
 
 
 @pytest.mark.parametrize(
