@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,7 +187,9 @@ def _over_nights(
     variant = item.candidate
     what = [item.run["job_id"], item.run["experiment"], variant, rule.metric]
     item.sequence = digest([*what, *same, fingerprint(tonight, variant)], 20)
-    before = [e for e in evidence(uri, item.sequence) if e["batch_id"] != item.run["batch_id"]]
+    # A night that is read again is judged by what came before it.
+    own = item.run["batch_id"]
+    before = itertools.takewhile(lambda e: e["batch_id"] != own, evidence(uri, item.sequence))
     counts = [(e["baseline_only"], e["candidate_only"]) for e in before]
     counts.append((int(item.row["losses"]), int(item.row["wins"])))
     # Only answers that are given anew on both sides every night make the nights independent.

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import functools
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pex.batch.changed import (
     touching,
 )
 from pex.batch.gate import Judged, judge, outcome_of, rule_of
+from pex.batch.headline import headline
 from pex.batch.plan import Plan
 from pex.batch.run import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
@@ -56,7 +58,7 @@ class Subject:
         return name if job == name or not job else f"{name} · {job}"
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, repr=False)
 class Morning:
     """A judged night.
 
@@ -71,6 +73,18 @@ class Morning:
     problems: list[str]
     nights: list[nights.Night]
     runs: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        return "\n".join([headline(self), *(item.reason for item in self.judged)])
+
+    def _repr_html_(self) -> str:
+        # In a frame of its own the page keeps its look, and its script does not run.
+        return (
+            f"<p>{escape(headline(self))}</p>"
+            f'<iframe sandbox="allow-popups" title="The page of the night" '
+            f'style="width:100%;height:720px;border:1px solid #8884" '
+            f'srcdoc="{escape(page(self))}"></iframe>'
+        )
 
     @property
     def judged(self) -> list[Judged]:
@@ -235,14 +249,19 @@ def _canary(
     problems: list[str],
 ) -> list[Change]:  # fmt: skip
     """Ask the canary's questions and hold the answers against the last night's."""
+    heard = [row for row in rows if row["job_id"] == canary.JOB]
+    tonight = [row for row in heard if row["batch_id"] == batch_id]
     try:
-        asked = canary.ask(plan, batch_id, models)
-        if asked is None:
-            return []
-        earlier = [r for r in rows if r["job_id"] == canary.JOB and r["batch_id"] != batch_id]
-        if not earlier:
-            return []
-        return canary.changes(Recorded({}, asked.frame, asked.about), read(earlier[0]["run_id"]))
+        if tonight:  # the night is read again
+            now = read(tonight[0]["run_id"])
+        else:
+            asked = canary.ask(plan, batch_id, models)
+            if asked is None:
+                return []
+            now = Recorded({}, asked.frame, asked.about)
+        # The rows are the newest first.
+        then = heard[heard.index(tonight[-1]) + 1 :] if tonight else heard
+        return canary.changes(now, read(then[0]["run_id"])) if then else []
     except PexError as error:
         problems.append(f"The canary was not heard: {redact(error.message)}.")
         return []
@@ -372,49 +391,3 @@ def _traceback(path: Path) -> str:
     ]
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", found[-1]) if found else ""
     return clean(redact(text))[-6000:]
-
-
-def headline(morning: Morning) -> str:
-    """The night in one or two sentences, for people who do not program."""
-    said = []
-    bad = morning.batch.failed
-    total = len(morning.batch.results)
-    if bad:
-        said.append(f"The night is incomplete: {len(bad)} of {total} notebooks did not finish.")
-    if morning.stopped_by_budget:
-        said.append("The budget ended it before everything was asked.")
-    erring = morning.erring
-    if erring:
-        said.append(f"Too many calls ended in an error: {', '.join(s.title for s in erring)}.")
-    failed = [item for item in morning.judged if item.outcome == FAIL]
-    if failed:
-        causes = {item.cause for item in failed if item.cause}
-        why = f" {causes.pop()}" if len(causes) == 1 else ""
-        said.append(f"Something got worse: {_named(failed)}.{why} Do not ship it as it is.")
-    elif morning.outcome == UNDECIDED:
-        open_ = [item for item in morning.judged if item.outcome == UNDECIDED]
-        said.append(_undecided(open_, len(morning.judged)))
-    elif morning.outcome is not None and not said:
-        said.append("Nothing got worse. What was judged may be shipped.")
-    elif morning.outcome is None and not said:
-        said.append("All notebooks ran. Nothing was judged: there is no gate.")
-    return " ".join(said)
-
-
-def _undecided(items: Sequence[Judged], of: int) -> str:
-    first = next((item for item in items if item.row is None), None)
-    if first is not None and first.reason.startswith("no baseline"):
-        return "Nothing can be judged yet: no baseline has been accepted."
-    if first is not None:
-        return f"Not judged: {first.run['experiment']}. {first.reason}"
-    worse = [item for item in items if item.row and item.row["verdict"] == WORSE]
-    if worse:
-        return f"Perhaps worse, not beyond chance yet: {_named(worse)}."
-    rest = "" if len(items) == of else f" The other {of - len(items)} passed."
-    return f"Not decided: there are too few cases to tell for {_named(items)}.{rest}"
-
-
-def _named(items: Sequence[Judged]) -> str:
-    names = [f"'{item.candidate}' in {item.run['experiment']}" for item in items]
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(dict.fromkeys(names[:4])) + more

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
-from pex.batch.morning import Morning, headline
+from pex.batch.headline import headline
+from pex.batch.morning import Morning
 from pex.batch.plan import Notice
 from pex.guard.redact import redact, register
 from pex.report.tables import format_usd

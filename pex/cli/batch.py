@@ -185,7 +185,7 @@ def _page(morning: Morning, result: BatchResult, report: Path | None, junit: Pat
 
 
 def _say(morning: Morning | None) -> None:
-    from pex.batch.morning import headline
+    from pex.batch.headline import headline
 
     if morning is None:
         return
@@ -217,7 +217,7 @@ def _document(
     }
     if morning is None:
         return told
-    from pex.batch.morning import headline
+    from pex.batch.headline import headline
 
     gate = [
         {

@@ -6,8 +6,9 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from pex.batch.again import read_night
 from pex.record.store import connect
-from tests.batch.lab_nights import UNHAPPY, Model, lay_out, night, pexlab
+from tests.batch.lab_nights import NOTEBOOKS, UNHAPPY, Model, lay_out, night, pexlab
 from tests.batch.test_plan import notebook
 from tests.endpoint import FaultyEndpoint
 
@@ -76,6 +77,12 @@ def test_a_regression_and_a_changed_model_are_each_named(
     children = client.search_runs([everything.experiment_id], "tags.`pex.batch_id` = 'night-4'")
     found = [run.data.metrics["e_value"] for run in children if "e_value" in run.data.metrics]
     assert found == [item["e_value"] for item in fourth["gate"]]
+    asked = lab.calls
+    again = read_night(plan, "night-3")
+    assert [(item.outcome, float(f"{item.e:.4g}")) for item in again.judged] == [
+        (item["outcome"], item["e_value"]) for item in third["gate"]
+    ]
+    assert lab.calls == asked
     done = pexlab("batch", "--check-last", "26h", str(plan), folder=project)
     assert (done.returncode, done.stderr) == (0, "")
     assert "night-4" in done.stdout
@@ -86,17 +93,28 @@ def test_a_night_with_a_failed_notebook_shows_where(project: Path, lab: FaultyEn
     Model(lab)
     plan = lay_out(project)
     notebook(plan.parent / "bad.ipynb", None, "def f():\n    return 1 / 0\nf()")
-    text = plan.read_text().replace("gate:", "  - {id: bad, notebook: bad.ipynb}\ngate:")
+    steps = (
+        "  - {id: bad, notebook: bad.ipynb}\n"
+        f"  - {{id: page, notebook: {NOTEBOOKS / 'morning.ipynb'}, needs: [compare],"
+        " parameters: {plan: plan.yaml}}\n"
+    )
+    text = plan.read_text().replace("gate:", f"{steps}gate:")
     plan.write_text(text + "notify: [{webhook_env: NO_SUCH_HOOK}]\ntags: {team: support}\n")
     code, found = night(plan, "night-1")
     assert code == 5
-    assert "The night is incomplete: 1 of 2 notebooks did not finish." in found["headline"]
+    assert "The night is incomplete: 1 of 3 notebooks did not finish." in found["headline"]
     assert "the webhook could not be sent: NO_SUCH_HOOK is not set" in found["stderr"]
     page = Path(found["page"]).read_text()
     assert "ZeroDivisionError: division by zero" in page
     assert "return 1 / 0" in page
-    (entry,) = json.loads((Path(found["folder"]) / "batch.json").read_text())["jobs"][1:]
-    assert (entry["id"], entry["status"]) == ("bad", "failed")
+    entries = json.loads((Path(found["folder"]) / "batch.json").read_text())["jobs"]
+    states = {entry["id"]: entry["status"] for entry in entries}
+    assert states == {"compare": "done", "bad": "failed", "page": "done"}
+    # The page as the plan's last step: it has asked the canary, nobody asks it again.
+    shown = (Path(found["folder"]) / "page.ipynb").read_text()
+    assert "no baseline has been accepted" in shown
+    assert "srcdoc" in shown
+    assert sum("Who are you?" in body["messages"][-1]["content"] for body in lab.bodies) == 1
     (run,) = {item["run_id"] for item in found["gate"]}
     tags = connect(f"sqlite:///{project}/mlruns/mlflow.db").get_run(run).data.tags
     assert tags["team"] == "support"
