@@ -25,13 +25,14 @@ def batch(
 ) -> None:
     """Execute notebooks with their parameters and print one table of all results."""
     from pex.batch.plan import load_plan
-    from pex.batch.run import run_batch
+    from pex.batch.run import prepare, run_batch
     from pex.batch.table import collect, text, write
     from pex.core.settings import find_project, load_settings
     from pex.record.store import tracking_uri
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
+    prepare()
     loaded = load_plan(plan)
     project = find_project(loaded.folder)
     result = run_batch(loaded, batch_id, workers, console.err)
