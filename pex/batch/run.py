@@ -21,7 +21,6 @@ from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.run.budget import SHARED
 
-
 _QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 """No warning of the debugger's in every kernel."""
 
