@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -34,6 +35,8 @@ def become_kernel(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
         _new_randomness(generators)
         _restore_threads()
         code = _run(order["cmd"])
+    except BaseException:  # noqa: BLE001 - there is nobody above to say it
+        traceback.print_exc(file=sys.__stderr__)
     finally:
         # What an interpreter does at its end, without taking every object of the stack apart.
         threading._shutdown()  # type: ignore[attr-defined]

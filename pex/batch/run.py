@@ -21,6 +21,9 @@ from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.run.budget import SHARED
 
+_QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+"""No warning of the debugger's in every kernel."""
+
 
 @dataclasses.dataclass(slots=True)
 class JobResult:
@@ -123,6 +126,14 @@ def run_batch(
             run.close()
 
 
+def prepare() -> None:
+    """Start the process that kernels are forked from, while a plan is still being read."""
+    from pex.batch.forked import ZYGOTES
+
+    if sys.platform == "linux":
+        ZYGOTES.of({**os.environ, **_QUIET})
+
+
 @contextlib.contextmanager
 def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
     """A process that kernels are forked from, started while Papermill is imported here."""
@@ -145,7 +156,7 @@ def _environment(plan: Plan, batch_id: str) -> dict[str, str]:
         **plan.environment(),
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        **_QUIET,
     }
 
 

@@ -24,7 +24,8 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
     import pandas as pd
 
     recorded: dict[str, list[dict[str, Any]]] = {}
-    for row in find(tracking_uri, batch.batch_id, batch.plan.name):
+    found = find(tracking_uri, batch.batch_id, batch.plan.name) if _exists(tracking_uri) else []
+    for row in found:
         recorded.setdefault(row["job_id"], []).append(row)
     rows = []
     for result in batch.results:
@@ -40,6 +41,12 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
             row = {"run_id": run.get("run_id"), "variant": run.get("variant")}
             rows.append({**about, **row, **run.get("metrics", {})})
     return pd.DataFrame(rows)
+
+
+def _exists(tracking_uri: str) -> bool:
+    """Whether anything can have been recorded: MLflow would make an empty store to look into."""
+    kind, _, path = tracking_uri.partition(":///")
+    return kind != "sqlite" or Path(path).exists()
 
 
 def scores(table: pd.DataFrame) -> list[str]:

@@ -23,6 +23,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,11 @@ matplotlib: it reads its settings from the folder and the environment of the not
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
 }  # fmt: skip
 """Variables that keep libraries from starting threads as they are imported."""
+_PATIENCE_S = 2.0
+"""How long a thread that a package started in passing may take to end."""
 
 
 def threads() -> int:
@@ -66,7 +70,9 @@ def main() -> None:
     if not sys.flags.safe_path:
         del sys.path[0]  # put there by `-m`; a kernel has its own folder first
     import_stack()
-    extra = threads() - 1
+    end = time.monotonic() + _PATIENCE_S
+    while (extra := threads() - 1) and time.monotonic() < end:
+        time.sleep(0.02)
     gc.collect()
     generators = random_generators()
     gc.freeze()  # collecting must not touch, and so copy, what was imported

@@ -71,13 +71,14 @@ def batch(
     """Execute notebooks with their parameters, judge what they measured, write the page."""
     from pex.batch import nights
     from pex.batch.plan import load_plan
-    from pex.batch.run import run_batch
+    from pex.batch.run import prepare, run_batch
     from pex.batch.table import collect, text, write
     from pex.core.settings import find_project, load_settings
     from pex.record.store import tracking_uri
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
+    prepare()
     loaded = load_plan(plan)
     if check_last is not None:
         _check(loaded, check_last, as_json)
