@@ -168,6 +168,7 @@ def load_plan(path: Path) -> Plan:
     path = Path(path).resolve()
     spec = read_yaml(path, PlanSpec, "plan")
     jobs: list[Job] = []
+    known_ids: set[str] = set()
     for step in _ordered(spec.steps, path):
         where = f"{path}: step '{step.id}'"
         notebook = (path.parent / step.notebook).resolve()
@@ -176,8 +177,9 @@ def load_plan(path: Path) -> Plan:
             parameters = {**step.parameters, **swept}
             check_parameters(parameters, known, notebook, where)
             job = Job(_job_id(step.id, swept), step.id, notebook, parameters, tuple(step.needs))
-            if any(job.id == other.id for other in jobs):
+            if job.id in known_ids:
                 raise PexError(f"{where}: the same set of parameters twice: {job.id}")
+            known_ids.add(job.id)
             jobs.append(job)
     for file in [spec.canary.cases, spec.canary.prompt] if spec.canary else []:
         if file is not None and not (path.parent / file).is_file():

@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+from pex.batch.ended import EndedJobs, alone, newest_unfinished
 from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
@@ -87,6 +89,8 @@ def run_batch(
     workers: int | None = None,
     say: Callable[[str], None] = lambda line: None,
     executor: Callable[[Task, Running], Outcome] | None = None,
+    *,
+    resume: bool = False,
 ) -> BatchResult:
     """Execute every job of a plan.
 
@@ -97,28 +101,49 @@ def run_batch(
         say: gets a line when a job starts or ends.
         executor: executes a job, called in a thread for each that runs at once; left out, a
             kernel on this machine does.
+        resume: go on with the batch of this id, or with the newest unfinished one: jobs that are
+            done stay, a job that was cut off asks only for the answers that it does not have.
 
     Returns:
         A result for every job. Output notebooks are in
         `<plan's folder>/outputs/<plan>/<batch id>/`, saved while they run.
 
     Raises:
-        PexError: there is already a batch of this id.
+        PexError: there is already a batch of this id, or, with `resume`, none; somebody else runs
+            it; a job that is done has changed since.
         KeyboardInterrupt: all kernels have been ended, outputs are kept.
     """
-    batch_id = check_name(
-        batch_id or datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S"), "batch id"
-    )
-    folder = plan.folder / "outputs" / plan.name / batch_id
-    if folder.exists():
-        raise PexError(f"there is already a batch '{batch_id}': {folder}", hint="give another id")
-    folder.mkdir(parents=True)
+    if batch_id is None:
+        now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+        batch_id = newest_unfinished(plan) if resume else now
+    folder = plan.outputs / check_name(batch_id, "batch id")
+    if folder.exists() != resume:
+        if resume:
+            raise PexError(f"there is no batch '{batch_id}' to resume: {folder}")
+        raise PexError(
+            f"there is already a batch '{batch_id}': {folder}",
+            hint="--resume goes on with it; else give another id",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        return _run_in(folder, plan, batch_id, workers, say, executor)
+
+
+def _run_in(
+    folder: Path,
+    plan: Plan,
+    batch_id: str,
+    workers: int | None,
+    say: Callable[[str], None],
+    executor: Callable[[Task, Running], Outcome] | None,
+) -> BatchResult:
+    done = EndedJobs(folder).done(plan)
     environment = _environment(plan, batch_id)
     jobs = _Jobs()
     with _kernels(environment) if executor is None else contextlib.nullcontext():
         run = _Run(plan, folder, environment, jobs, say, executor or execute)
         try:
-            return BatchResult(batch_id, plan, folder, run.all(workers or plan.workers))
+            return BatchResult(batch_id, plan, folder, run.all(workers or plan.workers, done))
         except BaseException:
             jobs.stop()
             raise
@@ -184,9 +209,15 @@ class _Run:
         self._ahead: dict[str, Running] = {}
         self._starts_ahead = executor is execute
         self._ended: queue.SimpleQueue[Future[JobResult]] = queue.SimpleQueue()
+        self._file = EndedJobs(folder)
 
-    def all(self, workers: int) -> list[JobResult]:
-        """Run them, a number at once; returns their results in the plan's order."""
+    def all(self, workers: int, done: Mapping[str, Mapping[str, Any]]) -> list[JobResult]:
+        """Run them, a number at once; returns their results in the plan's order.
+
+        Args:
+            workers: how many at once.
+            done: those that are done already.
+        """
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pex-job")
         steps: dict[str, list[Job]] = {}
         for job in self._plan.jobs:
@@ -202,6 +233,11 @@ class _Run:
             if result.status != "done":
                 bad.setdefault(step, []).append(result.job.id)
 
+        for job in self._plan.jobs:
+            if entry := done.get(job.id):
+                self._say(f"kept     {job.id}")
+                took, attempts = entry["seconds"], entry["attempts"]
+                keep(JobResult(job, self._output(job), "done", took, attempts=attempts))
         waiting = list(steps)
         while len(results) < len(self._plan.jobs):
             for step in list(waiting):
@@ -209,7 +245,7 @@ class _Run:
                 if not any(left[need] for need in needs):
                     waiting.remove(step)
                     lost = [name for need in needs for name in bad.get(need, [])]
-                    for job in steps[step]:
+                    for job in [job for job in steps[step] if job.id not in done]:
                         if lost:
                             keep(self._skip(job, lost))
                         else:
@@ -283,6 +319,7 @@ class _Run:
             if result.status == "done":
                 break
         result.seconds = time.monotonic() - begun
+        self._file.add(job, result.status, result.seconds, result.attempts)
         self._say(_ended(result))
         return result
 

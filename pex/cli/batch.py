@@ -51,6 +51,14 @@ def batch(
     batch_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Names the batch; default: the time.")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the batch of --batch-id, or with the newest unfinished one: what is "
+            "done stays.",
+        ),
+    ] = False,
     workers: Annotated[int | None, typer.Option(help="Notebooks at once.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write the morning page here.")
@@ -86,7 +94,7 @@ def batch(
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
     started_at = datetime.datetime.now(datetime.UTC)
-    result = run_batch(loaded, batch_id, workers, console.err)
+    result = run_batch(loaded, batch_id, workers, console.err, resume=resume)
     nights.keep(result, started_at)
     table = collect(result, uri)
     write(table, result)

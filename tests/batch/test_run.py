@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import pex
+from pex.batch.ended import alone
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
 from pex.batch.table import collect, html, text
@@ -280,3 +281,73 @@ def test_a_batch_spends_one_budget_over_all_its_notebooks(
         load_plan(plan(project, f"budget_usd: -1\n{steps}"))
     with pytest.raises(pex.PexError, match="journal"):
         load_plan(plan(project, f"journal: frehs\n{steps}"))
+
+
+def test_a_resumed_batch_keeps_what_is_done_and_runs_the_rest(tmp_path: Path) -> None:
+    notebook(
+        tmp_path / "n.ipynb",
+        "x: int = 0",
+        "import pathlib\nassert x == 1 or pathlib.Path('ready').exists()",
+    )
+    notebook(tmp_path / "after.ipynb", None, "1")
+    text = (
+        "steps:\n- {id: a, notebook: n.ipynb, sweep: {x: [0, 1]}}\n"
+        "- {id: b, notebook: after.ipynb, needs: [a]}\n"
+    )
+    loaded = load_plan(plan(tmp_path, text))
+    with pytest.raises(pex.PexError, match="no unfinished batch"):
+        run_batch(loaded, resume=True)
+    with pytest.raises(pex.PexError, match="no batch 'night' to resume"):
+        run_batch(loaded, "night", resume=True)
+    first = run_batch(loaded, "night")
+    assert [item.status for item in first.results] == ["failed", "done", "skipped"]
+    kept = first.results[1].output.stat().st_mtime_ns
+    (tmp_path / "ready").touch()
+    said: list[str] = []
+    second = run_batch(loaded, resume=True, say=said.append)
+    assert second.batch_id == "night"
+    assert [item.status for item in second.results] == ["done"] * 3
+    assert said[0] == "kept     a-x=1"
+    assert second.results[1].output.stat().st_mtime_ns == kept
+    with pytest.raises(pex.PexError, match="no unfinished batch"):
+        run_batch(loaded, resume=True)
+
+
+def test_a_batch_that_runs_or_whose_finished_jobs_have_changed_is_not_resumed(
+    tmp_path: Path,
+) -> None:
+    notebook(tmp_path / "n.ipynb", "x: int = 0", "1 / x")
+    steps = "steps: [{{id: a, notebook: n.ipynb, sweep: {{x: [0, 1]}}, parameters: {p}}}]\n"
+    loaded = load_plan(plan(tmp_path, steps.format(p="{}")))
+    first = run_batch(loaded, "night")
+    with alone(first.folder), pytest.raises(pex.PexError, match="'night' is running already"):
+        run_batch(loaded, "night", resume=True)
+    notebook(tmp_path / "n.ipynb", "x: int = 0", "2 / x")
+    with pytest.raises(pex.PexError, match="the job 'a-x=1' is done, but its notebook or its"):
+        run_batch(loaded, "night", resume=True)
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    notebook(
+        tmp_path / "n.ipynb",
+        "x: int = 0",
+        "import pathlib, time\npathlib.Path(f'{x}.ran').open('a').write('.')\n"
+        "time.sleep(0 if x == 0 or pathlib.Path('ready').exists() else 600)",
+    )
+    file = plan(
+        tmp_path, "workers: 1\nsteps: [{id: a, notebook: n.ipynb, sweep: {x: [0, 1, 2]}}]\n"
+    )
+    command = [sys.executable, "-m", "pex.cli", "batch", str(file), "--batch-id", "night"]
+    process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "1.ran").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    (tmp_path / "ready").touch()
+    done = subprocess.run([*command, "--resume"], cwd=tmp_path, check=False, timeout=120)
+    assert done.returncode == 0
+    ran = [(tmp_path / f"{x}.ran").read_text() for x in range(3)]
+    assert ran == [".", "..", "."]
