@@ -15,6 +15,7 @@ from pex.cli import console
 from pex.core.errors import PexError, nearest
 
 if TYPE_CHECKING:
+    from pex.batch.plan import Plan
     from pex.batch.schedule import Schedule
 
 
@@ -60,9 +61,9 @@ def schedule(
     if remove:  # also for a plan that is gone or broken by now
         _remove(texts.make(plan, parse(cron), zone, None, []), to)
         return
-    load_plan(plan)
+    loaded = load_plan(plan)
     env_file = env_file or default_env_file(plan)
-    made = texts.make(plan, parse(cron), zone, env_file, _keys(plan, env_file))
+    made = texts.make(plan, parse(cron), zone, env_file, _keys(loaded, env_file))
     text = _text(made, to)
     _warn(made, to)
     if install:
@@ -118,17 +119,20 @@ def _remove(made: Schedule, to: str) -> None:
     console.out(f"{'removed' if gone else 'there was nothing'}: {made.relative}, {to}")
 
 
-def _keys(plan: Path, env_file: Path | None) -> list[str]:
-    """The names of the keys that a night may need: in the file, in the settings, set here."""
+def _keys(plan: Plan, env_file: Path | None) -> list[str]:
+    """The names of what a night may need: in the file, the settings, the plan's notices."""
     from pex.batch.envfile import read_env
     from pex.core.settings import find_project, load_settings
     from pex.guard.redact import is_key_name
     from pex.run.providers import BUILT_IN
 
-    settings = load_settings(find_project(plan.resolve().parent))
+    settings = load_settings(find_project(plan.folder))
     names = [item.api_key_env for item in settings.providers.values() if item.api_key_env]
     built_in = [item.key_env for item in BUILT_IN.values() if item.key_env]
     names += [name for name in built_in if name in os.environ]
+    for notice in plan.notify:
+        told = (notice.webhook_env, notice.mail_to_env, notice.smtp_env, notice.mail_from_env)
+        names += [name for name in told if name]
     if env_file is not None:
         names += [name for name in read_env(env_file) if is_key_name(name)]
     return sorted({name for name in names if name})

@@ -70,6 +70,9 @@ def test_keys_that_a_night_would_miss_are_named(project: Path, file: Path) -> No
     assert "warning" not in done.stderr
     github = pexlab("schedule", "plan.yaml", "--to", "github", folder=project)
     assert "secrets to set in the repository: LAB_KEY" in github.stderr
+    file.write_text(file.read_text() + "\nnotify: [{webhook_env: SLACK_URL}]\n")
+    done = pexlab("schedule", "plan.yaml", folder=project)
+    assert f"warning: SLACK_URL: not in {keys}, so the nights" in done.stderr
     assert "LAB_KEY: ${{ secrets.LAB_KEY }}" in github.stdout
     assert "12345678" not in done.stdout + done.stderr + github.stdout + github.stderr
 
