@@ -22,7 +22,10 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 LAUNCHER = ("-m", "ipykernel_launcher")
-OF_A_JOB = ("PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "JPY_PARENT_PID")
+OF_A_JOB = (
+    "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
+    "PEX_PLAN_FOLDER", "PEX_TAGS", "JPY_PARENT_PID",
+)  # fmt: skip
 """Variables that no package reads as it is imported: kernels that differ in these alone may be
 forked from one process."""
 _LONGEST = 60
