@@ -153,7 +153,7 @@ def _run_in(
 
 def prepare() -> None:
     """Start the process that kernels are forked from, while a plan is still being read."""
-    from pex.batch.forked import ZYGOTES
+    from pex.batch.kernels.forked import ZYGOTES
 
     if sys.platform == "linux":
         ZYGOTES.of({**os.environ, **_QUIET})
@@ -162,10 +162,10 @@ def prepare() -> None:
 @contextlib.contextmanager
 def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
     """A process that kernels are forked from, started while Papermill is imported here."""
-    from pex.batch.forked import ZYGOTES
+    from pex.batch.kernels.forked import ZYGOTES
 
     zygote = ZYGOTES.of(environment) if sys.platform == "linux" else None
-    importlib.import_module("pex.batch.engine")
+    importlib.import_module("pex.batch.kernels.engine")
     if zygote is not None:
         zygote.wait()  # its imports are not to count as a notebook's time
     try:

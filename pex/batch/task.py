@@ -16,7 +16,7 @@ from pex.guard.redact import redact
 if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpecManager
 
-    from pex.batch.engine import Kernel
+    from pex.batch.kernels.engine import Kernel
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Running:
 
     def kernel(self) -> Kernel:
         """The kernel; nothing of it runs before it is started."""
-        from pex.batch.engine import Kernel
+        from pex.batch.kernels.engine import Kernel
 
         with self._lock:
             if self._kernel is None:
@@ -96,7 +96,7 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    from pex.batch import engine
+    from pex.batch.kernels import engine
 
     engine.register()
     running = running or Running(task)

@@ -17,7 +17,7 @@ from pex.core.errors import BudgetError, PexError, ProviderError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.batch.morning import Morning
+    from pex.batch.night.morning import Morning
     from pex.batch.plan import Plan
     from pex.batch.run import BatchResult
 
@@ -77,7 +77,7 @@ def batch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Execute notebooks with their parameters, judge what they measured, write the page."""
-    from pex.batch import nights
+    from pex.batch.night import nights
     from pex.batch.plan import load_plan
     from pex.batch.run import prepare, run_batch
     from pex.batch.table import collect, text, write
@@ -120,7 +120,7 @@ def accept(
     who: Annotated[str | None, typer.Option(metavar="NAME", help="Else the user's name.")] = None,
 ) -> None:
     """Make a night's run the baseline that the next nights are held against."""
-    from pex.batch.baseline import accept as pin
+    from pex.batch.night.baseline import accept as pin
     from pex.core.settings import find_project, load_settings
     from pex.record.nights import of_batch
     from pex.record.store import tracking_uri
@@ -144,7 +144,7 @@ def accept(
 
 def _check(plan: Plan, span: str, as_json: bool) -> None:
     """Print whether the last night is there; ends the process with 1 where it is not."""
-    from pex.batch.nights import check_last, seconds_of
+    from pex.batch.night.nights import check_last, seconds_of
 
     good, said = check_last(plan, seconds_of(span))
     if as_json:
@@ -159,8 +159,8 @@ def _look(
     result: BatchResult, started_at: datetime.datetime, uri: str
 ) -> tuple[Morning | None, PexError | None]:
     """Judge the night; where the store does not answer, the notebooks are there all the same."""
-    from pex.batch import nights
-    from pex.batch.morning import look
+    from pex.batch.night import nights
+    from pex.batch.night.morning import look
 
     try:
         morning = look(result, started_at, uri)
@@ -172,9 +172,9 @@ def _look(
 
 def _page(morning: Morning, result: BatchResult, report: Path | None, junit: Path | None) -> Path:
     """Write what is asked for, keep the page with the night's runs, tell whom the plan names."""
-    from pex.batch.junit import junit as junit_text
-    from pex.batch.morning import page as page_text
-    from pex.batch.notify import notify
+    from pex.batch.night.junit import junit as junit_text
+    from pex.batch.night.morning import page as page_text
+    from pex.batch.night.notify import notify
     from pex.record.nights import attach
 
     path = result.folder / PAGE
@@ -194,7 +194,7 @@ def _page(morning: Morning, result: BatchResult, report: Path | None, junit: Pat
 
 
 def _say(morning: Morning | None) -> None:
-    from pex.batch.headline import headline
+    from pex.batch.night.headline import headline
 
     if morning is None:
         return
@@ -226,7 +226,7 @@ def _document(
     }
     if morning is None:
         return told
-    from pex.batch.headline import headline
+    from pex.batch.night.headline import headline
 
     gate = [
         {

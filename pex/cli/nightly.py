@@ -30,8 +30,8 @@ def nightly(
     ] = False,
 ) -> None:
     """Run the night of a plan that is due: once, never two at a time, with a log."""
-    from pex.batch.nightlog import clean
-    from pex.batch.nightly import Night, log_of, run_night
+    from pex.batch.schedule.nightlog import clean
+    from pex.batch.schedule.nightly import Night, log_of, run_night
     from pex.core.cron import parse
     from pex.core.zone import read_zone
 

@@ -16,7 +16,7 @@ from pex.core.errors import PexError, nearest
 
 if TYPE_CHECKING:
     from pex.batch.plan import Plan
-    from pex.batch.schedule import Schedule
+    from pex.batch.schedule.schedulers import Schedule
 
 
 def schedule(
@@ -42,9 +42,9 @@ def schedule(
     remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
 ) -> None:
     """Print what makes a scheduler run a plan every night, or install it."""
-    from pex.batch import schedule as texts
-    from pex.batch.nightly import default_env_file, log_of
     from pex.batch.plan import load_plan
+    from pex.batch.schedule import schedulers as texts
+    from pex.batch.schedule.nightly import default_env_file, log_of
     from pex.core.cron import parse
     from pex.core.zone import read_zone, users_zone
 
@@ -80,8 +80,8 @@ def schedule(
 
 
 def _text(made: Schedule, to: str) -> str:
-    from pex.batch import schedule as texts
-    from pex.batch.install import units
+    from pex.batch.schedule import schedulers as texts
+    from pex.batch.schedule.install import units
     from pex.core.zone import machine_zone
 
     now = datetime.datetime.now(made.zone)
@@ -98,7 +98,8 @@ def _text(made: Schedule, to: str) -> str:
 
 
 def _install(made: Schedule, to: str, text: str) -> None:
-    from pex.batch import install, schedule
+    from pex.batch.schedule import install
+    from pex.batch.schedule import schedulers as schedule
 
     if to == "crontab":
         changed = install.change_crontab(made, text)
@@ -113,7 +114,7 @@ def _install(made: Schedule, to: str, text: str) -> None:
 
 
 def _remove(made: Schedule, to: str) -> None:
-    from pex.batch import install
+    from pex.batch.schedule import install
 
     gone = install.change_crontab(made, "") if to == "crontab" else install.remove_units(made)
     console.out(f"{'removed' if gone else 'there was nothing'}: {made.relative}, {to}")
@@ -121,7 +122,7 @@ def _remove(made: Schedule, to: str) -> None:
 
 def _keys(plan: Plan, env_file: Path | None) -> list[str]:
     """The names of what a night may need: in the file, the settings, the plan's notices."""
-    from pex.batch.envfile import read_env
+    from pex.batch.schedule.envfile import read_env
     from pex.core.settings import find_project, load_settings
     from pex.guard.redact import is_key_name
     from pex.run.providers import BUILT_IN
@@ -139,7 +140,7 @@ def _keys(plan: Plan, env_file: Path | None) -> list[str]:
 
 
 def _warn(made: Schedule, to: str) -> None:
-    from pex.batch.envfile import exposed, read_env
+    from pex.batch.schedule.envfile import exposed, read_env
 
     if to == "github":
         if made.keys:

@@ -38,8 +38,8 @@ def page(night: Mapping[str, Any]) -> str:
     """The text of the page.
 
     Args:
-        night: what `pex.batch.morning.document` gathers; texts of models are cleaned already and
-            escaped here.
+        night: what `pex.batch.night.morning.document` gathers; texts of models are cleaned already
+            and escaped here.
     """
     left = MAX_BYTES
     subjects = []

@@ -85,7 +85,8 @@ def kernels_of(folder: Path) -> list[int]:
     for process in psutil.process_iter(["cmdline"]):
         try:
             line = " ".join(process.info["cmdline"] or [])
-            if ("ipykernel" in line or "pex.batch.zygote" in line) and process.cwd() == str(folder):
+            ours = "ipykernel" in line or "pex.batch.kernels.zygote" in line
+            if ours and process.cwd() == str(folder):
                 found.append(process.pid)
         except psutil.Error:
             continue
@@ -139,7 +140,7 @@ def test_kernels_that_cannot_be_forked_are_started_ahead(
 
 def sockets(family: list[psutil.Process]) -> Path:
     """Where the kernels of a batch listen."""
-    (folder,) = {p.cmdline()[-1] for p in family if "pex.batch.zygote" in p.cmdline()}
+    (folder,) = {p.cmdline()[-1] for p in family if "pex.batch.kernels.zygote" in p.cmdline()}
     return Path(folder)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.batch.test_install import stand_ins
-from tests.batch.test_nightly import small
+from tests.batch.schedule.test_install import stand_ins
+from tests.batch.schedule.test_nightly import small
 from tests.cli.test_commands import pexlab
 
 

@@ -1,0 +1,295 @@
+"""A Papermill engine whose kernels are forked from a process that has imported their packages.
+
+`papermill --engine pex in.ipynb out.ipynb` uses it as well as a batch does. Outputs are what
+Papermill's own engine writes, without the values of key variables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import queue
+import signal
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+from nbclient.util import run_sync
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.log import logger
+from traitlets import DottedObjectName, Type
+
+from pex.batch.kernels.forked import ZYGOTES, ForkProvisioner, forkable
+from pex.guard.redact import MASK, secrets
+
+NAME = "pex"
+_LOOK_S = 0.01
+"""How often it is looked whether a kernel has ended."""
+
+
+class KernelDied(RuntimeError):  # noqa: N818 - as in "its kernel died in cell 3"
+    """The kernel ended before its notebook did."""
+
+    def __init__(self, cell: int, code: int | None) -> None:
+        self.cell = cell
+        where = f"in cell {cell}" if cell else "before its first cell"
+        super().__init__(f"its kernel died {where} ({_manner(code)})")
+
+
+def _manner(code: int | None) -> str:
+    """How a process ended, in words.
+
+    Example:
+        >>> _manner(-9), _manner(-11), _manner(3)
+        ('killed, perhaps out of memory', 'Segmentation fault', 'exit code 3')
+    """
+    if code == -signal.SIGKILL:
+        return "killed, perhaps out of memory"
+    if code is not None and code < 0:
+        return signal.strsignal(-code) or f"signal {-code}"
+    return f"exit code {code}"
+
+
+class Client(AsyncKernelClient):
+    """Waits for a kernel no longer than it takes."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Return when the kernel answers and its outputs arrive.
+
+        The inherited one then waits until nothing has arrived for 0.2 s; nbclient leaves aside by
+        itself what belongs to no cell.
+        """
+        end = time.monotonic() + (timeout or float("inf"))
+        while True:
+            self.kernel_info()
+            try:
+                reply = await self.shell_channel.get_msg(timeout=1)
+                if reply["msg_type"] == "kernel_info_reply":
+                    await self.iopub_channel.get_msg(timeout=0.2)
+                    self._handle_kernel_info_reply(reply)
+                    return
+            except queue.Empty:
+                pass
+            if not await self._async_is_alive():
+                raise DeadKernelError("Kernel died before replying to kernel_info")
+            if time.monotonic() > end:
+                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+
+
+class Kernel(AsyncKernelManager):
+    """A fresh kernel, forked where that is possible; it listens in a private folder."""
+
+    client_class = DottedObjectName(f"{__name__}.Client")
+    client_factory = Type(klass=Client)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.code: int | None = None
+        """How it ended, where it did."""
+        self.idle = False
+        """Whether there is nothing left to interrupt."""
+        self._doomed = False
+
+    def end(self) -> None:
+        """End the kernel and what it has started, from any thread; before its start, too."""
+        self._doomed = True
+        process = getattr(self.provisioner, "process", None)
+        if process is not None:
+            end_tree(process.pid)
+
+    async def async_start_ahead(self, **kw: Any) -> bool:
+        """Start it before its notebook's turn, if it is an ordinary one; says whether it was.
+
+        Nothing is connected yet: that belongs to the thread that executes the notebook.
+        """
+        spec = self.kernel_spec
+        assert spec is not None  # or it has raised NoSuchKernel
+        self._launch_args = {}
+        env = {**kw["env"], **spec.env}
+        if forkable(self.format_kernel_cmd()) and ZYGOTES.of(env).refusal is None:
+            return False
+        history = ["--HistoryManager.hist_file=:memory:"] if self.ipykernel else []
+        command, kw = await self._async_pre_start_kernel(extra_arguments=history, **kw)
+        await self._async_launch_kernel(command, **kw)
+        return True
+
+    start_ahead = run_sync(async_start_ahead)
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
+        await super()._async_launch_kernel(kernel_cmd, **kw)
+        if self._doomed:
+            self.end()
+
+    async def _async_pre_start_kernel(self, **kw: Any) -> Any:
+        spec = self.kernel_spec
+        assert spec is not None  # or it has raised NoSuchKernel
+        if "kernel_provisioner" in spec.metadata:
+            return await super()._async_pre_start_kernel(**kw)
+        self.provisioner = ForkProvisioner(
+            kernel_id=str(uuid.uuid4()), kernel_spec=spec, parent=self
+        )
+        self._launch_args = {}
+        if forkable(self.format_kernel_cmd()):
+            env = {**kw["env"], **spec.env}
+            self.transport = "ipc"
+            self.connection_file = str(ZYGOTES.of(env).folder / f"{uuid.uuid4().hex[:12]}.json")
+        return await super()._async_pre_start_kernel(**kw)
+
+    async def listening(self, timeout: float) -> None:
+        """Wait for the kernel's sockets: who knocks earlier knocks again only after 0.1 s."""
+        end = time.monotonic() + timeout
+        sockets = [Path(f"{self.ip}-{port}") for port in self.ports]
+        while self.transport == "ipc" and not all(path.exists() for path in sockets):
+            if time.monotonic() > end or not await self._async_is_alive():
+                return  # the client says so
+            await asyncio.sleep(_LOOK_S / 2)
+
+    async def _async_is_alive(self) -> bool:
+        process = getattr(self.provisioner, "process", None)
+        if process is not None:
+            self.code = process.poll()
+        return bool(await super()._async_is_alive())
+
+    is_alive = _async_is_alive
+
+    async def _async_interrupt_kernel(self) -> None:
+        if not (self.shutting_down and self.idle):
+            await super()._async_interrupt_kernel()
+
+    async def _async_finish_shutdown(
+        self, waittime: float | None = None, pollinterval: float = _LOOK_S, restart: bool = False
+    ) -> None:
+        await super()._async_finish_shutdown(waittime, pollinterval, restart)
+
+
+class _Notebook(PapermillNotebookClient):  # type: ignore[misc]
+    """Papermill's way through a notebook; keys are taken out of outputs as they arrive."""
+
+    def process_message(self, message: dict[str, Any], *args: Any) -> Any:
+        message["content"] = _cleaned(message["content"], secrets())
+        return super().process_message(message, *args)
+
+    async def async_start_new_kernel_client(self) -> Any:
+        await self.km.listening(self.startup_timeout)
+        return await super().async_start_new_kernel_client()
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    def papermill_execute_cells(self) -> None:
+        super().papermill_execute_cells()
+        self.km.idle = True
+
+    async def _async_poll_kernel_alive(self) -> None:
+        while await self.km._async_is_alive():
+            await asyncio.sleep(0.2)
+        self.task_poll_for_reply.cancel()
+
+
+def _cleaned(value: Any, found: list[str]) -> Any:
+    """JSON without the values of key variables, in place where it holds more."""
+    if isinstance(value, str):
+        for secret in found:
+            if secret in value:
+                value = value.replace(secret, MASK)
+        return value
+    if isinstance(value, dict):
+        for name, item in value.items():
+            value[name] = _cleaned(item, found)
+    elif isinstance(value, list):
+        value[:] = [_cleaned(item, found) for item in value]
+    return value
+
+
+def end_tree(pid: int) -> None:
+    """End a process and everything it has started."""
+    try:
+        process = psutil.Process(pid)
+        family = [*process.children(recursive=True), process]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=3)
+    for member in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+
+
+class PexEngine(NBClientEngine):  # type: ignore[misc]
+    """Executes notebooks in kernels that need not import their packages."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        kernel_env: Mapping[str, str] | None = None,
+        kernel_cwd: str | None = None,
+        kernel: Kernel | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Execute every cell of a notebook.
+
+        Args:
+            nb_man: Papermill's record of the notebook.
+            kernel_name: as Jupyter lists it.
+            log_output: show outputs in Papermill's log.
+            stdout_file: gets what cells print.
+            stderr_file: gets what cells print as errors.
+            start_timeout: seconds that a kernel may take to start.
+            execution_timeout: seconds that a cell may take.
+            kernel_env: the kernel's environment; left out, that of this process.
+            kernel_cwd: the kernel's folder; left out, that of this process.
+            kernel: a fresh one, perhaps started ahead; left out, as Jupyter looks it up.
+            **kwargs: as of Papermill's own engine.
+
+        Raises:
+            KernelDied: the kernel ended before the notebook did.
+        """
+        for name in ("input_path", "startup_timeout"):
+            kwargs.pop(name, None)
+        timeout = execution_timeout or kwargs.pop("timeout", None)
+        kernel = kernel or Kernel(kernel_name=kernel_name)
+        client = _Notebook(
+            nb_man,
+            km=kernel,
+            kernel_name=kernel_name,
+            log=logger,
+            log_output=log_output,
+            stdout_file=stdout_file,
+            stderr_file=stderr_file,
+            startup_timeout=start_timeout,
+            timeout=timeout,
+            **kwargs,
+        )
+        place = {} if kernel_cwd is None else {"cwd": kernel_cwd}
+        try:
+            # What a kernel says beside its outputs must not get among those of this process.
+            env = dict(kernel_env or os.environ)
+            client.execute(env=env, stdout=2, cleanup_kc=True, **place)
+        except DeadKernelError:
+            raise KernelDied(client.code_cells_executed, kernel.code) from None
+        finally:
+            _cleaned(nb_man.nb, secrets())
+
+
+def register() -> None:
+    """Make the engine known to Papermill; where pex is installed, it is already."""
+    papermill_engines.register(NAME, PexEngine)
+    # Its warnings, such as those of parameters that it does not find, go nowhere by themselves.
+    logger.addHandler(logging.NullHandler())

@@ -1,0 +1,247 @@
+"""Kernels that are forked from a zygote, as a kernel provisioner of Jupyter's."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+LAUNCHER = ("-m", "ipykernel_launcher")
+OF_A_JOB = (
+    "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
+    "PEX_PLAN_FOLDER", "PEX_TAGS", "JPY_PARENT_PID",
+)  # fmt: skip
+"""Variables that no package reads as it is imported: kernels that differ in these alone may be
+forked from one process."""
+_LONGEST = 60
+"""Letters that the folder of sockets may have: an address has 108, and ZeroMQ adds to it."""
+
+
+class Refused(Exception):  # noqa: N818 - no error: an ordinary kernel is started instead
+    """The zygote does not fork this one, and says why."""
+
+
+class Zygote:
+    """The process that kernels with one environment are forked from, and where they listen."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.folder = private_folder()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "pex.batch.kernels.zygote",
+                str(theirs.fileno()),
+                str(self.folder),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            pass_fds=[theirs.fileno()],
+            env=dict(env),
+            start_new_session=True,  # an interrupt is its owner's to hand on
+        )
+        theirs.close()
+        self._forked: list[Forked] = []
+        self.refusal: str | None = None
+        """Why it did not fork the last one."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a kernel of it runs."""
+        return any(kernel.returncode is None for kernel in self._forked)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still forks."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that forks."""
+        return self._process.pid
+
+    def wait(self) -> None:
+        """Wait until it has imported everything, or has died of it."""
+        line = self._line()
+        line.shutdown(socket.SHUT_WR)
+        with line, contextlib.suppress(OSError):
+            line.recv(1)
+
+    def _line(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.suppress(BrokenPipeError):  # then `ours` says the same
+            socket.send_fds(self._control, [b"k"], [theirs.fileno()])
+        return ours
+
+    def fork(self, cmd: list[str], cwd: str, env: Mapping[str, str]) -> Forked:
+        """A new kernel.
+
+        Raises:
+            Refused: there is to be an ordinary one.
+            OSError: the zygote has ended.
+        """
+        line = self._line()
+        order = json.dumps({"cmd": cmd, "cwd": cwd, "env": dict(env)})
+        line.sendall(order.encode() + b"\n")
+        kernel = Forked(line)
+        self._forked = [other for other in self._forked if other.returncode is None]
+        self._forked.append(kernel)
+        return kernel
+
+    def close(self) -> None:
+        """End it, its kernels and their folder."""
+        self._control.close()
+        if not self.busy:  # it may still import
+            self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def private_folder() -> Path:
+    """A new folder of the user's own whose name is short enough for sockets in it."""
+    usual = Path(tempfile.gettempdir())
+    short = usual if len(str(usual)) <= _LONGEST - len("/pex-12345678") else Path("/tmp")
+    return Path(tempfile.mkdtemp(prefix="pex-", dir=short))
+
+
+class Zygotes:
+    """The zygotes of this process, one for each environment; they end with it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Zygote] = {}
+        self._lock = threading.Lock()
+
+    def of(self, env: Mapping[str, str]) -> Zygote:
+        """The zygote for an environment; a new one where there is none, or it has died."""
+        shared = {name: value for name, value in env.items() if name not in OF_A_JOB}
+        key = json.dumps(shared, sort_keys=True)
+        with self._lock:
+            zygote = self._known.get(key)
+            if zygote is None or not zygote.alive:
+                if zygote is not None:
+                    zygote.close()
+                zygote = self._known[key] = Zygote(shared)
+            return zygote
+
+    def close(self, idle: bool = False) -> None:
+        """End all of them, or those that are idle."""
+        with self._lock:
+            for key, zygote in list(self._known.items()):
+                if not (idle and zygote.busy):
+                    del self._known[key]
+                    zygote.close()
+
+
+ZYGOTES = Zygotes()
+atexit.register(ZYGOTES.close)
+
+
+class Forked:
+    """What a provisioner needs of a process, for one that another process has forked."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._reader = line.makefile("rb")
+        said = self._hear()
+        if "pid" not in said:
+            self._line.close()
+            if "no" in said:
+                raise Refused(said["no"])
+            raise ConnectionResetError("the process that forks kernels has ended")
+        self.pid = int(said["pid"])
+        self.returncode: int | None = None
+
+    def _hear(self) -> dict[str, Any]:
+        try:
+            text = self._reader.readline()
+        except OSError:
+            return {}
+        return dict(json.loads(text)) if text else {}
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs; a kernel whose zygote has died is dead, too."""
+        if self.returncode is None:
+            waiting = select.poll()
+            waiting.register(self._line, select.POLLIN)
+            if waiting.poll(0):
+                self.returncode = int(self._hear().get("code", -signal.SIGKILL))
+                self._reader.close()
+                self._line.close()
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for its end; returns the exit code."""
+        while (code := self.poll()) is None:
+            waiting = select.poll()
+            waiting.register(self._line, select.POLLIN)
+            waiting.poll()
+        return code
+
+    def send_signal(self, signum: int) -> None:
+        """Signal the kernel alone."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+
+class ForkProvisioner(LocalProvisioner):
+    """Starts kernels by forking, and others as Jupyter does."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Fork the kernel that `cmd` would start; start it where it cannot be forked."""
+        env = kwargs.get("env", os.environ)
+        if not forkable(cmd):
+            return await super().launch_kernel(cmd, **kwargs)
+        cwd = str(kwargs.get("cwd") or Path.cwd())
+        for zygote in _twice(env):
+            try:
+                process = zygote.fork(cmd, cwd, env)
+            except Refused as reason:
+                zygote.refusal = str(reason)
+                self.log.debug("an ordinary kernel: %s", reason)
+                break
+            except OSError as error:  # it has just died
+                self.log.debug("another zygote: %s", error)
+                continue
+            self.process = process  # type: ignore[assignment]
+            self.pid = self.pgid = process.pid
+            self.cwd = cwd
+            return self.connection_info
+        return await super().launch_kernel(cmd, **kwargs)
+
+
+def _twice(env: Mapping[str, str]) -> Iterator[Zygote]:
+    yield ZYGOTES.of(env)
+    yield ZYGOTES.of(env)
+
+
+def forkable(cmd: list[str]) -> bool:
+    """Whether a kernel's command is this interpreter's own kernel, on a system that forks well."""
+    own = len(cmd) > 3 and cmd[0] == sys.executable and tuple(cmd[1:3]) == LAUNCHER
+    return own and sys.platform == "linux"

@@ -1,0 +1,227 @@
+"""A process that has imported what notebooks import, and forks a fresh kernel on demand.
+
+Started as `python -m pex.batch.kernels.zygote SOCKET FOLDER`, where SOCKET is the number of an
+inherited socket. A message there brings a line of its own for one kernel, which begins with an
+order in JSON (`cmd`, `cwd`, `env`); it is told the kernel's `pid` and later its exit `code`, or why
+there is to be an ordinary kernel (`no`). Who closes the line ends the kernel; when the socket
+closes, because its owner has ended in whatever way, everything ends and the folder goes. So a
+killed batch leaves nothing.
+
+A fork copies the thread that forks and no other, so there must be no other one: libraries of
+linear algebra start theirs while they are imported unless they are told to do with one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pex.batch.kernels.child import become_kernel
+
+STACK = (
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "IPython.core.completer", "jedi",
+    "threadpoolctl", "pandas", "pyarrow", "mlflow", "plotly.graph_objects", "plotly.express",
+    "pex.experiment", "pex.results", "pex.widgets.grid", "pex.recording",
+)  # fmt: skip
+"""What is imported before the first fork; a part that is not installed is left out. Not
+matplotlib: it reads its settings from the folder and the environment of the notebook."""
+ONE_THREAD = {
+    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}  # fmt: skip
+"""Variables that keep libraries from starting threads as they are imported."""
+_PATIENCE_S = 2.0
+"""How long a thread that a package started in passing may take to end."""
+
+
+def threads() -> int:
+    """The threads of this process, as the system counts them."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def import_stack() -> None:
+    """Import what notebooks import, without a thread of its own for anything."""
+    given = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    for name in STACK:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for name, value in given.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+
+
+def main() -> None:
+    """Import, then fork until the socket closes."""
+    control, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
+    if not sys.flags.safe_path:
+        del sys.path[0]  # put there by `-m`; a kernel has its own folder first
+    import_stack()
+    end = time.monotonic() + _PATIENCE_S
+    while (extra := threads() - 1) and time.monotonic() < end:
+        time.sleep(0.02)
+    gc.collect()
+    generators = random_generators()
+    gc.freeze()  # collecting must not touch, and so copy, what was imported
+    refusal = f"{extra} threads beside the first one after the imports" if extra else None
+    order = Nursery(control, refusal).serve()
+    if order is not None:
+        become_kernel(order, generators)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Nursery:
+    """The kernels that were forked from here, each with the line of whoever asked for it."""
+
+    def __init__(self, control: socket.socket, refusal: str | None) -> None:
+        self._control = control
+        self._refusal = refusal
+        self._kernels: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        for end in (self._wake, self._woken):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._woken.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for source in (control, self._wake):
+            self._selector.register(source, selectors.EVENT_READ)
+
+    def serve(self) -> dict[str, Any] | None:
+        """Fork on demand; returns the order in a new kernel, None when all is over."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._wake:
+                    self._reap()
+                elif key.fileobj is self._control:
+                    message, lines, _, _ = socket.recv_fds(self._control, 1, 1)
+                    if not message:
+                        self._end()
+                        return None
+                    order = self._fork(socket.socket(fileno=lines[0]))
+                    if order is not None:
+                        return order
+                else:
+                    self._hang_up(key.fileobj)
+
+    def _fork(self, line: socket.socket) -> dict[str, Any] | None:
+        text = line.makefile("rb").readline()
+        if not text:
+            line.close()
+            return None
+        order: dict[str, Any] = json.loads(text)
+        refusal = self._refusal or shadowed(Path(order["cwd"]))
+        if refusal is not None:
+            _tell(line, {"no": refusal})
+            line.close()
+            return None
+        pid = os.fork()
+        if pid == 0:
+            self._leave(line)
+            return order
+        self._kernels[pid] = line
+        self._selector.register(line, selectors.EVENT_READ)
+        _tell(line, {"pid": pid})
+        return None
+
+    def _leave(self, line: socket.socket) -> None:
+        """Let go of everything that is not the new kernel's."""
+        self._selector.close()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for end in (line, self._control, self._wake, self._woken, *self._kernels.values()):
+            end.close()
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._wake.recv(4096)
+        while self._kernels:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            line = self._kernels.pop(pid, None)
+            if line is not None:
+                _tell(line, {"code": os.waitstatus_to_exitcode(status)})
+                self._deaf_to(line)
+                line.close()
+
+    def _hang_up(self, line: Any) -> None:
+        """Nobody wants this kernel any more; it is reaped like any other."""
+        self._deaf_to(line)
+        for pid, owner in self._kernels.items():
+            if owner is line:
+                _kill(pid)
+
+    def _deaf_to(self, line: socket.socket) -> None:
+        with contextlib.suppress(KeyError, ValueError):  # ended just now, and heard of before
+            self._selector.unregister(line)
+
+    def _end(self) -> None:
+        for pid in self._kernels:
+            _kill(pid)
+
+
+def shadowed(folder: Path) -> str | None:
+    """Which module of a notebook's folder it would find in place of an imported one, if any."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        return str(error)
+    for entry in entries:
+        name = entry.name.partition(".")[0]
+        module = sys.modules.get(name)
+        if module is None or not _importable(entry):
+            continue
+        file = getattr(module, "__file__", None)
+        if file is None or not Path(file).is_relative_to(folder):
+            return f"{entry.name} in {folder} stands in front of the package '{name}'"
+    return None
+
+
+def _importable(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".py") or (Path(entry.path) / "__init__.py").is_file()
+
+
+def random_generators() -> list[Any]:
+    """The generators of random numbers that packages made for themselves as they were imported."""
+    import random
+
+    import numpy as np
+
+    kinds = (random.Random, np.random.RandomState)
+    return [item for item in gc.get_objects() if isinstance(item, kinds)]
+
+
+def _tell(line: socket.socket, what: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more: its end is read next
+        line.sendall(json.dumps(what).encode() + b"\n")
+
+
+def _kill(pid: int) -> None:
+    """End a kernel and what it has started."""
+    import psutil
+
+    try:
+        kernel = psutil.Process(pid)
+        family = [kernel, *kernel.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a night said: gate, changes, the morning page, and who is told."""

@@ -1,0 +1,245 @@
+"""Judging a night: every candidate against its baseline, tonight and over the nights together."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.batch.night.baseline import pinned
+from pex.batch.night.changed import Loader, Recorded, cases_digest, fingerprint
+from pex.batch.plan import PlanGate
+from pex.compare.compare import compare, pair_cases
+from pex.compare.gate import FAIL, PASS, UNDECIDED, gate
+from pex.compare.runs import BASELINE, CANDIDATE, both
+from pex.compare.verdict import WORSE, Options
+from pex.core.errors import PexError
+from pex.core.spec import GateSpec
+from pex.gating import PINNED
+from pex.stats import EProcess, e_month, e_process
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALARM = 40.0
+"""Evidence at which the nights together say "worse": of series without a change at most 1 in 40
+get there. The first night of a series may also fail by itself (2.5 %), so that both together stay
+under 5 % of months."""
+
+
+@dataclasses.dataclass(slots=True)
+class Judged:
+    """What is said of one candidate.
+
+    `row` is its row of the comparison, `cases` one row per case, the largest loss first; None
+    where there was nothing to compare. `nights` counts the nights of its series, this one too;
+    `cause` says what a loss may come from.
+    """
+
+    run: Mapping[str, Any]
+    candidate: str
+    baseline: str
+    metric: str
+    outcome: str
+    reason: str
+    row: Mapping[str, Any] | None = None
+    cases: pd.DataFrame | None = None
+    e: float = 1.0
+    nights: int = 0
+    accepted: Mapping[str, Any] | None = None
+    sequence: str = ""
+    on_undecided: str = "warn"
+    cause: str = ""
+
+
+def rule_of(plan: PlanGate | None, own: Mapping[str, Any] | None) -> GateSpec | None:
+    """The rule for a run: the plan's, key by key over the experiment's own; None without one.
+
+    Raises:
+        PexError: together they do not say everything.
+
+    Example:
+        >>> rule_of(PlanGate(margin=0.1), {"baseline": "a", "metric": "ok", "margin": 0.0}).margin
+        0.1
+    """
+    given = {} if plan is None else plan.model_dump(exclude_none=True)
+    merged = {**(own or {}), **given}
+    if not merged:
+        return None
+    lacking = [key for key in ("baseline", "metric", "margin") if merged.get(key) is None]
+    if lacking:
+        raise PexError(
+            f"the gate does not say its {' and '.join(lacking)}",
+            hint="in the plan's gate, or in the experiment's",
+        )
+    return GateSpec(**merged)
+
+
+def judge(
+    tonight: Recorded, rule: GateSpec, plan: str, folder: Path, load: Loader, uri: str
+) -> list[Judged]:
+    """Judge every candidate of a run, and keep the evidence with it.
+
+    Args:
+        tonight: the run.
+        rule: by which rule.
+        plan: the plan's name.
+        folder: the plan's folder, where the accepted baseline is.
+        load: reads a run back.
+        uri: the store.
+
+    Returns:
+        One for each candidate; where nothing can be compared, one for the run that says why.
+    """
+    accepted = None
+    try:
+        if rule.baseline == PINNED:
+            accepted = pinned(folder, plan, tonight.run)
+            if accepted is None:
+                raise PexError(
+                    f"no baseline has been accepted yet for '{tonight.run['experiment']}'; to "
+                    f"accept tonight's: pexlab batch accept {tonight.run['run_id']}"
+                )
+            found = _against_accepted(tonight, load(accepted["run_id"]), rule)
+        else:
+            found = _within(tonight, rule)
+    except PexError as error:
+        return [
+            Judged(
+                tonight.run, "", rule.baseline, rule.metric, UNDECIDED, error.message,
+                on_undecided=rule.on_undecided,
+            )
+        ]  # fmt: skip
+    data = cases_digest(tonight.frame)
+    for item, identity in found:
+        item.accepted = accepted
+        _over_nights(item, [plan, identity, data], tonight, rule, uri)
+    return [item for item, _ in found]
+
+
+def _within(tonight: Recorded, rule: GateSpec) -> list[tuple[Judged, str]]:
+    """The candidates against a variant of the same night."""
+    table, frame = _compared(tonight.frame, rule, rule.baseline, tonight.about)
+    found = _judged(table, frame, tonight, rule)
+    return [(item, fingerprint(tonight, item.baseline)) for item in found]
+
+
+def _against_accepted(
+    tonight: Recorded, accepted: Recorded, rule: GateSpec
+) -> list[tuple[Judged, str]]:
+    """The variants against the same ones of the accepted run."""
+    frame, variants, _ = both(accepted.frame, tonight.frame)
+    about = {**tonight.about, "variants": variants}
+    table, frame = _compared(frame, rule, BASELINE, about)
+    found = []
+    for item in _judged(table, frame, tonight, rule):
+        item.reason = item.reason.replace(f"'{item.baseline}'", "the accepted baseline")
+        item.reason = item.reason.replace(f"'{item.candidate}'", f"'{item.candidate[3:]}'")
+        item.candidate = item.candidate.removeprefix(f"{CANDIDATE}: ")
+        item.baseline = item.baseline.removeprefix(f"{BASELINE}: ")
+        found.append((item, f"{accepted.run['run_id']} {item.baseline}"))
+    return found
+
+
+def _compared(
+    frame: pd.DataFrame, rule: GateSpec, baseline: str, about: Mapping[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    uncalibrated = [item["name"] for item in about.get("judges", []) if not item["calibrated"]]
+    options = Options(rule.margin, rule.confidence, None, uncalibrated)
+    return compare(frame, baseline, rule.metric, options, about["variants"]), frame
+
+
+def _judged(
+    table: pd.DataFrame, frame: pd.DataFrame, tonight: Recorded, rule: GateSpec
+) -> list[Judged]:
+    from pex.report.verdicts import findings
+
+    said = gate(table, findings(table))
+    return [
+        Judged(
+            tonight.run,
+            str(row["candidate"]),
+            str(row["baseline"]),
+            rule.metric,
+            said.outcomes[row["candidate"]],
+            said.reasons[row["candidate"]],
+            {str(key): value for key, value in row.items()},
+            pair_cases(frame, row["candidate"], row["baseline"], rule.metric),
+            on_undecided=rule.on_undecided,
+        )
+        for row in table.to_dict("records")
+    ]
+
+
+def _over_nights(
+    item: Judged, same: Sequence[str], tonight: Recorded, rule: GateSpec, uri: str
+) -> None:
+    """Set tonight beside the nights before it that held the same against the same.
+
+    `same` is what has to be the same besides the variant itself: plan, baseline, cases.
+    """
+    from pex.core.names import digest
+    from pex.record.nights import evidence, keep_evidence
+
+    assert item.row is not None
+    variant = item.candidate
+    what = [item.run["job_id"], item.run["experiment"], variant, rule.metric]
+    item.sequence = digest([*what, *same, fingerprint(tonight, variant)], 20)
+    # A night that is read again is judged by what came before it.
+    own = item.run["batch_id"]
+    before = itertools.takewhile(lambda e: e["batch_id"] != own, evidence(uri, item.sequence))
+    counts = [(e["baseline_only"], e["candidate_only"]) for e in before]
+    counts.append((int(item.row["losses"]), int(item.row["wins"])))
+    # Only answers that are given anew on both sides every night make the nights independent.
+    series = together(counts, stored=rule.baseline == PINNED)
+    item.e, item.nights = series.e, len(counts)
+    item.outcome, item.reason = decide(item.outcome, item.reason, item.row, series)
+    kept = {
+        "baseline_only": counts[-1][0],
+        "candidate_only": counts[-1][1],
+        "e": item.e,
+        "outcome": item.outcome,
+        "nights": item.nights,
+    }
+    keep_evidence(uri, item.run, variant, item.sequence, kept)
+
+
+def together(counts: Sequence[tuple[int, int]], stored: bool) -> EProcess:
+    """The evidence of a series of nights that it got worse.
+
+    Args:
+        counts: for each night the cases lost and the cases won against the baseline.
+        stored: whether the baseline's answers are those of one earlier night.
+
+    Example:
+        >>> together([(0, 0), (8, 0)], stored=False).alarm
+        1
+    """
+    if stored:
+        return e_month(counts, ALARM, one_sided=True)
+    return e_process(counts, ALARM, one_sided=True)
+
+
+def decide(outcome: str, reason: str, row: Mapping[str, Any], series: EProcess) -> tuple[str, str]:
+    """The outcome of a night that may be one of many, and why.
+
+    Worse in the first night of a series is a fail, as anywhere. Later the same test would be
+    bound to err once in some nights: then the nights together decide.
+    """
+    nights = len(series.values)
+    if series.alarm is not None and outcome != FAIL:
+        return FAIL, (f"{reason} The {nights} nights together leave no doubt that it got worse.")
+    if row["verdict"] == WORSE and nights > 1 and series.alarm is None:
+        return UNDECIDED, (
+            f"{reason} One night alone looks like that by chance now and then, and nothing was "
+            f"changed since the night before: the {nights} nights together are not yet sure."
+        )
+    return outcome, reason
+
+
+def outcome_of(items: Sequence[Judged]) -> str | None:
+    """`fail` where one failed, else `undecided` where one is, else `pass`; None without any."""
+    found = {item.outcome for item in items}
+    return next((word for word in (FAIL, UNDECIDED, PASS) if word in found), None)

@@ -1,0 +1,58 @@
+"""A night as JUnit XML, which every CI system can show: notebooks and gates as test cases."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as Xml
+
+from pex.batch.night.morning import Morning
+from pex.compare.gate import FAIL, PASS
+from pex.guard.redact import redact
+
+_INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML cannot hold."""
+
+
+def junit(morning: Morning) -> str:
+    """The text of the file: a suite of the notebooks, one of the gate's candidates."""
+    batch = morning.batch
+    root = Xml.Element("testsuites", name=f"{batch.plan.name} {batch.batch_id}")
+    jobs = _suite(root, f"{batch.plan.name}: notebooks", morning)
+    for item in batch.results:
+        case = Xml.SubElement(
+            jobs, "testcase", name=item.job.id, classname=f"{batch.plan.name}.notebooks",
+            time=f"{item.seconds:.3f}",
+        )  # fmt: skip
+        if item.status == "skipped":
+            Xml.SubElement(case, "skipped", message=_clean(item.error or ""))
+        elif item.status != "done":
+            Xml.SubElement(case, "error", type=item.status, message=_clean(item.error or ""))
+    gates = _suite(root, f"{batch.plan.name}: gate", morning)
+    for judged in morning.judged:
+        where = f"{judged.run['experiment']}.{judged.run['job_id']}"
+        case = Xml.SubElement(
+            gates, "testcase", name=f"{judged.candidate or 'baseline'} on {judged.metric}",
+            classname=_clean(where), time="0",
+        )  # fmt: skip
+        if judged.outcome == FAIL or (judged.outcome != PASS and judged.on_undecided == "fail"):
+            kind = "worse" if judged.outcome == FAIL else "undecided"
+            failure = Xml.SubElement(case, "failure", type=kind, message=_clean(judged.reason))
+            failure.text = _clean(judged.reason)
+        elif judged.outcome != PASS:
+            Xml.SubElement(case, "skipped", message=_clean(judged.reason))
+    for suite in (jobs, gates):
+        cases = list(suite)
+        suite.set("tests", str(len(cases)))
+        for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+            suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(root: Xml.Element, name: str, morning: Morning) -> Xml.Element:
+    at = morning.started_at.replace(microsecond=0).isoformat()
+    return Xml.SubElement(root, "testsuite", name=name, timestamp=at)
+
+
+def _clean(text: str) -> str:
+    return _INVALID.sub("\ufffd", redact(text))

@@ -1,0 +1,393 @@
+"""The morning after: reads a night back, judges it, and gathers what its page shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from pex.batch.night import canary, nights
+from pex.batch.night.casework import casework
+from pex.batch.night.changed import (
+    ANSWERS,
+    Change,
+    Recorded,
+    cause,
+    changes,
+    same_asked,
+    touching,
+)
+from pex.batch.night.gate import Judged, judge, outcome_of, rule_of
+from pex.batch.night.headline import headline
+from pex.batch.plan import Plan
+from pex.batch.run import BatchResult
+from pex.compare.gate import FAIL, UNDECIDED
+from pex.compare.verdict import WORSE
+from pex.core.errors import PexError
+from pex.guard.redact import redact
+from pex.score.frame import score_names, summarise, yes_no
+from pex.widgets.kit import clean
+
+EARLIER = 4
+"""Nights before the last that are read for cases that now pass and now fail."""
+ERROR_SHARE = 0.05
+"""More calls than this share ending in an error is a failed night, as for a single run."""
+
+
+@dataclasses.dataclass(slots=True)
+class Subject:
+    """One run of tonight: what it is held against, and what was found."""
+
+    now: Recorded
+    last: Recorded | None
+    earlier: list[Recorded]
+    accepted: Recorded | None
+    judged: list[Judged]
+    since_last: list[Change]
+    since_accepted: list[Change]
+    metric: str | None
+
+    @property
+    def title(self) -> str:
+        """The experiment, with the job where its name says more."""
+        job, name = self.now.run["job_id"], self.now.run["experiment"]
+        return name if job == name or not job else f"{name} · {job}"
+
+
+@dataclasses.dataclass(slots=True, repr=False)
+class Morning:
+    """A judged night.
+
+    `problems` are what kept parts of it from being read or asked, in sentences.
+    """
+
+    batch: BatchResult
+    started_at: datetime.datetime
+    uri: str
+    subjects: list[Subject]
+    canary_changes: list[Change]
+    problems: list[str]
+    nights: list[nights.Night]
+    runs: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        return "\n".join([headline(self), *(item.reason for item in self.judged)])
+
+    def _repr_html_(self) -> str:
+        # In a frame of its own the page keeps its look, and its script does not run.
+        return (
+            f"<p>{escape(headline(self))}</p>"
+            f'<iframe sandbox="allow-popups" title="The page of the night" '
+            f'style="width:100%;height:720px;border:1px solid #8884" '
+            f'srcdoc="{escape(page(self))}"></iframe>'
+        )
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Every candidate of every run."""
+        return [item for subject in self.subjects for item in subject.judged]
+
+    @property
+    def outcome(self) -> str | None:
+        """What the gate says of all together; None where nothing is judged."""
+        return outcome_of(self.judged)
+
+    @property
+    def stopped_by_budget(self) -> bool:
+        """Whether a run was ended by its budget, or the batch's."""
+        return any(subject.now.about["status"] == "budget" for subject in self.subjects)
+
+    @property
+    def erring(self) -> list[Subject]:
+        """The runs in which too many calls ended in an error."""
+        found = []
+        for subject in self.subjects:
+            counts = subject.now.about["counts"]
+            if counts["requests"] and counts["errors"] / counts["requests"] > ERROR_SHARE:
+                found.append(subject)
+        return found
+
+    @property
+    def exit_code(self) -> int:
+        """As the command line promises: budget, then failures, then the gate."""
+        if self.stopped_by_budget:
+            return 4
+        if self.batch.failed or self.erring:
+            return 5
+        if self.outcome == FAIL:
+            return 1
+        strict = any(
+            item.outcome == UNDECIDED and item.on_undecided == "fail" for item in self.judged
+        )
+        return 3 if self.outcome == UNDECIDED and strict else 0
+
+
+def look(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:
+    """Read a night back from the store, ask its canary, and judge it.
+
+    Args:
+        batch: how its notebooks went.
+        started_at: when it began.
+        uri: the store.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    from pex.record.nights import of_plan
+    from pex.record.runs import load
+
+    plan, problems = batch.plan, []
+    rows = of_plan(uri, plan.name)
+
+    @functools.cache
+    def read(run_id: str) -> Recorded:
+        known = {row["run_id"]: row for row in rows}
+        frame, about = load(uri, run_id)
+        return Recorded(known.get(run_id, {"run_id": run_id}), frame, about)
+
+    tonight: list[Recorded] = []
+    for row in _tonight(rows, batch.batch_id):
+        try:
+            tonight.append(read(row["run_id"]))
+        except PexError as error:
+            problems.append(f"The run of {row['job_id']} cannot be read: {error.message}.")
+    models = list(dict.fromkeys(m for item in tonight for m in item.about["models"]))
+    heard = _canary(plan, batch.batch_id, models, rows, read, problems)
+    subjects = []
+    for item in tonight:
+        subject = _subject(item, rows, read, plan, uri, problems)
+        known = {change.text for change in subject.since_last}
+        subject.since_last += [
+            change
+            for change in heard
+            if change.of in item.about["models"] and change.text not in known
+        ]
+        _explain(subject)
+        subjects.append(subject)
+    return Morning(batch, started_at, uri, subjects, heard, problems, nights.nights(plan), rows)
+
+
+def _tonight(rows: Sequence[Mapping[str, Any]], batch_id: str) -> list[Mapping[str, Any]]:
+    """The newest run of each job and experiment: a job that was tried again has older ones."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in rows:
+        if row["batch_id"] == batch_id and row["job_id"] != canary.JOB:
+            found.setdefault((row["job_id"], row["experiment"]), row)
+    return sorted(found.values(), key=lambda row: (row["experiment"], row["job_id"]))
+
+
+def _subject(
+    now: Recorded, rows: Sequence[Mapping[str, Any]], read: Any, plan: Plan, uri: str,
+    problems: list[str],
+) -> Subject:  # fmt: skip
+    before: list[Recorded] = []
+    for row in _before(rows, now.run):
+        if len(before) > EARLIER:
+            break
+        try:
+            before.append(read(row["run_id"]))
+        except PexError:  # it was killed before it had results: the list of nights says so
+            continue
+    last = before[0] if before else None
+    judged, accepted = [], None
+    metric = next(iter(score_names(now.frame)), None)
+    try:
+        rule = rule_of(plan.gate, now.about.get("gate"))
+        if rule is not None:
+            metric = rule.metric
+            judged = judge(now, rule, plan.name, plan.folder, read, uri)
+            pinned = next((item.accepted for item in judged if item.accepted), None)
+            accepted = read(pinned["run_id"]) if pinned else None
+    except PexError as error:
+        problems.append(f"{now.run['experiment']} cannot be judged: {error.message}.")
+        judged = [Judged(now.run, "", "", metric or "", UNDECIDED, error.message)]
+    since_last = _since(now, last)
+    since_accepted = _since(now, accepted) if accepted is not last else []
+    return Subject(now, last, before[1:], accepted, judged, since_last, since_accepted, metric)
+
+
+def _before(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The runs of the same job and experiment in earlier nights, one a night, the newest first."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        same = (row["job_id"], row["experiment"]) == (run["job_id"], run["experiment"])
+        if same and row["batch_id"] != run["batch_id"] and row["started_at"] < run["started_at"]:
+            found.setdefault(row["batch_id"], row)
+    return list(found.values())
+
+
+def _since(now: Recorded, then: Recorded | None) -> list[Change]:
+    """What changed since a run; other answers to the very same questions speak for the model."""
+    if then is None:
+        return []
+    found = changes(now, then)
+    plain = [frame[_settled(frame, r)] for r in (now, then) for frame in [r.frame]]
+    asked, other = same_asked(plain[0], plain[1])
+    if asked and other / asked > canary.SHARE and not any(c.kind == ANSWERS for c in found):
+        found.append(
+            Change(
+                ANSWERS,
+                f"{other:,} of {asked:,} questions that are the same to the letter got another "
+                "answer, though they are asked at temperature 0.",
+            )
+        )
+    return found
+
+
+def _settled(frame: Any, recorded: Recorded) -> Any:
+    """The rows that should answer the same again: those at temperature 0."""
+    cold = [n for n, v in recorded.variants.items() if v["params"].get("temperature") == 0]
+    return frame["variant"].isin(cold)
+
+
+def _canary(
+    plan: Plan, batch_id: str, models: list[str], rows: Sequence[Mapping[str, Any]], read: Any,
+    problems: list[str],
+) -> list[Change]:  # fmt: skip
+    """Ask the canary's questions and hold the answers against the last night's."""
+    heard = [row for row in rows if row["job_id"] == canary.JOB]
+    tonight = [row for row in heard if row["batch_id"] == batch_id]
+    try:
+        if tonight:  # the night is read again
+            now = read(tonight[0]["run_id"])
+        else:
+            asked = canary.ask(plan, batch_id, models)
+            if asked is None:
+                return []
+            now = Recorded({}, asked.frame, asked.about)
+        # The rows are the newest first.
+        then = heard[heard.index(tonight[-1]) + 1 :] if tonight else heard
+        return canary.changes(now, read(then[0]["run_id"])) if then else []
+    except PexError as error:
+        problems.append(f"The canary was not heard: {redact(error.message)}.")
+        return []
+
+
+def _explain(subject: Subject) -> None:
+    """Say of each candidate that lost what its loss may come from."""
+    for item in subject.judged:
+        then = subject.accepted or subject.last
+        lost = item.row is not None and item.row["verdict"] == WORSE
+        if not lost or then is None:
+            continue
+        found = subject.since_last if then is subject.last else subject.since_accepted
+        item.cause = cause(touching(found, subject.now.variants[item.candidate]))
+
+
+def page(morning: Morning) -> str:
+    """The page of a night: one HTML file without links to anything but the store."""
+    from pex.report import night
+
+    return night.page(document(morning))
+
+
+def document(morning: Morning) -> dict[str, Any]:
+    """All that the page shows, as plain data and frames."""
+    batch = morning.batch
+    starts = [item.started_at for item in morning.nights]
+    others = [item for item in morning.nights if item.batch_id != batch.batch_id]
+    good = [item for item in others if item.good]
+    costs = [_cost(item.now) for item in morning.subjects]
+    return {
+        "plan": batch.plan.name,
+        "batch_id": batch.batch_id,
+        "started_at": morning.started_at,
+        "headline": headline(morning),
+        "outcome": morning.outcome,
+        "code": morning.exit_code,
+        "problems": morning.problems,
+        "jobs": [_job(item) for item in batch.results],
+        "cost_usd": sum(costs),
+        "last_cost_usd": (
+            sum(_cost(s.last) for s in morning.subjects if s.last)
+            if any(s.last for s in morning.subjects)
+            else None
+        ),
+        "calls": sum(len(s.now.frame) for s in morning.subjects),
+        "errors": sum(s.now.about["counts"]["errors"] for s in morning.subjects),
+        "missed": nights.missed(starts),
+        "bad_nights": [item for item in others[-30:] if item.status != nights.DONE],
+        "last_good": good[-1] if good else None,
+        "nights": len(morning.nights),
+        "subjects": [_shown(subject, morning) for subject in morning.subjects],
+        "folder": str(batch.folder),
+    }
+
+
+def _shown(subject: Subject, morning: Morning) -> dict[str, Any]:
+    from pex.record.search import page as run_page
+
+    now = subject.now
+    binary = yes_no(now.frame)
+    return {
+        "title": subject.title,
+        "purpose": now.about["purpose"],
+        "run_id": now.run["run_id"],
+        "url": run_page(morning.uri, now.run["experiment_id"], now.run["run_id"]),
+        "status": now.about["status"],
+        "metric": subject.metric,
+        "accepted": next((item.accepted for item in subject.judged if item.accepted), None),
+        "judged": subject.judged,
+        "since_last": subject.since_last,
+        "since_accepted": subject.since_accepted,
+        "last_night": subject.last.run["batch_id"] if subject.last else None,
+        "summary": summarise(now.frame),
+        "yes_no": binary,
+        "trend": _trend(subject, morning),
+        "cases": casework(subject),
+    }
+
+
+def _trend(subject: Subject, morning: Morning) -> Any:
+    from pex.record.search import history
+
+    if subject.metric is None or subject.metric not in score_names(subject.now.frame):
+        return None
+    run = subject.now.run
+    same = {
+        row["run_id"]
+        for row in morning.runs
+        if (row["job_id"], row["experiment"]) == (run["job_id"], run["experiment"])
+    }
+    table = history(morning.uri, run["experiment"], subject.metric)
+    return table[table["run_id"].isin(same)].reset_index(drop=True)
+
+
+def _cost(recorded: Recorded) -> float:
+    new = recorded.frame[~recorded.frame["from_journal"].astype(bool)]
+    return float(new["cost_usd"].sum())
+
+
+def _job(item: Any) -> dict[str, Any]:
+    return {
+        "id": item.job.id,
+        "status": item.status,
+        "seconds": item.seconds,
+        "error": clean(redact(item.error or "")),
+        "cell": item.cell,
+        "traceback": _traceback(item.output) if item.status == "failed" else "",
+        "output": item.output.name,
+    }
+
+
+def _traceback(path: Path) -> str:
+    """The traceback that a notebook ended with, without its colours."""
+    import json
+    import re
+
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    found = [
+        "\n".join(output.get("traceback", []))
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if output.get("output_type") == "error"
+    ]
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", found[-1]) if found else ""
+    return clean(redact(text))[-6000:]

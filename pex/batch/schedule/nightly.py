@@ -1,0 +1,235 @@
+"""One scheduled night of a plan, right under a scheduler's bare environment.
+
+Schedulers start `pexlab nightly`, which knows what night it is, whether that night still runs or
+is done, reads the keys from their file, and runs `pexlab batch` as a user would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from filelock import FileLock, Timeout
+
+from pex.batch.plan import Plan, load_plan
+from pex.batch.schedule.envfile import NAME, exposed, read_env
+from pex.batch.schedule.nightlog import NightLog
+from pex.core.cron import Cron
+from pex.core.errors import PexError
+from pex.core.settings import find_project, load_settings
+from pex.guard.redact import register
+
+DONE = "night.json"
+_NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
+_SETTLED = (0, 1, 3)
+"""Exit codes after which a night is not started again: done, gate failed, undecided."""
+_EARLY = datetime.timedelta(seconds=30)
+_LATE = datetime.timedelta(minutes=30)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Night:
+    """What is to run: the plan's file, the times it is due, where its keys are.
+
+    `on_time` leaves a night alone that was due more than half an hour ago: a line of a crontab
+    in another time zone fires at the hours of summer and of winter.
+    """
+
+    file: Path
+    cron: Cron
+    zone: ZoneInfo
+    env_file: Path | None = None
+    on_time: bool = False
+
+
+def label_of(file: Path) -> str:
+    """A name for a plan's log, timer and job, from where it is in its project.
+
+    Example:
+        >>> label_of(Path("/nowhere/plan.yaml"))
+        'plan'
+    """
+    file = file.resolve()
+    parts = list(file.relative_to(find_project(file.parent)).with_suffix("").parts)
+    if parts[0] == "experiments" and len(parts) > 1:
+        parts = parts[1:]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(parts)).strip("-.") or "plan"
+
+
+def state_of(file: Path) -> Path:
+    """The folder of the project's state, `.pex` unless its settings say otherwise."""
+    project = find_project(file.resolve().parent)
+    return project / load_settings(project).journal.path
+
+
+def log_of(file: Path) -> Path:
+    """The log of a plan's nights."""
+    return state_of(file) / "logs" / f"{label_of(file)}.log"
+
+
+def default_env_file(file: Path) -> Path | None:
+    """The project's file of keys, where there is one."""
+    path = state_of(file) / NAME
+    return path if path.is_file() else None
+
+
+def run_night(
+    night: Night,
+    say: Callable[[str], None] = lambda line: None,
+    now: datetime.datetime | None = None,
+) -> int:
+    """Run the night that is due, unless it runs already or is done.
+
+    Args:
+        night: which plan, when, with which keys.
+        say: gets every line that goes into the log.
+        now: the time; left out, the clock's.
+
+    Returns:
+        The exit code of `pexlab batch`; 0 where there was nothing to do.
+
+    Raises:
+        PexError: the plan, the settings or the file of keys are wrong; the log says so too.
+        OSError: the folder of the log, or an old night, cannot be written.
+        KeyboardInterrupt: stopped; the batch has been ended and can be resumed.
+    """
+    os.environ.update(_bare())
+    log = NightLog(log_of(night.file), night.zone)
+
+    def note(line: str) -> None:
+        try:
+            log.write(line)
+        except OSError as error:  # a full disk ends the log, not the night
+            say(f"the log cannot be written: {error.strerror}")
+
+    def tell(line: str) -> None:
+        note(line)
+        say(line)
+
+    now = (now or datetime.datetime.now(datetime.UTC)) + _EARLY
+    due = night.cron.latest(now, night.zone)
+    name = due.strftime("%Y-%m-%d" if night.cron.once_a_day else "%Y-%m-%dT%H-%M")
+    if night.on_time and now - due > _LATE:
+        return 0
+    try:
+        with FileLock(log.path.with_suffix(".lock"), timeout=0):
+            log.rotate()
+            return _run(night, name, tell)
+    except Timeout:
+        tell(f"night {name}: an earlier one still runs; this start ends here")
+        return 0
+    except PexError as error:
+        note(f"night {name}: error: {error.message}")
+        raise
+
+
+def prune(plan: Plan, keep: int) -> list[Path]:
+    """Delete all but the newest nights of a plan; batches that were named by hand stay.
+
+    Args:
+        plan: whose nights.
+        keep: how many stay.
+
+    Returns:
+        The folders that went.
+    """
+    nights = sorted(
+        folder
+        for folder in (plan.folder / "outputs" / plan.name).glob("*")
+        if _NIGHT.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink()
+    )
+    old = nights[:-keep]
+    for folder in old:
+        shutil.rmtree(folder)
+    return old
+
+
+def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
+    env_file = night.env_file or default_env_file(night.file)
+    if env_file is not None:
+        variables = read_env(env_file)
+        os.environ.update(variables)
+        for value in variables.values():  # an address may be a secret too
+            register(value)
+        if warning := exposed(env_file):
+            tell(f"warning: {warning}")
+    plan = load_plan(night.file)
+    folder = plan.folder / "outputs" / plan.name / name
+    code = _code(folder)
+    if code in _SETTLED:
+        tell(f"night {name}: was done before; nothing to do")
+        return 0
+    arguments = ["batch", str(night.file.resolve()), "--batch-id", name]
+    arguments += ["--resume"] if folder.exists() else []
+    tell(f"night {name}: {'goes on' if folder.exists() else 'begins'}")
+    begun = time.monotonic()
+    try:
+        with _started(arguments, find_project(plan.folder)) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                tell(line)
+    except KeyboardInterrupt:
+        tell(f"night {name}: stopped; the next start goes on with it")
+        raise
+    code = process.returncode
+    minutes = (time.monotonic() - begun) / 60
+    if folder.is_dir():
+        text = json.dumps({"night": name, "exit_code": code})
+        (folder / DONE).write_text(text + "\n", encoding="utf-8")
+    tell(f"night {name}: ended after {minutes:.1f} minutes with exit code {code}")
+    if plan.keep is not None and (old := prune(plan, plan.keep)):
+        tell(f"old nights deleted: {', '.join(item.name for item in old)}")
+    return code
+
+
+@contextlib.contextmanager
+def _started(arguments: list[str], project: Path) -> Iterator[subprocess.Popen[str]]:
+    """A pexlab command that writes to a pipe; it ends with us, in its own orderly way."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pex.cli", *arguments],
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        yield process
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.communicate()
+
+
+def _code(folder: Path) -> int | None:
+    """How a night ended; None where it did not run or was cut off."""
+    try:
+        return int(json.loads((folder / DONE).read_text(encoding="utf-8"))["exit_code"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _bare() -> dict[str, str]:
+    """What programs expect and a scheduler may leave out."""
+    here = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    return {
+        "PATH": path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}",
+        "HOME": os.environ.get("HOME") or str(Path("~").expanduser()),
+        "LANG": os.environ.get("LANG") or "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,387 @@
+"""A plan and its times as the text of a scheduler: crontab, systemd, GitHub, Airflow, Kubernetes.
+
+Nothing here touches a machine; `pex.batch.schedule.install` puts the first two where they work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pex
+from pex.batch.schedule.nightly import default_env_file, label_of
+from pex.core.cron import Cron
+from pex.core.errors import PexError
+from pex.core.settings import find_project
+
+KINDS = ("crontab", "systemd", "github", "airflow", "kubernetes")
+_LONGEST_LINE = 990
+"""Debian's cron refuses commands of 1000 characters and more."""
+_WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Schedule:
+    """What every text is made of.
+
+    `python` and `python_path` are this process's own: a night finds what is found here.
+    """
+
+    file: Path
+    project: Path
+    label: str
+    cron: Cron
+    zone: ZoneInfo
+    env_file: Path | None
+    python: str
+    python_path: str
+    keys: tuple[str, ...]
+
+    @property
+    def relative(self) -> str:
+        """The plan's file as seen from the project."""
+        return self.file.relative_to(self.project).as_posix()
+
+    def arguments(self, *more: str) -> list[str]:
+        """What comes after the interpreter, started in the project's folder."""
+        line = ["-m", "pex.cli", "nightly", self.relative]
+        return [*line, "--cron", str(self.cron), "--timezone", self.zone.key, *more]
+
+    def keys_file(self) -> list[str]:
+        """The option that names the file of keys, where it is not the one found anyway."""
+        if self.env_file is None or self.env_file == default_env_file(self.file):
+            return []
+        return ["--env-file", str(self.env_file)]
+
+
+def make(
+    file: Path, cron: Cron, zone: ZoneInfo, env_file: Path | None, keys: Sequence[str]
+) -> Schedule:
+    """Gather what a scheduler has to know.
+
+    Args:
+        file: the plan.
+        cron: when.
+        zone: where these times count.
+        env_file: the file of keys, None for none.
+        keys: names of the variables with keys.
+
+    Raises:
+        PexError: a path cannot stand in one line.
+    """
+    file = file.resolve()
+    project = find_project(file.parent)
+    env_file = env_file.resolve() if env_file else None
+    for path in (project, file, env_file, sys.executable):
+        if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", str(path or "")):
+            raise PexError(f"{str(path)!r}: no scheduler can start in a path with line breaks")
+    return Schedule(
+        file,
+        project,
+        label_of(file),
+        cron,
+        zone,
+        env_file,
+        sys.executable,
+        os.environ.get("PYTHONPATH", ""),
+        tuple(keys),
+    )
+
+
+def crontab(schedule: Schedule, machine: ZoneInfo, today: datetime.date) -> str:
+    """The lines of a crontab, between two comments that mark them.
+
+    Cron counts in the machine's time zone, and Debian's knows no other. Times of another zone
+    become the lines for each difference that the two have in the coming year; `pexlab nightly`
+    leaves alone what is not due.
+
+    Raises:
+        PexError: the command is longer than cron takes, or the times cannot be moved.
+    """
+    times = moved(schedule.cron, schedule.zone, machine, today)
+    more = [*schedule.keys_file(), "--quiet", *(["--on-time"] if len(times) > 1 else [])]
+    command = shlex.join([schedule.python, *schedule.arguments(*more)])
+    if schedule.python_path:
+        command = f"PYTHONPATH={shlex.quote(schedule.python_path)} {command}"
+    # To cron a bare % is a line break.
+    command = f"cd {shlex.quote(str(schedule.project))} && {command}".replace("%", "\\%")
+    if len(command) > _LONGEST_LINE:
+        raise PexError(
+            f"the command has {len(command)} characters, cron takes {_LONGEST_LINE}",
+            hint="--to systemd has no such limit",
+        )
+    begin, end = marks(schedule)
+    return "\n".join([begin, *(f"{line} {command}" for line in times), end]) + "\n"
+
+
+def marks(schedule: Schedule) -> tuple[str, str]:
+    """The comments around a plan's lines in a crontab."""
+    return (f"# pexlab nightly, begin: {schedule.file}", f"# pexlab nightly, end: {schedule.file}")
+
+
+def moved(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) -> list[str]:
+    """The expressions of another time zone that together catch every start of a year.
+
+    Example:
+        >>> from pex.core.cron import parse
+        >>> berlin, utc = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
+        >>> moved(parse("0 2 * * *"), berlin, utc, datetime.date(2026, 11, 26))
+        ['0 1 * * *', '0 0 * * *']
+    """
+    if zone.key == to.key:
+        return [str(cron)]
+    minutes = []
+    for days in range(366):
+        noon = datetime.datetime.combine(today, datetime.time(12)) + datetime.timedelta(days)
+        minutes.append(difference(noon, zone, to))
+    lines = [line for shift in dict.fromkeys(minutes) for line in cron.shifted(shift)]
+    return list(dict.fromkeys(lines))
+
+
+def difference(wall: datetime.datetime, zone: ZoneInfo, to: ZoneInfo) -> int:
+    """By how many minutes the clock of `to` is ahead when that of `zone` shows `wall`."""
+    moment = wall.replace(tzinfo=zone)
+    there = moment.astimezone(to).replace(tzinfo=None)
+    return round((there - wall).total_seconds() / 60)
+
+
+def service(schedule: Schedule) -> str:
+    """The unit that systemd starts."""
+    words = [schedule.python, *schedule.arguments(*schedule.keys_file())]
+    lines = [
+        "[Unit]",
+        f"Description=pexlab nightly: {_unit(schedule.relative)}",
+        "",
+        "[Service]",
+        "Type=oneshot",
+        f"WorkingDirectory={_unit(str(schedule.project))}",
+        "Environment=LANG=C.UTF-8",
+    ]
+    if schedule.python_path:
+        lines.append(f"Environment={_word('PYTHONPATH=' + schedule.python_path)}")
+    lines += [
+        f"ExecStart={' '.join(_word(word).replace('$', '$$') for word in words)}",
+        "# The batch is asked to end and keeps what was answered.",
+        "KillMode=mixed",
+        "TimeoutStopSec=60",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def timer(schedule: Schedule) -> str:
+    """The unit that says when; a night that was missed while the machine was off is made up."""
+    lines = ["[Unit]", f"Description=Times of pexlab nightly: {_unit(schedule.relative)}", ""]
+    lines += ["[Timer]", *(f"OnCalendar={item}" for item in calendar(schedule.cron, schedule.zone))]
+    lines += ["Persistent=true", "", "[Install]", "WantedBy=timers.target"]
+    return "\n".join(lines) + "\n"
+
+
+def calendar(cron: Cron, zone: ZoneInfo) -> list[str]:
+    """The times as systemd writes them.
+
+    Example:
+        >>> from pex.core.cron import parse
+        >>> calendar(parse("0 2 * * mon-fri"), ZoneInfo("Europe/Berlin"))
+        ['Mon,Tue,Wed,Thu,Fri *-*-* 02:00:00 Europe/Berlin']
+    """
+    hours = "*" if len(cron.hours) == 24 else _two(cron.hours)
+    minutes = "*" if len(cron.minutes) == 60 else _two(cron.minutes)
+    months = "*" if len(cron.months) == 12 else _two(cron.months)
+    clock = f"{hours}:{minutes}:00 {zone.key}"
+    by_date = f"*-{months}-{'*' if cron.any_day else _two(cron.days)} {clock}"
+    week = ",".join(_WEEKDAYS[day] for day in cron.weekdays)
+    if cron.any_weekday:
+        return [by_date]
+    if cron.any_day:
+        return [f"{week} {by_date}"]
+    # Cron takes a day that fits either field; a line of systemd's, one that fits both.
+    return [by_date, f"{week} *-{months}-* {clock}"]
+
+
+def github(schedule: Schedule, today: datetime.datetime) -> str:
+    """A workflow for GitHub Actions; its times are in UTC, as of today's difference."""
+    shift = difference(today.astimezone(schedule.zone).replace(tzinfo=None), schedule.zone, _UTC)
+    root = _repository(schedule.project)
+    folder = schedule.project.relative_to(root).as_posix()
+    prefix = "" if folder == "." else f"{folder}/"
+    outputs = Path(schedule.relative).parent.as_posix()
+    outputs = "outputs" if outputs == "." else f"{outputs}/outputs"
+    words = shlex.join(["python", *schedule.arguments()])
+    secrets = "".join(f"      {key}: ${{{{ secrets.{key} }}}}\n" for key in schedule.keys)
+    crons = "".join(f"    - cron: {_quoted(line)}\n" for line in schedule.cron.shifted(shift))
+    return f"""\
+# Runs the plan {schedule.relative} at {schedule.cron} ({schedule.zone.key}) and keeps its outputs.
+# GitHub counts in UTC and may start later than it says. After the clocks change, write it again.
+name: {_quoted(f"nightly {schedule.label}")}
+on:
+  schedule:
+{crons}  workflow_dispatch:
+permissions:
+  contents: read
+concurrency:
+  group: {_quoted(f"pexlab-{schedule.label}")}
+  cancel-in-progress: false
+jobs:
+  night:
+    runs-on: ubuntu-latest
+    timeout-minutes: 350
+    env:
+      LANG: C.UTF-8
+{secrets}    defaults:
+      run:
+        working-directory: {_quoted(folder)}
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {{python-version: "3.12"}}
+      - uses: actions/cache@v4
+        with:
+          path: ~/.cache/pip
+          key: pexlab-{pex.__version__}-${{{{ runner.os }}}}
+      # The journal and MLflow's store: a night is compared with the nights before it.
+      - uses: actions/cache@v4
+        with:
+          path: |
+            {prefix}.pex
+            {prefix}mlruns
+          key: {_quoted(f"pexlab-{schedule.label}-${{{{ github.run_id }}}}")}
+          restore-keys: {_quoted(f"pexlab-{schedule.label}-")}
+      - run: pip install 'pexlab[local]=={pex.__version__}' && pexlab model install
+      - run: {_quoted(words)}
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with:
+          name: {_quoted(f"night-{schedule.label}-${{{{ github.run_id }}}}")}
+          path: {_quoted(prefix + outputs)}
+          if-no-files-found: ignore
+          retention-days: 30
+"""
+
+
+def airflow(schedule: Schedule, today: datetime.date) -> str:
+    """The file of an Airflow DAG, for 2.4 and later and for 3."""
+    words = shlex.join([schedule.python, *schedule.arguments(*schedule.keys_file())])
+    begins = f"{today.year}, {today.month}, {today.day}"
+    environment = {"LANG": "C.UTF-8"}
+    if schedule.python_path:
+        environment["PYTHONPATH"] = _raw(schedule.python_path)
+    return f"""\
+# Runs the plan {schedule.relative} every night; put this file into Airflow's folder of DAGs.
+import pendulum
+from airflow import DAG
+
+try:
+    from airflow.providers.standard.operators.bash import BashOperator
+except ImportError:  # Airflow 2
+    from airflow.operators.bash import BashOperator
+
+with DAG(
+    dag_id={f"pexlab-{schedule.label}"!a},
+    schedule={str(schedule.cron)!a},
+    start_date=pendulum.datetime({begins}, tz={schedule.zone.key!r}),
+    catchup=False,
+    max_active_runs=1,
+    tags=["pexlab"],
+) as dag:
+    BashOperator(
+        task_id="night",
+        bash_command={_raw(words)!a},
+        cwd={_raw(str(schedule.project))!a},
+        env={environment!a},
+        append_env=True,
+        retries=0,
+    )
+"""
+
+
+def kubernetes(schedule: Schedule) -> str:
+    """A CronJob; the project lies on a volume, the keys in a secret."""
+    name = re.sub(r"[^a-z0-9-]+", "-", f"pexlab-{schedule.label}".lower())[:52].strip("-")
+    arguments = "".join(f"                - {_quoted(word)}\n" for word in schedule.arguments())
+    source = shlex.quote(str(schedule.env_file or ".pex/schedule.env"))
+    return f"""\
+# Runs the plan {schedule.relative}. It needs, under the names below:
+#   an image with Python and pexlab {pex.__version__},
+#   a volume with the project's folder, which keeps the journal, MLflow's store and the outputs,
+#   the keys: kubectl create secret generic {name} --from-env-file={source}
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: {name}
+spec:
+  schedule: {_quoted(str(schedule.cron))}
+  timeZone: {_quoted(schedule.zone.key)}
+  concurrencyPolicy: Forbid
+  startingDeadlineSeconds: 3600
+  successfulJobsHistoryLimit: 3
+  failedJobsHistoryLimit: 3
+  jobTemplate:
+    spec:
+      backoffLimit: 0
+      template:
+        spec:
+          restartPolicy: Never
+          terminationGracePeriodSeconds: 60
+          containers:
+            - name: night
+              image: pexlab:{pex.__version__}
+              workingDir: /project
+              command: ["python"]
+              args:
+{arguments}              env:
+                - {{name: LANG, value: C.UTF-8}}
+                - {{name: HOME, value: /tmp}}
+              envFrom:
+                - secretRef: {{name: {name}, optional: {str(not schedule.keys).lower()}}}
+              resources:
+                requests: {{cpu: "1", memory: 2Gi}}
+                limits: {{memory: 4Gi}}
+              securityContext: {{allowPrivilegeEscalation: false}}
+              volumeMounts:
+                - {{name: project, mountPath: /project}}
+          volumes:
+            - name: project
+              persistentVolumeClaim: {{claimName: {name}}}
+"""
+
+
+_UTC = ZoneInfo("UTC")
+
+
+def _repository(project: Path) -> Path:
+    for folder in (project, *project.parents):
+        if (folder / ".git").exists():
+            return folder
+    return project
+
+
+def _raw(text: str) -> str:
+    """A text that Airflow, which renders commands, folders and variables, leaves as it is."""
+    return "{% raw %}" + text + "{% endraw %}" if "{" in text else text
+
+
+def _two(values: Sequence[int]) -> str:
+    return ",".join(f"{value:02d}" for value in values)
+
+
+def _quoted(text: str) -> str:
+    """A string as YAML reads it, whatever is in it: JSON is YAML."""
+    return json.dumps(text, ensure_ascii=True)
+
+
+def _unit(text: str) -> str:
+    r"""A value of a unit file: % begins a specifier, \\ at the end a further line."""
+    return text.replace("%", "%%").replace("\\", "\\\\")
+
+
+def _word(text: str) -> str:
+    """A word of a command line in a unit file."""
+    return '"' + _unit(text).replace('"', '\\"') + '"'

@@ -1,0 +1,78 @@
+"""The evidence of nights: no alarm without a change, an alarm where something got worse."""
+
+import random
+
+import pytest
+
+import pex
+from pex.batch.night.gate import ALARM, decide, rule_of, together
+from pex.batch.plan import PlanGate
+from pex.stats import e_process
+
+NIGHTS = 30
+
+
+def month(stored: bool, seed: int, drop: float = 0.0) -> list[tuple[int, int]]:
+    """Thirty nights of a hundred cases, some of them flaky: cases lost and won each night.
+
+    With `stored` the baseline's answers are those of the first night, else new ones every night.
+    """
+    dice = random.Random(seed)
+    shares = [dice.choice((0.0, 0.7, 0.9, 1.0, 1.0, 1.0, 1.0)) for _ in range(100)]
+    kept = [dice.random() < share for share in shares]
+    nights = []
+    for _ in range(NIGHTS):
+        before = kept if stored else [dice.random() < share for share in shares]
+        now = [dice.random() < share - drop for share in shares]
+        lost = sum(a and not b for a, b in zip(before, now, strict=True))
+        won = sum(b and not a for a, b in zip(before, now, strict=True))
+        nights.append((lost, won))
+    return nights
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_thirty_nights_without_change_give_an_alarm_in_under_5_percent_of_months(
+    stored: bool,
+) -> None:
+    alarms = sum(together(month(stored, seed), stored).alarm is not None for seed in range(400))
+    assert alarms / 400 < 0.05 - 0.025  # the first night may fail by itself in 2.5 %
+
+
+def test_a_stored_baseline_would_fool_the_evidence_for_independent_nights() -> None:
+    """Why an accepted baseline has its own, slower evidence."""
+    fooled = [
+        e_process(month(True, seed), ALARM, one_sided=True).alarm is not None for seed in range(200)
+    ]
+    assert sum(fooled) / 200 > 0.1  # where 2.5 % are promised
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_drop_is_found_within_the_month(stored: bool) -> None:
+    found = sum(
+        together(month(stored, seed, drop=0.3), stored).alarm is not None for seed in range(100)
+    )
+    assert found > 90
+
+
+def test_worse_fails_in_the_first_night_and_later_only_with_the_nights_together() -> None:
+    row = {"verdict": "worse"}
+    assert decide("fail", "Lost.", row, together([(6, 0)], True))[0] == "fail"
+    outcome, reason = decide("fail", "Lost.", row, together([(0, 0), (6, 0)], True))
+    assert outcome == "undecided"
+    assert "the 2 nights together are not yet sure" in reason
+    assert decide("fail", "Lost.", row, together([(0, 0), (14, 0)], True))[0] == "fail"
+    outcome, reason = decide(
+        "undecided", "Open.", {"verdict": "undecided"}, together([(4, 0)] * 4, False)
+    )
+    assert outcome == "fail"
+    assert "leave no doubt" in reason
+
+
+def test_the_plans_gate_goes_over_the_experiments_key_by_key() -> None:
+    own = {"baseline": "short", "metric": "label", "margin": 0.02, "on_undecided": "fail"}
+    rule = rule_of(PlanGate(margin=0.1), own)
+    assert rule is not None
+    assert (rule.baseline, rule.margin, rule.on_undecided) == ("short", 0.1, "fail")
+    assert rule_of(None, None) is None
+    with pytest.raises(pex.PexError, match="does not say its metric and margin"):
+        rule_of(PlanGate(baseline="pinned"), None)

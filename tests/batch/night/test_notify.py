@@ -1,0 +1,161 @@
+"""Notices really go out, and one that cannot never makes a night fail."""
+
+import datetime
+import http.server
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pex
+from pex.batch.night.morning import Morning
+from pex.batch.night.notify import notify
+from pex.batch.plan import Job, Notice, Plan, load_plan
+from pex.batch.run import BatchResult, JobResult
+from tests.batch.test_plan import notebook, plan
+
+
+def morning(*notices: Notice, status: str = "done") -> Morning:
+    job = Job("a", "a", Path("n.ipynb"), {}, ())
+    whole = Plan("nightly", Path(), (job,), 1, 0, None, notify=notices)
+    result = JobResult(job, Path("a.ipynb"), status, error="<b> & more")
+    batch = BatchResult("2026-03-10", whole, Path(), [result])
+    at = datetime.datetime(2026, 3, 10, tzinfo=datetime.UTC)
+    return Morning(batch, at, "sqlite://", [], [], [], [], [])
+
+
+@contextmanager
+def serving(server: socketserver.TCPServer) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def hook(seen: list[Any], status: int = 200) -> socketserver.TCPServer:
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    return http.server.HTTPServer(("127.0.0.1", 0), Hook)
+
+
+class Mail(socketserver.StreamRequestHandler):
+    """As much of SMTP as a client needs to hand over one mail."""
+
+    mails: list[bytes]
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            word = line.split()[0].upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = []
+                for text in self.rfile:
+                    if text == b".\r\n":
+                        break
+                    lines.append(text.removeprefix(b".") if text.startswith(b"..") else text)
+                self.mails.append(b"".join(lines))
+            if word == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            self.wfile.write(b"250 fine\r\n")
+
+
+def test_a_webhook_gets_the_night_as_slack_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    said: list[str] = []
+    with serving(hook(seen)) as port:
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
+        notify(morning(Notice(webhook_env="HOOK"), status="failed"), "<html>", said.append)
+    assert said == ["webhook sent"]
+    assert list(seen[0]) == ["text"]
+    assert seen[0]["text"].startswith("nightly, 2026-03-10: The night is incomplete: 1 of 1")
+
+
+def test_a_mail_carries_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = type("Inbox", (Mail,), {"mails": []})
+    said: list[str] = []
+    with serving(socketserver.TCPServer(("127.0.0.1", 0), handler)) as port:
+        monkeypatch.setenv("SERVER", f"smtp://127.0.0.1:{port}")
+        monkeypatch.setenv("TO", "ann@example.org, bob@example.org")
+        notice = Notice(mail_to_env="TO", smtp_env="SERVER")
+        notify(morning(notice), "<html>täglich</html>", said.append)
+    assert said == ["mail sent"]
+    mail = message_from_bytes(handler.mails[0], policy=policy.default)
+    assert mail["Subject"].strip().startswith("nightly, 2026-03-10: All notebooks ran.")
+    assert mail["From"] == "ann@example.org"
+    page = next(part for part in mail.walk() if part.get_content_type() == "text/html")
+    assert page.get_content().strip() == "<html>täglich</html>"
+    assert page.get_filename() == "nightly-2026-03-10.html"
+
+
+def test_what_cannot_be_sent_is_said_without_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:9/services/T0/secret-path")
+    monkeypatch.setenv("BAD", "file:///etc/passwd")
+    monkeypatch.setenv("SERVER", "smtp://ann:hunter2hunter2@127.0.0.1:9")
+    monkeypatch.setenv("TO", "ann@example.org")
+    with serving(hook([], 500)) as port:
+        monkeypatch.setenv("ANGRY", f"http://127.0.0.1:{port}/")
+        notify(
+            morning(
+                Notice(webhook_env="HOOK"),
+                Notice(webhook_env="MISSING"),
+                Notice(webhook_env="BAD"),
+                Notice(webhook_env="ANGRY"),
+                Notice(mail_to_env="TO", smtp_env="SERVER"),
+            ),
+            "",
+            said.append,
+        )
+    assert len(said) == 5
+    assert all("could not be sent" in line for line in said)
+    assert "MISSING is not set" in said[1]
+    assert "500" in said[3]
+    assert "secret-path" not in "".join(said)
+    assert "hunter2" not in "".join(said)
+
+
+def test_a_quiet_notice_is_for_problems_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    notice = Notice(webhook_env="MISSING", when="problems")
+    notify(morning(notice), "", said.append)
+    assert said == []
+    notify(morning(notice, status="failed"), "", said.append)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("notify: [{webhook_env: 'https://hooks.example.org/x'}]", "not its value"),
+        ("notify: [{mail_to_env: TO}]", "needs smtp_env"),
+        ("notify: [{}]", "either webhook_env, or mail_to_env"),
+        ("notify: [{webhok_env: X}]", "did you mean 'webhook_env'"),
+        ("gate: {margn: 0.1}", "did you mean 'margin'"),
+        ("gate: {margin: -1}", "margin"),
+        ("canary: {cases: nope.csv}", "canary: there is no file"),
+        ("keep: 0", "keep"),
+    ],
+)
+def test_a_plan_that_cannot_be_meant(text: str, message: str, tmp_path: Path) -> None:
+    notebook(tmp_path / "n.ipynb", None, "1")
+    with pytest.raises(pex.PexError, match=message):
+        load_plan(plan(tmp_path, f"steps: [{{id: a, notebook: n.ipynb}}]\n{text}\n"))

@@ -1,0 +1,105 @@
+"""The page of a night: large, hostile, without links to elsewhere."""
+
+import datetime
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from pex.batch.night.changed import Recorded
+from pex.batch.night.gate import judge, rule_of
+from pex.batch.night.junit import junit
+from pex.batch.night.morning import Morning, Subject, page
+from pex.batch.plan import Job, Plan, PlanGate
+from pex.batch.run import BatchResult, JobResult
+from pex.core.spec import GateSpec
+from tests.endpoint import FaultyEndpoint
+from tests.made import made
+
+AT = datetime.datetime(2026, 3, 10, 2, tzinfo=datetime.UTC)
+
+
+def recorded(run_id: str, cases: int, variants: int, *, hostile: bool = False) -> Recorded:
+    results = made(cases, variants, hostile=hostile)
+    about = results.about
+    for item in about["variants"]:
+        item["prompt_version"] = "1"
+    run = {
+        "run_id": run_id, "experiment_id": "0", "experiment": "made", "job_id": "job",
+        "batch_id": run_id, "started_at": AT,
+    }  # fmt: skip
+    return Recorded(run, results.frame, about)
+
+
+def morning(project: Path, cases: int, variants: int, *, hostile: bool = False) -> Morning:
+    """A night whose variants are judged against the first, with a night before it."""
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    now = recorded("tonight", cases, variants, hostile=hostile)
+    last = recorded("before", cases, variants)
+    last.frame["score.label"] = last.frame["score.label"].sample(frac=1, random_state=1).to_numpy()
+    rule = rule_of(PlanGate(baseline="variant-0", metric="label", margin=0.02), None)
+    assert isinstance(rule, GateSpec)
+    judged = judge(now, rule, "nightly", project, lambda run_id: last, uri)
+    subject = Subject(now, last, [], None, judged, [], [], "label")
+    job = Job("job", "job", project / "n.ipynb", {}, ())
+    plan = Plan("nightly", project, (job,), 1, 0, None)
+    error = "<script>window.hacked=1</script> \x1b[31mred\x00"
+    result = JobResult(job, project / "job.ipynb", "failed" if hostile else "done", error=error)
+    batch = BatchResult("tonight", plan, project, [result])
+    return Morning(batch, AT, uri, [subject], [], [], [], [])
+
+
+class Outside(HTMLParser):
+    """Collects what a page would fetch or lead to, its scripts and its tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "data")]
+
+
+def test_two_thousand_cases_of_four_variants_in_five_seconds_and_two_megabytes(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    night = morning(project, 2000, 4)
+    begun = time.perf_counter()
+    text = page(night)
+    took = time.perf_counter() - begun
+    assert took < 5, took
+    assert len(text.encode()) < 2_000_000
+    assert "The first 60 are shown." in text
+
+
+def test_nothing_of_a_hostile_answer_becomes_part_of_the_page(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    night = morning(project, 40, 2, hostile=True)
+    text = page(night)
+    text.encode()
+    found = Outside(text)
+    assert found.links == []
+    assert found.tags.count("script") == 1  # the page's own
+    assert "img" not in found.tags
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f]", text)
+    assert "The night is incomplete" in text
+    document = Xml.fromstring(junit(night))
+    error = document.find(".//error")
+    assert error is not None
+    assert "hacked" in error.attrib["message"]
+
+
+@pytest.mark.parametrize("cases", [1, 2])
+def test_a_night_of_next_to_nothing_has_a_page(
+    cases: int, project: Path, lab: FaultyEndpoint
+) -> None:
+    text = page(morning(project, cases, 2))
+    assert "not decided" in text
+    assert "too few cases to tell" in text
