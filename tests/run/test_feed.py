@@ -22,13 +22,13 @@ def test_a_slow_listener_slows_no_call(lab: FaultyEndpoint) -> None:
 
     def slow(event: Event) -> None:
         seen.append(event)
-        time.sleep(0.02)
+        time.sleep(0.05)
 
-    execution = experiment(300).start(record=False)  # it takes 900 events and more: 18 s
+    execution = experiment(300).start(record=False)  # it takes 900 events and more: 45 s
     execution.listen(slow)
     begun = time.monotonic()
     assert execution.wait().about["counts"]["answered"] == 300
-    assert time.monotonic() - begun < 9
+    assert time.monotonic() - begun < 20
     assert len(seen) < 500
 
 

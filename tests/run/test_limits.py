@@ -146,7 +146,7 @@ def test_tokens_per_minute_are_kept(lab: FaultyEndpoint, project: Path) -> None:
     )
     begun = time.monotonic()
     assert exp.run(record=False, show=False).about["counts"]["answered"] == 40
-    assert 1.5 < time.monotonic() - begun < 10
+    assert 1.5 < time.monotonic() - begun < 30
 
 
 def test_a_used_up_minute_is_waited_for(lab: FaultyEndpoint) -> None:

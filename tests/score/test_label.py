@@ -66,7 +66,7 @@ def test_what_is_no_label(item: Any, expected: Any, message: str) -> None:
 
 
 def test_a_hostile_answer_takes_no_long_time() -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for text in ("a" + "_" * 50_000 + "b", "posi" * 50_000, "[" * 50_000, "```\n" + "\n" * 50_000):
         score("label", text, "positive", labels=POLES)
-    assert time.perf_counter() - begun < 3
+    assert time.thread_time() - begun < 3

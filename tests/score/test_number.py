@@ -48,7 +48,7 @@ def test_an_expected_answer_without_a_number(expected: object) -> None:
 
 
 def test_a_hostile_answer_takes_no_long_time() -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for text in ("1" + ",11" * 50_000, "1" + ".111" * 50_000 + "1", "1 " * 50_000, "-" * 50_000):
         find_number(text)
-    assert time.perf_counter() - begun < 3
+    assert time.thread_time() - begun < 3

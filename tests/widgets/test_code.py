@@ -61,7 +61,7 @@ def test_no_text_takes_long_or_loses_anything() -> None:
     texts += [f"```{name}\n" + "".join(dice.choices(marks, k=20_000)) for name in languages]
     slowest = 0.0
     for text in texts:
-        begun = time.monotonic()
+        begun = time.thread_time()
         assert joined(text) == clean(text)
-        slowest = max(slowest, time.monotonic() - begun)
+        slowest = max(slowest, time.thread_time() - begun)
     assert slowest < 3

@@ -284,7 +284,7 @@ def test_the_last_words_of_a_run_are_sent_at_once(
     grid.on_event(Delta(PLACE, " last"))
     begun = time.monotonic()
     grid.close_run()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     cells = [cell for content, _ in sent for cell in content.get("cells", [])]
     assert cells[-1][2][1] == "first last"
 
