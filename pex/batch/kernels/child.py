@@ -11,8 +11,8 @@ import base64
 import ctypes
 import gc
 import importlib.util
-import logging
 import json
+import logging
 import os
 import pickle
 import signal
@@ -24,6 +24,8 @@ from typing import Any, NoReturn
 
 _DEATH_SIGNAL, _NAME = 1, 15
 """What prctl(2) calls them."""
+_BY_IMPORTS = {"PYDEVD_USE_FRAME_EVAL"}
+"""Variables that a kernel's own packages set as they are imported."""
 
 
 def become_kernel(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
@@ -50,6 +52,7 @@ def answer(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
         try:
             told = (True, function(*args))
         except Exception as error:  # noqa: BLE001 - raised where the call came from
+            error.add_note(f"there:\n{traceback.format_exc()}")
             told = (False, error)
         packed = base64.b64encode(pickle.dumps(told)).decode()
         order["line"].sendall(json.dumps({"answer": packed}).encode() + b"\n")
@@ -106,8 +109,9 @@ def _own_process(order: dict[str, Any], name: bytes) -> None:
     libc.prctl(_NAME, name)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(order["cwd"])
+    left = {key: os.environ[key] for key in _BY_IMPORTS & os.environ.keys()}
     os.environ.clear()
-    os.environ.update(order["env"], JPY_PARENT_PID=str(os.getppid()))
+    os.environ.update(left | order["env"], JPY_PARENT_PID=str(os.getppid()))
 
 
 def _new_randomness(generators: Iterable[Any]) -> None:

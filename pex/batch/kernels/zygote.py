@@ -46,9 +46,10 @@ settings from the folder and the environment of the notebook."""
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }  # fmt: skip
-"""Variables that keep libraries from starting threads as they are imported."""
+"""Variables that keep libraries from starting threads as they are imported, and the debugger from
+a warning."""
 _PATIENCE_S = 2.0
 """How long a thread that a package started in passing may take to end."""
 

@@ -171,9 +171,11 @@ class Zygotes:
         """
         with self._lock:
             alive = [zygote for zygote in self._known.values() if zygote.alive]
+        if not alive:
+            return function(*args)
         try:
             process = alive[-1].ask(function, *args)
-        except (IndexError, Refused, OSError):
+        except (Refused, OSError):
             return function(*args)
         return process.answer()
 
