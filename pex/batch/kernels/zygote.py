@@ -37,7 +37,8 @@ STACK = (
     "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger",
     "IPython.core.oinspect", "IPython.extensions.storemagic", "jedi", "threadpoolctl",
     "pandas", "pandas.io.formats.html", "pandas.io.formats.string", "pyarrow.pandas_compat",
-    "mlflow", "nbformat", "plotly.express", "plotly.io._renderers",
+    "mlflow", "mlflow.store.tracking.sqlalchemy_store", "nbformat", "plotly.express",
+    "plotly.io._renderers",
     "pex.experiment", "pex.results", "pex.widgets.grid", "pex.recording",
 )  # fmt: skip
 """What is imported before the first fork, down to what a kernel's start and a cell that shows a
