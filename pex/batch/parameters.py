@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pex.batch.kernels.grammar import put_off
 from pex.core.errors import PexError, nearest
 from pex.guard.redact import SHORTEST, is_key_name
 
@@ -103,6 +104,7 @@ def _refuse_keys(name: str, value: Any, where: str) -> None:
 
 
 def _parameters_cell(notebook: Path, where: str) -> str | None:
+    put_off()  # or nbformat, by way of jsonschema, builds it
     import nbformat
     from nbformat.reader import NotJSONError
 

@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from pex.batch.ended import EndedJobs, alone, newest_unfinished
+from pex.batch.kernels.zygotes import QUIET, ZYGOTES
 from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.run.budget import SHARED
-
-_QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-"""No warning of the debugger's in every kernel."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -151,19 +149,10 @@ def _run_in(
             run.close()
 
 
-def prepare() -> None:
-    """Start the process that kernels are forked from, while a plan is still being read."""
-    from pex.batch.kernels.forked import ZYGOTES
-
-    if sys.platform == "linux":
-        ZYGOTES.of({**os.environ, **_QUIET})
-
-
 @contextlib.contextmanager
 def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
     """A process that kernels are forked from, started while Papermill is imported here."""
-    from pex.batch.kernels.forked import ZYGOTES
-
+    prepared = ZYGOTES.alive
     zygote = ZYGOTES.of(environment) if sys.platform == "linux" else None
     importlib.import_module("pex.batch.kernels.engine")
     if zygote is not None:
@@ -171,7 +160,8 @@ def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        ZYGOTES.close(idle=True)
+        if not prepared:
+            ZYGOTES.close(idle=True)
 
 
 def _environment(plan: Plan, batch_id: str) -> dict[str, str]:
@@ -181,7 +171,7 @@ def _environment(plan: Plan, batch_id: str) -> dict[str, str]:
         **plan.environment(),
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
-        **_QUIET,
+        **QUIET,
     }
 
 

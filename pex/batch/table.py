@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pex.batch.run import BatchResult
 from pex.core.names import canonical
 from pex.record.search import find
+from pex.record.store import exists
 from pex.report.tables import format_seconds, fragment
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
     import pandas as pd
 
     recorded: dict[str, list[dict[str, Any]]] = {}
-    found = find(tracking_uri, batch.batch_id, batch.plan.name) if _exists(tracking_uri) else []
+    found = find(tracking_uri, batch.batch_id, batch.plan.name) if exists(tracking_uri) else []
     for row in found:
         recorded.setdefault(row["job_id"], []).append(row)
     rows = []
@@ -41,12 +42,6 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
             row = {"run_id": run.get("run_id"), "variant": run.get("variant")}
             rows.append({**about, **row, **run.get("metrics", {})})
     return pd.DataFrame(rows)
-
-
-def _exists(tracking_uri: str) -> bool:
-    """Whether anything can have been recorded: MLflow would make an empty store to look into."""
-    kind, _, path = tracking_uri.partition(":///")
-    return kind != "sqlite" or Path(path).exists()
 
 
 def scores(table: pd.DataFrame) -> list[str]:

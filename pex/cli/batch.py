@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import io
 import shutil
 import sys
 from pathlib import Path
@@ -77,25 +79,54 @@ def batch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Execute notebooks with their parameters, judge what they measured, write the page."""
+    from pex.batch.kernels.zygotes import ZYGOTES, prepare
     from pex.batch.night import nights
     from pex.batch.plan import load_plan
-    from pex.batch.run import prepare, run_batch
-    from pex.batch.table import collect, text, write
+    from pex.batch.run import run_batch
     from pex.core.settings import find_project, load_settings
     from pex.record.store import tracking_uri
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
+    if check_last is not None:
+        _check(load_plan(plan), check_last, as_json)
+        return
     prepare()
     loaded = load_plan(plan)
-    if check_last is not None:
-        _check(loaded, check_last, as_json)
-        return
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
     started_at = datetime.datetime.now(datetime.UTC)
     result = run_batch(loaded, batch_id, workers, console.err, resume=resume)
     nights.keep(result, started_at)
+    out, err, end = ZYGOTES.call(_told, result, started_at, uri, report, junit, as_json)
+    sys.stdout.write(out)
+    sys.stderr.write(err)
+    if end is not None:
+        raise end
+
+
+def _told(*night: Any) -> tuple[str, str, BaseException | None]:
+    """What is said of a night on stdout and on stderr, and what ends the command with its code."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            _tell(*night)
+        except (PexError, SystemExit) as end:
+            return out.getvalue(), err.getvalue(), end
+    return out.getvalue(), err.getvalue(), None
+
+
+def _tell(
+    result: BatchResult,
+    started_at: datetime.datetime,
+    uri: str,
+    report: Path | None,
+    junit: Path | None,
+    as_json: bool,
+) -> None:
+    """Judge the night, write its page, say what came of it."""
+    from pex.batch.table import collect, text, write
+
     table = collect(result, uri)
     write(table, result)
     morning, unread = _look(result, started_at, uri)

@@ -11,7 +11,7 @@ from typing import Any
 from pex.core.errors import PexError, nearest
 from pex.guard.redact import redact
 from pex.record.search import MOST, children, latest
-from pex.record.store import connect
+from pex.record.store import connect, exists
 
 SEQUENCE, EVIDENCE = "pex.sequence", "pex.evidence"
 
@@ -27,6 +27,8 @@ def of_plan(uri: str, plan: str) -> list[dict[str, Any]]:
         `run_id, experiment_id, experiment, batch_id, job_id, started_at` (UTC) and `status` as
         MLflow says it, at most the newest 1,000.
     """
+    if not exists(uri):
+        return []
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     query = f"tags.`pex.plan` = '{plan}' and tags.`pex.kind` = 'run'"

@@ -8,13 +8,27 @@ from pathlib import Path
 from pex.core.errors import PexError
 from pex.library.store import connect, local_folder, quiet, tracking_uri
 
-__all__ = ["artifact_location", "connect", "local_folder", "quiet", "tracking_uri", "warm"]
+__all__ = [
+    "artifact_location",
+    "connect",
+    "exists",
+    "local_folder",
+    "quiet",
+    "tracking_uri",
+    "warm",
+]
 
 
 def artifact_location(uri: str, name: str) -> str | None:
     """Where a local store keeps the files of an experiment; a server decides for itself."""
     folder = local_folder(uri)
     return (folder / "artifacts" / name).as_uri() if folder else None
+
+
+def exists(uri: str) -> bool:
+    """Whether anything can have been recorded: MLflow would make an empty store to look into."""
+    kind, _, path = uri.partition(":///")
+    return kind != "sqlite" or Path(path).exists()
 
 
 def warm(uri: str) -> None:

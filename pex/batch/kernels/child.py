@@ -1,4 +1,4 @@
-"""How a process that was forked from the zygote becomes a kernel like any other.
+"""How a process that was forked from the zygote becomes a kernel like any other, or a function.
 
 What an interpreter and its packages settle once, as they start, is settled anew: the environment,
 the folder, randomness, threads of linear algebra, and whatever looked whether a notebook is there.
@@ -7,19 +7,25 @@ the folder, randomness, threads of linear algebra, and whatever looked whether a
 from __future__ import annotations
 
 import atexit
+import base64
 import ctypes
+import gc
 import importlib.util
+import json
 import logging
 import os
+import pickle
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 _DEATH_SIGNAL, _NAME = 1, 15
 """What prctl(2) calls them."""
+_BY_IMPORTS = {"PYDEVD_USE_FRAME_EVAL"}
+"""Variables that a kernel's own packages set as they are imported."""
 
 
 def become_kernel(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
@@ -29,12 +35,43 @@ def become_kernel(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
         order: what Jupyter would have started.
         generators: sources of random numbers that are to begin anew.
     """
+    _be(order, generators, b"ipykernel", lambda: _run(order["cmd"]))
+
+
+def answer(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
+    """Call the function of an order (`call`, `path`, `cwd`, `env`), tell the `line` its answer.
+
+    Args:
+        order: the function with its arguments, as `Zygote.call` packs them.
+        generators: sources of random numbers that are to begin anew.
+    """
+
+    def call() -> int:
+        sys.path[:] = order["path"]
+        function, args = pickle.loads(base64.b64decode(order["call"]))
+        try:
+            told = (True, function(*args))
+        except Exception as error:  # noqa: BLE001 - raised where the call came from
+            error.add_note(f"there:\n{traceback.format_exc()}")
+            told = (False, error)
+        packed = base64.b64encode(pickle.dumps(told)).decode()
+        order["line"].sendall(json.dumps({"answer": packed}).encode() + b"\n")
+        return 0
+
+    _be(order, generators, b"pex", call)
+
+
+def _be(
+    order: dict[str, Any], generators: Iterable[Any], name: bytes, run: Callable[[], int]
+) -> NoReturn:
+    """Be a process of its own until `run` says its exit code."""
     code = 1
     try:
-        _own_process(order)
+        gc.enable()
+        _own_process(order, name)
         _new_randomness(generators)
         _restore_threads()
-        code = _run(order["cmd"])
+        code = run()
     except BaseException:  # noqa: BLE001 - there is nobody above to say it
         traceback.print_exc(file=sys.__stderr__)
     finally:
@@ -65,15 +102,16 @@ def _run(cmd: list[str]) -> int:
     return 0
 
 
-def _own_process(order: dict[str, Any]) -> None:
+def _own_process(order: dict[str, Any], name: bytes) -> None:
     os.setsid()
     libc = ctypes.CDLL(None)
     libc.prctl(_DEATH_SIGNAL, signal.SIGKILL)
-    libc.prctl(_NAME, b"ipykernel")
+    libc.prctl(_NAME, name)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(order["cwd"])
+    left = {key: os.environ[key] for key in _BY_IMPORTS & os.environ.keys()}
     os.environ.clear()
-    os.environ.update(order["env"], JPY_PARENT_PID=str(os.getppid()))
+    os.environ.update(left | order["env"], JPY_PARENT_PID=str(os.getppid()))
 
 
 def _new_randomness(generators: Iterable[Any]) -> None:

@@ -28,7 +28,8 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 from traitlets import DottedObjectName, Type
 
-from pex.batch.kernels.forked import ZYGOTES, ForkProvisioner, forkable
+from pex.batch.kernels.forked import ForkProvisioner, forkable
+from pex.batch.kernels.zygotes import ZYGOTES
 from pex.guard.redact import MASK, secrets
 
 NAME = "pex"

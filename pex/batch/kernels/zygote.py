@@ -3,7 +3,8 @@
 Started as `python -m pex.batch.kernels.zygote SOCKET FOLDER`, where SOCKET is the number of an
 inherited socket. A message there brings a line of its own for one kernel, which begins with an
 order in JSON (`cmd`, `cwd`, `env`); it is told the kernel's `pid` and later its exit `code`, or why
-there is to be an ordinary kernel (`no`). Who closes the line ends the kernel; when the socket
+there is to be an ordinary kernel (`no`). An order with a `call` is for a function in place of a
+kernel; its `answer` is told before the code. Who closes the line ends the kernel; when the socket
 closes, because its owner has ended in whatever way, everything ends and the folder goes. So a
 killed batch leaves nothing.
 
@@ -27,21 +28,29 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pex.batch.kernels.child import become_kernel
+from pex.batch.kernels.child import answer, become_kernel
+from pex.batch.kernels.grammar import put_off
 
 STACK = (
-    "ipykernel.kernelapp", "ipykernel.ipkernel", "IPython.core.completer", "jedi",
-    "threadpoolctl", "pandas", "pyarrow", "mlflow", "plotly.graph_objects", "plotly.express",
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "faulthandler",
+    "tornado.platform.asyncio", "tornado.queues", "IPython.core.completer",
+    "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger",
+    "IPython.core.oinspect", "IPython.extensions.storemagic", "jedi", "threadpoolctl",
+    "pandas", "pandas.io.formats.html", "pandas.io.formats.string", "pyarrow.pandas_compat",
+    "mlflow", "mlflow.store.tracking.sqlalchemy_store", "nbformat", "plotly.express",
+    "plotly.io._renderers",
     "pex.experiment", "pex.results", "pex.widgets.grid", "pex.recording",
 )  # fmt: skip
-"""What is imported before the first fork; a part that is not installed is left out. Not
-matplotlib: it reads its settings from the folder and the environment of the notebook."""
+"""What is imported before the first fork, down to what a kernel's start and a cell that shows a
+table or a chart import; a part that is not installed is left out. Not matplotlib: it reads its
+settings from the folder and the environment of the notebook."""
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }  # fmt: skip
-"""Variables that keep libraries from starting threads as they are imported."""
+"""Variables that keep libraries from starting threads as they are imported, and the debugger from
+a warning."""
 _PATIENCE_S = 2.0
 """How long a thread that a package started in passing may take to end."""
 
@@ -55,17 +64,29 @@ def import_stack() -> None:
     """Import what notebooks import, without a thread of its own for anything."""
     given = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
+    put_off()
     for name in STACK:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        _first_chart()
     for name, value in given.items():
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
 
 
+def _first_chart() -> None:
+    """The first chart in a process takes plotly a tenth of a second more than the next ones."""
+    import pandas as pd
+    import plotly.express as px
+
+    px.bar(pd.DataFrame({"x": [1], "y": [1]}), x="x", y="y")
+
+
 def main() -> None:
     """Import, then fork until the socket closes."""
+    gc.disable()  # next to nothing of what is imported is garbage, and looking takes long
     control, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
     if not sys.flags.safe_path:
         del sys.path[0]  # put there by `-m`; a kernel has its own folder first
@@ -73,11 +94,12 @@ def main() -> None:
     end = time.monotonic() + _PATIENCE_S
     while (extra := threads() - 1) and time.monotonic() < end:
         time.sleep(0.02)
-    gc.collect()
     generators = random_generators()
     gc.freeze()  # collecting must not touch, and so copy, what was imported
     refusal = f"{extra} threads beside the first one after the imports" if extra else None
     order = Nursery(control, refusal).serve()
+    if order is not None and "call" in order:
+        answer(order, generators)
     if order is not None:
         become_kernel(order, generators)
     shutil.rmtree(folder, ignore_errors=True)
@@ -129,20 +151,22 @@ class Nursery:
             return None
         pid = os.fork()
         if pid == 0:
-            self._leave(line)
-            return order
+            self._leave(line, "call" in order)
+            return {**order, "line": line}
         self._kernels[pid] = line
         self._selector.register(line, selectors.EVENT_READ)
         _tell(line, {"pid": pid})
         return None
 
-    def _leave(self, line: socket.socket) -> None:
-        """Let go of everything that is not the new kernel's."""
+    def _leave(self, line: socket.socket, talks: bool) -> None:
+        """Let go of everything that is not the new process's; a kernel has no use for the line."""
         self._selector.close()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for end in (line, self._control, self._wake, self._woken, *self._kernels.values()):
+        for end in (self._control, self._wake, self._woken, *self._kernels.values()):
             end.close()
+        if not talks:
+            line.close()
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -20,7 +20,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from pex.batch.kernels import engine
 from pex.batch.kernels.engine import KernelDied
-from pex.batch.kernels.forked import ZYGOTES
+from pex.batch.kernels.zygotes import ZYGOTES
 from tests.batch.test_plan import notebook
 from tests.batch.test_run import sockets
 
@@ -412,3 +412,20 @@ def test_other_programs_can_take_forked_kernels(tmp_path: Path, installed: dict[
     assert done.returncode == 0, done.stderr
     cells = nbformat.read(tmp_path / "n.nbconvert.ipynb", as_version=4).cells
     assert cells[0].outputs[0].text == "True\n"
+
+
+def test_a_cell_that_shows_a_table_and_a_chart_imports_nothing_more(
+    tmp_path: Path, run: Run
+) -> None:
+    path = notebook(
+        tmp_path / "shows.ipynb",
+        None,
+        "import sys\nbefore = set(sys.modules)",
+        "import pandas, plotly.express, mlflow, pex",
+        "pandas.DataFrame({'a': [1]})",
+        "plotly.express.bar(x=['a'], y=[1])",
+        "print(sorted(set(sys.modules) - before), 'rfc3987_syntax' in sys.modules)",
+    )
+    cells = run(path).cells
+    assert cells[-1].outputs[0].text == "[] False\n"
+    assert "application/vnd.plotly.v1+json" in cells[-2].outputs[0].data

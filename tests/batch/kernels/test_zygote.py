@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from pex.batch.kernels import engine, zygote
-from pex.batch.kernels.forked import ZYGOTES, Forked, Refused, Zygote, forkable, private_folder
+from pex.batch.kernels.forked import forkable
+from pex.batch.kernels.zygotes import ZYGOTES, Forked, Refused, Zygote, Zygotes, private_folder
+from pex.core.errors import ProviderError
 from tests.batch.test_plan import notebook
 
 CMD = [sys.executable, "-m", "ipykernel_launcher", "-f"]
@@ -173,3 +175,63 @@ def test_sockets_have_a_short_private_folder(
 def test_only_this_interpreters_own_kernel_is_forked(cmd: list[str]) -> None:
     assert not forkable(cmd)
     assert forkable([*CMD, "f"])
+
+
+@pytest.fixture(scope="module")
+def zygotes() -> Iterator[Zygotes]:
+    several = Zygotes()
+    several.of(os.environ).wait()
+    yield several
+    several.close()
+
+
+def about(*given: object) -> tuple[int, bool, str, object]:
+    return os.getpid(), "mlflow.genai" in sys.modules, str(Path.cwd()), given
+
+
+def refused(message: str) -> None:
+    raise ProviderError(message, hint="try again")
+
+
+def counted(file: Path) -> None:
+    file.write_text(file.read_text() + "x" if file.exists() else "x")
+    raise ConnectionResetError("of the function itself")
+
+
+def died() -> None:
+    os._exit(3)
+
+
+def test_a_function_is_called_where_the_packages_are(
+    zygotes: Zygotes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pid, imported, folder, given = zygotes.call(about, "x" * 2_000_000, tmp_path)
+    assert pid != os.getpid()
+    assert (imported, folder, given) == (True, str(tmp_path), ("x" * 2_000_000, tmp_path))
+    assert zygotes.call(about)[0] != pid
+
+
+def test_what_a_function_raises_is_raised_here(zygotes: Zygotes, tmp_path: Path) -> None:
+    with pytest.raises(ProviderError) as caught:
+        zygotes.call(refused, "the night cannot be judged")
+    assert (caught.value.message, caught.value.hint) == ("the night cannot be judged", "try again")
+    assert "in refused" in caught.value.__notes__[0]
+    with pytest.raises(ConnectionResetError, match="of the function itself"):
+        zygotes.call(counted, tmp_path / "calls")
+    assert (tmp_path / "calls").read_text() == "x"
+
+
+def test_a_function_whose_process_dies_is_not_called_again(zygotes: Zygotes) -> None:
+    with pytest.raises(RuntimeError, match="ended before"):
+        zygotes.call(died)
+    assert zygotes.alive
+
+
+def test_a_function_is_called_here_where_nothing_forks(
+    zygotes: Zygotes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Zygotes().call(about)[0] == os.getpid()
+    (tmp_path / "pandas.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert zygotes.call(about)[0] == os.getpid()

@@ -1,0 +1,280 @@
+"""The processes that kernels are forked from, as those who order kernels see them.
+
+Nothing of Jupyter is imported here: the first one starts while a command is still being read.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import contextlib
+import json
+import os
+import pickle
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+OF_A_JOB = (
+    "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
+    "PEX_PLAN_FOLDER", "PEX_TAGS", "JPY_PARENT_PID",
+)  # fmt: skip
+"""Variables that no package reads as it is imported: kernels that differ in these alone may be
+forked from one process."""
+QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+"""No warning of the debugger's in every kernel."""
+_LONGEST = 60
+"""Letters that the folder of sockets may have: an address has 108, and ZeroMQ adds to it."""
+
+
+class Refused(Exception):  # noqa: N818 - no error: an ordinary kernel is started instead
+    """The zygote does not fork this one, and says why."""
+
+
+class Zygote:
+    """The process that kernels with one environment are forked from, and where they listen."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.folder = private_folder()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "pex.batch.kernels.zygote",
+                str(theirs.fileno()),
+                str(self.folder),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            pass_fds=[theirs.fileno()],
+            env=dict(env),
+            start_new_session=True,  # an interrupt is its owner's to hand on
+        )
+        theirs.close()
+        self._forked: list[Forked] = []
+        self.refusal: str | None = None
+        """Why it did not fork the last one."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a kernel of it runs."""
+        return any(kernel.returncode is None for kernel in self._forked)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still forks."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that forks."""
+        return self._process.pid
+
+    def wait(self) -> None:
+        """Wait until it has imported everything, or has died of it."""
+        line = self._line()
+        line.shutdown(socket.SHUT_WR)
+        with line, contextlib.suppress(OSError):
+            line.recv(1)
+
+    def _line(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.suppress(BrokenPipeError):  # then `ours` says the same
+            socket.send_fds(self._control, [b"k"], [theirs.fileno()])
+        return ours
+
+    def fork(self, cmd: list[str], cwd: str, env: Mapping[str, str]) -> Forked:
+        """A new kernel.
+
+        Raises:
+            Refused: there is to be an ordinary one.
+            OSError: the zygote has ended.
+        """
+        return self._order({"cmd": cmd, "cwd": cwd, "env": dict(env)})
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> Forked:
+        """A process that calls a function; `Forked.answer` is what it returns.
+
+        Raises:
+            Refused: it has to be called here.
+            OSError: the zygote has ended.
+        """
+        packed = base64.b64encode(pickle.dumps((function, args))).decode()
+        place = {"cwd": str(Path.cwd()), "env": dict(os.environ), "path": sys.path}
+        return self._order({"call": packed, **place})
+
+    def _order(self, order: Mapping[str, Any]) -> Forked:
+        line = self._line()
+        line.sendall(json.dumps(order).encode() + b"\n")
+        process = Forked(line)
+        self._forked = [other for other in self._forked if other.returncode is None]
+        self._forked.append(process)
+        return process
+
+    def close(self) -> None:
+        """End it, its kernels and their folder."""
+        self._control.close()
+        if not self.busy:  # it may still import
+            self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def private_folder() -> Path:
+    """A new folder of the user's own whose name is short enough for sockets in it."""
+    usual = Path(tempfile.gettempdir())
+    short = usual if len(str(usual)) <= _LONGEST - len("/pex-12345678") else Path("/tmp")
+    return Path(tempfile.mkdtemp(prefix="pex-", dir=short))
+
+
+class Zygotes:
+    """The zygotes of this process, one for each environment; they end with it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Zygote] = {}
+        self._lock = threading.Lock()
+
+    def of(self, env: Mapping[str, str]) -> Zygote:
+        """The zygote for an environment; a new one where there is none, or it has died."""
+        shared = {name: value for name, value in env.items() if name not in OF_A_JOB}
+        key = json.dumps(shared, sort_keys=True)
+        with self._lock:
+            zygote = self._known.get(key)
+            if zygote is None or not zygote.alive:
+                if zygote is not None:
+                    zygote.close()
+                zygote = self._known[key] = Zygote(shared)
+            return zygote
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What a function returns, called where MLflow and pandas have been imported.
+
+        Args:
+            function: of a module; it may not count on anything that this process has set up but
+                its environment, its folder and the places of its modules.
+            *args: can be pickled, as can what it returns or raises.
+
+        Returns:
+            Its answer; what it raises is raised here. Where nothing forks, it is called here.
+
+        Raises:
+            RuntimeError: the process ended before it answered.
+        """
+        with self._lock:
+            alive = [zygote for zygote in self._known.values() if zygote.alive]
+        if not alive:
+            return function(*args)
+        try:
+            process = alive[-1].ask(function, *args)
+        except (Refused, OSError):
+            return function(*args)
+        return process.answer()
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is one that forks."""
+        with self._lock:
+            return any(zygote.alive for zygote in self._known.values())
+
+    def close(self, idle: bool = False) -> None:
+        """End all of them, or those that are idle."""
+        with self._lock:
+            for key, zygote in list(self._known.items()):
+                if not (idle and zygote.busy):
+                    del self._known[key]
+                    zygote.close()
+
+
+ZYGOTES = Zygotes()
+atexit.register(ZYGOTES.close)
+
+
+def prepare() -> None:
+    """Start the process that a batch's kernels are forked from, while its plan is still read."""
+    if sys.platform == "linux":
+        ZYGOTES.of({**os.environ, **QUIET})
+
+
+class Forked:
+    """What a provisioner needs of a process, for one that another process has forked."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._reader = line.makefile("rb")
+        said = self._hear()
+        if "pid" not in said:
+            self._line.close()
+            if "no" in said:
+                raise Refused(said["no"])
+            raise ConnectionResetError("the process that forks kernels has ended")
+        self.pid = int(said["pid"])
+        self.returncode: int | None = None
+
+    def _hear(self) -> dict[str, Any]:
+        try:
+            text = self._reader.readline()
+        except OSError:
+            return {}
+        return dict(json.loads(text)) if text else {}
+
+    def answer(self) -> Any:
+        """What the function that it calls returns; what that raises is raised.
+
+        Raises:
+            RuntimeError: it ended before it answered.
+        """
+        try:
+            packed = self._hear().get("answer")
+        except BaseException:  # an interrupt: nobody waits for it any more
+            self.kill()
+            raise
+        if packed is None:
+            raise RuntimeError("a process that was to judge or to write ended before it had")
+        good, value = pickle.loads(base64.b64decode(packed))
+        if not good:
+            raise value
+        return value
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs; a kernel whose zygote has died is dead, too."""
+        if self.returncode is None:
+            waiting = select.poll()
+            waiting.register(self._line, select.POLLIN)
+            if waiting.poll(0):
+                self.returncode = int(self._hear().get("code", -signal.SIGKILL))
+                self._reader.close()
+                self._line.close()
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for its end; returns the exit code."""
+        while (code := self.poll()) is None:
+            waiting = select.poll()
+            waiting.register(self._line, select.POLLIN)
+            waiting.poll()
+        return code
+
+    def send_signal(self, signum: int) -> None:
+        """Signal the kernel alone."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)

@@ -1,0 +1,99 @@
+"""The commands of `pexlab`; the module of each is imported when it is called for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
+
+import pex
+from pex.cli import console
+
+COMMANDS = {
+    "demo": "Compare prompts on the built-in model, record in MLflow, run a Papermill batch, "
+    "report.",
+    "init": "Begin a project: pex.toml, one experiment, two notebooks, a CI workflow.",
+    "run": "Run an experiment: ask, score, record in MLflow, print the table.",
+    "schedule": "Print what makes a scheduler run a plan every night, or install it.",
+    "nightly": "",
+    "score": "Score a recorded run's answers again; no model is asked, except by judges.",
+    "compare": "Compare two recorded runs case by case; no model is asked.",
+    "report": "Write one HTML file about a recorded run: what was run, table, cases side by side.",
+    "record": "Bring what is missing of a run into MLflow; no model is asked.",
+    "spend": "Say what the project has spent, from the ledger beside the journal.",
+    "gc": "Say what may go from .pex/ and mlruns/, with its size; --delete deletes it.",
+    "lab": "Open JupyterLab in this project, on the first notebook where there is one.",
+    "ui": "Open MLflow's pages on this project's record.",
+    "doctor": "Say what is installed, set and reachable, and what to do about the rest.",
+    "batch": "A night: notebooks with their parameters, then the gate and the morning page.",
+    "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
+    "model": "The built-in model local/smollm2: a small real language model, without a key.",
+}
+"""Each with the first sentence of its own help; one without is not listed."""
+_MODULES = {"lab": "servers", "ui": "servers"}
+"""Where it is not the command's name."""
+_PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+
+
+class Commands(TyperGroup):
+    """The commands by name; a list of them imports none of their modules."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name, text in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=text, hidden=not text))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is called for, in place of what stands for it in the list."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, command(name) if name else found, rest
+
+
+def command(name: str) -> Any:
+    """A command, imported.
+
+    Args:
+        name: one of `COMMANDS`.
+    """
+    module = importlib.import_module(f"pex.cli.{_MODULES.get(name, name)}")
+    around = typer.Typer(**_PLAIN)
+    if group := getattr(module, "app", None):
+        around.add_typer(group, name=name)
+    else:
+        around.command(name)(getattr(module, name))
+    return get_group(around).commands[name]
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="pexlab",
+    help="pex, a prompt laboratory: compare prompts side by side, record in MLflow, "
+    "run the same experiment every night.",
+    epilog="Exit codes: 0 done · 1 gate failed · 2 wrong use, no call was made · 3 undecided · "
+    "4 stopped by the budget · 5 provider error, too many errors or a failed notebook · "
+    "130 interrupted",
+    no_args_is_help=True,
+    **_PLAIN,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.out(f"pexlab {pex.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
