@@ -20,7 +20,7 @@ from pex.batch.ended import EndedJobs, alone, newest_unfinished
 from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
-from pex.core.names import check_name
+from pex.core.names import check_file_name
 from pex.run.budget import SHARED
 
 _QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -116,7 +116,7 @@ def run_batch(
     if batch_id is None:
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         batch_id = newest_unfinished(plan) if resume else now
-    folder = plan.outputs / check_name(batch_id, "batch id")
+    folder = plan.outputs / check_file_name(batch_id, "batch id")
     if folder.exists() != resume:
         if resume:
             raise PexError(f"there is no batch '{batch_id}' to resume: {folder}")

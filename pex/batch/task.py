@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pex.batch.notebook import kernel_of, own_kernels
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpecManager
-
     from pex.batch.kernels.engine import Kernel
 
 
@@ -61,8 +59,8 @@ class Running:
 
         with self._lock:
             if self._kernel is None:
-                name = _kernel_name(self._task.notebook)
-                self._kernel = Kernel(kernel_name=name, kernel_spec_manager=_own_kernels())
+                name, _ = _asked_kernel(self._task.notebook)
+                self._kernel = Kernel(kernel_name=name, kernel_spec_manager=own_kernels())
                 if self._ended:
                     self._kernel.end()
             return self._kernel
@@ -110,11 +108,15 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
     watch.daemon = True
     watch.start()
     try:
+        # Named here, since Papermill refuses a notebook that does not name them itself.
+        kernel_name, language = _asked_kernel(task.notebook)
         papermill.execute_notebook(
-            str(task.notebook),
-            str(task.output),
+            _literal(task.notebook),
+            _literal(task.output),
             parameters=dict(task.parameters),
             engine_name=engine.NAME,
+            kernel_name=kernel_name,
+            language=language,
             progress_bar=False,
             kernel_env=task.environment,
             kernel_cwd=str(task.folder),
@@ -137,17 +139,10 @@ def _first_line(text: str) -> str:
     return redact((text.strip().splitlines() or [""])[0])
 
 
-def _kernel_name(notebook: Path) -> str:
-    """The kernel that a notebook asks for; Papermill names what is wrong with one without."""
-    about = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
-    return str(about.get("kernelspec", {}).get("name", "python3"))
+def _asked_kernel(notebook: Path) -> tuple[str, str]:
+    return kernel_of(json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {}))
 
 
-def _own_kernels() -> KernelSpecManager:
-    """The kernels of this environment first, also where the user has one of the same name."""
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    found = KernelSpecManager()
-    own = str(Path(sys.prefix) / "share" / "jupyter" / "kernels")
-    found.kernel_dirs = [own, *(folder for folder in found.kernel_dirs if folder != own)]
-    return found
+def _literal(path: Path) -> str:
+    """A path that Papermill leaves as it is: it fills in what is in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
