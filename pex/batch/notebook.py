@@ -74,7 +74,7 @@ def own_kernels() -> KernelSpecManager:
 
 
 def python_of(source: str) -> str:
-    """A cell's source with its magics and shell commands as the calls that IPython makes of them.
+    r"""A cell's source with its magics and shell commands as the calls that IPython makes of them.
 
     Raises:
         SyntaxError: it is no Python with magics.
@@ -83,7 +83,7 @@ def python_of(source: str) -> str:
         >>> python_of("x = 1")
         'x = 1'
         >>> python_of("%matplotlib inline")
-        "get_ipython().run_line_magic('matplotlib', 'inline')\\n"
+        "get_ipython().run_line_magic('matplotlib', 'inline')\n"
     """
     try:
         _compile(source)

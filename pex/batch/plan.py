@@ -21,7 +21,6 @@ from pex.core.names import canonical, check_file_name, digest
 from pex.core.settings import find_project
 from pex.core.spec import Strict
 
-
 CANARY = "canary"
 """The step that the canary's own runs belong to."""
 MOST_JOBS = 100_000

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pex.batch import begun
 from pex.batch.ended import EndedJobs, alone, newest_unfinished
 from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
@@ -124,8 +125,9 @@ def run_batch(
             f"there is already a batch '{batch_id}': {folder}",
             hint="--resume goes on with it; else give another id",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
+        for line in begun.begin(folder, plan):
+            say(line)
         return _run_in(folder, plan, batch_id, workers, say, executor)
 
 
@@ -319,7 +321,10 @@ class _Run:
             if result.status == "done":
                 break
         result.seconds = time.monotonic() - begun
-        self._file.add(job, result.status, result.seconds, result.attempts)
+        try:
+            self._file.add(job, result.status, result.seconds, result.attempts)
+        except OSError as error:
+            self._say(f"{job.id}: not written down, so --resume asks again: {error.strerror}")
         self._say(_ended(result))
         return result
 

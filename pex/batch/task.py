@@ -16,6 +16,9 @@ from pex.guard.redact import redact
 if TYPE_CHECKING:
     from pex.batch.kernels.engine import Kernel
 
+_LONGEST = 500
+"""Letters of an error that the table and the page show; the output notebook has all of it."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Task:
@@ -123,20 +126,26 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
             kernel=running.kernel(),
         )
     except PapermillExecutionError as error:
-        return Outcome("failed", f"{error.ename}: {_first_line(error.evalue)}", error.exec_count)
+        said = ": ".join(filter(None, [error.ename, error.evalue]))
+        return Outcome("failed", _first_line(said), error.exec_count)
     except engine.KernelDied as error:
         if late.is_set():
             return Outcome("timeout", f"not done within {task.timeout_s:g} s", error.cell or None)
         return Outcome("failed", str(error), error.cell or None)
     except Exception as error:  # noqa: BLE001 - every failure of a notebook is a row of the table
-        return Outcome("failed", f"{type(error).__name__}: {redact(str(error))}")
+        # What a kernel could not send, such as half a character, leaves an error without a word.
+        said = str(error).strip() or "a cell failed with an error that cannot be shown"
+        return Outcome("failed", _first_line(f"{type(error).__name__}: {said}"))
     finally:
         watch.cancel()
     return Outcome("done")
 
 
 def _first_line(text: str) -> str:
-    return redact((text.strip().splitlines() or [""])[0])
+    from pex.widgets.kit import clean
+
+    line = clean(redact(text)).strip().partition("\n")[0]
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def _asked_kernel(notebook: Path) -> tuple[str, str]:
