@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.batch import begun
-from pex.batch.ended import EndedJobs, alone, newest_unfinished
+from pex.batch.ended import FILE, EndedJobs, alone, newest_unfinished
 from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
@@ -121,6 +121,8 @@ def run_batch(
     if folder.exists() != resume:
         if resume:
             raise PexError(f"there is no batch '{batch_id}' to resume: {folder}")
+        with alone(folder):  # or it says that it runs
+            pass
         raise PexError(
             f"there is already a batch '{batch_id}': {folder}",
             hint="--resume goes on with it; else give another id",
@@ -324,7 +326,7 @@ class _Run:
         try:
             self._file.add(job, result.status, result.seconds, result.attempts)
         except OSError as error:
-            self._say(f"{job.id}: not written down, so --resume asks again: {error.strerror}")
+            self._say(f"{job.id}: --resume would run it again: {FILE}: {error.strerror}")
         self._say(_ended(result))
         return result
 
