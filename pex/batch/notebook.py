@@ -148,9 +148,8 @@ def _check_cells(content: Any, path: Path, where: str) -> None:
         try:
             python_of(cell.source)
         except SyntaxError as error:
-            raise PexError(
-                f"{where}: {path.name}, code cell {number}, line {error.lineno}: {error.msg}"
-            ) from None
+            line = f", line {error.lineno}" if error.lineno else ""
+            raise PexError(f"{where}: {path.name}, code cell {number}{line}: {error.msg}") from None
         except ValueError as error:  # null bytes, half characters
             raise PexError(f"{where}: {path.name}, code cell {number}: {_short(error)}") from None
         except (RecursionError, MemoryError):  # too deep for this look at it: the kernel will say

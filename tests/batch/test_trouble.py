@@ -101,7 +101,7 @@ def test_each_kind_of_bad_notebook_is_named_and_the_others_are_done(tmp_path: Pa
         worksheets=[nbformat.v3.new_worksheet(cells=[nbformat.v3.new_code_cell("print(41 + 1)")])]
     )
     (tmp_path / "old.ipynb").write_text(nbformat.v3.writes_json(old))
-    names = "slow deaf exits leaves killed large hostile empty old".split()
+    names = ["slow", "deaf", "exits", "leaves", "killed", "large", "hostile", "empty", "old"]
     steps = [f"- {{id: {name}, notebook: {name}.ipynb}}\n" for name in names]
     steps += [
         "- {id: bare, notebook: bare.ipynb, parameters: {x: 5}}\n",
@@ -269,7 +269,7 @@ def test_however_it_is_ended_nothing_is_left_and_it_can_go_on(
     notebook(tmp_path / "n.ipynb", None, f"{waits}\n    exec({SLEEP!r})")
     path = plan(tmp_path, "steps: [{id: a, notebook: n.ipynb}]\n")
     process = start(path, "--batch-id", "night")
-    wait_for(lambda: (tmp_path / "up").exists())
+    wait_for((tmp_path / "up").exists)
     family = psutil.Process(process.pid).children(recursive=True)
     for name in how:
         process.send_signal(getattr(signal, f"SIG{name}"))
@@ -293,7 +293,7 @@ def test_killed_altogether_it_leaves_what_the_next_start_tidies_up(
     notebook(tmp_path / "n.ipynb", None, SLEEP)
     path = plan(tmp_path, "steps: [{id: a, notebook: n.ipynb}]\n")
     process = start(path, "--batch-id", "night")
-    wait_for(lambda: (tmp_path / "up").exists())
+    wait_for((tmp_path / "up").exists)
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in family:
         member.suspend()
@@ -320,7 +320,7 @@ def test_a_zygote_or_kernel_that_is_killed_costs_the_notebooks_of_that_moment(
     process = start(path, "--batch-id", "night")
 
     def kernel(x: int) -> psutil.Process:
-        wait_for(lambda: (tmp_path / f"{x}.up").exists())
+        wait_for((tmp_path / f"{x}.up").exists)
         (found,) = [p for p in psutil.Process(process.pid).children(recursive=True) if
                     p.ppid() != process.pid]  # fmt: skip
         return found
