@@ -409,6 +409,7 @@ class Execution:
             "scorer_items": job.scorer_items,
             "judges": self._wave.about() if self._wave is not None else [],
             "gate": job.gate,
+            "max_error_share": job.max_error_share,
             "budget_usd": job.budget_usd,
             "spent_usd": round(self._budget.spent_usd, 6),
             "journal": {"run": job.run.id, "mode": job.run.mode, "continued": job.run.continued},

@@ -49,6 +49,7 @@ class Job:
     state: Path
     files: Mapping[str, str]
     how_to: Sequence[str]
+    max_error_share: float = 0.05
     edits: Edits | None = None
     scorer_items: Sequence[Any] | None = None
 

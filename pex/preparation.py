@@ -216,6 +216,7 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         provider_batch=options.provider_batch,
         note=options.note,
         gate=subject.gate,
+        max_error_share=spec.max_error_share,
         traces=_traces(options.traces, plan.settings),
         state=plan.state,
         files=subject.files(plan.cases),

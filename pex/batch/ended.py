@@ -12,12 +12,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pex.batch import begun
 from pex.batch.plan import Job, Plan
 from pex.core.errors import PexError
 from pex.core.names import digest
 
 FILE = "jobs.jsonl"
 LOCK = ".lock"
+_KEYS = ("status", "seconds", "attempts", "asked")
 
 
 class EndedJobs:
@@ -32,12 +34,19 @@ class EndedJobs:
         self._lock = threading.Lock()
 
     def add(self, job: Job, status: str, seconds: float, attempts: int) -> None:
-        """Write down how a job has ended."""
+        """Write down how a job has ended.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         entry = {
             "id": job.id, "status": status, "seconds": round(seconds, 1), "attempts": attempts,
             "asked": _asked(job),
         }  # fmt: skip
+        self._path.parent.mkdir(parents=True, exist_ok=True)  # somebody tidied up meanwhile
         with self._lock, self._path.open("a", encoding="utf-8") as file:
+            if file.tell() and not _ends_a_line(self._path):  # cut off by a kill or a full disk
+                file.write("\n")
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -48,13 +57,7 @@ class EndedJobs:
         Raises:
             PexError: a job that is done is another one in the plan by now.
         """
-        found: dict[str, dict[str, Any]] = {}
-        text = self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
-        for line in text.splitlines():
-            with contextlib.suppress(ValueError):  # cut off by a kill: the job runs again
-                entry = json.loads(line)
-                found[entry["id"]] = entry
-        found = {name: entry for name, entry in found.items() if entry["status"] == "done"}
+        found = self._done()
         for job in plan.jobs:
             if job.id in found and found[job.id]["asked"] != _asked(job):
                 raise PexError(
@@ -64,21 +67,51 @@ class EndedJobs:
                 )
         return found
 
+    def finished(self, wanted: set[str]) -> bool:
+        """Whether every job that the batch began with is done; `wanted` where it does not say."""
+        began = begun.jobs_of(self._path.parent)
+        return (wanted if began is None else set(began)) <= self._done().keys()
+
+    def _done(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        raw = self._path.read_bytes() if self._path.is_file() else b""
+        for line in raw.splitlines():
+            try:
+                entry = json.loads(line)
+                found[entry["id"]] = {key: entry[key] for key in _KEYS}
+            except (ValueError, KeyError, TypeError):  # cut off by a kill: the job runs again
+                continue
+        return {name: entry for name, entry in found.items() if entry["status"] == "done"}
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Nobody else runs this batch meanwhile; the lock of a killed process is free.
 
+    The folder is made where there is none.
+
     Raises:
-        PexError: somebody does.
+        PexError: somebody does, or the folder cannot be written.
     """
     lock = FileLock(folder / LOCK)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise PexError(
             f"the batch '{folder.name}' is running already: {folder}",
             hint="wait for its end, or give another --batch-id",
+        ) from None
+    except OSError as error:
+        raise PexError(
+            f"the batch cannot write its outputs to {folder}: {error.strerror or error}",
+            hint="outputs/ is beside the plan; make room, or let this user write there",
         ) from None
     try:
         yield
@@ -92,10 +125,10 @@ def newest_unfinished(plan: Plan) -> str:
     Raises:
         PexError: there is none.
     """
-    folders = plan.outputs.iterdir() if plan.outputs.is_dir() else ()
+    folders = [item for item in plan.outputs.glob("*") if item.is_dir()]
     wanted = {job.id for job in plan.jobs}
     for folder in sorted(folders, key=lambda item: item.stat().st_mtime, reverse=True):
-        if folder.is_dir() and not wanted <= EndedJobs(folder).done(plan).keys():
+        if not EndedJobs(folder).finished(wanted):
             return folder.name
     raise PexError(
         f"there is no unfinished batch of '{plan.name}' in {plan.outputs}",

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pex.batch.kernels.grammar import put_off
+from pex.batch.notebook import python_of, read_notebook
 from pex.core.errors import PexError, nearest
-from pex.guard.redact import SHORTEST, is_key_name
+from pex.guard.redact import SHORTEST, is_key_name, redact
 
 TAG = "parameters"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -31,10 +33,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Parameter:
-    """A declared parameter and the types it takes; None where the notebook does not say."""
+    """A declared parameter.
+
+    `types` are those it takes, None where the notebook does not say; `required` is one that has no
+    value there: `X: int`.
+    """
 
     name: str
     types: tuple[str, ...] | None
+    required: bool = False
 
 
 def declared(notebook: Path, where: str) -> dict[str, Parameter]:
@@ -45,22 +52,22 @@ def declared(notebook: Path, where: str) -> dict[str, Parameter]:
         where: how to name the step in an error.
 
     Raises:
-        PexError: the notebook is missing or broken, or its parameters cell is no valid Python.
+        PexError: the notebook is missing or could not run, or its parameters cell is no Python.
     """
-    source = _parameters_cell(notebook, where)
-    if source is None:
-        return {}
+    content = read_notebook(notebook, where)
+    source = next((cell.source for cell in content.cells if _is_tagged(cell)), "")
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(python_of(source))
     except SyntaxError as error:
         raise PexError(
             f"{where}: {notebook.name}, cell '{TAG}', line {error.lineno}: {error.msg}"
         ) from None
-    found = {}
+    found: dict[str, Parameter] = {}
     for statement in tree.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             name = statement.target.id
-            found[name] = Parameter(name, _annotated(statement.annotation))
+            required = statement.value is None and name not in found
+            found[name] = Parameter(name, _annotated(statement.annotation), required)
         elif isinstance(statement, ast.Assign):
             for target in statement.targets:
                 if isinstance(target, ast.Name):
@@ -71,20 +78,36 @@ def declared(notebook: Path, where: str) -> dict[str, Parameter]:
 def check_parameters(
     given: Mapping[str, Any], known: Mapping[str, Parameter], notebook: Path, where: str
 ) -> None:
-    """Raise a `PexError` for a parameter that is not declared, does not fit, or is a key."""
+    """Check what a notebook is given against what it declares.
+
+    Raises:
+        PexError: a parameter that is not declared, does not fit, cannot be written into a notebook
+            or is a key; one that is required and lacking.
+    """
     for name, value in given.items():
         if name not in known:
             hint = nearest(name, known) if known else f"tag the cell that declares them '{TAG}'"
             raise PexError(
                 f"{where}: the notebook {notebook.name} has no parameter '{name}'", hint=hint
             )
+        _refuse_keys(name, value, where)
         types = known[name].types
         if types is not None and not any(_fits(value, kind) for kind in types):
             raise PexError(
                 f"{where}: the parameter '{name}' of {notebook.name} is {' | '.join(types)}, "
                 f"got {value!r}"
             )
-        _refuse_keys(name, value, where)
+        _refuse_unwritable(name, value, where)
+    lacking = [name for name, item in known.items() if item.required and name not in given]
+    if lacking:
+        raise PexError(
+            f"{where}: the notebook {notebook.name} needs the parameter '{lacking[0]}'",
+            hint="give it under 'parameters' or 'sweep', or a value in the notebook",
+        )
+
+
+def _is_tagged(cell: Any) -> bool:
+    return cell.cell_type == "code" and TAG in cell.metadata.get("tags", [])
 
 
 def _fits(value: Any, kind: str) -> bool:
@@ -94,34 +117,66 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def _refuse_keys(name: str, value: Any, where: str) -> None:
-    for variable, secret in os.environ.items():
-        if len(secret) >= SHORTEST and is_key_name(variable) and secret in str(value):
+    for part in _parts(value):
+        text = str(part)
+        for variable, secret in os.environ.items():
+            if len(secret) >= SHORTEST and is_key_name(variable) and secret in text:
+                raise PexError(
+                    f"{where}: the parameter '{name}' is the value of {variable}; output "
+                    "notebooks keep parameters in clear",
+                    hint="let the notebook read the variable itself",
+                )
+        if redact(text) != text or (is_key_name(name) and _looks_like_a_key(part)):
             raise PexError(
-                f"{where}: the parameter '{name}' is the value of {variable}; output notebooks "
-                "keep parameters in clear",
-                hint="let the notebook read the variable itself",
+                f"{where}: the parameter '{name}' looks like a key or a password; output "
+                "notebooks keep parameters in clear",
+                hint="give the name of an environment variable and let the notebook read it",
             )
 
 
-def _parameters_cell(notebook: Path, where: str) -> str | None:
-    put_off()  # or nbformat, by way of jsonschema, builds it
-    import nbformat
-    from nbformat.reader import NotJSONError
+def _looks_like_a_key(value: Any) -> bool:
+    """Whether a parameter that is called a key holds one, not a column's or a variable's name.
 
-    if not notebook.is_file():
-        folder = notebook.parent
-        names = [file.name for file in folder.glob("*.ipynb")] if folder.is_dir() else []
-        raise PexError(f"{where}: no notebook {notebook}", hint=nearest(notebook.name, names))
-    try:
-        content = nbformat.read(notebook, as_version=4)
-        nbformat.validate(content)
-    except (NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
-        raise PexError(f"{where}: {notebook} is no notebook: {first}") from None
-    for cell in content.cells:
-        if cell.cell_type == "code" and TAG in cell.metadata.get("tags", []):
-            return str(cell.source)
-    return None
+    Example:
+        >>> [_looks_like_a_key(text) for text in ("sk-a1b2c3d4e5f6", "created_at", "KEY_2_OF_TEAM")]
+        [True, False, False]
+    """
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"\S{12,}", value) is not None
+        and re.search(r"\d", value) is not None
+        and re.fullmatch(r"[A-Z_][A-Z0-9_]*", value) is None
+    )
+
+
+def _refuse_unwritable(name: str, value: Any, where: str) -> None:
+    """Output notebooks hold their parameters as JSON."""
+    for part in _parts(value):
+        if isinstance(part, float) and not math.isfinite(part):
+            raise PexError(
+                f"{where}: the parameter '{name}' has a value that a notebook cannot hold: {part}",
+                hint="a text such as 'nan', which the notebook turns into a number, can be",
+            )
+        if not isinstance(part, str | int | float | None):
+            kind = type(part).__name__
+            raise PexError(
+                f"{where}: the parameter '{name}' has a value of the type {kind}, which a notebook "
+                "cannot hold",
+                hint=f"in quotes it is a text: '{part}'",
+            )
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Every value within lists and dicts, the keys too."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _parts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _parts(item)
+    else:
+        yield value
 
 
 def _annotated(annotation: ast.expr) -> tuple[str, ...] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +17,16 @@ from pydantic import Field, field_validator, model_validator
 from pex.batch.parameters import check_parameters, declared
 from pex.core.errors import PexError, nearest
 from pex.core.files import read_yaml
-from pex.core.names import canonical, check_name, digest
+from pex.core.names import canonical, check_file_name, digest
 from pex.core.settings import find_project
 from pex.core.spec import Strict
+
+CANARY = "canary"
+"""The step that the canary's own runs belong to."""
+MOST_JOBS = 100_000
+"""A larger sweep is a slip: its notebooks would run for days."""
+MOST_WORKERS = 1000
+_YEAR_S = 365 * 86400.0
 
 
 class Step(Strict):
@@ -26,8 +35,18 @@ class Step(Strict):
     id: str
     notebook: str
     parameters: dict[str, Any] = Field(default_factory=dict)
-    sweep: dict[str, list[Any]] | list[dict[str, Any]] = Field(default_factory=dict)
+    sweep: dict[str, list[Any]] | list[dict[str, Any]] | None = None
     needs: list[str] = Field(default_factory=list)
+
+    @field_validator("sweep", mode="before")
+    @classmethod
+    def _something(cls, value: Any) -> Any:
+        empty = [key for key, values in value.items() if values == []] if _is_dict(value) else []
+        if empty:
+            raise ValueError(f"there is nothing to sweep: '{empty[0]}' has no values")
+        if value is None or value in ({}, []):
+            raise ValueError("there is nothing to sweep; without the key the step is one job")
+        return value
 
 
 class PlanGate(Strict):
@@ -37,7 +56,17 @@ class PlanGate(Strict):
     metric: str | None = None
     margin: float | None = Field(default=None, ge=0)
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
-    on_undecided: Literal["warn", "fail", "extend"] | None = None
+    on_undecided: Literal["warn", "fail"] | None = None
+
+    @field_validator("on_undecided", mode="before")
+    @classmethod
+    def _no_more_questions(cls, value: Any) -> Any:
+        if value == "extend":
+            raise ValueError(
+                "a night is judged when its notebooks have ended and cannot ask for more: expected "
+                "'warn' or 'fail' ('extend' is for pexlab run)"
+            )
+        return value
 
 
 class Canary(Strict):
@@ -85,9 +114,9 @@ class PlanSpec(Strict):
 
     name: str
     steps: list[Step] = Field(min_length=1)
-    workers: int = Field(default=2, ge=1)
+    workers: int = Field(default=2, ge=1, le=MOST_WORKERS)
     retries: int = Field(default=0, ge=0)
-    timeout_s: float | None = Field(default=None, gt=0)
+    timeout_s: float | None = Field(default=None, gt=0, le=_YEAR_S)
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     journal: Literal["reuse", "fresh", "off"] = "fresh"
     gate: PlanGate | None = None
@@ -100,7 +129,7 @@ class PlanSpec(Strict):
     @classmethod
     def _name(cls, value: str) -> str:
         try:
-            return check_name(value, "plan name")
+            return check_file_name(value, "plan name")
         except PexError as error:
             raise ValueError(error.message) from None
 
@@ -167,20 +196,13 @@ def load_plan(path: Path) -> Plan:
     """
     path = Path(path).resolve()
     spec = read_yaml(path, PlanSpec, "plan")
-    jobs: list[Job] = []
-    known_ids: set[str] = set()
-    for step in _ordered(spec.steps, path):
-        where = f"{path}: step '{step.id}'"
-        notebook = (path.parent / step.notebook).resolve()
-        known = declared(notebook, where)
-        for swept in _sets(step.sweep):
-            parameters = {**step.parameters, **swept}
-            check_parameters(parameters, known, notebook, where)
-            job = Job(_job_id(step.id, swept), step.id, notebook, parameters, tuple(step.needs))
-            if job.id in known_ids:
-                raise PexError(f"{where}: the same set of parameters twice: {job.id}")
-            known_ids.add(job.id)
-            jobs.append(job)
+    steps = _ordered(spec.steps, path)
+    if (count := sum(_count(step) for step in steps)) > MOST_JOBS:
+        raise PexError(
+            f"{path}: {count:,} jobs, at most {MOST_JOBS:,}",
+            hint="the values of a sweep multiply; a list of sets holds only those that are meant",
+        )
+    jobs = [job for step in steps for job in _jobs_of(step, path)]
     for file in [spec.canary.cases, spec.canary.prompt] if spec.canary else []:
         if file is not None and not (path.parent / file).is_file():
             raise PexError(f"{path}: canary: there is no file {path.parent / file}")
@@ -201,10 +223,41 @@ def load_plan(path: Path) -> Plan:
     )
 
 
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _count(step: Step) -> int:
+    """How many jobs a step is."""
+    sweep = step.sweep or [{}]
+    return len(sweep) if isinstance(sweep, list) else math.prod(map(len, sweep.values()))
+
+
+def _jobs_of(step: Step, path: Path) -> list[Job]:
+    """A step's jobs, their parameters checked."""
+    where = f"{path}: step '{step.id}'"
+    notebook = (path.parent / step.notebook).resolve()
+    known = declared(notebook, where)
+    sets = _sets(step.sweep or [{}])
+    for swept in sets:
+        check_parameters({**step.parameters, **swept}, known, notebook, where)
+    names = [_job_id(step.id, swept) for swept in sets]
+    # On some systems `A.ipynb` and `a.ipynb` are one file.
+    often = collections.Counter(name.lower() for name in names)
+    jobs: dict[str, Job] = {}
+    for name, swept in zip(names, sets, strict=True):
+        job_id = name if often[name.lower()] == 1 else f"{name}-{digest(swept, 6)}"
+        if job_id in jobs:
+            raise PexError(f"{where}: the same set of parameters twice: {name}")
+        parameters = {**step.parameters, **swept}
+        jobs[job_id] = Job(job_id, step.id, notebook, parameters, tuple(step.needs))
+    return list(jobs.values())
+
+
 def _sets(sweep: dict[str, list[Any]] | list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The sets of a sweep: every combination of a dict of lists, or the list as it is."""
     if isinstance(sweep, list):
-        return sweep or [{}]
+        return sweep
     return [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
 
 
@@ -229,10 +282,12 @@ def _ordered(steps: list[Step], path: Path) -> list[Step]:
     by_id: dict[str, Step] = {}
     for step in steps:
         try:
-            check_name(step.id, "step id")
+            check_file_name(step.id, "step id")
         except PexError as error:
             raise PexError(f"{path}: {error.message}", hint=error.hint) from None
-        if step.id in by_id:
+        if step.id == CANARY:
+            raise PexError(f"{path}: no step can be called '{CANARY}': the canary's runs are")
+        if step.id.lower() in map(str.lower, by_id):  # on some systems one file
             raise PexError(f"{path}: two steps are called '{step.id}'")
         by_id[step.id] = step
     for step in steps:
@@ -247,7 +302,16 @@ def _ordered(steps: list[Step], path: Path) -> list[Step]:
         names = {step.id for step in done}
         ready = [s for s in steps if s.id not in names and set(s.needs) <= names]
         if not ready:
-            stuck = ", ".join(f"'{s.id}'" for s in steps if s.id not in names)
-            raise PexError(f"{path}: these steps need each other: {stuck}")
+            circle = _circle([step for step in steps if step.id not in names])
+            raise PexError(f"{path}: these steps need each other: {circle}")
         done += ready
     return done
+
+
+def _circle(stuck: list[Step]) -> str:
+    """Steps that each need the next one, the last one the first."""
+    needs = {step.id: step.needs for step in stuck}
+    way = [stuck[0].id]
+    while way.count(way[-1]) == 1:
+        way.append(next(need for need in needs[way[-1]] if need in needs))
+    return " → ".join(f"'{name}'" for name in way[way.index(way[-1]) :])

@@ -16,12 +16,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pex.batch.ended import EndedJobs, alone, newest_unfinished
+from pex.batch import begun
+from pex.batch.ended import FILE, EndedJobs, alone, newest_unfinished
 from pex.batch.kernels.zygotes import QUIET, ZYGOTES
 from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
-from pex.core.names import check_name
+from pex.core.names import check_file_name
 from pex.run.budget import SHARED
 
 
@@ -114,16 +115,19 @@ def run_batch(
     if batch_id is None:
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         batch_id = newest_unfinished(plan) if resume else now
-    folder = plan.outputs / check_name(batch_id, "batch id")
+    folder = plan.outputs / check_file_name(batch_id, "batch id")
     if folder.exists() != resume:
         if resume:
             raise PexError(f"there is no batch '{batch_id}' to resume: {folder}")
+        with alone(folder):  # or it says that it runs
+            pass
         raise PexError(
             f"there is already a batch '{batch_id}': {folder}",
             hint="--resume goes on with it; else give another id",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
+        for line in begun.begin(folder, plan):
+            say(line)
         return _run_in(folder, plan, batch_id, workers, say, executor)
 
 
@@ -309,7 +313,10 @@ class _Run:
             if result.status == "done":
                 break
         result.seconds = time.monotonic() - begun
-        self._file.add(job, result.status, result.seconds, result.attempts)
+        try:
+            self._file.add(job, result.status, result.seconds, result.attempts)
+        except OSError as error:
+            self._say(f"{job.id}: --resume would run it again: {FILE}: {error.strerror}")
         self._say(_ended(result))
         return result
 

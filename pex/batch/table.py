@@ -89,8 +89,8 @@ def _cells(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = ["job", "status", "took", "variant", *names, "errors"]
     rows = []
     for row in table.to_dict("records"):
-        variant = row["variant"] if isinstance(row["variant"], str) else row["error"] or ""
-        cells = [row["job"], row["status"], format_seconds(row["seconds"]), str(variant)]
+        said = (item for item in (row["variant"], row["error"]) if isinstance(item, str))
+        cells = [row["job"], row["status"], format_seconds(row["seconds"]), next(said, "")]
         cells += [_interval(row, name) for name in names]
         cells.append(f"{row['errors']:.0f}" if row.get("errors", "x") == row.get("errors") else "")
         rows.append([str(cell) for cell in cells])

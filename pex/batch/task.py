@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pex.batch.notebook import kernel_of, own_kernels
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpecManager
-
     from pex.batch.kernels.engine import Kernel
+
+_LONGEST = 500
+"""Letters of an error that the table and the page show; the output notebook has all of it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Running:
 
         with self._lock:
             if self._kernel is None:
-                name = _kernel_name(self._task.notebook)
-                self._kernel = Kernel(kernel_name=name, kernel_spec_manager=_own_kernels())
+                name, _ = _asked_kernel(self._task.notebook)
+                self._kernel = Kernel(kernel_name=name, kernel_spec_manager=own_kernels())
                 if self._ended:
                     self._kernel.end()
             return self._kernel
@@ -110,44 +111,47 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
     watch.daemon = True
     watch.start()
     try:
+        # Named here, since Papermill refuses a notebook that does not name them itself.
+        kernel_name, language = _asked_kernel(task.notebook)
         papermill.execute_notebook(
-            str(task.notebook),
-            str(task.output),
+            _literal(task.notebook),
+            _literal(task.output),
             parameters=dict(task.parameters),
             engine_name=engine.NAME,
+            kernel_name=kernel_name,
+            language=language,
             progress_bar=False,
             kernel_env=task.environment,
             kernel_cwd=str(task.folder),
             kernel=running.kernel(),
         )
     except PapermillExecutionError as error:
-        return Outcome("failed", f"{error.ename}: {_first_line(error.evalue)}", error.exec_count)
+        said = ": ".join(filter(None, [error.ename, error.evalue]))
+        return Outcome("failed", _first_line(said), error.exec_count)
     except engine.KernelDied as error:
         if late.is_set():
             return Outcome("timeout", f"not done within {task.timeout_s:g} s", error.cell or None)
         return Outcome("failed", str(error), error.cell or None)
     except Exception as error:  # noqa: BLE001 - every failure of a notebook is a row of the table
-        return Outcome("failed", f"{type(error).__name__}: {redact(str(error))}")
+        # What a kernel could not send, such as half a character, leaves an error without a word.
+        said = str(error).strip() or "a cell failed with an error that cannot be shown"
+        return Outcome("failed", _first_line(f"{type(error).__name__}: {said}"))
     finally:
         watch.cancel()
     return Outcome("done")
 
 
 def _first_line(text: str) -> str:
-    return redact((text.strip().splitlines() or [""])[0])
+    from pex.widgets.kit import clean
+
+    line = clean(redact(text)).strip().partition("\n")[0]
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
-def _kernel_name(notebook: Path) -> str:
-    """The kernel that a notebook asks for; Papermill names what is wrong with one without."""
-    about = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
-    return str(about.get("kernelspec", {}).get("name", "python3"))
+def _asked_kernel(notebook: Path) -> tuple[str, str]:
+    return kernel_of(json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {}))
 
 
-def _own_kernels() -> KernelSpecManager:
-    """The kernels of this environment first, also where the user has one of the same name."""
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    found = KernelSpecManager()
-    own = str(Path(sys.prefix) / "share" / "jupyter" / "kernels")
-    found.kernel_dirs = [own, *(folder for folder in found.kernel_dirs if folder != own)]
-    return found
+def _literal(path: Path) -> str:
+    """A path that Papermill leaves as it is: it fills in what is in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")

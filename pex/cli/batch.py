@@ -7,6 +7,7 @@ import datetime
 import io
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,8 +97,10 @@ def batch(
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
     started_at = datetime.datetime.now(datetime.UTC)
+    console.err(f"{len(loaded.jobs):,} notebooks, {workers or loaded.workers} at once")
     result = run_batch(loaded, batch_id, workers, console.err, resume=resume)
-    nights.keep(result, started_at)
+    with _written(result):
+        nights.keep(result, started_at)
     out, err, end = ZYGOTES.call(_told, result, started_at, uri, report, junit, as_json)
     sys.stdout.write(out)
     sys.stderr.write(err)
@@ -127,10 +130,11 @@ def _tell(
     """Judge the night, write its page, say what came of it."""
     from pex.batch.table import collect, text, write
 
-    table = collect(result, uri)
-    write(table, result)
-    morning, unread = _look(result, started_at, uri)
-    page = _page(morning, result, report, junit) if morning is not None else None
+    with _written(result):
+        table = collect(result, uri)
+        write(table, result)
+        morning, unread = _look(result, started_at, uri)
+        page = _page(morning, result, report, junit) if morning is not None else None
     if as_json:
         console.document(_document(result, table, morning, page))
     else:
@@ -184,6 +188,20 @@ def _check(plan: Plan, span: str, as_json: bool) -> None:
         console.out(said)
     if not good:
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _written(result: BatchResult) -> Iterator[None]:
+    """What comes after the notebooks; a full disk then is no reason to run them again."""
+    try:
+        result.folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise ProviderError(
+            f"the page of the night cannot be written: {place}{error.strerror or error}",
+            hint=f"make room; --batch-id {result.batch_id} --resume then keeps what is done",
+        ) from None
 
 
 def _look(

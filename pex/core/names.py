@@ -12,6 +12,8 @@ import orjson
 from pex.core.errors import PexError
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_LONGEST = 100
+"""Letters of a file's name; systems take 255, of which endings and digests need some."""
 
 
 def check_name(name: str, what: str) -> str:
@@ -41,6 +43,26 @@ def check_name(name: str, what: str) -> str:
         f"{what} {name!r}: only letters, digits, '_', '.' and '-' may be used",
         hint=f"for example '{example}'",
     )
+
+
+def check_file_name(name: str, what: str) -> str:
+    """Return `name` if it may name a folder or a file as well: no `..`, nothing hidden or long.
+
+    Raises:
+        PexError: it may not.
+
+    Example:
+        >>> check_file_name("..", "batch id")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: batch id '..': it begins with '.'
+    """
+    check_name(name, what)
+    if name.startswith("."):
+        raise PexError(f"{what} {name!r}: it begins with '.'")
+    if len(name) > _LONGEST:
+        raise PexError(f"{what} '{name[:20]}…': {len(name)} characters, at most {_LONGEST}")
+    return name
 
 
 def plain(value: Any) -> Any:

@@ -123,7 +123,7 @@ class Journal:
             mode: what may be used again.
             mlflow_uri: where it is recorded, None where it is not.
         """
-        batch_id, job_id = os.environ.get("PEX_BATCH_ID"), os.environ.get("PEX_JOB_ID")
+        batch_id, job_id = _batch(), os.environ.get("PEX_JOB_ID")
         digest = hashlib.sha256()
         for part in (experiment, mode, batch_id or "", job_id or "", mlflow_uri or "", *keys):
             digest.update(part.encode() + b"\n")
@@ -132,7 +132,7 @@ class Journal:
         )
 
     def _begin(self, experiment: str, digest: str, mode: Mode, mlflow_uri: str | None) -> Run:
-        batch_id, job_id = os.environ.get("PEX_BATCH_ID"), os.environ.get("PEX_JOB_ID")
+        batch_id, job_id = _batch(), os.environ.get("PEX_JOB_ID")
         with self._connection.write():
             now = self._connection.now()
             unfinished = self._unfinished(digest, now)
@@ -344,6 +344,16 @@ def _read(text: str, place: str) -> Answer:
         ) from None
     answer.from_journal = True
     return answer
+
+
+def _batch() -> str | None:
+    """The batch that this process is a job of, its plan with it.
+
+    Schedulers name a batch by the date, and several plans of a project run on one: they share
+    neither answers nor a budget.
+    """
+    batch_id, plan = os.environ.get("PEX_BATCH_ID"), os.environ.get("PEX_PLAN")
+    return f"{plan}/{batch_id}" if batch_id and plan else batch_id or None
 
 
 def _owner() -> str:

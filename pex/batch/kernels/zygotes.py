@@ -31,6 +31,8 @@ OF_A_JOB = (
 forked from one process."""
 QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 """No warning of the debugger's in every kernel."""
+_OWNER = "owner"
+"""A file in the folder of sockets that is locked while somebody uses them."""
 _LONGEST = 60
 """Letters that the folder of sockets may have: an address has 108, and ZeroMQ adds to it."""
 
@@ -133,7 +135,34 @@ def private_folder() -> Path:
     """A new folder of the user's own whose name is short enough for sockets in it."""
     usual = Path(tempfile.gettempdir())
     short = usual if len(str(usual)) <= _LONGEST - len("/pex-12345678") else Path("/tmp")
-    return Path(tempfile.mkdtemp(prefix="pex-", dir=short))
+    _tidy(short)
+    folder = Path(tempfile.mkdtemp(prefix="pex-", dir=short))
+    # Locked before it has its name: nobody can take it for one that was left.
+    _locked(folder / "new")
+    (folder / "new").rename(folder / _OWNER)
+    return folder
+
+
+def _locked(path: Path) -> int | None:
+    """An open file that is locked until it is closed or this process ends; None if it was."""
+    import fcntl
+
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file
+
+
+def _tidy(place: Path) -> None:
+    """Remove the folders of those who were killed together with their zygotes."""
+    for path in place.glob(f"pex-*/{_OWNER}"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_uid == os.getuid() and (file := _locked(path)) is not None:
+                shutil.rmtree(path.parent)
+                os.close(file)
 
 
 class Zygotes:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from pex.batch import begun
 from pex.batch.night.morning import Morning, look
 from pex.batch.night.nights import FILE, nights
 from pex.batch.plan import Job, Plan, load_plan
@@ -43,21 +46,25 @@ def read_night(plan: str | Path, batch_id: str | None = None) -> Morning:
 def _result(plan: Plan, batch_id: str) -> BatchResult:
     """How its jobs went: as was written at its end, before that as their notebooks say."""
     folder = plan.outputs / batch_id
-    entries = {}
-    if (folder / FILE).is_file():
-        entries = {job["id"]: job for job in json.loads((folder / FILE).read_text())["jobs"]}
-    results = []
-    for job in plan.jobs:
-        output, entry = folder / f"{job.id}.ipynb", entries.get(job.id)
-        if entry is not None:
-            result = JobResult(job, output, entry["status"], entry["seconds"], entry["error"])
-            result.cell = entry["cell"]
-        elif job.id == os.environ.get("PEX_JOB_ID"):
-            continue  # this notebook: it cannot say yet how it ends
-        else:
-            result = _of_notebook(job, output)
-        results.append(result)
+    known = {job.id: job for job in plan.jobs}
+    try:
+        entries = json.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
+        results = [_of_entry(entry, known, folder) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError):  # it was killed, or still runs
+        own = os.environ.get("PEX_JOB_ID")  # this notebook: it cannot say yet how it ends
+        began = begun.jobs_of(folder) or known
+        jobs = [job for job in plan.jobs if job.id in began and job.id != own]
+        results = [_of_notebook(job, folder / f"{job.id}.ipynb") for job in jobs]
     return BatchResult(batch_id, plan, folder, results)
+
+
+def _of_entry(entry: Mapping[str, Any], known: Mapping[str, Job], folder: Path) -> JobResult:
+    """A job as the night wrote it down; the plan may have lost it since."""
+    name, output = entry["id"], folder / f"{entry['id']}.ipynb"
+    job = known.get(name) or Job(name, name, output, {}, ())
+    result = JobResult(job, output, entry["status"], entry["seconds"], entry["error"])
+    result.cell = entry["cell"]
+    return result
 
 
 def _of_notebook(job: Job, output: Path) -> JobResult:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pex.batch.night.changed import ANSWERS, Change, Recorded, resolved_now, same_asked
-from pex.batch.plan import Plan
+from pex.batch.plan import CANARY, Plan
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
@@ -18,7 +18,7 @@ from pex.core.variant import Variant
 if TYPE_CHECKING:
     from pex.results import Results
 
-JOB = "canary"
+JOB = CANARY
 SHARE = 0.2
 """Models flicker a little even at temperature 0; above this share of other answers it is said."""
 

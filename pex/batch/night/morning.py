@@ -35,7 +35,8 @@ from pex.widgets.kit import clean
 EARLIER = 4
 """Nights before the last that are read for cases that now pass and now fail."""
 ERROR_SHARE = 0.05
-"""More calls than this share ending in an error is a failed night, as for a single run."""
+"""More calls than this share ending in an error is a failed night, where a run does not say its
+own `max_error_share`."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -107,7 +108,8 @@ class Morning:
         found = []
         for subject in self.subjects:
             counts = subject.now.about["counts"]
-            if counts["requests"] and counts["errors"] / counts["requests"] > ERROR_SHARE:
+            most = subject.now.about.get("max_error_share", ERROR_SHARE)
+            if counts["requests"] and counts["errors"] / counts["requests"] > most:
                 found.append(subject)
         return found
 

@@ -12,7 +12,6 @@ import datetime
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +21,9 @@ from zoneinfo import ZoneInfo
 
 from filelock import FileLock, Timeout
 
+from pex.batch import begun
+from pex.batch.ended import alone
+from pex.batch.night.nights import FILE
 from pex.batch.plan import Plan, load_plan
 from pex.batch.schedule.envfile import NAME, exposed, read_env
 from pex.batch.schedule.nightlog import NightLog
@@ -32,6 +34,7 @@ from pex.guard.redact import register
 
 DONE = "night.json"
 _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
+_PAGES = ("night.html", "summary.html", "summary.csv")
 _SETTLED = (0, 1, 3)
 """Exit codes after which a night is not started again: done, gate failed, undecided."""
 _EARLY = datetime.timedelta(seconds=30)
@@ -135,24 +138,45 @@ def run_night(
 
 
 def prune(plan: Plan, keep: int) -> list[Path]:
-    """Delete all but the newest nights of a plan; batches that were named by hand stay.
+    """Delete the notebooks and pages of all but the newest nights.
+
+    How each night ended stays, since later pages speak of it; so do batches that were named by
+    hand, nights that were cut off or still run, and files that somebody else put there.
 
     Args:
         plan: whose nights.
-        keep: how many stay.
+        keep: how many stay as they are.
 
     Returns:
-        The folders that went.
+        The folders in which something was deleted.
     """
     nights = sorted(
         folder
-        for folder in (plan.folder / "outputs" / plan.name).glob("*")
+        for folder in plan.outputs.glob("*")
         if _NIGHT.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink()
     )
-    old = nights[:-keep]
-    for folder in old:
-        shutil.rmtree(folder)
+    old = []
+    for folder in nights[:-keep]:
+        # One that runs is left alone.
+        with contextlib.suppress(PexError), alone(folder):
+            found = [path for path in _bulky(folder) if path.is_file()]
+            for path in found:
+                path.unlink()
+            old += [folder] if found else []
     return old
+
+
+def _bulky(folder: Path) -> list[Path]:
+    """What a night that has ended wrote besides how it ended; nothing of one that was cut off."""
+    if _code(folder) is None:
+        return []
+    names = [f"{job}.ipynb" for job in begun.jobs_of(folder) or ()]
+    try:
+        entries = json.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
+        names += [f"{entry['id']}.ipynb" for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a full disk: its end could not be written
+    return [folder / name for name in dict.fromkeys([*names, *_PAGES])]
 
 
 def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
@@ -189,7 +213,7 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
         (folder / DONE).write_text(text + "\n", encoding="utf-8")
     tell(f"night {name}: ended after {minutes:.1f} minutes with exit code {code}")
     if plan.keep is not None and (old := prune(plan, plan.keep)):
-        tell(f"old nights deleted: {', '.join(item.name for item in old)}")
+        tell(f"notebooks of old nights deleted: {', '.join(item.name for item in old)}")
     return code
 
 

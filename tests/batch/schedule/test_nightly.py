@@ -16,6 +16,7 @@ import pytest
 
 import pex
 from pex import local
+from pex.batch.ended import alone
 from pex.batch.plan import load_plan
 from pex.batch.schedule import schedulers as texts
 from pex.batch.schedule.nightlog import NightLog
@@ -80,13 +81,16 @@ def test_the_printed_line_runs_a_night_under_a_bare_environment(
     outputs = folder / "outputs" / "nightly"
     for old in ("2020-01-01", "2020-01-02", "by-hand"):
         (outputs / old).mkdir(parents=True)
+        (outputs / old / "night.json").write_text('{"exit_code": 0}')
+        (outputs / old / "night.html").touch()
     line = command(file, monkeypatch)
     begun = datetime.datetime.now(UTC)
     done = subprocess.run(shell(line), capture_output=True, text=True, check=False)
     # Cron would mail whatever is said: after a good night, nothing is.
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     night = f"{parse('0 2 * * *').latest(begun, UTC):%Y-%m-%d}"
-    assert sorted(item.name for item in outputs.iterdir()) == ["2020-01-02", night, "by-hand"]
+    pages = sorted(item.parent.name for item in outputs.glob("*/night.html"))
+    assert pages == ["2020-01-02", night, "by-hand"]
     shown = printed(outputs / night / "a.ipynb")
     assert f"[redacted] {folder}" in shown  # the key was there, and is not in the notebook
     assert "'HOME'" in shown
@@ -94,7 +98,7 @@ def test_the_printed_line_runs_a_night_under_a_bare_environment(
     log = log_of(file).read_text()
     assert f"night {night}: begins" in log
     assert f"night {night}: ended after 0." in log
-    assert "old nights deleted: 2020-01-01" in log
+    assert "notebooks of old nights deleted: 2020-01-01" in log
     again = subprocess.run(shell(line), capture_output=True, text=True, check=False)
     assert again.returncode == 0
     assert "was done before" in log_of(file).read_text()
@@ -255,16 +259,36 @@ def test_a_night_that_did_not_end_well_goes_on(
     assert asked.read_text().split()[-3:] == ["--batch-id", "2026-11-25", "--resume"]
 
 
-def test_old_nights_go_and_batches_by_hand_stay(tmp_path: Path) -> None:
+def test_old_notebooks_go_and_what_later_pages_and_people_need_stays(tmp_path: Path) -> None:
     loaded = load_plan(small(tmp_path))
     outputs = tmp_path / "outputs" / "nightly"
-    for name in ("2026-01-01", "2026-01-02", "2026-01-02T14-00", "2026-01-03", "2026-01-01-mine"):
+    names = ("2026-01-01", "2026-01-02", "2026-01-02T14-00", "2026-01-03", "2026-01-01-mine")
+    for name in names:
         (outputs / name).mkdir(parents=True)
+        for file in ("a.ipynb", "mine.ipynb", "night.html", "jobs.jsonl"):
+            (outputs / name / file).touch()
+        (outputs / name / "batch.json").write_text('{"jobs": [{"id": "a"}]}')
+        (outputs / name / "night.json").write_text('{"exit_code": 5}')
     (outputs / "2025-12-31").symlink_to(outputs / "2026-01-03")
-    assert [folder.name for folder in prune(loaded, 2)] == ["2026-01-01", "2026-01-02"]
+    cut_off = outputs / "2025-12-30"
+    cut_off.mkdir()
+    (cut_off / "a.ipynb").touch()
+    with alone(outputs / "2026-01-02"):
+        assert [folder.name for folder in prune(loaded, 2)] == ["2026-01-01"]
+    assert [folder.name for folder in prune(loaded, 2)] == ["2026-01-02"]
     assert prune(loaded, 2) == []
-    left = sorted(item.name for item in outputs.iterdir())
-    assert left == ["2025-12-31", "2026-01-01-mine", "2026-01-02T14-00", "2026-01-03"]
+    left = {f.name: {item.name for item in f.iterdir()} - {".lock"} for f in outputs.iterdir()}
+    whole = {"a.ipynb", "mine.ipynb", "night.html", "jobs.jsonl", "batch.json", "night.json"}
+    thin = {"mine.ipynb", "jobs.jsonl", "batch.json", "night.json"}
+    assert left == {
+        "2025-12-30": {"a.ipynb"},
+        "2025-12-31": whole,
+        "2026-01-01": thin,
+        "2026-01-01-mine": whole,
+        "2026-01-02": thin,
+        "2026-01-02T14-00": whole,
+        "2026-01-03": whole,
+    }
 
 
 def test_plans_of_one_project_have_logs_of_their_own(tmp_path: Path) -> None:

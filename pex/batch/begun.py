@@ -1,0 +1,95 @@
+"""What a batch was as it began, so that a resume can say what is another by now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from pex.batch.plan import Plan
+from pex.core.errors import PexError
+
+FILE = "begun.json"
+_KINDS = (".csv", ".json", ".jsonl", ".md", ".parquet", ".prompty", ".py", ".toml", ".tsv", ".txt",
+          ".xlsx", ".yaml", ".yml")  # fmt: skip
+"""Files that a notebook may ask its cases and prompts from."""
+_MOST_FILES = 2000
+_SHOWN = 8
+
+
+def begin(folder: Path, plan: Plan) -> list[str]:
+    """Write down a batch's jobs and digests of the files beside its plan, when it is new.
+
+    Returns:
+        What is another by now, in sentences without an end; nothing of a new one.
+
+    Raises:
+        PexError: the folder cannot be written.
+    """
+    if (folder / FILE).exists():
+        return _since(folder, plan)
+    entry = {"jobs": [job.id for job in plan.jobs], "files": _digests(plan)}
+    part = folder / f"{FILE}.part"
+    try:
+        part.write_text(json.dumps(entry, indent=1), encoding="utf-8")
+        part.replace(folder / FILE)
+    except OSError as error:
+        raise PexError(
+            f"the batch cannot write its outputs to {folder}: {error.strerror or error}",
+            hint="make room, or let this user write there",
+        ) from None
+    return []
+
+
+def jobs_of(folder: Path) -> list[str] | None:
+    """The ids of the jobs that a batch began with; None where it does not say."""
+    try:
+        return [str(name) for name in json.loads((folder / FILE).read_text("utf-8"))["jobs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _since(folder: Path, plan: Plan) -> list[str]:
+    try:
+        before = json.loads((folder / FILE).read_text("utf-8"))
+        files, jobs = dict(before["files"]), set(before["jobs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    now = _digests(plan)
+    ids = {job.id for job in plan.jobs}
+    other = [name for name, digest in files.items() if name in now and now[name] != digest]
+    found = [
+        ("new in the plan since this batch began", ids - jobs),
+        ("no longer in the plan, and left as they are", jobs - ids),
+        ("changed since this batch began; what is done stays as it is", other),
+        ("gone since this batch began", files.keys() - now.keys()),
+    ]
+    return [f"{what}: {_names(names)}" for what, names in found if names]
+
+
+def _names(names: Collection[str]) -> str:
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
+
+
+def _digests(plan: Plan) -> dict[str, Any]:
+    found = {}
+    for path in _files(plan.folder):
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
+        except OSError:
+            continue
+        found[path.relative_to(plan.folder).as_posix()] = digest
+        if len(found) == _MOST_FILES:
+            break
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Those of the plan's folder and below, without what is written while a batch runs."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(n for n in folders if n not in ("outputs", "mlruns") and n[0] != ".")
+        yield from (Path(place, name) for name in sorted(names) if name.endswith(_KINDS))
