@@ -78,7 +78,7 @@ def _gathered(night: Mapping[str, Any]) -> dict[str, Any]:
             {
                 **subject,
                 "cases": cases,
-                "table": Markup(summary_table(subject["summary"], subject["yes_no"])),
+                "table": Markup(_reachable(summary_table(subject["summary"], subject["yes_no"]))),
                 "beside": _beside(subject["summary"], subject["last_summary"]),
                 "timeline": Markup(timeline),
             }
@@ -110,7 +110,7 @@ def _casework(subject: Mapping[str, Any], left: int) -> tuple[list[dict[str, Any
                 "lost": lost,
                 "failing": failing,
                 "said": _said(item),
-                "open": place < OPEN and (worse or len(found) <= OPEN),
+                "open": place == 0 or (place < OPEN and (worse or len(found) <= OPEN)),
                 "baseline": item.variant in baselines,
             }
         )
@@ -119,7 +119,8 @@ def _casework(subject: Mapping[str, Any], left: int) -> tuple[list[dict[str, Any
 
 def _said(item: Any) -> str:
     """The counts of a variant's cases in a line; nothing where all are nought."""
-    fresh = f" ({item.lost_new:,} of them new)" if item.lost_new else ""
+    new = "all" if item.lost_new == item.lost_count else f"{item.lost_new:,} of them"
+    fresh = f" ({new} new)" if item.lost_new else ""
     said = [
         f"{item.lost_count:,} worse than the baseline{fresh}" if item.lost_count else "",
         f"{item.failing_count:,} worse than last night" if item.failing_count else "",
@@ -127,6 +128,12 @@ def _said(item: Any) -> str:
         f"{item.flaky_count:,} flaky" if item.flaky_count else "",
     ]
     return ", ".join(filter(None, said))
+
+
+def _reachable(table: str) -> str:
+    """A table that can be scrolled by keys where it is wider than the page."""
+    scroll = 'class="pex-scroll"'
+    return table.replace(scroll, f'{scroll} tabindex="0" role="group" aria-label="Scores"', 1)
 
 
 def _beside(now: pd.DataFrame, last: pd.DataFrame | None) -> list[tuple[str, list[str]]]:

@@ -1,0 +1,101 @@
+"""The page of a night in a real browser: wide and narrow, light and dark, by keys, printed."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from pex.batch.night.morning import Morning, page
+from pex.batch.night.nights import Night
+from tests.batch.night.test_page import AT, morning
+from tests.browser import page as opened
+from tests.endpoint import FaultyEndpoint
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def states(project: Path) -> Iterator[tuple[str, Morning]]:
+    """Nights that are hard to show."""
+    yield "hostile", morning(project, 40, 2, hostile=True)
+    yield "one case", morning(project, 1, 2)
+    yield "many variants", morning(project, 12, 40)
+    large = morning(project, 12, 2)
+    for recorded in (large.subjects[0].now, large.subjects[0].last):
+        assert recorded is not None
+        recorded.frame["output"] = ["x" * 1_000_000, "عاجل: أعد المبلغ من فضلك"] * 12
+        recorded.frame["case.review"] = "y" * 5000
+    yield "wide texts", large
+    late = morning(project, 12, 2)
+    days = [AT - datetime.timedelta(days=day) for day in range(60, 0, -1) if day not in (7, 8)]
+    late.nights = [
+        Night(f"night-{number}", day, ("done", "failed", "not finished")[number % 3])
+        for number, day in enumerate(days)
+    ]
+    late.problems.append("The run of compare cannot be read: " + "word" * 100)
+    yield "sixty nights", late
+    nothing = morning(project, 1, 1)
+    nothing.subjects = []
+    nothing.batch.results[0].status = "timeout"
+    yield "nothing ran", nothing
+
+
+def overflow(tab: Page) -> int:
+    return int(tab.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def test_every_state_fits_from_a_phone_to_a_wall_and_axe_finds_nothing(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    path = project / "night.html"
+    found = [(name, page(night)) for name, night in states(project)]
+    with opened() as tab:
+        tab.add_init_script("window.hacked = undefined")
+        for name, text in found:
+            path.write_text(text)
+            tab.goto(path.as_uri())
+            for width in (375, 1280, 3840):
+                tab.set_viewport_size({"width": width, "height": 900})
+                assert overflow(tab) <= 0, (name, width)
+            for scheme, width in (("light", 375), ("dark", 1280)):
+                tab.set_viewport_size({"width": width, "height": 900})
+                tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                tab.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+                said = Axe().run(tab)
+                assert said.violations_count == 0, (name, scheme, said.generate_report())
+            assert tab.evaluate("window.hacked") is None
+
+
+def test_all_can_be_reached_by_keys_and_is_open_in_print(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    path = project / "night.html"
+    path.write_text(page(morning(project, 200, 4)))
+    with opened() as tab:
+        tab.goto(path.as_uri())
+        closed = tab.locator("details.work:not([open])")
+        before = closed.count()
+        assert before == 3
+        tab.locator("summary").nth(0).focus()
+        while not tab.evaluate("document.activeElement.parentElement.matches('.work:not([open])')"):
+            tab.keyboard.press("Tab")
+        tab.keyboard.press("Enter")
+        assert closed.count() == before - 1
+        outline = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+        tab.pdf(path=project / "night.pdf")
+        assert tab.locator("details:not([open])").count() == 0
+
+
+def test_without_colours_the_marks_still_tell(project: Path, lab: FaultyEndpoint) -> None:
+    path = project / "night.html"
+    path.write_text(page(morning(project, 60, 2)))
+    with opened() as tab:
+        tab.emulate_media(forced_colors="active")
+        tab.goto(path.as_uri())
+        tab.get_by_text("✗ wrong").first.wait_for()
+        for tag, line in (("del", "line-through"), ("ins", "underline")):
+            style = tab.locator(tag).first.evaluate("e => getComputedStyle(e).textDecorationLine")
+            assert style == line
