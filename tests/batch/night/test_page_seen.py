@@ -1,6 +1,7 @@
-"""The page of a night in a real browser: wide and narrow, light and dark, by keys, printed."""
+"""The page of a night in a real browser: wide, narrow, dark, by keys, printed, in JupyterLab."""
 
 import datetime
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +12,21 @@ from playwright.sync_api import Page
 from pex.batch.night.morning import Morning, page
 from pex.batch.night.nights import Night
 from tests.batch.night.test_page import AT, morning
+from tests.batch.test_plan import notebook
+from tests.browser import jupyterlab
 from tests.browser import page as opened
 from tests.endpoint import FaultyEndpoint
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+ROOT = Path(__file__).parents[3]
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def states(project: Path) -> Iterator[tuple[str, Morning]]:
     """Nights that are hard to show."""
     yield "hostile", morning(project, 40, 2, hostile=True)
     yield "one case", morning(project, 1, 2)
-    yield "many variants", morning(project, 12, 40)
+    yield "many variants", morning(project, 6, 20)
     large = morning(project, 12, 2)
     for recorded in (large.subjects[0].now, large.subjects[0].last):
         assert recorded is not None
@@ -99,3 +104,43 @@ def test_without_colours_the_marks_still_tell(project: Path, lab: FaultyEndpoint
         for tag, line in (("del", "line-through"), ("ins", "underline")):
             style = tab.locator(tag).first.evaluate("e => getComputedStyle(e).textDecorationLine")
             assert style == line
+
+
+def test_in_jupyterlab_it_is_a_part_of_the_notebook_also_of_one_that_is_not_trusted(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\n"
+        "from tests.batch.night.test_page import morning\n"
+        f"morning(Path({str(project)!r}), 40, 2, hostile=True)"
+    )
+    notebook(project / "page.ipynb", None, code)
+    with jupyterlab(project) as there:
+        there.open("page.ipynb")
+        there.run_all()
+        assert there.errors() == []
+        shown = there.page.locator(".pex-night")
+        for dark in (False, True):
+            there.theme(dark)
+            found = Axe().run(there.page, context=".pex-night")
+            assert found.violations_count == 0, found.generate_report()
+        # JupyterLab's own rules for definition lists put a value upon its name.
+        name, value = (shown.locator(f".facts {tag}").first.bounding_box() for tag in ("dt", "dd"))
+        assert name is not None
+        assert value is not None
+        assert name["y"] + name["height"] <= value["y"]
+        assert shown.evaluate("e => e.scrollWidth <= e.clientWidth")
+        there.save()
+        saved = json.loads((project / "page.ipynb").read_text())
+        for cell in saved["cells"]:
+            cell["source"] = "# nobody has run this"
+            cell["metadata"] = {}
+        (project / "copy.ipynb").write_text(json.dumps(saved))
+        there.open("copy.ipynb")
+        trusted = "jupyterapp.shell.currentWidget.content.model.cells.get(0).trusted"
+        assert there.page.evaluate(trusted) is False
+        output = there.page.locator(".jp-OutputArea").first
+        output.get_by_text("8 cases are worse than the baseline").wait_for()
+        assert output.locator("del").count() > 0
+        assert output.locator("script, iframe, img").count() == 0
+        assert there.page.evaluate("window.hacked") is None
