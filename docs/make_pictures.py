@@ -276,6 +276,7 @@ def nights(project: Path) -> None:
     with page(width=794, height=1123) as tab:  # A4 at 96 dots an inch
         tab.emulate_media(media="print")
         tab.goto((pages / "night-3.html").as_uri())
+        tab.add_style_tag(content="body { padding: 53px }")  # the margins of a sheet
         tab.screenshot(path=PICTURES / "night-printed.png")
 
 

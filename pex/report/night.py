@@ -7,16 +7,13 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from pex.report.tables import format_seconds, format_usd, style, summary_table
+from pex.report.tables import format_score, format_seconds, format_usd, style, summary_table
 from pex.report.timeline import timeline_svg
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_BYTES = 1_300_000
 """Of the cases side by side, so that the file can be mailed and opens at once."""
@@ -79,7 +76,8 @@ def _gathered(night: Mapping[str, Any]) -> dict[str, Any]:
                 **subject,
                 "cases": cases,
                 "table": Markup(_reachable(summary_table(subject["summary"], subject["yes_no"]))),
-                "beside": _beside(subject["summary"], subject["last_summary"]),
+                "scored": _scored(subject),
+                "beside": _beside(subject),
                 "timeline": Markup(timeline),
             }
         )
@@ -136,13 +134,22 @@ def _reachable(table: str) -> str:
     return table.replace(scroll, f'{scroll} tabindex="0" role="group" aria-label="Scores"', 1)
 
 
-def _beside(now: pd.DataFrame, last: pd.DataFrame | None) -> list[tuple[str, list[str]]]:
-    """Cost, latency and errors of each variant, each beside what it was last night."""
+def _scored(subject: Mapping[str, Any]) -> bool:
+    """Whether both nights have the score that is judged."""
+    column, last = f"score.{subject['metric']}", subject["last_summary"]
+    return last is not None and column in last.columns and column in subject["summary"].columns
+
+
+def _beside(subject: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Score, cost, latency and errors of each variant, each beside what it was last night."""
+    now, last = subject["summary"], subject["last_summary"]
     if last is None:
         return []
-    written: dict[str, Callable[[Any], str]] = {
-        "cost_usd": format_usd, "latency_s": format_seconds, "errors": "{:,}".format,
-    }  # fmt: skip
+    written: dict[str, Callable[[Any], str]] = {}
+    if _scored(subject):
+        binary = subject["metric"] in subject["yes_no"]
+        written[f"score.{subject['metric']}"] = functools.partial(format_score, yes_no=binary)
+    written |= {"cost_usd": format_usd, "latency_s": format_seconds, "errors": "{:,}".format}
     before = last.set_index("variant")
     rows = []
     for row in now.to_dict("records"):

@@ -166,11 +166,11 @@ def test_cost_latency_and_errors_stand_beside_those_of_last_night(
     last.frame = last.frame[last.frame["variant"] == "variant-1"].assign(
         cost_usd=0.5, latency_s=9.0
     )
-    row = re.search(r">variant-1</th>((<td class=.pex-number.>[^<]*</td>){6})", page(night))
+    row = re.search(r">variant-1</th>((<td class=.pex-number.>[^<]*</td>){8})", page(night))
     assert row is not None
     cells = re.findall(r">([^<]*)</td>", row[1])
-    assert cells[:2] == ["$0.012", "$5.00"]
-    assert cells[3:] == ["9.0 s", "0", "0"]
-    assert '>variant-0</th><td class="pex-number">$0.012</td><td class="pex-number">–' in page(
-        night
-    )
+    assert cells[2:4] == ["$0.012", "$5.00"]
+    assert cells[5:] == ["9.0 s", "0", "0"]
+    row = re.search(r">variant-0</th>((<td [^>]*>[^<]*</td>){8})", page(night))
+    assert row is not None
+    assert re.findall(r">([^<]*)</td>", row[1])[1::2] == ["–"] * 4
