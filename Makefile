@@ -39,6 +39,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/record.py
 	$(BIN)/python benchmarks/batch.py 16 64 --minute --plan
+	PYTHONPATH=. $(BIN)/python benchmarks/night.py
 	PYTHONPATH=. $(BIN)/python benchmarks/widgets.py
 
 soak: $(VENV)/.dev programs

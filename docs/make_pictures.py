@@ -1,7 +1,7 @@
 """The screenshots in docs/pictures, made anew: `make pictures`.
 
 Runs the demo's experiment in a temporary project, then opens JupyterLab, MLflow's pages and the
-report in headless Chromium.
+report in headless Chromium. The nights are real ones of a provider that changes on demand.
 """
 
 from __future__ import annotations
@@ -18,8 +18,16 @@ sys.path.insert(0, str(ROOT))
 
 import pex  # noqa: E402
 from pex import local  # noqa: E402
+from tests.batch.night.lab_nights import (  # noqa: E402
+    UNHAPPY,
+    Model,
+    lay_out,
+    night,
+    pexlab,
+)
 from tests.batch.test_plan import notebook as notebook_of  # noqa: E402
 from tests.browser import Lab, free_port, jupyterlab, page, serving  # noqa: E402
+from tests.endpoint import FaultyEndpoint  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 
@@ -43,6 +51,8 @@ def main() -> None:
             browser(project)
         finally:
             local.stop(project / ".pex")
+    with tempfile.TemporaryDirectory() as folder:
+        nights(Path(folder))
 
 
 def notebook(project: Path) -> None:
@@ -224,6 +234,50 @@ def rating(project: Path, run_id: str) -> None:
             lab.page.keyboard.press(next(keys))
             lab.page.wait_for_timeout(300)
         both(lab, ".pex-rating-end", "rating-result")
+
+
+def nights(project: Path) -> None:
+    """The page of a night in which a prompt was changed, and of one with another model."""
+    pages = project / "pages"
+    pages.mkdir()
+    endpoint = FaultyEndpoint()
+    with endpoint.running():
+        (project / "pex.toml").write_text(
+            f'[providers.lab]\nbase_url = "{endpoint.url}"\n[prices."lab/m1"]\n'
+            "input_usd_per_million = 100.0\noutput_usd_per_million = 200.0\n"
+        )
+        model = Model(endpoint)
+        plan = lay_out(project)
+        prompt = plan.parent / "prompts/short.prompty"
+        before = prompt.read_text()
+        for name in ("night-1", "night-2", "night-3", "night-4"):
+            if name == "night-3":
+                prompt.write_text(before.replace("?", "? Answer briefly."))
+            if name == "night-4":
+                prompt.write_text(before)
+                model.name, model.polite, model.wrong = "m1-2026-03", "Hi!", set(UNHAPPY[:8])
+            night(plan, name, "--report", str(pages / f"{name}.html"))
+            if name == "night-1":
+                accepted = pexlab(
+                    "batch", "accept", name, "--why", "read by hand", "--who", "Ada",
+                    folder=plan.parent,
+                )  # fmt: skip
+                assert accepted.returncode == 0, accepted.stderr
+    for number, what in (("night-3", "prompt"), ("night-4", "model")):
+        for dark in (False, True):
+            with page(width=1200, height=1000, dark=dark) as tab:
+                tab.goto((pages / f"{number}.html").as_uri())
+                name = "dark" if dark else "light"
+                tab.screenshot(path=PICTURES / f"night-{what}-{name}.png")
+                if what == "prompt":
+                    heading = tab.get_by_role("heading", name="Scores, cost and time")
+                    heading.evaluate("e => e.scrollIntoView()")
+                    tab.screenshot(path=PICTURES / f"night-trend-{name}.png")
+    with page(width=794, height=1123) as tab:  # A4 at 96 dots an inch
+        tab.emulate_media(media="print")
+        tab.goto((pages / "night-3.html").as_uri())
+        tab.add_style_tag(content="body { padding: 53px }")  # the margins of a sheet
+        tab.screenshot(path=PICTURES / "night-printed.png")
 
 
 def both(lab: Lab, selector: str, name: str) -> None:

@@ -50,7 +50,10 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
         "pex/widgets/kit.css",
         "pex/report/style.css",
         "pex/report/page.html.jinja",
+        "pex/report/night.css",
+        "pex/report/night_body.html.jinja",
         "pex/starter/notebooks/compare.ipynb",
+        "pex/starter/notebooks/morning.ipynb",
         "pex/starter/experiments/review-sentiment/cases.csv",
     ):
         assert name in names, name

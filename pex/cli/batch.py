@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pex.batch.plan import Plan
     from pex.batch.run import BatchResult
 
-PAGE = "night.html"
 _PLAN = "plan"
 
 
@@ -222,6 +221,7 @@ def _look(
 def _page(morning: Morning, result: BatchResult, report: Path | None, junit: Path | None) -> Path:
     """Write what is asked for, keep the page with the night's runs, tell whom the plan names."""
     from pex.batch.night.junit import junit as junit_text
+    from pex.batch.night.morning import PAGE
     from pex.batch.night.morning import page as page_text
     from pex.batch.night.notify import notify
     from pex.record.nights import attach

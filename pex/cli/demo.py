@@ -49,7 +49,7 @@ def demo(
     console.out("\nIs one better, or is it noise?")
     console.out(repr(results.compare()))
 
-    console.err("\n2. The same experiment as a notebook, executed twice by Papermill")
+    console.err("\n2. The same experiment as a notebook, executed twice by Papermill, and its page")
     batch = run_batch(load_plan(folder / "plan.yaml"), say=console.err)
     table = collect(batch, str(results.about["tracking_uri"]))
     write(table, batch)

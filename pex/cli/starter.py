@@ -9,7 +9,10 @@ import pex
 from pex.core.errors import PexError
 
 EXPERIMENT = Path("experiments/review-sentiment")
-NOTEBOOKS = (Path("notebooks/01_compare_prompts.ipynb"), Path("notebooks/compare.ipynb"))
+NOTEBOOKS = tuple(
+    Path("notebooks") / name
+    for name in ("01_compare_prompts.ipynb", "compare.ipynb", "morning.ipynb")
+)
 
 SETTINGS = """\
 # Settings of this pex project; every key is optional. `pexlab doctor` shows what they lead to.

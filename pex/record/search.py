@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from pex.guard.redact import redact
 from pex.record.store import connect
 
 if TYPE_CHECKING:
@@ -172,10 +171,19 @@ def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataF
 
 
 def page(uri: str, experiment_id: str, run_id: str) -> str | None:
-    """The address of a run in MLflow's UI, where the store is a server."""
-    if not uri.startswith("http"):
+    """The address of a run in MLflow's UI, where the store is a server; without a login.
+
+    Example:
+        >>> page("https://me:pw@host/mlflow/", "3", "a1")
+        'https://host/mlflow/#/experiments/3/runs/a1'
+    """
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
         return None
-    return redact(f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}")
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    return f"{where}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def trace_page(uri: str, experiment_id: str, trace_id: str) -> str | None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, Template
+from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from pex.report.tables import format_seconds, format_usd, style, summary_table
+from pex.report.tables import format_score, format_seconds, format_usd, style, summary_table
 from pex.report.timeline import timeline_svg
 
 MAX_BYTES = 1_300_000
 """Of the cases side by side, so that the file can be mailed and opens at once."""
+
+FIRST, OPEN = 10, 3
+"""Cases of a list that are seen at once, and variants whose lists are open at first."""
 
 WORDS = {"pass": "passed", "fail": "worse", "undecided": "not decided"}
 _SIGNS = {"pass": "✓", "fail": "▼", "undecided": "?"}
@@ -24,48 +27,151 @@ _KINDS = {"pass": "good", "fail": "bad", "undecided": "soft"}
 
 
 @functools.cache
-def _template() -> Template:
+def _templates() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "usd": format_usd, "seconds": format_seconds, "pieces": pieces_html, "when": when,
-        "mark": _mark,
+        "usd": format_usd, "pieces": pieces_html, "when": when, "mark": _mark,
+        "unchanged": _unchanged, "stopped": _stopped,
     }  # fmt: skip
-    return environment.get_template("night.html.jinja")
+    return environment
 
 
 def page(night: Mapping[str, Any]) -> str:
     """The text of the page.
 
     Args:
-        night: what `pex.batch.night.morning.document` gathers; texts of models are cleaned already
-            and escaped here.
+        night: what `pex.batch.night.document.document` gathers; texts of models are cleaned
+            already and escaped here.
     """
+    template = _templates().get_template("night.html.jinja")
+    return template.render(**_gathered(night), style=Markup(_style()))
+
+
+def part(night: Mapping[str, Any]) -> str:
+    """The same as a part of a notebook: in its colours, and readable where styles are taken out.
+
+    Args:
+        night: as for `page`.
+    """
+    body = _templates().get_template("night_body.html.jinja").render(**_gathered(night))
+    return f'<div class="pex pex-night"><style>{_style()}</style>{body}</div>'
+
+
+def _style() -> str:
+    return style() + (Path(__file__).parent / "night.css").read_text(encoding="utf-8")
+
+
+def _gathered(night: Mapping[str, Any]) -> dict[str, Any]:
+    """A night with its tables, its plots, and the cases that fit."""
     left = MAX_BYTES
     subjects = []
     for subject in night["subjects"]:
         binary = subject["metric"] in subject["yes_no"]
         trend = subject["trend"]
+        cases, left = _casework(subject, left)
+        timeline = "" if trend is None else timeline_svg(trend, subject["metric"], binary)
         subjects.append(
             {
                 **subject,
-                "cases": [],
-                "table": Markup(summary_table(subject["summary"], subject["yes_no"])),
-                "timeline": Markup(
-                    "" if trend is None else timeline_svg(trend, subject["metric"], binary)
-                ),
+                "cases": cases,
+                "table": Markup(_reachable(summary_table(subject["summary"], subject["yes_no"]))),
+                "scored": _scored(subject),
+                "beside": _beside(subject),
+                "timeline": Markup(timeline),
             }
         )
-        for item in subject["cases"]:
-            lost, left = _fitting(item.lost, left)
-            failing, left = _fitting(item.failing, left)
-            subjects[-1]["cases"].append({"of": item, "lost": lost, "failing": failing})
-    return _template().render(
-        **{**night, "subjects": subjects},
-        style=Markup(style()),
-        kind=_kind(night),
-        failed=[job for job in night["jobs"] if job["status"] != "done"],
-    )
+    return {
+        **night,
+        "subjects": subjects,
+        "kind": _kind(night),
+        "first": FIRST,
+        "failed": [job for job in night["jobs"] if job["status"] != "done"],
+    }
+
+
+def _casework(subject: Mapping[str, Any], left: int) -> tuple[list[dict[str, Any]], int]:
+    """The variants that have cases to show, what got worse first, and the bytes left then."""
+    outcomes = {item.candidate: item.outcome for item in subject["judged"]}
+    rank = {"fail": 0, None: 2}
+    found = [item for item in subject["cases"] if _said(item)]
+    found.sort(key=lambda item: rank.get(outcomes.get(item.variant), 1))
+    shown = []
+    baselines = {item.baseline for item in subject["judged"]} if not subject["accepted"] else set()
+    for place, item in enumerate(found):
+        lost, left = _fitting(item.lost, left)
+        failing, left = _fitting(item.failing, left)
+        worse = outcomes.get(item.variant) == "fail"
+        shown.append(
+            {
+                "of": item,
+                "lost": lost,
+                "failing": failing,
+                "said": _said(item),
+                "open": place == 0 or (place < OPEN and (worse or len(found) <= OPEN)),
+                "baseline": item.variant in baselines,
+            }
+        )
+    return shown, left
+
+
+def _said(item: Any) -> str:
+    """The counts of a variant's cases in a line; nothing where all are nought."""
+    new = "all" if item.lost_new == item.lost_count else f"{item.lost_new:,} of them"
+    fresh = f" ({new} new)" if item.lost_new else ""
+    said = [
+        f"{item.lost_count:,} worse than the baseline{fresh}" if item.lost_count else "",
+        f"{item.failing_count:,} worse than last night" if item.failing_count else "",
+        f"{item.fixed_count:,} better than last night" if item.fixed_count else "",
+        f"{item.flaky_count:,} flaky" if item.flaky_count else "",
+    ]
+    return ", ".join(filter(None, said))
+
+
+def _reachable(table: str) -> str:
+    """A table that can be scrolled by keys where it is wider than the page."""
+    scroll = 'class="pex-scroll"'
+    return table.replace(scroll, f'{scroll} tabindex="0" role="group" aria-label="Scores"', 1)
+
+
+def _scored(subject: Mapping[str, Any]) -> bool:
+    """Whether both nights have the score that is judged."""
+    column, last = f"score.{subject['metric']}", subject["last_summary"]
+    return last is not None and column in last.columns and column in subject["summary"].columns
+
+
+def _beside(subject: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Score, cost, latency and errors of each variant, each beside what it was last night."""
+    now, last = subject["summary"], subject["last_summary"]
+    if last is None:
+        return []
+    written: dict[str, Callable[[Any], str]] = {}
+    if _scored(subject):
+        binary = subject["metric"] in subject["yes_no"]
+        written[f"score.{subject['metric']}"] = functools.partial(format_score, yes_no=binary)
+    written |= {"cost_usd": format_usd, "latency_s": format_seconds, "errors": "{:,}".format}
+    before = last.set_index("variant")
+    rows = []
+    for row in now.to_dict("records"):
+        known = row["variant"] in before.index
+        cells = []
+        for column, write in written.items():
+            there = write(before.at[row["variant"], column]) if known else "–"
+            cells += [write(row[column]), there]
+        rows.append((str(row["variant"]), cells))
+    return rows
+
+
+def _unchanged(case: Any) -> bool:
+    """Whether the answer is the one beside it, so that something else changed its score."""
+    return "".join(text for _, text in case.now) == str(case.before)
+
+
+def _stopped(status: str) -> str:
+    return {
+        "budget": "The budget ended this run before everything was asked.",
+        "interrupted": "This run was interrupted.",
+    }.get(status, f"This run did not finish: {status}.")
 
 
 def _kind(night: Mapping[str, Any]) -> str:

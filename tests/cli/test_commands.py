@@ -198,6 +198,7 @@ def test_init_makes_a_project_that_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     project = tmp_path / "my project"
     assert (project / "notebooks/compare.ipynb").is_file()
+    assert (project / "notebooks/morning.ipynb").is_file()
     (project / "pex.toml").write_text("# mine\n")
     again = pexlab("init", "my project", folder=tmp_path)
     assert "wrote" not in again.stdout

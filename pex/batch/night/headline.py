@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from pex.batch.night.gate import Judged
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
+from pex.report.verdicts import format_value
 
 if TYPE_CHECKING:
     from pex.batch.night.morning import Morning
+
+MOST = 4
+"""Candidates that are named; of more their number is said."""
 
 
 def headline(morning: Morning) -> str:
@@ -19,7 +23,7 @@ def headline(morning: Morning) -> str:
     bad = morning.batch.failed
     total = len(morning.batch.results)
     if bad:
-        said.append(f"The night is incomplete: {len(bad)} of {total} notebooks did not finish.")
+        said.append(f"The night is incomplete: {_unfinished(len(bad), total)}.")
     if morning.stopped_by_budget:
         said.append("The budget ended it before everything was asked.")
     erring = morning.erring
@@ -29,7 +33,9 @@ def headline(morning: Morning) -> str:
     if failed:
         causes = {item.cause for item in failed if item.cause}
         why = f" {causes.pop()}" if len(causes) == 1 else ""
-        said.append(f"Something got worse: {_named(failed)}.{why} Do not ship it as it is.")
+        said.append(
+            f"Something got worse: {_named(failed, scores=True)}.{why} Do not ship it as it is."
+        )
     elif morning.outcome == UNDECIDED:
         open_ = [item for item in morning.judged if item.outcome == UNDECIDED]
         said.append(_undecided(open_, len(morning.judged)))
@@ -53,7 +59,34 @@ def _undecided(items: Sequence[Judged], of: int) -> str:
     return f"Not decided: there are too few cases to tell for {_named(items)}.{rest}"
 
 
-def _named(items: Sequence[Judged]) -> str:
-    names = [f"'{item.candidate}' in {item.run['experiment']}" for item in items]
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(dict.fromkeys(names[:4])) + more
+def _unfinished(bad: int, total: int) -> str:
+    if bad < total:
+        return f"{bad} of {total} notebooks did not finish"
+    return (
+        "its notebook did not finish" if total == 1 else f"none of its {total} notebooks finished"
+    )
+
+
+def _named(items: Sequence[Judged], *, scores: bool = False) -> str:
+    """The first candidates, experiment by experiment, with their scores where these say more."""
+    by_experiment: dict[str, dict[str, None]] = {}
+    for item in items[:MOST]:
+        name = f"'{item.candidate}'" + (_score(item) if scores else "")
+        by_experiment.setdefault(item.run["experiment"], {})[name] = None
+    parts = [f"{_listed(list(names))} in {where}" for where, names in by_experiment.items()]
+    more = f" and {len(items) - MOST} more" if len(items) > MOST else ""
+    return ", ".join(parts) + more
+
+
+def _score(item: Judged) -> str:
+    if item.row is None:
+        return ""
+    now, then = (
+        format_value(item.row[f"{side}_score"], item.metric, bool(item.row["yes_no"]))
+        for side in ("candidate", "baseline")
+    )
+    return f" ({item.metric} {now} instead of {then})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

@@ -6,12 +6,9 @@ import dataclasses
 import datetime
 import functools
 from collections.abc import Mapping, Sequence
-from html import escape
-from pathlib import Path
 from typing import Any
 
 from pex.batch.night import canary, nights
-from pex.batch.night.casework import casework
 from pex.batch.night.changed import (
     ANSWERS,
     Change,
@@ -29,9 +26,10 @@ from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
 from pex.guard.redact import redact
-from pex.score.frame import score_names, summarise, yes_no
-from pex.widgets.kit import clean
+from pex.score.frame import score_names
 
+PAGE = "night.html"
+"""The page's file in a night's folder, and among the artifacts of its runs."""
 EARLIER = 4
 """Nights before the last that are read for cases that now pass and now fail."""
 ERROR_SHARE = 0.05
@@ -79,13 +77,10 @@ class Morning:
         return "\n".join([headline(self), *(item.reason for item in self.judged)])
 
     def _repr_html_(self) -> str:
-        # In a frame of its own the page keeps its look, and its script does not run.
-        return (
-            f"<p>{escape(headline(self))}</p>"
-            f'<iframe sandbox="allow-popups" title="The page of the night" '
-            f'style="width:100%;height:720px;border:1px solid #8884" '
-            f'srcdoc="{escape(page(self))}"></iframe>'
-        )
+        from pex.batch.night.document import document
+        from pex.report import night
+
+        return night.part(document(self))
 
     @property
     def judged(self) -> list[Judged]:
@@ -282,114 +277,7 @@ def _explain(subject: Subject) -> None:
 
 def page(morning: Morning) -> str:
     """The page of a night: one HTML file without links to anything but the store."""
+    from pex.batch.night.document import document
     from pex.report import night
 
     return night.page(document(morning))
-
-
-def document(morning: Morning) -> dict[str, Any]:
-    """All that the page shows, as plain data and frames."""
-    batch = morning.batch
-    starts = [item.started_at for item in morning.nights]
-    others = [item for item in morning.nights if item.batch_id != batch.batch_id]
-    good = [item for item in others if item.good]
-    costs = [_cost(item.now) for item in morning.subjects]
-    return {
-        "plan": batch.plan.name,
-        "batch_id": batch.batch_id,
-        "started_at": morning.started_at,
-        "headline": headline(morning),
-        "outcome": morning.outcome,
-        "code": morning.exit_code,
-        "problems": morning.problems,
-        "jobs": [_job(item) for item in batch.results],
-        "cost_usd": sum(costs),
-        "last_cost_usd": (
-            sum(_cost(s.last) for s in morning.subjects if s.last)
-            if any(s.last for s in morning.subjects)
-            else None
-        ),
-        "calls": sum(len(s.now.frame) for s in morning.subjects),
-        "errors": sum(s.now.about["counts"]["errors"] for s in morning.subjects),
-        "missed": nights.missed(starts),
-        "bad_nights": [item for item in others[-30:] if item.status != nights.DONE],
-        "last_good": good[-1] if good else None,
-        "nights": len(morning.nights),
-        "subjects": [_shown(subject, morning) for subject in morning.subjects],
-        "folder": str(batch.folder),
-    }
-
-
-def _shown(subject: Subject, morning: Morning) -> dict[str, Any]:
-    from pex.record.search import page as run_page
-
-    now = subject.now
-    binary = yes_no(now.frame)
-    return {
-        "title": subject.title,
-        "purpose": now.about["purpose"],
-        "run_id": now.run["run_id"],
-        "url": run_page(morning.uri, now.run["experiment_id"], now.run["run_id"]),
-        "status": now.about["status"],
-        "metric": subject.metric,
-        "accepted": next((item.accepted for item in subject.judged if item.accepted), None),
-        "judged": subject.judged,
-        "since_last": subject.since_last,
-        "since_accepted": subject.since_accepted,
-        "last_night": subject.last.run["batch_id"] if subject.last else None,
-        "summary": summarise(now.frame),
-        "yes_no": binary,
-        "trend": _trend(subject, morning),
-        "cases": casework(subject),
-    }
-
-
-def _trend(subject: Subject, morning: Morning) -> Any:
-    from pex.record.search import history
-
-    if subject.metric is None or subject.metric not in score_names(subject.now.frame):
-        return None
-    run = subject.now.run
-    same = {
-        row["run_id"]
-        for row in morning.runs
-        if (row["job_id"], row["experiment"]) == (run["job_id"], run["experiment"])
-    }
-    table = history(morning.uri, run["experiment"], subject.metric)
-    return table[table["run_id"].isin(same)].reset_index(drop=True)
-
-
-def _cost(recorded: Recorded) -> float:
-    new = recorded.frame[~recorded.frame["from_journal"].astype(bool)]
-    return float(new["cost_usd"].sum())
-
-
-def _job(item: Any) -> dict[str, Any]:
-    return {
-        "id": item.job.id,
-        "status": item.status,
-        "seconds": item.seconds,
-        "error": clean(redact(item.error or "")),
-        "cell": item.cell,
-        "traceback": _traceback(item.output) if item.status == "failed" else "",
-        "output": item.output.name,
-    }
-
-
-def _traceback(path: Path) -> str:
-    """The traceback that a notebook ended with, without its colours."""
-    import json
-    import re
-
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError):
-        return ""
-    found = [
-        "\n".join(output.get("traceback", []))
-        for cell in cells
-        for output in cell.get("outputs", [])
-        if output.get("output_type") == "error"
-    ]
-    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", found[-1]) if found else ""
-    return clean(redact(text))[-6000:]

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import queue
 import smtplib
 import ssl
+import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
+from pex.batch.night.document import cost, what_happened
 from pex.batch.night.headline import headline
-from pex.batch.night.morning import Morning
+from pex.batch.night.morning import PAGE, Morning
 from pex.batch.plan import Notice
 from pex.guard.redact import redact, register
-from pex.report.tables import format_usd
+from pex.report.tables import cut, format_usd
+from pex.widgets.kit import clean
 
-PATIENCE_S = 20
+PATIENCE_S = 12.0
+"""For all notices together: what has not been sent by then is given up."""
+MOST = 5
+"""Things of a kind that a notice names; the page has all."""
 
 
 def notify(morning: Morning, page: str, say: Callable[[str], None]) -> None:
@@ -28,39 +37,87 @@ def notify(morning: Morning, page: str, say: Callable[[str], None]) -> None:
         page: the page, which goes with a mail.
         say: gets a line for each notice.
     """
-    for notice in morning.batch.plan.notify:
-        if notice.when == "problems" and morning.exit_code == 0 and morning.outcome != "undecided":
-            continue
-        what = "mail" if notice.mail_to_env else "webhook"
-        try:
-            _mail(notice, morning, page) if notice.mail_to_env else _webhook(notice, morning)
-        except (OSError, ValueError, smtplib.SMTPException, KeyError) as error:
-            detail = f"{error.args[0]} is not set" if isinstance(error, KeyError) else str(error)
-            say(f"the {what} could not be sent: {redact(detail)[:300]}")
-        else:
-            say(f"{what} sent")
+    quiet = morning.exit_code == 0 and morning.outcome != "undecided"
+    wanted = [item for item in morning.batch.plan.notify if not (quiet and item.when == "problems")]
+    ended: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
+
+    def send(number: int, notice: Notice) -> None:
+        ended.put((number, _sent(notice, morning, page)))
+
+    # A server that answers a byte at a time never runs into a socket's time-out: each notice has a
+    # thread that is left behind.
+    for number, notice in enumerate(wanted):
+        threading.Thread(target=send, args=(number, notice), daemon=True).start()
+    said = [f"the {_kind(item)} could not be sent in {PATIENCE_S:.0f} s" for item in wanted]
+    end = time.monotonic() + PATIENCE_S
+    try:
+        for _ in wanted:
+            number, line = ended.get(timeout=max(end - time.monotonic(), 0.001))
+            said[number] = line
+    except queue.Empty:
+        pass  # the lines of those that are late say so already
+    for line in said:
+        say(line)
 
 
 def summary(morning: Morning) -> str:
-    """The night in a few lines of plain text."""
+    """The night in a few lines of plain text, for those who read nothing else."""
     batch = morning.batch
-    cost = sum(
-        float(s.now.frame.loc[~s.now.frame["from_journal"].astype(bool), "cost_usd"].sum())
-        for s in morning.subjects
-    )
     lines = [f"{batch.plan.name}, {batch.batch_id}: {headline(morning)}"]
-    lines += [f"{item.run['experiment']}: {item.reason}" for item in morning.judged][:8]
+    failed = [f"{item.job.id} {what_happened(item)}" for item in batch.failed]
+    lines += [cut(text, 300) for text in failed[:MOST]]
+    # What got worse comes first, then what is open; what passed is on the page.
+    order = {"fail": 0, "undecided": 1}
+    judged = sorted(morning.judged, key=lambda item: order.get(item.outcome, 2))
+    lines += [f"{item.run['experiment']}: {item.reason}" for item in judged][:MOST]
     seen = dict.fromkeys(change.text for s in morning.subjects for change in s.since_last)
-    lines += [f"Changed since last night: {text}" for text in list(seen)[:5]]
+    lines += [f"Changed since last night: {text}" for text in list(seen)[:MOST]]
+    left = max(len(failed) - MOST, 0) + max(len(judged) - MOST, 0) + max(len(seen) - MOST, 0)
+    if left:
+        lines.append(f"{left} more on the page.")
     done = len(batch.results) - len(batch.failed)
-    lines.append(f"{done} of {len(batch.results)} notebooks done, cost {format_usd(cost)}.")
-    return redact("\n".join(lines))
+    of = "1 notebook" if len(batch.results) == 1 else f"{len(batch.results)} notebooks"
+    paid = f"cost {format_usd(cost(morning))}" if morning.subjects else "no answer was recorded"
+    lines.append(f"{done} of {of} done, {paid}.")
+    lines += [f"The page: {batch.folder / PAGE}", *_in_mlflow(morning)]
+    return redact("\n".join(clean(" ".join(line.split())) for line in lines))
+
+
+def _in_mlflow(morning: Morning) -> list[str]:
+    """Where the page is for somebody at another machine, if the store is a server."""
+    from pex.record.search import page as run_page
+
+    for subject in morning.subjects:
+        run = subject.now.run
+        url = run_page(morning.uri, run["experiment_id"], run["run_id"])
+        if url:
+            return [f"In MLflow: {url}/artifacts/{PAGE}"]
+    return []
+
+
+def _kind(notice: Notice) -> str:
+    return "mail" if notice.mail_to_env else "webhook"
+
+
+def _sent(notice: Notice, morning: Morning, page: str) -> str:
+    """Send a notice; returns how that went, in a line."""
+    kind = _kind(notice)
+    try:
+        _mail(notice, morning, page) if notice.mail_to_env else _webhook(notice, morning)
+    except KeyError as error:
+        return f"the {kind} could not be sent: {error.args[0]} is not set"
+    except (OSError, ValueError, http.client.HTTPException) as error:  # smtplib's are OSErrors
+        detail = clean(" ".join(redact(str(error)).split()))[:300]
+        return f"the {kind} could not be sent: {detail or type(error).__name__}"
+    return f"{kind} sent"
 
 
 def _webhook(notice: Notice, morning: Morning) -> None:
-    url = os.environ[str(notice.webhook_env)]
-    register(url)  # the address itself is the key
-    if urlsplit(url).scheme not in ("http", "https"):
+    url = os.environ[str(notice.webhook_env)].strip()
+    # The address itself is the key, and messages may name a part of it.
+    for secret in (url, url.partition("://")[2], "/" + url.partition("://")[2].partition("/")[2]):
+        register(secret)
+    if urlsplit(url).scheme not in ("http", "https") or not url.isascii() or " " in url:
         raise ValueError(f"{notice.webhook_env} holds no web address")
     # Slack reads &, < and > as its own marks.
     text = summary(morning).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -74,35 +131,48 @@ def _webhook(notice: Notice, morning: Morning) -> None:
 
 
 def _mail(notice: Notice, morning: Morning, page: str) -> None:
-    server = os.environ[str(notice.smtp_env)]
-    register(server)
-    parts = urlsplit(server)
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        raise ValueError(f"{notice.smtp_env}: expected smtp://user:password@host:587 or smtps://…")
-    register(parts.password and unquote(parts.password))
+    scheme, host, port, user, password = _server(str(notice.smtp_env))
     to = os.environ[str(notice.mail_to_env)]
     message = EmailMessage()
     message["To"] = to
     sender = os.environ[notice.mail_from_env] if notice.mail_from_env else to.split(",")[0]
     message["From"] = sender.strip()
     batch = morning.batch
-    message["Subject"] = f"{batch.plan.name}, {batch.batch_id}: {headline(morning)}"[:180]
-    message.set_content(summary(morning))
+    text = summary(morning)
+    message["Subject"] = cut(text.partition("\n")[0], 180)
+    message.set_content(text)
     name = f"{batch.plan.name}-{batch.batch_id}.html"
     message.add_attachment(page, subtype="html", filename=name)
     safe = ssl.create_default_context()
-    port = parts.port or (465 if parts.scheme == "smtps" else 587)
-    with _connected(parts.scheme, parts.hostname, port, safe) as client:
-        if parts.scheme == "smtp":
+    with _connected(scheme, host, port, safe) as client:
+        if scheme == "smtp":
             client.ehlo()
             if client.has_extn("starttls"):
                 client.starttls(context=safe)
                 client.ehlo()
-            elif parts.username and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            elif user and host not in ("localhost", "127.0.0.1", "::1"):
                 raise ValueError("the server offers no encryption, so no password is sent to it")
-        if parts.username:
-            client.login(unquote(parts.username), unquote(parts.password or ""))
+        if user:
+            client.login(user, password)
         client.send_message(message)
+
+
+def _server(name: str) -> tuple[str, str, int, str, str]:
+    """Scheme, host, port, user and password of the mail server that a variable names."""
+    address = os.environ[name].strip()
+    register(address)
+    wrong = ValueError(f"{name}: expected smtp://user:password@host:587 or smtps://…")
+    try:
+        parts = urlsplit(address)
+        port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    except ValueError:  # its message names a part of the password
+        raise wrong from None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise wrong
+    register(parts.password)
+    register(unquote(parts.password or ""))
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return parts.scheme, parts.hostname, port, user, password
 
 
 def _connected(scheme: str, host: str, port: int, safe: ssl.SSLContext) -> smtplib.SMTP:

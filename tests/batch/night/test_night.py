@@ -46,8 +46,8 @@ def test_a_regression_and_a_changed_model_are_each_named(
     assert {item["candidate"]: item["outcome"] for item in second["gate"]}["short"] == "fail"
     assert kinds(second) == {"prompt"}
     assert (
-        "'short' in words. Only the prompt changed, so that is the likely cause."
-        in (second["headline"])
+        "Something got worse: 'short' (label 50 % instead of 100 %) in words. "
+        "Only the prompt changed, so that is the likely cause." in second["headline"]
     )
     page = (plan.parent / "night.html").read_text()
     assert "10 cases are worse than the baseline" in page
@@ -113,7 +113,7 @@ def test_a_night_with_a_failed_notebook_shows_where(project: Path, lab: FaultyEn
     # The page as the plan's last step: it has asked the canary, nobody asks it again.
     shown = (Path(found["folder"]) / "page.ipynb").read_text()
     assert "no baseline has been accepted" in shown
-    assert "srcdoc" in shown
+    assert "pex-night" in shown
     assert sum("Who are you?" in body["messages"][-1]["content"] for body in lab.bodies) == 1
     (run,) = {item["run_id"] for item in found["gate"]}
     tags = connect(f"sqlite:///{project}/mlruns/mlflow.db").get_run(run).data.tags

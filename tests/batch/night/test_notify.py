@@ -1,10 +1,12 @@
 """Notices really go out, and one that cannot never makes a night fail."""
 
+import contextlib
 import datetime
 import http.server
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -14,11 +16,15 @@ from typing import Any
 import pytest
 
 import pex
+from pex.batch.night import notify as notify_module
+from pex.batch.night.changed import Change
 from pex.batch.night.morning import Morning
-from pex.batch.night.notify import notify
+from pex.batch.night.notify import notify, summary
 from pex.batch.plan import Job, Notice, Plan, load_plan
 from pex.batch.run import BatchResult, JobResult
+from tests.batch.night.test_page import morning as judged
 from tests.batch.test_plan import notebook, plan
+from tests.endpoint import FaultyEndpoint
 
 
 def morning(*notices: Notice, status: str = "done") -> Morning:
@@ -86,7 +92,12 @@ def test_a_webhook_gets_the_night_as_slack_reads_it(monkeypatch: pytest.MonkeyPa
         notify(morning(Notice(webhook_env="HOOK"), status="failed"), "<html>", said.append)
     assert said == ["webhook sent"]
     assert list(seen[0]) == ["text"]
-    assert seen[0]["text"].startswith("nightly, 2026-03-10: The night is incomplete: 1 of 1")
+    assert seen[0]["text"].splitlines() == [
+        "nightly, 2026-03-10: The night is incomplete: its notebook did not finish.",
+        "a ended with an error: &lt;b&gt; &amp; more",
+        "0 of 1 notebook done, no answer was recorded.",
+        "The page: night.html",
+    ]
 
 
 def test_a_mail_carries_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +142,101 @@ def test_what_cannot_be_sent_is_said_without_its_key(monkeypatch: pytest.MonkeyP
     assert "500" in said[3]
     assert "secret-path" not in "".join(said)
     assert "hunter2" not in "".join(said)
+
+
+def test_what_got_worse_comes_first_then_what_changed_the_cost_and_the_page(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    night = judged(project, 60, 8)
+    last = night.judged[-1]
+    last.outcome, last.reason = "fail", "it fell\nby \x1b[31ma lot\ud800"
+    night.subjects[0].since_last.append(Change("prompt", "The prompt 'p' was changed."))
+    lines = summary(night).splitlines()
+    assert lines[0].startswith("nightly, tonight: Something got worse: 'variant-7' (label ")
+    assert lines[1] == "made: it fell by ␛[31ma lot�"
+    assert lines[6:] == [
+        "Changed since last night: The prompt 'p' was changed.",
+        "2 more on the page.",
+        "1 of 1 notebook done, cost $0.58.",
+        f"The page: {project / 'night.html'}",
+    ]
+    night.uri = "https://me:secret-word@mlflow.example.org/"
+    assert summary(night).splitlines()[-1] == (
+        "In MLflow: https://mlflow.example.org/#/experiments/0/runs/tonight/artifacts/night.html"
+    )
+
+
+@contextmanager
+def speaking(words: bytes, every_s: float = 0) -> Iterator[int]:
+    """A server that says the same, whatever it is asked, a byte at a time where `every_s`."""
+    ended = threading.Event()
+
+    class Speaker(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                asked = b""
+                while not asked.endswith(b"}"):
+                    asked += self.request.recv(10_000)
+                for byte in words if every_s else [words]:
+                    self.request.sendall(bytes([byte]) if every_s else byte)
+                    if ended.wait(every_s):
+                        return
+
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Speaker)) as port:
+        try:
+            yield port
+        finally:
+            ended.set()
+
+
+def test_a_server_that_speaks_no_http_fails_no_night(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with speaking(b"SSH-2.0-nobody\r\n") as port:
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
+        notify(morning(Notice(webhook_env="HOOK")), "", said.append)
+    assert said == ["the webhook could not be sent: SSH-2.0-nobody"]
+
+
+def test_servers_that_dawdle_are_waited_for_together_and_not_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notify_module, "PATIENCE_S", 1.0)
+    said: list[str] = []
+    seen: list[Any] = []
+    with (
+        speaking(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1000, 0.2) as slow,
+        serving(hook(seen)) as port,
+    ):
+        monkeypatch.setenv("SLOW", f"http://127.0.0.1:{slow}/services/T0/secret-path")
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
+        begun = time.monotonic()
+        notices = [Notice(webhook_env=name) for name in ("SLOW", "SLOW", "HOOK")]
+        notify(morning(*notices), "", said.append)
+        assert time.monotonic() - begun < 2
+    assert said == ["the webhook could not be sent in 1 s"] * 2 + ["webhook sent"]
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://hooks.example.org/services/T0/secret-path with a space",
+        "https://hooks.example.org/services/T0/secret-päth",
+        "hooks.example.org/services/T0/secret-path",
+        "smtp://ann:secret/word@mail.example.org",
+        "smtp://ann:secret#word@mail.example.org",
+    ],
+)
+def test_a_wrong_address_is_not_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("PLACE", address)
+    monkeypatch.setenv("TO", "ann@example.org")
+    mail = Notice(mail_to_env="TO", smtp_env="PLACE")
+    notice = mail if address.startswith("smtp") else Notice(webhook_env="PLACE")
+    notify(morning(notice), "", said.append)
+    assert len(said) == 1
+    assert "PLACE" in said[0]
+    assert "secret" not in said[0]
 
 
 def test_a_quiet_notice_is_for_problems_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from pex.batch.night.changed import Recorded
+from pex.batch.night.document import document, what_happened
 from pex.batch.night.gate import judge, rule_of
 from pex.batch.night.junit import junit
 from pex.batch.night.morning import Morning, Subject, page
+from pex.batch.night.nights import Night
 from pex.batch.plan import Job, Plan, PlanGate
 from pex.batch.run import BatchResult, JobResult
 from pex.core.spec import GateSpec
@@ -75,7 +77,8 @@ def test_two_thousand_cases_of_four_variants_in_five_seconds_and_two_megabytes(
     took = time.perf_counter() - begun
     assert took < 5, took
     assert len(text.encode()) < 2_000_000
-    assert "The first 60 are shown." in text
+    assert "further cases are not on this page" in text
+    assert text.count('<details class="work" open>') == 1
 
 
 def test_nothing_of_a_hostile_answer_becomes_part_of_the_page(
@@ -103,3 +106,71 @@ def test_a_night_of_next_to_nothing_has_a_page(
     text = page(morning(project, cases, 2))
     assert "not decided" in text
     assert "too few cases to tell" in text
+
+
+def test_a_night_that_is_read_again_says_nothing_of_the_nights_after_it(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    night = morning(project, 3, 2)
+    night.nights = [
+        Night(f"night-{day}", AT + datetime.timedelta(days=day), status, "pass")
+        for day, status in [(-5, "done"), (-4, "done"), (-3, "failed"), (-1, "done"), (1, "done")]
+    ]
+    found = document(night)
+    assert found["last_good"].batch_id == "night--1"
+    assert [text for _, text in found["gaps"]] == [
+        "nothing ran, going by the usual time between nights",
+        "night--3, a notebook failed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "cell", "words"),
+    [
+        ("failed", "ZeroDivisionError: \x1b[31mno\x00", 3, "ended with an error in cell 3: "),
+        ("timeout", "took longer than 60 s", None, "took too long and was ended: took longer"),
+        ("skipped", "needs compare", None, "was not run: needs compare"),
+        ("interrupted", None, None, "was interrupted"),
+    ],
+)
+def test_how_a_notebook_ended_is_said_in_words(
+    status: str, error: str | None, cell: int | None, words: str, project: Path, lab: FaultyEndpoint
+) -> None:
+    night = morning(project, 1, 2)
+    (job,) = night.batch.results
+    job.status, job.error, job.cell = status, error, cell
+    said = what_happened(job)
+    assert said.startswith(words)
+    assert "\x1b" not in said
+    text = page(night)
+    assert "The night is incomplete: its notebook did not finish." in text
+    assert words in text
+
+
+def test_what_got_worse_is_open_and_comes_first(project: Path, lab: FaultyEndpoint) -> None:
+    night = morning(project, 60, 6)
+    night.judged[-1].outcome = "fail"
+    found = [line for line in page(night).splitlines() if "<summary><h4>" in line]
+    assert len(found) == 6
+    assert "<strong>variant-5</strong>: " in found[0]
+    assert "<strong>variant-0 (the baseline)</strong>" in found[-1]
+    assert ["open" in line.partition(">")[0] for line in found] == [True] + [False] * 5
+
+
+def test_cost_latency_and_errors_stand_beside_those_of_last_night(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    night = morning(project, 10, 2)
+    last = night.subjects[0].last
+    assert last is not None
+    last.frame = last.frame[last.frame["variant"] == "variant-1"].assign(
+        cost_usd=0.5, latency_s=9.0
+    )
+    row = re.search(r">variant-1</th>((<td class=.pex-number.>[^<]*</td>){8})", page(night))
+    assert row is not None
+    cells = re.findall(r">([^<]*)</td>", row[1])
+    assert cells[2:4] == ["$0.012", "$5.00"]
+    assert cells[5:] == ["9.0 s", "0", "0"]
+    row = re.search(r">variant-0</th>((<td [^>]*>[^<]*</td>){8})", page(night))
+    assert row is not None
+    assert re.findall(r">([^<]*)</td>", row[1])[1::2] == ["–"] * 4

@@ -1,0 +1,166 @@
+"""What the page of a night shows, gathered from a judged night as plain data and frames."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.batch.night import nights
+from pex.batch.night.casework import casework
+from pex.batch.night.headline import headline
+from pex.guard.redact import redact
+from pex.report.tables import cut
+from pex.score.frame import score_names, summarise, yes_no
+from pex.widgets.kit import clean
+
+if TYPE_CHECKING:
+    import datetime
+
+    from pex.batch.night.changed import Recorded
+    from pex.batch.night.morning import Morning, Subject
+    from pex.batch.run import JobResult
+
+MAX_ERROR, MAX_TRACEBACK = 600, 6000
+"""Characters of an error's message and of its traceback."""
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_ENDS = {
+    "failed": "ended with an error",
+    "timeout": "took too long and was ended",
+    "skipped": "was not run",
+    "interrupted": "was interrupted",
+}
+
+
+def document(morning: Morning) -> dict[str, Any]:
+    """All that the page shows.
+
+    Args:
+        morning: the judged night.
+    """
+    batch = morning.batch
+    # A night may be read again long after it: what came later is not of its page.
+    before = [item for item in morning.nights if item.started_at < morning.started_at]
+    before = [item for item in before if item.batch_id != batch.batch_id]
+    good = [item for item in before if item.good]
+    last = [subject.last for subject in morning.subjects if subject.last]
+    return {
+        "plan": batch.plan.name,
+        "batch_id": batch.batch_id,
+        "started_at": morning.started_at,
+        "headline": clean(headline(morning)),
+        "outcome": morning.outcome,
+        "code": morning.exit_code,
+        "problems": [clean(redact(text)) for text in morning.problems],
+        "jobs": [_job(item) for item in batch.results],
+        "cost_usd": cost(morning),
+        "last_cost_usd": sum(map(_cost, last)) if last else None,
+        "calls": sum(len(subject.now.frame) for subject in morning.subjects),
+        "errors": sum(subject.now.about["counts"]["errors"] for subject in morning.subjects),
+        "gaps": _gaps(before, morning.started_at),
+        "last_good": good[-1] if good else None,
+        "subjects": [_shown(subject, morning) for subject in morning.subjects],
+    }
+
+
+def cost(morning: Morning) -> float:
+    """What a night's answers cost, in USD; those from the journal were paid for earlier."""
+    return sum(_cost(subject.now) for subject in morning.subjects)
+
+
+def what_happened(item: JobResult) -> str:
+    """How a notebook that did not finish ended, in words."""
+    error = cut(clean(_ANSI.sub("", redact(item.error or ""))), MAX_ERROR)
+    where = f" in cell {item.cell}" if item.cell else ""
+    text = f"{_ENDS.get(item.status, item.status)}{where}"
+    return f"{text}: {error}" if error else text
+
+
+def _gaps(
+    before: list[nights.Night], started_at: datetime.datetime
+) -> list[tuple[datetime.datetime, str]]:
+    """The nights up to this one that did not run, or not to their end, the newest first."""
+    missed = nights.missed([*(item.started_at for item in before), started_at])
+    found = [(when, "nothing ran, going by the usual time between nights") for when in missed]
+    for item in before[-30:]:
+        if item.status != nights.DONE:
+            how = "a notebook failed" if item.status == "failed" else "did not finish"
+            found.append((item.started_at, f"{item.batch_id}, {how}"))
+    return sorted(found, reverse=True)[:60]
+
+
+def _shown(subject: Subject, morning: Morning) -> dict[str, Any]:
+    from pex.record.search import page as run_page
+
+    now, accepted = subject.now, subject.accepted
+    level = next((item.row["confidence"] for item in subject.judged if item.row), None)
+    return {
+        "title": subject.title,
+        "purpose": clean(now.about["purpose"]),
+        "run_id": now.run["run_id"],
+        "url": run_page(morning.uri, now.run["experiment_id"], now.run["run_id"]),
+        "status": now.about["status"],
+        "metric": subject.metric,
+        "accepted": next((item.accepted for item in subject.judged if item.accepted), None),
+        "is_accepted": accepted is not None and accepted.run["run_id"] == now.run["run_id"],
+        "last_is_accepted": accepted is not None and accepted is subject.last,
+        "judged": subject.judged,
+        "level": None if level is None else f"{level * 100:.4g} %",
+        "since_last": subject.since_last,
+        "since_accepted": subject.since_accepted,
+        "last_night": subject.last.run["batch_id"] if subject.last else None,
+        "summary": summarise(now.frame),
+        "last_summary": summarise(subject.last.frame) if subject.last else None,
+        "yes_no": yes_no(now.frame),
+        "trend": _trend(subject, morning),
+        "cases": casework(subject),
+    }
+
+
+def _trend(subject: Subject, morning: Morning) -> Any:
+    from pex.record.search import history
+
+    if subject.metric is None or subject.metric not in score_names(subject.now.frame):
+        return None
+    run = subject.now.run
+    same = {
+        row["run_id"]
+        for row in morning.runs
+        if (row["job_id"], row["experiment"]) == (run["job_id"], run["experiment"])
+        and row["started_at"] <= run["started_at"]
+    }
+    table = history(morning.uri, run["experiment"], subject.metric)
+    return table[table["run_id"].isin(same)].reset_index(drop=True)
+
+
+def _cost(recorded: Recorded) -> float:
+    new = recorded.frame[~recorded.frame["from_journal"].astype(bool)]
+    return float(new["cost_usd"].sum())
+
+
+def _job(item: JobResult) -> Mapping[str, Any]:
+    return {
+        "id": item.job.id,
+        "status": item.status,
+        "what": what_happened(item),
+        "traceback": _traceback(item.output) if item.status == "failed" else "",
+        "output": item.output.name,
+    }
+
+
+def _traceback(path: Path) -> str:
+    """The traceback that a notebook ended with, without its colours."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    found = [
+        "\n".join(output.get("traceback", []))
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if output.get("output_type") == "error"
+    ]
+    text = _ANSI.sub("", found[-1]) if found else ""
+    return clean(redact(text))[-MAX_TRACEBACK:]
