@@ -15,7 +15,6 @@ from pandas.testing import assert_frame_equal
 
 import pex
 from pex import local
-from pex.batch.schedule.nightly import state_of
 from tests.batch.night.lab_nights import NOTEBOOKS, pexlab
 from tests.batch.schedule.test_nightly import ROOT
 
@@ -34,7 +33,8 @@ CELLS = [
     "import pex\nfrom scorers import names_topic, one_word",
     """\
 short = pex.Prompt(
-    "Review: {{ review }}\\nIs this review positive or negative? Answer with one word.", name="short"
+    "Review: {{ review }}\\nIs this review positive or negative? Answer with one word.",
+    name="short",
 )
 kept = pex.Prompt("Say in a few words what this is about: {{ review }}", name="about")
 pex.library.save(kept, name="about", alias="champion")""",
@@ -45,17 +45,18 @@ exp = pex.Experiment(
     variants=pex.grid(
         prompts=[short, pex.library.load("about@champion")],
         models=["local/smollm2"],
-        params=[{"temperature": 0, "max_tokens": 8}, {"temperature": 0, "max_tokens": 12, "seed": 7}],
+        params=[
+            {"temperature": 0, "max_tokens": 6},
+            {"temperature": 0, "max_tokens": 10, "seed": 7},
+        ],
     ),
     cases=[
         {"case_id": "a1", "review": "The tea was warm and lovely.", "topic": "tea",
          "expected": "positive", "group": "food", "tags": ["drink", "hot"]},
-        {"case_id": "a2", "review": "The bread was stale and cold.", "topic": "bread",
-         "expected": "negative", "group": "food", "tags": ["dry"]},
         {"case_id": "b1", "review": "The staff was rude to us, عاجل 請退款 🎉", "topic": "staff",
          "expected": "negative", "group": "people", "tags": []},
-        {"case_id": "b2", "review": "Broken \\"on arrival\\", sent back; {{ no }} refund", "topic": "refund",
-         "expected": "negative", "tags": ["post"]},
+        {"case_id": "b2", "review": "Broken \\"on arrival\\", sent back; {{ no }} refund",
+         "topic": "refund", "expected": "negative", "tags": ["post"]},
     ],
     scorers=["label", one_word, names_topic, {"name": "brief", "kind": "length", "max_words": 3}],
     repeats=2,
@@ -92,13 +93,13 @@ def comparable(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.model
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_saved_experiment_gives_a_batch_the_same_results_as_the_notebook(
     built_in: Path,
 ) -> None:
     in_a_notebook(built_in / "notebooks", CELLS)
     before = pd.read_pickle(built_in / "notebook.pkl")
-    assert len(before) == 4 * 4 * 2
+    assert len(before) == 4 * 3 * 2
     assert before["error"].isna().all()
     for name in ("topic", "mood"):  # not the same whatever is answered
         assert before[f"score.names_topic.{name}"].nunique() == 2
@@ -113,9 +114,7 @@ def test_a_saved_experiment_gives_a_batch_the_same_results_as_the_notebook(
         folder=built_in, PYTHONPATH=str(ROOT),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    parents = {row["job"]: row["run_id"] for row in json.loads(done.stdout)["variants"]}
-    client = pex.record.store.connect(f"sqlite:///{built_in}/mlruns/mlflow.db")
-    tags = client.get_run(parents["compare"]).data.tags
-    after = pex.load_run(tags["mlflow.parentRunId"])
+    (run_id,) = {row["run_id"] for row in json.loads(done.stdout)["variants"]}
+    after = pex.load_run(run_id)
     assert not after.frame["from_journal"].any()  # asked anew, not read from the notebook's journal
     assert_frame_equal(comparable(after.frame), comparable(before))

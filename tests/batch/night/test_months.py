@@ -1,4 +1,4 @@
-"""Months of nights through the gate itself, with its evidence in MLflow: alarms without a change."""
+"""Months of nights through the gate itself, its evidence in MLflow: alarms without a change."""
 
 from __future__ import annotations
 
