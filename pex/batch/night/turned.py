@@ -85,13 +85,15 @@ def turned(now: pd.DataFrame, before: pd.DataFrame) -> Turned:
 
 def _answers(frame: pd.DataFrame) -> dict[str, list[str]]:
     """The answers to each question, by the request of its first time."""
-    found = {}
-    for _, rows in frame.groupby(["variant", "case_id"], sort=False):
-        texts = rows["output"][rows["error"].isna()]
-        if len(texts):
-            first = rows.loc[rows["repeat"].idxmin(), "request_key"]
-            found[str(first)] = [str(text) for text in texts[:MOST]]
-    return found
+    names = ["variant", "case_id", "request_key", "output", "error"]
+    keys: dict[tuple[str, str], str] = {}
+    found: dict[str, list[str]] = {}
+    columns = (frame.sort_values("repeat", kind="stable")[name] for name in names)
+    for variant, case_id, request, output, error in zip(*columns, strict=True):
+        key = keys.setdefault((variant, case_id), str(request))
+        if not isinstance(error, str):
+            found.setdefault(key, []).append(str(output))
+    return {key: texts[:MOST] for key, texts in found.items()}
 
 
 def _alike(new: Sequence[object], old: Sequence[object]) -> int:
