@@ -6,12 +6,15 @@ import copy
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
+from pex.core.settings import find_project
 from pex.score.base import Rule
 from pex.score.mlflow_adapter import is_mlflow_scorer, mlflow_rule
 
@@ -48,20 +51,36 @@ def import_callable(reference: str) -> Any:
         raise PexError(f"expected 'module:function', got '{reference}'")
     module_name, name = parts.groups()
     try:
-        module = importlib.import_module(module_name)
+        module = _module(module_name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may fail in any way
         failure = (
             str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         )
         raise PexError(
             f"cannot import {module_name}: {failure}",
-            hint="the module must be importable where the experiment runs",
+            hint="put the module into the project's folder or its notebooks/, or install it",
         ) from None
     found = getattr(module, name, None)
     if not callable(found):
         names = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
         raise PexError(f"{module_name} has no function '{name}'", hint=nearest(name, names))
     return found
+
+
+def _module(name: str) -> ModuleType:
+    """A module that is installed, or lies where a project keeps its own.
+
+    A notebook finds what lies beside it; a night runs in the folder of its plan.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise  # it was found, and something that it imports was not
+    project = find_project()
+    places = [str(place) for place in (project, project / "notebooks")]
+    sys.path += [place for place in places if place not in sys.path]
+    return importlib.import_module(name)
 
 
 def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:

@@ -1,14 +1,18 @@
 """The canary: the same few questions to every model every night.
 
-Its prompt and cases never change, so that other answers mean another model behind the name.
+Its prompt and cases never change, so that other answers mean another model behind the name. Each is
+asked several times, so that a model that never quite repeats itself is not taken for another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pex.batch.night.changed import ANSWERS, Change, Recorded, resolved_now, same_asked
+from pex.batch.night.changed import ANSWERS, Change, Loader, Recorded, resolved_now
+from pex.batch.night.turned import repeats_for, turned
 from pex.batch.plan import CANARY, Plan
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
@@ -19,8 +23,6 @@ if TYPE_CHECKING:
     from pex.results import Results
 
 JOB = CANARY
-SHARE = 0.2
-"""Models flicker a little even at temperature 0; above this share of other answers it is said."""
 
 
 def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
@@ -59,20 +61,44 @@ def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
         "pex.job_id": JOB,
     }
     experiment = Experiment(f"{plan.name}-canary", variants, path)
-    return experiment.run(journal="fresh", show=False, mlflow_tags=tags, note="canary")
+    repeats = repeats_for(len(experiment.cases))
+    return experiment.run(
+        repeats=repeats, journal="fresh", show=False, mlflow_tags=tags, note="canary"
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Heard:
+    """What the canary said tonight, None where it was not asked, and its runs of earlier nights.
+
+    `earlier` are rows of the store, the newest first; `read` reads one back.
+    """
+
+    now: Recorded | None
+    earlier: Sequence[Mapping[str, Any]]
+    read: Loader
+
+    def since(self, then: Recorded | None) -> list[Change]:
+        """What it says of the models since a night: the one that `then` is a run of."""
+        if self.now is None or then is None or "batch_id" not in then.run:
+            return []
+        for row in self.earlier:
+            own = row["batch_id"] == then.run["batch_id"]
+            if own or row["started_at"] < then.run["started_at"]:
+                with contextlib.suppress(PexError):  # it was cut off; the one before may do
+                    return changes(self.now, self.read(row["run_id"]))
+        return []
 
 
 def changes(now: Recorded, before: Recorded) -> list[Change]:
     """What the canary says of the models: another name that answers, other answers."""
     found = resolved_now(now.frame, before.frame)
     for model in dict.fromkeys(now.frame["model"]):
-        asked, other = same_asked(
-            *(part[part["model"] == model] for part in (now.frame, before.frame))
-        )
-        if asked and other / asked > SHARE:
+        seen = turned(*(part[part["model"] == model] for part in (now.frame, before.frame)))
+        if seen.sure:
             text = (
-                f"{model} is not what it was: {other} of {asked} canary questions, the same to the "
-                "letter, got another answer."
+                f"{model} is not what it was: {seen.other} of {seen.asked} canary questions, the "
+                "same to the letter, got another answer."
             )
             found.append(Change(ANSWERS, text, of=model))
     return found

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.batch.night.turned import turned
 from pex.core.names import digest
 from pex.report.tables import value_text
 from pex.widgets.kit import clean
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROMPT, MODEL, DATA, SETTINGS, ANSWERS = "prompt", "model", "data", "settings", "answers"
+UNSTEADY = "unsteady"
+"""Other answers that may be another model, or one that does not repeat itself: no cause."""
 
 _ALIKE = 0.3
 
@@ -119,12 +122,24 @@ def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
     return found
 
 
-def same_asked(now: pd.DataFrame, before: pd.DataFrame) -> tuple[int, int]:
-    """Requests that are the same to the byte in both runs, and how many got another answer."""
-    keys = ["request_key", "repeat"]
-    asked = [part[part["error"].isna()].drop_duplicates(keys) for part in (now, before)]
-    both = asked[0].merge(asked[1], on=keys, suffixes=("", "_before"))
-    return len(both), int((both["output"] != both["output_before"]).sum())
+def other_answers(now: Recorded, before: Recorded) -> list[Change]:
+    """What other answers to the very same questions at temperature 0 say of the model."""
+    seen = turned(_cold(now), _cold(before))
+    if not seen.many:
+        return []
+    text = (
+        f"{seen.other:,} of {seen.asked:,} questions that are the same to the letter got another "
+        "answer, though they are asked at temperature 0"
+    )
+    if seen.sure:
+        return [Change(ANSWERS, f"{text}, more than the model's own flicker.")]
+    return [Change(UNSTEADY, f"{text}: another model, or one that does not repeat itself.")]
+
+
+def _cold(recorded: Recorded) -> pd.DataFrame:
+    """The rows that should answer the same again."""
+    names = [n for n, item in recorded.variants.items() if item["params"].get("temperature") == 0]
+    return recorded.frame[recorded.frame["variant"].isin(names)]
 
 
 def _prompts(now: Recorded, before: Recorded) -> list[Change]:

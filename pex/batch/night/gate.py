@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ALARM = 40.0
 """Evidence at which the nights together say "worse": of series without a change at most 1 in 40
 get there. The first night of a series may also fail by itself (2.5 %), so that both together stay
-under 5 % of months."""
+under 5 % of months. Where a run has several candidates, each has to reach it as many times over."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -115,7 +115,7 @@ def judge(
     data = cases_digest(tonight.frame)
     for item, identity in found:
         item.accepted = accepted
-        _over_nights(item, [plan, identity, data], tonight, rule, uri)
+        _over_nights(item, [plan, identity, data], tonight, rule, uri, len(found))
     return [item for item, _ in found]
 
 
@@ -174,11 +174,12 @@ def _judged(
 
 
 def _over_nights(
-    item: Judged, same: Sequence[str], tonight: Recorded, rule: GateSpec, uri: str
+    item: Judged, same: Sequence[str], tonight: Recorded, rule: GateSpec, uri: str, of: int
 ) -> None:
     """Set tonight beside the nights before it that held the same against the same.
 
-    `same` is what has to be the same besides the variant itself: plan, baseline, cases.
+    `same` is what has to be the same besides the variant itself: plan, baseline, cases; `of` is how
+    many candidates are judged with it.
     """
     from pex.core.names import digest
     from pex.record.nights import evidence, keep_evidence
@@ -193,7 +194,7 @@ def _over_nights(
     counts = [(e["baseline_only"], e["candidate_only"]) for e in before]
     counts.append((int(item.row["losses"]), int(item.row["wins"])))
     # Only answers that are given anew on both sides every night make the nights independent.
-    series = together(counts, stored=rule.baseline == PINNED)
+    series = together(counts, rule.baseline == PINNED, of)
     item.e, item.nights = series.e, len(counts)
     item.outcome, item.reason = decide(item.outcome, item.reason, item.row, series)
     kept = {
@@ -206,20 +207,21 @@ def _over_nights(
     keep_evidence(uri, item.run, variant, item.sequence, kept)
 
 
-def together(counts: Sequence[tuple[int, int]], stored: bool) -> EProcess:
+def together(counts: Sequence[tuple[int, int]], stored: bool, of: int = 1) -> EProcess:
     """The evidence of a series of nights that it got worse.
 
     Args:
         counts: for each night the cases lost and the cases won against the baseline.
         stored: whether the baseline's answers are those of one earlier night.
+        of: how many candidates are judged with this one, which could each ring.
 
     Example:
         >>> together([(0, 0), (8, 0)], stored=False).alarm
         1
     """
     if stored:
-        return e_month(counts, ALARM, one_sided=True)
-    return e_process(counts, ALARM, one_sided=True)
+        return e_month(counts, ALARM * of, one_sided=True)
+    return e_process(counts, ALARM * of, one_sided=True)
 
 
 def decide(outcome: str, reason: str, row: Mapping[str, Any], series: EProcess) -> tuple[str, str]:

@@ -11,11 +11,12 @@ from typing import Any
 from pex.batch.night import canary, nights
 from pex.batch.night.changed import (
     ANSWERS,
+    UNSTEADY,
     Change,
     Recorded,
     cause,
     changes,
-    same_asked,
+    other_answers,
     touching,
 )
 from pex.batch.night.gate import Judged, judge, outcome_of, rule_of
@@ -157,15 +158,24 @@ def look(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning
     subjects = []
     for item in tonight:
         subject = _subject(item, rows, read, plan, uri, problems)
-        known = {change.text for change in subject.since_last}
-        subject.since_last += [
-            change
-            for change in heard
-            if change.of in item.about["models"] and change.text not in known
-        ]
+        _listen(subject, heard)
         _explain(subject)
         subjects.append(subject)
-    return Morning(batch, started_at, uri, subjects, heard, problems, nights.nights(plan), rows)
+    said = heard.since(next((item.last for item in subjects if item.last), None))
+    return Morning(batch, started_at, uri, subjects, said, problems, nights.nights(plan), rows)
+
+
+def _listen(subject: Subject, heard: canary.Heard) -> None:
+    """Add what the canary says of the run's models, since each night that it is held against."""
+    sides = [(subject.since_last, subject.last)]
+    if subject.accepted is not subject.last:
+        sides.append((subject.since_accepted, subject.accepted))
+    for found, then in sides:
+        known = {change.text for change in found}
+        said = [item for item in heard.since(then) if item.of in subject.now.about["models"]]
+        if any(item.kind == ANSWERS for item in said):  # that settles what was open
+            found[:] = [item for item in found if item.kind != UNSTEADY]
+        found += [item for item in said if item.text not in known]
 
 
 def _tonight(rows: Sequence[Mapping[str, Any]], batch_id: str) -> list[Mapping[str, Any]]:
@@ -221,47 +231,27 @@ def _since(now: Recorded, then: Recorded | None) -> list[Change]:
     """What changed since a run; other answers to the very same questions speak for the model."""
     if then is None:
         return []
-    found = changes(now, then)
-    plain = [frame[_settled(frame, r)] for r in (now, then) for frame in [r.frame]]
-    asked, other = same_asked(plain[0], plain[1])
-    if asked and other / asked > canary.SHARE and not any(c.kind == ANSWERS for c in found):
-        found.append(
-            Change(
-                ANSWERS,
-                f"{other:,} of {asked:,} questions that are the same to the letter got another "
-                "answer, though they are asked at temperature 0.",
-            )
-        )
-    return found
-
-
-def _settled(frame: Any, recorded: Recorded) -> Any:
-    """The rows that should answer the same again: those at temperature 0."""
-    cold = [n for n, v in recorded.variants.items() if v["params"].get("temperature") == 0]
-    return frame["variant"].isin(cold)
+    return [*changes(now, then), *other_answers(now, then)]
 
 
 def _canary(
     plan: Plan, batch_id: str, models: list[str], rows: Sequence[Mapping[str, Any]], read: Any,
     problems: list[str],
-) -> list[Change]:  # fmt: skip
-    """Ask the canary's questions and hold the answers against the last night's."""
+) -> canary.Heard:  # fmt: skip
+    """Ask the canary's questions, or read what it said where the night is read again."""
     heard = [row for row in rows if row["job_id"] == canary.JOB]
     tonight = [row for row in heard if row["batch_id"] == batch_id]
     try:
-        if tonight:  # the night is read again
-            now = read(tonight[0]["run_id"])
-        else:
-            asked = canary.ask(plan, batch_id, models)
-            if asked is None:
-                return []
-            now = Recorded({}, asked.frame, asked.about)
-        # The rows are the newest first.
-        then = heard[heard.index(tonight[-1]) + 1 :] if tonight else heard
-        return canary.changes(now, read(then[0]["run_id"])) if then else []
+        if tonight:
+            # The rows are the newest first.
+            earlier = heard[heard.index(tonight[-1]) + 1 :]
+            return canary.Heard(read(tonight[0]["run_id"]), earlier, read)
+        asked = canary.ask(plan, batch_id, models)
+        now = None if asked is None else Recorded({}, asked.frame, asked.about)
+        return canary.Heard(now, heard, read)
     except PexError as error:
         problems.append(f"The canary was not heard: {redact(error.message)}.")
-        return []
+        return canary.Heard(None, [], read)
 
 
 def _explain(subject: Subject) -> None:

@@ -32,7 +32,7 @@ from pex.core.errors import PexError
 from pex.core.settings import find_project, load_settings
 from pex.guard.redact import register
 
-DONE = "night.json"
+DONE, JUNIT = "night.json", "night.xml"
 _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
 _PAGES = ("night.html", "summary.html", "summary.csv")
 _SETTLED = (0, 1, 3)
@@ -195,6 +195,7 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
         tell(f"night {name}: was done before; nothing to do")
         return 0
     arguments = ["batch", str(night.file.resolve()), "--batch-id", name]
+    arguments += ["--junit", str(folder / JUNIT)]
     arguments += ["--resume"] if folder.exists() else []
     tell(f"night {name}: {'goes on' if folder.exists() else 'begins'}")
     begun = time.monotonic()

@@ -5,7 +5,14 @@ import copy
 import pandas as pd
 
 from pex.batch.night.casework import casework
-from pex.batch.night.changed import Recorded, cause, changes, fingerprint, same_asked, touching
+from pex.batch.night.changed import (
+    Recorded,
+    cause,
+    changes,
+    fingerprint,
+    other_answers,
+    touching,
+)
 from pex.batch.night.morning import Subject
 from tests.batch.night.test_page import recorded
 
@@ -17,7 +24,7 @@ def another(item: Recorded) -> Recorded:
 def test_the_same_again_is_no_change() -> None:
     now = recorded("b", 6, 2)
     assert changes(now, another(now)) == []
-    assert same_asked(now.frame, now.frame)[1] == 0
+    assert other_answers(now, another(now)) == []
 
 
 def test_every_kind_of_change_is_told_in_words() -> None:

@@ -68,6 +68,13 @@ def test_worse_fails_in_the_first_night_and_later_only_with_the_nights_together(
     assert "leave no doubt" in reason
 
 
+def test_of_several_candidates_each_has_to_be_surer_to_ring() -> None:
+    nights = [(0, 0), (13, 0)]
+    assert together(nights, True).alarm == 1
+    assert together(nights, True, of=5).alarm is None
+    assert together([(0, 0), (16, 0)], True, of=5).alarm == 1
+
+
 def test_the_plans_gate_goes_over_the_experiments_key_by_key() -> None:
     own = {"baseline": "short", "metric": "label", "margin": 0.02, "on_undecided": "fail"}
     rule = rule_of(PlanGate(margin=0.1), own)

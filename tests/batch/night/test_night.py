@@ -114,7 +114,7 @@ def test_a_night_with_a_failed_notebook_shows_where(project: Path, lab: FaultyEn
     shown = (Path(found["folder"]) / "page.ipynb").read_text()
     assert "no baseline has been accepted" in shown
     assert "pex-night" in shown
-    assert sum("Who are you?" in body["messages"][-1]["content"] for body in lab.bodies) == 1
+    assert sum("Who are you?" in body["messages"][-1]["content"] for body in lab.bodies) == 3
     (run,) = {item["run_id"] for item in found["gate"]}
     tags = connect(f"sqlite:///{project}/mlruns/mlflow.db").get_run(run).data.tags
     assert tags["team"] == "support"

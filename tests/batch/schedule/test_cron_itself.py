@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pex.batch.schedule.nightly import log_of
-from tests.batch.test_nightly import QUICK, ROOT, printed, small
+from tests.batch.schedule.test_nightly import QUICK, ROOT, printed, small
 from tests.cli.test_commands import pexlab
 
 

@@ -5,10 +5,10 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 from zoneinfo import ZoneInfo
 
 import nbformat
@@ -238,25 +238,43 @@ def test_a_line_for_the_other_half_of_the_year_does_nothing(tmp_path: Path) -> N
     assert not (tmp_path / "outputs").exists()
 
 
-@pytest.mark.parametrize("code", [4, 5, 130, "x"])
-def test_a_night_that_did_not_end_well_goes_on(
-    tmp_path: Path, code: object, monkeypatch: pytest.MonkeyPatch
+def test_a_night_that_did_not_end_well_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = small(tmp_path)
+    notebook(tmp_path / "good.ipynb", None, "open('good', 'a').write('x')")
+    small(tmp_path, "open('bad', 'a').write('x')\nassert open('mended').read()")
+    steps = "steps: [{id: good, notebook: good.ipynb}, {id: bad, notebook: n.ipynb}]\n"
+    line = command(plan(tmp_path, steps), monkeypatch)
+
+    def start() -> int:
+        return subprocess.run(shell(line), capture_output=True, check=False).returncode
+
+    assert start() == 5
+    (tmp_path / "mended").write_text("yes")
+    assert start() == 0
+    assert [(tmp_path / name).read_text() for name in ("good", "bad")] == ["x", "xx"]
+    log = log_of(tmp_path / "plan.yaml").read_text()
+    assert ": goes on" in log
+    assert "kept     good" in log
+    (night,) = (tmp_path / "outputs" / "nightly").iterdir()
+    (suite, _) = Xml.parse(night / "night.xml").getroot()
+    assert (suite.attrib["tests"], suite.attrib["errors"]) == ("2", "0")
+
+
+@pytest.mark.parametrize("ended", ['{"exit_code": 4}', '{"exit_code": 130}', '{"exit_co'])
+def test_a_night_that_was_cut_off_before_a_notebook_was_done_goes_on(
+    tmp_path: Path, ended: str
+) -> None:
+    file = small(tmp_path, "1")
     folder = tmp_path / "outputs" / "nightly" / "2026-11-25"
     folder.mkdir(parents=True)
-    (folder / "night.json").write_text(f'{{"exit_code": "{code}"}}')
-    asked = tmp_path / "asked"
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\necho "$*" > {asked}\n')
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
+    (folder / "night.json").write_text(ended)
     said: list[str] = []
-    assert (
-        run_night(Night(file, parse("0 2 * * *"), BERLIN), said.append, at("2026-11-25T03:00")) == 0
-    )
+    night = Night(file, parse("0 2 * * *"), BERLIN)
+    assert run_night(night, said.append, at("2026-11-25T03:00")) == 0
     assert said[0] == "night 2026-11-25: goes on"
-    assert asked.read_text().split()[-3:] == ["--batch-id", "2026-11-25", "--resume"]
+    assert any(line.startswith("done     a") for line in said)
+    assert (folder / "a.ipynb").is_file()
 
 
 def test_old_notebooks_go_and_what_later_pages_and_people_need_stays(tmp_path: Path) -> None:

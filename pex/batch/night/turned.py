@@ -1,0 +1,121 @@
+"""Answers that turned: whether a model answers otherwise, or never quite repeats itself.
+
+Each question is asked several times a night. A model that has stayed the same differs between two
+nights as much as within one.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+SURE = 0.0015
+"""So rarely does a night of the same model look changed: in thirty nights 4.5 %."""
+SHARE = 0.2
+"""A few answers turn for nothing, where two words are all but equally likely."""
+MOST = 7
+"""Answers of one question and one night that are looked at."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Turned:
+    """Questions that are the same in two runs, and how many have no answer in common.
+
+    `chance` is how often a model that has not changed would agree with itself as little.
+    """
+
+    asked: int
+    other: int
+    chance: float
+
+    @property
+    def many(self) -> bool:
+        """Whether more turned than a few."""
+        return self.asked > 0 and self.other / self.asked > SHARE
+
+    @property
+    def sure(self) -> bool:
+        """Whether that is another model: no flicker explains it."""
+        return self.many and self.chance <= SURE
+
+
+def repeats_for(questions: int) -> int:
+    """How often each is to be asked in a night so that answers that all turned are no chance.
+
+    Example:
+        >>> [repeats_for(n) for n in (1, 2, 3, 50)]
+        [7, 4, 3, 3]
+    """
+    return {1: MOST, 2: 4}.get(questions, 3)
+
+
+def turned(now: pd.DataFrame, before: pd.DataFrame) -> Turned:
+    """Hold the answers to the same questions of two runs against each other.
+
+    Under the hypothesis that nothing changed, any of a question's answers could as well have been
+    given in the other run. The statistic is the number of pairs, one answer of each run, that are
+    alike; its distribution over all ways to deal the answers out is exact, question by question.
+
+    Args:
+        now: a run's rows; `request_key` says which requests are the same.
+        before: the other run's.
+
+    Source: R. A. Fisher, The Design of Experiments (1935), section 21: the permutation test.
+    """
+    import numpy as np
+
+    new, old = _answers(now), _answers(before)
+    spread, seen, other = np.ones(1), 0, 0
+    both = new.keys() & old.keys()
+    for key in both:
+        alike = _alike(new[key], old[key])
+        seen, other = seen + alike, other + (alike == 0)
+        counts = collections.Counter([*new[key], *old[key]]).values()
+        spread = np.convolve(spread, _spread(tuple(sorted(counts)), len(new[key])))
+    return Turned(len(both), other, min(1.0, float(spread[: seen + 1].sum())))
+
+
+def _answers(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """The answers to each question, by the request of its first time."""
+    names = ["variant", "case_id", "request_key", "output", "error"]
+    keys: dict[tuple[str, str], str] = {}
+    found: dict[str, list[str]] = {}
+    columns = (frame.sort_values("repeat", kind="stable")[name] for name in names)
+    for variant, case_id, request, output, error in zip(*columns, strict=True):
+        key = keys.setdefault((variant, case_id), str(request))
+        if not isinstance(error, str):
+            found.setdefault(key, []).append(str(output))
+    return {key: texts[:MOST] for key, texts in found.items()}
+
+
+def _alike(new: Sequence[object], old: Sequence[object]) -> int:
+    return sum(a == b for a, b in itertools.product(new, old))
+
+
+@functools.cache
+def _spread(counts: tuple[int, ...], first: int) -> np.ndarray:
+    """How likely each number of pairs that are alike is, if the answers are dealt out by chance.
+
+    Args:
+        counts: how often each answer was given, in both runs together.
+        first: how many answers belong to the first run.
+    """
+    import numpy as np
+
+    pool = [number for number, count in enumerate(counts) for _ in range(count)]
+    places = range(len(pool))
+    found: collections.Counter[int] = collections.Counter()
+    for chosen in itertools.combinations(places, first):
+        rest = set(places).difference(chosen)
+        found[_alike([pool[i] for i in chosen], [pool[i] for i in rest])] += 1
+    spread = np.zeros(max(found) + 1)
+    spread[list(found)] = list(found.values())
+    return spread / spread.sum()
