@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pex.batch.ended import EndedJobs, alone, newest_unfinished
 from pex.batch.plan import Job, Plan
@@ -22,6 +22,9 @@ from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.run.budget import SHARED
+
+if TYPE_CHECKING:
+    from pex.batch.recorded import Record
 
 _QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 """No warning of the debugger's in every kernel."""
@@ -91,6 +94,7 @@ def run_batch(
     executor: Callable[[Task, Running], Outcome] | None = None,
     *,
     resume: bool = False,
+    record: Record | None = None,
 ) -> BatchResult:
     """Execute every job of a plan.
 
@@ -103,6 +107,7 @@ def run_batch(
             kernel on this machine does.
         resume: go on with the batch of this id, or with the newest unfinished one: jobs that are
             done stay, a job that was cut off asks only for the answers that it does not have.
+        record: keeps it in MLflow; whoever gives it ends it.
 
     Returns:
         A result for every job. Output notebooks are in
@@ -126,7 +131,7 @@ def run_batch(
         )
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
-        return _run_in(folder, plan, batch_id, workers, say, executor)
+        return _run_in(folder, plan, batch_id, workers, say, executor, record)
 
 
 def _run_in(
@@ -136,12 +141,15 @@ def _run_in(
     workers: int | None,
     say: Callable[[str], None],
     executor: Callable[[Task, Running], Outcome] | None,
+    record: Record | None,
 ) -> BatchResult:
     done = EndedJobs(folder).done(plan)
     environment = _environment(plan, batch_id)
     jobs = _Jobs()
     with _kernels(environment) if executor is None else contextlib.nullcontext():
-        run = _Run(plan, folder, environment, jobs, say, executor or execute)
+        run = _Run(plan, folder, environment, jobs, say, executor or execute, record)
+        if record is not None:
+            record.begin(plan, batch_id)
         try:
             return BatchResult(batch_id, plan, folder, run.all(workers or plan.workers, done))
         except BaseException:
@@ -196,7 +204,9 @@ class _Run:
         jobs: _Jobs,
         say: Callable[[str], None],
         executor: Callable[[Task, Running], Outcome],
+        record: Record | None,
     ) -> None:
+        self._record = record
         self._plan = plan
         self._folder = folder
         self._environment = environment
@@ -297,7 +307,13 @@ class _Run:
     def _skip(self, job: Job, lost: list[str]) -> JobResult:
         error = f"needs {', '.join(lost)}"
         self._say(f"skipped  {job.id}: {error}")
-        return JobResult(job, self._output(job), "skipped", error=error)
+        return self._kept(JobResult(job, self._output(job), "skipped", error=error))
+
+    def _kept(self, result: JobResult) -> JobResult:
+        """The same, once it is on its way into MLflow."""
+        if self._record is not None:
+            self._record.add(result)
+        return result
 
     def _one(self, job: Job) -> JobResult:
         result = JobResult(job, self._output(job), "interrupted")
@@ -321,7 +337,7 @@ class _Run:
         result.seconds = time.monotonic() - begun
         self._file.add(job, result.status, result.seconds, result.attempts)
         self._say(_ended(result))
-        return result
+        return self._kept(result)
 
 
 def _ended(result: JobResult) -> str:

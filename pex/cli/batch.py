@@ -79,6 +79,7 @@ def batch(
     """Execute notebooks with their parameters, judge what they measured, write the page."""
     from pex.batch.night import nights
     from pex.batch.plan import load_plan
+    from pex.batch.recorded import recording
     from pex.batch.run import prepare, run_batch
     from pex.batch.table import collect, text, write
     from pex.core.settings import find_project, load_settings
@@ -94,12 +95,14 @@ def batch(
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
     started_at = datetime.datetime.now(datetime.UTC)
-    result = run_batch(loaded, batch_id, workers, console.err, resume=resume)
-    nights.keep(result, started_at)
-    table = collect(result, uri)
-    write(table, result)
-    morning, unread = _look(result, started_at, uri)
-    page = _page(morning, result, report, junit) if morning is not None else None
+    with recording(uri, console.err) as record:
+        result = run_batch(loaded, batch_id, workers, console.err, resume=resume, record=record)
+        nights.keep(result, started_at)
+        table = collect(result, uri)
+        write(table, result)
+        morning, unread = _look(result, started_at, uri)
+        page = _page(morning, result, report, junit) if morning is not None else None
+        record.end(result, morning, page)
     if as_json:
         console.document(_document(result, table, morning, page))
     else:
