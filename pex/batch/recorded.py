@@ -174,9 +174,9 @@ def recording(uri: str, say: Callable[[str], None]) -> Iterator[Record]:
 
 
 def _table(batch: BatchResult, links: Mapping[str, str]) -> list[str]:
-    """The jobs as Markdown, those that a note has room for."""
+    """The jobs as Markdown, first those to look at: a note has no room for thousands."""
     lines = ["| job | status | took |", "|---|---|---|"]
-    for item in batch.results:
+    for item in sorted(batch.results, key=lambda item: item.status == "done"):
         name = item.job.id
         shown = f"[{name}]({links[name]})" if name in links else name
         lines.append(f"| {shown} | {item.status} | {item.seconds:.0f} s |")

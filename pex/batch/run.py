@@ -26,7 +26,7 @@ from pex.run.budget import SHARED
 if TYPE_CHECKING:
     from pex.batch.recorded import Record
 
-_QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 """No warning of the debugger's in every kernel."""
 
 
@@ -164,7 +164,7 @@ def prepare() -> None:
     from pex.batch.kernels.forked import ZYGOTES
 
     if sys.platform == "linux":
-        ZYGOTES.of({**os.environ, **_QUIET})
+        ZYGOTES.of({**os.environ, **QUIET})
 
 
 @contextlib.contextmanager
@@ -189,7 +189,7 @@ def _environment(plan: Plan, batch_id: str) -> dict[str, str]:
         **plan.environment(),
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
-        **_QUIET,
+        **QUIET,
     }
 
 

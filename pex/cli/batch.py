@@ -60,6 +60,10 @@ def batch(
         ),
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Notebooks at once.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on a Dask cluster, such as tcp://host:8786."),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write the morning page here.")
     ] = None,
@@ -77,6 +81,7 @@ def batch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Execute notebooks with their parameters, judge what they measured, write the page."""
+    from pex.batch.dask import cluster_of
     from pex.batch.night import nights
     from pex.batch.plan import load_plan
     from pex.batch.recorded import recording
@@ -87,7 +92,8 @@ def batch(
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
-    prepare()
+    if scheduler is None:
+        prepare()
     loaded = load_plan(plan)
     if check_last is not None:
         _check(loaded, check_last, as_json)
@@ -95,8 +101,14 @@ def batch(
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
     started_at = datetime.datetime.now(datetime.UTC)
-    with recording(uri, console.err) as record:
-        result = run_batch(loaded, batch_id, workers, console.err, resume=resume, record=record)
+    with (
+        cluster_of(scheduler or loaded.scheduler, loaded, console.err) as cluster,
+        recording(uri, console.err) as record,
+    ):
+        workers = workers or (cluster.threads if cluster is not None else None)
+        result = run_batch(
+            loaded, batch_id, workers, console.err, cluster, resume=resume, record=record
+        )
         nights.keep(result, started_at)
         table = collect(result, uri)
         write(table, result)
