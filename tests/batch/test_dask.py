@@ -14,7 +14,6 @@ from pathlib import Path
 
 import distributed
 import nbformat
-import psutil
 import pytest
 
 import pex
@@ -37,23 +36,35 @@ ASK = (
 NINE = "steps: [{id: a, notebook: n.ipynb, sweep: {x: [0, 1, 2, 3, 4, 5, 6, 7, 8]}}]\n"
 
 
+ELSEWHERE = ["unshare", "-rmu", "sh", "-c",
+             'hostname elsewhere && mount -t tmpfs none "$0" && exec "$@"']  # fmt: skip
+"""Begins a command that runs as on another machine, without the folder that follows."""
+
+
 @contextmanager
-def cluster(folder: Path, workers: int = 3, **environment: str) -> Iterator[str]:
-    """A scheduler and workers, processes that start in a folder; gives the address."""
+def cluster(
+    folder: Path, workers: int = 3, hidden: Path | None = None, **environment: str
+) -> Iterator[str]:
+    """A scheduler and workers, processes that start in a folder; gives the address.
+
+    Of the folder `hidden` the workers see nothing.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     shared = ["--host", "127.0.0.1", "--no-dashboard"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    dask = [sys.executable, "-m", "distributed.cli.dask_"]
-    env = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment}
+    env = {**os.environ, **environment}
     started = [
-        subprocess.Popen([dask[0], "-m", "distributed.cli.dask_scheduler", *shared,
+        subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", *shared,
                           "--port", str(port)], **quiet)
     ]  # fmt: skip
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, *shared,
-               "--nthreads", "1", "--no-nanny", "--local-directory", str(folder / "dask")]  # fmt: skip
+    other = [*ELSEWHERE, str(hidden)] if hidden else []
+    command = [
+        *other, sys.executable, "-m", "distributed.cli.dask_worker", address, *shared,
+        "--nthreads", "1", "--no-nanny", "--local-directory", str(folder / "dask"),
+    ]  # fmt: skip
     started += [
         subprocess.Popen([*command, "--name", f"w{n}"], cwd=folder, env=env, **quiet)
         for n in range(workers)
@@ -71,6 +82,16 @@ def cluster(folder: Path, workers: int = 3, **environment: str) -> Iterator[str]
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@pytest.fixture
+def elsewhere(project: Path, lab: FaultyEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project for workers that do not see the driver's."""
+    if subprocess.run([*ELSEWHERE, str(project), "true"], check=False).returncode:
+        pytest.skip("this system lets nobody hide a folder from a process")
+    copy = tmp_path_factory.mktemp("elsewhere")
+    shutil.copy(project / "pex.toml", copy)
+    return copy
 
 
 def run_on(address: str, loaded: Plan, **options: object) -> BatchResult:
@@ -117,4 +138,108 @@ def test_a_killed_workers_job_runs_elsewhere_and_asks_for_what_is_missing(
     with cluster(project) as address:
         loaded = load_plan(plan(project, f"scheduler: {address}\n{NINE}"))
         check_that_nothing_was_paid_twice(loaded.scheduler, loaded, lab)
+    assert not kernels_of(project)
+
+
+def test_workers_without_the_drivers_disk_share_a_journal_on_postgresql(
+    project: Path, lab: FaultyEndpoint, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody asks it here
+    notebook(project / "n.ipynb", "x: int = 0", ASK)
+    for copy in (project, elsewhere):
+        with (copy / "pex.toml").open("a") as file:
+            file.write('[journal]\nurl_env = "PEX_JOURNAL_URL"\n')
+    with postgres() as url:
+        monkeypatch.setenv("PEX_JOURNAL_URL", url)
+        with cluster(elsewhere, hidden=project) as address:
+            check_that_nothing_was_paid_twice(address, load_plan(plan(project, NINE)), lab)
+    assert not list(elsewhere.glob("**/*.ipynb"))
+    assert not kernels_of(elsewhere)
+
+
+def test_workers_that_could_not_do_their_work_get_none(
+    project: Path, lab: FaultyEndpoint, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook(project / "n.ipynb", "x: int = 0", ASK)
+    loaded = load_plan(plan(project, NINE))
+    with cluster(elsewhere, workers=1, hidden=project) as address:
+        with pytest.raises(pex.PexError, match=r"the journal is a file there") as caught:
+            Cluster(address, loaded, print)
+        assert "[journal] url_env" in str(caught.value)
+        settings = (project / "pex.toml").read_text()
+        (project / "pex.toml").write_text(settings + 'api_key_env = "LAB_KEY"\n')
+        monkeypatch.setenv("LAB_KEY", "sk-of-the-driver")
+        with pytest.raises(pex.PexError, match="lacks LAB_KEY"):
+            Cluster(address, loaded, print)
+    assert lab.calls == 0
+    assert not any(loaded.outputs.glob(".shared-*"))
+
+
+def test_a_worker_with_another_version_gets_no_job(project: Path, tmp_path: Path) -> None:
+    (project / "pex.toml").touch()
+    notebook(project / "n.ipynb", "x: int = 0", "x")
+    copy = tmp_path / "other" / "pex"
+    shutil.copytree(Path(pex.__file__).parent, copy)
+    text = (copy / "__init__.py").read_text()
+    (copy / "__init__.py").write_text(text.replace(pex.__version__, "0.0.1"))
+    loaded = load_plan(plan(project, NINE))
+    with (
+        cluster(project, workers=1, PYTHONPATH=str(copy.parent)) as address,
+        pytest.raises(pex.PexError, match=rf"has pex 0\.0\.1, this is {pex.__version__}"),
+    ):
+        Cluster(address, loaded, print)
+
+
+def test_without_a_scheduler_or_dask_it_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook(project / "n.ipynb", "x: int = 0", "x")
+    loaded = load_plan(plan(project, NINE))
+    begun = time.monotonic()
+    with pytest.raises(pex.PexError, match="no Dask scheduler answers at tcp://127"):
+        Cluster("tcp://127.0.0.1:9", loaded, print)
+    assert time.monotonic() - begun < 10
+    for wrong in ("http://127.0.0.1:9", "host-without-port"):
+        with pytest.raises(pex.PexError, match="expected tcp://host:port"):
+            Cluster(wrong, loaded, print)
+    with socket.socket() as mute:  # somebody listens, and is no scheduler
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        begun = time.monotonic()
+        with pytest.raises(pex.PexError, match="no Dask scheduler answers"):
+            Cluster(f"tcp://127.0.0.1:{mute.getsockname()[1]}", loaded, print)
+        assert time.monotonic() - begun < 10
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(pex.PexError, match=r'pip install "pexlab\[dask\]"'):
+        Cluster("tcp://127.0.0.1:9", loaded, print)
+
+
+def test_a_killed_driver_leaves_no_job_and_another_one_goes_on(project: Path) -> None:
+    (project / "pex.toml").touch()
+    notebook(
+        project / "n.ipynb",
+        "x: int = 0",
+        "import pathlib, time\n"
+        "while not pathlib.Path('ready').exists():\n"
+        "    pathlib.Path(f'{x}.beat').write_text(str(time.time())); time.sleep(0.1)",
+    )
+    steps = "steps: [{id: a, notebook: n.ipynb, sweep: {x: [0, 1, 2]}}]\n"
+    file = plan(project, steps)
+    with cluster(project, workers=1) as address:
+        command = [sys.executable, "-m", "pex.cli", "batch", str(file), "--scheduler", address]
+        driver = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        beat = project / "0.beat"
+        deadline = time.monotonic() + 120
+        while not beat.exists():
+            assert driver.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        driver.kill()
+        driver.wait()
+        while time.time() - beat.stat().st_mtime < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (project / "ready").touch()
+        again = subprocess.run([*command, "--resume"], check=False, capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
     assert not kernels_of(project)
