@@ -115,6 +115,7 @@ class PlanSpec(Strict):
     name: str
     steps: list[Step] = Field(min_length=1)
     workers: int = Field(default=2, ge=1, le=MOST_WORKERS)
+    scheduler: str | None = None
     retries: int = Field(default=0, ge=0)
     timeout_s: float | None = Field(default=None, gt=0, le=_YEAR_S)
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
@@ -150,7 +151,7 @@ class Plan:
     """A checked plan; its jobs stand in an order in which they can run.
 
     `budget_usd` is for all its jobs together; `keep` is how many nights of output notebooks stay;
-    `tags` are put on every run in MLflow.
+    `tags` are put on every run in MLflow; `scheduler` is the address of a Dask cluster's.
     """
 
     name: str
@@ -166,6 +167,7 @@ class Plan:
     notify: tuple[Notice, ...] = ()
     keep: int | None = None
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scheduler: str | None = None
 
     @property
     def outputs(self) -> Path:
@@ -220,6 +222,7 @@ def load_plan(path: Path) -> Plan:
         tuple(spec.notify),
         spec.keep,
         spec.tags,
+        spec.scheduler,
     )
 
 

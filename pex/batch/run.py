@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pex.batch import begun
 from pex.batch.ended import FILE, EndedJobs, alone, newest_unfinished
@@ -24,6 +24,9 @@ from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_file_name
 from pex.run.budget import SHARED
+
+if TYPE_CHECKING:
+    from pex.batch.recorded import Record
 
 
 @dataclasses.dataclass(slots=True)
@@ -90,6 +93,7 @@ def run_batch(
     executor: Callable[[Task, Running], Outcome] | None = None,
     *,
     resume: bool = False,
+    record: Record | None = None,
 ) -> BatchResult:
     """Execute every job of a plan.
 
@@ -102,6 +106,7 @@ def run_batch(
             kernel on this machine does.
         resume: go on with the batch of this id, or with the newest unfinished one: jobs that are
             done stay, a job that was cut off asks only for the answers that it does not have.
+        record: keeps it in MLflow; whoever gives it ends it.
 
     Returns:
         A result for every job. Output notebooks are in
@@ -128,7 +133,7 @@ def run_batch(
     with alone(folder):
         for line in begun.begin(folder, plan):
             say(line)
-        return _run_in(folder, plan, batch_id, workers, say, executor)
+        return _run_in(folder, plan, batch_id, workers, say, executor, record)
 
 
 def _run_in(
@@ -138,12 +143,15 @@ def _run_in(
     workers: int | None,
     say: Callable[[str], None],
     executor: Callable[[Task, Running], Outcome] | None,
+    record: Record | None,
 ) -> BatchResult:
     done = EndedJobs(folder).done(plan)
     environment = _environment(plan, batch_id)
     jobs = _Jobs()
     with _kernels(environment) if executor is None else contextlib.nullcontext():
-        run = _Run(plan, folder, environment, jobs, say, executor or execute)
+        run = _Run(plan, folder, environment, jobs, say, executor or execute, record)
+        if record is not None:
+            record.begin(plan, batch_id)
         try:
             return BatchResult(batch_id, plan, folder, run.all(workers or plan.workers, done))
         except BaseException:
@@ -190,7 +198,9 @@ class _Run:
         jobs: _Jobs,
         say: Callable[[str], None],
         executor: Callable[[Task, Running], Outcome],
+        record: Record | None,
     ) -> None:
+        self._record = record
         self._plan = plan
         self._folder = folder
         self._environment = environment
@@ -291,7 +301,13 @@ class _Run:
     def _skip(self, job: Job, lost: list[str]) -> JobResult:
         error = f"needs {', '.join(lost)}"
         self._say(f"skipped  {job.id}: {error}")
-        return JobResult(job, self._output(job), "skipped", error=error)
+        return self._kept(JobResult(job, self._output(job), "skipped", error=error))
+
+    def _kept(self, result: JobResult) -> JobResult:
+        """The same, once it is on its way into MLflow."""
+        if self._record is not None:
+            self._record.add(result)
+        return result
 
     def _one(self, job: Job) -> JobResult:
         result = JobResult(job, self._output(job), "interrupted")
@@ -318,7 +334,7 @@ class _Run:
         except OSError as error:
             self._say(f"{job.id}: --resume would run it again: {FILE}: {error.strerror}")
         self._say(_ended(result))
-        return result
+        return self._kept(result)
 
 
 def _ended(result: JobResult) -> str:

@@ -68,6 +68,11 @@ class Running:
                     self._kernel.end()
             return self._kernel
 
+    @property
+    def ended(self) -> bool:
+        """Whether somebody has ended it, or will as soon as it starts."""
+        return self._ended
+
     def start_ahead(self) -> None:
         """Start it now, where it could not be forked in no time when its turn comes."""
         place = {"env": dict(self._task.environment), "cwd": str(self._task.folder)}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pex.batch.night.morning import Morning
     from pex.batch.plan import Plan
+    from pex.batch.recorded import Record
     from pex.batch.run import BatchResult
 
 _PLAN = "plan"
@@ -62,6 +63,10 @@ def batch(
         ),
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Notebooks at once.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on a Dask cluster, such as tcp://host:8786."),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write the morning page here.")
     ] = None,
@@ -79,9 +84,11 @@ def batch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Execute notebooks with their parameters, judge what they measured, write the page."""
+    from pex.batch.dask import cluster_of
     from pex.batch.kernels.zygotes import ZYGOTES, prepare
     from pex.batch.night import nights
     from pex.batch.plan import load_plan
+    from pex.batch.recorded import recording
     from pex.batch.run import run_batch
     from pex.core.settings import find_project, load_settings
     from pex.record.store import tracking_uri
@@ -91,16 +98,25 @@ def batch(
     if check_last is not None:
         _check(load_plan(plan), check_last, as_json)
         return
-    prepare()
+    if scheduler is None:
+        prepare()
     loaded = load_plan(plan)
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
     started_at = datetime.datetime.now(datetime.UTC)
-    console.err(f"{len(loaded.jobs):,} notebooks, {workers or loaded.workers} at once")
-    result = run_batch(loaded, batch_id, workers, console.err, resume=resume)
-    with _written(result):
-        nights.keep(result, started_at)
-    out, err, end = ZYGOTES.call(_told, result, started_at, uri, report, junit, as_json)
+    with (
+        cluster_of(scheduler or loaded.scheduler, loaded, console.err) as cluster,
+        recording(uri, console.err) as record,
+    ):
+        workers = workers or (cluster.threads if cluster is not None else None)
+        console.err(f"{len(loaded.jobs):,} notebooks, {workers or loaded.workers} at once")
+        result = run_batch(
+            loaded, batch_id, workers, console.err, cluster, resume=resume, record=record
+        )
+        with _written(result):
+            nights.keep(result, started_at)
+        record.pause()
+    out, err, end = ZYGOTES.call(_told, result, started_at, uri, report, junit, as_json, record)
     sys.stdout.write(out)
     sys.stderr.write(err)
     if end is not None:
@@ -125,15 +141,20 @@ def _tell(
     report: Path | None,
     junit: Path | None,
     as_json: bool,
+    record: Record,
 ) -> None:
     """Judge the night, write its page, say what came of it."""
     from pex.batch.table import collect, text, write
 
-    with _written(result):
-        table = collect(result, uri)
-        write(table, result)
-        morning, unread = _look(result, started_at, uri)
-        page = _page(morning, result, report, junit) if morning is not None else None
+    morning = page = None
+    try:
+        with _written(result):
+            table = collect(result, uri)
+            write(table, result)
+            morning, unread = _look(result, started_at, uri)
+            page = _page(morning, result, report, junit) if morning is not None else None
+    finally:
+        record.end(result, morning, page)
     if as_json:
         console.document(_document(result, table, morning, page))
     else:

@@ -76,7 +76,9 @@ class Recorder:
         self.experiment_id = (
             str(outer.info.experiment_id)
             if outer
-            else _experiment(self._client, uri, active.experiment_name(self._client) or experiment)
+            else experiment_of(
+                self._client, uri, active.experiment_name(self._client) or experiment
+            )
         )
         own = {"pex.kind": "run", "pex.experiment": experiment}
         if outer:
@@ -334,7 +336,12 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     return typed(frame), {**about, **where}
 
 
-def _experiment(client: MlflowClient, uri: str, name: str) -> str:
+def experiment_of(client: MlflowClient, uri: str, name: str) -> str:
+    """The number of an MLflow experiment, made where there is none of this name.
+
+    Raises:
+        PexError: it is deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)

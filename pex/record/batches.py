@@ -1,0 +1,268 @@
+"""A batch in MLflow: one run for the whole, one under it for each job, links both ways.
+
+Their `pex.kind` is `batch` and `job`, so that nothing takes them for runs of an experiment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.guard.redact import redact
+from pex.library.store import errors_of
+from pex.record import active
+from pex.record.runs import experiment_of
+from pex.record.search import MOST, page
+from pex.record.store import connect
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PARENT = "mlflow.parentRunId"
+_NOTE = "mlflow.note.content"
+_STATUS = {"done": "FINISHED", "interrupted": "KILLED", "skipped": "KILLED"}
+_LENGTH, _NOTE_LENGTH = 500, 7000
+"""Letters of a tag or parameter, and of a note; MLflow takes 8,000 of a note."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """A job that has ended; `begun_at` in seconds since 1970."""
+
+    id: str
+    parameters: Mapping[str, Any]
+    status: str
+    begun_at: float
+    seconds: float
+    attempts: int
+    error: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobRun:
+    """A job's run in MLflow, and the runs of experiments that its notebook recorded.
+
+    `page` is its address where the store is a server.
+    """
+
+    run_id: str
+    page: str | None
+    recorded: tuple[str, ...]
+
+
+class BatchRun:
+    """The run of a batch: begun, or gone on with where an earlier start began it.
+
+    Args:
+        uri: the store.
+        plan: the plan's name, which is also the name of the MLflow experiment.
+        batch_id: which batch.
+        tags: further ones.
+        begun_at: when it began, in seconds since 1970.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+
+    def __init__(
+        self, uri: str, plan: str, batch_id: str, tags: Mapping[str, str], begun_at: float
+    ) -> None:
+        self._uri, self._plan, self._batch_id = uri, plan, batch_id
+        client = connect(uri)
+        with errors_of(uri):
+            self._tags = {"pex.plan": plan, "pex.batch_id": batch_id}
+            found = _of_kind(client, plan, "batch", f"tags.`pex.batch_id` = '{batch_id}'")
+            if found:
+                self.run_id = str(found[0].info.run_id)
+                self._experiment_id = str(found[0].info.experiment_id)
+                client.update_run(self.run_id, status="RUNNING")
+                return
+            name = active.experiment_name(client) or plan
+            self._experiment_id = experiment_of(client, uri, name)
+            run = client.create_run(
+                self._experiment_id,
+                run_name=f"{plan} {batch_id}",
+                start_time=round(begun_at * 1000),
+                tags={
+                    **{key: redact(value) for key, value in tags.items()},
+                    **self._tags,
+                    "pex.kind": "batch",
+                },
+            )
+            self.run_id = str(run.info.run_id)
+
+    @property
+    def _client(self) -> MlflowClient:
+        """Not kept: a batch is ended in another process than it is begun in."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(self._uri)
+
+    def add(self, job: Ended) -> JobRun:
+        """Write a job that has ended, and put the runs that its notebook recorded under it.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        from mlflow.entities import Metric, Param
+
+        connect(self._uri)  # one that has gone is noticed within seconds
+        client = self._client
+        with errors_of(self._uri):
+            recorded = [run for run in self._recorded(job.id) if PARENT not in run.data.tags]
+            tags = {
+                **self._tags,
+                "pex.kind": "job",
+                "pex.job_id": job.id,
+                "pex.status": job.status,
+                PARENT: self.run_id,
+            }
+            if job.error:
+                tags["pex.error"] = redact(job.error)[:_LENGTH]
+            tags[_NOTE] = _note_of_job(job, recorded)
+            run = client.create_run(
+                self._experiment_id,
+                run_name=job.id,
+                start_time=round(job.begun_at * 1000),
+                tags=tags,
+            )
+            run_id = str(run.info.run_id)
+            now = round(time.time() * 1000)
+            client.log_batch(
+                run_id,
+                metrics=[
+                    Metric("seconds", round(job.seconds, 1), now, 0),
+                    Metric("attempts", job.attempts, now, 0),
+                ],
+                params=[
+                    Param(name, redact(str(value))[:_LENGTH])
+                    for name, value in job.parameters.items()
+                ],
+            )
+            for inner in recorded:
+                client.set_tag(inner.info.run_id, PARENT, run_id)
+        ids = tuple(str(inner.info.run_id) for inner in recorded)
+        return JobRun(run_id, page(self._uri, self._experiment_id, run_id), ids)
+
+    def links(self) -> dict[str, str]:
+        """Where each job's newest run is within MLflow's pages, by the job's id.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        with errors_of(self._uri):
+            found = _of_kind(self._client, self._plan, "job", f"tags.`{PARENT}` = '{self.run_id}'")
+        return {
+            run.data.tags["pex.job_id"]: _link(run.info.experiment_id, run.info.run_id)
+            for run in reversed(found)
+        }
+
+    def end_job(self, run: JobRun, job: Ended, output: Path | None) -> None:
+        """Keep a job's output notebook with its run, and close that.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        with errors_of(self._uri):
+            if output is not None:
+                self._client.log_artifact(run.run_id, str(output))
+            end = round((job.begun_at + job.seconds) * 1000)
+            self._client.set_terminated(run.run_id, _STATUS.get(job.status, "FAILED"), end)
+
+    def end(
+        self,
+        status: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        note: str,
+        files: Sequence[Path],
+    ) -> None:
+        """Write how the batch went, and close its run.
+
+        Args:
+            status: `done`, `failed` or `interrupted`.
+            metrics: counts and the like; what its runs have cost is added here.
+            tags: further ones.
+            note: Markdown for its page.
+            files: what is kept with it.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        connect(self._uri)
+        with errors_of(self._uri):
+            costs = [run.data.metrics.get("cost_usd", math.nan) for run in self._recorded()]
+            whole = {**metrics, **({"cost_usd": math.fsum(costs)} if costs else {})}
+            for name, value in whole.items():
+                if math.isfinite(value):
+                    self._client.log_metric(self.run_id, name, float(f"{value:.4g}"))
+            for name, text in tags.items():
+                self._client.set_tag(self.run_id, name, redact(text)[:_LENGTH])
+            self._client.set_tag(self.run_id, _NOTE, _cut(redact(note)))
+            for file in files:
+                self._client.log_artifact(self.run_id, str(file))
+            self._client.set_terminated(self.run_id, _STATUS.get(status, "FAILED"))
+
+    def _recorded(self, job_id: str | None = None) -> list[Run]:
+        """The runs of experiments that this batch recorded, or one job of it."""
+        more = [f"tags.`pex.batch_id` = '{self._batch_id}'"]
+        more += [f"tags.`pex.job_id` = '{job_id}'"] if job_id is not None else []
+        return _of_kind(self._client, self._plan, "run", *more)
+
+
+def running(uri: str, plan: str) -> dict[str, str]:
+    """The batches of a plan that are said to run, by id, with their runs.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    client = connect(uri)
+    with errors_of(uri):
+        found = _of_kind(client, plan, "batch", "attributes.status = 'RUNNING'")
+        return {run.data.tags["pex.batch_id"]: str(run.info.run_id) for run in found}
+
+
+def say_killed(uri: str, run_id: str) -> None:
+    """Close the run of a batch that was killed before it could do so itself.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    with errors_of(uri):
+        connect(uri).set_terminated(run_id, "KILLED")
+
+
+def _of_kind(client: MlflowClient, plan: str, kind: str, *more: str) -> list[Run]:
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = " and ".join([f"tags.`pex.kind` = '{kind}'", f"tags.`pex.plan` = '{plan}'", *more])
+    return list(client.search_runs(everywhere, query, max_results=MOST)) if everywhere else []
+
+
+def _link(experiment_id: str, run_id: str) -> str:
+    """A run's address within MLflow's pages."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _note_of_job(job: Ended, recorded: Sequence[Run]) -> str:
+    """What the page of a job's run says: how it went, and where what it recorded is."""
+    again = f" in {job.attempts} attempts" if job.attempts > 1 else ""
+    lines = [f"**{job.status}** after {job.seconds:.0f} s{again}"]
+    if job.error:
+        lines += ["", "    " + redact(job.error)[:_LENGTH].replace("\n", " ")]
+    for run in recorded:
+        where = _link(run.info.experiment_id, run.info.run_id)
+        name = run.data.tags.get("pex.experiment", run.info.run_name)
+        verdicts = run.data.tags.get("pex.verdicts", "")
+        lines += ["", f"Recorded: [{name}]({where}){': ' + verdicts if verdicts else ''}"]
+    return _cut("\n".join(lines))
+
+
+def _cut(note: str) -> str:
+    """A note that MLflow takes: whole lines of it."""
+    whole = len(note) <= _NOTE_LENGTH
+    return note if whole else note[:_NOTE_LENGTH].rpartition("\n")[0] + "\n\n…"
