@@ -28,6 +28,13 @@ ASK = (
     "exp.run(traces='none')"
 )
 
+LIVE = (
+    sys.executable, "-c",
+    "from pex.batch import recorded; recorded.LIVE_AFTER_S = 0\n"
+    "from pex.cli.main import main; main()",
+)  # fmt: skip
+"""The command, with a record from the start on."""
+
 
 def store(project: Path) -> str:
     return f"sqlite:///{project}/mlruns/mlflow.db"
@@ -147,7 +154,7 @@ def test_a_killed_batch_does_not_run_for_ever(lab: FaultyEndpoint, project: Path
     )
     file = plan(project, "steps: [{id: a, notebook: n.ipynb}]\n")
     uri = store(project)
-    command = [sys.executable, "-m", "pex.cli", "batch", str(file), "--batch-id"]
+    command = [*LIVE, "batch", str(file), "--batch-id"]
     for name in ("one", "two"):
         process = subprocess.Popen([*command, name], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 90
@@ -170,7 +177,7 @@ def test_a_killed_batch_does_not_run_for_ever(lab: FaultyEndpoint, project: Path
 def test_an_interrupted_batch_is_killed_in_mlflow(lab: FaultyEndpoint, project: Path) -> None:
     notebook(project / "n.ipynb", None, "import time; time.sleep(600)")
     file = plan(project, "steps: [{id: a, notebook: n.ipynb}]\n")
-    command = [sys.executable, "-m", "pex.cli", "batch", str(file)]
+    command = [*LIVE, "batch", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
     while not of_kind(store(project), "batch"):
