@@ -84,7 +84,7 @@ def batch(
     from pex.batch.run import prepare, run_batch
     from pex.batch.table import collect, text, write
     from pex.core.settings import find_project, load_settings
-    from pex.record.store import tracking_uri
+    from pex.record.store import check_place, tracking_uri
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
@@ -95,6 +95,7 @@ def batch(
         return
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
+    check_place(uri, project)
     started_at = datetime.datetime.now(datetime.UTC)
     console.err(f"{len(loaded.jobs):,} notebooks, {workers or loaded.workers} at once")
     result = run_batch(loaded, batch_id, workers, console.err, resume=resume)

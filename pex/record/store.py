@@ -6,9 +6,17 @@ import contextlib
 from pathlib import Path
 
 from pex.core.errors import PexError
-from pex.library.store import connect, local_folder, quiet, tracking_uri
+from pex.library.store import check_place, connect, local_folder, quiet, tracking_uri
 
-__all__ = ["artifact_location", "connect", "local_folder", "quiet", "tracking_uri", "warm"]
+__all__ = [
+    "artifact_location",
+    "check_place",
+    "connect",
+    "local_folder",
+    "quiet",
+    "tracking_uri",
+    "warm",
+]
 
 
 def artifact_location(uri: str, name: str) -> str | None:
