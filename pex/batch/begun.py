@@ -16,7 +16,9 @@ FILE = "begun.json"
 _KINDS = (".csv", ".json", ".jsonl", ".md", ".parquet", ".prompty", ".py", ".toml", ".tsv", ".txt",
           ".xlsx", ".yaml", ".yml")  # fmt: skip
 """Files that a notebook may ask its cases and prompts from."""
-_MOST_FILES = 2000
+_MOST_FILES, _MOST_SEEN = 2000, 20_000
+_LARGE = 16_000_000
+"""A file of more bytes is told by its size and time."""
 _SHOWN = 8
 
 
@@ -79,7 +81,11 @@ def _digests(plan: Plan) -> dict[str, Any]:
     found = {}
     for path in _files(plan.folder):
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
+            about = path.stat()
+            if about.st_size > _LARGE:
+                digest = f"{about.st_size} {about.st_mtime_ns}"
+            else:
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
         except OSError:
             continue
         found[path.relative_to(plan.folder).as_posix()] = digest
@@ -90,6 +96,10 @@ def _digests(plan: Plan) -> dict[str, Any]:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Those of the plan's folder and below, without what is written while a batch runs."""
+    seen = 0
     for place, folders, names in os.walk(folder):
+        seen += len(names)
+        if seen > _MOST_SEEN:  # somebody's whole disk
+            return
         folders[:] = sorted(n for n in folders if n not in ("outputs", "mlruns") and n[0] != ".")
         yield from (Path(place, name) for name in sorted(names) if name.endswith(_KINDS))

@@ -119,6 +119,8 @@ def _fits(value: Any, kind: str) -> bool:
 def _refuse_keys(name: str, value: Any, where: str) -> None:
     for part in _parts(value):
         text = str(part)
+        if len(text) < SHORTEST:
+            continue
         for variable, secret in os.environ.items():
             if len(secret) >= SHORTEST and is_key_name(variable) and secret in text:
                 raise PexError(

@@ -91,7 +91,7 @@ def batch(
     from pex.batch.recorded import recording
     from pex.batch.run import run_batch
     from pex.core.settings import find_project, load_settings
-    from pex.record.store import tracking_uri
+    from pex.record.store import check_place, tracking_uri
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
@@ -103,6 +103,7 @@ def batch(
     loaded = load_plan(plan)
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
+    check_place(uri, project)
     started_at = datetime.datetime.now(datetime.UTC)
     with (
         cluster_of(scheduler or loaded.scheduler, loaded, console.err) as cluster,

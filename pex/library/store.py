@@ -32,6 +32,33 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
     return f"sqlite:///{project / relative.group(1)}" if relative else uri
 
 
+def check_place(uri: str, project: Path) -> None:
+    """Refuse a project's own store where MLflow would make it elsewhere, or not at all.
+
+    Its database is named by an address, in which `?` and `%20` mean something, and it writes its
+    first row with the folder's name between quotes.
+
+    Raises:
+        PexError: the folder's name is such a one.
+
+    Example:
+        >>> check_place("sqlite:////home/me/what?/mlruns/mlflow.db", Path("/home/me/what?"))
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: MLflow cannot keep its store in the folder /home/me/what?: '?' in its name
+          rename the folder, or choose another store (MLFLOW_TRACKING_URI)
+    """  # noqa: E501 - the message is one line
+    if not uri.startswith(f"sqlite:///{project}"):
+        return
+    found = re.search(r"\?|%[0-9A-Fa-f]{2}", str(project))
+    what = f"'{found.group()}'" if found else "both kinds of quotes"
+    if found or {"'", '"'} <= set(str(project)):
+        raise PexError(
+            f"MLflow cannot keep its store in the folder {project}: {what} in its name",
+            hint="rename the folder, or choose another store (MLFLOW_TRACKING_URI)",
+        )
+
+
 def _chosen_in_mlflow() -> str | None:
     mlflow = sys.modules.get("mlflow")
     # Not imported by the user: then nothing was chosen, and importing it costs a second.

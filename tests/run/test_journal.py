@@ -110,6 +110,29 @@ def test_a_batch_is_fresh_and_continues(
     assert lab.calls == 32
 
 
+def test_two_plans_with_one_batch_id_share_no_answer_no_run_and_no_budget(
+    lab: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pex.toml").write_text(
+        f'[providers.lab]\nbase_url = "{lab.url}"\n'
+        '[prices."lab/m1"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
+    )
+    monkeypatch.setenv("PEX_BATCH_ID", "2026-11-26")
+    monkeypatch.setenv("PEX_JOB_ID", "compare")
+    monkeypatch.setenv("PEX_BATCH_BUDGET_USD", "1.5")
+    prompt = pex.Prompt("{{ word }}", name="echo")
+    cases = [{"word": f"word{i}"} for i in range(100)]
+    found: dict[str, list[pex.Results]] = {}
+    for plan in ("first", "second", "first"):
+        monkeypatch.setenv("PEX_PLAN", plan)
+        exp = pex.Experiment("e", pex.grid(prompt, "lab/m1", {"max_tokens": 2}), cases)
+        found.setdefault(plan, []).append(run(exp, budget_usd=5, max_in_flight=2))
+    assert lab.calls == 200
+    assert {results.status for several in found.values() for results in several} == {"finished"}
+    first, again = found["first"]
+    assert (first.about["counts"]["replayed"], again.about["counts"]["replayed"]) == (0, 100)
+
+
 def test_errors_are_not_kept(lab: FaultyEndpoint) -> None:
     broken = {"word2", "word3"}
     lab.reply = lambda body, number: (
