@@ -116,6 +116,5 @@ def _spread(counts: tuple[int, ...], first: int) -> np.ndarray:
     for chosen in itertools.combinations(places, first):
         rest = set(places).difference(chosen)
         found[_alike([pool[i] for i in chosen], [pool[i] for i in rest])] += 1
-    spread = np.zeros(max(found) + 1)
-    spread[list(found)] = list(found.values())
-    return spread / spread.sum()
+    total = sum(found.values())
+    return np.array([found[pairs] / total for pairs in range(max(found) + 1)])
