@@ -40,9 +40,9 @@ def gc(
     group, with the ratings that people gave it, and the MLflow datasets of the cases; reports are
     written anew.
     What stays: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
-    and their outputs, reports and tables that were saved elsewhere, what others logged into a run,
-    backups, and what a provider keeps. Only a database in a file gets its space back here; that of
-    a server frees it by its own rules.
+    and their outputs (those that a batch keeps with its jobs in MLflow, too), reports and tables
+    that were saved elsewhere, what others logged into a run, backups, and what a provider keeps.
+    Only a database in a file gets its space back here; that of a server frees it by its own rules.
     """
     from pex.record.store import tracking_uri
 

@@ -93,9 +93,26 @@ def connect(uri: str) -> MlflowClient:
     )
     # Two processes that make the database together would both fail.
     with errors_of(uri, "does not answer", hint), alone(uri), _few_retries():
+        _make(uri)
         client = mlflow.MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client
+
+
+def _make(uri: str) -> None:
+    """Make a store of this machine that is not there yet, whole or not at all.
+
+    MLflow takes seconds for it, and could never open what is left where it is killed meanwhile.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if local_folder(uri) is None or path.exists() or "?" in path.name:
+        return
+    import mlflow
+
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    mlflow.MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1)
+    part.replace(path)
 
 
 @contextmanager

@@ -82,6 +82,9 @@ class BatchRun:
                 self._experiment_id = str(found[0].info.experiment_id)
                 client.update_run(self.run_id, status="RUNNING")
                 return
+            from mlflow.tracking.context.registry import resolve_tags
+
+            who = {k: v for k, v in resolve_tags().items() if not k.startswith("mlflow.source.n")}
             name = active.experiment_name(client) or plan
             self._experiment_id = experiment_of(client, uri, name)
             run = client.create_run(
@@ -89,6 +92,7 @@ class BatchRun:
                 run_name=f"{plan} {batch_id}",
                 start_time=round(begun_at * 1000),
                 tags={
+                    **who,  # and at which commit
                     **{key: redact(value) for key, value in tags.items()},
                     **self._tags,
                     "pex.kind": "batch",
@@ -114,7 +118,7 @@ class BatchRun:
         connect(self._uri)  # one that has gone is noticed within seconds
         client = self._client
         with errors_of(self._uri):
-            recorded = [run for run in self._recorded(job.id) if PARENT not in run.data.tags]
+            recorded = [run for run in self._recorded(job.id) if self._is_ours(run)]
             tags = {
                 **self._tags,
                 "pex.kind": "job",
@@ -196,7 +200,11 @@ class BatchRun:
         """
         connect(self._uri)
         with errors_of(self._uri):
-            costs = [run.data.metrics.get("cost_usd", math.nan) for run in self._recorded()]
+            recorded = self._recorded()
+            for run in recorded:  # the canary, and what belongs to a job that was cut off
+                if PARENT not in run.data.tags:
+                    self._client.set_tag(run.info.run_id, PARENT, self.run_id)
+            costs = [run.data.metrics.get("cost_usd", math.nan) for run in recorded]
             whole = {**metrics, **({"cost_usd": math.fsum(costs)} if costs else {})}
             for name, value in whole.items():
                 if math.isfinite(value):
@@ -207,6 +215,10 @@ class BatchRun:
             for file in files:
                 self._client.log_artifact(self.run_id, str(file))
             self._client.set_terminated(self.run_id, _STATUS.get(status, "FAILED"))
+
+    def _is_ours(self, run: Run) -> bool:
+        """Whether a run may be put under its job: not if the notebook has put it under another."""
+        return run.data.tags.get(PARENT, self.run_id) == self.run_id
 
     def _recorded(self, job_id: str | None = None) -> list[Run]:
         """The runs of experiments that this batch recorded, or one job of it."""

@@ -87,6 +87,8 @@ def test_a_night_is_one_run_with_its_jobs_under_it(lab: FaultyEndpoint, project:
     # From the job to what its notebook recorded, and back.
     (compared,) = [run for run in of_kind(uri, "run") if run.data.tags["pex.job_id"] == "compare"]
     assert compared.data.tags["mlflow.parentRunId"] == jobs["compare"].info.run_id
+    (canary,) = [run for run in of_kind(uri, "run") if run.data.tags["pex.job_id"] == "canary"]
+    assert canary.data.tags["mlflow.parentRunId"] == batch.info.run_id
     assert f"/runs/{compared.info.run_id}" in jobs["compare"].data.tags["mlflow.note.content"]
     # From the output notebook to its record, and back.
     output = path.parent / "outputs/words/2026-03-01/compare.ipynb"
