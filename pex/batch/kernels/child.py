@@ -11,6 +11,7 @@ import base64
 import ctypes
 import gc
 import importlib.util
+import itertools
 import json
 import logging
 import os
@@ -108,6 +109,8 @@ def _own_process(order: dict[str, Any], name: bytes) -> None:
     libc.prctl(_DEATH_SIGNAL, signal.SIGKILL)
     libc.prctl(_NAME, name)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The debugger, as it is imported, makes a thread that never starts.
+    threading._counter = itertools.count(1).__next__  # type: ignore[attr-defined]
     os.chdir(order["cwd"])
     left = {key: os.environ[key] for key in _BY_IMPORTS & os.environ.keys()}
     os.environ.clear()

@@ -238,7 +238,7 @@ def test_a_dead_kernel_is_named_with_its_cell(
     with pytest.raises(KernelDied) as caught:
         run(path)
     assert str(caught.value) == f"its kernel died in cell 3 ({manner})"
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     kept = nbformat.read(tmp_path / "dies-pex.ipynb", as_version=4)
     assert kept.cells[1].outputs[0].text == "before\n"
 
@@ -277,7 +277,7 @@ def test_a_cell_that_takes_too_long_is_interrupted_as_papermill_does(
     with pytest.raises(Exception, match="timed out") as caught:
         run(path, execution_timeout=2)
     assert type(caught.value).__name__ == "CellTimeoutError"
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
 
 
 def test_a_module_in_the_notebooks_folder_goes_first_as_always(tmp_path: Path, run: Run) -> None:

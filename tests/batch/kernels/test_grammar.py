@@ -31,7 +31,7 @@ def test_notebooks_and_addresses_are_checked_as_without_it() -> None:
     put_off, *ours = printed(PUT_OFF)
     assert (built, put_off) == ("True", "False")
     assert ours == ordinary
-    assert ours[0].startswith("3 ")
+    assert ours[0].startswith("2 ")
     assert "'iri', 'iri-reference'" in ours[1]
 
 
