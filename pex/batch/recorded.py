@@ -74,6 +74,8 @@ class Record:
         self._todo.put(lambda: self._end(batch, morning, page))
         self._todo.put(None)
         self._thread.join(_PATIENCE_S)
+        if self._thread.is_alive():
+            self._say(f"the record of the batch in MLflow is not whole after {_PATIENCE_S:.0f} s")
 
     def _main(self) -> None:
         waiting = [self._begin]
