@@ -97,6 +97,8 @@ class Record:
         thread = threading.Thread(target=self._close, args=(batch, morning, page), daemon=True)
         thread.start()
         thread.join(_PATIENCE_S)
+        if thread.is_alive():
+            self._say(f"the record of the batch in MLflow is not whole after {_PATIENCE_S:.0f} s")
 
     def _live(self) -> None:
         """Write what has ended, until the pause."""

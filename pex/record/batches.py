@@ -115,7 +115,8 @@ class BatchRun:
         """
         from mlflow.entities import Metric, Param
 
-        connect(self._uri)  # one that has gone is noticed within seconds
+        if self._uri.startswith("http"):
+            connect(self._uri)  # one that has gone is noticed within seconds, not minutes
         client = self._client
         with errors_of(self._uri):
             recorded = [run for run in self._recorded(job.id) if self._is_ours(run)]
