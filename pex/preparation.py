@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from pex.execution import Execution
 from pex.job import Job
 from pex.judging import Bench, bench, seated
 from pex.results import failed_rows
-from pex.run.budget import shared_cap
+from pex.run.budget import TIMES, shared_cap
 from pex.run.channel import open_channels
 from pex.run.database import database_of
 from pex.run.estimate import Preview, estimate
@@ -263,7 +264,7 @@ def _repeats(repeats: int | None, spec: ExperimentSpec) -> int:
     value = spec.repeats if repeats is None else repeats
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
-    return value
+    return value * int(os.environ.get(TIMES, "1"))
 
 
 def _cap(budget_usd: float | None, spec: ExperimentSpec, settings: Settings) -> float:

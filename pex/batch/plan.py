@@ -56,17 +56,7 @@ class PlanGate(Strict):
     metric: str | None = None
     margin: float | None = Field(default=None, ge=0)
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
-    on_undecided: Literal["warn", "fail"] | None = None
-
-    @field_validator("on_undecided", mode="before")
-    @classmethod
-    def _no_more_questions(cls, value: Any) -> Any:
-        if value == "extend":
-            raise ValueError(
-                "a night is judged when its notebooks have ended and cannot ask for more: expected "
-                "'warn' or 'fail' ('extend' is for pexlab run)"
-            )
-        return value
+    on_undecided: Literal["warn", "fail", "extend"] | None = None
 
 
 class Canary(Strict):

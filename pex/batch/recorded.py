@@ -56,8 +56,10 @@ class Record:
         return {**vars(self), "_ended": None, "_paused": None, "_thread": None}
 
     def begin(self, plan: Plan, batch_id: str) -> None:
-        """A batch has begun; returns at once."""
-        self._plan, self._batch_id, self._begun_at = plan, batch_id, time.time()
+        """A batch has begun, or goes on after a pause; returns at once."""
+        if self._plan is None:
+            self._plan, self._batch_id, self._begun_at = plan, batch_id, time.time()
+        self._paused.clear()
         self._thread = threading.Thread(target=self._live, name="pex-batch-record", daemon=True)
         self._thread.start()
 

@@ -11,7 +11,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_file_name
-from pex.run.budget import SHARED
+from pex.run.budget import SHARED, TIMES
 
 if TYPE_CHECKING:
     from pex.batch.recorded import Record
@@ -93,6 +93,8 @@ def run_batch(
     executor: Callable[[Task, Running], Outcome] | None = None,
     *,
     resume: bool = False,
+    again: Collection[str] = (),
+    times: int = 1,
     record: Record | None = None,
 ) -> BatchResult:
     """Execute every job of a plan.
@@ -106,6 +108,8 @@ def run_batch(
             kernel on this machine does.
         resume: go on with the batch of this id, or with the newest unfinished one: jobs that are
             done stay, a job that was cut off asks only for the answers that it does not have.
+        again: ids of jobs that run once more although they are done, with `resume`.
+        times: multiplies how often a job asks each case.
         record: keeps it in MLflow; whoever gives it ends it.
 
     Returns:
@@ -133,20 +137,23 @@ def run_batch(
     with alone(folder):
         for line in begun.begin(folder, plan):
             say(line)
-        return _run_in(folder, plan, batch_id, workers, say, executor, record)
+        done = EndedJobs(folder).done(plan)
+        done = {name: entry for name, entry in done.items() if name not in again}
+        environment = _environment(plan, batch_id, times)
+        return _run_in(folder, plan, batch_id, done, environment, workers, say, executor, record)
 
 
 def _run_in(
     folder: Path,
     plan: Plan,
     batch_id: str,
+    done: Mapping[str, Mapping[str, Any]],
+    environment: Mapping[str, str],
     workers: int | None,
     say: Callable[[str], None],
     executor: Callable[[Task, Running], Outcome] | None,
     record: Record | None,
 ) -> BatchResult:
-    done = EndedJobs(folder).done(plan)
-    environment = _environment(plan, batch_id)
     jobs = _Jobs()
     with _kernels(environment) if executor is None else contextlib.nullcontext():
         run = _Run(plan, folder, environment, jobs, say, executor or execute, record)
@@ -176,13 +183,14 @@ def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
             ZYGOTES.close(idle=True)
 
 
-def _environment(plan: Plan, batch_id: str) -> dict[str, str]:
+def _environment(plan: Plan, batch_id: str, times: int) -> dict[str, str]:
     return {
         **os.environ,
         "PEX_BATCH_ID": batch_id,
         **plan.environment(),
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
+        **({} if times == 1 else {TIMES: str(times)}),
         **QUIET,
     }
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import io
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,28 +112,46 @@ def batch(
     ):
         workers = workers or (cluster.threads if cluster is not None else None)
         console.err(f"{len(loaded.jobs):,} notebooks, {workers or loaded.workers} at once")
-        result = run_batch(
-            loaded, batch_id, workers, console.err, cluster, resume=resume, record=record
-        )
-        with _written(result):
-            nights.keep(result, started_at)
-        record.pause()
-    out, err, end = ZYGOTES.call(_told, result, started_at, uri, report, junit, as_json, record)
-    sys.stdout.write(out)
-    sys.stderr.write(err)
-    if end is not None:
-        raise end
+        options: dict[str, Any] = {"resume": resume}
+        told, times = None, 1
+        while told is None or told.again:
+            result = run_batch(
+                loaded, batch_id, workers, console.err, cluster, record=record, **options
+            )
+            with _written(result):
+                nights.keep(result, started_at)
+            record.pause()
+            asked = (started_at, uri, report, junit, as_json, record)
+            told = ZYGOTES.call(_told, result, *asked)
+            sys.stdout.write(told.out)
+            sys.stderr.write(told.err)
+            batch_id, times = result.batch_id, 2 * times
+            options = {"resume": True, "again": told.again, "times": times}
+    if told.end is not None:
+        raise told.end
 
 
-def _told(*night: Any) -> tuple[str, str, BaseException | None]:
-    """What is said of a night on stdout and on stderr, and what ends the command with its code."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of a night on stdout and stderr, and what ends the command with its code.
+
+    `again` are jobs that ask for more before that.
+    """
+
+    out: str
+    err: str
+    end: BaseException | None = None
+    again: Sequence[str] = ()
+
+
+def _told(*night: Any) -> Told:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            _tell(*night)
+            again = _tell(*night)
         except (PexError, SystemExit) as end:
-            return out.getvalue(), err.getvalue(), end
-    return out.getvalue(), err.getvalue(), None
+            return Told(out.getvalue(), err.getvalue(), end)
+    return Told(out.getvalue(), err.getvalue(), again=again)
 
 
 def _tell(
@@ -143,8 +162,8 @@ def _tell(
     junit: Path | None,
     as_json: bool,
     record: Record,
-) -> None:
-    """Judge the night, write its page, say what came of it."""
+) -> Sequence[str]:
+    """Judge the night, write its page, say what came of it; or say which jobs ask for more."""
     from pex.batch.table import collect, text, write
 
     morning = page = None
@@ -153,9 +172,15 @@ def _tell(
             table = collect(result, uri)
             write(table, result)
             morning, unread = _look(result, started_at, uri)
+            if morning is not None and (again := morning.open_jobs):
+                names = ", ".join(again)
+                console.err(f"undecided: {names} once more, with twice the repeats")
+                return again
             page = _page(morning, result, report, junit) if morning is not None else None
-    finally:
         record.end(result, morning, page)
+    except BaseException:
+        record.end(result, morning, page)
+        raise
     if as_json:
         console.document(_document(result, table, morning, page))
     else:
@@ -165,6 +190,7 @@ def _tell(
         console.err(f"page: {page}")
     console.err(f"outputs: {result.folder}")
     _end(result, morning, unread)
+    return ()
 
 
 @app.command()

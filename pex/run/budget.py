@@ -1,4 +1,4 @@
-"""A hard cap on what a run may spend."""
+"""A hard cap on what a run may spend, and what else a batch tells its jobs of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pex.run.prices import Price
 
 SHARED = "PEX_BATCH_BUDGET_USD"
 """What all runs of a batch may spend together; set by `pexlab batch`."""
+TIMES = "PEX_REPEATS_TIMES"
+"""How many times as often each case is asked, where an undecided gate of a batch asks for more."""
 
 
 def shared_cap() -> float | None:

@@ -116,7 +116,7 @@ def test_a_parameter_without_a_value_is_required(folder: Path) -> None:
         ("keep: 0", "keep: input should be greater than or equal to 1"),
         ("workers: 1\nworkers: 2", 'line 3: no valid YAML: found duplicate key "workers"'),
         ("gate:\n\tmargin: 1", "line 3: no valid YAML: found character '\\t'"),
-        ("gate: {on_undecided: extend}", "'extend' is for pexlab run"),
+        ("gate: {on_undecided: ask}", "on_undecided: input should be 'warn', 'fail' or 'extend'"),
         ("canary: {cases: no.csv}", "canary: there is no file"),
     ],
 )

@@ -190,7 +190,8 @@ def _over_nights(
     item.sequence = digest([*what, *same, fingerprint(tonight, variant)], 20)
     # A night that is read again is judged by what came before it.
     own = item.run["batch_id"]
-    before = itertools.takewhile(lambda e: e["batch_id"] != own, evidence(uri, item.sequence))
+    nights = {e["batch_id"]: e for e in evidence(uri, item.sequence)}  # of several runs the last
+    before = itertools.takewhile(lambda e: e["batch_id"] != own, nights.values())
     counts = [(e["baseline_only"], e["candidate_only"]) for e in before]
     counts.append((int(item.row["losses"]), int(item.row["wins"])))
     # Only answers that are given anew on both sides every night make the nights independent.

@@ -26,6 +26,7 @@ from pex.batch.run import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
+from pex.extending import MOST_REPEATS
 from pex.guard.redact import redact
 from pex.score.frame import score_names
 
@@ -122,6 +123,26 @@ class Morning:
             item.outcome == UNDECIDED and item.on_undecided == "fail" for item in self.judged
         )
         return 3 if self.outcome == UNDECIDED and strict else 0
+
+    @property
+    def open_jobs(self) -> list[str]:
+        """The jobs whose gate is undecided and asks for more, where more could decide it."""
+        if self.stopped_by_budget:
+            return []
+        return list(dict.fromkeys(s.now.run["job_id"] for s in self.subjects if _is_open(s)))
+
+
+def _is_open(subject: Subject) -> bool:
+    """Whether twice the repeats could decide: an uncalibrated judge stays undecided."""
+    about = subject.now.about
+    judges = {judge["name"] for judge in about.get("judges", []) if not judge["calibrated"]}
+    return 2 * about["repeats"] <= MOST_REPEATS and any(
+        item.outcome == UNDECIDED
+        and item.on_undecided == "extend"
+        and item.row is not None
+        and item.metric not in judges
+        for item in subject.judged
+    )
 
 
 def look(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:

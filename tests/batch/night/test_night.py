@@ -1,14 +1,17 @@
 """Real nights in a row: the shipped notebook, MLflow, a provider that changes under our feet."""
 
+import collections
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
 
+import pex
 from pex.batch.night.again import read_night
 from pex.record.store import connect
-from tests.batch.night.lab_nights import NOTEBOOKS, UNHAPPY, Model, lay_out, night, pexlab
+from tests.batch.night.lab_nights import NOTEBOOKS, UNHAPPY, WORDS, Model, lay_out, night, pexlab
 from tests.batch.test_plan import notebook
 from tests.endpoint import FaultyEndpoint
 
@@ -167,3 +170,32 @@ def test_only_a_run_of_a_batch_can_be_accepted(project: Path, lab: FaultyEndpoin
     assert done.returncode == 2
     assert "is not of a batch" in done.stderr
     assert not (project / "experiments/words/baseline.json").exists()
+
+
+def test_an_undecided_night_asks_for_more_and_only_for_what_is_new(
+    lab: FaultyEndpoint, project: Path
+) -> None:
+    """A prompt that errs now and then: a few repeats do not tell by how much, more do."""
+    model = Model(lab)
+    asked: collections.Counter[str] = collections.Counter()
+
+    def reply(body: dict[str, Any], number: int) -> dict[str, Any]:
+        text = body["messages"][-1]["content"]
+        asked[text] += 1
+        unsure = "with care" in text and any(word in text for word in WORDS[:3])
+        model.wrong = set(WORDS) if unsure and asked[text] == 1 else set()
+        return model.reply(body, number)
+
+    lab.reply = reply
+    gate = "gate: {baseline: short, metric: label, margin: 0.15, on_undecided: extend}\n"
+    code, found = night(lay_out(project, gate), "2026-03-01")
+    assert "undecided: compare once more, with twice the repeats" in found["stderr"]
+    words = {text: count for text, count in asked.items() if any(w in text for w in WORDS)}
+    assert len(words) == 40
+    (times,) = set(words.values())
+    assert times in (2, 4, 8, 16)
+    (run,) = {item["run_id"] for item in found["gate"]}
+    assert pex.load_run(run).about["repeats"] == times
+    assert (code, {item["outcome"] for item in found["gate"]}) == (0, {"pass"}), found["gate"]
+    (job,) = found["jobs"]
+    assert job["status"] == "done"
