@@ -111,7 +111,8 @@ def batch(
         recording(uri, console.err) as record,
     ):
         workers = workers or (cluster.threads if cluster is not None else None)
-        console.err(f"{len(loaded.jobs):,} notebooks, {workers or loaded.workers} at once")
+        jobs = "1 notebook" if len(loaded.jobs) == 1 else f"{len(loaded.jobs):,} notebooks"
+        console.err(f"{jobs}, {workers or loaded.workers} at once")
         options: dict[str, Any] = {"resume": resume}
         told, times = None, 1
         while told is None or told.again:
@@ -171,12 +172,12 @@ def _tell(
         with _written(result):
             table = collect(result, uri)
             write(table, result)
-            morning, unread = _look(result, started_at, uri)
+            morning, unread = judge_night(result, started_at, uri)
             if morning is not None and (again := morning.open_jobs):
                 names = ", ".join(again)
                 console.err(f"undecided: {names} once more, with twice the repeats")
                 return again
-            page = _page(morning, result, report, junit) if morning is not None else None
+            page = write_page(morning, result, report, junit) if morning is not None else None
         record.end(result, morning, page)
     except BaseException:
         record.end(result, morning, page)
@@ -251,7 +252,7 @@ def _written(result: BatchResult) -> Iterator[None]:
         ) from None
 
 
-def _look(
+def judge_night(
     result: BatchResult, started_at: datetime.datetime, uri: str
 ) -> tuple[Morning | None, PexError | None]:
     """Judge the night; where the store does not answer, the notebooks are there all the same."""
@@ -266,7 +267,9 @@ def _look(
     return morning, None
 
 
-def _page(morning: Morning, result: BatchResult, report: Path | None, junit: Path | None) -> Path:
+def write_page(
+    morning: Morning, result: BatchResult, report: Path | None = None, junit: Path | None = None
+) -> Path:
     """Write what is asked for, keep the page with the night's runs, tell whom the plan names."""
     from pex.batch.night.junit import junit as junit_text
     from pex.batch.night.morning import PAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import time
 from pathlib import Path
@@ -24,8 +25,10 @@ def demo(
 ) -> None:
     """Compare prompts on the built-in model, record in MLflow, run a Papermill batch, report."""
     from pex.batch.plan import load_plan
+    from pex.batch.recorded import recording
     from pex.batch.run import run_batch
     from pex.batch.table import collect, text, write
+    from pex.cli.batch import judge_night, write_page
     from pex.experiment import Experiment
 
     absent = local.missing()
@@ -50,10 +53,17 @@ def demo(
     console.out(repr(results.compare()))
 
     console.err("\n2. The same experiment as a notebook, executed twice by Papermill, and its page")
-    batch = run_batch(load_plan(folder / "plan.yaml"), say=console.err)
-    table = collect(batch, str(results.about["tracking_uri"]))
-    write(table, batch)
-    console.out(text(table))
+    uri, started_at = str(results.about["tracking_uri"]), datetime.datetime.now(datetime.UTC)
+    with recording(uri, console.err) as record:
+        batch = run_batch(load_plan(folder / "plan.yaml"), say=console.err, record=record)
+        table = collect(batch, uri)
+        write(table, batch)
+        console.out(text(table))
+        morning, unread = judge_night(batch, started_at, uri)
+        if morning is None:
+            raise unread or PexError(f"the night cannot be read from {uri}")
+        page = write_page(morning, batch)
+        record.end(batch, morning, page)
 
     report = results.report(project / "outputs" / "report.html")
     whole = folder.relative_to(project) / "experiment.yaml"
@@ -61,6 +71,7 @@ def demo(
         f"\nDone in {time.perf_counter() - begun:.0f} s. Where to look:\n"
         f"  report       {report}\n"
         f"  notebooks    {batch.folder}\n"
+        f"  morning page {page}\n"
         f"  MLflow       pexlab ui    (run {results.run_id})\n"
         f"  JupyterLab   pexlab lab   (notebooks/01_compare_prompts.ipynb)\n"
         f"  all {len(exp.cases)} cases, all prompts:  pexlab run {whole}"
