@@ -24,7 +24,7 @@ ui: $(VENV)/.demo
 	@$(BIN)/python -m pex.cli ui
 
 test: $(VENV)/.dev programs
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" -n logical --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/python -m ruff check .
