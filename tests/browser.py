@@ -103,6 +103,10 @@ class Lab:
     def open(self, notebook: str) -> None:
         """Open a notebook and wait until its kernel is there."""
         self.page.goto(self.address(notebook))
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until the notebook is shown and its kernel is idle."""
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"

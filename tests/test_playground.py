@@ -339,7 +339,7 @@ def test_what_is_typed_while_the_kernel_is_gone_is_not_lost(
         write(column(play, 0), "Typed into nothing: {{ n }}")
         expect(play.get_by_role("alert")).to_contain_text("kept in this browser")
         browser.page.reload()
-        browser.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        browser.ready()
         browser.run_all()
         play = playground(browser)
         text = column(play, 0).get_by_role("textbox", name="Message 1")

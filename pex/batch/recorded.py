@@ -125,9 +125,10 @@ class Record:
         """Use the store; that it does not answer is said once."""
         try:
             yield
-        except PexError as error:
+        except (PexError, OSError) as error:
             if not self._told:
-                self._say(f"the batch goes on without a record in MLflow: {error.message}")
+                why = error.message if isinstance(error, PexError) else error.strerror
+                self._say(f"the batch goes on without a record in MLflow: {why}")
             self._told = True
 
     def _begin(self) -> None:
@@ -174,7 +175,10 @@ class Record:
                 "job_run_id": run.run_id,
                 "run_ids": list(run.recorded),
             }
-            _sign(output, self._plan.name, about, run.page)
+            try:
+                _sign(output, self._plan.name, about, run.page)
+            except OSError as error:
+                self._say(f"{output.name} does not say where its record is: {error.strerror}")
         self._run.end_job(run, job, output)
 
     def _end(self, batch: BatchResult | None, morning: Morning | None, page: Path | None) -> None:
@@ -248,5 +252,8 @@ def _sign(path: Path, plan: str, about: dict[str, Any], page: str | None) -> Non
     except UnicodeEncodeError:  # half a character in an output
         written = json.dumps(content, indent=1).encode()
     part = path.with_suffix(".part")
-    part.write_bytes(written + b"\n")
-    part.replace(path)
+    try:
+        part.write_bytes(written + b"\n")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

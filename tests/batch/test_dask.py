@@ -138,7 +138,10 @@ def test_a_killed_workers_job_runs_elsewhere_and_asks_for_what_is_missing(
     with cluster(project) as address:
         loaded = load_plan(plan(project, f"scheduler: {address}\n{NINE}"))
         check_that_nothing_was_paid_twice(loaded.scheduler, loaded, lab)
-    assert not kernels_of(project)
+    deadline = time.monotonic() + 20
+    while kernels_of(project):  # the killed worker's notices within a second or so
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_workers_without_the_drivers_disk_share_a_journal_on_postgresql(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pex.cli.main import app
+from pex.cli.commands import app
 from pex.core.errors import PexError
 from tests.batch.test_plan import notebook, plan
 

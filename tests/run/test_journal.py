@@ -342,7 +342,7 @@ def test_a_folder_that_cannot_be_written(project: Path) -> None:
     folder = project / "locked"
     folder.mkdir()
     database.SqliteDatabase(folder / "journal.db").connect().close()
-    for parent in (folder, *folder.parents[:3]):
+    for parent in (folder, *folder.parents[:4]):
         parent.chmod(0o755)
     folder.chmod(0o555)
     (folder / "journal.db").chmod(0o444)

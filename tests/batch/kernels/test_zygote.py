@@ -1,6 +1,7 @@
 """The process that kernels are forked from, by itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -160,7 +161,7 @@ def test_sockets_have_a_short_private_folder(
         assert len(str(folder)) < 60
         assert folder.stat().st_mode & 0o777 == 0o700
     finally:
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(

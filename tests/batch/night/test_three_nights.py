@@ -195,7 +195,7 @@ def test_nights_of_cron_name_a_changed_prompt_a_changed_model_and_a_night_that_d
         assert f"The baseline is the run of {first.name}, accepted by" in text
         assert "The prompt 'short' was changed." in text
         assert page.locator("ins", has_text="Answer briefly.").count() == 1
-        assert "10 cases are worse than the baseline, 10 of them new since last night." in text
+        assert "10 cases are worse than the baseline, all of them new since last night." in text
         assert reader.sides() == dict.fromkeys(UNHAPPY, ("negative", "positive"))
         assert [*failures(second / "night.xml")] == ["short on label"]
         assert blamed.search(hook.notices[-1])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import pex
 from pex.batch.schedule import install
 from pex.batch.schedule.schedulers import marks
-from tests.batch.test_schedule import made
+from tests.batch.schedule.test_schedule import made
 
 LINES = st.lists(
     st.text(

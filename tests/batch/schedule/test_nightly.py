@@ -65,7 +65,8 @@ def shell(line: str) -> list[str]:
 
 def printed(path: Path) -> str:
     content = nbformat.read(path, as_version=4)
-    return "".join(output.get("text", "") for cell in content.cells for output in cell.outputs)
+    cells = [cell for cell in content.cells if cell.cell_type == "code"]
+    return "".join(output.get("text", "") for cell in cells for output in cell.outputs)
 
 
 def test_the_printed_line_runs_a_night_under_a_bare_environment(
