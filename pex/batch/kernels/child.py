@@ -95,12 +95,23 @@ def _run(cmd: list[str]) -> int:
     try:
         app = IPKernelApp.instance(parent_handle=os.getppid())
         app.initialize(after)  # type: ignore[no-untyped-call]
+        atexit.register(_end, app.control_thread)
         _redirect_logs(before)
         _notice_notebook()
         app.start()  # type: ignore[no-untyped-call]
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _end(control: Any) -> None:
+    """End the thread that has heard of the end before ipykernel ends the one that sends outputs.
+
+    Now and then it still waits for that one, two and a half seconds and in vain.
+    """
+    if control is not None and control.is_alive():
+        control.stop()
+        control.join()
 
 
 def _own_process(order: dict[str, Any], name: bytes) -> None:
