@@ -51,6 +51,7 @@ class Record:
         self._run: BatchRun | None = None
         self._jobs: dict[str, JobRun] = {}
         self._told = False
+        self._unsigned = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_ended": None, "_paused": None, "_thread": None}
@@ -177,8 +178,11 @@ class Record:
             }
             try:
                 _sign(output, self._plan.name, about, run.page)
-            except OSError as error:
-                self._say(f"{output.name} does not say where its record is: {error.strerror}")
+            except (OSError, ValueError) as error:  # a full disk has cut it off
+                why = error.strerror if isinstance(error, OSError) else "it is no whole notebook"
+                if not self._unsigned:
+                    self._say(f"{output.name} does not say where its record is: {why}")
+                self._unsigned = True
         self._run.end_job(run, job, output)
 
     def _end(self, batch: BatchResult | None, morning: Morning | None, page: Path | None) -> None:

@@ -42,10 +42,10 @@ def check_place(uri: str, project: Path) -> None:
         PexError: the folder's name is such a one.
 
     Example:
-        >>> check_place("sqlite:////home/me/what?/mlruns/mlflow.db", Path("/home/me/what?"))
+        >>> check_place("sqlite:////nowhere/what?/mlruns/mlflow.db", Path("/nowhere/what?"))
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: MLflow cannot keep its store in the folder /home/me/what?: '?' in its name
+        pex.core.errors.PexError: MLflow cannot keep its store in the folder /nowhere/what?: '?' in its name
           rename the folder, or choose another store (MLFLOW_TRACKING_URI)
     """  # noqa: E501 - the message is one line
     if not uri.startswith(f"sqlite:///{project}"):

@@ -100,14 +100,18 @@ class Cron:
     def night(self) -> tuple[int, str, Path]:
         """One night: its exit code, what cron would mail, its folder."""
         before = self.nights()
-        while f"{datetime.datetime.now(datetime.UTC) + EARLY:%Y-%m-%dT%H-%M}" in before:
-            time.sleep(0.5)  # until the next minute's night is due
+        self.wait()
         with self.start() as process:
             said, mailed = process.communicate(timeout=280)
         assert said == ""
         assert "Traceback" not in mailed
         (new,) = self.nights() - before
         return process.returncode, mailed, self.outputs / new
+
+    def wait(self) -> None:
+        """Wait until the next minute's night is due."""
+        while f"{datetime.datetime.now(datetime.UTC) + EARLY:%Y-%m-%dT%H-%M}" in self.nights():
+            time.sleep(0.5)
 
     def nights(self) -> set[str]:
         if not self.outputs.is_dir():
@@ -132,7 +136,7 @@ class Reader:
     def sides(self) -> dict[str, tuple[str, str]]:
         """The cases that got worse, with the answers before and now."""
         found = {}
-        for row in self.page.locator("tr", has_text="new since last night").all():
+        for row in self.page.locator("table.pex-sides").first.locator("tbody tr").all():
             case, before, now = (cell.inner_text().split() for cell in row.locator("td").all())
             found[case[0]] = (before[0], now[0])
         return found
@@ -225,6 +229,7 @@ def test_nights_of_cron_name_a_changed_prompt_a_changed_model_and_a_night_that_d
         assert f"the last night began {third.name} (48 hours ago)" in done.stdout
 
         # The next night is started twice at once.
+        cron.wait()
         with cron.start() as one, cron.start() as other:
             ended = [process.communicate(timeout=280)[1] for process in (one, other)]
         # As bad as last night, and nothing was changed since: one night is not believed.
