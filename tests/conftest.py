@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "PEX_BATCH_BUDGET_USD",
     ):
         monkeypatch.delenv(name, raising=False)
+    fluent = sys.modules.get("mlflow.tracking.fluent")
+    if fluent is not None:  # what a test before has chosen with mlflow.set_experiment
+        monkeypatch.setattr(fluent, "_active_experiment_id", None)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from pex.batch.dask import Cluster, cluster_of
 from pex.batch.plan import Plan, load_plan
 from pex.batch.run import BatchResult, run_batch
 from tests.batch.test_plan import notebook, plan
-from tests.batch.test_run import kernels_of
+from tests.batch.test_run import no_kernel_is_left
 from tests.endpoint import FaultyEndpoint
 from tests.postgres import postgres
 
@@ -138,10 +138,7 @@ def test_a_killed_workers_job_runs_elsewhere_and_asks_for_what_is_missing(
     with cluster(project) as address:
         loaded = load_plan(plan(project, f"scheduler: {address}\n{NINE}"))
         check_that_nothing_was_paid_twice(loaded.scheduler, loaded, lab)
-    deadline = time.monotonic() + 20
-    while kernels_of(project):  # the killed worker's notices within a second or so
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    assert no_kernel_is_left(project)
 
 
 def test_workers_without_the_drivers_disk_share_a_journal_on_postgresql(
@@ -157,7 +154,7 @@ def test_workers_without_the_drivers_disk_share_a_journal_on_postgresql(
         with cluster(elsewhere, hidden=project) as address:
             check_that_nothing_was_paid_twice(address, load_plan(plan(project, NINE)), lab)
     assert not list(elsewhere.glob("**/*.ipynb"))
-    assert not kernels_of(elsewhere)
+    assert no_kernel_is_left(elsewhere)
 
 
 def test_workers_that_could_not_do_their_work_get_none(
@@ -245,4 +242,4 @@ def test_a_killed_driver_leaves_no_job_and_another_one_goes_on(project: Path) ->
         (project / "ready").touch()
         again = subprocess.run([*command, "--resume"], check=False, capture_output=True, text=True)
         assert again.returncode == 0, again.stderr
-    assert not kernels_of(project)
+    assert no_kernel_is_left(project)

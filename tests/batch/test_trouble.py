@@ -19,7 +19,7 @@ import pex
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
 from tests.batch.test_plan import notebook, plan
-from tests.batch.test_run import kernels_of
+from tests.batch.test_run import no_kernel_is_left
 
 SLEEP = "print('before')\nopen('up', 'a').write('x')\nimport time\ntime.sleep(600)"
 
@@ -132,7 +132,7 @@ def test_each_kind_of_bad_notebook_is_named_and_the_others_are_done(tmp_path: Pa
     assert "text/plain" not in (result.folder / "old.ipynb").read_text()
     assert "42" in (result.folder / "old.ipynb").read_text()
     assert '"5\\n"' in (result.folder / "bare.ipynb").read_text()  # injected
-    assert not kernels_of(tmp_path)
+    assert no_kernel_is_left(tmp_path)
 
 
 def test_the_folder_may_have_nearly_any_name(tmp_path: Path) -> None:

@@ -193,6 +193,9 @@ class Nursery:
             self._selector.unregister(line)
 
     def _end(self) -> None:
+        # The sockets go before the last kernels have ended: there is nobody to be woken.
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for pid in self._kernels:
             _kill(pid)
 
