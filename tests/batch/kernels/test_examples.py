@@ -43,6 +43,7 @@ def executed(source: Path, output: Path, engine: str | None) -> tuple[int, list[
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)  # one of them sleeps for a minute, twice
 def test_papermills_own_notebooks_come_out_the_same(examples: Path, tmp_path: Path) -> None:
     sources = sorted(examples.rglob("*.ipynb"))
     assert len(sources) > 15
