@@ -38,8 +38,21 @@ def executed(source: Path, output: Path, engine: str | None) -> tuple[int, list[
         for item in cell.get("outputs", []):
             item.pop("traceback", None)
         status = cell.metadata.get("papermill", {}).get("status")
-        cells.append((cell.source, cell.get("outputs"), cell.get("execution_count"), status))
+        outputs = whole(cell.get("outputs", []))
+        cells.append((cell.source, outputs, cell.get("execution_count"), status))
     return done.returncode, cells
+
+
+def whole(outputs: list[Any]) -> list[Any]:
+    """Outputs with what was printed in one piece: where it is cut is a matter of time."""
+    found: list[Any] = []
+    for item in outputs:
+        last = found[-1] if found else {}
+        if item["output_type"] == "stream" and last.get("name") == item["name"]:
+            last["text"] += item["text"]
+        else:
+            found.append(item)
+    return found
 
 
 @pytest.mark.soak
