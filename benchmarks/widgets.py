@@ -24,12 +24,12 @@ from statistics import median
 from typing import Any
 
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, run_cell
+from tests.helpers.browser import Lab, jupyterlab, run_cell
 
 ROOT = Path(__file__).parent.parent
 SETUP = (
     f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    "from tests.made import made\nimport pex.widgets.grid\n"
+    "from tests.helpers.made import made\nimport pex.widgets.grid\n"
     "from benchmarks.floor import Floor, floor\n"
 )
 SHOWN = {"grid": ".pex-grid-body .pex-clamp", "floor": ".floor-row"}

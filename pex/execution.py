@@ -36,7 +36,7 @@ from pex.judging import Wave
 from pex.recording import record
 from pex.results import Results
 from pex.run.budget import Budget
-from pex.run.client import FATAL
+from pex.run.failures import FATAL
 from pex.run.feed import Feed, Feeds
 from pex.run.journal import Writer
 from pex.run.lease import Leases

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pex.record.store import connect
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 # Started in the background, a shell's jobs ignore Ctrl-C, and so would every process that a test
 # starts and interrupts.

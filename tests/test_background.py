@@ -8,8 +8,8 @@ import nbformat
 import pytest
 
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.browser import Lab, jupyterlab
+from tests.helpers.endpoint import FaultyEndpoint
 from tests.test_stop import EXPERIMENT, wait_for
 
 pytestmark = pytest.mark.browser

@@ -13,9 +13,9 @@ import pex
 from pex.browsing import Library, _open
 from pex.widgets.browser import LibraryBrowser
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, page
-from tests.endpoint import FaultyEndpoint
-from tests.made import HOSTILE
+from tests.helpers.browser import Lab, jupyterlab, page
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.made import HOSTILE
 
 ROOT = Path(__file__).parent.parent
 START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport pex\n"

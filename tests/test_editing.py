@@ -11,9 +11,9 @@ import pex
 from pex.core.cases import Case, load_cases
 from pex.editing import case_in, expect, row_text
 from tests.batch.test_plan import notebook
-from tests.browser import jupyterlab
-from tests.endpoint import FaultyEndpoint
-from tests.made import made
+from tests.helpers.browser import jupyterlab
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.made import made
 from tests.test_grid import ROOT, shown
 
 CASES = (

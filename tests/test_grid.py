@@ -9,10 +9,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, page, run_cell
+from tests.helpers.browser import Lab, jupyterlab, page, run_cell
 
 ROOT = Path(__file__).parent.parent
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.made import made\n"
+START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.helpers.made import made\n"
 
 pytestmark = pytest.mark.browser
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, expect
 
 from pex import local
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, page
+from tests.helpers.browser import Lab, jupyterlab, page
 from tests.test_grid import ROOT, START, shown
 
 pytestmark = pytest.mark.browser
@@ -120,7 +120,7 @@ scripts().show()
 
 def scripts():
     """Results in Arabic, Hebrew and Chinese."""
-    from tests.made import made
+    from tests.helpers.made import made
 
     results = made(6, 2)
     frame = results.frame

@@ -13,7 +13,7 @@ from pex.core.call import Answer
 from pex.core.events import Answered, Delta, Done, Pace, Queued, Spent, Started
 from pex.widgets.grid import ResultGrid
 from pex.widgets.sheet import Line, Sheet
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 from tests.test_kernel import SETUP, Kernel
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pex import local
 from tests.batch.test_plan import notebook
-from tests.browser import jupyterlab, page
+from tests.helpers.browser import jupyterlab, page
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,7 +8,7 @@ import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 SETUP = """
 import pex

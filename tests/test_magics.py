@@ -26,9 +26,9 @@ from pex.magics.cell import Ask, read_line, read_prompt
 from pex.record.store import connect
 from pex.widgets.answer import GrowingAnswer
 from tests.batch.test_plan import notebook
-from tests.browser import jupyterlab
-from tests.endpoint import FaultyEndpoint
-from tests.made import HOSTILE
+from tests.helpers.browser import jupyterlab
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.made import HOSTILE
 from tests.test_kernel import Kernel
 
 ROOT = Path(__file__).parent.parent

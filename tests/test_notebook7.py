@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from pex import local
 from tests.batch.test_plan import notebook
-from tests.browser import notebook7
+from tests.helpers.browser import notebook7
 from tests.test_stop import START, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]

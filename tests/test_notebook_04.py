@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 import pex
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 PATH = Path(__file__).parent.parent / "notebooks" / "04_analyse_in_mlflow.ipynb"
 

@@ -15,9 +15,9 @@ from playwright.sync_api import Locator, expect
 from pex import local
 from pex.widgets import kit
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, page
-from tests.endpoint import FaultyEndpoint, completion
-from tests.made import HOSTILE
+from tests.helpers.browser import Lab, jupyterlab, page
+from tests.helpers.endpoint import FaultyEndpoint, completion
+from tests.helpers.made import HOSTILE
 
 pytestmark = pytest.mark.browser
 

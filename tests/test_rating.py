@@ -13,11 +13,11 @@ from playwright.sync_api import Page, expect
 import pex
 from pex.rating import REASONS, Rating
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, page
-from tests.made import made
+from tests.helpers.browser import Lab, jupyterlab, page
+from tests.helpers.made import made
 
 ROOT = Path(__file__).parent.parent
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.made import made\n"
+START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.helpers.made import made\n"
 
 
 def saved_file(rating: Rating, path: Path, **changes: object) -> Path:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 import pex
 from pex.run import runner
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 from tests.run.test_journal import kill_at_random
 
 pytestmark = pytest.mark.soak

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.batch.test_plan import notebook
-from tests.browser import Lab, jupyterlab, notebook7
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.browser import Lab, jupyterlab, notebook7
+from tests.helpers.endpoint import FaultyEndpoint
 from tests.test_grid import ROOT
 
 pytestmark = pytest.mark.browser

@@ -50,6 +50,7 @@ class Answer:
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     cost_usd: float | None = None
     from_journal: bool = False
     attempts: int = 1
@@ -57,3 +58,9 @@ class Answer:
     logprobs: list[dict[str, Any]] | None = None
     conversation: list[dict[str, Any]] | None = None
     """Where a case has several turns: every message after the first request, the answers too."""
+    reasoning: str | None = None
+    """What the model thought before it answered, kept apart from the output."""
+    remarks: list[str] = dataclasses.field(default_factory=list)
+    """Words for what is unusual: cut_off, filtered, read_leniently, parameter_dropped …"""
+    raw_body: str | None = None
+    """The body as it came, where it could not be read whole."""

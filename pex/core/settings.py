@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pex.core.files import read_toml
 from pex.core.spec import Strict
@@ -18,6 +19,10 @@ def _variable_name(value: str | None) -> str | None:
         # The value is not shown: it may be the key itself.
         raise ValueError("must be the name of an environment variable, never a key or an address")
     return value
+
+
+Api = Literal["chat", "responses"]
+"""The page of an endpoint that answers: chat completions, or OpenAI's Responses API."""
 
 
 class ProviderSettings(Strict):
@@ -35,6 +40,7 @@ class ProviderSettings(Strict):
     tokens_per_minute: float | None = Field(default=None, gt=0)
     timeout_s: float | None = Field(default=None, gt=0)
     free: bool | None = None
+    api: Api | None = None
 
     _is_a_name = field_validator("api_key_env")(_variable_name)
 
@@ -44,6 +50,17 @@ class ProviderSettings(Strict):
         if value is not None and not re.match(r"https?://[^/\s]", value):
             raise ValueError("must start with http:// or https://")
         return value
+
+
+class ModelSettings(Strict):
+    """How one model is asked and read: `[models."provider/model"]`.
+
+    `reasoning_tags` are the names of the tags around what it thinks aloud; an empty list leaves
+    its answers as they came. `api` is the page that answers, in place of the provider's.
+    """
+
+    reasoning_tags: list[str] | None = None
+    api: Api | None = None
 
 
 class PriceSettings(Strict):
@@ -81,17 +98,19 @@ class Settings(Strict):
     """What `pex.toml` holds; every part has defaults."""
 
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     record: RecordSettings = Field(default_factory=RecordSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
 
-    @field_validator("prices")
+    @field_validator("prices", "models")
     @classmethod
-    def _are_of_models(cls, value: dict[str, PriceSettings]) -> dict[str, PriceSettings]:
+    def _are_of_models(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for ref in value:
             if not all(ref.partition("/")):
-                raise ValueError(f"'{ref}' is no model: expected [prices.\"provider/model\"]")
+                expected = f'[{info.field_name}."provider/model"]'
+                raise ValueError(f"'{ref}' is not a model: expected {expected}")
         return value
 
 

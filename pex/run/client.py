@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import email.utils
-import re
 import ssl
 import time
 import urllib.parse
@@ -20,41 +17,9 @@ from pex.core.call import Answer
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.run.endpoint import Endpoint
+from pex.run.failures import CallError, message_of, refusal
+from pex.run.reading import answer_of, parse
 from pex.run.stream import Stream, StreamError, streams
-
-FATAL = frozenset({"auth", "quota", "unknown_model", "refused_parameter", "certificate"})
-"""Kinds of error that asking again, or asking for another case, does not mend."""
-
-TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_body", "empty"})
-"""Kinds of error that are worth another attempt."""
-
-UNBILLED = FATAL | {"rate_limit", "server", "too_long"}
-"""Kinds of error for which no provider charges; after the others a call may have to be paid."""
-
-_CONTEXT = re.compile(r"context|too (?:long|many tokens)|maximum.*tokens", re.IGNORECASE)
-_QUOTA = re.compile(r"insufficient.?(?:quota|balance|credit)|current quota", re.IGNORECASE)
-_FILTER = re.compile(r"content.?(?:filter|policy|management)", re.IGNORECASE)
-_MESSAGE_LENGTH = 400
-
-
-@dataclasses.dataclass(slots=True)
-class CallError(Exception):
-    """An attempt that failed: its kind, a message, and how long the provider asks to wait.
-
-    `sent` is False where nothing reached the provider, so that nothing can be charged; `busy`
-    where the provider says that it has too much to do.
-    """
-
-    kind: str
-    message: str
-    retry_after_s: float | None = None
-    sent: bool = True
-    busy: bool = False
-
-    @property
-    def charged(self) -> bool:
-        """Whether the provider may charge for it."""
-        return self.sent and self.kind not in UNBILLED
 
 
 def session(endpoint: Endpoint) -> aiohttp.ClientSession:
@@ -135,7 +100,7 @@ async def ask(
     latency_s = time.perf_counter() - clock
     if response.status != 200:
         raise refusal(response.status, raw, response.headers)
-    answer = answer_of(_parse(raw) if data is None else data)
+    answer = answer_of(parse(raw) if data is None else data)
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
     return answer, response.headers
 
@@ -163,7 +128,7 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
         ) from None
     if status == 401:
         raise PexError(
-            f"the provider '{endpoint.provider}' refuses the key: {_message(raw)}",
+            f"the provider '{endpoint.provider}' refuses the key: {message_of(raw)}",
             hint="check the environment variable that holds it",
         )
     try:
@@ -182,112 +147,3 @@ def _connection(endpoint: Endpoint, error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return f"no answer from {endpoint.place}"
     return redact(f"connection to {endpoint.place} failed: {error or type(error).__name__}")
-
-
-def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
-    """What a reply that is no answer means."""
-    message = _message(raw)
-    text = f"HTTP {status}: {message}"
-    wait_s = _wait(headers)
-    if status == 402 or (status in (403, 429) and _QUOTA.search(message)):
-        return CallError("quota", text)
-    if status == 429:
-        return CallError("rate_limit", text, wait_s)
-    if status in (408, 504):
-        return CallError("timeout", text, wait_s)
-    if status >= 500:
-        return CallError("server", text, wait_s, busy=status in (503, 529))
-    if status in (401, 403):
-        return CallError("auth", text)
-    if status == 404:
-        return CallError("unknown_model", text)
-    if _FILTER.search(message):
-        return CallError("content_filter", text)
-    if status == 413 or _CONTEXT.search(message):
-        return CallError("too_long", text)
-    return CallError("refused_parameter", text)
-
-
-def _message(raw: bytes) -> str:
-    """The provider's own words, without keys and HTML, cut to a readable length."""
-    try:
-        data = orjson.loads(raw)
-        error = data.get("error", data) if isinstance(data, dict) else data
-        text = str(error.get("message", error)) if isinstance(error, dict) else str(error)
-    except orjson.JSONDecodeError:
-        text = re.sub(r"<[^>]*>", " ", raw.decode("utf-8", "replace"))
-    text = redact(" ".join(text.split())) or "no message"
-    return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
-
-
-def _wait(headers: Mapping[str, str]) -> float | None:
-    """How long the provider asks to wait, in seconds; `Retry-After` is a number or a date."""
-    exact = headers.get("Retry-After-Ms")
-    if exact and exact.isdigit():
-        return int(exact) / 1000
-    text = headers.get("Retry-After")
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
-def _parse(raw: bytes) -> Any:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise CallError("bad_body", f"the answer is no JSON: {_message(raw)}") from None
-
-
-def answer_of(data: Any) -> Answer:
-    """The answer in the body of a chat completion.
-
-    Raises:
-        CallError: it has none.
-    """
-    if not isinstance(data, dict) or not isinstance(data.get("choices"), list):
-        said = _message(orjson.dumps(data))
-        raise CallError("bad_body", f"the answer has no choices: {said}")
-    if not data["choices"]:
-        raise CallError("empty", "the answer's list of choices is empty")
-    choice = data["choices"][0]
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        raise CallError("bad_body", "the answer's first choice has no message")
-    finish_reason = choice.get("finish_reason")
-    output, calls = message.get("content"), message.get("tool_calls")
-    if isinstance(output, list):  # some providers send parts
-        output = "".join(str(part.get("text", "")) for part in output if isinstance(part, dict))
-    if output is None and message.get("refusal"):
-        output, finish_reason = message["refusal"], "refusal"
-    if not output and finish_reason == "content_filter":
-        raise CallError("content_filter", "the provider's content filter held the answer back")
-    if output is None:
-        output = orjson.dumps(calls).decode() if calls else ""
-    return Answer(
-        output=str(output),
-        finish_reason=finish_reason,
-        resolved_model=data.get("model"),
-        tool_calls=calls or None,
-        logprobs=(choice.get("logprobs") or {}).get("content") or None,
-        **_usage(data.get("usage")),
-    )
-
-
-def _usage(usage: Any) -> dict[str, Any]:
-    if not isinstance(usage, dict):
-        return {}
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    return {
-        "prompt_tokens": usage.get("prompt_tokens"),
-        "completion_tokens": usage.get("completion_tokens"),
-        "reasoning_tokens": completion.get("reasoning_tokens"),
-        "cached_tokens": prompt.get("cached_tokens"),
-    }

@@ -79,6 +79,16 @@ MIGRATIONS = (
         keys TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL
     );
     """,
+    """
+    ALTER TABLE ledger ADD COLUMN cache_write_tokens INTEGER;
+    ALTER TABLE ledger ADD COLUMN reasoning_tokens INTEGER;
+    ALTER TABLE ledger ADD COLUMN remark TEXT;
+    CREATE TABLE refused_parameters (
+        model TEXT NOT NULL, place TEXT NOT NULL, parameter TEXT NOT NULL, instead TEXT,
+        message TEXT NOT NULL, refused_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (model, place, parameter)
+    );
+    """,
 )
 """What brings an empty database to the newest form, step by step; a step is never changed."""
 

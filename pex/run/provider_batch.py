@@ -23,10 +23,12 @@ from pex.core.errors import JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel
-from pex.run.client import CallError, answer_of, refusal, session
+from pex.run.client import session
 from pex.run.database import Database
+from pex.run.failures import CallError, refusal
 from pex.run.journal import Entry, Run, Writer
 from pex.run.prices import cost
+from pex.run.reading import answer_of
 from pex.run.shared import Shared
 
 HALF = 0.5

@@ -82,13 +82,14 @@ def conversation(request: Request, answers: Sequence[Answer]) -> Answer:
         return sum(known) if len(known) == len(values) else None
 
     sums = ("latency_s", "prompt_tokens", "completion_tokens", "reasoning_tokens",
-            "cached_tokens", "cost_usd", "attempts")  # fmt: skip
+            "cached_tokens", "cache_write_tokens", "cost_usd", "attempts")  # fmt: skip
     return dataclasses.replace(
         answers[-1],
         **{name: added(name) for name in sums},
         started_at=answers[0].started_at,
         ttft_s=answers[0].ttft_s,
         conversation=_said(request, answers),
+        remarks=list(dict.fromkeys(word for answer in answers for word in answer.remarks)),
     )
 
 

@@ -25,8 +25,9 @@ from pex.core.events import (
 )
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel, Lane
-from pex.run.client import FATAL, TRANSIENT, CallError, ask, session
+from pex.run.client import ask, session
 from pex.run.endpoint import Endpoint
+from pex.run.failures import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S
 from pex.run.pace import PaceTeller

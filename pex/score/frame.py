@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 Row = tuple[Request, Answer, Mapping[str, Score]]
 
 _FLOATS = ("latency_s", "ttft_s", "cost_usd")
-_COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
+_COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens",
+           "cache_write_tokens")  # fmt: skip
 COLUMNS = (
     "variant", "prompt", "prompt_version", "model", "resolved_model", "case_id", "group", "tags",
     "repeat", "expected", "output", "error", "error_kind", "finish_reason", "started_at",
-    *_FLOATS[:2], *_COUNTS, "cost_usd", "from_journal", "request_key", "trace_id",
+    *_FLOATS[:2], *_COUNTS, "cost_usd", "reasoning", "remarks",
+    "from_journal", "request_key", "trace_id",
 )  # fmt: skip
 
-_WHERE_THERE_ARE = ("tool_calls", "logprobs", "conversation")
+_WHERE_THERE_ARE = ("tool_calls", "logprobs", "conversation", "raw_body")
 """Columns that a frame has only where an answer has such a thing: lists as they came."""
 
 _OF_ANSWER = tuple(f.name for f in dataclasses.fields(Answer) if f.name in COLUMNS)
@@ -80,6 +82,8 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Give the columns of a long frame their types, also where all values are missing."""
     import pandas as pd
 
+    # A frame that an earlier version recorded lacks the columns that came later.
+    frame = frame.assign(**dict.fromkeys(name for name in COLUMNS if name not in frame.columns))
     kinds: dict[str, str] = dict.fromkeys(_FLOATS, "float64") | dict.fromkeys(_COUNTS, "Int64")
     kinds |= {column: "float64" for column in frame.columns if column.startswith("score.")}
     kinds |= {"repeat": "int64", "from_journal": "bool"}
@@ -133,6 +137,7 @@ def restore(frame: pd.DataFrame) -> Iterator[tuple[Place, Answer, Case]]:
             )
         values = {name: _plain_or_as_it_is(row[name]) for name in of_answer}
         values["started_at"] = row["started_at"].timestamp()
+        values["remarks"] = list(values.get("remarks") or ())
         answer = Answer(**values)
         yield (row["variant"], row["case_id"], row["repeat"]), answer, case
 

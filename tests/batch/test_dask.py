@@ -22,8 +22,8 @@ from pex.batch.plan import Plan, load_plan
 from pex.batch.run import BatchResult, run_batch
 from tests.batch.test_plan import notebook, plan
 from tests.batch.test_run import no_kernel_is_left
-from tests.endpoint import FaultyEndpoint
-from tests.postgres import postgres
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.postgres import postgres
 
 WORDS, IN_FLIGHT = 10, 2
 ASK = (

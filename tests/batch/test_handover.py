@@ -12,7 +12,7 @@ import pytest
 
 from tests.batch.test_plan import notebook, plan
 from tests.batch.test_run import kernels_of
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 CALLS, IN_FLIGHT = 20, 2
 ASK = (

@@ -15,8 +15,8 @@ from pandas.testing import assert_frame_equal
 
 import pex
 from pex import local
-from tests.batch.night.lab_nights import NOTEBOOKS, pexlab
 from tests.batch.schedule.test_nightly import ROOT
+from tests.helpers.lab_nights import NOTEBOOKS, pexlab
 
 MODULE = '''
 """Scorers of this project."""

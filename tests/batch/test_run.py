@@ -21,7 +21,7 @@ from pex.batch.run import run_batch
 from pex.batch.table import collect, html, text
 from pex.batch.task import Outcome, Running, Task
 from tests.batch.test_plan import notebook, plan
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def test_a_failed_notebook_is_reported_and_the_others_go_on(

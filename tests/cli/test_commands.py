@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from aiohttp import web
 
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def pexlab(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -235,7 +235,7 @@ def test_help_and_version(tmp_path: Path) -> None:
     ("command", "health"), [(["lab", "--", "--no-browser"], "/api"), (["ui"], "/health")]
 )
 def test_the_servers_come_up(tmp_path: Path, command: list[str], health: str) -> None:
-    from tests.browser import free_port, serving
+    from tests.helpers.browser import free_port, serving
 
     (tmp_path / "pex.toml").touch()
     port = free_port()
@@ -255,7 +255,7 @@ def test_the_servers_come_up(tmp_path: Path, command: list[str], health: str) ->
         ),
         (
             "[prices.m1]\ninput_usd_per_million = 1\noutput_usd_per_million = 1\n",
-            "'m1' is no model: expected [prices.\"provider/model\"]",
+            "'m1' is not a model: expected [prices.\"provider/model\"]",
         ),
         ("[budget]\nusd_per_run = nan\n", "budget.usd_per_run: input should be a finite number"),
         ('[budget]\nusd_per_run = "much"\n', "budget.usd_per_run"),

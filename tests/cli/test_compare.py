@@ -9,7 +9,7 @@ import pytest
 
 import pex
 from tests.cli.test_commands import pexlab
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 GATE = "gate: {baseline: echo, metric: exact, margin: 0.1, on_undecided: fail}\n"
 

@@ -13,7 +13,7 @@ import pex
 from pex.core.settings import load_settings
 from pex.record.store import tracking_uri
 from tests.cli.test_commands import pexlab
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def texts_with(project: Path, word: str) -> list[str]:

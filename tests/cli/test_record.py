@@ -15,7 +15,7 @@ import pex
 from pex.cli.record import record
 from pex.record import kept
 from tests.cli.test_commands import pexlab
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def experiment(*prompts: pex.Prompt) -> pex.Experiment:

@@ -12,7 +12,7 @@ import pytest
 from pex.compare.compare import compare, pair_cases
 from pex.compare.verdict import Options
 from pex.core.errors import PexError
-from tests.compare.frames import frame
+from tests.helpers.frames import frame
 
 
 def row(table: pd.DataFrame) -> dict[str, object]:

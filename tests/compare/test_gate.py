@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pex.comparison import compare_frame
-from tests.compare.frames import frame
+from tests.helpers.frames import frame
 
 
 def outcome(a: list[int], b: list[int], **options: object) -> str:

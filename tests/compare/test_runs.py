@@ -7,7 +7,7 @@ import pytest
 from pex.compare.runs import both
 from pex.comparison import compare_frame
 from pex.core.errors import PexError
-from tests.compare.frames import frame
+from tests.helpers.frames import frame
 
 
 def test_variants_of_the_same_name_belong_together() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pex.compare.slices import cut, slices
 from pex.compare.verdict import Options
 from pex.core.errors import PexError
-from tests.compare.frames import frame
+from tests.helpers.frames import frame
 
 
 def table(n: int = 40) -> object:

@@ -10,8 +10,8 @@ import pex
 from pex.playground import desk as desks
 from pex.playground import drafts
 from pex.playground.desk import Desk
-from tests.endpoint import FaultyEndpoint
-from tests.playground.playing import (
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.playing import (
     View,
     column,
     entry,

@@ -10,8 +10,9 @@ from aiohttp import web
 
 import pex
 from pex.core.errors import PexError
-from tests.endpoint import FaultyEndpoint
-from tests.playground.playing import (
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.mlflow_server import MlflowServer
+from tests.helpers.playing import (
     CASES,
     View,
     column,
@@ -22,7 +23,6 @@ from tests.playground.playing import (
     typed,
     until,
 )
-from tests.record.servers import MlflowServer
 
 __all__ = ["new_kernel"]
 
@@ -307,7 +307,9 @@ def test_python_runs_what_the_buttons_run(lab: FaultyEndpoint) -> None:
 
 def test_scorers_know_the_labels_of_cases_that_are_not_shown(lab: FaultyEndpoint) -> None:
     lab.reply = lambda body, number: {
-        **__import__("tests.endpoint", fromlist=["completion"]).completion("positive, not negative")
+        **__import__("tests.helpers.endpoint", fromlist=["completion"]).completion(
+            "positive, not negative"
+        )
     }
     exp = pex.Experiment("l", pex.grid(pex.Prompt("{{ review }}", "p"), "lab/m1"), CASES, ["label"])
     play = pex.Playground(exp, record=False)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 import pex
-from tests.endpoint import FaultyEndpoint
-from tests.playground.playing import (
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.playing import (
     CASES,
     View,
     column,

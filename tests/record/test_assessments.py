@@ -6,7 +6,7 @@ from mlflow.entities import AssessmentSource, Feedback
 
 import pex
 from pex.record import assessments, traces
-from tests.record.sample import make_cases, make_frame, record
+from tests.helpers.sample_run import make_cases, make_frame, record
 
 
 @pytest.fixture(scope="module")

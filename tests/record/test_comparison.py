@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import pex
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 URI = "sqlite:///{}/mlruns/mlflow.db"
 

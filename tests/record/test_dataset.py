@@ -9,7 +9,7 @@ from pex.core.cases import Case
 from pex.record import dataset
 from pex.record.dataset import dataset_name, log_dataset
 from pex.record.traces import complete
-from tests.record.sample import make_cases, make_frame, record
+from tests.helpers.sample_run import make_cases, make_frame, record
 
 
 @pytest.fixture(scope="module")

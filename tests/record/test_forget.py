@@ -18,7 +18,7 @@ import pex
 from pex.core.errors import PexError
 from pex.record import assessments, forget, kept, traces
 from tests.cli.test_gc import texts_with
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 CANARY = "zanzibar"
 

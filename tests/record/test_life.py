@@ -22,9 +22,9 @@ from pex.cli.record import record
 from pex.core.errors import ProviderError
 from pex.record import kept
 from pex.record.search import children
-from tests.endpoint import FaultyEndpoint, completion
-from tests.postgres import PASSWORD, postgres
-from tests.record.servers import MlflowServer
+from tests.helpers.endpoint import FaultyEndpoint, completion
+from tests.helpers.mlflow_server import MlflowServer
+from tests.helpers.postgres import PASSWORD, postgres
 
 PROMPTS = [pex.Prompt("{{ word }}", name="echo"), pex.Prompt("{{ word }} ?", name="ask")]
 WORDS = [{"word": f"w{i}", "expected": f"w{i}"} for i in range(4)]

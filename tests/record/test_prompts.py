@@ -9,7 +9,7 @@ import pandas as pd
 import pex
 from pex.record.note import verdicts_of
 from pex.record.prompts import scores
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def run(text: str, cases: int, models: tuple[str, ...] = ("lab/m1",)) -> pex.Results:

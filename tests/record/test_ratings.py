@@ -10,7 +10,7 @@ import pytest
 import pex
 from pex.record import assessments
 from pex.record.traces import complete
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 from tests.run.test_judging import likes
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 import pex
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
 def experiment() -> pex.Experiment:

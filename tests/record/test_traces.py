@@ -22,8 +22,8 @@ import pex
 from pex.record import traces
 from pex.record.search import trace_page
 from pex.record.spans import preview
-from tests import browser
-from tests.record.sample import BEGUN, make_cases, make_frame, record
+from tests.helpers import browser
+from tests.helpers.sample_run import BEGUN, make_cases, make_frame, record
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def test_plot() -> None:
 
 @pytest.mark.browser
 def test_the_page_in_a_browser(tmp_path: Path) -> None:
-    from tests.browser import page
+    from tests.helpers.browser import page
 
     path = results(6).report(tmp_path / "r.html")
     assert "http" not in path.read_text().replace("http://www.w3.org", "")

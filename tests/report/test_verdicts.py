@@ -6,7 +6,7 @@ import pytest
 
 from pex.comparison import compare_frame
 from pex.core.errors import PexError
-from tests.compare.frames import frame
+from tests.helpers.frames import frame
 
 NASTY = "<img src=x onerror=alert(1)>"
 

@@ -17,7 +17,7 @@ from aiohttp import web
 
 import pex
 from pex.run import runner
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 PRICE = 0.012
 """USD for one good answer: 10 + 2 tokens at $1,000 a million."""

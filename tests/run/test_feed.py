@@ -8,7 +8,7 @@ from pex.core.call import Answer
 from pex.core.events import Answered, Delta, Done, Event, Queued, Scored, Started
 from pex.run import feed
 from pex.run.feed import Feed
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def experiment(count: int) -> pex.Experiment:

@@ -17,7 +17,7 @@ from aiohttp import web
 import pex
 from pex.core.errors import JournalError
 from pex.run import database, journal
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
 def experiment(count: int = 10, name: str = "echoes", **options: object) -> pex.Experiment:

@@ -25,8 +25,8 @@ from pex.run import provider_batch, runner
 from pex.score.calibration import calibrate
 from pex.score.judge import Judge
 from pex.score.positions import Positions
-from tests.batches import BatchEndpoint
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.batch_endpoint import BatchEndpoint
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 POLITE = pex.Prompt("Is this polite?\n<answer>{{ output }}</answer>", name="polite")
 KINDER = pex.Prompt("Which is kinder?\nA: {{ first }}\nB: {{ second }}", name="kinder")

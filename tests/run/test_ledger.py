@@ -10,7 +10,7 @@ from pex import local
 from pex.core.settings import load_settings
 from pex.run.database import SqliteDatabase, database_of
 from pex.run.ledger import spending, total
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_days_are_those_of_the_calendar_here(
         )
         for name, at in (("a", 1_800_000_000), ("b", 1_800_000_000 + 3 * 3600)):  # 08:00, 11:00
             connection.execute(
-                "INSERT INTO ledger VALUES (?, 'r', ?, 'm', 'v', 1, 0, 1, 1, 1, NULL, 1)",
+                "INSERT INTO ledger VALUES (?, 'r', ?, 'm', 'v', 1, 0, 1, 1, 1, NULL, 1, 0, 0, NULL)",
                 [name, at],
             )
     monkeypatch.setenv("TZ", "Asia/Kathmandu")

@@ -16,7 +16,7 @@ import pex
 from pex.run.database import SqliteDatabase
 from pex.run.lease import Leases
 from pex.run.limits import Limiter, Report
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 SCRIPT = textwrap.dedent(
     """

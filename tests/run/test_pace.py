@@ -10,7 +10,7 @@ from aiohttp import web
 import pex
 from pex.core.events import Answered, Done, Event, Judging, Pace, Queued, Scored, Stopping
 from pex.run.feed import Feeds
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def experiment(count: int) -> pex.Experiment:

@@ -14,8 +14,8 @@ from pex.core.settings import load_settings
 from pex.run.database import database_of
 from pex.run.house import Which, answers, delete
 from pex.run.ledger import spending
-from tests.endpoint import FaultyEndpoint
-from tests.postgres import PASSWORD, postgres
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.postgres import PASSWORD, postgres
 from tests.run.test_journal import SCRIPT, experiment, run
 
 

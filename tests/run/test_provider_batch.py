@@ -15,7 +15,7 @@ import pytest
 
 import pex
 from pex.run import provider_batch
-from tests.batches import BatchEndpoint, answered
+from tests.helpers.batch_endpoint import BatchEndpoint, answered
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 import pex
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -10,7 +10,7 @@ from aiohttp import web
 
 import pex
 from pex.run import runner
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
 def experiment(

@@ -10,7 +10,7 @@ import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.score.build import build, dump
-from tests.score.helpers import score, value
+from tests.helpers.scores import score, value
 
 
 def test_a_function_cannot_change_what_is_kept() -> None:

@@ -8,7 +8,7 @@ import pytest
 import pex
 from pex.core.cases import Case
 from pex.score.build import build
-from tests.score.helpers import score, value
+from tests.helpers.scores import score, value
 
 POLES = ["positive", "negative"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pex.core.score import Score
-from tests.score.helpers import score, value
+from tests.helpers.scores import score, value
 
 
 def test_a_builtin_scorer() -> None:

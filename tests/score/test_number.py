@@ -8,7 +8,7 @@ import pex
 from pex.core.cases import Case
 from pex.score.build import build
 from pex.score.number import find_number
-from tests.score.helpers import score, value
+from tests.helpers.scores import score, value
 
 
 @pytest.mark.parametrize(

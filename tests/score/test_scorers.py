@@ -12,7 +12,7 @@ from pex.core.cases import Case
 from pex.core.score import Score
 from pex.score.build import build, dump
 from pex.score.number import find_number
-from tests.score.helpers import score, value
+from tests.helpers.scores import score, value
 
 LABELS = ["positive", "negative"]
 

@@ -10,7 +10,7 @@ import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.score.build import build
-from tests.score.helpers import score, value
+from tests.helpers.scores import score, value
 
 
 @pytest.mark.parametrize(

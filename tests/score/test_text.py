@@ -8,7 +8,7 @@ import pex
 from pex.core.cases import Case
 from pex.core.score import Score
 from pex.score.build import build
-from tests.score.helpers import score, value
+from tests.helpers.scores import score, value
 
 
 @pytest.mark.parametrize(

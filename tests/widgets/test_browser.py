@@ -22,7 +22,7 @@ from pex.widgets.editions import (
     row_shown,
 )
 from pex.widgets.scored import Scored, scored_shown, trends
-from tests.made import HOSTILE
+from tests.helpers.made import HOSTILE
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC)
 OLD = pex.Prompt("Is {{ text }} good?", "ask", params={"temperature": 0})

@@ -7,7 +7,7 @@ import pytest
 
 from pex.widgets.code import pieces
 from pex.widgets.kit import clean
-from tests.made import HOSTILE
+from tests.helpers.made import HOSTILE
 
 
 def joined(text: str) -> str:

@@ -25,7 +25,7 @@ from pex.widgets.grid import ResultGrid
 from pex.widgets.opened import opened
 from pex.widgets.query import Query, changed, order, slices
 from pex.widgets.sheet import Line, Sheet, brief, sheet_of
-from tests.made import HALF, HOSTILE
+from tests.helpers.made import HALF, HOSTILE
 
 BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
 PLACE = ("a", "c1", 1)

@@ -9,7 +9,7 @@ import pytest
 from pex.widgets.playground import PlaygroundView
 from pex.widgets.sheet import Cell, Mark
 from pex.widgets.tried import MAX_CHARS, STATIC_BYTES, Shown, differences, shown, static_draft
-from tests.made import HOSTILE
+from tests.helpers.made import HOSTILE
 
 
 def doc(variants: int = 2, cases: int = 1, text: str = "{{ text }}") -> Shown:

@@ -11,7 +11,7 @@ import pex
 from pex.rating import REASONS, Rating
 from pex.widgets.rating import MAX_CHARS, RatingWidget, shown
 from pex.widgets.rating_page import PLANS
-from tests.made import HOSTILE, made
+from tests.helpers.made import HOSTILE, made
 
 NAMES = ("variant-0", "variant-1")
 

@@ -12,7 +12,7 @@ from pex.batch.night.nights import keep
 from pex.batch.plan import Job, Plan
 from pex.batch.run import BatchResult, JobResult
 from tests.batch.night.test_page import morning
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def two(folder: Path) -> Plan:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pex.record.store import connect
-from tests.batch.night.lab_nights import Model, lay_out, night
-from tests.browser import page
-from tests.endpoint import FaultyEndpoint
-from tests.record.servers import MlflowServer
+from tests.helpers.browser import page
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.lab_nights import Model, lay_out, night
+from tests.helpers.mlflow_server import MlflowServer
 
 PRICES = '[prices."lab/m1"]\ninput_usd_per_million = 100.0\noutput_usd_per_million = 200.0\n'
 

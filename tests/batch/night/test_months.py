@@ -14,7 +14,7 @@ from pex.batch.night.changed import Recorded
 from pex.batch.night.gate import judge, outcome_of, rule_of
 from pex.batch.plan import PlanGate
 from pex.record.store import connect
-from tests.made import made
+from tests.helpers.made import made
 
 NIGHTS, CASES = 30, 40
 CANDIDATE, OTHER = "variant-1", "variant-0"

@@ -24,7 +24,7 @@ from pex.batch.plan import Job, Notice, Plan, load_plan
 from pex.batch.run import BatchResult, JobResult
 from tests.batch.night.test_page import morning as judged
 from tests.batch.test_plan import notebook, plan
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint
 
 
 def morning(*notices: Notice, status: str = "done") -> Morning:

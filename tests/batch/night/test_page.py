@@ -18,8 +18,8 @@ from pex.batch.night.nights import Night
 from pex.batch.plan import Job, Plan, PlanGate
 from pex.batch.run import BatchResult, JobResult
 from pex.core.spec import GateSpec
-from tests.endpoint import FaultyEndpoint
-from tests.made import made
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.made import made
 
 AT = datetime.datetime(2026, 3, 10, 2, tzinfo=datetime.UTC)
 

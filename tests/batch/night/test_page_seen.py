@@ -13,9 +13,9 @@ from pex.batch.night.morning import Morning, page
 from pex.batch.night.nights import Night
 from tests.batch.night.test_page import AT, morning
 from tests.batch.test_plan import notebook
-from tests.browser import jupyterlab
-from tests.browser import page as opened
-from tests.endpoint import FaultyEndpoint
+from tests.helpers.browser import jupyterlab
+from tests.helpers.browser import page as opened
+from tests.helpers.endpoint import FaultyEndpoint
 
 ROOT = Path(__file__).parents[3]
 

@@ -21,11 +21,11 @@ import psutil
 import pytest
 
 from pex.batch.schedule.nightly import log_of
-from tests import browser
-from tests.batch.night.lab_nights import UNHAPPY, Model, lay_out, pexlab
 from tests.batch.schedule.test_nightly import ROOT
 from tests.batch.test_plan import notebook
-from tests.endpoint import FaultyEndpoint
+from tests.helpers import browser
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.lab_nights import UNHAPPY, Model, lay_out, pexlab
 
 EVERY_MINUTE = "* * * * *"
 EARLY = datetime.timedelta(seconds=30)

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
-NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 HAPPY = ["happy", "great", "fine", "lovely", "quick", "kind", "tasty", "warm", "neat", "safe"]
 UNHAPPY = ["awful", "broken", "late", "rude", "dirty", "cold", "noisy", "stale", "slow", "sad"]
 WORDS = [word for pair in zip(HAPPY, UNHAPPY, strict=True) for word in pair]

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.endpoint import FaultyEndpoint, completion
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
 class BatchEndpoint(FaultyEndpoint):
