@@ -83,7 +83,9 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     frame = pd.read_parquet(folder / PARQUET)
     for column in about.pop(JSON_COLUMNS):
-        frame[column] = [None if value is None else json.loads(value) for value in frame[column]]
+        # A value that is missing comes back as None or NaN, depending on pandas.
+        values = [json.loads(text) if isinstance(text, str) else None for text in frame[column]]
+        frame[column] = pd.Series(values, index=frame.index, dtype=object)
     return frame, about
 
 
