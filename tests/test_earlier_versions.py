@@ -1,11 +1,10 @@
-"""What an earlier version wrote opens: its answers are not paid for again, and its sums are equal."""
+"""What an earlier version wrote opens, and none of its answers is paid for again."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ MADE_IN = "/tmp/project"
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.stem)
 def project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+) -> Path:
     """The project as that version left it, moved here."""
     with zipfile.ZipFile(request.param) as packed:
         packed.extractall(tmp_path)
@@ -45,7 +44,7 @@ def project(
                           [f"file://{MADE_IN}", tmp_path.as_uri()])  # fmt: skip
     store.close()
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.fixture

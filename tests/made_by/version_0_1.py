@@ -59,7 +59,7 @@ description: Answers as a record.
 inputs:
   - {name: word, kind: string, description: One word., default: happy}
 outputs:
-  - {name: mood, kind: string, description: The mood., required: true, enumValues: [positive, negative]}
+  - {name: mood, kind: string, required: true, enumValues: [positive, negative]}
 ---
 system:
 You answer with JSON.
