@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pex.batch.night.morning import page
 from pex.record.store import connect
-from tests.batch.night.test_page import morning
+from tests.helpers.night_pages import morning
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.batch.test_plan import notebook
 from tests.helpers.browser import Lab, jupyterlab, run_cell
+from tests.helpers.notebooks import notebook
 
 ROOT = Path(__file__).parent.parent
 SETUP = (

@@ -18,7 +18,6 @@ sys.path.insert(0, str(ROOT))
 
 import pex  # noqa: E402
 from pex import local  # noqa: E402
-from tests.batch.test_plan import notebook as notebook_of  # noqa: E402
 from tests.helpers.browser import Lab, free_port, jupyterlab, page, serving  # noqa: E402
 from tests.helpers.endpoint import FaultyEndpoint  # noqa: E402
 from tests.helpers.lab_nights import (  # noqa: E402
@@ -28,6 +27,7 @@ from tests.helpers.lab_nights import (  # noqa: E402
     night,
     pexlab,
 )
+from tests.helpers.notebooks import notebook as notebook_of  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 

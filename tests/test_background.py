@@ -7,10 +7,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.batch.test_plan import notebook
 from tests.helpers.browser import Lab, jupyterlab
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.test_stop import EXPERIMENT, wait_for
+from tests.helpers.lab import EXPERIMENT
+from tests.helpers.notebooks import notebook
+from tests.helpers.processes import wait_for
 
 pytestmark = pytest.mark.browser
 

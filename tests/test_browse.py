@@ -12,13 +12,12 @@ from axe_playwright_python.sync_playwright import Axe
 import pex
 from pex.browsing import Library, _open
 from pex.widgets.browser import LibraryBrowser
-from tests.batch.test_plan import notebook
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.lab import START
 from tests.helpers.made import HOSTILE
+from tests.helpers.notebooks import notebook
 
-ROOT = Path(__file__).parent.parent
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport pex\n"
 ASK = pex.Prompt("Review: {{ review }}\nIs it good or bad?", "ask", description="Asks plainly.")
 SHORT = pex.Prompt("Review: {{ review }}\nGood or bad?", "ask", params={"temperature": 0})
 

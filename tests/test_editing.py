@@ -10,11 +10,12 @@ from playwright.sync_api import expect as to_be
 import pex
 from pex.core.cases import Case, load_cases
 from pex.editing import case_in, expect, row_text
-from tests.batch.test_plan import notebook
+from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.lab import shown
 from tests.helpers.made import made
-from tests.test_grid import ROOT, shown
+from tests.helpers.notebooks import notebook
 
 CASES = (
     "case_id,review,expected,group,tags\nr1,Nice.,positive,g1,short;easy\nr2,Bad.,positive,g1,\n"

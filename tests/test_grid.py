@@ -8,31 +8,17 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.batch.test_plan import notebook
-from tests.helpers.browser import Lab, jupyterlab, page, run_cell
-
-ROOT = Path(__file__).parent.parent
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.helpers.made import made\n"
+from tests.helpers.browser import jupyterlab, page, run_cell
+from tests.helpers.lab import MADE, shown
+from tests.helpers.notebooks import notebook
 
 pytestmark = pytest.mark.browser
-
-
-def shown(lab: Lab, name: str) -> list[str]:
-    """Open a notebook and run it; returns what its pages ask other hosts for, as it goes on."""
-    foreign = lab.foreign()
-    lab.open(name)
-    lab.command("application:toggle-left-area")
-    lab.run_all()
-    assert lab.errors() == []
-    lab.page.locator(".pex-grid-body [role=row]").first.wait_for()
-    lab.page.locator(".pex-grid").first.evaluate("e => e.scrollIntoView({block: 'center'})")
-    return foreign
 
 
 @pytest.mark.timeout(300)
 def test_hostile_answers_keys_and_what_is_left_without_a_kernel(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
-    code = START + "results = made(60, 3, hostile=True)\ngrid = results.show()\ngrid"
+    code = MADE + "results = made(60, 3, hostile=True)\ngrid = results.show()\ngrid"
     notebook(tmp_path / "grid.ipynb", None, code)
     with jupyterlab(tmp_path) as lab:
         foreign = shown(lab, "grid.ipynb")
@@ -95,7 +81,7 @@ def test_hostile_answers_keys_and_what_is_left_without_a_kernel(tmp_path: Path) 
 @pytest.mark.timeout(300)
 def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
-    notebook(tmp_path / "grid.ipynb", None, START + "made(60, 3, hostile=True).show()")
+    notebook(tmp_path / "grid.ipynb", None, MADE + "made(60, 3, hostile=True).show()")
     with jupyterlab(tmp_path) as lab:
         shown(lab, "grid.ipynb")
         for dark in (False, True):
@@ -117,7 +103,7 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> No
 def test_no_case_one_variant_forty_variants_errors_everywhere(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     cells = [f"made({size}).show()" for size in ("0, 1", "5, 1", "30, 40", "30, 2, errors=True")]
-    notebook(tmp_path / "grid.ipynb", None, START, *cells)
+    notebook(tmp_path / "grid.ipynb", None, MADE, *cells)
     with jupyterlab(tmp_path) as lab:
         foreign = shown(lab, "grid.ipynb")
         assert foreign == []

@@ -13,9 +13,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 from pex import local
-from tests.batch.test_plan import notebook
+from tests.helpers import ROOT
 from tests.helpers.browser import Lab, jupyterlab, page
-from tests.test_grid import ROOT, START, shown
+from tests.helpers.lab import MADE, shown
+from tests.helpers.notebooks import notebook
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +42,7 @@ def close(lab: Lab, title: str) -> None:
 @pytest.mark.timeout(300)
 def test_a_second_view_has_the_same_rows_and_a_search_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
-    notebook(tmp_path / "grid.ipynb", None, START + "grid = made(120, 2).show()\ngrid")
+    notebook(tmp_path / "grid.ipynb", None, MADE + "grid = made(120, 2).show()\ngrid")
     with jupyterlab(tmp_path) as lab:
         shown(lab, "grid.ipynb")
         view = second_view(lab)
@@ -136,7 +137,7 @@ def scripts():
 @pytest.mark.timeout(300)
 def test_right_to_left_and_chinese_texts_run_their_own_way_and_fit(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
-    notebook(tmp_path / "grid.ipynb", None, START, SCRIPTS)
+    notebook(tmp_path / "grid.ipynb", None, MADE, SCRIPTS)
     with jupyterlab(tmp_path) as lab:
         shown(lab, "grid.ipynb")
         cells = lab.page.get_by_role("gridcell")
@@ -161,7 +162,7 @@ def test_right_to_left_and_chinese_texts_run_their_own_way_and_fit(tmp_path: Pat
 @pytest.mark.timeout(300)
 def test_what_papermill_has_run_is_seen_when_it_is_opened_and_exported(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
-    source = notebook(tmp_path / "in.ipynb", None, START + "made(60, 2).show()")
+    source = notebook(tmp_path / "in.ipynb", None, MADE + "made(60, 2).show()")
     target = tmp_path / "out.ipynb"
     papermill.execute_notebook(str(source), str(target), progress_bar=False)
     for output in nbformat.read(target, 4).cells[-1].outputs:
@@ -185,7 +186,7 @@ def test_what_papermill_has_run_is_seen_when_it_is_opened_and_exported(tmp_path:
 @pytest.mark.timeout(300)
 def test_with_forced_colours_and_more_contrast_everything_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
-    notebook(tmp_path / "grid.ipynb", None, START + "made(30, 3, hostile=True).show()")
+    notebook(tmp_path / "grid.ipynb", None, MADE + "made(30, 3, hostile=True).show()")
     with jupyterlab(tmp_path) as lab:
         shown(lab, "grid.ipynb")
         grid = lab.page.get_by_role("grid")

@@ -14,7 +14,7 @@ from pex.core.events import Answered, Delta, Done, Pace, Queued, Spent, Started
 from pex.widgets.grid import ResultGrid
 from pex.widgets.sheet import Line, Sheet
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.test_kernel import SETUP, Kernel
+from tests.helpers.kernel import SETUP, Kernel
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from pex import local
-from tests.batch.test_plan import notebook
+from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab, page
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers.notebooks import notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 

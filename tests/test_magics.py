@@ -25,13 +25,13 @@ from pex.magics.asking import question
 from pex.magics.cell import Ask, read_line, read_prompt
 from pex.record.store import connect
 from pex.widgets.answer import GrowingAnswer
-from tests.batch.test_plan import notebook
+from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.kernel import Kernel
 from tests.helpers.made import HOSTILE
-from tests.test_kernel import Kernel
+from tests.helpers.notebooks import notebook
 
-ROOT = Path(__file__).parent.parent
 SHORT = "%%prompt short {}\nReview: {{{{ review }}}}\nPositive or negative? One word."
 
 

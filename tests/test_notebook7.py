@@ -8,9 +8,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from pex import local
-from tests.batch.test_plan import notebook
 from tests.helpers.browser import notebook7
-from tests.test_stop import START, wait_for
+from tests.helpers.lab import START
+from tests.helpers.notebooks import notebook
+from tests.helpers.processes import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 

@@ -10,8 +10,8 @@ import nbformat
 import pytest
 
 from pex import local
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parent.parent
 NAME = "02_write_prompts.ipynb"
 
 

@@ -14,10 +14,10 @@ from playwright.sync_api import Locator, expect
 
 from pex import local
 from pex.widgets import kit
-from tests.batch.test_plan import notebook
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.made import HOSTILE
+from tests.helpers.notebooks import notebook
 
 pytestmark = pytest.mark.browser
 

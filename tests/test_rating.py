@@ -12,12 +12,10 @@ from playwright.sync_api import Page, expect
 
 import pex
 from pex.rating import REASONS, Rating
-from tests.batch.test_plan import notebook
 from tests.helpers.browser import Lab, jupyterlab, page
+from tests.helpers.lab import MADE
 from tests.helpers.made import made
-
-ROOT = Path(__file__).parent.parent
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.helpers.made import made\n"
+from tests.helpers.notebooks import notebook
 
 
 def saved_file(rating: Rating, path: Path, **changes: object) -> Path:
@@ -123,7 +121,7 @@ def accessible(where: Page) -> None:
 def shown(lab: Lab, code: str, folder: Path) -> list[str]:
     """Run the code in a notebook; returns what its page asks other hosts for."""
     (folder / "pex.toml").touch()
-    notebook(folder / "rate.ipynb", None, START + code)
+    notebook(folder / "rate.ipynb", None, MADE + code)
     foreign = lab.foreign()
     lab.open("rate.ipynb")
     lab.command("application:toggle-left-area")

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from pex import local
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers import ROOT
 
 
 @pytest.mark.model

@@ -15,7 +15,7 @@ from aiohttp import web
 import pex
 from pex.run import runner
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.run.test_journal import kill_at_random
+from tests.helpers.journals import kill_at_random
 
 pytestmark = pytest.mark.soak
 

@@ -1,33 +1,20 @@
 """Stop in real front ends while a cell keeps the kernel busy, with a token and a base URL."""
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.batch.test_plan import notebook
 from tests.helpers.browser import Lab, jupyterlab, notebook7
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.test_grid import ROOT
+from tests.helpers.lab import EXPERIMENT
+from tests.helpers.notebooks import notebook
+from tests.helpers.processes import wait_for
 
 pytestmark = pytest.mark.browser
 
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport pex\n"
-EXPERIMENT = START + (
-    "prompt = pex.Prompt('{{ word }}', name='echo')\n"
-    "cases = [{'case_id': f'c{n}', 'word': f'w{n}'} for n in range(400)]\n"
-    "exp = pex.Experiment('s', pex.grid(prompt, 'lab/m1'), cases, ['length'])\n"
-)
 Front = Callable[..., AbstractContextManager[Lab]]
-
-
-def wait_for(check: Callable[[], object], timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not check():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.05)
 
 
 @pytest.fixture(params=[jupyterlab, notebook7], ids=["JupyterLab", "Notebook 7"])

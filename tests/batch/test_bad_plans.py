@@ -9,7 +9,7 @@ import pytest
 import pex
 from pex.batch.notebook import kernel_of, python_of
 from pex.batch.plan import load_plan
-from tests.batch.test_plan import notebook, plan
+from tests.helpers.notebooks import notebook, plan
 
 PARAMETERS = "x: int = 0\nlimit: int | None = None\nanything = None\napi_key = None\n%load_ext pex"
 A = "id: a, notebook: n.ipynb"

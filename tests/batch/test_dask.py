@@ -20,10 +20,10 @@ import pex
 from pex.batch.dask import Cluster, cluster_of
 from pex.batch.plan import Plan, load_plan
 from pex.batch.run import BatchResult, run_batch
-from tests.batch.test_plan import notebook, plan
-from tests.batch.test_run import no_kernel_is_left
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.notebooks import notebook, plan
 from tests.helpers.postgres import postgres
+from tests.helpers.processes import no_kernel_is_left
 
 WORDS, IN_FLIGHT = 10, 2
 ASK = (

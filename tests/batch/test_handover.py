@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.batch.test_plan import notebook, plan
-from tests.batch.test_run import kernels_of
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.notebooks import notebook, plan
+from tests.helpers.processes import kernels_of
 
 CALLS, IN_FLIGHT = 20, 2
 ASK = (

@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 
 import pex
 from pex import local
-from tests.batch.schedule.test_nightly import ROOT
+from tests.helpers import ROOT
 from tests.helpers.lab_nights import NOTEBOOKS, pexlab
 
 MODULE = '''

@@ -2,34 +2,12 @@
 
 from pathlib import Path
 
-import nbformat
 import pytest
 
 import pex
 from pex.batch.parameters import declared
 from pex.batch.plan import load_plan
-
-
-def notebook(path: Path, parameters: str | None, *cells: str) -> Path:
-    content = nbformat.v4.new_notebook(
-        metadata={
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
-        }
-    )
-    if parameters is not None:
-        cell = nbformat.v4.new_code_cell(parameters)
-        cell.metadata["tags"] = ["parameters"]
-        content.cells.append(cell)
-    content.cells += [nbformat.v4.new_code_cell(text) for text in cells]
-    nbformat.write(content, path)
-    return path
-
-
-def plan(folder: Path, text: str) -> Path:
-    path = folder / "plan.yaml"
-    path.write_text(f"name: nightly\n{text}")
-    return path
-
+from tests.helpers.notebooks import notebook, plan
 
 PARAMETERS = (
     "# a comment\nmodel: str | None = None  # help\nlimit: int = 3\nshare = 0.5\n"

@@ -17,9 +17,9 @@ from pex.batch.recorded import recording
 from pex.batch.run import BatchResult, run_batch
 from pex.record.search import history, latest, newest
 from pex.record.store import connect
-from tests.batch.test_plan import notebook, plan
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out, night
+from tests.helpers.notebooks import notebook, plan
 
 ASK = (
     "import pex\n"

@@ -20,8 +20,9 @@ from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
 from pex.batch.table import collect, html, text
 from pex.batch.task import Outcome, Running, Task
-from tests.batch.test_plan import notebook, plan
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.notebooks import notebook, plan
+from tests.helpers.processes import kernels_of, no_kernel_is_left, sockets
 
 
 def test_a_failed_notebook_is_reported_and_the_others_go_on(
@@ -79,30 +80,6 @@ def test_timeout_and_retries(tmp_path: Path) -> None:
     assert no_kernel_is_left(tmp_path)
 
 
-def no_kernel_is_left(folder: Path) -> bool:
-    """Waits a little: a kernel whose owner was killed notices it within a second or so."""
-    deadline = time.monotonic() + 20
-    while kernels_of(folder):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
-def kernels_of(folder: Path) -> list[int]:
-    """Kernels that still run in a folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        try:
-            line = " ".join(process.info["cmdline"] or [])
-            ours = "ipykernel" in line or "pex.batch.kernels.zygote" in line
-            if ours and process.cwd() == str(folder):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
-
-
 def test_kernels_that_cannot_be_forked_are_started_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,12 +123,6 @@ def test_kernels_that_cannot_be_forked_are_started_ahead(
     assert [fact[:4] for fact in facts] == [[False, f"a-x={n}", 2, str(tmp_path)] for n in range(3)]
     assert all(later[4] < former[5] for former, later in itertools.pairwise(facts))
     assert no_kernel_is_left(tmp_path)
-
-
-def sockets(family: list[psutil.Process]) -> Path:
-    """Where the kernels of a batch listen."""
-    (folder,) = {p.cmdline()[-1] for p in family if "pex.batch.kernels.zygote" in p.cmdline()}
-    return Path(folder)
 
 
 def test_a_killed_batch_leaves_no_process_and_no_socket(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ import pytest
 import pex
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
-from tests.batch.test_plan import notebook, plan
-from tests.batch.test_run import no_kernel_is_left
+from tests.helpers.notebooks import notebook, plan
+from tests.helpers.processes import no_kernel_is_left
 
 SLEEP = "print('before')\nopen('up', 'a').write('x')\nimport time\ntime.sleep(600)"
 

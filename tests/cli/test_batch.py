@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from pex.cli.commands import app
 from pex.core.errors import PexError
-from tests.batch.test_plan import notebook, plan
+from tests.helpers.notebooks import notebook, plan
 
 
 def refused(*arguments: str) -> str:

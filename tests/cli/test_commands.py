@@ -1,7 +1,6 @@
 """The command line as a person or a script meets it: exit codes, streams, messages."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,19 +11,8 @@ import pandas as pd
 import pytest
 from aiohttp import web
 
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-
-
-def pexlab(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "pex.cli", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from tests.cli.test_commands import pexlab
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 
 GATE = "gate: {baseline: echo, metric: exact, margin: 0.1, on_undecided: fail}\n"

@@ -12,24 +12,9 @@ import pytest
 import pex
 from pex.core.settings import load_settings
 from pex.record.store import tracking_uri
-from tests.cli.test_commands import pexlab
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-
-
-def texts_with(project: Path, word: str) -> list[str]:
-    """The files of the project that hold a word, compressed tables unpacked."""
-    import pandas as pd
-
-    found = []
-    for file in project.rglob("*"):
-        if not file.is_file() or file.suffix == ".toml":
-            continue
-        content = file.read_bytes()
-        if file.suffix == ".parquet":
-            content = pd.read_parquet(file).to_csv().encode()
-        if word.encode() in content:
-            found.append(str(file.relative_to(project)))
-    return found
+from tests.helpers.files import texts_with
 
 
 @pytest.fixture

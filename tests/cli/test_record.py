@@ -14,7 +14,7 @@ import pytest
 import pex
 from pex.cli.record import record
 from pex.record import kept
-from tests.cli.test_commands import pexlab
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 
 

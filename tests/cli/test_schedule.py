@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.batch.schedule.test_install import stand_ins
-from tests.batch.schedule.test_nightly import small
-from tests.cli.test_commands import pexlab
+from tests.helpers.command import pexlab
+from tests.helpers.notebooks import small
+from tests.helpers.schedules import stand_ins
 
 
 @pytest.fixture

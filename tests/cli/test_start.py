@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pex.cli.commands import COMMANDS, command
-from tests.batch.test_plan import notebook
+from tests.helpers.notebooks import notebook
 
 HEAVY = ("pandas", "mlflow", "numpy", "scipy", "plotly", "papermill", "aiohttp", "nbformat")
 

@@ -11,25 +11,11 @@ from pex.compare.preferred import (
     preference,
     with_oneself,
 )
-from pex.compare.turns import Pair, Pairs
-from pex.core.ratings import Rated
+from pex.compare.turns import Pairs
 from pex.stats import tango
+from tests.helpers.ratings import pairs, said
 
 VARIANTS = ("a", "b")
-CHOICES = {"a": "left", "b": "right", "t": "tie", "x": "both bad"}
-
-
-def pairs(count: int, group: int = 1) -> dict[str, Pair]:
-    return {f"p{n}": Pair(f"p{n}", f"c{n}", 1, f"g{n // group}", "x", "y", n) for n in range(count)}
-
-
-def said(letters: str, rater: str = "ada", second: bool = False) -> list[Rated]:
-    """A letter for each pair: a or b is better, t a tie, x both bad, - not rated."""
-    return [
-        Rated(f"p{n}", f"c{n}", 1, rater, "a", "b", CHOICES[c], (), "", f"{n:04}", second)
-        for n, c in enumerate(letters)
-        if c != "-"
-    ]
 
 
 def test_the_win_rate_counts_a_tie_as_half_a_win() -> None:

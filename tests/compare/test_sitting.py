@@ -7,7 +7,7 @@ import pytest
 from pex.compare.sitting import Sitting, rater_name
 from pex.core.errors import PexError
 from pex.core.ratings import RatingFile
-from tests.compare.test_turns import many
+from tests.helpers.ratings import many
 
 
 def sit(path: Path, rater: str = "ada", seed: int = 0) -> Sitting:

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from pex.compare.turns import APART, Pair, choose, pairs_of, turns
+from pex.compare.turns import APART, choose, pairs_of, turns
 from pex.core.errors import PexError
+from tests.helpers.ratings import many
 
 
 def frame_of(outputs: dict[str, list[str | None]], groups: list[str] | None = None) -> pd.DataFrame:
@@ -19,10 +20,6 @@ def frame_of(outputs: dict[str, list[str | None]], groups: list[str] | None = No
     frame = pd.DataFrame([{**row, "output": None} for row in rows])
     frame["output"] = pd.Series([row["output"] for row in rows], dtype=object)
     return frame
-
-
-def many(count: int) -> list[Pair]:
-    return [Pair(f"p{n}", f"c{n}", 1, None, "x", "y", n) for n in range(count)]
 
 
 def test_equal_answers_and_errors_are_left_out_and_counted() -> None:

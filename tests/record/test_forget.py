@@ -17,8 +17,8 @@ from sqlalchemy.engine import Engine
 import pex
 from pex.core.errors import PexError
 from pex.record import assessments, forget, kept, traces
-from tests.cli.test_gc import texts_with
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.files import texts_with
 
 CANARY = "zanzibar"
 

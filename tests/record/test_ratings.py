@@ -11,7 +11,7 @@ import pex
 from pex.record import assessments
 from pex.record.traces import complete
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.run.test_judging import likes
+from tests.helpers.judges import likes
 
 
 def experiment() -> pex.Experiment:

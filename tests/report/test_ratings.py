@@ -7,7 +7,7 @@ from pex.compare.preferred import Findings, Rules, findings
 from pex.compare.turns import Pairs
 from pex.report.ratings import explain, progress_line, result_html, table
 from pex.report.svg import growth_svg
-from tests.compare.test_preferred import pairs, said
+from tests.helpers.ratings import pairs, said
 
 
 def found(letters: str, again: str = "", count: int = 100) -> Findings:

@@ -6,7 +6,7 @@ import pytest
 
 from pex.report import svg
 from pex.report.plots import differences, paper
-from tests.report.test_plots import HOSTILE, YES_NO, comparison, summary
+from tests.helpers.summaries import HOSTILE, YES_NO, comparison, summary
 
 
 def every_svg(name: str) -> dict[str, str]:

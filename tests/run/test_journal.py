@@ -2,11 +2,9 @@
 
 import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -18,21 +16,7 @@ import pex
 from pex.core.errors import JournalError
 from pex.run import database, journal
 from tests.helpers.endpoint import FaultyEndpoint, completion
-
-
-def experiment(count: int = 10, name: str = "echoes", **options: object) -> pex.Experiment:
-    prompt = pex.Prompt("{{ word }}", name="echo")
-    cases = [{"word": f"word{i}", "expected": f"word{i}"} for i in range(count)]
-    return pex.Experiment(name, pex.grid(prompt, "lab/m1"), cases, ["exact"], **options)
-
-
-def run(exp: pex.Experiment, **options: object) -> pex.Results:
-    return exp.run(**{"record": False, "show": False, **options})
-
-
-def rows(project: Path, sql: str) -> list[tuple]:
-    with sqlite3.connect(project / ".pex" / "journal.db") as connection:
-        return connection.execute(sql).fetchall()
+from tests.helpers.journals import SCRIPT, experiment, kill_at_random, rows, run
 
 
 def test_an_answer_is_never_asked_twice(lab: FaultyEndpoint, project: Path) -> None:
@@ -207,59 +191,6 @@ def test_the_next_start_continues_the_mlflow_run(lab: FaultyEndpoint) -> None:
     )
     assert [child.data.metrics["answers"] for child in children] == [60]
     assert run(exp, record=True).run_id != done.run_id
-
-
-SCRIPT = textwrap.dedent(
-    """
-    import sys, pex
-    prompt = pex.Prompt("{{ word }}", name="echo")
-    cases = [{"word": f"word{i}", "expected": f"word{i}"} for i in range(int(sys.argv[1]))]
-    exp = pex.Experiment("kills", pex.grid(prompt, "lab/m1"), cases, ["exact"])
-    print("ready", flush=True)
-    results = exp.run(record=False, show=False, max_in_flight=16, journal=sys.argv[2])
-    counts = results.about["counts"]
-    print(counts["answered"], counts["errors"], counts["replayed"], len(results.frame),
-          results.frame["score.exact"].sum(), results.frame["output"].nunique())
-    """
-)
-
-
-def kill_at_random(
-    lab: FaultyEndpoint,
-    project: Path,
-    dice: random.Random,
-    mode: str,
-    calls: int = 300,
-    kills: int = 3,
-) -> int:
-    """Kill a run many times, then let it end: at most what was in flight is paid again."""
-    lab.latency_s = 0.02
-    before, killed = lab.calls, 0
-    while True:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(calls), mode],
-            cwd=project,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        if killed < kills:
-            time.sleep(dice.uniform(0.0, 0.5))
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        out, _ = process.communicate(timeout=120)
-        if out:
-            break
-    answered, errors, _, length, right, distinct = out.split()
-    assert (answered, errors, length, distinct) == (str(calls), "0", str(calls), str(calls))
-    assert float(right) == calls
-    paid = lab.calls - before
-    assert calls <= paid <= calls + killed * 16
-    stored = rows(project, "SELECT count(*), count(DISTINCT key) FROM answers")[0]
-    assert stored[0] % calls == 0
-    assert stored[1] == calls
-    return killed
 
 
 def test_killed_runs_pay_only_what_was_in_flight(lab: FaultyEndpoint, project: Path) -> None:

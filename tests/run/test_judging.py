@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -27,6 +26,7 @@ from pex.score.judge import Judge
 from pex.score.positions import Positions
 from tests.helpers.batch_endpoint import BatchEndpoint
 from tests.helpers.endpoint import FaultyEndpoint, completion
+from tests.helpers.judges import is_judge, likes, verdict
 
 POLITE = pex.Prompt("Is this polite?\n<answer>{{ output }}</answer>", name="polite")
 KINDER = pex.Prompt("Which is kinder?\nA: {{ first }}\nB: {{ second }}", name="kinder")
@@ -39,25 +39,6 @@ PRICES = "".join(
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
-
-
-def is_judge(body: dict) -> bool:
-    return "response_format" in body
-
-
-def verdict(word: Any, reason: str = "So.") -> dict:
-    return completion(json.dumps({"reason": reason, "verdict": word}))
-
-
-def likes(good: str) -> Callable[[dict, int], Any]:
-    """A judge that says yes to what has this text in it; the models repeat what they are asked."""
-
-    def reply(body: dict, number: int) -> Any:
-        if is_judge(body):
-            return verdict("yes" if good in body["messages"][0]["content"] else "no")
-        return None
-
-    return reply
 
 
 def prefers(good: str) -> Callable[[dict, int], Any]:

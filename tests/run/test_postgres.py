@@ -15,8 +15,8 @@ from pex.run.database import database_of
 from pex.run.house import Which, answers, delete
 from pex.run.ledger import spending
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.journals import SCRIPT, experiment, run
 from tests.helpers.postgres import PASSWORD, postgres
-from tests.run.test_journal import SCRIPT, experiment, run
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from papermill.exceptions import PapermillExecutionError
 from pex.batch.kernels import engine
 from pex.batch.kernels.engine import KernelDied
 from pex.batch.kernels.zygotes import ZYGOTES
-from tests.batch.test_plan import notebook
-from tests.batch.test_run import sockets
+from tests.helpers.notebooks import notebook
+from tests.helpers.processes import sockets
 
 engine.register()
 ENGINES = (None, "pex")

@@ -18,7 +18,7 @@ from pex.batch.kernels import engine, zygote
 from pex.batch.kernels.forked import forkable
 from pex.batch.kernels.zygotes import ZYGOTES, Forked, Refused, Zygote, Zygotes, private_folder
 from pex.core.errors import ProviderError
-from tests.batch.test_plan import notebook
+from tests.helpers.notebooks import notebook
 
 CMD = [sys.executable, "-m", "ipykernel_launcher", "-f"]
 

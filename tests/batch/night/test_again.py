@@ -11,8 +11,8 @@ from pex.batch.night.again import _result
 from pex.batch.night.nights import keep
 from pex.batch.plan import Job, Plan
 from pex.batch.run import BatchResult, JobResult
-from tests.batch.night.test_page import morning
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.night_pages import morning
 
 
 def two(folder: Path) -> Plan:

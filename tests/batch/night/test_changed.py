@@ -14,7 +14,7 @@ from pex.batch.night.changed import (
     touching,
 )
 from pex.batch.night.morning import Subject
-from tests.batch.night.test_page import recorded
+from tests.helpers.night_pages import recorded
 
 
 def another(item: Recorded) -> Recorded:

@@ -11,9 +11,9 @@ import pytest
 import pex
 from pex.batch.night.again import read_night
 from pex.record.store import connect
-from tests.batch.test_plan import notebook
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import NOTEBOOKS, UNHAPPY, WORDS, Model, lay_out, night, pexlab
+from tests.helpers.notebooks import notebook
 
 
 def kinds(document: dict) -> set[str]:

@@ -22,9 +22,9 @@ from pex.batch.night.morning import Morning
 from pex.batch.night.notify import notify, summary
 from pex.batch.plan import Job, Notice, Plan, load_plan
 from pex.batch.run import BatchResult, JobResult
-from tests.batch.night.test_page import morning as judged
-from tests.batch.test_plan import notebook, plan
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.night_pages import morning as judged
+from tests.helpers.notebooks import notebook, plan
 
 
 def morning(*notices: Notice, status: str = "done") -> Morning:

@@ -11,13 +11,12 @@ from playwright.sync_api import Page
 
 from pex.batch.night.morning import Morning, page
 from pex.batch.night.nights import Night
-from tests.batch.night.test_page import AT, morning
-from tests.batch.test_plan import notebook
+from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.browser import page as opened
 from tests.helpers.endpoint import FaultyEndpoint
-
-ROOT = Path(__file__).parents[3]
+from tests.helpers.night_pages import AT, morning
+from tests.helpers.notebooks import notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -111,7 +110,7 @@ def test_in_jupyterlab_it_is_a_part_of_the_notebook_also_of_one_that_is_not_trus
 ) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\n"
-        "from tests.batch.night.test_page import morning\n"
+        "from tests.helpers.night_pages import morning\n"
         f"morning(Path({str(project)!r}), 40, 2, hostile=True)"
     )
     notebook(project / "page.ipynb", None, code)

@@ -21,11 +21,10 @@ import psutil
 import pytest
 
 from pex.batch.schedule.nightly import log_of
-from tests.batch.schedule.test_nightly import ROOT
-from tests.batch.test_plan import notebook
-from tests.helpers import browser
+from tests.helpers import ROOT, browser
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import UNHAPPY, Model, lay_out, pexlab
+from tests.helpers.notebooks import notebook
 
 EVERY_MINUTE = "* * * * *"
 EARLY = datetime.timedelta(seconds=30)

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from pex.batch.schedule.nightly import log_of
-from tests.batch.schedule.test_nightly import QUICK, ROOT, printed, small
-from tests.cli.test_commands import pexlab
+from tests.helpers import ROOT
+from tests.helpers.command import pexlab
+from tests.helpers.notebooks import QUICK, printed, small
 
 
 @contextlib.contextmanager

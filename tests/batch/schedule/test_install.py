@@ -1,6 +1,5 @@
 """A crontab and units of one's own; programs stand in for those that would change the machine's."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 import pex
 from pex.batch.schedule import install
 from pex.batch.schedule.schedulers import marks
-from tests.batch.schedule.test_schedule import made
+from tests.helpers.schedules import made, stand_ins
 
 LINES = st.lists(
     st.text(
@@ -19,31 +18,6 @@ LINES = st.lists(
     max_size=5,
 )
 BLOCK = "# begin\n0 2 * * * night\n# end\n"
-
-CRONTAB = """#!/bin/sh
-if [ "$1" = -l ]; then
-    [ -f "$STAND_IN/table" ] || { echo "no crontab for me" >&2; exit 1; }
-    exec cat "$STAND_IN/table"
-fi
-exec cat > "$STAND_IN/table"
-"""
-SYSTEMCTL = """#!/bin/sh
-echo "$*" >> "$STAND_IN/asked"
-if [ -f "$STAND_IN/broken" ]; then echo "Failed to connect to bus" >&2; exit 1; fi
-"""
-
-
-def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a `crontab` and a `systemctl` that leave the machine alone."""
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    for name, text in (("crontab", CRONTAB), ("systemctl", SYSTEMCTL)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("STAND_IN", str(folder))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    return folder
 
 
 @pytest.fixture

@@ -11,10 +11,8 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 from zoneinfo import ZoneInfo
 
-import nbformat
 import pytest
 
-import pex
 from pex import local
 from pex.batch.ended import alone
 from pex.batch.plan import load_plan
@@ -23,12 +21,11 @@ from pex.batch.schedule.nightlog import NightLog
 from pex.batch.schedule.nightly import Night, label_of, log_of, prune, run_night
 from pex.cli import starter
 from pex.core.cron import parse
-from tests.batch.test_plan import notebook, plan
+from tests.helpers import ROOT
+from tests.helpers.notebooks import notebook, plan, printed, small
 
 UTC = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
-ROOT = Path(pex.__file__).parent.parent
-QUICK = "import os; print(sorted(os.environ)); print(os.environ.get('LAB_KEY'), os.getcwd())"
 
 
 @pytest.fixture(autouse=True)
@@ -44,13 +41,6 @@ def at(text: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(text).replace(tzinfo=BERLIN)
 
 
-def small(folder: Path, cell: str = QUICK, more: str = "") -> Path:
-    """A project with a plan of one notebook without a model."""
-    (folder / "pex.toml").touch()
-    notebook(folder / "n.ipynb", None, cell)
-    return plan(folder, f"steps: [{{id: a, notebook: n.ipynb}}]\n{more}")
-
-
 def command(file: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The command of the line that `pexlab schedule` prints, as cron hands it to the shell."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -61,12 +51,6 @@ def command(file: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def shell(line: str) -> list[str]:
     return ["env", "-i", "/bin/sh", "-c", line]
-
-
-def printed(path: Path) -> str:
-    content = nbformat.read(path, as_version=4)
-    cells = [cell for cell in content.cells if cell.cell_type == "code"]
-    return "".join(output.get("text", "") for cell in cells for output in cell.outputs)
 
 
 def test_the_printed_line_runs_a_night_under_a_bare_environment(

@@ -18,28 +18,12 @@ import yaml
 import pex
 from pex.batch.schedule import schedulers as texts
 from pex.core.cron import parse
-from tests.batch.test_plan import notebook, plan
+from tests.helpers.schedules import BERLIN, made
 
-BERLIN, UTC = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
+UTC = ZoneInfo("UTC")
 TODAY = datetime.date(2026, 11, 25)
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=BERLIN)
 ODD = """50 % $HOME "it's" {{ x }} #1 über"""
-
-
-def made(
-    folder: Path,
-    cron: str = "0 2 * * *",
-    zone: ZoneInfo = BERLIN,
-    keys: tuple[str, ...] = (),
-    env_file: Path | None = None,
-) -> texts.Schedule:
-    """The schedule of a small plan in `folder`, which becomes a project."""
-    inner = folder / "experiments" / "sums"
-    inner.mkdir(parents=True, exist_ok=True)
-    (folder / "pex.toml").write_text("")
-    notebook(inner / "n.ipynb", None, "1")
-    file = plan(inner, "steps: [{id: a, notebook: n.ipynb}]\n")
-    return texts.make(file, parse(cron), zone, env_file, keys)
 
 
 @pytest.fixture
