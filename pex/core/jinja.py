@@ -79,7 +79,7 @@ class Lazy:
         return self._items[at]
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self._items)
+        yield from reversed(self._items)
 
     def __str__(self) -> str:
         raise _not_text(self, self._source)

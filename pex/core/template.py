@@ -118,8 +118,10 @@ def comments(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def _is_note(content: str, before: str, after: str) -> bool:
+    if not content.strip():
+        return True
     amid_text = bool(before.strip()) and bool(after.strip())
-    spaced = content.startswith((" ", "-", "+", "#")) and content.endswith((" ", "-", "+", "#"))
+    spaced = content.startswith((" ", "-", "+")) and content.endswith((" ", "-", "+"))
     short = len(content) <= _LONGEST_NOTE and "\n" not in content.strip("\n")
     return spaced and short and not amid_text and not any(m in content for m in ("{{", "{%"))
 
@@ -149,10 +151,9 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
         'Hello {{ 7 * 7 }}!'
     """
     names = variables(text)
+    given = {name: _value(name, values[name], where) for name in names if name in values}
     try:
-        return _compile(text).render(
-            {name: _value(name, values[name], where) for name in names if name in values}
-        )
+        return _compile(text).render(given)
     except UndefinedError as error:
         message, _, hint = str(error.message).partition("\n")
         if (name := message.removeprefix("variable ")) != message:

@@ -108,11 +108,18 @@ def is_plain(value: Any) -> bool:
         >>> is_plain({"a": [1, None]}), is_plain({"a": (1,)}), is_plain({1: "a"})
         (True, False, False)
     """
+    try:
+        return _is_plain(value)
+    except RecursionError:
+        return False
+
+
+def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is dict:
-        return all(type(key) is str and is_plain(item) for key, item in value.items())
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
     if kind is list:
-        return all(is_plain(item) for item in value)
+        return all(map(_is_plain, value))
     return value is None or kind in (str, int, bool) or (kind is float and math.isfinite(value))
 
 

@@ -14,7 +14,7 @@ import orjson
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.prompty import response_format
+from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
 from pex.run.images import with_files
 
