@@ -15,7 +15,6 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import canonical
 from pex.core.params import plain_params
-from pex.core.params import plain_params
 from pex.core.prompt import Prompt
 from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec, load_spec
 from pex.core.variant import Variant, grid, named

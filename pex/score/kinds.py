@@ -25,7 +25,7 @@ def _as_label(value: Any) -> Any:
     return as_text(value) if isinstance(value, float) else as_written(value)
 
 
-_Label = Annotated[str | bool | int, BeforeValidator(_as_label)]
+LabelText = Annotated[str | bool | int, BeforeValidator(_as_label)]
 
 
 class Kind(Strict):
@@ -83,7 +83,7 @@ class _Regex(Kind):
 
 
 class _Label(Kind):
-    labels: list[_Label] | None = Field(default=None, min_length=1)
+    labels: list[LabelText] | None = Field(default=None, min_length=1)
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return label.label(label.allowed_labels(self.labels, cases))

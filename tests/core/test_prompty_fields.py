@@ -1,5 +1,6 @@
 """What front matter says: types by key, text as it was written, what is unknown kept and said."""
 
+# ruff: noqa: E501 - a line of a table is one case
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,5 +1,6 @@
 """What a template writes: data as it is, and no object of Python."""
 
+# ruff: noqa: E501 - a line of a table is one case
 from __future__ import annotations
 
 import json

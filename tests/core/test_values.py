@@ -1,5 +1,6 @@
 """Values from Python, pandas and numpy: their JSON form, or an error that names them."""
 
+# ruff: noqa: E501 - a line of a table is one case
 from __future__ import annotations
 
 import collections
