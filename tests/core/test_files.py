@@ -146,6 +146,21 @@ def test_numbers_in_yaml_are_as_before(tmp_path: Path) -> None:
     assert spec.gate.margin == 0.02
 
 
+def test_a_plan_has_numbers_and_text(tmp_path: Path) -> None:
+    from pex.batch.plan import Step
+    from pex.core.yamltext import load_yaml
+
+    step = load_yaml(
+        "id: a\nnotebook: n.ipynb\nparameters: {zip: 01067, t: 0.50, n: 1_000, day: 2026-01-02}\n"
+        "sweep: {seed: [1, 02], t: [1.0, 0.50]}",
+        "plan.yaml",
+    ).data
+    found = Step.model_validate(step)
+    assert found.parameters == {"zip": "01067", "t": 0.5, "n": 1000, "day": "2026-01-02"}
+    assert {type(value) for value in found.parameters.values()} == {str, float, int}
+    assert found.sweep == {"seed": [1, "02"], "t": [1.0, 0.5]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
