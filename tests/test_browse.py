@@ -35,7 +35,7 @@ def test_files_say_how_they_stand_to_the_library(project: Path, lab: FaultyEndpo
     pex.library.save(SHORT)
     ASK.save(project / "experiments/trial/prompts/ask.prompty")
     pex.Prompt("New {{ x }}", "new").save(project / "prompts/new.prompty")
-    (project / "prompts/broken.prompty").write_text("---\nnmae: x\n---\nx")
+    (project / "prompts/broken.prompty").write_text("---\nmodel: [x]\n---\nx")
     assert states(project) == {
         "ask": ["file is version 1"], "broken": ["file cannot be read"], "new": ["file only"],
     }  # fmt: skip
@@ -49,7 +49,7 @@ def test_files_say_how_they_stand_to_the_library(project: Path, lab: FaultyEndpo
     keys = [edition.key for edition in shelf.editions("ask")]
     assert keys == ["file:experiments/trial/prompts/ask.prompty", "2", "1"]
     assert shelf.prompt("ask", keys[0]).text == "Other"
-    with pytest.raises(pex.PexError, match="unknown key 'nmae'"):
+    with pytest.raises(pex.PexError, match="model: expected keys with values"):
         shelf.prompt("broken", "file:prompts/broken.prompty")
     said = shelf.keep(shelf.prompt("ask", keys[0]))
     assert said == "Saved as version 3 of ask."

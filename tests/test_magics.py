@@ -137,14 +137,18 @@ def test_a_wrong_line_is_said_in_words(line: str, message: str) -> None:
                          "\n  3 | {{ b c }}"),
         ("system:\nx\n\nuser:\nfine\n{{ b c }}", "line 7: expected"),
         ("---\nmodel: {id: [}\n---\nhi", "line 3: no valid YAML"),
-        ("---\ndescription: x\n\nmodle: x\n---\nhi", "line 5: unknown key 'modle'"
-                                                     "\n  5 | modle: x\n  did you mean 'model'?"),
+        ("---\ndescription: x\n\nmodel: [x]\n---\nhi", "line 5: model: expected keys with values"),
         ("---\nname: q\n---\nhi", "its front matter calls it 'q'"),
     ],
 )  # fmt: skip
 def test_a_wrong_text_is_said_with_its_line(text: str, message: str) -> None:
     with pytest.raises(PexError, match=re.escape(message)):
         read_prompt("p", text)
+
+
+def test_what_a_cell_says_in_vain_is_remarked_upon() -> None:
+    with pytest.warns(UserWarning, match=r"%%prompt p: line 4: unknown key 'modle'.*'model'"):
+        read_prompt("p", "---\n\nmodle: x\n---\nhi")
 
 
 def test_a_cell_becomes_a_prompt(shell: Shell) -> None:

@@ -20,6 +20,7 @@ from pex.core.files import read_yaml
 from pex.core.names import canonical, check_file_name, digest
 from pex.core.settings import find_project
 from pex.core.spec import Strict
+from pex.core.values import plain
 
 CANARY = "canary"
 """The step that the canary's own runs belong to."""
@@ -37,6 +38,14 @@ class Step(Strict):
     parameters: dict[str, Any] = Field(default_factory=dict)
     sweep: dict[str, list[Any]] | list[dict[str, Any]] | None = None
     needs: list[str] = Field(default_factory=list)
+
+    @field_validator("parameters", "sweep", mode="before")
+    @classmethod
+    def _as_data(cls, value: Any) -> Any:
+        try:
+            return plain(value)
+        except PexError as error:
+            raise ValueError(error.message) from None
 
     @field_validator("sweep", mode="before")
     @classmethod

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
+from typing import Any
 
 from pex.core.errors import Interrupted, PexError
 
@@ -15,6 +17,7 @@ def main() -> None:
     """Run the command line; a user's mistake ends with its message and code, not a traceback."""
     # Schedulers end a job with SIGTERM: what was answered is kept, as after an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    warnings.showwarning = _say
     try:
         if runs_batch(sys.argv[1:]):
             from pex.batch.kernels.zygotes import prepare
@@ -29,6 +32,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(Interrupted.exit_code)
+
+
+def _say(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a line for people, without the place in pex that it comes from."""
+    sys.stderr.write(f"warning: {message}\n")
 
 
 def runs_batch(arguments: list[str]) -> bool:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pex.cli import console
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
+from pex.core.yamltext import load_yaml
 from pex.gating import PINNED
 from pex.guard.redact import redact
 
@@ -170,8 +169,8 @@ def _changes(items: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         if not equals or not key:
             raise PexError(f"--set {item}: expected KEY=VALUE")
         try:
-            value = YAML(typ="safe", pure=True).load(text)
-        except YAMLError:
+            value = load_yaml(text, "").data
+        except PexError:
             raise PexError(f"--set {item}: the value is no valid YAML") from None
         target, name = (params, key[7:]) if key.startswith("params.") else (keys, key)
         target[name] = value

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pex.cli import console
 from pex.core.errors import PexError
+from pex.core.yamltext import load_yaml
 
 
 def score(
@@ -67,6 +66,6 @@ def _item(text: str) -> Any:
     if not text.lstrip().startswith("{"):
         return text
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
+        return load_yaml(text, "").data
+    except PexError:
         raise PexError(f"--scorer {text}: no valid YAML") from None

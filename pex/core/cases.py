@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pex.core.errors import PexError, nearest
-from pex.core.names import digest, plain
+from pex.core.names import digest
 from pex.core.prompt import decoded, read_text
+from pex.core.values import is_plain, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,9 +72,10 @@ def load_cases(
         return parse_cases(_file_bytes(path), path, columns)
     if hasattr(source, "to_dict"):
         where = "cases"
-        rows = [(f"row {i}", row) for i, row in enumerate(source.to_dict("records"), 1)]
+        records = source.to_dict("records")
+        rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(records, 1)]
     elif source and all(isinstance(item, Case) for item in source):
-        return [item for item in source if isinstance(item, Case)]
+        return [_plain_case(item) for item in source if isinstance(item, Case)]
     else:
         where = "cases"
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(source, 1)]
@@ -200,12 +202,9 @@ def _build(
     cases: list[Case] = []
     seen: dict[str, str] = {}
     for place, row in rows:
-        try:
-            values = {name: plain(row.get(name)) for name in inputs}
-            expected = plain(row.get(roles["expected"])) if "expected" in roles else None
-        except PexError as error:
-            raise PexError(f"{where}, {place}: {error.message}") from None
-        case_id = _case_id(row, roles.get("id"), values, f"{where}, {place}")
+        given = {name: _value(row, name, f"{where}, {place}") for name in names if name in row}
+        values = {name: given.get(name) for name in inputs}
+        case_id = _case_id(given, roles.get("id"), values, f"{where}, {place}")
         if case_id in seen:
             same = f"the id '{case_id}'" if "id" in roles else "the same inputs"
             raise PexError(
@@ -215,30 +214,51 @@ def _build(
                 else "each case needs an id of its own",
             )
         seen[case_id] = place
-        group = plain(row.get(roles["group"])) if "group" in roles else None
+        group = given.get(roles.get("group", ""))
         cases.append(
             Case(
                 id=case_id,
                 inputs=values,
-                expected=expected,
+                expected=given.get(roles["expected"]) if "expected" in roles else None,
                 group=None if group is None else str(group),
-                tags=_tags(row.get(roles["tags"])) if "tags" in roles else (),
+                tags=_tags(given.get(roles["tags"])) if "tags" in roles else (),
             )
         )
     return cases
 
 
+def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
+    """The value of a column as plain data.
+
+    Raises:
+        PexError: it has no form in JSON; the row and the column are named.
+    """
+    try:
+        return plain(row[name])
+    except PexError as error:
+        raise PexError(f"{where}, column '{name}': {error.message}", hint=error.hint) from None
+
+
+def _plain_case(case: Case) -> Case:
+    """A case that was made in Python, with values that can be sent and stored."""
+    if is_plain(case.inputs) and is_plain(case.expected):
+        return case
+    where = f"case '{case.id}'"
+    inputs = {str(name): _value(case.inputs, name, where) for name in case.inputs}
+    expected = _value({"expected": case.expected}, "expected", where)
+    return dataclasses.replace(case, inputs=inputs, expected=expected)
+
+
 def _case_id(row: dict[str, Any], column: str | None, values: dict[str, Any], where: str) -> str:
     if column is None:
         return digest(values)
-    given = plain(row.get(column))
+    given = row.get(column)
     if given is None or given == "":
         raise PexError(f"{where}: the id column '{column}' is empty")
     return str(given)
 
 
 def _tags(value: Any) -> tuple[str, ...]:
-    value = plain(value)
     if value is None:
         return ()
     parts = re.split(r"[;,]", value) if isinstance(value, str) else value

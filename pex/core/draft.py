@@ -120,7 +120,7 @@ class Column:
             return base
         kept = {name: value for name, value in base.params.items() if name in self.params}
         messages = base.messages if self.locked or self._unchanged else self._written
-        return _made(base, self.name, messages, kept)
+        return base.changed(name=self.name, messages=messages, params=kept)
 
     @property
     def is_as_given(self) -> bool:
@@ -290,7 +290,7 @@ class Draft:
                 return [column.variant(prompts[column.id]) for column in columns]
             for column in clash:
                 prompt = prompts[column.id]
-                made = _made(prompt, column.name, prompt.messages, prompt.params)
+                made = prompt.changed(name=column.name)
                 prompts[column.id] = made
 
     def _absent(self, column: Column) -> list[Problem]:
@@ -379,19 +379,6 @@ def parameter(text: Any) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return sound(text.strip())
-
-
-def _made(base: Prompt, name: str, messages: Any, params: Mapping[str, Any]) -> Prompt:
-    return Prompt(
-        messages,
-        name,
-        description=base.description,
-        model=base.model,
-        params=params,
-        defaults=base.defaults,
-        response_schema=base.response_schema,
-        tools=base.tools,
-    )
 
 
 def _like(value: Any, text: str) -> Any:

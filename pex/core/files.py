@@ -6,17 +6,16 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pex.core.errors import PexError, nearest
 from pex.core.prompt import read_text
+from pex.core.values import as_text
+from pex.core.yamltext import load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 LineOf = Callable[[tuple[Any, ...]], int | None]
@@ -28,18 +27,10 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     Raises:
         PexError: the file is missing or no valid YAML, or a key or value does not fit.
     """
-    text = read_text(path, what)
-    try:
-        places = YAML().load(text)
-        data = YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise PexError(f"{path}{line}: no valid YAML: {error.problem}") from None
-    except YAMLError as error:
-        raise PexError(f"{path}: no valid YAML: {error}") from None
-    if not isinstance(data, dict):
+    document = load_yaml(read_text(path, what), str(path))
+    if not isinstance(document.data, dict):
         raise PexError(f"{path}: expected keys with values, such as 'name: …'")
-    return validate(model, data, str(path), lambda keys: _yaml_line(places, keys))
+    return validate(model, document.data, str(path), document.line)
 
 
 def read_toml(path: Path, model: type[Model]) -> Model:
@@ -59,14 +50,19 @@ def read_toml(path: Path, model: type[Model]) -> Model:
 def validate(
     model: type[Model], data: dict[str, Any], where: str, line_of: LineOf = lambda keys: None
 ) -> Model:
-    """Validate `data`, or raise a `PexError` for the first thing that is wrong."""
+    """Validate `data`, or raise a `PexError` for the first thing that is wrong.
+
+    A number where a string is expected is text: as it was written, if it comes from YAML.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        # A key that is missing is often one that is misspelt: the misspelt one says more.
-        unknown = [item for item in problems if item["type"] == "extra_forbidden"]
-        problem = (unknown or problems)[0]
+    if (text := _with_text(data, problems)) is not None:
+        return validate(model, text, where, line_of)
+    # A key that is missing is often one that is misspelt: the misspelt one says more.
+    unknown = [item for item in problems if item["type"] == "extra_forbidden"]
+    problem = (unknown or problems)[0]
     keys = tuple(
         key for key in problem["loc"] if not (isinstance(key, str) and _is_branch(key, data))
     )
@@ -85,6 +81,31 @@ def validate(
     own = problem["type"] == "value_error" or isinstance(given, dict | list)
     shown = "" if own else f", got {given!r}"
     raise PexError(f"{place}: {name}: {message}{shown}" if name else f"{place}: {message}")
+
+
+def _with_text(data: Any, problems: Sequence[Mapping[str, Any]]) -> Any:
+    """`data` with text for the numbers that stand where strings are expected; None if none do."""
+    changed = None
+    for problem in problems:
+        value = problem.get("input")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if problem["type"] == "string_type" and number and "[key]" not in problem["loc"]:
+            keys = [
+                key
+                for key in problem["loc"]
+                if not (isinstance(key, str) and _is_branch(key, data))
+            ]
+            changed = _replaced(data if changed is None else changed, keys, as_text(value))
+    return changed
+
+
+def _replaced(data: Any, keys: Sequence[Any], value: Any) -> Any:
+    """A copy of nested lists and dicts with another value at one place."""
+    if not keys:
+        return value
+    copied = list(data) if isinstance(data, list | tuple) else dict(data)
+    copied[keys[0]] = _replaced(copied[keys[0]], keys[1:], value)
+    return copied
 
 
 def _is_branch(key: str, data: Any) -> bool:
@@ -115,22 +136,6 @@ def _model_in(annotation: Any) -> Any:
             if found is not None:
                 return found
     return None
-
-
-def _yaml_line(data: Any, keys: tuple[Any, ...]) -> int | None:
-    line = None
-    for key in keys:
-        try:
-            if isinstance(data, CommentedMap) and key in data:
-                line = data.lc.key(key)[0] + 1
-            elif isinstance(data, CommentedSeq):
-                line = data.lc.item(key)[0] + 1
-            else:
-                break
-            data = data[key]
-        except (KeyError, IndexError, TypeError, AttributeError):
-            break
-    return line
 
 
 def _toml_line(text: str, keys: tuple[Any, ...]) -> int | None:

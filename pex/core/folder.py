@@ -13,7 +13,8 @@ import orjson
 
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.names import canonical, plain
+from pex.core.names import canonical
+from pex.core.params import plain_params
 from pex.core.prompt import Prompt
 from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec, load_spec
 from pex.core.variant import Variant, grid, named
@@ -39,7 +40,7 @@ def load_variants(
     Raises:
         PexError: a prompt file that is missing or bad, a model without a provider.
     """
-    extra = plain(dict(extra_params))
+    extra = plain_params(extra_params)
     if not spec.variants:
         found = _prompts(spec.prompts, base, load)
         params = [{**item, **extra} for item in (spec.params or [{}])]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from typing import Any
 
 import orjson
 
+from pex.core import values
 from pex.core.errors import PexError
+
+plain = values.plain
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _LONGEST = 100
@@ -65,41 +69,6 @@ def check_file_name(name: str, what: str) -> str:
     return name
 
 
-def plain(value: Any) -> Any:
-    """The JSON-like form of a value from pandas, numpy, YAML or TOML; missing values are None.
-
-    Raises:
-        PexError: an infinite number, or an object that JSON has no form for.
-
-    Example:
-        >>> plain({"a": float("nan"), 1: (True, "x")})
-        {'a': None, '1': [True, 'x']}
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):  # a subclass (numpy's, ruamel's) goes down to the plain type
-        return str(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        if math.isinf(value):
-            raise PexError("an infinite number cannot be a case value")
-        return float(value)
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return plain(value.tolist())
-    if hasattr(value, "isoformat"):  # dates; pandas' NaT has it too and is not equal to itself
-        return None if value != value else value.isoformat()
-    if type(value).__name__ == "NAType":  # pandas' missing value
-        return None
-    raise PexError(f"a value of type {type(value).__name__} cannot be stored as JSON: {value!r}")
-
-
 def canonical(value: Any) -> bytes:
     """The one JSON form of a value: sorted keys, no spaces, UTF-8.
 
@@ -107,7 +76,12 @@ def canonical(value: Any) -> bytes:
         >>> canonical({"b": 1, "a": ["é"]}).decode()
         '{"a":["é"],"b":1}'
     """
-    return orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS)
+    value = plain(value)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # a whole number of more than 64 bits
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode("utf-8", "surrogatepass")
 
 
 def digest(value: Any, length: int = 12) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.values import as_text, plain
 
 RESERVED = {
     "model": "the model is named as provider/model, in models=",
@@ -15,7 +16,26 @@ RESERVED = {
     "stream_options": "answers are streamed with run(stream=True)",
     "n": "several answers to one case are repeats=",
 }
+TEXTS = ("reasoning_effort", "stop", "user")
+"""Parameters that are text, even where it looks like a number."""
+
 _CHOICES = ("auto", "none", "required")
+
+
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they are sent: plain data, and text where a parameter is text.
+
+    Example:
+        >>> plain_params({"stop": [1, "x"], "temperature": 0.5})
+        {'stop': ['1', 'x'], 'temperature': 0.5}
+    """
+    return {str(name): _meant(name, value) for name, value in params.items()}
+
+
+def _meant(name: str, value: Any) -> Any:
+    if name not in TEXTS or isinstance(value, bool):
+        return plain(value)
+    return [as_text(item) for item in value] if isinstance(value, list) else plain(as_text(value))
 
 
 def check_params(params: Mapping[str, Any], where: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,10 @@ from typing import Any
 from pex.core import prompty, template
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest, plain
-from pex.core.params import check_params, check_tools
+from pex.core.params import check_params, check_tools, plain_params
+
+_WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
+"""Python's own note of which warnings were shown, so that each comes once."""
 
 Message = dict[str, Any]
 """`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
@@ -55,6 +60,10 @@ class Prompt:
     source: str | None = dataclasses.field(compare=False, repr=False)
     origin: str | None = dataclasses.field(compare=False, repr=False)
     """The version in the library that it came from, as `review-sentiment/3`."""
+    front: dict[str, Any] | None = dataclasses.field(compare=False, repr=False)
+    """The front matter of the file it came from; what pex does not read is kept on saving."""
+    unread: tuple[str, ...] = dataclasses.field(compare=False, repr=False)
+    """What the front matter says and pex does not use, where it may have been meant."""
 
     def __init__(
         self,
@@ -74,13 +83,15 @@ class Prompt:
             "messages": _messages(text, name),
             "description": description,
             "model": model,
-            "params": plain(dict(params or {})),
+            "params": plain_params(params or {}),
             "defaults": plain(dict(defaults or {})),
             "response_schema": plain(dict(response_schema)) if response_schema else None,
             "tools": plain([dict(tool) for tool in tools]) if tools else None,
             "path": None,
             "source": None,
             "origin": None,
+            "front": None,
+            "unread": (),
         }
         check_params(values["params"], f"prompt '{name}'")
         if tools:
@@ -102,6 +113,23 @@ class Prompt:
         if len(self.messages) == 1 and self.messages[0]["role"] == "user":
             return _as_text(self.messages[0]["content"])
         return "\n\n".join(f"{m['role']}:\n{_as_text(m['content'])}" for m in self.messages)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        r"""What in the prompt may not be meant as it is: text in comments, keys that are not read.
+
+        Example:
+            >>> Prompt("# Rules {#rules}\nBe kind. #}\nHi", name="p").remarks
+            ("message 1, line 1: 'rules} Be kind.' is a comment between {# and #}: it is not sent",)
+        """
+        swallowed = [
+            f"message {number}, line {line}: '{_shorten(found)}' is a comment between {{# and #}}: "
+            "it is not sent"
+            for number, message in enumerate(self.messages, 1)
+            for text in _content_texts(message["content"])
+            for line, found in template.comments(text)
+        ]
+        return (*self.unread, *swallowed)
 
     @property
     def digest(self) -> str:
@@ -153,12 +181,15 @@ class Prompt:
     def load(cls, path: str | Path) -> Prompt:
         """Read a `.prompty` file, or a plain text file with or without role lines.
 
+        What in it may not be meant as it is (`remarks`) is said in a warning.
+
         Raises:
             PexError: no such file (the nearest name in its folder is given), or a bad one.
         """
         path = Path(path)
         prompt = cls.parse(read_text(path, "prompt file"), path.name, path.stem)
         object.__setattr__(prompt, "path", path.resolve())
+        warn(prompt.remarks, path.name, str(path))
         return prompt
 
     @classmethod
@@ -174,13 +205,37 @@ class Prompt:
             PexError: no valid prompt.
         """
         fields = prompty.parse(text, where)
-        messages = fields.pop("messages")
-        name = fields.pop("name", name)
+        messages, front = fields.pop("messages"), fields.pop("front")
+        remarks = fields.pop("remarks")
+        given = fields.pop("name", name)
+        name = prompty.slug(given)
+        if name != given:
+            remarks = (*remarks, f"name: '{given}' cannot be a prompt's name; it is '{name}' here")
         try:
             prompt = cls(messages, name, **fields)
         except PexError as error:
             raise PexError(f"{where}: {error.message}", hint=error.hint) from None
         object.__setattr__(prompt, "source", text)
+        object.__setattr__(prompt, "front", front)
+        object.__setattr__(prompt, "unread", remarks)
+        return prompt
+
+    def changed(self, **changes: Any) -> Prompt:
+        """A prompt with other values for some arguments of `Prompt`; `messages` is its text.
+
+        What its file says and pex does not read is kept.
+
+        Example:
+            >>> Prompt("Hi {{ x }}", name="a").changed(name="b", model="local/smollm2").model
+            'local/smollm2'
+        """
+        names = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
+        given = {name: changes.pop(name, getattr(self, name)) for name in names}
+        prompt = Prompt(changes.pop("messages", self.messages), given.pop("name"), **given)
+        object.__setattr__(prompt, "front", self.front)
+        object.__setattr__(prompt, "unread", self.unread)
+        if changes:
+            raise TypeError(f"Prompt.changed: no such argument: {', '.join(changes)}")
         return prompt
 
     def called(self, name: str, origin: str | None) -> Prompt:
@@ -209,6 +264,22 @@ class Prompt:
 
     def _texts(self) -> list[str]:
         return [text for message in self.messages for text in _content_texts(message["content"])]
+
+
+def warn(remarks: Sequence[str], where: str, file: str) -> None:
+    """Say what in a prompt may not be meant as it is, each time once in a process.
+
+    Args:
+        remarks: what to say.
+        where: how to name the prompt.
+        file: the file that the warnings are about.
+    """
+    for remark in remarks:
+        found = re.match(r"line (\d+)", remark)
+        warnings.warn_explicit(
+            f"{where}: {remark}", UserWarning, file, int(found[1]) if found else 1,
+            registry=_WARNED,
+        )  # fmt: skip
 
 
 def read_text(path: Path, what: str) -> str:
@@ -299,6 +370,10 @@ def _render_part(part: dict[str, Any], values: Mapping[str, Any], where: str) ->
     if part["type"] == "text":
         return {**part, "text": filled}
     return {**part, "image_url": {**part["image_url"], "url": filled}}
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _as_text(content: Any) -> str:

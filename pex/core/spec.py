@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from ruamel.yaml import YAML
 
 from pex.core.cases import ROLES
 from pex.core.errors import PexError, nearest
 from pex.core.files import read_yaml
 from pex.core.names import check_name
+from pex.core.yamltext import dump_yaml
 
 
 class Strict(BaseModel):
@@ -95,9 +94,4 @@ def load_spec(path: Path) -> ExperimentSpec:
 def dump_spec(spec: ExperimentSpec) -> str:
     """The YAML text of a spec; what is left at its default is left out."""
     data = spec.model_dump(exclude_defaults=True)
-    yaml = YAML()
-    yaml.width = 10_000
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    out = io.StringIO()
-    yaml.dump({key: data[key] for key in ExperimentSpec.model_fields if key in data}, out)
-    return out.getvalue()
+    return dump_yaml({key: data[key] for key in ExperimentSpec.model_fields if key in data})

@@ -1,39 +1,26 @@
 """Jinja templates for messages, in a sandbox: case values go in as data and stay data.
 
 A value is never parsed as a template, and message boundaries are found before rendering, so a
-value that says `system:` or `{{ secret }}` is only text.
+value that says `system:` or `{{ secret }}` is only text. What is rendered is text, numbers,
+booleans, lists and dicts: `pex.core.jinja` refuses everything else by its name.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta
-from jinja2.exceptions import SecurityError, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta
+from jinja2.exceptions import SecurityError
 
 from pex.core.errors import PexError, nearest
+from pex.core.jinja import Environment, NotTextError
+from pex.core.values import is_plain, plain
 
-
-def _as_text(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    return value
-
-
-_environment = ImmutableSandboxedEnvironment(
-    undefined=StrictUndefined,
-    keep_trailing_newline=True,
-    autoescape=False,  # a prompt is not HTML
-    finalize=_as_text,
-)
+_environment = Environment()
 
 
 _IMAGE = re.compile(r"!\[[^\]\n]*\]\(((?:\{\{.*?\}\}|[^(){}\n])+)\)")
@@ -43,6 +30,9 @@ _ONLY_A_VARIABLE = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
 _MARK = f"\x00{secrets.token_hex(16)}\x00"
 """Stands around an image's address while it is rendered; drawn anew in each process, so that no
 value can hold it."""
+
+_LONGEST_NOTE = 120
+"""Characters of a comment that is still taken for a note to the reader of the template."""
 
 
 def has_images(text: str) -> bool:
@@ -73,6 +63,8 @@ def variables(text: str) -> tuple[str, ...]:
     Example:
         >>> variables("{{ review }} {% for x in items %}{{ x }}{% endfor %}")
         ('items', 'review')
+        >>> variables("{% for n in range(3) %}{{ n }}{% endfor %}"), variables("{{ range }}")
+        ((), ('range',))
     """
     return tuple(sorted(meta.find_undeclared_variables(_environment.parse(text))))
 
@@ -86,6 +78,52 @@ def check(text: str, where: str) -> None:
             f"{where}, line {error.lineno}: {error.message}",
             hint="variables are written {{ name }}; literal braces {{ '{{' }}",
         ) from None
+    except (RecursionError, SyntaxError, OverflowError) as error:  # of the Python made of it
+        raise PexError(f"{where}: the template is too deeply nested: {error}") from None
+
+
+@functools.lru_cache(maxsize=512)
+def comments(text: str) -> tuple[tuple[int, str], ...]:
+    r"""The Jinja comments that look as if their text was meant to be sent, with their lines.
+
+    A short note on one line, with spaces around it, is an ordinary comment. One that goes on
+    over several lines, has variables in it, stands amid other text or has no space after `{#`
+    may be CSS, JSON or a Markdown heading's name, and is dropped without a trace.
+
+    Raises:
+        PexError: no valid template.
+
+    Example:
+        >>> comments("a {{ x }} {# the review #}"), comments("# Rules {#rules}\nBe kind. #}")
+        ((), ((1, 'rules} Be kind.'),))
+    """
+    check(text, "template")
+    found = []
+    begun: tuple[int, str] | None = None
+    before, content = "", ""
+    for line, kind, value in _environment.lex(text):
+        if kind == "comment_begin":
+            begun, content = (line, value), ""
+        elif kind == "comment":
+            content = value
+        elif kind == "comment_end" and begun is not None:
+            after = text[len(before) + len(begun[1]) + len(content) + len(value) :]
+            if not _is_note(content, before.rpartition("\n")[2], after.partition("\n")[0]):
+                found.append((begun[0], " ".join(content.split())))
+            before += begun[1] + content
+            begun = None
+        if begun is None:
+            before += value
+    return tuple(found)
+
+
+def _is_note(content: str, before: str, after: str) -> bool:
+    if not content.strip():
+        return True
+    amid_text = bool(before.strip()) and bool(after.strip())
+    spaced = content.startswith((" ", "-", "+")) and content.endswith((" ", "-", "+"))
+    short = len(content) <= _LONGEST_NOTE and "\n" not in content.strip("\n")
+    return spaced and short and not amid_text and not any(m in content for m in ("{{", "{%"))
 
 
 def cut(text: str, values: Mapping[str, Any], where: str) -> list[str]:
@@ -105,23 +143,35 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
     """Fill in `values`; a dict or list is written as JSON, None as nothing.
 
     Raises:
-        PexError: a variable without a value, or an operation that the sandbox forbids.
+        PexError: a variable without a value, a value or a result that is no text, number,
+            boolean, list or dict, or an operation that the sandbox forbids.
 
     Example:
         >>> render("Hello {{ name }}!", {"name": "{{ 7 * 7 }}"}, "prompt 'p'")
         'Hello {{ 7 * 7 }}!'
     """
+    names = variables(text)
+    given = {name: _value(name, values[name], where) for name in names if name in values}
     try:
-        return _compile(text).render(values)
+        return _compile(text).render(given)
     except UndefinedError as error:
-        missing = [name for name in variables(text) if name not in values]
-        if missing:
-            raise PexError(
-                f"{where}: no value for the variable '{missing[0]}'",
-                hint=nearest(missing[0], values),
-            ) from None
-        raise PexError(f"{where}: {error.message}") from None
+        message, _, hint = str(error.message).partition("\n")
+        if (name := message.removeprefix("variable ")) != message:
+            message = f"no value for the variable {name}"
+            hint = nearest(name.strip("'"), values)
+        raise PexError(f"{where}: {message}", hint=hint or None) from None
+    except NotTextError as error:
+        raise PexError(f"{where}: {error}", hint=error.hint) from None
     except SecurityError as error:
         raise PexError(f"{where}: not allowed in a template: {error.message}") from None
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+    except Exception as error:  # noqa: BLE001 - a template can fail in any way that Python can
         raise PexError(f"{where}: the template failed: {error}") from None
+
+
+def _value(name: str, value: Any, where: str) -> Any:
+    if type(value) is str or is_plain(value):
+        return value
+    try:
+        return plain(value)
+    except PexError as error:
+        raise PexError(f"{where}: variable '{name}': {error.message}", hint=error.hint) from None

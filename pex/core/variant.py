@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError
-from pex.core.names import canonical, plain
-from pex.core.params import check_params, check_tool_choice
+from pex.core.names import canonical
+from pex.core.params import check_params, check_tool_choice, plain_params
 from pex.core.prompt import Prompt
 
 
@@ -40,7 +40,7 @@ class Variant:
                 hint='make one with pex.Prompt("…", name="…") or pex.Prompt.load(path)',
             )
         object.__setattr__(self, "model", check_model(self.model or self.prompt.model, self.prompt))
-        object.__setattr__(self, "params", plain(dict(self.params)))
+        object.__setattr__(self, "params", plain_params(self.params))
         object.__setattr__(self, "name", self.name or self.prompt.name)
         where = f"variant '{self.name}'"
         check_params(self.params, where)

@@ -81,13 +81,4 @@ def _text(prompt: Prompt) -> str:
     text = prompt.to_prompty()
     if Prompt.parse(text, prompt.name, prompt.name).name == prompt.name:
         return text
-    return Prompt(
-        prompt.messages,
-        prompt.name,
-        description=prompt.description,
-        model=prompt.model,
-        params=prompt.params,
-        defaults=prompt.defaults,
-        response_schema=prompt.response_schema,
-        tools=prompt.tools,
-    ).to_prompty()
+    return prompt.changed(name=prompt.name).to_prompty()

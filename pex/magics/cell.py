@@ -14,7 +14,7 @@ import orjson
 from pex.core import prompty, template
 from pex.core.errors import PexError, nearest
 from pex.core.names import plain
-from pex.core.prompt import Prompt
+from pex.core.prompt import Prompt, warn
 
 OPTIONS = {
     "--run": "ask it, and show the answers below",
@@ -183,7 +183,14 @@ def read_prompt(name: str, text: str) -> Prompt:
             f"{where}: its front matter calls it '{given}'",
             hint="leave 'name:' out there, or write it the same in both places",
         )
-    return Prompt.parse(text, where, name)
+    prompt = Prompt.parse(text, where, name)
+    # The first line of the cell is the magic's own.
+    remarks = [
+        re.sub(r"^line (\d+)", lambda found: f"line {int(found[1]) + 1}", remark)
+        for remark in prompt.remarks
+    ]
+    warn(remarks, where, where)
+    return prompt
 
 
 def _words(line: str, magic: str) -> list[str]:

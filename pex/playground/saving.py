@@ -135,16 +135,7 @@ def _loose(prompt: Prompt) -> Prompt:
 def _with_all(prompt: Prompt, name: str, model: str | None, params: dict[str, Any]) -> Prompt:
     if (prompt.name, prompt.model, prompt.params) == (name, model, params) and prompt.source:
         return prompt
-    return Prompt(
-        prompt.messages,
-        name,
-        description=prompt.description,
-        model=model,
-        params=params,
-        defaults=prompt.defaults,
-        response_schema=prompt.response_schema,
-        tools=prompt.tools,
-    )
+    return prompt.changed(name=name, model=model, params=params)
 
 
 def _based(draft: Draft, column: str, prompt: Prompt) -> Draft:

@@ -14,7 +14,8 @@ import orjson
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.prompty import response_format
+from pex.core.prompt import warn
+from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
 from pex.run.images import with_files
 
@@ -134,9 +135,16 @@ def max_tokens(body: Mapping[str, Any]) -> int:
 
 
 def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
-    """Raise a `PexError` for a variable that no case has, before anything is rendered."""
+    """Raise a `PexError` for a variable that no case has, before anything is rendered.
+
+    What in a prompt that was made in Python may not be meant as it is, is said in a warning; of a
+    file, that was said when it was loaded.
+    """
     columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
     for variant in variants:
+        if variant.prompt.path is None:
+            place = f"prompt '{variant.prompt.name}'"
+            warn(variant.prompt.remarks, place, place)
         for name in variant.prompt.variables:
             if name not in columns and name not in variant.prompt.defaults:
                 raise PexError(

@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.prompt import read_text
 from pex.core.spec import Strict
+from pex.core.values import as_text, as_written
 from pex.score import label, number, structured, text
 from pex.score.base import Rule
 from pex.score.function import callable_rule, import_callable
 from pex.score.judge import Judge
+
+
+def _as_label(value: Any) -> Any:
+    """A label as it was written: `01` and `1.10` are text in a YAML file too."""
+    return as_text(value) if isinstance(value, float) else as_written(value)
+
+
+LabelText = Annotated[str | bool | int, BeforeValidator(_as_label)]
 
 
 class Kind(Strict):
@@ -74,7 +83,7 @@ class _Regex(Kind):
 
 
 class _Label(Kind):
-    labels: list[str | bool | int] | None = Field(default=None, min_length=1)
+    labels: list[LabelText] | None = Field(default=None, min_length=1)
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return label.label(label.allowed_labels(self.labels, cases))

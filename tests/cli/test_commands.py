@@ -72,6 +72,17 @@ def test_dry_run_asks_nothing(folder: Path, lab: FaultyEndpoint) -> None:
     assert lab.calls == 0
 
 
+def test_what_a_prompt_says_in_vain_is_said_before_a_call(folder: Path) -> None:
+    (folder / "p.prompty").write_text(
+        "---\nmodel: {options: {temprature: 0}}\n---\n{{ word }} {# all\nof this #}"
+    )
+    done = pexlab("run", "e.yaml", "--dry-run", folder=folder)
+    assert done.returncode == 0
+    assert "warning: p.prompty: line 2: model.options: 'temprature' is not an opt" in done.stderr
+    assert "warning: p.prompty: message 1, line 1: 'all of this' is a comment" in done.stderr
+    assert ".py:" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

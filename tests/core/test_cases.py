@@ -83,7 +83,7 @@ def test_bad_csv(content: bytes, message: str, tmp_path: Path) -> None:
         ([{"review": "x"}], {"expcted": "review"}, "did you mean 'expected'"),
         ("missing.csv", {}, "no such file\n  did you mean 'mising.csv'"),
         ("cases.xlsx", {}, "use .csv, .jsonl or .parquet"),
-        ([{"a": float("inf")}], {}, "row 1: an infinite number"),
+        ([{"a": float("inf")}], {}, "row 1, column 'a': an infinite number"),
         ([{"a": 1}, "b"], {}, "row 2: expected a dict"),
         ([], {}, "there are no cases"),
     ],

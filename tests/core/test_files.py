@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 import pex
+from pex.core.files import validate
 from pex.core.settings import find_project, load_settings
 from pex.core.spec import dump_spec, load_spec
+from pex.score.kinds import KINDS
 
 GOOD = "name: x\ncases: cases.csv\nprompts: [a.prompty]\nmodels: [local/smollm2]\n"
 
@@ -106,3 +108,74 @@ def test_a_key_in_the_settings_is_refused_and_not_shown(tmp_path: Path) -> None:
     with pytest.raises(pex.PexError, match="never a key") as caught:
         load_settings(tmp_path)
     assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["01067", "1.10", "1_000", "0x1F", "2024-01-01", "1e5", "42", "yes"]
+)
+def test_text_stays_text_in_yaml(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(
+        f"name: {text}\npurpose: {text}\ncases: {text}\nprompts: [{text}]\nmodels: [{text}]\n"
+        f"columns: {{id: {text}}}\nparams: [{{temperature: 0.50, stop: [{text}], seed: 1_000}}]\n"
+        f"scorers: [{{kind: label, labels: [{text}, x]}}, {{kind: length, max_words: 0x10}}]\n"
+    )
+    spec = load_spec(path)
+    assert (spec.name, spec.purpose, spec.cases) == (text, text, text)
+    assert (spec.prompts, spec.models, spec.columns) == ([text], [text], {"id": text})
+    variant = pex.Variant(pex.Prompt("x", "p"), "lab/m", spec.params[0])
+    assert variant.params == {"temperature": 0.5, "stop": [text], "seed": 1000}
+    options = validate(KINDS["label"], dict(spec.scorers[0]), "scorer")
+    assert [str(label) for label in options.labels] == [text, "x"]
+    path.write_text(dump_spec(spec))
+    again = load_spec(path)
+    assert again == spec
+    again_options = validate(KINDS["label"], dict(again.scorers[0]), "scorer")
+    assert [str(label) for label in again_options.labels] == [text, "x"]
+    assert pex.Variant(pex.Prompt("x", "p"), "lab/m", again.params[0]).params == variant.params
+
+
+def test_numbers_in_yaml_are_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(
+        GOOD + "repeats: 0x3\nbudget_usd: 1.50\ngate: {baseline: a, metric: b, margin: .02}\n"
+    )
+    spec = load_spec(path)
+    assert (spec.repeats, spec.budget_usd) == (3, 1.5)
+    assert spec.gate is not None
+    assert spec.gate.margin == 0.02
+
+
+def test_a_plan_has_numbers_and_text(tmp_path: Path) -> None:
+    from pex.batch.plan import Step
+    from pex.core.yamltext import load_yaml
+
+    step = load_yaml(
+        "id: a\nnotebook: n.ipynb\nparameters: {zip: 01067, t: 0.50, n: 1_000, day: 2026-01-02}\n"
+        "sweep: {seed: [1, 02], t: [1.0, 0.50]}",
+        "plan.yaml",
+    ).data
+    found = Step.model_validate(step)
+    assert found.parameters == {"zip": "01067", "t": 0.5, "n": 1000, "day": "2026-01-02"}
+    assert {type(value) for value in found.parameters.values()} == {str, float, int}
+    assert found.sweep == {"seed": [1, "02"], "t": [1.0, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: &a [*a]\ncases: c\n", "name"),
+        ("name: _\nrepeats: _\ncases: c\nprompts: [a]", "line 2: repeats"),
+        ("x" + "[" * 3000, "no valid YAML|keys with values"),
+        ("name: x\n? [a]\n: b\n", "."),
+        (
+            "name: 2024-13-45\ncases: 12\nprompts: [1.10]\nrepeats: no",
+            "line 4: repeats: .*got 'no'",
+        ),
+    ],
+)
+def test_odd_yaml_is_an_error_in_words(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(text)
+    with pytest.raises(pex.PexError, match=message):
+        load_spec(path)

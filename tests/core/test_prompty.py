@@ -101,12 +101,6 @@ def test_the_reference_loader_reads_what_we_write(prompt: pex.Prompt, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("---\nnmae: x\n---\nhi", r"x.prompty: unknown key 'nmae'\n  did you mean 'name'"),
-        ("---\nmodel: {optoins: {}}\n---\nhi", "model: unknown key 'optoins'"),
-        (
-            "---\nmodel: {options: {maxTokens: 3}}\n---\nhi",
-            "model.options: unknown key 'maxTokens'",
-        ),
         ("---\nname: [\n---\nhi", r"x.prompty, line \d: no valid YAML"),
         ("---\nname: x\n---\n\n", "no text after its front matter"),
         ("---\noutputs: [{name: a, kind: strng}]\n---\nhi", "did you mean 'string'"),

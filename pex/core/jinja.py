@@ -1,0 +1,297 @@
+"""Jinja's sandbox for prompts: only text, numbers, booleans, lists and dicts are written.
+
+Jinja by itself writes whatever it is given, so `{{ order.items }}` sends the model
+`<built-in method items of dict object at 0x7f…>`. Here keys come before methods, a method that
+is not called is an error, and so is every object that is no plain data, by its name.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+from jinja2 import StrictUndefined, UndefinedError, nodes
+from jinja2.runtime import Context, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
+from jinja2.visitor import NodeTransformer
+
+from pex.core.errors import nearest
+
+_LAZY = (
+    "map", "select", "reject", "selectattr", "rejectattr", "unique", "batch", "slice", "reverse",
+    "items",
+)  # fmt: skip
+"""Filters whose result is used up while it is read, and has no text of its own."""
+
+_TEXT = (
+    "string", "upper", "lower", "trim", "replace", "title", "capitalize", "center", "indent",
+    "truncate", "wordwrap", "wordcount", "escape", "e", "forceescape", "striptags", "urlencode",
+    "urlize", "safe", "pprint", "format", "tojson",
+)  # fmt: skip
+"""Filters that make text of whatever they are given."""
+
+_CALLED = "()"
+"""Marks an attribute that is called; no attribute's name can end so."""
+
+_OURS = "pex_"
+"""Stands before Jinja's own functions, so that a bare `range` is a variable like any other."""
+
+_TYPES = {
+    str: "text", bool: "a boolean", int: "a number", float: "a number", list: "a list",
+    dict: "a dict", tuple: "a tuple", type(None): "None",
+}  # fmt: skip
+
+
+class NotTextError(Exception):
+    """An object that cannot stand in a prompt."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Lazy:
+    """What a filter such as `map` gives, or `range(3)`: to be looped over, not to be written."""
+
+    __slots__ = ("_items", "_source")
+
+    def __init__(self, items: Any, source: str) -> None:
+        self._items = items
+        self._source = source
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def __contains__(self, item: Any) -> bool:
+        return item in self._items
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._items[at]
+
+    def __reversed__(self) -> Iterator[Any]:
+        yield from reversed(self._items)
+
+    def __str__(self) -> str:
+        raise _not_text(self, self._source)
+
+    __repr__ = __str__
+
+
+class _Missing(StrictUndefined):
+    """A variable, key or attribute that is not there; a second line of the message is a hint."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        name, value = self._undefined_name, self._undefined_obj
+        if self._undefined_hint:
+            return self._undefined_hint
+        if value is missing:
+            return f"variable '{name}'"
+        public = isinstance(name, str) and not name.startswith("_")
+        method = public and callable(getattr(value, str(name), None))
+        if isinstance(value, Mapping):
+            call = f"; the method is written .{name}()" if method else ""
+            return f"there is no key '{name}'\n{nearest(str(name), map(str, value))}{call}"
+        kind = _TYPES.get(type(value), type(value).__name__)
+        if method:
+            return f"'{name}' is a method of {kind}\nwrite .{name}()"
+        return f"{kind} has no '{name}'" if isinstance(name, str) else f"{kind} has no item {name}"
+
+
+class Environment(ImmutableSandboxedEnvironment):
+    """The environment of all prompts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=_Missing,
+            keep_trailing_newline=True,
+            autoescape=False,  # a prompt is not HTML
+        )
+        self.globals = {f"{_OURS}{name}": value for name, value in self.globals.items()}
+        self.filters |= {name: _lazily(name, self.filters[name]) for name in _LAZY}
+        self.filters |= {"pex_shown": shown, "pex_checked": _checked}
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        _Marker(tree, self.globals).visit(tree)
+        tree.set_environment(self)
+        return tree
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """The value of `obj.attribute`: a key comes before a method, unless that is called."""
+        if attribute.endswith(_CALLED):
+            return super().getattr(obj, attribute.removesuffix(_CALLED))
+        if isinstance(obj, Mapping):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return self._no_method(obj, attribute, super().getattr(obj, attribute))
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """The value of `obj[argument]`, which is never a method."""
+        if isinstance(obj, Mapping) and isinstance(argument, str):
+            return obj[argument] if argument in obj else self.undefined(obj=obj, name=argument)
+        return self._no_method(obj, argument, super().getitem(obj, argument))
+
+    def _no_method(self, obj: Any, name: Any, value: Any) -> Any:
+        bound = callable(value) and not isinstance(value, Undefined)
+        return self.undefined(obj=obj, name=name) if bound else value
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        """Call a function; what can only be looped over is told apart from a list."""
+        found = super().call(__context, __obj, *args, **kwargs)
+        lazy = not isinstance(found, Undefined) and isinstance(
+            found, range | KeysView | ValuesView | ItemsView | Iterator
+        )
+        name = getattr(__obj, "__name__", "call").removeprefix("safe_")
+        return Lazy(found, f"{name}()") if lazy else found
+
+
+def shown(value: Any, source: str = "") -> Any:
+    """What is written for a value: a dict or list as JSON, None as nothing.
+
+    Args:
+        value: what an expression has given.
+        source: the expression, for an error.
+
+    Raises:
+        NotTextError: it is neither text nor a number, a boolean, a list or a dict.
+        UndefinedError: there is no such variable or key.
+
+    Example:
+        >>> shown({"a": [1, None]}), shown(None), shown(1.5)
+        ('{"a": [1, null]}', '', 1.5)
+    """
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        try:
+            return json.dumps(value, ensure_ascii=False, default=_in_json(source), allow_nan=False)
+        except ValueError as error:
+            raise NotTextError(
+                f"{{{{ {source} }}}} cannot be written as JSON: {error}", ""
+            ) from None
+    return _checked(value, source)
+
+
+def _checked(value: Any, source: str) -> Any:
+    """The value as it is, unless it is an object that has no text."""
+    if isinstance(value, Undefined):
+        _raise_missing(value, source)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotTextError(f"{{{{ {source} }}}} is {value}, which is not a number", "check the sum")
+    if value is None or isinstance(value, str | int | float | dict | list):
+        return value
+    raise _not_text(value, source)
+
+
+def _raise_missing(value: Undefined, source: str) -> None:
+    try:
+        str(value)
+    except UndefinedError as error:
+        message = str(error.message)
+        plain_name = message.startswith("variable ")
+        raise UndefinedError(message if plain_name else f"{{{{ {source} }}}}: {message}") from None
+
+
+def _in_json(source: str) -> Callable[[Any], Any]:
+    def refuse(value: Any) -> Any:
+        if isinstance(value, Undefined):
+            _raise_missing(value, source)
+        raise _not_text(value, source)
+
+    return refuse
+
+
+def _not_text(value: Any, source: str) -> NotTextError:
+    kind = _TYPES.get(type(value), f"an object of Python ({type(value).__name__})")
+    if isinstance(value, Lazy):
+        return NotTextError(
+            f"{{{{ {source} }}}} is a sequence that has no text of its own",
+            "add | list, or | join(', ')",
+        )
+    if isinstance(value, tuple):
+        return NotTextError(f"{{{{ {source} }}}} is {kind}", "add | list, or | join(', ')")
+    hint = f"call it: {source}(…)" if callable(value) else "name the part of it that is meant"
+    return NotTextError(f"{{{{ {source} }}}} is {kind}, not text", hint)
+
+
+def _lazily(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(make)
+    def filtered(*args: Any, **kwargs: Any) -> Any:
+        found = make(*args, **kwargs)
+        return Lazy(found, f"… | {name}") if hasattr(found, "__next__") else found
+
+    return filtered
+
+
+class _Marker(NodeTransformer):
+    """Puts a check around everything that becomes text, and marks what is called."""
+
+    def __init__(self, tree: nodes.Template, functions: Mapping[str, Any]) -> None:
+        own = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+        own |= {node.name for node in tree.find_all(nodes.Macro)}
+        self._functions = {name.removeprefix(_OURS) for name in functions} - own
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+        target = node.node
+        if isinstance(target, nodes.Getattr):
+            target.attr += _CALLED
+        elif isinstance(target, nodes.Name) and target.name in self._functions:
+            target.name = f"{_OURS}{target.name}"
+        return self.generic_visit(node)
+
+    def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.nodes = [
+            item if isinstance(item, nodes.TemplateData) else _filtered(item, "pex_shown")
+            for item in node.nodes
+        ]
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.nodes = [_filtered(item, "pex_checked") for item in node.nodes]
+        return node
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if node.name in _TEXT and node.node is not None:
+            node.node = _filtered(node.node, "pex_checked")
+        return node
+
+
+def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
+    source = nodes.Const(_source(node))
+    return nodes.Filter(node, name, [source], [], None, None, lineno=node.lineno)
+
+
+def _source(node: nodes.Node | None) -> str:
+    """An expression roughly as it stands in the template."""
+    match node:
+        case nodes.Name():
+            return node.name.removeprefix(_OURS)
+        case nodes.Getattr():
+            return f"{_source(node.node)}.{node.attr.removesuffix(_CALLED)}"
+        case nodes.Getitem(arg=nodes.Const(value=key)):
+            return f"{_source(node.node)}[{key!r}]"
+        case nodes.Call():
+            return f"{_source(node.node)}({'…' if node.args or node.kwargs else ''})"
+        case nodes.Filter(name="pex_checked" | "pex_shown"):
+            return _source(node.node)
+        case nodes.Filter():
+            return f"{_source(node.node)} | {node.name}"
+        case nodes.Const():
+            return repr(node.value)
+        case _:
+            return "…"

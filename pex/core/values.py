@@ -1,0 +1,261 @@
+"""Values of cases, parameters and files as plain JSON data: what a prompt, a journal can hold.
+
+Numbers that were written in a YAML file keep how they were written (`WrittenInt`,
+`WrittenFloat`), because `01067` and `1.10` may be meant as text; what reads a field knows.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pex.core.errors import PexError
+
+_MOST_DIGITS = 400
+"""Of a `Decimal`; JSON has no limit, but `1E+999999` would be a million digits in a prompt."""
+
+
+class WrittenInt(int):
+    """A whole number of a YAML file that JSON would write otherwise, such as `01067` or `0x1F`."""
+
+    written: str
+
+    def __new__(cls, value: int, written: str) -> WrittenInt:
+        """Make one that remembers how it was written."""
+        made = super().__new__(cls, value)
+        made.written = written
+        return made
+
+    def __reduce__(self) -> tuple[type[WrittenInt], tuple[int, str]]:
+        return WrittenInt, (int(self), self.written)
+
+
+class WrittenFloat(float):
+    """A decimal number of a YAML file that JSON would write otherwise, such as `1.10`."""
+
+    written: str
+
+    def __new__(cls, value: float, written: str) -> WrittenFloat:
+        """Make one that remembers how it was written."""
+        made = super().__new__(cls, value)
+        made.written = written
+        return made
+
+    def __reduce__(self) -> tuple[type[WrittenFloat], tuple[float, str]]:
+        return WrittenFloat, (float(self), self.written)
+
+
+def as_written(value: Any) -> Any:
+    """A value of a YAML file where text and numbers are both possible: as it was written.
+
+    A number stays one where JSON writes it in the same way; else its text is what was meant.
+
+    Example:
+        >>> as_written([WrittenInt(1067, "01067"), WrittenFloat(1.1, "1.10"), 42, True])
+        ['01067', '1.10', 42, True]
+    """
+    if isinstance(value, WrittenInt | WrittenFloat):
+        return value.written
+    if isinstance(value, dict):
+        return {as_text(key): as_written(item) for key, item in value.items()}
+    return [as_written(item) for item in value] if isinstance(value, list) else value
+
+
+def as_text(value: Any) -> Any:
+    """A value of a YAML file where text is meant: numbers and booleans as they were written.
+
+    Example:
+        >>> as_text(WrittenFloat(1.1, "1.10")), as_text(42), as_text(True), as_text(None)
+        ('1.10', '42', 'true', None)
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, WrittenInt | WrittenFloat):
+        return value.written
+    return str(value) if isinstance(value, int | float) else value
+
+
+def plain(value: Any) -> Any:
+    """The JSON-like form of a value from pandas, numpy, YAML or TOML; missing values are None.
+
+    Dates, times and durations become ISO 8601, `Decimal` and numpy's scalars their number. A
+    number that YAML wrote with leading zeros is text: no number is written so.
+
+    Raises:
+        PexError: an infinite number, or an object that JSON has no form for.
+
+    Example:
+        >>> plain({"a": float("nan"), 1: (True, "x"), "d": decimal.Decimal("1.50")})
+        {'a': None, '1': [True, 'x'], 'd': 1.5}
+        >>> plain({"when": datetime.date(2026, 11, 28), "zip": WrittenInt(1067, "01067")})
+        {'when': '2026-11-28', 'zip': '01067'}
+    """
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise PexError("a value that contains itself, or is nested too deeply") from None
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is JSON data as it stands, so that `plain` would only copy it.
+
+    Example:
+        >>> is_plain({"a": [1, None]}), is_plain({"a": (1,)}), is_plain({1: "a"})
+        (True, False, False)
+    """
+    try:
+        return _is_plain(value)
+    except RecursionError:
+        return False
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+    if kind is list:
+        return all(map(_is_plain, value))
+    return value is None or kind in (str, int, bool) or (kind is float and math.isfinite(value))
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):  # a subclass (numpy's, ruamel's, an enum's) goes down to its text
+        return str.__str__(value)
+    if isinstance(value, int):
+        padded = isinstance(value, WrittenInt) and re.match(r"[-+]?0\d", value.written)
+        return value.written if isinstance(value, WrittenInt) and padded else int(value)
+    if isinstance(value, float):
+        return _number(float(value))
+    if isinstance(value, Mapping):
+        return _mapping(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, decimal.Decimal):
+        return _of_decimal(value)
+    if isinstance(value, datetime.timedelta) or hasattr(value, "isoformat"):
+        return _of_time(value)
+    if type(value).__name__ == "NAType":  # pandas' missing value
+        return None
+    if _is_array(value):
+        return _of_numpy(value)
+    raise _refused(value)
+
+
+def _number(value: float) -> float | None:
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        raise PexError("an infinite number cannot be a case value")
+    return value
+
+
+def _mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, item in value.items():
+        name = _key(key)
+        if name in made:
+            raise PexError(f"two keys are both '{name}' when written as text")
+        made[name] = _plain(item)
+    return made
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    if isinstance(key, WrittenInt | WrittenFloat):
+        return key.written
+    found = key if isinstance(key, bool) or key is None else _plain(key)
+    if isinstance(found, list | dict):
+        raise PexError(f"a key of type {type(key).__name__} cannot be stored as JSON: {key!r}")
+    return str(found)
+
+
+def _of_decimal(value: decimal.Decimal) -> int | float | None:
+    if value.is_nan():
+        return None
+    if value.is_infinite() or value.adjusted() > _MOST_DIGITS:
+        return _number(math.inf)
+    exponent = value.as_tuple().exponent
+    whole = value == value.to_integral_value()
+    if whole and (abs(value) > 2**53 or (isinstance(exponent, int) and exponent >= 0)):
+        return int(value)
+    return _number(float(value))
+
+
+def _of_time(value: Any) -> str | None:
+    if value != value:  # pandas' NaT
+        return None
+    if hasattr(value, "isoformat"):  # also pandas' Timedelta, which has nanoseconds
+        return str(value.isoformat())
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    part = f".{value.microseconds:06d}".rstrip("0") if value.microseconds else ""
+    return f"P{value.days}DT{hours}H{minutes}M{seconds}{part}S"
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a value is a scalar or an array of numpy, or a column of pandas."""
+    return hasattr(value, "dtype") and hasattr(value, "tolist")
+
+
+def _of_numpy(value: Any) -> Any:
+    kind = getattr(value.dtype, "kind", "O")
+    if getattr(value, "ndim", 0) > 0:
+        # `tolist` makes whole numbers of dates with nanoseconds, so each item goes by itself.
+        return [_plain(item) for item in (value if kind in "mM" else value.tolist())]
+    if kind in "mM":
+        return _of_datetime64(value[()])
+    found = value.tolist()
+    if type(found) is type(value):  # a long double, which Python has no number for
+        return _number(float(value))
+    return _plain(found)
+
+
+def _of_datetime64(value: Any) -> str | None:
+    import numpy as np
+
+    if np.isnat(value):
+        return None
+    dates = value.dtype.kind == "M"
+    days_or_more = np.datetime_data(value.dtype)[0] in ("D", "W", "M", "Y")
+    if dates and days_or_more:
+        return str(value.astype("datetime64[D]"))
+    if not dates and np.datetime_data(value.dtype)[0] in ("M", "Y"):
+        raise _refused(value)  # months have no length
+    rough = value.astype("datetime64[us]" if dates else "timedelta64[us]")
+    item = rough.item()
+    if rough == value and not isinstance(item, int):
+        return _of_time(item)
+    if not dates:
+        raise _refused(value)
+    return str(value)
+
+
+def _refused(value: Any) -> PexError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
+    return PexError(
+        f"a value of type {type(value).__name__} cannot be stored as JSON: {shown}",
+        hint=_advice(value),
+    )
+
+
+def _advice(value: Any) -> str:
+    if isinstance(value, enum.Enum):
+        return "give its .value"
+    if isinstance(value, set | frozenset):
+        return "a set has no order: give sorted(…)"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "give text, for example by .decode()"
+    if hasattr(value, "model_dump"):
+        return "give its .model_dump()"
+    if hasattr(value, "__next__") or isinstance(value, range):
+        return "give list(…)"
+    return "give text, a number, a boolean, a list, a dict or None"

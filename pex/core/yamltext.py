@@ -1,0 +1,165 @@
+"""YAML as it was written: numbers keep their text, and every value its line.
+
+YAML 1.2: `yes`, `no` and `12:30` are text. A number that JSON would write otherwise (`01067`,
+`1.10`, `0x1F`) is a `WrittenInt` or `WrittenFloat`, a date is the text that stands there: whoever
+reads a field knows whether text was meant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from pex.core.errors import PexError
+from pex.core.values import WrittenFloat, WrittenInt
+
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML text: its data, and where each value stands."""
+
+    data: Any
+    root: Node | None
+    first_line: int = 1
+
+    def line(self, path: tuple[Any, ...]) -> int | None:
+        r"""The line of the value at `path`, or of the nearest one around it that there is.
+
+        Example:
+            >>> load_yaml("a:\n  b: 1\n", "f").line(("a", "b"))
+            2
+        """
+        line, node = None, self.root
+        for key in path:
+            found = _child(node, key)
+            if found is None:
+                break
+            place, node = found
+            line = place.start_mark.line + self.first_line
+        return line
+
+    def written(self, path: tuple[Any, ...]) -> str | None:
+        """What stands in the file for the scalar at `path`, None where there is none.
+
+        Example:
+            >>> load_yaml("a: [True, ~]", "f").written(("a", 0))
+            'True'
+        """
+        node = self.root
+        for key in path:
+            found = _child(node, key)
+            if found is None:
+                return None
+            node = found[1]
+        return node.value if isinstance(node, ScalarNode) else None
+
+
+def load_yaml(text: str, where: str, first_line: int = 1) -> Document:
+    r"""Read one YAML document.
+
+    Args:
+        text: the document.
+        where: how to name it in an error.
+        first_line: the number of its first line, where it is a part of a file.
+
+    Raises:
+        PexError: it is no valid YAML; the line is named.
+
+    Example:
+        >>> load_yaml("zip: 01067\nratio: 0.5", "f").data
+        {'zip': 1067, 'ratio': 0.5}
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        constructor, _ = yaml.get_constructor_parser(text)
+        root = constructor.composer.get_single_node()
+        data = None if root is None else constructor.construct_document(root)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f", line {mark.line + first_line}" if mark else ""
+        raise PexError(f"{where}{line}: no valid YAML: {error.problem}") from None
+    except (YAMLError, ValueError) as error:
+        raise PexError(f"{where}: no valid YAML: {error}") from None
+    except RecursionError:
+        raise PexError(f"{where}: no valid YAML: it is nested too deeply") from None
+    return Document(data, root, first_line)
+
+
+class _Constructor(SafeConstructor):
+    """Makes plain data, and keeps how numbers and dates were written."""
+
+
+def _int(constructor: _Constructor, node: ScalarNode) -> Any:
+    try:
+        value = constructor.construct_yaml_int(node)
+    except ValueError:  # `_` by itself, which YAML's pattern takes for a number
+        return node.value
+    return value if str(value) == node.value else WrittenInt(value, node.value)
+
+
+def _float(constructor: _Constructor, node: ScalarNode) -> Any:
+    try:
+        value = constructor.construct_yaml_float(node)
+    except ValueError:
+        return node.value
+    return value if repr(value) == node.value else WrittenFloat(value, node.value)
+
+
+def _timestamp(constructor: _Constructor, node: ScalarNode) -> str:
+    return str(node.value)
+
+
+_Constructor.add_constructor(f"{_TAG}int", _int)
+_Constructor.add_constructor(f"{_TAG}float", _float)
+_Constructor.add_constructor(f"{_TAG}timestamp", _timestamp)
+
+
+def _child(node: Node | None, key: Any) -> tuple[Node, Node] | None:
+    """Where the value at a key or a position begins, and the value."""
+    if isinstance(node, MappingNode):
+        for name, value in node.value:
+            if name.value == str(key):
+                return name, value
+    if isinstance(node, SequenceNode) and isinstance(key, int) and 0 <= key < len(node.value):
+        return node.value[key], node.value[key]
+    return None
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes a number as it was written in the file that it comes from."""
+
+
+def _as_was(representer: _Representer, value: WrittenInt | WrittenFloat) -> ScalarNode:
+    kind = "int" if isinstance(value, int) else "float"
+    return representer.represent_scalar(f"{_TAG}{kind}", value.written)
+
+
+_Representer.add_representer(WrittenInt, _as_was)
+_Representer.add_representer(WrittenFloat, _as_was)
+
+
+def dump_yaml(data: dict[str, Any]) -> str:
+    r"""The YAML text of plain data, one line a value.
+
+    Example:
+        >>> dump_yaml({"zip": "01067", "ratio": WrittenFloat(1.1, "1.10")})
+        "zip: '01067'\nratio: 1.10\n"
+    """
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.default_flow_style = False
+    yaml.width = 10_000  # a line break inside a value would move with every edit
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    out = io.StringIO()
+    yaml.dump(data, out)
+    return out.getvalue()
