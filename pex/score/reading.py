@@ -8,6 +8,12 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+ANSWER = (
+    r"(?:答案\s?[是为：:]|(?:answer|antwort|lösung|réponse|respuesta|resposta|risposta|ответ)"
+    r"""["'*_`)]{0,4}\s{0,3}(?:\s(?:is|ist|est|es|è|would\sbe|=)(?!\w)|[:：=])(?!\s*not\b))"""
+)
+"""A pattern of the words that announce an answer: "Answer:", "the answer is"."""
+
 _FENCE_TAG = re.compile(r"\A[a-zA-Z]+(?=\s)")
 _LONGEST_REASON = 200
 
