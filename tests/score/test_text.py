@@ -58,7 +58,7 @@ def test_similarity_and_latency_without_an_answer() -> None:
     assert value("latency", "x") is None
 
 
-@pytest.mark.parametrize("pattern", ["^(a|aa)+$", "^(a|a)*$", r"^(\w|aa)*:"])
+@pytest.mark.parametrize("pattern", ["^(a|aa)+$", "^(a|a)*$"])
 @pytest.mark.parametrize("by_case", [True, False])
 def test_a_pattern_that_backtracks_is_stopped_and_named(pattern: str, by_case: bool) -> None:
     item = "regex" if by_case else {"kind": "regex", "pattern": pattern}
