@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from typing import Any
@@ -107,7 +108,25 @@ def canonical(value: Any) -> bytes:
         >>> canonical({"b": 1, "a": ["é"]}).decode()
         '{"a":["é"],"b":1}'
     """
-    return orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS)
+    value = plain(value)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a whole number of over 64 bits
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode()
+
+
+def json_text(value: Any) -> str:
+    """Plain data as JSON, also with whole numbers of more than 64 bits.
+
+    Example:
+        >>> json_text({"n": 2**70})
+        '{"n":1180591620717411303424}'
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def digest(value: Any, length: int = 12) -> str:
