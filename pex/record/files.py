@@ -83,7 +83,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     frame = pd.read_parquet(folder / PARQUET)
     for column in about.pop(JSON_COLUMNS):
-        values = [None if value is None else json.loads(value) for value in frame[column]]
+        values = [json.loads(value) if isinstance(value, str) else None for value in frame[column]]
         # As they are: pandas would make floats of whole numbers beside a gap.
         frame[column] = pd.Series(values, index=frame.index, dtype=object)
     return frame, about

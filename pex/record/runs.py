@@ -418,7 +418,7 @@ def _differences(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def _of_scorer(metric: str, scorers: Sequence[str]) -> bool:
-    """Whether a metric is about a scorer's scores: `tone`, `tone.lo`, `tone.polite.diff`, for example."""
+    """Whether a metric is about a scorer's scores, for example `tone.lo` or `tone.polite.diff`."""
     name = metric.removesuffix("_errors")
     return name in scorers or any(is_part(name, scorer, scorers) for scorer in scorers)
 

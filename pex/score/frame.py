@@ -111,6 +111,7 @@ def spread_failures(
     given = dict.fromkeys(name for scores in rows for name in scores)
     parts = {name: [key for key in given if is_part(key, name, names)] for name in names}
     parts = {name: keys for name, keys in parts.items() if keys}
+    own = {n for n in parts if any(n in row and row[n].value is not None for row in rows)}
     if not parts:
         return list(rows)
     spread: list[Mapping[str, Score]] = []
@@ -119,7 +120,8 @@ def spread_failures(
         for name, keys in parts.items():
             score = found.get(name)
             if score is not None and score.value is None and not any(key in found for key in keys):
-                del found[name]
+                if name not in own:
+                    del found[name]
                 found |= dict.fromkeys(keys, score)
         spread.append(found)
     return spread
