@@ -33,7 +33,9 @@ _NOT_READ = rf"""
   | \+\d{{1,4}}(?:{_SPACE}|[-(/)]){{1,2}}(?=(?:[ \u00a0()/-]{{0,2}}\d){{6,14}}(?!\w))
       (?!\d{{3}}(?:{_SPACE}\d{{3}}){{0,1}}(?![ \u00a0\d]))[\d \u00a0()/-]{{5,24}}\d  # telephones
   | \(\d{{2,5}}\)[ -]?\d{{3,4}}[ -]\d{{3,4}}(?!\d)
+  | \(0\d{{1,5}}\)[ -]?\d{{2,9}}(?:[ -]\d{{2,9}}){{0,4}}(?!\d)
   | (?<![\w.,])\d{{3}}-\d{{4}}(?![\w-])
+  | (?<![\w.,:])\d{{1,2}}(?:[.:]\d\d)?\s?(?:[ap]m|[AP]M|[ap]\.m\.)(?!\w)
   | (?<![\w.,])0\d{{1,4}}(?:[ /-]\d{{2,9}}){{1,6}}(?!\d)
   | (?<![\w.,])\d{{4}}(?:[ -]\d{{4}}){{3}}(?!\d)  # cards
   | (?<![\w.,])(?=[^\W_]{{0,32}}\d)[\da-fA-F]{{1,32}}(?:-[\da-fA-F]{{1,32}}){{2,8}}(?!\w)  # ids
@@ -50,14 +52,14 @@ _NOT_READ = rf"""
 """
 
 _SCALES: dict[str, int] = {
-    "k": 10**3, "thousand": 10**3, "tausend": 10**3, "hundred": 100,
+    "k": 10**3, "thousand": 10**3, "tsd": 10**3, "tausend": 10**3, "hundred": 100,
     "m": 10**6, "mm": 10**6, "mn": 10**6, "mln": 10**6, "mio": 10**6, "million": 10**6,
     "b": 10**9, "bn": 10**9, "bln": 10**9, "billion": 10**9, "mrd": 10**9, "milliard": 10**9,
     "t": 10**12, "tn": 10**12, "trn": 10**12, "trillion": 10**12,
     "lakh": 10**5, "crore": 10**7, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
 }  # fmt: skip
 _SCALE_WORD = (
-    r"(?i:hundred|thousand|million|billion|trillion|lakh|crore|tausend|milliard"
+    r"(?i:hundred|thousand|million|billion|trillion|lakh|crore|tausend|tsd|milliard"
     r"|mio|mrd|mln|mn|bln|bn|trn|tn)(?i:en|s|es)?\b"
 )
 

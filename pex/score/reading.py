@@ -65,7 +65,7 @@ def read_json(output: str) -> JsonText:
     """
     text = output.strip().removeprefix("\ufeff").strip()
     found = _loads(text)
-    if not isinstance(found.value, NoJson):
+    if not isinstance(found.value, NoJson) or not ("`" in text or "~~~" in text):
         return found
     fences = list(_FENCE.finditer(text))
     if len(fences) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ def unusual(frame: pd.DataFrame) -> dict[str, pd.Series[bool]]:
         | remarks.map(lambda words: _has(words, "filtered")),
     }
     return {name: (rows & answered).astype(bool) for name, rows in found.items()}
+
+
+def remarks_of(row: Mapping[str, Any]) -> list[str]:
+    """Which of them one row of a long frame is, but for an empty one, which shows itself.
+
+    Example:
+        >>> remarks_of({"output": "Once upon", "finish_reason": "length"})
+        ['cut off']
+    """
+    words, ended = row.get("remarks"), row.get("finish_reason")
+    found = {
+        "cut_off": ended == "length" or _has(words, "cut_off"),
+        "filtered": ended == "content_filter" or _has(words, "filtered"),
+    }
+    return [UNUSUAL[name] for name, there in found.items() if there]
 
 
 def _is_blank(text: Any) -> bool:

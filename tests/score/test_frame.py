@@ -56,9 +56,9 @@ def again(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     "values",
     [
         [7, None], [None, 7, 8], [LARGE, None], [LARGE, 2**62], [2**70, None], [7, 2.5],
-        [7, 2.5, None], [LARGE, 0.5], [1.0, 2.5], [1.0, None], [1.0, 2.0], [True, None], 
+        [7, 2.5, None], [LARGE, 0.5], [1.0, 2.5], [1.0, None], [1.0, 2.0], [True, None],
         ["01", None],
-        [0, None, -3],        [7, "7", None], [[1, None], None], [{"a": LARGE}, None],
+        [0, None, -3], [7, "7", None], [[1, None], None], [{"a": LARGE}, None],
     ],
 )  # fmt: skip
 def test_values_come_back_from_a_record_as_they_were(values: list[Any], tmp_path: Path) -> None:
