@@ -283,7 +283,6 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
     binary = yes_no(frame)
     records = []
-    odd = unusual(frame)
     for variant, rows in frame.groupby("variant", sort=False):
         record: dict[str, Any] = {
             "variant": variant,
@@ -291,7 +290,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
             "model": rows["model"].iloc[0],
             "answers": int(rows["error"].isna().sum()),
             "errors": int(rows["error"].notna().sum()),
-            **{name: int(found[rows.index].sum()) for name, found in odd.items()},
+            **{name: int(found.sum()) for name, found in unusual(rows).items()},
         }
         for name in score_names(frame):
             record |= _summarise_score(rows, name, name in binary)
