@@ -23,6 +23,8 @@ _FENCE = re.compile(
 _ONE_LINE = re.compile(
     r"(?P<mark>`{1,9}|~{3,9})(?P<tag>[a-zA-Z0-9]*(?=[\s{\[\"]))?(?P<inside>.*)(?P=mark)", re.DOTALL
 )
+_UNSEEN = " \t\r\n\u00a0\u200b\ufeff"
+"""What may stand around JSON and is not seen: spaces, and a mark of the order of bytes."""
 _LONGEST_REASON = 200
 
 
@@ -63,24 +65,26 @@ def read_json(output: str) -> JsonText:
         >>> read_json('{"a": 1, "a": 2}')
         JsonText(value={'a': 2}, notes=["of the key 'a', which stands twice, the last was read"])
     """
-    text = output.strip().removeprefix("\ufeff").strip()
+    text = output.strip()
     found = _loads(text)
     if not isinstance(found.value, NoJson) or not ("`" in text or "~~~" in text):
         return found
+    wrapped = _ONE_LINE.fullmatch(text)
+    if wrapped is not None:
+        inside = _loads(wrapped["inside"])
+        if not isinstance(inside.value, NoJson):
+            return inside
     fences = list(_FENCE.finditer(text))
     if len(fences) > 1:
         return JsonText(NoJson(f"there are {len(fences)} code fences: which one is meant?"))
     if fences:
         (fence,) = fences
-        inside = _loads(fence["inside"].strip())
+        inside = _loads(fence["inside"])
         around = text[: fence.start()].strip() or text[fence.end() :].strip()
         if around and not isinstance(inside.value, NoJson):
             inside.notes.append("text around the code fence was not read")
         return inside
-    line = _ONE_LINE.fullmatch(text)
-    if line is not None:
-        return _loads(line["inside"].strip())
-    return found
+    return found if wrapped is None else inside
 
 
 def _loads(text: str) -> JsonText:
@@ -95,7 +99,7 @@ def _loads(text: str) -> JsonText:
         return found
 
     try:
-        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=pairs)
+        value = json.loads(text.strip(_UNSEEN), parse_constant=_refuse, object_pairs_hook=pairs)
     except ValueError as error:
         return JsonText(NoJson(str(error)))
     except RecursionError:
