@@ -15,7 +15,14 @@ from pex.core.errors import PexError, nearest
 from pex.core.events import Place
 from pex.core.score import WORDS, Score
 from pex.score.build import build, parted
-from pex.score.frame import restore, with_scores
+from pex.score.frame import (
+    is_part,
+    restore,
+    score_columns,
+    score_names,
+    spread_failures,
+    with_scores,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,10 +81,18 @@ def rescore(
         told["judging"] = judged.status
     new = [*(scorer.name for scorer in scorers), *(judge.name for judge in judges)]
     told["scorers"] = list(dict.fromkeys([*told["scorers"], *new]))
+    spread = dict(zip(scores, spread_failures(list(scores.values()), new), strict=True))
     # A scorer that gave no score at all has a column all the same.
-    nothing = dict.fromkeys(new, Score(None))
-    complete = {place: {**nothing, **given} for place, given in scores.items()}
-    return with_scores(frame, complete), told
+    nothing = dict.fromkeys(score_columns(list(spread.values()), new), Score(None))
+    complete = {place: {**nothing, **given} for place, given in spread.items()}
+    known = told["scorers"]
+    stale = [
+        name
+        for name in score_names(frame)
+        if name not in nothing
+        and (name in new or any(is_part(name, scorer, known) for scorer in new))
+    ]
+    return with_scores(frame, complete, stale), told
 
 
 def human_scores(ratings: pd.DataFrame, places: Sequence[Place]) -> dict[Place, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.errors import PexError, nearest
 from pex.core.settings import find_project, load_settings
 from pex.score.frame import score_names, summarise, yes_no
+from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,8 @@ class Results:
         """One row per variant: counts, each score with its interval, cost, latency, tokens.
 
         `score.<name>` is the mean over the cases, `.lo` and `.hi` the ends of its 95 % interval,
-        `.n` the number of cases, `.errors` how often the scorer itself failed. Cost in USD in
+        `.n` the number of cases, `.errors` how often the scorer itself failed. `cut_off`, `empty`
+        and `filtered` count answers that are there and yet not what was asked for. Cost in USD in
         total, latency as the median in seconds.
         """
         if self._summary is None:
@@ -100,6 +102,8 @@ class Results:
             text += f" ({counts['replayed']} from the journal)"
         if counts["errors"]:
             text += f", {counts['errors']} {'error' if counts['errors'] == 1 else 'errors'}"
+        summary = self.summary()
+        text += "".join(f", {summary[name].sum()} {UNUSUAL[name]}" for name in columns(summary))
         if counts["not_asked"]:
             text += f", {counts['not_asked']} not asked"
         if self.status != "finished":

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.metric import Metric
+from pex.score.unusual import unusual
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,8 @@ class Pairing:
     repeats: int
     replayed: int
     shared: int
+    unusual: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    """How many answers of candidate and baseline were cut off or are empty, where there are any."""
 
     @property
     def n(self) -> int:
@@ -70,6 +73,9 @@ class Table:
         self._asked = by_place.size().unstack("variant").notna()
         self._counts = by_place.count().unstack("variant").fillna(0)
         self._errors = failed.groupby(frame["variant"]).sum()
+        self._unusual = {
+            name: rows.groupby(frame["variant"]).sum() for name, rows in unusual(frame).items()
+        }
         groups = frame.groupby("case_id", sort=False)["group"].first().reindex(self._means.index)
         # A case without a group is a group of its own.
         own = groups.where(groups.notna(), [f"\0{case}" for case in groups.index])
@@ -112,4 +118,9 @@ class Table:
             repeats=int(counts.max()) if len(counts) else 0,
             replayed=replayed,
             shared=shared,
+            unusual={
+                name: (int(found[candidate]), int(found[baseline]))
+                for name, found in self._unusual.items()
+                if found[candidate] + found[baseline]
+            },
         )

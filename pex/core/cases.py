@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 ROLES = {"id": "case_id", "expected": "expected", "group": "group", "tags": "tags"}
 """What a column can be for, and the name it has unless `columns` says otherwise."""
+
+
+_LONG = re.compile(r"\d{19}")
+_EXACT = 2.0**53
+"""From here on a float does not hold every whole number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,8 +63,9 @@ def load_cases(
         base: the folder that a relative path starts from.
 
     Returns:
-        At least one case. Without an id column, a case's id is the first 12 hex digits of
-        SHA-256 over its inputs.
+        At least one case. In a column of a DataFrame that has gaps, numbers that are all whole
+        are whole numbers: pandas makes 7.0 of a 7 where a value is missing.
+        Without an id column, a case's id is the first 12 hex digits of SHA-256 over its inputs.
 
     Raises:
         PexError: a missing file or column, an unreadable row, no rows, two equal rows.
@@ -70,9 +77,9 @@ def load_cases(
     if isinstance(source, str | Path):
         path = Path(base or ".") / source
         return parse_cases(_file_bytes(path), path, columns)
-    if hasattr(source, "to_dict"):
+    if hasattr(source, "to_dict"):  # a DataFrame
         where = "cases"
-        records = source.to_dict("records")
+        records = records_of(source)
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(records, 1)]
     elif source and all(isinstance(item, Case) for item in source):
         return [_plain_case(item) for item in source if isinstance(item, Case)]
@@ -169,6 +176,46 @@ def select(
     if not chosen:
         raise PexError("no cases are left by this choice of ids, tags and limit")
     return chosen
+
+
+def records_of(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a DataFrame; whole numbers stay whole where a column has gaps.
+
+    Such a column of floats is one of whole numbers where all its numbers are whole and small
+    enough for a float to hold them exactly; a column with 2.5 in it, or without gaps, stays.
+
+    Example:
+        >>> import pandas as pd
+        >>> records_of(pd.DataFrame({"n": [7, None], "x": [1.0, 2.0], "y": [0.5, None]}))
+        [{'n': 7, 'x': 1.0, 'y': 0.5}, {'n': None, 'x': 2.0, 'y': nan}]
+    """
+    columns = {
+        str(name): list(frame[name]) if _is_float(frame, name) else None
+        for name in dict.fromkeys(frame.columns)
+    }
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    for name, values in columns.items():
+        for row, number in zip(rows, whole_numbers(values) if values else (), strict=False):
+            row[name] = number
+    return rows
+
+
+def _is_float(frame: Any, name: Any) -> bool:
+    return getattr(frame.dtypes.get(name), "kind", "") == "f"
+
+
+def whole_numbers(values: Sequence[Any]) -> list[Any]:
+    """The values of a column of floats; whole ones as whole numbers where the column has gaps."""
+    there = [value for value in values if not missing(value)]
+    gaps = len(there) < len(values)
+    if gaps and all(abs(value) < _EXACT and value == int(value) for value in there):
+        return [None if missing(value) else int(value) for value in values]
+    return list(values)
+
+
+def missing(value: Any) -> bool:
+    """Whether a value from a column stands for none: None, NaN, pandas' NA."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _mapping(row: Any, number: int) -> dict[str, Any]:
@@ -327,7 +374,9 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
             continue
         try:
             row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
+            if _LONG.search(line):  # orjson makes a float of a whole number of over 64 bits
+                row = json.loads(line)
+        except json.JSONDecodeError as error:
             raise PexError(
                 f"cases file {path}, line {number}: no valid JSON: {error.msg}"
             ) from None
@@ -337,11 +386,20 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _read_parquet(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pandas as pd
+    import pyarrow.parquet as pq
 
+    # Not through pandas: with a gap in their column it makes 7.0 of a 7, and loses digits.
     try:
-        frame = pd.read_parquet(io.BytesIO(data))
+        table = pq.ParquetFile(io.BytesIO(data)).read()
     except (OSError, ValueError) as error:
         raise PexError(f"cases file {path}: no readable Parquet file: {error}") from None
-    for number, row in enumerate(frame.to_dict("records"), 1):
-        yield f"row {number}", {str(key): value for key, value in row.items()}
+    index = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    table = table.drop_columns([name for name in index if name in table.column_names])
+    columns = {
+        str(field.name): whole_numbers(column.to_pylist())
+        if str(field.type) in ("double", "float", "halffloat")
+        else column.to_pylist()
+        for field, column in zip(table.schema, table.columns, strict=True)
+    }
+    for number, values in enumerate(zip(*columns.values(), strict=True), 1):
+        yield f"row {number}", dict(zip(columns, values, strict=True))

@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.names import canonical
+from pex.core.names import canonical, json_text
 from pex.core.params import plain_params
 from pex.core.prompt import Prompt
 from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec, load_spec
@@ -129,7 +127,7 @@ def cases_text(cases: Sequence[Case]) -> str:
             row["group"] = case.group
         if case.tags:
             row["tags"] = list(case.tags)
-        lines.append(orjson.dumps(row).decode() + "\n")
+        lines.append(json_text(row) + "\n")
     return "".join(lines)
 
 

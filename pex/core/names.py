@@ -84,6 +84,19 @@ def canonical(value: Any) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+def json_text(value: Any) -> str:
+    """Plain data as JSON, also with whole numbers of more than 64 bits.
+
+    Example:
+        >>> json_text({"n": 2**70})
+        '{"n":1180591620717411303424}'
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def digest(value: Any, length: int = 12) -> str:
     """The first hex digits of SHA-256 over the canonical form.
 

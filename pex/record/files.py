@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pex.core.names import plain
+from pex.core.names import json_text, plain
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     frame = pd.read_parquet(folder / PARQUET)
     for column in about.pop(JSON_COLUMNS):
-        # A value that is missing comes back as None or NaN, depending on pandas.
-        values = [json.loads(text) if isinstance(text, str) else None for text in frame[column]]
+        values = [json.loads(value) if isinstance(value, str) else None for value in frame[column]]
+        # As they are: pandas would make floats of whole numbers beside a gap.
         frame[column] = pd.Series(values, index=frame.index, dtype=object)
     return frame, about
 
@@ -114,8 +114,7 @@ def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         kinds = {type(value) for value in values if value is not None}
         if kinds - {str}:
             changed[column] = [
-                None if plain(value) is None else orjson.dumps(plain(value)).decode()
-                for value in values
+                None if plain(value) is None else json_text(plain(value)) for value in values
             ]
     return frame.assign(**changed), list(changed)
 

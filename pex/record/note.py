@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pex.score.unusual import UNUSUAL, columns
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,8 +30,9 @@ def note(summary: pd.DataFrame, about: Mapping[str, Any], comparison: pd.DataFra
 
 def _scores(summary: pd.DataFrame) -> list[str]:
     names = [column[6:-2] for column in summary.columns if column.endswith(".n")]
-    lines = [f"| variant | {' | '.join(names)} | errors |"]
-    lines.append("|---" * (len(names) + 2) + "|")
+    odd = columns(summary)
+    head = ["variant", *names, "errors", *(UNUSUAL[name] for name in odd)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in summary.to_dict("records"):
         cells = [
             "–"
@@ -38,7 +41,8 @@ def _scores(summary: pd.DataFrame) -> list[str]:
             f"{row[f'score.{name}.hi']:.3g}]"
             for name in names
         ]
-        lines.append(f"| {_cell(row['variant'])} | {' | '.join(cells)} | {row['errors']} |")
+        cells += [str(row[name]) for name in ("errors", *odd)]
+        lines.append(f"| {_cell(row['variant'])} | {' | '.join(cells)} |")
     return lines
 
 

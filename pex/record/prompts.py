@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pex.record.note import verdicts_of
-from pex.record.search import page
+from pex.record.search import numbers_of, page
 from pex.record.store import connect
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _version(run: Run, name: str) -> int | None:
 def _rows_of(run: Run, parent: Run) -> list[dict[str, Any]]:
     import pandas as pd
 
-    metrics = run.data.metrics
+    metrics = numbers_of(run)
     variant = run.data.params.get("variant", run.info.run_name)
     verdicts = verdicts_of(parent.data.tags.get("mlflow.note.content", ""))
     binary = parent.data.tags.get(YES_NO, "").split(", ")

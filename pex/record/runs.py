@@ -25,7 +25,8 @@ from pex.record.note import note
 from pex.record.prompts import YES_NO
 from pex.record.search import children, latest
 from pex.record.store import artifact_location, connect
-from pex.score.frame import typed, yes_no
+from pex.score.frame import is_part, typed, yes_no
+from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,7 @@ class Recorder:
         self.uri = uri
         self._client = connect(uri)
         self.children: dict[str, str] = {}
+        self._written: dict[str, set[str]] = {}  # the metrics of each run
         if continued is not None and self._reopen(continued):
             return
         from mlflow.tracking.context.registry import resolve_tags
@@ -141,7 +143,12 @@ class Recorder:
                 "cases": about["cases"],
                 "repeats": about["repeats"],
             },
-            metrics={**counts, "cost_usd": total, "elapsed_s": about["elapsed_s"]},
+            metrics={
+                **counts,
+                **{name: float(summary[name].sum()) for name in columns(summary)},
+                "cost_usd": total,
+                "elapsed_s": about["elapsed_s"],
+            },
         )
         packages = {files.PACKAGES: files.packages()}
         files.replace(self._client, self.run_id, frame, about, {**texts, **packages}, comparison)
@@ -171,6 +178,25 @@ class Recorder:
         text = redact(note(summary, about, comparison))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
 
+    def clear_stale(self, scorers: Sequence[str]) -> None:
+        """Take back the metrics of scores that are not there any more.
+
+        MLflow cannot delete a metric: where it was, there is no number from now on. A count of
+        errors becomes 0.
+
+        Args:
+            scorers: the names of all scorers.
+        """
+        for run_id in (self.run_id, *self.children.values()):
+            there = self._client.get_run(run_id).data.metrics
+            written = self._written.get(run_id, set())
+            stale = {
+                name: 0.0 if name.endswith("_errors") else math.nan
+                for name, value in there.items()
+                if name not in written and not math.isnan(value) and _of_scorer(name, scorers)
+            }
+            self._log(run_id, {}, stale, keep_nan=True)
+
     def close(self, status: str) -> None:
         """End the run and its children with what a run's status is called in MLflow."""
         for run_id in (*self.children.values(), self.run_id):
@@ -184,7 +210,7 @@ class Recorder:
             PexError: the run is deleted.
         """
         self = cls.__new__(cls)
-        self.uri, self._client = uri, connect(uri)
+        self.uri, self._client, self._written = uri, connect(uri), {}
         if not self._attach(run_id):
             raise PexError(f"the run '{run_id}' is deleted in MLflow", hint="restore it there")
         return self
@@ -251,6 +277,7 @@ class Recorder:
         scores = {key: value for key, value in scores.items() if not key.endswith(".errors")}
         named = ("variant", "prompt", "model")
         taken = {k: v for k, v in row.items() if k not in named and not k.startswith("score.")}
+        taken = {k: v for k, v in taken.items() if v or k not in UNUSUAL}
         metrics = {**scores, **differences, **failed, **taken}
         details = next(item for item in about["variants"] if item["name"] == name)
         params = {
@@ -263,7 +290,11 @@ class Recorder:
         self._log(self.children[name], params, metrics)
 
     def _log(
-        self, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float | int]
+        self,
+        run_id: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float | int],
+        keep_nan: bool = False,
     ) -> None:
         from mlflow.entities import Metric, Param
 
@@ -273,8 +304,9 @@ class Recorder:
         shown = [
             Metric(key, _rounded(float(value)), now, 0)
             for key, value in metrics.items()
-            if math.isfinite(value)
+            if keep_nan or math.isfinite(value)
         ]
+        self._written.setdefault(run_id, set()).update(metric.key for metric in shown)
         # A parameter cannot change; a run that goes on keeps the ones it began with.
         there = self._client.get_run(run_id).data.params if params else {}
         texts = [
@@ -299,6 +331,7 @@ def rescore(
     """Bring new scores into a recorded run: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
     recorder.write_scores(summary, about, comparison)
+    recorder.clear_stale(about["scorers"])
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about["scorers"]))
     recorder._client.set_tag(run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
@@ -384,6 +417,12 @@ def _differences(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
+def _of_scorer(metric: str, scorers: Sequence[str]) -> bool:
+    """Whether a metric is about a scorer's scores, for example `tone.lo` or `tone.polite.diff`."""
+    name = metric.removesuffix("_errors")
+    return name in scorers or any(is_part(name, scorer, scorers) for scorer in scorers)
+
+
 def _metric_name(text: str) -> str:
     """A variant's name with what MLflow refuses in a metric's name taken out."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-")
@@ -391,4 +430,6 @@ def _metric_name(text: str) -> str:
 
 def _rounded(value: float) -> float:
     """Four significant digits, and whole numbers as they are."""
+    if math.isnan(value):
+        return value
     return value if value == int(value) else float(f"{value:.4g}")

@@ -124,11 +124,16 @@ def find(uri: str, batch_id: str, plan: str) -> list[dict[str, Any]]:
                 "job_id": parent.data.tags.get("pex.job_id", ""),
                 "variant": child.data.params["variant"],
                 "run_id": parent.info.run_id,
-                "metrics": dict(child.data.metrics),
+                "metrics": numbers_of(child),
             }
             for child in children
         ]
     return found
+
+
+def numbers_of(run: Run) -> dict[str, float]:
+    """The metrics of a run that are there: those that new scores took back have no number."""
+    return {name: value for name, value in run.data.metrics.items() if not math.isnan(value)}
 
 
 def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataFrame:
@@ -158,11 +163,11 @@ def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataF
             "run_id": run.data.tags["mlflow.parentRunId"],
             "started_at": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
             "variant": run.data.params.get("variant", run.info.run_name),
-            "value": run.data.metrics[score],
-            **{end: run.data.metrics.get(f"{score}.{end}", math.nan) for end in ("lo", "hi", "n")},
+            "value": numbers_of(run)[score],
+            **{end: numbers_of(run).get(f"{score}.{end}", math.nan) for end in ("lo", "hi", "n")},
         }
         for run in found
-        if score in run.data.metrics
+        if score in numbers_of(run)
     ]
     columns = ["run_id", "started_at", "variant", "value", "lo", "hi", "n"]
     table = pd.DataFrame(rows, columns=columns).sort_values("started_at", ignore_index=True)

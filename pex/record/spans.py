@@ -113,11 +113,29 @@ class Shapes:
             return False
         if (info.response_preview or "") != _response(row):
             return False
+        if self.stale(info, row):
+            return False
         there = {item.assessment_id: item for item in info.assessments}
         return all(
             (old := there.get(new.assessment_id)) and (_changed(old) or _said(old) == _said(new))
             for new in self._assessments(info.trace_id, row)
         )
+
+    def stale(self, there: TraceInfo | None, row: Mapping[str, Any]) -> list[str]:
+        """The assessments in MLflow of scores that the row does not have any more, by their ids.
+
+        One that somebody has changed there, or made themselves, is left alone.
+        """
+        if there is None:
+            return []
+        now = {item.assessment_id for item in self._assessments(there.trace_id, row)}
+        return [
+            str(item.assessment_id)
+            for item in there.assessments
+            if SCORED_BY in (item.metadata or {})
+            and item.assessment_id not in now
+            and not _changed(item)
+        ]
 
     def trace(
         self, row: Mapping[str, Any], there: TraceInfo | None = None

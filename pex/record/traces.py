@@ -182,6 +182,9 @@ def write(
             break
         batch = missing[start : start + _BATCH]
         pairs = [shapes.trace(row, there.get(ids[place])) for place, row in batch]
+        for place, row in batch:
+            for assessment_id in shapes.stale(there.get(ids[place]), row):
+                tracing.delete_assessment(ids[place], assessment_id)
         store(tracing, target.experiment_id, pairs, [target.prompts.get(p[0]) for p, _ in batch])
         done += len(batch)
         written |= {place for place, _ in batch}

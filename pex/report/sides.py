@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pex.report.tables import cut, fragment, value_text
+from pex.score.unusual import remarks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +198,8 @@ def _answer(
         shown = marked(output, cut(against, max_chars))
     else:
         shown = escape(output)
-    verdicts = " · ".join(filter(None, (_verdict(row, name, yes_no) for name in scores)))
+    said = [_verdict(row, name, yes_no) for name in scores]
+    verdicts = " · ".join(filter(None, [*remarks_of(row), *said]))
     return f'<div class="pex-output" dir="auto">{shown}</div><div class="pex-meta">{verdicts}</div>'
 
 

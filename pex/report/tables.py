@@ -13,6 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.score.unusual import UNUSUAL, columns
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -89,7 +91,8 @@ def format_seconds(value: float) -> str:
 def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], list[list[str]]]:
     """Head and cells of the summary as plain text; scores as two cells, value and interval."""
     names = summary_scores(summary)
-    head = ["variant", *names, "errors", "cost", "latency"]
+    odd = columns(summary)
+    head = ["variant", *names, "errors", *(UNUSUAL[name] for name in odd), "cost", "latency"]
     rows = []
     for record in summary.to_dict("records"):
         cells = [str(record["variant"])]
@@ -102,7 +105,8 @@ def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], li
             failed = record[f"score.{name}.errors"]
             note = f" ({failed} not scored)" if failed else ""
             cells.append(f"{value} {interval}{note}".strip())
-        cells += [str(record["errors"]), format_usd(record["cost_usd"])]
+        cells += [str(record["errors"]), *(str(record[name]) for name in odd)]
+        cells.append(format_usd(record["cost_usd"]))
         cells.append(format_seconds(record["latency_s"]))
         rows.append(cells)
     return head, rows

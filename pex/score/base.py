@@ -17,6 +17,8 @@ Rule = Callable[[Answer, Case], Any]
 """Judges one answer; may return a bool, a number, None, a Score, or a dict of these."""
 
 NOT_EXPECTED = "no expected answer"
+CUT_OFF = "cut off"
+"""The reason of a score that needs a whole answer."""
 
 
 class Scorer(Protocol):
@@ -120,6 +122,27 @@ def needs_expected(rule: Callable[[Answer, Case, Any], Any]) -> Rule:
         if case.expected is None:
             return Score(None, reason=NOT_EXPECTED)
         return rule(answer, case, case.expected)
+
+    return checked
+
+
+def is_cut_off(answer: Answer) -> bool:
+    """Whether an answer ended at the limit of tokens, and not where the model would have ended it.
+
+    Example:
+        >>> is_cut_off(Answer(output="Once upon a", finish_reason="length"))
+        True
+    """
+    return answer.finish_reason == "length" or "cut_off" in answer.remarks
+
+
+def needs_whole(rule: Rule) -> Rule:
+    """A rule on the whole of an answer: False where that was cut off."""
+
+    def checked(answer: Answer, case: Case) -> Any:
+        if is_cut_off(answer):
+            return Score(False, reason=CUT_OFF)
+        return rule(answer, case)
 
     return checked
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request
-from pex.core.cases import Case
+from pex.core.cases import Case, whole_numbers
 from pex.core.events import Place
 from pex.core.names import plain
 from pex.core.score import Score
 from pex.core.variant import Variant
+from pex.score.unusual import unusual
 from pex.stats import intervals
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def build_frame(
     order = {variant.name: number for number, variant in enumerate(variants)}
     place = {case_id: number for number, case_id in enumerate(case_of)}
     rows = sorted(rows, key=lambda r: (order[r[0].variant], place[r[0].case_id], r[0].repeat))
-    found = dict.fromkeys([*score_names, *(name for _, _, scores in rows for name in scores)])
+    spread = spread_failures([scores for _, _, scores in rows], score_names)
+    rows = [(*row[:2], scores) for row, scores in zip(rows, spread, strict=True)]
+    found = score_columns(spread, score_names)
     # What is the same for all rows of a variant is worked out once: a digest is not cheap.
     shared = {
         variant.name: {"prompt": variant.prompt.name, "prompt_version": variant.prompt.digest}
@@ -71,6 +74,10 @@ def build_frame(
         *(f"case.{name}" for name in inputs),
     ]
     frame = typed(pd.DataFrame(records, columns=columns))
+    for name in ("expected", *(f"case.{name}" for name in inputs)):
+        values = [record.get(name) for record in records]
+        if _floats_would_differ(values):
+            frame[name] = pd.Series(values, index=frame.index, dtype=object)
     for name in _WHERE_THERE_ARE:
         values = [getattr(answer, name) for _, answer, _ in rows]
         if any(value is not None for value in values):
@@ -78,11 +85,84 @@ def build_frame(
     return frame
 
 
+def _floats_would_differ(values: Sequence[Any]) -> bool:
+    """Whether whole numbers stand beside gaps or other numbers: pandas would make floats of all."""
+    kinds = {type(value) for value in values}
+    return int in kinds and bool(kinds & {float, type(None)})
+
+
+def spread_failures(
+    rows: Sequence[Mapping[str, Score]], names: Sequence[str]
+) -> list[Mapping[str, Score]]:
+    """The scores of rows, a failure of a scorer that gives a dict under the names it gives.
+
+    Where such a scorer fails, or gives nothing, nobody knows which scores are missing; the other
+    rows do.
+
+    Args:
+        rows: the scores of each row, by name.
+        names: of the scorers.
+
+    Example:
+        >>> rows = [{"tone.polite": Score(True)}, {"tone": Score(None, error="KeyError")}]
+        >>> list(spread_failures(rows, ["tone"])[1])
+        ['tone.polite']
+    """
+    given = dict.fromkeys(name for scores in rows for name in scores)
+    parts = {name: [key for key in given if is_part(key, name, names)] for name in names}
+    parts = {name: keys for name, keys in parts.items() if keys}
+    own = {n for n in parts if any(n in row and row[n].value is not None for row in rows)}
+    if not parts:
+        return list(rows)
+    spread: list[Mapping[str, Score]] = []
+    for scores in rows:
+        found = dict(scores)
+        for name, keys in parts.items():
+            score = found.get(name)
+            if score is not None and score.value is None and not any(key in found for key in keys):
+                if name not in own:
+                    del found[name]
+                found |= dict.fromkeys(keys, score)
+        spread.append(found)
+    return spread
+
+
+def is_part(key: str, name: str, names: Collection[str]) -> bool:
+    """Whether a score is one of several that the scorer `name` gives, and not another scorer's.
+
+    Example:
+        >>> is_part("tone.polite", "tone", ["tone"]), is_part("tone.b", "tone", ["tone", "tone.b"])
+        (True, False)
+    """
+    return key.startswith(f"{name}.") and key not in names
+
+
+def score_columns(rows: Sequence[Mapping[str, Score]], names: Sequence[str]) -> list[str]:
+    """The names of the scores that a frame has columns for.
+
+    A scorer that gave nothing under its own name has none of that name where it gave others.
+    """
+    given = dict.fromkeys(name for scores in rows for name in scores)
+    kept = [
+        name
+        for name in names
+        if name in given or not any(is_part(key, name, names) for key in given)
+    ]
+    return list(dict.fromkeys([*kept, *given]))
+
+
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Give the columns of a long frame their types, also where all values are missing."""
     import pandas as pd
 
-    # A frame that an earlier version recorded lacks the columns that came later.
+    # A frame that an earlier version recorded lacks the columns that came later, and has floats
+    # where whole numbers stood beside gaps.
+    if "remarks" not in frame.columns:
+        for name in ("expected", *(n for n in frame.columns if str(n).startswith("case."))):
+            if name in frame.columns and frame[name].dtype == "float64":
+                values = whole_numbers(list(frame[name]))
+                if not all(isinstance(value, float) for value in values):
+                    frame = frame.assign(**{name: pd.Series(values, frame.index, dtype=object)})
     frame = frame.assign(**dict.fromkeys(name for name in COLUMNS if name not in frame.columns))
     kinds: dict[str, str] = dict.fromkeys(_FLOATS, "float64") | dict.fromkeys(_COUNTS, "Int64")
     kinds |= {column: "float64" for column in frame.columns if column.startswith("score.")}
@@ -118,10 +198,7 @@ def _record(
 
 
 def restore(frame: pd.DataFrame) -> Iterator[tuple[Place, Answer, Case]]:
-    """The answers and cases that a long frame was built from, row by row.
-
-    Whole numbers come back as decimal ones where a column has gaps: a frame cannot tell them apart.
-    """
+    """The answers and cases that a long frame was built from, row by row."""
     inputs = [name for name in frame.columns if name.startswith("case.")]
     of_answer = [name for name in (*_OF_ANSWER, *_WHERE_THERE_ARE) if name in frame.columns]
     cases: dict[str, Case] = {}
@@ -146,10 +223,21 @@ def _plain_or_as_it_is(value: Any) -> Any:
     return value if isinstance(value, str | list | dict) else plain(value)
 
 
-def with_scores(frame: pd.DataFrame, scores: Mapping[Place, Mapping[str, Score]]) -> pd.DataFrame:
-    """A copy of a long frame with further scores; one that it has already is replaced."""
+def with_scores(
+    frame: pd.DataFrame, scores: Mapping[Place, Mapping[str, Score]], stale: Collection[str] = ()
+) -> pd.DataFrame:
+    """A copy of a long frame with further scores; one that it has already is replaced.
+
+    Args:
+        frame: the long frame.
+        scores: of its rows.
+        stale: names of scores that are not there any more.
+    """
     import pandas as pd
 
+    parts = ("score", "reason", "score_error")
+    gone = {f"{part}.{name}" for name in stale for part in parts}
+    frame = frame[[column for column in frame.columns if column not in gone]]
     names = dict.fromkeys(name for of_row in scores.values() for name in of_row)
     places = list(zip(frame["variant"], frame["case_id"], frame["repeat"], strict=True))
     new: dict[str, Any] = {}
@@ -185,6 +273,8 @@ def yes_no(frame: pd.DataFrame) -> set[str]:
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per variant: counts, each score with its 95 % interval, cost, time, tokens.
 
+    Counted are also answers that were cut off or are empty; see `unusual`.
+
     Repeats are averaged within their case first, so that asking a case twice does not count as
     two cases. Yes/no scores have Wilson's interval, others Student's t; a score of fewer than
     two cases has none.
@@ -200,6 +290,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
             "model": rows["model"].iloc[0],
             "answers": int(rows["error"].isna().sum()),
             "errors": int(rows["error"].notna().sum()),
+            **{name: int(found.sum()) for name, found in unusual(rows).items()},
         }
         for name in score_names(frame):
             record |= _summarise_score(rows, name, name in binary)

@@ -15,10 +15,11 @@ from pex.core.names import check_name, digest
 from pex.core.prompt import Prompt
 from pex.core.score import WORDS
 from pex.core.variant import Variant
-from pex.score.base import check_expected
+from pex.score.base import check_expected, is_cut_off
 from pex.score.calibration import Calibration
-from pex.score.reading import parse_json, shorten, text_of
-from pex.score.structured import valid_json
+from pex.score.read_verdict import VerdictReader
+from pex.score.reading import NoJson, parse_json, shorten, text_of
+from pex.score.structured import follows
 
 KINDS = ("pointwise", "pairwise")
 SIDES = ("first", "second", "tie")
@@ -47,7 +48,7 @@ class Judge:
     Its prompt is the rubric. It sees the case's inputs and `expected`, `case_id`, `group`, `tags`;
     a pointwise judge sees the answer as `output`, a pairwise one two answers as `first` and
     `second`, and is asked twice, with the two changing places. It answers by a JSON Schema; an
-    answer that does not follow it is an error and never a 0.
+    answer in which no verdict is clear is an error and never a 0.
 
     Args:
         prompt: the rubric, or the path of its file. Its own response schema needs a `verdict`
@@ -92,8 +93,11 @@ class Judge:
         self._check_shown(where)
         schema = self.prompt.response_schema or _default_schema(self.kind, self.scale)
         _check_verdict(schema, self.kind, where)
+        verdict = schema["properties"]["verdict"]
+        definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
         try:
-            self._valid = valid_json(schema)
+            self._valid = follows(schema)
+            self._reader = VerdictReader(verdict, follows({**verdict, **definitions}))
         except PexError as error:
             raise PexError(f"{where}: {error.message}", hint=error.hint) from None
         wanted = {"temperature": 0, **self.prompt.params, **(params or {})}
@@ -171,20 +175,38 @@ class Judge:
         return Case(case.id, values, group=case.group)
 
     def read(self, answer: Answer) -> Verdict:
-        """The verdict in its answer; anything but what the schema says is an error."""
+        """The verdict in its answer; what is not clearly one that the schema allows is an error.
+
+        Case, Markdown, text around it, further keys and a missing reason do not matter.
+        """
         if answer.error is not None:
             return Verdict(None, error=f"the judge gave no answer: {answer.error}")
-        checked = self._valid(answer, Case("", {}))
-        if not checked.value:
-            cut = " (cut off: it needs more max_tokens)" * (answer.finish_reason == "length")
-            said = shorten((answer.output or "").strip()) or "nothing"
-            return Verdict(None, error=f"no valid verdict{cut}: {checked.reason}; it said: {said}")
-        said = parse_json(answer.output or "")
-        value, reason = said["verdict"], said.get("reason")
-        reason = reason if reason is None or isinstance(reason, str) else text_of(reason)
+        output = answer.output or ""
+        cut = is_cut_off(answer)
+        try:
+            said, problem = self._strictly(output)
+            if problem is not None and not cut:
+                said = self._reader.read(output)
+        except TimeoutError as error:
+            said, problem = None, str(error)
+        if said is None:
+            why = " (cut off: it needs more max_tokens)" * cut
+            shown = shorten(output.strip()) or "nothing"
+            return Verdict(None, error=f"no valid verdict{why}: {problem}; it said: {shown}")
+        value, reason = said
         if isinstance(value, str) and not self.pairwise:
             value = WORDS[value.casefold()]
         return Verdict(value, reason)
+
+    def _strictly(self, output: str) -> tuple[tuple[Any, str | None] | None, str | None]:
+        """Verdict and reason of an answer that follows the schema, or what does not."""
+        said = parse_json(output)
+        problem = f"no valid JSON: {said.reason}" if isinstance(said, NoJson) else self._valid(said)
+        if problem is not None:
+            return None, shorten(problem)
+        reason = said.get("reason")
+        text = reason if reason is None or isinstance(reason, str) else text_of(reason)
+        return (said["verdict"], text), None
 
     def to_dict(self) -> dict[str, Any]:
         """What `experiment.yaml` says for it."""

@@ -12,6 +12,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.score import Score
 from pex.score.base import Rule, needs_expected
+from pex.score.letters import Letters, is_letter
 from pex.score.reading import answer_texts, fold, quoted, shorten, text_of
 
 # Underscores around a word are Markdown; those inside it (`not_spam`) are part of it.
@@ -48,20 +49,26 @@ def label(labels: Sequence[str]) -> Rule:
 
     Whole words count, in any case; of two labels at one place the longer one counts. In a JSON
     answer the values are read, not the keys. In scripts without spaces a label counts wherever
-    it stands.
+    it stands. Of labels that are single letters an upper-case one counts first: "B, because a
+    whale" names B, "It is a whale." does not name A; see `Letters`.
     """
     names = {_plain(item): item for item in labels}
-    ordered = sorted(names, key=len, reverse=True)
-    starts = re.compile(f"(?={'|'.join(map(re.escape, ordered))})")
+    single = [item for item in labels if is_letter(item)]
+    words = [item for item in names if names[item] not in single]
+    ordered = sorted(words, key=len, reverse=True)
+    starts = re.compile(f"(?={'|'.join(map(re.escape, ordered))})") if ordered else None
+    letters = Letters(single, [names[item] for item in words]) if single else None
+
+    def named(texts: Sequence[str]) -> list[str]:
+        found = [item for text in texts if starts for item in _named(_plain(text), ordered, starts)]
+        if letters is not None:
+            by_text = [letters.named(text) for text in texts]
+            strongest = max((strength for strength, _ in by_text), default=0)
+            found += [_plain(i) for strength, of in by_text if strength == strongest for i in of]
+        return list(dict.fromkeys(found))
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
-        found = list(
-            dict.fromkeys(
-                item
-                for text in answer_texts(answer.output or "")
-                for item in _named(_plain(text), ordered, starts)
-            )
-        )
+        found = named(answer_texts(answer.output or ""))
         if len(found) == 1:
             right = found[0] == _plain(text_of(expected))
             return Score(right, reason=f"names '{names[found[0]]}'")

@@ -1,10 +1,12 @@
-"""The scorer `number`: the last number in an answer, whatever is written around it."""
+"""The scorer `number`: the number that an answer gives, whatever is written around it."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 from pex.core.call import Answer
@@ -12,90 +14,187 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.score import Score
 from pex.score.base import Rule, needs_expected
-from pex.score.reading import shorten, text_of
+from pex.score.numerals import Numeral, as_typed, numerals
+from pex.score.reading import ANSWER, shorten, text_of
 
-# Repetitions are bounded or cannot overlap: a hostile answer takes linear time.
-_TOKEN = re.compile(
-    r"""
-    (?:(?<![^\W_])(?P<sign>[-+−]))?
-    (?:[$€£¥₹₩₽]|(?<![^\W_])(?:USD|EUR|GBP|CHF|JPY|CNY|INR)(?=\d))?
-    (?<![\d])(?P<number>
-        [1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?             # 1,234  1,234.5
-      | [1-9]\d?(?:,\d{2}){1,5},\d{3}(?!\d)(?:\.\d+)?       # 1,23,456
-      | [1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)                    # 1.234,5
-      | [1-9]\d{0,2}(?:\.\d{3}){2,}(?!\d)                   # 1.234.567
-      | [1-9]\d{0,2}(?:[ '’_\u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d+)?  # 1 234,5
-      | \d+(?:[.,]\d+)?                                     # 1234  3.5  3,5
-      | \.\d+                                               # .5
-    )(?P<exponent>[eE][-+]?\d+)?
-    | [^\W\d_]\w*(?:[.,]\d\w*)*                             # a word, with its digits: B2, v1.5
-    """,
-    re.VERBOSE,
+_BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{")
+_HASHES = re.compile(r"^\s{0,3}####\s{0,9}([^\n]*)$", re.MULTILINE)
+_MARK = re.compile(rf"(?i)(?<!\w){ANSWER}")
+_FILLER = re.compile(
+    r"""(?ix) (?: [\s*_"'’`$€£¥₹([{:=≈~→-]
+      | (?:about|approximately|approx\.?|around|roughly|exactly|just|only|simply|therefore|thus|so
+          |equal\ to|equals|a\ total\ of|[a-z]\s?=)(?![a-z]) )* """
 )
+_SENTENCE = re.compile(r"\n|[.;!?](?=\s)")
+_LAST, _BOX = 20, 500
+"""So many marks are looked at, from the end, and so many characters behind each."""
 
 
 def number(tolerance: float, relative: float) -> Rule:
-    """The last number in the answer is the expected one, within a tolerance.
+    """The number in the answer is the expected one, within a tolerance.
 
-    `tolerance` is in the units of the number, `relative` a share of the expected one; the wider
-    of the two holds.
+    Which number of an answer counts, and how it is read, says `find_number`. `tolerance` is in the
+    units of the number, `relative` a share of the expected one; the wider of the two holds.
+    `1,234` and `1.234` have two readings each, with a separator of thousands or of decimals: in an
+    answer the one that fits the expected number counts.
     """
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
-        wanted = find_number(text_of(expected))
-        if wanted is None:
-            raise ValueError(f"the expected answer {expected!r} has no number in it")
-        given = find_number(answer.output or "")
+        wanted = _expected(text_of(expected))
+        if isinstance(wanted, str):
+            raise ValueError(f"the expected answer {expected!r} {wanted}")
+        given, skipped = _found(answer.output or "")
         if given is None:
-            return Score(False, reason="no number in the answer")
-        off, limit = abs(given - wanted), max(tolerance, relative * abs(wanted))
-        # 3.1 - 3 is a little more than 0.1 in binary.
-        right = off <= limit or math.isclose(off, limit, rel_tol=1e-9)
-        return Score(right, reason=f"reads {given:.10g}, expected {wanted:.10g}")
+            return Score(False, reason=_nothing(skipped))
+        readings = [given.value] if given.other is None else [given.value, given.other]
+        best = min(readings, key=lambda value: abs(value - wanted))
+        right = _near(best, wanted, tolerance, relative)
+        read = best if right else given.value
+        return Score(right, reason=f"reads {_shown(read)}, expected {_shown(wanted)}")
 
     return needs_expected(rule)
 
 
+def _near(given: Fraction, wanted: Fraction, tolerance: float, relative: float) -> bool:
+    if given == wanted:
+        return True
+    limit = max(tolerance, relative * abs(float(wanted)))
+    if limit == 0:
+        # A third is written with as many digits as fit; whole numbers are compared exactly.
+        whole = given.denominator == wanted.denominator == 1
+        return not whole and float(given) == float(wanted)
+    off = float(abs(given - wanted))
+    # 3.1 - 3 is a little more than 0.1 in binary.
+    return off <= limit or math.isclose(off, limit, rel_tol=1e-9)
+
+
+def _shown(value: Fraction) -> str:
+    if value.denominator == 1 and len(str(abs(value.numerator))) <= 25:
+        return str(value.numerator)
+    return f"{float(value):.10g}"
+
+
+def _nothing(skipped: Sequence[str]) -> str:
+    if not skipped:
+        return "no number in the answer"
+    return f"no number in the answer: '{shorten(skipped[-1])}' is not read as one"
+
+
 def check_numbers(cases: Sequence[Case]) -> None:
-    """Raise a `PexError` where a case expects something without a number in it."""
+    """Raise a `PexError` where a case expects something that is not one number."""
     for case in cases:
-        if case.expected is not None and find_number(text_of(case.expected)) is None:
+        if case.expected is None:
+            continue
+        wanted = _expected(text_of(case.expected))
+        if isinstance(wanted, str):
             shown = shorten(text_of(case.expected))
-            raise PexError(f"case '{case.id}' expects '{shown}', which has no number in it")
+            raise PexError(f"case '{case.id}' expects '{shown}', which {wanted}")
+
+
+def _expected(text: str) -> Fraction | str:
+    """The number that a case expects, or what is wrong with it."""
+    text = as_typed(text)
+    marked = _marked(text)
+    if marked is not None:
+        return marked.value
+    found = list(numerals(text))
+    values = [item for item in found if isinstance(item, Numeral)]
+    if not values:
+        said = f": '{shorten(str(found[-1]))}' is not read as one" if found else ""
+        return f"has no number in it{said}"
+    if len(found) > 1:
+        return f"has {len(found)} numbers in it: which one is meant?"
+    return values[0].value
 
 
 def find_number(text: str) -> float | None:
-    """The last number in a text, None where there is none.
+    r"""The number that a text gives, None where there is none.
 
-    Units, currencies and percent signs are left out, and so are separators of thousands: commas,
-    points, spaces, apostrophes and underscores between groups of three digits. Where only one
-    separator stands, with three digits behind it, a comma separates thousands and a point
-    decimals; after a leading 0 both separate decimals. Digits in a word (B2, v1.5) are no number.
+    A marked one counts first: the last in a `\boxed{…}`, behind `####`, or behind "answer:" or "the
+    answer is"; else the last in the text. "The answer is 5. I used 2 apples." gives 5.
+
+    A number is read as a whole or not at all. Read are fractions (3/4, 1 1/2, ½), powers (1.2e-3,
+    1.2×10^3, 2^10), LaTeX, and 1.2k, 3M, 4 bn, 5 million. Dates, times, ratios, versions,
+    addresses, telephone numbers, roots and digits in a word (B2, v1.5) are not read. Units,
+    currencies and percent signs are left out, and so are separators of thousands: commas, points,
+    spaces, apostrophes and underscores between groups of three digits (of two in 1,23,456). Where
+    only one separator stands, with three digits behind it, a comma separates thousands and a point
+    decimals; after a leading 0 both separate decimals. Parentheses are not a minus.
 
     Example:
         >>> find_number("It costs 1,234.50 €."), find_number("1.234,5 kg"), find_number("about 3%")
         (1234.5, 1234.5, 3.0)
         >>> find_number("1,234 people, then -7"), find_number("3,5"), find_number("none")
         (-7.0, 3.5, None)
+        >>> find_number(r"\frac{3}{4}"), find_number("Answer: 1.2k"), find_number("on 2024-05-01")
+        (0.75, 1200.0, None)
     """
-    last = None
-    for match in _TOKEN.finditer(text):
-        if match["number"] is not None:
-            value = _parse(match["number"], match["sign"], match["exponent"])
-            if math.isfinite(value):
-                last = value
-    return last
+    found, _ = _found(text)
+    return None if found is None else float(found.value)
 
 
-def _parse(digits: str, sign: str | None, exponent: str | None) -> float:
-    digits = re.sub(r"[ '’_\u00a0\u202f]", "", digits)
-    comma, point = digits.rfind(","), digits.rfind(".")
-    if comma >= 0 and point >= 0:  # the last of two separators separates decimals
-        thousands = "," if comma < point else "."
-        digits = digits.replace(thousands, "").replace(",", ".")
-    elif digits.count(",") > 1 or re.fullmatch(r"[1-9]\d{0,2},\d{3}", digits):
-        digits = digits.replace(",", "")
-    elif digits.count(".") > 1:
-        digits = digits.replace(".", "")
-    value = float(digits.replace(",", ".") + (exponent or ""))
-    return -value if sign in ("-", "−") else value
+def _found(text: str) -> tuple[Numeral | None, list[str]]:
+    """The number that counts, and what was passed over."""
+    text = as_typed(text)
+    marked = _marked(text)
+    if marked is not None:
+        return marked, []
+    last, skipped = None, []
+    for item in numerals(text):
+        if isinstance(item, Numeral):
+            last = item
+        else:
+            skipped.append(item)
+    return last, skipped
+
+
+def _marked(text: str) -> Numeral | None:
+    """The number that a text itself calls its answer."""
+    for match in _last(_BOXED, text):
+        inside = _inside(text[match.end() : match.end() + _BOX])
+        found = [item for item in numerals(inside) if isinstance(item, Numeral)]
+        if found:
+            return found[-1]
+    for match in _last(_HASHES, text):
+        found = [item for item in numerals(match[1]) if isinstance(item, Numeral)]
+        # Behind it a number alone: "#### 2. Multiply" is a heading.
+        if len(found) == 1 and not re.search(r"[^\W\d_]{2}", match[1]):
+            return found[0]
+    for match in _last(_MARK, text):
+        said = _said(text[match.end() : match.end() + _BOX])
+        if said is not None:
+            return said
+    return None
+
+
+def _last(mark: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Where a mark stands, from the end of a text."""
+    return reversed(deque(mark.finditer(text), _LAST))
+
+
+def _inside(text: str) -> str:
+    """A text up to the brace that closes it."""
+    depth = 1
+    for position, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            return text[:position]
+    return text
+
+
+def _said(text: str) -> Numeral | None:
+    """The number right behind a mark; of an equation what is right of its last sign."""
+    begin = _FILLER.match(text)
+    start = begin.end() if begin else 0
+    # The sign of a number is not filler.
+    while start and text[start - 1] in "-$€£¥₹":
+        start -= 1
+    end = _SENTENCE.search(text, start)
+    said = text[start : end.start() if end else len(text)]
+    first = next(numerals(said), None)
+    if not isinstance(first, Numeral) or first.start > 0:
+        return None
+    if "=" in said:
+        behind = said.rpartition("=")[2]
+        return next((item for item in numerals(behind) if isinstance(item, Numeral)), first)
+    return first

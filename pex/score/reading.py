@@ -2,41 +2,109 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-_FENCE_TAG = re.compile(r"\A[a-zA-Z]+(?=\s)")
+ANSWER = (
+    r"(?:答案\s?[是为：:]|(?:answer|antwort|lösung|réponse|respuesta|resposta|risposta|ответ)"
+    r"""["'*_`)]{0,4}\s{0,3}(?:\s(?:is|ist|est|es|è|would\sbe|=)(?!\w)|[:：=])(?!\s*not\b))"""
+)
+"""A pattern of the words that announce an answer: "Answer:", "the answer is"."""
+
+_FENCE = re.compile(
+    r"^[ \t]{0,9}(?P<mark>`{3,9}|~{3,9})(?P<tag>[^\n`]*)\n(?P<inside>.*?)"
+    r"(?:^[ \t]{0,9}(?P=mark)[`~]*[ \t]*$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_ONE_LINE = re.compile(
+    r"(?P<mark>`{1,9}|~{3,9})(?P<tag>[a-zA-Z0-9]*(?=[\s{\[\"]))?(?P<inside>.*)(?P=mark)", re.DOTALL
+)
+_UNSEEN = " \t\r\n\u00a0\u200b\ufeff"
+"""What may stand around JSON and is not seen: spaces, and a mark of the order of bytes."""
 _LONGEST_REASON = 200
 
 
 class NoJson:
-    """What `parse_json` returns for a text that is no JSON; None is a JSON value."""
+    """What `parse_json` returns for a text that is not JSON; None is a JSON value."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
 
+@dataclasses.dataclass(slots=True)
+class JsonText:
+    """What was read in a text that should be JSON: its value, and what was passed over."""
+
+    value: Any
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
 def parse_json(output: str) -> Any:
     """The JSON value of an answer; a `NoJson` where there is none.
-
-    The whole answer must be JSON, or one code fence with JSON in it: text around it is no JSON.
 
     Example:
         >>> parse_json('{"a": 1}'), parse_json("NaN").reason
         ({'a': 1}, 'NaN is not JSON')
     """
+    return read_json(output).value
+
+
+def read_json(output: str) -> JsonText:
+    r"""The JSON of an answer, and notes on what was not read.
+
+    The whole answer is JSON, or there is exactly one code fence, of any kind, and JSON in it: then
+    text around the fence is not read, and a note says so. Other text around JSON is not JSON.
+
+    Example:
+        >>> read_json("Sure:\n~~~json\n[1]\n~~~")
+        JsonText(value=[1], notes=['text around the code fence was not read'])
+        >>> read_json('{"a": 1, "a": 2}')
+        JsonText(value={'a': 2}, notes=["of the key 'a', which stands twice, the last was read"])
+    """
     text = output.strip()
-    if len(text) >= 6 and text.startswith("```") and text.endswith("```"):
-        text = _FENCE_TAG.sub("", text[3:-3])
+    found = _loads(text)
+    if not isinstance(found.value, NoJson) or not ("`" in text or "~~~" in text):
+        return found
+    wrapped = _ONE_LINE.fullmatch(text)
+    if wrapped is not None:
+        inside = _loads(wrapped["inside"])
+        if not isinstance(inside.value, NoJson):
+            return inside
+    fences = list(_FENCE.finditer(text))
+    if len(fences) > 1:
+        return JsonText(NoJson(f"there are {len(fences)} code fences: which one is meant?"))
+    if fences:
+        (fence,) = fences
+        inside = _loads(fence["inside"])
+        around = text[: fence.start()].strip() or text[fence.end() :].strip()
+        if around and not isinstance(inside.value, NoJson):
+            inside.notes.append("text around the code fence was not read")
+        return inside
+    return found if wrapped is None else inside
+
+
+def _loads(text: str) -> JsonText:
+    notes: dict[str, None] = {}
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) < len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for key in found if keys.count(key) > 1)
+            notes[f"of the key '{shorten(twice)}', which stands twice, the last was read"] = None
+        return found
+
     try:
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text.strip(_UNSEEN), parse_constant=_refuse, object_pairs_hook=pairs)
     except ValueError as error:
-        return NoJson(str(error))
+        return JsonText(NoJson(str(error)))
     except RecursionError:
-        return NoJson("it is nested too deeply")
+        return JsonText(NoJson("it is nested too deeply"))
+    return JsonText(value, list(notes))
 
 
 def _refuse(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -12,8 +12,16 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.score import Score
-from pex.score.base import NOT_EXPECTED, Rule, needs_expected
-from pex.score.reading import NoJson, fold, parse_json, shorten, text_of
+from pex.score import schema_patterns
+from pex.score.base import (
+    CUT_OFF,
+    NOT_EXPECTED,
+    Rule,
+    is_cut_off,
+    needs_expected,
+    needs_whole,
+)
+from pex.score.reading import JsonText, NoJson, fold, parse_json, read_json, shorten, text_of
 
 
 def valid_json(schema: dict[str, Any] | None) -> Rule:
@@ -23,27 +31,43 @@ def valid_json(schema: dict[str, Any] | None) -> Rule:
         PexError: the schema is no JSON Schema, or refers to something outside itself.
     """
     if schema is None:
-        return lambda answer, case: _is_json(parse_json(answer.output or ""))
+        return needs_whole(lambda answer, case: _is_json(read_json(answer.output or "")))
+    check = follows(schema)
+
+    def rule(answer: Answer, case: Case) -> Score:
+        found = read_json(answer.output or "")
+        problem = None if isinstance(found.value, NoJson) else check(found.value)
+        return _is_json(found) if problem is None else Score(False, reason=problem)
+
+    return needs_whole(rule)
+
+
+def follows(schema: Any) -> Callable[[Any], str | None]:
+    """A check of values against a JSON Schema: it returns what does not fit, or None.
+
+    Raises:
+        PexError: the schema is no JSON Schema, or refers to something outside itself.
+
+    Example:
+        >>> check = follows({"type": "integer", "maximum": 5})
+        >>> check(4), check(6)
+        (None, '$: 6 is greater than the maximum of 5')
+    """
     import jsonschema
 
     validator = _validator(schema)
 
-    def rule(answer: Answer, case: Case) -> Score:
-        data = parse_json(answer.output or "")
-        if isinstance(data, NoJson):
-            return _is_json(data)
-        problem = jsonschema.exceptions.best_match(validator.iter_errors(data))
-        if problem is None:
-            return Score(True)
-        return Score(False, reason=shorten(f"{problem.json_path}: {problem.message}"))
+    def check(value: Any) -> str | None:
+        problem = jsonschema.exceptions.best_match(validator.iter_errors(value))
+        return None if problem is None else shorten(f"{problem.json_path}: {problem.message}")
 
-    return rule
+    return check
 
 
-def _is_json(data: Any) -> Score:
-    if isinstance(data, NoJson):
-        return Score(False, reason=shorten(f"no valid JSON: {data.reason}"))
-    return Score(True)
+def _is_json(found: JsonText) -> Score:
+    if isinstance(found.value, NoJson):
+        return Score(False, reason=shorten(f"no valid JSON: {found.value.reason}"))
+    return Score(True, reason="; ".join(found.notes) or None)
 
 
 def _validator(schema: Any) -> Any:
@@ -66,7 +90,7 @@ def _validator(schema: Any) -> Any:
     # A registry of its own: without one, jsonschema would fetch what a $ref names from the web.
     registry: referencing.Registry[Any] = referencing.Registry()
     _check_references(schema, registry.resolver_with_root(root), specification)
-    return kind(schema, registry=registry)
+    return schema_patterns.limited(kind, schema)(schema, registry=registry)
 
 
 def _check_references(part: Any, resolver: Any, specification: Any) -> None:
@@ -95,7 +119,7 @@ def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
     of is not counted there. The expected answer may be the text of a JSON object (from CSV).
 
     Raises:
-        PexError: a case that expects no object, a field that no case expects or that cannot
+        PexError: a case that does not expect an object, a field that no case expects or that cannot
             name a score.
     """
     _check_fields(names, cases)
@@ -104,11 +128,14 @@ def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
         expected = _object(expected)
         if expected is None:
             raise TypeError("the expected answer must be an object with fields")
-        data = parse_json(answer.output or "")
+        read = read_json(answer.output or "")
+        data, cut = read.value, is_cut_off(answer)
         scores = {}
         for name in names or expected:
             if name not in expected:
                 scores[name] = Score(None, reason=NOT_EXPECTED)
+            elif cut:
+                scores[name] = Score(False, reason=CUT_OFF)
             elif isinstance(data, dict):
                 scores[name] = _field(data.get(name), expected[name])
             else:
@@ -118,7 +145,10 @@ def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
         if not counted:
             return {"": Score(None, reason=NOT_EXPECTED), **scores}
         right, many = sum(counted), "field" if len(counted) == 1 else "fields"
-        share = Score(right / len(counted), reason=f"{right} of {len(counted)} {many}")
+        said = [f"{right} of {len(counted)} {many}", *read.notes]
+        if cut or isinstance(data, NoJson):
+            said = [CUT_OFF] if cut else [f"no valid JSON: {data.reason}"]
+        share = Score(right / len(counted), reason=shorten("; ".join(said)))
         return {"": share, **scores}
 
     return needs_expected(rule)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,15 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.score import Score
-from pex.score.base import NOT_EXPECTED, Rule, needs_expected
+from pex.score.base import (
+    CUT_OFF,
+    NOT_EXPECTED,
+    Rule,
+    is_cut_off,
+    needs_expected,
+    needs_whole,
+)
+from pex.score.patterns import Pattern
 from pex.score.reading import fold, quoted, shorten, text_of
 
 
@@ -53,30 +60,34 @@ def contains(ignore_case: bool, value: str | list[str] | None) -> Rule:
 def regex(pattern: str | None, ignore_case: bool, full: bool, cases: Sequence[Case]) -> Rule:
     """The answer matches a pattern; without one, the expected answer is the pattern.
 
-    Raises:
-        PexError: a pattern is no valid regular expression.
-    """
-    flags = re.IGNORECASE if ignore_case else 0
+    An answer that was cut off does not. A pattern that takes too long is stopped, and the score
+    is an error.
 
-    def match(answer: Answer, compiled: re.Pattern[str]) -> Score:
+    Raises:
+        PexError: a pattern is not a valid regular expression.
+    """
+
+    def match(answer: Answer, compiled: Pattern) -> Score:
         find = compiled.fullmatch if full else compiled.search
-        return Score(find(answer.output or "") is not None)
+        return Score(find(answer.output or ""))
 
     if pattern is not None:
-        fixed = _compile(pattern, flags, "pattern")
-        return lambda answer, case: match(answer, fixed)
-    for case in cases:
-        if case.expected is not None:
-            _compile(text_of(case.expected), flags, f"case '{case.id}': expected pattern")
-    # `re` itself keeps the patterns that it compiled last.
-    return needs_expected(lambda a, c, expected: match(a, re.compile(text_of(expected), flags)))
+        fixed = Pattern(pattern, ignore_case, "pattern")
+        return needs_whole(lambda answer, case: match(answer, fixed))
+    compiled = {
+        text: Pattern(text, ignore_case, f"case '{case.id}': expected pattern")
+        for case in cases
+        if case.expected is not None
+        for text in [text_of(case.expected)]
+    }
 
+    def expected_pattern(answer: Answer, case: Case, expected: Any) -> Score:
+        text = text_of(expected)
+        if is_cut_off(answer):
+            return Score(False, reason=CUT_OFF)
+        return match(answer, compiled.get(text) or Pattern(text, ignore_case, "expected pattern"))
 
-def _compile(pattern: str, flags: int, what: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern, flags)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise PexError(f"{what} {pattern!r}: {error}") from None
+    return needs_expected(expected_pattern)
 
 
 def similarity(ignore_case: bool) -> Rule:
@@ -96,12 +107,18 @@ def similarity(ignore_case: bool) -> Rule:
 def length(
     max_words: int | None, min_words: int | None, max_chars: int | None, min_chars: int | None
 ) -> Rule:
-    """The answer keeps to the limits; without limits, its number of words."""
+    """The answer keeps to the limits; without limits, its number of words.
+
+    An answer that was cut off keeps to none, and its number of words is not known.
+    """
+    measures = max_words is min_words is max_chars is min_chars is None
 
     def rule(answer: Answer, case: Case) -> Score:
+        if is_cut_off(answer):
+            return Score(None if measures else False, reason=CUT_OFF)
         text = (answer.output or "").strip()
         words, chars = len(text.split()), len(text)
-        if max_words is min_words is max_chars is min_chars is None:
+        if measures:
             return Score(float(words))
         right = (
             (max_words is None or words <= max_words)

@@ -18,6 +18,7 @@ import orjson
 
 from pex.report.tables import format_interval, format_score, format_seconds, format_usd
 from pex.report.tables import summary_scores as scores_of
+from pex.score.unusual import counts
 from pex.widgets.kit import clean
 from pex.widgets.sheet import Brief, Sheet
 
@@ -67,6 +68,7 @@ def heads(sheet: Sheet, summary: pd.DataFrame) -> list[str]:
         parts += [format_seconds(record["latency_s"]), format_usd(record["cost_usd"])]
         if record["errors"]:
             parts.append(f"{record['errors']} error{'s' if record['errors'] > 1 else ''}")
+        parts += counts(record)
         found[str(record["variant"])] = " · ".join(parts)
     return [clean(found.get(name, "")) for name in sheet.variants]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import pex
-from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.endpoint import FaultyEndpoint, completion
 
 URI = "sqlite:///{}/mlruns/mlflow.db"
 
@@ -61,7 +61,7 @@ def test_new_scores_join_the_record_and_no_model_is_asked(
     asked = lab.calls
     again = results.rescore([words, {"kind": "exact", "ignore_case": True}])
     assert lab.calls == asked
-    assert set(again.scores) == {"exact", "words", "words.count", "words.one"}
+    assert set(again.scores) == {"exact", "words.count", "words.one"}
     assert "score.words.one" not in results.frame  # the old results stay as they are
     client = mlflow.MlflowClient(URI.format(project))
     parent = client.get_run(results.run_id)
@@ -213,3 +213,73 @@ def test_a_gate_of_the_experiment_is_judged(project: Path, lab: FaultyEndpoint) 
     assert results.gate(gate).outcome == "fail"
     with pytest.raises(pex.PexError, match="unknown key 'metrik'"):
         results.gate({"baseline": "echo", "metrik": "exact", "margin": 0.05})
+
+
+def loud(output: str) -> dict[str, object]:
+    return {"loud": "!" in output, "long": len(output) > 3}
+
+
+def quiet(output: str) -> dict[str, object]:
+    return {"quiet": "!" not in output}
+
+
+def test_new_scores_leave_nothing_of_the_old_ones(project: Path, lab: FaultyEndpoint) -> None:
+    first = experiment().run(show=False).rescore([loud])
+    first.traces.wait()
+    assert {"loud.loud", "loud.long"} <= set(first.scores)
+    quiet.__name__ = "loud"
+    again = first.rescore([quiet])
+    again.traces.wait()
+    assert again.scores == ["exact", "loud.quiet"]
+    assert [c for c in again.frame.columns if "loud" in c] == [
+        "score.loud.quiet",
+        "reason.loud.quiet",
+        "score_error.loud.quiet",
+    ]
+    loaded = pex.load_run(first.run_id)
+    assert loaded.scores == again.scores
+    client = mlflow.MlflowClient(URI.format(project))
+    parent = client.get_run(first.run_id)
+    runs = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{first.run_id}'"
+    )
+    for run in (parent, *runs):
+        numbers = {name for name, value in run.data.metrics.items() if value == value}
+        assert not [name for name in numbers if name.startswith(("loud.loud", "loud.long"))]
+    assert all(run.data.metrics["loud.quiet"] == 1 for run in runs)
+    for run in runs:
+        traces = client.search_traces(
+            locations=[parent.info.experiment_id], run_id=run.info.run_id, include_spans=False
+        )
+        assert traces
+        for trace in traces:
+            names = {item.name for item in trace.info.assessments}
+            assert names == {"exact", "loud.quiet", "expected"}
+
+
+def test_answers_that_were_cut_off_are_said_everywhere(project: Path, lab: FaultyEndpoint) -> None:
+    def reply(body: dict, number: int) -> dict | None:
+        text = body["messages"][-1]["content"]
+        if not text.endswith("?"):
+            return None
+        answer = completion(text)
+        answer["choices"][0]["finish_reason"] = "length"
+        return answer
+
+    lab.reply = reply
+    results = experiment().run(show=False)
+    assert results.summary()["cut_off"].tolist() == [0, 8]
+    assert "8 cut off" in repr(results)
+    assert "cut off" in results._repr_html_()
+    (warnings,) = results.compare().frame["warnings"]
+    assert "answers that are cut off: 8 of the candidate, 0 of the baseline" in warnings
+    assert results.page().count("cut off") > 8  # in the table, the warning, and at each answer
+    client = mlflow.MlflowClient(URI.format(project))
+    parent = client.get_run(results.run_id)
+    assert parent.data.metrics["cut_off"] == 8
+    assert "cut off" in parent.data.tags["mlflow.note.content"]
+    runs = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{results.run_id}'"
+    )
+    found = {run.data.params["variant"]: run.data.metrics.get("cut_off") for run in runs}
+    assert found == {"echo": None, "ask": 8}

@@ -69,25 +69,108 @@ def test_yes_and_no_are_read(verdict: str, value: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("yes", True), ("No.", False), ("YES", True), ("**Yes**", True), ("true", True),
+        ("1", True), ("0", False), ('"no"', False), ("Verdict: yes", True),
+        ("**Verdict:** No", False), ("The verdict is yes.", True), ("pass", True),
+        ("Yes. It says please.", True), ("It says please.\n\nYes", True), ("`no`", False),
+        ("Reason: It says please.\nVerdict: **YES**", True), (r"\boxed{yes}", True),
+        ('{"verdict": "yes"}', True), ('{"reason": "So.", "verdict": true}', True),
+        ('{"reason": "So.", "verdict": "NO"}', False), ('{"Verdict": " Yes "}', True),
+        ('{"reason": "So.", "verdict": "yes", "score": 3}', True), ('{"verdict": 0}', False),
+        ('{"reason": "So.", "verdict": "yes"} I hope that helps!', True),
+        ('Sure: {"verdict": "no", "reason": "So."}', False), ('{"verdict": "Yes."}', True),
+        ('```json\n{"verdict": "yes"}\n```', True), ('So\n~~~\n{"VERDICT": "no"}\n~~~', False),
+        ('{"result": {"verdict": "no"}}', False), ('{"verdict": "true"}', True),
+        ('{"verdict": "yes"}\n{"verdict": "yes"}', True),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_read_where_it_is_clear(output: str, value: bool) -> None:
+    read = Judge(rubric(), "lab/j").read(Answer(output=output))
+    assert (read.value, read.error) == (value, None)
+
+
+@pytest.mark.parametrize(
     "output",
     [
         None,
         "",
-        "yes",
-        '{"verdict": "yes"}',
+        "Yes, mostly",
+        "yes or no",
+        "Yes and no.",
+        "Yes. But no.",
+        "Yes\nNo",
+        "maybe",
+        "2",
+        "Score: 4/5",
+        "The reply says no more than yes.",
+        "Verdict: yes\nVerdict: no",
         '{"reason": "So.", "verdict": "Yes, mostly"}',
-        '{"reason": "So.", "verdict": true}',
-        '{"reason": "So.", "verdict": "yes", "score": 3}',
-        '{"reason": "So.", "verdict": "yes"} I hope that helps!',
+        '{"reason": "So.", "verdict": null}',
+        '{"reason": "So.", "verdict": 0.5}',
+        '{"reason": "So.", "verdict": ["yes"]}',
+        '{"verdict": "yes"}\n{"verdict": "no"}',
         '{"reason": "So.", "verd',
+        '{"reason": "yes"}',
         '["yes"]',
         "null",
+        "[" * 50_000,
+        "{" * 10_000,
+        "verdict: " * 2000,
     ],
 )
 def test_anything_else_is_an_error_and_never_a_no(output: str | None) -> None:
     read = Judge(rubric(), "lab/j").read(Answer(output=output))
     assert read.value is None
     assert read.error.startswith("no valid verdict: ")
+    assert "it said: " in read.error
+
+
+@pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("4", 4), ("Score: 4/5", 4), ("**4/5**", 4), ("4 out of 5", 4), ("Rating: 4.0", 4),
+        ('{"verdict": "4"}', 4), ('{"verdict": 4.0}', 4), ('{"verdict": "4/5"}', 4),
+        ("It is polite.\nScore: **2**", 2), ('{"verdict": 3, "reason": "So.", "more": 1}', 3),
+    ],
+)  # fmt: skip
+def test_a_number_on_a_scale_is_read_where_it_is_clear(output: str, value: int) -> None:
+    read = Judge(rubric(), "lab/j", scale=(1, 5)).read(Answer(output=output))
+    assert (read.value, read.error) == (value, None)
+
+
+@pytest.mark.parametrize("output", ["4/10", "6", "4.5", "true", "yes", "3-4", "4 or 5", "0/5"])
+def test_a_number_beside_the_scale_is_an_error(output: str) -> None:
+    assert Judge(rubric(), "lab/j", scale=(1, 5)).read(Answer(output=output)).error
+
+
+@pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("First", "first"), ("**second**", "second"), ("The first answer", "first"),
+        ("Verdict: tie", "tie"), ("a draw", "tie"), ('{"verdict": "SECOND"}', "second"),
+        ('{"verdict": "first answer", "reason": "So."}', "first"), ("first or second", None),
+        ("1", None), ("The first answer is longer, the second is better.", None),
+    ],
+)  # fmt: skip
+def test_a_side_is_read_where_it_is_clear(output: str, value: str | None) -> None:
+    judge = Judge(rubric("{{ first }} {{ second }}"), "lab/j", baseline="a")
+    read = judge.read(Answer(output=output))
+    assert read.value == value
+    assert (read.error is None) == (value is not None)
+
+
+def test_half_a_verdict_is_not_read() -> None:
+    read = Judge(rubric(), "lab/j").read(Answer(output="Yes", finish_reason="length"))
+    assert read.error.startswith("no valid verdict (cut off")
+
+
+def test_a_pattern_in_its_schema_that_backtracks_is_an_error() -> None:
+    own = schema(type="boolean") | {"patternProperties": {"^(a|aa)+$": {}}}
+    judge = Judge(rubric(response_schema=own), "lab/j")
+    read = judge.read(said(verdict=True, **{"a" * 5000 + "!": 1}))
+    assert "was stopped after 1 s" in read.error
 
 
 def test_an_answer_that_was_cut_off_says_so() -> None:
@@ -103,7 +186,7 @@ def test_a_call_that_failed_is_an_error() -> None:
 def test_a_scale_is_whole_numbers_within_it() -> None:
     judge = Judge(rubric(), "lab/j", scale=(1, 5))
     assert judge.read(said(reason="So.", verdict=4)).value == 4
-    for wrong in (0, 6, 4.5, "4", True):
+    for wrong in (0, 6, 4.5, "four", True):
         assert judge.read(said(reason="So.", verdict=wrong)).error, wrong
 
 

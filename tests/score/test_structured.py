@@ -18,7 +18,29 @@ from tests.helpers.scores import score, value
     [
         ('```json {"a": 1}```', True),
         ('```\n{"a": 1}\n```\n', True),
-        ('Sure:\n```json\n{"a": 1}\n```', False),
+        ('Sure:\n```json\n{"a": 1}\n```', True),
+        ('~~~\n{"a": 1}\n~~~', True),
+        ('````json\n{"a": 1}\n````', True),
+        ('```JSON\n{"a": 1}\n```', True),
+        ('```json5\n{"a": 1}\n```', True),
+        ('```{.json}\n{"a": 1}\n```', True),
+        ('```js title="a.json"\n{"a": 1}\n```', True),
+        ('   ```json\n   {"a": 1}\n   ```', True),
+        ('```json\r\n{"a": 1}\r\n```', True),
+        ('```json\n{"a": "```"}\n```', True),
+        ('```json\n{"a": 1}', True),
+        ('```\n{"a": 1}```', True),
+        ('```json\n\ufeff{"a": 1}\n```', True),
+        ('~~~json {"a": 1}~~~', True),
+        ('`{"a": 1}`', True),
+        ('```json\n{"a": 1}\n```\nI hope that helps!', True),
+        ('```json\n{"a": 1}\n```\n```json\n{"a": 2}\n```', False),
+        ("```json5\n{a: 1}\n```", False),
+        ('Sure: {"a": 1}', False),
+        ('{"a": 1}\n{"a": 2}', False),
+        ('\ufeff{"a": 1}', True),
+        ('{"a": 1,}', False),
+        ('{"a": NaN}', False),
         ("```json\n```", False),
         ("[" * 100_000, False),
         ("Infinity", False),
@@ -27,6 +49,70 @@ from tests.helpers.scores import score, value
 )
 def test_what_is_json(output: str | None, right: bool) -> None:
     assert value("json", output) is right
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("Sure:\n```json\n[1]\n```", "text around the code fence was not read"),
+        ("```json\n[1]\n```", None),
+        ('{"a": 1, "a": 2}', "of the key 'a', which stands twice, the last was read"),
+        (
+            "```\n[1]\n```\n~~~\n[2]\n~~~",
+            "no valid JSON: there are 2 code fences: which one is meant?",
+        ),
+        ('{"a": NaN}', "no valid JSON: NaN is not JSON"),
+        ("[" * 100_000, "no valid JSON: it is nested too deeply"),
+    ],
+)
+def test_the_reason_says_what_was_not_read(output: str, reason: str | None) -> None:
+    assert score("json", output)["json"].reason == reason
+
+
+def test_fields_say_what_was_not_read_too() -> None:
+    scores = score("fields", 'So:\n```\n{"a": 1}\n```', {"a": 1})
+    assert scores["fields"].reason == "1 of 1 field; text around the code fence was not read"
+    assert score("fields", "NaN", {"a": 1})["fields"].reason == "no valid JSON: NaN is not JSON"
+
+
+SLOW = "a" * 5000 + "!"
+
+
+@pytest.mark.parametrize(
+    ("schema", "output"),
+    [
+        ({"type": "string", "pattern": "^(a|aa)+$"}, json.dumps(SLOW)),
+        ({"patternProperties": {"^(a|aa)+$": {}}}, json.dumps({SLOW: 1})),
+        (
+            {"patternProperties": {"^(a|aa)+$": {}}, "additionalProperties": False},
+            json.dumps({SLOW: 1}),
+        ),
+        ({"propertyNames": {"pattern": "^(a|aa)+$"}}, json.dumps({SLOW: 1})),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"pattern": "^(a|aa)+$"}}}, json.dumps(SLOW)),
+    ],
+)
+def test_a_pattern_in_a_schema_that_backtracks_is_stopped(schema: dict, output: str) -> None:
+    result = score({"kind": "json", "schema": schema}, output)["json"]
+    assert result.value is None
+    assert result.error is not None
+    assert "pattern '^(a|aa)+$' was stopped after 1 s" in result.error
+
+
+@pytest.mark.parametrize(
+    ("schema", "output", "right"),
+    [
+        ({"pattern": "^a+$"}, '"aa"', True),
+        ({"pattern": "^a+$"}, '"ab"', False),
+        ({"pattern": "^a+$"}, "5", True),
+        ({"patternProperties": {"^n": {"type": "integer"}}}, '{"n1": "x"}', False),
+        ({"patternProperties": {"^n": {}}, "additionalProperties": False}, '{"n1": 1}', True),
+        ({"properties": {"m": {}}, "additionalProperties": False}, '{"m": 1, "n": 1}', False),
+        ({"additionalProperties": {"type": "string"}}, '{"n": 1}', False),
+        ({"additionalProperties": True}, '{"n": 1}', True),
+    ],
+)
+def test_patterns_in_a_schema_hold_as_before(schema: dict, output: str, right: bool) -> None:
+    assert value({"kind": "json", "schema": schema}, output) is right
 
 
 def test_the_reason_names_the_place_and_is_short() -> None:

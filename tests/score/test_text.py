@@ -56,3 +56,35 @@ def test_similarity_and_latency_without_an_answer() -> None:
     assert value("similarity", None, "abc") == 0
     assert value({"kind": "similarity", "ignore_case": True}, "ABC", "abc") == 1
     assert value("latency", "x") is None
+
+
+@pytest.mark.parametrize("pattern", ["^(a|aa)+$", "^(a|a)*$"])
+@pytest.mark.parametrize("by_case", [True, False])
+def test_a_pattern_that_backtracks_is_stopped_and_named(pattern: str, by_case: bool) -> None:
+    item = "regex" if by_case else {"kind": "regex", "pattern": pattern}
+    (result,) = score(item, "a" * 5000 + "!", pattern if by_case else None).values()
+    assert result.value is None
+    assert result.error is not None
+    assert pattern in result.error
+    assert "was stopped after 1 s" in result.error
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output", "right"),
+    [
+        (r"(?i)paris", "PARIS", True),
+        (r"(?P<x>a)(?P=x)", "aa", True),
+        (r"[[a]", "[", True),
+        (r"\bA\Z", "A", True),
+        (r"(?<!x)y", "xy", False),
+        (r"a{,3}b", "aaab", True),
+        (r"[a&&b]", "&", True),
+        ("^(a+)+$", "a" * 5000 + "!", False),
+        (r"^é$", "é", True),
+        ("a.c", "a\nc", False),
+        (r"(?s)a.c", "a\nc", True),
+        (r"(?x) a c # word", "ac", True),
+    ],
+)
+def test_patterns_mean_what_they_mean_in_re(pattern: str, output: str, right: bool) -> None:
+    assert value({"kind": "regex", "pattern": pattern}, output) is right

@@ -1,0 +1,89 @@
+"""The patterns in a JSON Schema, with a limit on their time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pex.core.errors import PexError
+from pex.score.patterns import Pattern
+from pex.score.reading import shorten
+
+
+def limited(kind: Any, schema: Any) -> Any:
+    """A validator class whose patterns are stopped where they take too long.
+
+    Args:
+        kind: a validator class of `jsonschema`.
+        schema: whose patterns are tried out.
+
+    Raises:
+        PexError: a pattern is not a valid regular expression.
+    """
+    from jsonschema import ValidationError, validators
+
+    compiled: dict[str, Pattern] = {}
+
+    def found(pattern: str, text: str) -> bool:
+        if pattern not in compiled:
+            compiled[pattern] = Pattern(pattern, what="pattern")
+        return compiled[pattern].search(text)
+
+    def pattern(validator: Any, wanted: str, value: Any, schema: Any) -> Iterator[Any]:
+        if validator.is_type(value, "string") and not found(wanted, value):
+            yield ValidationError(f"{shorten(value)!r} does not match {wanted!r}")
+
+    def by_pattern(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+        if not validator.is_type(value, "object"):
+            return
+        for text, part in wanted.items():
+            for name, item in value.items():
+                if found(text, name):
+                    yield from validator.descend(item, part, path=name, schema_path=text)
+
+    def others(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+        if not validator.is_type(value, "object"):
+            return
+        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+        more = [
+            name
+            for name in value
+            if name not in known and not any(found(text, name) for text in patterns)
+        ]
+        if validator.is_type(wanted, "object"):
+            for name in more:
+                yield from validator.descend(value[name], wanted, path=name)
+        elif wanted is False and more:
+            names = ", ".join(repr(name) for name in more)
+            were = "was" if len(more) == 1 else "were"
+            message = f"Additional properties are not allowed ({shorten(names)} {were} unexpected)"
+            yield ValidationError(message)
+
+    for text in _patterns(schema):
+        try:
+            compiled[text] = Pattern(text)
+        except PexError as error:
+            raise PexError(f"the schema is no JSON Schema: {error.message}") from None
+    ours: Mapping[str, Callable[..., Iterator[Any]]] = {
+        "pattern": pattern,
+        "patternProperties": by_pattern,
+        "additionalProperties": others,
+    }
+    known_here = {key: rule for key, rule in ours.items() if key in kind.VALIDATORS}
+    return validators.extend(kind, known_here)  # type: ignore[no-untyped-call]
+
+
+def _patterns(part: Any) -> Iterator[str]:
+    """The patterns of a schema that hold for something."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _patterns(item)
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key == "pattern" and isinstance(value, str):
+            yield value
+        elif key == "patternProperties" and isinstance(value, dict):
+            yield from value
+        if key not in ("const", "enum", "default", "examples"):
+            yield from _patterns(value)
