@@ -15,6 +15,7 @@ import orjson
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest, plain
 from pex.core.prompt import decoded, read_text
+from pex.core.text import whole_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def load_cases(
         where = "cases"
         rows = [(f"row {i}", row) for i, row in enumerate(source.to_dict("records"), 1)]
     elif source and all(isinstance(item, Case) for item in source):
-        return [item for item in source if isinstance(item, Case)]
+        return [_whole_case(item) for item in source if isinstance(item, Case)]
     else:
         where = "cases"
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(source, 1)]
@@ -169,6 +170,18 @@ def select(
     return chosen
 
 
+def _whole_case(case: Case) -> Case:
+    where = f"case '{case.id}'"
+    return dataclasses.replace(
+        case,
+        id=whole_text(case.id, where),
+        inputs=whole_text(case.inputs, f"{where}, inputs"),
+        expected=whole_text(case.expected, f"{where}, expected"),
+        group=whole_text(case.group, f"{where}, group"),
+        tags=tuple(whole_text(tag, f"{where}, tags") for tag in case.tags),
+    )
+
+
 def _mapping(row: Any, number: int) -> dict[str, Any]:
     if not isinstance(row, Mapping):
         raise PexError(f"cases, row {number}: expected a dict, got {type(row).__name__}")
@@ -181,6 +194,8 @@ def _cases_in(
     if not rows:
         raise PexError(f"{where}: there are no cases in it")
     names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
+    for name in names:
+        whole_text(name, f"{where}: the name of a column")
     return _build(where, rows, names, roles_of(names, columns, where), columns)
 
 
@@ -203,6 +218,9 @@ def _build(
         try:
             values = {name: plain(row.get(name)) for name in inputs}
             expected = plain(row.get(roles["expected"])) if "expected" in roles else None
+            row = {name: whole_text(value, f"column '{name}'") for name, value in row.items()}
+            values = {name: whole_text(value, f"column '{name}'") for name, value in values.items()}
+            expected = whole_text(expected, "the expected answer")
         except PexError as error:
             raise PexError(f"{where}, {place}: {error.message}") from None
         case_id = _case_id(row, roles.get("id"), values, f"{where}, {place}")
@@ -268,19 +286,18 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise PexError(f"cases file {path}: this is UTF-16", hint="save it as 'CSV UTF-8'")
     text = decoded(data, path, "cases file").removeprefix("\ufeff")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv_reader(text, strict=True)
     try:
-        header = next(reader, None)
-        if not header or not any(header):
+        header = [name.strip() for name in next(reader, [])]
+        if not any(header):
             raise PexError(f"cases file {path}: it is empty")
-        header = [name.strip() for name in header]
         for mark, what in ((";", "semicolons"), ("\t", "tabs")):
             if len(header) == 1 and mark in header[0]:
                 raise PexError(
                     f"cases file {path}: its columns are separated by {what}",
                     hint="save it with commas (in a spreadsheet: CSV UTF-8, comma delimited)",
                 )
-        twice = {name for name in header if header.count(name) > 1}
+        twice = {name for name in header if name and header.count(name) > 1}
         if twice:
             raise PexError(f"cases file {path}: two columns are called '{sorted(twice)[0]}'")
         start = reader.line_num + 1
@@ -289,14 +306,44 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             start = reader.line_num + 1
             if not any(row):
                 continue
-            if len(row) != len(header):
-                raise PexError(
-                    f"cases file {path}, {place}: {len(row)} values for {len(header)} columns",
-                    hint='a value with a comma or a line break must stand in "quotes"',
-                )
-            yield place, {name: value or None for name, value in zip(header, row, strict=True)}
+            yield place, _csv_row(header, row, f"cases file {path}, {place}")
     except csv.Error as error:
         raise PexError(f"cases file {path}, line {reader.line_num}: {error}") from None
+
+
+def csv_reader(text: str, *, strict: bool = False) -> Any:
+    """The rows of a CSV; a cell may be as long as it likes.
+
+    Python's own limit of 131,072 characters is one for the whole process, and is only ever raised.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    return csv.reader(io.StringIO(text, newline=""), strict=strict)
+
+
+_LONGEST_CELL = 2**31 - 1
+"""Characters: what a C long holds on every system."""
+
+
+def _csv_row(header: Sequence[str], row: Sequence[str], where: str) -> dict[str, Any]:
+    """The values of a row by their columns.
+
+    Spreadsheets end lines with commas where a column was emptied: cells without a name and without
+    a value are left out.
+    """
+    cells = list(zip([*header, *[""] * (len(row) - len(header))], row, strict=False))
+    extra = next((n for n, (name, value) in enumerate(cells) if value and not name), None)
+    filled = max((n for n, name in enumerate(header, 1) if name), default=0)
+    if len(row) < filled or (extra is not None and extra >= len(header)):
+        raise PexError(
+            f"{where}: {len(row)} values for {filled} columns",
+            hint='a value with a comma or a line break must stand in "quotes"',
+        )
+    if extra is not None:
+        raise PexError(
+            f"{where}: column {extra + 1} has a value and no name in the first line",
+            hint="give the column a name there, or empty it (pandas: to_csv(…, index=False))",
+        )
+    return {name: value or None for name, value in cells if name}
 
 
 def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -309,7 +356,8 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
             row = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             raise PexError(
-                f"cases file {path}, line {number}: no valid JSON: {error.msg}"
+                f"cases file {path}, line {number}: no valid JSON: {error.msg}",
+                hint='one JSON object a line, such as {"review": "Nice."}',
             ) from None
         if not isinstance(row, dict):
             raise PexError(f"cases file {path}, line {number}: expected a JSON object")

@@ -1,6 +1,7 @@
 """Each text is read by the program it is for, or by that program's parser."""
 
 import ast
+import dataclasses
 import datetime
 import json
 import os
@@ -67,13 +68,26 @@ def test_a_crontab_line_says_to_the_shell_what_was_meant(odd: Path) -> None:
     assert words[words.index("--timezone") + 1] == "Europe/Berlin"
     assert words[-1] == "--quiet"
     # The shell goes there and reads the same words.
+    command = command.replace(shlex.quote(str(here)), "printf '%s\\n' \"$PWD\"", 1)
     shown = subprocess.run(
-        ["env", "-i", "/bin/sh", "-c", command.replace(str(here), "printf '%s\\n' \"$PWD\"", 1)],
+        ["env", "-i", "/bin/sh", "-c", command],
         capture_output=True,
         text=True,
         check=True,
     )
     assert shown.stdout.splitlines()[0] == str(odd)
+
+
+def test_a_crontab_line_starts_an_interpreter_whose_path_has_spaces(odd: Path) -> None:
+    python = odd / "bin dir" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$PWD" "$@"\n')
+    python.chmod(0o755)
+    schedule = dataclasses.replace(made(odd), python=str(python))
+    line = texts.crontab(schedule, BERLIN, TODAY).splitlines()[1]
+    command = line.removeprefix("0 2 * * * ").replace("\\%", "%")
+    shown = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[:3] == [str(odd), "-m", "pex.cli"]
 
 
 def test_another_time_zone_becomes_the_hours_of_summer_and_of_winter(tmp_path: Path) -> None:
