@@ -25,11 +25,13 @@ from pex.batch import begun
 from pex.batch.ended import alone
 from pex.batch.night.nights import FILE
 from pex.batch.plan import Plan, load_plan
+from pex.batch.schedule.clocks import EARLY, is_first
 from pex.batch.schedule.envfile import NAME, exposed, read_env
 from pex.batch.schedule.nightlog import NightLog
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.settings import find_project, load_settings
+from pex.core.zone import machine_zone
 from pex.guard.redact import register
 
 DONE, JUNIT = "night.json", "night.xml"
@@ -37,16 +39,15 @@ _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
 _PAGES = ("night.html", "summary.html", "summary.csv")
 _SETTLED = (0, 1, 3)
 """Exit codes after which a night is not started again: done, gate failed, undecided."""
-_EARLY = datetime.timedelta(seconds=30)
-_LATE = datetime.timedelta(minutes=30)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Night:
     """What is to run: the plan's file, the times it is due, where its keys are.
 
-    `on_time` leaves a night alone that was due more than half an hour ago: a line of a crontab
-    in another time zone fires at the hours of summer and of winter.
+    `on_time` leaves a start alone that is not the first since the night was due: a crontab in
+    another time zone fires at the hours of summer and of winter. `only_skipped` leaves all nights
+    alone but those whose time the clocks leave out, for schedulers that leave them out too.
     """
 
     file: Path
@@ -54,6 +55,7 @@ class Night:
     zone: ZoneInfo
     env_file: Path | None = None
     on_time: bool = False
+    only_skipped: bool = False
 
 
 def label_of(file: Path) -> str:
@@ -120,10 +122,8 @@ def run_night(
         note(line)
         say(line)
 
-    now = (now or datetime.datetime.now(datetime.UTC)) + _EARLY
-    due = night.cron.latest(now, night.zone)
-    name = due.strftime("%Y-%m-%d" if night.cron.once_a_day else "%Y-%m-%dT%H-%M")
-    if night.on_time and now - due > _LATE:
+    name = due_name(night, now or datetime.datetime.now(datetime.UTC), ZoneInfo(machine_zone()))
+    if name is None:
         return 0
     try:
         with FileLock(log.path.with_suffix(".lock"), timeout=0):
@@ -135,6 +135,30 @@ def run_night(
     except PexError as error:
         note(f"night {name}: error: {error.message}")
         raise
+
+
+def due_name(night: Night, now: datetime.datetime, machine: ZoneInfo) -> str | None:
+    """The name of the night that a start is for; None where the start is to be left alone.
+
+    Args:
+        night: when nights are due, and which starts are left alone.
+        now: the moment of the start.
+        machine: the time zone in which a crontab counts.
+
+    Example:
+        >>> from pex.core.cron import parse
+        >>> night = Night(Path("plan.yaml"), parse("30 2 * * *"), ZoneInfo("Europe/Berlin"))
+        >>> due_name(night, datetime.datetime(2027, 3, 28, 1, tzinfo=datetime.UTC), ZoneInfo("UTC"))
+        '2027-03-28'
+    """
+    due = night.cron.due(now + EARLY, night.zone)
+    if night.only_skipped and not due.skipped:
+        return None
+    if night.on_time and not is_first(night.cron, night.zone, machine, now):
+        return None
+    # A night has the day that was asked for, though its time may come only after midnight.
+    once = night.cron.once_a_day
+    return f"{due.wall:%Y-%m-%d}" if once else f"{due.at:%Y-%m-%dT%H-%M}"
 
 
 def prune(plan: Plan, keep: int) -> list[Path]:

@@ -129,7 +129,7 @@ def test_systemd_takes_the_units(odd: Path, tmp_path: Path, cron: str) -> None:
     schedule = made(odd, cron)
     service, timer = tmp_path / "pexlab.service", tmp_path / "pexlab.timer"
     service.write_text(texts.service(schedule))
-    timer.write_text(texts.timer(schedule))
+    timer.write_text(texts.timer(schedule, TODAY))
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     done = subprocess.run(
@@ -229,7 +229,7 @@ def rendered(template: str) -> str:
 
 
 def test_the_cronjob_has_what_kubernetes_requires(odd: Path) -> None:
-    job = yaml.safe_load(texts.kubernetes(made(odd, keys=("LAB_KEY",))))
+    job, _ = yaml.safe_load_all(texts.kubernetes(made(odd, keys=("LAB_KEY",)), TODAY))
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", job["metadata"]["name"])
     spec = job["spec"]
@@ -254,9 +254,9 @@ def test_no_text_has_a_key(tmp_path: Path) -> None:
     schedule = made(tmp_path, keys=("LAB_KEY",), env_file=tmp_path / "keys.env")
     every = [
         texts.crontab(schedule, BERLIN, TODAY),
-        texts.service(schedule) + texts.timer(schedule),
+        texts.service(schedule) + texts.timer(schedule, TODAY),
         texts.github(schedule, NOW),
         texts.airflow(schedule, TODAY),
-        texts.kubernetes(schedule),
+        texts.kubernetes(schedule, TODAY),
     ]
     assert "12345678" not in json.dumps(every)
