@@ -28,7 +28,7 @@ def differences(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) 
     have a difference of their own, for an hour or a few. A crontab does not start anything when
     the clock shows a time again: then the same time after that hour is one more to start at.
     """
-    found = {}
+    found: dict[int, None] = {}
     for day in (today + n * _DAY for n in range(366)):
         for hour in cron.hours:
             wall = datetime.datetime.combine(day, datetime.time(hour, cron.minutes[0]))
@@ -36,9 +36,8 @@ def differences(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) 
             minutes = _minutes(there.replace(tzinfo=None) - wall)
             found[minutes] = None
             if there.fold:
-                found[minutes + _minutes(there.replace(fold=0).utcoffset(), there.utcoffset())] = (
-                    None
-                )
+                again = _minutes(there.replace(fold=0).utcoffset(), there.utcoffset())
+                found[minutes + again] = None
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -272,13 +273,21 @@ def _code(folder: Path) -> int | None:
         return None
 
 
+def _home() -> str:
+    """The user's folder; that of temporary files where the system knows no user of this number."""
+    try:
+        return str(Path("~").expanduser())
+    except RuntimeError:
+        return tempfile.gettempdir()
+
+
 def _bare() -> dict[str, str]:
     """What programs expect and a scheduler may leave out."""
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
     return {
         "PATH": path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}",
-        "HOME": os.environ.get("HOME") or str(Path("~").expanduser()),
+        "HOME": os.environ.get("HOME") or _home(),
         "LANG": os.environ.get("LANG") or "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
     }
