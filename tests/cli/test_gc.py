@@ -15,6 +15,9 @@ from pex.record.store import tracking_uri
 from tests.cli.test_commands import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 
+MARKS = "\u2028\x85\x0b."
+"""What ends a line in a text, and not in a file of JSON lines."""
+
 
 def texts_with(project: Path, word: str) -> list[str]:
     """The files of the project that hold a word, compressed tables unpacked."""
@@ -36,7 +39,11 @@ def texts_with(project: Path, word: str) -> list[str]:
 def ran(lab: FaultyEndpoint, project: Path) -> pex.Results:
     prompt = pex.Prompt("{{ word }}", name="echo")
     cases = [
-        {"case_id": f"c{i}", "word": f"private{i}", "customer": "ann" if i < 2 else "bob"}
+        {
+            "case_id": f"c{i}",
+            "word": f"private{i}{MARKS}",
+            "customer": "ann" if i < 2 else "bob",
+        }
         for i in range(4)
     ]
     exp = pex.Experiment(

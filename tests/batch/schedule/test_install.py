@@ -70,7 +70,7 @@ def test_a_crontab_without_its_last_line_end() -> None:
 
 
 def test_half_a_block_is_not_touched() -> None:
-    with pytest.raises(pex.PexError, match="without '# end' after it\n  mend it"):
+    with pytest.raises(pex.PexError, match="without '# end' after it\n  fix it"):
         install.merged("# begin\n0 3 * * * mine\n", BLOCK, "# begin", "# end")
 
 
