@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pex.core import jsonl
@@ -13,6 +13,7 @@ MARKS = "\u2028\u2029\x85\x0b\x0c\r\x1c\x1d\x1e\x00\ud800"
 TEXT = st.text(st.sampled_from([*MARKS, "a", "é", "\n", '"', "\\"]), max_size=12)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be slow
 @given(st.lists(TEXT, max_size=6), st.binary(max_size=6))
 def test_whatever_is_in_a_value_a_line_is_a_line(texts: list[str], torn: bytes) -> None:
     data = b"".join(jsonl.line_of({"text": text}) for text in texts)

@@ -47,3 +47,15 @@ def test_half_a_character_in_a_file_of_json_names_its_line(tmp_path) -> None:
     (tmp_path / "c.jsonl").write_text('{"q": "x"}\n{"q": "\\ud800"}\n')
     with pytest.raises(pex.PexError, match="line 2: no valid JSON"):
         load_cases(tmp_path / "c.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [({"note": HALF}, "note: half"), ({"mlflow_tags": {"a": HALF}}, "tags: half")],
+)
+def test_half_a_character_in_what_is_kept_with_a_run_is_named_before_it(
+    options: dict, where: str, project
+) -> None:
+    exp = pex.Experiment("one", pex.grid(pex.Prompt("{{ q }}", name="p"), "lab/m1"), [{"q": "x"}])
+    with pytest.raises(pex.PexError, match=where):
+        exp.run(show=False, **options)

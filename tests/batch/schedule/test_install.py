@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pex
@@ -51,6 +51,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return stand_ins(tmp_path, monkeypatch)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be slow
 @given(LINES, LINES)
 def test_lines_of_others_stay_and_the_block_is_there_once(
     before: list[str], after: list[str]
