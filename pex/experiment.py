@@ -436,7 +436,12 @@ class Experiment:
             path=self.path,
             folder=self.folder,
             files=functools.partial(
-                kept_files, self._spec, self.variants, scorers=self._scorers, built=self._built
+                kept_files,
+                self._spec,
+                self.variants,
+                scorers=self._scorers,
+                built=self._built,
+                base=self.folder,
             ),
             last=self.results.frame if self.results is not None else None,
             cases_path=self._cases_path,

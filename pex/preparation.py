@@ -19,6 +19,7 @@ from pex.core.events import Place
 from pex.core.names import check_count, check_positive
 from pex.core.settings import FILE, Settings, find_project, load_settings
 from pex.core.spec import ExperimentSpec
+from pex.core.text import whole_text
 from pex.core.variant import Variant
 from pex.execution import Execution
 from pex.job import Job
@@ -84,6 +85,13 @@ class Options:
     traces: int | str | None = None
     note: str = ""
     mlflow_tags: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        # What the record could not hold is said before anything is asked.
+        object.__setattr__(self, "note", whole_text(self.note, "note"))
+        if self.mlflow_tags is not None:
+            tags = whole_text(dict(self.mlflow_tags), "mlflow_tags")
+            object.__setattr__(self, "mlflow_tags", tags)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

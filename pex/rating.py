@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.ratings import FOLDER, Rated, RatingFile, rated_of
 from pex.core.settings import find_project, load_settings
+from pex.core.user import user_name
 from pex.score.frame import score_names
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Rating:
 
         if self._widget is None:
             kept = f"Each rating is stored at once, in {self._shown_path()}."
-            title, name = str(self._about["name"]), self._rater or _login()
+            title, name = str(self._about["name"]), self._rater or user_name()
             texts = begin(title, self._pairs.different, self._reasons, name, kept)
             desk = Desk(self._frame, texts, self._sit, self._line, self._html, self._finish)
             self._widget = RatingWidget(desk, self._rater)
@@ -356,10 +356,3 @@ def _assessments(rated: Rated) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return found
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user without a name
-        return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,27 +106,58 @@ def kept_files(
     *,
     scorers: Sequence[Any],
     built: Sequence[Scorer | Judge],
+    base: Path,
 ) -> dict[str, str]:
-    """The experiment as files, to be kept with the record; a part that cannot be is left."""
+    """The experiment as files, to be kept with the record; a part that cannot be is left.
+
+    `experiment.yaml` refers to nothing but the other files.
+
+    Args:
+        spec: the experiment as data.
+        variants: its variants.
+        cases: its cases.
+        scorers: its scorers as the user gave them.
+        built: what they became.
+        base: where the paths in them start.
+    """
     files = {"cases.jsonl": cases_text(cases)}
     prompts = {variant.prompt.name: variant.prompt for variant in variants}
+    refs = {}
     for name, prompt in prompts.items():
-        try:
-            files[f"prompts/{name}.prompty"] = prompt.to_prompty()
-        except PexError:  # a message with images has no such file; about.json has its text
-            continue
-    refs = {name: f"prompts/{name}.prompty" for name in prompts}
+        refs[name] = _unused("prompts", f"{name}.prompty", files)
+        with contextlib.suppress(PexError):  # one with images has no such file; about.json says it
+            files[refs[name]] = prompt.to_prompty()
     data: dict[str, Any] = {"cases": "cases.jsonl", "columns": {}, "scorers": []}
-    with contextlib.suppress(PexError):  # a notebook's function; about.json has its name
-        data["scorers"] = dump(scorers)
-        for item, scorer in zip(data["scorers"], built, strict=True):
-            if isinstance(scorer, Judge):
-                item["prompt"] = path = f"judges/{scorer.name}.prompty"
-                files[path] = scorer.prompt.to_prompty()
+    for given, scorer in zip(scorers, built, strict=True):
+        with contextlib.suppress(PexError, OSError):  # a notebook's function; about.json names it
+            (item,) = dump([given])
+            if isinstance(scorer, Judge) and isinstance(item, dict):
+                item["prompt"] = _unused("judges", f"{scorer.name}.prompty", files)
+                files[item["prompt"]] = scorer.prompt.to_prompty()
+            elif isinstance(item, dict) and isinstance(item.get("schema"), str):
+                text = (base / item["schema"]).read_bytes().decode()
+                item["schema"] = _unused("schemas", Path(item["schema"]).name, files)
+                files[item["schema"]] = text
+            data["scorers"].append(item)
     files["experiment.yaml"] = dump_spec(
         spec.model_copy(update=data | variants_spec(variants, refs))
     )
     return files
+
+
+def _unused(folder: str, name: str, files: Mapping[str, str]) -> str:
+    """A path for a file, with a number where there is another of this name.
+
+    Example:
+        >>> _unused("schemas", "a.json", {"schemas/A.json": ""})
+        'schemas/a-2.json'
+    """
+    taken = {path.casefold() for path in files}  # not every system tells a.json from A.json
+    path, wanted, number = f"{folder}/{name}", Path(name), 1
+    while path.casefold() in taken:
+        number += 1
+        path = f"{folder}/{wanted.stem}-{number}{wanted.suffix}"
+    return path
 
 
 def _move(items: list[Any], base: Path, folder: Path) -> list[Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +12,14 @@ from filelock import FileLock, Timeout
 
 from pex.batch import begun
 from pex.batch.plan import Job, Plan
+from pex.core import jsonl
 from pex.core.errors import PexError
-from pex.core.names import digest
+from pex.core.names import digest, is_file_name
 
 FILE = "jobs.jsonl"
 LOCK = ".lock"
+SUMMARY = "batch.json"
+"""How a batch went, written at its end."""
 _KEYS = ("status", "seconds", "attempts", "asked")
 
 
@@ -44,12 +45,8 @@ class EndedJobs:
             "asked": _asked(job),
         }  # fmt: skip
         self._path.parent.mkdir(parents=True, exist_ok=True)  # somebody tidied up meanwhile
-        with self._lock, self._path.open("a", encoding="utf-8") as file:
-            if file.tell() and not _ends_a_line(self._path):  # cut off by a kill or a full disk
-                file.write("\n")
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with self._lock:
+            jsonl.append(self._path, [entry])
 
     def done(self, plan: Plan) -> dict[str, dict[str, Any]]:
         """The jobs that are done, by id.
@@ -75,19 +72,11 @@ class EndedJobs:
     def _done(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         raw = self._path.read_bytes() if self._path.is_file() else b""
-        for line in raw.splitlines():
-            try:
-                entry = json.loads(line)
-                found[entry["id"]] = {key: entry[key] for key in _KEYS}
-            except (ValueError, KeyError, TypeError):  # cut off by a kill: the job runs again
-                continue
+        for line in jsonl.lines_in(raw):
+            entry = jsonl.entry_in(line) or {}  # cut off by a kill: the job runs again
+            if entry.keys() >= {"id", *_KEYS}:
+                found[str(entry["id"])] = {key: entry[key] for key in _KEYS}
         return {name: entry for name, entry in found.items() if entry["status"] == "done"}
-
-
-def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
 
 
 @contextlib.contextmanager
@@ -119,13 +108,28 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def batches_of(plan: Plan) -> list[Path]:
+    """The folders of a plan's batches; checkpoints of Jupyter's, copies and notes are none.
+
+    A batch has a name that one may be given, and a file that it writes before anything else.
+    """
+    if not plan.outputs.is_dir():
+        return []
+    marks = (begun.FILE, SUMMARY, FILE, LOCK)
+    return [
+        folder
+        for folder in plan.outputs.iterdir()
+        if is_file_name(folder.name) and any((folder / mark).is_file() for mark in marks)
+    ]
+
+
 def newest_unfinished(plan: Plan) -> str:
     """The id of the newest batch of a plan in which not every job is done.
 
     Raises:
         PexError: there is none.
     """
-    folders = [item for item in plan.outputs.glob("*") if item.is_dir()]
+    folders = batches_of(plan)
     wanted = {job.id for job in plan.jobs}
     for folder in sorted(folders, key=lambda item: item.stat().st_mtime, reverse=True):
         if not EndedJobs(folder).finished(wanted):

@@ -11,7 +11,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,6 +252,7 @@ class _Run:
                 keep(JobResult(job, self._output(job), "done", took, attempts=attempts))
         waiting = list(steps)
         while len(results) < len(self._plan.jobs):
+            ready: list[Job] = []
             for step in list(waiting):
                 needs = steps[step][0].needs
                 if not any(left[need] for need in needs):
@@ -261,13 +262,21 @@ class _Run:
                         if lost:
                             keep(self._skip(job, lost))
                         else:
-                            with self._lock:
-                                self._coming[job.id] = job
-                            future = self._pool.submit(self._one, job)
-                            future.add_done_callback(self._ended.put)
+                            ready.append(job)
+            self._hand_out(ready, self._pool)
             if any(left[step] for step in steps if step not in waiting):
                 keep(self._ended.get().result())
         return [results[job.id] for job in self._plan.jobs]
+
+    def _hand_out(self, jobs: Sequence[Job], pool: ThreadPoolExecutor) -> None:
+        """Let jobs run as soon as there is room for them.
+
+        All are known before the first one runs: it looks for a kernel to start ahead.
+        """
+        with self._lock:
+            self._coming.update((job.id, job) for job in jobs)
+        for job in jobs:
+            pool.submit(self._one, job).add_done_callback(self._ended.put)
 
     def close(self) -> None:
         """Start no further one, and wait for those that run."""

@@ -256,11 +256,11 @@ def judge_night(
     result: BatchResult, started_at: datetime.datetime, uri: str
 ) -> tuple[Morning | None, PexError | None]:
     """Judge the night; where the store does not answer, the notebooks are there all the same."""
+    from pex.batch.night import morning as night
     from pex.batch.night import nights
-    from pex.batch.night.morning import look
 
     try:
-        morning = look(result, started_at, uri)
+        morning = night.judge_night(result, started_at, uri)
     except PexError as error:
         return None, error
     nights.keep(result, started_at, morning.outcome)

@@ -95,6 +95,9 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
     recorded = forget.find(uri, case, group)
     waiting = forget.find_waiting(state, case, group)
     edited = edits.journalled(state, case, group)
+    if torn := edits.unreadable(state):
+        said = "1 line" if torn == 1 else f"{torn:,} lines"
+        console.err(f"{state / edits.JOURNAL}: {said} cut off, which cannot be read")
     rated = ratings.forget(state, case, group, go=False)
     drafted = drafts.forget(state / drafts.FOLDER, case, group, delete=go)
     if not any((count, recorded, waiting, edited, rated, drafted)):

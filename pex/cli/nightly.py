@@ -23,7 +23,10 @@ def nightly(
         Path | None, typer.Option(metavar="FILE", help="Variables as NAME=value lines.")
     ] = None,
     on_time: Annotated[
-        bool, typer.Option("--on-time", help="Leave a night alone that was due half an hour ago.")
+        bool, typer.Option("--on-time", help="Leave a start alone that comes after the first.")
+    ] = False,
+    only_skipped: Annotated[
+        bool, typer.Option("--only-skipped", help="Only a night whose time the clocks leave out.")
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Say nothing of a night that went well.")
@@ -35,7 +38,7 @@ def nightly(
     from pex.core.cron import parse
     from pex.core.zone import read_zone
 
-    night = Night(plan, parse(cron), read_zone(timezone), env_file, on_time)
+    night = Night(plan, parse(cron), read_zone(timezone), env_file, on_time, only_skipped)
     last: collections.deque[str] = collections.deque(maxlen=_SHOWN)
     say = last.append if quiet else lambda line: console.err(clean(line))
     try:

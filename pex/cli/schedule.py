@@ -89,12 +89,12 @@ def _text(made: Schedule, to: str) -> str:
         return texts.crontab(made, ZoneInfo(machine_zone()), now.date())
     if to == "systemd":
         service, timer = units(made)
-        return f"# {service}\n{texts.service(made)}\n# {timer}\n{texts.timer(made)}"
+        return f"# {service}\n{texts.service(made)}\n# {timer}\n{texts.timer(made, now.date())}"
     if to == "github":
         return texts.github(made, now)
     if to == "airflow":
         return texts.airflow(made, now.date())
-    return texts.kubernetes(made)
+    return texts.kubernetes(made, now.date())
 
 
 def _install(made: Schedule, to: str, text: str) -> None:
@@ -107,7 +107,8 @@ def _install(made: Schedule, to: str, text: str) -> None:
         if not install.cron_runs():
             console.err("warning: no cron runs on this machine now, so nothing starts the nights")
         return
-    install.add_units(made, schedule.service(made), schedule.timer(made))
+    today = datetime.datetime.now(made.zone).date()
+    install.add_units(made, schedule.service(made), schedule.timer(made, today))
     for file in install.units(made):
         console.out(f"installed  {file}")
     console.err("so that it also runs while you are logged out: loginctl enable-linger")

@@ -8,7 +8,6 @@ and metadata stay.
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
 import io
 import json
@@ -19,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core.cases import ROLES, Case, parse_cases, roles_of, rows_of
+from pex.core.cases import ROLES, Case, csv_reader, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError, nearest
 from pex.core.names import plain
 from pex.core.prompt import decoded
@@ -248,7 +247,7 @@ def _records(text: str) -> Iterator[tuple[list[tuple[int, int]], str]]:
 
 def _header(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
     line = text[spans[0][0] : spans[-1][1]]
-    return [name.strip() for name in next(csv.reader(io.StringIO(line, newline="")))]
+    return [name.strip() for name in next(csv_reader(line))]
 
 
 def _csv_text(value: Any) -> str:
@@ -267,12 +266,11 @@ def _csv_field(value: str, quoted: bool) -> str:
 def _correct_csv(data: bytes, number: int, name: str, expected: Any) -> bytes:
     text = data.decode()
     records = _records(text)
-    column = _header(text, header := next(records)[0]).index(name)
+    column = _header(text, next(records)[0]).index(name)
     rows = (
         spans
         for spans, _ in records
-        if len(spans) == len(header)
-        and any(text[start:end] not in ("", '""') for start, end in spans)
+        if any(text[start:end] not in ("", '""') for start, end in spans)
     )
     for _ in range(number):
         next(rows)

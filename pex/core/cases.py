@@ -16,6 +16,7 @@ import orjson
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.prompt import decoded, read_text
+from pex.core.text import whole_text
 from pex.core.values import is_plain, plain
 
 if TYPE_CHECKING:
@@ -230,6 +231,8 @@ def _cases_in(
     if not rows:
         raise PexError(f"{where}: there are no cases in it")
     names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
+    for name in names:
+        whole_text(name, f"{where}: the name of a column")
     return _build(where, rows, names, roles_of(names, columns, where), columns)
 
 
@@ -278,22 +281,32 @@ def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
     """The value of a column as plain data.
 
     Raises:
-        PexError: it has no form in JSON; the row and the column are named.
+        PexError: it has no form in JSON, or half a character in it; the row and the column are
+            named.
     """
     try:
-        return plain(row[name])
+        value = plain(row[name])
     except PexError as error:
         raise PexError(f"{where}, column '{name}': {error.message}", hint=error.hint) from None
+    return whole_text(value, f"{where}, column '{name}'")
 
 
 def _plain_case(case: Case) -> Case:
     """A case that was made in Python, with values that can be sent and stored."""
-    if is_plain(case.inputs) and is_plain(case.expected):
-        return case
     where = f"case '{case.id}'"
-    inputs = {str(name): _value(case.inputs, name, where) for name in case.inputs}
-    expected = _value({"expected": case.expected}, "expected", where)
-    return dataclasses.replace(case, inputs=inputs, expected=expected)
+    inputs: Any = case.inputs
+    expected: Any = case.expected
+    if not (is_plain(inputs) and is_plain(expected)):
+        inputs = {str(name): _value(inputs, name, where) for name in inputs}
+        expected = _value({"expected": expected}, "expected", where)
+    return dataclasses.replace(
+        case,
+        id=whole_text(case.id, where),
+        inputs=whole_text(inputs, f"{where}, inputs"),
+        expected=whole_text(expected, f"{where}, expected"),
+        group=whole_text(case.group, f"{where}, group"),
+        tags=tuple(whole_text(tag, f"{where}, tags") for tag in case.tags),
+    )
 
 
 def _case_id(row: dict[str, Any], column: str | None, values: dict[str, Any], where: str) -> str:
@@ -335,19 +348,18 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise PexError(f"cases file {path}: this is UTF-16", hint="save it as 'CSV UTF-8'")
     text = decoded(data, path, "cases file").removeprefix("\ufeff")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv_reader(text, strict=True)
     try:
-        header = next(reader, None)
-        if not header or not any(header):
+        header = [name.strip() for name in next(reader, [])]
+        if not any(header):
             raise PexError(f"cases file {path}: it is empty")
-        header = [name.strip() for name in header]
         for mark, what in ((";", "semicolons"), ("\t", "tabs")):
             if len(header) == 1 and mark in header[0]:
                 raise PexError(
                     f"cases file {path}: its columns are separated by {what}",
                     hint="save it with commas (in a spreadsheet: CSV UTF-8, comma delimited)",
                 )
-        twice = {name for name in header if header.count(name) > 1}
+        twice = {name for name in header if name and header.count(name) > 1}
         if twice:
             raise PexError(f"cases file {path}: two columns are called '{sorted(twice)[0]}'")
         start = reader.line_num + 1
@@ -356,14 +368,44 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             start = reader.line_num + 1
             if not any(row):
                 continue
-            if len(row) != len(header):
-                raise PexError(
-                    f"cases file {path}, {place}: {len(row)} values for {len(header)} columns",
-                    hint='a value with a comma or a line break must stand in "quotes"',
-                )
-            yield place, {name: value or None for name, value in zip(header, row, strict=True)}
+            yield place, _csv_row(header, row, f"cases file {path}, {place}")
     except csv.Error as error:
         raise PexError(f"cases file {path}, line {reader.line_num}: {error}") from None
+
+
+def csv_reader(text: str, *, strict: bool = False) -> Any:
+    """The rows of a CSV; a cell may be as long as it likes.
+
+    Python's own limit of 131,072 characters is one for the whole process, and is only ever raised.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    return csv.reader(io.StringIO(text, newline=""), strict=strict)
+
+
+_LONGEST_CELL = 2**31 - 1
+"""Characters: what a C long holds on every system."""
+
+
+def _csv_row(header: Sequence[str], row: Sequence[str], where: str) -> dict[str, Any]:
+    """The values of a row by their columns.
+
+    Spreadsheets end lines with commas where a column was emptied: cells without a name and without
+    a value are left out.
+    """
+    cells = list(zip([*header, *[""] * (len(row) - len(header))], row, strict=False))
+    extra = next((n for n, (name, value) in enumerate(cells) if value and not name), None)
+    filled = max((n for n, name in enumerate(header, 1) if name), default=0)
+    if len(row) < filled or (extra is not None and extra >= len(header)):
+        raise PexError(
+            f"{where}: {len(row)} values for {filled} columns",
+            hint='a value with a comma or a line break must stand in "quotes"',
+        )
+    if extra is not None:
+        raise PexError(
+            f"{where}: column {extra + 1} has a value and no name in the first line",
+            hint="give the column a name there, or empty it (pandas: to_csv(…, index=False))",
+        )
+    return {name: value or None for name, value in cells if name}
 
 
 def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -378,7 +420,8 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
                 row = json.loads(line)
         except json.JSONDecodeError as error:
             raise PexError(
-                f"cases file {path}, line {number}: no valid JSON: {error.msg}"
+                f"cases file {path}, line {number}: no valid JSON: {error.msg}",
+                hint='one JSON object a line, such as {"review": "Nice."}',
             ) from None
         if not isinstance(row, dict):
             raise PexError(f"cases file {path}, line {number}: expected a JSON object")

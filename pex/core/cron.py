@@ -45,6 +45,22 @@ _FIELDS = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Start:
+    """A start: the time on the wall that was asked for, and the moment that it is.
+
+    `at` has the time zone, `wall` has none.
+    """
+
+    wall: datetime.datetime
+    at: datetime.datetime
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the clocks leave that time out; then it starts at the first minute after."""
+        return self.at.replace(tzinfo=None) != self.wall
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Cron:
     """The minutes, hours and days at which something is to start; weekday 0 is Sunday.
 
@@ -91,7 +107,7 @@ class Cron:
         """The starts after a moment, one by one.
 
         A time that the clocks leave out in spring is the first minute after the gap; one that
-        they show twice in autumn is the first of the two.
+        they show twice in autumn is the first of the two. A day that a zone leaves out has none.
 
         Args:
             after: a moment with a time zone.
@@ -104,11 +120,12 @@ class Cron:
             >>> next(starts).isoformat()
             '2026-03-30T02:30:00+02:00'
         """
-        day = after.astimezone(zone).date() - _DAY
+        day, last = after.astimezone(zone).date() - _DAY, after.timestamp()
         for _ in range(_HORIZON):
-            for start in self._starts(day, zone):
-                if start.timestamp() > after.timestamp():
-                    yield start
+            for start in self.starts(day, zone):
+                if start.at.timestamp() > last:
+                    yield start.at
+                    last = start.at.timestamp()
             day += _DAY
 
     def latest(self, now: datetime.datetime, zone: ZoneInfo) -> datetime.datetime:
@@ -119,10 +136,22 @@ class Cron:
             >>> parse("0 22 * * *").latest(datetime.datetime(2026, 3, 1, 1, tzinfo=zone), zone).day
             28
         """
+        return self.due(now, zone).at
+
+    def due(self, now: datetime.datetime, zone: ZoneInfo) -> Start:
+        """The last start that is not after a moment, with the time that was asked for.
+
+        Example:
+            >>> zone = ZoneInfo("America/Scoresbysund")  # after 22:59 on Saturday comes Sunday
+            >>> noon = datetime.datetime(2027, 3, 28, 12, tzinfo=zone)
+            >>> start = parse("30 23 * * *").due(noon, zone)
+            >>> str(start.wall), str(start.at)
+            ('2027-03-27 23:30:00', '2027-03-28 00:00:00-01:00')
+        """
         day = now.astimezone(zone).date() + _DAY
         while True:
-            for start in reversed(self._starts(day, zone)):
-                if start.timestamp() <= now.timestamp():
+            for start in reversed(self.starts(day, zone)):
+                if start.at.timestamp() <= now.timestamp():
                     return start
             day -= _DAY
 
@@ -164,15 +193,18 @@ class Cron:
             for (carry, within), hours in lines.items()
         ]
 
-    def _starts(self, day: datetime.date, zone: ZoneInfo) -> list[datetime.datetime]:
-        if not self.on(day):
+    def starts(self, day: datetime.date, zone: ZoneInfo) -> list[Start]:
+        """The starts of a day, the earliest first; of several at one moment the last."""
+        begins = _exists(datetime.datetime.combine(day, datetime.time()), zone)
+        if not self.on(day) or begins.date() > day:
             return []
-        starts = {}
+        found = {}
         for hour in self.hours:
             for minute in self.minutes:
-                start = _exists(datetime.datetime.combine(day, datetime.time(hour, minute)), zone)
-                starts[start.timestamp()] = start
-        return [starts[moment] for moment in sorted(starts)]
+                wall = datetime.datetime.combine(day, datetime.time(hour, minute))
+                start = Start(wall, _exists(wall, zone))
+                found[start.at.timestamp()] = start
+        return [found[moment] for moment in sorted(found)]
 
 
 def parse(text: str) -> Cron:

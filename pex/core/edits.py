@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import getpass
 import json
 import os
 import re
@@ -12,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core import casefile
+from pex.core import casefile, jsonl
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.names import digest, plain
 from pex.core.settings import FILE, find_project, load_settings
+from pex.core.user import user_name
 
 JOURNAL = "edits.jsonl"
 """In the project's `.pex/`: who changed which case, when, from what to what."""
+LOCK = "edits.lock"
 PATIENCE_S = 10.0
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -178,18 +179,16 @@ class Edits:
             state = project / load_settings(project).journal.path
         try:
             state.mkdir(parents=True, exist_ok=True)
-            with (
-                FileLock(state / "edits.lock", timeout=PATIENCE_S),
-                (state / JOURNAL).open("ab") as journal,
-            ):
+            with FileLock(state / LOCK, timeout=PATIENCE_S):
+                # Where the journal cannot be written, the file is left alone.
+                (state / JOURNAL).open("ab").close()
                 info, data = self.path.stat(), self.path.read_bytes()
                 changed, case, before = change(data)
                 if changed == data:
                     return case
-                casefile.write(self.path, changed, info)
                 entry = {
                     "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                    "who": os.environ.get("JUPYTERHUB_USER") or getpass.getuser(),
+                    "who": user_name(),
                     "file": self.name,
                     "what": what,
                     "case": case.id,
@@ -197,9 +196,8 @@ class Edits:
                     "before": before,
                     "after": case.expected,
                 }
-                journal.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-                journal.flush()
-                os.fsync(journal.fileno())
+                casefile.write(self.path, changed, info)
+                jsonl.append(state / JOURNAL, [entry])
         except Timeout:
             raise PexError(f"{self.name} is being changed by another kernel; try again") from None
         except OSError as error:
@@ -231,6 +229,8 @@ def changes(before: Sequence[Case], after: Sequence[Case]) -> str:
 def journalled(state: Path, case_id: str | None, group: str | None) -> int:
     """How many edits of a case or of a group's cases a project's journal has.
 
+    A line that was cut off counts where the id or the group is in it.
+
     Args:
         state: the project's `.pex/`.
         case_id: the case, or None.
@@ -241,24 +241,35 @@ def journalled(state: Path, case_id: str | None, group: str | None) -> int:
 
 def forget(state: Path, case_id: str | None, group: str | None) -> None:
     """Take the edits of a case or of a group's cases out of a project's journal."""
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     if not (state / JOURNAL).is_file():
         return
-    with FileLock(state / "edits.lock", timeout=PATIENCE_S):
-        path = state / JOURNAL
-        left = [line for line in _entries(state) if not _is_of(line, case_id, group)]
-        casefile.write(path, b"".join(left), path.stat())
+    path = state / JOURNAL
+    try:
+        with FileLock(state / LOCK, timeout=PATIENCE_S):
+            left = [line for line in _entries(state) if not _is_of(line, case_id, group)]
+            casefile.write(path, b"".join(left), path.stat())
+    except Timeout:
+        raise PexError(f"{path} is being written by another process; try again") from None
+
+
+def unreadable(state: Path) -> int:
+    """How many lines of a project's journal cannot be read: a writer was killed in the middle."""
+    return sum(jsonl.entry_in(line) is None for line in _entries(state) if line.strip())
 
 
 def _entries(state: Path) -> list[bytes]:
     path = state / JOURNAL
-    return path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    return jsonl.lines_in(path.read_bytes()) if path.is_file() else []
 
 
 def _is_of(line: bytes, case_id: str | None, group: str | None) -> bool:
-    entry = json.loads(line)
-    return entry["case"] == case_id or (group is not None and entry["group"] == group)
+    entry = jsonl.entry_in(line)
+    if entry is None:
+        return any(name is not None and jsonl.mentions(line, name) for name in (case_id, group))
+    of_group = group is not None and entry.get("group") == group
+    return of_group or (case_id is not None and entry.get("case") == case_id)
 
 
 def _seen(case: Case) -> str:

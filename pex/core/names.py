@@ -69,6 +69,16 @@ def check_file_name(name: str, what: str) -> str:
     return name
 
 
+def is_file_name(name: str) -> bool:
+    """Whether `check_file_name` lets a name pass.
+
+    Example:
+        >>> is_file_name("2026-03-10"), is_file_name(".ipynb_checkpoints"), is_file_name("a (copy)")
+        (True, False, False)
+    """
+    return bool(_NAME.fullmatch(name)) and not name.startswith(".") and len(name) <= _LONGEST
+
+
 def canonical(value: Any) -> bytes:
     """The one JSON form of a value: sorted keys, no spaces, UTF-8.
 

@@ -10,14 +10,19 @@ EXPERIMENTS = "experiments"
 def experiment_files(project: Path) -> dict[str, Path]:
     """The `experiment.yaml` of each folder in `experiments/`, by the folder's name."""
     return {path.parent.name: path for path in sorted(project.glob(f"{EXPERIMENTS}/*/*.yaml"))
-            if path.name == "experiment.yaml"}  # fmt: skip
+            if path.name == "experiment.yaml" and not _is_hidden(path, project)}  # fmt: skip
 
 
 def prompt_paths(project: Path) -> list[Path]:
     """The prompt files of a project: those beside its experiments, and those in `prompts/`."""
     patterns = (f"{EXPERIMENTS}/*/prompts/*.prompty", "prompts/*.prompty")
     found = (path for pattern in patterns for path in project.glob(pattern))
-    return sorted(path for path in found if path.is_file())
+    return sorted(path for path in found if path.is_file() and not _is_hidden(path, project))
+
+
+def _is_hidden(path: Path, project: Path) -> bool:
+    """Whether a file is in a folder such as Jupyter's `.ipynb_checkpoints`, or hidden itself."""
+    return any(part.startswith(".") for part in path.relative_to(project).parts)
 
 
 def prompt_files(project: Path) -> dict[str, list[Path]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pex.core import casefile, jsonl
 from pex.core.errors import PexError, nearest
 
 Choice = Literal["left", "right", "tie", "both bad"]
@@ -17,6 +19,9 @@ CHOICES: tuple[Choice, ...] = ("left", "right", "tie", "both bad")
 
 FOLDER = "ratings"
 """In the project's `.pex/` folder."""
+LOCK = ".lock"
+"""In that folder, for all of its files."""
+PATIENCE_S = 10.0
 
 MAX_NOTE = 4_000
 MAX_NAME = 80
@@ -72,10 +77,8 @@ class RatingFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damaged = 0
-        """Lines that cannot be read: what is left where a writer was killed."""
-        self._newest: dict[tuple[str, str, bool], Rated] = {}
-        self._offset = 0
+        self._inode = 0
+        self._reset()
         self.refresh()
 
     @property
@@ -89,6 +92,10 @@ class RatingFile:
             return
         try:
             with self.path.open("rb") as file:
+                about = os.fstat(file.fileno())
+                if about.st_ino != self._inode or about.st_size < self._offset:
+                    self._reset()  # somebody has taken lines out and put a new file in its place
+                self._inode = about.st_ino
                 file.seek(self._offset)
                 data = file.read()
         except OSError as error:
@@ -96,13 +103,21 @@ class RatingFile:
         # A line without its end is one that is being written, or whose writer was killed.
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        for line in whole.splitlines():
+        for line in jsonl.lines_in(whole):
+            if not line.strip():
+                continue
             try:
                 rated = rated_of(json.loads(line), str(self.path))
             except (ValueError, PexError):
                 self.damaged += 1
                 continue
             self._newest[rated.key] = rated
+
+    def _reset(self) -> None:
+        self.damaged = 0
+        """Lines that cannot be read: what is left where a writer was killed."""
+        self._newest: dict[tuple[str, str, bool], Rated] = {}
+        self._offset = 0
 
     def add(self, ratings: Sequence[Rated]) -> None:
         """Keep ratings; on disk when this returns, and only then counted.
@@ -111,7 +126,9 @@ class RatingFile:
             PexError: the disk refused.
         """
         try:
-            self._write(ratings)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self.path.parent):
+                jsonl.append(self.path, map(dataclasses.asdict, ratings))
         except OSError as error:
             raise PexError(
                 f"{self.path}: the rating could not be stored ({error.strerror})",
@@ -135,17 +152,23 @@ class RatingFile:
             self.add(new)
         return len(new)
 
-    def _write(self, new: Iterable[Rated]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(dataclasses.asdict(rated)) + "\n" for rated in new)
-        with self.path.open("a+b") as file:
-            if file.seek(0, os.SEEK_END):
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # the rest of a writer that was killed
-                    file.write(b"\n")
-            file.write(lines.encode("ascii"))
-            file.flush()
-            os.fsync(file.fileno())
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else writes to the ratings of a project meanwhile.
+
+    Raises:
+        PexError: somebody writes for longer than anybody should.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / LOCK, timeout=PATIENCE_S):
+            yield
+    except Timeout:
+        raise PexError(
+            f"{folder}: the ratings are being written by another process", hint="try again"
+        ) from None
 
 
 def forget(state: Path, case_id: str | None, group: str | None, go: bool) -> int:
@@ -161,26 +184,22 @@ def forget(state: Path, case_id: str | None, group: str | None, go: bool) -> int
         How many lines they are.
     """
     found = 0
-    for path in sorted((state / FOLDER).glob("*.jsonl")):
-        lines = path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if not _is_of(line, case_id, group)]
-        found += len(lines) - len(kept)
-        if go and len(kept) < len(lines):
-            new = path.with_suffix(".new")
-            with new.open("wb") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
+    paths = sorted((state / FOLDER).glob("*.jsonl"))
+    for path in paths:
+        with locked(path.parent) if go else contextlib.nullcontext():
+            seen, lines = path.stat(), jsonl.lines_in(path.read_bytes())
+            kept = [line for line in lines if not _is_of(line, case_id, group)]
+            found += len(lines) - len(kept)
+            if go and len(kept) < len(lines):
+                casefile.write(path, b"".join(kept), seen)
     return found
 
 
 def _is_of(line: bytes, case_id: str | None, group: str | None) -> bool:
-    try:
-        data = json.loads(line)
-        of_case, of_group = data.get("case_id"), data.get("group")
-    except (ValueError, AttributeError):  # half a line may be of anybody
-        return case_id is not None and json.dumps(case_id).encode() in line
+    data = jsonl.entry_in(line)
+    if data is None:  # half a line may be of anybody
+        return any(name is not None and jsonl.mentions(line, name) for name in (case_id, group))
+    of_case, of_group = data.get("case_id"), data.get("group")
     return (case_id is None or of_case == case_id) and (group is None or of_group == group)
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
 from pex.core.prompt import Prompt
+from pex.core.user import user_name
 from pex.guard.redact import redact
 from pex.library import content
 from pex.library.content import Content, UnfitError, decode
-from pex.library.moves import BY, who
+from pex.library.moves import BY
 from pex.library.reference import Reference, parse_reference
 from pex.library.store import alone, errors_of
 
@@ -213,7 +214,7 @@ def add(
                 name,
                 written.template,
                 description=note or None,
-                tags={**(tags or {}), **written.tags, BY: who()},
+                tags={**(tags or {}), **written.tags, BY: user_name()},
                 response_format=written.response_format,
                 model_config=written.model_config or None,
             )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import getpass
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from pex.core.user import user_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,14 +36,6 @@ class Move:
     to: int
 
 
-def who() -> str:
-    """The name of the user of this machine; empty where it has none, as in some containers."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""
-
-
 def point(client: MlflowClient, card: RegisteredModel, alias: str, version: int) -> None:
     """Let an alias point to a version, and keep who moved it from where.
 
@@ -57,7 +50,7 @@ def point(client: MlflowClient, card: RegisteredModel, alias: str, version: int)
     if before is not None and int(before) == version:
         return
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    kept = {"by": who(), "at": now, "before": int(before) if before else None, "to": version}
+    kept = {"by": user_name(), "at": now, "before": int(before) if before else None, "to": version}
     if len(f"{_MOVED}{alias}") <= _KEY_LENGTH:
         client.set_prompt_tag(card.name, f"{_MOVED}{alias}", json.dumps(kept))
 

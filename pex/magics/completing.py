@@ -193,7 +193,7 @@ class Finder:
     def _sources(self) -> list[Offer]:
         project = find_project()
         files = [path for path in Path.cwd().iterdir() if path.suffix in _CASES]
-        files += [path for path in project.glob("experiments/*/*") if path.suffix in _CASES]
+        files += [path for path in project.glob("experiments/[!.]*/*") if path.suffix in _CASES]
         relative = [str(f.relative_to(project)) for f in files if f.is_relative_to(project)]
         variables = [
             (name, "experiment")

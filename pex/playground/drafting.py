@@ -14,6 +14,7 @@ from pex.core.cases import Case, select
 from pex.core.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
+from pex.core.project import EXPERIMENTS, experiment_files
 from pex.core.prompt import Prompt
 from pex.core.revision import with_cases
 from pex.core.settings import Settings, find_project, load_settings
@@ -57,13 +58,13 @@ def given(experiment: Source | None) -> Experiment | None:
         return Experiment.load(path)
     if (path / "experiment.yaml").is_file():
         return Experiment.load(path / "experiment.yaml")
-    folder = find_project() / "experiments"
+    project = find_project()
+    folder = project / EXPERIMENTS
     if (folder / path / "experiment.yaml").is_file():
         return Experiment.load(folder / path / "experiment.yaml")
-    names = [item.parent.name for item in sorted(folder.glob("*/experiment.yaml"))]
     raise PexError(
         f"there is no experiment '{experiment}', neither a file nor a folder in {folder}",
-        hint=nearest(str(experiment), names),
+        hint=nearest(str(experiment), list(experiment_files(project))),
     )
 
 

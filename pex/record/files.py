@@ -41,7 +41,7 @@ def write(
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(text.encode())
     stored = {**about, JSON_COLUMNS: json_columns}
     if about.get("tracking_uri"):  # a database's address has a password in it
         stored["tracking_uri"] = redact(about["tracking_uri"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core import jsonl
 from pex.core.errors import PexError
 from pex.record import kept, traces
 from pex.record.files import CASES, replace
@@ -75,7 +75,7 @@ def forget(
     whole = load(uri, run_id)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(client.download_artifacts(run_id, CASES, folder))
-        cases = path.read_text(encoding="utf-8")
+        cases = path.read_bytes().decode()
     left, about, cases, ids = _without(*whole, cases, case_id, group)
     # The table comes last: while it has the case, the same command finds the run again.
     traces.forget(uri, run_id, ids)
@@ -179,8 +179,9 @@ def _without(
     """What is left of a frame, its description and its `cases.jsonl`, and the ids that go."""
     gone = _of(frame, case_id, group)
     ids = set(frame.loc[gone, "case_id"])
-    lines = cases.splitlines(keepends=True)
-    left = "".join(line for line in lines if json.loads(line).get("case_id") not in ids)
+    lines = jsonl.lines_in(cases.encode())
+    kept = (line for line in lines if (jsonl.entry_in(line) or {}).get("case_id") not in ids)
+    left = b"".join(kept).decode()
     forgotten = int(about.get("forgotten", 0)) + int(gone.sum())
     return frame[~gone].reset_index(drop=True), {**about, "forgotten": forgotten}, left, ids
 

@@ -59,7 +59,7 @@ def take(state: Path, run_id: str) -> tuple[pd.DataFrame, dict[str, Any], dict[s
     folder = folder_of(state, run_id)
     frame, about = files.read(folder)
     texts = {
-        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(folder).as_posix(): path.read_bytes().decode()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in _OWN
     }

@@ -74,7 +74,7 @@ def verdicts_of(text: str) -> dict[tuple[str, str], tuple[str, str]]:
         {('strict', 'label'): ('short', 'better')}
     """
     found: dict[tuple[str, str], tuple[str, str]] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         cells = [part.strip().replace("\\|", "|") for part in re.split(r"(?<!\\)\|", line)[1:-1]]
         if len(cells) == 6 and (verdict := re.fullmatch(r"\*\*(.+)\*\*", cells[4])):
             found.setdefault((cells[1], cells[2]), (cells[0], verdict[1]))

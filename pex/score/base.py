@@ -66,13 +66,16 @@ def named_scores(name: str, result: Any) -> dict[str, Score]:
     if not result:
         return {name: Score(None, reason="the scorer gave no score")}
     scores: dict[str, Score] = {}
+    bad: list[str] = []
     for key, value in result.items():
         try:
             inner = name if key == "" else check_name(f"{name}.{key}", "score name")
         except PexError as error:
-            scores[name] = _failure(error)
+            bad.append(str(error).replace("\n  ", ", "))
         else:
             scores[inner] = _score(value)
+    if bad:
+        scores[name] = Score(None, error=_storable(f"PexError: {'; '.join(bad)}"))
     return scores
 
 

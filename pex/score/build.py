@@ -38,6 +38,9 @@ def build(
     """
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
         raise PexError("scorers: expected a list", hint="for example scorers=['label']")
+    items = list(items)
+    # What is wrong with names is said of all at once, before a scorer is built.
+    _check_names([name for item in items if (name := _name_of(item)) is not None])
     scorers = [_build_one(item, list(cases), base or Path()) for item in items]
     _check_names([scorer.name for scorer in scorers])
     return scorers
@@ -55,13 +58,42 @@ def parted(built: Iterable[Scorer | Judge]) -> tuple[list[Scorer], list[Judge]]:
     return scorers, judges
 
 
-def _check_names(names: list[str]) -> None:
-    for name in names:
+def _check_names(names: Sequence[Any]) -> None:
+    problems: list[PexError] = []
+    for name in dict.fromkeys(map(str, names)):
+        try:
+            check_name(name, "score name")
+        except PexError as error:
+            problems.append(error)
         if names.count(name) > 1:
-            raise PexError(
-                f"two scorers are called '{name}'",
-                hint=f"give one a name of its own: {{kind: …, name: {name}_2}}",
-            )
+            number = {2: "two", 3: "three"}.get(names.count(name), str(names.count(name)))
+            hint = f"give one a name of its own: {{kind: …, name: {name}_2}}"
+            problems.append(PexError(f"{number} scorers are called '{name}'", hint=hint))
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        said = "".join(f"\n- {error}".replace("\n  ", ": ") for error in problems)
+        raise PexError(f"{len(problems)} names of scores cannot be used:{said}")
+
+
+def _name_of(item: Any) -> str | None:
+    """What a scorer is going to be called; None where that is known only once it is built."""
+    if isinstance(item, Judge):
+        return item.name
+    if isinstance(item, str):
+        return item if item in KINDS else item.partition(":")[2] or None
+    if isinstance(item, Mapping):
+        name, kind = item.get("name"), item.get("kind")
+        if name is not None:
+            return str(name)
+        if kind == "function":
+            return str(item.get("function", "")).partition(":")[2] or kind
+        return kind if kind in KINDS and kind != "judge" else None
+    return callable_name(item) if callable(item) and not _is_lambda(item) else None
+
+
+def _is_lambda(item: Any) -> bool:
+    return callable_name(item) == "<lambda>"
 
 
 def dump(items: Iterable[Any]) -> list[str | dict[str, Any]]:
@@ -97,7 +129,7 @@ def _build_one(item: Any, cases: list[Case], base: Path) -> Scorer | Judge:
             hint=f"kinds: {', '.join(KINDS)}",
         )
     name = callable_name(item)
-    if name == "<lambda>":
+    if _is_lambda(item):
         raise PexError(
             "a lambda has no name that its score could have",
             hint="write it as a function: def polite(output): return …",

@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
 import pytest
 
 import pex
+from pex.batch import run as batch_run
 from pex.batch.ended import alone
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
@@ -78,6 +82,34 @@ def test_timeout_and_retries(tmp_path: Path) -> None:
     assert slow.error == "not done within 8 s"
     assert (again.status, again.attempts) == ("done", 2)
     assert no_kernel_is_left(tmp_path)
+
+
+def test_the_first_job_knows_of_the_others_however_early_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool's thread may run the first job before the next one has been handed out."""
+    entered, ahead = threading.Event(), []
+
+    class Hasty(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            future = super().submit(*args, **kwargs)
+            assert entered.wait(60)
+            return future
+
+    def execute(task: Task, running: Running) -> Outcome:
+        entered.set()
+        return Outcome("done")
+
+    monkeypatch.setattr(batch_run, "ThreadPoolExecutor", Hasty)
+    monkeypatch.setattr(batch_run, "execute", execute)
+    monkeypatch.setattr(
+        Running, "start_ahead", lambda self: ahead.append(self._task.environment["PEX_JOB_ID"])
+    )
+    notebook(tmp_path / "n.ipynb", "x: int = 0", "1")
+    sweep = "steps:\n- {id: a, notebook: n.ipynb, sweep: {x: [0, 1, 2]}}\n"
+    loaded = load_plan(plan(tmp_path, f"workers: 1\n{sweep}"))
+    assert not run_batch(loaded, executor=execute).failed
+    assert ahead == ["a-x=1", "a-x=2"]
 
 
 def test_kernels_that_cannot_be_forked_are_started_ahead(

@@ -24,7 +24,12 @@ from tests.helpers.processes import no_kernel_is_left
 SLEEP = "print('before')\nopen('up', 'a').write('x')\nimport time\ntime.sleep(600)"
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
+PATIENCE_S = 240
+"""Less than a test may take: that something hangs is said by name, that a machine is slow is not.
+A batch that is told to end waits up to a minute for MLflow's store alone."""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -39,12 +44,14 @@ def start(path: Path, *options: str) -> subprocess.Popen[str]:
         text=True,
         cwd=path.parent,
         start_new_session=True,
+        # Under nohup, a hang-up is ignored by every process that is started from there.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
     )
 
 
 def command(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     with start(path, *options) as process:
-        out, err = process.communicate(timeout=180)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in err, err
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -249,12 +256,12 @@ def test_of_two_starts_of_one_batch_the_second_says_that_it_runs(
     wait_for(lambda: (tmp_path / "up").exists() and any(p.poll() is not None for p in both))
     second, first = sorted(both, key=lambda process: process.poll() is None)
     for process in (second, start(path, "--resume"), start(path, "--batch-id", "night")):
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 2
         assert "error: the batch 'night' is running already" in err
     assert (tmp_path / "up").read_text() == "x"
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE_S)
     assert not list(temporary.glob("pex-*"))
 
 
@@ -274,12 +281,12 @@ def test_however_it_is_ended_nothing_is_left_and_it_can_go_on(
     for name in how:
         process.send_signal(getattr(signal, f"SIG{name}"))
         time.sleep(0.3)  # the second comes while the first is being obeyed
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == (
         130 if how[0] in ("INT", "TERM") else -getattr(signal, f"SIG{how[0]}")
     )
     assert "Traceback" not in err
-    _, alive = psutil.wait_procs(family, timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert not alive
     wait_for(lambda: not list(temporary.glob("pex-*")))
     (tmp_path / "ready").touch()
@@ -299,8 +306,8 @@ def test_killed_altogether_it_leaves_what_the_next_start_tidies_up(
         member.suspend()
     for member in family:
         member.kill()
-    process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(family, timeout=30)
+    process.communicate(timeout=PATIENCE_S)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert not alive
     (left,) = temporary.glob("pex-*")
     notebook(tmp_path / "n.ipynb", None, "1")
@@ -329,7 +336,7 @@ def test_a_zygote_or_kernel_that_is_killed_costs_the_notebooks_of_that_moment(
     parent = kernel(1).parent()
     assert parent is not None
     parent.kill()
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 5
     assert "Traceback" not in err
     assert err.count("its kernel died in cell") == 2

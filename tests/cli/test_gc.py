@@ -16,12 +16,19 @@ from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.files import texts_with
 
+MARKS = "\u2028\x85\x0b."
+"""What ends a line in a text, and not in a file of JSON lines."""
+
 
 @pytest.fixture
 def ran(lab: FaultyEndpoint, project: Path) -> pex.Results:
     prompt = pex.Prompt("{{ word }}", name="echo")
     cases = [
-        {"case_id": f"c{i}", "word": f"private{i}", "customer": "ann" if i < 2 else "bob"}
+        {
+            "case_id": f"c{i}",
+            "word": f"private{i}{MARKS}",
+            "customer": "ann" if i < 2 else "bob",
+        }
         for i in range(4)
     ]
     exp = pex.Experiment(

@@ -1,3 +1,4 @@
+import csv
 import hashlib
 import json
 from pathlib import Path
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 import pex
+from pex.core.casefile import correct
 from pex.core.cases import load_cases, select
 
 ROWS = [{"review": "Nice é", "n": 1}, {"review": "Bad", "n": 2}]
@@ -136,3 +138,92 @@ def test_bad_selections(choice: dict, message: str) -> None:
     rows = [{"case_id": "case", "x": 1, "tags": "easy"}, {"case_id": "b", "x": 2, "tags": "hard"}]
     with pytest.raises(pex.PexError, match=message):
         select(load_cases(rows), **choice)
+
+
+LONG = "x" * 200_000
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r", "\x00"])
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_marks_that_end_a_line_elsewhere_are_part_of_a_value(
+    ending: str, mark: str, tmp_path: Path
+) -> None:
+    value = f"a{mark}b"
+    path = tmp_path / f"c{ending}"
+    if ending == ".csv":
+        path.write_bytes(f'q,expected\n"{value}",y\nc,z\n'.encode())
+    else:
+        lines = ({"q": value, "expected": "y"}, {"q": "c", "expected": "z"})
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        path.write_bytes(text.encode())
+    assert [case.inputs["q"] for case in load_cases(path)] == [value, "c"]
+    assert [case.expected for case in load_cases(path)] == ["y", "z"]
+
+
+def test_a_cell_may_be_as_long_as_it_likes(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(f"q,{LONG}\n{LONG},1\n")
+    csv.field_size_limit(131_072)
+    (case,) = load_cases(path)
+    assert case.inputs == {"q": LONG, LONG: "1"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "q,expected,\na,y,\nb,z,\n",
+        "q,expected,\na,y\nb,z\n",
+        "q,expected\na,y,\nb,z,,,\n",
+        ",q,expected\n,a,y\n,b,z\n",
+        "q,,expected,,\na,,y,,\nb,,z\n\n,,\n",
+        "\ufeffq,expected\na,y\nb,z\n\n\n",
+        'q,expected\r\na,"y"\r\nb,z',
+        "q,expected\ra,y\rb,z\r",
+        '"q","expected"\n"a","y"\n"b","z"\n',
+    ],
+)
+def test_cells_without_a_name_and_a_value_are_left_out(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_bytes(content.encode())
+    found = load_cases(path)
+    assert [(case.inputs, case.expected) for case in found] == [
+        ({"q": "a"}, "y"),
+        ({"q": "b"}, "z"),
+    ]
+    assert [case.id for case in found] == [case.id for case in load_cases([{"q": "a"}, {"q": "b"}])]
+    # An edit finds the same row.
+    changed = correct(content.encode(), path, {}, found[1].id, "new")
+    path.write_bytes(changed)
+    assert [case.expected for case in load_cases(path)] == ["y", "new"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("q,expected,\na,y,\nb,z,lost\n", "line 3: column 3 has a value and no name"),
+        (",q\n0,a\n", "line 2: column 1 has a value and no name"),
+        ("q,expected\na,y,,lost\n", "line 2: 4 values for 2 columns"),
+        ("q,expected,\na\n", "line 2: 1 values for 2 columns"),
+        ('q,expected\n"a"b,y\n', "line 2: ',' expected"),
+        ('q,expected\n"a,y\nb,z\n', "unexpected end of data"),
+        ("q,expected\n\n\n", "there are no cases"),
+    ],
+)
+def test_what_a_row_has_too_much_or_too_little_is_named(
+    content: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(content)
+    with pytest.raises(pex.PexError, match=message):
+        load_cases(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"q": "a",}\n', '{"q": "a"},\n', '[{"q": "a"},\n', '{"q": "a"} {"q": "b"}\n', "{q: 1}"],
+)
+def test_json_as_it_is_typed_by_hand_is_named(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"q": "b"}\n' + content)
+    with pytest.raises(pex.PexError, match=r"c\.jsonl, line 2: "):
+        load_cases(path)

@@ -1,5 +1,6 @@
 """Edits of a file of cases: found by id, never over another's, journalled, all or nothing."""
 
+import getpass
 import json
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ import pytest
 
 from pex.core import casefile
 from pex.core.cases import Case, load_cases
-from pex.core.edits import DiffersError, Edits, forget, journalled
+from pex.core.edits import DiffersError, Edits, forget, journalled, unreadable
 from pex.core.errors import PexError
 
 TEXT = 'case_id,review,expected\nr1,"Nice, really.",positive\nr2,Bad.,positive\n'
@@ -180,3 +181,52 @@ def test_two_writers_lose_nothing(file: Path) -> None:
     ids = {case.id for case in load_cases(file)}
     assert ids == {"r1", "r2"} | {f"n{n}" for s in (0, 100) for n in range(s, s + 10)}
     assert len(journal(file)) == 20
+
+
+@pytest.mark.parametrize("torn", [b'{"at": "2026', b"\x00", b'{"case": "r1", "bef'])
+def test_a_line_that_was_cut_off_costs_nothing_but_itself(file: Path, torn: bytes) -> None:
+    state = file.parent.parent / ".pex"
+    edits_of(file).correct(load_cases(file)[1], "negative")
+    whole = (state / "edits.jsonl").read_bytes()
+    (state / "edits.jsonl").write_bytes(whole + torn)
+    assert journalled(state, "r2", None) == 1
+    assert unreadable(state) == 1
+    edits_of(file).correct(load_cases(file)[1], "mixed")
+    lines = (state / "edits.jsonl").read_bytes().split(b"\n")
+    assert lines[:2] == [whole.rstrip(b"\n"), torn]
+    assert json.loads(lines[2])["after"] == "mixed"
+    forget(state, "r2", None)
+    assert (state / "edits.jsonl").read_bytes() == torn + b"\n"
+    forget(state, "r1", None)  # half a line may be of anybody it names
+    assert (b"r1" in torn) == ((state / "edits.jsonl").read_bytes() == b"")
+
+
+def test_a_user_without_a_name_edits_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
+    edits_of(file).correct(load_cases(file)[1], "negative")
+    assert journal(file)[0]["who"] == f"uid {os.getuid()}"
+
+
+def test_a_journal_that_cannot_be_written_leaves_the_file_alone(file: Path) -> None:
+    before = file.read_bytes()
+    (file.parent.parent / ".pex" / "edits.jsonl").mkdir(parents=True)
+    with pytest.raises(PexError, match="cannot be written"):
+        edits_of(file).correct(load_cases(file)[1], "negative")
+    assert file.read_bytes() == before
+
+
+def test_a_cell_of_any_length_and_any_mark_is_edited(file: Path) -> None:
+    text = "x\u2028" * 100_000
+    edits_of(file).correct(load_cases(file)[0], text)
+    assert [case.expected for case in load_cases(file)] == [text, "positive"]
+    edits_of(file).save(load_cases(file)[0], "y\u2028", "r3")
+    assert [case.expected for case in load_cases(file)] == [text, "positive", "y\u2028"]
+    assert journal_lines(file) == 2
+
+
+def journal_lines(file: Path) -> int:
+    return (file.parent.parent / ".pex" / "edits.jsonl").read_bytes().count(b"\n")

@@ -1,8 +1,10 @@
 """Ratings as they are kept: on disk at once, changes as further lines, damage counted."""
 
 import dataclasses
+import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,3 +109,56 @@ def test_the_data_of_a_case_or_a_group_can_be_deleted(tmp_path: Path) -> None:
     assert forget(tmp_path, None, "g", go=True) == 2
     assert RatingFile(file.path).ratings == []
     assert forget(tmp_path / "nowhere", "c1", None, go=True) == 0
+
+
+def given(**changes: Any) -> Rated:
+    return dataclasses.replace(ONE, **changes)
+
+
+def _rate(path: Path, rater: str) -> None:
+    file = RatingFile(path)
+    for number in range(40):
+        file.add([given(rater=rater, pair=f"{rater}{number}", case_id=f"c{number}")])
+
+
+def test_two_who_rate_and_one_who_deletes_lose_nothing(tmp_path: Path) -> None:
+    """A file is put in another's place only while nobody adds to it."""
+    path = tmp_path / "ratings" / "short.jsonl"
+    RatingFile(path).add([given(rater="old", pair="old", case_id="gone")])
+    reader = RatingFile(path)
+    context = multiprocessing.get_context("spawn")
+    raters = [context.Process(target=_rate, args=(path, name)) for name in ("ada", "bob")]
+    for process in raters:
+        process.start()
+    while any(process.is_alive() for process in raters):
+        forget(tmp_path, "gone", None, go=True)
+        RatingFile(path).add([given(rater="old", pair="old", case_id="gone")])
+    for process in raters:
+        process.join()
+        assert process.exitcode == 0
+    forget(tmp_path, "gone", None, go=True)
+    reader.refresh()
+    assert {rated.pair for rated in reader.ratings} == {
+        f"{name}{number}" for name in ("ada", "bob") for number in range(40)
+    }
+    assert reader.damaged == 0
+    assert sorted(p.name for p in path.parent.iterdir()) == [".lock", "short.jsonl"]
+
+
+def test_what_somebody_deleted_is_gone_for_who_has_the_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "ratings" / "short.jsonl"
+    mine = RatingFile(path)
+    mine.add([given(pair="p1", case_id="c1"), given(pair="p2", case_id="c2")])
+    forget(tmp_path, "c1", None, go=True)
+    mine.add([given(pair="p3", case_id="c3")])
+    assert [rated.pair for rated in mine.ratings] == ["p2", "p3"]
+
+
+def test_a_torn_line_goes_with_the_case_or_group_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "ratings" / "short.jsonl"
+    RatingFile(path).add([given(case_id="c1", group="ann")])
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"case_id": "c2", "group": "Zo\\u00eb", "no')
+    assert forget(tmp_path, None, "Zoë", go=False) == 1
+    assert forget(tmp_path, None, "Zoë", go=True) == 1
+    assert path.read_bytes() == whole

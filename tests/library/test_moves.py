@@ -1,13 +1,15 @@
 """Who saved a version and who moved an alias, in a real registry."""
 
 import getpass
+import os
 
 import mlflow
 import pytest
 
 import pex
+from pex.core.user import user_name
 from pex.library.entries import card_of
-from pex.library.moves import moves, who
+from pex.library.moves import moves
 from pex.library.shelf import editions
 
 HI = pex.Prompt("Hi {{ name }}", name="hi")
@@ -19,9 +21,9 @@ def test_a_version_says_who_saved_it_and_an_alias_who_moved_it(uri: str) -> None
     pex.library.save(HO, alias="candidate")
     pex.library.set_alias("hi", "champion", 2)
     found, moved, aliases = editions(mlflow.MlflowClient(uri), uri, "hi")
-    assert [(item.version, item.by) for item in found] == [(2, who()), (1, who())]
+    assert [(item.version, item.by) for item in found] == [(2, user_name()), (1, user_name())]
     assert aliases == {"champion": 2, "candidate": 2}
-    assert (moved["champion"].by, moved["champion"].before) == (who(), 1)
+    assert (moved["champion"].by, moved["champion"].before) == (user_name(), 1)
     assert moved["candidate"].before is None
 
 
@@ -51,4 +53,5 @@ def test_a_machine_without_users_has_no_name(monkeypatch: pytest.MonkeyPatch) ->
         raise KeyError("uid not found")
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    assert who() == ""
+    monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
+    assert user_name() == f"uid {os.getuid()}"

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.score import Score
-from pex.score.base import RuleScorer
+from pex.score.base import RuleScorer, named_scores
+from pex.score.build import build
 
 
 def judge(result: Any) -> dict[str, Score]:
@@ -92,3 +94,25 @@ def test_reasons_can_be_written() -> None:
     result = judge(Score(True, reason="half \ud800 a character"))["s"]
     assert (result.reason or "").encode() == b"half ? a character"
     assert judge(Score(1, reason=["a"]))["s"].reason == "['a']"  # type: ignore[arg-type]
+
+
+def test_all_bad_names_of_scores_are_said_at_once() -> None:
+    def my_score(output: str) -> bool:
+        return True
+
+    my_score.__name__ = "my score"
+    given = ["a b", "x@y", ""]
+    items = ["length", my_score, "length", *({"kind": "exact", "name": name} for name in given)]
+    with pytest.raises(pex.PexError) as caught:
+        build(items, [Case("c", {}, "x")])
+    said = str(caught.value)
+    for name in ("'a b'", "'x@y'", "'my score'", "two scorers are called 'length'", "it is empty"):
+        assert name in said
+    assert said.startswith("5 names of scores cannot be used:")
+
+
+def test_all_bad_keys_of_a_scorer_are_said_at_once() -> None:
+    scores = named_scores("tone", {"so polite": True, "words": 3, "a/b": 1})
+    assert scores["tone.words"].value == 3
+    assert "'tone.so polite'" in str(scores["tone"].error)
+    assert "'tone.a/b'" in str(scores["tone"].error)

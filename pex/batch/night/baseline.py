@@ -6,14 +6,13 @@ It stands in `baseline.json` beside the plan, to be committed with it, and as ta
 from __future__ import annotations
 
 import datetime
-import getpass
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pex.core.errors import PexError
+from pex.core.user import user_name
 
 FILE = "baseline.json"
 
@@ -38,7 +37,7 @@ def accept(
     """
     from pex.record.nights import tag
 
-    who = who or os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+    who = who or user_name()
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     about = {"pex.accepted_by": who, "pex.accepted_at": at, "pex.accepted_why": why}
     written: dict[Path, None] = {}

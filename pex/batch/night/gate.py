@@ -80,7 +80,7 @@ def rule_of(plan: PlanGate | None, own: Mapping[str, Any] | None) -> GateSpec | 
 def judge(
     tonight: Recorded, rule: GateSpec, plan: str, folder: Path, load: Loader, uri: str
 ) -> list[Judged]:
-    """Judge every candidate of a run, and keep the evidence with it.
+    """Judge every candidate of a run; nothing is written.
 
     Args:
         tonight: the run.
@@ -182,7 +182,7 @@ def _over_nights(
     many candidates are judged with it.
     """
     from pex.core.names import digest
-    from pex.record.nights import evidence, keep_evidence
+    from pex.record.nights import evidence
 
     assert item.row is not None
     variant = item.candidate
@@ -198,14 +198,23 @@ def _over_nights(
     series = together(counts, rule.baseline == PINNED, of)
     item.e, item.nights = series.e, len(counts)
     item.outcome, item.reason = decide(item.outcome, item.reason, item.row, series)
-    kept = {
-        "baseline_only": counts[-1][0],
-        "candidate_only": counts[-1][1],
-        "e": item.e,
-        "outcome": item.outcome,
-        "nights": item.nights,
-    }
-    keep_evidence(uri, item.run, variant, item.sequence, kept)
+
+
+def keep(items: Sequence[Judged], uri: str) -> None:
+    """Keep the evidence of a night with its runs, for the nights that come after."""
+    from pex.record.nights import keep_evidence
+
+    for item in items:
+        if item.row is None:  # there was nothing to compare
+            continue
+        kept = {
+            "baseline_only": int(item.row["losses"]),
+            "candidate_only": int(item.row["wins"]),
+            "e": item.e,
+            "outcome": item.outcome,
+            "nights": item.nights,
+        }
+        keep_evidence(uri, item.run, item.candidate, item.sequence, kept)
 
 
 def together(counts: Sequence[tuple[int, int]], stored: bool, of: int = 1) -> EProcess:

@@ -19,7 +19,7 @@ from pex.batch.night.changed import (
     other_answers,
     touching,
 )
-from pex.batch.night.gate import Judged, judge, outcome_of, rule_of
+from pex.batch.night.gate import Judged, judge, keep, outcome_of, rule_of
 from pex.batch.night.headline import headline
 from pex.batch.plan import Plan
 from pex.batch.run import BatchResult
@@ -145,13 +145,29 @@ def _is_open(subject: Subject) -> bool:
     )
 
 
-def look(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:
-    """Read a night back from the store, ask its canary, and judge it.
+def judge_night(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:
+    """Ask a night's canary, judge the night, and keep its evidence with its runs.
+
+    Only the batch itself does this, once; whoever reads the night later calls `look`.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    morning = look(batch, started_at, uri, asks=True)
+    keep(morning.judged, uri)
+    return morning
+
+
+def look(
+    batch: BatchResult, started_at: datetime.datetime, uri: str, *, asks: bool = False
+) -> Morning:
+    """Read a night back from the store, and say what its gate says; nothing is written.
 
     Args:
         batch: how its notebooks went.
         started_at: when it began.
         uri: the store.
+        asks: whether a canary that has not been asked is asked.
 
     Raises:
         PexError: the store does not answer.
@@ -175,7 +191,7 @@ def look(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning
         except PexError as error:
             problems.append(f"The run of {row['job_id']} cannot be read: {error.message}.")
     models = list(dict.fromkeys(m for item in tonight for m in item.about["models"]))
-    heard = _canary(plan, batch.batch_id, models, rows, read, problems)
+    heard = _canary(plan, batch.batch_id, models, rows, read, problems, asks)
     subjects = []
     for item in tonight:
         subject = _subject(item, rows, read, plan, uri, problems)
@@ -257,9 +273,9 @@ def _since(now: Recorded, then: Recorded | None) -> list[Change]:
 
 def _canary(
     plan: Plan, batch_id: str, models: list[str], rows: Sequence[Mapping[str, Any]], read: Any,
-    problems: list[str],
+    problems: list[str], asks: bool,
 ) -> canary.Heard:  # fmt: skip
-    """Ask the canary's questions, or read what it said where the night is read again."""
+    """What the canary said that night; where it has not been asked, it is asked if `asks`."""
     heard = [row for row in rows if row["job_id"] == canary.JOB]
     tonight = [row for row in heard if row["batch_id"] == batch_id]
     try:
@@ -267,7 +283,7 @@ def _canary(
             # The rows are the newest first.
             earlier = heard[heard.index(tonight[-1]) + 1 :]
             return canary.Heard(read(tonight[0]["run_id"]), earlier, read)
-        asked = canary.ask(plan, batch_id, models)
+        asked = canary.ask(plan, batch_id, models) if asks else None
         now = None if asked is None else Recorded({}, asked.frame, asked.about)
         return canary.Heard(now, heard, read)
     except PexError as error:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.batch.ended import SUMMARY, batches_of
 from pex.batch.plan import Plan
 from pex.batch.run import BatchResult
 from pex.core.errors import PexError
 
-FILE = "batch.json"
+FILE = SUMMARY
 DONE = "done"
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)")
 _SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -77,10 +78,7 @@ def keep(batch: BatchResult, started_at: datetime.datetime, outcome: str | None 
 
 def nights(plan: Plan) -> list[Night]:
     """Every night whose folder is still there, the oldest first."""
-    if not plan.outputs.is_dir():
-        return []
-    found = [_night(folder) for folder in plan.outputs.iterdir() if folder.is_dir()]
-    return sorted(found, key=lambda night: night.started_at)
+    return sorted(map(_night, batches_of(plan)), key=lambda night: night.started_at)
 
 
 def _night(folder: Path) -> Night:

@@ -10,6 +10,7 @@ from pex.core.errors import PexError
 from pex.core.prompt import read_text
 
 NAME = "schedule.env"
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 def read_env(path: Path) -> dict[str, str]:
@@ -21,7 +22,8 @@ def read_env(path: Path) -> dict[str, str]:
         PexError: there is no such file, or a line is none of this. No value is shown.
     """
     found = {}
-    for number, line in enumerate(read_text(path, "environment file").splitlines(), 1):
+    text = read_text(path, "environment file").removeprefix("\ufeff")
+    for number, line in enumerate(_LINE_END.split(text), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,8 @@ def merged(existing: str, block: str, begin: str, end: str) -> str:
         >>> merged("MAILTO=me\n# a\nold\n# b\n", "# a\nnew\n# b\n", "# a", "# b")
         'MAILTO=me\n# a\nnew\n# b\n'
     """
-    lines = existing.splitlines(keepends=True)
+    # Only a line feed ends a line of a crontab.
+    lines = re.findall(r"[^\n]*\n|[^\n]+", existing)
     bare = [line.rstrip("\r\n") for line in lines]
     if begin not in bare:
         gap = "" if not existing or existing.endswith("\n") else "\n"
@@ -38,7 +40,7 @@ def merged(existing: str, block: str, begin: str, end: str) -> str:
     if end not in bare[first:]:
         raise PexError(
             f"the crontab has the line '{begin}' without '{end}' after it",
-            hint="mend it with crontab -e",
+            hint="fix it with crontab -e",
         )
     last = bare.index(end, first)
     rest = "".join(lines[last + 1 :])

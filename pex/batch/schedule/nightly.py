@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,11 +26,13 @@ from pex.batch import begun
 from pex.batch.ended import alone
 from pex.batch.night.nights import FILE
 from pex.batch.plan import Plan, load_plan
+from pex.batch.schedule.clocks import EARLY, is_first
 from pex.batch.schedule.envfile import NAME, exposed, read_env
 from pex.batch.schedule.nightlog import NightLog
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.settings import find_project, load_settings
+from pex.core.zone import machine_zone
 from pex.guard.redact import register
 
 DONE, JUNIT = "night.json", "night.xml"
@@ -37,16 +40,15 @@ _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
 _PAGES = ("night.html", "summary.html", "summary.csv")
 _SETTLED = (0, 1, 3)
 """Exit codes after which a night is not started again: done, gate failed, undecided."""
-_EARLY = datetime.timedelta(seconds=30)
-_LATE = datetime.timedelta(minutes=30)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Night:
     """What is to run: the plan's file, the times it is due, where its keys are.
 
-    `on_time` leaves a night alone that was due more than half an hour ago: a line of a crontab
-    in another time zone fires at the hours of summer and of winter.
+    `on_time` leaves a start alone that is not the first since the night was due: a crontab in
+    another time zone fires at the hours of summer and of winter. `only_skipped` leaves all nights
+    alone but those whose time the clocks leave out, for schedulers that leave them out too.
     """
 
     file: Path
@@ -54,6 +56,7 @@ class Night:
     zone: ZoneInfo
     env_file: Path | None = None
     on_time: bool = False
+    only_skipped: bool = False
 
 
 def label_of(file: Path) -> str:
@@ -120,10 +123,8 @@ def run_night(
         note(line)
         say(line)
 
-    now = (now or datetime.datetime.now(datetime.UTC)) + _EARLY
-    due = night.cron.latest(now, night.zone)
-    name = due.strftime("%Y-%m-%d" if night.cron.once_a_day else "%Y-%m-%dT%H-%M")
-    if night.on_time and now - due > _LATE:
+    name = due_name(night, now or datetime.datetime.now(datetime.UTC), ZoneInfo(machine_zone()))
+    if name is None:
         return 0
     try:
         with FileLock(log.path.with_suffix(".lock"), timeout=0):
@@ -135,6 +136,30 @@ def run_night(
     except PexError as error:
         note(f"night {name}: error: {error.message}")
         raise
+
+
+def due_name(night: Night, now: datetime.datetime, machine: ZoneInfo) -> str | None:
+    """The name of the night that a start is for; None where the start is to be left alone.
+
+    Args:
+        night: when nights are due, and which starts are left alone.
+        now: the moment of the start.
+        machine: the time zone in which a crontab counts.
+
+    Example:
+        >>> from pex.core.cron import parse
+        >>> night = Night(Path("plan.yaml"), parse("30 2 * * *"), ZoneInfo("Europe/Berlin"))
+        >>> due_name(night, datetime.datetime(2027, 3, 28, 1, tzinfo=datetime.UTC), ZoneInfo("UTC"))
+        '2027-03-28'
+    """
+    due = night.cron.due(now + EARLY, night.zone)
+    if night.only_skipped and not due.skipped:
+        return None
+    if night.on_time and not is_first(night.cron, night.zone, machine, now):
+        return None
+    # A night has the day that was asked for, though its time may come only after midnight.
+    once = night.cron.once_a_day
+    return f"{due.wall:%Y-%m-%d}" if once else f"{due.at:%Y-%m-%dT%H-%M}"
 
 
 def prune(plan: Plan, keep: int) -> list[Path]:
@@ -248,13 +273,21 @@ def _code(folder: Path) -> int | None:
         return None
 
 
+def _home() -> str:
+    """The user's folder; that of temporary files where the system knows no user of this number."""
+    try:
+        return str(Path("~").expanduser())
+    except RuntimeError:
+        return tempfile.gettempdir()
+
+
 def _bare() -> dict[str, str]:
     """What programs expect and a scheduler may leave out."""
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
     return {
         "PATH": path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}",
-        "HOME": os.environ.get("HOME") or str(Path("~").expanduser()),
+        "HOME": os.environ.get("HOME") or _home(),
         "LANG": os.environ.get("LANG") or "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
     }

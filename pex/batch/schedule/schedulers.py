@@ -17,6 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pex
+from pex.batch.schedule.clocks import YEARS, latest_in_utc, moved, skipped
 from pex.batch.schedule.nightly import default_env_file, label_of
 from pex.core.cron import Cron
 from pex.core.errors import PexError
@@ -127,32 +128,6 @@ def marks(schedule: Schedule) -> tuple[str, str]:
     return (f"# pexlab nightly, begin: {schedule.file}", f"# pexlab nightly, end: {schedule.file}")
 
 
-def moved(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) -> list[str]:
-    """The expressions of another time zone that together catch every start of a year.
-
-    Example:
-        >>> from pex.core.cron import parse
-        >>> berlin, utc = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
-        >>> moved(parse("0 2 * * *"), berlin, utc, datetime.date(2026, 11, 26))
-        ['0 1 * * *', '0 0 * * *']
-    """
-    if zone.key == to.key:
-        return [str(cron)]
-    minutes = []
-    for days in range(366):
-        noon = datetime.datetime.combine(today, datetime.time(12)) + datetime.timedelta(days)
-        minutes.append(difference(noon, zone, to))
-    lines = [line for shift in dict.fromkeys(minutes) for line in cron.shifted(shift)]
-    return list(dict.fromkeys(lines))
-
-
-def difference(wall: datetime.datetime, zone: ZoneInfo, to: ZoneInfo) -> int:
-    """By how many minutes the clock of `to` is ahead when that of `zone` shows `wall`."""
-    moment = wall.replace(tzinfo=zone)
-    there = moment.astimezone(to).replace(tzinfo=None)
-    return round((there - wall).total_seconds() / 60)
-
-
 def service(schedule: Schedule) -> str:
     """The unit that systemd starts."""
     words = [schedule.python, *schedule.arguments(*schedule.keys_file())]
@@ -176,10 +151,14 @@ def service(schedule: Schedule) -> str:
     return "\n".join(lines) + "\n"
 
 
-def timer(schedule: Schedule) -> str:
+def timer(schedule: Schedule, today: datetime.date) -> str:
     """The unit that says when; a night that was missed while the machine was off is made up."""
     lines = ["[Unit]", f"Description=Times of pexlab nightly: {_unit(schedule.relative)}", ""]
-    lines += ["[Timer]", *(f"OnCalendar={item}" for item in calendar(schedule.cron, schedule.zone))]
+    times = [f"OnCalendar={item}" for item in calendar(schedule.cron, schedule.zone)]
+    extra = [f"OnCalendar={item}" for item in after_gaps(schedule.cron, schedule.zone, today)]
+    lines += ["[Timer]", *times]
+    if extra:
+        lines += [f"# Where the clocks leave that out; in {YEARS} years, write it again.", *extra]
     lines += ["Persistent=true", "", "[Install]", "WantedBy=timers.target"]
     return "\n".join(lines) + "\n"
 
@@ -206,9 +185,26 @@ def calendar(cron: Cron, zone: ZoneInfo) -> list[str]:
     return [by_date, f"{week} *-{months}-* {clock}"]
 
 
+def after_gaps(cron: Cron, zone: ZoneInfo, today: datetime.date) -> list[str]:
+    """The times to add for systemd, which starts nothing at a time that the clocks leave out.
+
+    Example:
+        >>> from pex.core.cron import parse
+        >>> new_york = ZoneInfo("America/New_York")
+        >>> after_gaps(parse("30 2 * * *"), new_york, datetime.date(2026, 11, 26))[0]
+        '2027-03-14 03:00:00 America/New_York'
+    """
+    moments = dict.fromkeys(start.at for start in skipped(cron, zone, today))
+    return [f"{moment:%Y-%m-%d %H:%M}:00 {zone.key}" for moment in moments]
+
+
 def github(schedule: Schedule, today: datetime.datetime) -> str:
-    """A workflow for GitHub Actions; its times are in UTC, as of today's difference."""
-    shift = difference(today.astimezone(schedule.zone).replace(tzinfo=None), schedule.zone, _UTC)
+    """A workflow for GitHub Actions; its times are in UTC, and the same all year.
+
+    Raises:
+        PexError: the times cannot be said in UTC.
+    """
+    lines, late = latest_in_utc(schedule.cron, schedule.zone, today.date())
     root = _repository(schedule.project)
     folder = schedule.project.relative_to(root).as_posix()
     prefix = "" if folder == "." else f"{folder}/"
@@ -216,10 +212,11 @@ def github(schedule: Schedule, today: datetime.datetime) -> str:
     outputs = "outputs" if outputs == "." else f"{outputs}/outputs"
     words = shlex.join(["python", *schedule.arguments()])
     secrets = "".join(f"      {key}: ${{{{ secrets.{key} }}}}\n" for key in schedule.keys)
-    crons = "".join(f"    - cron: {_quoted(line)}\n" for line in schedule.cron.shifted(shift))
+    crons = "".join(f"    - cron: {_quoted(line)}\n" for line in lines)
+    summer = f"; with clocks forward, nights begin {late} minutes later" if late else ""
     return f"""\
 # Runs the plan {schedule.relative} at {schedule.cron} ({schedule.zone.key}) and keeps its outputs.
-# GitHub counts in UTC and may start later than it says. After the clocks change, write it again.
+# GitHub counts in UTC and may start later than it says{summer}.
 name: {_quoted(f"nightly {schedule.label}")}
 on:
   schedule:
@@ -302,22 +299,45 @@ with DAG(
 """
 
 
-def kubernetes(schedule: Schedule) -> str:
-    """A CronJob; the project lies on a volume, the keys in a secret."""
-    name = re.sub(r"[^a-z0-9-]+", "-", f"pexlab-{schedule.label}".lower())[:52].strip("-")
-    arguments = "".join(f"                - {_quoted(word)}\n" for word in schedule.arguments())
+def kubernetes(schedule: Schedule, today: datetime.date) -> str:
+    """A CronJob; the project lies on a volume, the keys in a secret.
+
+    Kubernetes starts nothing at a time that the clocks leave out: a second CronJob does, in the
+    months and on the weekdays when clocks change, and leaves every other night alone.
+    """
+    name = re.sub(r"[^a-z0-9-]+", "-", f"pexlab-{schedule.label}".lower())[:44].strip("-")
+    text = _cron_job(schedule, name, name, str(schedule.cron), schedule.arguments())
+    gaps = list(skipped(schedule.cron, schedule.zone, today))
+    times = dict.fromkeys((start.at.hour, start.at.minute) for start in gaps)
+    for number, (hour, minute) in enumerate(times, 1):
+        days = [start.at for start in gaps if (start.at.hour, start.at.minute) == (hour, minute)]
+        months = ",".join(map(str, sorted({day.month for day in days})))
+        weekdays = ",".join(map(str, sorted({day.isoweekday() % 7 for day in days})))
+        text += "---\n# Where the clocks leave out the time of a night, it begins after the gap.\n"
+        text += _cron_job(
+            schedule,
+            name,
+            f"{name}-gap{number}",
+            f"{minute} {hour} * {months} {weekdays}",
+            schedule.arguments("--only-skipped"),
+        )
+    return text
+
+
+def _cron_job(schedule: Schedule, group: str, name: str, cron: str, words: Sequence[str]) -> str:
+    arguments = "".join(f"                - {_quoted(word)}\n" for word in words)
     source = shlex.quote(str(schedule.env_file or ".pex/schedule.env"))
     return f"""\
 # Runs the plan {schedule.relative}. It needs, under the names below:
 #   an image with Python and pexlab {pex.__version__},
 #   a volume with the project's folder, which keeps the journal, MLflow's store and the outputs,
-#   the keys: kubectl create secret generic {name} --from-env-file={source}
+#   the keys: kubectl create secret generic {group} --from-env-file={source}
 apiVersion: batch/v1
 kind: CronJob
 metadata:
   name: {name}
 spec:
-  schedule: {_quoted(str(schedule.cron))}
+  schedule: {_quoted(cron)}
   timeZone: {_quoted(schedule.zone.key)}
   concurrencyPolicy: Forbid
   startingDeadlineSeconds: 3600
@@ -340,7 +360,7 @@ spec:
                 - {{name: LANG, value: C.UTF-8}}
                 - {{name: HOME, value: /tmp}}
               envFrom:
-                - secretRef: {{name: {name}, optional: {str(not schedule.keys).lower()}}}
+                - secretRef: {{name: {group}, optional: {str(not schedule.keys).lower()}}}
               resources:
                 requests: {{cpu: "1", memory: 2Gi}}
                 limits: {{memory: 4Gi}}
@@ -349,11 +369,8 @@ spec:
                 - {{name: project, mountPath: /project}}
           volumes:
             - name: project
-              persistentVolumeClaim: {{claimName: {name}}}
+              persistentVolumeClaim: {{claimName: {group}}}
 """
-
-
-_UTC = ZoneInfo("UTC")
 
 
 def _repository(project: Path) -> Path:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import pex
-from pex.batch.night.morning import Morning, look
+from pex.batch.night.morning import Morning, judge_night
 from pex.batch.night.turned import turned
 from pex.batch.plan import load_plan
 from pex.batch.run import BatchResult
@@ -45,7 +45,7 @@ class Nights:
         begun = datetime.datetime.now(datetime.UTC)
         experiment = pex.Experiment.load(self.folder / "experiment.yaml")
         experiment.run(journal="fresh", show=False, traces="none", mlflow_tags=tags)
-        return look(BatchResult(name, plan, plan.outputs / name, []), begun, self._uri)
+        return judge_night(BatchResult(name, plan, plan.outputs / name, []), begun, self._uri)
 
     def accept(self, name: str) -> None:
         done = pexlab("batch", "accept", name, folder=self.folder)

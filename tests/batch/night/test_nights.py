@@ -22,6 +22,7 @@ def plan(tmp_path: Path) -> Plan:
 def night(plan: Plan, name: str, hours_ago: float, status: str = "done") -> None:
     folder = plan.outputs / name
     folder.mkdir(parents=True)
+    (folder / ".lock").touch()
     if status == "killed":
         return
     began = NOON - datetime.timedelta(hours=hours_ago)

@@ -121,7 +121,7 @@ def test_two_starts_at_once_do_not_overlap(tmp_path: Path, monkeypatch: pytest.M
         assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
         assert "an earlier one still runs" in log_of(file).read_text()
         (tmp_path / "go").touch()
-        assert first.wait(60) == 0
+        assert first.wait(240) == 0
     assert (tmp_path / "runs").read_text() == "x"
 
 
@@ -137,7 +137,7 @@ def test_a_night_that_is_stopped_ends_its_kernels_and_says_so(
         wait_for(tmp_path / "pid")
         kernel = int((tmp_path / "pid").read_text())
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 130
+        assert process.wait(240) == 130
     assert "stopped; the next start goes on" in log_of(file).read_text()
     assert not Path(f"/proc/{kernel}").exists()
 

@@ -1,6 +1,7 @@
 """Each text is read by the program it is for, or by that program's parser."""
 
 import ast
+import dataclasses
 import datetime
 import json
 import os
@@ -51,13 +52,26 @@ def test_a_crontab_line_says_to_the_shell_what_was_meant(odd: Path) -> None:
     assert words[words.index("--timezone") + 1] == "Europe/Berlin"
     assert words[-1] == "--quiet"
     # The shell goes there and reads the same words.
+    command = command.replace(shlex.quote(str(here)), "printf '%s\\n' \"$PWD\"", 1)
     shown = subprocess.run(
-        ["env", "-i", "/bin/sh", "-c", command.replace(str(here), "printf '%s\\n' \"$PWD\"", 1)],
+        ["env", "-i", "/bin/sh", "-c", command],
         capture_output=True,
         text=True,
         check=True,
     )
     assert shown.stdout.splitlines()[0] == str(odd)
+
+
+def test_a_crontab_line_starts_an_interpreter_whose_path_has_spaces(odd: Path) -> None:
+    python = odd / "bin dir" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$PWD" "$@"\n')
+    python.chmod(0o755)
+    schedule = dataclasses.replace(made(odd), python=str(python))
+    line = texts.crontab(schedule, BERLIN, TODAY).splitlines()[1]
+    command = line.removeprefix("0 2 * * * ").replace("\\%", "%")
+    shown = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[:3] == [str(odd), "-m", "pex.cli"]
 
 
 def test_another_time_zone_becomes_the_hours_of_summer_and_of_winter(tmp_path: Path) -> None:
@@ -99,7 +113,7 @@ def test_systemd_takes_the_units(odd: Path, tmp_path: Path, cron: str) -> None:
     schedule = made(odd, cron)
     service, timer = tmp_path / "pexlab.service", tmp_path / "pexlab.timer"
     service.write_text(texts.service(schedule))
-    timer.write_text(texts.timer(schedule))
+    timer.write_text(texts.timer(schedule, TODAY))
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     done = subprocess.run(
@@ -199,7 +213,7 @@ def rendered(template: str) -> str:
 
 
 def test_the_cronjob_has_what_kubernetes_requires(odd: Path) -> None:
-    job = yaml.safe_load(texts.kubernetes(made(odd, keys=("LAB_KEY",))))
+    job, _ = yaml.safe_load_all(texts.kubernetes(made(odd, keys=("LAB_KEY",)), TODAY))
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", job["metadata"]["name"])
     spec = job["spec"]
@@ -224,9 +238,9 @@ def test_no_text_has_a_key(tmp_path: Path) -> None:
     schedule = made(tmp_path, keys=("LAB_KEY",), env_file=tmp_path / "keys.env")
     every = [
         texts.crontab(schedule, BERLIN, TODAY),
-        texts.service(schedule) + texts.timer(schedule),
+        texts.service(schedule) + texts.timer(schedule, TODAY),
         texts.github(schedule, NOW),
         texts.airflow(schedule, TODAY),
-        texts.kubernetes(schedule),
+        texts.kubernetes(schedule, TODAY),
     ]
     assert "12345678" not in json.dumps(every)

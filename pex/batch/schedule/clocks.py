@@ -1,0 +1,145 @@
+"""The times of one clock on another, and what becomes of them where clocks change."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Iterable, Iterator
+from zoneinfo import ZoneInfo
+
+from pex.core.cron import Cron, Start, parse
+from pex.core.errors import PexError
+
+EARLY = datetime.timedelta(seconds=30)
+"""How far ahead of its time a scheduler may start something."""
+LATE = datetime.timedelta(minutes=30)
+YEARS = 10
+"""For how long dates are written down where a scheduler has no rule for them."""
+_DAY = datetime.timedelta(days=1)
+_MINUTES = 24 * 60
+_UTC = ZoneInfo("UTC")
+
+
+@functools.lru_cache
+def differences(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) -> tuple[int, ...]:
+    """The differences of two clocks at the starts of the coming year, in the order they come in.
+
+    Two zones that change on the same day do not do so at the same moment: between the two they
+    have a difference of their own, for an hour or a few. A crontab does not start anything when
+    the clock shows a time again: then the same time after that hour is one more to start at.
+    """
+    found: dict[int, None] = {}
+    for day in (today + n * _DAY for n in range(366)):
+        for hour in cron.hours:
+            wall = datetime.datetime.combine(day, datetime.time(hour, cron.minutes[0]))
+            there = wall.replace(tzinfo=zone).astimezone(to)
+            minutes = _minutes(there.replace(tzinfo=None) - wall)
+            found[minutes] = None
+            if there.fold:
+                again = _minutes(there.replace(fold=0).utcoffset(), there.utcoffset())
+                found[minutes + again] = None
+    return tuple(found)
+
+
+def _minutes(span: datetime.timedelta | None, less: datetime.timedelta | None = None) -> int:
+    """A span, or a difference of two, in whole minutes."""
+    zero = datetime.timedelta()
+    return round(((span or zero) - (less or zero)).total_seconds() / 60)
+
+
+def moved(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) -> list[str]:
+    """The expressions of another time zone that together catch every start of a year.
+
+    Example:
+        >>> berlin, utc = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
+        >>> moved(parse("0 2 * * *"), berlin, utc, datetime.date(2026, 11, 26))
+        ['0 1 * * *', '0 0 * * *']
+    """
+    if zone.key == to.key:
+        return [str(cron)]
+    shifts = differences(cron, zone, to, today)
+    return list(dict.fromkeys(line for shift in shifts for line in cron.shifted(shift)))
+
+
+def is_first(cron: Cron, zone: ZoneInfo, machine: ZoneInfo, now: datetime.datetime) -> bool:
+    """Whether a start now is the first that a crontab makes since the last night was due.
+
+    The lines of `moved` fire at the hours of summer and of winter, and only one of them is meant:
+    in general the one that fires when the night is due; where the clocks have just changed, the
+    next one after that.
+
+    Args:
+        cron: when nights are due.
+        zone: where these times count.
+        machine: the time zone in which the crontab counts.
+        now: the moment of the start.
+
+    Example:
+        >>> berlin, utc = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
+        >>> spring = [datetime.datetime(2027, 3, 28, hour, 30, tzinfo=utc) for hour in (0, 1)]
+        >>> [is_first(parse("30 2 * * *"), berlin, utc, now) for now in spring]
+        [False, True]
+    """
+    now = now.astimezone(datetime.UTC) + EARLY
+    due = cron.latest(now, zone).astimezone(datetime.UTC)
+    lines = [parse(line) for line in moved(cron, zone, machine, now.date().replace(day=1))]
+    fired = _fired(lines, machine, due, now)
+    return len(fired) == 1 and now - min(fired) <= LATE + EARLY
+
+
+def _fired(
+    lines: Iterable[Cron], machine: ZoneInfo, since: datetime.datetime, now: datetime.datetime
+) -> set[datetime.datetime]:
+    """When a crontab has fired between two moments; all in UTC, since clocks show times twice.
+
+    As crond(8) says: what the clocks leave out right after the gap, what they show twice once.
+    """
+    found = set()
+    for line in lines:
+        day = since.astimezone(machine).date() - _DAY
+        while day <= now.astimezone(machine).date():
+            times = (start.at.astimezone(datetime.UTC) for start in line.starts(day, machine))
+            found |= {at for at in times if since <= at <= now}
+            day += _DAY
+    return found
+
+
+def skipped(cron: Cron, zone: ZoneInfo, today: datetime.date) -> Iterator[Start]:
+    """The starts of the coming years whose time the clocks leave out.
+
+    Example:
+        >>> new_york = ZoneInfo("America/New_York")
+        >>> found = skipped(parse("30 2 * * *"), new_york, datetime.date(2026, 11, 26))
+        >>> str(next(found).at)
+        '2027-03-14 03:00:00-04:00'
+    """
+    midnight = datetime.datetime.combine(today, datetime.time(), zone)
+    for _ in range(366 * YEARS):
+        tomorrow = midnight + _DAY  # by the wall
+        if tomorrow.utcoffset() != midnight.utcoffset():
+            yield from (s for s in cron.starts(midnight.date(), zone) if s.skipped)
+        midnight = tomorrow
+
+
+def latest_in_utc(cron: Cron, zone: ZoneInfo, today: datetime.date) -> tuple[list[str], int]:
+    """The one time in UTC at which a night is due in every season, and how late it is in others.
+
+    Of the two that a zone with summer time has it is the later one: a start that comes before its
+    night is due would find the night of the day before.
+
+    Raises:
+        PexError: starts follow each other so closely that a later one would take their place.
+    """
+    shifts = differences(cron, zone, _UTC, today)
+    late = max(shifts) - min(shifts)
+    times = [60 * hour + minute for hour in cron.hours for minute in cron.minutes]
+    days = [*times, *(time + _MINUTES for time in times)]
+    # Each start, as it is in the other season, and the night that is due by then.
+    due = {max(time for time in days if time <= start + late) % _MINUTES for start in times}
+    if due != set(times):
+        raise PexError(
+            f"the times '{cron}' are less than {late} minutes apart, by which the clocks change in "
+            f"{zone.key}, and GitHub counts in UTC",
+            hint="--timezone UTC, or times further apart",
+        )
+    return cron.shifted(max(shifts)), late

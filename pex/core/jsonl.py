@@ -1,0 +1,80 @@
+"""Files of JSON lines that pex adds to: each line is on disk before it counts.
+
+A writer that is killed leaves half a line at the end. The next one begins a line of its own, and
+who reads passes over what cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def append(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Add entries, a line each; on disk when this returns.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("a+b") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # the rest of a writer that was killed
+                file.write(b"\n")
+        file.write(b"".join(map(line_of, entries)))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def line_of(entry: Mapping[str, Any]) -> bytes:
+    r"""An entry as a line; half a character is written as JSON's escape, so nothing is lost.
+
+    Example:
+        >>> line_of({"name": "Zoë\u2028"}).decode()
+        '{"name": "Zoë\u2028"}\n'
+        >>> line_of({"name": "a\ud800"}).decode()
+        '{"name": "a\\ud800"}\n'
+    """
+    try:
+        return json.dumps(dict(entry), ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(dict(entry)).encode() + b"\n"
+
+
+def lines_in(data: bytes) -> list[bytes]:
+    r"""The lines of a file with their ends; only a line feed ends one.
+
+    Example:
+        >>> lines_in(b'{"a": "x\x0by"}\n{"a"')
+        [b'{"a": "x\x0by"}\n', b'{"a"']
+    """
+    *whole, last = data.split(b"\n")
+    return [line + b"\n" for line in whole] + ([last] if last else [])
+
+
+def entry_in(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it cannot be read: a writer was killed or the disk was full.
+
+    Example:
+        >>> entry_in(b'{"a": 1}'), entry_in(b'{"a": '), entry_in(b"[1]")
+        ({'a': 1}, None, None)
+    """
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def mentions(line: bytes, text: str) -> bool:
+    r"""Whether a line that cannot be read has this text in it, in either way of writing JSON.
+
+    Example:
+        >>> mentions(b'{"case": "Zo\\u00eb", "af', "Zoë"), mentions(b'{"case": "r2', "r1")
+        (True, False)
+    """
+    written = (json.dumps(text), json.dumps(text, ensure_ascii=False))
+    return any(item[1:-1].encode("utf-8", "surrogatepass") in line for item in written)

@@ -1,0 +1,55 @@
+"""Texts that every file, request and digest can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pex.core.errors import PexError
+
+
+def whole_text(value: Any, where: str) -> Any:
+    r"""A value whose texts can be sent and stored: two halves of a character become one.
+
+    Args:
+        value: a text, or a list or dict with texts in it; anything else stays as it is.
+        where: where it stands, for the message.
+
+    Raises:
+        PexError: a half without the other. No file, request or digest can hold it, and what was
+            meant is not known: nothing is put in its place.
+
+    Example:
+        >>> whole_text(["\ud83d\ude00"], "column 'q'") == ["\U0001f600"]
+        True
+        >>> whole_text("bad \ud800", "column 'q'")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: column 'q': half a character (U+D800) at position 5
+          to put a sign in its place: text.encode("utf-8", "replace").decode()
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else _whole_str(value, where)
+    if isinstance(value, dict):
+        return {_whole_str(k, where) if isinstance(k, str) else k: whole_text(v, where)
+                for k, v in value.items()}  # fmt: skip
+    if isinstance(value, list | tuple):
+        return [whole_text(item, where) for item in value]
+    return value
+
+
+def _whole_str(text: str, where: str) -> str:
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        pass
+    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    try:
+        joined.encode()
+        return joined
+    except UnicodeEncodeError as error:
+        half, where = f"U+{ord(joined[error.start]):X}", where.encode("utf-8", "replace").decode()
+        raise PexError(
+            f"{where}: half a character ({half}) at position {error.start + 1}",
+            hint='to put a sign in its place: text.encode("utf-8", "replace").decode()',
+        ) from None

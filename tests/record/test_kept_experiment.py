@@ -1,0 +1,51 @@
+"""The experiment in a run's record loads from the record alone."""
+
+from pathlib import Path
+
+import mlflow
+import yaml
+
+import pex
+from tests.helpers.endpoint import FaultyEndpoint
+
+SCHEMA = '{"type": "object",\r\n "required": ["%s"]}\r\n'
+
+
+def test_it_loads_with_every_file_that_it_refers_to(
+    lab: FaultyEndpoint, project: Path, tmp_path_factory
+) -> None:
+    for name in ("a", "b"):
+        folder = project / "parts" / name
+        folder.mkdir(parents=True)
+        (folder / "schema.json").write_bytes((SCHEMA % name).encode())
+    judge = "---\nname: polite\ninputs: []\n---\nIs this polite? {{ output }}\n"
+    (project / "parts" / "polite.prompty").write_text(judge)
+
+    def mine(output: str) -> bool:
+        return True
+
+    scorers = [
+        {"kind": "json", "name": "first", "schema": "parts/a/schema.json"},
+        {"kind": "json", "name": "second", "schema": "parts/b/schema.json"},
+        {"kind": "json", "name": "inline", "schema": {"type": "object"}},
+        mine,
+        {"kind": "judge", "name": "polite", "prompt": "parts/polite.prompty", "model": "lab/m1"},
+    ]
+    cases = [{"case_id": "c", "word": "x\u2028y", "expected": "z"}]
+    exp = pex.Experiment(
+        "kept", pex.grid(pex.Prompt("{{ word }}", name="echo"), "lab/m1"), cases, scorers
+    )
+    results = exp.run(show=False, traces="none")
+    folder = tmp_path_factory.mktemp("elsewhere") / "it's für ä record"
+    folder.mkdir()
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlruns/mlflow.db")
+    client.download_artifacts(results.run_id, "", str(folder))
+    (project / "parts").rename(project / "gone")
+    text = (folder / "experiment.yaml").read_text()
+    assert str(project) not in text
+    names = [item["name"] for item in yaml.safe_load(text)["scorers"]]
+    assert names == ["first", "second", "inline", "polite"]  # a notebook's function has no file
+    loaded = pex.Experiment.load(folder / "experiment.yaml")
+    assert [case.inputs for case in loaded.cases] == [{"word": "x\u2028y"}]
+    for name, part in (("schema.json", "a"), ("schema-2.json", "b")):
+        assert (folder / "schemas" / name).read_bytes().decode() == SCHEMA % part
