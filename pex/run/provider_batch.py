@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,17 +19,20 @@ from typing import Any, Literal
 import aiohttp
 import orjson
 
-from pex.core.call import Answer, Request
+from pex.core.call import Answer, Request, read_count, restored
 from pex.core.errors import JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel
 from pex.run.client import session
 from pex.run.database import Database
-from pex.run.failures import CallError, refusal
+from pex.run.error_body import message_of
+from pex.run.failures import CallError, failure_in, refusal
 from pex.run.journal import Entry, Run, Writer
+from pex.run.lenient import read_leniently
 from pex.run.prices import cost
-from pex.run.reading import answer_of
+from pex.run.reading import answer_of, kept, read_answer
+from pex.run.reasoning import without_reasoning
 from pex.run.shared import Shared
 
 HALF = 0.5
@@ -41,6 +45,7 @@ MOST_BYTES = 150_000_000
 FIRST_POLL_S = 2.0
 LONGEST_POLL_S = 30.0
 ATTEMPTS = 5
+_KEY = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 _ENDED = ("completed", "failed", "expired", "cancelled")
 
 
@@ -179,8 +184,8 @@ class ProviderBatchRunner:
         if part.batch_id is None:
             # The process ended between the provider's yes and our note of it, or before.
             listed = await self._call(part.model, "GET", "batches?limit=100")
-            for batch in listed.get("data", []):
-                if (batch.get("metadata") or {}).get("pex_part") == part.id:
+            for batch in _objects(listed.get("data")):
+                if _object(batch.get("metadata")).get("pex_part") == part.id and batch.get("id"):
                     part.batch_id = str(batch["id"])
                     await asyncio.to_thread(self._note, part)
                     break
@@ -231,7 +236,7 @@ class ProviderBatchRunner:
         content = b"\n".join(lines) + b"\n"
         form.add_field("file", content, filename="pex.jsonl", content_type="application/jsonl")
         # Where one of these fails, the note stays: the next start looks whether there is a batch.
-        file = await self._call(model, "POST", "files", form=form)
+        file = await self._call(model, "POST", "files", form=form, names=True)
         batch = await self._call(
             model,
             "POST",
@@ -242,6 +247,7 @@ class ProviderBatchRunner:
                 "completion_window": "24h",
                 "metadata": {"pex_part": part.id},
             },
+            names=True,
         )
         part.batch_id = str(batch["id"])
         await asyncio.to_thread(self._note, part)
@@ -257,8 +263,7 @@ class ProviderBatchRunner:
         while not self._stopped.is_set():
             batch = await self._call(part.model, "GET", f"batches/{part.batch_id}")
             part.status = str(batch.get("status"))
-            counts = batch.get("request_counts") or {}
-            part.completed = int(counts.get("completed") or 0)
+            part.completed = read_count(_object(batch.get("request_counts")).get("completed")) or 0
             self._listen(Away(str(part.batch_id), part.status, part.completed, len(part.keys)))
             if part.status in _ENDED:
                 await self._merge(part, batch)
@@ -270,7 +275,7 @@ class ProviderBatchRunner:
     async def _merge(self, part: _Part, batch: Mapping[str, Any]) -> None:
         left = {key for key in part.keys if key in self._groups}
         for name in ("output_file_id", "error_file_id"):
-            if not batch.get(name):
+            if not isinstance(batch.get(name), str) or not batch[name]:
                 continue
             content = await self._call(part.model, "GET", f"files/{batch[name]}/content", raw=True)
             for line in content.splitlines():
@@ -287,27 +292,19 @@ class ProviderBatchRunner:
 
     def _take(self, part: _Part, batch: Mapping[str, Any], line: bytes, left: set[str]) -> None:
         """Make one line of the provider's file an answer or an error."""
-        try:
-            item = orjson.loads(line)
-            key, response = str(item["custom_id"]), item.get("response") or {}
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        key, item = _line(line, left)
+        if key is None:
             return  # whose line it is cannot be known; the request counts as not answered
-        if key not in left:
-            return
         left.discard(key)
         channel = self._channels[part.model]
         try:
-            if item.get("error"):
-                raise CallError("server", str(item["error"].get("message", item["error"])))
-            status = int(response.get("status_code") or 0)
-            if status != 200:
-                raise refusal(status, orjson.dumps(response.get("body")), {})
-            answer = answer_of(response.get("body"))
+            answer = _answer_in(item, line)
         except CallError as error:
-            failed = Answer(error=error.message, error_kind=error.kind)
-            self._put(part, key, failed, 0.0, charged=False)
+            failed = Answer(error=error.message, error_kind=error.kind, raw_body=error.raw_body)
+            self._put(part, key, failed, None if error.charged else 0.0, charged=error.charged)
             return
-        answer.started_at = float(batch.get("created_at") or time.time())
+        answer.started_at = restored({"started_at": batch.get("created_at")}).started_at
+        answer.started_at = answer.started_at or time.time()
         full = cost(channel.price, answer)
         answer.cost_usd = None if full is None else full * HALF
         self._put(part, key, answer, answer.cost_usd, charged=True)
@@ -328,8 +325,10 @@ class ProviderBatchRunner:
         self._unwritten -= len(entries)
         for entry in entries:
             kind = Answered if entry.answer.error is None else Failed
+            tags = self._channels[entry.request.model].tags
+            answer = without_reasoning(entry.answer, tags)
             for request in entry.tell:
-                self._listen(kind(request.place, entry.answer))
+                self._listen(kind(request.place, answer))
         self._listen(Spent(self._budget.spent_usd, self._budget.cap_usd))
 
     def _break(self, failure: JournalError) -> None:
@@ -351,8 +350,12 @@ class ProviderBatchRunner:
         body: Any = None,
         form: aiohttp.FormData | None = None,
         raw: bool = False,
+        names: bool = False,
     ) -> Any:
-        """One call besides the chat itself, tried again where that may help."""
+        """One call besides the chat itself, tried again where that may help.
+
+        The reply is an object, with `names` one that names what was made (`id`), with `raw` bytes.
+        """
         channel = self._channels[model]
         assert channel.http is not None  # run() has opened it
         url = channel.endpoint.url.partition("/chat/completions")[0]
@@ -370,9 +373,11 @@ class ProviderBatchRunner:
                 ) as response:
                     content = await response.read()
                     if response.status < 300:
-                        return content if raw else orjson.loads(content)
+                        return content if raw else _reply(content, names=names)
                     error = refusal(response.status, content, response.headers)
-            except (aiohttp.ClientError, OSError, TimeoutError, orjson.JSONDecodeError) as failed:
+            except CallError as failed:
+                error = failed
+            except (aiohttp.ClientError, OSError, TimeoutError) as failed:
                 error = CallError("connection", f"{type(failed).__name__}: {failed}")
             if attempt == attempts or error.kind in ("auth", "unknown_model", "quota"):
                 break
@@ -443,9 +448,84 @@ def check_none_away(database: Database, run: Run, keys: Collection[str], fetches
             )
 
 
+def _reply(content: bytes, *, names: bool) -> dict[str, Any]:
+    """The object in a reply of the files and batches pages.
+
+    Raises:
+        CallError: it is something else.
+    """
+    try:
+        reply = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        reply = None
+    if isinstance(reply, dict) and (not names or reply.get("id")):
+        return reply
+    raise failure_in(reply) or CallError(
+        "bad_body", f"not what was expected: {message_of(content)}"
+    )
+
+
+def _line(line: bytes, left: Collection[str]) -> tuple[str | None, dict[str, Any]]:
+    """Whose line it is, None where that cannot be known, and what it says.
+
+    A line that is damaged still names its request, as long as its key can be found in it.
+    """
+    try:
+        item = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            item = read_leniently(line)
+        except ValueError:
+            item = None
+    key = item.get("custom_id") if isinstance(item, dict) else None
+    if isinstance(key, str) and key in left:
+        return key, item
+    if key is not None:
+        return None, {}
+    found = _KEY.search(line)
+    key = found.group(1).decode() if found is not None else None
+    return (key if key in left else None), {}
+
+
+def _answer_in(item: Mapping[str, Any], line: bytes) -> Answer:
+    """The answer in a line.
+
+    Raises:
+        CallError: it has none.
+    """
+    response = _object(item.get("response"))
+    error = failure_in({"error": item.get("error")})
+    if error is not None:
+        raise error
+    if not response:
+        raise CallError(
+            "bad_body", "its line in the batch's file cannot be read", raw_body=kept(line)
+        )
+    status = read_count(response.get("status_code"))
+    body = response.get("body")
+    if status is not None and not 200 <= status < 300:
+        raise refusal(status, body.encode() if isinstance(body, str) else orjson.dumps(body), {})
+    if isinstance(body, str):
+        return read_answer(body.encode("utf-8", "replace"))
+    leniently = False
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        leniently = True
+    return answer_of(body, line, leniently=leniently)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def _why(batch: Mapping[str, Any]) -> str:
-    found = ((batch.get("errors") or {}).get("data") or [{}])[0].get("message")
-    status = batch.get("status")
+    first = next(iter(_objects(_object(batch.get("errors")).get("data"))), {})
+    found, status = first.get("message"), batch.get("status")
     if found:
         return f"the provider batch {batch.get('id')} {status}: {found}"
     return f"the provider batch {batch.get('id')} is {status}, and this request is not in its files"
