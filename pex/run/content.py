@@ -105,8 +105,9 @@ def _walk(value: Any, found: Content, depth: int) -> None:
     elif isinstance(value, dict):
         _part(value, found, depth - 1)
     else:  # a number or a boolean: a server that has parsed the answer
-        found._say(json_text(value))
         found.lost = True
+        if plain_json(value) is not None:
+            found._say(json_text(value))
 
 
 def _part(part: dict[str, Any], found: Content, depth: int) -> None:

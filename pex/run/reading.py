@@ -66,7 +66,7 @@ def answer_of(data: Any, raw: bytes | None = None, *, leniently: bool = False) -
     except CallError as error:
         error.raw_body = kept(_dumped(data) if raw is None else raw)
         raise
-    except Exception as error:  # noqa: BLE001 - what nobody has thought of is named all the same
+    except Exception as error:  # what nobody has thought of is named all the same
         raise unforeseen(error, _dumped(data) if raw is None else raw) from error
     if lost or leniently:
         answer.remarks.append(LENIENT)

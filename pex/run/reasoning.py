@@ -275,12 +275,15 @@ class AnswerText:
     def _answer_so_far(self) -> str:
         """What follows the reasoning, once it is certain that no further block does."""
         answer, _ = split(self._held, self._tags)
-        text = answer.lower()
-        if any(_meets(text, opener) for opener in self._openers()):
+        text = answer.lstrip(_SPACE).lower()
+        if not text or any(_meets(text, opener) for opener in self._openers()):
             return ""
         return answer
 
 
 def _meets(text: str, opener: str) -> bool:
     """Whether a text begins with a tag, or may do so with its next piece."""
-    return text.startswith(opener) or opener.startswith(text)
+    if not text.startswith(opener):
+        return opener.startswith(text)
+    named = opener.startswith("<") and not opener.startswith("<|")  # "<think", but "<thinker>"
+    return not named or text[len(opener) : len(opener) + 1] in ("", ">", " ", "\t", "\n")

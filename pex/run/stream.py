@@ -126,14 +126,14 @@ class Stream:
             return CallError("bad_body", "the stream is empty")
         if not self._understood:
             return CallError("bad_body", f"not a stream of answers: {message_of(self.raw)}")
-        if not self._chosen:
-            return CallError("empty", "the stream has no choices")
-        if self._finish_reason is None and not self._ended:
+        if self._chosen and self._finish_reason is None and not self._ended:
             return CallError("connection", "the stream broke off in the middle of the answer")
         return None
 
     def _together(self) -> dict[str, Any]:
         """What has come, in the form of an answer that came whole."""
+        if not self._chosen:
+            return {**self._whole, "choices": []}
         message: dict[str, Any] = {
             "content": self._joined(self._texts) if self._texts else None,
             "reasoning": self._joined(self._reasoning),
@@ -203,24 +203,29 @@ class Stream:
             return
         if not text:
             return
-        found, event = self._parsed(text)
-        if found:
-            self._end_event(keep_name=True)
-            self._take(event)
-            return
-        self._event_data.append(value)
-        if len(self._event_data) > 1:
+        if self._event_data:
+            self._event_data.append(value)
             found, event = self._parsed(b"\n".join(self._event_data))
             if found:
                 self._event_data = []
-                self._take(event)
+            elif _is_event(text):  # the one before was damaged, and its end is not marked
+                self._event_data.pop()
+                self._end_event(keep_name=True)
+                found, event = self._parsed(text)
+        else:
+            found, event = self._parsed(text)
+            if not found:
+                self._event_data.append(value)
+        if found:
+            self._take(event)
 
     def _parsed(self, text: bytes) -> tuple[bool, Any]:
         """Whether it is a JSON value, and which."""
         try:
             return True, orjson.loads(text)
         except orjson.JSONDecodeError:
-            pass
+            if text[:1] not in (b"{", b"["):
+                return False, None
         try:
             event = read_leniently(text, halves=True)
         except ValueError:
@@ -257,10 +262,13 @@ class Stream:
             for item in event:
                 self._take(item)
             return
-        if not isinstance(event, dict) or self._failure is not None:
+        if not isinstance(event, dict):
+            self._lost = True
+            return
+        if self._failure is not None:
             return
         error = failure_in(event)
-        if error is None and self._event_name == b"error":
+        if error is None and self._event_name == b"error" and "choices" not in event:
             error = failure_in({"error": event})
         if error is not None:
             self._fail(error)
@@ -286,7 +294,7 @@ class Stream:
 
     def _choice(self, choice: Any) -> None:
         if not isinstance(choice, dict):
-            self._lost = self._lost or choice is not None
+            self._lost = True
             return
         index = choice.get("index")
         if isinstance(index, int):
@@ -371,6 +379,15 @@ class Stream:
             self._logprobs += content
         elif content is not None or (logprobs and not isinstance(logprobs, dict)):
             self._lost = True
+
+
+def _is_event(text: bytes) -> bool:
+    """Whether a line is an event of its own, and no line in the middle of another."""
+    try:
+        event = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(event, dict) and not event.keys().isdisjoint(("choices", "error", "usage"))
 
 
 def _is_piece(value: dict[str, Any]) -> bool:
