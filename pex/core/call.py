@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from pex.core.plain_json import json_text, plain_json, replace_surrogates
 MOST_TOKENS = 2**31 - 1
 """A larger count is taken for a mistake; PostgreSQL's INTEGER ends here too."""
 
+_LARGEST = 1e300
 _LATEST = 9e9
 """Seconds since 1970 up to which a time is believed: the year 2255, soon before pandas' end."""
 
@@ -94,16 +94,34 @@ def answer_from(fields: Mapping[str, Any]) -> Answer:
 
 
 def restored(fields: Mapping[str, Any]) -> Answer:
-    """The same for fields that mostly fit, as they were kept: then it is quicker."""
-    return checked(Answer(**{name: value for name, value in fields.items() if name in _READ}))
+    """The same for fields that were kept, nearly all of which fit: then it is quicker."""
+    if not all(name in _TYPES for name in fields):
+        fields = {name: value for name, value in fields.items() if name in _TYPES}
+    return checked(Answer(**fields))
 
 
 def checked(answer: Answer) -> Answer:
     """The answer itself where all of it can be stored and shown, else a corrected copy."""
-    for name, kinds in _KINDS:
+    for name, kind in _TYPES.items():
         value = getattr(answer, name)
-        if not (name in _MAY_BE_NONE if value is None else _fits(value, kinds)):
-            return answer_from({name: getattr(answer, name) for name in _READ})
+        found = type(value)
+        if value is None:
+            if name in _MAY_BE_NONE:
+                continue
+        elif found is kind:
+            # Every answer of a run comes by here, so the usual types are told apart at once.
+            if kind is str:
+                if value.isascii() or replace_surrogates(value) is value:
+                    continue
+            elif kind is int:
+                if 0 <= value <= MOST_TOKENS:
+                    continue
+            elif kind is float:
+                if 0 <= value < _MOST[name]:
+                    continue
+            elif kind is bool or not value or _fits(value, name):
+                continue
+        return answer_from({name: getattr(answer, name) for name in _READ})
     return answer
 
 
@@ -137,7 +155,7 @@ def read_text(value: Any) -> str | None:
 
 def _read_number(value: Any) -> float | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and 0 <= value < 1e300 else None
+    return float(value) if number and 0 <= value < _LARGEST else None
 
 
 def _read_time(value: Any) -> float:
@@ -175,37 +193,24 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "attempts": lambda value: read_count(value) or 1,
     "remarks": _read_words,
 }
-_KINDS = (
-    *((name, "text") for name in _TEXTS),
-    *((name, "number") for name in _NUMBERS),
-    *((name, "count") for name in _COUNTS),
-    *((name, "objects") for name in _OBJECTS),
-    ("started_at", "time"),
-    ("attempts", "count"),
-    ("remarks", "words"),
-)
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys((*_NUMBERS, "started_at"), float),
+    **dict.fromkeys((*_COUNTS, "attempts"), int),
+    **dict.fromkeys((*_OBJECTS, "remarks"), list),
+    "from_journal": bool,
+}
+_MOST = {**dict.fromkeys(_NUMBERS, _LARGEST), "started_at": _LATEST}
 
 
-def _fits(value: Any, kind: str) -> bool:
-    """Whether a value can stay as it is; `value` is not None."""
-    if kind == "text":
-        return isinstance(value, str) and replace_surrogates(value) is value
-    if kind == "count":
-        return type(value) is int and 0 <= value <= MOST_TOKENS
-    if kind == "number":
-        return type(value) is float and math.isfinite(value) and value >= 0
-    if kind == "time":
-        return type(value) is float and 0 <= value < _LATEST
-    if kind == "words":
-        return isinstance(value, list) and all(_fits(word, "text") for word in value)
-    return (
-        isinstance(value, list) and all(isinstance(item, dict) for item in value)
-    ) and _writable(value)
-
-
-def _writable(value: Any) -> bool:
+def _fits(values: list[Any], name: str) -> bool:
+    """Whether a list can stay as it is."""
+    if name == "remarks":
+        return all(isinstance(word, str) and replace_surrogates(word) is word for word in values)
+    if not all(isinstance(item, dict) for item in values):
+        return False
     try:
         # Infinite numbers are written as null: only where there is one need the whole be searched.
-        return b"null" not in orjson.dumps([[value]]) or plain_json(value) == value
+        return b"null" not in orjson.dumps([[values]]) or plain_json(values) == values
     except TypeError:
         return False

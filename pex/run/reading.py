@@ -22,6 +22,7 @@ LENIENT = "read_leniently"
 """The remark of an answer of which something could not be read; its body is kept."""
 
 _REASONS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+_USUAL = frozenset({"role", "content", "index", "message", "finish_reason"})
 _INSIDE = ("data", "result", "response", "body", "completion")
 
 
@@ -43,7 +44,40 @@ def read_answer(raw: bytes) -> Answer:
             raise CallError(
                 "bad_body", f"the answer is not valid JSON: {said}", raw_body=kept(raw)
             ) from None
+    if not leniently:
+        answer = _ordinary(data)
+        if answer is not None:
+            return answer
     return answer_of(data, raw, leniently=leniently)
+
+
+def _ordinary(data: Any) -> Answer | None:
+    """A text that ended as it should and nothing else, as nearly all are; None where there is more.
+
+    Every call of a run comes by here.
+    """
+    try:
+        choice = data["choices"][0]
+        message = choice["message"]
+        output, reason = message["content"], choice["finish_reason"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    if type(output) is not str or not output or reason != "stop" or type(message) is not dict:
+        return None
+    if data.get("error") or any(message[key] for key in message.keys() - _USUAL):
+        return None
+    if type(choice) is not dict or any(choice[key] for key in choice.keys() - _USUAL):
+        return None
+    usage, counts = _usage(data, choice)
+    if usage and counts.get("prompt_tokens") is None:
+        return None
+    model = data.get("model")
+    return Answer(
+        output=output,
+        finish_reason=reason,
+        resolved_model=model if type(model) is str else read_text(model),
+        **counts,
+    )
 
 
 def answer_of(data: Any, raw: bytes | None = None, *, leniently: bool = False) -> Answer:

@@ -137,7 +137,8 @@ def without_reasoning(answer: Answer, tags: Tags | None) -> Answer:
     if said is not None and tags is not None:
         said, earlier = _conversation(said, tags)
         reasoning = earlier or reasoning  # the last message is the output
-    empty = answer.error is None and not output.strip() and EMPTY not in answer.remarks
+    no_text = answer.error is None and (not output or output.isspace())
+    empty = no_text and EMPTY not in answer.remarks
     if not reasoning and not empty and output == (answer.output or ""):
         return answer
     before = [answer.reasoning] if answer.reasoning else []
