@@ -71,8 +71,17 @@ def read_content(value: Any) -> Content:
         '{"label":"positive"}'
     """
     found = Content()
-    _walk(value, found, 20)
+    if isinstance(value, dict) and not _is_part(value):
+        found.text = json_text(value)  # the answer, which its server has parsed already
+    else:
+        _walk(value, found, 20)
     return found
+
+
+def _is_part(value: Mapping[str, Any]) -> bool:
+    kind = value.get("type")
+    known = (isinstance(kind, str) and kind in _THOUGHTS) or _PART_KEYS.issuperset(value)
+    return known or (isinstance(kind, str) and any(key in value for key in _TEXT_KEYS))
 
 
 def read_reasoning(message: Mapping[str, Any]) -> str:
@@ -177,7 +186,7 @@ class ToolCalls:
                 self._add(item, None)
                 continue
             call = self._start(item)
-            self.lost = self.lost or call is None
+            self.lost = self.lost or call is None or not call["function"]["name"]
 
     def add_piece(self, piece: Any) -> None:
         """Take a piece of one call."""
@@ -268,7 +277,7 @@ def _is_standard(item: Any) -> bool:
     function = item["function"]
     if not isinstance(function.get("name"), str) or not isinstance(function.get("arguments"), str):
         return False
-    if item.get("id") is not None and not isinstance(item["id"], str):
+    if item.get("type") != "function" or not isinstance(item.get("id"), str):
         return False
     try:
         orjson.dumps([[[item]]])

@@ -25,13 +25,13 @@ _INSIDE = ("error", "errors", "detail", "details", "innererror", "inner_error", 
 """Where an error is inside another; never `input`: FastAPI sends the request back in it."""
 
 _CODE_KEYS = ("code", "type", "status", "reason", "error_code", "errorCode", "error_type",
-              "err_type", "err_code", "name", "blockReason", "block_reason", "quotaId",
+              "err_type", "err_code", "name", "blockReason", "block_reason", "quotaId", "errorcode",
               "subtype")  # fmt: skip
 _STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "http_status",
                 "raw_status_code", "error_code")  # fmt: skip
 _MESSAGE_KEYS = ("message", "msg", "error", "detail", "error_message", "errorMessage",
                  "error_description", "description", "title", "status_msg",
-                 "blockReason")  # fmt: skip
+                 "error_msg", "faultstring", "Message", "blockReason")  # fmt: skip
 _MESSAGE_LENGTH = 400
 
 

@@ -217,7 +217,7 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("unknown_model",
          r"model.{0,120}(?:not found|does not exist|not exist|no longer|deprecated)|"
             r"(?:unknown|no such|invalid) model|no models? (?:is |are )?loaded|"
-         r"unexpected endpoint"),  # LM Studio, with status 200
+         r"unexpected endpoint|(?:\A|\n)not found(?:\n|\Z)"),  # LM Studio, with status 200
         ("rate_limit", r"rate.?limit|too many requests|quota|requests per|tokens per"),
         ("busy", r"overload|at capacity|temporarily|unavailable|loading|try again"),
         ("timeout", r"timed? ?out|deadline"),
@@ -306,6 +306,16 @@ def failure_in(value: Any, *, begun: bool = False) -> CallError | None:
     text = readable(said.message)
     error = _named(said, None, text)
     error.retry_after_s, error.begun = said.wait_s, begun
+    return error
+
+
+def named_in(value: Any) -> CallError | None:
+    """The error of a body that holds no answer, where its codes or its status name one."""
+    said = said_of(value)
+    if _first(said.codes, _CODES) is None and said.status is None:
+        return None
+    error = _named(said, None, readable(said.message))
+    error.retry_after_s = said.wait_s
     return error
 
 

@@ -14,7 +14,7 @@ from pex.core.plain_json import plain_json
 from pex.guard.redact import redact
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.error_body import message_in, message_of
-from pex.run.failures import CallError, failure_in, finish_meaning, of_kind
+from pex.run.failures import CallError, failure_in, finish_meaning, named_in, of_kind
 from pex.run.lenient import body_text, read_leniently
 from pex.run.usage import read_usage
 
@@ -188,9 +188,10 @@ def _unwrapped(data: Any) -> dict[str, Any]:
 def _has_choices(value: Any) -> bool:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return isinstance(value, dict) and (
-        "choices" in value or isinstance(value.get("message"), dict)
-    )
+    if not isinstance(value, dict):
+        return False
+    inside = isinstance(value.get("message"), dict) or isinstance(value.get("response"), str)
+    return "choices" in value or inside
 
 
 def _choice(whole: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -219,7 +220,7 @@ def _holds_answer(choice: Mapping[str, Any]) -> bool:
 
 
 def _no_choice(data: Any, whole: Mapping[str, Any]) -> CallError:
-    error = failure_in(data) or failure_in(whole)
+    error = failure_in(data) or failure_in(whole) or named_in(data)
     if error is not None:
         return error
     if _any_filtered(whole.get("prompt_filter_results")):

@@ -374,7 +374,7 @@ class Runner:
         self._left -= len(doomed)
         for call in doomed:
             lost = _lost(channel, error, 0)
-            lost.error = f"not asked: {lost.error}"
+            lost.error, lost.raw_body = f"not asked: {lost.error}", None
             self._put(call, lost, None)
 
     # -- what is told, and when

@@ -208,6 +208,9 @@ def test_a_reply_is_named_by_what_is_known(name: str, status: int, body: Any, ki
                        "message": {"content": "half"}}]}, "rate_limit"),
         ({"object": "error", "message": "boom", "type": "InternalServerError", "code": 500},
          "server"),
+        ({"detail": "Not Found"}, "unknown_model"),
+        ({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]},
+         "auth"),  # Cloudflare
     ],
 )  # fmt: skip
 def test_an_error_with_status_200_is_one(body: Any, kind: str) -> None:
@@ -220,6 +223,20 @@ def test_an_error_with_status_200_is_one(body: Any, kind: str) -> None:
     with pytest.raises(CallError) as streamed:
         stream.answer()
     assert streamed.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": 401, "title": "Unauthorized", "type": "about:blank"},
+        {"fault": {"faultstring": "Invalid ApiKey", "detail": {"errorcode": "InvalidApiKey"}}},
+        {"code": "InvalidApiKey", "message": "Invalid API-key provided."},
+    ],
+)
+def test_a_body_without_an_answer_is_named_by_its_codes(body: Any) -> None:
+    with pytest.raises(CallError) as caught:
+        read_answer(json.dumps(body).encode())
+    assert caught.value.kind == "auth"
 
 
 def test_an_empty_error_beside_an_answer_is_none() -> None:

@@ -1,6 +1,8 @@
 """Bodies and streams with one odd place: each is an answer or a named error, written and shown."""
 
 import asyncio
+import dataclasses
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +23,17 @@ from pex.run.prices import Price, cost
 from pex.run.reading import read_answer
 from pex.run.stream import Stream
 from pex.score.frame import build_frame
-from tests.helpers.odd import odd_bodies, odd_streams
+from tests.helpers.odd import (
+    GOOD,
+    PIECES,
+    VALUES,
+    changed,
+    deep,
+    odd_bodies,
+    odd_streams,
+    paths,
+    stream_of,
+)
 
 PRICE = Price(lambda prompt, cached, completion: (prompt + completion) / 1e3, "pex.toml")
 WORST_USD = 0.5
@@ -104,13 +116,43 @@ def test_no_odd_answer_is_lost(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_good_answer_is_read_whole() -> None:
-    from tests.helpers.odd import GOOD, PIECES, stream_of
-
     for answer in (read_answer(orjson.dumps(GOOD)), from_stream(stream_of(PIECES))):
         assert (answer.output, answer.reasoning, answer.finish_reason) == ("Hi", "Say hi.", "stop")
         assert answer.tool_calls == GOOD["choices"][0]["message"]["tool_calls"]
         assert (answer.prompt_tokens, answer.cached_tokens) == (10, 4)
         assert (answer.remarks, answer.raw_body) == ([], None)
+
+
+def test_no_answer_in_the_journal_makes_a_later_run_fail(tmp_path: Path) -> None:
+    """Whatever an earlier version has kept: each field replaced by each odd value."""
+    good = dataclasses.asdict(
+        Answer("Hi", tool_calls=[{"id": "t"}], prompt_tokens=3, latency_s=0.5)
+    )
+    texts = [
+        json.dumps(changed(good, path, value))
+        for path in paths(good)
+        if path
+        for value in [*VALUES.values(), deep()]
+    ]
+    assert len(texts) >= 400
+    database = SqliteDatabase(tmp_path / "journal.db")
+    columns = ("key", "scope", "run_id", "variant", "case_id", "model", "answered_at", "answer")
+    rows = [
+        (f"k{n}", "", "r", "echo", f"c{n}", "lab/m1", 1.0, text) for n, text in enumerate(texts)
+    ]
+    with database.opened() as connection, connection.write():
+        connection.insert("answers", columns, rows)
+    found = Journal(database).find([row[0] for row in rows], Run("r", "reuse", ""))
+    assert len(found) == len(texts)
+    asked = [Request("echo", row[4], 1, "lab/m1", {}, row[0]) for row in rows]
+    frame = build_frame(
+        [(request, found[request.key], {}) for request in asked],
+        [VARIANT],
+        [Case(request.case_id, {"word": request.key}) for request in asked],
+        [],
+    )
+    storable(frame)[0].to_parquet(tmp_path / "frame.parquet")
+    assert frame["from_journal"].all()
 
 
 def test_an_odd_answer_is_shown_in_a_frame() -> None:
