@@ -56,7 +56,7 @@ def message_of(raw: bytes) -> str:
     said = said_in(raw)
     if said.message:
         return readable(said.message)
-    return readable(re.sub(r"<[^>]*>", " ", raw.decode("utf-8", "replace")))
+    return readable(re.sub(r"<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace")))
 
 
 def message_in(value: Any) -> str:

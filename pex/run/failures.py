@@ -230,6 +230,7 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 """Words of a message, where nothing else says what happened."""
 
+_MOST_WORDS = 4000
 _WORDS_FOR: dict[int, frozenset[str]] = {
     400: frozenset({"content_filter", "too_long", "quota", "auth", "unknown_model"}),
     403: frozenset({"content_filter", "quota"}),
@@ -383,7 +384,7 @@ def _effective(status: int | None, inside: int | None) -> int | None:
 
 
 def _by_words(said: Said, kinds: frozenset[str] | None) -> str | None:
-    text = "\n".join(said.messages)
+    text = "\n".join(said.messages)[:_MOST_WORDS]
     for kind, pattern in _WORDS:
         if (kinds is None or kind in kinds) and pattern.search(text):
             if kind == "quota" and (said.wait_s is not None or _PER_MINUTE.search(text)):

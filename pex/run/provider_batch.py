@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,16 +21,21 @@ import orjson
 from pex.core.call import Answer, Request, read_count, restored
 from pex.core.errors import JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
+from pex.run.batch_lines import (
+    answer_in,
+    as_object,
+    as_objects,
+    find_line,
+    reply_of,
+    why_unanswered,
+)
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel
 from pex.run.client import session
 from pex.run.database import Database
-from pex.run.error_body import message_of
-from pex.run.failures import CallError, failure_in, refusal
+from pex.run.failures import CallError, refusal
 from pex.run.journal import Entry, Run, Writer
-from pex.run.lenient import read_leniently
 from pex.run.prices import cost
-from pex.run.reading import answer_of, kept, read_answer
 from pex.run.reasoning import without_reasoning
 from pex.run.shared import Shared
 
@@ -45,7 +49,6 @@ MOST_BYTES = 150_000_000
 FIRST_POLL_S = 2.0
 LONGEST_POLL_S = 30.0
 ATTEMPTS = 5
-_KEY = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 _ENDED = ("completed", "failed", "expired", "cancelled")
 
 
@@ -184,8 +187,8 @@ class ProviderBatchRunner:
         if part.batch_id is None:
             # The process ended between the provider's yes and our note of it, or before.
             listed = await self._call(part.model, "GET", "batches?limit=100")
-            for batch in _objects(listed.get("data")):
-                if _object(batch.get("metadata")).get("pex_part") == part.id and batch.get("id"):
+            for batch in as_objects(listed.get("data")):
+                if as_object(batch.get("metadata")).get("pex_part") == part.id and batch.get("id"):
                     part.batch_id = str(batch["id"])
                     await asyncio.to_thread(self._note, part)
                     break
@@ -263,7 +266,9 @@ class ProviderBatchRunner:
         while not self._stopped.is_set():
             batch = await self._call(part.model, "GET", f"batches/{part.batch_id}")
             part.status = str(batch.get("status"))
-            part.completed = read_count(_object(batch.get("request_counts")).get("completed")) or 0
+            part.completed = (
+                read_count(as_object(batch.get("request_counts")).get("completed")) or 0
+            )
             self._listen(Away(str(part.batch_id), part.status, part.completed, len(part.keys)))
             if part.status in _ENDED:
                 await self._merge(part, batch)
@@ -281,7 +286,7 @@ class ProviderBatchRunner:
             for line in content.splitlines():
                 if line.strip():
                     self._take(part, batch, line, left)
-        why = _why(batch)
+        why = why_unanswered(batch)
         for key in left:
             self._put(part, key, Answer(error=why, error_kind="server"), 0.0, charged=False)
         # Only now: whoever starts again before this finds the batch and merges the rest of it.
@@ -292,13 +297,13 @@ class ProviderBatchRunner:
 
     def _take(self, part: _Part, batch: Mapping[str, Any], line: bytes, left: set[str]) -> None:
         """Make one line of the provider's file an answer or an error."""
-        key, item = _line(line, left)
+        key, item = find_line(line, left)
         if key is None:
             return  # whose line it is cannot be known; the request counts as not answered
         left.discard(key)
         channel = self._channels[part.model]
         try:
-            answer = _answer_in(item, line)
+            answer = answer_in(item, line)
         except CallError as error:
             failed = Answer(error=error.message, error_kind=error.kind, raw_body=error.raw_body)
             self._put(part, key, failed, None if error.charged else 0.0, charged=error.charged)
@@ -373,7 +378,7 @@ class ProviderBatchRunner:
                 ) as response:
                     content = await response.read()
                     if response.status < 300:
-                        return content if raw else _reply(content, names=names)
+                        return content if raw else reply_of(content, names=names)
                     error = refusal(response.status, content, response.headers)
             except CallError as failed:
                 error = failed
@@ -446,86 +451,3 @@ def check_none_away(database: Database, run: Run, keys: Collection[str], fetches
                 hint="fetch it with the call that made it (provider_batch=True or "
                 "--provider-batch, and its other options), or pay twice with journal='fresh'",
             )
-
-
-def _reply(content: bytes, *, names: bool) -> dict[str, Any]:
-    """The object in a reply of the files and batches pages.
-
-    Raises:
-        CallError: it is something else.
-    """
-    try:
-        reply = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        reply = None
-    if isinstance(reply, dict) and (not names or reply.get("id")):
-        return reply
-    raise failure_in(reply) or CallError(
-        "bad_body", f"not what was expected: {message_of(content)}"
-    )
-
-
-def _line(line: bytes, left: Collection[str]) -> tuple[str | None, dict[str, Any]]:
-    """Whose line it is, None where that cannot be known, and what it says.
-
-    A line that is damaged still names its request, as long as its key can be found in it.
-    """
-    try:
-        item = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        try:
-            item = read_leniently(line)
-        except ValueError:
-            item = None
-    key = item.get("custom_id") if isinstance(item, dict) else None
-    if isinstance(key, str) and key in left:
-        return key, item
-    if key is not None:
-        return None, {}
-    found = _KEY.search(line)
-    key = found.group(1).decode() if found is not None else None
-    return (key if key in left else None), {}
-
-
-def _answer_in(item: Mapping[str, Any], line: bytes) -> Answer:
-    """The answer in a line.
-
-    Raises:
-        CallError: it has none.
-    """
-    response = _object(item.get("response"))
-    error = failure_in({"error": item.get("error")})
-    if error is not None:
-        raise error
-    if not response:
-        raise CallError(
-            "bad_body", "its line in the batch's file cannot be read", raw_body=kept(line)
-        )
-    status = read_count(response.get("status_code"))
-    body = response.get("body")
-    if status is not None and not 200 <= status < 300:
-        raise refusal(status, body.encode() if isinstance(body, str) else orjson.dumps(body), {})
-    if isinstance(body, str):
-        return read_answer(body.encode("utf-8", "replace"))
-    leniently = False
-    try:
-        orjson.loads(line)
-    except orjson.JSONDecodeError:
-        leniently = True
-    return answer_of(body, line, leniently=leniently)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _why(batch: Mapping[str, Any]) -> str:
-    first = next(iter(_objects(_object(batch.get("errors")).get("data"))), {})
-    found, status = first.get("message"), batch.get("status")
-    if found:
-        return f"the provider batch {batch.get('id')} {status}: {found}"
-    return f"the provider batch {batch.get('id')} is {status}, and this request is not in its files"

@@ -61,7 +61,7 @@ def wait_in(value: Any) -> float | None:
         63.5
     """
     if isinstance(value, str):
-        found = _SENTENCE.search(value)
+        found = _SENTENCE.search(value[:4000])
         return seconds_in(found.group(1)) if found else None
     if not isinstance(value, Mapping):
         return None
