@@ -213,7 +213,8 @@ class Journal:
         return found
 
     def _tags(self, model: str) -> Tags | None:
-        return tags_of(self._models.get(model, ModelSettings()).reasoning_tags)
+        settings = self._models.get(model)
+        return tags_of(None if settings is None else settings.reasoning_tags)
 
     def _unfinished(self, digest: str, now: float) -> tuple[str, str, str | None] | None:
         rows = self._connection.rows(
