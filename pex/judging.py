@@ -309,7 +309,8 @@ def judge(
     cap = settings.budget.usd_per_run if budget_usd is None else budget_usd
     ready = bench(judges, variants, settings.budget.max_tokens, folder or Path.cwd())
     state = project / settings.journal.path
-    with contextlib.closing(Journal(database_of(state, settings))) as book:
+    database = database_of(state, settings)
+    with contextlib.closing(Journal(database, settings.models)) as book:
         asked = ready.verdicts(answers, cases).requests
         keys = [*ready.key_parts(), *(f"{r.variant}\0{r.repeat}\0{r.key}" for r in asked)]
         run, status = book.begin(name, ["judging", *keys], mode), "failed"

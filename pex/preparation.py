@@ -139,7 +139,7 @@ def preview(subject: Subject, options: Options) -> Preview:
         found: dict[str, Answer] = {}
         book = None
         if plan.mode == "reuse" and database.exists():
-            book = stack.enter_context(contextlib.closing(Journal(database)))
+            book = stack.enter_context(contextlib.closing(Journal(database, plan.settings.models)))
             found |= book.find([request.key for request in plan.requests], Run("", "reuse", ""))
         whole = sized(plan.requests, HALF if options.provider_batch else 1.0)
         if plan.bench is None:
@@ -176,7 +176,7 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
     todo = plan.requests
     if options.provider_batch:
         check_single(todo)
-    book = Journal(database_of(plan.state, plan.settings))
+    book = Journal(database_of(plan.state, plan.settings), plan.settings.models)
     run = book.begin(
         spec.name, _identity(subject, plan), plan.mode, uri if options.record else None
     )

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from pex.core.call import Answer, Request
-from pex.core.settings import ProviderSettings, Settings
+from pex.core.settings import ModelSettings, ProviderSettings, Settings
 from pex.run.budget import worst_case
 from pex.run.client import probe
 from pex.run.endpoint import Endpoint, connect
@@ -21,6 +21,7 @@ from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
 from pex.run.loop import run_apart
 from pex.run.prices import Price, price_of
+from pex.run.reasoning import Tags, tags_of
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
 
 
@@ -85,6 +86,8 @@ class Channel:
     answered_at: float | None = None
     failed_in_a_row: int = 0
     renewing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    tags: Tags | None = dataclasses.field(default_factory=lambda: tags_of(None))
+    """What holds the model's reasoning in its text."""
 
 
 def open_channels(
@@ -125,4 +128,5 @@ def open_channels(
             limiter = Limiter(max_in_flight or endpoint.max_in_flight, *metered)
             lanes[name] = Lane(name, limiter, rates)
         channels[ref] = Channel(endpoint, again, price_of(ref, settings), lanes[name], listed[name])
+        channels[ref].tags = tags_of(settings.models.get(ref, ModelSettings()).reasoning_tags)
     return channels

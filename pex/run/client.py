@@ -8,7 +8,6 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import aiohttp
 import orjson
@@ -17,9 +16,10 @@ from pex.core.call import Answer
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.run.endpoint import Endpoint
-from pex.run.failures import CallError, message_of, refusal
-from pex.run.reading import answer_of, parse
-from pex.run.stream import Stream, StreamError, streams
+from pex.run.error_body import message_of
+from pex.run.failures import CallError, refusal
+from pex.run.reading import kept, read_answer
+from pex.run.stream import Stream, looks_like_stream
 
 
 def session(endpoint: Endpoint) -> aiohttp.ClientSession:
@@ -75,34 +75,46 @@ async def ask(
     """
     started_at, clock = time.time(), time.perf_counter()
     ttft_s = None
+    stream: Stream | None = None
     try:
         async with http.post(endpoint.url, data=payload) as response:
-            if on_delta is not None and response.status == 200 and streams(response.content_type):
+            if on_delta is not None and 200 <= response.status < 300:
+                # Whatever it says it is: some endpoints stream as text/plain, others send one body.
                 stream = Stream(on_delta)
                 async for chunk in response.content.iter_any():
                     stream.feed(chunk)
                     if ttft_s is None and stream.text_came:
                         ttft_s = time.perf_counter() - clock
-                data: Any = stream.finish()
             else:
                 raw = await response.read()
-                data = None
     except TimeoutError:
-        raise CallError("timeout", f"no answer within {endpoint.timeout_s:g} s") from None
-    except StreamError as error:
-        raise CallError(error.kind, redact(str(error))) from None
+        said = f"no answer within {endpoint.timeout_s:g} s"
+        raise CallError("timeout", said, raw_body=_so_far(stream)) from None
     except (aiohttp.ClientError, OSError) as error:
         kind = "connection"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             kind = "certificate"
         sent = not isinstance(error, aiohttp.ClientConnectorError)
-        raise CallError(kind, _connection(endpoint, error), sent=sent) from None
+        said = _connection(endpoint, error)
+        raise CallError(kind, said, sent=sent, raw_body=_so_far(stream)) from None
     latency_s = time.perf_counter() - clock
-    if response.status != 200:
+    if stream is not None:
+        answer = stream.answer()
+    elif not 200 <= response.status < 300:
         raise refusal(response.status, raw, response.headers)
-    answer = answer_of(parse(raw) if data is None else data)
+    elif looks_like_stream(raw):  # not asked for
+        stream = Stream()
+        stream.feed(raw)
+        answer = stream.answer()
+    else:
+        answer = read_answer(raw)
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
     return answer, response.headers
+
+
+def _so_far(stream: Stream | None) -> str | None:
+    """What had come of a stream that broke off: some of it may have been paid for."""
+    return kept(stream.raw) if stream is not None and stream.raw else None
 
 
 async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None:

@@ -1,19 +1,22 @@
-"""Every way a call can fail, by name: what a reply that holds no answer means."""
+"""Every way a call can fail, by name: what a reply that holds no answer means.
+
+What is known comes first: the HTTP status, and the codes, types, states and details that the
+provider sends, wherever it puts them. Words of a message are only asked where nothing else speaks.
+A new oddity is a line in `_CODES` or `_FINISHES`, and a row in `tests/run/test_failures.py`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import email.utils
 import re
-import time
 from collections.abc import Mapping
+from typing import Any
 
-import orjson
-
-from pex.guard.redact import redact
+from pex.run.error_body import Said, is_error, message_of, readable, said_in, said_of
+from pex.run.waits import wait_of
 
 FATAL = frozenset({"auth", "quota", "unknown_model", "refused_parameter", "certificate"})
-"""Kinds of error that asking again, or asking for another case, does not mend."""
+"""Kinds of error that asking again, or asking for another case, does not fix."""
 
 TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_body", "empty"})
 """Kinds of error that are worth another attempt."""
@@ -21,10 +24,227 @@ TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_bod
 UNBILLED = FATAL | {"rate_limit", "server", "too_long"}
 """Kinds of error for which no provider charges; after the others a call may have to be paid."""
 
-_CONTEXT = re.compile(r"context|too (?:long|many tokens)|maximum.*tokens", re.IGNORECASE)
-_QUOTA = re.compile(r"insufficient.?(?:quota|balance|credit)|current quota", re.IGNORECASE)
-_FILTER = re.compile(r"content.?(?:filter|policy|management)", re.IGNORECASE)
-_MESSAGE_LENGTH = 400
+BUSY = "busy"
+"""In the tables: `server`, and the provider says that it has too much to do."""
+
+_CODES: tuple[tuple[str, str], ...] = (
+    # -- the prompt was flagged: says nothing about the model or about other cases
+    (
+        "content_filter",
+        "content_filter",
+    ),  # OpenAI, Azure `code`; Moonshot `type`; Zhipu contentFilter
+    ("content_policy", "content_filter"),  # OpenAI content_policy_violation, LiteLLM
+    ("ResponsibleAIPolicyViolation", "content_filter"),  # Azure `innererror.code`
+    ("=invalid_prompt", "content_filter"),  # OpenAI's reasoning models: "your prompt was flagged"
+    ("policy_violation", "content_filter"),  # OpenAI cyber_policy_violation and its siblings
+    ("usage_policy", "content_filter"),
+    ("moderation", "content_filter"),  # OpenAI moderation_blocked, Mistral
+    ("guardrail", "content_filter"),  # Bedrock, LiteLLM, Mistral
+    ("flagged", "content_filter"),  # OpenRouter `metadata.flagged_input`, see _said
+    ("data_inspection", "content_filter"),  # Alibaba DashScope DataInspectionFailed
+    ("PROHIBITED_CONTENT", "content_filter"),  # Gemini `blockReason`
+    ("safety", "content_filter"),  # Gemini SAFETY, IMAGE_SAFETY
+    ("=BLOCKLIST", "content_filter"),  # Gemini
+    ("=SPII", "content_filter"),  # Gemini: sensitive personal information
+    ("RECITATION", "content_filter"),  # Gemini
+    ("prompt_blocked", "content_filter"),
+    ("content_blocked", "content_filter"),
+    ("unsafe_content", "content_filter"),
+    ("sensitive", "content_filter"),  # Zhipu
+    ("=1301", "content_filter"),  # Zhipu
+    # -- the model has written something that its own server could not use: another try may do
+    ("json_validate_failed", "bad_body"),  # Groq
+    ("tool_use_failed", "bad_body"),  # Groq
+    ("output_parse_failed", "bad_body"),  # Groq
+    ("malformed", "bad_body"),  # Gemini MALFORMED_FUNCTION_CALL
+    # -- no money left; a limit by the minute is none of these
+    ("in_flight_budget", "rate_limit"),  # OpenRouter, with status 402
+    ("insufficient_quota", "quota"),  # OpenAI
+    ("insufficient_balance", "quota"),  # DeepSeek, Zhipu
+    ("insufficient_credit", "quota"),  # OpenRouter, xAI
+    ("insufficient_funds", "quota"),
+    ("exceeded_current_quota", "quota"),  # Moonshot
+    ("billing", "quota"),  # OpenAI billing_hard_limit_reached, Anthropic billing_error
+    ("payment_required", "quota"),  # OpenRouter, Mistral, Cohere
+    ("credit_limit", "quota"),  # Together
+    ("credit_balance", "quota"),  # Anthropic
+    ("budget_exceeded", "quota"),  # LiteLLM
+    ("arrear", "quota"),  # Alibaba DashScope Arrearage
+    ("PerDay", "quota"),  # Gemini `details[].violations[].quotaId`: no use in asking again today
+    ("spend_limit", "quota"),
+    ("=1113", "quota"),  # Zhipu
+    # -- longer than the model can read
+    ("context_length", "too_long"),  # OpenAI, Groq context_length_exceeded
+    ("context_window", "too_long"),  # LiteLLM ContextWindowExceededError
+    ("context_size", "too_long"),  # llama.cpp exceed_context_size_error
+    ("string_above_max_length", "too_long"),  # OpenAI
+    ("too_long", "too_long"),
+    ("too_large", "too_long"),  # Anthropic request_too_large
+    ("tokens_limit_reached", "too_long"),  # GitHub Models
+    # -- who asks, and whether they may
+    ("api_key", "auth"),  # OpenAI invalid_api_key, Gemini API_KEY_INVALID
+    ("authenticat", "auth"),  # Anthropic, Together, Moonshot, llama.cpp; Gemini UNAUTHENTICATED
+    ("unauthori", "auth"),  # Mistral and other FastAPI servers
+    ("permission", "auth"),  # Anthropic, Gemini PERMISSION_DENIED, Groq model_permission_blocked
+    ("access_denied", "auth"),  # Alibaba, Azure
+    ("access_terminated", "auth"),
+    ("=forbidden", "auth"),
+    ("account_deactivated", "auth"),  # OpenAI
+    ("account_suspended", "auth"),
+    ("organization_restricted", "auth"),  # Groq
+    ("invalid_organization", "auth"),
+    ("unsupported_country", "auth"),  # OpenAI unsupported_country_region_territory
+    ("ip_not_authorized", "auth"),
+    ("invalid_token", "auth"),
+    ("token_expired", "auth"),
+    ("expired_token", "auth"),
+    ("token_not_found", "auth"),  # LiteLLM token_not_found_in_db
+    ("SERVICE_DISABLED", "auth"),  # Gemini
+    # -- no such model, or no such page
+    ("model_not", "unknown_model"),  # OpenAI model_not_found, Together model_not_available
+    ("invalid_model", "unknown_model"),  # Mistral
+    ("unknown_model", "unknown_model"),
+    ("unsupported_model", "unknown_model"),
+    ("DeploymentNotFound", "unknown_model"),  # Azure
+    ("OperationNotSupported", "unknown_model"),  # Azure: a model that does not chat
+    ("decommissioned", "unknown_model"),  # Groq
+    ("model_deprecated", "unknown_model"),
+    ("not_found", "unknown_model"),  # Anthropic, Ollama, vLLM NotFoundError, Gemini NOT_FOUND
+    ("unknown_url", "unknown_model"),  # OpenAI
+    # -- too much to do: ours, or theirs
+    ("engine_overloaded", BUSY),  # Moonshot, with status 429
+    ("service_tier_capacity", "rate_limit"),  # Mistral
+    ("=3505", "rate_limit"),  # Mistral: the same
+    ("capacity_exceeded", "rate_limit"),  # Groq, with status 498
+    ("rate_limit", "rate_limit"),  # OpenAI, Anthropic, Groq, Mistral, Azure, Moonshot
+    ("rate_quota", "rate_limit"),
+    ("too_many_requests", "rate_limit"),
+    ("throttl", "rate_limit"),  # Bedrock, DashScope
+    ("request_limited", "rate_limit"),  # Together dynamic_request_limited
+    ("limit_requests", "rate_limit"),  # DashScope
+    ("slow_down", "rate_limit"),  # OpenAI, with status 503
+    ("RESOURCE_EXHAUSTED", "rate_limit"),  # Gemini
+    ("=1300", "rate_limit"),  # Mistral
+    ("=1302", "rate_limit"),  # Zhipu
+    ("overloaded", BUSY),  # Anthropic overloaded_error
+    ("unavailable", BUSY),  # Gemini UNAVAILABLE, llama.cpp unavailable_error (it still loads)
+    ("insufficient_system_resource", BUSY),  # DeepSeek
+    ("capacity", BUSY),  # Gemini MODEL_CAPACITY_EXHAUSTED, Azure NoCapacity
+    ("timeout", "timeout"),  # Anthropic timeout_error, Azure OperationTimeout
+    ("timed_out", "timeout"),
+    ("DEADLINE_EXCEEDED", "timeout"),  # Gemini
+    # -- what was sent does not fit
+    ("unsupported_parameter", "refused_parameter"),  # OpenAI
+    ("unsupported_value", "refused_parameter"),  # OpenAI
+    ("unknown_parameter", "refused_parameter"),  # OpenAI
+    ("extra_forbidden", "refused_parameter"),  # Mistral and other pydantic servers
+    ("UnsupportedParams", "refused_parameter"),  # LiteLLM
+)
+"""A code as providers send it -> the kind; the first line that fits any code of a reply holds.
+
+A code fits where the line's word is a part of it (`=`: the whole of it); capitals and what is not
+a letter or digit do not count.
+"""
+
+_VAGUE: tuple[tuple[str, str], ...] = (
+    ("invalid", "refused_parameter"),  # OpenAI invalid_request_error, Gemini INVALID_ARGUMENT
+    ("bad_request", "refused_parameter"),  # vLLM BadRequestError
+    ("unprocessable", "refused_parameter"),
+    ("missing", "refused_parameter"),
+    ("internal", "server"),  # Gemini INTERNAL, vLLM InternalServerError
+    ("server", "server"),  # OpenAI server_error
+    ("upstream", "server"),
+    ("provider", "server"),  # OpenRouter
+    ("api_error", "server"),  # Anthropic; Ollama sends it with every status
+)
+"""Codes that say less than an HTTP status; they hold where there is none."""
+
+_STATUSES: dict[int, str] = {
+    401: "auth", 402: "quota", 403: "auth", 404: "unknown_model", 405: "unknown_model",
+    408: "timeout", 409: "server", 410: "unknown_model", 413: "too_long", 420: "rate_limit",
+    425: "server", 429: "rate_limit", 451: "content_filter", 498: "rate_limit", 499: "server",
+    503: BUSY, 504: "timeout", 522: "timeout", 524: "timeout", 529: BUSY,
+}  # fmt: skip
+"""An HTTP status -> the kind; 498 is Groq's, 499 nginx's, 52x Cloudflare's, 529 Anthropic's."""
+
+_FINISHES: dict[str, str] = {
+    **dict.fromkeys(
+        ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "token_limit",
+         "model_length",  # Mistral
+         "model_context_window_exceeded", "context_length_exceeded",  # Anthropic
+         "truncated", "incomplete"), "cut_off"),
+    **dict.fromkeys(
+        ("content_filter", "content_filtered", "safety", "recitation", "blocklist", "spii",
+         "prohibited_content", "image_safety", "image_prohibited_content", "image_recitation",
+         "language",  # Gemini, with or without "content_filter: " before it
+         "guardrail_intervened",  # Bedrock
+         "sensitive",  # Zhipu
+         "moderation", "blocked", "refusal"), "filtered"),  # Anthropic: stopped by a classifier
+    **dict.fromkeys(
+        ("error",  # OpenRouter, vLLM, Mistral
+         "abort", "aborted",  # vLLM, SGLang
+         "failed", "cancelled", "canceled", "disconnect", "disconnected",
+         "network_error",  # Zhipu
+         "load", "unload"), "server"),  # Ollama
+    **dict.fromkeys(("insufficient_system_resource", "overloaded"), BUSY),  # DeepSeek
+    **dict.fromkeys(("timeout", "time_limit"), "timeout"),
+    **dict.fromkeys(
+        ("malformed_function_call", "malformed_response", "unexpected_tool_call",
+         "too_many_tool_calls", "missing_thought_signature"), "bad_body"),  # Gemini
+    **dict.fromkeys(
+        ("other", "no_image", "image_other", "finish_reason_unspecified", "unknown"), "unsure"),
+}  # fmt: skip
+"""Why the model stopped -> what that means; what is not here is an ordinary end."""
+
+_WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE | re.DOTALL))
+    for kind, pattern in (
+        ("content_filter",
+         r"content.?(?:filter|policy|polic(?:y|ies)|management|moderation)|usage polic|"
+         r"(?:flagged|blocked|rejected|violat\w*|prohibited|inappropriate|harmful).{0,80}"
+         r"(?:polic|safety|moderation|guideline|content|prompt)|"
+         r"(?:prompt|input|content|request|text).{0,60}(?:flagged|blocked by|moderation|high risk|"
+         r"violat|inappropriate|unsafe|sensitive)|content exists risk"),  # DeepSeek
+        ("quota",
+         r"insufficient.?(?:quota|balance|credit|funds)|current quota|credit balance|"
+         r"out of (?:credits|balance)|billing"),
+        ("too_long",
+         r"context.?(?:length|window|size|limit)|maximum context|too (?:long|many tokens)|"
+         r"maximum.{0,40}tokens|exceeds?.{0,60}(?:context|token)|request too large"),
+        ("auth",
+         r"api.?key|unauthori[sz]ed|authenticat|not authori[sz]ed|permission denied|access denied|"
+         r"invalid token"),
+        ("unknown_model",
+         r"model.{0,120}(?:not found|does not exist|not exist|no longer|deprecated)|"
+            r"(?:unknown|no such|invalid) model|no models? (?:is |are )?loaded|"
+         r"unexpected endpoint|(?:\A|\n)not found(?:\n|\Z)"),  # LM Studio, with status 200
+        ("rate_limit", r"rate.?limit|too many requests|quota|requests per|tokens per"),
+        ("busy", r"overload|at capacity|temporarily|unavailable|loading|try again"),
+        ("timeout", r"timed? ?out|deadline"),
+        ("refused_parameter",
+         r"(?:unsupported|unknown|unrecogni[sz]ed|invalid|unexpected|extra|not supported|"
+         r"not permitted).{0,60}(?:parameter|argument|value|field|input|property|keyword)|"
+         r"(?:parameter|argument|value|field|property|keyword).{0,60}(?:unsupported|unknown|"
+         r"unrecogni[sz]ed|invalid|unexpected|not supported|not allowed)"),
+    )
+)  # fmt: skip
+"""Words of a message, where nothing else says what happened."""
+
+_MOST_WORDS = 4000
+_WORDS_FOR: dict[int, frozenset[str]] = {
+    400: frozenset({"content_filter", "too_long", "quota", "auth", "unknown_model"}),
+    403: frozenset({"content_filter", "quota"}),
+    422: frozenset({"content_filter", "too_long"}),
+    429: frozenset({"quota"}),
+    500: frozenset({"content_filter", "too_long"}),
+}
+"""Which kinds a message may tell beside a status that says less."""
+
+_PER_MINUTE = re.compile(
+    r"per.?(?:minute|min\b|second|sec\b)|\b[RT]P[MS]\b|rate.?limit|try again in|retry (?:in|after)",
+    re.IGNORECASE,
+)
+_TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)  # OpenAI, Groq: it never fits a minute
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,7 +252,9 @@ class CallError(Exception):
     """An attempt that failed: its kind, a message, and how long the provider asks to wait.
 
     `sent` is False where nothing reached the provider, so that nothing can be charged; `busy`
-    where the provider says that it has too much to do.
+    where the provider says that it has too much to do; `begun` where it had begun to answer, so
+    that it may charge whatever the kind. `param` is the parameter that the provider names,
+    `raw_body` what came where an answer was expected.
     """
 
     kind: str
@@ -40,62 +262,152 @@ class CallError(Exception):
     retry_after_s: float | None = None
     sent: bool = True
     busy: bool = False
+    begun: bool = False
+    param: str | None = None
+    raw_body: str | None = None
 
     @property
     def charged(self) -> bool:
         """Whether the provider may charge for it."""
-        return self.sent and self.kind not in UNBILLED
+        return self.sent and (self.begun or self.kind not in UNBILLED)
 
 
 def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
-    """What a reply that is no answer means."""
-    message = message_of(raw)
-    text = f"HTTP {status}: {message}"
-    wait_s = _wait(headers)
-    if status == 402 or (status in (403, 429) and _QUOTA.search(message)):
-        return CallError("quota", text)
-    if status == 429:
-        return CallError("rate_limit", text, wait_s)
-    if status in (408, 504):
-        return CallError("timeout", text, wait_s)
-    if status >= 500:
-        return CallError("server", text, wait_s, busy=status in (503, 529))
-    if status in (401, 403):
-        return CallError("auth", text)
-    if status == 404:
-        return CallError("unknown_model", text)
-    if _FILTER.search(message):
-        return CallError("content_filter", text)
-    if status == 413 or _CONTEXT.search(message):
-        return CallError("too_long", text)
-    return CallError("refused_parameter", text)
+    """What a reply with an error's status means.
+
+    Example:
+        >>> body = b'{"error": {"message": "Over quota", "code": "insufficient_quota"}}'
+        >>> refusal(429, body, {}).kind, refusal(429, b"slow down", {}).kind
+        ('quota', 'rate_limit')
+    """
+    said = said_in(raw)
+    error = _named(said, status, f"HTTP {status}: {message_of(raw)}")
+    exact = wait_of(headers)
+    error.retry_after_s = exact if exact is not None else said.wait_s
+    if exact is not None and error.kind == "quota" and not _first(said.codes, _CODES):
+        error.kind = "rate_limit"  # who says when to come back has not run out of money
+    return error
 
 
-def message_of(raw: bytes) -> str:
-    """The provider's own words, without keys and HTML, cut to a readable length."""
-    try:
-        data = orjson.loads(raw)
-        error = data.get("error", data) if isinstance(data, dict) else data
-        text = str(error.get("message", error)) if isinstance(error, dict) else str(error)
-    except orjson.JSONDecodeError:
-        text = re.sub(r"<[^>]*>", " ", raw.decode("utf-8", "replace"))
-    text = redact(" ".join(text.split())) or "no message"
-    return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
+def failure_in(value: Any, *, begun: bool = False) -> CallError | None:
+    """The error that a body or a piece of a stream with status 200 is, None where it is none.
 
+    Args:
+        value: the JSON value.
+        begun: some of the answer had come already.
 
-def _wait(headers: Mapping[str, str]) -> float | None:
-    """How long the provider asks to wait, in seconds; `Retry-After` is a number or a date."""
-    exact = headers.get("Retry-After-Ms")
-    if exact and exact.isdigit():
-        return int(exact) / 1000
-    text = headers.get("Retry-After")
-    if not text:
+    Example:
+        >>> failure_in({"error": {"message": "No auth credentials found", "code": 401}}).kind
+        'auth'
+        >>> failure_in({"choices": [], "error": None})
+    """
+    if not is_error(value):
         return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    said = said_of(value)
+    text = readable(said.message)
+    error = _named(said, None, text)
+    error.retry_after_s, error.begun = said.wait_s, begun
+    return error
+
+
+def named_in(value: Any) -> CallError | None:
+    """The error of a body that holds no answer, where its codes or its status name one."""
+    said = said_of(value)
+    if _first(said.codes, _CODES) is None and said.status is None:
         return None
+    error = _named(said, None, readable(said.message))
+    error.retry_after_s = said.wait_s
+    return error
+
+
+def finish_meaning(reason: str | None) -> str | None:
+    """What it means why a model stopped: `cut_off`, `filtered`, `unsure`, a kind of error, or None.
+
+    Example:
+        >>> [finish_meaning(word) for word in ("stop", "MAX_TOKENS", "content_filter: SAFETY")]
+        [None, 'cut_off', 'filtered']
+    """
+    if reason is None or reason in ("stop", "tool_calls"):
+        return None
+    word = re.sub(r"[^a-z]+", "_", reason.lower()).strip("_")
+    found = _FINISHES.get(word)
+    for prefix in ("content_filter_", "function_call_filter_", "finish_reason_"):  # Gemini
+        if found is None and word.startswith(prefix):
+            found = _FINISHES.get(word.removeprefix(prefix)) or _FINISHES.get(prefix[:-1])
+    return found
+
+
+def of_kind(kind: str, message: str, *, begun: bool = False) -> CallError:
+    """An error with a kind of the tables."""
+    if kind == BUSY:
+        return CallError("server", message, busy=True, begun=begun)
+    return CallError(kind, message, begun=begun)
+
+
+# -- what it means
+
+
+def _named(said: Said, status: int | None, text: str) -> CallError:
+    kind = _kind(said, status)
+    error = of_kind(kind, text)
+    error.param = said.param
+    return error
+
+
+def _kind(said: Said, status: int | None) -> str:
+    """The kind, by the codes first, then the status, then words."""
+    http, status = status, _effective(status, said.status)
+    if http == 413 or (status == 429 and _TOO_LARGE.search(said.message)):
+        return "too_long"
+    found = _first(said.codes, _CODES)
+    if found == "too_long" and "token" in (said.param or ""):
+        return "refused_parameter"  # the answer may not be so long, the prompt is not
+    if found is not None:
+        return found
+    if status is None:
+        vague = _first(said.codes, _VAGUE)
+        found = _by_words(said, None)
+        return found or vague or "server"
+    found = _by_words(said, _WORDS_FOR.get(status, frozenset()))
+    if found is not None:
+        return found
+    if status in _STATUSES:
+        return _STATUSES[status]
+    return "server" if status >= 500 or status < 400 else "refused_parameter"
+
+
+def _effective(status: int | None, inside: int | None) -> int | None:
+    """The status that counts: a gateway's own 400 or 500 says less than the one inside."""
+    if status is None or (inside is not None and status in (400, 500, 502)):
+        return inside if inside is not None else status
+    return status
+
+
+def _by_words(said: Said, kinds: frozenset[str] | None) -> str | None:
+    text = "\n".join(said.messages)[:_MOST_WORDS]
+    for kind, pattern in _WORDS:
+        if (kinds is None or kind in kinds) and pattern.search(text):
+            if kind == "quota" and (said.wait_s is not None or _PER_MINUTE.search(text)):
+                continue  # so many a minute, whatever it is called
+            if kind == "too_long" and "token" in (said.param or ""):
+                continue
+            return kind
+    return None
+
+
+def _normal(code: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", code.lower())
+
+
+def _first(codes: list[str], table: tuple[tuple[str, str], ...]) -> str | None:
+    normal = [_normal(code) for code in codes]
+    for word, kind in _NORMALISED[id(table)]:
+        if any(code == word[1:] if word[0] == "=" else word in code for code in normal):
+            return kind
+    return None
+
+
+_NORMALISED = {
+    id(table): [("=" * word.startswith("=") + _normal(word), kind) for word, kind in table]
+    for table in (_CODES, _VAGUE)
+}

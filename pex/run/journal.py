@@ -17,17 +17,21 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import orjson
 import psutil
 
-from pex.core.call import Answer, Request
+from pex.core.call import Answer, Request, answer_from, checked, restored
 from pex.core.errors import JournalError, PexError, nearest
+from pex.core.settings import ModelSettings
 from pex.guard.redact import redact
 from pex.run.database import Connection, Database
+from pex.run.failures import finish_meaning
 from pex.run.images import text_bytes
+from pex.run.lenient import read_leniently
+from pex.run.reasoning import Tags, tags_of, without_reasoning
 
 Mode = Literal["reuse", "fresh", "off"]
 MODES: tuple[Mode, ...] = ("reuse", "fresh", "off")
@@ -44,7 +48,6 @@ _LEDGER = (
     "id", "run_id", "at", "model", "variant", "prompt_tokens", "cached_tokens", "completion_tokens",
     "latency_s", "usd", "at_most_usd", "prompt_bytes",
 )  # fmt: skip
-_FIELDS = {field.name for field in dataclasses.fields(Answer)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,12 +102,19 @@ def check_mode(mode: str | None) -> Mode:
 class Journal:
     """The journal of a project.
 
+    Args:
+        database: where it is.
+        models: how each model's answers are read; those left out are read as usual.
+
     Raises:
         JournalError: it cannot be opened.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, models: Mapping[str, ModelSettings] | None = None
+    ) -> None:
         self.database = database
+        self._models = models or {}
         self._connection = database.connect()
         self._lock = threading.Lock()
 
@@ -171,7 +181,18 @@ class Journal:
         )
 
     def find(self, keys: Sequence[str], run: Run) -> dict[str, Answer]:
-        """The answers that need not be asked again, by key."""
+        """The answers that need not be asked again, by key, without the models' reasoning."""
+        return {
+            key: without_reasoning(answer, self._tags(model))
+            for key, (model, answer) in self._found(keys, run).items()
+        }
+
+    def find_one(self, key: str, run: Run) -> Answer | None:
+        """The answer of one key as it came, None where it has to be asked."""
+        found = self._found([key], run).get(key)
+        return None if found is None else found[1]
+
+    def _found(self, keys: Sequence[str], run: Run) -> dict[str, tuple[str, Answer]]:
         if run.mode == "off":
             return {}
         distinct, found = list(dict.fromkeys(keys)), {}
@@ -181,19 +202,19 @@ class Journal:
             marks = ", ".join("?" * len(part))
             select = functools.partial(
                 self._connection.rows,
-                f"SELECT key, answer FROM answers WHERE key IN ({marks}){where} "
+                f"SELECT key, model, answer FROM answers WHERE key IN ({marks}){where} "
                 "ORDER BY answered_at",
                 [*part, *([run.scope] if where else [])],
             )
             with self._lock:
                 rows = self._connection.again(select)
-            for key, text in rows:  # the newest comes last and stays
-                found[key] = _read(text, self.database.place)
+            for key, model, text in rows:  # the newest comes last and stays
+                found[key] = (str(model), _read(text, self.database.place))
         return found
 
-    def find_one(self, key: str, run: Run) -> Answer | None:
-        """The answer of one key, None where it has to be asked."""
-        return self.find([key], run).get(key)
+    def _tags(self, model: str) -> Tags | None:
+        settings = self._models.get(model)
+        return tags_of(None if settings is None else settings.reasoning_tags)
 
     def _unfinished(self, digest: str, now: float) -> tuple[str, str, str | None] | None:
         rows = self._connection.rows(
@@ -268,10 +289,10 @@ class Writer:
             if failure is None and (entries or seen):
                 try:
                     connection = connection or self._database.connect()
-                    connection.again(functools.partial(self._commit, connection, entries, seen))
+                    self._write(connection, entries, seen)
                     seen_at = time.monotonic() if seen else seen_at
-                except JournalError as error:
-                    failure = error
+                except Exception as error:  # noqa: BLE001 - a thread that ends would hang the run
+                    failure = self._failure(error)
                     self._loop.call_soon_threadsafe(self._broken, failure)
             # What could not be written has been paid for all the same: it is handed on, and the
             # run ends with the failure.
@@ -280,6 +301,41 @@ class Writer:
         if connection is not None:
             connection.close()
         self._loop.call_soon_threadsafe(self._closed.set)
+
+    def _failure(self, error: Exception) -> JournalError:
+        if isinstance(error, JournalError):
+            return error
+        said = redact(f"{type(error).__name__}: {error}")
+        return JournalError(f"the journal {self._database.place} could not be written: {said}")
+
+    def _write(self, connection: Connection, entries: list[Entry], seen: bool) -> None:
+        """Write a group; where an entry cannot be written, all others are, and it as far as it can.
+
+        Raises:
+            JournalError: the database cannot be written.
+            Exception: an entry cannot be written at all; all others have been.
+        """
+        try:
+            connection.again(functools.partial(self._commit, connection, entries, seen))
+            return
+        except JournalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one entry that cannot be written loses no other
+            failure = error
+        lost = False
+        for entry in entries:
+            for form in (entry, _storable(entry), _reduced(entry)):
+                try:
+                    connection.again(functools.partial(self._commit, connection, [form], False))
+                    break
+                except JournalError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - the next form has less in it
+                    failure = error
+            else:
+                lost = True
+        if lost:
+            raise failure
 
     def _commit(self, connection: Connection, entries: list[Entry], seen: bool) -> None:
         run, now = self._run, time.time()
@@ -309,6 +365,20 @@ class Writer:
                 )
 
 
+def _storable(entry: Entry) -> Entry:
+    """The entry with answers of which all can be stored."""
+    paid = None if entry.paid is None else checked(entry.paid)
+    return dataclasses.replace(entry, answer=checked(entry.answer), paid=paid)
+
+
+def _reduced(entry: Entry) -> Entry:
+    """The entry with the texts of its answer alone."""
+    kept = ("output", "error", "error_kind", "finish_reason", "reasoning", "raw_body", "cost_usd")
+    answer = answer_from({name: getattr(entry.answer, name) for name in kept})
+    paid = answer if entry.paid is None else answer_from({"cost_usd": entry.paid.cost_usd})
+    return dataclasses.replace(entry, answer=answer, paid=paid)
+
+
 def running(database: Database) -> list[tuple[str, float, int]]:
     """The runs that go on at this moment, in any process: experiment, begin, calls so far.
 
@@ -333,16 +403,24 @@ def running(database: Database) -> list[tuple[str, float, int]]:
 
 
 def _read(text: str, place: str) -> Answer:
+    """An answer as it was kept, whatever was kept: earlier versions took more than this one."""
     try:
         fields = orjson.loads(text)
-        # A field that a later version added is not ours to understand.
-        answer = Answer(**{key: value for key, value in fields.items() if key in _FIELDS})
-    except (orjson.JSONDecodeError, TypeError, AttributeError):
+    except orjson.JSONDecodeError:
+        try:
+            fields = read_leniently(text.encode("utf-8", "replace"))
+        except ValueError:
+            fields = None
+    if not isinstance(fields, dict):
         raise JournalError(
             f"the journal {place} is damaged: an answer in it cannot be read",
             hint="move it away; its answers are then paid again",
-        ) from None
+        )
+    answer = restored(fields)
     answer.from_journal = True
+    meaning = finish_meaning(answer.finish_reason)
+    if meaning in ("cut_off", "filtered") and meaning not in answer.remarks:
+        answer.remarks.append(meaning)  # versions before this one did not say so
     return answer
 
 

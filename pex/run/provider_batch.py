@@ -18,9 +18,17 @@ from typing import Any, Literal
 import aiohttp
 import orjson
 
-from pex.core.call import Answer, Request
+from pex.core.call import Answer, Request, read_count, restored
 from pex.core.errors import JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
+from pex.run.batch_lines import (
+    answer_in,
+    as_object,
+    as_objects,
+    find_line,
+    reply_of,
+    why_unanswered,
+)
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel
 from pex.run.client import session
@@ -28,7 +36,7 @@ from pex.run.database import Database
 from pex.run.failures import CallError, refusal
 from pex.run.journal import Entry, Run, Writer
 from pex.run.prices import cost
-from pex.run.reading import answer_of
+from pex.run.reasoning import without_reasoning
 from pex.run.shared import Shared
 
 HALF = 0.5
@@ -179,8 +187,8 @@ class ProviderBatchRunner:
         if part.batch_id is None:
             # The process ended between the provider's yes and our note of it, or before.
             listed = await self._call(part.model, "GET", "batches?limit=100")
-            for batch in listed.get("data", []):
-                if (batch.get("metadata") or {}).get("pex_part") == part.id:
+            for batch in as_objects(listed.get("data")):
+                if as_object(batch.get("metadata")).get("pex_part") == part.id and batch.get("id"):
                     part.batch_id = str(batch["id"])
                     await asyncio.to_thread(self._note, part)
                     break
@@ -231,7 +239,7 @@ class ProviderBatchRunner:
         content = b"\n".join(lines) + b"\n"
         form.add_field("file", content, filename="pex.jsonl", content_type="application/jsonl")
         # Where one of these fails, the note stays: the next start looks whether there is a batch.
-        file = await self._call(model, "POST", "files", form=form)
+        file = await self._call(model, "POST", "files", form=form, names=True)
         batch = await self._call(
             model,
             "POST",
@@ -242,6 +250,7 @@ class ProviderBatchRunner:
                 "completion_window": "24h",
                 "metadata": {"pex_part": part.id},
             },
+            names=True,
         )
         part.batch_id = str(batch["id"])
         await asyncio.to_thread(self._note, part)
@@ -257,8 +266,9 @@ class ProviderBatchRunner:
         while not self._stopped.is_set():
             batch = await self._call(part.model, "GET", f"batches/{part.batch_id}")
             part.status = str(batch.get("status"))
-            counts = batch.get("request_counts") or {}
-            part.completed = int(counts.get("completed") or 0)
+            part.completed = (
+                read_count(as_object(batch.get("request_counts")).get("completed")) or 0
+            )
             self._listen(Away(str(part.batch_id), part.status, part.completed, len(part.keys)))
             if part.status in _ENDED:
                 await self._merge(part, batch)
@@ -270,13 +280,13 @@ class ProviderBatchRunner:
     async def _merge(self, part: _Part, batch: Mapping[str, Any]) -> None:
         left = {key for key in part.keys if key in self._groups}
         for name in ("output_file_id", "error_file_id"):
-            if not batch.get(name):
+            if not isinstance(batch.get(name), str) or not batch[name]:
                 continue
             content = await self._call(part.model, "GET", f"files/{batch[name]}/content", raw=True)
             for line in content.splitlines():
                 if line.strip():
                     self._take(part, batch, line, left)
-        why = _why(batch)
+        why = why_unanswered(batch)
         for key in left:
             self._put(part, key, Answer(error=why, error_kind="server"), 0.0, charged=False)
         # Only now: whoever starts again before this finds the batch and merges the rest of it.
@@ -287,27 +297,19 @@ class ProviderBatchRunner:
 
     def _take(self, part: _Part, batch: Mapping[str, Any], line: bytes, left: set[str]) -> None:
         """Make one line of the provider's file an answer or an error."""
-        try:
-            item = orjson.loads(line)
-            key, response = str(item["custom_id"]), item.get("response") or {}
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        key, item = find_line(line, left)
+        if key is None:
             return  # whose line it is cannot be known; the request counts as not answered
-        if key not in left:
-            return
         left.discard(key)
         channel = self._channels[part.model]
         try:
-            if item.get("error"):
-                raise CallError("server", str(item["error"].get("message", item["error"])))
-            status = int(response.get("status_code") or 0)
-            if status != 200:
-                raise refusal(status, orjson.dumps(response.get("body")), {})
-            answer = answer_of(response.get("body"))
+            answer = answer_in(item, line)
         except CallError as error:
-            failed = Answer(error=error.message, error_kind=error.kind)
-            self._put(part, key, failed, 0.0, charged=False)
+            failed = Answer(error=error.message, error_kind=error.kind, raw_body=error.raw_body)
+            self._put(part, key, failed, None if error.charged else 0.0, charged=error.charged)
             return
-        answer.started_at = float(batch.get("created_at") or time.time())
+        answer.started_at = restored({"started_at": batch.get("created_at")}).started_at
+        answer.started_at = answer.started_at or time.time()
         full = cost(channel.price, answer)
         answer.cost_usd = None if full is None else full * HALF
         self._put(part, key, answer, answer.cost_usd, charged=True)
@@ -328,8 +330,10 @@ class ProviderBatchRunner:
         self._unwritten -= len(entries)
         for entry in entries:
             kind = Answered if entry.answer.error is None else Failed
+            tags = self._channels[entry.request.model].tags
+            answer = without_reasoning(entry.answer, tags)
             for request in entry.tell:
-                self._listen(kind(request.place, entry.answer))
+                self._listen(kind(request.place, answer))
         self._listen(Spent(self._budget.spent_usd, self._budget.cap_usd))
 
     def _break(self, failure: JournalError) -> None:
@@ -351,8 +355,12 @@ class ProviderBatchRunner:
         body: Any = None,
         form: aiohttp.FormData | None = None,
         raw: bool = False,
+        names: bool = False,
     ) -> Any:
-        """One call besides the chat itself, tried again where that may help."""
+        """One call besides the chat itself, tried again where that may help.
+
+        The reply is an object, with `names` one that names what was made (`id`), with `raw` bytes.
+        """
         channel = self._channels[model]
         assert channel.http is not None  # run() has opened it
         url = channel.endpoint.url.partition("/chat/completions")[0]
@@ -370,9 +378,11 @@ class ProviderBatchRunner:
                 ) as response:
                     content = await response.read()
                     if response.status < 300:
-                        return content if raw else orjson.loads(content)
+                        return content if raw else reply_of(content, names=names)
                     error = refusal(response.status, content, response.headers)
-            except (aiohttp.ClientError, OSError, TimeoutError, orjson.JSONDecodeError) as failed:
+            except CallError as failed:
+                error = failed
+            except (aiohttp.ClientError, OSError, TimeoutError) as failed:
                 error = CallError("connection", f"{type(failed).__name__}: {failed}")
             if attempt == attempts or error.kind in ("auth", "unknown_model", "quota"):
                 break
@@ -441,11 +451,3 @@ def check_none_away(database: Database, run: Run, keys: Collection[str], fetches
                 hint="fetch it with the call that made it (provider_batch=True or "
                 "--provider-batch, and its other options), or pay twice with journal='fresh'",
             )
-
-
-def _why(batch: Mapping[str, Any]) -> str:
-    found = ((batch.get("errors") or {}).get("data") or [{}])[0].get("message")
-    status = batch.get("status")
-    if found:
-        return f"the provider batch {batch.get('id')} {status}: {found}"
-    return f"the provider batch {batch.get('id')} is {status}, and this request is not in its files"

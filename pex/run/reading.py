@@ -1,58 +1,377 @@
-"""The body of a chat completion, read into an answer."""
+"""The body of a chat completion, read into an answer whatever form it has."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from pex.core.call import Answer
-from pex.run.failures import CallError, message_of
+from pex.core.call import Answer, read_text
+from pex.core.plain_json import plain_json
+from pex.guard.redact import redact
+from pex.run.content import ToolCalls, read_content, read_reasoning
+from pex.run.error_body import message_in, message_of
+from pex.run.failures import CallError, failure_in, finish_meaning, named_in, of_kind
+from pex.run.lenient import body_text, read_leniently
 from pex.run.usage import read_usage
 
+LENIENT = "read_leniently"
+"""The remark of an answer of which something could not be read; its body is kept."""
 
-def parse(raw: bytes) -> Any:
-    """The JSON value of a body.
+_REASONS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+_USUAL = frozenset({"role", "content", "index", "message", "finish_reason"})
+_INSIDE = ("data", "result", "response", "body", "completion")
+
+
+def read_answer(raw: bytes) -> Answer:
+    """The answer in a body as it came.
 
     Raises:
-        CallError: it is not valid JSON.
+        CallError: it has none; the error keeps the body.
+    """
+    leniently = False
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        leniently = True
+        try:
+            data = read_leniently(raw)
+        except ValueError:
+            said = message_of(raw) if raw.strip() else "it is empty"
+            raise CallError(
+                "bad_body", f"the answer is not valid JSON: {said}", raw_body=kept(raw)
+            ) from None
+    if not leniently:
+        answer = _ordinary(data)
+        if answer is not None:
+            return answer
+    return answer_of(data, raw, leniently=leniently)
+
+
+def _ordinary(data: Any) -> Answer | None:
+    """A text that ended as it should and nothing else, as nearly all are; None where there is more.
+
+    Every call of a run comes by here.
     """
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise CallError("bad_body", f"the answer is no JSON: {message_of(raw)}") from None
+        choice = data["choices"][0]
+        message = choice["message"]
+        output, reason = message["content"], choice["finish_reason"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    if type(output) is not str or not output or reason != "stop" or type(message) is not dict:
+        return None
+    if data.get("error") or any(message[key] for key in message.keys() - _USUAL):
+        return None
+    if type(choice) is not dict or any(choice[key] for key in choice.keys() - _USUAL):
+        return None
+    usage, counts = _usage(data, choice)
+    if usage and counts.get("prompt_tokens") is None:
+        return None
+    model = data.get("model")
+    return Answer(
+        output=output,
+        finish_reason=reason,
+        resolved_model=model if type(model) is str else read_text(model),
+        **counts,
+    )
 
 
-def answer_of(data: Any) -> Answer:
-    """The answer in the body of a chat completion.
+def answer_of(data: Any, raw: bytes | None = None, *, leniently: bool = False) -> Answer:
+    """The answer in the JSON value of a body.
+
+    Args:
+        data: the value.
+        raw: the body as it came, kept where something of it is lost.
+        leniently: something is lost already.
 
     Raises:
-        CallError: it has none.
+        CallError: there is none; the error keeps the body.
+
+    Example:
+        >>> answer_of({"choices": [{"message": {"content": "Yes"}}]}).output
+        'Yes'
     """
-    if not isinstance(data, dict) or not isinstance(data.get("choices"), list):
-        said = message_of(orjson.dumps(data))
-        raise CallError("bad_body", f"the answer has no choices: {said}")
-    if not data["choices"]:
-        raise CallError("empty", "the answer's list of choices is empty")
-    choice = data["choices"][0]
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        raise CallError("bad_body", "the answer's first choice has no message")
-    finish_reason = choice.get("finish_reason")
-    output, calls = message.get("content"), message.get("tool_calls")
-    if isinstance(output, list):  # some providers send parts
-        output = "".join(str(part.get("text", "")) for part in output if isinstance(part, dict))
-    if output is None and message.get("refusal"):
-        output, finish_reason = message["refusal"], "refusal"
-    if not output and finish_reason == "content_filter":
+    try:
+        answer, lost = _read(data)
+    except CallError as error:
+        error.raw_body = kept(_dumped(data) if raw is None else raw)
+        raise
+    except Exception as error:  # what nobody has thought of is named all the same
+        raise unforeseen(error, _dumped(data) if raw is None else raw) from error
+    if lost or leniently:
+        answer.remarks.append(LENIENT)
+        answer.raw_body = kept(_dumped(data) if raw is None else raw)
+    return answer
+
+
+def unforeseen(error: Exception, raw: bytes) -> CallError:
+    """The error of a body at which reading itself has failed."""
+    said = redact(f"the answer cannot be read: {type(error).__name__}: {error}")
+    return CallError("bad_body", said, raw_body=kept(raw))
+
+
+def kept(raw: bytes) -> str:
+    """A body as it is kept: without keys, as a text that every file can hold."""
+    return redact(body_text(raw))
+
+
+def _dumped(data: Any) -> bytes:
+    try:
+        return orjson.dumps(data)
+    except TypeError:
+        return orjson.dumps(plain_json(data))
+
+
+def _read(data: Any) -> tuple[Answer, bool]:
+    """The answer, and whether something of it could not be read."""
+    whole = _unwrapped(data)
+    choice = _choice(whole)
+    if choice is None:
+        raise _no_choice(data, whole)
+    reason = _reason(choice)
+    meaning = finish_meaning(reason)
+    parts = _parts(choice)
+    _raise_failed(whole, choice, reason, meaning, parts)
+    output, calls = parts.text, parts.calls.found()
+    if parts.lost and not (output or calls or parts.refusal or parts.reasoning):
+        raise CallError("bad_body", "nothing in the answer's message can be read")
+    if not output and parts.refusal:
+        output, reason, meaning = parts.refusal, "refusal", None
+    if not output and calls is None and meaning == "filtered":
         raise CallError("content_filter", "the provider's content filter held the answer back")
+    if not output and calls is None and meaning == "unsure":
+        raise CallError("server", f"the model stopped without an answer: {reason}", begun=True)
     if output is None:
         output = orjson.dumps(calls).decode() if calls else ""
-    return Answer(
-        output=str(output),
-        finish_reason=finish_reason,
-        resolved_model=data.get("model"),
-        tool_calls=calls or None,
-        logprobs=(choice.get("logprobs") or {}).get("content") or None,
-        **read_usage(data.get("usage")),
+    logprobs, lost_logprobs = _logprobs(choice.get("logprobs"))
+    usage, counts = _usage(whole, choice)
+    remarks = [meaning] if meaning in ("cut_off", "filtered") else []
+    if not remarks and _any_filtered(choice.get("content_filter_results")):
+        remarks.append("filtered")
+    answer = Answer(
+        output=output,
+        finish_reason=reason,
+        resolved_model=read_text(whole.get("model")),
+        tool_calls=calls,
+        logprobs=logprobs,
+        reasoning=parts.reasoning or None,
+        remarks=remarks,
+        **counts,
     )
+    # Counts that are there and mean nothing are a loss: the worst case is booked.
+    lost_usage = bool(usage) and answer.prompt_tokens is None
+    return answer, parts.lost or parts.calls.lost or lost_logprobs or lost_usage
+
+
+# -- where the answer is
+
+
+def _unwrapped(data: Any) -> dict[str, Any]:
+    """The object with the choices: some gateways put it into a list or into another object."""
+    for _ in range(4):
+        if isinstance(data, list) and len(data) == 1:
+            data = data[0]
+        elif isinstance(data, dict) and "choices" not in data:
+            inside = [data[key] for key in _INSIDE if _has_choices(data.get(key))]
+            if not inside:
+                return data
+            data = inside[0]
+        else:
+            break
+    return data if isinstance(data, dict) else {}
+
+
+def _has_choices(value: Any) -> bool:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        return False
+    inside = isinstance(value.get("message"), dict) or isinstance(value.get("response"), str)
+    return "choices" in value or inside
+
+
+def _choice(whole: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The first choice that holds anything; without choices, what is a choice in all but name."""
+    choices = whole.get("choices")
+    if isinstance(choices, dict):
+        choices = [choices] if _holds_answer(choices) else list(choices.values())
+    if isinstance(choices, list):
+        for choice in choices:
+            if isinstance(choice, dict) and _holds_answer(choice):
+                return choice
+        ended = (c for c in choices if isinstance(c, dict) and finish_meaning(_reason(c)))
+        return next(ended, None)
+    message = whole.get("message")
+    if isinstance(message, dict) and ("content" in message or "tool_calls" in message):
+        return dict(whole)  # Ollama's own API
+    if whole.get("role") == "assistant" and "content" in whole:
+        return {"message": whole, "finish_reason": whole.get("stop_reason")}  # Anthropic's own API
+    if isinstance(whole.get("response"), str):
+        return {"text": whole["response"]}  # Ollama, Cloudflare
+    return None
+
+
+def _holds_answer(choice: Mapping[str, Any]) -> bool:
+    return any(choice.get(key) is not None for key in ("message", "delta", "text", "error"))
+
+
+def _no_choice(data: Any, whole: Mapping[str, Any]) -> CallError:
+    error = failure_in(data) or failure_in(whole) or named_in(data)
+    if error is not None:
+        return error
+    if _any_filtered(whole.get("prompt_filter_results")):
+        return CallError("content_filter", "the provider's content filter held the prompt back")
+    if whole.get("choices") in ([], {}):
+        return CallError("empty", "the answer's list of choices is empty")
+    if isinstance(whole.get("choices"), list):
+        return CallError("bad_body", "the answer's first choice has no message")
+    return CallError("bad_body", f"the answer has no choices: {message_in(data)}")
+
+
+def _raise_failed(
+    whole: Mapping[str, Any],
+    choice: Mapping[str, Any],
+    reason: str | None,
+    meaning: str | None,
+    parts: _Parts,
+) -> None:
+    """Raise where the choice, or the body around it, says that there is no whole answer."""
+    begun = bool(parts.text or parts.reasoning or parts.calls)
+    error = failure_in({"error": choice.get("error")}, begun=begun)  # OpenRouter
+    if error is None and not (parts.text and reason is not None and meaning in (None, "cut_off")):
+        error = failure_in(dict(whole), begun=begun)
+    if error is not None:
+        raise error
+    if meaning not in (None, "cut_off", "filtered", "unsure"):
+        given = choice.get("finish_reason")  # SGLang sends an object with the reason in it
+        told = failure_in({"error": given}, begun=True) if isinstance(given, dict) else None
+        if told is not None and told.kind != "server":
+            raise told
+        text = f"the model did not end its answer: finish_reason '{reason}'"
+        raise of_kind(str(meaning), text, begun=True)
+
+
+def _reason(choice: Mapping[str, Any]) -> str | None:
+    """Why the model stopped; SGLang says it in an object."""
+    for key in _REASONS:
+        reason = choice.get(key)
+        if isinstance(reason, dict):
+            reason = reason.get("type") or reason.get("reason")
+        if isinstance(reason, str) and reason:
+            return read_text(reason)
+    return None
+
+
+# -- what is in it
+
+
+@dataclasses.dataclass(slots=True)
+class _Parts:
+    """What a choice says."""
+
+    text: str | None
+    reasoning: str
+    refusal: str
+    calls: ToolCalls
+    lost: bool
+
+
+def _parts(choice: Mapping[str, Any]) -> _Parts:
+    message = choice.get("message")
+    if message is None:
+        message = choice.get("delta")
+    if message is None and choice.get("text") is not None:
+        message = {"content": choice["text"]}  # the older completions API
+    if isinstance(message, str | list):
+        message = {"content": message}
+    calls = ToolCalls()
+    if not isinstance(message, dict):
+        return _Parts(None, "", "", calls, lost=message is not None)
+    content = message.get("content")
+    if content is None and message.get("text") is not None:
+        content = message["text"]
+    lost = False
+    refusal = message.get("refusal")
+    if not isinstance(refusal, str):
+        lost, refusal = refusal not in (None, [], {}, False), ""
+    if message.get("tool_calls") is not None:
+        calls.add_all(message["tool_calls"])
+    if message.get("function_call") is not None and not calls:
+        calls.add_all({"function": message["function_call"]})
+    reasoning = read_reasoning(message)
+    if isinstance(content, str) or content is None:
+        return _Parts(content, reasoning, refusal, calls, lost)
+    found = read_content(content)
+    return _Parts(
+        found.text, reasoning or found.reasoning, refusal or found.refusal, calls,
+        lost or found.lost,
+    )  # fmt: skip
+
+
+def _logprobs(value: Any) -> tuple[list[dict[str, Any]] | None, bool]:
+    """One object for each token, and whether something of it was lost."""
+    if value is None:
+        return None, False
+    if isinstance(value, dict):
+        content = value.get("content")
+        if content is None and isinstance(value.get("tokens"), list):
+            content = _older_logprobs(value)
+        if content is None:
+            return None, bool(value.get("tokens"))
+    else:
+        content = value
+    if not isinstance(content, list):
+        return None, True
+    found = [item for item in content if isinstance(item, dict)]
+    lost = len(found) < len(content)
+    try:
+        orjson.dumps([[found]])
+    except TypeError:
+        found, lost = [plain_json(item) for item in found], True
+    return found or None, lost
+
+
+def _older_logprobs(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The lists beside each other of the older completions API (llama.cpp, Together)."""
+    tokens, values = value["tokens"], value.get("token_logprobs")
+    values = values if isinstance(values, list) else []
+    padded = [*values, *[None] * len(tokens)]
+    return [{"token": token, "logprob": padded[n]} for n, token in enumerate(tokens)]
+
+
+def _usage(whole: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """What is said of tokens, and the counts in it."""
+    usage = whole.get("usage")
+    if not usage and isinstance(whole.get("x_groq"), dict):
+        usage = whole["x_groq"].get("usage")
+    if not usage:
+        usage = choice.get("usage")  # Moonshot, in a stream
+    if not usage and "eval_count" in whole:  # Ollama's own API
+        usage = {
+            "prompt_tokens": whole.get("prompt_eval_count"),
+            "completion_tokens": whole["eval_count"],
+        }
+    counts: dict[str, Any] = {}
+    with contextlib.suppress(TypeError, ValueError, AttributeError, ArithmeticError):
+        counts = read_usage(usage)
+    return usage, counts
+
+
+def _any_filtered(verdicts: Any) -> bool:
+    """Azure's verdicts on an answer or a prompt: something was filtered."""
+    left = [verdicts] if verdicts else []
+    for _ in range(200):
+        if not left:
+            break
+        value = left.pop()
+        if isinstance(value, dict):
+            if value.get("filtered") is True:
+                return True
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return False

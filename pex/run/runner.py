@@ -32,6 +32,7 @@ from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S
 from pex.run.pace import PaceTeller
 from pex.run.prices import cost
+from pex.run.reasoning import AnswerText, without_reasoning
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.shared import Shared, need_of
 
@@ -108,16 +109,18 @@ class Runner:
             else:
                 group = groups[request.key] = [request]
                 channel = channels[request.model]
-                earlier = self._earlier(request) if request.turns else []
-                call = Call(group, channel, next_body(request, earlier), earlier=earlier)
+                earlier = self._earlier(request, channel) if request.turns else []
+                body = next_body(request, _shown(earlier, channel))
+                call = Call(group, channel, body, earlier=earlier)
                 channel.lane.waiting.append(call)
                 self._left += 1
 
-    def _earlier(self, request: Request) -> list[Answer]:
+    def _earlier(self, request: Request, channel: Channel) -> list[Answer]:
         """The answers to a conversation's first turns that the journal has."""
         earlier: list[Answer] = []
         while len(earlier) < len(request.turns):
-            found = self._find(turn_of(request, next_body(request, earlier)).key)
+            body = next_body(request, _shown(earlier, channel))
+            found = self._find(turn_of(request, body).key)
             if found is None:
                 break
             earlier.append(found)
@@ -244,7 +247,8 @@ class Runner:
         call.attempts += 1
         began = self._loop.time()
         self._tell(call, Started)
-        on_delta = functools.partial(self._tell, call, Delta) if self._stream else None
+        tell = functools.partial(self._tell, call, Delta)
+        on_delta = AnswerText(tell, channel.tags).feed if self._stream else None
         usd: float | None = worst_usd  # the price of a call of which nobody hears again
         try:
             answer, headers = await ask(channel.http, endpoint, payload, on_delta)
@@ -295,7 +299,8 @@ class Runner:
             # An answer of its own, so that it is not asked again when a later turn is cut off.
             self._writer.put(Entry(turn_of(request, call.body), answer, True, at_most))
             call.earlier.append(answer)
-            call.body, call.attempts = next_body(request, call.earlier), 0
+            call.body = next_body(request, _shown(call.earlier, call.channel))
+            call.attempts = 0
             if self._status == "finished":
                 call.channel.lane.waiting.appendleft(call)
 
@@ -369,7 +374,7 @@ class Runner:
         self._left -= len(doomed)
         for call in doomed:
             lost = _lost(channel, error, 0)
-            lost.error = f"not asked: {lost.error}"
+            lost.error, lost.raw_body = f"not asked: {lost.error}", None
             self._put(call, lost, None)
 
     # -- what is told, and when
@@ -385,11 +390,13 @@ class Runner:
 
     def _release(self, entries: list[Entry]) -> None:
         for entry in entries:
+            channel = self._channels[entry.request.model]
             kind = Answered if entry.answer.error is None else Failed
+            answer = without_reasoning(entry.answer, channel.tags)
             for request in entry.tell:
-                self._listen(kind(request.place, entry.answer))
+                self._listen(kind(request.place, answer))
             if entry.answer.error is None:
-                self._channels[entry.request.model].lane.limiter.unsaved -= 1
+                channel.lane.limiter.unsaved -= 1
         self._listen(Spent(self._budget.spent_usd, self._budget.cap_usd))
         self._pump()
 
@@ -431,7 +438,12 @@ def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
     message = error.message
     if error.kind == "unknown_model" and channel.known_models:
         message += f" ({nearest(channel.endpoint.model, channel.known_models)})"
-    return Answer(error=message, error_kind=error.kind, attempts=attempts)
+    return Answer(error=message, error_kind=error.kind, attempts=attempts, raw_body=error.raw_body)
+
+
+def _shown(answers: Iterable[Answer], channel: Channel) -> list[Answer]:
+    """Answers as the next turn of a conversation has them: without the reasoning."""
+    return [without_reasoning(answer, channel.tags) for answer in answers]
 
 
 def _wait(attempt: int, asked_s: float | None) -> float:

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.core.call import Answer, Request
+from pex.core.call import Answer, Request, checked
 from pex.core.cases import Case, whole_numbers
 from pex.core.events import Place
 from pex.core.names import plain
@@ -54,7 +54,10 @@ def build_frame(
     case_of = {case.id: case for case in cases}
     order = {variant.name: number for number, variant in enumerate(variants)}
     place = {case_id: number for number, case_id in enumerate(case_of)}
-    rows = sorted(rows, key=lambda r: (order[r[0].variant], place[r[0].case_id], r[0].repeat))
+    rows = sorted(
+        ((request, checked(answer), scores) for request, answer, scores in rows),
+        key=lambda r: (order[r[0].variant], place[r[0].case_id], r[0].repeat),
+    )
     spread = spread_failures([scores for _, _, scores in rows], score_names)
     rows = [(*row[:2], scores) for row, scores in zip(rows, spread, strict=True)]
     found = score_columns(spread, score_names)

@@ -1,5 +1,6 @@
 """Provider batches against a server that speaks OpenAI's files and batches pages."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ import pytest
 import pex
 from pex.run import provider_batch
 from tests.helpers.batch_endpoint import BatchEndpoint, answered
+from tests.helpers.odd import changed, deep, paths
 
 
 @pytest.fixture
@@ -86,9 +88,52 @@ def test_every_line_is_accounted_for(away: BatchEndpoint, project: Path) -> None
         "c4": "empty",
     }
     assert "not in its files" in frame.loc["c3", "error"]
-    assert ledger(project) == (pytest.approx(0.012), 2)
+    # c4 came with status 200: nobody says what it cost, so at most its worst case is booked.
+    assert ledger(project) == (pytest.approx(0.012), 3)
     away.line = answered
     assert run(experiment()).about["counts"]["answered"] == 6
+
+
+def test_an_odd_line_loses_only_itself(
+    away: BatchEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every node of a line, the line itself, and bytes that are not JSON."""
+    good = json.dumps(
+        {"custom_id": "KEY", **(answered({"body": {"messages": [{"content": "x"}]}}, 0) or {})}
+    )
+    whole = json.loads(good)
+    odd: list[bytes] = [
+        json.dumps(changed(whole, path, value)).encode()
+        for path in paths(whole)
+        for value in (None, "", [], {}, 10.5, 10**19, float("inf"), "a \ud83d", [None], deep(300))
+    ]
+    odd += [
+        b"half of a li",
+        b"\xff\xfe",
+        b'{"custom_id": "KEY", "response": {"status_co',
+        b"[1]",
+        b"null",
+    ]
+    odd += [good.encode() + b"\x00", b"\xef\xbb\xbf" + good.encode(), good.encode()[:-40]]
+
+    def finish(batch: dict[str, Any]) -> None:
+        batch["status"] = "completed"
+        keys = [item["custom_id"] for item in batch["lines"]]
+        lines = [line.replace(b"KEY", key.encode()) for line, key in zip(odd, keys, strict=False)]
+        lines += [good.replace("KEY", key).encode() for key in keys[len(odd) :]]
+        away.files["out"] = b"\n".join(lines) + b"\n"
+        batch["output_file_id"] = "out"
+
+    monkeypatch.setattr(away, "_finish", finish)
+    frame = run(experiment(len(odd) + 3), budget_usd=1000).frame
+    assert len(frame) == len(odd) + 3
+    assert frame["output"].tolist()[len(odd) :] == ["x"] * 3
+    assert frame["output"].tolist()[len(odd) - 2] == "x"
+    assert frame["error"].notna().eq(frame["output"].isna()).all()
+    named = frame["error_kind"].tolist()[len(odd) - 1]
+    assert named == "bad_body"  # cut off, but its key is there
+    again = run(experiment(len(odd) + 3), budget_usd=1000, limit=3)
+    assert again.status == "finished"
 
 
 @pytest.mark.parametrize("ends", ["failed", "expired", "cancelled"])

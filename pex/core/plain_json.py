@@ -1,0 +1,78 @@
+"""What came from outside as JSON that every file, table and database can hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+
+DEEPEST = 100
+"""Levels of lists and objects that are kept; orjson writes 254."""
+
+_LARGEST = 2**63 - 1
+
+
+def replace_surrogates(text: str) -> str:
+    r"""`text` with two halves of a character put together, and a lone half replaced.
+
+    SQLite, Parquet, MLflow and pandas refuse half a surrogate pair.
+
+    Example:
+        >>> replace_surrogates("\ud83d\ude00 and \ud83d")
+        '😀 and �'
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def plain_json(value: Any, depth: int = DEEPEST) -> Any:
+    """The value with nothing in it that JSON has no form for.
+
+    Infinite numbers, NaN, unknown objects and what is nested too deep become None; whole numbers
+    beyond 64 bits become decimal ones.
+
+    Example:
+        >>> plain_json({"logprob": float("-inf"), "rank": 10**30, 1: ("a", b"b")})
+        {'logprob': None, 'rank': 1e+30, '1': ['a', None]}
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, int):
+        return value if -_LARGEST <= value <= _LARGEST else _decimal(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth == 0:
+        return None
+    if isinstance(value, dict):
+        return {replace_surrogates(str(k)): plain_json(v, depth - 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item, depth - 1) for item in value]
+    return None
+
+
+def _decimal(value: int) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def json_text(value: Any) -> str:
+    """The value as JSON text, for what was sent as an object where a string was expected.
+
+    Example:
+        >>> json_text({"city": "Köln"})
+        '{"city":"Köln"}'
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # too deep, too large, half a surrogate
+        return orjson.dumps(plain_json(value)).decode()

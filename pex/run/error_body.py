@@ -1,0 +1,204 @@
+"""What the body of an error says, wherever its provider has put it.
+
+Providers nest: a list with one error (Gemini), an error as JSON text in the message of another
+(gateways), details, inner errors, FastAPI's `detail`. All codes, types, states, messages and waits
+are gathered; `failures` says what they mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from pex.guard.redact import redact
+from pex.run.lenient import read_leniently
+from pex.run.waits import wait_in
+
+_INSIDE = ("error", "errors", "detail", "details", "innererror", "inner_error", "metadata",
+           "message", "msg", "fault", "raw", "body", "response", "cause", "violations",
+           "x_groq", "promptFeedback", "base_resp", "data")  # fmt: skip
+"""Where an error is inside another; never `input`: FastAPI sends the request back in it."""
+
+_CODE_KEYS = ("code", "type", "status", "reason", "error_code", "errorCode", "error_type",
+              "err_type", "err_code", "name", "blockReason", "block_reason", "quotaId", "errorcode",
+              "subtype")  # fmt: skip
+_STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "http_status",
+                "raw_status_code", "error_code")  # fmt: skip
+_MESSAGE_KEYS = ("message", "msg", "error", "detail", "error_message", "errorMessage",
+                 "error_description", "description", "title", "status_msg",
+                 "error_msg", "faultstring", "Message", "blockReason")  # fmt: skip
+_MESSAGE_LENGTH = 400
+
+
+@dataclasses.dataclass(slots=True)
+class Said:
+    """All that an error body says, from wherever it says it."""
+
+    codes: list[str] = dataclasses.field(default_factory=list)
+    messages: list[str] = dataclasses.field(default_factory=list)
+    status: int | None = None
+    param: str | None = None
+    wait_s: float | None = None
+
+    @property
+    def message(self) -> str:
+        """The first words that there are, else the codes."""
+        return next(iter(self.messages), "") or ", ".join(self.codes)
+
+
+def message_of(raw: bytes) -> str:
+    """The provider's own words, without keys and HTML, cut to a readable length."""
+    said = said_in(raw)
+    if said.message:
+        return readable(said.message)
+    return readable(re.sub(r"<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace")))
+
+
+def message_in(value: Any) -> str:
+    """The same of a JSON value."""
+    return message_of(_dumped(value))
+
+
+def readable(text: str) -> str:
+    """A message without keys, on one line and not too long."""
+    text = redact(" ".join(text.split())) or "no message"
+    return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
+
+
+def _dumped(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return repr(value).encode("utf-8", "replace")
+
+
+def said_in(raw: bytes) -> Said:
+    """What a body says; nothing where it is not JSON."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            value = read_leniently(raw)
+        except ValueError:
+            return Said()
+    return said_of(value)
+
+
+def said_of(value: Any) -> Said:
+    """What a JSON value says."""
+    said = Said()
+    _gather(value, said, 8)
+    return said
+
+
+def _gather(value: Any, said: Said, depth: int) -> None:
+    if depth == 0:
+        return
+    if isinstance(value, list):
+        for item in value[:20]:
+            _gather(item, said, depth - 1)
+        return
+    if isinstance(value, str):
+        _gather_text(value, said, depth)
+        return
+    if not isinstance(value, dict):
+        return
+    for key in _CODE_KEYS:
+        code = value.get(key)
+        if isinstance(code, str | int) and not isinstance(code, bool) and len(str(code)) < 100:
+            said.codes.append(str(code))
+    for key in _STATUS_KEYS:
+        status = _status(value.get(key))
+        said.status = said.status or status
+    if isinstance(value.get("param"), str):
+        said.param = said.param or value["param"]
+    location = value.get("loc")  # FastAPI
+    if isinstance(location, list) and location:
+        said.param = said.param or str(location[-1])
+    # OpenRouter names the reasons of its moderation, Azure the categories.
+    reasons = value.get("reasons")
+    if value.get("flagged_input") or (isinstance(reasons, list) and reasons) or _is_filtered(value):
+        said.codes.append("flagged")
+    wait_s = wait_in(value)
+    said.wait_s = wait_s if said.wait_s is None else said.wait_s
+    for key in _MESSAGE_KEYS:
+        if isinstance(value.get(key), str):
+            _gather_text(value[key], said, depth)
+    for key in _INSIDE:
+        if isinstance(value.get(key), dict | list):
+            _gather(value[key], said, depth - 1)
+        elif key in ("raw", "body", "response") and isinstance(value.get(key), str):
+            _gather_text(value[key], said, depth)
+
+
+def _gather_text(text: str, said: Said, depth: int) -> None:
+    """A message; gateways put the whole error of the provider behind them into it, as JSON."""
+    begin = text.find("{")
+    if begin >= 0 and '"' in text[begin:]:
+        with contextlib.suppress(ValueError):
+            _gather(read_leniently(text[begin:].encode("utf-8", "replace")), said, depth - 1)
+    if not text.strip():
+        return
+    said.messages.append(text)
+    if not re.search(r"\s", text) and len(text) < 60:  # {"error": "invalid_api_key"}
+        said.codes.append(text)
+    wait_s = wait_in(text)
+    said.wait_s = wait_s if said.wait_s is None else said.wait_s
+
+
+def _status(value: Any) -> int | None:
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 400 <= value < 600 else None
+
+
+def _is_filtered(value: Mapping[str, Any]) -> bool:
+    """Azure's verdict on a prompt: one of the categories is filtered."""
+    for key in ("content_filter_result", "content_filter_results"):
+        found = value.get(key)
+        if isinstance(found, dict):
+            for category in found.values():
+                if isinstance(category, dict) and category.get("filtered") is True:
+                    return True
+    return False
+
+
+def is_error(value: Any) -> bool:
+    """Whether a body, or a piece of a stream, tells of an error."""
+    if isinstance(value, list):
+        return len(value) == 1 and isinstance(value[0], dict) and is_error(value[0])  # Gemini
+    if not isinstance(value, dict):
+        return False
+    if any(_says(value.get(key)) for key in ("error", "errors")):
+        return True
+    inside = value.get("x_groq")
+    if isinstance(inside, dict) and _says(inside.get("error")):
+        return True
+    if value.get("object") == "error" or value.get("type") == "error":
+        return True
+    feedback = value.get("promptFeedback")  # Gemini, where a gateway passes it on
+    if isinstance(feedback, dict) and feedback.get("blockReason"):
+        return True
+    if "choices" in value:
+        return False
+    if _says(value.get("detail")) or value.get("success") is False:  # FastAPI
+        return True
+    # A bare error: a message and a code of its own, no more.
+    said = isinstance(value.get("message") or value.get("msg"), str)
+    return said and any(value.get(key) for key in (*_CODE_KEYS, *_STATUS_KEYS))
+
+
+def _says(error: Any) -> bool:
+    """Whether an `error` tells of one: some servers send an empty one with every answer."""
+    if isinstance(error, dict):
+        return any(_says(v) or (v and not isinstance(v, bool)) for v in error.values())
+    if isinstance(error, list):
+        return any(_says(item) for item in error)
+    return bool(error.strip()) if isinstance(error, str) else error is True
