@@ -13,15 +13,19 @@ import aiohttp
 import orjson
 
 from pex.core.call import Answer, Request
+from pex.core.errors import PexError
 from pex.core.settings import ProviderSettings, Settings
 from pex.run.budget import worst_case
-from pex.run.client import probe
+from pex.run.client import probe, session
 from pex.run.endpoint import Endpoint, connect
 from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
 from pex.run.loop import run_apart
 from pex.run.prices import Price, price_of
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
+
+TOOLS_AT_MOST = 1_000
+"""Tokens of the words that a provider puts around tools (Anthropic: 264 to 804)."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -36,6 +40,8 @@ class Call:
     body: dict[str, Any]
     attempts: int = 0
     earlier: list[Answer] = dataclasses.field(default_factory=list)
+    renewed: Endpoint | None = None
+    """What the channel was connected to anew after this call had failed."""
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""
@@ -47,7 +53,7 @@ class Call:
 
     def worst_usd(self, size: int) -> float:
         """What it may cost at most, sent in `size` bytes."""
-        tokens = tokens_at_most(self.body, size)
+        tokens = tokens_at_most(self.body, size) + TOOLS_AT_MOST * ("tools" in self.body)
         return worst_case(self.channel.price, tokens, max_tokens(self.body))
 
     def tokens(self, size: int) -> float:
@@ -74,7 +80,11 @@ class Lane:
 
 @dataclasses.dataclass(slots=True)
 class Channel:
-    """One model: how to reach it, and how it has done so far."""
+    """One model: how to reach it, and how it has done so far.
+
+    Calls take its connections and give them back: those of a token that has run out are closed
+    when the last call on them has ended.
+    """
 
     endpoint: Endpoint
     connect: Callable[[], Endpoint]
@@ -83,8 +93,52 @@ class Channel:
     known_models: list[str] | None = None
     http: aiohttp.ClientSession | None = None
     answered_at: float | None = None
+    answered_by: Endpoint | None = None
     failed_in_a_row: int = 0
     renewing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    failure: PexError | None = None
+    """Why it could not be connected to anew."""
+    in_use: collections.Counter[aiohttp.ClientSession] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    closing: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
+
+    def open(self) -> None:
+        """Make its connection pool, on the runner's event loop."""
+        self.http = session(self.endpoint)
+
+    def take(self) -> aiohttp.ClientSession:
+        """The connections for one call."""
+        assert self.http is not None  # open() has been called
+        self.in_use[self.http] += 1
+        return self.http
+
+    def give_back(self, http: aiohttp.ClientSession) -> None:
+        """The call has ended."""
+        self.in_use[http] -= 1
+        if not self.in_use[http]:
+            del self.in_use[http]
+            if http is not self.http:
+                self._close(http)
+
+    def renew(self, endpoint: Endpoint) -> None:
+        """Go on with this endpoint; calls in flight keep the connections that they have."""
+        old, self.endpoint = self.http, endpoint
+        self.open()
+        if old is not None and not self.in_use[old]:
+            self._close(old)
+
+    def _close(self, http: aiohttp.ClientSession) -> None:
+        task = asyncio.ensure_future(http.close())
+        self.closing.add(task)
+        task.add_done_callback(self.closing.discard)
+
+    async def close(self) -> None:
+        """Close what is open; no call is in flight any more."""
+        if self.http is not None:
+            await self.http.close()
+        if self.closing:
+            await asyncio.wait(self.closing)
 
 
 def open_channels(

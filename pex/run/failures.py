@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import email.utils
 import re
-import time
 from collections.abc import Mapping
 
 import orjson
 
 from pex.guard.redact import redact
+from pex.run.waits import asked_s
 
 FATAL = frozenset({"auth", "quota", "unknown_model", "refused_parameter", "certificate"})
 """Kinds of error that asking again, or asking for another case, does not mend."""
@@ -51,7 +50,7 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
     """What a reply that is no answer means."""
     message = message_of(raw)
     text = f"HTTP {status}: {message}"
-    wait_s = _wait(headers)
+    wait_s = asked_s(headers)
     if status == 402 or (status in (403, 429) and _QUOTA.search(message)):
         return CallError("quota", text)
     if status == 429:
@@ -81,21 +80,3 @@ def message_of(raw: bytes) -> str:
         text = re.sub(r"<[^>]*>", " ", raw.decode("utf-8", "replace"))
     text = redact(" ".join(text.split())) or "no message"
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
-
-
-def _wait(headers: Mapping[str, str]) -> float | None:
-    """How long the provider asks to wait, in seconds; `Retry-After` is a number or a date."""
-    exact = headers.get("Retry-After-Ms")
-    if exact and exact.isdigit():
-        return int(exact) / 1000
-    text = headers.get("Retry-After")
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None

@@ -130,7 +130,8 @@ def test_days_are_those_of_the_calendar_here(
         )
         for name, at in (("a", 1_800_000_000), ("b", 1_800_000_000 + 3 * 3600)):  # 08:00, 11:00
             connection.execute(
-                "INSERT INTO ledger VALUES (?, 'r', ?, 'm', 'v', 1, 0, 1, 1, 1, NULL, 1, 0, 0, NULL)",
+                "INSERT INTO ledger VALUES "
+                "(?, 'r', ?, 'm', 'v', 1, 0, 1, 1, 1, NULL, 1, 0, 0, NULL)",
                 [name, at],
             )
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
