@@ -40,8 +40,6 @@ class Call:
     body: dict[str, Any]
     attempts: int = 0
     earlier: list[Answer] = dataclasses.field(default_factory=list)
-    renewed: Endpoint | None = None
-    """What the channel was connected to anew after this call had failed."""
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""
@@ -94,6 +92,7 @@ class Channel:
     http: aiohttp.ClientSession | None = None
     answered_at: float | None = None
     answered_by: Endpoint | None = None
+    was_renewed: bool = False
     failed_in_a_row: int = 0
     renewing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     failure: PexError | None = None
@@ -121,9 +120,19 @@ class Channel:
             if http is not self.http:
                 self._close(http)
 
+    def may_renew(self, endpoint: Endpoint, kind: str) -> bool:
+        """Whether a call that failed so on `endpoint` may succeed on another.
+
+        A token that was renewed and that nobody was ever served with is not renewed again.
+        """
+        if not endpoint.renewed_after(kind):
+            return False
+        served = self.answered_by is endpoint or not self.was_renewed
+        return kind == "connection" or served or self.endpoint is not endpoint
+
     def renew(self, endpoint: Endpoint) -> None:
         """Go on with this endpoint; calls in flight keep the connections that they have."""
-        old, self.endpoint = self.http, endpoint
+        old, self.endpoint, self.was_renewed = self.http, endpoint, True
         self.open()
         if old is not None and not self.in_use[old]:
             self._close(old)

@@ -112,8 +112,6 @@ class Limiter:
 
     def allowed(self) -> int:
         """How many calls may be in flight."""
-        if self._asks_again:  # after the longest wait one call asks whether it is over
-            return 1
         allowed = self.share if self._clamp is None else min(self.share, self._clamp)
         return min(allowed, self._ramp) if self._ramping else allowed
 
@@ -123,7 +121,9 @@ class Limiter:
             self._ramp += max(2, self._ramp // 8)
             self._ramped_at = now
             self._ramping = self._ramp < self.share
-        if self.in_flight + self.unsaved >= self.allowed() or now < self.paused_until:
+        # After the longest wait one call asks whether it is over.
+        most = 1 if self._asks_again else self.allowed()
+        if self.in_flight + self.unsaved >= most or now < self.paused_until:
             return False
         return self.granted_requests >= 1 and self.granted_tokens > 0
 
@@ -131,7 +131,7 @@ class Limiter:
         """Seconds after which waiting may be over by itself; None: when a call has ended."""
         if now < self.paused_until:
             return self.paused_until - now
-        if self._ramping and self.in_flight < self.share:
+        if self._ramping and self.in_flight < self.share and not self._asks_again:
             return RAMP_S
         return None
 

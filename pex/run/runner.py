@@ -318,9 +318,7 @@ class Runner:
     ) -> None:
         assert self._loop is not None  # run() has set it
         channel, lane = call.channel, call.channel.lane
-        renew = endpoint.renewed_after(error.kind)
-        # A token that this call has just renewed, and that nobody was served with, is not its cure.
-        renew = renew and (call.renewed is not endpoint or channel.answered_by is endpoint)
+        renew = channel.may_renew(endpoint, error.kind)
         again = error.kind in TRANSIENT or renew
         refused = error.busy or error.kind == "rate_limit"
         most = MAX_REFUSALS if refused else MAX_ATTEMPTS
@@ -347,7 +345,6 @@ class Runner:
                     self._put(call, Answer(error=str(failed), error_kind=error.kind), None)
                     self._give_up(channel, CallError(error.kind, failed.message))
                     return
-                call.renewed = channel.endpoint
             due = (self._loop.time() + wait_s, error.kind)
             lane.due.append(due)
             self._loop.call_later(wait_s, self._ask_again, call, due)
