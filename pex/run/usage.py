@@ -67,9 +67,10 @@ def read_usage(usage: Any) -> dict[str, Any]:
         cached, written = _first(_CACHED_BESIDE, usage), _first(_WRITTEN_BESIDE, usage)
         if _are_beside(usage, prompt, (cached or 0) + (written or 0), total, completion):
             prompt = _sum(prompt, cached or 0, written or 0)
-    if prompt is None and total is not None and completion is not None and total >= completion:
-        prompt = total - completion
-    completion, reasoning = _generated(prompt, completion, reasoning, total)
+    if prompt is None and total is not None and not _is_said(_PROMPT, usage):
+        prompt = total - completion if completion is not None and total >= completion else None
+    if completion is not None or not _is_said(_COMPLETION, usage):
+        completion, reasoning = _generated(prompt, completion, reasoning, total)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -135,6 +136,11 @@ def _count(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= MOST else None
+
+
+def _is_said(names: tuple[str, ...], usage: Mapping[str, Any]) -> bool:
+    """Whether there is a value at all, if only one that is no count: then nobody guesses it."""
+    return any(usage.get(name) is not None for name in names)
 
 
 def _sum(*counts: int | None) -> int | None:

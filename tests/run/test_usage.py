@@ -136,6 +136,14 @@ FORMS: dict[str, tuple[Any, tuple[int | None, ...]]] = {
         {"prompt_tokens": 10, "completion_tokens": 20, "cache_read_input_tokens": 700},
         (710, 20, None, 700, None),
     ),
+    "odd counts beside a total": (
+        {"prompt_tokens": 10.5, "completion_tokens": -2, "total_tokens": 12},
+        (None, None, None, None, None),
+    ),
+    "counts of null beside a total": (
+        {"prompt_tokens": None, "completion_tokens": 2, "total_tokens": 12},
+        (10, 2, None, None, None),
+    ),
     "whole floats": (
         {"prompt_tokens": 10.0, "completion_tokens": 2.0},
         (10, 2, None, None, None),
