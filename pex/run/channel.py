@@ -24,6 +24,9 @@ from pex.run.loop import run_apart
 from pex.run.prices import Price, price_of
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
 
+RECONNECT_S = 0.5
+"""How long after a failure to connect again it is tried once more."""
+
 TOOLS_AT_MOST = 1_000
 """Tokens of the words that a provider puts around tools (Anthropic: 264 to 804)."""
 
@@ -130,12 +133,35 @@ class Channel:
         served = self.answered_by is endpoint or not self.was_renewed
         return kind == "connection" or served or self.endpoint is not endpoint
 
-    def renew(self, endpoint: Endpoint) -> None:
-        """Go on with this endpoint; calls in flight keep the connections that they have."""
-        old, self.endpoint, self.was_renewed = self.http, endpoint, True
-        self.open()
-        if old is not None and not self.in_use[old]:
-            self._close(old)
+    async def reconnect(self, old: Endpoint) -> None:
+        """Connect again, once for all calls that failed on `old`.
+
+        Calls in flight keep the connections that they have.
+
+        Raises:
+            PexError: it failed twice, now or for a call before.
+        """
+        async with self.renewing:
+            if self.endpoint is not old:
+                return
+            if self.failure is not None:
+                raise self.failure
+            try:
+                endpoint = await self._connected()
+            except PexError as failed:
+                self.failure = failed
+                raise
+            before, self.endpoint, self.was_renewed = self.http, endpoint, True
+            self.open()
+            if before is not None and not self.in_use[before]:
+                self._close(before)
+
+    async def _connected(self) -> Endpoint:
+        try:
+            return await asyncio.to_thread(self.connect)
+        except PexError:
+            await asyncio.sleep(RECONNECT_S)
+            return await asyncio.to_thread(self.connect)
 
     def _close(self, http: aiohttp.ClientSession) -> None:
         task = asyncio.ensure_future(http.close())

@@ -338,7 +338,7 @@ class Runner:
             if renew:
                 wait_s = 0.0
                 try:
-                    await self._renew(channel, endpoint)
+                    await channel.reconnect(endpoint)
                 except PexError as failed:
                     lane.delayed -= 1
                     self._left -= 1
@@ -356,27 +356,6 @@ class Runner:
         if self._status == "finished":
             lane.waiting.appendleft(call)
             self._pump_lane(lane)
-
-    async def _renew(self, channel: Channel, old: Endpoint) -> None:
-        """Connect again, once for all calls that failed on the same connection.
-
-        Raises:
-            PexError: it failed twice, now or for a call before.
-        """
-        async with channel.renewing:
-            if channel.endpoint is not old:
-                return
-            if channel.failure is not None:
-                raise channel.failure
-            try:
-                channel.renew(await asyncio.to_thread(channel.connect))
-            except PexError:
-                await asyncio.sleep(FIRST_WAIT_S)
-                try:
-                    channel.renew(await asyncio.to_thread(channel.connect))
-                except PexError as failed:
-                    channel.failure = failed
-                    raise
 
     def _look_if_lost(self, channel: Channel, error: CallError, last: bool) -> None:
         """A model that never answers is given up: what is left would fail in the same way.
