@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from pex.run.request import body_of, max_tokens
 from pex.score.judge import Judge
 from tests.helpers.batch_endpoint import BatchEndpoint, answered
 from tests.helpers.endpoint import FaultyEndpoint, completion
+from tests.helpers.lab_nights import pexlab
 from tests.run.test_usage import USAGES
 
 PRICES = (
@@ -483,3 +485,58 @@ def test_negative_costs_of_an_earlier_version_count_as_nothing(
     results = run(experiment(20), budget_usd=5)
     assert results.status == "budget"
     assert paid.calls == 0
+
+
+# -- on the command line
+
+
+def test_the_command_line_says_what_ended_it_and_what_was_paid(
+    paid: FaultyEndpoint, project: Path
+) -> None:
+    details = {"cached_tokens": 4, "cache_write_tokens": 5}
+    good = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": details}
+    paid.reply = lambda body, number: {
+        **completion("x"),
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5000} if number == 3 else good,
+    }
+    (project / "cases.csv").write_text("word\na\nb\nc\nd\ne\n")
+    (project / "echo.prompty").write_text("{{ word }}")
+    (project / "e.yaml").write_text(
+        "name: e\npurpose: To see.\ncases: cases.csv\nprompts: [echo.prompty]\nmodels: [lab/m1]\n"
+        "params: [{max_tokens: 20}]\nscorers: [length]\n"
+    )
+    run_it = ("run", "e.yaml", "--no-record", "--max-in-flight", "1", "--budget", "50")
+    done = pexlab(*run_it, folder=project)
+    assert done.returncode == 4, done.stderr
+    assert "lab/m1, variant 'echo', case '" in done.stderr
+    assert "5,000 completion tokens, $5.01, where this call could cost $0.1" in done.stderr
+    assert "Traceback" not in done.stderr
+    with sqlite3.connect(project / ".pex" / "journal.db") as connection:
+        connection.execute("UPDATE ledger SET usd = -1 WHERE rowid = 1")
+    spent = pexlab("spend", folder=project)
+    head, row, whole = spent.stdout.splitlines()
+    assert "written to cache" in head
+    assert row.split() == ["e", "3", "30", "8", "10", "5,004", f"{5.01 + 0.00965:.4f}"]
+    assert whole.split()[1:] == row.split()[1:]
+    assert "1 call cost more than what was sent allowed" in spent.stderr
+    assert "1 call cost less than nothing" in spent.stderr
+    document = json.loads(pexlab("spend", "--json", folder=project).stdout)
+    assert document["total"]["cache_write_tokens"] == 10
+    assert document["total"]["beyond"] == document["total"]["negative"] == 1
+
+
+def test_a_streamed_answer_without_counts_costs_its_worst_case(
+    paid: FaultyEndpoint, project: Path
+) -> None:
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        chunk = {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}]}
+        await response.write(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode())
+        return response
+
+    paid.reply = lambda body, number: stream
+    results = run(experiment(3), stream=True)
+    assert results.about["counts"]["answered"] == 3
+    assert [row["remark"] for row in ledger(project)] == ["usage_missing"] * 3
+    assert all(row["at_most_usd"] > 0.1 for row in ledger(project))
