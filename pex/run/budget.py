@@ -55,7 +55,7 @@ def worst_case(price: Price | None, size: int, longest: int) -> float:
     return price.at_most(size, longest) if price is not None else 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Bill:
     """What one answered call is booked with.
 

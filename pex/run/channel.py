@@ -54,6 +54,8 @@ class Call:
 
     def worst_usd(self, size: int) -> float:
         """What it may cost at most, sent in `size` bytes."""
+        if self.channel.price is None or self.channel.price.source == "free":
+            return 0.0
         tokens = tokens_at_most(self.body, size) + TOOLS_AT_MOST * ("tools" in self.body)
         return worst_case(self.channel.price, tokens, max_tokens(self.body))
 

@@ -84,10 +84,12 @@ class Price:
 
     def at_most(self, prompt: int, completion: int) -> float:
         """What a call of at most so many tokens can cost, however its prompt is billed."""
+        if not self._rates:
+            return 0.0
         found = [rates for rates in self._rates if rates.above == 0 or prompt > rates.above]
-        dearest = max((rates.dearest for rates in found), default=0.0)
-        out = max((rates.out for rates in found), default=0.0)
-        request = max((rates.request for rates in found), default=0.0)
+        dearest = max(rates.dearest for rates in found)
+        out = max(rates.out for rates in found)
+        request = max(rates.request for rates in found)
         return prompt * dearest + completion * out + request
 
 

@@ -29,6 +29,12 @@ _LIMITS = frozenset({
     *_OWN_LIMITS, "max_output_tokens", "maxOutputTokens", "max_new_tokens", "max_gen_len",
     "max_tokens_to_sample", "max_generated_tokens", "n_predict", "num_predict", "maxTokens",
 })  # fmt: skip
+_ORDINARY = frozenset({
+    *_OWN_LIMITS, "model", "messages", "temperature", "top_p", "seed", "stop", "tools",
+    "tool_choice", "response_format", "reasoning_effort", "logprobs", "top_logprobs",
+})  # fmt: skip
+"""Settings that say nothing else of the answer's length, so that most requests are done at once."""
+
 _BESIDES = frozenset({"thinking_budget", "thinkingBudget", "budget_tokens", "reasoning_budget"})
 _TIMES = frozenset({"n", "best_of", "num_return_sequences", "candidateCount", "candidate_count"})
 _CONTENT = frozenset({"messages", "tools", "response_format", "logit_bias", "metadata"})
@@ -158,6 +164,8 @@ def max_tokens(body: Mapping[str, Any]) -> int:
         >>> max_tokens({"max_tokens": 8, "max_completion_tokens": 20, "best_of": 3})
         60
     """
+    if body.keys() <= _ORDINARY:
+        return max(int(body.get(name) or 0) for name in _OWN_LIMITS)
     limits, besides, times = [0], 0, 1
     for name, value in _settings(body):
         if name == "prediction":

@@ -41,6 +41,14 @@ _WRITTEN_BESIDE = ("cache_creation_input_tokens", "cache_write_input_tokens",
                    "cacheWriteInputTokens")  # fmt: skip
 
 
+_ORDINARY = frozenset({
+    "prompt_tokens", "completion_tokens", "total_tokens",
+    "prompt_tokens_details", "completion_tokens_details",
+})  # fmt: skip
+_ORDINARY_PARTS = frozenset({"cached_tokens", "audio_tokens"})
+_NO_PARTS: dict[str, Any] = {}
+
+
 def read_usage(usage: Any) -> dict[str, Any]:
     """The counts in `usage` under the names of `Answer`; none where nothing is reported.
 
@@ -56,6 +64,8 @@ def read_usage(usage: Any) -> dict[str, Any]:
     """
     if not isinstance(usage, dict):
         return {}
+    if (ordinary := _ordinary(usage)) is not None:
+        return ordinary
     reads, writes = _parts(usage, _PROMPT_PARTS), _parts(usage, _COMPLETION_PARTS)
     prompt, total = _first(_PROMPT, usage), _first(_TOTAL, usage)
     completion = _first(_COMPLETION, usage)
@@ -77,6 +87,33 @@ def read_usage(usage: Any) -> dict[str, Any]:
         "reasoning_tokens": reasoning,
         "cached_tokens": cached,
         "cache_write_tokens": written,
+    }
+
+
+def _ordinary(usage: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The counts in OpenAI's own form, which most reports have; None where it is another."""
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int or not usage.keys() <= _ORDINARY:
+        return None
+    if not (0 <= prompt <= MOST and 0 <= completion <= MOST):
+        return None
+    reads = usage.get("prompt_tokens_details") or _NO_PARTS
+    writes = usage.get("completion_tokens_details") or _NO_PARTS
+    if usage.get("total_tokens") != prompt + completion or type(reads) is not dict:
+        return None
+    if type(writes) is not dict or not reads.keys() <= _ORDINARY_PARTS:
+        return None
+    cached, reasoning = reads.get("cached_tokens"), writes.get("reasoning_tokens")
+    if cached is not None and (type(cached) is not int or not 0 <= cached <= prompt):
+        return None
+    if reasoning is not None and (type(reasoning) is not int or not 0 <= reasoning <= completion):
+        return None
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "reasoning_tokens": reasoning,
+        "cached_tokens": cached,
+        "cache_write_tokens": None,
     }
 
 
