@@ -184,6 +184,7 @@ class Execution:
         Raises:
             Interrupted: the keyboard or the kernel interrupted the run; it holds the results.
             ProviderError: no answer came at all, and asking again would not help.
+            BudgetError: an endpoint reported more than a call could cost.
         """
         interrupted = False
         while not self.done:
