@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer
-from pex.core.errors import Interrupted, PexError, ProviderError
+from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.core.events import (
     Answered,
     Done,
@@ -184,6 +184,7 @@ class Execution:
         Raises:
             Interrupted: the keyboard or the kernel interrupted the run; it holds the results.
             ProviderError: no answer came at all, and asking again would not help.
+            BudgetError: an endpoint reported more than a call could cost.
         """
         interrupted = False
         while not self.done:
@@ -256,6 +257,7 @@ class Execution:
                 status = asyncio.run(self._runner.run()) if self._runner.has_work else "finished"
             except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
                 self._failure = error
+                status = "budget" if isinstance(error, BudgetError) else "failed"
             self._scoring.put(Done(status, 0.0))
             self._scoring.drain(None)
             if self._wave is not None:
@@ -281,7 +283,7 @@ class Execution:
             status = wave.judge(self._answers, self._job.cases, status)
         except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
             self._failure = self._failure or error
-            status = "failed"
+            status = "budget" if isinstance(error, BudgetError) else "failed"
         self._look(wave)
         return status
 

@@ -301,6 +301,7 @@ class Experiment:
         Raises:
             PexError: something does not fit; nothing was asked.
             ProviderError: no answer came at all, and asking again would not help.
+            BudgetError: an endpoint reported more than a call could cost; `.results` has the rest.
             Interrupted: interrupted from the keyboard; it holds the results so far.
         """
         from pex.views import watch

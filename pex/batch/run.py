@@ -183,13 +183,20 @@ def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
             ZYGOTES.close(idle=True)
 
 
-def _environment(plan: Plan, batch_id: str, times: int) -> dict[str, str]:
+def environment(plan: Plan, batch_id: str) -> dict[str, str]:
+    """What every run of a batch is told of it, its budget with it."""
     return {
-        **os.environ,
         "PEX_BATCH_ID": batch_id,
         **plan.environment(),
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
+    }
+
+
+def _environment(plan: Plan, batch_id: str, times: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        **environment(plan, batch_id),
         **({} if times == 1 else {TIMES: str(times)}),
         **QUIET,
     }

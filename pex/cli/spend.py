@@ -12,6 +12,18 @@ from pex.core.settings import find_project, load_settings
 from pex.run.database import database_of
 from pex.run.ledger import Spending, spending, total
 
+_COLUMNS = (
+    ("calls", "calls"),
+    ("tokens in", "prompt_tokens"),
+    ("cached", "cached_tokens"),
+    ("written to cache", "cache_write_tokens"),
+    ("tokens out", "completion_tokens"),
+    ("reasoning", "reasoning_tokens"),
+    ("USD", "usd"),
+    ("perhaps more", "unsure_usd"),
+)
+_ALWAYS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "usd")
+
 
 def spend(
     by: Annotated[
@@ -36,28 +48,38 @@ def spend(
     if not items:
         console.out(f"Nothing has been asked yet: there are no calls in {database.place}")
         return
-    head = [by, "calls", "tokens in", "cached", "tokens out", "USD"]
-    unsure = any(item.unsure_usd for item in items)
-    lines = [[*head, "perhaps more"] if unsure else head]
-    for item in [*items, whole]:
-        cells = [
-            item.name,
-            f"{item.calls:,}",
-            f"{item.prompt_tokens:,}",
-            f"{item.cached_tokens:,}",
-            f"{item.completion_tokens:,}",
-            f"{item.usd:.4f}",
-        ]
-        lines.append([*cells, f"{item.unsure_usd:.4f}"] if unsure else cells)
+    columns = [(head, name) for head, name in _COLUMNS if name in _ALWAYS or getattr(whole, name)]
+    cells = [[_cell(getattr(item, name)) for _, name in columns] for item in [*items, whole]]
+    names = [*(item.name for item in items), whole.name]
+    lines = [[by, *(head for head, _ in columns)]]
+    lines += [[name, *row] for name, row in zip(names, cells, strict=True)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         numbers = [f"{cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=True)]
         console.out("  ".join([f"{line[0]:<{widths[0]}}", *numbers]))
-    if unsure:
+    if whole.unsure_usd:
         console.err(
-            "perhaps more: at most so much for calls that were cut off, of which the provider "
+            "perhaps more: at most so much for calls that were cut off, or of which the provider "
             "did not say what they cost"
         )
+    if whole.beyond:
+        console.err(
+            f"{_calls(whole.beyond)} more than what was sent allowed: the endpoint does not keep "
+            "to max_tokens, or counts otherwise"
+        )
+    if whole.negative:
+        console.err(
+            f"{_calls(whole.negative)} less than nothing, by an earlier version's sums: counted "
+            "as 0"
+        )
+
+
+def _calls(count: int) -> str:
+    return f"{count:,} call{'s' * (count != 1)} cost"
+
+
+def _cell(value: float) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _numbers(item: Spending) -> dict[str, float]:

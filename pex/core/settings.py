@@ -64,11 +64,12 @@ class ModelSettings(Strict):
 
 
 class PriceSettings(Strict):
-    """The price of a model, in USD per million tokens."""
+    """The price of a model, in USD per million tokens; what is not given costs as input does."""
 
-    input_usd_per_million: float = Field(ge=0)
-    output_usd_per_million: float = Field(ge=0)
-    cached_input_usd_per_million: float | None = Field(default=None, ge=0)
+    input_usd_per_million: float = Field(ge=0, allow_inf_nan=False)
+    output_usd_per_million: float = Field(ge=0, allow_inf_nan=False)
+    cached_input_usd_per_million: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cache_write_usd_per_million: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class JournalSettings(Strict):

@@ -13,9 +13,10 @@ import aiohttp
 import orjson
 
 from pex.core.call import Answer, Request
+from pex.core.errors import PexError
 from pex.core.settings import ModelSettings, ProviderSettings, Settings
 from pex.run.budget import worst_case
-from pex.run.client import probe
+from pex.run.client import probe, session
 from pex.run.endpoint import Endpoint, connect
 from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
@@ -23,6 +24,12 @@ from pex.run.loop import run_apart
 from pex.run.prices import Price, price_of
 from pex.run.reasoning import Tags, tags_of
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
+
+RECONNECT_S = 0.5
+"""How long after a failure to connect again it is tried once more."""
+
+TOOLS_AT_MOST = 1_000
+"""Tokens of the words that a provider puts around tools (Anthropic: 264 to 804)."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -48,7 +55,9 @@ class Call:
 
     def worst_usd(self, size: int) -> float:
         """What it may cost at most, sent in `size` bytes."""
-        tokens = tokens_at_most(self.body, size)
+        if self.channel.price is None or self.channel.price.source == "free":
+            return 0.0
+        tokens = tokens_at_most(self.body, size) + TOOLS_AT_MOST * ("tools" in self.body)
         return worst_case(self.channel.price, tokens, max_tokens(self.body))
 
     def tokens(self, size: int) -> float:
@@ -75,7 +84,11 @@ class Lane:
 
 @dataclasses.dataclass(slots=True)
 class Channel:
-    """One model: how to reach it, and how it has done so far."""
+    """One model: how to reach it, and how it has done so far.
+
+    Calls take its connections and give them back: those of a token that has run out are closed
+    when the last call on them has ended.
+    """
 
     endpoint: Endpoint
     connect: Callable[[], Endpoint]
@@ -84,10 +97,88 @@ class Channel:
     known_models: list[str] | None = None
     http: aiohttp.ClientSession | None = None
     answered_at: float | None = None
+    answered_by: Endpoint | None = None
+    was_renewed: bool = False
     failed_in_a_row: int = 0
     renewing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     tags: Tags | None = dataclasses.field(default_factory=lambda: tags_of(None))
     """What holds the model's reasoning in its text."""
+    failure: PexError | None = None
+    """Why it could not be connected to anew."""
+    in_use: collections.Counter[aiohttp.ClientSession] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    closing: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
+
+    def open(self) -> None:
+        """Make its connection pool, on the runner's event loop."""
+        self.http = session(self.endpoint)
+
+    def take(self) -> aiohttp.ClientSession:
+        """The connections for one call."""
+        assert self.http is not None  # open() has been called
+        self.in_use[self.http] += 1
+        return self.http
+
+    def give_back(self, http: aiohttp.ClientSession) -> None:
+        """The call has ended."""
+        self.in_use[http] -= 1
+        if not self.in_use[http]:
+            del self.in_use[http]
+            if http is not self.http:
+                self._close(http)
+
+    def may_renew(self, endpoint: Endpoint, kind: str) -> bool:
+        """Whether a call that failed so on `endpoint` may succeed on another.
+
+        A token that was renewed and that nobody was ever served with is not renewed again.
+        """
+        if not endpoint.renewed_after(kind):
+            return False
+        served = self.answered_by is endpoint or not self.was_renewed
+        return kind == "connection" or served or self.endpoint is not endpoint
+
+    async def reconnect(self, old: Endpoint) -> None:
+        """Connect again, once for all calls that failed on `old`.
+
+        Calls in flight keep the connections that they have.
+
+        Raises:
+            PexError: it failed twice, now or for a call before.
+        """
+        async with self.renewing:
+            if self.endpoint is not old:
+                return
+            if self.failure is not None:
+                raise self.failure
+            try:
+                endpoint = await self._connected()
+            except PexError as failed:
+                self.failure = failed
+                raise
+            before, self.endpoint, self.was_renewed = self.http, endpoint, True
+            self.open()
+            if before is not None and not self.in_use[before]:
+                self._close(before)
+
+    async def _connected(self) -> Endpoint:
+        try:
+            return await asyncio.to_thread(self.connect)
+        except PexError:
+            await asyncio.sleep(RECONNECT_S)
+            return await asyncio.to_thread(self.connect)
+
+    def _close(self, http: aiohttp.ClientSession) -> None:
+        task = asyncio.ensure_future(http.close())
+        self.closing.add(task)
+        task.add_done_callback(self.closing.discard)
+
+    async def close(self) -> None:
+        """Close what is open; no call is in flight any more."""
+        if self.http is not None:
+            await self.http.close()
+        if self.closing:
+            await asyncio.wait(self.closing)
 
 
 def open_channels(

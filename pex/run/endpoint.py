@@ -36,6 +36,11 @@ class Endpoint:
     renewable: bool = False
     """Connecting again may help: the built-in server has a new port, a token has run out."""
 
+    def renewed_after(self, kind: str) -> bool:
+        """Whether a call that failed in this way may succeed after connecting again."""
+        kinds = ("auth", "connection") if self.provider == LOCAL else ("auth",)
+        return self.renewable and kind in kinds
+
     @property
     def place(self) -> str:
         """The URL without login parts, for messages."""
@@ -174,18 +179,37 @@ def _credential(name: str, provider: Provider, own: ProviderSettings) -> tuple[s
 
 
 def _run_token_command(name: str, command: str) -> str:
+    """The token that a command prints: one line, and nothing besides."""
     where = f"[providers.{name}] token_command"
     try:
         done = subprocess.run(
-            shlex.split(command),
+            shlex.split(command) or [command],
+            stdin=subprocess.DEVNULL,  # one that asks for a password would wait for ever
             capture_output=True,
             text=True,
             timeout=TOKEN_COMMAND_TIMEOUT_S,
             check=False,
         )
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        raise PexError(
+            f"{where}: printed no token within {TOKEN_COMMAND_TIMEOUT_S} s",
+            hint="does it ask for something? It must print a token without anybody's help",
+        ) from None
+    except (OSError, ValueError) as error:
         raise PexError(f"{where}: could not be run: {redact(str(error))}") from None
-    token = done.stdout.strip()
-    if done.returncode != 0 or not token:
-        raise PexError(f"{where}: ended with {done.returncode} and printed no token")
-    return token
+    if done.returncode != 0:
+        said = redact(done.stderr.strip().rpartition("\n")[2])
+        raise PexError(
+            f"{where}: ended with exit code {done.returncode}{said and ': '}{said}",
+            hint="try it in a terminal: it must print a token",
+        )
+    lines = done.stdout.split()
+    if len(lines) != 1 or not lines[0].isascii() or not lines[0].isprintable():
+        count = len(done.stdout.strip().splitlines())
+        printed = {0: "nothing", 1: "a line that is not a token"}.get(count, f"{count} lines")
+        raise PexError(
+            f"{where}: expected one line with the token, got {printed}",
+            hint="many tools print JSON unless told otherwise, such as "
+            "az account get-access-token --query accessToken --output tsv",
+        )
+    return lines[0]

@@ -145,7 +145,7 @@ def estimate(
             longest_out += longest
             if price is not None:
                 expected += price.usd(round(size), 0, round(out))
-                at_most += price.usd(round(most), 0, longest)
+                at_most += price.at_most(round(most), longest)
             size, most = size + out, most + longest
     unpriced = tuple(sorted(model for model, price in prices.items() if price is None))
     pace = past.seconds_per_call

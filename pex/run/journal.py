@@ -30,6 +30,7 @@ from pex.guard.redact import redact
 from pex.run.database import Connection, Database
 from pex.run.failures import finish_meaning
 from pex.run.images import text_bytes
+from pex.run.ledger import BOOKED
 from pex.run.lenient import read_leniently
 from pex.run.reasoning import Tags, tags_of, without_reasoning
 
@@ -46,7 +47,8 @@ _ANSWERS = (
 )  # fmt: skip
 _LEDGER = (
     "id", "run_id", "at", "model", "variant", "prompt_tokens", "cached_tokens", "completion_tokens",
-    "latency_s", "usd", "at_most_usd", "prompt_bytes",
+    "latency_s", "usd", "at_most_usd", "prompt_bytes", "cache_write_tokens", "reasoning_tokens",
+    "remark",
 )  # fmt: skip
 
 
@@ -69,7 +71,8 @@ class Entry:
 
     `at_most_usd` is set where it may have been charged and nobody said how much; `tell` are the
     places that are waiting for the answer. `paid` is what the ledger counts where the answer also
-    holds what was paid before (the earlier turns of a conversation).
+    holds what was paid before (the earlier turns of a conversation); `remark` is the ledger's word
+    for what is unusual about the cost.
     """
 
     request: Request
@@ -78,6 +81,7 @@ class Entry:
     at_most_usd: float | None = None
     tell: Sequence[Request] = ()
     paid: Answer | None = None
+    remark: str | None = None
     id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -231,7 +235,7 @@ class Journal:
 
     def _spent(self, run_id: str) -> float:
         rows = self._connection.rows(
-            "SELECT sum(coalesce(usd, at_most_usd, 0)) FROM ledger WHERE run_id = ?", [run_id]
+            f"SELECT sum({BOOKED}) FROM ledger l WHERE l.run_id = ?", [run_id]
         )
         return float(rows[0][0] or 0.0)
 
@@ -349,7 +353,8 @@ class Writer:
         ledger = [
             (e.id, run.id, now, e.request.model, e.request.variant, paid.prompt_tokens,
              paid.cached_tokens, paid.completion_tokens, paid.latency_s, paid.cost_usd,
-             e.at_most_usd, text_bytes(e.request.body["messages"]))
+             e.at_most_usd, text_bytes(e.request.body["messages"]), paid.cache_write_tokens,
+             paid.reasoning_tokens, e.remark or paid.error_kind)
             for e in entries
             if e.charged
             for paid in [e.paid or e.answer]

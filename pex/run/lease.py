@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from pex.run import waits
 from pex.run.database import Connection, Database
+from pex.run.ledger import BOOKED
 from pex.run.limits import Grant, Report
 
 TICK_S = 0.2
@@ -123,15 +125,15 @@ class Leases:
             spent = {
                 str(name): float(usd or 0.0)
                 for name, usd in connection.rows(
-                    "SELECT r.id, sum(coalesce(l.usd, l.at_most_usd, 0)) FROM runs r "
+                    f"SELECT r.id, sum({BOOKED}) FROM runs r "
                     "LEFT JOIN ledger l ON l.run_id = r.id WHERE r.batch_id = ? GROUP BY r.id",
                     [batch_id],
                 )
             }
             held = connection.rows(
-                "SELECT run_id, allowed_usd FROM purses WHERE batch_id = ? AND expires_at > ? "
-                "AND run_id <> ?",
-                [batch_id, now, run_id],
+                "SELECT run_id, allowed_usd FROM purses WHERE batch_id = ? AND run_id <> ? "
+                "AND expires_at > ? AND expires_at <= ?",
+                [batch_id, run_id, now, now + EXPIRES_S],
             )
             elsewhere = sum(max(0.0, float(usd) - spent.get(str(name), 0.0)) for name, usd in held)
             mine = spent.get(run_id, 0.0)
@@ -178,7 +180,11 @@ class Leases:
         self, connection: Connection, endpoint: str, now: float
     ) -> list[tuple[int, int, int]]:
         """(wanted, most, share) of the other processes that are alive."""
-        connection.rows("DELETE FROM leases WHERE endpoint = ? AND expires_at < ?", [endpoint, now])
+        # One that runs too long yet was given out before the clock was put back.
+        connection.rows(
+            "DELETE FROM leases WHERE endpoint = ? AND (expires_at < ? OR expires_at > ?)",
+            [endpoint, now, now + EXPIRES_S],
+        )
         rows = connection.rows(
             "SELECT wanted, most, share FROM leases WHERE endpoint = ? AND owner <> ?",
             [endpoint, self._owner],
@@ -210,6 +216,10 @@ def _read(connection: Connection, endpoint: str, now: float) -> _Endpoint:
     names = ", ".join(field.name for field in dataclasses.fields(_Endpoint))
     rows = connection.rows(f"SELECT {names} FROM endpoints WHERE name = ?", [endpoint])
     row = _Endpoint(*rows[0]) if rows else _Endpoint(None, 0, 1, 0, 0.0, -1.0, -1.0, now)
+    # A clock that was put back, or an endpoint that once asked for a day, holds up nobody for long.
+    row.at = min(row.at, now)
+    latest = row.at + waits.LONGEST_S
+    row.paused_until = min(row.paused_until, latest) if row.paused_until > 0 else 0.0
     if now - row.at > FORGET_S:
         row.total, row.quiet, row.backoff, row.raised = None, 0, 1, 0
     return row
@@ -225,7 +235,7 @@ def _learn(row: _Endpoint, report: Report, cap: int, now: float) -> None:
         row.quiet += report.served
     if report.recover_to and row.total is not None:
         row.total = max(row.total, report.recover_to)
-    row.paused_until = max(row.paused_until, now + report.paused_s)
+    row.paused_until = max(row.paused_until, now + (waits.bounded(report.paused_s) or 0.0))
     if row.total is None or row.total >= cap:
         row.total = None
     elif report.full and row.quiet >= max(QUIET, 2 * row.total) * row.backoff:

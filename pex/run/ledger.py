@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from pex.core.errors import PexError, nearest
+from pex.run.budget import BEYOND
 from pex.run.database import Connection, Database
 
 By = Literal["model", "experiment", "day"]
@@ -15,6 +16,13 @@ GROUPS: tuple[By, ...] = ("model", "experiment", "day")
 
 _SLICE_S = 900
 """Local midnight is a whole number of these after UTC's, everywhere."""
+
+_USD = "CASE WHEN l.usd < 0 THEN 0 ELSE l.usd END"
+_BOOKED = "coalesce(l.usd, l.at_most_usd)"
+BOOKED = f"CASE WHEN {_BOOKED} > 0 THEN {_BOOKED} ELSE 0 END"
+"""What a row `l` of the ledger counts against a cap. An earlier version booked negative costs where
+an endpoint reported more cached tokens than tokens: they count as nothing, and give nothing back.
+"""
 
 _FEWEST = 5
 """Calls that a run must have made before it says something about its pace."""
@@ -27,20 +35,44 @@ class Spending:
     Args:
         name: of the model, the experiment or the day.
         calls: that were charged, or may have been.
-        prompt_tokens: sent; `cached_tokens` of them at the provider's lower price.
+        prompt_tokens: sent; `cached_tokens` of them at the provider's lower price, and
+            `cache_write_tokens` at that for what it keeps.
         cached_tokens: see there.
-        completion_tokens: received.
+        cache_write_tokens: see there.
+        completion_tokens: received; `reasoning_tokens` of them before the answer.
+        reasoning_tokens: see there.
         usd: what is certain.
         unsure_usd: at most so much more, for calls of which nobody said what they cost.
+        beyond: calls that cost more than they could, by what was sent.
+        negative: calls of an earlier version with a negative cost, which count as nothing.
     """
 
     name: str
     calls: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
     usd: float = 0.0
     unsure_usd: float = 0.0
+    beyond: int = 0
+    negative: int = 0
+
+
+_SUMS = {
+    "calls": "count(*)",
+    "prompt_tokens": "sum(l.prompt_tokens)",
+    "cached_tokens": "sum(l.cached_tokens)",
+    "cache_write_tokens": "sum(l.cache_write_tokens)",
+    "completion_tokens": "sum(l.completion_tokens)",
+    "reasoning_tokens": "sum(l.reasoning_tokens)",
+    "usd": f"sum({_USD})",
+    "unsure_usd": "sum(CASE WHEN l.usd IS NULL THEN l.at_most_usd END)",
+    "beyond": f"sum(CASE WHEN l.remark = '{BEYOND}' THEN 1 END)",
+    "negative": "sum(CASE WHEN l.usd < 0 THEN 1 END)",
+}
+"""What the ledger is added up by, for each field of `Spending`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,9 +103,7 @@ def spending(database: Database, by: str) -> list[Spending]:
         return []
     with database.opened(durable=False) as connection:
         rows = connection.rows(
-            "SELECT l.model, r.experiment, floor(l.at / ?), count(*), sum(l.prompt_tokens), "
-            "sum(l.cached_tokens), sum(l.completion_tokens), sum(l.usd), "
-            "sum(CASE WHEN l.usd IS NULL THEN l.at_most_usd END) "
+            f"SELECT l.model, r.experiment, floor(l.at / ?), {', '.join(_SUMS.values())} "
             "FROM ledger l JOIN runs r ON r.id = l.run_id GROUP BY 1, 2, 3",
             [_SLICE_S],
         )
@@ -82,12 +112,9 @@ def spending(database: Database, by: str) -> list[Spending]:
         day = datetime.datetime.fromtimestamp(float(part) * _SLICE_S).strftime("%Y-%m-%d")
         name = {"model": model, "experiment": experiment, "day": day}[by]
         item = found.setdefault(name, Spending(name))
-        item.calls += int(sums[0])
-        item.prompt_tokens += int(sums[1] or 0)
-        item.cached_tokens += int(sums[2] or 0)
-        item.completion_tokens += int(sums[3] or 0)
-        item.usd += float(sums[4] or 0)
-        item.unsure_usd += float(sums[5] or 0)
+        for field, value in zip(_SUMS, sums, strict=True):
+            number = float if field in ("usd", "unsure_usd") else int
+            setattr(item, field, getattr(item, field) + number(value or 0))
     if by == "day":
         return sorted(found.values(), key=lambda item: item.name)
     return sorted(found.values(), key=lambda item: (-item.usd, -item.calls, item.name))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
+
+from pex.run import waits
 
 START = 4
 RAMP_S = 0.001
@@ -30,9 +31,6 @@ LONGEST_PAUSE_S = 5.0
 
 OVERLOAD = 0.7
 """What is left of the calls in flight after a time-out or an overloaded server."""
-
-_PART = re.compile(r"([\d.]+)(ms|s|m|h|d)?")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 
 
 @dataclasses.dataclass(slots=True)
@@ -109,6 +107,8 @@ class Limiter:
         self._streak = 0
         self._served = 0
         self._recover_to = 0
+        self._asks_again = False
+        self._wrong: set[str] = set()
 
     def allowed(self) -> int:
         """How many calls may be in flight."""
@@ -121,7 +121,9 @@ class Limiter:
             self._ramp += max(2, self._ramp // 8)
             self._ramped_at = now
             self._ramping = self._ramp < self.share
-        if self.in_flight + self.unsaved >= self.allowed() or now < self.paused_until:
+        # After the longest wait one call asks whether it is over.
+        most = 1 if self._asks_again else self.allowed()
+        if self.in_flight + self.unsaved >= most or now < self.paused_until:
             return False
         return self.granted_requests >= 1 and self.granted_tokens > 0
 
@@ -129,7 +131,7 @@ class Limiter:
         """Seconds after which waiting may be over by itself; None: when a call has ended."""
         if now < self.paused_until:
             return self.paused_until - now
-        if self._ramping and self.in_flight < self.share:
+        if self._ramping and self.in_flight < self.share and not self._asks_again:
             return RAMP_S
         return None
 
@@ -151,23 +153,30 @@ class Limiter:
         self._credit = min(2.0, self._credit + TOLERATED)
         self._peak = max(self._peak, self.in_flight + 1)
         self.granted_tokens += tokens_off
+        asked_again = self._asks_again and now >= self.paused_until
+        if asked_again:
+            self._asks_again = False
         for what in ("requests", "tokens"):
             left = headers.get(f"x-ratelimit-remaining-{what}")
-            if left is not None and _number(left) <= 0:
-                wait_s = seconds(headers.get(f"x-ratelimit-reset-{what}"))
-                self.paused_until = max(self.paused_until, now + min(wait_s or 0.0, 60.0))
+            if left is None or _number(left) > 0 or what in self._wrong:
+                continue
+            if asked_again:  # nothing was left, and an answer came all the same
+                self._wrong.add(what)
+                continue
+            self._pause(now, waits.seconds(headers.get(f"x-ratelimit-reset-{what}")))
 
     def refused(self, now: float, retry_after_s: float | None) -> None:
         """The endpoint serves no more than what is still in flight (429)."""
         if self._ramping:
             self._ramping = False
             self._lower(self.in_flight, "rate_limit")
-            return
+            if self.in_flight or not retry_after_s:
+                return
         if self.in_flight == 0:
             # Nothing of ours is served: the minute's allowance is used up, or others have all
             # the slots. One call at a time would be refused as often as it can be sent.
-            wait_s = min(FIRST_PAUSE_S * 2.0**self._streak, LONGEST_PAUSE_S)
-            self.paused_until = max(self.paused_until, now + (retry_after_s or wait_s))
+            wait_s = min(FIRST_PAUSE_S * 2.0 ** min(self._streak, 10), LONGEST_PAUSE_S)
+            self._pause(now, retry_after_s or wait_s)
             self._recover_to = max(self._recover_to, self._peak // 2) if retry_after_s else 0
             self._streak += 1
         if self._credit >= 1:
@@ -208,26 +217,20 @@ class Limiter:
         """Go on with what the lease gave."""
         self.share, self.total, self.others = grant.share, grant.total, grant.others
         self.paused_until = max(self.paused_until, now + grant.paused_s)
+        self._asks_again = self._asks_again or grant.paused_s > waits.LONGEST_S / 2
         self.granted_requests += grant.requests
         self.granted_tokens += grant.tokens
+
+    def _pause(self, now: float, asked_s: float | None) -> None:
+        """Wait as long as is asked, a minute at most; after that, one call asks again."""
+        wait_s = waits.bounded(asked_s) or 0.0
+        self.paused_until = max(self.paused_until, now + wait_s)
+        self._asks_again = self._asks_again or wait_s >= waits.LONGEST_S
 
     def _lower(self, to: int, kind: str) -> None:
         self.lowered_by = kind
         lower = max(1, to)
         self._clamp = lower if self._clamp is None else min(self._clamp, lower)
-
-
-def seconds(text: str | None) -> float | None:
-    """The seconds in a rate-limit header such as `6m0s`, `20ms` or `1.5`.
-
-    Example:
-        >>> seconds("6m0.5s"), seconds("20ms"), seconds("3"), seconds("soon")
-        (360.5, 0.02, 3.0, None)
-    """
-    parts = _PART.findall(text or "")
-    if not parts or "".join(number + unit for number, unit in parts) != (text or "").strip():
-        return None
-    return sum(float(number) * _UNIT_S[unit or None] for number, unit in parts)
 
 
 def _number(text: str) -> float:

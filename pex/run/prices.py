@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import datetime
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pex.core.call import Answer
@@ -11,16 +13,87 @@ from pex.core.errors import PexError
 from pex.core.settings import PriceSettings, Settings
 from pex.run.providers import BUILT_IN
 
-Usd = Callable[[int, int, int], float]
-"""(prompt tokens, of them cached, completion tokens) -> USD"""
+_HOURS = 24
+_SAME_S = 60.0
+"""For so long a price of the table is not looked up again; some depend on the time of the day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Price:
-    """How the cost of a call follows from its tokens, and who says so."""
+class Rates:
+    """USD for each token of a request with more than `above` prompt tokens, and for the request."""
 
-    usd: Usd
-    source: str
+    fresh: float
+    cached: float
+    written: float
+    out: float
+    above: int = 0
+    request: float = 0.0
+
+    @property
+    def dearest(self) -> float:
+        """The most that a prompt token can cost."""
+        return max(self.fresh, self.cached, self.written)
+
+
+class Price:
+    """How the cost of a call follows from its tokens, and who says so.
+
+    Args:
+        source: "pex.toml", "genai-prices" or "free".
+        rates: for prompts of more and more tokens; none where it is free.
+        now: gives the rates at this moment, where they change with the time of the day; `rates`
+            are then all that may apply while a call is in flight.
+
+    Example:
+        >>> price = Price("x", [Rates(1e-6, 1e-7, 1.25e-6, 2e-6)])
+        >>> round(price.usd(1000, 800, 100), 6), round(price.at_most(1000, 100), 6)
+        (0.00048, 0.00145)
+    """
+
+    def __init__(
+        self,
+        source: str,
+        rates: Sequence[Rates] = (),
+        now: Callable[[], Sequence[Rates]] | None = None,
+    ) -> None:
+        self.source = source
+        self._rates = tuple(rates)
+        self._now = now
+
+    def usd(self, prompt: int, cached: int, completion: int, written: int = 0) -> float:
+        """What a call costs.
+
+        Args:
+            prompt: all prompt tokens.
+            cached: of them, read from the provider's cache.
+            completion: all tokens that were generated.
+            written: of the prompt tokens, written to the provider's cache.
+        """
+        found = _NOTHING
+        for rates in self._rates if self._now is None else self._now():
+            if rates.above == 0 or prompt > rates.above:
+                found = rates
+        fresh = max(0, prompt - cached - written)
+        return (
+            fresh * found.fresh
+            + cached * found.cached
+            + written * found.written
+            + completion * found.out
+            + found.request
+        )
+
+    def at_most(self, prompt: int, completion: int) -> float:
+        """What a call of at most so many tokens can cost, however its prompt is billed."""
+        if not self._rates:
+            return 0.0
+        found = [rates for rates in self._rates if rates.above == 0 or prompt > rates.above]
+        dearest = max(rates.dearest for rates in found)
+        out = max(rates.out for rates in found)
+        request = max(rates.request for rates in found)
+        return prompt * dearest + completion * out + request
+
+
+_NOTHING = Rates(0.0, 0.0, 0.0, 0.0)
 
 
 def price_of(ref: str, settings: Settings) -> Price | None:
@@ -32,12 +105,12 @@ def price_of(ref: str, settings: Settings) -> Price | None:
     """
     declared = settings.prices.get(ref)
     if declared is not None:
-        return Price(_declared(declared), "pex.toml")
+        return Price("pex.toml", [_declared(declared)])
     name, _, model = ref.partition("/")
     provider, own = BUILT_IN.get(name), settings.providers.get(name)
     says_free = own.free if own else None
     if says_free or (says_free is None and provider is not None and provider.free):
-        return Price(lambda prompt, cached, completion: 0.0, "free")
+        return Price("free")
     if provider is None or provider.prices is None:
         return None
     return _from_table(model, provider.prices)
@@ -55,41 +128,93 @@ def check_priced(prices: Mapping[str, Price | None]) -> None:
         )
 
 
-def _declared(price: PriceSettings) -> Usd:
-    fresh, out = price.input_usd_per_million, price.output_usd_per_million
-    cached_price = price.cached_input_usd_per_million
-    cheap = fresh if cached_price is None else cached_price
-
-    def usd(prompt: int, cached: int, completion: int) -> float:
-        return ((prompt - cached) * fresh + cached * cheap + completion * out) / 1e6
-
-    return usd
+def _declared(price: PriceSettings) -> Rates:
+    fresh = price.input_usd_per_million
+    cached, written = price.cached_input_usd_per_million, price.cache_write_usd_per_million
+    return Rates(
+        fresh / 1e6,
+        (fresh if cached is None else cached) / 1e6,
+        (fresh if written is None else written) / 1e6,
+        price.output_usd_per_million / 1e6,
+    )
 
 
 def _from_table(model: str, provider: str) -> Price | None:
-    import genai_prices
-
-    def usd(prompt: int, cached: int, completion: int) -> float:
-        usage = genai_prices.Usage(
-            input_tokens=prompt, cache_read_tokens=cached or None, output_tokens=completion
-        )
-        found: Any = genai_prices.calc_price(usage, model_ref=model, provider_id=provider)
-        return float(found.total_price)
+    from genai_prices.data_snapshot import get_snapshot
 
     try:
-        usd(1, 0, 1)
+        _, found = get_snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
-    return Price(usd, "genai-prices")
+    now = datetime.datetime.now(datetime.UTC)
+    hours = [now + datetime.timedelta(hours=hour) for hour in range(_HOURS)]
+    prices = [found.get_prices(hour) for hour in hours]
+    rates = [rates for price in prices for rates in _tiers(price)]
+    if all(price.input_mtok is None and price.output_mtok is None for price in prices):
+        return None  # it is sold by the second or the picture
+    if all(price is prices[0] for price in prices):
+        return Price("genai-prices", _tiers(prices[0]))
+    return Price("genai-prices", rates, _Clocked(found))
+
+
+class _Clocked:
+    """The rates of a model of the table at this moment."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._rates: Sequence[Rates] = ()
+        self._until = 0.0
+
+    def __call__(self) -> Sequence[Rates]:
+        if time.monotonic() >= self._until:
+            self._rates = _tiers(self._model.get_prices(datetime.datetime.now(datetime.UTC)))
+            self._until = time.monotonic() + _SAME_S
+        return self._rates
+
+
+def _tiers(price: Any) -> list[Rates]:
+    """The rates of one entry of the table: the first for any prompt, then for longer ones."""
+    fields = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
+    values = [getattr(price, field) for field in fields]
+    starts = {tier.start for value in values for tier in getattr(value, "tiers", ())}
+    request = (_rate(price.requests_kcount, 0) or 0.0) * 1000  # its unit is a thousand
+    found = []
+    for above in sorted({0, *starts}):
+        fresh, cached, written, out = (_rate(value, above) for value in values)
+        fresh = fresh or 0.0
+        found.append(
+            Rates(
+                fresh,
+                fresh if cached is None else cached,
+                fresh if written is None else written,
+                out or 0.0,
+                above,
+                request,
+            )
+        )
+    return found
+
+
+def _rate(value: Any, above: int) -> float | None:
+    """USD for a token, where a prompt has more than `above` of them."""
+    if value is None:
+        return None
+    base, tiers = getattr(value, "base", value), getattr(value, "tiers", ())
+    reached = [tier.price for tier in tiers if tier.start <= above]
+    return float(reached[-1] if above and reached else base) / 1e6
 
 
 def cost(price: Price | None, answer: Answer) -> float | None:
-    """What an answer cost in USD, None where its tokens or its price are not known."""
+    """What an answer cost in USD, None where its tokens or its price are not known.
+
+    Tokens that contradict each other (more read from a cache than there were) are not known.
+    """
     if price is None:
         return None
     if price.source == "free":
         return 0.0
-    if answer.prompt_tokens is None or answer.completion_tokens is None:
+    prompt, completion = answer.prompt_tokens, answer.completion_tokens
+    cached, written = answer.cached_tokens or 0, answer.cache_write_tokens or 0
+    if prompt is None or completion is None or cached + written > prompt:
         return None
-    cached = answer.cached_tokens or 0
-    return float(price.usd(answer.prompt_tokens, cached, answer.completion_tokens))
+    return price.usd(prompt, cached, completion, written)

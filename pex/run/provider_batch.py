@@ -19,7 +19,7 @@ import aiohttp
 import orjson
 
 from pex.core.call import Answer, Request, read_count, restored
-from pex.core.errors import JournalError, PexError, ProviderError
+from pex.core.errors import BudgetError, JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
 from pex.run.batch_lines import (
     answer_in,
@@ -29,15 +29,15 @@ from pex.run.batch_lines import (
     reply_of,
     why_unanswered,
 )
-from pex.run.budget import Budget
+from pex.run.budget import BEYOND, Bill, Budget, beyond, bill
 from pex.run.channel import Call, Channel
 from pex.run.client import session
 from pex.run.database import Database
 from pex.run.failures import CallError, refusal
 from pex.run.journal import Entry, Run, Writer
-from pex.run.prices import cost
 from pex.run.reasoning import without_reasoning
 from pex.run.shared import Shared
+from pex.run.waits import bounded
 
 HALF = 0.5
 """The price of a provider batch, as a part of the ordinary one."""
@@ -100,6 +100,7 @@ class ProviderBatchRunner:
         self._run = run
         self._status = "finished"
         self._failure: JournalError | None = None
+        self._beyond: BudgetError | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
         self._unwritten = 0
@@ -128,6 +129,7 @@ class ProviderBatchRunner:
         Raises:
             JournalError: the journal cannot be written.
             ProviderError: the provider has no Batch API, or refuses the file.
+            BudgetError: an answer cost more than it could.
         """
         self._loop = asyncio.get_running_loop()
         self._writer = self._open_writer(self._release, self._break)
@@ -156,6 +158,8 @@ class ProviderBatchRunner:
                 await asyncio.to_thread(self._shared.leases.release)
         if self._failure is not None:
             raise self._failure
+        if self._beyond is not None:
+            raise self._beyond
         return self._status
 
     async def _allow(self, more_usd: float) -> None:
@@ -288,7 +292,7 @@ class ProviderBatchRunner:
                     self._take(part, batch, line, left)
         why = why_unanswered(batch)
         for key in left:
-            self._put(part, key, Answer(error=why, error_kind="server"), 0.0, charged=False)
+            self._put(part, key, Answer(error=why, error_kind="server"), Bill(0.0))
         # Only now: whoever starts again before this finds the batch and merges the rest of it.
         while self._unwritten:
             await asyncio.sleep(0.01)
@@ -306,23 +310,27 @@ class ProviderBatchRunner:
             answer = answer_in(item, line)
         except CallError as error:
             failed = Answer(error=error.message, error_kind=error.kind, raw_body=error.raw_body)
-            self._put(part, key, failed, None if error.charged else 0.0, charged=error.charged)
+            worst_usd = self._reserved.get(key, 0.0)
+            self._put(part, key, failed, Bill(None, worst_usd) if error.charged else Bill(0.0))
             return
         answer.started_at = restored({"started_at": batch.get("created_at")}).started_at
         answer.started_at = answer.started_at or time.time()
-        full = cost(channel.price, answer)
-        answer.cost_usd = None if full is None else full * HALF
-        self._put(part, key, answer, answer.cost_usd, charged=True)
+        booked = bill(channel.price, answer, self._reserved.get(key, 0.0), HALF)
+        answer.cost_usd = booked.usd
+        if booked.usd is not None and booked.remark == BEYOND:
+            request, worst_usd = self._groups[key][0], self._reserved.get(key, 0.0)
+            self._beyond = self._beyond or beyond(request, answer, booked.usd, worst_usd)
+        self._put(part, key, answer, booked)
 
-    def _put(
-        self, part: _Part, key: str, answer: Answer, usd: float | None, *, charged: bool
-    ) -> None:
+    def _put(self, part: _Part, key: str, answer: Answer, booked: Bill) -> None:
         group = self._groups[key]
-        worst_usd = self._reserved.get(key, 0.0)
-        at_most = worst_usd if usd is None else None
-        self._budget.settle(worst_usd, worst_usd if usd is None else usd)
+        self._budget.settle(self._reserved.get(key, 0.0), booked.charged_usd)
+        charged = answer.error is None or booked.at_most_usd is not None
         # Named after the batch, so that a batch that is merged twice is in the ledger once.
-        entry = Entry(group[0], answer, charged, at_most, group, id=f"{part.id}-{key[:32]}")
+        entry = Entry(
+            group[0], answer, charged, booked.at_most_usd, group,
+            remark=booked.remark, id=f"{part.id}-{key[:32]}",
+        )  # fmt: skip
         self._unwritten += 1
         self._writer.put(entry)
 
@@ -386,7 +394,7 @@ class ProviderBatchRunner:
                 error = CallError("connection", f"{type(failed).__name__}: {failed}")
             if attempt == attempts or error.kind in ("auth", "unknown_model", "quota"):
                 break
-            await asyncio.sleep(error.retry_after_s or 0.5 * 2.0**attempt)
+            await asyncio.sleep(bounded(error.retry_after_s) or 0.5 * 2.0**attempt)
         known = "; has it a Batch API?" if error.kind == "unknown_model" else ""  # 404
         raise ProviderError(f"provider batch, {model}, {path}: {error.message}{known}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,21 @@ BYTES_PER_TOKEN = 3.5
 """A rule of thumb for European languages; other scripts need up to three times the tokens."""
 
 _NEWER_NAME = re.compile(r"(openai|azure)/(o\d|gpt-[5-9])")
+_OWN_LIMITS = ("max_tokens", "max_completion_tokens")
+_LIMITS = frozenset({
+    *_OWN_LIMITS, "max_output_tokens", "maxOutputTokens", "max_new_tokens", "max_gen_len",
+    "max_tokens_to_sample", "max_generated_tokens", "n_predict", "num_predict", "maxTokens",
+})  # fmt: skip
+_ORDINARY = frozenset({
+    *_OWN_LIMITS, "model", "messages", "temperature", "top_p", "seed", "stop", "tools",
+    "tool_choice", "response_format", "reasoning_effort", "logprobs", "top_logprobs",
+})  # fmt: skip
+"""Settings that say nothing else of the answer's length, so that most requests are done at once."""
+
+_BESIDES = frozenset({"thinking_budget", "thinkingBudget", "budget_tokens", "reasoning_budget"})
+_TIMES = frozenset({"n", "best_of", "num_return_sequences", "candidateCount", "candidate_count"})
+_CONTENT = frozenset({"messages", "tools", "response_format", "logit_bias", "metadata"})
+"""What says nothing of the answer's length, whatever its parts are called."""
 
 
 def requests(
@@ -112,11 +128,7 @@ def body_of(
     Raises:
         PexError: the case has no value for a variable of the prompt, or an image that is not there.
     """
-    params = dict(variant.all_params)
-    if max_tokens is not None:
-        params.setdefault("max_tokens", max_tokens)
-    if "max_tokens" in params and _NEWER_NAME.match(variant.model):
-        params["max_completion_tokens"] = params.pop("max_tokens")
+    params = _limited(variant.all_params, variant.model, max_tokens)
     try:
         messages = with_files(variant.prompt.render(case.inputs), folder or Path())
     except PexError as error:
@@ -129,9 +141,57 @@ def body_of(
     return body
 
 
+def _limited(params: Mapping[str, Any], model: str, default: int | None) -> dict[str, Any]:
+    """The parameters with a limit of the answer's length, under the name that the model takes.
+
+    Null is no limit, so the default is sent in its place; one under either name keeps it out.
+    """
+    found = {k: v for k, v in params.items() if v is not None or k not in _OWN_LIMITS}
+    if default is not None and not any(name in found for name in _OWN_LIMITS):
+        found["max_tokens"] = default
+    if "max_tokens" in found and _NEWER_NAME.match(model):
+        longest = found.pop("max_tokens")
+        found.setdefault("max_completion_tokens", longest)
+    return found
+
+
 def max_tokens(body: Mapping[str, Any]) -> int:
-    """The longest answer that a request allows, 0 where it does not say."""
-    return int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
+    """The longest answer that a request allows, 0 where it does not say.
+
+    An endpoint may go by any limit in it, so the largest counts; so do room for thinking and
+    predicted text that are paid besides, and the number of answers.
+
+    Example:
+        >>> max_tokens({"max_tokens": 8, "max_completion_tokens": 20, "best_of": 3})
+        60
+    """
+    if body.keys() <= _ORDINARY:
+        return max(int(body.get(name) or 0) for name in _OWN_LIMITS)
+    limits, besides, times = [0], 0, 1
+    for name, value in _settings(body):
+        if name == "prediction":
+            besides += len(orjson.dumps(value))
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 < value < math.inf:
+            continue
+        if name in _LIMITS:
+            limits.append(math.ceil(value))
+        elif name in _BESIDES:
+            besides += math.ceil(value)
+        elif name in _TIMES:
+            times *= math.ceil(value)
+    return (max(limits) + besides) * times
+
+
+def _settings(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every setting of a request by its name, also those in a nest such as `extra_body`."""
+    for name, value in body.items():
+        if name in _CONTENT:
+            continue
+        if isinstance(value, dict) and name != "prediction":
+            yield from _settings(value)
+        else:
+            yield name, value
 
 
 def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:

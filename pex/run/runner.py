@@ -23,15 +23,15 @@ from pex.core.events import (
     Spent,
     Started,
 )
-from pex.run.budget import Budget
+from pex.run import waits
+from pex.run.budget import BEYOND, Bill, Budget, beyond, bill
 from pex.run.channel import Call, Channel, Lane
-from pex.run.client import ask, session
+from pex.run.client import ask
 from pex.run.endpoint import Endpoint
 from pex.run.failures import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S
 from pex.run.pace import PaceTeller
-from pex.run.prices import cost
 from pex.run.reasoning import AnswerText, without_reasoning
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.shared import Shared, need_of
@@ -136,6 +136,7 @@ class Runner:
 
         Raises:
             JournalError: answers could not be written; they have been told all the same.
+            BudgetError: a call cost more than it could; nothing was asked after it.
         """
         self._loop = asyncio.get_running_loop()
         if self._asked_to_stop:  # before there was a loop to stop
@@ -144,7 +145,7 @@ class Runner:
         ticks = None
         try:
             for channel in self._channels.values():
-                channel.http = session(channel.endpoint)
+                channel.open()
             await self._tick()
             ticks = asyncio.create_task(self._tick_on())
             self._pump()
@@ -158,8 +159,7 @@ class Runner:
             self._paces.end()
             await self._writer.close()
             for channel in self._channels.values():
-                if channel.http is not None:
-                    await channel.http.close()
+                await channel.close()
             with contextlib.suppress(JournalError):  # a lease that is not given back runs out
                 await asyncio.to_thread(self._shared.leases.release)
         if self._failure is not None:
@@ -212,6 +212,8 @@ class Runner:
         now = self._loop.time()
         while lane.waiting and lane.limiter.may_begin(now):
             call = lane.waiting[0]
+            if call.channel.renewing.locked():  # it would go out with what has run out
+                return
             payload = call.payload(self._stream)
             worst_usd = call.worst_usd(len(payload))
             if not self._budget.reserve(worst_usd):
@@ -243,16 +245,17 @@ class Runner:
     async def _make(self, call: Call, payload: bytes, worst_usd: float, tokens: float) -> None:
         assert self._loop is not None  # run() has set it
         channel, endpoint, lane = call.channel, call.channel.endpoint, call.channel.lane
-        assert channel.http is not None  # run() has opened it
         call.attempts += 1
         began = self._loop.time()
         self._tell(call, Started)
         tell = functools.partial(self._tell, call, Delta)
         on_delta = AnswerText(tell, channel.tags).feed if self._stream else None
-        usd: float | None = worst_usd  # the price of a call of which nobody hears again
+        usd = worst_usd  # the price of a call of which nobody hears again
+        http = channel.take()
         try:
-            answer, headers = await ask(channel.http, endpoint, payload, on_delta)
-            answer.cost_usd = usd = cost(channel.price, answer)
+            answer, headers = await ask(http, endpoint, payload, on_delta)
+            booked = bill(channel.price, answer, worst_usd)
+            answer.cost_usd, usd = booked.usd, booked.charged_usd
             failure = None
         except CallError as error:
             failure, usd = error, worst_usd if error.charged else 0.0
@@ -261,15 +264,19 @@ class Runner:
             raise
         finally:
             lane.limiter.ended()
-            self._budget.settle(worst_usd, worst_usd if usd is None else usd)
+            self._budget.settle(worst_usd, usd)
+            channel.give_back(http)
         now = self._loop.time()
         if failure is None:
             used = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
             lane.limiter.succeeded(now, tokens - used if tokens else 0.0, headers)
             lane.limiter.unsaved += 1
             channel.answered_at, channel.failed_in_a_row = now, 0
+            channel.answered_by = endpoint
             answer.attempts = call.attempts
-            await self._answered(call, answer, worst_usd)
+            if booked.remark == BEYOND:
+                self._stop_at(beyond(call.group[0], answer, usd, worst_usd))
+            await self._answered(call, answer, booked)
             return
         if failure.kind == "rate_limit":
             lane.limiter.refused(now, failure.retry_after_s)
@@ -284,20 +291,27 @@ class Runner:
             self._failure = self._failure or task.exception()
         self._pump()
 
-    async def _answered(self, call: Call, answer: Answer, worst_usd: float) -> None:
-        at_most = worst_usd if answer.cost_usd is None else None
+    def _stop_at(self, error: PexError) -> None:
+        """Ask nothing new, and raise this when the calls in flight have ended."""
+        self._failure = self._failure or error
+        if self._status == "finished":
+            self._end("budget")
+
+    async def _answered(self, call: Call, answer: Answer, booked: Bill) -> None:
+        at_most, remark = booked.at_most_usd, booked.remark
         request = call.group[0]
         if not request.turns:
             self._left -= 1
-            self._put(call, answer, at_most)
+            self._writer.put(Entry(request, answer, True, at_most, call.group, remark=remark))
         elif len(call.earlier) == len(request.turns):
             self._left -= 1
             whole = conversation(request, [*call.earlier, answer])
             sent = dataclasses.replace(request, body=call.body)  # the ledger counts its bytes
-            self._writer.put(Entry(sent, whole, True, at_most, call.group, answer))
+            self._writer.put(Entry(sent, whole, True, at_most, call.group, answer, remark))
         else:
             # An answer of its own, so that it is not asked again when a later turn is cut off.
-            self._writer.put(Entry(turn_of(request, call.body), answer, True, at_most))
+            turn = turn_of(request, call.body)
+            self._writer.put(Entry(turn, answer, True, at_most, remark=remark))
             call.earlier.append(answer)
             call.body = next_body(request, _shown(call.earlier, call.channel))
             call.attempts = 0
@@ -309,8 +323,8 @@ class Runner:
     ) -> None:
         assert self._loop is not None  # run() has set it
         channel, lane = call.channel, call.channel.lane
-        renew = endpoint.renewable and error.kind in ("connection", "auth")
-        again = error.kind in TRANSIENT or (renew and call.attempts == 1)
+        renew = channel.may_renew(endpoint, error.kind)
+        again = error.kind in TRANSIENT or renew
         refused = error.busy or error.kind == "rate_limit"
         most = MAX_REFUSALS if refused else MAX_ATTEMPTS
         last = not again or call.attempts >= most
@@ -320,7 +334,8 @@ class Runner:
             self._put(call, _lost(channel, error, call.attempts), at_most, tell=last)
         if last:
             self._left -= 1
-        self._look_if_lost(channel, error)
+        if last or not renew:
+            self._look_if_lost(channel, error, last)
         if not last and not stopped:
             wait_s = _wait(call.attempts, error.retry_after_s)
             self._tell(call, Retried, call.attempts, wait_s, error.kind)
@@ -328,11 +343,12 @@ class Runner:
             if renew:
                 wait_s = 0.0
                 try:
-                    await self._renew(channel, endpoint)
+                    await channel.reconnect(endpoint)
                 except PexError as failed:
                     lane.delayed -= 1
                     self._left -= 1
                     self._put(call, Answer(error=str(failed), error_kind=error.kind), None)
+                    self._give_up(channel, CallError(error.kind, failed.message))
                     return
             due = (self._loop.time() + wait_s, error.kind)
             lane.due.append(due)
@@ -346,28 +362,27 @@ class Runner:
             lane.waiting.appendleft(call)
             self._pump_lane(lane)
 
-    async def _renew(self, channel: Channel, old: Endpoint) -> None:
-        """Connect again, once for all calls that failed on the same connection."""
-        async with channel.renewing:
-            if channel.endpoint is not old:
-                return
-            channel.endpoint = await asyncio.to_thread(channel.connect)
-            if channel.http is not None:
-                await channel.http.close()
-            channel.http = session(channel.endpoint)
+    def _look_if_lost(self, channel: Channel, error: CallError, last: bool) -> None:
+        """A model that never answers is given up: what is left would fail in the same way.
 
-    def _look_if_lost(self, channel: Channel, error: CallError) -> None:
-        """A model that never answers is given up: what is left would fail in the same way."""
+        So is one that asked for a longer wait than a minute as often as a call is tried.
+        """
         assert self._loop is not None  # run() has set it
-        if error.kind not in FATAL | {"connection"}:
+        used_up = (
+            error.kind == "rate_limit" and last and (error.retry_after_s or 0) >= waits.LONGEST_S
+        )
+        if error.kind not in FATAL | {"connection"} and not used_up:
             return
         channel.failed_in_a_row += 1
         since = channel.answered_at
         if since is not None and self._loop.time() - since < LOST_AFTER_S:
             return
         most = GIVE_UP_AFTER if error.kind in FATAL and since is None else LOST_AFTER
-        if channel.failed_in_a_row < most:
-            return
+        if channel.failed_in_a_row >= most or used_up:
+            self._give_up(channel, error)
+
+    def _give_up(self, channel: Channel, error: CallError) -> None:
+        """Ask a model nothing more."""
         lane = channel.lane
         doomed = [call for call in lane.waiting if call.channel is channel]
         lane.waiting = collections.deque(c for c in lane.waiting if c.channel is not channel)
@@ -451,6 +466,7 @@ def _wait(attempt: int, asked_s: float | None) -> float:
 
     The random part keeps many calls that failed together from coming back together.
     """
+    asked_s = waits.bounded(asked_s)
     if asked_s is not None:
-        return min(asked_s, LONGEST_WAIT_S) + random.uniform(0, 0.1)
+        return asked_s + random.uniform(0, 0.1)
     return min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.0)

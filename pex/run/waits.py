@@ -1,7 +1,12 @@
-"""How long a provider asks to wait before the next call: in headers, in bodies, in sentences."""
+"""How long an endpoint asks to wait: in headers, bodies and sentences, and never over a minute.
+
+Whatever is asked, after `LONGEST_S` one call asks again: a wait of a day, or a time that is a
+mistake, must not hold up a project.
+"""
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import math
 import re
@@ -9,110 +14,148 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-_UNITS = {
+LONGEST_S = 60.0
+"""The longest wait for anything that an endpoint has said."""
+
+_UNIT_S = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0,
     "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hr": 3600.0,
     "hour": 3600.0, "d": 86400.0, "day": 86400.0,
 }  # fmt: skip
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµ]+)")
-_DURATION = r"(\d+(?:\.\d+)?(?:\s*[a-zµ]+(?:\s*(?:and\s*)?\d+(?:\.\d+)?\s*[a-zµ]+)*)?)"
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[a-zµ]+(?:,?\s*(?:and\s+)?(?=\d))?)+")
 _SENTENCE = re.compile(
     # "Please try again in 1m3s" (OpenAI, Groq), "Please retry after 26 seconds" (Azure),
     # "Please retry in 23.5s" (Gemini), "available again in 2 minutes"
-    rf"(?:again|retry|retrying|wait|reset\w*|available)\s+(?:in|after|for)?\s*{_DURATION}",
+    r"(?:again|retry|retrying|wait|reset\w*|available)\s+(?:in|after|for)?\s*"
+    rf"({_DURATION.pattern}|\d+(?:\.\d+)?)",
     re.IGNORECASE,
 )
+_MOST_WORDS = 4000
 _KEYS = ("retry_after", "retryAfter", "retry_after_seconds", "retryDelay", "retry_delay",
          "retry_in", "retry_after_s")  # fmt: skip
 _MS_KEYS = ("retry_after_ms", "retryAfterMs")
-_EPOCH = 1e9
-"""A wait as long as this many seconds is a time of day: seconds since 1970."""
+_EPOCH_S = 1e9
+"""A number from here on is a time since 1970, in seconds; a thousand times as much in milliseconds.
+"""
 
 
-def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by a reply's headers; `Retry-After` is a number or a date.
+def bounded(wait_s: float | None) -> float | None:
+    """A wait that may be kept: from 0 to a minute; None where none was asked, or it is no number.
 
     Example:
-        >>> wait_of({"Retry-After": "1.5"}), wait_of({"Retry-After": "inf"}), wait_of({})
-        (1.5, None, None)
+        >>> bounded(86400.0), bounded(-3.0), bounded(float("nan")), bounded(None)
+        (60.0, 0.0, None, None)
     """
-    exact = _finite(headers.get("Retry-After-Ms"))
+    if wait_s is None or math.isnan(wait_s):
+        return None
+    return min(max(0.0, wait_s), LONGEST_S)
+
+
+def asked_s(headers: Mapping[str, str]) -> float | None:
+    """How long a reply's headers ask to wait, from 0 to a minute; None where they do not say.
+
+    Example:
+        >>> asked_s({"Retry-After": "86400"}), asked_s({"Retry-After-Ms": "250"}), asked_s({})
+        (60.0, 0.25, None)
+    """
+    exact = seconds(headers.get("Retry-After-Ms"))
     if exact is not None:
-        return exact / 1000
-    text = headers.get("Retry-After")
-    if not text:
-        return None
-    seconds = seconds_in(text)
-    if seconds is not None:
-        return seconds
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
+        return bounded(exact / 1000)
+    return bounded(seconds(headers.get("Retry-After")))
 
 
 def wait_in(value: Any) -> float | None:
-    """Seconds to wait by an object of an error's body, or by a sentence of it.
+    """How long an object of an error's body, or a sentence in it, asks to wait; as `asked_s`.
 
     Example:
         >>> wait_in({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "23s"})
         23.0
-        >>> wait_in("Rate limit reached. Please try again in 1m3.5s. Visit …")
-        63.5
+        >>> wait_in("Rate limit reached. Please try again in 3.5s. Visit …")
+        3.5
     """
     if isinstance(value, str):
-        found = _SENTENCE.search(value[:4000])
-        return seconds_in(found.group(1)) if found else None
+        found = _SENTENCE.search(value[:_MOST_WORDS])
+        return bounded(seconds(found.group(1))) if found else None
     if not isinstance(value, Mapping):
         return None
     for key in _KEYS:
-        seconds = seconds_in(value.get(key))
-        if seconds is not None:
-            return seconds
+        asked = _seconds_of(value.get(key))
+        if asked is not None:
+            return bounded(asked)
     for key in _MS_KEYS:
-        exact = _finite(value.get(key))
+        exact = _seconds_of(value.get(key))
         if exact is not None:
-            return exact / 1000
+            return bounded(exact / 1000)
     headers = value.get("headers")  # OpenRouter passes on those of the provider
     if isinstance(headers, dict):
         lower = {str(key).lower(): text for key, text in headers.items()}
-        return seconds_in(lower.get("retry-after"))
+        return bounded(_seconds_of(lower.get("retry-after")))
     return None
 
 
-def seconds_in(value: Any) -> float | None:
-    """The seconds of a duration in any of its forms, None where it is none.
+def seconds(text: str | None, now: float | None = None) -> float | None:
+    """The seconds that a text asks to wait, not bounded yet; None where it cannot be read.
+
+    Args:
+        text: a number of seconds, a duration such as `6m0s`, `20ms` or `2 minutes`, a time since
+            1970 (in seconds or milliseconds), a date of HTTP or ISO 8601.
+        now: the time, in seconds since 1970; left out, the clock's.
 
     Example:
-        >>> [seconds_in(text) for text in ("23s", "340ms", "1h2m3s", "2 minutes", 7, "soon", "-1")]
-        [23.0, 0.34, 3723.0, 120.0, 7.0, None, 0.0]
-        >>> seconds_in({"seconds": 3, "nanos": 500_000_000})
-        3.5
+        >>> [seconds(text) for text in ("6m0.5s", "20ms", "3", "2 minutes and 1 s", "soon")]
+        [360.5, 0.02, 3.0, 121.0, None]
+        >>> seconds("1800000007", 1.8e9), seconds("2027-01-15T08:00:07Z", 1.8e9)
+        (7.0, 7.0)
     """
-    if isinstance(value, Mapping):  # google.protobuf.Duration
-        whole, nanos = _finite(value.get("seconds")), _finite(value.get("nanos"))
+    text = (text or "").strip()
+    now = time.time() if now is None else now
+    try:
+        return _of_number(float(text), now)
+    except ValueError:
+        pass
+    lower = text.lower()
+    if _DURATION.fullmatch(lower):
+        sizes = [(float(count), _unit_s(unit)) for count, unit in _PART.findall(lower)]
+        if all(size is not None for _, size in sizes):
+            return sum(count * (size or 0.0) for count, size in sizes)
+    at = _date(text)
+    return None if at is None else at - now
+
+
+def _seconds_of(value: Any) -> float | None:
+    """The same of a value of a body: a text, a number, or google.protobuf.Duration."""
+    if isinstance(value, Mapping):
+        whole, nanos = _seconds_of(value.get("seconds")), _seconds_of(value.get("nanos"))
         return None if whole is None and nanos is None else (whole or 0.0) + (nanos or 0.0) / 1e9
-    number = _finite(value)
-    if number is not None:
-        return max(0.0, number - time.time()) if number >= _EPOCH else number
-    if not isinstance(value, str):
-        return None
-    parts = _PART.findall(value.strip().lower())
-    total, known = 0.0, False
-    for count, unit in parts:
-        size = _UNITS.get(unit) or _UNITS.get(unit.removesuffix("s"))
-        if size is None:
-            break
-        total, known = total + float(count) * size, True
-    return total if known and math.isfinite(total) else None
-
-
-def _finite(value: Any) -> float | None:
-    """A number from 0, None where it is none; below 0 there is nothing to wait for."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
+        return seconds(value) if isinstance(value, str) else _of_number(float(value), time.time())
+    except OverflowError:  # a whole number too large for a float
+        return math.inf if value > 0 else 0.0  # type: ignore[operator]
+
+
+def _unit_s(unit: str) -> float | None:
+    return _UNIT_S.get(unit) or _UNIT_S.get(unit.removesuffix("s"))
+
+
+def _of_number(number: float, now: float) -> float | None:
+    if math.isnan(number):
         return None
-    return max(0.0, number) if math.isfinite(number) else None
+    if math.isinf(number) or number < _EPOCH_S:
+        return number
+    return (number / 1000 if number >= _EPOCH_S * 1000 else number) - now
+
+
+def _date(text: str) -> float | None:
+    """A date in seconds since 1970; one without a zone is in UTC."""
+    for read in (email.utils.parsedate_to_datetime, datetime.datetime.fromisoformat):
+        try:
+            found = read(text)
+            if found.tzinfo is None:
+                found = found.replace(tzinfo=datetime.UTC)
+            return found.timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+    return None

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.changed import ANSWERS, Change, Loader, Recorded, resolved_now
 from pex.batch.night.turned import repeats_for, turned
 from pex.batch.plan import CANARY, Plan
+from pex.batch.run import environment
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
+from pex.run.budget import TIMES
 
 if TYPE_CHECKING:
     from pex.results import Results
@@ -27,6 +30,8 @@ JOB = CANARY
 
 def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
     """Ask the canary's questions of these models; None where the plan has none.
+
+    They are paid from the plan's budget, like the night's other runs.
 
     Args:
         plan: whose canary.
@@ -54,17 +59,27 @@ def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
         prompt = Prompt(f"{{{{ {names[0]} }}}}", name=JOB)
     params = {"temperature": 0, "max_tokens": canary.max_tokens}
     variants = [Variant(prompt, model, params, name=model) for model in models]
-    tags = {
-        "pex.plan": plan.name,
-        "pex.plan_folder": plan.environment()["PEX_PLAN_FOLDER"],
-        "pex.batch_id": batch_id,
-        "pex.job_id": JOB,
-    }
     experiment = Experiment(f"{plan.name}-canary", variants, path)
     repeats = repeats_for(len(experiment.cases))
-    return experiment.run(
-        repeats=repeats, journal="fresh", show=False, mlflow_tags=tags, note="canary"
-    )
+    with _as_a_job(plan, batch_id):
+        return experiment.run(repeats=repeats, journal="fresh", show=False, note="canary")
+
+
+@contextlib.contextmanager
+def _as_a_job(plan: Plan, batch_id: str) -> Iterator[None]:
+    """What is run inside belongs to the batch, as if a job of it ran it: its tags, its budget."""
+    own = {**environment(plan, batch_id), "PEX_JOB_ID": JOB}
+    before = {name: os.environ.get(name) for name in (*own, TIMES)}
+    os.environ.update(own)
+    os.environ.pop(TIMES, None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

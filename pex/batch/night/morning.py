@@ -63,7 +63,8 @@ class Subject:
 class Morning:
     """A judged night.
 
-    `problems` are what kept parts of it from being read or asked, in sentences.
+    `problems` are what kept parts of it from being read or asked, in sentences; `canary_cut` where
+    the budget ended the canary.
     """
 
     batch: BatchResult
@@ -74,6 +75,7 @@ class Morning:
     problems: list[str]
     nights: list[nights.Night]
     runs: list[dict[str, Any]]
+    canary_cut: bool = False
 
     def __repr__(self) -> str:
         return "\n".join([headline(self), *(item.reason for item in self.judged)])
@@ -97,7 +99,8 @@ class Morning:
     @property
     def stopped_by_budget(self) -> bool:
         """Whether a run was ended by its budget, or the batch's."""
-        return any(subject.now.about["status"] == "budget" for subject in self.subjects)
+        cut = any(subject.now.about["status"] == "budget" for subject in self.subjects)
+        return cut or self.canary_cut
 
     @property
     def erring(self) -> list[Subject]:
@@ -199,7 +202,11 @@ def look(
         _explain(subject)
         subjects.append(subject)
     said = heard.since(next((item.last for item in subjects if item.last), None))
-    return Morning(batch, started_at, uri, subjects, said, problems, nights.nights(plan), rows)
+    cut = heard.now is not None and heard.now.about["status"] == "budget"
+    if cut:
+        problems.append("The budget ended the canary before all of its questions were asked.")
+    shown = nights.nights(plan)
+    return Morning(batch, started_at, uri, subjects, said, problems, shown, rows, cut)
 
 
 def _listen(subject: Subject, heard: canary.Heard) -> None:
