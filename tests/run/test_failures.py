@@ -300,7 +300,7 @@ def test_an_ordinary_end_means_nothing() -> None:
     [
         (GEMINI_MINUTE, 23.0),
         (error("Rate limit reached. Please try again in 1.2s. Visit …"), 1.2),
-        (error("Please try again in 1m3s."), 63.0),
+        (error("Please try again in 1m3s."), 60.0),
         (error("Please try again in 340ms."), 0.34),
         (error("Please retry after 26 seconds."), 26.0),
         (error("Please retry in 23.5s."), 23.5),
