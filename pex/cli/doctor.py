@@ -156,4 +156,4 @@ def _reach(name: str, project: Path, settings: Settings) -> Finding:
     except PexError as error:
         return Finding(name, "problem", error.message)
     listed = f"{len(models)} models" if models is not None else "does not list its models"
-    return Finding(name, "ok", f"{endpoint.place.rpartition('/chat')[0]}: {listed}")
+    return Finding(name, "ok", f"{endpoint.base}{endpoint.through}: {listed}")

@@ -53,6 +53,10 @@ LOST_AFTER = 15
 LOST_AFTER_S = 60.0
 """For so long an endpoint that did answer may fail to, before it is given up too."""
 
+_ELSEWHERE = ("unknown_model", "bad_body")
+_NOT_HERE = ("HTTP 404", "HTTP 405", "HTTP 301", "HTTP 302", "HTTP 307", "HTTP 308")
+"""What a wrong address leads to: the message names the one that was asked."""
+
 
 class Runner:
     """Asks `requests` through `channels` and tells `listen` what happens.
@@ -428,9 +432,13 @@ class Runner:
 
 
 def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
-    message = error.message
+    message, endpoint = error.message, channel.endpoint
+    if error.kind in _ELSEWHERE or message.startswith(_NOT_HERE):
+        message += f"; asked: {endpoint.place}"
+    if endpoint.through and endpoint.through not in message:
+        message += f";{endpoint.through}"
     if error.kind == "unknown_model" and channel.known_models:
-        message += f" ({nearest(channel.endpoint.model, channel.known_models)})"
+        message += f" ({nearest(endpoint.model, channel.known_models)})"
     return Answer(error=message, error_kind=error.kind, attempts=attempts)
 
 
