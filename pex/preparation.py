@@ -32,6 +32,7 @@ from pex.run.journal import Journal, Mode, Run, check_mode
 from pex.run.ledger import Past, past
 from pex.run.prices import check_priced, price_of
 from pex.run.provider_batch import HALF, check_none_away, check_single
+from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
 from pex.score.base import Scorer
 from pex.score.build import parted
@@ -183,7 +184,8 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
             max_in_flight=options.max_in_flight or spec.max_in_flight,
             timeout_s=options.timeout_s or spec.timeout_s,
         )
-        channels = connect(sorted({request.model for request in missing}))
+        fixed = differing(subject.variants)
+        channels = connect(sorted({request.model for request in missing}), fixed=fixed)
         check_priced({ref: channel.price for ref, channel in channels.items()})
         ready = plan.bench
         if ready is not None:

@@ -20,6 +20,8 @@ def note(summary: pd.DataFrame, about: Mapping[str, Any], comparison: pd.DataFra
     if about.get("note"):
         lines += [str(about["note"]), ""]
     lines += _scores(summary)
+    if about.get("remarks"):
+        lines += ["", *(f"- {_cell(text)}" for text in about["remarks"])]
     if comparison is not None and len(comparison):
         lines += ["", *_verdicts(comparison)]
     text = "\n".join(lines).strip()

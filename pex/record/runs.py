@@ -40,6 +40,7 @@ _FROM_BATCH = {
 }
 """What a batch tells its jobs, and the tags that their runs get from it."""
 _PARAM_LENGTH = 500
+_TAG_LENGTH = 5000
 _BATCH = 1000
 """Metrics that MLflow takes at once."""
 
@@ -168,6 +169,9 @@ class Recorder:
                 self._client.set_tag(
                     self.run_id, "pex.baseline", str(comparison["baseline"].iloc[0])
                 )
+        said = redact("; ".join(about.get("remarks") or []))
+        if said:
+            self._client.set_tag(self.run_id, "pex.remarks", said[:_TAG_LENGTH])
         text = redact(note(summary, about, comparison))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
 

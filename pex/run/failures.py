@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import orjson
 
 from pex.guard.redact import redact
+from pex.run.refusals import named_parameter
 
 FATAL = frozenset({"auth", "quota", "unknown_model", "refused_parameter", "certificate"})
 """Kinds of error that asking again, or asking for another case, does not mend."""
@@ -32,7 +33,8 @@ class CallError(Exception):
     """An attempt that failed: its kind, a message, and how long the provider asks to wait.
 
     `sent` is False where nothing reached the provider, so that nothing can be charged; `busy`
-    where the provider says that it has too much to do.
+    where the provider says that it has too much to do. `param` is the parameter that a refusal
+    names apart from its words.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class CallError(Exception):
     retry_after_s: float | None = None
     sent: bool = True
     busy: bool = False
+    param: str | None = None
 
     @property
     def charged(self) -> bool:
@@ -68,7 +71,7 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
         return CallError("content_filter", text)
     if status == 413 or _CONTEXT.search(message):
         return CallError("too_long", text)
-    return CallError("refused_parameter", text)
+    return CallError("refused_parameter", text, param=named_parameter(raw))
 
 
 def message_of(raw: bytes) -> str:

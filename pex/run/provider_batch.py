@@ -29,6 +29,7 @@ from pex.run.failures import CallError, refusal
 from pex.run.journal import Entry, Run, Writer
 from pex.run.prices import cost
 from pex.run.reading import answer_of
+from pex.run.refusals import remarks
 from pex.run.shared import Shared
 
 HALF = 0.5
@@ -210,7 +211,7 @@ class ProviderBatchRunner:
                         "custom_id": key,
                         "method": "POST",
                         "url": "/v1/chat/completions",
-                        "body": group[0].body,
+                        "body": self._channels[model].refusals.sent(group[0].body),
                     }
                 )
                 if lines and (len(lines) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
@@ -304,13 +305,27 @@ class ProviderBatchRunner:
                 raise refusal(status, orjson.dumps(response.get("body")), {})
             answer = answer_of(response.get("body"))
         except CallError as error:
-            failed = Answer(error=error.message, error_kind=error.kind)
+            message = error.message + self._lesson(channel, key, error)
+            failed = Answer(error=message, error_kind=error.kind)
             self._put(part, key, failed, 0.0, charged=False)
             return
+        meant = self._groups[key][0].body
+        answer.remarks += remarks(meant, channel.refusals.sent(meant))
         answer.started_at = float(batch.get("created_at") or time.time())
         full = cost(channel.price, answer)
         answer.cost_usd = None if full is None else full * HALF
         self._put(part, key, answer, answer.cost_usd, charged=True)
+
+    def _lesson(self, channel: Channel, key: str, error: CallError) -> str:
+        """What a refusal means for the next batch; nothing is asked again in this one."""
+        if error.kind != "refused_parameter":
+            return ""
+        meant, refusals = self._groups[key][0].body, channel.refusals
+        lesson = refusals.learn(meant, refusals.sent(meant), error)
+        if refusals.news:
+            refusals.remember()
+        why = "run it again: it is sent without that now" if lesson.again else lesson.why
+        return f"; {why}" if why else ""
 
     def _put(
         self, part: _Part, key: str, answer: Answer, usd: float | None, *, charged: bool

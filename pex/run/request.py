@@ -111,7 +111,8 @@ def body_of(
     Raises:
         PexError: the case has no value for a variable of the prompt, or an image that is not there.
     """
-    params = dict(variant.all_params)
+    # One that is null takes away what the prompt has; it is not sent.
+    params = {name: value for name, value in variant.all_params.items() if value is not None}
     if max_tokens is not None:
         params.setdefault("max_tokens", max_tokens)
     if "max_tokens" in params and _NEWER_NAME.match(variant.model):

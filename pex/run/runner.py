@@ -32,6 +32,7 @@ from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S
 from pex.run.pace import PaceTeller
 from pex.run.prices import cost
+from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.shared import Shared, need_of
 
@@ -213,6 +214,9 @@ class Runner:
         now = self._loop.time()
         while lane.waiting and lane.limiter.may_begin(now):
             call = lane.waiting[0]
+            if call.channel.refusals.blocked and self._blocked(call):
+                lane.waiting.popleft()
+                continue
             payload = call.payload(self._stream)
             worst_usd = call.worst_usd(len(payload))
             if not self._budget.reserve(worst_usd):
@@ -238,6 +242,15 @@ class Runner:
         cap, used = self._budget.cap_usd, self._budget.used_usd
         if cap is not None and used + worst_usd > cap and self._idle():
             self._end("budget")
+
+    def _blocked(self, call: Call) -> bool:
+        """Whether a call would only be refused as those before; it is a row without being made."""
+        why = call.channel.refusals.blocks(call.body)
+        if why is None:
+            return False
+        self._left -= 1
+        self._put(call, Answer(error=why, error_kind="refused_parameter"), None)
+        return True
 
     # -- one call
 
@@ -269,6 +282,10 @@ class Runner:
             lane.limiter.unsaved += 1
             channel.answered_at, channel.failed_in_a_row = now, 0
             answer.attempts = call.attempts
+            if call.sent is not call.meant:
+                answer.remarks += remarks(call.meant, call.sent)
+                if channel.refusals.news:
+                    await asyncio.to_thread(channel.refusals.remember)
             await self._answered(call, answer, worst_usd)
             return
         if failure.kind == "rate_limit":
@@ -308,6 +325,15 @@ class Runner:
     ) -> None:
         assert self._loop is not None  # run() has set it
         channel, lane = call.channel, call.channel.lane
+        lesson = Lesson(False)
+        if error.kind == "refused_parameter":
+            lesson = channel.refusals.learn(call.meant, call.sent, error)
+            if lesson.again:
+                call.attempts -= 1
+                if self._status == "finished":
+                    lane.waiting.appendleft(call)
+                return
+            error.message += f"; {lesson.why}" if lesson.why else ""
         renew = endpoint.renewable and error.kind in ("connection", "auth")
         again = error.kind in TRANSIENT or (renew and call.attempts == 1)
         refused = error.busy or error.kind == "rate_limit"
@@ -319,7 +345,8 @@ class Runner:
             self._put(call, _lost(channel, error, call.attempts), at_most, tell=last)
         if last:
             self._left -= 1
-        self._look_if_lost(channel, error)
+        if not lesson.of_variant:
+            self._look_if_lost(channel, error)
         if not last and not stopped:
             wait_s = _wait(call.attempts, error.retry_after_s)
             self._tell(call, Retried, call.attempts, wait_s, error.kind)
