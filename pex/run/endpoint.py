@@ -100,6 +100,20 @@ def check(ref: str, settings: Settings) -> None:
         _remote(ref, model, provider or Provider(None), own)
 
 
+def register_settings(settings: Settings) -> None:
+    """Have what is secret in the settings taken out of messages, before anything is asked.
+
+    That are the values of headers, logins in addresses, and the keys that settings name.
+    """
+    for own in settings.providers.values():
+        register_headers(own.headers)
+        register(os.environ.get(own.api_key_env or "", "").strip())
+        for url in (own.base_url, own.proxy):
+            login = urllib.parse.urlsplit(url or "").netloc.rpartition("@")[0]
+            if login:
+                _login(login)
+
+
 def _provider(ref: str, settings: Settings) -> Provider | None:
     """The built-in provider of a model, None for one of `pex.toml` alone."""
     name = ref.partition("/")[0]

@@ -21,10 +21,12 @@ import orjson
 from pex.core.call import Answer, Request
 from pex.core.errors import JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
+from pex.guard.redact import known
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel
 from pex.run.client import session
 from pex.run.database import Database
+from pex.run.echo import mask
 from pex.run.failures import CallError, refusal
 from pex.run.journal import Entry, Run, Writer
 from pex.run.prices import cost
@@ -96,6 +98,8 @@ class ProviderBatchRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
         self._unwritten = 0
+        self._secrets = known()
+        self._sent: dict[str, dict[str, Any]] = {}
         self._reserved: dict[str, float] = {}
         self._groups: dict[str, list[Request]] = {}
         for request in requests:
@@ -211,7 +215,7 @@ class ProviderBatchRunner:
                         "custom_id": key,
                         "method": "POST",
                         "url": "/v1/chat/completions",
-                        "body": self._channels[model].refusals.sent(group[0].body),
+                        "body": self._as_sent(model, key),
                     }
                 )
                 if lines and (len(lines) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
@@ -305,23 +309,31 @@ class ProviderBatchRunner:
                 raise refusal(status, orjson.dumps(response.get("body")), {})
             answer = answer_of(response.get("body"))
         except CallError as error:
-            message = error.message + self._lesson(channel, key, error)
+            message = error.message + self._lesson(part.model, key, error)
             failed = Answer(error=message, error_kind=error.kind)
             self._put(part, key, failed, 0.0, charged=False)
             return
+        mask(answer, self._secrets)
         meant = self._groups[key][0].body
-        answer.remarks += remarks(meant, channel.refusals.sent(meant))
+        answer.remarks += remarks(meant, self._as_sent(part.model, key))
         answer.started_at = float(batch.get("created_at") or time.time())
         full = cost(channel.price, answer)
         answer.cost_usd = None if full is None else full * HALF
         self._put(part, key, answer, answer.cost_usd, charged=True)
 
-    def _lesson(self, channel: Channel, key: str, error: CallError) -> str:
+    def _as_sent(self, model: str, key: str) -> dict[str, Any]:
+        """A request as it went up; whoever fetches an earlier start's batch knows it about."""
+        if key not in self._sent:
+            meant = self._groups[key][0].body
+            self._sent[key] = self._channels[model].refusals.sent(meant)
+        return self._sent[key]
+
+    def _lesson(self, model: str, key: str, error: CallError) -> str:
         """What a refusal means for the next batch; nothing is asked again in this one."""
         if error.kind != "refused_parameter":
             return ""
-        meant, refusals = self._groups[key][0].body, channel.refusals
-        lesson = refusals.learn(meant, refusals.sent(meant), error)
+        meant, refusals = self._groups[key][0].body, self._channels[model].refusals
+        lesson = refusals.learn(meant, self._as_sent(model, key), error)
         if refusals.news:
             refusals.remember()
         why = "run it again: it is sent without that now" if lesson.again else lesson.why

@@ -44,7 +44,7 @@ _KEPT = frozenset({"model", "messages", "input", "tools", "tool_choice", "stream
 _SAID_SO = re.compile(
     r"support|recogni[sz]ed|unknown|unexpected|extra|permit|allow|invalid|deprecat|availab"
     r"|implement|disabled|accept|compatib|enabled|only the default|forbid|no longer|removed"
-    r"|cannot|can't|must not|may not|unrecognized|ignored|exist",
+    r"|cannot|can't|must (?:not|be)|may not|require|ignored|exist|wrong",
     re.IGNORECASE,
 )
 _OF_VALUE = re.compile(
@@ -299,7 +299,7 @@ def _culprit(meant: Mapping[str, Any], sent: Mapping[str, Any], error: CallError
     if error.param is not None:
         parts = [_snake(part) for part in re.split(r"[.\[\]/]", error.param) if part]
         for part in parts:
-            if part in sent:
+            if part in sent and part != "model":  # that says who refuses, not what
                 return None if part in _KEPT else part
     if not _SAID_SO.search(text):
         return None

@@ -23,9 +23,11 @@ from pex.core.events import (
     Spent,
     Started,
 )
+from pex.guard.redact import known
 from pex.run.budget import Budget
 from pex.run.channel import Call, Channel, Lane
 from pex.run.client import ask, session
+from pex.run.echo import mask
 from pex.run.endpoint import Endpoint
 from pex.run.failures import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Writer
@@ -99,6 +101,7 @@ class Runner:
         self._find = find
         self._stream = stream
         self._paces = PaceTeller(self._lanes, listen)
+        self._secrets = known()
         self._status = "finished"
         self._failure: BaseException | None = None
         self._left = 0
@@ -265,6 +268,7 @@ class Runner:
         usd: float | None = worst_usd  # the price of a call of which nobody hears again
         try:
             answer, headers = await ask(channel.http, endpoint, payload, on_delta)
+            mask(answer, self._secrets)
             answer.cost_usd = usd = cost(channel.price, answer)
             failure = None
         except CallError as error:
@@ -378,6 +382,7 @@ class Runner:
             if channel.endpoint is not old:
                 return
             channel.endpoint = await asyncio.to_thread(channel.connect)
+            self._secrets = known()  # a new token
             if channel.http is not None:
                 await channel.http.close()
             channel.http = session(channel.endpoint)

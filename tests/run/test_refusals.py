@@ -108,6 +108,8 @@ WORDS = {
     "anthropic": ({"type": "error", "error": {"type": "invalid_request_error",
                    "message": "seed: Extra inputs are not permitted"}}, 400),
     "groq": ({"error": {"message": "property 'seed' is unsupported, did you mean 'speed'?"}}, 400),
+    "who refuses it": ({"error": {"message": "The model does not support seed.",
+                                  "param": "model"}}, 400),
     "litellm": ({"error": {"message": "lab does not support parameters: ['seed'], for model=m1. "
                            "To drop these, set drop_params=True", "code": "400"}}, 400),
 }  # fmt: skip
