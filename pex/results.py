@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.remarks import of_frame
+from pex.core.remarks import of_run
 from pex.core.settings import find_project, load_settings
 from pex.score.frame import score_names, summarise, yes_no
 
@@ -100,9 +100,7 @@ class Results:
 
         The words themselves are in `frame`, in the column `remarks`; judges' verdicts count too.
         """
-        said = [text for texts in of_frame(self.frame).values() for text in texts]
-        judges = self.about.get("judges", [])
-        return [*said, *(text for judge in judges for text in judge.get("remarks", []))]
+        return of_run(self.frame, self.about)
 
     def _headline(self) -> str:
         counts = self.about["counts"]
@@ -347,8 +345,7 @@ class Results:
         from pex.recording import Outcome
 
         page = self.page()
-        about = {**self.about, "remarks": self.remarks()}
-        return Outcome(self.frame, self.summary(), about, self.verdicts(), page)
+        return Outcome(self.frame, self.summary(), self.about, self.verdicts(), page)
 
     @property
     def baseline(self) -> str | None:
@@ -463,7 +460,7 @@ class Results:
             self.frame,
             self.summary(),
             yes_no(self.frame),
-            {**self.about, "remarks": self.remarks()},
+            self.about,
             self.verdicts(),
             self._slices(),
         )

@@ -57,6 +57,18 @@ def of_frame(frame: Any) -> dict[str, list[str]]:
     return by_variant(zip(frame["variant"], frame["remarks"], strict=True))
 
 
+def of_run(frame: Any, about: Mapping[str, Any]) -> list[str]:
+    """All remarks on a run: on its answers, then on what its judges said.
+
+    Args:
+        frame: the long frame.
+        about: what was run; its judges say what is unusual about their verdicts.
+    """
+    said = [text for texts in of_frame(frame).values() for text in texts]
+    judges = about.get("judges") or []
+    return [*said, *(text for judge in judges for text in judge.get("remarks", []))]
+
+
 def of_judge(name: str, counts: Mapping[str, int], total: int) -> list[str]:
     """The remarks on what a judge said, as sentences.
 
