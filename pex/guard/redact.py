@@ -2,7 +2,7 @@
 
 Two rules and no others: a *value* that is known to be secret (of a key variable, a header, a login)
 is taken out wherever it stands; besides, in messages, what has the *shape* of a key (`shapes.py`).
-Words are never enough: "a basic understanding" is no login.
+Words are never enough: "a basic understanding" is not a login.
 """
 
 from __future__ import annotations

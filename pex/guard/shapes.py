@@ -99,7 +99,7 @@ _KEYS = frozenset(
      "service", "encryption", "signing", "client", "admin", "functions", "function", "goog",
      "storage", "deploy", "license", "server", "user", "project", "org", "gateway", "proxy", "x")
 )  # fmt: skip
-"""Before the word key: a private key is a secret, a primary key is none."""
+"""Before the word key: a private key is a secret, a primary key is not."""
 
 _NOT_SECRET = frozenset(
     ("eos", "bos", "pad", "unk", "stop", "page", "next", "end", "start", "special", "mask", "sep",
@@ -123,7 +123,7 @@ def names_a_secret(name: str) -> bool:
         return False
     last, before = parts[-1], parts[-2] if len(parts) > 1 else ""
     if last == "key":
-        # A constant such as LAB_KEY is a variable of the environment; request_key is none.
+        # LAB_KEY is a variable of the environment and holds a key; request_key does not.
         return before in _KEYS or (bool(before) and name.isupper())
     if last == "id":
         return parts[-3:-1] == ["access", "key"] or before == "session"
@@ -131,7 +131,7 @@ def names_a_secret(name: str) -> bool:
 
 
 def looks_random(value: str) -> bool:
-    """Whether a value is a key, as far as one can see, and no word, version or placeholder.
+    """Whether a value looks like a key, and not like a word, a version or a placeholder.
 
     Example:
         >>> [looks_random(text) for text in ("s3cr3tv4lue", "must-be-long", "gpt-4.1-mini")]
@@ -169,7 +169,7 @@ def redact_shapes(text: str) -> str:
 
 def _login(found: re.Match[str]) -> str:
     scheme, login = found.groups()
-    # `ssh://git@host` and `postgresql://me@host` name a user; a browser's address names nobody.
+    # `ssh://git@host` and `postgresql://me@host` name a user; in a web address it is a token.
     if ":" not in login and scheme.lower() not in ("http", "https", "ws", "wss"):
         return found[0]
     return f"{scheme}://{MASK}@"
@@ -204,7 +204,7 @@ def _scheme(found: re.Match[str]) -> str:
 def _assigned(found: re.Match[str]) -> str:
     name, between, value = found.groups()
     secret = names_a_secret(name.removesuffix(" provided").replace(" ", "_"))
-    key = value.rstrip(".:!?")  # the end of a sentence is none of a key
+    key = value.rstrip(".:!?")  # a full stop belongs to the sentence
     if not (secret and looks_random(key)):
         return found[0]
     return f"{name}{between}{MASK}{value[len(key) :]}"

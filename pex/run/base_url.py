@@ -106,6 +106,17 @@ def is_azure(text: str) -> bool:
     return bool(_AZURE.search(urllib.parse.urlsplit(clean_url(text)).hostname or ""))
 
 
+def deployment(text: str) -> str | None:
+    """The deployment that an Azure address names, None where it names none.
+
+    Example:
+        >>> deployment("https://x.openai.azure.com/openai/deployments/gpt/chat/completions")
+        'gpt'
+    """
+    found = _DEPLOYMENT.match(urllib.parse.urlsplit(clean_url(text)).path)
+    return found["name"] if found else None
+
+
 def _path(host: str, port: int | None, path: str) -> str:
     known = _KNOWN.get(host)
     while (shorter := _PAGES.sub("", path)) != path and path != known:

@@ -36,7 +36,7 @@ def session(endpoint: Endpoint) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, ssl=context),
         timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
         headers={**endpoint.headers, "Content-Type": "application/json"},
-        # Known since the endpoint is: with trust_env the environment is read for every single call.
+        # Looked up once, with the endpoint: trust_env would read the environment for every call.
         proxy=endpoint.proxy,
     )
 
@@ -147,5 +147,5 @@ def _connection(endpoint: Endpoint, error: BaseException) -> str:
 
 
 def _proxy_said(error: aiohttp.ClientHttpProxyError) -> str:
-    login = " (it wants a login: http://user:password@proxy)" if error.status == 407 else ""
+    login = " (it needs a login: http://user:password@proxy)" if error.status == 407 else ""
     return f"{error.status} {redact(error.message)}{login}"

@@ -14,7 +14,7 @@ from pex import local
 from pex.core.errors import PexError, nearest
 from pex.core.settings import ProviderSettings, Settings
 from pex.guard.redact import redact, register, register_headers
-from pex.run.base_url import BaseUrl, base_url, is_azure
+from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
 from pex.run.providers import BUILT_IN, LOCAL, Provider
 from pex.run.proxy import proxy_for
 
@@ -103,7 +103,7 @@ def check(ref: str, settings: Settings) -> None:
 def register_settings(settings: Settings) -> None:
     """Have what is secret in the settings taken out of messages, before anything is asked.
 
-    That are the values of headers, logins in addresses, and the keys that settings name.
+    These are the values of headers, logins in addresses, and the keys that settings name.
     """
     for own in settings.providers.values():
         register_headers(own.headers)
@@ -153,8 +153,7 @@ def _local(model: str, ref: str, own: ProviderSettings, state: Path) -> Endpoint
 def _remote(ref: str, model: str, provider: Provider, own: ProviderSettings) -> Endpoint:
     name = ref.partition("/")[0]
     variable = provider.base_url_env or ""
-    from_env = os.environ.get(variable, "").strip()
-    given = own.base_url or from_env or provider.base_url
+    given = _given(provider, own)
     if not given:
         where = f" (or the environment variable {variable})" if variable else ""
         raise PexError(
@@ -184,6 +183,23 @@ def _remote(ref: str, model: str, provider: Provider, own: ProviderSettings) -> 
     )
 
 
+def _given(provider: Provider, own: ProviderSettings) -> str | None:
+    """The base URL as it was pasted: of the settings, of the environment, or built in."""
+    from_env = os.environ.get(provider.base_url_env or "", "").strip()
+    return own.base_url or from_env or provider.base_url
+
+
+def some_model(name: str, settings: Settings) -> str:
+    """A model to connect to where any will do, to see whether its provider is there."""
+    own = settings.providers.get(name, ProviderSettings())
+    given = _given(BUILT_IN.get(name) or Provider(None), own)
+    try:
+        found = deployment(given) if given else None
+    except ValueError:  # connect() says what is wrong with it
+        found = None
+    return f"{name}/{found or 'any'}"
+
+
 def _headers(
     name: str, provider: Provider, own: ProviderSettings, base: BaseUrl, azure: bool
 ) -> dict[str, str]:
@@ -197,8 +213,8 @@ def _headers(
         said = _login(base.login)
         if (value and header == "Authorization") or "authorization" in map(str.lower, headers):
             raise PexError(
-                f"[providers.{name}]: the base URL has a login, and there is a key besides; both "
-                "would be sent in the header Authorization",
+                f"[providers.{name}]: the base URL has a login, and there is also a key; both "
+                "would be sent in the Authorization header",
                 hint="take the login out of the base URL, or the key out of the environment",
             )
         headers["Authorization"] = said

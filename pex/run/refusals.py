@@ -50,7 +50,7 @@ _SAID_SO = re.compile(
 _OF_VALUE = re.compile(
     r"above[ _]max|below[ _]min|less than|greater than|at most|at least|out of range|must be (?:in"
     r"|between|positive|an? )|range:|exceed|too (?:large|small|high|low|long|many)|expected a value"
-    r"|valid (?:integer|number|string)|got ['\"\w.-]+ instead|[<>]=",
+    r"|valid (?:integer|number|string)|invalid value: |got ['\"\w.-]+ instead|[<>]=",
     re.IGNORECASE,
 )
 """The parameter is taken, its value is not: the user's to correct."""
@@ -295,7 +295,7 @@ def _culprit(meant: Mapping[str, Any], sent: Mapping[str, Any], error: CallError
     """The parameter of a request that a refusal is about, None where that cannot be told."""
     text = error.message
     if _type(sent) == JSON_OBJECT != _type(meant) and re.search("json|format", text, re.IGNORECASE):
-        return FORMAT  # this mode has wishes of its own about the messages
+        return FORMAT  # this mode has requirements of its own for the messages
     if error.param is not None:
         parts = [_snake(part) for part in re.split(r"[.\[\]/]", error.param) if part]
         for part in parts:

@@ -1,11 +1,14 @@
 """Base URLs in any form that people paste: they work, or the message names what was asked."""
 
+import json
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from typer.testing import CliRunner
 
 import pex
+from pex.cli.commands import app
 from pex.core.settings import ProviderSettings, Settings
 from pex.run.base_url import base_url
 from pex.run.endpoint import connect
@@ -162,6 +165,17 @@ def test_what_is_no_address_is_named(
             exp.run(record=False)
 
 
+def test_the_doctor_takes_an_address_with_a_deployment(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "0123456789abcdef")
+    (project / "pex.toml").write_text(f'[providers.azure]\nbase_url = "{CLASSIC}1"\n')
+    found = CliRunner().invoke(app, ["doctor", "--json"])
+    by_name = {item["what"]: item for item in json.loads(found.stdout)["findings"]}
+    assert by_name["azure"]["state"] == "ok"
+    assert "https://x.openai.azure.com/openai/deployments/m" in by_name["azure"]["found"]
+
+
 def test_a_login_in_the_address_is_sent_and_never_shown(lab: FaultyEndpoint, project: Path) -> None:
     login = lab.url.replace("://", "://me:pass%20word%21@")
     (project / "pex.toml").write_text(f'[providers.lab]\nbase_url = "{login}"\nfree = true\n')
@@ -175,7 +189,7 @@ def test_a_login_in_the_address_is_sent_and_never_shown(lab: FaultyEndpoint, pro
 
 def test_a_login_and_a_key_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_KEY", "key-of-the-lab")
-    with pytest.raises(pex.PexError, match="login, and there is a key besides"):
+    with pytest.raises(pex.PexError, match="login, and there is also a key"):
         endpoint_of("lab", base_url="https://me:pw@gw.test/v1", api_key_env="LAB_KEY")
 
 

@@ -133,6 +133,7 @@ NOT_REFUSED = [
     "temperature must be between 0 and 1",
     "Input should be less than or equal to 2: temperature",
     "the user message must not be empty",
+    "Invalid value: 'hot' of temperature. Supported values are: 0, 1",
     "stop talking to me, it is not supported",
     "invalid messages",
     "this is not supported",
