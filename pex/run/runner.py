@@ -465,12 +465,12 @@ class Runner:
 
 def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
     message, endpoint = error.message, channel.endpoint
+    if error.kind == "unknown_model" and channel.known_models:
+        message += f" ({nearest(endpoint.model, channel.known_models)})"
     if error.kind in _ELSEWHERE or message.startswith(_NOT_HERE):
         message += f"; asked: {endpoint.place}"
     if endpoint.through and endpoint.through not in message:
         message += f";{endpoint.through}"
-    if error.kind == "unknown_model" and channel.known_models:
-        message += f" ({nearest(endpoint.model, channel.known_models)})"
     return Answer(error=message, error_kind=error.kind, attempts=attempts)
 
 
