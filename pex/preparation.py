@@ -28,11 +28,13 @@ from pex.results import failed_rows
 from pex.run.budget import TIMES, shared_cap
 from pex.run.channel import open_channels
 from pex.run.database import database_of
+from pex.run.endpoint import register_settings
 from pex.run.estimate import Preview, estimate
 from pex.run.journal import Journal, Mode, Run, check_mode
 from pex.run.ledger import Past, past
 from pex.run.prices import check_priced, price_of
 from pex.run.provider_batch import HALF, check_none_away, check_single
+from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
 from pex.score.base import Scorer
 from pex.score.build import parted
@@ -191,7 +193,8 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
             max_in_flight=options.max_in_flight or spec.max_in_flight,
             timeout_s=options.timeout_s or spec.timeout_s,
         )
-        channels = connect(sorted({request.model for request in missing}))
+        fixed = differing(subject.variants)
+        channels = connect(sorted({request.model for request in missing}), fixed=fixed)
         check_priced({ref: channel.price for ref, channel in channels.items()})
         ready = plan.bench
         if ready is not None:
@@ -252,6 +255,7 @@ def seat(judges: Sequence[Judge], variants: Sequence[Variant], longest: int, fol
 def _plan(subject: Subject, options: Options) -> _Plan:
     project = _project(subject.path)
     settings = load_settings(project)
+    register_settings(settings)
     mode = check_mode(options.journal)
     chosen = select(subject.cases, limit=options.limit, ids=options.cases, tags=options.tags)
     times = _repeats(options.repeats, subject.spec)

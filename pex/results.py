@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.remarks import of_run
 from pex.core.settings import find_project, load_settings
 from pex.score.frame import score_names, summarise, yes_no
 from pex.score.unusual import UNUSUAL, columns
@@ -85,15 +86,23 @@ class Results:
     def __repr__(self) -> str:
         from pex.report.tables import summary_text
 
-        return f"{self._headline()}\n{summary_text(self.summary(), yes_no(self.frame))}"
+        table = summary_text(self.summary(), yes_no(self.frame))
+        return "\n".join([self._headline(), table, *(f"! {text}" for text in self.remarks())])
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        from pex.report.tables import summary_html
+        from pex.report.tables import remarks_html, summary_html
 
         table = summary_html(self.summary(), yes_no(self.frame))
-        return f"<p>{escape(self._headline())}</p>{table}"
+        return f"<p>{escape(self._headline())}</p>{table}{remarks_html(self.remarks())}"
+
+    def remarks(self) -> list[str]:
+        """What is unusual about the answers, in sentences: what they were asked without, say.
+
+        The words themselves are in `frame`, in the column `remarks`; judges' verdicts count too.
+        """
+        return of_run(self.frame, self.about)
 
     def _headline(self) -> str:
         counts = self.about["counts"]
@@ -172,7 +181,7 @@ class Results:
         from pex.comparison import compare_frame
 
         judges = self.about.get("judges", [])
-        return compare_frame(
+        found = compare_frame(
             self.frame,
             baseline=baseline,
             metric=metric,
@@ -182,6 +191,8 @@ class Results:
             variants=self.about.get("variants"),
             uncalibrated=[judge["name"] for judge in judges if not judge["calibrated"]],
         )
+        found.notes += [text for judge in judges for text in judge.get("remarks", [])]
+        return found
 
     def gate(self, rule: Mapping[str, Any] | None = None) -> Gate:
         """Pass, fail or undecided for each candidate, by a rule on the comparison.

@@ -20,7 +20,7 @@ from pex.core.settings import FILE, Settings, find_project, load_settings
 from pex.guard.redact import redact
 from pex.run.client import probe
 from pex.run.database import database_of
-from pex.run.endpoint import connect
+from pex.run.endpoint import connect, some_model
 from pex.run.house import Which, answers
 from pex.run.loop import run_apart
 from pex.run.providers import BUILT_IN, LOCAL
@@ -151,9 +151,9 @@ def _providers(project: Path, settings: Settings) -> list[Finding]:
 
 def _reach(name: str, project: Path, settings: Settings) -> Finding:
     try:
-        endpoint = connect(f"{name}/any", settings, project / settings.journal.path)
+        endpoint = connect(some_model(name, settings), settings, project / settings.journal.path)
         models = run_apart(probe(endpoint))
     except PexError as error:
         return Finding(name, "problem", error.message)
     listed = f"{len(models)} models" if models is not None else "does not list its models"
-    return Finding(name, "ok", f"{endpoint.place.rpartition('/chat')[0]}: {listed}")
+    return Finding(name, "ok", f"{endpoint.base}{endpoint.through}: {listed}")

@@ -189,7 +189,7 @@ def _tell(results: Any, as_json: bool, out: Path | None) -> None:
         about = {k: v for k, v in results.about.items() if k not in ("prompts", "how_to")}
         about["tracking_uri"] = redact(about["tracking_uri"] or "") or None
         verdicts = results.verdicts()
-        told = {"summary": results.summary().to_dict("records")}
+        told = {"summary": results.summary().to_dict("records"), "remarks": results.remarks()}
         told["comparison"] = [] if verdicts is None else _records(verdicts)
         if (results.about.get("gate") or {}).get("baseline", PINNED) != PINNED:
             told["gate"] = results.gate().outcome

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
+from pex.core.network import keep_loopback_direct
 from pex.core.settings import find_project, load_settings
 
 
@@ -20,6 +21,7 @@ def lab(
     ] = None,
 ) -> None:
     """Open JupyterLab in this project, on the first notebook where there is one."""
+    keep_loopback_direct()
     project = find_project()
     first = Path("notebooks/01_compare_prompts.ipynb")
     tree = (

@@ -24,6 +24,7 @@ from pex.compare.pairing import Pairing, Table
 from pex.compare.pairs import Pair, pairs, variants_in
 from pex.compare.verdict import Options, Row, to_table
 from pex.core.errors import PexError
+from pex.core.remarks import of_frame
 from pex.score.frame import score_names
 from pex.stats import multiple, repeats
 
@@ -133,6 +134,7 @@ def rows_of(
     there = set(frame["variant"])
     known = [item for item in variants or variants_in(frame) if item["name"] in there]
     wanted = pairs(known, baseline)
+    said = of_frame(frame)
     rows = []
     for name in names_of(frame, metrics):
         metric = metric_of(frame, name, options.lower_is_better)
@@ -140,6 +142,7 @@ def rows_of(
         for part in parts:
             rows += _of_metric(part, metric, wanted, options)
     for row in rows:
+        row.remarks = [text for name in row.pair for text in said.get(name, ())]
         if row.pairing.n < smallest:
             row.effect = dataclasses.replace(row.effect, p=None, p_exact=None)
     _adjust(rows)

@@ -52,7 +52,8 @@ class Row:
     """One pair on one metric, on its way to a row of the table.
 
     `strict` is the effect with errors counted as failures, where there are errors; `within` the
-    standard error as it is and with endless repeats, where there are repeats.
+    standard error as it is and with endless repeats, where there are repeats; `remarks` say what
+    is unusual about the answers of either.
     """
 
     metric: Metric
@@ -61,6 +62,7 @@ class Row:
     effect: Effect
     strict: Effect | None
     within: tuple[float, float] | None
+    remarks: Sequence[str] = ()
     p_adjusted: float | None = None
     p_adjusted_strict: float | None = None
 
@@ -223,7 +225,7 @@ def _warnings(
         said.append(f"the interval leaves out zero, but p does not hold among {family} comparisons")
     if word == BETTER and family > 2:
         said.append(f"the best of {family} looks better than it is: confirm it on new cases")
-    return said
+    return [*said, *row.remarks]
 
 
 def _leaves_out_zero(found: Effect) -> bool:

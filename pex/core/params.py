@@ -19,6 +19,17 @@ RESERVED = {
 TEXTS = ("reasoning_effort", "stop", "user")
 """Parameters that are text, even where it looks like a number."""
 
+KNOWN = frozenset(
+    ("temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "stop", "stop_token_ids",
+     "max_tokens", "max_completion_tokens", "frequency_penalty", "presence_penalty",
+     "repetition_penalty", "repeat_penalty", "logit_bias", "logprobs", "top_logprobs",
+     "response_format", "reasoning_effort", "reasoning", "thinking", "verbosity", "tools",
+     "tool_choice", "parallel_tool_calls", "stream_options", "service_tier", "store", "metadata",
+     "user", "modalities", "audio", "prediction", "prompt_cache_key", "safety_identifier",
+     "web_search_options", "functions", "function_call", "extra_body", "chat_template_kwargs",
+     "safe_prompt", "cache_prompt", "grammar", "num_ctx", "keep_alive", "provider", "transforms")
+)  # fmt: skip
+"""What endpoints call their parameters; others are sent as they are too."""
 _CHOICES = ("auto", "none", "required")
 
 
@@ -41,6 +52,8 @@ def _meant(name: str, value: Any) -> Any:
 def check_params(params: Mapping[str, Any], where: str) -> None:
     """Raise a `PexError` for a parameter that pex sets itself, or that cannot be right.
 
+    One that is null is not sent: it takes away what the prompt has.
+
     Example:
         >>> check_params({"n": 3}, "prompt 'p'")
         Traceback (most recent call last):
@@ -48,7 +61,7 @@ def check_params(params: Mapping[str, Any], where: str) -> None:
         pex.core.errors.PexError: prompt 'p': 'n' is no parameter: several answers to one case are repeats=
     """  # noqa: E501 - the message is one line
     for name in params:
-        if name in RESERVED:
+        if name in RESERVED and params[name] is not None:
             raise PexError(f"{where}: '{name}' is no parameter: {RESERVED[name]}")
     for name in ("max_tokens", "max_completion_tokens"):
         value = params.get(name)

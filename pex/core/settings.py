@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from pex.core.files import read_toml
+from pex.core.network import clean_url
 from pex.core.spec import Strict
 
 FILE = "pex.toml"
@@ -47,9 +48,14 @@ class ProviderSettings(Strict):
     @field_validator("base_url")
     @classmethod
     def _is_a_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/\s]", value):
-            raise ValueError("must start with http:// or https://")
-        return value
+        return value if value is None else clean_url(value)
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return value and ""  # "" is an answer: none, whatever the environment says
+        return clean_url(value if "://" in value else f"http://{value.strip()}")
 
 
 class ModelSettings(Strict):

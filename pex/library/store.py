@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError
+from pex.core.network import keep_loopback_direct
 from pex.core.settings import Settings
 from pex.guard.redact import redact
 
@@ -68,7 +69,8 @@ def _chosen_in_mlflow() -> str | None:
 
 
 def quiet() -> None:
-    """Keep MLflow from phoning home and from announcing each database step."""
+    """Keep MLflow from phoning home, from announcing each database step, and off proxies here."""
+    keep_loopback_direct()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.score.unusual import UNUSUAL, columns
@@ -16,12 +16,19 @@ _LENGTH = 7000
 """MLflow takes 8,000 characters; a table of very many variants is cut."""
 
 
-def note(summary: pd.DataFrame, about: Mapping[str, Any], comparison: pd.DataFrame | None) -> str:
+def note(
+    summary: pd.DataFrame,
+    about: Mapping[str, Any],
+    comparison: pd.DataFrame | None,
+    remarks: Sequence[str],
+) -> str:
     """A few lines of Markdown for MLflow's run page."""
     lines = [about["purpose"] or "", ""]
     if about.get("note"):
         lines += [str(about["note"]), ""]
     lines += _scores(summary)
+    if remarks:
+        lines += ["", *(f"- {_cell(text)}" for text in remarks)]
     if comparison is not None and len(comparison):
         lines += ["", *_verdicts(comparison)]
     text = "\n".join(lines).strip()

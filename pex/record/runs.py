@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.remarks import of_run
 from pex.guard.redact import redact
 from pex.record import active, files
 from pex.record.note import note
@@ -41,6 +42,7 @@ _FROM_BATCH = {
 }
 """What a batch tells its jobs, and the tags that their runs get from it."""
 _PARAM_LENGTH = 500
+_TAG_LENGTH = 5000
 _BATCH = 1000
 """Metrics that MLflow takes at once."""
 
@@ -129,7 +131,7 @@ class Recorder:
             texts: further text files, by their path in the run.
             comparison: the verdicts, where there is more than one variant.
         """
-        self.write_scores(summary, about, comparison)
+        self.write_scores(summary, about, comparison, of_run(frame, about))
         self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
         counts = {key: float(value) for key, value in about["counts"].items()}
         total = summary["cost_usd"].sum(min_count=len(summary)) if len(summary) else math.nan
@@ -155,7 +157,11 @@ class Recorder:
         self.close(about["status"])
 
     def write_scores(
-        self, summary: pd.DataFrame, about: Mapping[str, Any], comparison: pd.DataFrame | None
+        self,
+        summary: pd.DataFrame,
+        about: Mapping[str, Any],
+        comparison: pd.DataFrame | None,
+        remarks: Sequence[str],
     ) -> None:
         """Write scores and differences as metrics, and the note that says them in words."""
         differences = {} if comparison is None else _differences(comparison)
@@ -175,7 +181,10 @@ class Recorder:
                 self._client.set_tag(
                     self.run_id, "pex.baseline", str(comparison["baseline"].iloc[0])
                 )
-        text = redact(note(summary, about, comparison))
+        if remarks:
+            said = redact("; ".join(remarks))[:_TAG_LENGTH]
+            self._client.set_tag(self.run_id, "pex.remarks", said)
+        text = redact(note(summary, about, comparison, remarks))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
 
     def clear_stale(self, scorers: Sequence[str]) -> None:
@@ -330,7 +339,7 @@ def rescore(
 ) -> None:
     """Bring new scores into a recorded run: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
-    recorder.write_scores(summary, about, comparison)
+    recorder.write_scores(summary, about, comparison, of_run(frame, about))
     recorder.clear_stale(about["scorers"])
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about["scorers"]))

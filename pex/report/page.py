@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
+from pex.core.remarks import of_run
 from pex.report.sides import side_by_side_table
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
 from pex.report.tables import format_seconds, style, summary_scores, summary_table
@@ -57,6 +58,7 @@ def page(
     # The fragments are escaped where they are made; everything else is escaped by the template.
     return _template().render(
         about=about,
+        remarks=of_run(frame, about),
         style=Markup(style()),
         started=begun.strftime("%Y-%m-%d %H:%M %Z"),
         took=format_seconds(float(about["elapsed_s"])),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,6 +165,14 @@ def summary_table(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
 def summary_html(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
     """The summary as a piece of HTML for a notebook."""
     return fragment(summary_table(summary, yes_no))
+
+
+def remarks_html(said: Sequence[str]) -> str:
+    """What is unusual about the answers, as a list below the table; nothing where there is none."""
+    if not said:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in said)
+    return fragment(f'<ul class="pex-notes" aria-label="Remarks">{items}</ul>')
 
 
 def cut(text: str, max_chars: int) -> str:

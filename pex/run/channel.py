@@ -17,12 +17,15 @@ from pex.core.errors import PexError
 from pex.core.settings import ModelSettings, ProviderSettings, Settings
 from pex.run.budget import worst_case
 from pex.run.client import probe, session
+from pex.run.database import database_of
 from pex.run.endpoint import Endpoint, connect
 from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
 from pex.run.loop import run_apart
 from pex.run.prices import Price, price_of
+from pex.run.providers import LOCAL
 from pex.run.reasoning import Tags, tags_of
+from pex.run.refusals import Refusals
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
 
 RECONNECT_S = 0.5
@@ -36,7 +39,9 @@ TOOLS_AT_MOST = 1_000
 class Call:
     """One request on its way, with the places that share its answer.
 
-    `body` is what is sent next; `earlier` are the answers to the turns of a conversation before.
+    `body` is what is asked next; `earlier` are the answers to the turns of a conversation before.
+    `meant` and `sent` are the request as it went out last, and before the parameters that the
+    model refuses were taken out.
     """
 
     group: list[Request]
@@ -44,14 +49,17 @@ class Call:
     body: dict[str, Any]
     attempts: int = 0
     earlier: list[Answer] = dataclasses.field(default_factory=list)
+    meant: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sent: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""
-        if not stream:
-            return orjson.dumps(self.body)
-        return orjson.dumps(
-            {**self.body, "stream": True, "stream_options": {"include_usage": True}}
-        )
+        self.meant = self.body
+        if stream:
+            extra = {"stream": True, "stream_options": {"include_usage": True}}
+            self.meant = {**self.body, **extra}
+        self.sent = self.channel.refusals.sent(self.meant)
+        return orjson.dumps(self.sent)
 
     def worst_usd(self, size: int) -> float:
         """What it may cost at most, sent in `size` bytes."""
@@ -100,6 +108,7 @@ class Channel:
     answered_by: Endpoint | None = None
     was_renewed: bool = False
     failed_in_a_row: int = 0
+    refusals: Refusals = dataclasses.field(default_factory=Refusals)
     renewing: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     tags: Tags | None = dataclasses.field(default_factory=lambda: tags_of(None))
     """What holds the model's reasoning in its text."""
@@ -187,6 +196,7 @@ def open_channels(
     state: Path,
     max_in_flight: int | None = None,
     timeout_s: float | None = None,
+    fixed: frozenset[str] = frozenset(),
 ) -> dict[str, Channel]:
     """Connect to every model and make sure that somebody answers there, before money is spent.
 
@@ -196,6 +206,7 @@ def open_channels(
         state: the project's `.pex/` folder.
         max_in_flight: calls at once to each provider, in place of its own number.
         timeout_s: how long one call may take, in place of the provider's own.
+        fixed: parameters in which the variants of the run differ: they are never dropped.
 
     Raises:
         PexError: an unknown provider, a key that is not set or refused, nobody at the address.
@@ -218,6 +229,14 @@ def open_channels(
             metered = [rate is not None for rate in rates]
             limiter = Limiter(max_in_flight or endpoint.max_in_flight, *metered)
             lanes[name] = Lane(name, limiter, rates)
-        channels[ref] = Channel(endpoint, again, price_of(ref, settings), lanes[name], listed[name])
+        refusals = Refusals(ref, _place(endpoint), fixed, database_of(state, settings)).recall()
+        channels[ref] = Channel(
+            endpoint, again, price_of(ref, settings), lanes[name], listed[name], refusals=refusals
+        )
         channels[ref].tags = tags_of(settings.models.get(ref, ModelSettings()).reasoning_tags)
     return channels
+
+
+def _place(endpoint: Endpoint) -> str:
+    """The endpoint as it is remembered: the built-in server's port is another one each time."""
+    return endpoint.provider if endpoint.provider == LOCAL else endpoint.base

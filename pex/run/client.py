@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -38,19 +36,9 @@ def session(endpoint: Endpoint) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, ssl=context),
         timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
         headers={**endpoint.headers, "Content-Type": "application/json"},
-        # Looked up once: with trust_env the environment is read again for every single call.
-        proxy=endpoint.proxy or _proxy_of(endpoint.url),
+        # Looked up once, with the endpoint: trust_env would read the environment for every call.
+        proxy=endpoint.proxy,
     )
-
-
-def _proxy_of(url: str) -> str | None:
-    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY and the like)."""
-    parts = urllib.parse.urlsplit(url)
-    proxies = urllib.request.getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    if found is None or urllib.request.proxy_bypass(parts.netloc):
-        return None
-    return found
 
 
 async def ask(
@@ -88,13 +76,14 @@ async def ask(
             else:
                 raw = await response.read()
     except TimeoutError:
-        said = f"no answer within {endpoint.timeout_s:g} s"
+        said = f"no answer within {endpoint.timeout_s:g} s{endpoint.through}"
         raise CallError("timeout", said, raw_body=_so_far(stream)) from None
     except (aiohttp.ClientError, OSError) as error:
         kind = "connection"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             kind = "certificate"
-        sent = not isinstance(error, aiohttp.ClientConnectorError)
+        unsent = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
+        sent = not isinstance(error, unsent)
         said = _connection(endpoint, error)
         raise CallError(kind, said, sent=sent, raw_body=_so_far(stream)) from None
     latency_s = time.perf_counter() - clock
@@ -150,12 +139,24 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
 
 
 def _connection(endpoint: Endpoint, error: BaseException) -> str:
+    through = endpoint.through
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"bad certificate at {endpoint.place}: {error.certificate_error}"
+        return f"bad certificate at {endpoint.place}{through}: {error.certificate_error}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"no connection to {endpoint.place}{through}: it answers {_proxy_said(error)}"
+    if through and isinstance(error, aiohttp.ClientConnectorError):
+        why = error.os_error.strerror or error.os_error
+        return f"no connection to {endpoint.place}{through}: {redact(str(why))}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"no such host: {error.host}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"no connection to {error.host}:{error.port}: {error.os_error.strerror or error}"
     if isinstance(error, asyncio.TimeoutError):
-        return f"no answer from {endpoint.place}"
-    return redact(f"connection to {endpoint.place} failed: {error or type(error).__name__}")
+        return f"no answer from {endpoint.place}{through}"
+    said = redact(str(error)) or type(error).__name__
+    return f"connection to {endpoint.place}{through} failed: {said}"
+
+
+def _proxy_said(error: aiohttp.ClientHttpProxyError) -> str:
+    login = " (it needs a login: http://user:password@proxy)" if error.status == 407 else ""
+    return f"{error.status} {redact(error.message)}{login}"

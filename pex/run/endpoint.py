@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import os
 import shlex
 import subprocess
+import urllib.parse
 from pathlib import Path
 
 from pex import local
 from pex.core.errors import PexError, nearest
 from pex.core.settings import ProviderSettings, Settings
-from pex.guard.redact import redact, register
+from pex.guard.redact import redact, register, register_headers
+from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
 from pex.run.providers import BUILT_IN, LOCAL, Provider
+from pex.run.proxy import proxy_for
 
 DEFAULT_IN_FLIGHT = 16
 LOCAL_IN_FLIGHT = 4  # as many as the built-in server has slots
 DEFAULT_TIMEOUT_S = 120.0
 TOKEN_COMMAND_TIMEOUT_S = 30
+AZURE_VERSION = "2024-10-21"
+"""Azure's api-version where neither the address nor anything else names one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,6 +51,16 @@ class Endpoint:
     def place(self) -> str:
         """The URL without login parts, for messages."""
         return redact(self.url)
+
+    @property
+    def base(self) -> str:
+        """The part of the URL that all pages of the endpoint share, for messages."""
+        return self.place.partition("/chat/completions")[0]
+
+    @property
+    def through(self) -> str:
+        """The proxy in the words of a message, nothing where there is none."""
+        return f" through the proxy {redact(self.proxy)}" if self.proxy else ""
 
 
 def connect(ref: str, settings: Settings, state: Path) -> Endpoint:
@@ -89,6 +105,20 @@ def check(ref: str, settings: Settings) -> None:
         _remote(ref, model, provider or Provider(None), own)
 
 
+def register_settings(settings: Settings) -> None:
+    """Have what is secret in the settings taken out of messages, before anything is asked.
+
+    These are the values of headers, logins in addresses, and the keys that settings name.
+    """
+    for own in settings.providers.values():
+        register_headers(own.headers)
+        register(os.environ.get(own.api_key_env or "", "").strip())
+        for url in (own.base_url, own.proxy):
+            login = urllib.parse.urlsplit(url or "").netloc.rpartition("@")[0]
+            if login:
+                _login(login)
+
+
 def _provider(ref: str, settings: Settings) -> Provider | None:
     """The built-in provider of a model, None for one of `pex.toml` alone."""
     name = ref.partition("/")[0]
@@ -127,38 +157,86 @@ def _local(model: str, ref: str, own: ProviderSettings, state: Path) -> Endpoint
 
 def _remote(ref: str, model: str, provider: Provider, own: ProviderSettings) -> Endpoint:
     name = ref.partition("/")[0]
-    from_env = os.environ.get(provider.base_url_env or "")
-    base = (own.base_url or from_env or provider.base_url or "").rstrip("/")
-    if not base:
-        where = f" (or the environment variable {provider.base_url_env})"
+    variable = provider.base_url_env or ""
+    given = _given(provider, own)
+    if not given:
+        where = f" (or the environment variable {variable})" if variable else ""
         raise PexError(
             f"model '{ref}': the provider '{name}' has no base URL",
-            hint=f'set base_url = "https://…" under [providers.{name}] in pex.toml'
-            + (where if provider.base_url_env else ""),
+            hint=f'set base_url = "https://…" under [providers.{name}] in pex.toml{where}',
         )
-    headers = dict(own.headers)
-    header, value = _credential(name, provider, own)
-    if value:
-        headers[header] = f"Bearer {value}" if header == "Authorization" else value
-    url, models_url = f"{base}/chat/completions", f"{base}/models"
-    if name == "azure":
-        version = own.api_version or os.environ.get("OPENAI_API_VERSION", "2024-10-21")
-        url = f"{base}/openai/deployments/{model}/chat/completions?api-version={version}"
-        models_url = ""  # Azure lists models, not the deployments that are asked
-    elif own.api_version:
-        url += f"?api-version={own.api_version}"
+    version = own.api_version or (os.environ.get("OPENAI_API_VERSION") if name == "azure" else None)
+    try:
+        azure = name == "azure" or is_azure(given)
+        base = base_url(given, model, azure=azure, version=version, default=AZURE_VERSION)
+    except ValueError as error:  # pex.toml's is checked when it is read
+        raise PexError(f"the environment variable {variable}: {error}") from None
+    headers = _headers(name, provider, own, base, azure)
+    url = base.page()
     return Endpoint(
         provider=name,
         model=model,
         url=url,
-        models_url=models_url or None,
+        # Azure lists models, not the deployments that are asked.
+        models_url=None if azure else base.page("models"),
         headers=headers,
         max_in_flight=own.max_in_flight or DEFAULT_IN_FLIGHT,
         timeout_s=own.timeout_s or DEFAULT_TIMEOUT_S,
-        proxy=own.proxy,
+        proxy=proxy_for(url, own.proxy, f"[providers.{name}]"),
         ca_bundle=own.ca_bundle,
         renewable=own.token_command is not None,
     )
+
+
+def _given(provider: Provider, own: ProviderSettings) -> str | None:
+    """The base URL as it was pasted: of the settings, of the environment, or built in."""
+    from_env = os.environ.get(provider.base_url_env or "", "").strip()
+    return own.base_url or from_env or provider.base_url
+
+
+def some_model(name: str, settings: Settings) -> str:
+    """A model to connect to where any will do, to see whether its provider is there."""
+    own = settings.providers.get(name, ProviderSettings())
+    given = _given(BUILT_IN.get(name) or Provider(None), own)
+    try:
+        found = deployment(given) if given else None
+    except ValueError:  # connect() says what is wrong with it
+        found = None
+    return f"{name}/{found or 'any'}"
+
+
+def _headers(
+    name: str, provider: Provider, own: ProviderSettings, base: BaseUrl, azure: bool
+) -> dict[str, str]:
+    """The provider's own headers, and the one that says who asks."""
+    register_headers(own.headers)
+    headers = dict(own.headers)
+    header, value = _credential(name, provider, own)
+    if azure and own.token_command is None:
+        header = "api-key"
+    if base.login:
+        said = _login(base.login)
+        if (value and header == "Authorization") or "authorization" in map(str.lower, headers):
+            raise PexError(
+                f"[providers.{name}]: the base URL has a login, and there is also a key; both "
+                "would be sent in the Authorization header",
+                hint="take the login out of the base URL, or the key out of the environment",
+            )
+        headers["Authorization"] = said
+    if value:
+        headers = {k: v for k, v in headers.items() if k.lower() != header.lower()}
+        headers[header] = f"Bearer {value}" if header == "Authorization" else value
+    return headers
+
+
+def _login(login: str) -> str:
+    """The header for `user:password`, as it stands in an address."""
+    plain = urllib.parse.unquote(login)
+    plain = plain if ":" in plain else f"{plain}:"
+    coded = base64.b64encode(plain.encode()).decode()
+    for secret in (login, plain.partition(":")[2] or plain.rstrip(":"), coded):
+        register(secret)
+    return f"Basic {coded}"
 
 
 def _credential(name: str, provider: Provider, own: ProviderSettings) -> tuple[str, str | None]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pex.run.error_body import Said, is_error, message_of, readable, said_in, said_of
+from pex.run.refusals import named_parameter
 from pex.run.waits import asked_s
 
 FATAL = frozenset({"auth", "quota", "unknown_model", "refused_parameter", "certificate"})
@@ -282,6 +283,8 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
     """
     said = said_in(raw)
     error = _named(said, status, f"HTTP {status}: {message_of(raw)}")
+    if error.kind == "refused_parameter":
+        error.param = named_parameter(raw) or error.param
     exact = asked_s(headers)
     error.retry_after_s = exact if exact is not None else said.wait_s
     if exact is not None and error.kind == "quota" and not _first(said.codes, _CODES):

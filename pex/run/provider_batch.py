@@ -21,6 +21,7 @@ import orjson
 from pex.core.call import Answer, Request, read_count, restored
 from pex.core.errors import BudgetError, JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
+from pex.guard.redact import known
 from pex.run.batch_lines import (
     answer_in,
     as_object,
@@ -33,9 +34,11 @@ from pex.run.budget import BEYOND, Bill, Budget, beyond, bill
 from pex.run.channel import Call, Channel
 from pex.run.client import session
 from pex.run.database import Database
+from pex.run.echo import mask
 from pex.run.failures import CallError, refusal
 from pex.run.journal import Entry, Run, Writer
 from pex.run.reasoning import without_reasoning
+from pex.run.refusals import remarks
 from pex.run.shared import Shared
 from pex.run.waits import bounded
 
@@ -104,6 +107,8 @@ class ProviderBatchRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
         self._unwritten = 0
+        self._secrets = known()
+        self._sent: dict[str, dict[str, Any]] = {}
         self._reserved: dict[str, float] = {}
         self._groups: dict[str, list[Request]] = {}
         for request in requests:
@@ -222,7 +227,7 @@ class ProviderBatchRunner:
                         "custom_id": key,
                         "method": "POST",
                         "url": "/v1/chat/completions",
-                        "body": group[0].body,
+                        "body": self._as_sent(model, key),
                     }
                 )
                 if lines and (len(lines) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
@@ -309,10 +314,13 @@ class ProviderBatchRunner:
         try:
             answer = answer_in(item, line)
         except CallError as error:
-            failed = Answer(error=error.message, error_kind=error.kind, raw_body=error.raw_body)
+            message = error.message + self._lesson(part.model, key, error)
+            failed = Answer(error=message, error_kind=error.kind, raw_body=error.raw_body)
             worst_usd = self._reserved.get(key, 0.0)
             self._put(part, key, failed, Bill(None, worst_usd) if error.charged else Bill(0.0))
             return
+        mask(answer, self._secrets)
+        answer.remarks += remarks(self._groups[key][0].body, self._as_sent(part.model, key))
         answer.started_at = restored({"started_at": batch.get("created_at")}).started_at
         answer.started_at = answer.started_at or time.time()
         booked = bill(channel.price, answer, self._reserved.get(key, 0.0), HALF)
@@ -321,6 +329,24 @@ class ProviderBatchRunner:
             request, worst_usd = self._groups[key][0], self._reserved.get(key, 0.0)
             self._beyond = self._beyond or beyond(request, answer, booked.usd, worst_usd)
         self._put(part, key, answer, booked)
+
+    def _as_sent(self, model: str, key: str) -> dict[str, Any]:
+        """A request as it went up; whoever fetches an earlier start's batch knows it about."""
+        if key not in self._sent:
+            meant = self._groups[key][0].body
+            self._sent[key] = self._channels[model].refusals.sent(meant)
+        return self._sent[key]
+
+    def _lesson(self, model: str, key: str, error: CallError) -> str:
+        """What a refusal means for the next batch; nothing is asked again in this one."""
+        if error.kind != "refused_parameter":
+            return ""
+        meant, refusals = self._groups[key][0].body, self._channels[model].refusals
+        lesson = refusals.learn(meant, self._as_sent(model, key), error)
+        if refusals.news:
+            refusals.remember()
+        why = "run it again: it is sent without that now" if lesson.again else lesson.why
+        return f"; {why}" if why else ""
 
     def _put(self, part: _Part, key: str, answer: Answer, booked: Bill) -> None:
         group = self._groups[key]

@@ -144,9 +144,10 @@ def body_of(
 def _limited(params: Mapping[str, Any], model: str, default: int | None) -> dict[str, Any]:
     """The parameters with a limit of the answer's length, under the name that the model takes.
 
-    Null is no limit, so the default is sent in its place; one under either name keeps it out.
+    One that is null takes away what the prompt has and is not sent; where it is a limit, the
+    default is sent in its place. A limit under either name keeps the default out.
     """
-    found = {k: v for k, v in params.items() if v is not None or k not in _OWN_LIMITS}
+    found = {name: value for name, value in params.items() if value is not None}
     if default is not None and not any(name in found for name in _OWN_LIMITS):
         found["max_tokens"] = default
     if "max_tokens" in found and _NEWER_NAME.match(model):

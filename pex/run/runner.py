@@ -23,16 +23,19 @@ from pex.core.events import (
     Spent,
     Started,
 )
+from pex.guard.redact import known
 from pex.run import waits
 from pex.run.budget import BEYOND, Bill, Budget, beyond, bill
 from pex.run.channel import Call, Channel, Lane
 from pex.run.client import ask
+from pex.run.echo import mask
 from pex.run.endpoint import Endpoint
 from pex.run.failures import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S
 from pex.run.pace import PaceTeller
 from pex.run.reasoning import AnswerText, without_reasoning
+from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.shared import Shared, need_of
 
@@ -53,6 +56,10 @@ LOST_AFTER = 15
 
 LOST_AFTER_S = 60.0
 """For so long an endpoint that did answer may fail to, before it is given up too."""
+
+_ELSEWHERE = ("unknown_model", "bad_body")
+_NOT_HERE = ("HTTP 404", "HTTP 405", "HTTP 301", "HTTP 302", "HTTP 307", "HTTP 308")
+"""What a wrong address leads to: the message names the one that was asked."""
 
 
 class Runner:
@@ -95,6 +102,7 @@ class Runner:
         self._find = find
         self._stream = stream
         self._paces = PaceTeller(self._lanes, listen)
+        self._secrets = known()
         self._status = "finished"
         self._failure: BaseException | None = None
         self._left = 0
@@ -214,6 +222,9 @@ class Runner:
             call = lane.waiting[0]
             if call.channel.renewing.locked():  # it would go out with what has run out
                 return
+            if call.channel.refusals.blocked and self._blocked(call):
+                lane.waiting.popleft()
+                continue
             payload = call.payload(self._stream)
             worst_usd = call.worst_usd(len(payload))
             if not self._budget.reserve(worst_usd):
@@ -240,6 +251,15 @@ class Runner:
         if cap is not None and used + worst_usd > cap and self._idle():
             self._end("budget")
 
+    def _blocked(self, call: Call) -> bool:
+        """Whether a call would only be refused as those before; it is a row without being made."""
+        why = call.channel.refusals.blocks(call.body)
+        if why is None:
+            return False
+        self._left -= 1
+        self._put(call, Answer(error=why, error_kind="refused_parameter"), None)
+        return True
+
     # -- one call
 
     async def _make(self, call: Call, payload: bytes, worst_usd: float, tokens: float) -> None:
@@ -248,12 +268,12 @@ class Runner:
         call.attempts += 1
         began = self._loop.time()
         self._tell(call, Started)
-        tell = functools.partial(self._tell, call, Delta)
-        on_delta = AnswerText(tell, channel.tags).feed if self._stream else None
+        on_delta = self._teller(call) if self._stream else None
         usd = worst_usd  # the price of a call of which nobody hears again
         http = channel.take()
         try:
             answer, headers = await ask(http, endpoint, payload, on_delta)
+            mask(answer, self._secrets)
             booked = bill(channel.price, answer, worst_usd)
             answer.cost_usd, usd = booked.usd, booked.charged_usd
             failure = None
@@ -274,6 +294,10 @@ class Runner:
             channel.answered_at, channel.failed_in_a_row = now, 0
             channel.answered_by = endpoint
             answer.attempts = call.attempts
+            if call.sent is not call.meant:
+                answer.remarks += remarks(call.meant, call.sent)
+                if channel.refusals.news:
+                    await asyncio.to_thread(channel.refusals.remember)
             if booked.remark == BEYOND:
                 self._stop_at(beyond(call.group[0], answer, usd, worst_usd))
             await self._answered(call, answer, booked)
@@ -283,6 +307,10 @@ class Runner:
         elif failure.busy or failure.kind == "timeout":
             lane.limiter.overloaded(began, now, failure.kind)
         await self._failed(call, endpoint, failure, worst_usd)
+
+    def _teller(self, call: Call) -> Callable[[str], None]:
+        """What tells the pieces of an answer, without the model's reasoning."""
+        return AnswerText(functools.partial(self._tell, call, Delta), call.channel.tags).feed
 
     def _made(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -323,6 +351,15 @@ class Runner:
     ) -> None:
         assert self._loop is not None  # run() has set it
         channel, lane = call.channel, call.channel.lane
+        lesson = Lesson(False)
+        if error.kind == "refused_parameter":
+            lesson = channel.refusals.learn(call.meant, call.sent, error)
+            if lesson.again:
+                call.attempts -= 1
+                if self._status == "finished":
+                    lane.waiting.appendleft(call)
+                return
+            error.message += f"; {lesson.why}" if lesson.why else ""
         renew = channel.may_renew(endpoint, error.kind)
         again = error.kind in TRANSIENT or renew
         refused = error.busy or error.kind == "rate_limit"
@@ -334,7 +371,7 @@ class Runner:
             self._put(call, _lost(channel, error, call.attempts), at_most, tell=last)
         if last:
             self._left -= 1
-        if last or not renew:
+        if (last or not renew) and not lesson.of_variant:
             self._look_if_lost(channel, error, last)
         if not last and not stopped:
             wait_s = _wait(call.attempts, error.retry_after_s)
@@ -344,6 +381,7 @@ class Runner:
                 wait_s = 0.0
                 try:
                     await channel.reconnect(endpoint)
+                    self._secrets = known()  # a new token
                 except PexError as failed:
                     lane.delayed -= 1
                     self._left -= 1
@@ -450,9 +488,13 @@ class Runner:
 
 
 def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
-    message = error.message
+    message, endpoint = error.message, channel.endpoint
     if error.kind == "unknown_model" and channel.known_models:
-        message += f" ({nearest(channel.endpoint.model, channel.known_models)})"
+        message += f" ({nearest(endpoint.model, channel.known_models)})"
+    if error.kind in _ELSEWHERE or message.startswith(_NOT_HERE):
+        message += f"; asked: {endpoint.place}"
+    if endpoint.through and endpoint.through not in message:
+        message += f";{endpoint.through}"
     return Answer(error=message, error_kind=error.kind, attempts=attempts, raw_body=error.raw_body)
 
 

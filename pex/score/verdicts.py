@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.events import Place
+from pex.core.remarks import of_judge
 from pex.core.score import Score
 from pex.run.request import requests
 from pex.score.base import NOT_EXPECTED, named_scores
@@ -44,6 +46,7 @@ class _Tally:
     first_error: str | None = None
     pairs: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     scored: int = 0
+    remarks: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 class Verdicts:
@@ -137,6 +140,8 @@ class Verdicts:
             "error": tally.first_error,
             "cost_usd": None if tally.cost_usd is None else round(tally.cost_usd, 6),
         }
+        if tally.remarks:
+            said["remarks"] = of_judge(judge.name, tally.remarks, len(tally.keys))
         if judge.pairwise:
             said["positions"] = dataclasses.asdict(self.positions(judge))
         return said
@@ -202,6 +207,7 @@ class Verdicts:
             return
         tally.keys.add(question.request.key)
         tally.replayed += answer.from_journal
+        tally.remarks.update(dict.fromkeys(answer.remarks, 1))
         if answer.error is None:
             known = tally.cost_usd is not None and answer.cost_usd is not None
             tally.cost_usd = (tally.cost_usd or 0) + (answer.cost_usd or 0) if known else None

@@ -92,7 +92,7 @@ def test_settings(tmp_path: Path) -> None:
         ),
         ('[prices."a/b"]\ninput_usd_per_million = 1\n', "output_usd_per_million' is missing"),
         ("[budget]\nusd_per_run = -1\n", "line 2: budget.usd_per_run"),
-        ('[providers.lab]\nbase_url = "lab.example"\n', "must start with http"),
+        ('[providers.lab]\nbase_url = "ftp://lab.example"\n', "must start with http"),
         ("[bugdet]\n", r"unknown key 'bugdet'\n  did you mean 'budget'"),
         ("[budget\n", "no valid TOML"),
     ],

@@ -40,9 +40,49 @@ def test_logins_and_headers(text: str, clean: str) -> None:
         ("DB_PASSWORD", True),
         ("APIKEY", True),
         ("TOKEN", True),
+        ("OPENAI_API_KEY_2", True),
+        ("PGPASSWORD", True),
+        ("AWS_ACCESS_KEY_ID", True),
         ("MONKEY", False),
         ("KEY_COUNT", False),
     ],
 )
 def test_names_of_keys(name: str, is_key: bool) -> None:
     assert redact.is_key_name(name) is is_key
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "goes"),
+    [
+        ("X-Api-Key", "plainwords", True),
+        ("Authorization", "Bearer plain-words-only", True),
+        ("X-Gate", "open-4711-sesame", True),
+        ("Cookie", "session=abcdefgh", True),
+        ("Cf-Access-Client-Id", "0123abcd.access", True),
+        ("X-Team", "research", False),
+        ("HTTP-Referer", "https://example.com/lab7", False),
+        ("User-Agent", "lab/1.2 (linux)", False),
+        ("anthropic-version", "2023-06-01", False),
+        ("Content-Type", "application/json", False),
+        ("X-Api-Key", "short", False),
+    ],
+)
+def test_values_of_headers(name: str, value: str, goes: bool) -> None:
+    redact.register_headers({name: value})
+    assert (value not in redact.redact(f"the endpoint said {value} twice")) is goes
+
+
+def test_a_key_behind_its_scheme_is_known_alone() -> None:
+    redact.register_headers({"Authorization": "Bearer plain-words-only"})
+    assert redact.redact("you sent plain-words-only") == "you sent [redacted]"
+
+
+def test_known_values_as_they_look_in_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_KEY", "open/sesame+now")
+    assert redact.redact("https://h/a-open%2Fsesame%2Bnow") == "https://h/a-[redacted]"
+
+
+def test_an_answer_loses_known_values_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_KEY", "sesame-sesame")
+    text = "sesame-sesame, and for example sk-0123456789abcdef01234567"
+    assert redact.redact_values(text) == text.replace("sesame-sesame", "[redacted]")

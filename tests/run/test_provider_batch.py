@@ -136,6 +136,27 @@ def test_an_odd_line_loses_only_itself(
     assert again.status == "finished"
 
 
+def test_a_refused_parameter_is_left_out_of_the_next_batch(away: BatchEndpoint) -> None:
+    def line(item: dict[str, Any], number: int) -> dict[str, Any] | None:
+        if "seed" not in item["body"]:
+            return answered(item, number)
+        body = {"error": {"message": "Unsupported parameter: 'seed'", "param": "seed"}}
+        return {"response": {"status_code": 400, "body": body}, "error": None} | {
+            "custom_id": item["custom_id"]
+        }
+
+    away.line = line
+    exp = experiment(3)
+    variants = pex.grid(exp.variants[0].prompt, "lab/m1", {"max_tokens": 2, "seed": 1})
+    exp = pex.Experiment("away", variants, exp.cases, ["exact"])
+    with pytest.raises(pex.ProviderError, match="it is sent without that now"):
+        run(exp)
+    assert exp.results.frame["error"].str.contains("it is sent without that now").all()
+    results = run(exp)
+    assert results.about["counts"]["answered"] == 3
+    assert results.frame["remarks"].tolist() == [["parameter_dropped", "dropped:seed"]] * 3
+
+
 @pytest.mark.parametrize("ends", ["failed", "expired", "cancelled"])
 def test_a_batch_that_does_not_end_well(away: BatchEndpoint, ends: str) -> None:
     away.ends = ends

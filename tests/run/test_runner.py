@@ -339,6 +339,29 @@ def test_the_key_is_sent_and_never_shown(
     assert "sk-very" not in str(caught.value) + exp.results.frame.to_csv()
 
 
+def test_what_an_endpoint_echoes_of_keys_and_headers_is_kept_nowhere(
+    project: Path, endpoint: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = ["sesame-sesame-key", "open-4711-sesame", "pass-of-mine"]
+    monkeypatch.setenv("LAB_KEY", secrets[0])
+    (project / "pex.toml").write_text(
+        f'[providers.lab]\nbase_url = "{endpoint.url}"\napi_key_env = "LAB_KEY"\nfree = true\n'
+        f'headers = {{"X-Gate" = "{secrets[1]}"}}\nproxy = ""\n'
+        f'[providers.other]\nbase_url = "http://me:{secrets[2]}@gw.test/v1"\n'
+    )
+    text = f"sent {secrets[0]}, {secrets[1]} and {secrets[2]}; a key looks like sk-0123456789abcdef"
+    tool = {"id": "1", "type": "function", "function": {"name": "f", "arguments": text}}
+    endpoint.reply = lambda body, number: completion(text, tool_calls=[tool])
+    for stream in (False, True):
+        exp = experiment(1)
+        row = exp.run(record=False, show=False, stream=stream, journal="fresh").frame.iloc[0]
+        clean = "sent [redacted], [redacted] and [redacted]; a key looks like sk-0123456789abcdef"
+        assert row["output"] == clean
+        assert row["tool_calls"][0]["function"]["arguments"] == clean
+    for file in (project / ".pex").glob("journal.db*"):
+        assert not [one for one in secrets if one.encode() in file.read_bytes()]
+
+
 def test_a_key_that_is_not_set(lab: FaultyEndpoint) -> None:
     with pytest.raises(pex.PexError, match="OPENAI_API_KEY is not set"):
         experiment(1, models=("openai/gpt-4.1-mini",)).run(record=False, show=False)

@@ -30,7 +30,10 @@ from traitlets import DottedObjectName, Type
 
 from pex.batch.kernels.forked import ForkProvisioner, forkable
 from pex.batch.kernels.zygotes import ZYGOTES
+from pex.core.errors import PexError
+from pex.core.settings import find_project, load_settings
 from pex.guard.redact import MASK, secrets
+from pex.run.endpoint import register_settings
 
 NAME = "pex"
 _LOOK_S = 0.01
@@ -264,6 +267,9 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         """
         for name in ("input_path", "startup_timeout"):
             kwargs.pop(name, None)
+        with contextlib.suppress(PexError):  # a pex.toml that cannot be read: the notebook says so
+            folder = Path(kernel_cwd) if kernel_cwd else None
+            register_settings(load_settings(find_project(folder)))
         timeout = execution_timeout or kwargs.pop("timeout", None)
         kernel = kernel or Kernel(kernel_name=kernel_name)
         client = _Notebook(

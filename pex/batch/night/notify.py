@@ -19,8 +19,10 @@ from pex.batch.night.document import cost, what_happened
 from pex.batch.night.headline import headline
 from pex.batch.night.morning import PAGE, Morning
 from pex.batch.plan import Notice
+from pex.core.errors import PexError
 from pex.guard.redact import redact, register
 from pex.report.tables import cut, format_usd
+from pex.run.proxy import proxy_for
 from pex.widgets.kit import clean
 
 PATIENCE_S = 12.0
@@ -126,8 +128,18 @@ def _webhook(notice: Notice, morning: Morning) -> None:
         data=json.dumps({"text": text}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-        answer.read(1000)
+    try:
+        proxy = proxy_for(url, None, "")
+    except PexError as error:
+        raise ValueError(error.message) from None
+    through = urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
+    try:
+        with urllib.request.build_opener(through).open(request, timeout=PATIENCE_S) as answer:
+            answer.read(1000)
+    except OSError as error:
+        if proxy is None:
+            raise
+        raise OSError(f"{error} (through the proxy {redact(proxy)})") from None
 
 
 def _mail(notice: Notice, morning: Morning, page: str) -> None:

@@ -429,3 +429,14 @@ def test_a_cell_that_shows_a_table_and_a_chart_imports_nothing_more(
     cells = run(path).cells
     assert cells[-1].outputs[0].text == "[] False\n"
     assert "application/vnd.plotly.v1+json" in cells[-2].outputs[0].data
+
+
+def test_headers_of_the_settings_are_taken_out_of_notebooks(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "pex.toml").write_text(
+        '[providers.lab]\nbase_url = "http://me:pass-word@gw.test/v1"\n'
+        'headers = {"X-Gate" = "open-4711-sesame"}\n'
+    )
+    path = notebook(tmp_path / "keys.ipynb", None, "print('open-4711' + '-sesame', 'pass-' 'word')")
+    run(path)
+    text = (tmp_path / "keys-pex.ipynb").read_text()
+    assert "[redacted] [redacted]" in text

@@ -25,6 +25,7 @@ from pex.batch.run import BatchResult, JobResult
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.night_pages import morning as judged
 from tests.helpers.notebooks import notebook, plan
+from tests.helpers.proxy import RecordingProxy
 
 
 def morning(*notices: Notice, status: str = "done") -> Morning:
@@ -82,6 +83,22 @@ class Mail(socketserver.StreamRequestHandler):
                 self.wfile.write(b"221 bye\r\n")
                 return
             self.wfile.write(b"250 fine\r\n")
+
+
+def test_a_webhook_on_this_machine_is_sent_past_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    proxy = RecordingProxy()
+    with proxy.running(), serving(hook([])) as port:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
+        notify(morning(Notice(webhook_env="HOOK")), "", said.append)
+        monkeypatch.setenv("HOOK", "http://hooks.test/x/y/z")
+        proxy.status = 407
+        notify(morning(Notice(webhook_env="HOOK")), "", said.append)
+    assert said[0] == "webhook sent"
+    assert f"through the proxy {proxy.url}" in said[1]
+    assert [address.split("/")[2] for address in proxy.asked] == ["hooks.test"]
 
 
 def test_a_webhook_gets_the_night_as_slack_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,101 @@
+"""Addresses as people paste them, and which of them never leave this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import urllib.parse
+
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+_LOOPBACK = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1", "[::1]", "0.0.0.0")
+"""As clients read them in NO_PROXY: names by their end, addresses as they stand or as a network."""
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine itself, so that no proxy has any business with it.
+
+    Example:
+        >>> [is_loopback(name) for name in ("127.3.2.1", "lab.localhost", "::1", "localhost.org")]
+        [True, True, True, False]
+    """
+    name = (host or "").strip("[]").rstrip(".").partition("%")[0].lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback or address.is_unspecified)
+
+
+def keep_loopback_direct() -> None:
+    """Tell every client of this process and of its children that no proxy serves this machine.
+
+    Nothing is changed where the environment names no proxy.
+    """
+    names = {name.lower() for name, value in os.environ.items() if value}
+    if names.isdisjoint(_PROXY_VARIABLES):
+        return
+    given = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
+    parts = [part.strip() for text in given for part in text.split(",") if part.strip()]
+    if "*" in parts:
+        return
+    both = ",".join(dict.fromkeys([*parts, *_LOOPBACK]))
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = both
+
+
+def clean_url(text: str) -> str:
+    """A web address without what comes along when it is pasted: quotes, spaces, capitals.
+
+    A host without a scheme gets one: `http` where it is this machine, a bare name or an address
+    of a local network, else `https`.
+
+    Raises:
+        ValueError: it is not a web address; the message says what was expected.
+
+    Example:
+        >>> clean_url(' "HTTPS://API.Example.com/v1/" '), clean_url("localhost:11434")
+        ('https://api.example.com/v1/', 'http://localhost:11434')
+    """
+    url = text.strip().strip("\"'`<>,;").strip()
+    if not url:
+        raise ValueError("is empty: expected an address such as https://api.example.com/v1")
+    if re.search(r"\s", url) or any(ord(char) < 32 for char in url):
+        raise ValueError("must be one address, without spaces")
+    url = re.sub(r"^([A-Za-z]+):/(?=[^/])", r"\1://", url)  # a slash that got lost
+    scheme, found, rest = url.partition("://")
+    if not found:
+        rest = url.lstrip("/")
+        if re.fullmatch(r"[\w-]+", rest) and rest.lower() != "localhost":
+            raise ValueError("must start with http:// or https://")
+        scheme = "http" if _is_near(_split(f"http://{rest}").hostname) else "https"
+    if scheme.lower() not in ("http", "https"):
+        raise ValueError("must start with http:// or https://")
+    parts = _split(f"{scheme.lower()}://{rest}")
+    host = parts.hostname
+    if not host or not re.fullmatch(r"[\w.:%-]+", host):
+        raise ValueError("must be an address such as https://api.example.com/v1")
+    login, at, _ = parts.netloc.rpartition("@")
+    netloc = f"[{host}]" if ":" in host else host
+    port = f":{parts.port}" if parts.port is not None else ""
+    return urllib.parse.urlunsplit(parts._replace(netloc=f"{login}{at}{netloc}{port}"))
+
+
+def _split(url: str) -> urllib.parse.SplitResult:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port  # read only now
+    except ValueError:  # its message may show a login
+        raise ValueError("must be an address such as https://api.example.com:8080/v1") from None
+    return parts
+
+
+def _is_near(host: str | None) -> bool:
+    if is_loopback(host):
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_private
+    except ValueError:
+        return "." not in (host or "") or (host or "").endswith((".local", ".internal", ".lan"))

@@ -1,0 +1,102 @@
+"""What is unusual about answers, in words: from the column `remarks` to what a person reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_SAID = {
+    "cut_off": "cut off (max_tokens)",
+    "filtered": "filtered by the provider",
+    "read_leniently": "not valid JSON, and read as far as possible",
+}
+_PART = {
+    "dropped": "asked without '{}', which the model refuses",
+    "sent_as": "asked with the token limit as '{}'",
+}
+_FORMAT = {
+    "response_format:json_object": "asked for JSON with the schema in words: the model refuses a "
+    "JSON Schema",
+    "response_format:text": "asked for text with the schema in words: the model refuses "
+    "'response_format'",
+}
+_KINDS = frozenset({"parameter_dropped", "parameter_renamed"})
+"""Said by the words that follow them, which name the parameter."""
+
+
+def by_variant(rows: Iterable[tuple[str, Sequence[str] | None]]) -> dict[str, list[str]]:
+    """The remarks on a run's answers as sentences, for each variant, in the order of the rows.
+
+    Args:
+        rows: for each answer its variant and its remarks.
+
+    Example:
+        >>> rows = [("a", ["parameter_dropped", "dropped:seed"]), ("a", []), ("b", ["cut_off"])]
+        >>> by_variant(rows)["a"], by_variant(rows)["b"]
+        (["1 of 2 answers of 'a' was asked without 'seed', which the model refuses"], ["1 of 1 answer of 'b' was cut off (max_tokens)"])
+    """  # noqa: E501 - the example is one line
+    counts: dict[str, Counter[str]] = {}
+    totals: Counter[str] = Counter()
+    for variant, words in rows:
+        totals[variant] += 1
+        counts.setdefault(variant, Counter()).update(dict.fromkeys(_words(words), 1))
+    return {
+        variant: [
+            _counted(number, totals[variant], "answer", variant, word)
+            for word, number in found.items()
+        ]
+        for variant, found in counts.items()
+    }
+
+
+def of_frame(frame: Any) -> dict[str, list[str]]:
+    """The same of a long frame; nothing where it has no such column."""
+    if "remarks" not in frame.columns:
+        return {}
+    return by_variant(zip(frame["variant"], frame["remarks"], strict=True))
+
+
+def of_run(frame: Any, about: Mapping[str, Any]) -> list[str]:
+    """All remarks on a run: on its answers, then on what its judges said.
+
+    Args:
+        frame: the long frame.
+        about: what was run; its judges say what is unusual about their verdicts.
+    """
+    said = [text for texts in of_frame(frame).values() for text in texts]
+    judges = about.get("judges") or []
+    return [*said, *(text for judge in judges for text in judge.get("remarks", []))]
+
+
+def of_judge(name: str, counts: Mapping[str, int], total: int) -> list[str]:
+    """The remarks on what a judge said, as sentences.
+
+    Example:
+        >>> of_judge("polite", {"dropped:seed": 3}, 3)
+        ["3 of 3 verdicts of 'polite' were asked without 'seed', which the model refuses"]
+    """
+    return [
+        _counted(number, total, "verdict", name, word)
+        for word, number in counts.items()
+        if word not in _KINDS
+    ]
+
+
+def _counted(number: int, total: int, what: str, of: str, word: str) -> str:
+    many, verb = "s" * (total != 1), "was" if number == 1 else "were"
+    return f"{number:,} of {total:,} {what}{many} of '{of}' {verb} {_sentence(word)}"
+
+
+def _words(words: Sequence[str] | None) -> list[str]:
+    # A column that came back from a file may have gaps.
+    if words is None or isinstance(words, str | float):
+        return []
+    return [str(word) for word in words if word not in _KINDS]
+
+
+def _sentence(word: str) -> str:
+    kind, _, name = word.partition(":")
+    if kind in _PART:
+        return _PART[kind].format(name)
+    return _SAID.get(word) or _FORMAT.get(word) or word.replace("_", " ")

@@ -1,0 +1,232 @@
+"""What keys look like: the prefixes that their makers give them, and the places where they stand.
+
+A new kind of key is one more line in `_PREFIXED`; one without a prefix is known by its place only:
+the login of an address, a parameter of a query, a header, an assignment to a name such as
+`api_key`. There a value counts as a key where it looks random, so that "password: must be long"
+stays. Every pattern has bounded repeats, so that a long text takes time in proportion.
+
+Sources of the prefixes: the makers' own documentation, GitHub's list of secret scanning patterns,
+gitleaks' rules (all read in 2026).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+MASK = "[redacted]"
+
+_PREFIXED = (
+    r"gh[opsur]_[A-Za-z0-9]{20,255}",
+    r"github_pat_[A-Za-z0-9_]{20,255}",
+    r"gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent|oas|ffct|imt)-[A-Za-z0-9_.-]{20,255}(?<!\.)",
+    r"AIza[A-Za-z0-9_-]{30,60}",
+    r"AQ\.[A-Za-z0-9_-]{30,120}",  # Google AI Studio, since 2026
+    r"ya29\.[A-Za-z0-9_.-]{20,2000}(?<!\.)",
+    r"GOCSPX-[A-Za-z0-9_-]{20,60}",
+    r"1//0[A-Za-z0-9_-]{30,200}",
+    r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
+    r"ABSK[A-Za-z0-9+/]{40,300}={0,2}",
+    r"bedrock-api-key-[A-Za-z0-9+/=_-]{20,2000}",
+    r"xox[abeoprs]-[A-Za-z0-9-]{10,255}",
+    r"xoxe\.xox[bp]-\d-[A-Za-z0-9-]{10,255}",
+    r"xapp-\d-[A-Za-z0-9-]{10,255}",
+    r"(?:hf|gsk|fw|npm|rnd|figd|nfp|jina)_[A-Za-z0-9_-]{20,255}",
+    r"api_org_[A-Za-z0-9]{20,60}",
+    r"r8_[A-Za-z0-9]{20,60}",
+    r"(?:xai|pplx|csk|nvapi|tvly|PMAK)-[A-Za-z0-9_-]{20,255}",
+    r"tgp_v1_[A-Za-z0-9_-]{20,120}",
+    r"(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,255}",
+    r"whsec_[A-Za-z0-9+/=]{20,120}",
+    r"lsv2_(?:pt|sk)_[A-Za-z0-9_]{30,120}",
+    r"pcsk_[A-Za-z0-9_]{20,120}",
+    r"dapi[a-f0-9]{32}(?:-\d{1,3})?",
+    r"do[opr]_v1_[a-f0-9]{40,80}",
+    r"pypi-AgE[A-Za-z0-9_-]{30,500}",
+    r"SG\.[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{16,80}",
+    r"key-[0-9a-f]{32}",
+    r"SK[0-9a-f]{32}",
+    r"shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32}",
+    r"hv[sbr]\.[A-Za-z0-9_-]{20,300}",
+    r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,60}",
+    r"ATATT3[A-Za-z0-9_=-]{40,300}",
+    r"lin_api_[A-Za-z0-9]{20,60}",
+    r"(?:ntn|secret)_[A-Za-z0-9]{40,60}",
+    r"sntr(?:ys|yu)_[A-Za-z0-9+/=_]{30,300}",
+    r"gl(?:sa|c)_[A-Za-z0-9+/=_]{20,300}",
+    r"ph[cx]_[A-Za-z0-9]{30,60}",
+    r"sq0(?:atp|csp)-[A-Za-z0-9_-]{20,60}",
+    r"AGE-SECRET-KEY-1[A-Z0-9]{40,80}",
+    r"eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{8,8000}(?:\.[A-Za-z0-9_-]{1,8000}){0,3}",
+)  # fmt: skip
+_KEY = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_PREFIXED)})(?![A-Za-z0-9])")
+_SK = re.compile(r"(?<![A-Za-z0-9_])(?:sk|pk)-[A-Za-z0-9_*-]{12,400}")
+"""OpenAI, Anthropic, DeepSeek, OpenRouter, Langfuse …; also where a provider shows its ends."""
+
+_PRIVATE = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----.{0,8000}?"
+    r"-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----",
+    re.DOTALL,
+)
+_LOGIN = re.compile(r"(?<![A-Za-z])([A-Za-z][A-Za-z0-9+.-]{1,30})://([^\s/?#\"'<>`]{1,2000})@")
+_HOOK = re.compile(
+    r"(?i)(?<=://)(hooks\.slack\.com/(?:services|workflows|triggers)"
+    r"|(?:canary\.|ptb\.)?discord(?:app)?\.com/api/webhooks"
+    r"|[a-z0-9-]{1,60}\.webhook\.office\.com/webhookb2)/[^\s\"'<>]{8,500}"
+)
+_BOT = re.compile(r"(?<![A-Za-z0-9])(?:bot)?\d{8,10}:[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])")
+_QUERY = re.compile(r"([?&;])([A-Za-z][A-Za-z0-9_.-]{0,60})=([^&;#\s\"'<>\[\]]{1,2000})")
+_AUTHORIZATION = re.compile(
+    r"(?i)((?:proxy-)?authorization[\"']{0,2}\s{0,3}[:=]\s{0,3}[\"']{0,2}\s{0,3}"
+    r"(?:(?:bearer|basic|token|apikey|api-key|key|digest)\s{1,3})?)"
+    r"([A-Za-z0-9._~+/=:-]{8,8000})"
+)
+_SCHEME = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic)(\s{1,3})([A-Za-z0-9._~+/=-]{8,8000})")
+_ASSIGNED = re.compile(
+    r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9_-]{1,60}|[Aa][Pp][Ii] [Kk]ey(?: provided)?)"
+    r"([\"']{0,2}\s{0,3}(?:=>|[:=])\s{0,3}[\"']{0,2})"
+    r"([^\s\"'`,;&<>()\[\]{}|]{8,8000})"
+)
+
+_SECRETS = frozenset(
+    ("token", "secret", "password", "passwd", "passphrase", "pwd", "pw", "apikey", "accesskey",
+     "secretkey", "authkey", "credential", "credentials", "signature", "sig", "sas", "jwt",
+     "cookie", "auth", "authorization", "accesstoken", "authtoken", "sessionid", "sid", "bearer")
+)  # fmt: skip
+_KEYS = frozenset(
+    ("api", "access", "secret", "subscription", "private", "account", "auth", "shared", "master",
+     "service", "encryption", "signing", "client", "admin", "functions", "function", "goog",
+     "storage", "deploy", "license", "server", "user", "project", "org", "gateway", "proxy", "x")
+)  # fmt: skip
+"""Before the word key: a private key is a secret, a primary key is not."""
+
+_NOT_SECRET = frozenset(
+    ("eos", "bos", "pad", "unk", "stop", "page", "next", "end", "start", "special", "mask", "sep",
+     "cls")
+)  # fmt: skip
+"""Before the word token."""
+
+_WORDY = re.compile(r"[A-Za-z]+\d{0,2}|[A-Z]{2,6}\d{1,5}|v?\d{1,4}|")
+_PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[*x.…<>$%{}_-]+.*", re.DOTALL)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what is assigned to this name is a secret.
+
+    Example:
+        >>> [names_a_secret(name) for name in ("x-api-key", "clientSecret", "max_tokens", "key")]
+        [True, True, False, False]
+    """
+    parts = _parts(name)
+    if not parts:
+        return False
+    last, before = parts[-1], parts[-2] if len(parts) > 1 else ""
+    if last == "key":
+        # LAB_KEY is a variable of the environment and holds a key; request_key does not.
+        return before in _KEYS or (bool(before) and name.isupper())
+    if last == "id":
+        return parts[-3:-1] == ["access", "key"] or before == "session"
+    return last in _SECRETS and before not in _NOT_SECRET
+
+
+def looks_random(value: str) -> bool:
+    """Whether a value looks like a key, and not like a word, a version or a placeholder.
+
+    Example:
+        >>> [looks_random(text) for text in ("s3cr3tv4lue", "must-be-long", "gpt-4.1-mini")]
+        [True, False, False]
+    """
+    if len(value) < 8 or _PLACEHOLDER.fullmatch(value):
+        return False
+    pieces = re.split(r"[-_./+=:~@!?*]", value)
+    if all(_WORDY.fullmatch(piece) for piece in pieces):
+        # No word of any language is that long and has no hyphen, or has capitals all over.
+        longest = max(pieces, key=len)
+        return len(longest) >= 40 or (len(longest) >= 16 and _mixed(longest))
+    return any(char.isdigit() for char in value)
+
+
+def redact_shapes(text: str) -> str:
+    """`text` without what looks like a key.
+
+    Example:
+        >>> redact_shapes("x-api-key: 0123456789abcdef0123456789abcdef; see sk-learn-contrib-tools")
+        'x-api-key: [redacted]; see sk-learn-contrib-tools'
+    """
+    text = _PRIVATE.sub(MASK, text)
+    if "://" in text:
+        text = _LOGIN.sub(_login, text)
+        text = _HOOK.sub(rf"\1/{MASK}", text)
+    text = _QUERY.sub(_query, text)
+    text = _KEY.sub(MASK, text)
+    text = _SK.sub(_sk, text)
+    text = _BOT.sub(MASK, text)
+    text = _AUTHORIZATION.sub(_authorization, text)
+    text = _SCHEME.sub(_scheme, text)
+    return _ASSIGNED.sub(_assigned, text)
+
+
+def _login(found: re.Match[str]) -> str:
+    scheme, login = found.groups()
+    # `ssh://git@host` and `postgresql://me@host` name a user; in a web address it is a token.
+    if ":" not in login and scheme.lower() not in ("http", "https", "ws", "wss"):
+        return found[0]
+    return f"{scheme}://{MASK}@"
+
+
+def _query(found: re.Match[str]) -> str:
+    mark, name, value = found.groups()
+    plain = name.lower() in ("key", "sig", "auth", "code", "sid", "signature")
+    secret = looks_random(value) if plain else names_a_secret(name)
+    return f"{mark}{name}={MASK}" if secret and not _PLACEHOLDER.fullmatch(value) else found[0]
+
+
+def _sk(found: re.Match[str]) -> str:
+    """A hyphenated word may begin with sk-, too: a key has digits, stars or one long piece."""
+    rest = found[0][3:]
+    long = max(map(len, re.split(r"[-_]", rest))) >= 16
+    return MASK if long or re.search(r"[\d*]", rest) else found[0]
+
+
+def _authorization(found: re.Match[str]) -> str:
+    head, value = found.groups()
+    key = re.search(r"\d", value) or len(value) >= 20 or _mixed(value)
+    return f"{head}{MASK}" if key and not _PLACEHOLDER.fullmatch(value) else found[0]
+
+
+def _scheme(found: re.Match[str]) -> str:
+    word, space, value = found.groups()
+    secret = _is_login(value) if word.lower() == "basic" else looks_random(value)
+    return f"{word}{space}{MASK}" if secret else found[0]
+
+
+def _assigned(found: re.Match[str]) -> str:
+    name, between, value = found.groups()
+    secret = names_a_secret(name.removesuffix(" provided").replace(" ", "_"))
+    key = value.rstrip(".:!?")  # a full stop belongs to the sentence
+    if not (secret and looks_random(key)):
+        return found[0]
+    return f"{name}{between}{MASK}{value[len(key) :]}"
+
+
+def _parts(name: str) -> list[str]:
+    """The words of a name in any style, in lower case."""
+    if not name.isupper():
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return [part.lower() for part in re.split(r"[-_.]", name) if part]
+
+
+def _mixed(value: str) -> bool:
+    """Whether capitals stand here and there, more often than in a name such as ClientError."""
+    changes = len(re.findall(r"[a-z][A-Z]|[A-Z][a-z]", value))
+    return changes * 3 >= len(value)
+
+
+def _is_login(value: str) -> bool:
+    """Whether this is `user:password` as the scheme Basic sends it."""
+    try:
+        text = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return b":" in text and text.isascii() and text.decode().isprintable()
