@@ -18,7 +18,7 @@ from pex.core.files import validate
 from pex.core.folder import columns_beside, load_variants
 from pex.core.names import check_name, plain
 from pex.core.spec import ExperimentSpec, load_spec
-from pex.core.variant import Variant, check_distinct
+from pex.core.variant import Variant, check_distinct, with_clients
 from pex.execution import Execution
 from pex.gating import gate_rule
 from pex.job import Job
@@ -29,7 +29,7 @@ from pex.run.estimate import Preview
 from pex.run.request import check_variables
 from pex.score.build import build, parted
 from pex.score.judge import Judge
-from pex.writing import dumped, kept_files, portable, save
+from pex.writing import dumped, kept_files, portable, save, unconfigured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -358,6 +358,9 @@ class Experiment:
             path: the YAML file.
             overwrite: replace files that have another content.
 
+        A `pex.Model` is written as `provider/model`; where its provider is not in `pex.toml`, a
+        warning says which lines to add. Never with the key.
+
         Raises:
             PexError: a scorer that cannot be named in a file, or a file that would be lost.
         """
@@ -370,6 +373,10 @@ class Experiment:
             self._base or Path.cwd(),
             overwrite=overwrite,
         )
+        asked = [*self.variants, *(judge.variant for judge in parted(self._built)[1])]
+        said = unconfigured([one.via for one in asked if one.via is not None], self.path)
+        if said:
+            warnings.warn(said, stacklevel=2)
         return self.path
 
     def drafted(
@@ -390,6 +397,7 @@ class Experiment:
         """
         self.used = next(_uses)
         new = copy.copy(self)
+        variants = with_clients(variants, self.variants)
         check_distinct(variants)
         check_variables(variants, cases)
         new.variants, new.cases, new.results = list(variants), list(cases), None

@@ -23,6 +23,8 @@ class Request:
     key: str
     case_group: str | None = None
     turns: tuple[str, ...] = ()
+    api: str = "chat"
+    """The page that answers: "chat", or "responses" of OpenAI's Responses API."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -64,3 +66,5 @@ class Answer:
     """Words for what is unusual: cut_off, filtered, read_leniently, parameter_dropped …"""
     raw_body: str | None = None
     """The body as it came, where it could not be read whole."""
+    response_id: str | None = None
+    """The name under which the endpoint keeps it, where the next turn can go on from there."""

@@ -19,15 +19,23 @@ from pex.guard.redact import redact
 from pex.run.endpoint import Endpoint
 from pex.run.failures import CallError, message_of, refusal
 from pex.run.reading import answer_of, parse
+from pex.run.responses import ResponseStream, chat_form, response_id
 from pex.run.stream import Stream, StreamError, streams
+from pex.run.user_client import ClientSession
+
+Pool = aiohttp.ClientSession | ClientSession
+"""What calls go through: connections to an endpoint, or the user's own client."""
 
 
-def session(endpoint: Endpoint) -> aiohttp.ClientSession:
+def session(endpoint: Endpoint) -> Pool:
     """A connection pool for one endpoint; to be made and closed on the runner's event loop.
 
     Raises:
         PexError: the CA bundle cannot be read.
     """
+    if endpoint.client is not None:
+        base = endpoint.url.removesuffix("/chat/completions").removesuffix("/responses")
+        return ClientSession(endpoint.client, base, endpoint.timeout_s)
     context: ssl.SSLContext | bool = True
     if endpoint.ca_bundle:
         try:
@@ -54,10 +62,11 @@ def _proxy_of(url: str) -> str | None:
 
 
 async def ask(
-    http: aiohttp.ClientSession,
+    http: Pool,
     endpoint: Endpoint,
     payload: bytes,
     on_delta: Callable[[str], None] | None = None,
+    previous: str | None = None,
 ) -> tuple[Answer, Mapping[str, str]]:
     """Send one request and read its answer.
 
@@ -66,6 +75,7 @@ async def ask(
         endpoint: where it goes.
         payload: the JSON body.
         on_delta: gets the text of a streamed answer as it comes; the body asks for the stream.
+        previous: the response that the body goes on from, in the Responses API.
 
     Returns:
         The answer, and the headers it came with.
@@ -78,7 +88,7 @@ async def ask(
     try:
         async with http.post(endpoint.url, data=payload) as response:
             if on_delta is not None and response.status == 200 and streams(response.content_type):
-                stream = Stream(on_delta)
+                stream = (ResponseStream if endpoint.api == "responses" else Stream)(on_delta)
                 async for chunk in response.content.iter_any():
                     stream.feed(chunk)
                     if ttft_s is None and stream.text_came:
@@ -100,7 +110,10 @@ async def ask(
     latency_s = time.perf_counter() - clock
     if response.status != 200:
         raise refusal(response.status, raw, response.headers)
-    answer = answer_of(parse(raw) if data is None else data)
+    data = parse(raw) if data is None else data
+    answer = answer_of(chat_form(data) if endpoint.api == "responses" else data)
+    if endpoint.api == "responses":
+        answer.response_id = response_id(data, previous)
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
     return answer, response.headers
 
@@ -126,10 +139,16 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
             hint=f"is it running? base_url is set under [providers.{endpoint.provider}] "
             "in pex.toml",
         ) from None
+    except CallError as error:  # of the user's own client
+        message = f"the provider '{endpoint.provider}' cannot be reached: {error.message}"
+        raise PexError(message) from None
     if status == 401:
+        holder = (
+            "the environment variable that holds it" if endpoint.client is None else "your client"
+        )
         raise PexError(
             f"the provider '{endpoint.provider}' refuses the key: {message_of(raw)}",
-            hint="check the environment variable that holds it",
+            hint=f"check {holder}",
         )
     try:
         return [str(item["id"]) for item in orjson.loads(raw)["data"]]

@@ -47,6 +47,9 @@ GRACE_S = 5.0
 GIVE_UP_AFTER = 3
 """Fatal errors without a single answer after which a model is not asked any more."""
 
+THREAD_LOST = frozenset({"unknown_model", "refused_parameter", "bad_body"})
+"""Kinds of error that may come of an earlier response that the endpoint has not kept."""
+
 LOST_AFTER = 15
 """Connections that failed in a row, without a single answer, after which nobody is there."""
 
@@ -242,12 +245,12 @@ class Runner:
         channel, endpoint, lane = call.channel, call.channel.endpoint, call.channel.lane
         assert channel.http is not None  # run() has opened it
         call.attempts += 1
-        began = self._loop.time()
+        previous, began = call.previous, self._loop.time()
         self._tell(call, Started)
         on_delta = functools.partial(self._tell, call, Delta) if self._stream else None
         usd: float | None = worst_usd  # the price of a call of which nobody hears again
         try:
-            answer, headers = await ask(channel.http, endpoint, payload, on_delta)
+            answer, headers = await ask(channel.http, endpoint, payload, on_delta, previous)
             answer.cost_usd = usd = cost(channel.price, answer)
             failure = None
         except CallError as error:
@@ -304,6 +307,13 @@ class Runner:
     ) -> None:
         assert self._loop is not None  # run() has set it
         channel, lane = call.channel, call.channel.lane
+        if call.previous is not None and error.kind in THREAD_LOST:
+            if error.charged:
+                self._put(call, _lost(channel, error, call.attempts), worst_usd, tell=False)
+            channel.stateless = True
+            if self._status == "finished":
+                lane.waiting.appendleft(call)  # this time with all that was said
+            return
         renew = endpoint.renewable and error.kind in ("connection", "auth")
         again = error.kind in TRANSIENT or (renew and call.attempts == 1)
         refused = error.busy or error.kind == "rate_limit"
