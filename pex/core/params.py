@@ -14,6 +14,8 @@ RESERVED = {
     "stream": "answers are streamed with run(stream=True)",
     "stream_options": "answers are streamed with run(stream=True)",
     "n": "several answers to one case are repeats=",
+    "background": "answers are waited for; provider_batch=True does not keep a connection open",
+    "previous_response_id": "a conversation is a case with a list of turns",
 }
 _CHOICES = ("auto", "none", "required")
 

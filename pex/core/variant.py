@@ -160,9 +160,16 @@ def named(variants: Sequence[Variant]) -> list[Variant]:
     return result
 
 
-def with_clients(variants: Sequence[Variant], known: Sequence[Variant]) -> list[Variant]:
-    """The variants, asked through the clients that others with the same model are asked through."""
-    via = {variant.model: variant.via for variant in known if variant.via is not None}
+def ref_of(model: str | ClientModel) -> str:
+    """`provider/model` of a model, whether it is named or has a client of its own."""
+    return model.ref if isinstance(model, ClientModel) else model
+
+
+def with_clients(
+    variants: Sequence[Variant], models: Sequence[str | ClientModel | None]
+) -> list[Variant]:
+    """The variants, asked through those of the models that have a client of their own."""
+    via = {model.ref: model for model in models if isinstance(model, ClientModel)}
     return [
         dataclasses.replace(variant, via=variant.via or via.get(variant.model))
         if variant.model in via

@@ -66,7 +66,6 @@ async def ask(
     endpoint: Endpoint,
     payload: bytes,
     on_delta: Callable[[str], None] | None = None,
-    previous: str | None = None,
 ) -> tuple[Answer, Mapping[str, str]]:
     """Send one request and read its answer.
 
@@ -75,7 +74,6 @@ async def ask(
         endpoint: where it goes.
         payload: the JSON body.
         on_delta: gets the text of a streamed answer as it comes; the body asks for the stream.
-        previous: the response that the body goes on from, in the Responses API.
 
     Returns:
         The answer, and the headers it came with.
@@ -113,6 +111,7 @@ async def ask(
     data = parse(raw) if data is None else data
     answer = answer_of(chat_form(data) if endpoint.api == "responses" else data)
     if endpoint.api == "responses":
+        previous = orjson.loads(payload).get("previous_response_id")
         answer.response_id = response_id(data, previous)
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
     return answer, response.headers

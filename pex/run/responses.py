@@ -68,6 +68,8 @@ def chat_form(data: Any) -> Any:
     status, output = data.get("status"), data.get("output")
     if data.get("error") or status in ("failed", "cancelled"):
         raise failure(data.get("error") or {"message": f"the response was {status}"})
+    if status in ("queued", "in_progress"):
+        raise CallError("bad_body", f"the response is not complete: it is {status}")
     if not isinstance(output, list):
         return data
     message, logprobs = _message([item for item in output if isinstance(item, dict)])
@@ -76,8 +78,6 @@ def chat_form(data: Any) -> Any:
     finish = "tool_calls" if message.get("tool_calls") else "stop"
     if status == "incomplete" or reason:
         finish = _FINISH.get(str(reason), str(reason or status))
-    elif isinstance(status, str) and status != "completed":
-        finish = status  # it was asked for in the background, and is not ready
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "message": message}
     if logprobs:
         choice["logprobs"] = {"content": logprobs}

@@ -245,12 +245,12 @@ class Runner:
         channel, endpoint, lane = call.channel, call.channel.endpoint, call.channel.lane
         assert channel.http is not None  # run() has opened it
         call.attempts += 1
-        previous, began = call.previous, self._loop.time()
+        began = self._loop.time()
         self._tell(call, Started)
         on_delta = functools.partial(self._tell, call, Delta) if self._stream else None
         usd: float | None = worst_usd  # the price of a call of which nobody hears again
         try:
-            answer, headers = await ask(channel.http, endpoint, payload, on_delta, previous)
+            answer, headers = await ask(channel.http, endpoint, payload, on_delta)
             answer.cost_usd = usd = cost(channel.price, answer)
             failure = None
         except CallError as error:

@@ -38,6 +38,7 @@ def served(project: Path) -> Iterator[ResponsesEndpoint]:
         (project / "pex.toml").write_text(
             f'[providers.lab]\nbase_url = "{server.url}"\n'
             '[prices."lab/m1"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
+            '[prices."lab/m2"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
             '[prices."azure/m1"]\ninput_usd_per_million = 1000\noutput_usd_per_million = 1000\n'
         )
         yield server
@@ -230,6 +231,16 @@ def test_a_transport_of_ones_own_is_used(served: ResponsesEndpoint) -> None:
     assert frame["score.exact"].eq(1).all()
     assert "/v1/chat/completions" in seen
     assert served.calls == 0
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_proxy_of_ones_own_client_is_used(served: ResponsesEndpoint, asynchronous: bool) -> None:
+    made, http = (async_client, httpx.AsyncClient) if asynchronous else (sync_client, httpx.Client)
+    through = http(proxy=served.url.removesuffix("/v1"), headers={"X-Way": "proxy"})
+    client = made(served, base_url="http://lab.invalid/v1", http_client=through)
+    frame = run(experiment(pex.Model(client, "m1", provider="lab"))).frame
+    assert frame["score.exact"].eq(1).all(), frame["error"].tolist()
+    assert {headers["Host"] for headers in served.headers} == {"lab.invalid"}
 
 
 def test_clients_that_block_are_as_many_at_once_as_may_be(served: ResponsesEndpoint) -> None:
@@ -601,6 +612,19 @@ def test_a_draft_of_an_experiment_keeps_the_client(served: ResponsesEndpoint) ->
         file.write("[providers.mine]\nfree = true\n")
     drafted = exp.drafted([pex.Variant(exp.variants[0].prompt, "mine/m1", {"seed": 1})], exp.cases)
     assert run(drafted).frame["score.exact"].eq(1).all()
+
+
+def test_a_file_is_asked_through_a_client(served: ResponsesEndpoint) -> None:
+    with Path("pex.toml").open("a") as file:
+        file.write("[providers.mine]\nfree = true\n")
+    saved = experiment("lab/m1", 2).save("experiments/mine/experiment.yaml")
+    mine = pex.Model(sync_client(served, default_headers={"X-Mine": "1"}), "m1", provider="mine")
+    results = run(pex.Experiment.load(saved, models=[mine, "lab/m2"]))
+    assert set(results.frame["model"]) == {"mine/m1", "lab/m2"}
+    assert results.frame["score.exact"].eq(1).all()
+    by_model = {body["model"]: "x-mine" in {name.lower() for name in headers}
+                for body, headers in zip(served.bodies, served.headers, strict=True)}  # fmt: skip
+    assert by_model == {"m1": True, "m2": False}
 
 
 # -- provider batches
