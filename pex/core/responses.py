@@ -39,6 +39,7 @@ def responses_body(body: Mapping[str, Any], previous: str | None = None) -> dict
     if previous is not None:
         messages, made["previous_response_id"] = messages[-1:], previous
     made["input"] = [item for message in messages for item in _items(message)]
+    rest.pop("stream_options", None)  # which asks for the usage that always comes here
     limits = [rest.pop(name) for name in _LIMITS if name in rest]
     if limits:
         rest.setdefault("max_output_tokens", limits[0])

@@ -44,23 +44,20 @@ class Call:
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""
-        if self.group[0].api == "responses":
-            return self._response_payload(stream)
-        if not stream:
-            return orjson.dumps(self.body)
-        return orjson.dumps(
-            {**self.body, "stream": True, "stream_options": {"include_usage": True}}
-        )
+        body = self.body
+        if stream:
+            body = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        return orjson.dumps(body) if self.group[0].api == "chat" else self._as_response(body)
 
-    def _response_payload(self, stream: bool) -> bytes:
+    def _as_response(self, body: dict[str, Any]) -> bytes:
+        """The bytes for the Responses API that ask the same as a chat body."""
         self.previous, self.unsent = None, 0
-        more = {"stream": True} if stream else {}
-        whole = orjson.dumps(responses_body(self.body) | more)
+        whole = orjson.dumps(responses_body(body))
         named = self.earlier[-1].response_id if self.earlier else None
-        if named is None or self.channel.stateless or self.body.get("store") is False:
+        if named is None or self.channel.stateless or body.get("store") is False:
             return whole
         self.previous = named
-        sent = orjson.dumps(responses_body(self.body, named) | more)
+        sent = orjson.dumps(responses_body(body, named))
         thoughts = sum(answer.reasoning_tokens or 0 for answer in self.earlier)
         self.unsent = max(0, len(whole) - len(sent)) + thoughts
         return sent

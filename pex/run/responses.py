@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 
 from pex.run.failures import CallError, refusal
-from pex.run.stream import StreamError
 
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Why a response is incomplete -> the finish reason in chat."""
@@ -64,6 +63,8 @@ def chat_form(data: Any) -> Any:
         ('Hello', 3)
     """
     if not isinstance(data, dict) or "choices" in data:
+        return data
+    if "output" not in data and data.get("object") != "response":
         return data
     status, output = data.get("status"), data.get("output")
     if data.get("error") or status in ("failed", "cancelled"):
@@ -211,8 +212,7 @@ class ResponseStream:
         """Take the next bytes.
 
         Raises:
-            StreamError: a piece that is not valid JSON.
-            CallError: an error of the provider.
+            CallError: a piece that is not valid JSON, or an error of the provider.
         """
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         self._take(lines)
@@ -221,11 +221,11 @@ class ResponseStream:
         """The body of the response, in the form of one that came whole.
 
         Raises:
-            StreamError: the stream ended in the middle.
+            CallError: the stream ended in the middle.
         """
         self._take([self._rest])
         if self._whole is None:
-            raise StreamError("connection", "the stream broke off in the middle of the answer")
+            raise CallError("connection", "the stream broke off in the middle of the answer")
         if not self._whole.get("output"):  # some servers leave out what they have sent in pieces
             text = {"type": "output_text", "text": "".join(self._texts)}
             said = [{"type": "message", "content": [text]}] if self._texts else []
@@ -261,7 +261,7 @@ def _events(lines: list[bytes]) -> Iterator[dict[str, Any]]:
         try:
             event = orjson.loads(text)
         except orjson.JSONDecodeError:
-            raise StreamError("bad_body", "a piece of the stream is not valid JSON") from None
+            raise CallError("bad_body", "a piece of the stream is not valid JSON") from None
         if not isinstance(event, dict):
-            raise StreamError("bad_body", "a piece of the stream is not an object")
+            raise CallError("bad_body", "a piece of the stream is not an object")
         yield event

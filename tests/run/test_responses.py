@@ -23,7 +23,7 @@ from pex.run.failures import CallError
 from pex.run.reading import answer_of
 from pex.run.request import next_body, requests
 from pex.run.responses import ResponseStream, chat_form, response_id
-from pex.run.stream import StreamError
+from tests.helpers.endpoint import completion
 from tests.helpers.responses_endpoint import ResponsesEndpoint, response, said
 
 TOOL = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
@@ -272,6 +272,13 @@ def test_a_response_that_failed_says_what_kind_of_failure(
     assert caught.value.kind == kind
 
 
+@pytest.mark.parametrize(
+    "body", [completion("hi"), {"error": {"message": "no"}}, {"detail": "x"}, [1], "x", None]
+)
+def test_what_is_not_a_response_is_left_to_the_reader_of_chat(body: Any) -> None:
+    assert chat_form(body) is body
+
+
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
 def test_a_response_that_is_not_ready_is_no_answer(status: str) -> None:
     with pytest.raises(CallError, match=status):
@@ -336,7 +343,7 @@ def test_a_stream_that_broke_is_no_answer(raw: bytes, kind: str) -> None:
         stream.feed(raw)
         stream.finish()
 
-    with pytest.raises(StreamError) as caught:
+    with pytest.raises(CallError) as caught:
         read()
     assert caught.value.kind == kind
 
@@ -389,7 +396,7 @@ def test_no_odd_stream_raises_but_by_name() -> None:
     streams = [replaced(events, path, odd) for path in list(nodes(events))[1:] for odd in ODD]
     assert len(streams) >= 400
     for odd_events in streams:
-        with contextlib.suppress(CallError, StreamError):
+        with contextlib.suppress(CallError):
             chat_form(streamed_whole(*odd_events))
 
 
