@@ -1,8 +1,8 @@
 """How much of an endpoint's speed a run of pex reaches, beside bare aiohttp in the same run.
 
 A local endpoint answers every call after a fixed time; the limit is calls / concurrency x latency.
-The openai package's client and Inspect are measured too where they are installed:
-pip install openai inspect-ai
+The openai package's client is measured too, alone and with pex around it, and Inspect where it is
+installed: pip install inspect-ai
 
 Run: python benchmarks/throughput.py [--calls 1000 --in-flight 64] [--latency 0.2] [--rounds 3]
 """
@@ -20,6 +20,7 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -78,15 +79,24 @@ def floor(url: str, calls: int, in_flight: int) -> None:
     asyncio.run(main())
 
 
-def experiment(calls: int) -> pex.Experiment:
+def experiment(calls: int, model: Any = "bench/m1") -> pex.Experiment:
     prompt = pex.Prompt("Review: {{ review }}", name="p")
     cases = [{"review": str(n), "expected": "positive"} for n in range(calls)]
-    return pex.Experiment("bench", pex.grid(prompt, "bench/m1"), cases, ["label"])
+    return pex.Experiment("bench", pex.grid(prompt, model), cases, ["label"])
 
 
 def run_pex(url: str, calls: int, in_flight: int) -> None:
     """A whole run: templates, requests, calls, journal, scores, frame."""
     exp = experiment(calls)
+    results = exp.run(record=False, show=False, max_in_flight=in_flight, journal="fresh")
+    assert results.about["counts"]["answered"] == calls
+
+
+def run_with_client(url: str, calls: int, in_flight: int) -> None:
+    """The same run, with every call made by the openai package's asynchronous client."""
+    import openai
+
+    exp = experiment(calls, pex.Model(openai.AsyncOpenAI(base_url=url, api_key="none"), "m1"))
     results = exp.run(record=False, show=False, max_in_flight=in_flight, journal="fresh")
     assert results.about["counts"]["answered"] == calls
 
@@ -149,7 +159,8 @@ WAYS = {
     "bare aiohttp": floor,
     "pex": run_pex,
     "pex, replayed": replay,
-    **({"openai client": openai_client} if installed("openai") else {}),
+    "openai client": openai_client,
+    "pex through it": run_with_client,
     **({"Inspect": inspect} if installed("inspect-ai") else {}),
 }
 

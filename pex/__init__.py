@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pex.playground import Playground
     from pex.rating import Rating
     from pex.results import Results, load_run
+    from pex.run.model import Model
     from pex.score.calibration import Calibration
     from pex.score.judge import Judge
 
@@ -33,6 +34,7 @@ _HOMES = {
     "Experiment": "pex.experiment",
     "Interrupted": "pex.core.errors",
     "Judge": "pex.score.judge",
+    "Model": "pex.run.model",
     "PexError": "pex.core.errors",
     "Playground": "pex.playground",
     "Prompt": "pex.core.prompt",
@@ -56,6 +58,7 @@ __all__ = [
     "Experiment",
     "Interrupted",
     "Judge",
+    "Model",
     "PexError",
     "Playground",
     "Prompt",

@@ -343,6 +343,8 @@ class Execution:
         ]
         frame = build_frame(rows, job.variants, job.cases, job.score_names)
         results = Results(frame, self._about(status), job.edits)
+        prompts = [variant.prompt for variant in job.variants]
+        results.response_models = {p.name: p.response_model for p in prompts if p.response_model}
         if self._recorder is not None:
             self._record(self._recorder, results)
         return results

@@ -18,7 +18,7 @@ from pex.core.files import validate
 from pex.core.folder import columns_beside, load_variants
 from pex.core.names import check_name, plain
 from pex.core.spec import ExperimentSpec, load_spec
-from pex.core.variant import Variant, check_distinct
+from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
 from pex.execution import Execution
 from pex.gating import gate_rule
 from pex.job import Job
@@ -29,7 +29,7 @@ from pex.run.estimate import Preview
 from pex.run.request import check_variables
 from pex.score.build import build, parted
 from pex.score.judge import Judge
-from pex.writing import dumped, kept_files, portable, save
+from pex.writing import dumped, kept_files, portable, save, unconfigured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +123,7 @@ class Experiment:
         path: str | Path,
         *,
         prompts: Sequence[str] | None = None,
-        models: Sequence[str] | None = None,
+        models: Sequence[str | ClientModel] | None = None,
         set_params: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Experiment:
@@ -132,7 +132,7 @@ class Experiment:
         Args:
             path: the file; its paths start from its folder.
             prompts: in place of the file's prompts.
-            models: in place of the file's models.
+            models: in place of the file's models; `pex.Model` of your own clients too.
             set_params: parameters that every variant gets over its own.
             changes: any other key of the file, for example `repeats=3`.
 
@@ -141,7 +141,8 @@ class Experiment:
         """
         path = Path(path).resolve()
         spec = load_spec(path)
-        given = {"prompts": prompts, "models": models, **changes}
+        asked = None if models is None else list(map(ref_of, models))
+        given = {"prompts": prompts, "models": asked, **changes}
         replaced = {key: value for key, value in given.items() if value is not None}
         if replaced:
             data = spec.model_dump(exclude_unset=True) | plain(replaced)
@@ -155,6 +156,7 @@ class Experiment:
         variants = load_variants(
             spec, folder, set_params or {}, lambda ref: resolve_beside(folder, ref)
         )
+        variants = with_clients(variants, models or ())
         cases = load_cases(spec.cases, spec.columns, path.parent)
         self._setup(variants, cases, list(spec.scorers), path.parent)
         self.path = path
@@ -359,6 +361,9 @@ class Experiment:
             path: the YAML file.
             overwrite: replace files that have another content.
 
+        A `pex.Model` is written as `provider/model`; where its provider is not in `pex.toml`, a
+        warning says which lines to add. Never with the key.
+
         Raises:
             PexError: a scorer that cannot be named in a file, or a file that would be lost.
         """
@@ -371,6 +376,10 @@ class Experiment:
             self._base or Path.cwd(),
             overwrite=overwrite,
         )
+        asked = [*self.variants, *(judge.variant for judge in parted(self._built)[1])]
+        said = unconfigured([one.via for one in asked if one.via is not None], self.path)
+        if said:
+            warnings.warn(said, stacklevel=2)
         return self.path
 
     def drafted(
@@ -391,6 +400,7 @@ class Experiment:
         """
         self.used = next(_uses)
         new = copy.copy(self)
+        variants = with_clients(variants, [v.via for v in self.variants])
         check_distinct(variants)
         check_variables(variants, cases)
         new.variants, new.cases, new.results = list(variants), list(cases), None

@@ -18,12 +18,13 @@ from pex.core.errors import PexError
 from pex.core.events import Answered, Event, Failed, Listener, Pace, Place, Scored, Spent
 from pex.core.names import check_positive
 from pex.core.score import Score
-from pex.core.settings import load_settings
+from pex.core.settings import Settings, load_settings
 from pex.run.budget import Budget, shared_cap
 from pex.run.channel import Channel, open_channels
 from pex.run.database import database_of
 from pex.run.journal import Journal, Run, Writer, check_mode
 from pex.run.lease import Leases
+from pex.run.model import by_ref
 from pex.run.prices import check_priced
 from pex.run.runner import Runner
 from pex.run.shared import Shared
@@ -45,7 +46,8 @@ class Bench:
 
     `rivals` has for each pairwise judge the baseline of each variant, `trust` for each judge how
     far it agrees with people, `channels` how to reach the models that have to be asked; `models`
-    gave the answers; `longest` is `max_tokens` where a judge's prompt does not say.
+    gave the answers; `longest` is `max_tokens` where a judge's prompt does not say, and `api_of`
+    says which API answers for a model.
     """
 
     judges: Sequence[Judge]
@@ -55,10 +57,12 @@ class Bench:
     longest: int
     folder: Path
     channels: Mapping[str, Channel] = dataclasses.field(default_factory=dict)
+    api_of: Callable[[str], str] = Settings().api_of
 
     def verdicts(self, answers: Mapping[Place, Answer], cases: Sequence[Case]) -> Verdicts:
         """What there is to ask about these answers."""
-        return Verdicts(self.judges, self.rivals, answers, cases, self.longest, self.folder)
+        asked = (self.longest, self.folder, self.api_of)
+        return Verdicts(self.judges, self.rivals, answers, cases, *asked)
 
     @property
     def questions_each(self) -> int:
@@ -308,6 +312,8 @@ def judge(
         one.check(cases)
     cap = settings.budget.usd_per_run if budget_usd is None else budget_usd
     ready = bench(judges, variants, settings.budget.max_tokens, folder or Path.cwd())
+    ready = dataclasses.replace(ready, api_of=settings.api_of)
+    clients = by_ref((one.model, one.variant.via) for one in judges)
     state = project / settings.journal.path
     database = database_of(state, settings)
     with contextlib.closing(Journal(database, settings.models)) as book:
@@ -316,7 +322,9 @@ def judge(
         run, status = book.begin(name, ["judging", *keys], mode), "failed"
         try:
             found = book.find([request.key for request in asked], run)
-            open_ = functools.partial(open_channels, settings=settings, state=state)
+            open_ = functools.partial(
+                open_channels, settings=settings, state=state, clients=clients
+            )
             left = {request.model for request in asked if request.key not in found}
             ready = seated(ready, left, open_)
             listen = on_event or (lambda event: None)

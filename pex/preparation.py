@@ -32,6 +32,7 @@ from pex.run.endpoint import register_settings
 from pex.run.estimate import Preview, estimate
 from pex.run.journal import Journal, Mode, Run, check_mode
 from pex.run.ledger import Past, past
+from pex.run.model import by_ref
 from pex.run.prices import check_priced, price_of
 from pex.run.provider_batch import HALF, check_none_away, check_single
 from pex.run.refusals import differing
@@ -176,6 +177,8 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
     if options.only is not None:
         plan = dataclasses.replace(plan, requests=_part(plan, subject, options.only, uri))
     todo = plan.requests
+    asked = [*subject.variants, *(judge.variant for judge in parted(subject.scorers)[1])]
+    clients = by_ref((variant.model, variant.via) for variant in asked)
     if options.provider_batch:
         check_single(todo)
     book = Journal(database_of(plan.state, plan.settings), plan.settings.models)
@@ -192,6 +195,7 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
             state=plan.state,
             max_in_flight=options.max_in_flight or spec.max_in_flight,
             timeout_s=options.timeout_s or spec.timeout_s,
+            clients=clients,
         )
         fixed = differing(subject.variants)
         channels = connect(sorted({request.model for request in missing}), fixed=fixed)
@@ -260,9 +264,12 @@ def _plan(subject: Subject, options: Options) -> _Plan:
     chosen = select(subject.cases, limit=options.limit, ids=options.cases, tags=options.tags)
     times = _repeats(options.repeats, subject.spec)
     longest = settings.budget.max_tokens
-    todo = list(requests(subject.variants, chosen, times, longest, subject.folder))
+    where = (longest, subject.folder, settings.api_of)
+    todo = list(requests(subject.variants, chosen, times, *where))
     scorers, judges = parted(subject.scorers)
     ready = seat(judges, subject.variants, longest, subject.folder) if judges else None
+    if ready is not None:
+        ready = dataclasses.replace(ready, api_of=settings.api_of)
     return _Plan(project, settings, mode, chosen, times, todo, scorers, ready)
 
 

@@ -51,6 +51,8 @@ class Results:
         self._grid: ResultGrid | None = None
         self.traces: TraceWriter | None = None
         """What writes the traces to MLflow in the background: `.progress`, `.wait()`."""
+        self.response_models: Mapping[str, type[Any]] = {}
+        """The pydantic classes of the prompts that have one, by the prompt's name."""
 
     @property
     def run_id(self) -> str | None:
@@ -118,6 +120,21 @@ class Results:
         if self.status != "finished":
             text += f" ({_WHY[self.status]})"
         return text
+
+    def parse(self, model: type[Any] | None = None) -> pd.Series:
+        """The answers as objects of a pydantic class, in the order of `frame`.
+
+        None stands where there is no answer, or one that does not fit the class.
+
+        Args:
+            model: the class; left out, the `response_model` of each row's prompt.
+
+        Raises:
+            PexError: no class is given, and no prompt has one.
+        """
+        from pex.score.parsed import parsed_answers
+
+        return parsed_answers(self.frame, model or self.response_models)
 
     def plot(
         self, kind: str = "scores", score: str | None = None, *, table: bool = False
@@ -267,6 +284,7 @@ class Results:
         folder = Path.cwd() if base is None else Path(base)
         frame, about = rescore(self.frame, self.about, items, find_project(), folder, budget_usd)
         results = Results(frame, about, self._edits)
+        results.response_models = self.response_models
         if record and self.run_id is not None:
             if self.traces is not None:
                 self.traces.stop()

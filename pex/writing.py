@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.folder import cases_text, variants_spec, write
+from pex.core.settings import FILE, find_project, load_settings
 from pex.core.spec import ExperimentSpec, dump_spec
-from pex.core.variant import Variant
+from pex.core.variant import ClientModel, Variant
+from pex.run.model import settings_lines
 from pex.score.base import Scorer
 from pex.score.build import dump
 from pex.score.judge import Judge
@@ -97,6 +99,27 @@ def portable(scorers: Sequence[Any]) -> list[Any] | None:
     named = (isinstance(item, dict) and isinstance(item.get(key), str)
              for item in items for key in files)  # fmt: skip
     return None if any(named) else items
+
+
+def unconfigured(models: Iterable[ClientModel], path: Path) -> str:
+    """What to add to `pex.toml` so that a saved experiment finds its models; empty where nothing.
+
+    Args:
+        models: those that are asked through the user's own clients.
+        path: the saved file.
+    """
+    project = find_project(path.parent)
+    if not (project / FILE).is_file():
+        project = find_project()
+    settings = load_settings(project)
+    found = {tuple(settings_lines(model, settings)): model.ref for model in models}
+    parts = [
+        f"{path.name} names the model '{ref}'; for it to be asked without your client, add to "
+        f"{project / FILE}:\n" + "\n".join(lines)
+        for lines, ref in found.items()
+        if lines
+    ]
+    return "\n".join(parts)
 
 
 def kept_files(

@@ -35,6 +35,8 @@ class Request:
     key: str
     case_group: str | None = None
     turns: tuple[str, ...] = ()
+    api: str = "chat"
+    """The page that answers: "chat", or "responses" of OpenAI's Responses API."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -76,6 +78,8 @@ class Answer:
     """Words for what is unusual: cut_off, filtered, read_leniently, parameter_dropped …"""
     raw_body: str | None = None
     """The body as it came, where it could not be read whole."""
+    response_id: str | None = None
+    """The name under which the endpoint keeps it, where the next turn can go on from there."""
 
 
 def answer_from(fields: Mapping[str, Any]) -> Answer:
@@ -177,7 +181,7 @@ def _read_words(value: Any) -> list[str]:
 
 
 _TEXTS = ("output", "error", "error_kind", "finish_reason", "resolved_model", "reasoning",
-          "raw_body")  # fmt: skip
+          "raw_body", "response_id")  # fmt: skip
 _NUMBERS = ("latency_s", "ttft_s", "cost_usd")
 _COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens",
            "cache_write_tokens")  # fmt: skip

@@ -15,6 +15,8 @@ RESERVED = {
     "stream": "answers are streamed with run(stream=True)",
     "stream_options": "answers are streamed with run(stream=True)",
     "n": "several answers to one case are repeats=",
+    "background": "answers are waited for; provider_batch=True does not keep a connection open",
+    "previous_response_id": "a conversation is a case with a list of turns",
 }
 TEXTS = ("reasoning_effort", "stop", "user")
 """Parameters that are text, even where it looks like a number."""

@@ -8,12 +8,16 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pex.core import prompty, template
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest, plain
 from pex.core.params import check_params, check_tools, plain_params
+from pex.core.response_model import strict_schema
+
+if TYPE_CHECKING:
+    from pex.core.cases import Case
 
 _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
 """Python's own note of which warnings were shown, so that each comes once."""
@@ -36,6 +40,8 @@ class Prompt:
         defaults: values for variables that a case does not have.
         response_schema: a JSON Schema that the answer must follow.
         tools: tools in OpenAI's form.
+        response_model: a pydantic class in place of `response_schema`: its strict JSON Schema is
+            asked for, and `results.parse()` gives objects of it.
 
     Raises:
         PexError: a bad name, no text, an unknown role, or text that is no valid template.
@@ -64,6 +70,7 @@ class Prompt:
     """The front matter of the file it came from; what pex does not read is kept on saving."""
     unread: tuple[str, ...] = dataclasses.field(compare=False, repr=False)
     """What the front matter says and pex does not use, where it may have been meant."""
+    response_model: type[Any] | None = dataclasses.field(compare=False, repr=False)
 
     def __init__(
         self,
@@ -76,8 +83,13 @@ class Prompt:
         defaults: Mapping[str, Any] | None = None,
         response_schema: Mapping[str, Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
+        response_model: type[Any] | None = None,
     ) -> None:
         check_name(name, "prompt name")
+        if response_model is not None:
+            if response_schema is not None:
+                raise PexError(f"prompt '{name}': give response_model or response_schema, not both")
+            response_schema = strict_schema(response_model, f"prompt '{name}'")
         values: dict[str, Any] = {
             "name": name,
             "messages": _messages(text, name),
@@ -92,6 +104,7 @@ class Prompt:
             "origin": None,
             "front": None,
             "unread": (),
+            "response_model": response_model,
         }
         check_params(values["params"], f"prompt '{name}'")
         if tools:
@@ -152,6 +165,38 @@ class Prompt:
             else {**message, "content": _render_content(message, filled, where)}
             for number, message in enumerate(messages or self.messages, 1)
         ]
+
+    def openai(
+        self,
+        case: Case | Mapping[str, Any] | None = None,
+        /,
+        *,
+        api: Literal["chat", "responses"] = "chat",
+        **variables: Any,
+    ) -> dict[str, Any]:
+        """The arguments of `client.chat.completions.create` of the openai package.
+
+        The model is among them where the prompt names one; parameters that the package does not
+        name go into `extra_body`. Of a conversation it is the first turn.
+
+        Args:
+            case: values for the variables: a dict, or one of `exp.cases`.
+            api: "responses" gives the arguments of `client.responses.create`.
+            variables: values by name, in place of the case's or beside them.
+
+        Raises:
+            PexError: a variable has no value; the nearest name is given.
+
+        Example:
+            >>> p = Prompt("Say {{ word }}.", "say", model="openai/gpt-4.1", params={"seed": 1})
+            >>> p.openai(word="hi")
+            {'model': 'gpt-4.1', 'messages': [{'role': 'user', 'content': 'Say hi.'}], 'seed': 1}
+            >>> Prompt("Say {{ word }}.", "say").openai({"word": "hi"}, api="responses")
+            {'input': [{'role': 'user', 'content': 'Say hi.'}]}
+        """
+        from pex.core.openai_call import call_arguments
+
+        return call_arguments(self, case, api, variables)
 
     def turns(self, values: Mapping[str, Any]) -> list[str]:
         """The user's turns of a conversation, which are answered one after another.

@@ -120,6 +120,11 @@ class Settings(Strict):
                 raise ValueError(f"'{ref}' is not a model: expected {expected}")
         return value
 
+    def api_of(self, ref: str) -> Api:
+        """The page of the endpoint that answers for `provider/model`."""
+        model, provider = self.models.get(ref), self.providers.get(ref.partition("/")[0])
+        return (model and model.api) or (provider and provider.api) or "chat"
+
 
 def find_project(start: Path | None = None) -> Path:
     """The nearest folder from `start` upwards that has a `pex.toml`, else `start` itself."""

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pex.core.errors import PexError
 from pex.core.names import canonical
 from pex.core.params import check_params, check_tool_choice, plain_params
 from pex.core.prompt import Prompt
+
+
+@runtime_checkable
+class ClientModel(Protocol):
+    """A model that is asked through the user's own client: `pex.Model`."""
+
+    @property
+    def ref(self) -> str:
+        """`provider/model`."""
+
+    client: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +29,8 @@ class Variant:
 
     Args:
         prompt: the prompt.
-        model: `provider/model`; left out, the one that the prompt names.
+        model: `provider/model`, or a `pex.Model` of your own client; left out, the one that the
+            prompt names.
         params: parameters such as `temperature`; they come before those of the prompt.
         name: how tables call it; left out, the prompt's name.
 
@@ -32,6 +44,19 @@ class Variant:
     model: str = ""
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     name: str = ""
+    via: ClientModel | None = dataclasses.field(default=None, compare=False, repr=False)
+    """The `pex.Model` that it is asked through, where there is one."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            prompt: Prompt,
+            model: str | ClientModel = "",
+            params: Mapping[str, Any] = ...,
+            name: str = "",
+            via: ClientModel | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, Prompt):
@@ -39,7 +64,11 @@ class Variant:
                 f"a variant needs a pex.Prompt, got {type(self.prompt).__name__}",
                 hint='make one with pex.Prompt("…", name="…") or pex.Prompt.load(path)',
             )
-        object.__setattr__(self, "model", check_model(self.model or self.prompt.model, self.prompt))
+        given: Any = self.model
+        via = given if isinstance(given, ClientModel) else self.via
+        model = given.ref if isinstance(given, ClientModel) else given
+        object.__setattr__(self, "model", check_model(model or self.prompt.model, self.prompt))
+        object.__setattr__(self, "via", via if via is not None and via.ref == self.model else None)
         object.__setattr__(self, "params", plain_params(self.params))
         object.__setattr__(self, "name", self.name or self.prompt.name)
         where = f"variant '{self.name}'"
@@ -64,6 +93,11 @@ def check_model(model: str | None, prompt: Prompt) -> str:
             f"prompt '{prompt.name}': no model is given",
             hint="name one as provider/model, for example 'local/smollm2'",
         )
+    if not isinstance(model, str):
+        raise PexError(
+            f"prompt '{prompt.name}': expected a model's name, got {type(model).__name__}",
+            hint="a client of your own is wrapped: pex.Model(client, 'gpt-4.1-mini')",
+        )
     provider, _, name = model.partition("/")
     if not provider or not name:
         raise PexError(
@@ -75,13 +109,14 @@ def check_model(model: str | None, prompt: Prompt) -> str:
 
 def grid(
     prompts: Sequence[Prompt] | Prompt,
-    models: Sequence[str] | str = (),
+    models: Sequence[str | ClientModel] | str | ClientModel = (),
     params: Sequence[Mapping[str, Any]] | Mapping[str, Any] = (),
 ) -> list[Variant]:
     """Every combination of prompts, models and parameters.
 
-    A variant is called by its prompt, plus model and parameters only where there is more than
-    one: `short`, `short|gpt-4.1-mini`, `short|gpt-4.1-mini|temperature=0`.
+    A model is `provider/model`, or a `pex.Model` of your own client. A variant is called by its
+    prompt, plus model and parameters only where there is more than one: `short`,
+    `short|gpt-4.1-mini`, `short|gpt-4.1-mini|temperature=0`.
 
     Raises:
         PexError: no prompt, no model, or the same combination twice.
@@ -92,7 +127,7 @@ def grid(
         ['say|seed=1', 'say|seed=2']
     """
     prompt_list = [prompts] if isinstance(prompts, Prompt) else list(prompts)
-    model_list = [models] if isinstance(models, str) else list(models)
+    model_list = [models] if isinstance(models, str | ClientModel) else list(models)
     param_list = [params] if isinstance(params, Mapping) else list(params)
     if not prompt_list:
         raise PexError("no prompts are given")
@@ -123,6 +158,24 @@ def named(variants: Sequence[Variant]) -> list[Variant]:
         result.append(dataclasses.replace(variant, name="|".join(parts)))
     check_distinct(result)
     return result
+
+
+def ref_of(model: str | ClientModel) -> str:
+    """`provider/model` of a model, whether it is named or has a client of its own."""
+    return model.ref if isinstance(model, ClientModel) else model
+
+
+def with_clients(
+    variants: Sequence[Variant], models: Sequence[str | ClientModel | None]
+) -> list[Variant]:
+    """The variants, asked through those of the models that have a client of their own."""
+    via = {model.ref: model for model in models if isinstance(model, ClientModel)}
+    return [
+        dataclasses.replace(variant, via=variant.via or via.get(variant.model))
+        if variant.model in via
+        else variant
+        for variant in variants
+    ]
 
 
 def check_distinct(variants: Sequence[Variant]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +240,7 @@ def late_problems(
     """
     _, settings = settings_of(base)
     known = known_models(base, draft, settings)
+    own = {v.model for v in base.variants if v.via is not None} if base is not None else set()
     cases = [draft.cases[entry] for entry in entries]
     folder = base.folder if base is not None else Path.cwd()
     models: dict[str, PexError | None] = {}
@@ -248,7 +249,7 @@ def late_problems(
         if column.id not in columns:
             continue
         if column.model not in models:
-            models[column.model] = model_fault(column.model, settings, known)
+            models[column.model] = model_fault(column.model, settings, known, own)
         fault, where = models[column.model], "model"
         if fault is None:
             fault, where = _unfit(column.variant(column.prompt), cases, folder), "message:0"
@@ -297,10 +298,20 @@ def settings_of(experiment: Experiment | None) -> tuple[Path, Settings]:
     return project, load_settings(project)
 
 
-def model_fault(ref: str, settings: Settings, known: Sequence[str]) -> PexError | None:
-    """Why a model cannot be asked, as far as that is known without asking."""
+def model_fault(
+    ref: str, settings: Settings, known: Sequence[str], own: Collection[str] = ()
+) -> PexError | None:
+    """Why a model cannot be asked, as far as that is known without asking.
+
+    Args:
+        ref: `provider/model`.
+        settings: the project's.
+        known: models that may be meant.
+        own: models that are asked through a client of the user's.
+    """
     try:
-        check(ref, settings)
+        if ref not in own:
+            check(ref, settings)
         price = price_of(ref, settings)
         if price is None and ref not in known:
             near = nearest(ref, [name for name in known if name.split("/")[0] in ref])

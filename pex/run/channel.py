@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
 
 from pex.core.call import Answer, Request
 from pex.core.errors import PexError
+from pex.core.responses import responses_body
 from pex.core.settings import ModelSettings, ProviderSettings, Settings
+from pex.core.variant import ClientModel
 from pex.run.budget import worst_case
-from pex.run.client import probe, session
+from pex.run.client import Pool, probe, session
 from pex.run.database import database_of
-from pex.run.endpoint import Endpoint, connect
+from pex.run.endpoint import Endpoint, connect, connect_client
 from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
 from pex.run.loop import run_apart
@@ -52,6 +53,11 @@ class Call:
     meant: dict[str, Any] = dataclasses.field(default_factory=dict)
     sent: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    previous: str | None = None
+    """The response that the bytes of `payload` go on from, in the Responses API."""
+    unsent: int = 0
+    """So many bytes of the conversation are not sent for that, and paid all the same."""
+
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""
         self.meant = self.body
@@ -59,17 +65,34 @@ class Call:
             extra = {"stream": True, "stream_options": {"include_usage": True}}
             self.meant = {**self.body, **extra}
         self.sent = self.channel.refusals.sent(self.meant)
-        return orjson.dumps(self.sent)
+        chat = self.group[0].api == "chat"
+        return orjson.dumps(self.sent) if chat else self._as_response(self.sent)
+
+    def _as_response(self, body: dict[str, Any]) -> bytes:
+        """The bytes for the Responses API that ask the same as a chat body."""
+        self.previous, self.unsent = None, 0
+        whole = orjson.dumps(responses_body(body))
+        named = self.earlier[-1].response_id if self.earlier else None
+        if named is None or self.channel.stateless or body.get("store") is False:
+            return whole
+        self.previous = named
+        sent = orjson.dumps(responses_body(body, named))
+        thoughts = sum(answer.reasoning_tokens or 0 for answer in self.earlier)
+        self.unsent = max(0, len(whole) - len(sent)) + thoughts
+        return sent
 
     def worst_usd(self, size: int) -> float:
         """What it may cost at most, sent in `size` bytes."""
         if self.channel.price is None or self.channel.price.source == "free":
             return 0.0
-        tokens = tokens_at_most(self.body, size) + TOOLS_AT_MOST * ("tools" in self.body)
+        tokens = tokens_at_most(self.body, size + self.unsent) + TOOLS_AT_MOST * (
+            "tools" in self.body
+        )
         return worst_case(self.channel.price, tokens, max_tokens(self.body))
 
     def tokens(self, size: int) -> float:
         """About how many tokens it takes, where a rate of tokens is kept; else 0."""
+        size += self.unsent
         return size / BYTES_PER_TOKEN if self.channel.lane.limiter.meter_tokens else 0.0
 
 
@@ -103,7 +126,9 @@ class Channel:
     price: Price | None
     lane: Lane
     known_models: list[str] | None = None
-    http: aiohttp.ClientSession | None = None
+    http: Pool | None = None
+    stateless: bool = False
+    """Its endpoint does not go on from an earlier response: conversations are sent whole."""
     answered_at: float | None = None
     answered_by: Endpoint | None = None
     was_renewed: bool = False
@@ -114,22 +139,20 @@ class Channel:
     """What holds the model's reasoning in its text."""
     failure: PexError | None = None
     """Why it could not be connected to anew."""
-    in_use: collections.Counter[aiohttp.ClientSession] = dataclasses.field(
-        default_factory=collections.Counter
-    )
+    in_use: collections.Counter[Pool] = dataclasses.field(default_factory=collections.Counter)
     closing: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
 
     def open(self) -> None:
         """Make its connection pool, on the runner's event loop."""
         self.http = session(self.endpoint)
 
-    def take(self) -> aiohttp.ClientSession:
+    def take(self) -> Pool:
         """The connections for one call."""
         assert self.http is not None  # open() has been called
         self.in_use[self.http] += 1
         return self.http
 
-    def give_back(self, http: aiohttp.ClientSession) -> None:
+    def give_back(self, http: Pool) -> None:
         """The call has ended."""
         self.in_use[http] -= 1
         if not self.in_use[http]:
@@ -177,7 +200,7 @@ class Channel:
             await asyncio.sleep(RECONNECT_S)
             return await asyncio.to_thread(self.connect)
 
-    def _close(self, http: aiohttp.ClientSession) -> None:
+    def _close(self, http: Pool) -> None:
         task = asyncio.ensure_future(http.close())
         self.closing.add(task)
         task.add_done_callback(self.closing.discard)
@@ -197,6 +220,7 @@ def open_channels(
     max_in_flight: int | None = None,
     timeout_s: float | None = None,
     fixed: frozenset[str] = frozenset(),
+    clients: Mapping[str, ClientModel] | None = None,
 ) -> dict[str, Channel]:
     """Connect to every model and make sure that somebody answers there, before money is spent.
 
@@ -207,23 +231,27 @@ def open_channels(
         max_in_flight: calls at once to each provider, in place of its own number.
         timeout_s: how long one call may take, in place of the provider's own.
         fixed: parameters in which the variants of the run differ: they are never dropped.
+        clients: the models that are asked through a client of the user's.
 
     Raises:
         PexError: an unknown provider, a key that is not set or refused, nobody at the address.
     """
     channels: dict[str, Channel] = {}
-    listed: dict[str, list[str] | None] = {}
+    listed: dict[tuple[str, int], list[str] | None] = {}
     lanes: dict[str, Lane] = {}
     for ref in models:
 
         def again(ref: str = ref) -> Endpoint:
-            endpoint = connect(ref, settings, state)
+            given = (clients or {}).get(ref)
+            endpoint = connect_client(given, settings) if given else connect(ref, settings, state)
             return dataclasses.replace(endpoint, timeout_s=timeout_s or endpoint.timeout_s)
 
         endpoint = again()
         name = endpoint.provider
-        if name not in listed:
-            listed[name] = run_apart(probe(endpoint))
+        at = (name, id(endpoint.client))
+        if at not in listed:
+            listed[at] = run_apart(probe(endpoint))
+        if name not in lanes:
             own = settings.providers.get(name, ProviderSettings())
             rates = (own.requests_per_minute, own.tokens_per_minute)
             metered = [rate is not None for rate in rates]
@@ -231,7 +259,7 @@ def open_channels(
             lanes[name] = Lane(name, limiter, rates)
         refusals = Refusals(ref, _place(endpoint), fixed, database_of(state, settings)).recall()
         channels[ref] = Channel(
-            endpoint, again, price_of(ref, settings), lanes[name], listed[name], refusals=refusals
+            endpoint, again, price_of(ref, settings), lanes[name], listed[at], refusals=refusals
         )
         channels[ref].tags = tags_of(settings.models.get(ref, ModelSettings()).reasoning_tags)
     return channels

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import aiohttp
 import orjson
@@ -16,16 +17,24 @@ from pex.guard.redact import redact
 from pex.run.endpoint import Endpoint
 from pex.run.error_body import message_of
 from pex.run.failures import CallError, refusal
-from pex.run.reading import kept, read_answer
+from pex.run.reading import answer_of, kept, read_answer
+from pex.run.responses import ResponseStream
 from pex.run.stream import Stream, looks_like_stream
+from pex.run.user_client import ClientSession
+
+Pool = aiohttp.ClientSession | ClientSession
+"""What calls go through: connections to an endpoint, or the user's own client."""
 
 
-def session(endpoint: Endpoint) -> aiohttp.ClientSession:
+def session(endpoint: Endpoint) -> Pool:
     """A connection pool for one endpoint; to be made and closed on the runner's event loop.
 
     Raises:
         PexError: the CA bundle cannot be read.
     """
+    if endpoint.client is not None:
+        base = endpoint.url.removesuffix("/chat/completions").removesuffix("/responses")
+        return ClientSession(endpoint.client, base, endpoint.timeout_s)
     context: ssl.SSLContext | bool = True
     if endpoint.ca_bundle:
         try:
@@ -42,7 +51,7 @@ def session(endpoint: Endpoint) -> aiohttp.ClientSession:
 
 
 async def ask(
-    http: aiohttp.ClientSession,
+    http: Pool,
     endpoint: Endpoint,
     payload: bytes,
     on_delta: Callable[[str], None] | None = None,
@@ -63,12 +72,11 @@ async def ask(
     """
     started_at, clock = time.time(), time.perf_counter()
     ttft_s = None
-    stream: Stream | None = None
+    stream: Stream | ResponseStream | None = None
     try:
         async with http.post(endpoint.url, data=payload) as response:
-            if on_delta is not None and 200 <= response.status < 300:
-                # Whatever it says it is: some endpoints stream as text/plain, others send one body.
-                stream = Stream(on_delta)
+            stream = _stream_for(endpoint, response, on_delta)
+            if stream is not None:
                 async for chunk in response.content.iter_any():
                     stream.feed(chunk)
                     if ttft_s is None and stream.text_came:
@@ -87,7 +95,9 @@ async def ask(
         said = _connection(endpoint, error)
         raise CallError(kind, said, sent=sent, raw_body=_so_far(stream)) from None
     latency_s = time.perf_counter() - clock
-    if stream is not None:
+    if isinstance(stream, ResponseStream):
+        answer = answer_of(stream.finish(), previous=_previous(endpoint, payload))
+    elif stream is not None:
         answer = stream.answer()
     elif not 200 <= response.status < 300:
         raise refusal(response.status, raw, response.headers)
@@ -96,14 +106,34 @@ async def ask(
         stream.feed(raw)
         answer = stream.answer()
     else:
-        answer = read_answer(raw)
+        answer = read_answer(raw, _previous(endpoint, payload))
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
     return answer, response.headers
 
 
-def _so_far(stream: Stream | None) -> str | None:
+def _stream_for(
+    endpoint: Endpoint, response: Any, on_delta: Callable[[str], None] | None
+) -> Stream | ResponseStream | None:
+    """What reads a response piece by piece, None where it is read whole."""
+    if on_delta is None or not 200 <= response.status < 300:
+        return None
+    if endpoint.api == "chat":
+        # Whatever it says it is: some endpoints stream as text/plain, others send one body.
+        return Stream(on_delta)
+    return ResponseStream(on_delta) if response.content_type == "text/event-stream" else None
+
+
+def _previous(endpoint: Endpoint, payload: bytes) -> str | None:
+    """The response that a request to the Responses API goes on from."""
+    if endpoint.api == "chat":
+        return None
+    found: str | None = orjson.loads(payload).get("previous_response_id")
+    return found
+
+
+def _so_far(stream: Stream | ResponseStream | None) -> str | None:
     """What had come of a stream that broke off: some of it may have been paid for."""
-    return kept(stream.raw) if stream is not None and stream.raw else None
+    return kept(stream.raw) if isinstance(stream, Stream) and stream.raw else None
 
 
 async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None:
@@ -127,10 +157,16 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
             hint=f"is it running? base_url is set under [providers.{endpoint.provider}] "
             "in pex.toml",
         ) from None
+    except CallError as error:  # of the user's own client
+        message = f"the provider '{endpoint.provider}' cannot be reached: {error.message}"
+        raise PexError(message) from None
     if status == 401:
+        holder = (
+            "the environment variable that holds it" if endpoint.client is None else "your client"
+        )
         raise PexError(
             f"the provider '{endpoint.provider}' refuses the key: {message_of(raw)}",
-            hint="check the environment variable that holds it",
+            hint=f"check {holder}",
         )
     try:
         return [str(item["id"]) for item in orjson.loads(raw)["data"]]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import dataclasses
 import os
+import re
 import shlex
 import subprocess
 import urllib.parse
 from pathlib import Path
+from typing import Any
 
 from pex import local
 from pex.core.errors import PexError, nearest
-from pex.core.settings import ProviderSettings, Settings
+from pex.core.settings import Api, ProviderSettings, Settings
+from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register, register_headers
 from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
 from pex.run.providers import BUILT_IN, LOCAL, Provider
@@ -41,6 +44,9 @@ class Endpoint:
     ca_bundle: str | None = None
     renewable: bool = False
     """Connecting again may help: the built-in server has a new port, a token has run out."""
+    api: Api = "chat"
+    client: Any = dataclasses.field(default=None, repr=False)
+    """The user's own client, where it is asked through one; `url` begins with what it knows."""
 
     def renewed_after(self, kind: str) -> bool:
         """Whether a call that failed in this way may succeed after connecting again."""
@@ -79,8 +85,47 @@ def connect(ref: str, settings: Settings, state: Path) -> Endpoint:
     own = settings.providers.get(name, ProviderSettings())
     provider = _provider(ref, settings)
     if name == LOCAL:
-        return _local(model, ref, own, state)
-    return _remote(ref, model, provider or Provider(None), own)
+        return _for_api(_local(model, ref, own, state), settings.api_of(ref))
+    return _for_api(_remote(ref, model, provider or Provider(None), own), settings.api_of(ref))
+
+
+def _for_api(endpoint: Endpoint, api: Api) -> Endpoint:
+    """The endpoint with the address of the page that answers."""
+    if api == "chat":
+        return endpoint
+    # At Azure the Responses API is not below a deployment: the body names it.
+    url = re.sub(r"(/deployments/[^/?]+)?/chat/completions", "/responses", endpoint.url, count=1)
+    return dataclasses.replace(endpoint, url=url, api=api)
+
+
+def connect_client(given: ClientModel, settings: Settings) -> Endpoint:
+    """The endpoint for a model of the user's own client.
+
+    Its provider's limits come from `pex.toml`; address, key, headers and transport are the
+    client's own business.
+
+    Args:
+        given: the `pex.Model`.
+        settings: the project's.
+    """
+    name, _, model = given.ref.partition("/")
+    own = settings.providers.get(name, ProviderSettings())
+    base = str(getattr(given.client, "base_url", None) or "").rstrip("/")
+    azure = getattr(given.client, "_api_version", None) is not None
+    timeout_s = getattr(given.client, "timeout", None)
+    lists = base and not azure and callable(getattr(given.client, "get", None))
+    endpoint = Endpoint(
+        provider=name,
+        model=model,
+        url=f"{base}/chat/completions",
+        models_url=f"{base}/models" if lists else None,
+        headers={},
+        max_in_flight=own.max_in_flight or DEFAULT_IN_FLIGHT,
+        timeout_s=own.timeout_s
+        or (float(timeout_s) if isinstance(timeout_s, int | float) else DEFAULT_TIMEOUT_S),
+        client=given.client,
+    )
+    return _for_api(endpoint, settings.api_of(given.ref))
 
 
 def check(ref: str, settings: Settings) -> None:

@@ -21,6 +21,7 @@ import orjson
 from pex.core.call import Answer, Request, read_count, restored
 from pex.core.errors import BudgetError, JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
+from pex.core.responses import responses_body
 from pex.guard.redact import known
 from pex.run.batch_lines import (
     answer_in,
@@ -32,7 +33,7 @@ from pex.run.batch_lines import (
 )
 from pex.run.budget import BEYOND, Bill, Budget, beyond, bill
 from pex.run.channel import Call, Channel
-from pex.run.client import session
+from pex.run.client import Pool, session
 from pex.run.database import Database
 from pex.run.echo import mask
 from pex.run.failures import CallError, refusal
@@ -40,6 +41,7 @@ from pex.run.journal import Entry, Run, Writer
 from pex.run.reasoning import without_reasoning
 from pex.run.refusals import remarks
 from pex.run.shared import Shared
+from pex.run.user_client import ClientSession, File, Reply
 from pex.run.waits import bounded
 
 HALF = 0.5
@@ -52,6 +54,7 @@ MOST_BYTES = 150_000_000
 FIRST_POLL_S = 2.0
 LONGEST_POLL_S = 30.0
 ATTEMPTS = 5
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 _ENDED = ("completed", "failed", "expired", "cancelled")
 
 
@@ -213,6 +216,7 @@ class ProviderBatchRunner:
     async def _upload(self, there: set[str]) -> list[_Part]:
         parts: list[_Part] = []
         for model in self._channels:
+            page = _page_of(self._channels[model])
             lines: list[bytes] = []
             keys: list[str] = []
             size = 0
@@ -222,12 +226,13 @@ class ProviderBatchRunner:
                 if not self._budget.reserve(self._worst_usd(group[0])):
                     self._status = "budget"
                     break
+                body = self._as_sent(model, key)
                 line = orjson.dumps(
                     {
                         "custom_id": key,
                         "method": "POST",
-                        "url": "/v1/chat/completions",
-                        "body": self._as_sent(model, key),
+                        "url": page,
+                        "body": responses_body(body) if page == RESPONSES else body,
                     }
                 )
                 if lines and (len(lines) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
@@ -243,19 +248,16 @@ class ProviderBatchRunner:
     async def _create(self, model: str, keys: list[str], lines: list[bytes]) -> _Part:
         part = _Part(uuid.uuid4().hex, model, None, keys)
         await asyncio.to_thread(self._remember, part)
-        form = aiohttp.FormData()
-        form.add_field("purpose", "batch")
-        content = b"\n".join(lines) + b"\n"
-        form.add_field("file", content, filename="pex.jsonl", content_type="application/jsonl")
+        content = ("pex.jsonl", b"\n".join(lines) + b"\n", "application/jsonl")
         # Where one of these fails, the note stays: the next start looks whether there is a batch.
-        file = await self._call(model, "POST", "files", form=form, names=True)
+        file = await self._call(model, "POST", "files", file=content, names=True)
         batch = await self._call(
             model,
             "POST",
             "batches",
             body={
                 "input_file_id": file["id"],
-                "endpoint": "/v1/chat/completions",
+                "endpoint": _page_of(self._channels[model]),
                 "completion_window": "24h",
                 "metadata": {"pex_part": part.id},
             },
@@ -387,7 +389,7 @@ class ProviderBatchRunner:
         method: Literal["GET", "POST"],
         path: str,
         body: Any = None,
-        form: aiohttp.FormData | None = None,
+        file: File | None = None,
         raw: bool = False,
         names: bool = False,
     ) -> Any:
@@ -397,19 +399,14 @@ class ProviderBatchRunner:
         """
         channel = self._channels[model]
         assert channel.http is not None  # run() has opened it
-        url = channel.endpoint.url.partition("/chat/completions")[0]
-        data: Any = orjson.dumps(body) if body is not None else None
-        headers = {}
-        if form is not None:
-            data = form()
-            headers = {"Content-Type": data.headers["Content-Type"]}
+        page = _page_of(channel)
+        url = channel.endpoint.url.partition(page.removeprefix("/v1"))[0]
+        data = orjson.dumps(body) if body is not None else None
         # An upload or a creation that was perhaps received is not repeated: it would be paid twice.
         attempts = ATTEMPTS if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             try:
-                async with channel.http.request(
-                    method, f"{url}/{path}", data=data, headers=headers
-                ) as response:
+                async with _sent(channel.http, method, f"{url}/{path}", data, file) as response:
                     content = await response.read()
                     if response.status < 300:
                         return content if raw else reply_of(content, names=names)
@@ -442,6 +439,28 @@ class ProviderBatchRunner:
     def _forget(self, part: _Part) -> None:
         with self._database.opened() as connection:
             connection.rows("DELETE FROM provider_batches WHERE id = ?", [part.id])
+
+
+def _page_of(channel: Channel) -> str:
+    """The page that a batch of this model's requests is for."""
+    return RESPONSES if channel.endpoint.api == "responses" else CHAT
+
+
+def _sent(
+    http: Pool, method: str, url: str, data: bytes | None, file: File | None
+) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse | Reply]:
+    """A page of the provider: JSON, or a file that goes up."""
+    if isinstance(http, ClientSession):
+        return http.request(method, url, data=data, file=file)
+    if file is None:
+        return http.request(method, url, data=data)
+    form = aiohttp.FormData()
+    form.add_field("purpose", "batch")
+    name, content, kind = file
+    form.add_field("file", content, filename=name, content_type=kind)
+    filled = form()
+    kept = {"Content-Type": filled.headers["Content-Type"]}
+    return http.request(method, url, data=filled, headers=kept)
 
 
 def open_parts(database: Database, run_id: str, of_others: bool = False) -> list[_Part]:

@@ -16,6 +16,7 @@ from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.error_body import message_in, message_of
 from pex.run.failures import CallError, failure_in, finish_meaning, named_in, of_kind
 from pex.run.lenient import body_text, read_leniently
+from pex.run.responses import chat_form, response_id
 from pex.run.usage import read_usage
 
 LENIENT = "read_leniently"
@@ -26,8 +27,8 @@ _USUAL = frozenset({"role", "content", "index", "message", "finish_reason"})
 _INSIDE = ("data", "result", "response", "body", "completion")
 
 
-def read_answer(raw: bytes) -> Answer:
-    """The answer in a body as it came.
+def read_answer(raw: bytes, previous: str | None = None) -> Answer:
+    """The answer in a body as it came; `previous` as in `answer_of`.
 
     Raises:
         CallError: it has none; the error keeps the body.
@@ -48,7 +49,7 @@ def read_answer(raw: bytes) -> Answer:
         answer = _ordinary(data)
         if answer is not None:
             return answer
-    return answer_of(data, raw, leniently=leniently)
+    return answer_of(data, raw, leniently=leniently, previous=previous)
 
 
 def _ordinary(data: Any) -> Answer | None:
@@ -80,13 +81,20 @@ def _ordinary(data: Any) -> Answer | None:
     )
 
 
-def answer_of(data: Any, raw: bytes | None = None, *, leniently: bool = False) -> Answer:
-    """The answer in the JSON value of a body.
+def answer_of(
+    data: Any,
+    raw: bytes | None = None,
+    *,
+    leniently: bool = False,
+    previous: str | None = None,
+) -> Answer:
+    """The answer in the JSON value of a body: a chat completion's, or a response's.
 
     Args:
         data: the value.
         raw: the body as it came, kept where something of it is lost.
         leniently: something is lost already.
+        previous: the response that the request went on from.
 
     Raises:
         CallError: there is none; the error keeps the body.
@@ -96,7 +104,10 @@ def answer_of(data: Any, raw: bytes | None = None, *, leniently: bool = False) -
         'Yes'
     """
     try:
-        answer, lost = _read(data)
+        whole = chat_form(data)
+        answer, lost = _read(whole)
+        if whole is not data:
+            answer.response_id = response_id(data, previous)
     except CallError as error:
         error.raw_body = kept(_dumped(data) if raw is None else raw)
         raise

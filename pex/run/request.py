@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ import orjson
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
+from pex.core.images import with_files
 from pex.core.prompt import warn
 from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
-from pex.run.images import with_files
 
 PATH = "chat/completions"
+_PATHS = {"chat": PATH, "responses": "responses"}
 BYTES_PER_TOKEN = 3.5
 """A rule of thumb for European languages; other scripts need up to three times the tokens."""
 
@@ -48,6 +49,7 @@ def requests(
     repeats: int,
     max_tokens: int | None = None,
     folder: Path | None = None,
+    api_of: Callable[[str], str] = lambda ref: "chat",
 ) -> Iterator[Request]:
     """Every request of a run, case by case, so that rows of the table fill one after another.
 
@@ -57,6 +59,7 @@ def requests(
         repeats: how often, at least 1.
         max_tokens: sent where neither prompt nor variant says how long an answer may be.
         folder: where the paths of images start; left out, the current folder.
+        api_of: which API answers for a model: "chat" or "responses".
 
     Raises:
         PexError: a variable that a case does not have, an image that is not there.
@@ -65,11 +68,12 @@ def requests(
         for variant in variants:
             body = body_of(variant, case, max_tokens, folder)
             turns = tuple(variant.prompt.turns(case.inputs)[1:])
-            stem = _stem(variant.model, body, turns)
+            api = api_of(variant.model)
+            stem = _stem(variant.model, body, turns, api)
             for repeat in range(1, repeats + 1):
                 key = _key(stem, repeat)
                 yield Request(
-                    variant.name, case.id, repeat, variant.model, body, key, case.group, turns
+                    variant.name, case.id, repeat, variant.model, body, key, case.group, turns, api
                 )
 
 
@@ -79,7 +83,7 @@ def turn_of(request: Request, body: dict[str, Any]) -> Request:
     Its key is not that of the same request outside of a conversation: both may be in flight at
     once, and a row must come back from the journal as it was.
     """
-    key = _key(_stem(request.model, body, ()) + b"\nturn", request.repeat)
+    key = _key(_stem(request.model, body, (), request.api) + b"\nturn", request.repeat)
     return dataclasses.replace(request, body=body, key=key, turns=())
 
 
@@ -218,10 +222,10 @@ def _key(stem: bytes, repeat: int) -> str:
     return hashlib.sha256(stem + b"\n%d" % repeat).hexdigest()
 
 
-def _stem(model: str, body: dict[str, Any], turns: tuple[str, ...]) -> bytes:
+def _stem(model: str, body: dict[str, Any], turns: tuple[str, ...], api: str) -> bytes:
     # Provider name and path, never host, port or key: the built-in server's port is random.
     provider = model.partition("/")[0]
     # The canonical form; prompts, parameters and cases have made their values plain already.
     whole = {**body, "turns": turns} if turns else body
     text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
-    return b"\n".join([provider.encode(), PATH.encode(), text])
+    return b"\n".join([provider.encode(), _PATHS[api].encode(), text])

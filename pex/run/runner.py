@@ -51,6 +51,9 @@ GRACE_S = 5.0
 GIVE_UP_AFTER = 3
 """Fatal errors without a single answer after which a model is not asked any more."""
 
+THREAD_LOST = frozenset({"unknown_model", "refused_parameter", "bad_body"})
+"""Kinds of error that may come of an earlier response that the endpoint has not kept."""
+
 LOST_AFTER = 15
 """Connections that failed in a row, without a single answer, after which nobody is there."""
 
@@ -351,6 +354,13 @@ class Runner:
     ) -> None:
         assert self._loop is not None  # run() has set it
         channel, lane = call.channel, call.channel.lane
+        if call.previous is not None and error.kind in THREAD_LOST:
+            if error.charged:
+                self._put(call, _lost(channel, error, call.attempts), worst_usd, tell=False)
+            channel.stateless = True
+            if self._status == "finished":
+                lane.waiting.appendleft(call)  # this time with all that was said
+            return
         lesson = Lesson(False)
         if error.kind == "refused_parameter":
             lesson = channel.refusals.learn(call.meant, call.sent, error)

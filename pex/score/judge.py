@@ -14,7 +14,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest
 from pex.core.prompt import Prompt
 from pex.core.score import WORDS
-from pex.core.variant import Variant
+from pex.core.variant import ClientModel, Variant
 from pex.score.base import check_expected, is_cut_off
 from pex.score.calibration import Calibration
 from pex.score.read_verdict import VerdictReader
@@ -54,7 +54,8 @@ class Judge:
         prompt: the rubric, or the path of its file. Its own response schema needs a `verdict`
             (`yes`/`no`, a number; pairwise `first`/`second`/`tie`) and may have a `reason`; left
             out, it is asked for both.
-        model: `provider/model`; left out, the one that the prompt names.
+        model: `provider/model`, or a `pex.Model` of your own client; left out, the one that the
+            prompt names.
         name: of its score; left out, the prompt's name.
         params: parameters over those of the prompt. The temperature is 0 unless it is given; one
             that is None is not sent, for models that take none.
@@ -76,7 +77,7 @@ class Judge:
     def __init__(
         self,
         prompt: Prompt | str | Path,
-        model: str | None = None,
+        model: str | ClientModel | None = None,
         name: str | None = None,
         params: Mapping[str, Any] | None = None,
         kind: str | None = None,
@@ -89,7 +90,8 @@ class Judge:
         self.kind = _kind(kind, baseline, where)
         self.baseline = baseline
         self.scale = _scale(scale, self.kind, self.prompt.response_schema is not None, where)
-        self._given = (model, dict(params or {}))
+        named = model.ref if isinstance(model, ClientModel) else model
+        self._given = (named, dict(params or {}))
         self._check_shown(where)
         schema = self.prompt.response_schema or _default_schema(self.kind, self.scale)
         _check_verdict(schema, self.kind, where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class Verdicts:
         cases: the cases of the answers.
         longest: `max_tokens` where the judge's prompt does not say.
         folder: where the paths of images start.
+        api_of: which API answers for a model.
     """
 
     def __init__(
@@ -73,11 +74,12 @@ class Verdicts:
         cases: Sequence[Case],
         longest: int,
         folder: Path,
+        api_of: Callable[[str], str] = lambda ref: "chat",
     ) -> None:
         self._judges = judges
         self._rivals = rivals
         self._answers = answers
-        self._longest, self._folder = longest, folder
+        self._how = (longest, folder, api_of)
         self._heard: dict[tuple[str, Place], dict[bool, Verdict]] = {}
         self._tallies = {judge.name: _Tally() for judge in judges}
         self.settled: dict[Place, Scores] = {}
@@ -188,7 +190,7 @@ class Verdicts:
         for swapped, shown in orders:
             try:
                 rows = [judge.question(case, *shown)]
-                (request,) = requests([judge.variant], rows, 1, self._longest, self._folder)
+                (request,) = requests([judge.variant], rows, 1, *self._how)
             except PexError as error:
                 self._settle(place, judge, Score(None, error=error.message))
                 return

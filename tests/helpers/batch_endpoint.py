@@ -19,6 +19,7 @@ class BatchEndpoint(FaultyEndpoint):
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.ready = True
+        self.page = "/v1/chat/completions"
         self.ends = "completed"
         self.line = answered
         self.looks = 0
@@ -52,7 +53,7 @@ class BatchEndpoint(FaultyEndpoint):
 
     async def _create(self, request: web.Request) -> web.Response:
         body = await request.json()
-        assert body["endpoint"] == "/v1/chat/completions"
+        assert body["endpoint"] == self.page
         assert body["completion_window"] == "24h"
         name = f"batch_{len(self.batches) + 1}"
         lines = [json.loads(line) for line in self.files[body["input_file_id"]].splitlines()]
