@@ -12,10 +12,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
-from pex import local
 from tests.helpers import ROOT
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.lab import MADE, shown
+from tests.helpers.model import share
 from tests.helpers.notebooks import notebook
 
 pytestmark = pytest.mark.browser
@@ -80,37 +80,33 @@ def test_a_view_that_is_closed_or_reloaded_in_mid_run_catches_up(tmp_path: Path)
     def done(line: Locator) -> int:
         return int((line.text_content() or "").partition("/")[0].replace(",", ""))
 
-    try:
-        with jupyterlab(tmp_path) as lab:
-            lab.open("run.ipynb")
-            lab.page.evaluate(
-                "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
-            )
-            line = lab.page.locator(".jp-NotebookPanel .pex-grid-line")
-            expect(line).to_have_text(begun, timeout=120_000)
-            view = second_view(lab)
-            expect(view.locator(".pex-grid-line")).to_have_text(begun)
-            close(lab, "Output View")
-            lab.save()
-            before = done(line)
-            lab.page.reload()
-            # The run goes on meanwhile; the new views show it from where it is by then.
-            expect(line).to_have_text(begun, timeout=120_000)
-            now = done(line)
-            assert now >= before
-            view = second_view(lab)
-            expect(line).not_to_have_text(re.compile(f"^{now}/"), timeout=120_000)
-            assert done(line) > now
-            cells = view.get_by_role("gridcell")
-            expect(cells.first).to_contain_text("exact", timeout=30_000)
-            view.get_by_role("button", name="Stop").click()
-            for grid in (lab.page.locator(".jp-NotebookPanel .pex-grid"), view):
-                ended = grid.locator(".pex-grid-line")
-                expect(ended).to_contain_text("interrupted", timeout=120_000)
-                expect(grid.get_by_role("grid")).to_have_attribute("aria-busy", "false")
-                expect(grid.get_by_role("button", name="Stop")).to_be_hidden()
-    finally:
-        local.stop(tmp_path / ".pex")
+    share(tmp_path)
+    with jupyterlab(tmp_path) as lab:
+        lab.open("run.ipynb")
+        lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        line = lab.page.locator(".jp-NotebookPanel .pex-grid-line")
+        expect(line).to_have_text(begun, timeout=120_000)
+        view = second_view(lab)
+        expect(view.locator(".pex-grid-line")).to_have_text(begun)
+        close(lab, "Output View")
+        lab.save()
+        before = done(line)
+        lab.page.reload()
+        # The run goes on meanwhile; the new views show it from where it is by then.
+        expect(line).to_have_text(begun, timeout=120_000)
+        now = done(line)
+        assert now >= before
+        view = second_view(lab)
+        expect(line).not_to_have_text(re.compile(f"^{now}/"), timeout=120_000)
+        assert done(line) > now
+        cells = view.get_by_role("gridcell")
+        expect(cells.first).to_contain_text("exact", timeout=30_000)
+        view.get_by_role("button", name="Stop").click()
+        for grid in (lab.page.locator(".jp-NotebookPanel .pex-grid"), view):
+            ended = grid.locator(".pex-grid-line")
+            expect(ended).to_contain_text("interrupted", timeout=120_000)
+            expect(grid.get_by_role("grid")).to_have_attribute("aria-busy", "false")
+            expect(grid.get_by_role("button", name="Stop")).to_be_hidden()
 
 
 SCRIPTS = """

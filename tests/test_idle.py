@@ -16,6 +16,8 @@ from pex.widgets.sheet import Line, Sheet
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.kernel import SETUP, Kernel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def kernel(project: Path, lab: FaultyEndpoint) -> Iterator[Kernel]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ from aiohttp import web
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
-from pex import local
 from pex.widgets import kit
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.made import HOSTILE
+from tests.helpers.model import share
 from tests.helpers.notebooks import notebook
 
 pytestmark = pytest.mark.browser
@@ -123,38 +122,36 @@ def states(play: Locator, state: str, count: int, timeout_s: float = 60) -> None
 def test_the_whole_story_on_the_built_in_model(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "play.ipynb", None, "import pex\npex.Playground()", "pex.Playground()")
-    try:
-        with jupyterlab(tmp_path) as lab:
-            play = opened(lab, "play.ipynb")
-            play.scroll_into_view_if_needed()
-            assert lab.page.locator(".pex-static").first.is_hidden()
-            _type_and_run(lab, play)
-            _compare_and_save(lab, play, tmp_path)
-            other = playground(lab, 1)
-            expect(other.locator(".pex-head")).to_have_count(1)
-            write(column(other, 0), "Another text")
-            expect(column(play, 0).get_by_role("textbox", name="Message 1")).to_have_value(
-                "Tell me about {{ thing }}."
-            )
+    share(tmp_path)
+    with jupyterlab(tmp_path) as lab:
+        play = opened(lab, "play.ipynb")
+        play.scroll_into_view_if_needed()
+        assert lab.page.locator(".pex-static").first.is_hidden()
+        _type_and_run(lab, play)
+        _compare_and_save(lab, play, tmp_path)
+        other = playground(lab, 1)
+        expect(other.locator(".pex-head")).to_have_count(1)
+        write(column(other, 0), "Another text")
+        expect(column(play, 0).get_by_role("textbox", name="Message 1")).to_have_value(
+            "Tell me about {{ thing }}."
+        )
 
-            # The page is loaded again while the kernel goes on: all of it is there.
-            lab.page.wait_for_timeout(600)
-            lab.save()
-            lab.page.reload()
-            play = playground(lab)
-            _is_as_it_was(play)
+        # The page is loaded again while the kernel goes on: all of it is there.
+        lab.page.wait_for_timeout(600)
+        lab.save()
+        lab.page.reload()
+        play = playground(lab)
+        _is_as_it_was(play)
 
-            # The kernel starts anew and the cell runs again: the draft is there, and says so.
-            restart(lab)
-            lab.run_all()
-            assert lab.errors() == []
-            play = playground(lab)
-            _is_as_it_was(play)
-            expect(play.locator(".pex-notice")).to_contain_text("draft")
-            other = column(playground(lab, 1), 0)
-            expect(other.get_by_role("textbox", name="Message 1")).to_have_value("Another text")
-    finally:
-        local.stop(tmp_path / ".pex")
+        # The kernel starts anew and the cell runs again: the draft is there, and says so.
+        restart(lab)
+        lab.run_all()
+        assert lab.errors() == []
+        play = playground(lab)
+        _is_as_it_was(play)
+        expect(play.locator(".pex-notice")).to_contain_text("draft")
+        other = column(playground(lab, 1), 0)
+        expect(other.get_by_role("textbox", name="Message 1")).to_have_value("Another text")
 
 
 def _type_and_run(lab: Lab, play: Locator) -> None:
@@ -262,7 +259,7 @@ pex.Playground(exp)"""
 
 @pytest.mark.timeout(300)
 def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
-    lab.reply = lambda body, number: _slow("word ", 200, 0.05)
+    lab.reply = lambda body, number: _slow("word ", 20_000, 0.05)  # nobody waits for its end
     notebook(project / "play.ipynb", None, EXPERIMENT.format(count=3))
     with jupyterlab(project) as browser:
         play = opened(browser, "play.ipynb")
@@ -273,10 +270,8 @@ def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
         keys.press("Control+Enter")
         states(play, "running", 3)
         expect(play.locator(".pex-answer-text").nth(1)).to_contain_text("word word word")
-        began = time.monotonic()
         keys.press("Escape")
-        states(play, "stopped", 3, timeout_s=5)
-        assert time.monotonic() - began < 5  # the answers would take ten
+        states(play, "stopped", 3)
         assert play.locator(".pex-answer-text").nth(1).inner_text().startswith("word")
 
         play.locator(".pex-answer").first.focus()

@@ -14,6 +14,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.notebooks import notebook, plan
 from tests.helpers.processes import kernels_of
 
+pytestmark = pytest.mark.night
+
 CALLS, IN_FLIGHT = 20, 2
 ASK = (
     "import os, pex, socket\n"

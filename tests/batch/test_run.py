@@ -24,6 +24,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.notebooks import notebook, plan
 from tests.helpers.processes import kernels_of, no_kernel_is_left, sockets
 
+pytestmark = pytest.mark.night
+
 
 def test_a_failed_notebook_is_reported_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -164,6 +164,7 @@ def test_a_server_that_dies_costs_nothing(
     assert "record_error" not in again.about
 
 
+@pytest.mark.postgres
 def test_postgresql_keeps_a_run_whole_and_no_password_gets_out(
     project: Path, lab: FaultyEndpoint
 ) -> None:

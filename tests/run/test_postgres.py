@@ -18,6 +18,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.journals import SCRIPT, experiment, run
 from tests.helpers.postgres import PASSWORD, postgres
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:

@@ -17,8 +17,11 @@ from pex.batch.night.morning import Morning, look
 from pex.batch.night.turned import turned
 from pex.batch.plan import load_plan
 from pex.batch.run import BatchResult
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.lab_nights import UNHAPPY, Model, lay_out, pexlab
+from tests.helpers.lab_nights import UNHAPPY, Model, lay_out
+
+pytestmark = pytest.mark.night
 
 GATE = "gate: {baseline: pinned, metric: label, margin: 0.1}\n"
 

@@ -11,6 +11,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out, night
 from tests.helpers.mlflow_server import MlflowServer
 
+pytestmark = pytest.mark.night
+
 PRICES = '[prices."lab/m1"]\ninput_usd_per_million = 100.0\noutput_usd_per_million = 200.0\n'
 
 

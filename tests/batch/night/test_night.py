@@ -11,9 +11,12 @@ import pytest
 import pex
 from pex.batch.night.again import read_night
 from pex.record.store import connect
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.lab_nights import NOTEBOOKS, UNHAPPY, WORDS, Model, lay_out, night, pexlab
+from tests.helpers.lab_nights import NOTEBOOKS, UNHAPPY, WORDS, Model, lay_out, night
 from tests.helpers.notebooks import notebook
+
+pytestmark = pytest.mark.night
 
 
 def kinds(document: dict) -> set[str]:

@@ -22,9 +22,12 @@ import pytest
 
 from pex.batch.schedule.nightly import log_of
 from tests.helpers import ROOT, browser
+from tests.helpers.command import pexlab_process as pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.lab_nights import UNHAPPY, Model, lay_out, pexlab
+from tests.helpers.lab_nights import UNHAPPY, Model, lay_out
 from tests.helpers.notebooks import notebook
+
+pytestmark = pytest.mark.night
 
 EVERY_MINUTE = "* * * * *"
 EARLY = datetime.timedelta(seconds=30)

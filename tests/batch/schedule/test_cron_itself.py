@@ -13,8 +13,10 @@ import pytest
 
 from pex.batch.schedule.nightly import log_of
 from tests.helpers import ROOT
-from tests.helpers.command import pexlab
+from tests.helpers.command import pexlab_process as pexlab
 from tests.helpers.notebooks import QUICK, printed, small
+
+pytestmark = pytest.mark.night
 
 
 @contextlib.contextmanager

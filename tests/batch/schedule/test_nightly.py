@@ -24,6 +24,8 @@ from pex.core.cron import parse
 from tests.helpers import ROOT
 from tests.helpers.notebooks import notebook, plan, printed, small
 
+pytestmark = pytest.mark.night
+
 UTC = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
 
