@@ -61,7 +61,6 @@ def test_notebook_01(tmp_path: Path) -> None:
         assert "30 cases; the variants disagree on" in static.inner_text()
 
 
-@pytest.mark.timeout(300)
 def test_the_stop_button_while_a_cell_awaits(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     code = (
@@ -78,12 +77,12 @@ def test_the_stop_button_while_a_cell_awaits(tmp_path: Path) -> None:
         lab.open("stop.ipynb")
         lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         button = lab.page.get_by_role("button", name="Stop", exact=True).first
-        button.wait_for(timeout=60_000)
+        button.wait_for()
         lab.page.wait_for_function(
-            "() => document.querySelector('.pex-grid progress').value >= 2", timeout=60_000
+            "() => document.querySelector('.pex-grid progress').value >= 2", timeout=240_000
         )
         button.click()
-        lab.page.get_by_text("status: interrupted").wait_for(timeout=60_000)
+        lab.page.get_by_text("status: interrupted").wait_for()
         line = lab.page.locator(".pex-grid-line").first.text_content()
         assert line is not None
         assert "interrupted" in line

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import nbformat
-import pytest
 
 from tests.helpers import ROOT
 from tests.helpers.model import share
@@ -15,7 +14,6 @@ from tests.helpers.model import share
 NAME = "02_write_prompts.ipynb"
 
 
-@pytest.mark.timeout(400)
 def test_it_runs_on_the_built_in_model_and_shows_everything_without_a_kernel(
     project: Path,
 ) -> None:

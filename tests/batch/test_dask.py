@@ -228,7 +228,7 @@ def test_a_killed_driver_leaves_no_job_and_another_one_goes_on(project: Path) ->
         command = [sys.executable, "-m", "pex.cli", "batch", str(file), "--scheduler", address]
         driver = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         beat = project / "0.beat"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not beat.exists():
             assert driver.poll() is None
             assert time.monotonic() < deadline

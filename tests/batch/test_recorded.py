@@ -161,7 +161,7 @@ def test_a_killed_batch_does_not_run_for_ever(lab: FaultyEndpoint, project: Path
     command = [*LIVE, "batch", str(file), "--batch-id"]
     for name in ("one", "two"):
         process = subprocess.Popen([*command, name], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while name not in {item.data.tags["pex.batch_id"] for item in of_kind(uri, "batch")}:
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -183,7 +183,7 @@ def test_an_interrupted_batch_is_killed_in_mlflow(lab: FaultyEndpoint, project: 
     file = plan(project, "steps: [{id: a, notebook: n.ipynb}]\n")
     command = [*LIVE, "batch", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not of_kind(store(project), "batch"):
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -161,7 +161,7 @@ def test_interrupted_is_130_and_keeps_the_answers(
     while lab.calls < 2:
         time.sleep(0.05)
     process.send_signal(how)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "2 of 6 answers, 4 not asked (interrupted)" in out
     assert "interrupted: stopped after 2 of 6 answers; they are kept" in err

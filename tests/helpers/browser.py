@@ -27,9 +27,12 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Request,
+    expect,
     sync_playwright,
 )
 
+PATIENCE_MS = 240_000
+"""How long a page may take where others use the machine too; nothing waits that long in vain."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -69,6 +72,7 @@ class _Chromium:
         self._pages += 1
         try:
             context = self._started().new_context(**options)
+            context.set_default_timeout(PATIENCE_MS)
             try:
                 yield context
             finally:
@@ -81,6 +85,7 @@ class _Chromium:
     def _started(self) -> Browser:
         if self._playwright is None:
             self._playwright = sync_playwright().start()
+            expect.set_options(timeout=PATIENCE_MS)
             self._loop = asyncio._get_running_loop()
             atexit.register(self._end)
         if self._browser is None or not self._browser.is_connected():
@@ -189,11 +194,11 @@ class Lab:
 
     def ready(self) -> None:
         """Wait until the notebook is shown and its kernel is idle."""
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE_MS)
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
             "?.status === 'idle'",
-            timeout=60_000,
+            timeout=PATIENCE_MS,
         )
 
     def theme(self, dark: bool) -> None:

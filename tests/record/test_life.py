@@ -54,7 +54,7 @@ def run_script(text: str, folder: Path, **environment: str) -> subprocess.Popen[
 
 
 def output_of(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return out.strip()
 

@@ -366,7 +366,7 @@ def test_a_killed_run_pays_only_what_was_in_flight_again(
             while lab.calls < (200 if kills else seen + 40):  # the second time among the judges
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=300)
     assert out.split() == ["finished", "150.0"]
     assert 300 <= lab.calls <= 300 + 2 * 8
 

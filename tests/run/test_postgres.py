@@ -94,7 +94,7 @@ def test_many_processes_write_at_once(shared: FaultyEndpoint, project: Path, ser
         )
         for _ in range(4)
     ]
-    outs = [worker.communicate(timeout=120)[0].split()[1:] for worker in workers]
+    outs = [worker.communicate(timeout=300)[0].split()[1:] for worker in workers]
     assert outs == [["200", "0", "0", "200", "200.0", "200"]] * 4
     assert sql(server, "SELECT count(*), count(DISTINCT scope) FROM pex.answers") == [(800, 4)]
 

@@ -66,7 +66,7 @@ def test_kernels_are_killed_one_by_one_and_their_ends_told(parent: Zygote, tmp_p
     gone = psutil.Process(kernels[2].pid)
     for end in (kernels[2]._reader, kernels[2]._line):
         end.close()
-    psutil.wait_procs([gone], timeout=20)
+    psutil.wait_procs([gone], timeout=300)
     assert not gone.is_running()
 
 

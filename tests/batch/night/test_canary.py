@@ -78,7 +78,6 @@ def change_data(nights: Nights) -> None:
     path.write_text(text)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("changed", "kinds", "cause"),
     [
@@ -111,7 +110,6 @@ def test_each_change_is_told_from_the_others(
     assert all(item.cause.startswith(cause) for item in subject.judged if item.cause)
 
 
-@pytest.mark.timeout(300)
 def test_a_model_that_never_repeats_itself_is_not_called_another_one(
     nights: Nights, lab: FaultyEndpoint
 ) -> None:

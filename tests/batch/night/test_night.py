@@ -94,7 +94,6 @@ def test_a_regression_and_a_changed_model_are_each_named(
     assert "night-4" in done.stdout
 
 
-@pytest.mark.timeout(300)
 def test_a_night_with_a_failed_notebook_shows_where(project: Path, lab: FaultyEndpoint) -> None:
     Model(lab)
     plan = lay_out(project)
@@ -128,7 +127,6 @@ def test_a_night_with_a_failed_notebook_shows_where(project: Path, lab: FaultyEn
     assert done.returncode == 1
 
 
-@pytest.mark.timeout(300)
 def test_an_undecided_gate_ends_with_3_where_the_plan_says_so(
     project: Path, lab: FaultyEndpoint
 ) -> None:
@@ -142,7 +140,6 @@ def test_an_undecided_gate_ends_with_3_where_the_plan_says_so(
     assert (item["candidate"], item["outcome"], item["baseline"]) == ("long", "undecided", "short")
 
 
-@pytest.mark.timeout(300)
 def test_on_the_built_in_model_nothing_changes_from_night_to_night(
     project: Path, lab: FaultyEndpoint
 ) -> None:
