@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # Notebooks and servers that the targets start must not phone home.
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
+# Where this is set, every process that a test starts compiles what was edited since the setup.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test test-fast test-notebooks check lab ui bench soak pictures clean programs
 help:

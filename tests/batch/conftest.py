@@ -6,19 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from pex.batch.kernels import zygotes
+from pex.batch.kernels.zygotes import ZYGOTES, prepare
 
 
 @pytest.fixture(autouse=True)
-def one_zygote(clean_environment: None) -> Iterator[None]:
+def one_zygote(request: pytest.FixtureRequest, clean_environment: None) -> Iterator[None]:
     """The process is there before a batch asks for it, and stays; another environment's ends.
 
     Importing what notebooks import takes it four seconds of the processor.
     """
-    zygotes.prepare()
-    common = next(reversed(zygotes.ZYGOTES._known.values()), None)
+    if request.node.get_closest_marker("night") is None:
+        yield
+        return
+    prepare()
+    common = next(reversed(ZYGOTES._known.values()), None)
     yield
-    for key, zygote in list(zygotes.ZYGOTES._known.items()):
+    for key, zygote in list(ZYGOTES._known.items()):
         if zygote is not common:
-            del zygotes.ZYGOTES._known[key]
+            del ZYGOTES._known[key]
             zygote.close()
