@@ -11,11 +11,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pex import local
 from pex.record.store import connect
 from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
+
+# The same examples on every machine, however slow it is, and no folder of found ones in the tree.
+settings.register_profile(
+    "pex",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("pex")
 
 # Started in the background, a shell's jobs ignore Ctrl-C, and so would every process that a test
 # starts and interrupts.

@@ -23,6 +23,7 @@ from pex.record import traces
 from pex.record.search import trace_page
 from pex.record.spans import preview
 from tests.helpers import browser
+from tests.helpers.processes import wait_for
 from tests.helpers.sample_run import BEGUN, make_cases, make_frame, record
 
 
@@ -331,6 +332,8 @@ def test_ctrl_c_ends_the_waiting_and_the_rest_comes_later(uri: str) -> None:
     assert process.stderr is not None
     said = process.stderr.readline()
     assert "Ctrl-C to stop" in said
+    client = mlflow.MlflowClient(uri)
+    wait_for(lambda: traces.WRITTEN in client.get_run(target.run_id).data.tags)
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=300)
     assert rest == f"stopped; `pexlab record {target.run_id}` goes on later\n"
