@@ -219,6 +219,7 @@ def test_help_and_version(tmp_path: Path) -> None:
     assert pexlab_process("--version", folder=tmp_path).stdout.startswith("pexlab ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "health"), [(["lab", "--", "--no-browser"], "/api"), (["ui"], "/health")]
 )
