@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pytest
 
 from tests.helpers import ROOT
 from tests.helpers.model import share
@@ -14,6 +15,7 @@ from tests.helpers.model import share
 NAME = "02_write_prompts.ipynb"
 
 
+@pytest.mark.model
 def test_it_runs_on_the_built_in_model_and_shows_everything_without_a_kernel(
     project: Path,
 ) -> None:

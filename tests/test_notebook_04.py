@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import nbformat
+import pytest
 
 import pex
 from tests.helpers.endpoint import FaultyEndpoint
@@ -30,6 +31,7 @@ def test_it_imports_nothing_of_pex() -> None:
     assert names == {"json", "mlflow", "pandas", "plotly"}
 
 
+@pytest.mark.slow
 def test_it_runs_on_what_pex_records(project: Path, lab: FaultyEndpoint) -> None:
     from nbclient import NotebookClient
 
