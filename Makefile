@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 # Notebooks and servers that the targets start must not phone home.
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
+# Where this is set, every process that a test starts compiles what was edited since the setup.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check lab ui bench soak pictures clean programs
+.PHONY: help demo test test-fast test-notebooks check lab ui bench soak pictures clean programs
 help:
 	@echo "make demo      set up, then compare prompts on the built-in model, record, batch, report"
 	@echo "make lab       JupyterLab on this project      make ui       MLflow's pages"
 	@echo "make test      set up, then all tests          make check    lint, types, rooms, doctests"
+	@echo "make test-fast without browser, model, nights  make test-notebooks   notebooks and code of the docs"
 	@echo "make bench     the figures in docs/            make soak     the long tests"
 	@echo "make pictures  the screenshots in docs/        make clean    remove what was made"
 
@@ -23,8 +26,18 @@ lab: $(VENV)/.demo
 ui: $(VENV)/.demo
 	@$(BIN)/python -m pex.cli ui
 
+# Whoever is free takes the next test; what several tests need is made once for each worker.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(PYTEST_OPTIONS)
+FAST := not (browser or model or night or postgres or slow or notebooks or soak)
+
 test: $(VENV)/.dev programs
-	$(BIN)/python -m pytest -m "not soak" -n logical --maxprocesses 4 --dist loadfile
+	$(PYTEST)
+
+test-fast: $(VENV)/.dev
+	$(PYTEST) -m "$(FAST)"
+
+test-notebooks: $(VENV)/.dev
+	$(BIN)/python -m pytest -m notebooks --durations=0 $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/python -m ruff check .

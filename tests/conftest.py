@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from pex import local
 from pex.record.store import connect
+from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
+
+# The same examples on every machine, however slow it is, and no folder of found ones in the tree.
+settings.register_profile(
+    "pex",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("pex")
 
 # Started in the background, a shell's jobs ignore Ctrl-C, and so would every process that a test
 # starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+PROGRAMS: dict[str, tuple[Callable[[], object], str]] = {
+    "browser": (browser.chromium, "Chromium is not installed: sh .ci/programs"),
+    "postgres": (postgres.installed, "PostgreSQL is not installed: sh .ci/programs"),
+    "model": (lambda: not local.missing(), "the built-in model is not: pexlab model install"),
+}
+"""By marker: what a test needs of the machine. In CI a test without it fails instead."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (there, reason) in PROGRAMS.items():
+        if item.get_closest_marker(marker) is not None and not there():
+            if os.environ.get("CI"):
+                pytest.fail(f"{reason} (CI is set)")
+            pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    model.open_state()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the workers of pytest-xdist share the server
+        model.close_state()
 
 
 @pytest.fixture(autouse=True)

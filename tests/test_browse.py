@@ -176,7 +176,6 @@ def seed(project: Path) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(400)
 def test_search_versions_difference_alias_and_file_with_keys_only(
     project: Path, lab: FaultyEndpoint
 ) -> None:
@@ -244,7 +243,7 @@ def test_search_versions_difference_alias_and_file_with_keys_only(
         # A reload in which the kernel goes on: the same prompt is shown.
         opened.save()
         opened.page.reload()
-        box.get_by_role("heading", name="ask · version 2").wait_for(timeout=60_000)
+        box.get_by_role("heading", name="ask · version 2").wait_for()
         box.get_by_role("button", name="version 1").click()
         box.get_by_role("heading", name="ask · version 1").wait_for()
         box.get_by_role("searchbox").fill("img")
@@ -262,7 +261,6 @@ def test_search_versions_difference_alias_and_file_with_keys_only(
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(400)
 def test_it_is_accessible_in_light_and_dark_narrow_and_wide(
     project: Path, lab: FaultyEndpoint
 ) -> None:
@@ -290,7 +288,6 @@ def test_it_is_accessible_in_light_and_dark_narrow_and_wide(
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(300)
 def test_an_empty_library_teaches_and_what_is_opened_appears_below(
     project: Path, lab: FaultyEndpoint
 ) -> None:

@@ -181,7 +181,6 @@ def test_a_frame_takes_expected_answers_of_every_type() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(300)
 def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
     cases: Path, project: Path
 ) -> None:

@@ -15,7 +15,6 @@ from tests.helpers.notebooks import notebook
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.timeout(300)
 def test_hostile_answers_keys_and_what_is_left_without_a_kernel(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     code = MADE + "results = made(60, 3, hostile=True)\ngrid = results.show()\ngrid"
@@ -67,7 +66,7 @@ def test_hostile_answers_keys_and_what_is_left_without_a_kernel(tmp_path: Path) 
         # A reload in which the kernel goes on: the view fills again.
         lab.save()
         lab.page.reload()
-        lab.page.locator(".pex-grid-body [role=row]").first.wait_for(timeout=60_000)
+        lab.page.locator(".pex-grid-body [role=row]").first.wait_for()
         assert grid.get_attribute("aria-rowcount") == "61"
         lab.save()
     command = ["-m", "jupyter", "nbconvert", "--to", "html", str(tmp_path / "grid.ipynb")]
@@ -78,7 +77,6 @@ def test_hostile_answers_keys_and_what_is_left_without_a_kernel(tmp_path: Path) 
         assert exported.evaluate("window.hacked") is None
 
 
-@pytest.mark.timeout(300)
 def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "grid.ipynb", None, MADE + "made(60, 3, hostile=True).show()")
@@ -99,7 +97,6 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> No
             lab.page.keyboard.press("Escape")
 
 
-@pytest.mark.timeout(300)
 def test_no_case_one_variant_forty_variants_errors_everywhere(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     cells = [f"made({size}).show()" for size in ("0, 1", "5, 1", "30, 40", "30, 2, errors=True")]
@@ -129,7 +126,6 @@ def grow(count):
 """
 
 
-@pytest.mark.timeout(300)
 def test_a_long_stream_leaves_nothing_behind_in_the_browser(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     begun = "grid.on_event(Queued(tuple(names), ('c0',), 1, 80)); grow(2000)"
@@ -144,7 +140,7 @@ def test_a_long_stream_leaves_nothing_behind_in_the_browser(tmp_path: Path) -> N
                 "last => document.querySelector('.pex-grid-body [aria-colindex=\"5\"]')"
                 "?.innerText.includes(last)",
                 arg=last,
-                timeout=120_000,
+                timeout=240_000,
             )
             session.send("HeapProfiler.collectGarbage")
             heap = session.send("Runtime.getHeapUsage")

@@ -12,10 +12,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
-from pex import local
 from tests.helpers import ROOT
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.lab import MADE, shown
+from tests.helpers.model import share
 from tests.helpers.notebooks import notebook
 
 pytestmark = pytest.mark.browser
@@ -39,7 +39,6 @@ def close(lab: Lab, title: str) -> None:
     tab.wait_for(state="detached")
 
 
-@pytest.mark.timeout(300)
 def test_a_second_view_has_the_same_rows_and_a_search_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "grid.ipynb", None, MADE + "grid = made(120, 2).show()\ngrid")
@@ -80,37 +79,33 @@ def test_a_view_that_is_closed_or_reloaded_in_mid_run_catches_up(tmp_path: Path)
     def done(line: Locator) -> int:
         return int((line.text_content() or "").partition("/")[0].replace(",", ""))
 
-    try:
-        with jupyterlab(tmp_path) as lab:
-            lab.open("run.ipynb")
-            lab.page.evaluate(
-                "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
-            )
-            line = lab.page.locator(".jp-NotebookPanel .pex-grid-line")
-            expect(line).to_have_text(begun, timeout=120_000)
-            view = second_view(lab)
-            expect(view.locator(".pex-grid-line")).to_have_text(begun)
-            close(lab, "Output View")
-            lab.save()
-            before = done(line)
-            lab.page.reload()
-            # The run goes on meanwhile; the new views show it from where it is by then.
-            expect(line).to_have_text(begun, timeout=120_000)
-            now = done(line)
-            assert now >= before
-            view = second_view(lab)
-            expect(line).not_to_have_text(re.compile(f"^{now}/"), timeout=120_000)
-            assert done(line) > now
-            cells = view.get_by_role("gridcell")
-            expect(cells.first).to_contain_text("exact", timeout=30_000)
-            view.get_by_role("button", name="Stop").click()
-            for grid in (lab.page.locator(".jp-NotebookPanel .pex-grid"), view):
-                ended = grid.locator(".pex-grid-line")
-                expect(ended).to_contain_text("interrupted", timeout=120_000)
-                expect(grid.get_by_role("grid")).to_have_attribute("aria-busy", "false")
-                expect(grid.get_by_role("button", name="Stop")).to_be_hidden()
-    finally:
-        local.stop(tmp_path / ".pex")
+    share(tmp_path)
+    with jupyterlab(tmp_path) as lab:
+        lab.open("run.ipynb")
+        lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        line = lab.page.locator(".jp-NotebookPanel .pex-grid-line")
+        expect(line).to_have_text(begun)
+        view = second_view(lab)
+        expect(view.locator(".pex-grid-line")).to_have_text(begun)
+        close(lab, "Output View")
+        lab.save()
+        before = done(line)
+        lab.page.reload()
+        # The run goes on meanwhile; the new views show it from where it is by then.
+        expect(line).to_have_text(begun)
+        now = done(line)
+        assert now >= before
+        view = second_view(lab)
+        expect(line).not_to_have_text(re.compile(f"^{now}/"))
+        assert done(line) > now
+        cells = view.get_by_role("gridcell")
+        expect(cells.first).to_contain_text("exact")
+        view.get_by_role("button", name="Stop").click()
+        for grid in (lab.page.locator(".jp-NotebookPanel .pex-grid"), view):
+            ended = grid.locator(".pex-grid-line")
+            expect(ended).to_contain_text("interrupted")
+            expect(grid.get_by_role("grid")).to_have_attribute("aria-busy", "false")
+            expect(grid.get_by_role("button", name="Stop")).to_be_hidden()
 
 
 SCRIPTS = """
@@ -134,7 +129,6 @@ def scripts():
     return results
 
 
-@pytest.mark.timeout(300)
 def test_right_to_left_and_chinese_texts_run_their_own_way_and_fit(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "grid.ipynb", None, MADE, SCRIPTS)
@@ -159,7 +153,6 @@ def test_right_to_left_and_chinese_texts_run_their_own_way_and_fit(tmp_path: Pat
                 lab.page.keyboard.press("Escape")
 
 
-@pytest.mark.timeout(300)
 def test_what_papermill_has_run_is_seen_when_it_is_opened_and_exported(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     source = notebook(tmp_path / "in.ipynb", None, MADE + "made(60, 2).show()")
@@ -183,7 +176,6 @@ def test_what_papermill_has_run_is_seen_when_it_is_opened_and_exported(tmp_path:
         expect(exported.locator(".pex-static")).to_contain_text("60 cases; the variants disagree")
 
 
-@pytest.mark.timeout(300)
 def test_with_forced_colours_and_more_contrast_everything_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "grid.ipynb", None, MADE + "made(30, 3, hostile=True).show()")

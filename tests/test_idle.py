@@ -16,6 +16,8 @@ from pex.widgets.sheet import Line, Sheet
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.kernel import SETUP, Kernel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def kernel(project: Path, lab: FaultyEndpoint) -> Iterator[Kernel]:
@@ -40,7 +42,7 @@ def test_a_kernel_that_waits_for_answers_does_next_to_nothing(
     lab.reply = lambda body, number: "hang"
     process = psutil.Process(int(kernel.text("__import__('os').getpid()")))
     kernel.start(code)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while lab.calls < 4:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -82,13 +84,12 @@ def test_ten_thousand_pieces_of_text_leave_nothing_behind() -> None:
     grid.on_event(Answered(places[0], Answer(output="x")))
     grid.on_event(Done("finished", 1.0))
     grid.close_run()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while any(t.name == "pex-view" for t in set(threading.enumerate()) - others):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-@pytest.mark.timeout(300)
 def test_memory_of_a_long_run_grows_by_its_answers_only(
     kernel: Kernel, lab: FaultyEndpoint
 ) -> None:
@@ -101,7 +102,7 @@ def test_memory_of_a_long_run_grows_by_its_answers_only(
     kernel.run("run = big.start(record=False, max_in_flight=64); display(run)")
     sizes: dict[int, float] = {}
     for count in (2_000, 6_000, 10_000):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while lab.calls < count:
             assert time.monotonic() < deadline
             time.sleep(0.05)

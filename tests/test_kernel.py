@@ -9,6 +9,8 @@ import pytest
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.kernel import SETUP, Kernel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def kernel(project: Path, lab: FaultyEndpoint) -> Iterator[Kernel]:

@@ -27,9 +27,11 @@ from pex.record.store import connect
 from pex.widgets.answer import GrowingAnswer
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
+from tests.helpers.effort import calls_of
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.kernel import Kernel
 from tests.helpers.made import HOSTILE
+from tests.helpers.model import share
 from tests.helpers.notebooks import notebook
 
 SHORT = "%%prompt short {}\nReview: {{{{ review }}}}\nPositive or negative? One word."
@@ -311,19 +313,17 @@ def test_a_prompt_that_is_there_is_shown_and_asked(reviews: Shell) -> None:
 
 @pytest.mark.model
 def test_the_built_in_model_streams(shell: Shell, project: Path) -> None:
-    try:
-        said = shell.run(
-            "%%prompt story --run --no-record --param max_tokens=12 temperature=0\nTell a story."
-        )
-        assert said.startswith("story, asked of local/smollm2 · max_tokens 12 · temperature 0\n")
-        assert re.search(r"first token after .+ · .+ in all · \d+ tokens in, 12 out · free", said)
-        assert "cut off at max_tokens" in said
-        (row,) = shell.space["story_results"].frame.to_dict("records")
-        assert row["ttft_s"] < row["latency_s"]
-        # What grew is what came, once.
-        assert said.count(row["output"]) == 1
-    finally:
-        local.stop(project / ".pex")
+    share(project)
+    said = shell.run(
+        "%%prompt story --run --no-record --param max_tokens=12 temperature=0\nTell a story."
+    )
+    assert said.startswith("story, asked of local/smollm2 · max_tokens 12 · temperature 0\n")
+    assert re.search(r"first token after .+ · .+ in all · \d+ tokens in, 12 out · free", said)
+    assert "cut off at max_tokens" in said
+    (row,) = shell.space["story_results"].frame.to_dict("records")
+    assert row["ttft_s"] < row["latency_s"]
+    # What grew is what came, once.
+    assert said.count(row["output"]) == 1
 
 
 def test_hostile_answers_are_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,12 +478,8 @@ def test_tab_is_quick_and_asks_nobody(reviews: Shell, project: Path, lab: Faulty
     (project / "experiments/reviews/cases.csv").write_text(f"id,review,shop,label\n{rows}")
     for code in ("%%prompt p --run --cases reviews --case c1", "%%prompt p --run -m lo"):
         reviews.complete(code)
-        times = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            assert reviews.complete(code)
-            times.append(time.perf_counter() - begun)
-        assert min(times) < 0.1
+        effort = calls_of(lambda: reviews.complete(code))  # noqa: B023 - called at once
+        assert effort < 20_000, effort
     assert lab.calls == 0
     assert local.status(project / ".pex") is None
 
@@ -557,7 +553,6 @@ def test_papermill_runs_the_magics(project: Path, lab: FaultyEndpoint) -> None:
 
 @pytest.mark.browser
 @pytest.mark.model
-@pytest.mark.timeout(300)
 def test_an_answer_grows_below_its_cell_in_jupyterlab(tmp_path: Path) -> None:
     project = tmp_path / "reviews"
     project.mkdir()
@@ -568,53 +563,49 @@ def test_an_answer_grows_below_its_cell_in_jupyterlab(tmp_path: Path) -> None:
         project / "n.ipynb", None, "%load_ext pex",
         SHORT.format("--run --no-record --cases review-sentiment --case 1 2"), story, "x",
     )  # fmt: skip
-    try:
-        with jupyterlab(project) as lab:
-            lab.open("n.ipynb")
-            # What is seen of the text, whenever the page changes.
-            lab.page.evaluate(
-                """() => { window.sizes = new Set(); new MutationObserver(() => {
-                  const text = document.querySelector('.pex-answer-text');
-                  if (text) window.sizes.add(text.textContent.length);
-                }).observe(document.body, {subtree: true, childList: true}); }"""
+    share(project)
+    with jupyterlab(project) as lab:
+        lab.open("n.ipynb")
+        # What is seen of the text, whenever the page changes.
+        lab.page.evaluate(
+            """() => { window.sizes = new Set(); new MutationObserver(() => {
+              const text = document.querySelector('.pex-answer-text');
+              if (text) window.sizes.add(text.textContent.length);
+            }).observe(document.body, {subtree: true, childList: true}); }"""
+        )
+        lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        lab.page.locator(".pex-answer-facts", has_text="150 out").wait_for()
+        assert lab.page.evaluate("window.sizes.size") > 5
+        assert lab.page.locator(".pex-answer").count() == 1
+        line = lab.page.locator(".pex-grid-line").first
+        assert str(line.text_content()).startswith("2/2")
+        for dark in (True, False):
+            lab.theme(dark)
+            colours = lab.page.locator(".pex-answer-text").evaluate(
+                "e => [getComputedStyle(e).color,"
+                " getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor]"
             )
-            lab.page.evaluate(
-                "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
-            )
-            lab.page.locator(".pex-answer-facts", has_text="150 out").wait_for(timeout=120_000)
-            assert lab.page.evaluate("window.sizes.size") > 5
-            assert lab.page.locator(".pex-answer").count() == 1
-            line = lab.page.locator(".pex-grid-line").first
-            assert str(line.text_content()).startswith("2/2")
-            for dark in (True, False):
-                lab.theme(dark)
-                colours = lab.page.locator(".pex-answer-text").evaluate(
-                    "e => [getComputedStyle(e).color,"
-                    " getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor]"
-                )
-                assert colours[0] != colours[1]
-                found = Axe().run(lab.page, context=".pex-answer")
-                assert found.violations_count == 0, found.generate_report()
-            lab.page.set_viewport_size({"width": 375, "height": 900})
-            assert lab.page.locator(".pex-answer").evaluate("e => e.scrollWidth <= e.clientWidth")
-            lab.page.set_viewport_size({"width": 1300, "height": 900})
+            assert colours[0] != colours[1]
+            found = Axe().run(lab.page, context=".pex-answer")
+            assert found.violations_count == 0, found.generate_report()
+        lab.page.set_viewport_size({"width": 375, "height": 900})
+        assert lab.page.locator(".pex-answer").evaluate("e => e.scrollWidth <= e.clientWidth")
+        lab.page.set_viewport_size({"width": 1300, "height": 900})
 
-            last = lab.page.locator(".jp-Notebook .jp-CodeCell").last.locator(".cm-content")
-            last.click()
-            lab.page.keyboard.press("Control+a")
-            lab.page.keyboard.type("%%prompt short --run --cases review-sentiment")
-            lab.page.keyboard.press("Enter")
-            lab.page.keyboard.type("Review: {{ re")
-            lab.page.keyboard.press("Tab")
-            lab.page.wait_for_function(
-                "() => [...document.querySelectorAll('.jp-Completer-match')]"
-                ".some(e => e.textContent === 'review') || "
-                "[...document.querySelectorAll('.cm-content')].at(-1)"
-                ".innerText.includes('{{ review')"
-            )
-            lab.save()
-        command = ["-m", "jupyter", "nbconvert", "--to", "html", str(project / "n.ipynb")]
-        subprocess.run([sys.executable, *command], check=True, capture_output=True)
-        assert "pex-answer-text" in (project / "n.html").read_text()
-    finally:
-        local.stop(project / ".pex")
+        last = lab.page.locator(".jp-Notebook .jp-CodeCell").last.locator(".cm-content")
+        last.click()
+        lab.page.keyboard.press("Control+a")
+        lab.page.keyboard.type("%%prompt short --run --cases review-sentiment")
+        lab.page.keyboard.press("Enter")
+        lab.page.keyboard.type("Review: {{ re")
+        lab.page.keyboard.press("Tab")
+        lab.page.wait_for_function(
+            "() => [...document.querySelectorAll('.jp-Completer-match')]"
+            ".some(e => e.textContent === 'review') || "
+            "[...document.querySelectorAll('.cm-content')].at(-1)"
+            ".innerText.includes('{{ review')"
+        )
+        lab.save()
+    command = ["-m", "jupyter", "nbconvert", "--to", "html", str(project / "n.ipynb")]
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
+    assert "pex-answer-text" in (project / "n.html").read_text()

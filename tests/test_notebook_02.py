@@ -9,13 +9,13 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from pex import local
 from tests.helpers import ROOT
+from tests.helpers.model import share
 
 NAME = "02_write_prompts.ipynb"
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.model
 def test_it_runs_on_the_built_in_model_and_shows_everything_without_a_kernel(
     project: Path,
 ) -> None:
@@ -25,10 +25,8 @@ def test_it_runs_on_the_built_in_model_and_shows_everything_without_a_kernel(
     (project / "notebooks").mkdir()
     content = nbformat.read(ROOT / "notebooks" / NAME, as_version=4)
     where = {"metadata": {"path": str(project / "notebooks")}}
-    try:
-        NotebookClient(content, timeout=300, kernel_name="python3", resources=where).execute()
-    finally:
-        local.stop(project / ".pex")
+    share(project)
+    NotebookClient(content, timeout=300, kernel_name="python3", resources=where).execute()
     shown = [json.dumps(cell.get("outputs", [])) for cell in content.cells]
     by_source = {
         cell.source.splitlines()[0]: text

@@ -35,6 +35,7 @@ def test_extras() -> None:
     assert set(PROJECT["optional-dependencies"]) == {"local", "dask", "postgres", "stats", "dev"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_wheel_brings_everything(tmp_path: Path) -> None:
     subprocess.run(

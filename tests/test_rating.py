@@ -100,7 +100,7 @@ def at_pair(where: Page, number: int, of: int = 22) -> None:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -132,7 +132,6 @@ def shown(lab: Lab, code: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(300)
 def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None:
     with jupyterlab(tmp_path) as lab:
         foreign = shown(lab, "rating = made(20, 2, hostile=True).rate()\nrating", tmp_path)
@@ -169,7 +168,7 @@ def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None
         # The page goes, the kernel goes on: one is where one stopped.
         lab.save()
         lab.page.reload()
-        lab.page.locator(".pex-rating-count").wait_for(timeout=60_000)
+        lab.page.locator(".pex-rating-count").wait_for()
         at_pair(lab.page, 12)
         # Keys would act on the notebook now, which is said.
         on = lab.page.get_by_role("button", name="Keys are off")
@@ -205,7 +204,6 @@ def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(300)
 def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> None:
     with jupyterlab(tmp_path) as lab:
         shown(lab, "made(20, 2, hostile=True).rate()", tmp_path)

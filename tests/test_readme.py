@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pex import local
 from tests.helpers import ROOT
+from tests.helpers.model import share
 
 
 @pytest.mark.model
@@ -18,10 +18,8 @@ def test_the_readmes_python(project: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert "exp.run()" in code
     names: dict = {}
-    try:
-        exec(code.replace("exp.run()", "exp.run(limit=4)"), names)  # noqa: S102 - our own text
-        assert len(names["results"]) == 8
-        assert (project / "report.html").is_file()
-        assert (project / "experiments/mine/experiment.yaml").is_file()
-    finally:
-        local.stop(project / ".pex")
+    share(project)
+    exec(code.replace("exp.run()", "exp.run(limit=4)"), names)  # noqa: S102 - our own text
+    assert len(names["results"]) == 8
+    assert (project / "report.html").is_file()
+    assert (project / "experiments/mine/experiment.yaml").is_file()

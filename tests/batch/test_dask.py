@@ -25,6 +25,8 @@ from tests.helpers.notebooks import notebook, plan
 from tests.helpers.postgres import postgres
 from tests.helpers.processes import no_kernel_is_left
 
+pytestmark = pytest.mark.night
+
 WORDS, IN_FLIGHT = 10, 2
 ASK = (
     "import pex\n"
@@ -141,6 +143,7 @@ def test_a_killed_workers_job_runs_elsewhere_and_asks_for_what_is_missing(
     assert no_kernel_is_left(project)
 
 
+@pytest.mark.postgres
 def test_workers_without_the_drivers_disk_share_a_journal_on_postgresql(
     project: Path, lab: FaultyEndpoint, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,20 +198,16 @@ def test_without_a_scheduler_or_dask_it_says_so(
 ) -> None:
     notebook(project / "n.ipynb", "x: int = 0", "x")
     loaded = load_plan(plan(project, NINE))
-    begun = time.monotonic()
     with pytest.raises(pex.PexError, match="no Dask scheduler answers at tcp://127"):
         Cluster("tcp://127.0.0.1:9", loaded, print)
-    assert time.monotonic() - begun < 10
     for wrong in ("http://127.0.0.1:9", "host-without-port"):
         with pytest.raises(pex.PexError, match="expected tcp://host:port"):
             Cluster(wrong, loaded, print)
     with socket.socket() as mute:  # somebody listens, and is no scheduler
         mute.bind(("127.0.0.1", 0))
         mute.listen()
-        begun = time.monotonic()
         with pytest.raises(pex.PexError, match="no Dask scheduler answers"):
             Cluster(f"tcp://127.0.0.1:{mute.getsockname()[1]}", loaded, print)
-        assert time.monotonic() - begun < 10
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(pex.PexError, match=r'pip install "pexlab\[dask\]"'):
         Cluster("tcp://127.0.0.1:9", loaded, print)
@@ -229,7 +228,7 @@ def test_a_killed_driver_leaves_no_job_and_another_one_goes_on(project: Path) ->
         command = [sys.executable, "-m", "pex.cli", "batch", str(file), "--scheduler", address]
         driver = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         beat = project / "0.beat"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not beat.exists():
             assert driver.poll() is None
             assert time.monotonic() < deadline

@@ -16,7 +16,10 @@ from pandas.testing import assert_frame_equal
 import pex
 from pex import local
 from tests.helpers import ROOT
-from tests.helpers.lab_nights import NOTEBOOKS, pexlab
+from tests.helpers.command import pexlab_process as pexlab
+from tests.helpers.lab_nights import NOTEBOOKS
+
+pytestmark = pytest.mark.night
 
 MODULE = '''
 """Scorers of this project."""

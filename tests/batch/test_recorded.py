@@ -21,6 +21,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out, night
 from tests.helpers.notebooks import notebook, plan
 
+pytestmark = pytest.mark.night
+
 ASK = (
     "import pex\n"
     "prompt = pex.Prompt('{{ word }}', name='echo')\n"
@@ -159,7 +161,7 @@ def test_a_killed_batch_does_not_run_for_ever(lab: FaultyEndpoint, project: Path
     command = [*LIVE, "batch", str(file), "--batch-id"]
     for name in ("one", "two"):
         process = subprocess.Popen([*command, name], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while name not in {item.data.tags["pex.batch_id"] for item in of_kind(uri, "batch")}:
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -181,7 +183,7 @@ def test_an_interrupted_batch_is_killed_in_mlflow(lab: FaultyEndpoint, project: 
     file = plan(project, "steps: [{id: a, notebook: n.ipynb}]\n")
     command = [*LIVE, "batch", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not of_kind(store(project), "batch"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -196,7 +198,6 @@ def test_a_store_that_does_not_answer_is_said_once_and_the_batch_goes_on(project
     notebook(project / "n.ipynb", "x: int = 0", "x")
     loaded = load_plan(plan(project, "steps: [{id: a, notebook: n.ipynb, sweep: {x: [0, 1]}}]\n"))
     said: list[str] = []
-    begun = time.monotonic()
     with recording("http://127.0.0.1:9", said.append) as record:
         result = run_batch(loaded, "night", record=record)
         record.end(result)
@@ -204,4 +205,3 @@ def test_a_store_that_does_not_answer_is_said_once_and_the_batch_goes_on(project
     (line,) = said
     assert line.startswith("the batch goes on without a record in MLflow: ")
     assert "127.0.0.1:9" in line
-    assert time.monotonic() - begun < 45

@@ -21,6 +21,8 @@ from pex.batch.run import run_batch
 from tests.helpers.notebooks import notebook, plan
 from tests.helpers.processes import no_kernel_is_left
 
+pytestmark = pytest.mark.night
+
 SLEEP = "print('before')\nopen('up', 'a').write('x')\nimport time\ntime.sleep(600)"
 
 

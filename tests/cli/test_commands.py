@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from aiohttp import web
 
-from tests.helpers.command import pexlab
+from tests.helpers.command import pexlab, pexlab_process
 from tests.helpers.endpoint import FaultyEndpoint
 
 
@@ -28,7 +28,7 @@ def folder(project: Path, lab: FaultyEndpoint) -> Path:
 
 
 def test_run_prints_the_table(folder: Path) -> None:
-    done = pexlab("run", "e.yaml", folder=folder)
+    done = pexlab_process("run", "e.yaml", folder=folder)
     assert done.returncode == 0, done.stderr
     assert "67 % [21, 94]" in done.stdout
     assert "recorded in MLflow" in done.stderr
@@ -46,7 +46,7 @@ def test_the_project_is_the_experiments_own(
 
 
 def test_json_is_one_document_on_stdout(folder: Path) -> None:
-    done = pexlab("run", "e.yaml", "--json", "--limit", "2", "--no-record", folder=folder)
+    done = pexlab_process("run", "e.yaml", "--json", "--limit", "2", "--no-record", folder=folder)
     document = json.loads(done.stdout)
     assert document["counts"]["answered"] == 4
     assert document["summary"][0]["score.exact"] == 0.5
@@ -116,7 +116,7 @@ def test_wrong_use_is_2_without_a_call(
 
 def test_a_variable_that_no_case_has(folder: Path, lab: FaultyEndpoint) -> None:
     (folder / "p.prompty").write_text("{{ wrod }}")
-    done = pexlab("run", "e.yaml", folder=folder)
+    done = pexlab_process("run", "e.yaml", folder=folder)
     assert done.returncode == 2
     assert "no case has a value for '{{ wrod }}'\n  did you mean 'word'" in done.stderr
 
@@ -139,7 +139,7 @@ def test_too_many_errors_are_5(folder: Path, lab: FaultyEndpoint) -> None:
     lab.reply = lambda body, number: (
         web.json_response({"error": "context too long"}, status=400) if number == 2 else None
     )
-    done = pexlab("run", "e.yaml", folder=folder)
+    done = pexlab_process("run", "e.yaml", folder=folder)
     assert done.returncode == 5
     assert "1 of 6 requests ended in an error (17%, allowed 5%)" in done.stderr
     assert "echo: 5 of 6 answers, 1 error" in done.stdout
@@ -172,7 +172,7 @@ def test_interrupted_is_130_and_keeps_the_answers(
     while lab.calls < 2:
         time.sleep(0.05)
     process.send_signal(how)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "2 of 6 answers, 4 not asked (interrupted)" in out
     assert "interrupted: stopped after 2 of 6 answers; they are kept" in err
@@ -223,13 +223,14 @@ def test_doctor(folder: Path) -> None:
 
 
 def test_help_and_version(tmp_path: Path) -> None:
-    done = pexlab("--help", folder=tmp_path)
+    done = pexlab_process("--help", folder=tmp_path)
     for command in ("demo", "init", "run", "batch", "report", "model", "lab", "ui", "doctor"):
         assert command in done.stdout
     assert "Exit codes" in done.stdout
-    assert pexlab("--version", folder=tmp_path).stdout.startswith("pexlab ")
+    assert pexlab_process("--version", folder=tmp_path).stdout.startswith("pexlab ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "health"), [(["lab", "--", "--no-browser"], "/api"), (["ui"], "/health")]
 )

@@ -66,7 +66,7 @@ def kill_at_random(
             time.sleep(dice.uniform(0.0, 0.5))
             process.send_signal(signal.SIGKILL)
             killed += 1
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=300)
         if out:
             break
     answered, errors, _, length, right, distinct = out.split()

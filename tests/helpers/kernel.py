@@ -21,12 +21,12 @@ class Kernel:
         self.manager.start_kernel(cwd=str(folder))
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=300)
 
     def start(self, code: str) -> str:
         return str(self.client.execute(code))
 
-    def finish(self, asked: str, timeout_s: float = 60) -> list[dict]:
+    def finish(self, asked: str, timeout_s: float = 300) -> list[dict]:
         """The outputs of a cell, when it has ended."""
         outputs = []
         while True:

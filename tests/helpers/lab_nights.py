@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -70,18 +68,6 @@ def lay_out(project: Path, plan: str = "") -> Path:
         + "canary: {cases: canary.csv}\n"
     )
     return path
-
-
-def pexlab(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pex.cli", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 def night(plan: Path, name: str, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:

@@ -68,7 +68,7 @@ class View:
         return found
 
 
-def until(there: Callable[[], bool], seconds: float = 120) -> None:
+def until(there: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < deadline

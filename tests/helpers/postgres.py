@@ -1,10 +1,15 @@
-"""A real PostgreSQL server for a test: its own cluster, on 127.0.0.1 and a free port."""
+"""A real PostgreSQL server for the tests: its own cluster, on 127.0.0.1 and a free port."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import os
 import pwd
+import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,7 +24,13 @@ PASSWORD = "pg-secret-4711"
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """Serve until the block ends; gives the address of an empty database, password included."""
+    """The address of an empty database, password included; one server has those of a process."""
+    yield f"{_server()}/{_new_database()}"
+
+
+@functools.cache
+def _server() -> str:
+    """The server's address, without a database."""
     folder = Path(tempfile.mkdtemp(prefix="pex-pg-"))
     who: dict[str, Any] = {}
     if os.getuid() == 0:  # PostgreSQL refuses to run as root
@@ -40,22 +51,48 @@ def postgres() -> Iterator[str]:
          "-c", "listen_addresses=127.0.0.1"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **who,
     )  # fmt: skip
-    try:
-        _wait(port, server)
-        yield f"postgresql://pex:{PASSWORD}@127.0.0.1:{port}/postgres"
-    finally:
-        server.terminate()
-        server.wait(20)
+
+    def end() -> None:
+        server.send_signal(signal.SIGINT)  # what is still connected does not hold it up
+        server.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    _wait(port, server)
+    return f"postgresql://pex:{PASSWORD}@127.0.0.1:{port}"
+
+
+def _new_database() -> str:
+    name = f"test_{secrets.token_hex(4)}"
+    port = int(_server().rpartition(":")[2])
+    with contextlib.closing(_connected(port)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+    return name
+
+
+def _connected(port: int) -> Any:
+    import pg8000.dbapi
+
+    return pg8000.dbapi.connect(
+        user="pex", password=PASSWORD, host="127.0.0.1", port=port, database="postgres"
+    )
+
+
+def installed() -> bool:
+    """Whether PostgreSQL's programs are there."""
+    return _found("initdb") is not None
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found:
-        return found
-    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    assert installed, f"PostgreSQL's {name} is not installed: sh .ci/programs"
-    return str(installed[-1])
+    found = _found(name)
+    assert found, f"PostgreSQL's {name} is not installed: sh .ci/programs"
+    return found
+
+
+def _found(name: str) -> str | None:
+    usual = sorted(str(path) for path in Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (usual[-1] if usual else None)
 
 
 def _has(user: str) -> bool:
@@ -69,17 +106,13 @@ def _free_port() -> int:
 
 
 def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
-    import pg8000.dbapi
     from pg8000.exceptions import Error
 
-    for _ in range(200):
+    deadline = time.monotonic() + 250
+    while True:
         assert server.poll() is None, "PostgreSQL ended at once"
         try:
-            pg8000.dbapi.connect(
-                user="pex", password=PASSWORD, host="127.0.0.1", port=port, database="postgres"
-            ).close()
+            return _connected(port).close()
         except Error:
+            assert time.monotonic() < deadline, "PostgreSQL does not answer"
             time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("PostgreSQL does not answer")

@@ -1,18 +1,9 @@
-"""A project with an empty MLflow store, which takes seconds to make and is made once."""
+"""A project with an empty MLflow store."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-
-from pex.library.store import connect
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

@@ -255,7 +255,7 @@ def test_four_processes_that_register_the_same_prompts_make_one_version(uri: str
         process.stdin.flush()
     expected = {f"p{number}": (f"p{number}", 1) for number in range(5)}
     for process in several:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert out.strip() == str(expected)
     assert [count(uri, name) for name in expected] == [1] * 5

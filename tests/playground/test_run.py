@@ -1,7 +1,6 @@
 """A Playground's runs without a browser: the real model, an endpoint with faults, MLflow."""
 
 import contextlib
-import time
 from pathlib import Path
 
 import mlflow
@@ -198,12 +197,10 @@ def test_stop_keeps_what_is_there_and_marks_the_rest(lab: FaultyEndpoint) -> Non
     view = View(play._desk)
     view.press()
     until(lambda: any(c["state"] == "answered" for c in play._desk.cells().values()))
-    begun = time.monotonic()
     view.desk.on_message({"kind": "stop", "view": "v"})
     assert "stopped" in {cell["state"] for cell in play._desk.cells().values()}, "at once"
     assert not {cell["state"] for cell in play._desk.cells().values()} & {"queued", "running"}
     view.wait()
-    assert time.monotonic() - begun < 30
     states = sorted(cell["state"] for cell in play._desk.cells().values())
     assert states == ["answered", "stopped", "stopped"]
 

@@ -54,7 +54,7 @@ def run_script(text: str, folder: Path, **environment: str) -> subprocess.Popen[
 
 
 def output_of(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return out.strip()
 
@@ -164,6 +164,7 @@ def test_a_server_that_dies_costs_nothing(
     assert "record_error" not in again.about
 
 
+@pytest.mark.postgres
 def test_postgresql_keeps_a_run_whole_and_no_password_gets_out(
     project: Path, lab: FaultyEndpoint
 ) -> None:

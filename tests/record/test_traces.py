@@ -23,6 +23,7 @@ from pex.record import traces
 from pex.record.search import trace_page
 from pex.record.spans import preview
 from tests.helpers import browser
+from tests.helpers.processes import wait_for
 from tests.helpers.sample_run import BEGUN, make_cases, make_frame, record
 
 
@@ -140,7 +141,7 @@ def test_an_error_and_a_scorer_that_failed_are_shown_as_such(uri: str) -> None:
     failed = client.get_trace(ids["b", "c1", 1])
     assert (failed.info.state, failed.info.response_preview) == ("ERROR", "503: no room")
     assert failed.data.spans[0].events[0].attributes["exception.message"] == "503: no room"
-    assert abs(failed.info.request_time / 1000 - time.time()) < 60
+    assert abs(failed.info.request_time / 1000 - time.time()) < 86_400  # not in another unit
     assert [item.name for item in failed.info.assessments] == ["expected"]
     tone = next(i for i in client.get_trace(ids["a", "c0", 1]).info.assessments if i.name == "tone")
     assert (tone.value, tone.error.error_message) == (None, "the judge said nothing")
@@ -318,7 +319,7 @@ def test_a_process_that_ends_waits_for_its_traces_and_says_so(uri: str) -> None:
     frame = make_frame(make_cases(100))
     target = record(uri, "exit", frame, make_cases(100))
     process = exiting(target)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 0
     assert re.search(r"writing traces to MLflow, \d+ of 200 left; Ctrl-C to stop", said)
     assert tag(target) == "200/200"
@@ -331,8 +332,10 @@ def test_ctrl_c_ends_the_waiting_and_the_rest_comes_later(uri: str) -> None:
     assert process.stderr is not None
     said = process.stderr.readline()
     assert "Ctrl-C to stop" in said
+    client = mlflow.MlflowClient(uri)
+    wait_for(lambda: traces.WRITTEN in client.get_run(target.run_id).data.tags)
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=300)
     assert rest == f"stopped; `pexlab record {target.run_id}` goes on later\n"
     done = int(tag(target).partition("/")[0])
     assert done < 500
@@ -361,7 +364,7 @@ def test_mlflows_own_comparison_pairs_every_case_and_repeat(uri: str, server: st
     with browser.page(2000, 1300) as page:
         page.goto(link)
         row = page.get_by_text("c2 r2 | What is 2 + 2? One number.")
-        row.wait_for(timeout=60_000)
+        row.wait_for()
         assert row.count() == 1
         assert page.get_by_text("8 of 8").count() == 1  # without partners there would be 16
         # What an opened cell of the grid links to.
@@ -369,7 +372,7 @@ def test_mlflows_own_comparison_pairs_every_case_and_repeat(uri: str, server: st
         url = trace_page(server, target.experiment_id, trace_id)
         assert url is not None
         page.goto(url)
-        page.get_by_text("What is 3 + 3? One number.").first.wait_for(timeout=60_000)
+        page.get_by_text("What is 3 + 3? One number.").first.wait_for()
 
 
 def test_a_server_gets_the_same_traces(uri: str, server: str) -> None:

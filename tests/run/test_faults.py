@@ -190,10 +190,8 @@ FATAL = {
 def test_what_asking_again_does_not_mend_ends_early(paid: FaultyEndpoint, kind: str) -> None:
     paid.reply = lambda body, number: FATAL[kind]()
     exp = experiment(10_000)
-    begun = time.monotonic()
     with pytest.raises(pex.ProviderError):
         run(exp, max_in_flight=4)
-    assert time.monotonic() - begun < 60
     assert paid.calls < 20
     assert set(exp.results.frame["error_kind"]) == {kind}
     assert len(exp.results.frame) == 10_000
@@ -292,7 +290,6 @@ def test_many_faults_at_once(paid: FaultyEndpoint, project: Path) -> None:
     print(f"{counts['answered']} of 600 answered in {elapsed:.1f} s")
     assert counts["answered"] + counts["errors"] == 600
     assert counts["answered"] >= 597
-    assert elapsed < 60
     assert set(results.frame["error_kind"].dropna()) <= {
         "rate_limit",
         "server",

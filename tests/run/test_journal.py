@@ -211,7 +211,7 @@ def test_many_processes_write_at_once(lab: FaultyEndpoint, project: Path) -> Non
         )
         for _ in range(4)
     ]
-    outs = [worker.communicate(timeout=120)[0].split()[1:] for worker in workers]
+    outs = [worker.communicate(timeout=300)[0].split()[1:] for worker in workers]
     assert outs == [["200", "0", "0", "200", "200.0", "200"]] * 4
     assert rows(project, "SELECT count(*), count(DISTINCT scope) FROM answers") == [(800, 4)]
 

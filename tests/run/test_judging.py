@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex import judging, local
+from pex import judging
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import Scored
@@ -27,6 +27,7 @@ from pex.score.positions import Positions
 from tests.helpers.batch_endpoint import BatchEndpoint
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.judges import is_judge, likes, verdict
+from tests.helpers.model import share
 
 POLITE = pex.Prompt("Is this polite?\n<answer>{{ output }}</answer>", name="polite")
 KINDER = pex.Prompt("Which is kinder?\nA: {{ first }}\nB: {{ second }}", name="kinder")
@@ -365,7 +366,7 @@ def test_a_killed_run_pays_only_what_was_in_flight_again(
             while lab.calls < (200 if kills else seen + 40):  # the second time among the judges
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=300)
     assert out.split() == ["finished", "150.0"]
     assert 300 <= lab.calls <= 300 + 2 * 8
 
@@ -604,14 +605,12 @@ def test_the_built_in_model_judges_by_a_schema(project: Path) -> None:
         [{"review": "Great, I love it."}, {"review": "Awful, it broke at once."}],
         [Judge(rubric, "local/smollm2", params={"max_tokens": 200})],
     )
-    try:
-        results = run(exp)
-        assert results.status == "finished"
-        # It is no good judge; but what it says follows the schema, or is an error.
-        judged = results.frame["score.positive"].notna()
-        assert (judged ^ results.frame["score_error.positive"].notna()).all()
-        assert judged.any()
-        assert results.about["judges"][0]["calls"] == 2
-        assert results.about["judges"][0]["note"].startswith("local/smollm2 judges local/smollm2")
-    finally:
-        local.stop(project / ".pex")
+    share(project)
+    results = run(exp)
+    assert results.status == "finished"
+    # It is no good judge; but what it says follows the schema, or is an error.
+    judged = results.frame["score.positive"].notna()
+    assert (judged ^ results.frame["score_error.positive"].notna()).all()
+    assert judged.any()
+    assert results.about["judges"][0]["calls"] == 2
+    assert results.about["judges"][0]["note"].startswith("local/smollm2 judges local/smollm2")

@@ -64,6 +64,7 @@ def test_earlier_calls_say_more(paid: FaultyEndpoint) -> None:
     assert everything.cost_usd == 0
 
 
+@pytest.mark.model
 def test_the_built_in_model_counts_its_own_tokens(project: Path) -> None:
     prompt = pex.Prompt("Say {{ word }} \N{SNOWMAN}", name="say")
     variants = pex.grid(prompt, "local/smollm2", {"max_tokens": 1})

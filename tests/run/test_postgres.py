@@ -18,6 +18,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.journals import SCRIPT, experiment, run
 from tests.helpers.postgres import PASSWORD, postgres
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
@@ -92,7 +94,7 @@ def test_many_processes_write_at_once(shared: FaultyEndpoint, project: Path, ser
         )
         for _ in range(4)
     ]
-    outs = [worker.communicate(timeout=120)[0].split()[1:] for worker in workers]
+    outs = [worker.communicate(timeout=300)[0].split()[1:] for worker in workers]
     assert outs == [["200", "0", "0", "200", "200.0", "200"]] * 4
     assert sql(server, "SELECT count(*), count(DISTINCT scope) FROM pex.answers") == [(800, 4)]
 

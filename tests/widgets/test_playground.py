@@ -58,7 +58,7 @@ def idle() -> bool:
 
 
 def settle() -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while not idle():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -10,6 +10,8 @@ import nbformat
 import papermill
 import pytest
 
+pytestmark = pytest.mark.night
+
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:

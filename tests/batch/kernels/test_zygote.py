@@ -2,10 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from pex.batch.kernels.forked import forkable
 from pex.batch.kernels.zygotes import ZYGOTES, Forked, Refused, Zygote, Zygotes, private_folder
 from pex.core.errors import ProviderError
 from tests.helpers.notebooks import notebook
+
+pytestmark = pytest.mark.night
 
 CMD = [sys.executable, "-m", "ipykernel_launcher", "-f"]
 
@@ -64,7 +66,7 @@ def test_kernels_are_killed_one_by_one_and_their_ends_told(parent: Zygote, tmp_p
     gone = psutil.Process(kernels[2].pid)
     for end in (kernels[2]._reader, kernels[2]._line):
         end.close()
-    psutil.wait_procs([gone], timeout=20)
+    psutil.wait_procs([gone], timeout=300)
     assert not gone.is_running()
 
 
@@ -144,10 +146,9 @@ def test_more_threads_than_one_mean_ordinary_kernels(
 
 
 def test_a_zygote_that_is_closed_while_it_imports_is_gone_at_once() -> None:
-    begun = time.monotonic()
     early = Zygote(dict(os.environ))
     early.close()
-    assert time.monotonic() - begun < 2
+    assert early._process.returncode == -signal.SIGKILL  # its imports were not waited for
     assert not psutil.pid_exists(early.pid)
     assert not early.folder.exists()
 

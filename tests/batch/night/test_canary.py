@@ -17,8 +17,11 @@ from pex.batch.night.morning import Morning, judge_night
 from pex.batch.night.turned import turned
 from pex.batch.plan import load_plan
 from pex.batch.run import BatchResult
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.lab_nights import UNHAPPY, Model, lay_out, pexlab
+from tests.helpers.lab_nights import UNHAPPY, Model, lay_out
+
+pytestmark = pytest.mark.night
 
 GATE = "gate: {baseline: pinned, metric: label, margin: 0.1}\n"
 
@@ -75,7 +78,6 @@ def change_data(nights: Nights) -> None:
     path.write_text(text)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("changed", "kinds", "cause"),
     [
@@ -108,7 +110,6 @@ def test_each_change_is_told_from_the_others(
     assert all(item.cause.startswith(cause) for item in subject.judged if item.cause)
 
 
-@pytest.mark.timeout(300)
 def test_a_model_that_never_repeats_itself_is_not_called_another_one(
     nights: Nights, lab: FaultyEndpoint
 ) -> None:

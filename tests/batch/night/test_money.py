@@ -11,6 +11,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out, night
 from tests.helpers.mlflow_server import MlflowServer
 
+pytestmark = pytest.mark.night
+
 PRICES = '[prices."lab/m1"]\ninput_usd_per_million = 100.0\noutput_usd_per_million = 200.0\n'
 
 
@@ -70,6 +72,6 @@ def test_with_a_server_as_the_store_the_page_links_into_it_and_is_kept_there(
             tab.get_by_text("job_id", exact=False).or_(tab.get_by_text(run)).first.wait_for()
             tab.goto(f"{link}/artifacts/night.html")
             shown = tab.frame_locator("iframe").get_by_text(found["headline"])
-            shown.first.wait_for(timeout=60_000)
+            shown.first.wait_for()
     finally:
         server.kill()

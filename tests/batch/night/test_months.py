@@ -81,12 +81,10 @@ def months(project: Path, empty_store: Path) -> Months:
     return Months(project, empty_store)
 
 
-@pytest.mark.timeout(300)
 def test_a_month_without_change_gives_no_alarm(months: Months) -> None:
     assert months.month(1, "pinned") is None
 
 
-@pytest.mark.timeout(300)
 def test_a_drop_in_the_middle_of_a_month_is_found(months: Months) -> None:
     found = months.month(1, "pinned", drop_from=5)
     assert found is not None

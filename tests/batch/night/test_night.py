@@ -11,9 +11,12 @@ import pytest
 import pex
 from pex.batch.night.again import read_night
 from pex.record.store import connect
+from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.lab_nights import NOTEBOOKS, UNHAPPY, WORDS, Model, lay_out, night, pexlab
+from tests.helpers.lab_nights import NOTEBOOKS, UNHAPPY, WORDS, Model, lay_out, night
 from tests.helpers.notebooks import notebook
+
+pytestmark = pytest.mark.night
 
 
 def kinds(document: dict) -> set[str]:
@@ -91,7 +94,6 @@ def test_a_regression_and_a_changed_model_are_each_named(
     assert "night-4" in done.stdout
 
 
-@pytest.mark.timeout(300)
 def test_a_night_with_a_failed_notebook_shows_where(project: Path, lab: FaultyEndpoint) -> None:
     Model(lab)
     plan = lay_out(project)
@@ -125,7 +127,6 @@ def test_a_night_with_a_failed_notebook_shows_where(project: Path, lab: FaultyEn
     assert done.returncode == 1
 
 
-@pytest.mark.timeout(300)
 def test_an_undecided_gate_ends_with_3_where_the_plan_says_so(
     project: Path, lab: FaultyEndpoint
 ) -> None:
@@ -139,7 +140,6 @@ def test_an_undecided_gate_ends_with_3_where_the_plan_says_so(
     assert (item["candidate"], item["outcome"], item["baseline"]) == ("long", "undecided", "short")
 
 
-@pytest.mark.timeout(300)
 def test_on_the_built_in_model_nothing_changes_from_night_to_night(
     project: Path, lab: FaultyEndpoint
 ) -> None:

@@ -2,7 +2,6 @@
 
 import datetime
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -31,14 +30,10 @@ class Outside(HTMLParser):
         self.links += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "data")]
 
 
-def test_two_thousand_cases_of_four_variants_in_five_seconds_and_two_megabytes(
+def test_two_thousand_cases_of_four_variants_in_two_megabytes(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    night = morning(project, 2000, 4)
-    begun = time.perf_counter()
-    text = page(night)
-    took = time.perf_counter() - begun
-    assert took < 5, took
+    text = page(morning(project, 2000, 4))
     assert len(text.encode()) < 2_000_000
     assert "further cases are not on this page" in text
     assert text.count('<details class="work" open>') == 1

@@ -22,13 +22,15 @@ import pytest
 
 from pex.batch.schedule.nightly import log_of
 from tests.helpers import ROOT, browser
+from tests.helpers.command import pexlab_process as pexlab
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.lab_nights import UNHAPPY, Model, lay_out, pexlab
+from tests.helpers.lab_nights import UNHAPPY, Model, lay_out
 from tests.helpers.notebooks import notebook
 
+pytestmark = pytest.mark.night
+
 EVERY_MINUTE = "* * * * *"
-EARLY = datetime.timedelta(seconds=30)
-"""A night may begin that much before it is due, by a clock that is slow."""
+MINUTE = datetime.timedelta(minutes=1)
 HALF_A_DAY = datetime.timedelta(hours=12)
 
 
@@ -78,12 +80,15 @@ class Cron:
         assert (begin[0], end[0]) == ("#", "#")
         fields, self.command = line[: len(times)], line[len(times) + 1 :]
         assert fields == times
+        # Nights of every minute, of the last ones in place of the next: nobody waits for a clock.
+        self._due = datetime.datetime.now(datetime.UTC) - 10 * MINUTE
         self.plan = plan
         self.outputs = plan.parent / "outputs" / "nightly"
 
     def start(self) -> subprocess.Popen[str]:
         # To cron a bare % is a line break; \% is a percent sign.
         command = self.command.replace("\\%", "%")
+        command = command.replace(f"'{EVERY_MINUTE}'", f"'{self._due.minute} * * * *'")
         home = Path.home()
         bare = [f"HOME={home}", "SHELL=/bin/sh", "PATH=/usr/bin:/bin", "LOGNAME=nobody"]
         return subprocess.Popen(
@@ -99,18 +104,17 @@ class Cron:
     def night(self) -> tuple[int, str, Path]:
         """One night: its exit code, what cron would mail, its folder."""
         before = self.nights()
-        self.wait()
+        self.next()
         with self.start() as process:
-            said, mailed = process.communicate(timeout=280)
+            said, mailed = process.communicate(timeout=300)
         assert said == ""
         assert "Traceback" not in mailed
         (new,) = self.nights() - before
         return process.returncode, mailed, self.outputs / new
 
-    def wait(self) -> None:
-        """Wait until the next minute's night is due."""
-        while f"{datetime.datetime.now(datetime.UTC) + EARLY:%Y-%m-%dT%H-%M}" in self.nights():
-            time.sleep(0.5)
+    def next(self) -> None:
+        """The night of the minute after is due, and of no later one."""
+        self._due += MINUTE
 
     def nights(self) -> set[str]:
         if not self.outputs.is_dir():
@@ -228,9 +232,9 @@ def test_nights_of_cron_name_a_changed_prompt_a_changed_model_and_a_night_that_d
         assert f"the last night began {third.name} (48 hours ago)" in done.stdout
 
         # The next night is started twice at once.
-        cron.wait()
+        cron.next()
         with cron.start() as one, cron.start() as other:
-            ended = [process.communicate(timeout=280)[1] for process in (one, other)]
+            ended = [process.communicate(timeout=300)[1] for process in (one, other)]
         # As bad as last night, and nothing was changed since: one night is not believed.
         assert [item.returncode for item in (one, other)] == [0, 0], ended
         assert cron.log.count("an earlier one still runs; this start ends here") == 1
@@ -261,7 +265,6 @@ def answered(project: Path) -> int:
             return 0
 
 
-@pytest.mark.timeout(300)
 def test_a_night_that_was_killed_goes_on_and_asks_only_what_is_missing(
     project: Path, lab: FaultyEndpoint
 ) -> None:
@@ -284,14 +287,14 @@ def test_a_night_that_was_killed_goes_on_and_asks_only_what_is_missing(
         until(lambda: answered(project) >= 15 and lab.calls > 15)
         family = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(family, timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=300)
     assert alive == []  # no kernel is left behind
     (name,) = cron.nights()
     assert not (cron.outputs / name / "night.json").exists()
 
     lab.reply, before = answer, lab.calls
     with cron.start() as process:
-        _, mailed = process.communicate(timeout=200)
+        _, mailed = process.communicate(timeout=300)
     assert (process.returncode, mailed) == (0, "")
     assert cron.nights() == {name}
     assert f"night {name}: goes on" in cron.log
@@ -303,11 +306,11 @@ def test_a_night_that_was_killed_goes_on_and_asks_only_what_is_missing(
     assert {job["status"] for job in about["jobs"]} == {"done"}
 
     with cron.start() as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert f"night {name}: was done before; nothing to do" in cron.log
 
 
-def until(true: Callable[[], bool], seconds: float = 100) -> None:
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -13,8 +13,10 @@ import pytest
 
 from pex.batch.schedule.nightly import log_of
 from tests.helpers import ROOT
-from tests.helpers.command import pexlab
+from tests.helpers.command import pexlab_process as pexlab
 from tests.helpers.notebooks import QUICK, printed, small
+
+pytestmark = pytest.mark.night
 
 
 @contextlib.contextmanager
@@ -29,7 +31,6 @@ def cron() -> Iterator[None]:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(400)
 def test_cron_runs_a_night(tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which("cron") is None:
         pytest.skip("needs root and Debian's cron: apt-get install cron")
@@ -47,7 +48,7 @@ def test_cron_runs_a_night(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "no cron runs" not in done.stderr
-        end = time.monotonic() + 200
+        end = time.monotonic() + 300
         while not (pages := list(folder.glob("outputs/nightly/*/night.json"))):
             assert time.monotonic() < end, log_of(file).read_text()
             time.sleep(0.5)

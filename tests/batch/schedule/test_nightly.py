@@ -24,6 +24,8 @@ from pex.core.cron import parse
 from tests.helpers import ROOT
 from tests.helpers.notebooks import notebook, plan, printed, small
 
+pytestmark = pytest.mark.night
+
 UTC = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -305,7 +307,7 @@ def test_plans_of_one_project_have_logs_of_their_own(tmp_path: Path) -> None:
     assert [label_of(tmp_path / path) for path in paths] == ["plan", "a-b-plan", "c-plan", "c-x"]
 
 
-def wait_for(path: Path, seconds: float = 60) -> None:
+def wait_for(path: Path, seconds: float = 300) -> None:
     """Until a file is there and has something in it."""
     end = time.monotonic() + seconds
     while not (path.is_file() and path.stat().st_size):

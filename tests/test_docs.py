@@ -1,0 +1,225 @@
+"""Every notebook, and every block of Python and shell in the docs, does what it says.
+
+They run on the built-in model, in a copy of the project that has eight cases. A block that cannot
+run says why in the line before it: `<!-- not run: the reason -->`; with quoted beginnings of lines
+(`<!-- not run: "pexlab ui", which serves until it is stopped -->`) the other lines do run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+
+from tests.helpers import ROOT
+from tests.helpers.command import pexlab_process
+from tests.helpers.kernel import Kernel
+from tests.helpers.model import share
+
+pytestmark = [pytest.mark.notebooks, pytest.mark.model]
+
+LONGEST_S = 25
+"""For a notebook, a block of Python, a command: nobody tries what takes longer. Where others use
+the machine too, it is the processor's time."""
+CASES = 8
+PLAN = "experiments/review-sentiment/plan.yaml"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PARAMETERS = {"compare.ipynb": "limit = 4"}
+"""What a plan would say, where a notebook without it asks for more than a reader waits for."""
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "experiments").glob("*/README.md")),
+]
+BEFORE = """
+import pex
+short = pex.Prompt("Review: {{ review }}\\nPositive or negative? One word.", name="short")
+strict = pex.Prompt.load("experiments/review-sentiment/prompts/strict.prompty")
+variants = pex.grid([short, strict], "local/smollm2", {"temperature": 0, "max_tokens": 8})
+exp = pex.Experiment("guide", variants, "experiments/review-sentiment/cases.csv", ["label"])
+results = exp.run(show=False)
+"""
+"""What the guide's blocks go on from."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A block of code in a document."""
+
+    document: Path
+    line: int
+    language: str
+    code: str
+    not_run: str | None
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+    def what_runs(self) -> str:
+        """Its code without the lines that cannot run."""
+        left_out = tuple(re.findall(r'"([^"]+)"', self.not_run or ""))
+        if self.not_run is not None and not left_out:
+            return ""
+        lines = self.code.splitlines(keepends=True)
+        for start in left_out:
+            assert any(line.startswith(start) for line in lines), f"no line begins with {start!r}"
+        return "".join(line for line in lines if not line.startswith(left_out or ("\0",)))
+
+
+def blocks_of(text: str, document: Path) -> list[Block]:
+    found = re.finditer(
+        r"(?:^<!-- not run: (?P<why>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$",
+        text,
+        re.MULTILINE | re.DOTALL,
+    )
+    return [
+        Block(document, text[: m.start("language")].count("\n") + 1, m["language"], m["code"],
+              m["why"])
+        for m in found
+    ]  # fmt: skip
+
+
+BLOCKS = [
+    block
+    for document in DOCUMENTS
+    for block in blocks_of(document.read_text("utf-8"), document)
+    if block.language in ("python", "sh", "bash")
+]
+
+
+def small_project(folder: Path) -> Path:
+    """A copy of what a reader has cloned, with few cases; it asks the server of all tests."""
+    (folder / "pex.toml").touch()
+    for name in ("notebooks", "experiments"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("outputs"))
+    cases = folder / "experiments/review-sentiment/cases.csv"
+    cases.write_text("".join(cases.read_text("utf-8").splitlines(keepends=True)[: CASES + 1]))
+    share(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def short_enough(processor_s: Callable[[], float]) -> Iterator[None]:
+    """What happens in the block takes a reader no longer than `LONGEST_S`."""
+    wall, used = time.monotonic(), processor_s()
+    yield
+    took = min(time.monotonic() - wall, processor_s() - used)
+    assert took <= LONGEST_S, f"{took:.0f} s"
+
+
+def of_children() -> float:
+    """Seconds of the processor that ended children of this process have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def of_family(pid: int) -> Callable[[], float]:
+    """Seconds of the processor that a process and its children have used so far."""
+
+    def used() -> float:
+        process = psutil.Process(pid)
+        return sum(sum(member.cpu_times()) for member in [process, *process.children(True)])
+
+    return used
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a night behind it, which is what the other notebooks read."""
+    project = small_project(tmp_path_factory.mktemp("night"))
+    done = pexlab_process("batch", PLAN, folder=project)
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_runs_as_it_stands(path: Path, night: Path) -> None:
+    content = nbformat.read(path, as_version=4)
+    if path.name in PARAMETERS:
+        at = next(n for n, cell in enumerate(content.cells)
+                  if "parameters" in cell.metadata.get("tags", []))  # fmt: skip
+        content.cells.insert(at + 1, nbformat.v4.new_code_cell(PARAMETERS[path.name]))
+    resources = {"metadata": {"path": str(night / "notebooks")}}
+    client = NotebookClient(content, kernel_name="python3", resources=resources)
+    with client.setup_kernel():
+        assert client.km is not None
+        with short_enough(of_family(client.km.provisioner.pid)):
+            client.reset_execution_trackers()
+            for number, cell in enumerate(content.cells):
+                client.execute_cell(cell, number)
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Kernel]]:
+    """For each document a kernel in a project of its own: its blocks go on from one another."""
+    kernels: dict[Path, Kernel] = {}
+
+    def kernel_of(document: Path) -> Kernel:
+        if document not in kernels:
+            kernels[document] = Kernel(small_project(tmp_path_factory.mktemp(document.stem)))
+            if document.name == "guide.md":
+                no_errors(kernels[document].run(BEFORE))
+        return kernels[document]
+
+    yield kernel_of
+    for kernel in kernels.values():
+        kernel.client.stop_channels()
+        kernel.manager.shutdown_kernel(now=True)
+
+
+def no_errors(outputs: list[dict]) -> None:
+    assert [output["traceback"] for output in outputs if output["kind"] == "error"] == []
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "python"], ids=str)
+def test_python_in_the_docs(block: Block, documents: Callable[[Path], Kernel]) -> None:
+    code = block.what_runs()
+    if not code:
+        pytest.skip(str(block.not_run))
+    kernel = documents(block.document)
+    with short_enough(of_family(kernel.manager.provisioner.pid)):
+        no_errors(kernel.run(code))
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language != "python"], ids=str)
+def test_shell_in_the_docs(block: Block, tmp_path: Path) -> None:
+    code = block.what_runs()
+    if not code:
+        pytest.skip(str(block.not_run))
+    project = small_project(tmp_path)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for command in code.splitlines():
+        with short_enough(of_children):
+            done = subprocess.run(
+                ["sh", "-c", command],
+                cwd=project,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 0, (command, done.stderr)
+
+
+def test_a_block_says_what_of_it_cannot_run() -> None:
+    text = (
+        '<!-- not run: "b", which serves -->\n```sh\na 1\nb 2\n```\n'
+        "<!-- not run: no key -->\n```python\nx\n```\n```sh\nc\n```\n"
+    )
+    some, none, whole = blocks_of(text, ROOT / "README.md")
+    assert (some.what_runs(), none.what_runs(), whole.what_runs()) == ("a 1\n", "", "c\n")
+    assert (some.line, whole.line) == (2, 10)
