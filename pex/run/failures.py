@@ -38,6 +38,7 @@ _CODES: tuple[tuple[str, str], ...] = (
     ("ResponsibleAIPolicyViolation", "content_filter"),  # Azure `innererror.code`
     ("=invalid_prompt", "content_filter"),  # OpenAI's reasoning models: "your prompt was flagged"
     ("policy_violation", "content_filter"),  # OpenAI cyber_policy_violation and its siblings
+    ("=bio_policy", "content_filter"),  # OpenAI, Responses API
     ("usage_policy", "content_filter"),
     ("moderation", "content_filter"),  # OpenAI moderation_blocked, Mistral
     ("guardrail", "content_filter"),  # Bedrock, LiteLLM, Mistral

@@ -5,46 +5,15 @@ From there on it has one path with every other answer: the same readers, prices 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
-from pex.run.failures import CallError, refusal
+from pex.run.failures import CallError, failure_in
 
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Why a response is incomplete -> the finish reason in chat."""
-
-_STATUS_OF = {
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "too_many_requests": 429,
-    "insufficient_quota": 402,
-    "billing_hard_limit_reached": 402,
-    "invalid_api_key": 401,
-    "authentication_error": 401,
-    "model_not_found": 404,
-    "context_length_exceeded": 413,
-    "server_error": 500,
-    "internal_error": 500,
-    "vector_store_timeout": 504,
-    "server_overloaded": 503,
-    "service_unavailable": 503,
-    "slow_down": 503,
-}
-"""Codes of an error object (openai.types.responses.ResponseError, and those of its error guide)
--> the HTTP status that says the same; every other code is about the request itself."""
-
-_FILTERED = frozenset(
-    {
-        "content_filter",
-        "content_policy_violation",
-        "bio_policy",
-        "misalignment_policy_violation",
-        "image_content_policy_violation",
-    }
-)
 
 
 def chat_form(data: Any) -> Any:
@@ -109,13 +78,7 @@ def response_id(data: Any, previous: str | None = None) -> str | None:
 def failure(error: Any) -> CallError:
     """What the error object of a response, or of an event in its stream, means."""
     fields = error if isinstance(error, dict) else {"message": str(error)}
-    names = {str(fields.get(name)) for name in ("code", "type") if fields.get(name)}
-    if names & _FILTERED:
-        said = str(fields.get("message") or "the provider's content filter held the answer back")
-        return CallError("content_filter", said)
-    known = [_STATUS_OF[name] for name in sorted(names) if name in _STATUS_OF]
-    status = known[0] if known else 400 if fields.get("code") else 500
-    return refusal(status, json.dumps({"error": fields}, default=str).encode(), {})
+    return failure_in({"error": fields}) or CallError("server", "the response failed")
 
 
 def _message(output: list[dict[str, Any]]) -> tuple[dict[str, Any], list[Any]]:

@@ -19,7 +19,7 @@ from pex.record.files import storable
 from pex.run.database import SqliteDatabase
 from pex.run.failures import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Journal, Run, Writer
-from pex.run.prices import Price, cost
+from pex.run.prices import Price, Rates, cost
 from pex.run.reading import read_answer
 from pex.run.stream import Stream
 from pex.score.frame import build_frame
@@ -35,7 +35,7 @@ from tests.helpers.odd import (
     stream_of,
 )
 
-PRICE = Price(lambda prompt, cached, completion: (prompt + completion) / 1e3, "pex.toml")
+PRICE = Price("pex.toml", [Rates(1e-3, 1e-3, 1e-3, 1e-3)])
 WORST_USD = 0.5
 VARIANT = Variant(Prompt("{{ word }}", "echo"), "lab/m1", name="echo")
 KINDS = FATAL | TRANSIENT | {"content_filter", "too_long"}

@@ -251,7 +251,7 @@ def test_how_it_ended(fields: dict[str, Any], finish: str) -> None:
         ({"code": "server_error", "message": "x"}, "server"),
         ({"code": "rate_limit_exceeded", "message": "your quota of tokens per minute"}, "rate_limit"),
         ({"code": "insufficient_quota", "message": "x"}, "quota"),
-        ({"code": "invalid_prompt", "message": "x"}, "refused_parameter"),
+        ({"code": "invalid_prompt", "message": "x"}, "content_filter"),
         ({"code": "bio_policy", "message": "x"}, "content_filter"),
         ({"code": "image_content_policy_violation", "message": None}, "content_filter"),
         ({"code": "vector_store_timeout", "message": "x"}, "timeout"),
