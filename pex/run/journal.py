@@ -82,7 +82,8 @@ class Entry:
     tell: Sequence[Request] = ()
     paid: Answer | None = None
     remark: str | None = None
-    id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = ""
+    """Of its line in the ledger; given by the writer where nobody else has."""
 
 
 def check_mode(mode: str | None) -> Mode:
@@ -262,6 +263,8 @@ class Writer:
         self._broken = broken
         self._database = database
         self._waiting: list[Entry] = []
+        # One random name and a count: the system's random numbers are a tenth of a call's cost.
+        self._name, self._count = uuid.uuid4().hex, 0
         self._wake = threading.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -269,7 +272,10 @@ class Writer:
         threading.Thread(target=self._main, name="pex-journal", daemon=True).start()
 
     def put(self, entry: Entry) -> None:
-        """Take an entry; returns at once."""
+        """Take an entry; returns at once. Used on the event loop's thread."""
+        if not entry.id:
+            self._count += 1
+            entry.id = f"{self._name}-{self._count}"
         self._waiting.append(entry)
         self._wake.set()
 
