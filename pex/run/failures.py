@@ -25,6 +25,9 @@ TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_bod
 UNBILLED = FATAL | {"rate_limit", "server", "too_long"}
 """Kinds of error for which no provider charges; after the others a call may have to be paid."""
 
+_ASKED = ("messages", "input", "contents", "prompt")
+"""The parts of a request that have the case in them."""
+
 BUSY = "busy"
 """In the tables: `server`, and the provider says that it has too much to do."""
 
@@ -273,6 +276,12 @@ class CallError(Exception):
         """Whether the provider may charge for it."""
         return self.sent and (self.begun or self.kind not in UNBILLED)
 
+    @property
+    def of_case(self) -> bool:
+        """Whether it is about what this case asks: others may well be answered."""
+        first = re.split(r"[.\[/]", self.param or "", maxsplit=1)[0]
+        return self.kind == "refused_parameter" and first in _ASKED
+
 
 def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
     """What a reply with an error's status means.
@@ -286,6 +295,8 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
     error = _named(said, status, f"HTTP {status}: {message_of(raw)}")
     if error.kind == "refused_parameter":
         error.param = named_parameter(raw) or error.param
+        if any("image" in code.lower() for code in said.codes):  # OpenAI image_parse_error
+            error.param = _ASKED[0]
     exact = asked_s(headers)
     error.retry_after_s = exact if exact is not None else said.wait_s
     if exact is not None and error.kind == "quota" and not _first(said.codes, _CODES):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -400,13 +401,16 @@ class ProviderBatchRunner:
         channel = self._channels[model]
         assert channel.http is not None  # run() has opened it
         page = _page_of(channel)
-        url = channel.endpoint.url.partition(page.removeprefix("/v1"))[0]
+        url, _, query = channel.endpoint.url.partition(page.removeprefix("/v1"))
+        url = f"{re.sub('/deployments/[^/]+$', '', url)}/{path}"  # Azure's are of all deployments
+        if query:
+            url += f"&{query[1:]}" if "?" in url else query
         data = orjson.dumps(body) if body is not None else None
         # An upload or a creation that was perhaps received is not repeated: it would be paid twice.
         attempts = ATTEMPTS if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             try:
-                async with _sent(channel.http, method, f"{url}/{path}", data, file) as response:
+                async with _sent(channel.http, method, url, data, file) as response:
                     content = await response.read()
                     if response.status < 300:
                         return content if raw else reply_of(content, names=names)

@@ -67,6 +67,10 @@ _ALIASES = {
 }
 
 
+_CHAT_NAMES = {"text": FORMAT, "reasoning": "reasoning_effort", "max_output_tokens": "max_tokens"}
+"""What the Responses API calls parameters of a chat completion."""
+
+
 @dataclasses.dataclass(slots=True)
 class Refusals:
     """How the requests to one model are changed before they are sent.
@@ -298,6 +302,7 @@ def _culprit(meant: Mapping[str, Any], sent: Mapping[str, Any], error: CallError
         return FORMAT  # this mode has requirements of its own for the messages
     if error.param is not None:
         parts = [_snake(part) for part in re.split(r"[.\[\]/]", error.param) if part]
+        parts = [*parts, *(_CHAT_NAMES[part] for part in parts if part in _CHAT_NAMES)]
         for part in parts:
             if part in sent and part != "model":  # that says who refuses, not what
                 return None if part in _KEPT else part

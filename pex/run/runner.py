@@ -381,7 +381,7 @@ class Runner:
             self._put(call, _lost(channel, error, call.attempts), at_most, tell=last)
         if last:
             self._left -= 1
-        if (last or not renew) and not lesson.of_variant:
+        if (last or not renew) and not lesson.of_variant and not error.of_case:
             self._look_if_lost(channel, error, last)
         if not last and not stopped:
             wait_s = _wait(call.attempts, error.retry_after_s)

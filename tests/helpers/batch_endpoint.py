@@ -23,14 +23,16 @@ class BatchEndpoint(FaultyEndpoint):
         self.ends = "completed"
         self.line = answered
         self.looks = 0
+        self.queries: list[str] = []
         self.fail_next: list[tuple[str, int]] = []
 
     def add_routes(self, app: web.Application) -> None:
-        app.router.add_post("/v1/files", self._upload)
-        app.router.add_get("/v1/files/{id}/content", self._content)
-        app.router.add_post("/v1/batches", self._create)
-        app.router.add_get("/v1/batches", self._all)
-        app.router.add_get("/v1/batches/{id}", self._one)
+        for base in ("/v1", "/openai"):  # OpenAI's, Azure's
+            app.router.add_post(f"{base}/files", self._upload)
+            app.router.add_get(f"{base}/files/{{id}}/content", self._content)
+            app.router.add_post(f"{base}/batches", self._create)
+            app.router.add_get(f"{base}/batches", self._all)
+            app.router.add_get(f"{base}/batches/{{id}}", self._one)
 
     def _fails(self, what: str) -> web.Response | None:
         if self.fail_next and self.fail_next[0][0] == what:
@@ -39,6 +41,7 @@ class BatchEndpoint(FaultyEndpoint):
         return None
 
     async def _upload(self, request: web.Request) -> web.Response:
+        self.queries.append(request.query_string)
         failed = self._fails("files")
         if failed is not None:
             return failed

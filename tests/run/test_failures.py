@@ -359,6 +359,25 @@ def test_flagged_prompts_never_end_a_models_run(paid: FaultyEndpoint, form: Any)
     assert paid.calls == 14
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Invalid image.", "code": "image_parse_error", "param": None},
+        {"message": "not a valid URL", "param": "messages[0].content[1].image_url"},
+        {"message": "a role is missing", "param": "input[0].role"},
+    ],
+)
+def test_what_is_refused_for_one_case_never_ends_a_models_run(
+    paid: FaultyEndpoint, error: dict[str, Any]
+) -> None:
+    paid.reply = lambda sent, number: (
+        replies(400, {"error": error})() if sent["messages"][0]["content"] < "word2" else None
+    )
+    results = run(experiment(14), max_in_flight=1)
+    assert results.frame["error_kind"].dropna().tolist() == ["refused_parameter"] * 6
+    assert paid.calls == 14
+
+
 def test_a_run_survives_what_it_cannot_read(
     paid: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

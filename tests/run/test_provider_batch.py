@@ -69,6 +69,19 @@ def test_answers_come_back_at_half_the_price(away: BatchEndpoint, project: Path)
     assert len(away.batches) == 2
 
 
+def test_at_azure_files_and_batches_are_beside_the_deployments(
+    away: BatchEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "a-key-of-azure")
+    (project / "pex.toml").write_text(
+        f'[providers.azure]\nbase_url = "{away.url.removesuffix("/v1")}"\nfree = true\n'
+        'api_version = "2024-10-21"\n'
+    )
+    results = run(experiment(models="azure/m1"))
+    assert results.frame["output"].tolist() == [f"w{i}" for i in range(6)]
+    assert away.queries == ["api-version=2024-10-21"]
+
+
 def test_every_line_is_accounted_for(away: BatchEndpoint, project: Path) -> None:
     def line(item: dict[str, Any], number: int) -> dict[str, Any] | None:
         bad = {"message": "the model's context length is 8 tokens"}

@@ -386,6 +386,19 @@ def test_the_name_apart_from_the_words(raw: bytes, name: str | None) -> None:
     assert refusal(400, raw, {}).param == name
 
 
+@pytest.mark.parametrize(
+    ("name", "dropped"),
+    [("text.format", "response_format"), ("reasoning.effort", "reasoning_effort")],
+)
+def test_the_names_of_the_responses_api_are_those_of_the_request(name: str, dropped: str) -> None:
+    meant = {"model": "m", "input": "x", "response_format": {"type": "json_object"},
+             "reasoning_effort": "low"}  # fmt: skip
+    refusals = Refusals()
+    error = CallError("refused_parameter", f"Unsupported parameter: '{name}'.", param=name)
+    assert refusals.learn(meant, meant, error).again
+    assert set(meant) - set(refusals.sent(meant)) == {dropped}
+
+
 def test_remarks_of_a_request_as_meant() -> None:
     meant = {"model": "m", "seed": 1}
     assert remarks(meant, Refusals().sent(meant)) == []
