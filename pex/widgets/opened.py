@@ -28,6 +28,7 @@ _FACTS = {
     "latency_s": "latency", "ttft_s": "first token after", "cost_usd": "cost",
     "prompt_tokens": "tokens in", "completion_tokens": "tokens out",
     "reasoning_tokens": "tokens of reasoning", "cached_tokens": "tokens from the cache",
+    "cache_write_tokens": "tokens written to the cache", "remarks": "remarks",
     "started_at": "asked at", "from_journal": "from the journal", "trace_id": "trace",
     "request_key": "request key",
 }  # fmt: skip
@@ -59,6 +60,8 @@ def opened(
     facts: Mapping[str, Any] = {} if cell is None else cell.facts
     sent = [] if messages is None else messages(place)
     said = [*sent, *(facts.get("conversation") or [])]
+    if not missing(facts.get("reasoning")):
+        said.append({"role": "reasoning", "content": facts["reasoning"]})
     if cell is not None and not facts.get("conversation"):
         said.append({"role": "error" if cell.state == "error" else "assistant", "answer": True})
     first = sheet.row(row)[sheet.baseline]
@@ -171,6 +174,8 @@ def _facts(
     found = []
     for name, title in _FACTS.items():
         value = facts.get(name)
+        if name == "remarks":
+            value = ", ".join(value) if isinstance(value, list) and value else None
         if missing(value) or value is False:
             continue
         if name.endswith("_s"):

@@ -200,6 +200,24 @@ def test_an_opened_cell_has_the_conversation_the_scores_and_the_difference() -> 
     assert opened(filled(FRAME), 2, 0, None)["answer"]["text"] == "server: no"
 
 
+def test_an_opened_cell_has_the_reasoning_and_the_remarks() -> None:
+    count = len(FRAME)
+    frame = FRAME.assign(
+        reasoning=["let me \x1b[31msee"] * count,
+        remarks=[["cut_off", "parameter_dropped"]] * count,
+        cache_write_tokens=[7] * count,
+    )
+    shown = opened(filled(frame), 1, 1, None)
+    assert [m["role"] for m in shown["messages"]] == ["reasoning", "assistant"]
+    assert shown["messages"][0]["text"].startswith("let me ")
+    assert "\x1b" not in shown["messages"][0]["text"]
+    assert ["remarks", "cut_off, parameter_dropped"] in shown["facts"]
+    assert ["tokens written to the cache", "7"] in shown["facts"]
+    plain = opened(filled(FRAME.assign(remarks=[[]] * count)), 1, 1, None)
+    assert [m["role"] for m in plain["messages"]] == ["assistant"]
+    assert "remarks" not in [fact[0] for fact in plain["facts"]]
+
+
 def test_a_trace_is_a_link_where_mlflow_is_a_server() -> None:
     sheet = filled(FRAME.assign(trace_id="tr-1"))
     for url, fact in (
