@@ -88,7 +88,8 @@ def _name_of(item: Any) -> str | None:
             return str(name)
         if kind == "function":
             return str(item.get("function", "")).partition(":")[2] or kind
-        return kind if kind in KINDS and kind != "judge" else None
+        known = isinstance(kind, str) and kind in KINDS and kind != "judge"
+        return kind if known else None
     return callable_name(item) if callable(item) and not _is_lambda(item) else None
 
 

@@ -23,7 +23,7 @@ class BatchEndpoint(FaultyEndpoint):
         self.ends = "completed"
         self.line = answered
         self.looks = 0
-        self.queries: list[str] = []
+        self.upload_queries: list[str] = []
         self.fail_next: list[tuple[str, int]] = []
 
     def add_routes(self, app: web.Application) -> None:
@@ -41,7 +41,7 @@ class BatchEndpoint(FaultyEndpoint):
         return None
 
     async def _upload(self, request: web.Request) -> web.Response:
-        self.queries.append(request.query_string)
+        self.upload_queries.append(request.query_string)
         failed = self._fails("files")
         if failed is not None:
             return failed

@@ -115,10 +115,10 @@ def reply(body: dict[str, Any], number: int) -> dict[str, Any]:
         "completion_tokens_details": {"reasoning_tokens": 1},
     }  # fmt: skip
     if body["model"] == "m2":
-        answer = '{"reason": "it is", "verdict": true}'
+        answer = '{"reason": "it is", "verdict": "yes"}'
         if "response_format" in body:
             required = body["response_format"]["json_schema"]["schema"].get("required", [])
-            answer = json.dumps({name: "it is" if name == "reason" else True for name in required})
+            answer = json.dumps({name: "it is" if name == "reason" else "yes" for name in required})
     else:
         word = next((word for word in WORDS if word in text), None)
         answer = text if word is None else "positive" if word in HAPPY else "negative"

@@ -79,7 +79,7 @@ def test_at_azure_files_and_batches_are_beside_the_deployments(
     )
     results = run(experiment(models="azure/m1"))
     assert results.frame["output"].tolist() == [f"w{i}" for i in range(6)]
-    assert away.queries == ["api-version=2024-10-21"]
+    assert away.upload_queries == ["api-version=2024-10-21"]
 
 
 def test_every_line_is_accounted_for(away: BatchEndpoint, project: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.batch.night.morning import Morning, look
+from pex.batch.night.morning import Morning, judge_night
 from pex.batch.plan import load_plan
 from pex.batch.run import BatchResult, environment
 from tests.helpers.endpoint import FaultyEndpoint
@@ -38,7 +38,7 @@ def night(
         experiment = pex.Experiment.load(file.parent / "experiment.yaml")
         experiment.run(limit=calls // 2, show=False, traces="none")
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
-    return look(BatchResult(name, plan, plan.outputs / name, []), begun, uri)
+    return judge_night(BatchResult(name, plan, plan.outputs / name, []), begun, uri)
 
 
 def booked(project: Path, batch: str) -> tuple[float, int]:
