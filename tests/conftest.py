@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pex import local
+from pex.guard import redact
 from pex.record.store import connect
 from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
@@ -80,6 +81,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     fluent = sys.modules.get("mlflow.tracking.fluent")
     if fluent is not None:  # what a test before has chosen with mlflow.set_experiment
         monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    service = sys.modules.get("mlflow.tracking._tracking_service.utils")
+    if service is not None:  # or with mlflow.set_tracking_uri
+        monkeypatch.setattr(service, "_tracking_uri", None)
+    monkeypatch.setattr(redact, "_registered", set())  # or named as secret
 
 
 @pytest.fixture

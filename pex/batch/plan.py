@@ -20,7 +20,7 @@ from pex.core.files import read_yaml
 from pex.core.names import canonical, check_file_name, digest
 from pex.core.settings import find_project
 from pex.core.spec import Strict
-from pex.core.values import plain
+from pex.core.values import as_numbers
 
 CANARY = "canary"
 """The step that the canary's own runs belong to."""
@@ -42,10 +42,7 @@ class Step(Strict):
     @field_validator("parameters", "sweep", mode="before")
     @classmethod
     def _as_data(cls, value: Any) -> Any:
-        try:
-            return plain(value)
-        except PexError as error:
-            raise ValueError(error.message) from None
+        return as_numbers(value)
 
     @field_validator("sweep", mode="before")
     @classmethod

@@ -80,6 +80,24 @@ def as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def as_numbers(value: Any) -> Any:
+    """A value of a YAML file where numbers are meant: none remembers how it was written.
+
+    One with leading zeros is text all the same; whatever is no number stays as it is.
+
+    Example:
+        >>> as_numbers({"a": WrittenFloat(1.1, "1.10"), "zip": WrittenInt(1067, "01067")})
+        {'a': 1.1, 'zip': '01067'}
+    """
+    if isinstance(value, WrittenInt):
+        return _plain(value)
+    if isinstance(value, WrittenFloat):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: as_numbers(item) for key, item in value.items()}
+    return [as_numbers(item) for item in value] if isinstance(value, list) else value
+
+
 def plain(value: Any) -> Any:
     """The JSON-like form of a value from pandas, numpy, YAML or TOML; missing values are None.
 

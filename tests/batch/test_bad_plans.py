@@ -73,7 +73,6 @@ def test_values_with_one_name_are_told_apart(folder: Path) -> None:
         ("{limit: .nan}", "is int | None, got nan"),
         ("{anything: .nan}", "'anything' has a value that a notebook cannot hold: nan"),
         ("{anything: [1, {a: .inf}]}", "cannot hold: inf"),
-        ("{anything: 2026-03-01}", "of the type date, which a notebook cannot hold"),
         ("{anything: !!binary aGk=}", "of the type bytes"),
         ("{limti: 3}", "has no parameter 'limti'\n  did you mean 'limit'?"),
         ("{3: 4}", "steps.0.parameters.3: input should be a valid string"),
@@ -90,6 +89,13 @@ def test_parameters_that_cannot_be_given(
     said = refused(folder, f"steps: [{{{A}, parameters: {parameters}}}]\n")
     assert message in said
     assert not any(secret in said for secret in ("sk-1", "sk-a", "hunter2"))
+
+
+def test_dates_and_numbers_reach_the_notebook_as_they_are_meant(folder: Path) -> None:
+    text = f"steps: [{{{A}, parameters: {{anything: [2026-03-01, 1.10, 0x1F, 01067]}}}}]\n"
+    (job,) = load_plan(plan(folder, text)).jobs
+    assert job.parameters["anything"] == ["2026-03-01", 1.1, 31, "01067"]
+    assert [type(value) for value in job.parameters["anything"]] == [str, float, int, str]
 
 
 def test_names_of_columns_and_variables_are_no_keys(folder: Path) -> None:

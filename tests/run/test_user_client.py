@@ -435,7 +435,6 @@ def test_autolog_makes_no_second_trace(served: ResponsesEndpoint, empty_store: P
     Path("mlruns").mkdir()
     shutil.copyfile(empty_store, "mlruns/mlflow.db")
     uri = f"sqlite:///{Path('mlruns/mlflow.db').resolve()}"
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     mlflow.openai.autolog()
     try:
@@ -456,7 +455,7 @@ def test_autolog_makes_no_second_trace(served: ResponsesEndpoint, empty_store: P
         assert len(mlflow.search_traces(locations=all_, return_type="list", flush=True)) == 7
     finally:
         mlflow.openai.autolog(disable=True)
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)
 
 
 # -- names
