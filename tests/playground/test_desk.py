@@ -257,17 +257,6 @@ def test_hostile_texts_are_shown_sent_and_kept(lab: FaultyEndpoint) -> None:
     )
 
 
-def test_a_given_case_with_half_a_surrogate_is_shown_and_asked(lab: FaultyEndpoint) -> None:
-    exp = pex.Experiment(
-        "h", pex.grid(pex.Prompt("{{ x }}", "p"), "lab/m1"), [{"case_id": "1", "x": "a\ud800"}], []
-    )
-    play = pex.Playground(exp, name="h", record=False)
-    view = View(play._desk)
-    view.press()
-    assert view.wait()["error"] == ""
-    assert [cell["text"] for cell in play._desk.cells().values()] == ["a�"]
-
-
 def test_the_data_of_a_case_can_be_deleted_from_drafts_too(
     lab: FaultyEndpoint, project: Path
 ) -> None:
