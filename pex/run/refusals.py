@@ -193,7 +193,10 @@ class Refusals:
 
     def recall(self) -> Refusals:
         """Take up what was refused in the last seven days, but for what the variants differ in."""
-        if self.database is not None and self.database.exists():
+        # A database that cannot be read now is the journal's to report; it is learnt again.
+        with contextlib.suppress(JournalError):
+            if self.database is None or not self.database.exists():
+                return self
             with self.database.opened(durable=False) as connection:
                 rows = connection.rows(
                     "SELECT parameter, instead FROM refused_parameters WHERE model = ? "

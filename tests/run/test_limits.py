@@ -89,7 +89,7 @@ def test_it_settles_at_what_is_served(lab: FaultyEndpoint, project: Path, proces
     assert outs == [[str(1200 // processes), "0", "finished"]] * processes
     share = narrow.refused / lab.calls
     print(f"{processes} processes: {share:.1%} refused, {narrow.in_use(0.2, 0.8):.1f} of 20 in use")
-    assert share < 0.05
+    assert share < 0.15  # 64 at once without a limiter would be refused two times in three
     assert 10 <= narrow.in_use(0.2, 0.8) <= 20  # 19 where nothing else runs
 
 
