@@ -2,7 +2,7 @@
 
 Jinja by itself writes whatever it is given, so `{{ order.items }}` sends the model
 `<built-in method items of dict object at 0x7f…>`. Here keys come before methods, a method that
-is not called is an error, and so is every object that is no plain data, by its name.
+is not called is an error, and so is every object that is not plain data, by its name.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def variables(text: str) -> tuple[str, ...]:
 
 
 def check(text: str, where: str) -> None:
-    """Raise a `PexError` that names the line if `text` is no valid template."""
+    """Raise a `PexError` that names the line if `text` is not a valid template."""
     try:
         _compile(text)
     except TemplateSyntaxError as error:
@@ -143,7 +143,7 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
     """Fill in `values`; a dict or list is written as JSON, None as nothing.
 
     Raises:
-        PexError: a variable without a value, a value or a result that is no text, number,
+        PexError: a variable without a value, a value or a result that is not text, a number,
             boolean, list or dict, or an operation that the sandbox forbids.
 
     Example:

@@ -83,7 +83,7 @@ def as_text(value: Any) -> Any:
 def as_numbers(value: Any) -> Any:
     """A value of a YAML file where numbers are meant: none remembers how it was written.
 
-    One with leading zeros is text all the same; whatever is no number stays as it is.
+    A number with leading zeros is text; anything that is not a number stays as it is.
 
     Example:
         >>> as_numbers({"a": WrittenFloat(1.1, "1.10"), "zip": WrittenInt(1067, "01067")})

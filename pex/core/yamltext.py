@@ -72,7 +72,7 @@ def load_yaml(text: str, where: str, first_line: int = 1) -> Document:
         first_line: the number of its first line, where it is a part of a file.
 
     Raises:
-        PexError: it is no valid YAML; the line is named.
+        PexError: it is not valid YAML; the line is named.
 
     Example:
         >>> load_yaml("zip: 01067\nratio: 0.5", "f").data

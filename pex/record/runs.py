@@ -190,7 +190,7 @@ class Recorder:
     def clear_stale(self, scorers: Sequence[str]) -> None:
         """Take back the metrics of scores that are not there any more.
 
-        MLflow cannot delete a metric: where it was, there is no number from now on. A count of
+        MLflow cannot delete a metric, so it becomes NaN. A count of
         errors becomes 0.
 
         Args:

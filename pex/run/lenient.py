@@ -32,7 +32,7 @@ def read_leniently(raw: bytes, *, halves: bool = False) -> Any:
         halves: leave half surrogates, because the other half may come with the next piece.
 
     Raises:
-        ValueError: there is no JSON value at the beginning.
+        ValueError: it does not begin with a JSON value.
 
     Example:
         >>> read_leniently(b'\xef\xbb\xbf{"text": "a\x01 \\ud83d", "logprob": -Infinity} rest')

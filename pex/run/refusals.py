@@ -3,9 +3,9 @@
 Endpoints differ in the parameters that they take. After a refusal the parameter that it names is
 dropped (`seed`, `logprobs`, `stream_options` …), renamed (a limit on tokens) or replaced by less
 (`response_format`: a JSON Schema, then any JSON object, then text, with the schema given in the
-request's first message), and the call is made again. All further calls to that model are sent
-without it at once, those of later runs too: the journal's database remembers it for seven days,
-with the endpoint and the date.
+request's first message), and the call is made again. All further calls to that model,
+in later runs too, are sent without it: the journal's database remembers it for seven days, with
+the endpoint and the date.
 
 What is never dropped: a limit on tokens, on which the budget stands; messages and tools; and what
 the variants of the run differ in, because the comparison would be between equals. The journal's

@@ -176,7 +176,7 @@ def _count(value: Any) -> int | None:
 
 
 def _is_said(names: tuple[str, ...], usage: Mapping[str, Any]) -> bool:
-    """Whether there is a value at all, if only one that is no count: then nobody guesses it."""
+    """Whether there is a value at all, even one that is not a count: then none is guessed."""
     return any(usage.get(name) is not None for name in names)
 
 
