@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -366,10 +365,7 @@ def _usage(whole: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[Any, di
             "prompt_tokens": whole.get("prompt_eval_count"),
             "completion_tokens": whole["eval_count"],
         }
-    counts: dict[str, Any] = {}
-    with contextlib.suppress(TypeError, ValueError, AttributeError, ArithmeticError):
-        counts = read_usage(usage)
-    return usage, counts
+    return usage, read_usage(usage)
 
 
 def _any_filtered(verdicts: Any) -> bool:
