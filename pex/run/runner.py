@@ -299,11 +299,11 @@ class Runner:
             answer.attempts = call.attempts
             if call.sent is not call.meant:
                 answer.remarks += remarks(call.meant, call.sent)
-                if channel.refusals.news:
-                    await asyncio.to_thread(channel.refusals.remember)
             if booked.remark == BEYOND:
                 self._stop_at(beyond(call.group[0], answer, usd, worst_usd))
             await self._answered(call, answer, booked)
+            if channel.refusals.news:  # a paid answer waits for nothing on its way to the journal
+                await asyncio.to_thread(channel.refusals.remember)
             return
         if failure.kind == "rate_limit":
             lane.limiter.refused(now, failure.retry_after_s)
