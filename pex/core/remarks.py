@@ -24,6 +24,9 @@ _FORMAT = {
 _KINDS = frozenset({"parameter_dropped", "parameter_renamed"})
 """Said by the words that follow them, which name the parameter."""
 
+_IN_TABLES = frozenset({"cut_off", "empty", "filtered"})
+"""Of answers, counted for each variant in the table and in the comparison."""
+
 
 def by_variant(rows: Iterable[tuple[str, Sequence[str] | None]]) -> dict[str, list[str]]:
     """The remarks on a run's answers as sentences, for each variant, in the order of the rows.
@@ -34,8 +37,8 @@ def by_variant(rows: Iterable[tuple[str, Sequence[str] | None]]) -> dict[str, li
     Example:
         >>> rows = [("a", ["parameter_dropped", "dropped:seed"]), ("a", []), ("b", ["cut_off"])]
         >>> by_variant(rows)["a"], by_variant(rows)["b"]
-        (["1 of 2 answers of 'a' was asked without 'seed', which the model refuses"], ["1 of 1 answer of 'b' was cut off (max_tokens)"])
-    """  # noqa: E501 - the example is one line
+        (["1 of 2 answers of 'a' was asked without 'seed', which the model refuses"], [])
+    """
     counts: dict[str, Counter[str]] = {}
     totals: Counter[str] = Counter()
     for variant, words in rows:
@@ -92,7 +95,7 @@ def _words(words: Sequence[str] | None) -> list[str]:
     # A column that came back from a file may have gaps.
     if words is None or isinstance(words, str | float):
         return []
-    return [str(word) for word in words if word not in _KINDS]
+    return [str(word) for word in words if word not in _KINDS | _IN_TABLES]
 
 
 def _sentence(word: str) -> str:
