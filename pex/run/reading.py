@@ -64,9 +64,9 @@ def _ordinary(data: Any) -> Answer | None:
         return None
     if type(output) is not str or not output or reason != "stop" or type(message) is not dict:
         return None
-    if data.get("error") or any(message[key] for key in message.keys() - _USUAL):
+    if data.get("error") or _has_more(message):
         return None
-    if type(choice) is not dict or any(choice[key] for key in choice.keys() - _USUAL):
+    if type(choice) is not dict or _has_more(choice):
         return None
     usage, counts = _usage(data, choice)
     if usage and counts.get("prompt_tokens") is None:
@@ -78,6 +78,11 @@ def _ordinary(data: Any) -> Answer | None:
         resolved_model=model if type(model) is str else read_text(model),
         **counts,
     )
+
+
+def _has_more(part: dict[str, Any]) -> bool:
+    """Whether a message or a choice says anything that is not usual."""
+    return not part.keys() <= _USUAL and any(part[key] for key in part.keys() - _USUAL)
 
 
 def answer_of(

@@ -64,11 +64,12 @@ def requests(
     Raises:
         PexError: a variable that a case does not have, an image that is not there.
     """
+    apis = {variant.model: api_of(variant.model) for variant in variants}
     for case in cases:
         for variant in variants:
             body = body_of(variant, case, max_tokens, folder)
             turns = tuple(variant.prompt.turns(case.inputs)[1:])
-            api = api_of(variant.model)
+            api = apis[variant.model]
             stem = _stem(variant.model, body, turns, api)
             for repeat in range(1, repeats + 1):
                 key = _key(stem, repeat)

@@ -49,15 +49,27 @@ def build_frame(
     Scores are numbers (yes is 1.0, no is 0.0); one that was not given is missing, never 0, and
     `score_error.<name>` says so where the scorer itself failed.
     """
+    rows = list(rows)
+    try:
+        return _frame(rows, variants, cases, score_names)
+    except (TypeError, ValueError, OverflowError):
+        # Answers that were read or replayed always fit; one that was made in another way may not.
+        fitting = [(request, checked(answer), scores) for request, answer, scores in rows]
+        return _frame(fitting, variants, cases, score_names)
+
+
+def _frame(
+    rows: Sequence[Row],
+    variants: Sequence[Variant],
+    cases: Sequence[Case],
+    score_names: Sequence[str],
+) -> pd.DataFrame:
     import pandas as pd
 
     case_of = {case.id: case for case in cases}
     order = {variant.name: number for number, variant in enumerate(variants)}
     place = {case_id: number for number, case_id in enumerate(case_of)}
-    rows = sorted(
-        ((request, checked(answer), scores) for request, answer, scores in rows),
-        key=lambda r: (order[r[0].variant], place[r[0].case_id], r[0].repeat),
-    )
+    rows = sorted(rows, key=lambda r: (order[r[0].variant], place[r[0].case_id], r[0].repeat))
     spread = spread_failures([scores for _, _, scores in rows], score_names)
     rows = [(*row[:2], scores) for row, scores in zip(rows, spread, strict=True)]
     found = score_columns(spread, score_names)

@@ -113,6 +113,9 @@ def _refuse(name: str) -> Any:
 
 def answer_texts(output: str) -> list[str]:
     """The values in a JSON answer, without its keys; any other answer as it is."""
+    begin = output.strip().strip(_UNSEEN)[:1]
+    if begin not in ("{", "[", '"') and "`" not in output and "~~~" not in output:
+        return [output]  # no JSON with texts in it, as nearly all one-word answers
     data = parse_json(output)
     if not isinstance(data, dict | list | str):
         return [output]
