@@ -32,8 +32,10 @@ from tests.helpers.model import share
 pytestmark = [pytest.mark.notebooks, pytest.mark.model]
 
 LONGEST_S = 25
-"""For a notebook, a block of Python, a command: nobody tries what takes longer. Where others use
-the machine too, it is the processor's time."""
+"""For a notebook, a block of Python, a command: nobody tries what takes longer."""
+STARTING_MLFLOW_S = 2.5
+"""Seconds of the processor that `import mlflow, pandas` takes in a new process, on the machine for
+which `LONGEST_S` is meant."""
 CASES = 8
 PLAN = "experiments/review-sentiment/plan.yaml"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -114,11 +116,24 @@ def small_project(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def short_enough(processor_s: Callable[[], float]) -> Iterator[None]:
-    """What happens in the block takes a reader no longer than `LONGEST_S`."""
+    """What happens in the block takes a reader no longer than `LONGEST_S`.
+
+    The processor's time counts where others use the machine too. What takes longer is held against
+    how fast this machine is at that moment, so that the limit is one for the document.
+    """
     wall, used = time.monotonic(), processor_s()
     yield
     took = min(time.monotonic() - wall, processor_s() - used)
-    assert took <= LONGEST_S, f"{took:.0f} s"
+    if took > LONGEST_S:
+        slower = max(1.0, starting_mlflow_s() / STARTING_MLFLOW_S)
+        assert took <= LONGEST_S * slower, f"{took:.0f} s, here {slower:.1f} times as slow"
+
+
+def starting_mlflow_s() -> float:
+    """Seconds of the processor that this machine needs now to start MLflow and pandas."""
+    before = of_children()
+    subprocess.run([sys.executable, "-c", "import mlflow, pandas"], check=True)
+    return of_children() - before
 
 
 def of_children() -> float:
