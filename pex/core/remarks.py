@@ -72,6 +72,18 @@ def of_run(frame: Any, about: Mapping[str, Any]) -> list[str]:
     return [*said, *(text for judge in judges for text in judge.get("remarks", []))]
 
 
+def of_answer(words: Sequence[str] | None) -> list[str]:
+    """The remarks on one answer, in words.
+
+    Example:
+        >>> of_answer(["cut_off", "parameter_dropped", "dropped:seed"])
+        ['cut off (max_tokens)', "asked without 'seed', which the model refuses"]
+    """
+    if not isinstance(words, list | tuple):  # a gap in a column that came back from a file
+        return []
+    return [_sentence(str(word)) for word in words if word not in _KINDS]
+
+
 def of_judge(name: str, counts: Mapping[str, int], total: int) -> list[str]:
     """The remarks on what a judge said, as sentences.
 

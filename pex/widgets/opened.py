@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pex.core.events import Place
+from pex.core.remarks import of_answer
 from pex.report.tables import cut, format_seconds, format_usd, value_text
 from pex.widgets.code import pieces
 from pex.widgets.kit import clean, markdown_html
@@ -175,7 +176,7 @@ def _facts(
     for name, title in _FACTS.items():
         value = facts.get(name)
         if name == "remarks":
-            value = ", ".join(value) if isinstance(value, list) and value else None
+            value = "; ".join(of_answer(value)) or None
         if missing(value) or value is False:
             continue
         if name.endswith("_s"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.events import Place
 from pex.core.score import Score
 from pex.report.tables import value_text
+from pex.score.unusual import remarks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,17 @@ def brief(cell: Cell) -> Brief:
         ('answered', 'Hi', [['good', '✓ ok']], None, None)
     """
     marks = [[mark.kind, mark.label] for mark in cell.marks]
+    if cell.state == "answered":
+        marks = [*_unusual(cell.facts.get("finish_reason"), cell.facts.get("remarks")), *marks]
     return cell.state, cell.text, marks, cell.latency_s, cell.cost_usd
+
+
+def _unusual(finish_reason: Any, remarks: Any) -> list[list[str]]:
+    """Marks for what is unusual about an answer and not seen in it: it is cut off, filtered."""
+    if finish_reason == "stop" and not remarks:
+        return []
+    row = {"finish_reason": finish_reason, "remarks": remarks}
+    return [["number", word] for word in remarks_of(row)]
 
 
 class Sheet:
@@ -268,7 +279,9 @@ class _Source:
 
     def _labels(self, there: Sequence[int]) -> list[list[list[str]]]:
         """Kind and label of the marks of each of these positions."""
-        found: list[list[list[str]]] = [[] for _ in there]
+        error = self.plain("error")
+        ended, remarks = self.plain("finish_reason"), self.plain("remarks")
+        found = [_unusual(ended[at], remarks[at]) if error[at] is None else [] for at in there]
         for name in self.scores:
             values, failures = self.plain(f"score.{name}"), self.plain(f"score_error.{name}")
             good, bad, failed = (

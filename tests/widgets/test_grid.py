@@ -165,6 +165,8 @@ def test_a_row_says_of_its_cells_what_the_cells_say_themselves() -> None:
     frame["score.length"] = [None if n % 5 == 0 else n / 7 for n in range(len(frame))]
     frame["reason.length"] = None
     frame["score_error.length"] = ["E" if n % 4 == 0 else None for n in range(len(frame))]
+    frame["finish_reason"] = ["length" if n % 3 == 0 else "stop" for n in range(len(frame))]
+    frame["remarks"] = [["filtered"] if n % 6 == 1 else [] for n in range(len(frame))]
     frame = frame.drop(index=frame.index[7])
     for baseline in ("a", "b"):
         sheet = filled(frame, baseline)
@@ -172,6 +174,8 @@ def test_a_row_says_of_its_cells_what_the_cells_say_themselves() -> None:
         assert None in whole
         shown = sheet.briefs(range(len(sheet)))
         assert shown == [cell and brief(cell) for cell in whole]
+        said = {tuple(mark[1] for mark in cell[2][:1]) for cell in shown if cell is not None}
+        assert said >= {("cut off",), ("filtered",)}
         for number, row in enumerate(read(rows.chunk(sheet, 0))):
             cells, first = sheet.row(number), sheet.row(number)[sheet.baseline]
             assert [cell and bool(cell[5]) for cell in row[3]] == [
@@ -211,7 +215,7 @@ def test_an_opened_cell_has_the_reasoning_and_the_remarks() -> None:
     assert [m["role"] for m in shown["messages"]] == ["reasoning", "assistant"]
     assert shown["messages"][0]["text"].startswith("let me ")
     assert "\x1b" not in shown["messages"][0]["text"]
-    assert ["remarks", "cut_off, parameter_dropped"] in shown["facts"]
+    assert ["remarks", "cut off (max_tokens)"] in shown["facts"]
     assert ["tokens written to the cache", "7"] in shown["facts"]
     plain = opened(filled(FRAME.assign(remarks=[[]] * count)), 1, 1, None)
     assert [m["role"] for m in plain["messages"]] == ["assistant"]
