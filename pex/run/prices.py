@@ -207,7 +207,8 @@ def _rate(value: Any, above: int) -> float | None:
 def cost(price: Price | None, answer: Answer) -> float | None:
     """What an answer cost in USD, None where its tokens or its price are not known.
 
-    Tokens that contradict each other (more read from a cache than there were) are not known.
+    Tokens that contradict each other (more read from a cache than there were) or the answer (none
+    for one that has text) are not known.
     """
     if price is None:
         return None
@@ -215,6 +216,8 @@ def cost(price: Price | None, answer: Answer) -> float | None:
         return 0.0
     prompt, completion = answer.prompt_tokens, answer.completion_tokens
     cached, written = answer.cached_tokens or 0, answer.cache_write_tokens or 0
-    if prompt is None or completion is None or cached + written > prompt:
+    if not prompt or completion is None or cached + written > prompt:
+        return None
+    if completion == 0 and (answer.output or answer.tool_calls or answer.reasoning):
         return None
     return price.usd(prompt, cached, completion, written)

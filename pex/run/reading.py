@@ -14,7 +14,7 @@ from pex.guard.redact import redact
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.error_body import message_in, message_of
 from pex.run.failures import CallError, failure_in, finish_meaning, named_in, of_kind
-from pex.run.lenient import body_text, read_leniently
+from pex.run.lenient import body_text, dumped, read_leniently
 from pex.run.responses import chat_form, response_id
 from pex.run.usage import read_usage
 
@@ -113,13 +113,13 @@ def answer_of(
         if whole is not data:
             answer.response_id = response_id(data, previous)
     except CallError as error:
-        error.raw_body = kept(_dumped(data) if raw is None else raw)
+        error.raw_body = kept(dumped(data) if raw is None else raw)
         raise
     except Exception as error:  # what nobody has thought of is named all the same
-        raise unforeseen(error, _dumped(data) if raw is None else raw) from error
+        raise unforeseen(error, dumped(data) if raw is None else raw) from error
     if lost or leniently:
         answer.remarks.append(LENIENT)
-        answer.raw_body = kept(_dumped(data) if raw is None else raw)
+        answer.raw_body = kept(dumped(data) if raw is None else raw)
     return answer
 
 
@@ -132,13 +132,6 @@ def unforeseen(error: Exception, raw: bytes) -> CallError:
 def kept(raw: bytes) -> str:
     """A body as it is kept: without keys, as a text that every file can hold."""
     return redact(body_text(raw))
-
-
-def _dumped(data: Any) -> bytes:
-    try:
-        return orjson.dumps(data)
-    except TypeError:
-        return orjson.dumps(plain_json(data))
 
 
 def _read(data: Any) -> tuple[Answer, bool]:
@@ -256,7 +249,9 @@ def _raise_failed(
 ) -> None:
     """Raise where the choice, or the body around it, says that there is no whole answer."""
     begun = bool(parts.text or parts.reasoning or parts.calls)
-    error = failure_in({"error": choice.get("error")}, begun=begun)  # OpenRouter
+    message = choice.get("message")
+    inside = message.get("error") if isinstance(message, dict) else None
+    error = failure_in({"error": choice.get("error") or inside}, begun=begun)  # OpenRouter
     if error is None and not (parts.text and reason is not None and meaning in (None, "cut_off")):
         error = failure_in(dict(whole), begun=begun)
     if error is not None:

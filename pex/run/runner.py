@@ -425,7 +425,10 @@ class Runner:
         since = channel.answered_at
         if since is not None and self._loop.time() - since < LOST_AFTER_S:
             return
-        most = GIVE_UP_AFTER if error.kind in FATAL and since is None else LOST_AFTER
+        # A refusal that names no parameter may be about what the cases ask.
+        unclear = error.kind == "refused_parameter" and error.param is None
+        certain = error.kind in FATAL and since is None and not unclear
+        most = GIVE_UP_AFTER if certain else LOST_AFTER
         if channel.failed_in_a_row >= most or used_up:
             self._give_up(channel, error)
 

@@ -129,8 +129,8 @@ class Stream(EventStream):
             if index != self._index:
                 return  # another answer to the same request
         self._chosen = True
-        delta = choice.get("delta")
-        inside = delta.get("error") if isinstance(delta, dict) else None
+        message = choice.get("delta") or choice.get("message")
+        inside = message.get("error") if isinstance(message, dict) else None
         error = failure_in({"error": choice.get("error") or inside})
         if error is not None:
             self._fail(error)

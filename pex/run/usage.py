@@ -19,11 +19,11 @@ from typing import Any
 MOST = 2**31 - 1
 """A larger count is a fault, and no database's INTEGER holds it."""
 
-_PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
-_COMPLETION = (
-    "completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count"
-)  # fmt: skip
-_TOTAL = ("total_tokens", "totalTokenCount", "total_token_count")
+_PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count",
+           "inputTokens", "promptTokens")  # fmt: skip
+_COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount",
+               "candidates_token_count", "outputTokens", "completionTokens")  # fmt: skip
+_TOTAL = ("total_tokens", "totalTokenCount", "total_token_count", "totalTokens")
 _PROMPT_PARTS = ("prompt_tokens_details", "input_tokens_details")
 _COMPLETION_PARTS = ("completion_tokens_details", "output_tokens_details")
 _REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "thoughts_token_count")
@@ -73,10 +73,13 @@ def read_usage(usage: Any) -> dict[str, Any]:
     cached, written = _first(_CACHED, *reads, usage), _first(_WRITTEN, *reads, usage)
     if prompt is None and "prompt_cache_miss_tokens" in usage:
         prompt = _sum(cached, _count(usage["prompt_cache_miss_tokens"]))
+    read_beside, written_beside = _first(_CACHED_BESIDE, usage), _first(_WRITTEN_BESIDE, usage)
     if cached is None and written is None:
-        cached, written = _first(_CACHED_BESIDE, usage), _first(_WRITTEN_BESIDE, usage)
+        cached, written = read_beside, written_beside
         if _are_beside(usage, prompt, (cached or 0) + (written or 0), total, completion):
             prompt = _sum(prompt, cached or 0, written or 0)
+    else:  # under both names (LiteLLM), mostly with less under OpenAI's
+        cached, written = cached or read_beside, written or written_beside
     if prompt is None and total is not None and not _is_said(_PROMPT, usage):
         prompt = total - completion if completion is not None and total >= completion else None
     if completion is not None or not _is_said(_COMPLETION, usage):

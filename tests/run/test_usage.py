@@ -51,6 +51,27 @@ FORMS: dict[str, tuple[Any, tuple[int | None, ...]]] = {
         },
         (12, 319, 317, None, None),
     ),
+    "LiteLLM: writes under Anthropic's name alone": (
+        {
+            **OPENAI,
+            "prompt_tokens_details": {"cached_tokens": 40},
+            "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 30,
+        },
+        (100, 20, None, 40, 30),
+    ),
+    "LiteLLM: a detail of nothing": (
+        {
+            **OPENAI,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "cache_read_input_tokens": 40,
+        },
+        (100, 20, None, 40, None),
+    ),
+    "Bedrock": (
+        {"inputTokens": 100, "outputTokens": 20, "totalTokens": 120},
+        (100, 20, None, None, None),
+    ),
     "reasoning beside, without a total": (
         {
             "prompt_tokens": 12,
