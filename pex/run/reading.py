@@ -21,7 +21,9 @@ from pex.run.usage import read_usage
 LENIENT = "read_leniently"
 """The remark of an answer of which something could not be read; its body is kept."""
 
-_REASONS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+REASONS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+"""Under which of these a choice says why the model stopped, the first that there is."""
+
 _USUAL = frozenset({"role", "content", "index", "message", "finish_reason"})
 _INSIDE = ("data", "result", "response", "body", "completion")
 
@@ -267,7 +269,7 @@ def _raise_failed(
 
 def _reason(choice: Mapping[str, Any]) -> str | None:
     """Why the model stopped; SGLang says it in an object."""
-    for key in _REASONS:
+    for key in REASONS:
         reason = choice.get(key)
         if isinstance(reason, dict):
             reason = reason.get("type") or reason.get("reason")

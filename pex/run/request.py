@@ -228,5 +228,18 @@ def _stem(model: str, body: dict[str, Any], turns: tuple[str, ...], api: str) ->
     provider = model.partition("/")[0]
     # The canonical form; prompts, parameters and cases have made their values plain already.
     whole = {**body, "turns": turns} if turns else body
-    text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+    try:
+        text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise _unwritable(model, whole, error) from None
     return b"\n".join([provider.encode(), _PATHS[api].encode(), text])
+
+
+def _unwritable(model: str, body: Mapping[str, Any], error: TypeError) -> PexError:
+    """The error of a request that JSON has no form for, such as a whole number beyond 64 bits."""
+    for name, value in body.items():
+        try:
+            orjson.dumps({name: value})
+        except TypeError as found:
+            return PexError(f"model '{model}': '{name}' cannot be sent as JSON: {found}")
+    return PexError(f"model '{model}': the request cannot be sent as JSON: {error}")

@@ -9,8 +9,7 @@ from pex.core.plain_json import replace_surrogates
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.event_stream import EventStream
 from pex.run.failures import CallError, failure_in, finish_meaning
-
-_FINISHES = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+from pex.run.reading import REASONS
 
 
 class Stream(EventStream):
@@ -146,7 +145,7 @@ class Stream(EventStream):
             self._whole["usage"] = choice["usage"]
         if choice.get("content_filter_results"):
             self._filters.append(choice["content_filter_results"])
-        for name in _FINISHES:
+        for name in REASONS:
             if choice.get(name):
                 self._finish_reason = choice[name]
                 break
