@@ -439,7 +439,7 @@ def _by_words(said: Said, kinds: frozenset[str] | None) -> str | None:
     for kind, pattern in _WORDS:
         if (kinds is None or kind in kinds) and pattern.search(text):
             if kind == "quota" and (said.wait_s is not None or _PER_MINUTE.search(text)):
-                continue  # so many a minute, whatever it is called
+                continue  # a limit per minute, whatever it is called
             if kind == "too_long" and "token" in (said.param or ""):
                 continue
             return kind

@@ -15,7 +15,7 @@ from pex.run.providers import BUILT_IN
 
 _HOURS = 24
 _SAME_S = 60.0
-"""For so long a price of the table is not looked up again; some depend on the time of the day."""
+"""Seconds for which a price of the table is not looked up again; some depend on the time of the day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Price:
         )
 
     def at_most(self, prompt: int, completion: int) -> float:
-        """What a call of at most so many tokens can cost, however its prompt is billed."""
+        """What a call of at most this many tokens can cost, however its prompt is billed."""
         if not self._rates:
             return 0.0
         found = [rates for rates in self._rates if rates.above == 0 or prompt > rates.above]

@@ -98,7 +98,7 @@ def answer_of(
 
     Args:
         data: the value.
-        raw: the body as it came, kept where something of it is lost.
+        raw: the body as it came, kept where part of it is lost.
         leniently: something is lost already.
         previous: the response that the request went on from.
 
@@ -137,7 +137,7 @@ def kept(raw: bytes) -> str:
 
 
 def _read(data: Any) -> tuple[Answer, bool]:
-    """The answer, and whether something of it could not be read."""
+    """The answer, and whether part of it could not be read."""
     whole = _unwrapped(data)
     choice = _choice(whole)
     if choice is None:
@@ -152,7 +152,7 @@ def _read(data: Any) -> tuple[Answer, bool]:
     if not output and parts.refusal:
         output, reason, meaning = parts.refusal, "refusal", None
     if not output and calls is None and meaning == "filtered":
-        raise CallError("content_filter", "the provider's content filter held the answer back")
+        raise CallError("content_filter", "the provider's content filter blocked the answer")
     if not output and calls is None and meaning == "unsure":
         raise CallError("server", f"the model stopped without an answer: {reason}", begun=True)
     if output is None:
@@ -234,7 +234,7 @@ def _no_choice(data: Any, whole: Mapping[str, Any]) -> CallError:
     if error is not None:
         return error
     if _any_filtered(whole.get("prompt_filter_results")):
-        return CallError("content_filter", "the provider's content filter held the prompt back")
+        return CallError("content_filter", "the provider's content filter blocked the prompt")
     if whole.get("choices") in ([], {}):
         return CallError("empty", "the answer's list of choices is empty")
     if isinstance(whole.get("choices"), list):
@@ -325,7 +325,7 @@ def _parts(choice: Mapping[str, Any]) -> _Parts:
 
 
 def _logprobs(value: Any) -> tuple[list[dict[str, Any]] | None, bool]:
-    """One object for each token, and whether something of it was lost."""
+    """One object for each token, and whether any was lost."""
     if value is None:
         return None, False
     if isinstance(value, dict):

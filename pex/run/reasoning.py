@@ -237,7 +237,7 @@ def _channels(text: str) -> tuple[str, str] | None:
 
 
 class AnswerText:
-    r"""The text of a streamed answer as it is shown: what is reasoning is held back.
+    r"""The text of a streamed answer as it is shown: without the reasoning.
 
     A block whose opening tag was never sent cannot be told from the answer before it is closed;
     the whole answer, once it is there, is right.
@@ -271,7 +271,7 @@ class AnswerText:
             continue
 
     def _closed(self) -> bool:
-        """Whether no block is open any more; what it held is let go of."""
+        """Whether no block is open any more; the text of one is dropped."""
         if self._closer is None:
             return True
         end = self._closer.search(self._held)

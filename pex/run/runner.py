@@ -58,7 +58,7 @@ LOST_AFTER = 15
 """Connections that failed in a row, without a single answer, after which nobody is there."""
 
 LOST_AFTER_S = 60.0
-"""For so long an endpoint that did answer may fail to, before it is given up too."""
+"""Seconds for which an endpoint that did answer may fail before it is given up too."""
 
 _ELSEWHERE = ("unknown_model", "bad_body")
 _NOT_HERE = ("HTTP 404", "HTTP 405", "HTTP 301", "HTTP 302", "HTTP 307", "HTTP 308")
@@ -272,7 +272,7 @@ class Runner:
         began = self._loop.time()
         self._tell(call, Started)
         on_delta = self._teller(call) if self._stream else None
-        usd = worst_usd  # the price of a call of which nobody hears again
+        usd = worst_usd  # the price of a call that is never heard of again
         http = channel.take()
         try:
             answer, headers = await ask(http, endpoint, payload, on_delta)

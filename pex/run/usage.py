@@ -6,7 +6,7 @@ Endpoints agree on little here, and money hangs on it. The rules:
 - `completion_tokens` is everything that was generated, reasoning included. OpenAI counts reasoning
   in it; xAI counts it beside it, and Gemini's compatible page only in the total. So what the total
   leaves after the prompt counts where it is more, and reasoning that is larger than the completion
-  it is said to be a part of is beside it.
+  it should be a part of is counted in addition to it.
 - `prompt_tokens` is everything that was read. Cached and written tokens are a part of it, except
   where Anthropic's own names are used (`cache_read_input_tokens`): these are beside `input_tokens`.
 """

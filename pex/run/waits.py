@@ -46,7 +46,7 @@ _EPOCH_S = 1e9
 
 
 def bounded(wait_s: float | None) -> float | None:
-    """A wait that may be kept: from 0 to a minute; None where none was asked, or it is no number.
+    """A wait that may be kept, from 0 to a minute; None where it is not a number.
 
     Example:
         >>> bounded(86400.0), bounded(-3.0), bounded(float("nan")), bounded(None)
