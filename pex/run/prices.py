@@ -15,7 +15,7 @@ from pex.run.providers import BUILT_IN
 
 _HOURS = 24
 _SAME_S = 60.0
-"""Seconds for which a price of the table is not looked up again; some depend on the time of the day."""
+"""Seconds for which a price of the table is kept; some depend on the time of the day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
