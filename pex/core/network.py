@@ -5,9 +5,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 import urllib.parse
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+_NAMES = frozenset(("localhost", "localhost.localdomain", "localhost6", "ip6-localhost",
+                    "ip6-loopback"))  # fmt: skip
+"""What /etc/hosts calls this machine."""
+
 _LOOPBACK = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1", "[::1]", "0.0.0.0")
 """As clients read them in NO_PROXY: names by their end, addresses as they stand or as a network."""
 
@@ -20,14 +25,24 @@ def is_loopback(host: str | None) -> bool:
         [True, True, True, False]
     """
     name = (host or "").strip("[]").rstrip(".").partition("%")[0].lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in _NAMES or name.endswith(".localhost"):
         return True
     try:
-        address = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(_written_out(name))
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback or address.is_unspecified)
+
+
+def _written_out(name: str) -> str:
+    """An address of IPv4 in its usual form, also where it was shortened: 127.1, 0x7f000001."""
+    if not re.fullmatch(r"[\dxa-f]+(?:\.[\dxa-f]+){0,3}", name) or not name[0].isdigit():
+        return name
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name))
+    except OSError:
+        return name
 
 
 def keep_loopback_direct() -> None:
@@ -64,7 +79,7 @@ def clean_url(text: str) -> str:
         raise ValueError("is empty: expected an address such as https://api.example.com/v1")
     if re.search(r"\s", url) or any(ord(char) < 32 for char in url):
         raise ValueError("must be one address, without spaces")
-    url = re.sub(r"^([A-Za-z]+):/(?=[^/])", r"\1://", url)  # a slash that got lost
+    url = re.sub(r"(?i)^(https?)[:;]?/{1,3}(?=[^/])", r"\1://", url)  # a mark that got lost
     scheme, found, rest = url.partition("://")
     if not found:
         rest = url.lstrip("/")

@@ -1,7 +1,7 @@
 """Keys are taken out of messages before anyone sees or stores them.
 
 Two rules and no others: a *value* that is known to be secret (of a key variable, a header, a login)
-is taken out wherever it stands; besides, in messages, what has the *shape* of a key (`shapes.py`).
+is taken out wherever it stands; in messages, so is what has the *shape* of a key (`shapes.py`).
 Words are never enough: "a basic understanding" is not a login.
 """
 

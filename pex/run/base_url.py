@@ -18,11 +18,13 @@ from pex.run.providers import BUILT_IN
 CHAT = "chat/completions"
 
 _PAGES = re.compile(
-    r"(?:/(?:chat/completions|chat|completions|responses|models|embeddings|messages|batches|files"
-    r"|docs|health))$",
+    r"(?:/(?:chat/completions|chat|completions?|responses|models|embeddings|messages|batches|files"
+    r"|moderations|rerank|tokenize|images/\w+|audio/\w+|assistants|threads|docs|redoc"
+    r"|openapi\.json|health|metrics|version)|(?<=/v1)/models/[^/]+)$",
     re.IGNORECASE,
 )
 _AZURE = re.compile(r"\.(?:openai|cognitiveservices|services\.ai)\.azure\.(?:com|us|cn)$")
+_BEDROCK = re.compile(r"bedrock-runtime\.[\w-]+\.amazonaws\.com$")
 _DEPLOYMENT = re.compile(r"^(?P<head>.*?)/openai/deployments/(?P<name>[^/]+)(?:/.*)?$")
 
 _KNOWN = {
@@ -118,7 +120,7 @@ def deployment(text: str) -> str | None:
 
 
 def _path(host: str, port: int | None, path: str) -> str:
-    known = _KNOWN.get(host)
+    known = "/openai/v1" if _BEDROCK.match(host) else _KNOWN.get(host)
     while (shorter := _PAGES.sub("", path)) != path and path != known:
         path = shorter
     if known is not None and (
@@ -126,7 +128,7 @@ def _path(host: str, port: int | None, path: str) -> str:
     ):
         # A part of the provider's base, or a page of its own API beside the compatible one.
         return path if path.startswith(known) else known
-    if path == "/api" and port == 11434:  # Ollama's own API
+    if re.match(r"/api(?:/|$)", path) and port == 11434:  # Ollama's own API
         return "/v1"
     return path or "/v1"
 

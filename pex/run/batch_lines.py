@@ -11,7 +11,7 @@ import orjson
 from pex.core.call import Answer, read_count
 from pex.run.error_body import message_of
 from pex.run.failures import CallError, failure_in, refusal
-from pex.run.lenient import read_leniently
+from pex.run.lenient import dumped, read_leniently
 from pex.run.reading import answer_of, kept, read_answer
 
 _KEY = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
@@ -73,7 +73,8 @@ def answer_in(item: Mapping[str, Any], line: bytes) -> Answer:
     status = read_count(response.get("status_code"))
     body = response.get("body")
     if status is not None and not 200 <= status < 300:
-        raise refusal(status, body.encode() if isinstance(body, str) else orjson.dumps(body), {})
+        raw = body.encode("utf-8", "replace") if isinstance(body, str) else dumped(body)
+        raise refusal(status, raw, {})
     if isinstance(body, str):
         return read_answer(body.encode("utf-8", "replace"))
     leniently = False

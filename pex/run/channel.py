@@ -138,7 +138,7 @@ class Channel:
     tags: Tags | None = dataclasses.field(default_factory=lambda: tags_of(None))
     """What holds the model's reasoning in its text."""
     failure: PexError | None = None
-    """Why it could not be connected to anew."""
+    """Why connecting again failed."""
     in_use: collections.Counter[Pool] = dataclasses.field(default_factory=collections.Counter)
     closing: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
 

@@ -16,10 +16,11 @@ from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.run.endpoint import Endpoint
 from pex.run.error_body import message_of
+from pex.run.event_stream import EventStream, looks_like_stream
 from pex.run.failures import CallError, refusal
-from pex.run.reading import answer_of, kept, read_answer
-from pex.run.responses import ResponseStream
-from pex.run.stream import Stream, looks_like_stream
+from pex.run.reading import kept, read_answer
+from pex.run.response_stream import ResponseStream
+from pex.run.stream import Stream
 from pex.run.user_client import ClientSession
 
 Pool = aiohttp.ClientSession | ClientSession
@@ -72,7 +73,7 @@ async def ask(
     """
     started_at, clock = time.time(), time.perf_counter()
     ttft_s = None
-    stream: Stream | ResponseStream | None = None
+    stream: EventStream | None = None
     try:
         async with http.post(endpoint.url, data=payload) as response:
             stream = _stream_for(endpoint, response, on_delta)
@@ -95,16 +96,14 @@ async def ask(
         said = _connection(endpoint, error)
         raise CallError(kind, said, sent=sent, raw_body=_so_far(stream)) from None
     latency_s = time.perf_counter() - clock
-    if isinstance(stream, ResponseStream):
-        answer = answer_of(stream.finish(), previous=_previous(endpoint, payload))
-    elif stream is not None:
-        answer = stream.answer()
+    if stream is not None:
+        answer = stream.answer(_previous(endpoint, payload))
     elif not 200 <= response.status < 300:
         raise refusal(response.status, raw, response.headers)
     elif looks_like_stream(raw):  # not asked for
-        stream = Stream()
+        stream = _reader(endpoint, None)
         stream.feed(raw)
-        answer = stream.answer()
+        answer = stream.answer(_previous(endpoint, payload))
     else:
         answer = read_answer(raw, _previous(endpoint, payload))
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
@@ -113,14 +112,18 @@ async def ask(
 
 def _stream_for(
     endpoint: Endpoint, response: Any, on_delta: Callable[[str], None] | None
-) -> Stream | ResponseStream | None:
-    """What reads a response piece by piece, None where it is read whole."""
+) -> EventStream | None:
+    """What reads a response piece by piece, None where it is read whole.
+
+    Whatever it says it is: some endpoints stream as text/plain, others send one body.
+    """
     if on_delta is None or not 200 <= response.status < 300:
         return None
-    if endpoint.api == "chat":
-        # Whatever it says it is: some endpoints stream as text/plain, others send one body.
-        return Stream(on_delta)
-    return ResponseStream(on_delta) if response.content_type == "text/event-stream" else None
+    return _reader(endpoint, on_delta)
+
+
+def _reader(endpoint: Endpoint, on_delta: Callable[[str], None] | None) -> EventStream:
+    return Stream(on_delta) if endpoint.api == "chat" else ResponseStream(on_delta)
 
 
 def _previous(endpoint: Endpoint, payload: bytes) -> str | None:
@@ -131,9 +134,9 @@ def _previous(endpoint: Endpoint, payload: bytes) -> str | None:
     return found
 
 
-def _so_far(stream: Stream | ResponseStream | None) -> str | None:
+def _so_far(stream: EventStream | None) -> str | None:
     """What had come of a stream that broke off: some of it may have been paid for."""
-    return kept(stream.raw) if isinstance(stream, Stream) and stream.raw else None
+    return kept(stream.raw) if stream is not None and stream.raw else None
 
 
 async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None:

@@ -302,7 +302,7 @@ def _credential(name: str, provider: Provider, own: ProviderSettings) -> tuple[s
 
 
 def _run_token_command(name: str, command: str) -> str:
-    """The token that a command prints: one line, and nothing besides."""
+    """The token that a command prints: one line and nothing else."""
     where = f"[providers.{name}] token_command"
     try:
         done = subprocess.run(
@@ -316,7 +316,7 @@ def _run_token_command(name: str, command: str) -> str:
     except subprocess.TimeoutExpired:
         raise PexError(
             f"{where}: printed no token within {TOKEN_COMMAND_TIMEOUT_S} s",
-            hint="does it ask for something? It must print a token without anybody's help",
+            hint="does it ask for something? It must print a token without anyone's help",
         ) from None
     except (OSError, ValueError) as error:
         raise PexError(f"{where}: could not be run: {redact(str(error))}") from None

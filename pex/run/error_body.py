@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from pex.guard.redact import redact
-from pex.run.lenient import read_leniently
+from pex.run.lenient import dumped, read_leniently
 from pex.run.waits import wait_in
 
 _INSIDE = ("error", "errors", "detail", "details", "innererror", "inner_error", "metadata",
@@ -28,11 +28,15 @@ _CODE_KEYS = ("code", "type", "status", "reason", "error_code", "errorCode", "er
               "err_type", "err_code", "name", "blockReason", "block_reason", "quotaId", "errorcode",
               "subtype")  # fmt: skip
 _STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "http_status",
-                "raw_status_code", "error_code")  # fmt: skip
+                "raw_status_code", "error_code", "httpStatus", "httpCode",
+                "http_status_code")  # fmt: skip
 _MESSAGE_KEYS = ("message", "msg", "error", "detail", "error_message", "errorMessage",
                  "error_description", "description", "title", "status_msg",
                  "error_msg", "faultstring", "Message", "blockReason")  # fmt: skip
+_BARE_KEYS = ("message", "msg", "error_msg", "error_message", "errorMessage", "Message",
+              "status_msg")  # fmt: skip
 _MESSAGE_LENGTH = 400
+_DEEPEST = 20
 
 
 @dataclasses.dataclass(slots=True)
@@ -61,20 +65,13 @@ def message_of(raw: bytes) -> str:
 
 def message_in(value: Any) -> str:
     """The same of a JSON value."""
-    return message_of(_dumped(value))
+    return message_of(dumped(value))
 
 
 def readable(text: str) -> str:
     """A message without keys, on one line and not too long."""
     text = redact(" ".join(text.split())) or "no message"
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
-
-
-def _dumped(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return repr(value).encode("utf-8", "replace")
 
 
 def said_in(raw: bytes) -> Said:
@@ -191,14 +188,16 @@ def is_error(value: Any) -> bool:
     if _says(value.get("detail")) or value.get("success") is False:  # FastAPI
         return True
     # A bare error: a message and a code of its own, no more.
-    said = isinstance(value.get("message") or value.get("msg"), str)
+    said = any(isinstance(value.get(key), str) for key in _BARE_KEYS)
     return said and any(value.get(key) for key in (*_CODE_KEYS, *_STATUS_KEYS))
 
 
-def _says(error: Any) -> bool:
+def _says(error: Any, depth: int = _DEEPEST) -> bool:
     """Whether an `error` tells of one: some servers send an empty one with every answer."""
+    if depth == 0:
+        return True
     if isinstance(error, dict):
-        return any(_says(v) or (v and not isinstance(v, bool)) for v in error.values())
+        return any(_says(v, depth - 1) or (v and not isinstance(v, bool)) for v in error.values())
     if isinstance(error, list):
-        return any(_says(item) for item in error)
+        return any(_says(item, depth - 1) for item in error)
     return bool(error.strip()) if isinstance(error, str) else error is True

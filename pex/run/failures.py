@@ -166,11 +166,14 @@ _VAGUE: tuple[tuple[str, str], ...] = (
 
 _STATUSES: dict[int, str] = {
     401: "auth", 402: "quota", 403: "auth", 404: "unknown_model", 405: "unknown_model",
-    408: "timeout", 409: "server", 410: "unknown_model", 413: "too_long", 420: "rate_limit",
-    425: "server", 429: "rate_limit", 451: "content_filter", 498: "rate_limit", 499: "server",
-    503: BUSY, 504: "timeout", 522: "timeout", 524: "timeout", 529: BUSY,
+    407: "auth", 408: "timeout", 409: "server", 410: "unknown_model", 413: "too_long",
+    420: "rate_limit", 425: "server", 429: "rate_limit", 451: "content_filter",
+    498: "rate_limit", 499: "server", 503: BUSY, 504: "timeout", 522: "timeout",
+    524: "timeout", 529: BUSY,
 }  # fmt: skip
-"""An HTTP status -> the kind; 498 is Groq's, 499 nginx's, 52x Cloudflare's, 529 Anthropic's."""
+"""An HTTP status -> the kind; 407 is a proxy's, 498 Groq's, 499 nginx's, 52x Cloudflare's, 529
+Anthropic's.
+"""
 
 _FINISHES: dict[str, str] = {
     **dict.fromkeys(
@@ -190,7 +193,10 @@ _FINISHES: dict[str, str] = {
          "abort", "aborted",  # vLLM, SGLang
          "failed", "cancelled", "canceled", "disconnect", "disconnected",
          "network_error",  # Zhipu
-         "load", "unload"), "server"),  # Ollama
+         "load", "unload",  # Ollama
+         "killed", "preempted", "evicted", "out_of_memory", "exception"), "server"),
+    "user_cancel": "server", "error_limit": "cut_off", "error_toxic": "filtered",  # Cohere
+    **dict.fromkeys(("rate_limit", "rate_limited"), "rate_limit"),
     **dict.fromkeys(("insufficient_system_resource", "overloaded"), BUSY),  # DeepSeek
     **dict.fromkeys(("timeout", "time_limit"), "timeout"),
     **dict.fromkeys(
@@ -199,7 +205,22 @@ _FINISHES: dict[str, str] = {
     **dict.fromkeys(
         ("other", "no_image", "image_other", "finish_reason_unspecified", "unknown"), "unsure"),
 }  # fmt: skip
-"""Why the model stopped -> what that means; what is not here is an ordinary end."""
+"""Why the model stopped -> what that means; what is neither here nor below is an ordinary end."""
+
+_FINISH_PARTS: tuple[tuple[str, str], ...] = (
+    ("malformed", "bad_body"),
+    ("overload", BUSY),
+    ("unavailable", BUSY),
+    ("rate_limit", "rate_limit"),
+    ("timeout", "timeout"),
+    ("timed_out", "timeout"),
+    *((part, "server") for part in ("error", "fail", "abort", "cancel", "interrupt", "disconnect")),
+    ("content_filter", "filtered"),
+    ("moderat", "filtered"),
+    ("guardrail", "filtered"),
+    ("max_tokens", "cut_off"),
+)
+"""A part of a reason that no table has, such as `internal_server_error` -> what it means."""
 
 _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE | re.DOTALL))
@@ -209,21 +230,32 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
          r"(?:flagged|blocked|rejected|violat\w*|prohibited|inappropriate|harmful).{0,80}"
          r"(?:polic|safety|moderation|guideline|content|prompt)|"
          r"(?:prompt|input|content|request|text).{0,60}(?:flagged|blocked by|moderation|high risk|"
-         r"violat|inappropriate|unsafe|sensitive)|content exists risk"),  # DeepSeek
+         r"violat|inappropriate|unsafe|sensitive|not safe)|content exists risk|"  # DeepSeek
+         r"guard.?rail.{0,40}(?:violat|block|trigger|interven|detect|reject|fail)|"
+         r"(?:violat|block|trigger|reject)\w*.{0,40}guard.?rail|jail.?break|prompt injection|"
+         r"(?:sensitive|prohibited|banned|unsafe|harmful|inappropriate|offensive).{0,20}"
+         r"(?:words?|terms?|content|information|topics?|material|language)|"
+         r"\b(?:PII|personal (?:data|information))\b.{0,40}(?:detect|found|block)"),
         ("quota",
          r"insufficient.?(?:quota|balance|credit|funds)|current quota|credit balance|"
-         r"out of (?:credits|balance)|billing"),
+         r"out of (?:credits|balance)|billing|"
+         r"\b(?:daily|monthly|weekly)\b.{0,40}(?:quota|limit|allowance|usage)|"
+         r"(?:quota|limit|allowance|usage).{0,60}\b(?:per|this|for the|for this|each|a)\s"
+         r"(?:day|week|month)"),
         ("too_long",
          r"context.?(?:length|window|size|limit)|maximum context|too (?:long|many tokens)|"
          r"maximum.{0,40}tokens|exceeds?.{0,60}(?:context|token)|request too large"),
         ("auth",
          r"api.?key|unauthori[sz]ed|authenticat|not authori[sz]ed|permission denied|access denied|"
-         r"invalid token"),
+         r"invalid (?:access )?token|token.{0,20}(?:invalid|expired|revoked)|"
+         r"\b(?:login|log.?in|sign.?in) (?:fail|required)|not logged in"),
         ("unknown_model",
          r"model.{0,120}(?:not found|does not exist|not exist|no longer|deprecated)|"
             r"(?:unknown|no such|invalid) model|no models? (?:is |are )?loaded|"
          r"unexpected endpoint|(?:\A|\n)not found(?:\n|\Z)"),  # LM Studio, with status 200
-        ("rate_limit", r"rate.?limit|too many requests|quota|requests per|tokens per"),
+        ("rate_limit",
+         r"rate.?limit|too many requests|quota|requests? (?:per|limit)|tokens per|\bqps\b|"
+         r"throttl"),
         ("busy", r"overload|at capacity|temporarily|unavailable|loading|try again"),
         ("timeout", r"timed? ?out|deadline"),
         ("refused_parameter",
@@ -238,10 +270,11 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 _MOST_WORDS = 4000
 _WORDS_FOR: dict[int, frozenset[str]] = {
     400: frozenset({"content_filter", "too_long", "quota", "auth", "unknown_model"}),
-    403: frozenset({"content_filter", "quota"}),
+    403: frozenset({"content_filter", "quota", "rate_limit"}),
     422: frozenset({"content_filter", "too_long"}),
     429: frozenset({"quota"}),
-    500: frozenset({"content_filter", "too_long"}),
+    500: frozenset({"content_filter", "too_long", "rate_limit"}),
+    502: frozenset({"rate_limit"}),
 }
 """Which kinds a message may tell beside a status that says less."""
 
@@ -326,9 +359,10 @@ def failure_in(value: Any, *, begun: bool = False) -> CallError | None:
 
 
 def named_in(value: Any) -> CallError | None:
-    """The error of a body that holds no answer, where its codes or its status name one."""
+    """The error of a body that holds no answer, where its codes, status or words name one."""
     said = said_of(value)
-    if _first(said.codes, _CODES) is None and said.status is None:
+    codes = _first(said.codes, _CODES)
+    if codes is None and said.status is None and _by_words(said, None) is None:
         return None
     error = _named(said, None, readable(said.message))
     error.retry_after_s = said.wait_s
@@ -349,6 +383,8 @@ def finish_meaning(reason: str | None) -> str | None:
     for prefix in ("content_filter_", "function_call_filter_", "finish_reason_"):  # Gemini
         if found is None and word.startswith(prefix):
             found = _FINISHES.get(word.removeprefix(prefix)) or _FINISHES.get(prefix[:-1])
+    if found is None:
+        found = next((meaning for part, meaning in _FINISH_PARTS if part in word), None)
     return found
 
 
@@ -403,7 +439,7 @@ def _by_words(said: Said, kinds: frozenset[str] | None) -> str | None:
     for kind, pattern in _WORDS:
         if (kinds is None or kind in kinds) and pattern.search(text):
             if kind == "quota" and (said.wait_s is not None or _PER_MINUTE.search(text)):
-                continue  # so many a minute, whatever it is called
+                continue  # a limit per minute, whatever it is called
             if kind == "too_long" and "token" in (said.param or ""):
                 continue
             return kind

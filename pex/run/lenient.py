@@ -10,7 +10,7 @@ import codecs
 import json
 from typing import Any
 
-from pex.core.plain_json import plain_json
+from pex.core.plain_json import json_text, plain_json
 
 MOST_KEPT = 1_000_000
 """Characters of a body that are kept as they came."""
@@ -56,6 +56,11 @@ def body_text(raw: bytes) -> str:
     """
     text = raw.decode("utf-8", "backslashreplace")
     return text if len(text) <= MOST_KEPT else f"{text[:MOST_KEPT]}…"
+
+
+def dumped(value: Any) -> bytes:
+    """The bytes of a value that has been read, also of one that is too deep to write."""
+    return json_text(value).encode("utf-8", "replace")
 
 
 def _decoded(raw: bytes) -> str:

@@ -15,7 +15,7 @@ from pex.run.providers import BUILT_IN
 
 _HOURS = 24
 _SAME_S = 60.0
-"""For so long a price of the table is not looked up again; some depend on the time of the day."""
+"""Seconds for which a price of the table is kept; some depend on the time of the day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Price:
         )
 
     def at_most(self, prompt: int, completion: int) -> float:
-        """What a call of at most so many tokens can cost, however its prompt is billed."""
+        """What a call of at most this many tokens can cost, however its prompt is billed."""
         if not self._rates:
             return 0.0
         found = [rates for rates in self._rates if rates.above == 0 or prompt > rates.above]
@@ -207,7 +207,8 @@ def _rate(value: Any, above: int) -> float | None:
 def cost(price: Price | None, answer: Answer) -> float | None:
     """What an answer cost in USD, None where its tokens or its price are not known.
 
-    Tokens that contradict each other (more read from a cache than there were) are not known.
+    Tokens that contradict each other (more read from a cache than there were) or the answer (none
+    for one that has text) are not known.
     """
     if price is None:
         return None
@@ -215,6 +216,8 @@ def cost(price: Price | None, answer: Answer) -> float | None:
         return 0.0
     prompt, completion = answer.prompt_tokens, answer.completion_tokens
     cached, written = answer.cached_tokens or 0, answer.cache_write_tokens or 0
-    if prompt is None or completion is None or cached + written > prompt:
+    if not prompt or completion is None or cached + written > prompt:
+        return None
+    if completion == 0 and (answer.output or answer.tool_calls or answer.reasoning):
         return None
     return price.usd(prompt, cached, completion, written)

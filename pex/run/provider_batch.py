@@ -334,7 +334,7 @@ class ProviderBatchRunner:
         self._put(part, key, answer, booked)
 
     def _as_sent(self, model: str, key: str) -> dict[str, Any]:
-        """A request as it went up; whoever fetches an earlier start's batch knows it about."""
+        """A request as it went up; for a batch of an earlier start, about as it did."""
         if key not in self._sent:
             meant = self._groups[key][0].body
             self._sent[key] = self._channels[model].refusals.sent(meant)
@@ -394,7 +394,7 @@ class ProviderBatchRunner:
         raw: bool = False,
         names: bool = False,
     ) -> Any:
-        """One call besides the chat itself, tried again where that may help.
+        """One call to a page other than the chat's, tried again where that may help.
 
         The reply is an object, with `names` one that names what was made (`id`), with `raw` bytes.
         """

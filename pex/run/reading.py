@@ -14,14 +14,16 @@ from pex.guard.redact import redact
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.error_body import message_in, message_of
 from pex.run.failures import CallError, failure_in, finish_meaning, named_in, of_kind
-from pex.run.lenient import body_text, read_leniently
+from pex.run.lenient import body_text, dumped, read_leniently
 from pex.run.responses import chat_form, response_id
 from pex.run.usage import read_usage
 
 LENIENT = "read_leniently"
 """The remark of an answer of which something could not be read; its body is kept."""
 
-_REASONS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+REASONS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+"""Under which of these a choice says why the model stopped, the first that there is."""
+
 _USUAL = frozenset({"role", "content", "index", "message", "finish_reason"})
 _INSIDE = ("data", "result", "response", "body", "completion")
 
@@ -96,7 +98,7 @@ def answer_of(
 
     Args:
         data: the value.
-        raw: the body as it came, kept where something of it is lost.
+        raw: the body as it came, kept where part of it is lost.
         leniently: something is lost already.
         previous: the response that the request went on from.
 
@@ -113,13 +115,13 @@ def answer_of(
         if whole is not data:
             answer.response_id = response_id(data, previous)
     except CallError as error:
-        error.raw_body = kept(_dumped(data) if raw is None else raw)
+        error.raw_body = kept(dumped(data) if raw is None else raw)
         raise
     except Exception as error:  # what nobody has thought of is named all the same
-        raise unforeseen(error, _dumped(data) if raw is None else raw) from error
+        raise unforeseen(error, dumped(data) if raw is None else raw) from error
     if lost or leniently:
         answer.remarks.append(LENIENT)
-        answer.raw_body = kept(_dumped(data) if raw is None else raw)
+        answer.raw_body = kept(dumped(data) if raw is None else raw)
     return answer
 
 
@@ -134,15 +136,8 @@ def kept(raw: bytes) -> str:
     return redact(body_text(raw))
 
 
-def _dumped(data: Any) -> bytes:
-    try:
-        return orjson.dumps(data)
-    except TypeError:
-        return orjson.dumps(plain_json(data))
-
-
 def _read(data: Any) -> tuple[Answer, bool]:
-    """The answer, and whether something of it could not be read."""
+    """The answer, and whether part of it could not be read."""
     whole = _unwrapped(data)
     choice = _choice(whole)
     if choice is None:
@@ -157,7 +152,7 @@ def _read(data: Any) -> tuple[Answer, bool]:
     if not output and parts.refusal:
         output, reason, meaning = parts.refusal, "refusal", None
     if not output and calls is None and meaning == "filtered":
-        raise CallError("content_filter", "the provider's content filter held the answer back")
+        raise CallError("content_filter", "the provider's content filter blocked the answer")
     if not output and calls is None and meaning == "unsure":
         raise CallError("server", f"the model stopped without an answer: {reason}", begun=True)
     if output is None:
@@ -239,7 +234,7 @@ def _no_choice(data: Any, whole: Mapping[str, Any]) -> CallError:
     if error is not None:
         return error
     if _any_filtered(whole.get("prompt_filter_results")):
-        return CallError("content_filter", "the provider's content filter held the prompt back")
+        return CallError("content_filter", "the provider's content filter blocked the prompt")
     if whole.get("choices") in ([], {}):
         return CallError("empty", "the answer's list of choices is empty")
     if isinstance(whole.get("choices"), list):
@@ -256,7 +251,9 @@ def _raise_failed(
 ) -> None:
     """Raise where the choice, or the body around it, says that there is no whole answer."""
     begun = bool(parts.text or parts.reasoning or parts.calls)
-    error = failure_in({"error": choice.get("error")}, begun=begun)  # OpenRouter
+    message = choice.get("message")
+    inside = message.get("error") if isinstance(message, dict) else None
+    error = failure_in({"error": choice.get("error") or inside}, begun=begun)  # OpenRouter
     if error is None and not (parts.text and reason is not None and meaning in (None, "cut_off")):
         error = failure_in(dict(whole), begun=begun)
     if error is not None:
@@ -272,7 +269,7 @@ def _raise_failed(
 
 def _reason(choice: Mapping[str, Any]) -> str | None:
     """Why the model stopped; SGLang says it in an object."""
-    for key in _REASONS:
+    for key in REASONS:
         reason = choice.get(key)
         if isinstance(reason, dict):
             reason = reason.get("type") or reason.get("reason")
@@ -328,7 +325,7 @@ def _parts(choice: Mapping[str, Any]) -> _Parts:
 
 
 def _logprobs(value: Any) -> tuple[list[dict[str, Any]] | None, bool]:
-    """One object for each token, and whether something of it was lost."""
+    """One object for each token, and whether any was lost."""
     if value is None:
         return None, False
     if isinstance(value, dict):

@@ -29,6 +29,7 @@ _PAIRS = (
     ("<|channel>thought", "<channel|>"),  # Gemma
 )
 _CHANNEL = "<|channel|>"
+_HARMONY_OPENERS = (_CHANNEL, "<|start|>")
 _HARMONY = re.compile(  # gpt-oss, where its server does not take the channels apart
     r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
     r"(.*?)(?=<\|end\|>|<\|return\|>|<\|call\|>|<\|start\|>|<\|channel\|>|\Z)"
@@ -38,8 +39,12 @@ _HARMONY = re.compile(  # gpt-oss, where its server does not take the channels a
 _BARE_HARMONY = re.compile(r"analysis(.*?)assistant\s*final(.*)\Z", re.DOTALL)
 """The same where a server drops the special tokens and keeps the words between them."""
 
+_FINAL = re.compile(r"<\|channel\|>\s*final[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _SPACE = "\ufeff\u200b \t\r\n"
-_CLOSES = (">", "]", "▷")
+_LONGEST_TAG = 200
+"""Characters: what has not closed by then is not a tag."""
+
+_ANSWER_OPENERS = ("<|start_response|>", "<|begin_of_solution|>")
 _ANSWER = re.compile(r"\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
 _ANSWER_END = re.compile(r"<\|?(?:END_RESPONSE|end_of_solution)\|?>\s*\Z", re.IGNORECASE)
 
@@ -108,11 +113,12 @@ def split(text: str, tags: Tags | None) -> tuple[str, str]:
         if found is not None:
             return found
     thoughts: list[str] = []
-    answer, nested = text, False
-    while (block := _leading(answer, tags)) is not None:
-        answer, thought, opened_again = block
+    at, nested = 0, False
+    while (block := _leading(text, at, tags)) is not None:
+        at, thought, opened_again = block
         nested = nested or opened_again
         thoughts.append(thought)
+    answer = text[at:]
     if not thoughts or nested:
         alone = _closed_only(answer, tags)
         if alone is not None:
@@ -169,40 +175,48 @@ def _may_have(text: str) -> bool:
     return "<" in text or "[" in text or "▷" in text or text.startswith("analysis")
 
 
-def _leading(text: str, tags: Tags) -> tuple[str, str, bool] | None:
-    """What follows a leading block, the block, and whether its tag is opened in it once more."""
-    start = len(text) - len(text.lstrip(_SPACE))
+def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
+    """The end of a block that begins here, the block, and whether its tag is opened in it again."""
+    start = at
+    while start < len(text) and text[start] in _SPACE:
+        start += 1
     for opener, closer in tags.pairs:
         begin = opener.match(text, start)
         if begin is None:
             continue
         end = closer.search(text, begin.end())
         if end is None:
-            return "", text[begin.end() :], False  # cut off while it was thinking
+            return len(text), text[begin.end() :], False  # cut off while it was thinking
         thought = text[begin.end() : end.start()]
-        return text[end.end() :], thought, opener.search(thought) is not None
+        return end.end(), thought, opener.search(thought) is not None
     return None
 
 
 def _closed_only(text: str, tags: Tags) -> tuple[str, str] | None:
     """A block whose opening tag the prompt's template has written already."""
     for opener, closer in tags.pairs:
+        begin = opener.search(text)
+        before, fences, ticks = 0, 0, 0
         for end in closer.finditer(text):
-            if opener.search(text, 0, end.start()):
+            start = end.start()
+            if begin is not None and begin.end() <= start:
                 break  # it speaks of the tags
-            if not _is_quoted(text, end):
-                return text[end.end() :], text[: end.start()]
+            # Counted on from tag to tag: a model that goes round in circles writes thousands.
+            fences += text.count("```", before, start)
+            line = text.rfind("\n", before, start)
+            ticks = text.count("`", max(before, line), start) + (0 if line >= 0 else ticks)
+            before = start
+            if not (fences % 2 or ticks % 2 or _is_quoted(text, end)):
+                return text[end.end() :], text[:start]
     return None
 
 
 def _is_quoted(text: str, tag: re.Match[str]) -> bool:
-    """Whether a tag stands in code or in the middle of a sentence."""
-    before, after = text[: tag.start()], text[tag.end() :]
-    if before.count("```") % 2 or before.rpartition("\n")[2].count("`") % 2:
+    """Whether a tag stands in quotation marks or in the middle of a sentence."""
+    before, after = text[max(0, tag.start() - 1) : tag.start()], text[tag.end() : tag.end() + 1]
+    if before and before in "'\"“‘«(" and after and after in "'\"”’»)":
         return True
-    if before[-1:] in "'\"“‘«(" and before and after[:1] in "'\"”’»)":
-        return True
-    return before[-1:] == " " and after[:1] in (" ", ",", ".", ";", ":", "?", "!")
+    return before == " " and after in (" ", ",", ".", ";", ":", "?", "!")
 
 
 def _channels(text: str) -> tuple[str, str] | None:
@@ -223,7 +237,7 @@ def _channels(text: str) -> tuple[str, str] | None:
 
 
 class AnswerText:
-    r"""The text of a streamed answer as it is shown: what is reasoning is held back.
+    r"""The text of a streamed answer as it is shown: without the reasoning.
 
     A block whose opening tag was never sent cannot be told from the answer before it is closed;
     the whole answer, once it is there, is right.
@@ -243,7 +257,8 @@ class AnswerText:
         self._show = show
         self._tags = tags
         self._held = ""
-        self._thinking = False
+        self._closer: re.Pattern[str] | None = None
+        self._thought = False
         self._open = tags is None
 
     def feed(self, piece: str) -> None:
@@ -251,35 +266,54 @@ class AnswerText:
         if self._open:
             self._show(piece)
             return
-        thinking = self._thinking
         self._held += piece
-        # While it thinks, only what may close the block is worth another look.
-        if thinking and not any(mark in piece for mark in _CLOSES):
-            return
-        text = self._held.lstrip(_SPACE).lower()
-        answer = self._held
-        if not text or any(_meets(text, opener) for opener in self._openers()):
-            answer = self._answer_so_far()
-            if not answer:
-                self._thinking = not self._held.rstrip().endswith(_CLOSES)
-                return
-        self._open = True
-        self._held = ""
-        self._show(answer)
+        while self._closed() and self._opened():
+            continue
 
-    def _openers(self) -> tuple[str, ...]:
+    def _closed(self) -> bool:
+        """Whether no block is open any more; the text of one is dropped."""
+        if self._closer is None:
+            return True
+        end = self._closer.search(self._held)
+        if end is None:
+            self._held = self._held[-_LONGEST_TAG:]
+            return False
+        self._held, self._closer = self._held[end.end() :], None
+        self._open = end.re is _FINAL
+        if self._open:
+            self._tell()
+        return not self._open
+
+    def _opened(self) -> bool:
+        """Whether another block begins; what does not begin one is shown."""
         assert self._tags is not None
-        return (*self._tags.openers, _CHANNEL, "<|start|>") if self._tags.harmony else (
-            self._tags.openers
-        )  # fmt: skip
+        text = self._held.lstrip(_SPACE)
+        begin = len(self._held) - len(text)
+        for opener, closer in self._tags.pairs:
+            found = opener.match(self._held, begin)
+            if found is not None:
+                self._held, self._closer = self._held[found.end() :], closer
+                self._thought = True
+                return True
+        text = text[:_LONGEST_TAG].lower()
+        if self._tags.harmony and text.startswith(_HARMONY_OPENERS):
+            self._closer, self._thought = _FINAL, True
+            return True
+        openers = (*self._tags.openers, *(_HARMONY_OPENERS if self._tags.harmony else ()))
+        undecided = len(text) < _LONGEST_TAG and any(_meets(text, opener) for opener in openers)
+        if self._thought and any(opener.startswith(text) for opener in _ANSWER_OPENERS):
+            undecided = text not in _ANSWER_OPENERS
+        if text and not undecided:
+            self._open = True
+            self._tell()
+        return False
 
-    def _answer_so_far(self) -> str:
-        """What follows the reasoning, once it is certain that no further block does."""
-        answer, _ = split(self._held, self._tags)
-        text = answer.lstrip(_SPACE).lower()
-        if not text or any(_meets(text, opener) for opener in self._openers()):
-            return ""
-        return answer
+    def _tell(self) -> None:
+        text, self._held = self._held, ""
+        if self._thought:
+            text = _ANSWER.sub("", text, count=1).lstrip()
+        if text:
+            self._show(text)
 
 
 def _meets(text: str, opener: str) -> bool:

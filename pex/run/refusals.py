@@ -44,7 +44,7 @@ _KEPT = frozenset({"model", "messages", "input", "tools", "tool_choice", "stream
 _SAID_SO = re.compile(
     r"support|recogni[sz]ed|unknown|unexpected|extra|permit|allow|invalid|deprecat|availab"
     r"|implement|disabled|accept|compatib|enabled|only the default|forbid|no longer|removed"
-    r"|cannot|can't|must (?:not|be)|may not|require|ignored|exist|wrong",
+    r"|not valid|cannot|can't|must (?:not|be)|may not|require|ignored|exist|wrong",
     re.IGNORECASE,
 )
 _OF_VALUE = re.compile(
@@ -60,10 +60,10 @@ _WORDS = frozenset({"stop", "user", "store", "metadata", "audio", "functions", "
 """Names that may stand in any sentence: they count where they are quoted or called a parameter."""
 
 _ALIASES = {
-    FORMAT: r"response[ _-]?format|json[ _-]?schema|structured[ _-]output|json[ _-]?(?:mode|object)"
-    r"|guided|grammar",
+    FORMAT: r"response[ _-]?format|json[ _-]?schema|structured[ _-]outputs?"
+    r"|json[ _-]?(?:mode|object)|guided|grammar",
     "stream_options": r"stream[ _-]?options|include_usage",
-    "logprobs": r"logprobs?|log[ _-]probabilit",
+    "logprobs": r"log[ _-]?probs?|log[ _-]probabilit(?:y|ies)",
 }
 
 
@@ -128,6 +128,7 @@ class Refusals:
         name = _culprit(meant, sent, error)
         if name is None:
             return Lesson(False)
+        error.param = error.param or name
         of_value = bool(_OF_VALUE.search(error.message))
         if name in LIMITS:
             return self._limit(name, error, of_value)
@@ -318,8 +319,9 @@ def _culprit(meant: Mapping[str, Any], sent: Mapping[str, Any], error: CallError
 def _speaks_of(text: str, name: str) -> bool:
     pattern = _ALIASES.get(name, re.escape(name).replace("_", "[ _-]?"))
     if name in _WORDS:
-        called = r"(?:parameter|argument|field|property|input|supplied|name)s?:? "
-        return bool(re.search(rf"[\"'`]{name}[\"'`]|{called}{name}\b|\b{name}:", text))
+        called = r"(?:parameter|argument|field|property|input|supplied|name)s?"
+        patterns = rf"[\"'`]{name}[\"'`]|{called}:? {name}\b|\b{name} {called}\b|\b{name}:"
+        return bool(re.search(patterns, text))
     return bool(re.search(rf"(?<![A-Za-z0-9_])(?:{pattern})(?![A-Za-z0-9_])", text, re.IGNORECASE))
 
 

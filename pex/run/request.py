@@ -165,7 +165,7 @@ def max_tokens(body: Mapping[str, Any]) -> int:
     """The longest answer that a request allows, 0 where it does not say.
 
     An endpoint may go by any limit in it, so the largest counts; so do room for thinking and
-    predicted text that are paid besides, and the number of answers.
+    predicted text that are paid for in addition, and the number of answers.
 
     Example:
         >>> max_tokens({"max_tokens": 8, "max_completion_tokens": 20, "best_of": 3})
@@ -203,8 +203,8 @@ def _settings(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
     """Raise a `PexError` for a variable that no case has, before anything is rendered.
 
-    What in a prompt that was made in Python may not be meant as it is, is said in a warning; of a
-    file, that was said when it was loaded.
+    What looks like a mistake in a prompt that was made in Python is said in a warning; for a file,
+    that was done when it was loaded.
     """
     columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
     for variant in variants:
@@ -228,5 +228,18 @@ def _stem(model: str, body: dict[str, Any], turns: tuple[str, ...], api: str) ->
     provider = model.partition("/")[0]
     # The canonical form; prompts, parameters and cases have made their values plain already.
     whole = {**body, "turns": turns} if turns else body
-    text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+    try:
+        text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise _unwritable(model, whole, error) from None
     return b"\n".join([provider.encode(), _PATHS[api].encode(), text])
+
+
+def _unwritable(model: str, body: Mapping[str, Any], error: TypeError) -> PexError:
+    """The error of a request that JSON has no form for, such as a whole number beyond 64 bits."""
+    for name, value in body.items():
+        try:
+            orjson.dumps({name: value})
+        except TypeError as found:
+            return PexError(f"model '{model}': '{name}' cannot be sent as JSON: {found}")
+    return PexError(f"model '{model}': the request cannot be sent as JSON: {error}")

@@ -5,10 +5,8 @@ From there on it has one path with every other answer: the same readers, prices 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from pex.run.failures import CallError, failure_in
 
@@ -142,89 +140,3 @@ def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
         "output_tokens_details": "completion_tokens_details",
     }
     return {names.get(key, key): value for key, value in usage.items()}
-
-
-class ResponseStream:
-    r"""Takes the events of a streamed response as they come; used like `Stream`.
-
-    Args:
-        on_delta: gets each piece of the answer's text.
-
-    Example:
-        >>> stream = ResponseStream(print)
-        >>> stream.feed(b'data: {"type": "response.output_text.delta", "delta": "Hi"}\n\n')
-        Hi
-        >>> stream.feed(b'data: {"type": "response.completed", "response": {"output": []}}\n\n')
-        >>> stream.finish()["output"][0]["content"][0]["text"]
-        'Hi'
-    """
-
-    def __init__(self, on_delta: Callable[[str], None]) -> None:
-        self._on_delta = on_delta
-        self._rest = b""
-        self._texts: list[str] = []
-        self._items: list[dict[str, Any]] = []
-        self._whole: dict[str, Any] | None = None
-
-    @property
-    def text_came(self) -> bool:
-        """Whether a first piece of the answer is there."""
-        return bool(self._texts or self._items)
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes.
-
-        Raises:
-            CallError: a piece that is not valid JSON, or an error of the provider.
-        """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        self._take(lines)
-
-    def finish(self) -> dict[str, Any]:
-        """The body of the response, in the form of one that came whole.
-
-        Raises:
-            CallError: the stream ended in the middle.
-        """
-        self._take([self._rest])
-        if self._whole is None:
-            raise CallError("connection", "the stream broke off in the middle of the answer")
-        if not self._whole.get("output"):  # some servers leave out what they have sent in pieces
-            text = {"type": "output_text", "text": "".join(self._texts)}
-            said = [{"type": "message", "content": [text]}] if self._texts else []
-            self._whole["output"] = self._items or said
-        return self._whole
-
-    def _take(self, lines: list[bytes]) -> None:
-        for event in _events(lines):
-            kind = event.get("type")
-            if kind == "error":
-                raise failure(event.get("error") or event)
-            if "choices" not in event and event.get("error"):
-                raise failure(event["error"])
-            if kind == "response.output_text.delta" and isinstance(event.get("delta"), str):
-                self._texts.append(event["delta"])
-                self._on_delta(event["delta"])
-            elif kind == "response.output_item.done" and isinstance(event.get("item"), dict):
-                self._items.append(event["item"])
-            elif isinstance(event.get("response"), dict) and kind in _LAST:
-                self._whole = dict(event["response"])
-                self._whole.setdefault("status", str(kind).partition(".")[2])
-
-
-_LAST = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
-"""Events that end a stream."""
-
-
-def _events(lines: list[bytes]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        text = line[5:].strip() if line.startswith(b"data:") else b""
-        if not text or text == b"[DONE]":
-            continue
-        try:
-            event = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            raise CallError("bad_body", "a piece of the stream is not valid JSON") from None
-        if not isinstance(event, dict):
-            raise CallError("bad_body", "a piece of the stream is not an object")
-        yield event

@@ -58,7 +58,7 @@ LOST_AFTER = 15
 """Connections that failed in a row, without a single answer, after which nobody is there."""
 
 LOST_AFTER_S = 60.0
-"""For so long an endpoint that did answer may fail to, before it is given up too."""
+"""Seconds for which an endpoint that did answer may fail before it is given up too."""
 
 _ELSEWHERE = ("unknown_model", "bad_body")
 _NOT_HERE = ("HTTP 404", "HTTP 405", "HTTP 301", "HTTP 302", "HTTP 307", "HTTP 308")
@@ -272,7 +272,7 @@ class Runner:
         began = self._loop.time()
         self._tell(call, Started)
         on_delta = self._teller(call) if self._stream else None
-        usd = worst_usd  # the price of a call of which nobody hears again
+        usd = worst_usd  # the price of a call that is never heard of again
         http = channel.take()
         try:
             answer, headers = await ask(http, endpoint, payload, on_delta)
@@ -425,7 +425,10 @@ class Runner:
         since = channel.answered_at
         if since is not None and self._loop.time() - since < LOST_AFTER_S:
             return
-        most = GIVE_UP_AFTER if error.kind in FATAL and since is None else LOST_AFTER
+        # A refusal that names no parameter may be about what the cases ask.
+        unclear = error.kind == "refused_parameter" and error.param is None
+        certain = error.kind in FATAL and since is None and not unclear
+        most = GIVE_UP_AFTER if certain else LOST_AFTER
         if channel.failed_in_a_row >= most or used_up:
             self._give_up(channel, error)
 

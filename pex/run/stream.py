@@ -1,43 +1,18 @@
-"""An answer that comes in pieces, put together as if it had come whole.
-
-Server-sent events as the standard has them and as servers send them: any line ends, comments,
-several lines of data, a byte order mark, no space or no empty line, JSON lines without `data:`,
-and one JSON body where a stream was asked for.
-"""
+"""A chat completion that comes in pieces, put together as if it had come whole."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
-from pex.core.call import Answer
-from pex.core.plain_json import plain_json, replace_surrogates
+from pex.core.plain_json import replace_surrogates
 from pex.run.content import ToolCalls, read_content, read_reasoning
-from pex.run.error_body import message_of
-from pex.run.failures import CallError, failure_in
-from pex.run.lenient import read_leniently
-from pex.run.reading import LENIENT, answer_of, kept, read_answer, unforeseen
-
-_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
-_END = re.compile(rb"\r\n|\n|\r")
-_HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-_FINISHES = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
+from pex.run.event_stream import EventStream
+from pex.run.failures import CallError, failure_in, finish_meaning
+from pex.run.reading import REASONS
 
 
-def looks_like_stream(raw: bytes) -> bool:
-    """Whether a body is a stream of events, whatever its content type says.
-
-    Example:
-        >>> looks_like_stream(b'data: {}'), looks_like_stream(b': ping'), looks_like_stream(b'{}')
-        (True, True, False)
-    """
-    return raw[:1] != b"{" and _BEGIN.match(raw) is not None
-
-
-class Stream:
+class Stream(EventStream):
     r"""Takes the bytes of a stream as they come.
 
     Args:
@@ -54,12 +29,8 @@ class Stream:
     """
 
     def __init__(self, on_delta: Callable[[str], None] | None = None) -> None:
+        super().__init__()
         self._on_delta = on_delta
-        self._chunks: list[bytes] = []
-        self._rest = b""
-        self._event_data: list[bytes] = []
-        self._event_name = b""
-        self._body: list[bytes] = []
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self._refusals: list[str] = []
@@ -70,65 +41,25 @@ class Stream:
         self._filters: list[Any] = []
         self._finish_reason: Any = None
         self._index: Any = None
-        self._understood = False
         self._chosen = False
-        self._ended = False
-        self._lost = False
-        self._failure: CallError | None = None
 
     @property
     def text_came(self) -> bool:
         """Whether a first piece of the answer is there."""
-        return bool(self._texts or self._calls or self._older_call)
-
-    @property
-    def raw(self) -> bytes:
-        """All that has come so far."""
-        return b"".join(self._chunks)
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; what is wrong with them is raised by `answer`."""
-        self._chunks.append(chunk)
-        text = self._rest + chunk
-        # A CR at the end may be half of a line's end.
-        ends = text[:-1] if text.endswith(b"\r") else text
-        if b"\r" in ends:
-            *lines, rest = _END.split(ends)
-        else:
-            *lines, rest = ends.split(b"\n")
-        self._rest = rest + text[len(ends) :]
-        self._lines(lines)
-
-    def answer(self) -> Answer:
-        """The answer.
-
-        Raises:
-            CallError: there is none, or not all of it; the error keeps what came.
-        """
-        lines, self._rest = _END.split(self._rest), b""
-        self._lines([*lines, b""])
-        if self._body and not self._understood and self._failure is None:
-            return read_answer(self.raw)  # one body after all
-        if self._body:
-            self._fail(CallError("bad_body", "a piece of the stream is not valid JSON"))
-        error = self._failure or self._missing()
-        if error is not None:
-            error.raw_body = kept(self.raw)
-            raise error
-        answer = answer_of(plain_json(self._together()), self.raw)
-        if self._lost and LENIENT not in answer.remarks:
-            answer.remarks.append(LENIENT)
-            answer.raw_body = kept(self.raw)
-        return answer
+        said = self._texts and self._texts[-1]  # the first may be empty
+        return bool(said or self._calls or self._older_call)
 
     def _missing(self) -> CallError | None:
-        if not self.raw.strip():
-            return CallError("bad_body", "the stream is empty")
-        if not self._understood:
-            return CallError("bad_body", f"not a stream of answers: {message_of(self.raw)}")
-        if self._chosen and self._finish_reason is None and not self._ended:
-            return CallError("connection", "the stream broke off in the middle of the answer")
-        return None
+        error = super()._missing()
+        if error is None and self._chosen and self._finish_reason is None and not self._ended:
+            error = CallError("connection", "the stream broke off in the middle of the answer")
+        return error
+
+    def _is_whole(self) -> bool:
+        reason = self._finish_reason
+        if not (isinstance(reason, str) and self.text_came):
+            return False
+        return finish_meaning(reason) in (None, "cut_off")
 
     def _together(self) -> dict[str, Any]:
         """What has come, in the form of an answer that came whole."""
@@ -149,111 +80,6 @@ class Stream:
         if self._logprobs:
             choice["logprobs"] = {"content": self._logprobs}
         return {**self._whole, "choices": [choice]}
-
-    def _joined(self, pieces: list[str]) -> str:
-        """The pieces as one text; a character may have been cut in two between them."""
-        text = "".join(pieces)
-        whole = replace_surrogates(text)
-        self._lost = self._lost or whole.count("\ufffd") > text.count("\ufffd")
-        return whole
-
-    # -- lines and events
-
-    def _lines(self, lines: list[bytes]) -> None:
-        try:
-            for line in lines:
-                self._line(line)
-        except Exception as error:  # noqa: BLE001 - what nobody has thought of is named all the same
-            self._fail(unforeseen(error, b""))
-
-    def _line(self, line: bytes) -> None:
-        if not line:
-            self._end_event()
-            return
-        if line[:3] == b"\xef\xbb\xbf":
-            line = line[3:]
-        name, colon, value = line.partition(b":")
-        if name == b"data" and colon:
-            self._data(value[1:] if value[:1] == b" " else value)
-        elif name == b"event" and colon:
-            self._event_name = value.strip()
-        elif name in (b"", b"id", b"retry") and colon:
-            return  # a comment, or what only a browser needs
-        elif line.lstrip()[:1] in (b"{", b"[") or self._body:
-            self._body.append(line)
-            if line.rstrip()[-1:] == b"}" and self._whole_line(line):  # JSON lines
-                self._body.pop()
-
-    def _whole_line(self, line: bytes) -> bool:
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return False
-        if not self._understood and isinstance(value, dict) and not _is_piece(value):
-            return False
-        self._take(value)
-        return True
-
-    def _data(self, value: bytes) -> None:
-        """A line of data: mostly a whole event, whose end some servers do not mark."""
-        text = value.strip()
-        if text in (b"[DONE]", b'"[DONE]"'):
-            self._end_event()
-            self._ended = True
-            return
-        if not text:
-            return
-        if self._event_data:
-            self._event_data.append(value)
-            found, event = self._parsed(b"\n".join(self._event_data))
-            if found:
-                self._event_data = []
-            elif _is_event(text):  # the one before was damaged, and its end is not marked
-                self._event_data.pop()
-                self._end_event(keep_name=True)
-                found, event = self._parsed(text)
-        else:
-            found, event = self._parsed(text)
-            if not found:
-                self._event_data.append(value)
-        if found:
-            self._take(event)
-
-    def _parsed(self, text: bytes) -> tuple[bool, Any]:
-        """Whether it is a JSON value, and which."""
-        try:
-            return True, orjson.loads(text)
-        except orjson.JSONDecodeError:
-            if text[:1] not in (b"{", b"["):
-                return False, None
-        try:
-            event = read_leniently(text, halves=True)
-        except ValueError:
-            return False, None
-        try:
-            orjson.loads(_HALF.sub(b"?", text))
-        except orjson.JSONDecodeError:
-            self._lost = True  # more than a character that was cut in two
-        return True, event
-
-    def _end_event(self, *, keep_name: bool = False) -> None:
-        lines, self._event_data = self._event_data, []
-        if lines:
-            self._refuse(b"\n".join(lines).strip())
-        if not keep_name:
-            self._event_name = b""
-
-    def _refuse(self, text: bytes) -> None:
-        """A piece that is not JSON: a sign of life, or a piece of the answer that is lost."""
-        error = None
-        if self._event_name == b"error":
-            error = failure_in({"error": text.decode("utf-8", "replace")})
-        if error is not None or text[:1] in (b"{", b"["):
-            self._fail(error or CallError("bad_body", "a piece of the stream is not valid JSON"))
-
-    def _fail(self, error: CallError) -> None:
-        error.begun = error.begun or self.text_came
-        self._failure = self._failure or error
 
     # -- what an event says
 
@@ -302,7 +128,9 @@ class Stream:
             if index != self._index:
                 return  # another answer to the same request
         self._chosen = True
-        error = failure_in({"error": choice.get("error")})
+        message = choice.get("delta") or choice.get("message")
+        inside = message.get("error") if isinstance(message, dict) else None
+        error = failure_in({"error": choice.get("error") or inside})
         if error is not None:
             self._fail(error)
             return
@@ -317,7 +145,7 @@ class Stream:
             self._whole["usage"] = choice["usage"]
         if choice.get("content_filter_results"):
             self._filters.append(choice["content_filter_results"])
-        for name in _FINISHES:
+        for name in REASONS:
             if choice.get(name):
                 self._finish_reason = choice[name]
                 break
@@ -379,20 +207,3 @@ class Stream:
             self._logprobs += content
         elif content is not None or (logprobs and not isinstance(logprobs, dict)):
             self._lost = True
-
-
-def _is_event(text: bytes) -> bool:
-    """Whether a line is an event of its own, and no line in the middle of another."""
-    try:
-        event = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(event, dict) and not event.keys().isdisjoint(("choices", "error", "usage"))
-
-
-def _is_piece(value: dict[str, Any]) -> bool:
-    """Whether a line is a piece of a stream; a whole answer is read as a body."""
-    choices = value.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return choices[0].get("message") is None
-    return choices is not None or value.get("done") is not None

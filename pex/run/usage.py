@@ -6,7 +6,7 @@ Endpoints agree on little here, and money hangs on it. The rules:
 - `completion_tokens` is everything that was generated, reasoning included. OpenAI counts reasoning
   in it; xAI counts it beside it, and Gemini's compatible page only in the total. So what the total
   leaves after the prompt counts where it is more, and reasoning that is larger than the completion
-  it is said to be a part of is beside it.
+  it should be a part of is counted in addition to it.
 - `prompt_tokens` is everything that was read. Cached and written tokens are a part of it, except
   where Anthropic's own names are used (`cache_read_input_tokens`): these are beside `input_tokens`.
 """
@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-MOST = 2**31 - 1
-"""A larger count is a fault, and no database's INTEGER holds it."""
+from pex.core.call import MOST_TOKENS, read_count
 
-_PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
-_COMPLETION = (
-    "completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count"
-)  # fmt: skip
-_TOTAL = ("total_tokens", "totalTokenCount", "total_token_count")
+_PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count",
+           "inputTokens", "promptTokens")  # fmt: skip
+_COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount",
+               "candidates_token_count", "outputTokens", "completionTokens")  # fmt: skip
+_TOTAL = ("total_tokens", "totalTokenCount", "total_token_count", "totalTokens")
 _PROMPT_PARTS = ("prompt_tokens_details", "input_tokens_details")
 _COMPLETION_PARTS = ("completion_tokens_details", "output_tokens_details")
 _REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "thoughts_token_count")
@@ -72,11 +71,14 @@ def read_usage(usage: Any) -> dict[str, Any]:
     reasoning = _first(_REASONING, *writes, usage)
     cached, written = _first(_CACHED, *reads, usage), _first(_WRITTEN, *reads, usage)
     if prompt is None and "prompt_cache_miss_tokens" in usage:
-        prompt = _sum(cached, _count(usage["prompt_cache_miss_tokens"]))
+        prompt = _sum(cached, read_count(usage["prompt_cache_miss_tokens"]))
+    read_beside, written_beside = _first(_CACHED_BESIDE, usage), _first(_WRITTEN_BESIDE, usage)
     if cached is None and written is None:
-        cached, written = _first(_CACHED_BESIDE, usage), _first(_WRITTEN_BESIDE, usage)
+        cached, written = read_beside, written_beside
         if _are_beside(usage, prompt, (cached or 0) + (written or 0), total, completion):
             prompt = _sum(prompt, cached or 0, written or 0)
+    else:  # under both names (LiteLLM), mostly with less under OpenAI's
+        cached, written = cached or read_beside, written or written_beside
     if prompt is None and total is not None and not _is_said(_PROMPT, usage):
         prompt = total - completion if completion is not None and total >= completion else None
     if completion is not None or not _is_said(_COMPLETION, usage):
@@ -95,7 +97,7 @@ def _ordinary(usage: Mapping[str, Any]) -> dict[str, Any] | None:
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int or not usage.keys() <= _ORDINARY:
         return None
-    if not (0 <= prompt <= MOST and 0 <= completion <= MOST):
+    if not (0 <= prompt <= MOST_TOKENS and 0 <= completion <= MOST_TOKENS):
         return None
     reads = usage.get("prompt_tokens_details") or _NO_PARTS
     writes = usage.get("completion_tokens_details") or _NO_PARTS
@@ -130,7 +132,7 @@ def _generated(
         whole = left
     if reasoning is not None and reasoning > completion:
         whole = _sum(completion, reasoning) if left is None else max(left, completion + reasoning)
-    return whole if whole is None or whole <= MOST else None, reasoning
+    return whole if whole is None or whole <= MOST_TOKENS else None, reasoning
 
 
 def _are_beside(
@@ -159,20 +161,10 @@ def _first(names: tuple[str, ...], *places: Mapping[str, Any]) -> int | None:
     for place in places:
         for name in names:
             if name in place:
-                count = _count(place[name])
+                count = read_count(place[name])
                 if count is not None:
                     return count
     return None
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= MOST else None
 
 
 def _is_said(names: tuple[str, ...], usage: Mapping[str, Any]) -> bool:
@@ -183,4 +175,4 @@ def _is_said(names: tuple[str, ...], usage: Mapping[str, Any]) -> bool:
 def _sum(*counts: int | None) -> int | None:
     known = [count for count in counts if count is not None]
     whole = sum(known)
-    return whole if len(known) == len(counts) and whole <= MOST else None
+    return whole if len(known) == len(counts) and whole <= MOST_TOKENS else None

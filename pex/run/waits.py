@@ -26,22 +26,27 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµ]+)")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[a-zµ]+(?:,?\s*(?:and\s+)?(?=\d))?)+")
 _SENTENCE = re.compile(
     # "Please try again in 1m3s" (OpenAI, Groq), "Please retry after 26 seconds" (Azure),
-    # "Please retry in 23.5s" (Gemini), "available again in 2 minutes"
-    r"(?:again|retry|retrying|wait|reset\w*|available)\s+(?:in|after|for)?\s*"
-    rf"({_DURATION.pattern}|\d+(?:\.\d+)?)",
+    # "Please retry in 23.5s" (Gemini), "available again in about 2 minutes", "Retry-After: 33"
+    r"(?:again|retry|retrying|wait|reset\w*|available|cool-?down)[\s:=_-]+"
+    r"(?:(?:in|after|for|about|approximately|around|at least|another|your|the|requests?)"
+    rf"[\s:=_-]+){{0,4}}({_DURATION.pattern}|\d+(?:\.\d+)?)",
     re.IGNORECASE,
 )
+_ISO = re.compile(r"p(?:\d+d)?(?:t(?:\d+h)?(?:\d+m)?(?:\d+(?:\.\d+)?s)?)?")
 _MOST_WORDS = 4000
-_KEYS = ("retry_after", "retryAfter", "retry_after_seconds", "retryDelay", "retry_delay",
-         "retry_in", "retry_after_s")  # fmt: skip
-_MS_KEYS = ("retry_after_ms", "retryAfterMs")
+_KEY = re.compile(
+    r"(?:retry(?:after|delay|in)|wait(?:for|time)?|reset(?:in|after)|backoff)"
+    r"(?:s|secs?|seconds?)?"
+)
+_MS = re.compile(r"(?:ms|millis|milliseconds)$")
+_LONGEST_KEY = 30
 _EPOCH_S = 1e9
 """A number from here on is a time since 1970, in seconds; a thousand times as much in milliseconds.
 """
 
 
 def bounded(wait_s: float | None) -> float | None:
-    """A wait that may be kept: from 0 to a minute; None where none was asked, or it is no number.
+    """A wait that may be kept, from 0 to a minute; None where it is not a number.
 
     Example:
         >>> bounded(86400.0), bounded(-3.0), bounded(float("nan")), bounded(None)
@@ -79,14 +84,11 @@ def wait_in(value: Any) -> float | None:
         return bounded(seconds(found.group(1))) if found else None
     if not isinstance(value, Mapping):
         return None
-    for key in _KEYS:
-        asked = _seconds_of(value.get(key))
-        if asked is not None:
-            return bounded(asked)
-    for key in _MS_KEYS:
-        exact = _seconds_of(value.get(key))
-        if exact is not None:
-            return bounded(exact / 1000)
+    for key, asked in value.items():
+        unit_s = _unit_of(key)
+        wait_s = _seconds_of(asked) if unit_s is not None else None
+        if wait_s is not None and unit_s is not None:
+            return bounded(wait_s * unit_s)
     headers = value.get("headers")  # OpenRouter passes on those of the provider
     if isinstance(headers, dict):
         lower = {str(key).lower(): text for key, text in headers.items()}
@@ -98,8 +100,8 @@ def seconds(text: str | None, now: float | None = None) -> float | None:
     """The seconds that a text asks to wait, not bounded yet; None where it cannot be read.
 
     Args:
-        text: a number of seconds, a duration such as `6m0s`, `20ms` or `2 minutes`, a time since
-            1970 (in seconds or milliseconds), a date of HTTP or ISO 8601.
+        text: a number of seconds, a duration such as `6m0s`, `20ms`, `2 minutes` or `PT30S`, a
+            time since 1970 (in seconds or milliseconds), a date of HTTP or ISO 8601.
         now: the time, in seconds since 1970; left out, the clock's.
 
     Example:
@@ -115,6 +117,8 @@ def seconds(text: str | None, now: float | None = None) -> float | None:
     except ValueError:
         pass
     lower = text.lower()
+    if _ISO.fullmatch(lower):
+        lower = lower[1:].replace("t", "")
     if _DURATION.fullmatch(lower):
         sizes = [(float(count), _unit_s(unit)) for count, unit in _PART.findall(lower)]
         if all(size is not None for _, size in sizes):
@@ -134,6 +138,15 @@ def _seconds_of(value: Any) -> float | None:
         return seconds(value) if isinstance(value, str) else _of_number(float(value), time.time())
     except OverflowError:  # a whole number too large for a float
         return math.inf if value > 0 else 0.0  # type: ignore[operator]
+
+
+def _unit_of(key: Any) -> float | None:
+    """The unit of a number under a key that names a wait, None where it names none."""
+    if not isinstance(key, str) or len(key) > _LONGEST_KEY:
+        return None
+    name = re.sub(r"[^a-z]", "", key.lower())
+    short = _MS.sub("", name)
+    return None if _KEY.fullmatch(short) is None else 1.0 if short == name else 1e-3
 
 
 def _unit_s(unit: str) -> float | None:

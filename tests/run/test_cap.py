@@ -195,6 +195,13 @@ def test_a_cap_that_no_call_fits_lets_none_through(
             None,
             "usage_implausible",
         ),
+        (
+            {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+            None,
+            "usage_implausible",
+        ),
+        ({"prompt_tokens": 10, "completion_tokens": 0}, None, "usage_implausible"),
+        ({"prompt_tokens": 0, "completion_tokens": 2}, None, "usage_implausible"),
         ({"prompt_tokens": 10.5, "completion_tokens": 2}, None, "usage_missing"),
         ({"prompt_tokens": -5, "completion_tokens": 2}, None, "usage_missing"),
         ({"prompt_tokens": 10**19, "completion_tokens": 2}, None, "usage_missing"),

@@ -76,7 +76,20 @@ REPLIES: list[tuple[str, int, Any, str]] = [
     ("LiteLLM", 400, error("litellm.ContentPolicyViolationError: " + json.dumps(AZURE_FILTER),
                            code="400"), "content_filter"),
     ("Together", 422, error("Input flagged by the moderation model"), "content_filter"),
+    ("a guardrail by words", 422, {"detail": "Guardrail violation"}, "content_filter"),
+    ("a gateway's guardrail", 400, {"message": "blocked by guardrail", "code": "x"},
+     "content_filter"),
+    ("words that may not be said", 400, error("Sensitive words detected"), "content_filter"),
+    ("words that are prohibited", 400, error("Prompt contains prohibited words"),
+     "content_filter"),
+    ("a jailbreak", 400, error("Request blocked: jailbreak detected"), "content_filter"),
+    ("personal data", 400, error("PII detected in prompt", type="policy_error"),
+     "content_filter"),
+    ("not safe", 403, error("The content is not safe"), "content_filter"),
     # -- a limit by the minute, whatever it is called
+    ("with status 403", 403, error("Rate limit exceeded, retry in 30s"), "rate_limit"),
+    ("a gateway's 500", 500, error("upstream: 429 Too Many Requests"), "rate_limit"),
+    ("a gateway's 502", 502, error("Request was throttled"), "rate_limit"),
     ("OpenAI", 429, error("Rate limit reached for gpt-4.1 on tokens per min (TPM)",
                           type="tokens", code="rate_limit_exceeded"), "rate_limit"),
     ("Azure calls", 429, error("have exceeded call rate limit of your current pricing tier. "
@@ -171,6 +184,23 @@ REPLIES: list[tuple[str, int, Any, str]] = [
 ]  # fmt: skip
 
 
+REPLIES += [
+    # -- more than a minute will help with
+    ("a month's quota", 429, error("monthly quota exhausted"), "quota"),
+    ("a month's limit", 429, error("Usage limit reached for this month"), "quota"),
+    ("a day's limit", 429, error("Daily limit reached"), "quota"),
+    ("requests a day, with a wait", 429,
+     error("Rate limit reached on requests per day (RPD). Please try again in 7m12s."),
+     "rate_limit"),
+    ("a proxy's login", 407, "", "auth"),
+    # -- a parameter whose name sounds like a filter's
+    ("a parameter of guardrails", 400,
+     error("Unrecognized request argument supplied: guardrails"), "refused_parameter"),
+    ("a parameter of moderation", 400, error("Unknown parameter: moderation"),
+     "refused_parameter"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "status", "body", "kind"), REPLIES, ids=[f"{r[3]}-{r[0]}" for r in REPLIES]
 )
@@ -211,6 +241,12 @@ def test_a_reply_is_named_by_what_is_known(name: str, status: int, body: Any, ki
         ({"detail": "Not Found"}, "unknown_model"),
         ({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]},
          "auth"),  # Cloudflare
+        ({"error_code": 110, "error_msg": "Access token invalid or no longer valid"},
+         "auth"),  # Baidu
+        ({"error_code": 18, "error_msg": "Open api qps request limit reached"}, "rate_limit"),
+        ({"httpStatus": 429, "message": "slow"}, "rate_limit"),
+        ({"choices": [{"message": {"content": "", "error": {"code": 401, "message": "no"}},
+                       "finish_reason": "error"}]}, "auth"),
     ],
 )  # fmt: skip
 def test_an_error_with_status_200_is_one(body: Any, kind: str) -> None:
@@ -239,6 +275,31 @@ def test_a_body_without_an_answer_is_named_by_its_codes(body: Any) -> None:
     assert caught.value.kind == "auth"
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("login fail: Please carry the API secret key", "auth"),
+        ("insufficient balance", "quota"),
+        ("rate limit", "rate_limit"),
+        ("input new_sensitive", "content_filter"),
+    ],
+)
+def test_a_body_without_choices_is_named_by_its_words(said: str, kind: str) -> None:
+    """MiniMax: the status is one of its own."""
+    body = {"choices": None, "base_resp": {"status_code": 1004, "status_msg": said}}
+    with pytest.raises(CallError) as caught:
+        read_answer(json.dumps(body).encode())
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("levels", [30, 260, 900])
+def test_an_error_that_is_nested_too_deep_is_an_error(levels: int) -> None:
+    error = '{"a": ' * levels + '"x"' + "}" * levels
+    with pytest.raises(CallError) as caught:
+        read_answer(f'{{"error": {error}}}'.encode())
+    assert caught.value.kind == "server"
+
+
 def test_an_empty_error_beside_an_answer_is_none() -> None:
     for empty in (None, "", {}, [], False, {"message": None, "code": ""}, 0):
         assert read_answer(json.dumps(completion("Hi") | {"error": empty}).encode()).output == "Hi"
@@ -254,6 +315,19 @@ FINISHES = [
     ("function_call_filter: MALFORMED_FUNCTION_CALL", None, "bad_body"),
     ("UNEXPECTED_TOOL_CALL", None, "bad_body"),
     ("network_error", None, "server"),
+    ("internal_server_error", None, "server"),
+    ("engine_error", None, "server"),
+    ("request_failed", None, "server"),
+    ("CANCELLED_BY_SERVER", None, "server"),
+    ("USER_CANCEL", None, "server"),
+    ("out_of_memory", None, "server"),
+    ("SERVICE_UNAVAILABLE", None, "server"),
+    ("rate_limited", None, "rate_limit"),
+    ("generation_timeout", None, "timeout"),
+    ("ERROR_TOXIC", None, "filtered"),
+    ("content_filter_triggered", None, "filtered"),
+    ("ERROR_LIMIT", "cut_off", None),
+    ("max_tokens_reached", "cut_off", None),
     ("timeout", None, "timeout"),
     ("content_filter", None, "filtered"),
     ("SAFETY", None, "filtered"),
@@ -311,6 +385,20 @@ def test_an_ordinary_end_means_nothing() -> None:
         (error("slow", retry_after=float("nan")), None),
         (error("slow", retry_after=-5), 0.0),
         (error("slow"), None),
+        ({"Retry-After": "3"}, 3.0),
+        ({"retryAfterSeconds": 3}, 3.0),
+        ({"retry_delay_secs": "3"}, 3.0),
+        ({"wait_seconds": 4}, 4.0),
+        ({"reset-in": "4s"}, 4.0),
+        ({"retry_after_millis": 1500}, 1.5),
+        ({"retry_after": "PT3S"}, 3.0),
+        ({"retries": 3, "retry": True, "wait_list": 9}, None),
+        ("Retry-After: 33", 33.0),
+        ("retry_after=40", 40.0),
+        ("Try again in about 30 seconds", 30.0),
+        ("please retry your requests after 45 seconds", 45.0),
+        ("cooldown 20 seconds", 20.0),
+        ("we will retry 3 times", None),
     ],
 )
 def test_the_wait_that_a_body_names_is_read(body: Any, seconds: float | None) -> None:
@@ -376,6 +464,23 @@ def test_what_is_refused_for_one_case_never_ends_a_models_run(
     results = run(experiment(14), max_in_flight=1)
     assert results.frame["error_kind"].dropna().tolist() == ["refused_parameter"] * 6
     assert paid.calls == 14
+
+
+def test_refusals_that_name_nothing_do_not_end_a_models_run(paid: FaultyEndpoint) -> None:
+    """In words that nobody has thought of: they may be about what these cases ask."""
+    paid.reply = lambda sent, number: (
+        replies(400, error("我不能回答"))() if sent["messages"][0]["content"] < "word2" else None
+    )
+    results = run(experiment(14), max_in_flight=1)
+    assert results.frame["error_kind"].dropna().tolist() == ["refused_parameter"] * 6
+    assert paid.calls == 14
+
+
+def test_a_model_that_refuses_everything_is_given_up(paid: FaultyEndpoint) -> None:
+    paid.reply = lambda sent, number: replies(400, error("no"))()
+    with pytest.raises(pex.ProviderError):
+        run(experiment(40), max_in_flight=1)
+    assert paid.calls == runner.LOST_AFTER
 
 
 def test_a_run_survives_what_it_cannot_read(

@@ -125,6 +125,8 @@ DECLARED = Price("pex.toml", [Rates(1e-3, 5e-4, 1.25e-3, 2e-3)])
             },
             None,
         ),
+        ({"prompt_tokens": 10, "completion_tokens": 0}, 0.01),  # an answer that is empty
+        ({"prompt_tokens": 0, "completion_tokens": 2}, None),
         ({"prompt_tokens": 10}, None),
         ({"completion_tokens": 10}, None),
     ],

@@ -120,7 +120,10 @@ def test_an_odd_line_loses_only_itself(
         for path in paths(whole)
         for value in (None, "", [], {}, 10.5, 10**19, float("inf"), "a \ud83d", [None], deep(300))
     ]
+    nested = b'{"a": ' * 400 + b"1" + b"}" * 400
     odd += [
+        b'{"custom_id": "KEY", "response": {"status_code": 400, "body": %b}}' % nested,
+        b'{"custom_id": "KEY", "error": %b}' % nested,
         b"half of a li",
         b"\xff\xfe",
         b'{"custom_id": "KEY", "response": {"status_co',

@@ -152,7 +152,9 @@ def test_exceptions_of_the_environment_hold(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("127.0.0.1", True), ("127.255.255.254", True), ("localhost", True), ("LOCALHOST.", True),
         ("model.localhost", True), ("::1", True), ("[::1]", True), ("0.0.0.0", True), ("::", True),
-        ("::ffff:127.0.0.1", True), ("128.0.0.1", False), ("10.0.0.1", False),
+        ("::ffff:127.0.0.1", True), ("128.0.0.1", False), ("10.0.0.1", False), ("127.1", True),
+        ("2130706433", True), ("0x7f000001", True), ("localhost.localdomain", True),
+        ("ip6-localhost", True), ("10.1", False), ("face.cafe", False), ("127.0.0.1.nip.io", False),
         ("localhost.example.com", False), ("notlocalhost", False), ("", False), (None, False),
     ],
 )  # fmt: skip

@@ -96,6 +96,26 @@ def test_a_stream_shows_the_answer_alone(text: str, answer: str | None, reasonin
     assert said in (expected, expected.lstrip())
 
 
+CIRCLES = ["`</think>` ", "a </think> , ", "<think>a</think>", "<think>", "<think ", "a > b ",
+           "<|channel|>", "<|channel|>analysis<|message|>x<|end|>", "[1] "]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", CIRCLES)
+def test_a_model_that_goes_round_in_circles_holds_nothing_up(piece: str) -> None:
+    """Each piece of a stream costs the same, however many came before (no upper bound in seconds).
+
+    The text is long enough for a reader that begins anew with each piece to take hours.
+    """
+    text = piece * (1_000_000 // len(piece))
+    shown: list[str] = []
+    feed = AnswerText(shown.append, USUAL).feed
+    for start in range(0, len(text), 8):
+        feed(text[start : start + 8])
+    assert len("".join(shown)) <= len(text)
+    answer, reasoning = split(text, USUAL)
+    assert len(answer) + len(reasoning) <= len(text) + 2 * text.count(piece)
+
+
 def test_tags_of_ones_own() -> None:
     for names in (["plan"], ["<plan>"], ["[PLAN]"]):
         assert split("<plan>Hm.</plan>Yes", tags_of(names)) == ("Yes", "Hm.")

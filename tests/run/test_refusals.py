@@ -108,6 +108,7 @@ WORDS = {
     "anthropic": ({"type": "error", "error": {"type": "invalid_request_error",
                    "message": "seed: Extra inputs are not permitted"}}, 400),
     "groq": ({"error": {"message": "property 'seed' is unsupported, did you mean 'speed'?"}}, 400),
+    "not valid": ({"error": {"message": "The parameter `seed` is not valid"}}, 400),
     "who refuses it": ({"error": {"message": "The model does not support seed.",
                                   "param": "model"}}, 400),
     "litellm": ({"error": {"message": "lab does not support parameters: ['seed'], for model=m1. "
@@ -397,6 +398,23 @@ def test_the_names_of_the_responses_api_are_those_of_the_request(name: str, drop
     error = CallError("refused_parameter", f"Unsupported parameter: '{name}'.", param=name)
     assert refusals.learn(meant, meant, error).again
     assert set(meant) - set(refusals.sent(meant)) == {dropped}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("structured outputs are not supported", "response_format"),
+        ("This model does not support log probs", "logprobs"),
+        ("The stop parameter is not supported", "stop"),
+        ("stop talking to me, it is not supported", None),
+    ],
+)
+def test_what_a_parameter_is_called_in_prose(text: str, name: str | None) -> None:
+    form = {"type": "json_object"}
+    body = {"model": "m", "messages": [], "response_format": form, "logprobs": True, "stop": ["x"]}
+    refusals = Refusals("lab/m", "here")
+    refusals.learn(body, body, CallError("refused_parameter", text))
+    assert list(refusals.changes) == ([name] if name else [])
 
 
 def test_remarks_of_a_request_as_meant() -> None:

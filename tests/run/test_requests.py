@@ -11,6 +11,7 @@ import pytest
 
 import pex
 from tests.helpers.endpoint import FaultyEndpoint, completion
+from tests.helpers.odd import deep
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -203,6 +204,19 @@ def chat() -> pex.Experiment:
         {"case_id": "short", "turns": ["one"], "expected": "re: one"},
     ]
     return pex.Experiment("chat", pex.grid(prompt, "lab/m1", {"max_tokens": 2}), cases, ["exact"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", 10**30), ("logit_bias", deep()), ("stop", "\ud800")]
+)
+def test_a_parameter_that_json_has_no_form_for_is_named(
+    lab: FaultyEndpoint, name: str, value: Any
+) -> None:
+    prompt = pex.Prompt("{{ word }}", name="echo")
+    exp = pex.Experiment("odd", pex.grid(prompt, "lab/m1", {name: value}), [{"word": "w"}])
+    with pytest.raises(pex.PexError, match=f"'{name}' cannot be sent as JSON"):
+        run(exp)
+    assert lab.calls == 0
 
 
 def test_turns_are_answered_one_after_another(paid: FaultyEndpoint, project: Path) -> None:

@@ -22,7 +22,8 @@ from pex.run.endpoint import connect
 from pex.run.failures import CallError
 from pex.run.reading import answer_of
 from pex.run.request import next_body, requests
-from pex.run.responses import ResponseStream, chat_form, response_id
+from pex.run.response_stream import ResponseStream
+from pex.run.responses import chat_form, response_id
 from tests.helpers.endpoint import completion
 from tests.helpers.responses_endpoint import ResponsesEndpoint, response, said
 
@@ -291,11 +292,11 @@ def test_what_pex_sees_to_itself_is_no_parameter(name: str) -> None:
         experiment(**{name: True})
 
 
-def streamed_whole(*events: Any) -> Any:
+def streamed_whole(*events: Any) -> Answer:
     stream = ResponseStream(lambda text: None)
     for event in events:
         stream.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
-    return stream.finish()
+    return stream.answer()
 
 
 def test_a_stream_in_any_cut_is_the_same_answer() -> None:
@@ -315,7 +316,7 @@ def test_a_stream_in_any_cut_is_the_same_answer() -> None:
         for start in range(0, len(raw), size):
             stream.feed(raw[start : start + size])
         assert stream.text_came
-        assert answer_of(chat_form(stream.finish())).output == "".join(heard) == "Héllo"
+        assert stream.answer().output == "".join(heard) == "Héllo"
 
 
 @pytest.mark.parametrize("left_out", ["output", "output, items"])
@@ -325,27 +326,75 @@ def test_a_last_event_without_the_output_is_made_whole(left_out: str) -> None:
     if left_out == "output":
         events.append({"type": "response.output_item.done", "item": item})
     events.append({"type": "response.completed", "response": {"id": "r", "output": []}})
-    assert answer_of(chat_form(streamed_whole(*events))).output == "Hello"
+    assert streamed_whole(*events).output == "Hello"
 
 
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [
         (b'data: {"type": "response.output_text.delta", "delta": "Hel"}\n\n', "connection"),
-        (b"", "connection"),
+        (b"", "bad_body"),
         (b"data: {half\n\n", "bad_body"),
         (b"data: [1]\n\n", "bad_body"),
+        (b"data: [DONE]\n\n", "bad_body"),
+        (b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n', "bad_body"),
+        (b"<html>Sign in</html>", "bad_body"),
+        (b"event: error\ndata: Unauthorized\n\n", "auth"),
+        (b'data: {"error": {"code": 401, "message": "no"}}\n\n', "auth"),
     ],
 )
 def test_a_stream_that_broke_is_no_answer(raw: bytes, kind: str) -> None:
     def read() -> None:
         stream = ResponseStream(lambda text: None)
         stream.feed(raw)
-        stream.finish()
+        stream.answer()
 
     with pytest.raises(CallError) as caught:
         read()
     assert caught.value.kind == kind
+    assert bool(raw) is bool(caught.value.raw_body)
+
+
+DELTA = b'{"type": "response.output_text.delta", "delta": "Hello"}'
+LAST = orjson.dumps({"type": "response.completed", "response": response("Hello")})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'data: {"type": "resp\n\ndata: %b\n\n' % LAST,
+        b"data: 3\n\ndata: %b\n\n" % LAST,
+        b"data: ping\n\ndata: %b\n\n" % LAST,
+        b'data: {"type": "response.output_text.delta", "delta": "\\ud83d"}\n\ndata: %b\n\n' % LAST,
+        b'data: {"type": "x", "logprobs": [NaN]}\n\ndata: %b\n\n' % LAST,
+        b"data:%b\r\rdata:%b\r\r" % (DELTA, LAST),
+        b"\xef\xbb\xbfdata: %b" % LAST,
+        b"%b\n%b\n" % (DELTA, LAST),
+        b"data: %b\n\ndata: [DONE]\n\n" % DELTA,
+        b"data: %b\n\ndata: {half" % LAST,
+        b'data: %b\n\nevent: error\ndata: {"code": 500, "message": "late"}\n\n' % LAST,
+        b"".join(b"data: %b\n" % line for line in orjson.dumps(
+            orjson.loads(LAST), option=orjson.OPT_INDENT_2).splitlines()) + b"\n",
+        orjson.dumps(response("Hello")),
+        orjson.dumps(response("Hello"), option=orjson.OPT_INDENT_2),
+    ],
+)  # fmt: skip
+def test_no_answer_is_lost_for_an_odd_piece(raw: bytes) -> None:
+    for size in (7, len(raw)):
+        stream = ResponseStream(lambda text: None)
+        for start in range(0, len(raw), size):
+            stream.feed(raw[start : start + size])
+        assert stream.answer().output == "Hello"
+
+
+def test_what_had_begun_is_charged() -> None:
+    for last in (
+        {"type": "error", "code": "server_error", "message": "boom"},
+        {"type": "response.failed", "response": {"status": "failed", "error": {"message": "boom"}}},
+    ):
+        with pytest.raises(CallError) as caught:
+            streamed_whole({"type": "response.output_text.delta", "delta": "Hel"}, last)
+        assert (caught.value.kind, caught.value.charged) == ("server", True)
 
 
 ODD = [None, True, 0, -1, 1.5, "", "x", [], [1], {}, {"a": 1}, [[]], [{"type": "message"}], 10**30]
@@ -397,7 +446,7 @@ def test_no_odd_stream_raises_but_by_name() -> None:
     assert len(streams) >= 400
     for odd_events in streams:
         with contextlib.suppress(CallError):
-            chat_form(streamed_whole(*odd_events))
+            streamed_whole(*odd_events)
 
 
 # -- conversations

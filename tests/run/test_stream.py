@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from pex.run.event_stream import looks_like_stream
 from pex.run.failures import CallError
-from pex.run.stream import Stream, looks_like_stream
+from pex.run.stream import Stream
 from tests.helpers.endpoint import completion
 
 
@@ -120,6 +121,43 @@ def test_an_error_after_the_first_word_may_be_charged() -> None:
         read(events(GOOD[0], '{"error": {"code": 503, "message": "x"}}'))
     assert (before.value.charged, after.value.charged) == (False, True)
     assert after.value.busy
+
+
+LATE = {
+    "an error": events(*GOOD, '{"error": {"message": "no usage", "code": 500}}'),
+    "half a piece": events(*GOOD, '{"choices": [{"del'),
+    "half a JSON line": events(*GOOD, '{"usage": {"prom', form="{}\n"),
+    "words of an error": events(*GOOD) + b"event: error\ndata: unavailable\n\n",
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_goes_wrong_after_the_end_loses_no_answer(name: str) -> None:
+    answer, _ = read(LATE[name])
+    assert (answer.output, answer.finish_reason) == ("Hello", "stop")
+    assert answer.remarks == ["read_leniently"]
+    assert answer.prompt_tokens is None  # so the ledger has the worst case
+
+
+def test_an_answer_that_was_held_back_at_its_end_is_not_whole() -> None:
+    with pytest.raises(CallError) as caught:
+        read(events(GOOD[0], chunk(finish="error"), '{"error": {"message": "x", "code": 429}}'))
+    assert caught.value.kind == "rate_limit"
+
+
+def test_the_mark_at_the_end_in_small_letters_and_an_error_in_a_delta() -> None:
+    assert read(events(*GOOD[:2], "[done]"))[0].output == "Hello"
+    with pytest.raises(CallError) as caught:
+        read(events('{"choices": [{"delta": {"error": {"code": 429, "message": "x"}}}]}'))
+    assert (caught.value.kind, caught.value.charged) == ("rate_limit", False)
+
+
+def test_the_first_word_is_not_an_empty_one() -> None:
+    stream = Stream()
+    stream.feed(events(chunk("", role="assistant")))
+    assert not stream.text_came
+    stream.feed(events(chunk("Hi")))
+    assert stream.text_came
 
 
 def test_half_an_answer_that_was_filtered_is_kept() -> None:

@@ -39,7 +39,10 @@ class Tokens:
         self.file.write_text(
             "import pathlib, sys, time\n"
             f"path = pathlib.Path({str(self.counter)!r})\n"
-            "number = int(path.read_text()) + 1\npath.write_text(str(number))\n" + script
+            "number = int(path.read_text()) + 1\n"
+            # In one step: the endpoint reads it meanwhile.
+            "path.with_suffix('.new').write_text(str(number))\n"
+            "path.with_suffix('.new').replace(path)\n" + script
         )
 
     @property

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pex.core.call import Answer
-from pex.run.usage import MOST, read_usage
+from pex.core.call import MOST_TOKENS, Answer
+from pex.run.usage import read_usage
 
 OPENAI = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
@@ -50,6 +50,27 @@ FORMS: dict[str, tuple[Any, tuple[int | None, ...]]] = {
             "completion_tokens_details": {"reasoning_tokens": 317},
         },
         (12, 319, 317, None, None),
+    ),
+    "LiteLLM: writes under Anthropic's name alone": (
+        {
+            **OPENAI,
+            "prompt_tokens_details": {"cached_tokens": 40},
+            "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 30,
+        },
+        (100, 20, None, 40, 30),
+    ),
+    "LiteLLM: a detail of nothing": (
+        {
+            **OPENAI,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "cache_read_input_tokens": 40,
+        },
+        (100, 20, None, 40, None),
+    ),
+    "Bedrock": (
+        {"inputTokens": 100, "outputTokens": 20, "totalTokens": 120},
+        (100, 20, None, None, None),
     ),
     "reasoning beside, without a total": (
         {
@@ -150,8 +171,8 @@ FORMS: dict[str, tuple[Any, tuple[int | None, ...]]] = {
     ),
     "digits": ({"prompt_tokens": "10", "completion_tokens": "2"}, (10, 2, None, None, None)),
     "the largest": (
-        {"prompt_tokens": MOST, "completion_tokens": 2},
-        (MOST, 2, None, None, None),
+        {"prompt_tokens": MOST_TOKENS, "completion_tokens": 2},
+        (MOST_TOKENS, 2, None, None, None),
     ),
 }
 
@@ -166,8 +187,8 @@ def test_each_form_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [-1, 10.5, float("nan"), float("inf"), 10**19, MOST + 1, 1e300, True, None, "", "ten", "-3",
-     "1e3", "٣", [], [10], {}, {"value": 10}, b"10"],
+    [-1, 10.5, float("nan"), float("inf"), 10**19, MOST_TOKENS + 1, 1e300, True, None, "", "ten",
+     "-3", "1e3", "٣", [], [10], {}, {"value": 10}, b"10"],
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_count_is_unknown(value: Any) -> None:
@@ -208,4 +229,4 @@ USAGES = st.builds(
 @given(USAGES | ODD)
 def test_counts_are_whole_numbers_that_every_database_takes(usage: Any) -> None:
     for count in read_usage(usage).values():
-        assert count is None or (type(count) is int and 0 <= count <= MOST)
+        assert count is None or (type(count) is int and 0 <= count <= MOST_TOKENS)

@@ -1,0 +1,256 @@
+"""The events of a stream, however their server writes them.
+
+Server-sent events as the standard has them and as servers send them: any line ends, comments,
+several lines of data, a byte order mark, no space or no empty line, JSON lines without `data:`,
+and one JSON body where a stream was asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from pex.core.call import Answer
+from pex.core.plain_json import plain_json, replace_surrogates
+from pex.run.error_body import message_of
+from pex.run.failures import CallError, failure_in
+from pex.run.lenient import read_leniently
+from pex.run.reading import LENIENT, answer_of, kept, read_answer, unforeseen
+
+_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
+_END = re.compile(rb"\r\n|\n|\r")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+def looks_like_stream(raw: bytes) -> bool:
+    """Whether a body is a stream of events, whatever its content type says.
+
+    Example:
+        >>> looks_like_stream(b'data: {}'), looks_like_stream(b': ping'), looks_like_stream(b'{}')
+        (True, True, False)
+    """
+    return raw[:1] != b"{" and _BEGIN.match(raw) is not None
+
+
+class EventStream:
+    """Takes the bytes of a stream as they come; what its events say is its subclasses' business.
+
+    These take each event in `_take`, say in `_missing` and `_is_whole` how far the answer has come,
+    and in `_together` what it is.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._rest = b""
+        self._event_data: list[bytes] = []
+        self._event_name = b""
+        self._body: list[bytes] = []
+        self._body_is_late = False
+        self._understood = False
+        self._ended = False
+        self._lost = False
+        self._failure: CallError | None = None
+
+    @property
+    def text_came(self) -> bool:
+        """Whether a first piece of the answer is there."""
+        raise NotImplementedError
+
+    @property
+    def raw(self) -> bytes:
+        """All that has come so far."""
+        return b"".join(self._chunks)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes; what is wrong with them is raised by `answer`."""
+        self._chunks.append(chunk)
+        text = self._rest + chunk
+        # A CR at the end may be half of a line's end.
+        ends = text[:-1] if text.endswith(b"\r") else text
+        if b"\r" in ends:
+            *lines, rest = _END.split(ends)
+        else:
+            *lines, rest = ends.split(b"\n")
+        self._rest = rest + text[len(ends) :]
+        self._lines(lines)
+
+    def answer(self, previous: str | None = None) -> Answer:
+        """The answer; `previous` as in `answer_of`.
+
+        Raises:
+            CallError: there is none, or not all of it; the error keeps what came.
+        """
+        lines, self._rest = _END.split(self._rest), b""
+        self._lines([*lines, b""])
+        if self._body and not self._understood and self._failure is None:
+            return read_answer(self.raw, previous)  # one body after all
+        if self._body and not self._body_is_late:
+            self._failure = self._failure or _not_json()
+        self._lost = self._lost or bool(self._body)
+        error = self._failure or self._missing()
+        if error is not None:
+            error.raw_body = kept(self.raw)
+            raise error
+        try:
+            answer = answer_of(plain_json(self._together()), self.raw, previous=previous)
+        except CallError as failed:
+            failed.begun = failed.begun or self.text_came
+            raise
+        if self._lost and LENIENT not in answer.remarks:
+            answer.remarks.append(LENIENT)
+            answer.raw_body = kept(self.raw)
+        return answer
+
+    def _take(self, event: Any) -> None:
+        """Take what one event says, a JSON value."""
+        raise NotImplementedError
+
+    def _missing(self) -> CallError | None:
+        """Why what has come is no answer, None where it may be one."""
+        if not self.raw.strip():
+            return CallError("bad_body", "the stream is empty")
+        if not self._understood:
+            return CallError("bad_body", f"not a stream of answers: {message_of(self.raw)}")
+        return None
+
+    def _is_whole(self) -> bool:
+        """Whether the answer has ended: a stream that breaks after that loses none of it."""
+        raise NotImplementedError
+
+    def _together(self) -> dict[str, Any]:
+        """What has come, in the form of a body that came whole."""
+        raise NotImplementedError
+
+    def _joined(self, pieces: list[str]) -> str:
+        """The pieces as one text; a character may have been cut in two between them."""
+        text = "".join(pieces)
+        whole = replace_surrogates(text)
+        self._lost = self._lost or whole.count("\ufffd") > text.count("\ufffd")
+        return whole
+
+    # -- lines and events
+
+    def _lines(self, lines: list[bytes]) -> None:
+        try:
+            for line in lines:
+                self._line(line)
+        except Exception as error:  # noqa: BLE001 - what nobody has thought of is named all the same
+            self._fail(unforeseen(error, b""))
+
+    def _line(self, line: bytes) -> None:
+        if not line:
+            self._end_event()
+            return
+        if line[:3] == b"\xef\xbb\xbf":
+            line = line[3:]
+        name, colon, value = line.partition(b":")
+        if name == b"data" and colon:
+            self._data(value[1:] if value[:1] == b" " else value)
+        elif name == b"event" and colon:
+            self._event_name = value.strip()
+        elif name in (b"", b"id", b"retry") and colon:
+            return  # a comment, or what only a browser needs
+        elif line.lstrip()[:1] in (b"{", b"[") or self._body:
+            self._body_is_late = self._is_whole() if not self._body else self._body_is_late
+            self._body.append(line)
+            if line.rstrip()[-1:] == b"}" and self._whole_line(line):  # JSON lines
+                self._body.pop()
+
+    def _whole_line(self, line: bytes) -> bool:
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return False
+        if not self._understood and isinstance(value, dict) and not _is_piece(value):
+            return False
+        self._take(value)
+        return True
+
+    def _data(self, value: bytes) -> None:
+        """A line of data: mostly a whole event, whose end some servers do not mark."""
+        text = value.strip()
+        if text.upper() in (b"[DONE]", b'"[DONE]"'):
+            self._end_event()
+            self._ended = True
+            return
+        if not text:
+            return
+        if self._event_data:
+            self._event_data.append(value)
+            found, event = self._parsed(b"\n".join(self._event_data))
+            if found:
+                self._event_data = []
+            elif _is_event(text):  # the one before was damaged, and its end is not marked
+                self._event_data.pop()
+                self._end_event(keep_name=True)
+                found, event = self._parsed(text)
+        else:
+            found, event = self._parsed(text)
+            if not found:
+                self._event_data.append(value)
+        if found:
+            self._take(event)
+
+    def _parsed(self, text: bytes) -> tuple[bool, Any]:
+        """Whether it is a JSON value, and which."""
+        try:
+            return True, orjson.loads(text)
+        except orjson.JSONDecodeError:
+            if text[:1] not in (b"{", b"["):
+                return False, None
+        try:
+            event = read_leniently(text, halves=True)
+        except ValueError:
+            return False, None
+        try:
+            orjson.loads(_HALF.sub(b"?", text))
+        except orjson.JSONDecodeError:
+            self._lost = True  # more than a character that was cut in two
+        return True, event
+
+    def _end_event(self, *, keep_name: bool = False) -> None:
+        lines, self._event_data = self._event_data, []
+        if lines:
+            self._refuse(b"\n".join(lines).strip())
+        if not keep_name:
+            self._event_name = b""
+
+    def _refuse(self, text: bytes) -> None:
+        """A piece that is not JSON: a sign of life, or a piece of the answer that is lost."""
+        error = None
+        if self._event_name == b"error":
+            error = failure_in({"error": text.decode("utf-8", "replace")})
+        if error is not None or text[:1] in (b"{", b"["):
+            self._fail(error or _not_json())
+
+    def _fail(self, error: CallError) -> None:
+        if self._is_whole():
+            self._lost = True
+            return
+        error.begun = error.begun or self.text_came
+        self._failure = self._failure or error
+
+
+def _not_json() -> CallError:
+    return CallError("bad_body", "a piece of the stream is not valid JSON")
+
+
+def _is_event(text: bytes) -> bool:
+    """Whether a line is an event of its own, and no line in the middle of another."""
+    try:
+        event = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    names = ("choices", "error", "usage", "response", "delta")
+    return isinstance(event, dict) and not event.keys().isdisjoint(names)
+
+
+def _is_piece(value: dict[str, Any]) -> bool:
+    """Whether a line is a piece of a stream; a whole answer is read as a body."""
+    choices = value.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0].get("message") is None
+    named = str(value.get("type")).startswith("response.")
+    return named or choices is not None or value.get("done") is not None
