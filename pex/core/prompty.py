@@ -26,6 +26,8 @@ _ROLE_LINE = re.compile(
     rf"^[ \t]*#?[ \t]*({'|'.join(ROLES)})[ \t]*(?:{_ATTRIBUTES})?[ \t]*:[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )
+_LINE_END = re.compile(r"\r*\n|\r")
+"""Also a lone CR, as Jinja reads it, and the CR CR LF of a file that was converted twice."""
 _ATTRIBUTE = re.compile(r'(\w+)[ \t]*=[ \t]*(?:"([^"]*)"|([^",\]]*))')
 
 
@@ -70,7 +72,7 @@ def split_roles(body: str) -> list[dict[str, str]]:
         >>> split_roles('user[name="Ann", nonce=x1]:\nHi')
         [{'role': 'user', 'content': 'Hi', 'name': 'Ann'}]
     """
-    pieces = _ROLE_LINE.split(body.replace("\r\n", "\n"))
+    pieces = _ROLE_LINE.split(_LINE_END.sub("\n", body))
     messages = [{"role": "user", "content": pieces[0].strip()}]
     for role, attributes, content in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
         found = {key: quoted or bare.strip()

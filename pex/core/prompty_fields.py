@@ -43,6 +43,11 @@ FROM_PEX = {ours: theirs for theirs, ours in OPTIONS.items()}
 _NUMBERS = ("frequency_penalty", "presence_penalty", "temperature", "top_p")
 _WHOLE = ("max_tokens", "max_completion_tokens", "seed", "top_k", "top_logprobs")
 _SWITCHES = ("parallel_tool_calls", "logprobs")
+_SCHEMAS = ("response_format", "tools")
+"""Parameters with JSON Schemas in them."""
+_SCHEMA_TEXTS = ("description", "title", "pattern")
+_SCHEMA_VALUES = ("enum", "const", "default", "examples")
+_FLAGS = ("required", "nullable", "strict")
 _STREAMING = ("stream", "stream_options")
 _JINJA = ("jinja2", "jinja", "nunjucks")
 _RICH = ("thread", "image", "file", "audio")
@@ -227,7 +232,7 @@ class FrontMatter:
         if name in _NUMBERS:
             return int(value) if isinstance(value, int) else float(value)
         try:
-            return plain(value)
+            return plain(self._schema(value, path) if name in _SCHEMAS else value)
         except PexError as error:
             raise self._fail(path, error.message, error.hint) from None
 
@@ -294,14 +299,33 @@ class FrontMatter:
         for at, item in enumerate(found):
             place = self._place(items, at, item["name"], path)
             kind, values = item.get("kind") or item.get("type"), item.get("enumValues")
-            if kind in (None, "string") and isinstance(values, list):
+            self._check_flags(item, place)
+            if isinstance(values, list):
                 item["enumValues"] = [
-                    self._text(value, (*place, "enumValues", number))
+                    None
+                    if value is None
+                    else self._default(value, kind or "string", (*place, "enumValues", number))
                     for number, value in enumerate(values)
                 ]
             if kind == "object" and item.get("properties"):
                 item["properties"] = self._properties(item["properties"], (*place, "properties"))
         return found
+
+    def _schema(self, value: Any, path: Path, text: bool = False) -> Any:
+        """A JSON Schema; what is `text` in it is what is written in the file."""
+        if isinstance(value, list):
+            return [self._schema(item, (*path, at), text) for at, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return self._text(value, path) if text else value
+        kinds = value.get("type")
+        texts = "string" in kinds if isinstance(kinds, list) else kinds == "string"
+        names = (*_SCHEMA_TEXTS, *_SCHEMA_VALUES) if texts else _SCHEMA_TEXTS
+        return {key: self._schema(item, (*path, key), key in names) for key, item in value.items()}
+
+    def _check_flags(self, data: Mapping[str, Any], path: Path) -> None:
+        for key in _FLAGS:
+            if not isinstance(data.get(key), bool | None):  # in YAML 1.2 `yes` is text
+                raise self._fail((*path, key), f"expected true or false, got {_shown(data[key])}")
 
     def _tools(self, tools: Any) -> None:
         path: Path = ("tools",)
@@ -324,11 +348,14 @@ class FrontMatter:
         if kind != "function":
             self._remark(path, f"tools: '{name}' of kind '{kind}' is not sent, only functions are")
             return None
+        self._check_flags(data, path)
         where = f"{self._where}: tools: '{name}'"
         strict = data.get("strict") is True
         bound = self._bound(data.get("bindings"), (*path, "bindings"))
         parameters = data.get("parameters")
-        if not (isinstance(parameters, dict) and isinstance(parameters.get("type"), str)):
+        if isinstance(parameters, dict) and isinstance(parameters.get("type"), str):
+            parameters = self._schema(parameters, (*path, "parameters"))
+        else:
             parameters = self._properties(parameters, (*path, "parameters"))
         schema = tool_schema(parameters, where, strict=strict, bound=bound)
         function: dict[str, Any] = {"name": name, "parameters": schema}
@@ -359,7 +386,10 @@ def _kind_of(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return _kind_of(value) if isinstance(value, list | dict) else repr(plain(value))
+    if isinstance(value, list | dict):
+        return _kind_of(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(as_text(value)) if number else repr(value)
 
 
 def _number(value: Any) -> Any:
