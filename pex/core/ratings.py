@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pex.core import casefile, jsonl
 from pex.core.errors import PexError, nearest
+from pex.core.plain_json import replace_surrogates
 
 Choice = Literal["left", "right", "tie", "both bad"]
 CHOICES: tuple[Choice, ...] = ("left", "right", "tie", "both bad")
@@ -247,15 +248,8 @@ def rated_of(data: Any, where: str) -> Rated:
         raise PexError(f"{where}: reasons: expected a list of short texts")
     if not isinstance(data.get("repeat"), int) or not isinstance(data.get("second_look"), bool):
         raise PexError(f"{where}: expected 'repeat' as a number and 'second_look' as true or false")
-    texts = {"note": whole(data.get("note", "")), "rater": whole(data["rater"])}
-    return Rated(**{**data, **texts, "reasons": tuple(map(whole, reasons))})
-
-
-def whole(text: str) -> str:
-    r"""A text that every file and table can hold: half a surrogate becomes its sign.
-
-    Example:
-        >>> whole("a\ud800 \U0001f600") == "a\ufffd \U0001f600"
-        True
-    """
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    texts = {
+        "note": replace_surrogates(data.get("note", "")),
+        "rater": replace_surrogates(data["rater"]),
+    }
+    return Rated(**{**data, **texts, "reasons": tuple(map(replace_surrogates, reasons))})
