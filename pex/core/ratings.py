@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -108,8 +107,8 @@ class RatingFile:
             if not line.strip():
                 continue
             try:
-                rated = rated_of(json.loads(line), str(self.path))
-            except (ValueError, PexError):
+                rated = rated_of(jsonl.entry_in(line), str(self.path))
+            except PexError:
                 self.damaged += 1
                 continue
             self._newest[rated.key] = rated
