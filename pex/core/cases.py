@@ -428,7 +428,7 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
                 row = json.loads(line)
         except json.JSONDecodeError as error:
             raise PexError(
-                f"cases file {path}, line {number}: no valid JSON: {error.msg}",
+                f"cases file {path}, line {number}: not valid JSON: {error.msg}",
                 hint='one JSON object a line, such as {"review": "Nice."}',
             ) from None
         if not isinstance(row, dict):

@@ -121,7 +121,7 @@ def _no_end(lines: Sequence[str], first: int, where: str) -> PexError:
 
 
 def _check_no_front(text: str, where: str, known: Sequence[str]) -> None:
-    """Raise a `PexError` where a text without front matter holds some all the same."""
+    """Raise a `PexError` for a text without front matter that contains some after all."""
     if not re.search(rf"(?:{'|'.join(map(re.escape, known))})[\"']?\s*[:=]", text):
         return
     lines = _ANY_BREAK.split(text)

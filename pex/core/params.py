@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.values import as_text, plain
+from pex.core.values import WrittenInt, as_text, plain
 
 RESERVED = {
     "model": "the model is named as provider/model, in models=",
@@ -20,6 +20,9 @@ RESERVED = {
 }
 TEXTS = ("reasoning_effort", "stop", "user")
 """Parameters that are text, even where it looks like a number."""
+NUMBERS = ("frequency_penalty", "presence_penalty", "temperature", "top_p")
+WHOLE = ("max_tokens", "max_completion_tokens", "seed", "top_k", "top_logprobs")
+"""Parameters that are numbers, even where leading zeros look like text."""
 
 KNOWN = frozenset(
     ("temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "stop", "stop_token_ids",
@@ -36,7 +39,7 @@ _CHOICES = ("auto", "none", "required")
 
 
 def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as they are sent: plain data, and text where a parameter is text.
+    """Parameters as they are sent: plain data, text or a number where a parameter is one.
 
     Example:
         >>> plain_params({"stop": [1, "x"], "temperature": 0.5})
@@ -46,6 +49,8 @@ def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _meant(name: str, value: Any) -> Any:
+    if name in NUMBERS or name in WHOLE:
+        value = int(value) if isinstance(value, WrittenInt) else value
     if name not in TEXTS or isinstance(value, bool):
         return plain(value)
     return [as_text(item) for item in value] if isinstance(value, list) else plain(as_text(value))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.params import TEXTS
+from pex.core.params import NUMBERS, TEXTS, WHOLE
 from pex.core.prompty_schema import named, to_schema, tool_schema
 from pex.core.values import as_text, as_written, plain
 from pex.core.yamltext import Document
@@ -40,8 +40,6 @@ OPTIONS = {  # the format's name -> the name in pex
     "allowMultipleToolCalls": "parallel_tool_calls",
 }
 FROM_PEX = {ours: theirs for theirs, ours in OPTIONS.items()}
-_NUMBERS = ("frequency_penalty", "presence_penalty", "temperature", "top_p")
-_WHOLE = ("max_tokens", "max_completion_tokens", "seed", "top_k", "top_logprobs")
 _SWITCHES = ("parallel_tool_calls", "logprobs")
 _SCHEMAS = ("response_format", "tools")
 """Parameters with JSON Schemas in them."""
@@ -221,15 +219,15 @@ class FrontMatter:
             if isinstance(value, list):
                 return [self._text(item, (*path, at)) for at, item in enumerate(value)]
             return self._text(value, path)
-        if name in _NUMBERS and not (number and math.isfinite(value)):
+        if name in NUMBERS and not (number and math.isfinite(value)):
             raise self._fail(path, f"expected a number, got {_shown(value)}")
-        if name in _WHOLE:
+        if name in WHOLE:
             if not number or not math.isfinite(value) or value != int(value):
                 raise self._fail(path, f"expected a whole number, got {_shown(value)}")
             return int(value)
         if name in _SWITCHES and not isinstance(value, bool):
             raise self._fail(path, f"expected true or false, got {_shown(value)}")
-        if name in _NUMBERS:
+        if name in NUMBERS:
             return int(value) if isinstance(value, int) else float(value)
         try:
             return plain(self._schema(value, path) if name in _SCHEMAS else value)

@@ -155,10 +155,10 @@ class RatingFile:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Nobody else writes to the ratings of a project meanwhile.
+    """Keep every other process from writing to the ratings of a project.
 
     Raises:
-        PexError: somebody writes for longer than anybody should.
+        PexError: another process writes for too long.
     """
     from filelock import FileLock, Timeout
 

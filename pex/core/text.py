@@ -11,7 +11,7 @@ def whole_text(value: Any, where: str) -> Any:
     r"""A value whose texts can be sent and stored: two halves of a character become one.
 
     Args:
-        value: a text, or a list or dict with texts in it; anything else stays as it is.
+        value: a string, or a list or dict with strings in it; anything else stays as it is.
         where: where it stands, for the message.
 
     Raises:

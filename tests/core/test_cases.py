@@ -109,7 +109,7 @@ def test_bad_sources(source: object, columns: dict, message: str, tmp_path: Path
 
 def test_bad_jsonl_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text('{"a": 1}\n\n{"a": \n')
-    with pytest.raises(pex.PexError, match="line 3: no valid JSON"):
+    with pytest.raises(pex.PexError, match="line 3: not valid JSON"):
         load_cases(tmp_path / "c.jsonl")
 
 

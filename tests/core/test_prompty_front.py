@@ -79,7 +79,7 @@ def test_it_is_read(text: str) -> None:
         (FRONT.removesuffix("---\n") + "–––\n" + BODY, "line 1: .* no end\n  line 4 looks like it"),
         (
             FRONT.removesuffix("---\n") + BODY + "\n---\nmore\n",
-            "line 7: no valid YAML.*\n  is the line '---' missing",
+            "line 7: not valid YAML.*\n  is the line '---' missing",
         ),
         ("-" + FILE, "line 1: front matter begins after '----'"),
         (FILE.replace("---", "--"), "line 1: front matter begins after '--'"),

@@ -45,7 +45,7 @@ def test_two_halves_that_belong_together_are_one_character() -> None:
 
 def test_half_a_character_in_a_file_of_json_names_its_line(tmp_path) -> None:
     (tmp_path / "c.jsonl").write_text('{"q": "x"}\n{"q": "\\ud800"}\n')
-    with pytest.raises(pex.PexError, match="line 2: no valid JSON"):
+    with pytest.raises(pex.PexError, match="line 2: not valid JSON"):
         load_cases(tmp_path / "c.jsonl")
 
 

@@ -93,7 +93,7 @@ def _fired(
 ) -> set[datetime.datetime]:
     """When a crontab has fired between two moments; all in UTC, since clocks show times twice.
 
-    As crond(8) says: what the clocks leave out right after the gap, what they show twice once.
+    As crond(8) says: what the clocks skip starts right after the gap, what they show twice once.
     """
     found = set()
     for line in lines:
@@ -106,7 +106,7 @@ def _fired(
 
 
 def skipped(cron: Cron, zone: ZoneInfo, today: datetime.date) -> Iterator[Start]:
-    """The starts of the coming years whose time the clocks leave out.
+    """The starts of the coming years whose time the clocks skip.
 
     Example:
         >>> new_york = ZoneInfo("America/New_York")
