@@ -17,7 +17,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.prompt import decoded, read_text
 from pex.core.text import whole_text
-from pex.core.values import is_plain, plain
+from pex.core.values import is_plain, missing, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,11 +215,6 @@ def whole_numbers(values: Sequence[Any]) -> list[Any]:
     if gaps and all(abs(value) < _EXACT and value == int(value) for value in there):
         return [None if missing(value) else int(value) for value in values]
     return list(values)
-
-
-def missing(value: Any) -> bool:
-    """Whether a value from a column stands for none: None, NaN, pandas' NA."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _mapping(row: Any, number: int) -> dict[str, Any]:

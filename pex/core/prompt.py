@@ -279,6 +279,8 @@ class Prompt:
         prompt = Prompt(changes.pop("messages", self.messages), given.pop("name"), **given)
         object.__setattr__(prompt, "front", self.front)
         object.__setattr__(prompt, "unread", self.unread)
+        if given["response_schema"] == self.response_schema:
+            object.__setattr__(prompt, "response_model", self.response_model)
         if changes:
             raise TypeError(f"Prompt.changed: no such argument: {', '.join(changes)}")
         return prompt
