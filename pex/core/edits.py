@@ -197,7 +197,11 @@ class Edits:
                     "after": case.expected,
                 }
                 casefile.write(self.path, changed, info)
-                jsonl.append(state / JOURNAL, [entry])
+                try:
+                    jsonl.append(state / JOURNAL, [entry])
+                except OSError:  # a full disk: no change without its line in the journal
+                    casefile.write(self.path, data, self.path.stat())
+                    raise
         except Timeout:
             raise PexError(f"{self.name} is being changed by another kernel; try again") from None
         except OSError as error:
