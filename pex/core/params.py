@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.text import whole_text
 from pex.core.values import WrittenInt, as_text, plain
 
 RESERVED = {
@@ -41,11 +42,20 @@ _CHOICES = ("auto", "none", "required")
 def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as they are sent: plain data, text or a number where a parameter is one.
 
+    Raises:
+        PexError: a value that JSON has no form for, or with half a character in it.
+
     Example:
         >>> plain_params({"stop": [1, "x"], "temperature": 0.5})
         {'stop': ['1', 'x'], 'temperature': 0.5}
     """
-    return {str(name): _meant(name, value) for name, value in params.items()}
+    made = {}
+    for name, value in params.items():
+        try:
+            made[str(name)] = _meant(name, value)
+        except PexError as error:
+            raise PexError(f"parameter '{name}': {error.message}", hint=error.hint) from None
+    return {name: whole_text(value, f"parameter '{name}'") for name, value in made.items()}
 
 
 def _meant(name: str, value: Any) -> Any:

@@ -183,7 +183,7 @@ def _number(value: float) -> float | None:
     if math.isnan(value):
         return None
     if math.isinf(value):
-        raise PexError("an infinite number cannot be a case value")
+        raise PexError("an infinite number cannot be stored as JSON")
     return value
 
 
