@@ -138,7 +138,7 @@ def test_a_wrong_line_is_said_in_words(line: str, message: str) -> None:
         ("a\n{{ b c }}", "%%prompt p, line 3: expected token 'end of print statement', got 'c'"
                          "\n  3 | {{ b c }}"),
         ("system:\nx\n\nuser:\nfine\n{{ b c }}", "line 7: expected"),
-        ("---\nmodel: {id: [}\n---\nhi", "line 3: no valid YAML"),
+        ("---\nmodel: {id: [}\n---\nhi", "line 3: not valid YAML"),
         ("---\ndescription: x\n\nmodel: [x]\n---\nhi", "line 5: model: expected keys with values"),
         ("---\nname: q\n---\nhi", "its front matter calls it 'q'"),
     ],

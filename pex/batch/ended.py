@@ -109,7 +109,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def batches_of(plan: Plan) -> list[Path]:
-    """The folders of a plan's batches; checkpoints of Jupyter's, copies and notes are none.
+    """The folders of a plan's batches; Jupyter's checkpoints, copies and notes are not.
 
     A batch has a name that one may be given, and a file that it writes before anything else.
     """

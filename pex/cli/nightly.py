@@ -26,7 +26,10 @@ def nightly(
         bool, typer.Option("--on-time", help="Leave a start alone that comes after the first.")
     ] = False,
     only_skipped: Annotated[
-        bool, typer.Option("--only-skipped", help="Only a night whose time the clocks leave out.")
+        bool,
+        typer.Option(
+            "--only-skipped", help="Only nights whose time is skipped when the clocks go forward."
+        ),
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Say nothing of a night that went well.")

@@ -171,7 +171,7 @@ def _changes(items: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         try:
             value = load_yaml(text, "").data
         except PexError:
-            raise PexError(f"--set {item}: the value is no valid YAML") from None
+            raise PexError(f"--set {item}: the value is not valid YAML") from None
         target, name = (params, key[7:]) if key.startswith("params.") else (keys, key)
         target[name] = value
     return keys, params

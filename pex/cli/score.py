@@ -68,4 +68,4 @@ def _item(text: str) -> Any:
     try:
         return load_yaml(text, "").data
     except PexError:
-        raise PexError(f"--scorer {text}: no valid YAML") from None
+        raise PexError(f"--scorer {text}: not valid YAML") from None

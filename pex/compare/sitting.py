@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pex.compare.preferred import now
 from pex.compare.turns import Pair, Turn, turns
 from pex.core.errors import PexError
-from pex.core.ratings import CHOICES, MAX_NAME, MAX_NOTE, Choice, Rated, RatingFile, whole
+from pex.core.plain_json import replace_surrogates
+from pex.core.ratings import CHOICES, MAX_NAME, MAX_NOTE, Choice, Rated, RatingFile
 
 
 class Sitting:
@@ -105,8 +106,8 @@ def rating_of(
         left=left,
         right=right,
         choice=known[choice],
-        reasons=tuple(map(whole, reasons)),
-        note=whole(note[:MAX_NOTE]),
+        reasons=tuple(map(replace_surrogates, reasons)),
+        note=replace_surrogates(note[:MAX_NOTE]),
         at=at or now(),
         second_look=turn.second_look,
         group=turn.pair.group or "",

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.prompt import decoded, read_text
 from pex.core.text import whole_text
-from pex.core.values import is_plain, plain
+from pex.core.values import is_plain, missing, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,15 +78,18 @@ def load_cases(
     if isinstance(source, str | Path):
         path = Path(base or ".") / source
         return parse_cases(_file_bytes(path), path, columns)
-    if hasattr(source, "to_dict"):  # a DataFrame
-        where = "cases"
+    where = "cases"
+    if hasattr(source, "columns"):  # a DataFrame
+        _check_columns(list(map(str, source.columns)), where)
         records = records_of(source)
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(records, 1)]
-    elif source and all(isinstance(item, Case) for item in source):
-        return [_plain_case(item) for item in source if isinstance(item, Case)]
+    elif isinstance(source, Iterable):
+        given = list(source)  # of an iterator, too, which gives each row once
+        if given and all(isinstance(item, Case) for item in given):
+            return [_plain_case(item) for item in given if isinstance(item, Case)]
+        rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(given, 1)]
     else:
-        where = "cases"
-        rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(source, 1)]
+        raise PexError(f"cases: expected a file or rows, got {type(source).__name__}")
     return _cases_in(rows, where, columns or {})
 
 
@@ -212,11 +215,6 @@ def whole_numbers(values: Sequence[Any]) -> list[Any]:
     if gaps and all(abs(value) < _EXACT and value == int(value) for value in there):
         return [None if missing(value) else int(value) for value in values]
     return list(values)
-
-
-def missing(value: Any) -> bool:
-    """Whether a value from a column stands for none: None, NaN, pandas' NA."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _mapping(row: Any, number: int) -> dict[str, Any]:
@@ -352,16 +350,15 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         header = [name.strip() for name in next(reader, [])]
         if not any(header):
-            raise PexError(f"cases file {path}: it is empty")
+            said = "its first line is empty" if text.strip() else "it is empty"
+            raise PexError(f"cases file {path}: {said}", hint="it begins with the columns' names")
         for mark, what in ((";", "semicolons"), ("\t", "tabs")):
             if len(header) == 1 and mark in header[0]:
                 raise PexError(
                     f"cases file {path}: its columns are separated by {what}",
                     hint="save it with commas (in a spreadsheet: CSV UTF-8, comma delimited)",
                 )
-        twice = {name for name in header if name and header.count(name) > 1}
-        if twice:
-            raise PexError(f"cases file {path}: two columns are called '{sorted(twice)[0]}'")
+        _check_columns([name for name in header if name], f"cases file {path}")
         start = reader.line_num + 1
         for row in reader:
             place = f"line {start}"
@@ -371,6 +368,12 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield place, _csv_row(header, row, f"cases file {path}, {place}")
     except csv.Error as error:
         raise PexError(f"cases file {path}, line {reader.line_num}: {error}") from None
+
+
+def _check_columns(names: Sequence[str], where: str) -> None:
+    twice = sorted(name for name in set(names) if names.count(name) > 1)
+    if twice:
+        raise PexError(f"{where}: two columns are called '{twice[0]}'")
 
 
 def csv_reader(text: str, *, strict: bool = False) -> Any:
@@ -420,7 +423,7 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
                 row = json.loads(line)
         except json.JSONDecodeError as error:
             raise PexError(
-                f"cases file {path}, line {number}: no valid JSON: {error.msg}",
+                f"cases file {path}, line {number}: not valid JSON: {error.msg}",
                 hint='one JSON object a line, such as {"review": "Nice."}',
             ) from None
         if not isinstance(row, dict):
@@ -438,6 +441,7 @@ def _read_parquet(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]
         raise PexError(f"cases file {path}: no readable Parquet file: {error}") from None
     index = (table.schema.pandas_metadata or {}).get("index_columns", [])
     table = table.drop_columns([name for name in index if name in table.column_names])
+    _check_columns(table.column_names, f"cases file {path}")
     columns = {
         str(field.name): whole_numbers(column.to_pylist())
         if str(field.type) in ("double", "float", "halffloat")

@@ -56,7 +56,7 @@ class Start:
 
     @property
     def skipped(self) -> bool:
-        """Whether the clocks leave that time out; then it starts at the first minute after."""
+        """Whether the clocks skip that time; then it starts at the first minute after."""
         return self.at.replace(tzinfo=None) != self.wall
 
 
@@ -106,8 +106,8 @@ class Cron:
     def coming(self, after: datetime.datetime, zone: ZoneInfo) -> Iterator[datetime.datetime]:
         """The starts after a moment, one by one.
 
-        A time that the clocks leave out in spring is the first minute after the gap; one that
-        they show twice in autumn is the first of the two. A day that a zone leaves out has none.
+        A time that the clocks skip in spring is the first minute after the gap; one that
+        they show twice in autumn is the first of the two. A day that a zone skips has none.
 
         Args:
             after: a moment with a time zone.

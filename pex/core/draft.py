@@ -20,13 +20,13 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.names import canonical, check_name, digest, plain
 from pex.core.params import check_params
+from pex.core.plain_json import replace_surrogates
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
 from pex.core.variant import Variant, check_model
 
 _LINE = re.compile(r"^[^:]*, line (\d+): (.*)$", re.DOTALL)
 _NEARLY = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
-_LONE = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -322,7 +322,9 @@ def column_of(variant: Variant, new_id: str) -> Column:
 
 def messages_of(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     """A prompt's messages as text."""
-    return tuple(Message(str(m["role"]), sound(text_of(m["content"]))) for m in messages)
+    return tuple(
+        Message(str(m["role"]), replace_surrogates(text_of(m["content"]))) for m in messages
+    )
 
 
 def text_of(value: Any) -> str:
@@ -337,22 +339,12 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def sound(text: str) -> str:
-    r"""A text that can be sent and stored: half a surrogate becomes the replacement character.
-
-    Example:
-        >>> sound("a\ud800b")
-        'a�b'
-    """
-    return _LONE.sub("\ufffd", text)
-
-
 def sound_all(value: Any) -> Any:
-    """The same for all texts in plain data."""
+    """Plain data whose texts can be sent and stored: a lone half surrogate is replaced."""
     if isinstance(value, str):
-        return sound(value)
+        return replace_surrogates(value)
     if isinstance(value, Mapping):
-        return {sound(str(name)): sound_all(item) for name, item in value.items()}
+        return {replace_surrogates(str(name)): sound_all(item) for name, item in value.items()}
     return [sound_all(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -378,7 +370,7 @@ def parameter(text: Any) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return sound(text.strip())
+        return replace_surrogates(text.strip())
 
 
 def _like(value: Any, text: str) -> Any:

@@ -15,6 +15,7 @@ from pex.core import casefile, jsonl
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.names import digest, plain
+from pex.core.plain_json import replace_surrogates
 from pex.core.settings import FILE, find_project, load_settings
 from pex.core.user import user_name
 
@@ -22,7 +23,6 @@ JOURNAL = "edits.jsonl"
 """In the project's `.pex/`: who changed which case, when, from what to what."""
 LOCK = "edits.lock"
 PATIENCE_S = 10.0
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 class DiffersError(PexError):
@@ -197,7 +197,11 @@ class Edits:
                     "after": case.expected,
                 }
                 casefile.write(self.path, changed, info)
-                jsonl.append(state / JOURNAL, [entry])
+                try:
+                    jsonl.append(state / JOURNAL, [entry])
+                except OSError:  # a full disk: no change without its line in the journal
+                    casefile.write(self.path, data, self.path.stat())
+                    raise
         except Timeout:
             raise PexError(f"{self.name} is being changed by another kernel; try again") from None
         except OSError as error:
@@ -284,7 +288,7 @@ def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
     samples = others if before is None else [before]
     if not samples or any(isinstance(value, str) for value in samples):
         # Half of a character cannot be stored in any of these files.
-        return _HALF.sub("\ufffd", text)
+        return replace_surrogates(text)
     try:
         return plain(json.loads(text))
     except ValueError:

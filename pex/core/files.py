@@ -25,7 +25,7 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     """Read a YAML file into `model`.
 
     Raises:
-        PexError: the file is missing or no valid YAML, or a key or value does not fit.
+        PexError: the file is missing or not valid YAML, or a key or value does not fit.
     """
     document = load_yaml(read_text(path, what), str(path))
     if not isinstance(document.data, dict):
@@ -37,13 +37,13 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     """Read a TOML file into `model`.
 
     Raises:
-        PexError: the file is no valid TOML, or a key or value does not fit.
+        PexError: the file is not valid TOML, or a key or value does not fit.
     """
-    text = read_text(path, "settings")
+    text = read_text(path, "settings").removeprefix("\ufeff")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PexError(f"{path}: no valid TOML: {error}") from None
+        raise PexError(f"{path}: not valid TOML: {error}") from None
     return validate(model, data, str(path), lambda keys: _toml_line(text, keys))
 
 
@@ -144,7 +144,7 @@ def _toml_line(text: str, keys: tuple[Any, ...]) -> int | None:
         return None
     table = ".".join(str(key) for key in keys[:-1])
     current = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
         if header:
             current = header.group(1).replace('"', "").replace("'", "")

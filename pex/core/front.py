@@ -19,13 +19,16 @@ _ANY_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 _UNSEEN = "\ufeff\u200b\u200c\u200d\u2060\x00"
 _FENCE = re.compile(r"[ \t]*(?:---|\+\+\+)[ \t]*")
-_NEAR_FENCE = re.compile(r"\W*(?:[-+=~*_.–—−]{2,}|`{3,}).*")
+_NEAR_FENCE = re.compile(r"\W*(?:[-+=~*_.–—−]{2,}|`{3,}).*|\s*[–—]\s*")
+"""What may have been meant for a fence; editors make one dash of three hyphens."""
 _KEY = re.compile(r"""(["']?)([A-Za-z_$][\w$-]*)\1\s*[:=](?:\s|$)""")
 _ROLE = re.compile(
     r"[ \t]*#?[ \t]*(?:system|developer|user|assistant)(?:\[.*\])?[ \t]*:[ \t]*", re.I
 )
 _TELLING = ("model", "inputs", "outputs", "tools", "template", "sample", "inputSchema")
 """Keys that a plain text hardly has at the start of a line between two marks."""
+_NESTED = re.compile(rf"^(?:{'|'.join(_TELLING)}):[ \t]*\n[ \t]+(?:- )?\w+:", re.MULTILINE)
+"""What no plain text has: one of them with further keys below it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,17 +72,15 @@ def split(text: str, where: str, known: Sequence[str]) -> Parts:
     first = next((at for at, line in enumerate(lines) if _seen(line).strip()), None)
     if first is None or not _FENCE.fullmatch(_seen(_line_of(lines[first]))):
         _check_no_front(shown, where, known)
-        return Parts(None, _one_break(text))
+        return Parts(None, text)
     indent = len(_seen(lines[first])) - len(_seen(lines[first]).lstrip())
     end = _end(lines, first, indent)
     if end is None:
         raise _no_end(lines, first, where)
-    return Parts(
-        "".join(lines[first + 1 : end]),
-        _one_break("".join(lines[end + 1 :])),
-        first + 2,
-        end + 2,
-    )
+    front = "".join(lines[first + 1 : end])
+    if not front.strip():  # the mark may stand twice, and the front matter after it
+        _check_no_front(shown, where, known)
+    return Parts(front, "".join(lines[end + 1 :]), first + 2, end + 2)
 
 
 def _lines(text: str) -> list[str]:
@@ -96,11 +97,6 @@ def _line_of(line: str) -> str:
 
 def _seen(line: str) -> str:
     return line.lstrip(_UNSEEN)
-
-
-def _one_break(body: str) -> str:
-    """A body whose lines end with CR alone, as on old Macs, with ordinary line ends."""
-    return body if "\n" in body else body.replace("\r", "\n")
 
 
 def _end(lines: Sequence[str], first: int, indent: int) -> int | None:
@@ -125,7 +121,7 @@ def _no_end(lines: Sequence[str], first: int, where: str) -> PexError:
 
 
 def _check_no_front(text: str, where: str, known: Sequence[str]) -> None:
-    """Raise a `PexError` where a text without front matter holds some all the same."""
+    """Raise a `PexError` for a text without front matter that contains some after all."""
     if not re.search(rf"(?:{'|'.join(map(re.escape, known))})[\"']?\s*[:=]", text):
         return
     lines = _ANY_BREAK.split(text)
@@ -139,7 +135,8 @@ def _check_no_front(text: str, where: str, known: Sequence[str]) -> None:
         fenced = before in fences and after in fences
         if not any(role < begin for role in roles):  # a message may quote half of such a block
             fenced |= before in fences or after in fences
-            fenced |= begin == _first_text(lines) and bool(roles)
+            nested = _NESTED.search("\n".join(lines[begin:after])) is not None
+            fenced |= begin == _first_text(lines) and (bool(roles) or nested)
         if fenced and _is_front(lines[begin:after], known):
             raise _misplaced(lines, before, begin, fences, where)
 

@@ -70,4 +70,4 @@ def _data(path: Path, changed: int, size: int) -> str:
     for start, kind in _KINDS.items():
         if content.startswith(start):
             return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    raise PexError(f"{path} is no image that models take: expected PNG, JPEG, GIF or WebP")
+    raise PexError(f"{path} is not an image that models take: expected PNG, JPEG, GIF or WebP")

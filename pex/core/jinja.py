@@ -14,6 +14,7 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Va
 from typing import Any
 
 from jinja2 import StrictUndefined, UndefinedError, nodes
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
@@ -30,9 +31,9 @@ _LAZY = (
 _TEXT = (
     "string", "upper", "lower", "trim", "replace", "title", "capitalize", "center", "indent",
     "truncate", "wordwrap", "wordcount", "escape", "e", "forceescape", "striptags", "urlencode",
-    "urlize", "safe", "pprint", "format", "tojson",
+    "urlize", "safe", "pprint", "format", "tojson", "join", "xmlattr",
 )  # fmt: skip
-"""Filters that make text of whatever they are given."""
+"""Filters that make text of whatever they are given, and of whatever is in it."""
 
 _CALLED = "()"
 """Marks an attribute that is called; no attribute's name can end so."""
@@ -109,9 +110,14 @@ class _Missing(StrictUndefined):
             return f"'{name}' is a method of {kind}\nwrite .{name}()"
         return f"{kind} has no '{name}'" if isinstance(name, str) else f"{kind} has no item {name}"
 
+    def __repr__(self) -> str:  # in a list that becomes text, it would be the word "Undefined"
+        return str(self)
+
 
 class Environment(ImmutableSandboxedEnvironment):
     """The environment of all prompts."""
+
+    intercepted_binops = frozenset("%")
 
     def __init__(self) -> None:
         super().__init__(
@@ -121,7 +127,8 @@ class Environment(ImmutableSandboxedEnvironment):
         )
         self.globals = {f"{_OURS}{name}": value for name, value in self.globals.items()}
         self.filters |= {name: _lazily(name, self.filters[name]) for name in _LAZY}
-        self.filters |= {"pex_shown": shown, "pex_checked": _checked}
+        self.filters |= {name: _as_text(name, self.filters[name]) for name in _TEXT}
+        self.filters |= {"pex_shown": shown, "pex_checked": _check_all}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -149,12 +156,21 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Call a function; what can only be looped over is told apart from a list."""
+        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox has a `format` of its own
+        if isinstance(getattr(method, "__self__", None), str):
+            _check_all([args, kwargs], f"….{method.__name__}(…)")
         found = super().call(__context, __obj, *args, **kwargs)
         lazy = not isinstance(found, Undefined) and isinstance(
             found, range | KeysView | ValuesView | ItemsView | Iterator
         )
         name = getattr(__obj, "__name__", "call").removeprefix("safe_")
         return Lazy(found, f"{name}()") if lazy else found
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """`left % right`, which fills in a text where `left` is one."""
+        if isinstance(left, str):
+            _check_all(right, "… % …")
+        return super().call_binop(context, operator, left, right)
 
 
 def shown(value: Any, source: str = "") -> Any:
@@ -195,6 +211,17 @@ def _checked(value: Any, source: str) -> Any:
     raise _not_text(value, source)
 
 
+def _check_all(value: Any, source: str) -> Any:
+    """The value as it is, unless it or anything in it is an object that has no text."""
+    if type(value) is str:
+        return value
+    if isinstance(value, dict | list | tuple):
+        for item in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_all(item, source)
+        return value
+    return _checked(value, source)
+
+
 def _raise_missing(value: Undefined, source: str) -> None:
     try:
         str(value)
@@ -216,13 +243,16 @@ def _in_json(source: str) -> Callable[[Any], Any]:
 def _not_text(value: Any, source: str) -> NotTextError:
     kind = _TYPES.get(type(value), f"an object of Python ({type(value).__name__})")
     if isinstance(value, Lazy):
+        named = value._source if source.startswith("…") else source
         return NotTextError(
-            f"{{{{ {source} }}}} is a sequence that has no text of its own",
+            f"{{{{ {named} }}}} is a sequence that has no text of its own",
             "add | list, or | join(', ')",
         )
     if isinstance(value, tuple):
         return NotTextError(f"{{{{ {source} }}}} is {kind}", "add | list, or | join(', ')")
-    hint = f"call it: {source}(…)" if callable(value) else "name the part of it that is meant"
+    hint = "name the part of it that is meant"
+    if callable(value) and "…" not in source:
+        hint = f"call it: {source}(…)"
     return NotTextError(f"{{{{ {source} }}}} is {kind}, not text", hint)
 
 
@@ -231,6 +261,21 @@ def _lazily(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
     def filtered(*args: Any, **kwargs: Any) -> Any:
         found = make(*args, **kwargs)
         return Lazy(found, f"… | {name}") if hasattr(found, "__next__") else found
+
+    return filtered
+
+
+def _as_text(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that refuses objects in what it is given, also where `map` calls it."""
+
+    @functools.wraps(make)
+    def filtered(*args: Any, **kwargs: Any) -> Any:
+        if name == "join":
+            args = tuple(list(value) if isinstance(value, Lazy) else value for value in args)
+        for value in (*args, *kwargs.values()):
+            if not isinstance(value, str | EvalContext | Environment):
+                _check_all(value, f"… | {name}")
+        return make(*args, **kwargs)
 
     return filtered
 
@@ -266,7 +311,8 @@ class _Marker(NodeTransformer):
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        if node.name in _TEXT and node.node is not None:
+        # Here an error can name the expression; `join` also takes what is only looped over.
+        if node.name in _TEXT and node.name != "join" and node.node is not None:
             node.node = _filtered(node.node, "pex_checked")
         return node
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,17 +65,20 @@ def entry_in(line: bytes) -> dict[str, Any] | None:
     """
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def mentions(line: bytes, text: str) -> bool:
-    r"""Whether a line that cannot be read has this text in it, in either way of writing JSON.
+    r"""Whether a line that cannot be read has this string in it, in either way of writing JSON.
 
     Example:
-        >>> mentions(b'{"case": "Zo\\u00eb", "af', "Zoë"), mentions(b'{"case": "r2', "r1")
-        (True, False)
+        >>> mentions(b'{"case": "Zo\\u00eb", "af', "Zoë"), mentions(b'{"case": "r1', "r1")
+        (True, True)
+        >>> mentions(b'{"at": "2026-11-28", "case": "12", "af', "1")
+        False
     """
     written = (json.dumps(text), json.dumps(text, ensure_ascii=False))
-    return any(item[1:-1].encode("utf-8", "surrogatepass") in line for item in written)
+    begun = (item[:-1].encode("utf-8", "surrogatepass") for item in written)
+    return any(re.search(re.escape(item) + rb'(?:"|\s*\Z)', line) for item in begun)

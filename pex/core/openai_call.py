@@ -14,6 +14,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.images import with_files
 from pex.core.prompty_schema import response_format
 from pex.core.responses import responses_body
+from pex.core.text import whole_text
 
 if TYPE_CHECKING:
     from pex.core.prompt import Prompt
@@ -65,7 +66,8 @@ def _chat_body(prompt: Prompt, values: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if prompt.model:
         body["model"] = prompt.model.partition("/")[2] or prompt.model
-    body["messages"] = with_files(prompt.render(values), Path())
+    messages = with_files(prompt.render(values), Path())
+    body["messages"] = whole_text(messages, f"prompt '{prompt.name}'")
     body |= params
     if prompt.response_schema:
         body["response_format"] = response_format(prompt.response_schema)

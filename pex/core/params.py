@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.values import as_text, plain
+from pex.core.text import whole_text
+from pex.core.values import WrittenInt, as_text, plain
 
 RESERVED = {
     "model": "the model is named as provider/model, in models=",
@@ -20,6 +21,9 @@ RESERVED = {
 }
 TEXTS = ("reasoning_effort", "stop", "user")
 """Parameters that are text, even where it looks like a number."""
+NUMBERS = ("frequency_penalty", "presence_penalty", "temperature", "top_p")
+WHOLE = ("max_tokens", "max_completion_tokens", "seed", "top_k", "top_logprobs")
+"""Parameters that are numbers, even where leading zeros look like text."""
 
 KNOWN = frozenset(
     ("temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "stop", "stop_token_ids",
@@ -36,16 +40,27 @@ _CHOICES = ("auto", "none", "required")
 
 
 def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as they are sent: plain data, and text where a parameter is text.
+    """Parameters as they are sent: plain data, text or a number where a parameter is one.
+
+    Raises:
+        PexError: a value that JSON has no form for, or with half a character in it.
 
     Example:
         >>> plain_params({"stop": [1, "x"], "temperature": 0.5})
         {'stop': ['1', 'x'], 'temperature': 0.5}
     """
-    return {str(name): _meant(name, value) for name, value in params.items()}
+    made = {}
+    for name, value in params.items():
+        try:
+            made[str(name)] = _meant(name, value)
+        except PexError as error:
+            raise PexError(f"parameter '{name}': {error.message}", hint=error.hint) from None
+    return {name: whole_text(value, f"parameter '{name}'") for name, value in made.items()}
 
 
 def _meant(name: str, value: Any) -> Any:
+    if name in NUMBERS or name in WHOLE:
+        value = int(value) if isinstance(value, WrittenInt) else value
     if name not in TEXTS or isinstance(value, bool):
         return plain(value)
     return [as_text(item) for item in value] if isinstance(value, list) else plain(as_text(value))

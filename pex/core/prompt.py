@@ -15,6 +15,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest, plain
 from pex.core.params import check_params, check_tools, plain_params
 from pex.core.response_model import strict_schema
+from pex.core.text import whole_text
 
 if TYPE_CHECKING:
     from pex.core.cases import Case
@@ -106,6 +107,8 @@ class Prompt:
             "unread": (),
             "response_model": response_model,
         }
+        for key in ("description", "defaults", "response_schema", "tools"):
+            values[key] = whole_text(values[key], f"prompt '{name}', {key}")
         check_params(values["params"], f"prompt '{name}'")
         if tools:
             check_tools(values["tools"], f"prompt '{name}'")
@@ -279,6 +282,8 @@ class Prompt:
         prompt = Prompt(changes.pop("messages", self.messages), given.pop("name"), **given)
         object.__setattr__(prompt, "front", self.front)
         object.__setattr__(prompt, "unread", self.unread)
+        if given["response_schema"] == self.response_schema:
+            object.__setattr__(prompt, "response_model", self.response_model)
         if changes:
             raise TypeError(f"Prompt.changed: no such argument: {', '.join(changes)}")
         return prompt
@@ -349,8 +354,11 @@ def decoded(data: bytes, path: Path, what: str) -> str:
     """The bytes of a file as text.
 
     Raises:
-        PexError: they are not UTF-8.
+        PexError: they are not UTF-8, or rather UTF-16.
     """
+    # Without a byte order mark, UTF-16 is UTF-8 with a zero at each other place.
+    if data[:4].count(0) == 2 and 0 in (data[0], data[1]) and data[0] != data[1]:
+        raise PexError(f"{what} {path}: this is UTF-16", hint="save the file as UTF-8")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -372,7 +380,7 @@ def _messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Messa
         content = content.strip() if isinstance(content, str) else plain(content)
         for piece in _content_texts(content):
             template.check(piece, f"{where} ({role})")
-        messages.append({**plain(dict(message)), "content": content})
+        messages.append(whole_text({**plain(dict(message)), "content": content}, where))
     if not any(_content_texts(message["content"]) for message in messages):
         raise PexError(f"prompt '{name}': it has no text")
     return tuple(messages)

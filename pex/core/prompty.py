@@ -26,6 +26,8 @@ _ROLE_LINE = re.compile(
     rf"^[ \t]*#?[ \t]*({'|'.join(ROLES)})[ \t]*(?:{_ATTRIBUTES})?[ \t]*:[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )
+_LINE_END = re.compile(r"\r*\n|\r")
+"""Also a lone CR, as Jinja reads it, and the CR CR LF of a file that was converted twice."""
 _ATTRIBUTE = re.compile(r'(\w+)[ \t]*=[ \t]*(?:"([^"]*)"|([^",\]]*))')
 
 
@@ -70,7 +72,7 @@ def split_roles(body: str) -> list[dict[str, str]]:
         >>> split_roles('user[name="Ann", nonce=x1]:\nHi')
         [{'role': 'user', 'content': 'Hi', 'name': 'Ann'}]
     """
-    pieces = _ROLE_LINE.split(body.replace("\r\n", "\n"))
+    pieces = _ROLE_LINE.split(_LINE_END.sub("\n", body))
     messages = [{"role": "user", "content": pieces[0].strip()}]
     for role, attributes, content in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
         found = {key: quoted or bare.strip()
@@ -110,14 +112,24 @@ def format_prompty(fields: dict[str, Any]) -> str:
     rest = {key: value for key, value in kept.items() if key not in dropped}
     written = {key: data.get(key, value) for key, value in rest.items()} if kept else {}
     written |= {key: value for key, value in data.items() if key not in written}
-    body = "\n\n".join(f"{_role_line(m)}\n{m['content']}" for m in fields["messages"]) + "\n"
-    if split_roles(body) != [dict(m) for m in fields["messages"]]:
+    messages = [_with_line_feeds(message) for message in fields["messages"]]
+    body = "\n\n".join(f"{_role_line(m)}\n{m['content']}" for m in messages) + "\n"
+    if split_roles(body) != messages:
         raise PexError(
             f"prompt '{fields['name']}': a .prompty file cannot hold a message with images, or "
             "with a line that is only a role, such as 'user:'",
             hint="write such a line as {{ 'user:' }}",
         )
     return f"---\n{dump_yaml(written)}---\n{body}"
+
+
+def _with_line_feeds(message: dict[str, Any]) -> dict[str, Any]:
+    """A message with the line ends that a template gives anyway."""
+    content = message["content"]
+    return {
+        **message,
+        "content": _LINE_END.sub("\n", content) if isinstance(content, str) else content,
+    }
 
 
 def slug(name: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.params import TEXTS
+from pex.core.params import NUMBERS, TEXTS, WHOLE
 from pex.core.prompty_schema import named, to_schema, tool_schema
 from pex.core.values import as_text, as_written, plain
 from pex.core.yamltext import Document
@@ -40,9 +40,12 @@ OPTIONS = {  # the format's name -> the name in pex
     "allowMultipleToolCalls": "parallel_tool_calls",
 }
 FROM_PEX = {ours: theirs for theirs, ours in OPTIONS.items()}
-_NUMBERS = ("frequency_penalty", "presence_penalty", "temperature", "top_p")
-_WHOLE = ("max_tokens", "max_completion_tokens", "seed", "top_k", "top_logprobs")
 _SWITCHES = ("parallel_tool_calls", "logprobs")
+_SCHEMAS = ("response_format", "tools")
+"""Parameters with JSON Schemas in them."""
+_SCHEMA_TEXTS = ("description", "title", "pattern")
+_SCHEMA_VALUES = ("enum", "const", "default", "examples")
+_FLAGS = ("required", "nullable", "strict")
 _STREAMING = ("stream", "stream_options")
 _JINJA = ("jinja2", "jinja", "nunjucks")
 _RICH = ("thread", "image", "file", "audio")
@@ -216,18 +219,18 @@ class FrontMatter:
             if isinstance(value, list):
                 return [self._text(item, (*path, at)) for at, item in enumerate(value)]
             return self._text(value, path)
-        if name in _NUMBERS and not (number and math.isfinite(value)):
+        if name in NUMBERS and not (number and math.isfinite(value)):
             raise self._fail(path, f"expected a number, got {_shown(value)}")
-        if name in _WHOLE:
+        if name in WHOLE:
             if not number or not math.isfinite(value) or value != int(value):
                 raise self._fail(path, f"expected a whole number, got {_shown(value)}")
             return int(value)
         if name in _SWITCHES and not isinstance(value, bool):
             raise self._fail(path, f"expected true or false, got {_shown(value)}")
-        if name in _NUMBERS:
+        if name in NUMBERS:
             return int(value) if isinstance(value, int) else float(value)
         try:
-            return plain(value)
+            return plain(self._schema(value, path) if name in _SCHEMAS else value)
         except PexError as error:
             raise self._fail(path, error.message, error.hint) from None
 
@@ -294,14 +297,33 @@ class FrontMatter:
         for at, item in enumerate(found):
             place = self._place(items, at, item["name"], path)
             kind, values = item.get("kind") or item.get("type"), item.get("enumValues")
-            if kind in (None, "string") and isinstance(values, list):
+            self._check_flags(item, place)
+            if isinstance(values, list):
                 item["enumValues"] = [
-                    self._text(value, (*place, "enumValues", number))
+                    None
+                    if value is None
+                    else self._default(value, kind or "string", (*place, "enumValues", number))
                     for number, value in enumerate(values)
                 ]
             if kind == "object" and item.get("properties"):
                 item["properties"] = self._properties(item["properties"], (*place, "properties"))
         return found
+
+    def _schema(self, value: Any, path: Path, text: bool = False) -> Any:
+        """A JSON Schema; what is `text` in it is what is written in the file."""
+        if isinstance(value, list):
+            return [self._schema(item, (*path, at), text) for at, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return self._text(value, path) if text else value
+        kinds = value.get("type")
+        texts = "string" in kinds if isinstance(kinds, list) else kinds == "string"
+        names = (*_SCHEMA_TEXTS, *_SCHEMA_VALUES) if texts else _SCHEMA_TEXTS
+        return {key: self._schema(item, (*path, key), key in names) for key, item in value.items()}
+
+    def _check_flags(self, data: Mapping[str, Any], path: Path) -> None:
+        for key in _FLAGS:
+            if not isinstance(data.get(key), bool | None):  # in YAML 1.2 `yes` is text
+                raise self._fail((*path, key), f"expected true or false, got {_shown(data[key])}")
 
     def _tools(self, tools: Any) -> None:
         path: Path = ("tools",)
@@ -324,11 +346,14 @@ class FrontMatter:
         if kind != "function":
             self._remark(path, f"tools: '{name}' of kind '{kind}' is not sent, only functions are")
             return None
+        self._check_flags(data, path)
         where = f"{self._where}: tools: '{name}'"
         strict = data.get("strict") is True
         bound = self._bound(data.get("bindings"), (*path, "bindings"))
         parameters = data.get("parameters")
-        if not (isinstance(parameters, dict) and isinstance(parameters.get("type"), str)):
+        if isinstance(parameters, dict) and isinstance(parameters.get("type"), str):
+            parameters = self._schema(parameters, (*path, "parameters"))
+        else:
             parameters = self._properties(parameters, (*path, "parameters"))
         schema = tool_schema(parameters, where, strict=strict, bound=bound)
         function: dict[str, Any] = {"name": name, "parameters": schema}
@@ -359,7 +384,10 @@ def _kind_of(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return _kind_of(value) if isinstance(value, list | dict) else repr(plain(value))
+    if isinstance(value, list | dict):
+        return _kind_of(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(as_text(value)) if number else repr(value)
 
 
 def _number(value: Any) -> Any:

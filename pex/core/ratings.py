@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 from pex.core import casefile, jsonl
 from pex.core.errors import PexError, nearest
+from pex.core.plain_json import replace_surrogates
 
 Choice = Literal["left", "right", "tie", "both bad"]
 CHOICES: tuple[Choice, ...] = ("left", "right", "tie", "both bad")
@@ -107,8 +107,8 @@ class RatingFile:
             if not line.strip():
                 continue
             try:
-                rated = rated_of(json.loads(line), str(self.path))
-            except (ValueError, PexError):
+                rated = rated_of(jsonl.entry_in(line), str(self.path))
+            except PexError:
                 self.damaged += 1
                 continue
             self._newest[rated.key] = rated
@@ -155,10 +155,10 @@ class RatingFile:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Nobody else writes to the ratings of a project meanwhile.
+    """Keep every other process from writing to the ratings of a project.
 
     Raises:
-        PexError: somebody writes for longer than anybody should.
+        PexError: another process writes for too long.
     """
     from filelock import FileLock, Timeout
 
@@ -247,15 +247,8 @@ def rated_of(data: Any, where: str) -> Rated:
         raise PexError(f"{where}: reasons: expected a list of short texts")
     if not isinstance(data.get("repeat"), int) or not isinstance(data.get("second_look"), bool):
         raise PexError(f"{where}: expected 'repeat' as a number and 'second_look' as true or false")
-    texts = {"note": whole(data.get("note", "")), "rater": whole(data["rater"])}
-    return Rated(**{**data, **texts, "reasons": tuple(map(whole, reasons))})
-
-
-def whole(text: str) -> str:
-    r"""A text that every file and table can hold: half a surrogate becomes its sign.
-
-    Example:
-        >>> whole("a\ud800 \U0001f600") == "a\ufffd \U0001f600"
-        True
-    """
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    texts = {
+        "note": replace_surrogates(data.get("note", "")),
+        "rater": replace_surrogates(data["rater"]),
+    }
+    return Rated(**{**data, **texts, "reasons": tuple(map(replace_surrogates, reasons))})

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pex.core.cases import Case
-from pex.core.draft import Column, Draft, Entry, Message, parameter, sound, sound_case
+from pex.core.draft import Column, Draft, Entry, Message, parameter, sound_case
 from pex.core.errors import PexError, nearest
+from pex.core.plain_json import replace_surrogates
 
 DEPTH = 100
 """So many steps back are kept."""
@@ -139,7 +140,7 @@ def _edit(draft: Draft, act: Act) -> Draft:
     if field == "model":
         return _put(draft, column, model=_text(value).strip())
     if field == "params":
-        name, text = sound(str(act.get("index") or "").strip()), _text(value)
+        name, text = replace_surrogates(str(act.get("index") or "").strip()), _text(value)
         params = {key: item for key, item in column.params.items() if key != name or text.strip()}
         return _put(
             draft, column, params=params | ({name: parameter(text)} if text.strip() else {})
@@ -324,7 +325,7 @@ def _text(value: Any) -> str:
         raise PexError(f"expected a text, got {type(value).__name__}")
     if len(value) > MOST_CHARS:
         raise PexError(f"{len(value):,} characters are too many: a text holds {MOST_CHARS:,}")
-    return sound(value)
+    return replace_surrogates(value)
 
 
 def _free_name(draft: Draft, name: str) -> str:

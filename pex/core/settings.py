@@ -139,7 +139,7 @@ def load_settings(project: Path) -> Settings:
     """The settings of a project; without a `pex.toml`, the defaults.
 
     Raises:
-        PexError: `pex.toml` is no valid TOML, or has an unknown key or a bad value.
+        PexError: `pex.toml` is not valid TOML, or has an unknown key or a bad value.
     """
     path = project / FILE
     return read_toml(path, Settings) if path.is_file() else Settings()

@@ -11,7 +11,7 @@ def whole_text(value: Any, where: str) -> Any:
     r"""A value whose texts can be sent and stored: two halves of a character become one.
 
     Args:
-        value: a text, or a list or dict with texts in it; anything else stays as it is.
+        value: a string, or a list or dict with strings in it; anything else stays as it is.
         where: where it stands, for the message.
 
     Raises:
@@ -25,7 +25,7 @@ def whole_text(value: Any, where: str) -> Any:
         Traceback (most recent call last):
         ...
         pex.core.errors.PexError: column 'q': half a character (U+D800) at position 5
-          to put a sign in its place: text.encode("utf-8", "replace").decode()
+          to replace it: text.encode("utf-8", "replace").decode()
     """
     if isinstance(value, str):
         return value if value.isascii() else _whole_str(value, where)
@@ -51,5 +51,5 @@ def _whole_str(text: str, where: str) -> str:
         half, where = f"U+{ord(joined[error.start]):X}", where.encode("utf-8", "replace").decode()
         raise PexError(
             f"{where}: half a character ({half}) at position {error.start + 1}",
-            hint='to put a sign in its place: text.encode("utf-8", "replace").decode()',
+            hint='to replace it: text.encode("utf-8", "replace").decode()',
         ) from None

@@ -10,6 +10,7 @@ import datetime
 import decimal
 import enum
 import math
+import numbers
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -119,6 +120,18 @@ def plain(value: Any) -> Any:
         raise PexError("a value that contains itself, or is nested too deeply") from None
 
 
+def missing(value: Any) -> bool:
+    """Whether a value from a table stands for none: None, NaN, pandas' NA and NaT.
+
+    Example:
+        >>> missing(None), missing(float("nan")), missing(""), missing([float("nan")])
+        (True, True, False, False)
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, numbers.Real) and bool(value != value)
+
+
 def is_plain(value: Any) -> bool:
     """Whether a value is JSON data as it stands, so that `plain` would only copy it.
 
@@ -170,7 +183,7 @@ def _number(value: float) -> float | None:
     if math.isnan(value):
         return None
     if math.isinf(value):
-        raise PexError("an infinite number cannot be a case value")
+        raise PexError("an infinite number cannot be stored as JSON")
     return value
 
 

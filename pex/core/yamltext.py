@@ -87,11 +87,11 @@ def load_yaml(text: str, where: str, first_line: int = 1) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + first_line}" if mark else ""
-        raise PexError(f"{where}{line}: no valid YAML: {error.problem}") from None
+        raise PexError(f"{where}{line}: not valid YAML: {error.problem}") from None
     except (YAMLError, ValueError) as error:
-        raise PexError(f"{where}: no valid YAML: {error}") from None
+        raise PexError(f"{where}: not valid YAML: {error}") from None
     except RecursionError:
-        raise PexError(f"{where}: no valid YAML: it is nested too deeply") from None
+        raise PexError(f"{where}: not valid YAML: it is nested too deeply") from None
     return Document(data, root, first_line)
 
 

@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pex.core.draft import Column, Draft, Entry, Problem, sound
+from pex.core.draft import Column, Draft, Entry, Problem
+from pex.core.plain_json import replace_surrogates
 from pex.experiment import Experiment
 from pex.playground.saving import first_path
 
@@ -27,7 +28,7 @@ def document(
     """
     pool = None
     if base is not None:
-        ids = [sound(case.id) for case in base.cases[:POOL]]
+        ids = [replace_surrogates(case.id) for case in base.cases[:POOL]]
         pool = {"count": len(base.cases), "ids": ids}
     return {
         "variants": [
@@ -53,10 +54,10 @@ def _variant(column: Column, problems: Sequence[Problem]) -> dict[str, Any]:
         "name": column.name,
         "model": column.model,
         "params": dict(column.params),
-        "messages": [{"role": m.role, "text": sound(m.text)} for m in column.messages],
+        "messages": [{"role": m.role, "text": replace_surrogates(m.text)} for m in column.messages],
         "problems": [dataclasses.asdict(item) for item in problems],
         "variables": list(column.variables),
-        "origin": sound(origin),
+        "origin": replace_surrogates(origin),
         "locked": column.locked,
     }
 
@@ -65,10 +66,10 @@ def _case(draft: Draft, entry: Entry) -> dict[str, Any]:
     case = draft.cases[entry.id]
     return {
         "id": entry.id,
-        "key": sound(case.id),
-        "inputs": {name: sound(entry.text(name)) for name in draft.variables},
-        "expected": sound(entry.expected_text),
+        "key": replace_surrogates(case.id),
+        "inputs": {name: replace_surrogates(entry.text(name)) for name in draft.variables},
+        "expected": replace_surrogates(entry.expected_text),
         "typed": entry.typed,
-        "tags": [sound(tag) for tag in case.tags],
+        "tags": [replace_surrogates(tag) for tag in case.tags],
         "problems": [dataclasses.asdict(item) for item in draft.entry_problems[entry.id]],
     }

@@ -10,10 +10,11 @@ from typing import Any
 
 from pex.core.events import Place
 from pex.core.remarks import of_answer
+from pex.core.values import missing
 from pex.report.tables import cut, format_seconds, format_usd, value_text
 from pex.widgets.code import pieces
 from pex.widgets.kit import clean, markdown_html
-from pex.widgets.sheet import Cell, Sheet, missing
+from pex.widgets.sheet import Cell, Sheet
 
 MAX_CHARS = 200_000
 """Characters of one text that are shown; the whole is in `results.frame`."""

@@ -19,10 +19,10 @@ from pex.compare.sitting import Sitting, rater_name
 from pex.compare.turns import Pair
 from pex.core.errors import PexError
 from pex.core.ratings import Rated
+from pex.core.values import missing
 from pex.report.tables import cut, value_text
 from pex.widgets import kit
 from pex.widgets.after import StaticOutput, static_html, static_text
-from pex.widgets.sheet import missing
 from pex.widgets.subshell import answer_at_once
 
 if TYPE_CHECKING:

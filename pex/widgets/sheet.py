@@ -8,7 +8,6 @@ rows go to the browser.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -381,12 +380,3 @@ def mark_of(name: str, score: Score) -> Mark | None:
     if isinstance(score.value, bool):
         return Mark(name, "good" if score.value else "bad", float(score.value), reason)
     return Mark(name, "number", float(score.value), reason)
-
-
-def missing(value: Any) -> bool:
-    """Whether a value of a frame stands for nothing."""
-    return value is None or (isinstance(value, float) and math.isnan(value)) or _is_na(value)
-
-
-def _is_na(value: Any) -> bool:
-    return type(value).__name__ in ("NAType", "NaTType")

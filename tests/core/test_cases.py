@@ -31,6 +31,12 @@ def test_every_source_gives_the_same_cases(tmp_path: Path) -> None:
     assert load_cases(expected) == expected
 
 
+def test_an_iterator_gives_all_of_its_rows() -> None:
+    cases = load_cases({"n": n} for n in range(3))
+    assert [case.inputs["n"] for case in cases] == [0, 1, 2]
+    assert load_cases(iter(cases)) == cases
+
+
 def test_roles_of_columns() -> None:
     rows = [{"id": 7, "q": "x", "label": "y", "product": "tea", "kind": "a; b,a"}]
     columns = {"id": "id", "expected": "label", "group": "product", "tags": "kind"}
@@ -57,6 +63,7 @@ def test_csv_details(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "it is empty"),
+        (b"\n\nreview,expected\nx,y\n", "its first line is empty"),
         (b"review,expected\n", "there are no cases in it"),
         ("review,expected\nx,y\n".encode("utf-16"), "this is UTF-16"),
         (b"review;expected\nx;y\n", "separated by semicolons"),
@@ -88,6 +95,10 @@ def test_bad_csv(content: bytes, message: str, tmp_path: Path) -> None:
         ([{"a": float("inf")}], {}, "row 1, column 'a': an infinite number"),
         ([{"a": 1}, "b"], {}, "row 2: expected a dict"),
         ([], {}, "there are no cases"),
+        (None, {}, "expected a file or rows, got NoneType"),
+        (pd.Series(["a", "b"]), {}, "row 1: expected a dict, got str"),
+        (pd.DataFrame([["a", "b"]], columns=["q", "q"]), {}, "two columns are called 'q'"),
+        (pd.DataFrame([["a", "b"]], columns=[1, "1"]), {}, "two columns are called '1'"),
     ],
 )
 def test_bad_sources(source: object, columns: dict, message: str, tmp_path: Path) -> None:
@@ -98,7 +109,7 @@ def test_bad_sources(source: object, columns: dict, message: str, tmp_path: Path
 
 def test_bad_jsonl_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text('{"a": 1}\n\n{"a": \n')
-    with pytest.raises(pex.PexError, match="line 3: no valid JSON"):
+    with pytest.raises(pex.PexError, match="line 3: not valid JSON"):
         load_cases(tmp_path / "c.jsonl")
 
 

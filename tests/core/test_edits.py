@@ -228,5 +228,19 @@ def test_a_cell_of_any_length_and_any_mark_is_edited(file: Path) -> None:
     assert journal_lines(file) == 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_nor_is_it_changed_where_the_disk_is_too_full_for_the_journal(file: Path) -> None:
+    state = file.parent.parent / ".pex"
+    state.mkdir()
+    (state / "edits.jsonl").symlink_to("/dev/full")
+    case = load_cases(file)[1]
+    with pytest.raises(PexError, match="cannot be written: No space left"):
+        edits_of(file).correct(case, "negative")
+    assert file.read_text() == TEXT
+    (state / "edits.jsonl").unlink()
+    edits_of(file).correct(case, "negative")
+    assert len(journal(file)) == 1
+
+
 def journal_lines(file: Path) -> int:
     return (file.parent.parent / ".pex" / "edits.jsonl").read_bytes().count(b"\n")

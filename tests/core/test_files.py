@@ -28,7 +28,7 @@ GOOD = "name: x\ncases: cases.csv\nprompts: [a.prompty]\nmodels: [local/smollm2]
         ("name: x\ncases: c.csv\n", "the key 'prompts' is missing"),
         ("name: x\nprompts: [a]\n", "the key 'cases' is missing"),
         ("name: a b\ncases: c.csv\nprompts: [a]\n", "line 1: name: .*only letters"),
-        ("name: [\n", r"experiment.yaml, line \d: no valid YAML"),
+        ("name: [\n", r"experiment.yaml, line \d: not valid YAML"),
         ("just text", "expected keys with values"),
     ],
 )
@@ -94,13 +94,30 @@ def test_settings(tmp_path: Path) -> None:
         ("[budget]\nusd_per_run = -1\n", "line 2: budget.usd_per_run"),
         ('[providers.lab]\nbase_url = "ftp://lab.example"\n', "must start with http"),
         ("[bugdet]\n", r"unknown key 'bugdet'\n  did you mean 'budget'"),
-        ("[budget\n", "no valid TOML"),
+        ("[budget\n", "not valid TOML"),
     ],
 )
 def test_bad_settings(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "pex.toml").write_text(text)
     with pytest.raises(pex.PexError, match=message):
         load_settings(tmp_path)
+
+
+def test_settings_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").write_text("\ufeff# a\u2028b\n[budget]\nusd_per_rum = 1\n", "utf-8")
+    with pytest.raises(pex.PexError, match="line 3: unknown key 'budget\\.usd_per_rum'"):
+        load_settings(tmp_path)
+
+
+def test_numbers_stay_numbers_among_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(
+        GOOD + "params: [{seed: 007, max_tokens: 010, temperature: 00.5, zip: 01067}]\n"
+    )
+    params = load_spec(path).params
+    variant = pex.Variant(pex.Prompt("x", "p"), "lab/m", params[0])
+    meant = {"seed": 7, "max_tokens": 10, "temperature": 0.5, "zip": "01067"}
+    assert variant.params == meant
 
 
 def test_a_key_in_the_settings_is_refused_and_not_shown(tmp_path: Path) -> None:
@@ -166,7 +183,7 @@ def test_a_plan_has_numbers_and_text(tmp_path: Path) -> None:
     [
         ("name: &a [*a]\ncases: c\n", "name"),
         ("name: _\nrepeats: _\ncases: c\nprompts: [a]", "line 2: repeats"),
-        ("x" + "[" * 3000, "no valid YAML|keys with values"),
+        ("x" + "[" * 3000, "not valid YAML|keys with values"),
         ("name: x\n? [a]\n: b\n", "."),
         (
             "name: 2024-13-45\ncases: 12\nprompts: [1.10]\nrepeats: no",

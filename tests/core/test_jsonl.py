@@ -34,5 +34,27 @@ def test_an_entry_after_a_torn_line_begins_a_line_of_its_own(tmp_path: Path, tor
     assert len(found) == 2 + bool(torn)
 
 
+@pytest.mark.parametrize(
+    ("line", "text", "is_there"),
+    [
+        (b'{"at": "2026-11-28", "case": "7", "aft', "7", True),
+        (b'{"at": "2026-11-28", "case": "7', "7", True),
+        (b'{"at": "2026-11-28", "case": "7\n', "7", True),
+        (b'{"at": "2026-11-28", "case": "7", "aft', "1", False),
+        (b'{"case": "17", "aft', "7", False),
+        (b'{"case": "17", "aft', "1", False),
+        (b"[1]", "1", False),
+    ],
+)
+def test_half_a_line_is_of_a_case_where_its_whole_id_is_there(
+    line: bytes, text: str, is_there: bool
+) -> None:
+    assert jsonl.mentions(line, text) is is_there
+
+
+def test_a_line_nested_beyond_reading_is_one_that_cannot_be_read() -> None:
+    assert jsonl.entry_in(b'{"a": ' + b"[" * 200_000) is None
+
+
 def test_a_line_is_plain_json(tmp_path: Path) -> None:
     assert json.loads(jsonl.line_of({"a": "\ud800é"})) == {"a": "\ud800é"}

@@ -216,6 +216,8 @@ def test_a_prompt_with_a_class_keeps_its_schema_in_a_file(project: Path) -> None
     assert loaded.response_model is None
     assert loaded.digest == made.digest
     assert made.called("q", None).response_model is Review
+    assert made.changed(name="q", params={"seed": 1}).response_model is Review
+    assert made.changed(response_schema={"type": "object"}).response_model is None
 
 
 @pytest.mark.parametrize(

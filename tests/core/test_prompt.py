@@ -76,3 +76,21 @@ def test_the_digest_follows_what_is_sent() -> None:
     assert one.digest == pex.Prompt(TEXT, name="b", description="other").digest
     assert one.digest != pex.Prompt(TEXT + " ?", name="a").digest
     assert one.digest != pex.Prompt(TEXT, name="a", params={"temperature": 0}).digest
+
+
+@pytest.mark.parametrize("value", [float("inf"), object(), {"a": {1, 2}}])
+def test_a_parameter_that_cannot_be_sent_is_named(value: object) -> None:
+    with pytest.raises(pex.PexError, match=r"parameter 'top_x': .* cannot be stored as JSON"):
+        pex.Prompt("x", "p", params={"top_x": value})
+
+
+def test_a_file_in_utf_16_without_a_mark_is_not_read_as_text(tmp_path: Path) -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        (tmp_path / "p.prompty").write_text("---\nmodel: lab/m\n---\nHi", encoding=encoding)
+        with pytest.raises(pex.PexError, match="this is UTF-16"):
+            pex.Prompt.load(tmp_path / "p.prompty")
+
+
+def test_line_ends_of_a_prompt_are_no_obstacle_to_saving_it(tmp_path: Path) -> None:
+    prompt = pex.Prompt("a\rb\r\nc", "p")
+    assert pex.Prompt.load(prompt.save(tmp_path / "p.prompty")).render({}) == prompt.render({})

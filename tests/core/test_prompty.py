@@ -101,7 +101,7 @@ def test_the_reference_loader_reads_what_we_write(prompt: pex.Prompt, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("---\nname: [\n---\nhi", r"x.prompty, line \d: no valid YAML"),
+        ("---\nname: [\n---\nhi", r"x.prompty, line \d: not valid YAML"),
         ("---\nname: x\n---\n\n", "no text after its front matter"),
         ("---\noutputs: [{name: a, kind: strng}]\n---\nhi", "did you mean 'string'"),
         ("---\nname: x\n---\n{{ a", "x.prompty: prompt 'x', message 1"),

@@ -43,6 +43,15 @@ def test_text_stays_text(text: str) -> None:
     assert read(f"model: {{parameters: {{stop: {text}}}}}").params == {"stop": text}
     assert read(f"model: {{id: {text}, provider: {text}}}").model == f"{text}/{text}"
     assert read(f"description: {text}").description == text
+    schema = f"{{type: object, properties: {{a: {{type: [string, 'null'], enum: [{text}, x]}}}}}}"
+    meant = {"type": ["string", "null"], "enum": [text, "x"]}
+    found = read(f"tools: [{{name: f, parameters: {schema}}}]").tools
+    assert found is not None
+    assert found[0]["function"]["parameters"]["properties"]["a"] == meant
+    form = f"{{type: json_schema, json_schema: {{schema: {schema}}}}}"
+    asked = read(f"model: {{parameters: {{response_format: {form}}}}}").response_schema
+    assert asked is not None
+    assert asked["properties"]["a"] == meant
 
 
 @pytest.mark.parametrize(
@@ -108,6 +117,11 @@ def test_a_number_stays_a_number(options: str, params: dict[str, Any]) -> None:
         ("outputs: {a: {enumValues: x}}", "enumValues: expected a list"),
         ("tools: 3", "line 2: tools: expected a list, got 3"),
         ("tools: [3]", "tools.0: expected keys with values"),
+        ("model: {options: {temperature: .inf}}", "line 2: model.options.temperature: expected a number, got .inf"),
+        ("outputs: {a: {kind: integer, enumValues: [1, few]}}", "outputs.a.enumValues.1: expected integer, got 'few'"),
+        ("outputs: {a: {nullable: yes}}", "outputs.a.nullable: expected true or false, got 'yes'"),
+        ("tools: [{name: f, strict: on}]", "tools.0.strict: expected true or false, got 'on'"),
+        ("tools: [{name: f, parameters: {a: {required: yes}}}]", "tools.0.parameters.a.required: expected true or false"),
         ("template: {format: mustache}", "template.format: expected jinja2, got 'mustache'"),
         ("template: {format: {kind: handlebars}}", "template.format.kind: expected jinja2"),
         ("model: {options: {temperature: '${env:T}'}}", "temperature: ${env:T} is not looked up"),
@@ -154,6 +168,14 @@ def test_what_is_not_used_is_remarked_upon(front: str, remark: str, tmp_path: Pa
 @pytest.mark.parametrize("key", ["vendor", "x-team", "custom", "$schema", "threshold"])
 def test_an_unknown_key_that_is_like_none_is_nobodys_mistake(key: str) -> None:
     assert read(f"{key}: 1\nmetadata: {{owner: me}}\nmodel: {{vendor: 1}}").remarks == ()
+
+
+def test_numbers_that_may_be_chosen_stay_numbers() -> None:
+    schema = read("outputs: {a: {kind: integer, enumValues: [01, 2]}, b: {kind: float, "
+                  "enumValues: [1.10, 2]}}").response_schema  # fmt: skip
+    assert schema is not None
+    assert schema["properties"]["a"]["enum"] == [1, 2]
+    assert schema["properties"]["b"]["enum"] == [1.1, 2]
 
 
 def test_scalar_inputs_are_defaults() -> None:

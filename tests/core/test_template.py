@@ -129,6 +129,35 @@ def test_an_object_of_python_is_an_error_with_its_name(text: str, name: str) -> 
     assert "<" not in said
 
 
+MACRO = "{% macro m(x) %}{{ x }}{% endmacro %}"
+
+
+@pytest.mark.parametrize("what", ["m", "namespace(a=1)", "cycler(1)", "joiner(',')", "self"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ [X] | join }}", "{{ [X] | join(', ') }}", "{{ ['a'] | join(X) }}",
+        "{{ [[X]] | join }}", "{{ [X] | string }}", "{{ {'a': X} | string }}",
+        "{{ [X] | pprint }}", "{{ {'a': [X]} | xmlattr }}", "{{ {'a': X} | urlencode }}",
+        "{{ [X] | map('string') | list }}", "{{ [X] | map('upper') | join }}",
+        "{{ '%s' | format(X) }}", "{{ 'a' | replace('a', X) }}", "{{ 'a' ~ [X] }}",
+        "{{ '%s' % X }}", "{{ '%s %s' % (X, 1) }}", "{{ '%r' % [X] }}",
+        "{{ '{}'.format(X) }}", "{{ '{a}'.format(a=X) }}", "{{ '{0[0]}'.format([X]) }}",
+    ],
+)  # fmt: skip
+def test_nor_does_one_slip_in_by_a_list_a_filter_or_a_format(text: str, what: str) -> None:
+    with pytest.raises(pex.PexError, match="is an object of Python"):
+        render(MACRO + text.replace("X", what))
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ '%r' % order.none }}", "{{ [order.none] | string }}", "{{ '%s' % [order.none] }}"]
+)
+def test_nor_does_the_word_undefined(text: str) -> None:
+    with pytest.raises(pex.PexError, match="there is no key 'none'"):
+        render(text)
+
+
 @pytest.mark.parametrize(
     "name", ["range", "dict", "namespace", "cycler", "joiner", "lipsum", "loop", "caller", "input"]
 )

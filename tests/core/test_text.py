@@ -1,5 +1,8 @@
 """Half a character is named before anything is sent; nothing is put in its place."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -45,7 +48,7 @@ def test_two_halves_that_belong_together_are_one_character() -> None:
 
 def test_half_a_character_in_a_file_of_json_names_its_line(tmp_path) -> None:
     (tmp_path / "c.jsonl").write_text('{"q": "x"}\n{"q": "\\ud800"}\n')
-    with pytest.raises(pex.PexError, match="line 2: no valid JSON"):
+    with pytest.raises(pex.PexError, match="line 2: not valid JSON"):
         load_cases(tmp_path / "c.jsonl")
 
 
@@ -59,3 +62,28 @@ def test_half_a_character_in_what_is_kept_with_a_run_is_named_before_it(
     exp = pex.Experiment("one", pex.grid(pex.Prompt("{{ q }}", name="p"), "lab/m1"), [{"q": "x"}])
     with pytest.raises(pex.PexError, match=where):
         exp.run(show=False, **options)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pex.Prompt(HALF, "p"),
+        lambda: pex.Prompt([{"role": "user", "content": [{"type": "text", "text": HALF}]}], "p"),
+        lambda: pex.Prompt("x", "p", description=HALF),
+        lambda: pex.Prompt("x", "p", params={"stop": [HALF]}),
+        lambda: pex.Variant(pex.Prompt("x", "p"), "lab/m", {"user": HALF}),
+        lambda: pex.Prompt("x", "p", defaults={"v": HALF}),
+        lambda: pex.Prompt("x", "p", response_schema={"type": "object", "title": HALF}),
+        lambda: pex.Prompt("x {{ v }}", "p").openai(v=HALF),
+    ],
+)
+def test_a_prompt_with_half_a_character_is_an_error(make: Callable[[], object]) -> None:
+    with pytest.raises(
+        pex.PexError, match=r"(prompt 'p'|parameter '\w+').*half a character \(U\+D800\)"
+    ):
+        make()
+
+
+def test_two_halves_in_a_prompt_are_one_character(tmp_path: Path) -> None:
+    prompt = pex.Prompt("\ud83d\ude00", "p")
+    assert pex.Prompt.load(prompt.save(tmp_path / "p.prompty")).text == "\U0001f600"

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import pex
 from pex.core.cases import Case, load_cases
 from pex.core.names import canonical, digest
-from pex.core.values import WrittenFloat, WrittenInt, is_plain, plain
+from pex.core.values import WrittenFloat, WrittenInt, is_plain, missing, plain
 
 PLUS2 = dt.timezone(dt.timedelta(hours=2))
 
@@ -164,3 +164,15 @@ def test_plain_is_plain_and_stays_so(value: Any) -> None:
     assert is_plain(made)
     assert plain(made) == made
     assert digest(made) == digest(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_none"),
+    [
+        (None, True), (float("nan"), True), (np.float32("nan"), True), (pd.NA, True), (pd.NaT, True),
+        ("", False), (0, False), (0.0, False), (False, False), ("nan", False), ([None], False),
+        (np.array([1.0, 2.0]), False), (pd.Series([1.0, 2.0]), False),
+    ],
+)  # fmt: skip
+def test_what_stands_for_no_value(value: Any, is_none: bool) -> None:
+    assert missing(value) is is_none

@@ -22,7 +22,7 @@ def test_files_are_found_in_experiments_and_in_prompts(tmp_path: Path) -> None:
         ("prompts/broken.prompty", "broken", None),
         ("prompts/hi.prompty", "hi", None),
     ]
-    assert "no valid YAML" in str(found[1].problem)
+    assert "not valid YAML" in str(found[1].problem)
 
 
 def test_a_file_with_another_content_stays(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_images_of_the_cases_are_sent(lab: FaultyEndpoint, project: Path) -> Non
     [
         ("b.png", r"there is no image .*b\.png \(case '1'\)\n.*did you mean 'a\.png'"),
         ("", r"an image is empty \(case '1'\)"),
-        ("text.txt", r"is no image that models take"),
+        ("text.txt", r"is not an image that models take"),
         ("folder", r"cannot be read"),
     ],
 )

@@ -83,7 +83,8 @@ def is_first(cron: Cron, zone: ZoneInfo, machine: ZoneInfo, now: datetime.dateti
     now = now.astimezone(datetime.UTC) + EARLY
     due = cron.latest(now, zone).astimezone(datetime.UTC)
     lines = [parse(line) for line in moved(cron, zone, machine, now.date().replace(day=1))]
-    fired = _fired(lines, machine, due, now)
+    # By a rule that is not crond(8)'s the clock may have started this one by itself.
+    fired = _fired(lines, machine, due, now) or {due}
     return len(fired) == 1 and now - min(fired) <= LATE + EARLY
 
 
@@ -92,7 +93,7 @@ def _fired(
 ) -> set[datetime.datetime]:
     """When a crontab has fired between two moments; all in UTC, since clocks show times twice.
 
-    As crond(8) says: what the clocks leave out right after the gap, what they show twice once.
+    As crond(8) says: what the clocks skip starts right after the gap, what they show twice once.
     """
     found = set()
     for line in lines:
@@ -105,7 +106,7 @@ def _fired(
 
 
 def skipped(cron: Cron, zone: ZoneInfo, today: datetime.date) -> Iterator[Start]:
-    """The starts of the coming years whose time the clocks leave out.
+    """The starts of the coming years whose time the clocks skip.
 
     Example:
         >>> new_york = ZoneInfo("America/New_York")

@@ -48,7 +48,7 @@ class Night:
 
     `on_time` leaves a start alone that is not the first since the night was due: a crontab in
     another time zone fires at the hours of summer and of winter. `only_skipped` leaves all nights
-    alone but those whose time the clocks leave out, for schedulers that leave them out too.
+    alone but those whose time the clocks skip, for schedulers that skip them too.
     """
 
     file: Path

@@ -158,7 +158,10 @@ def timer(schedule: Schedule, today: datetime.date) -> str:
     extra = [f"OnCalendar={item}" for item in after_gaps(schedule.cron, schedule.zone, today)]
     lines += ["[Timer]", *times]
     if extra:
-        lines += [f"# Where the clocks leave that out; in {YEARS} years, write it again.", *extra]
+        lines += [
+            f"# When the clocks skip that time; for {YEARS} years, then write this file again.",
+            *extra,
+        ]
     lines += ["Persistent=true", "", "[Install]", "WantedBy=timers.target"]
     return "\n".join(lines) + "\n"
 
@@ -186,7 +189,7 @@ def calendar(cron: Cron, zone: ZoneInfo) -> list[str]:
 
 
 def after_gaps(cron: Cron, zone: ZoneInfo, today: datetime.date) -> list[str]:
-    """The times to add for systemd, which starts nothing at a time that the clocks leave out.
+    """The times to add for systemd, which starts nothing at a time that the clocks skip.
 
     Example:
         >>> from pex.core.cron import parse
@@ -302,7 +305,7 @@ with DAG(
 def kubernetes(schedule: Schedule, today: datetime.date) -> str:
     """A CronJob; the project lies on a volume, the keys in a secret.
 
-    Kubernetes starts nothing at a time that the clocks leave out: a second CronJob does, in the
+    Kubernetes starts nothing at a time that the clocks skip: a second CronJob does, in the
     months and on the weekdays when clocks change, and leaves every other night alone.
     """
     name = re.sub(r"[^a-z0-9-]+", "-", f"pexlab-{schedule.label}".lower())[:44].strip("-")
@@ -313,7 +316,7 @@ def kubernetes(schedule: Schedule, today: datetime.date) -> str:
         days = [start.at for start in gaps if (start.at.hour, start.at.minute) == (hour, minute)]
         months = ",".join(map(str, sorted({day.month for day in days})))
         weekdays = ",".join(map(str, sorted({day.isoweekday() % 7 for day in days})))
-        text += "---\n# Where the clocks leave out the time of a night, it begins after the gap.\n"
+        text += "---\n# When the clocks skip the time of a night, it begins right after that.\n"
         text += _cron_job(
             schedule,
             name,

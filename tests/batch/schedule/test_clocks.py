@@ -225,3 +225,12 @@ def test_every_hour_is_every_hour() -> None:
         coming = cron.coming(datetime.datetime(2027, 1, 1, tzinfo=zone), zone)
         moments = [next(coming) for _ in range(24 * 365)]
         assert len({moment.timestamp() for moment in moments}) == len(moments)
+
+
+def test_a_start_that_only_another_cron_makes_is_one_too() -> None:
+    """An hourly line of Debian's cron also runs in the hour that the clocks show twice."""
+    casablanca = ZoneInfo("Africa/Casablanca")
+    night = night_of("0 * * * *", "Asia/Kolkata", on_time=True)
+    for hour in (1, 2, 3):  # at 02:00 UTC it is two o'clock there for the second time
+        now = datetime.datetime(2027, 2, 7, hour, 30, tzinfo=UTC)
+        assert due_name(night, now, casablanca) == f"2027-02-07T{hour + 6:02d}-00"
