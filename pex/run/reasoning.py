@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,10 +36,14 @@ _HARMONY = re.compile(  # gpt-oss, where its server does not take the channels a
     r"(?:<\|end\|>|<\|return\|>|<\|call\|>)?",
     re.DOTALL,
 )
-_BARE_HARMONY = re.compile(r"analysis(.*?)assistant\s*final(.*)\Z", re.DOTALL)
+_BARE_HARMONY = re.compile(r"analysis(.*?)assistantfinal(.*)\Z", re.DOTALL)
 """The same where a server drops the special tokens and keeps the words between them."""
 
+_MOST = 50
+"""So many closing tags are looked at: a hostile text may have nothing else."""
+
 _SPACE = "\ufeff\u200b \t\r\n"
+_SPACES = re.compile(f"[{_SPACE}]*")
 _CLOSES = (">", "]", "▷")
 _ANSWER = re.compile(r"\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
 _ANSWER_END = re.compile(r"<\|?(?:END_RESPONSE|end_of_solution)\|?>\s*\Z", re.IGNORECASE)
@@ -76,7 +81,10 @@ def _tags(names: tuple[str, ...] | None) -> Tags | None:
     for name in filter(None, given):
         word = re.escape(name)
         pairs.append(
-            (re.compile(rf"<{word}(?:\s[^<>]*)?>", flags), re.compile(rf"</{word}\s*>", flags))
+            (
+                re.compile(rf"<{word}(?:\s[^<>]*)?(?<!/)>", flags),
+                re.compile(rf"</{word}\s*>", flags),
+            )
         )
         pairs.append((re.compile(rf"\[{word}\]", flags), re.compile(rf"\[/{word}\]", flags)))
         openers += [f"<{name}", f"[{name}]"]
@@ -108,11 +116,12 @@ def split(text: str, tags: Tags | None) -> tuple[str, str]:
         if found is not None:
             return found
     thoughts: list[str] = []
-    answer, nested = text, False
-    while (block := _leading(answer, tags)) is not None:
-        answer, thought, opened_again = block
+    at, nested = 0, False
+    while (block := _leading(text, at, tags)) is not None:
+        at, thought, opened_again = block
         nested = nested or opened_again
         thoughts.append(thought)
+    answer = text[at:]
     if not thoughts or nested:
         alone = _closed_only(answer, tags)
         if alone is not None:
@@ -169,25 +178,36 @@ def _may_have(text: str) -> bool:
     return "<" in text or "[" in text or "▷" in text or text.startswith("analysis")
 
 
-def _leading(text: str, tags: Tags) -> tuple[str, str, bool] | None:
-    """What follows a leading block, the block, and whether its tag is opened in it once more."""
-    start = len(text) - len(text.lstrip(_SPACE))
+def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
+    """Where the block that stands at `at` ends, the block, and whether its tag is opened again."""
+    start = _SPACES.match(text, at).end()  # type: ignore[union-attr]  # it may match nothing
     for opener, closer in tags.pairs:
         begin = opener.match(text, start)
         if begin is None:
             continue
-        end = closer.search(text, begin.end())
+        end = _end(text, begin.end(), closer, tags)
         if end is None:
-            return "", text[begin.end() :], False  # cut off while it was thinking
+            return len(text), text[begin.end() :], False  # cut off while it was thinking
         thought = text[begin.end() : end.start()]
-        return text[end.end() :], thought, opener.search(thought) is not None
+        return end.end(), thought, opener.search(thought) is not None
     return None
+
+
+def _end(text: str, start: int, closer: re.Pattern[str], tags: Tags) -> re.Match[str] | None:
+    """What closes a block: its own tag, where it is not quoted, else that of another pair."""
+    own = closer.search(text, start)
+    if own is not None:
+        ends = itertools.islice(closer.finditer(text, start), _MOST)
+        # Where all of them are quoted, it is more likely a backtick that stands alone.
+        return next((end for end in ends if not _is_in_quotes(text, end, start)), own)
+    others = (other.search(text, start) for _, other in tags.pairs)
+    return min(filter(None, others), key=lambda end: end.start(), default=None)
 
 
 def _closed_only(text: str, tags: Tags) -> tuple[str, str] | None:
     """A block whose opening tag the prompt's template has written already."""
     for opener, closer in tags.pairs:
-        for end in closer.finditer(text):
+        for end in itertools.islice(closer.finditer(text), _MOST):
             if opener.search(text, 0, end.start()):
                 break  # it speaks of the tags
             if not _is_quoted(text, end):
@@ -197,12 +217,28 @@ def _closed_only(text: str, tags: Tags) -> tuple[str, str] | None:
 
 def _is_quoted(text: str, tag: re.Match[str]) -> bool:
     """Whether a tag stands in code or in the middle of a sentence."""
-    before, after = text[: tag.start()], text[tag.end() :]
-    if before.count("```") % 2 or before.rpartition("\n")[2].count("`") % 2:
+    if _is_in_quotes(text, tag):
         return True
-    if before[-1:] in "'\"“‘«(" and before and after[:1] in "'\"”’»)":
+    begin, end = tag.span()
+    return text[max(0, begin - 1) : begin] == " " and text[end : end + 1] in (
+        " ",
+        ",",
+        ".",
+        ";",
+        ":",
+        "?",
+        "!",
+    )
+
+
+def _is_in_quotes(text: str, tag: re.Match[str], start: int = 0) -> bool:
+    """Whether a tag stands in code or between quotation marks, as seen from `start`."""
+    begin, end = tag.span()
+    line = max(start, text.rfind("\n", start, begin) + 1)
+    if text.count("```", start, begin) % 2 or text.count("`", line, begin) % 2:
         return True
-    return before[-1:] == " " and after[:1] in (" ", ",", ".", ";", ":", "?", "!")
+    before, after = text[max(start, begin - 1) : begin], text[end : end + 1]
+    return bool(before and after) and before in "'\"“‘«(" and after in "'\"”’»)"
 
 
 def _channels(text: str) -> tuple[str, str] | None:
