@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pex.score.reading import ANSWER
 
@@ -23,6 +23,11 @@ _AFTER_I = r"(?:is|because|since|and|or|but|fits|best|seems|looks)(?!\w)"
 _BECAUSE = r"\s?[,;–—-]?\s?(?:because|since|as|for|due|weil|car|porque)(?!\w)"
 _CALLED = r"(?i:option|choice|letter|answer|label|class|category|grade|antwort|variant)"
 _BEFORE = rf"(?:{_CALLED}\s)"
+_MARK = (
+    rf"(?:{ANSWER}|(?:option|choice|letter|label|class|category|grade|variant|solution|verdict|"
+    r"""correct|result|pick|lösung)["'*_`)]{0,4}\s{0,3}(?:\s(?:is|ist)(?!\w)|[:：=])(?!\s*not\b))"""
+)
+_JOINED = r"[^\w\n]{0,4}(?:[,/&+|]|(?:and|or|und|oder|et|ou|y)(?!\w))[^\w\n]{0,4}"
 
 
 class Letters:
@@ -73,7 +78,7 @@ class Letters:
         patterns = {
             "line": rf"^[^\w\n]*(?:{_BEFORE})?{any_}(?![+#])[^\w\n]*$",
             "boxed": rf"\\(?:boxed|fbox)\s?\{{(?:\\\w+\s?\{{)?\W{{0,3}}{any_}\W{{0,4}}\}}",
-            "marked": rf"(?i:(?<!\w){ANSWER})(?:\s?(?i:the|option|choice|letter)(?=\W))*"
+            "marked": rf"(?i:(?<!\w){_MARK})(?:\s?(?i:the|option|choice|letter)(?=\W))*"
             rf"[^\w\n]{{0,9}}(?:{big}{end}|(?P<small>[{lower}]){end}{stop})",
             "because": rf"\A\W{{0,9}}(?:{_BEFORE})?{any_}{end}{_BECAUSE}",
             "upper": rf"{begin}{sure}{end}",
@@ -81,6 +86,9 @@ class Letters:
         }
         once = {name: _numbered(pattern) for name, pattern in patterns.items()}
         self._patterns = {name: re.compile(p, re.MULTILINE) for name, p in once.items()}
+        self._joined = re.compile(
+            rf"{_JOINED}(?:{_BEFORE})?([{upper}]){end}(?!\s(?:is|are|was|were|isn)(?!\w))"
+        )
         words = "|".join(re.escape(_plain(item)) for item in sorted(longer, key=len, reverse=True))
         self._longer = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
 
@@ -104,7 +112,17 @@ class Letters:
             if kind in ("upper", "marked") and letter.isupper() and _is_word(text, at, letter):
                 continue
             found.append(self._names[letter.casefold()])
+            if kind == "marked":
+                found += self._more(text, at + 1)
         return found
+
+    def _more(self, text: str, at: int) -> Iterator[str]:
+        """The letters that are joined to a marked one: "Answer: A or B" names two."""
+        while (joined := self._joined.match(text, at)) and not _is_word(
+            text, joined.start(1), joined[1]
+        ):
+            yield self._names[joined[1].casefold()]
+            at = joined.end()
 
 
 def is_letter(label: str) -> bool:
