@@ -174,7 +174,7 @@ def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
     by_note: dict[str, list[str]] = {}
     everywhere: dict[str, int] = {}
     slice_names = list(dict.fromkeys(table["slice"])) if slices else []
-    for row in table.to_dict("records"):
+    for row in _records(table):
         name = f"{row['candidate']} ({row['slice']})" if slices else str(row["candidate"])
         if table["metric"].nunique() > 1:
             name += f" on {row['metric']}"
