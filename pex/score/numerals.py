@@ -22,6 +22,20 @@ _MONTH = (
 )
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 
+_HOURS, _MINUTES, _SECONDS = (
+    r"(?:h|hrs?|hours?|Std\.?|Stunden?)",
+    r"(?:m|mins?|minutes?|Min\.?|Minuten?)",
+    r"(?:s|secs?|seconds?|Sek\.?|Sekunden?)",
+)
+_ALSO = r"(?:,|\s(?:and|und))?\s?\d{1,2}"
+_IN_TWO_UNITS = (
+    rf"(?:\s?{_HOURS}{_ALSO}\s?{_MINUTES}(?!\w)"  # 1h 30m
+    rf"|\s?{_MINUTES}{_ALSO}\s?{_SECONDS}(?!\w)"
+    rf"|\s?(?:ft|feet|foot|['’′]){_ALSO}(?:\s?(?:in|inch|inches)(?!\w)|[\"”″])"  # 5 ft 10 in
+    rf"|\s?(?:lbs?|pounds?){_ALSO}\s?(?:oz|ounces?)(?!\w)"
+    r"|\s?°\s?\d{1,2}\s?['’′](?:\s?\d{1,2}(?:\.\d{1,9})?\s?[\"”″])?)"  # 40° 26′
+)
+
 _NOT_READ = rf"""
     (?:https?://|www\.)\S+
   | (?<!\d)\d{{4}}[-‑]\d{{1,2}}[-‑]\d{{1,2}}(?:[T ]\d{{1,2}}:\d{{2}}[\d:.,]{{0,9}}Z?)?(?!\w)
@@ -36,6 +50,9 @@ _NOT_READ = rf"""
   | \(0\d{{1,5}}\)[ -]?\d{{2,9}}(?:[ -]\d{{2,9}}){{0,4}}(?!\d)
   | (?<![\w.,])\d{{3}}-\d{{4}}(?![\w-])
   | (?<![\w.,:])\d{{1,2}}(?:[.:]\d\d)?\s?(?:[ap]m|[AP]M|[ap]\.m\.)(?!\w)
+  | (?<![\w.,:])\d{{1,2}}(?:[.:]\d\d)?\s?(?:Uhr|o['’]clock)(?!\w)
+  | (?<![\w.,])\d{{1,9}}{_IN_TWO_UNITS}
+  | (?<![\w.,])\$?\d{{1,32}}_\{{?\d{{1,2}}\}}?(?!\w)  # of another base
   | (?<![\w.,])0\d{{1,4}}(?:[ /-]\d{{2,9}}){{1,6}}(?!\d)
   | (?<![\w.,])\d{{4}}(?:[ -]\d{{4}}){{3}}(?!\d)  # cards
   | (?<![\w.,])(?=[^\W_]{{0,32}}\d)[\da-fA-F]{{1,32}}(?:-[\da-fA-F]{{1,32}}){{2,8}}(?!\w)  # ids

@@ -145,7 +145,8 @@ def test_anything_else_is_an_error_and_never_a_no(output: str | None) -> None:
         ("4", 4), ("Score: 4/5", 4), ("**4/5**", 4), ("4 out of 5", 4), ("Rating: 4.0", 4),
         ('{"verdict": "4"}', 4), ('{"verdict": 4.0}', 4), ('{"verdict": "4/5"}', 4),
         ("It is polite.\nScore: **2**", 2), ("4 - it is polite", 4), ('{"verdict": "4 (good)"}', 4),
-        ("Score: 4 (good)", 4), ("1, because it is rude", 1), ("1", 1), ('{"verdict": 3, "reason": "So.", "more": 1}', 3),
+        ("Score: 4 (good)", 4), ("1, because it is rude", 1), ("1", 1),
+        ('{"verdict": 3, "reason": "So.", "more": 1}', 3),
     ],
 )  # fmt: skip
 def test_a_number_on_a_scale_is_read_where_it_is_clear(output: str, value: int) -> None:

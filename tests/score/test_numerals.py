@@ -61,6 +61,11 @@ from tests.helpers.scores import score, value
         ("I am 5", 5),
         ("978-3-16-148410-0", None), ("550e8400-e29b-41d4-a716-446655440000", None),
         ("4111 1111 1111 1111", None), ("1920x1080", None), ("12ab34", None), ("0x1F", None),
+        ("1h 30m", None), ("1 hour and 30 minutes", None), ("12h30", None), ("2 min 5 s", None),
+        ("5'10\"", None), ("5 ft 10 in", None), ("6 feet, 2 inches", None), ("3 lb 4 oz", None),
+        ("40° 26′ 46″", None), ("5 o'clock", None), ("14.30 Uhr", None), ("um 14 Uhr", None),
+        ("1011_2", None), (r"$1011_{2}$", None), ("3 hours, 5 apples", 5), ("2 h", 2),
+        ("90 min", 90), ("5 ft", 5), ("40°", 40), ("1h 30m, so 90 minutes", 90), ("3 m 20 cm", 20),
         ("https://a.org/3/4", None), ("2023/24", None),
         # what stands beside them
         ("42, on 2024-05-01", 42), ("42 at 12:30", 42), ("It took 7 (1.2.3)", 7),
