@@ -205,7 +205,8 @@ def _warnings(
     elif found.n_groups is not None and found.n_groups < FEW_GROUPS:
         said.append(f"only {found.n_groups} groups: the interval is a rough one")
     if pairing.dropped:
-        said.append(f"{pairing.dropped} cases are left out: not both variants have a value there")
+        cases = "1 case is" if pairing.dropped == 1 else f"{pairing.dropped:,} cases are"
+        said.append(f"{cases} left out: not both variants have a value there")
     if strict_word is not None and strict_word != word:
         said.append(f"with errors counted as failures the verdict would be '{strict_word}'")
     for name, counts in pairing.unusual.items():

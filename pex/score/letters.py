@@ -12,9 +12,8 @@ from pex.score.reading import ANSWER
 _ALIKE = str.maketrans("АВЕКМНОРСТУХавеорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTYXabeopcyxABEZHIKMNOPTYX")
 _WORDS = frozenset("aeiouyàèéòóавикосуяоу")
 """Letters that are words too, in the languages with Latin and Cyrillic letters."""
-_LETTER = "[^\\W\u3040-\u30ff\u3400-\u9fff]"
-"""A letter of a word; Japanese and Chinese put no spaces around a Latin one."""
-_WIDE = {code: code - 0xFEE0 for code in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+_LETTER = "[^\\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+"""A letter of a word; Thai, Japanese, Chinese and Korean put no spaces around a Latin one."""
 _AFTER = (
     r"(?:is|because|since|as|and|or|but|nor|would|could|should|must|seems?|looks?|fits|best|due|for|"
     r"was|are|ist|weil|und|oder|est|car|et|ou|es|porque)(?!\w)"
@@ -71,7 +70,7 @@ class Letters:
         genuine = "".join(sorted(name.upper() for name in own))
         # A letter ends where no word, apostrophe, initial or sign goes on: not A's, A.I., A-level.
         end = rf"(?!{_LETTER}|['’&+#-]\w|\.\w|[+#])"
-        begin = rf"(?<!{_LETTER})(?<!\w['’&.-])"
+        begin = rf"(?<!{_LETTER})(?<!\w['’&.-])(?<![Nn]/)"
         big, any_ = f"(?P<letter>[{upper}])", f"(?P<letter>[{upper}{lower}])"
         sure = f"(?P<letter>[{genuine}])"
         stop = r"(?=\W*(?:$|[.,;:!?)\]}\n]))"
@@ -87,7 +86,8 @@ class Letters:
         once = {name: _numbered(pattern) for name, pattern in patterns.items()}
         self._patterns = {name: re.compile(p, re.MULTILINE) for name, p in once.items()}
         self._joined = re.compile(
-            rf"{_JOINED}(?:{_BEFORE})?([{upper}]){end}(?!\s(?:is|are|was|were|isn)(?!\w))"
+            rf"{_JOINED}(?:{_BEFORE})?(?:([{upper}]){end}(?!\s(?:is|are|was|were|isn)(?!\w))"
+            rf"|([{lower}]){end}{stop})"
         )
         words = "|".join(re.escape(_plain(item)) for item in sorted(longer, key=len, reverse=True))
         self._longer = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
@@ -112,17 +112,18 @@ class Letters:
             if kind in ("upper", "marked") and letter.isupper() and _is_word(text, at, letter):
                 continue
             found.append(self._names[letter.casefold()])
-            if kind == "marked":
+            if kind in ("marked", "lower"):
                 found += self._more(text, at + 1)
         return found
 
     def _more(self, text: str, at: int) -> Iterator[str]:
         """The letters that are joined to a marked one: "Answer: A or B" names two."""
-        while (joined := self._joined.match(text, at)) and not _is_word(
-            text, joined.start(1), joined[1]
-        ):
-            yield self._names[joined[1].casefold()]
+        while joined := self._joined.match(text, at):
+            letter = joined[1] or joined[2]
             at = joined.end()
+            if letter.isupper() and _is_word(text, at - 1, letter):
+                return
+            yield self._names[letter.casefold()]
 
 
 def is_letter(label: str) -> bool:
@@ -133,9 +134,9 @@ def is_letter(label: str) -> bool:
 
 def _plain(text: str) -> str:
     # Underscores around a word are Markdown.
-    return re.sub(
-        r"(?<!\w)_++|(?<!_)_++(?!\w)", " ", unicodedata.normalize("NFC", text.translate(_WIDE))
-    )
+    if not text.isascii():  # also letters that are wide, bold or in a circle
+        text = unicodedata.normalize("NFKC", text)
+    return re.sub(r"(?<!\w)_++|(?<!_)_++(?!\w)", " ", text)
 
 
 def _numbered(pattern: str) -> str:
@@ -151,6 +152,6 @@ def _is_word(text: str, at: int, letter: str) -> bool:
         return False
     behind = text[at + 1 : at + 20]
     after = _AFTER_I if letter in "IІ" else _AFTER
-    return re.match(r"[ \t]+[^\W\d_]", behind) is not None and not re.match(
-        rf"(?i)[ \t]+{after}", behind
-    )
+    return re.match(
+        r"[ \t]+[^\W\d_](?:[^\W\d_]|(?<![A-Z])|-)", behind
+    ) is not None and not re.match(rf"(?i)[ \t]+{after}", behind)
