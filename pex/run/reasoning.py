@@ -21,7 +21,7 @@ NAMES = ("think", "thinking", "thought", "reasoning", "reason", "seed:think")
 """Tags of DeepSeek-R1, Qwen, GLM, MiniMax, Magistral; Seed-OSS has its own."""
 
 EMPTY = "empty"
-"""The remark of an answer that has no text."""
+"""The remark of an answer that has no text and calls no tool."""
 
 _PAIRS = (
     ("◁think▷", "◁/think▷"),  # Kimi
@@ -137,7 +137,7 @@ def split(text: str, tags: Tags | None) -> tuple[str, str]:
 def without_reasoning(answer: Answer, tags: Tags | None) -> Answer:
     """The answer as it is scored, judged and shown; itself where there is nothing to take out.
 
-    One that has no text is remarked upon.
+    One that has no text and calls no tool is remarked upon.
     """
     output, reasoning = answer.output or "", ""
     said = answer.conversation
@@ -146,7 +146,7 @@ def without_reasoning(answer: Answer, tags: Tags | None) -> Answer:
     if said is not None and tags is not None:
         said, earlier = _conversation(said, tags)
         reasoning = earlier or reasoning  # the last message is the output
-    no_text = answer.error is None and (not output or output.isspace())
+    no_text = answer.error is None and not answer.tool_calls and (not output or output.isspace())
     empty = no_text and EMPTY not in answer.remarks
     if not reasoning and not empty and output == (answer.output or ""):
         return answer

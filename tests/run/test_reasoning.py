@@ -146,6 +146,8 @@ def test_an_answer_that_has_no_text_is_remarked_upon() -> None:
     for output in ("", " \n", "<think>Hm", "<think>Hm.</think>\n"):
         assert without_reasoning(Answer(output), USUAL).remarks == ["empty"]
     assert without_reasoning(Answer("Yes"), USUAL).remarks == []
+    called = Answer("", tool_calls=[{"function": {"name": "refund"}}])
+    assert without_reasoning(called, USUAL).remarks == []
     assert without_reasoning(Answer(error="no"), USUAL).remarks == []
 
 
