@@ -196,8 +196,10 @@ def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
 def _end(text: str, start: int, closer: re.Pattern[str], tags: Tags) -> re.Match[str] | None:
     """What closes a block: its own tag, where it is not quoted, else that of another pair."""
     own = closer.search(text, start)
+    if own is not None and not _is_in_quotes(text, own, start):
+        return own
     if own is not None:
-        ends = itertools.islice(closer.finditer(text, start), _MOST)
+        ends = itertools.islice(closer.finditer(text, own.end()), _MOST)
         # Where all of them are quoted, it is more likely a backtick that stands alone.
         return next((end for end in ends if not _is_in_quotes(text, end, start)), own)
     others = (other.search(text, start) for _, other in tags.pairs)
@@ -220,15 +222,8 @@ def _is_quoted(text: str, tag: re.Match[str]) -> bool:
     if _is_in_quotes(text, tag):
         return True
     begin, end = tag.span()
-    return text[max(0, begin - 1) : begin] == " " and text[end : end + 1] in (
-        " ",
-        ",",
-        ".",
-        ";",
-        ":",
-        "?",
-        "!",
-    )
+    before, after = text[max(0, begin - 1) : begin], text[end : end + 1]
+    return before == " " and after in tuple(" ,.;:?!")
 
 
 def _is_in_quotes(text: str, tag: re.Match[str], start: int = 0) -> bool:
