@@ -37,6 +37,9 @@ from tests.helpers.scores import score, value
         (r"\boxed{12\text{ cm}}", 12), (r"$x = 5$", 5), (r"2\cdot 10^{-3}", 0.002),
         (r"\sqrt{2}", None), ("3√2", None), ("2π", None), (r"\frac{\pi}{2}", None),
         (r"\boxed{3} and 7 more", 3), (r"\(7\)", 7),
+        (r"\cfrac{1}{2}", 0.5), (r"\nicefrac34", 0.75), (r"\sqrt[3]{8}", None),
+        (r"\frac{1}{2}\pi", None), ("10 ^ 6", 1e6), ("1.5 × 10 ^ 6", 1.5e6), ("2 ** 3", 8),
+        ("5 **3**", 3),
         # scales
         ("1.2k", 1200), ("3M", 3e6), ("4bn", 4e9), ("$2.5B", 2.5e9), ("5 million", 5e6),
         ("1.5 billion people", 1.5e9), ("3 Mio.", 3e6), ("2 hundred thousand", 200000),
@@ -67,6 +70,13 @@ from tests.helpers.scores import score, value
         ("1011_2", None), (r"$1011_{2}$", None), ("3 hours, 5 apples", 5), ("2 h", 2),
         ("90 min", 90), ("5 ft", 5), ("40°", 40), ("1h 30m, so 90 minutes", 90), ("3 m 20 cm", 20),
         ("https://a.org/3/4", None), ("2023/24", None),
+        ("5. Mai 2024", None), ("1er janvier 2024", None), ("5 de mayo de 2024", None),
+        ("01-May-2024", None), ("1-Dec-24", None), ("2024-W05", None), ("2024年5月1日", None),
+        ("5月1日", None), ("2024년 5월 1일", None), ("10時30分", None), ("于12:30开始", None),
+        ("+1-555-123-4567", None), ("+15551234567", None), ("555 123 4567", None),
+        # beside scripts without spaces
+        ("第3", 3), ("共5个", 5), ("答えは42です", 42), ("3人4个", 4), ("약 1,234원", 1234),
+        ("มี5คน", 5), ("气温-5度", -5), ("约3/4杯", 0.75), ("5万人", 50000), ("室B2", None),
         # what stands beside them
         ("42, on 2024-05-01", 42), ("42 at 12:30", 42), ("It took 7 (1.2.3)", 7),
         ("a 5-year-old", 5), ("the 3rd", 3), ("10-12", 12), ("in May 1990", 1990),
