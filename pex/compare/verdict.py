@@ -205,12 +205,13 @@ def _warnings(
     elif found.n_groups is not None and found.n_groups < FEW_GROUPS:
         said.append(f"only {found.n_groups} groups: the interval is a rough one")
     if pairing.dropped:
-        said.append(f"{pairing.dropped} cases are left out: not both variants have a value there")
+        cases = "1 case is" if pairing.dropped == 1 else f"{pairing.dropped:,} cases are"
+        said.append(f"{cases} left out: not both variants have a value there")
     if strict_word is not None and strict_word != word:
         said.append(f"with errors counted as failures the verdict would be '{strict_word}'")
-    for name, (candidate, baseline) in pairing.unusual.items():
-        both = f"{candidate} of the candidate, {baseline} of the baseline"
-        said.append(f"answers that are {UNUSUAL[name]}: {both}")
+    for name, counts in pairing.unusual.items():
+        both = ", ".join(f"{n} of '{who}'" for n, who in zip(counts, row.pair, strict=True))
+        said.append(f"answers {UNUSUAL[name]}: {both}")
     if pairing.shared:
         said.append(f"{pairing.shared} answers are of the same request: the variants ask the same")
     if pairing.n > 1 and not pairing.differences.any():

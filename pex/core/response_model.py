@@ -66,7 +66,7 @@ def read_answer(model: Any, value: Any) -> Any:
     try:
         # As JSON, in which a date or an enum is a string.
         return pydantic.TypeAdapter(model).validate_json(canonical(value))
-    except pydantic.ValidationError:
+    except (pydantic.ValidationError, PexError):  # what has 1e999 in it cannot be written
         return None
 
 

@@ -172,18 +172,32 @@ def headline(table: pd.DataFrame) -> str:
 def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
     """What to mind, each note once, with the rows that it is about."""
     by_note: dict[str, list[str]] = {}
-    for row in table.to_dict("records"):
+    everywhere: dict[str, int] = {}
+    slice_names = list(dict.fromkeys(table["slice"])) if slices else []
+    for row in _records(table):
         name = f"{row['candidate']} ({row['slice']})" if slices else str(row["candidate"])
         if table["metric"].nunique() > 1:
             name += f" on {row['metric']}"
         for note in row["warnings"]:
-            by_note.setdefault(note, []).append(name)
+            names = by_note.setdefault(note, [])
+            everywhere[note] = len(table)
+            if _names_a_variant(note, row):
+                everywhere[note] = len(slice_names)
+                if slices and row["slice"] not in names:
+                    names.append(row["slice"])
+            else:
+                names.append(name)
     said = []
     for note, names in by_note.items():
-        everywhere = len(names) == len(table) and len(table) > 1
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        said.append(note if everywhere else f"{shown}: {note}")
+        plain = len(names) == everywhere[note] != 1
+        said.append(note if plain else f"{shown}: {note}")
     return said
+
+
+def _names_a_variant(note: str, row: Mapping[str, Any]) -> bool:
+    """Whether a note says itself which variant's answers it is about; it is of all metrics then."""
+    return any(f" of '{row[who]}'" in note for who in ("candidate", "baseline"))
 
 
 def _cells(table: pd.DataFrame, slices: bool) -> tuple[list[str], list[list[str]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +21,7 @@ NAMES = ("think", "thinking", "thought", "reasoning", "reason", "seed:think")
 """Tags of DeepSeek-R1, Qwen, GLM, MiniMax, Magistral; Seed-OSS has its own."""
 
 EMPTY = "empty"
-"""The remark of an answer that has no text."""
+"""The remark of an answer that has no text and calls no tool."""
 
 _PAIRS = (
     ("◁think▷", "◁/think▷"),  # Kimi
@@ -36,15 +37,20 @@ _HARMONY = re.compile(  # gpt-oss, where its server does not take the channels a
     r"(?:<\|end\|>|<\|return\|>|<\|call\|>)?",
     re.DOTALL,
 )
-_BARE_HARMONY = re.compile(r"analysis(.*?)assistant\s*final(.*)\Z", re.DOTALL)
+_BARE_HARMONY = re.compile(r"analysis(.*?)assistantfinal(.*)\Z", re.DOTALL)
 """The same where a server drops the special tokens and keeps the words between them."""
 
 _FINAL = re.compile(r"<\|channel\|>\s*final[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
-_SPACE = "\ufeff\u200b \t\r\n"
 _LONGEST_TAG = 200
 """Characters: what has not closed by then is not a tag."""
 
 _ANSWER_OPENERS = ("<|start_response|>", "<|begin_of_solution|>")
+_MOST = 50
+"""So many closing tags are looked at: a hostile text may have nothing else."""
+
+_SPACE = "\ufeff\u200b \t\r\n"
+_SPACES = re.compile(f"[{_SPACE}]*")
+_CLOSES = (">", "]", "▷")
 _ANSWER = re.compile(r"\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
 _ANSWER_END = re.compile(r"<\|?(?:END_RESPONSE|end_of_solution)\|?>\s*\Z", re.IGNORECASE)
 
@@ -81,7 +87,10 @@ def _tags(names: tuple[str, ...] | None) -> Tags | None:
     for name in filter(None, given):
         word = re.escape(name)
         pairs.append(
-            (re.compile(rf"<{word}(?:\s[^<>]*)?>", flags), re.compile(rf"</{word}\s*>", flags))
+            (
+                re.compile(rf"<{word}(?:\s[^<>]*)?(?<!/)>", flags),
+                re.compile(rf"</{word}\s*>", flags),
+            )
         )
         pairs.append((re.compile(rf"\[{word}\]", flags), re.compile(rf"\[/{word}\]", flags)))
         openers += [f"<{name}", f"[{name}]"]
@@ -134,7 +143,7 @@ def split(text: str, tags: Tags | None) -> tuple[str, str]:
 def without_reasoning(answer: Answer, tags: Tags | None) -> Answer:
     """The answer as it is scored, judged and shown; itself where there is nothing to take out.
 
-    One that has no text is remarked upon.
+    One that has no text and calls no tool is remarked upon.
     """
     output, reasoning = answer.output or "", ""
     said = answer.conversation
@@ -143,7 +152,7 @@ def without_reasoning(answer: Answer, tags: Tags | None) -> Answer:
     if said is not None and tags is not None:
         said, earlier = _conversation(said, tags)
         reasoning = earlier or reasoning  # the last message is the output
-    no_text = answer.error is None and (not output or output.isspace())
+    no_text = answer.error is None and not answer.tool_calls and (not output or output.isspace())
     empty = no_text and EMPTY not in answer.remarks
     if not reasoning and not empty and output == (answer.output or ""):
         return answer
@@ -176,15 +185,13 @@ def _may_have(text: str) -> bool:
 
 
 def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
-    """The end of a block that begins here, the block, and whether its tag is opened in it again."""
-    start = at
-    while start < len(text) and text[start] in _SPACE:
-        start += 1
+    """Where the block that stands at `at` ends, the block, and whether its tag is opened again."""
+    start = _SPACES.match(text, at).end()  # type: ignore[union-attr]  # it may match nothing
     for opener, closer in tags.pairs:
         begin = opener.match(text, start)
         if begin is None:
             continue
-        end = closer.search(text, begin.end())
+        end = _end(text, begin.end(), closer, tags)
         if end is None:
             return len(text), text[begin.end() :], False  # cut off while it was thinking
         thought = text[begin.end() : end.start()]
@@ -192,31 +199,48 @@ def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
     return None
 
 
+def _end(text: str, start: int, closer: re.Pattern[str], tags: Tags) -> re.Match[str] | None:
+    """What closes a block: its own tag, where it is not quoted, else that of another pair."""
+    own = closer.search(text, start)
+    if own is not None and not _is_in_quotes(text, own, start):
+        return own
+    if own is not None:
+        ends = itertools.islice(closer.finditer(text, own.end()), _MOST)
+        # Where all of them are quoted, it is more likely a backtick that stands alone.
+        return next((end for end in ends if not _is_in_quotes(text, end, start)), own)
+    others = (other.search(text, start) for _, other in tags.pairs)
+    return min(filter(None, others), key=lambda end: end.start(), default=None)
+
+
 def _closed_only(text: str, tags: Tags) -> tuple[str, str] | None:
     """A block whose opening tag the prompt's template has written already."""
     for opener, closer in tags.pairs:
         begin = opener.search(text)
-        before, fences, ticks = 0, 0, 0
-        for end in closer.finditer(text):
-            start = end.start()
-            if begin is not None and begin.end() <= start:
+        for end in itertools.islice(closer.finditer(text), _MOST):
+            if begin is not None and begin.end() <= end.start():
                 break  # it speaks of the tags
-            # Counted on from tag to tag: a model that goes round in circles writes thousands.
-            fences += text.count("```", before, start)
-            line = text.rfind("\n", before, start)
-            ticks = text.count("`", max(before, line), start) + (0 if line >= 0 else ticks)
-            before = start
-            if not (fences % 2 or ticks % 2 or _is_quoted(text, end)):
-                return text[end.end() :], text[:start]
+            if not _is_quoted(text, end):
+                return text[end.end() :], text[: end.start()]
     return None
 
 
 def _is_quoted(text: str, tag: re.Match[str]) -> bool:
-    """Whether a tag stands in quotation marks or in the middle of a sentence."""
-    before, after = text[max(0, tag.start() - 1) : tag.start()], text[tag.end() : tag.end() + 1]
-    if before and before in "'\"“‘«(" and after and after in "'\"”’»)":
+    """Whether a tag stands in code or in the middle of a sentence."""
+    if _is_in_quotes(text, tag):
         return True
-    return before == " " and after in (" ", ",", ".", ";", ":", "?", "!")
+    begin, end = tag.span()
+    before, after = text[max(0, begin - 1) : begin], text[end : end + 1]
+    return before == " " and after in tuple(" ,.;:?!")
+
+
+def _is_in_quotes(text: str, tag: re.Match[str], start: int = 0) -> bool:
+    """Whether a tag stands in code or between quotation marks, as seen from `start`."""
+    begin, end = tag.span()
+    line = max(start, text.rfind("\n", start, begin) + 1)
+    if text.count("```", start, begin) % 2 or text.count("`", line, begin) % 2:
+        return True
+    before, after = text[max(start, begin - 1) : begin], text[end : end + 1]
+    return bool(before and after) and before in "'\"“‘«(" and after in "'\"”’»)"
 
 
 def _channels(text: str) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pex.score.reading import ANSWER
 
@@ -12,9 +12,8 @@ from pex.score.reading import ANSWER
 _ALIKE = str.maketrans("АВЕКМНОРСТУХавеорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTYXabeopcyxABEZHIKMNOPTYX")
 _WORDS = frozenset("aeiouyàèéòóавикосуяоу")
 """Letters that are words too, in the languages with Latin and Cyrillic letters."""
-_LETTER = "[^\\W\u3040-\u30ff\u3400-\u9fff]"
-"""A letter of a word; Japanese and Chinese put no spaces around a Latin one."""
-_WIDE = {code: code - 0xFEE0 for code in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+_LETTER = "[^\\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+"""A letter of a word; Thai, Japanese, Chinese and Korean put no spaces around a Latin one."""
 _AFTER = (
     r"(?:is|because|since|as|and|or|but|nor|would|could|should|must|seems?|looks?|fits|best|due|for|"
     r"was|are|ist|weil|und|oder|est|car|et|ou|es|porque)(?!\w)"
@@ -23,6 +22,11 @@ _AFTER_I = r"(?:is|because|since|and|or|but|fits|best|seems|looks)(?!\w)"
 _BECAUSE = r"\s?[,;–—-]?\s?(?:because|since|as|for|due|weil|car|porque)(?!\w)"
 _CALLED = r"(?i:option|choice|letter|answer|label|class|category|grade|antwort|variant)"
 _BEFORE = rf"(?:{_CALLED}\s)"
+_MARK = (
+    rf"(?:{ANSWER}|(?:option|choice|letter|label|class|category|grade|variant|solution|verdict|"
+    r"""correct|result|pick|lösung)["'*_`)]{0,4}\s{0,3}(?:\s(?:is|ist)(?!\w)|[:：=])(?!\s*not\b))"""
+)
+_JOINED = r"[^\w\n]{0,4}(?:[,/&+|]|(?:and|or|und|oder|et|ou|y)(?!\w))[^\w\n]{0,4}"
 
 
 class Letters:
@@ -66,14 +70,14 @@ class Letters:
         genuine = "".join(sorted(name.upper() for name in own))
         # A letter ends where no word, apostrophe, initial or sign goes on: not A's, A.I., A-level.
         end = rf"(?!{_LETTER}|['’&+#-]\w|\.\w|[+#])"
-        begin = rf"(?<!{_LETTER})(?<!\w['’&.-])"
+        begin = rf"(?<!{_LETTER})(?<!\w['’&.-])(?<![Nn]/)"
         big, any_ = f"(?P<letter>[{upper}])", f"(?P<letter>[{upper}{lower}])"
         sure = f"(?P<letter>[{genuine}])"
         stop = r"(?=\W*(?:$|[.,;:!?)\]}\n]))"
         patterns = {
             "line": rf"^[^\w\n]*(?:{_BEFORE})?{any_}(?![+#])[^\w\n]*$",
             "boxed": rf"\\(?:boxed|fbox)\s?\{{(?:\\\w+\s?\{{)?\W{{0,3}}{any_}\W{{0,4}}\}}",
-            "marked": rf"(?i:(?<!\w){ANSWER})(?:\s?(?i:the|option|choice|letter)(?=\W))*"
+            "marked": rf"(?i:(?<!\w){_MARK})(?:\s?(?i:the|option|choice|letter)(?=\W))*"
             rf"[^\w\n]{{0,9}}(?:{big}{end}|(?P<small>[{lower}]){end}{stop})",
             "because": rf"\A\W{{0,9}}(?:{_BEFORE})?{any_}{end}{_BECAUSE}",
             "upper": rf"{begin}{sure}{end}",
@@ -81,6 +85,10 @@ class Letters:
         }
         once = {name: _numbered(pattern) for name, pattern in patterns.items()}
         self._patterns = {name: re.compile(p, re.MULTILINE) for name, p in once.items()}
+        self._joined = re.compile(
+            rf"{_JOINED}(?:{_BEFORE})?(?:([{upper}]){end}(?!\s(?:is|are|was|were|isn)(?!\w))"
+            rf"|([{lower}]){end}{stop})"
+        )
         words = "|".join(re.escape(_plain(item)) for item in sorted(longer, key=len, reverse=True))
         self._longer = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
 
@@ -104,7 +112,18 @@ class Letters:
             if kind in ("upper", "marked") and letter.isupper() and _is_word(text, at, letter):
                 continue
             found.append(self._names[letter.casefold()])
+            if kind in ("marked", "lower"):
+                found += self._more(text, at + 1)
         return found
+
+    def _more(self, text: str, at: int) -> Iterator[str]:
+        """The letters that are joined to a marked one: "Answer: A or B" names two."""
+        while joined := self._joined.match(text, at):
+            letter = joined[1] or joined[2]
+            at = joined.end()
+            if letter.isupper() and _is_word(text, at - 1, letter):
+                return
+            yield self._names[letter.casefold()]
 
 
 def is_letter(label: str) -> bool:
@@ -115,9 +134,9 @@ def is_letter(label: str) -> bool:
 
 def _plain(text: str) -> str:
     # Underscores around a word are Markdown.
-    return re.sub(
-        r"(?<!\w)_++|(?<!_)_++(?!\w)", " ", unicodedata.normalize("NFC", text.translate(_WIDE))
-    )
+    if not text.isascii():  # also letters that are wide, bold or in a circle
+        text = unicodedata.normalize("NFKC", text)
+    return re.sub(r"(?<!\w)_++|(?<!_)_++(?!\w)", " ", text)
 
 
 def _numbered(pattern: str) -> str:
@@ -133,6 +152,6 @@ def _is_word(text: str, at: int, letter: str) -> bool:
         return False
     behind = text[at + 1 : at + 20]
     after = _AFTER_I if letter in "IІ" else _AFTER
-    return re.match(r"[ \t]+[^\W\d_]", behind) is not None and not re.match(
-        rf"(?i)[ \t]+{after}", behind
-    )
+    return re.match(
+        r"[ \t]+[^\W\d_](?:[^\W\d_]|(?<![A-Z])|-)", behind
+    ) is not None and not re.match(rf"(?i)[ \t]+{after}", behind)

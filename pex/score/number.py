@@ -114,12 +114,13 @@ def find_number(text: str) -> float | None:
     answer is"; else the last in the text. "The answer is 5. I used 2 apples." gives 5.
 
     A number is read as a whole or not at all. Read are fractions (3/4, 1 1/2, ½), powers (1.2e-3,
-    1.2×10^3, 2^10), LaTeX, and 1.2k, 3M, 4 bn, 5 million. Dates, times, ratios, versions,
-    addresses, telephone numbers, roots and digits in a word (B2, v1.5) are not read. Units,
-    currencies and percent signs are left out, and so are separators of thousands: commas, points,
-    spaces, apostrophes and underscores between groups of three digits (of two in 1,23,456). Where
-    only one separator stands, with three digits behind it, a comma separates thousands and a point
-    decimals; after a leading 0 both separate decimals. Parentheses are not a minus.
+    1.2×10^3, 2^10), LaTeX, and 1.2k, 3M, 4 bn, 5 million. Dates, times, amounts in two units
+    (1h 30m), ratios, versions, addresses, telephone numbers, roots and digits in a word (B2, v1.5)
+    are not read. Units, currencies and percent signs are left out, and so are separators of
+    thousands: commas, points, spaces, apostrophes and underscores between groups of three digits
+    (of two in 1,23,456). Where only one separator stands, with three digits behind it, a comma
+    separates thousands and a point decimals; after a leading 0 both separate decimals. Parentheses
+    are not a minus.
 
     Example:
         >>> find_number("It costs 1,234.50 €."), find_number("1.234,5 kg"), find_number("about 3%")

@@ -15,27 +15,56 @@ _THOUSANDS = "[ '’ʼ_\u00a0\u2002-\u200a\u202f]"
 _MINUS = "−–-"  # a hyphen, a minus, and the dash that word processors make of one
 _VULGAR = "¼-¾⅐-⅞"
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
+_FRAC = r"\\(?:[dtcsx]|nice)?frac"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_MONTH = (
-    r"(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+_MONTH = (  # in English, German, French, Spanish, Italian and Portuguese
+    r"(?i:jan(?:uary?|vier|eiro)?|gennaio|enero|feb(?:ruary?|braio|rero)?|février|fevereiro"
+    r"|mar(?:ch|s|zo)?|märz|março|a[pv]r(?:il|ile)?|abr(?:il)?|ma[iy]o?|maggio"
+    r"|june?|juni|juin|junio|junho|giugno|july?|juli|juillet|julio|julho|luglio"
+    r"|aug(?:ust)?|août|agosto|sept?(?:ember|embre|iembre)?|settembre|setembro"
+    r"|o[ck]t(?:ober|obre)?|octubre|ottobre|outubro|nov(?:ember|embre|iembre|embro)?"
+    r"|de[cz](?:ember|embre|iembre|embro)?|décembre|dicembre|diciembre)\.?"
 )
-_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_DAY = r"\d{1,2}(?:st|nd|rd|th|er|º)?"
+
+_HOURS, _MINUTES, _SECONDS = (
+    r"(?:h|hrs?|hours?|Std\.?|Stunden?)",
+    r"(?:m|mins?|minutes?|Min\.?|Minuten?)",
+    r"(?:s|secs?|seconds?|Sek\.?|Sekunden?)",
+)
+_ALSO = r"(?:,|\s(?:and|und))?\s?\d{1,2}"
+_IN_TWO_UNITS = (
+    rf"(?:\s?{_HOURS}{_ALSO}\s?{_MINUTES}(?!\w)"  # 1h 30m
+    rf"|\s?{_MINUTES}{_ALSO}\s?{_SECONDS}(?!\w)"
+    rf"|\s?(?:ft|feet|foot|['’′]){_ALSO}(?:\s?(?:in|inch|inches)(?!\w)|[\"”″])"  # 5 ft 10 in
+    rf"|\s?(?:lbs?|pounds?){_ALSO}\s?(?:oz|ounces?)(?!\w)"
+    r"|\s?°\s?\d{1,2}\s?['’′](?:\s?\d{1,2}(?:\.\d{1,9})?\s?[\"”″])?)"  # 40° 26′
+)
 
 _NOT_READ = rf"""
     (?:https?://|www\.)\S+
   | (?<!\d)\d{{4}}[-‑]\d{{1,2}}[-‑]\d{{1,2}}(?:[T ]\d{{1,2}}:\d{{2}}[\d:.,]{{0,9}}Z?)?(?!\w)
   | (?<![\d-])(?:19|20)\d\d-(?:0\d|1[0-2])(?![\w-])
   | (?<![\d/])(?:19|20)\d\d/\d\d(?![\d/])
-  | (?<![\d.,]){_DAY}\.?\s(?:of\s)?{_MONTH},?\s\d{{4}}(?!\d)
+  | (?<!\d)\d{{4}}-W\d\d(?:-\d)?(?!\w)
+  | (?<![\d.,]){_DAY}\.?\s(?:of\s|de\s)?{_MONTH},?\s(?:de\s)?\d{{4}}(?!\d)
+  | (?<![\w.,])\d{{1,2}}[-/]{_MONTH}[-/]\d{{2,4}}(?!\w)
+  | (?<!\d)\d{{2,4}}\s?[年년]\s?\d{{1,2}}\s?[月월](?:\s?\d{{1,2}}\s?[日号號일])?
+  | (?<!\d)\d{{1,2}}\s?[月월]\s?\d{{1,2}}\s?[日号號일]
+  | (?<!\d)\d{{1,2}}\s?[时時点點시]\s?\d{{1,2}}\s?[分분]
   | (?<!\w){_MONTH}\s{_DAY},?\s?\d{{4}}(?!\d)
   | (?<![\d/])\d{{1,9}}(?:/\d{{1,9}}){{2,9}}(?!\d)
   | \+\d{{1,4}}(?:{_SPACE}|[-(/)]){{1,2}}(?=(?:[ \u00a0()/-]{{0,2}}\d){{6,14}}(?!\w))
-      (?!\d{{3}}(?:{_SPACE}\d{{3}}){{0,1}}(?![ \u00a0\d]))[\d \u00a0()/-]{{5,24}}\d  # telephones
+      (?!\d{{3}}(?:{_SPACE}\d{{3}}){{0,1}}(?![ \u00a0\d-]))[\d \u00a0()/-]{{5,24}}\d  # telephones
+  | \+\d{{10,15}}(?![\d.,])
+  | (?<![\w.,])\d{{3}}[ ]\d{{3}}[ ]\d{{4}}(?![\d.,])
   | \(\d{{2,5}}\)[ -]?\d{{3,4}}[ -]\d{{3,4}}(?!\d)
   | \(0\d{{1,5}}\)[ -]?\d{{2,9}}(?:[ -]\d{{2,9}}){{0,4}}(?!\d)
   | (?<![\w.,])\d{{3}}-\d{{4}}(?![\w-])
   | (?<![\w.,:])\d{{1,2}}(?:[.:]\d\d)?\s?(?:[ap]m|[AP]M|[ap]\.m\.)(?!\w)
+  | (?<![\w.,:])\d{{1,2}}(?:[.:]\d\d)?\s?(?:Uhr|o['’]clock)(?!\w)
+  | (?<![\w.,])\d{{1,9}}{_IN_TWO_UNITS}
+  | (?<![\w.,])\$?\d{{1,32}}_\{{?\d{{1,2}}\}}?(?!\w)  # of another base
   | (?<![\w.,])0\d{{1,4}}(?:[ /-]\d{{2,9}}){{1,6}}(?!\d)
   | (?<![\w.,])\d{{4}}(?:[ -]\d{{4}}){{3}}(?!\d)  # cards
   | (?<![\w.,])(?=[^\W_]{{0,32}}\d)[\da-fA-F]{{1,32}}(?:-[\da-fA-F]{{1,32}}){{2,8}}(?!\w)  # ids
@@ -44,9 +73,9 @@ _NOT_READ = rf"""
   | (?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?:/\d+)?(?![\d.]\d|\d)  # addresses
   | (?<![\d.])(?![1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}(?!\.?\d))\d+(?:\.\d+){{2,}}  # versions
   | 0[xX][\da-fA-F]+
-  | (?:\d[\d.,]{{0,20}})?\s?(?:\\sqrt|√)\s?(?:\{{[^{{}}]{{0,60}}\}}|\d+)?  # roots
-  | (?<![\d.,])\d{{1,9}}(?:[.,]\d{{1,9}})?\s?(?:π|\\pi(?![a-z]))
-  | \\[dt]?frac\s?\{{[^{{}}]{{0,60}}\}}\s?\{{[^{{}}]{{0,60}}\}}
+  | (?:\d[\d.,]{{0,20}})?\s?(?:\\sqrt(?:\[\d{{1,3}}\])?|√)\s?(?:\{{[^{{}}]{{0,60}}\}}|\d+)?  # roots
+  | (?<![\d.,])\d{{1,9}}(?:[.,/]\d{{1,9}})?\s?(?:π|\\pi(?![a-z]))
+  | {_FRAC}\s?\{{[^{{}}]{{0,60}}\}}\s?\{{[^{{}}]{{0,60}}\}}
   | (?<=[^\W_])(?:\^|\*\*)\(?[-+−]?\d{{1,9}}
   | (?<![\w.,])(?!\d+(?:[eE]\d+|[cdkm]?m[23])(?!\w))\d{{1,32}}[^\W\d_]{{1,32}}\d\w*  # 3D4, 4x4
 """
@@ -63,6 +92,7 @@ _SCALE_WORD = (
     r"|mio|mrd|mln|mn|bln|bn|trn|tn)(?i:en|s|es)?\b"
 )
 
+_POWER = r"(?:\s?\^\s?|\*\*|\s\*\*\s)"
 _NUMBER = rf"""
     (?:(?P<word>(?<!\d)(?<!\d\s)\b(?i:minus|negative)\s+)|(?<![^\W_])(?P<sign>[+{_MINUS}]))?
     (?:[$€£¥₹₩₽]|(?<![^\W_])(?:USD|EUR|GBP|CHF|JPY|CNY|INR)(?=\d))?
@@ -80,18 +110,38 @@ _NUMBER = rf"""
       | (?<!\w)\.\d+                                              # .5
     ))
     (?P<exponent>[eE][-+−]?\d+)?
-    (?:\s?[x×*·⋅]\s?10(?:(?:\^|\*\*)\(?(?P<ten>[-+−]?\d{{1,9}})\)?|(?P<raised>[{_RAISED}]{{1,9}})))?
-    (?:(?:\^|\*\*)\(?(?P<power>[-+−]?\d{{1,9}})\)?|(?P<tens>(?<=10)[{_RAISED}]{{1,9}}))?
+    (?:\s?[x×*·⋅]\s?10(?:{_POWER}\(?(?P<ten>[-+−]?\d{{1,9}})\)?|(?P<raised>[{_RAISED}]{{1,9}})))?
+    (?:{_POWER}\(?(?P<power>[-+−]?\d{{1,9}})\)?|(?P<tens>(?<=10)[{_RAISED}]{{1,9}}))?
     (?:\s?[/⁄]\s?(?P<under>\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}}(?:[.,]\d{{1,9}})?))?
     (?:(?P<scale>[kKMBT]|MM|bn|mn|tn)(?![\w-])|(?P<han>[万萬亿億])
       |(?P<scales>(?:{_SPACE}?-?{_SCALE_WORD}){{1,3}}))?
 """
 
+# Thai, Lao, Burmese, Khmer, Japanese, Chinese, Korean: a digit in them is not part of a word.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+
+
+def _beside_unspaced(pattern: str) -> str:
+    """A pattern to which letters of scripts without spaces are not letters of the same word."""
+    for old, new in (
+        (r"(?<![\w", f"(?<![^\\W{_UNSPACED}])(?<!["),
+        (r"(?<!\w)", f"(?<![^\\W{_UNSPACED}])"),
+        (r"(?<![^\W_])", f"(?<![^\\W_{_UNSPACED}])"),
+        (r"(?![\w-])", f"(?![^\\W{_UNSPACED}]|-)"),
+        (r"(?!\w)", f"(?![^\\W{_UNSPACED}])"),
+        (r"[^\W\d_]", f"[^\\W\\d_{_UNSPACED}]"),
+    ):
+        pattern = pattern.replace(old, new)
+    return pattern
+
+
 _TOKEN = re.compile(
     # Most of a text is words: they are passed over before anything else is tried.
     rf"\s++|[^\W\d_{_VULGAR}]++(?![\w.-]|\s?\d|\s[$€£¥₹₩₽−-]|://)|"
-    rf"(?P<skipped>{_NOT_READ})|{_NUMBER}"
-    r"|[^\W\d_]+\d\w*(?:[.,]\d\w*)*|[^\W\d_]\w*",  # a word, with its digits: B2, v1.5
+    rf"(?P<skipped>{_beside_unspaced(_NOT_READ)})|{_beside_unspaced(_NUMBER)}"
+    # a word, with its digits: B2, v1.5
+    + _beside_unspaced(r"|[^\W\d_]+\d\w*(?:[.,]\d\w*)*|[^\W\d_]\w*")
+    + r"|[^\W\d_]",
     re.VERBOSE,
 )
 
@@ -107,10 +157,12 @@ _LATEX = (
     (re.compile(r"\\times(?![a-zA-Z])"), "×"),
     (re.compile(r"\\cdot(?![a-zA-Z])"), "·"),
     (re.compile(r"\^\s?\{\s?([-+−]?\d{1,9})\s?\}"), r"^\1"),
-    (re.compile(r"(?<=\d)\s?(?=\\[dt]?frac)"), " "),
-    (re.compile(r"\\[dt]?frac\s?(\d)\s?(\d)(?!\d)"), r"\1/\2"),
+    (re.compile(rf"(?<=\d)\s?(?={_FRAC})"), " "),
+    (re.compile(rf"{_FRAC}\s?(\d)\s?(\d)(?!\d)"), r"\1/\2"),
     (
-        re.compile(r"\\[dt]?frac\s?\{\s?([-+−]?[\d.,]{1,20})\s?\}\s?\{\s?([\d.,]{1,20})\s?\}"),
+        re.compile(
+            r"\\(?:[dtcsx]|nice)?frac\s?\{\s?([-+−]?[\d.,]{1,20})\s?\}\s?\{\s?([\d.,]{1,20})\s?\}"
+        ),
         r"\1/\2",
     ),
 )

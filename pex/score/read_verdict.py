@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,14 +18,25 @@ _SIDES = {
     "tie": "tie", "a tie": "tie", "draw": "tie", "a draw": "tie", "equal": "tie",
 }  # fmt: skip
 _MARK = re.compile(
-    r"(?i)(?<!\w)(?:verdict|score|rating|answer|judge?ment|decision|winner|preferred)"
+    r"(?i)(?<!\w)(verdict|score|rating|answer|judge?ment|decision|winner|preferred)"
     r"""["'*_`)]{0,4}\s{0,3}(?:\sis(?!\w)|[:：=])"""
 )
 _OUT_OF = re.compile(r"([-+]?\d{1,9}(?:\.\d{1,9})?)\s?(?:/|out\sof|of)\s?(\d{1,9})")
 _NUMBER = re.compile(r"[-+]?\d{1,9}(?:\.\d{1,9})?")
+_TAG = re.compile(r"</?[a-zA-Z_]{1,20}>")
+_FIRST = re.compile(r"[^.,;:!()–—]+(?=[.,;:!]\s|\s?[–—(]|\s-\s)|\S+(?=\s(?:because|since)\s)")
+"""What may be a verdict with something said about it behind it."""
+
+_HEDGE = re.compile(
+    r"(?i)\b(?:mostly|mainly|largely|partly|partially|somewhat|almost|nearly|maybe|perhaps|kind\sof|"
+    r"sort\sof|but|however|although|though|except|unless|sometimes|possibly|probably)\b"
+)
+_ENUMERATES = re.compile(r"(?i)1[.)]\s|(?:first|second)\s?[,:]")
+"""How a list of reasons begins: "1. It is polite", "First, it is polite"."""
+
 _SENTENCE = re.compile(r"\n|[.!;]\s")
 _LONGEST, _OBJECTS = 20_000, 50
-"""Characters and objects of an answer that are looked at."""
+"""Characters of an answer, and objects or marks in it, that are looked at."""
 
 
 class VerdictReader:
@@ -64,11 +77,14 @@ class VerdictReader:
         # An object that has not ended, or other JSON, is not read as words.
         if text[:1] in ("{", "[") or not isinstance(parse_json(text), NoJson | str | int | float):
             return None
-        said = self._in_words(text)
+        said = self._in_words(_TAG.sub("\n", text).strip())
         return None if said is None else (said, None if len(text) < 20 else shorten(text))
 
     def _agreed(self, found: Iterator[tuple[Any, Any]]) -> tuple[Any, str | None] | None:
-        read = [(self._value(value), reason) for value, reason in found]
+        read = [
+            (self._said_first(value) if isinstance(value, str) else self._value(value), reason)
+            for value, reason in found
+        ]
         first, reason = read[0]
         if first is None or any(value != first for value, _ in read):
             return None
@@ -79,16 +95,30 @@ class VerdictReader:
         whole = self._value(text)
         if whole is not None:
             return whole
-        marked = [text[match.end() :] for match in _MARK.finditer(text)]
+        marked = []
+        for match in itertools.islice(_MARK.finditer(text), _OBJECTS):
+            behind = text[match.end() :].lstrip(" \n*_`\"'")
+            value = self._said_first(_SENTENCE.split(behind, maxsplit=1)[0])
+            # "The answer is polite" speaks of the answer that is judged.
+            if value is not None or match[1].casefold() != "answer":
+                marked.append(value)
         if marked:
-            said = [_SENTENCE.split(part.lstrip(" \n*_`\"'"), maxsplit=1)[0] for part in marked]
-            return self._one([self._value(part) for part in said])
+            return self._one(marked)
         lines = [value for line in text.splitlines() if (value := self._value(line)) is not None]
         if lines:
             return self._one(lines)
-        first, _, rest = text.partition(". ")
-        others = {self._value(word) for word in re.findall(r"\w+", rest)} - {None}
-        value = self._value(first)
+        return self._said_first(text)
+
+    def _said_first(self, text: str) -> Any:
+        """The verdict that a text is, or begins with and names no other: "Yes, it is polite"."""
+        whole, begin = self._value(text), _FIRST.match(text)
+        if whole is not None or begin is None:
+            return whole
+        value = self._value(begin[0])
+        rest = text[begin.end() :]
+        if value is None or _HEDGE.search(rest) or _ENUMERATES.match(text):
+            return None
+        others = {self._value(word) for word in set(re.findall(r"\w+", rest))} - {None}
         return value if others <= {value} else None
 
     @staticmethod
@@ -120,7 +150,9 @@ class VerdictReader:
             if not _NUMBER.fullmatch(given):
                 return
             given = float(given)
-        if _is_number(given) and not isinstance(given, bool):
+        if isinstance(given, float) and not math.isfinite(given):  # NaN, or 1e999
+            return
+        if _is_number(given):
             whole = int(given) if given == int(given) else given
             numeric = self._kinds & {"integer", "number"}
             if numeric or any(_is_number(value) for value in self._values or ()):

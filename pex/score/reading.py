@@ -21,8 +21,15 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _ONE_LINE = re.compile(
-    r"(?P<mark>`{1,9}|~{3,9})(?P<tag>[a-zA-Z0-9]*(?=[\s{\[\"]))?(?P<inside>.*)(?P=mark)", re.DOTALL
+    r"(?P<mark>`{1,9}|~{3,9}|'{3}|\"{3})(?P<tag>[a-zA-Z0-9]*(?=[\s{\[\"]))?(?P<inside>.*)(?P=mark)",
+    re.DOTALL,
 )
+_WITHIN_A_LINE = re.compile(
+    r"(?P<mark>`{3,9}|~{3,9})[a-zA-Z0-9]{0,20}(?=[\s{\[\"])(?P<inside>.*?)(?P=mark)", re.DOTALL
+)
+"""A fence that begins behind other words, or has some behind its end."""
+_QUOTED = re.compile(r"^ {0,3}> ?", re.MULTILINE)
+_MARKS = ("`", "~~~", "'''", '"""')
 _UNSEEN = " \t\r\n\u00a0\u200b\ufeff"
 """What may stand around JSON and is not seen: spaces, and a mark of the order of bytes."""
 _LONGEST_REASON = 200
@@ -67,8 +74,10 @@ def read_json(output: str) -> JsonText:
     """
     text = output.strip()
     found = _loads(text)
-    if not isinstance(found.value, NoJson) or not ("`" in text or "~~~" in text):
+    if not isinstance(found.value, NoJson) or not any(mark in text for mark in _MARKS):
         return found
+    if text.startswith(">"):
+        text = _QUOTED.sub("", text)
     wrapped = _ONE_LINE.fullmatch(text)
     if wrapped is not None:
         inside = _loads(wrapped["inside"])
@@ -77,13 +86,16 @@ def read_json(output: str) -> JsonText:
     fences = list(_FENCE.finditer(text))
     if len(fences) > 1:
         return JsonText(NoJson(f"there are {len(fences)} code fences: which one is meant?"))
-    if fences:
-        (fence,) = fences
+    within = list(_WITHIN_A_LINE.finditer(text))
+    for fence in [*fences, *within] if len(within) < 2 else fences:
         inside = _loads(fence["inside"])
-        around = text[: fence.start()].strip() or text[fence.end() :].strip()
-        if around and not isinstance(inside.value, NoJson):
+        if isinstance(inside.value, NoJson):
+            continue
+        if text[: fence.start()].strip() or text[fence.end() :].strip():
             inside.notes.append("text around the code fence was not read")
         return inside
+    if fences:
+        return _loads(fences[0]["inside"])
     return found if wrapped is None else inside
 
 

@@ -247,18 +247,21 @@ def test_answers_come_back_as_objects(project: Path, served: ResponsesEndpoint) 
     (project / "pex.toml").write_text(f'[providers.lab]\nbase_url = "{served.url}"\nfree = true\n')
     plain = pex.Prompt("plain {{ word }}", "plain")
     typed = pex.Prompt("{{ word }}", "typed", response_model=Part)
+    odd = ['{"name": "a", "x": 1e999}', '{"name": ' + "[" * 500 + "]" * 500 + "}"]
     words = ['{"name": "a", "about": "bad"}', '```json\n{"name": "b"}\n```', '{"name": 1}', "no"]
+    words += odd
     cases = [{"case_id": f"c{n}", "word": word} for n, word in enumerate(words)]
     exp = pex.Experiment("e", pex.grid([typed, plain], "lab/m1"), cases)
     results = exp.run(record=False, show=False)
     assert served.bodies[0]["response_format"]["json_schema"]["strict"] is True
     frame = results.frame.assign(parsed=results.parse()).sort_values(["prompt", "case_id"])
     assert frame["parsed"].tolist() == [
-        *[None] * 4, Part(name="a", about=Kind.BAD), Part(name="b"), None, None
+        *[None] * 6, Part(name="a", about=Kind.BAD), Part(name="b"), *[None] * 4
     ]  # fmt: skip
     assert results.rescore(["json"], record=False).parse().notna().sum() == 2
     results.response_models = {}
-    assert results.parse(Part).notna().sum() == 2
+    # Of "plain" also the one whose JSON is in a fence behind a word.
+    assert results.parse(Part).notna().sum() == 3
     with pytest.raises(pex.PexError, match=r"results\.parse\(Review\)"):
         results.parse()
 

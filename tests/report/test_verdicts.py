@@ -51,6 +51,22 @@ def test_repeats_or_cases_is_answered() -> None:
     assert "With endless repeats" in compare_frame(noisy, baseline="a").explain()
 
 
+def test_cut_off_answers_are_told_once_for_each_pair_by_name() -> None:
+    table = frame({"a": [1, 0] * 4, "b": [1] * 8, "c": [0] * 8}, **{"case.half": ["x", "y"] * 4})
+    table["score.other"] = table["score.ok"]
+    ended = (table["variant"] == "b") & (table["case_id"] < "c3")
+    table["finish_reason"] = ended.map({True: "length", False: "stop"})
+    text = repr(compare_frame(table, baseline="a"))
+    assert [line for line in text.splitlines() if "cut off" in line] == [
+        "! answers cut off: 3 of 'b', 0 of 'a'"
+    ]
+    slices = repr(compare_frame(table, baseline="a", metric="ok").slices(by="half"))
+    assert [line for line in slices.splitlines() if "cut off" in line] == [
+        "! x: answers cut off: 2 of 'b', 0 of 'a'",
+        "! y: answers cut off: 1 of 'b', 0 of 'a'",
+    ]
+
+
 def test_cases_of_a_slice_are_at_hand() -> None:
     table = frame({"a": [1] * 30, "b": [1] * 15 + [0] * 15}, tags=[["x"]] * 15 + [["y"]] * 15)
     found = compare_frame(table, baseline="a").slices("tags")

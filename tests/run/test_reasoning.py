@@ -41,7 +41,13 @@ SPLIT = [
     ("Hm.</think>Yes", "Yes", "Hm."),
     ("</think>Yes", "Yes", ""),
     ("Hm.\n[/THINK]\nYes", "Yes", "Hm."),
-    ("<think>Write `</think>`?</think>\nYes", "`?</think>\nYes", "Write `"),
+    ("<think>Write `</think>`?</think>\nYes", "Yes", "Write `</think>`?"),
+    ('<think>Write "</think>"?</think>\nYes', "Yes", 'Write "</think>"?'),
+    ("<think>Write\n```\n</think>\n```\n</think>\nYes", "Yes", "Write\n```\n</think>\n```"),
+    ("<think>A `tick</think>Yes", "Yes", "A `tick"),
+    ("<think>Hm.</think>Use `</think>`.", "Use `</think>`.", "Hm."),
+    ("<think>Hm.</thinking>Yes", "Yes", "Hm."),
+    ("<think>Hm.[/THINK]\nYes", "Yes", "Hm."),
     # gpt-oss
     ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes"
      "<|return|>", "Yes", "Hm."),
@@ -60,6 +66,8 @@ SPLIT = [
     ("The tag `</think>` closes it.", None, ""),
     ("```\nHm.\n</think>\nYes\n```", None, ""),
     ("<thinker> is a word", None, ""),
+    ("<think /> is an empty tag", None, ""),
+    ("analysis of the assistant final exam", None, ""),
     ("<b>Yes</b>", None, ""),
     ("[1, 2]", None, ""),
     ("analysis of the case", None, ""),
@@ -73,9 +81,29 @@ def test_a_text_is_taken_apart(text: str, answer: str | None, reasoning: str) ->
     assert split(text, tags_of([])) == (text, "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["`</think>`", "</think> ", "<think>`</think>`", "`</think>` <thinking>", "<think>a</think>"],
+)
+def test_a_hostile_text_is_taken_apart_in_steps_that_grow_with_its_length(text: str) -> None:
+    # Nothing is timed: looking at every tag of the whole would not end within the time-out.
+    answer, reasoning = split(f"<think>{text * 200_000}", USUAL)
+    assert answer or reasoning
+
+
 def is_known_at_once(text: str) -> bool:
     """Whether the beginning tells what is reasoning: not where its tag is only closed."""
-    return not text.startswith(("Hm.", "</", "analysisHm", "<think>a <", "<think>Write"))
+    odd = (
+        "Hm.",
+        "</",
+        "analysisHm",
+        "<think>a <",
+        "<think>Write",
+        "<think />",
+        "<think>Hm.</thinking>",
+        "<think>Hm.[/THINK]",
+    )  # its own tag may still come
+    return not text.startswith(odd)
 
 
 STREAMED = [row for row in SPLIT if is_known_at_once(row[0])]
@@ -147,6 +175,8 @@ def test_an_answer_that_has_no_text_is_remarked_upon() -> None:
     for output in ("", " \n", "<think>Hm", "<think>Hm.</think>\n"):
         assert without_reasoning(Answer(output), USUAL).remarks == ["empty"]
     assert without_reasoning(Answer("Yes"), USUAL).remarks == []
+    called = Answer("", tool_calls=[{"function": {"name": "refund"}}])
+    assert without_reasoning(called, USUAL).remarks == []
     assert without_reasoning(Answer(error="no"), USUAL).remarks == []
 
 

@@ -83,7 +83,11 @@ def test_yes_and_no_are_read(verdict: str, value: bool) -> None:
         ('Sure: {"verdict": "no", "reason": "So."}', False), ('{"verdict": "Yes."}', True),
         ('```json\n{"verdict": "yes"}\n```', True), ('So\n~~~\n{"VERDICT": "no"}\n~~~', False),
         ('{"result": {"verdict": "no"}}', False), ('{"verdict": "true"}', True),
-        ('{"verdict": "yes"}\n{"verdict": "yes"}', True),
+        ('{"verdict": "yes"}\n{"verdict": "yes"}', True), ("Yes, it is polite.", True),
+        ("No, it is rude", False), ("No — it is rude.", False), ("Yes (it says please)", True),
+        ("Yes because it says please", True), ('{"verdict": "no, because it is rude"}', False),
+        ("Verdict: yes - it says please", True), ("<verdict>yes</verdict>", True),
+        ("The answer is polite.\nVerdict: yes", True), ("**Yes** – polite", True),
     ],
 )  # fmt: skip
 def test_a_verdict_is_read_where_it_is_clear(output: str, value: bool) -> None:
@@ -97,6 +101,14 @@ def test_a_verdict_is_read_where_it_is_clear(output: str, value: bool) -> None:
         None,
         "",
         "Yes, mostly",
+        "Yes, but only just",
+        "Yes, no",
+        "No problem: it is polite",
+        "Verdict: yes, or no",
+        "<b>yes</b><b>no</b>",
+        '{"verdict": NaN}',
+        '{"verdict": 1e999}',
+        "verdict: yes, " * 1000 + "no",
         "yes or no",
         "Yes and no.",
         "Yes. But no.",
@@ -132,7 +144,9 @@ def test_anything_else_is_an_error_and_never_a_no(output: str | None) -> None:
     [
         ("4", 4), ("Score: 4/5", 4), ("**4/5**", 4), ("4 out of 5", 4), ("Rating: 4.0", 4),
         ('{"verdict": "4"}', 4), ('{"verdict": 4.0}', 4), ('{"verdict": "4/5"}', 4),
-        ("It is polite.\nScore: **2**", 2), ('{"verdict": 3, "reason": "So.", "more": 1}', 3),
+        ("It is polite.\nScore: **2**", 2), ("4 - it is polite", 4), ('{"verdict": "4 (good)"}', 4),
+        ("Score: 4 (good)", 4), ("1, because it is rude", 1), ("1", 1),
+        ('{"verdict": 3, "reason": "So.", "more": 1}', 3),
     ],
 )  # fmt: skip
 def test_a_number_on_a_scale_is_read_where_it_is_clear(output: str, value: int) -> None:
@@ -140,7 +154,22 @@ def test_a_number_on_a_scale_is_read_where_it_is_clear(output: str, value: int) 
     assert (read.value, read.error) == (value, None)
 
 
-@pytest.mark.parametrize("output", ["4/10", "6", "4.5", "true", "yes", "3-4", "4 or 5", "0/5"])
+@pytest.mark.parametrize(
+    "output",
+    [
+        "4/10",
+        "6",
+        "4.5",
+        "true",
+        "yes",
+        "3-4",
+        "4 or 5",
+        "0/5",
+        "1. It is polite.",
+        "4, not 3",
+        "Score: 4, but nearly 5",
+    ],
+)
 def test_a_number_beside_the_scale_is_an_error(output: str) -> None:
     assert Judge(rubric(), "lab/j", scale=(1, 5)).read(Answer(output=output)).error
 
@@ -151,6 +180,9 @@ def test_a_number_beside_the_scale_is_an_error(output: str) -> None:
         ("First", "first"), ("**second**", "second"), ("The first answer", "first"),
         ("Verdict: tie", "tie"), ("a draw", "tie"), ('{"verdict": "SECOND"}', "second"),
         ('{"verdict": "first answer", "reason": "So."}', "first"), ("first or second", None),
+        ("First, it is polite.", None), ("First: it is polite.", None),
+        ("First. It is polite.", "first"),
+        ("Second – it is polite", "second"), ("first, not second", None),
         ("1", None), ("The first answer is longer, the second is better.", None),
     ],
 )  # fmt: skip

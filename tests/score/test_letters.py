@@ -36,6 +36,15 @@ FOUR = ["A", "B", "C", "D"]
         ("A's", None), ("vitamin b12", None), ("The answer is a whale.", None),
         ("The answer is A whale", None), ("e.g. a fish", None),
         ("A or B?", "A B"), ("A, B", "A B"), ("A/B", "A B"), ("A and C", "A C"),
+        ("Answer: A and B", "A B"), ("The answer is A or B.", "A B"), ("Answer: A/C", "A C"),
+        ("**Answer:** A, B and C", "A B C"), ("Answer: B, A is wrong", "B"),
+        ("Answer: B, A whale is not one.", "B"), ("Answer: B and A is wrong", "B"),
+        ("Correct option: B. A is a fish.", "B"), ("Option: a", "A"), ("Solution: C, not A", "C"),
+        ("The correct letter is C. A is wrong.", "C"), ("Grade: A", "A"),
+        ("Verdict: B (not A)", "B"),
+        ("a) and c)", "A C"), ("a, c", "A C"), ("answer: b, d", "B D"), ("a, a whale", "A"),
+        ("A B", "A B"), ("A B C", "A B C"), ("A D-shaped one", None), ("N/A", None),
+        ("Ⓑ", "B"), ("𝐁", "B"), ("답은 B입니다", "B"), ("คำตอบคือBครับ", "B"),
         ("A) Whale\nB) Fish", "A B"), ("Answer: A\nAnswer: B", "A B"), ("not A, but B", "A B"),
         ('{"answer": "b"}', "B"), ('{"why": "A whale is a mammal", "answer": "B"}', "B"),
         ('{"answer": "B", "why": "A is a fish"}', "B"), ('["A", "B"]', "A B"),
@@ -78,6 +87,9 @@ def test_letters_of_other_kinds(output: str, expected: Any, others: list, right:
     assert value("label", output, expected, labels=others) is right
 
 
-@pytest.mark.parametrize("piece", ["A ", "answer: ", "(a", "_A_", "A\n", r"\boxed{", "I think "])
+@pytest.mark.parametrize(
+    "piece",
+    ["A ", "answer: ", "answer: A, ", "option: ", "(a", "_A_", "A\n", r"\boxed{", "I think "],
+)
 def test_a_hostile_answer_with_letters(piece: str) -> None:
     score("label", piece * 20_000, "B", labels=FOUR)
