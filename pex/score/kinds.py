@@ -155,7 +155,9 @@ class _Latency(Kind):
         return False
 
 
-class _Function(Kind):
+class FunctionKind(Kind):
+    """A function of a module, which is imported for it."""
+
     function: str
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
@@ -196,6 +198,6 @@ KINDS: dict[str, type[Kind]] = {
     "similarity": _Similarity,
     "length": _Length,
     "latency": _Latency,
-    "function": _Function,
+    "function": FunctionKind,
     "judge": JudgeKind,
 }
