@@ -22,15 +22,14 @@ import pex
 exp = pex.Experiment.load({EXPERIMENT!r})
 print(exp)
 print(exp.preview())
-bench = pex.Playground(exp)
-bench._repr_mimebundle_() if hasattr(bench, "_repr_mimebundle_") else bench._ipython_display_()
+pex.Playground(exp)._ipython_display_()
 """
 _MAGICS = """
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 shell.run_line_magic("load_ext", "pex")
 shell.run_line_magic("pex", "")
-shell.run_line_magic("pex", "show")
+shell.run_line_magic("pex", "show lure")
 """
 
 LOOKS: dict[str, list[str]] = {

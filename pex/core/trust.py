@@ -54,7 +54,8 @@ class TrustError(PexError):
         """What would happen, each with its place."""
         super().__init__(
             f"{'; '.join(found)}: this project is not trusted on this machine",
-            hint=f"if you know whose it is, allow it with  {command(project)}{also}",
+            hint=f"if you know whose it is, allow it with  {command(project)}  "
+            f"(in CI: {VARIABLE}=1){also}",
         )
 
 
@@ -101,17 +102,17 @@ def is_trusted(project: Path, parts: Sequence[Part]) -> bool:
     return os.environ.get(VARIABLE) == wanted or _kept(project).get("fingerprint") == wanted
 
 
-def trusts_files(database: Path, root: str) -> bool:
-    """Whether files of runs may be read from and written to an address that a database names.
+def trusts_place(subject: Path, root: str) -> bool:
+    """Whether what is recorded may be read from and written to an address that the record names.
 
     Args:
-        database: MLflow's, a file of this machine.
+        subject: what names it: MLflow's database, or the folder of runs that wait for a record.
         root: the beginning of the address, such as `s3://bucket`.
 
     Raises:
         PexError: the file with what is trusted cannot be read.
     """
-    return os.environ.get(VARIABLE) == "1" or root in _kept(database).get("files", ())
+    return os.environ.get(VARIABLE) == "1" or root in _kept(subject).get("places", ())
 
 
 def trust(project: Path, parts: Sequence[Part]) -> None:
@@ -132,17 +133,17 @@ def trust(project: Path, parts: Sequence[Part]) -> None:
     _keep(project, entry)
 
 
-def trust_files(database: Path, roots: Collection[str]) -> None:
-    """Remember that the files of runs may be where a database says they are.
+def trust_places(subject: Path, roots: Collection[str]) -> None:
+    """Remember that what is recorded may be where the record says.
 
     Args:
-        database: MLflow's, a file of this machine.
+        subject: what names the addresses.
         roots: the beginnings of the addresses.
 
     Raises:
         PexError: the user's configuration cannot be written.
     """
-    _keep(database, {"files": sorted(roots), "trusted_at": _now()})
+    _keep(subject, {"places": sorted(roots), "trusted_at": _now()})
 
 
 def _keep(subject: Path, entry: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pex.core.settings import FILE, find_project
-from pex.core.trust import TrustError, shown, trusts_files
+from pex.core.trust import TrustError, shown, trusts_place
 from pex.guard.redact import redact
 from pex.run.trusting import is_remote
 
@@ -40,7 +40,7 @@ def check_places(database: Path, subject: str | None = None) -> None:
     """
     for place in remote_places(database, subject):
         root = root_of(place)
-        if not trusts_files(database, root):
+        if not trusts_place(database, root):
             above = find_project(database.parent)
             project = above if (above / FILE).is_file() else find_project()
             where = f"{database}: the files of runs are at {shown(redact(place))}"

@@ -37,7 +37,12 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
     uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         check_record(settings)
-        uri = settings.record.tracking_uri or "sqlite:///mlruns/mlflow.db"
+    return stored_in(project, uri or settings.record.tracking_uri)
+
+
+def stored_in(project: Path, uri: str | None) -> str:
+    """The address of a store, as MLflow takes it in any folder; None is the project's `mlruns/`."""
+    uri = uri or "sqlite:///mlruns/mlflow.db"
     relative = _SQLITE.fullmatch(uri)
     return f"sqlite:///{project / relative.group(1)}" if relative else uri
 

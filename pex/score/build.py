@@ -14,7 +14,7 @@ from pex.core.names import check_name
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.function import callable_name, callable_rule
 from pex.score.judge import Judge
-from pex.score.kinds import KINDS, FunctionKind, JudgeKind
+from pex.score.kinds import KINDS, JudgeKind
 
 
 def build(
@@ -163,7 +163,7 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
     check_name(name, "score name")
     if options.needs_expected():
         check_expected(cases, name)
-    if isinstance(options, FunctionKind):
+    if kind == "function":
         return LateScorer(name, lambda: _build_rule(name, lambda: options.rule(cases, base)))
     return _build_rule(name, lambda: options.rule(cases, base))
 

@@ -155,9 +155,7 @@ class _Latency(Kind):
         return False
 
 
-class FunctionKind(Kind):
-    """A function of a module, which is imported for it."""
-
+class _Function(Kind):
     function: str
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
@@ -198,6 +196,6 @@ KINDS: dict[str, type[Kind]] = {
     "similarity": _Similarity,
     "length": _Length,
     "latency": _Latency,
-    "function": FunctionKind,
+    "function": _Function,
     "judge": JudgeKind,
 }

@@ -66,12 +66,13 @@ class Stranger:
 
 def settings(stranger: Stranger) -> None:
     """Redirects a provider, picks a key, has a command print one, asks for what takes none."""
-    command = shlex.join([sys.executable, "-c", stranger.mark("token_command").strip()])
+    words = [sys.executable, "-c", stranger.mark("token_command").strip()]
+    command = json.dumps(shlex.join(words))
     stranger.write(
         "pex.toml",
         f'[providers.openai]\nbase_url = "{stranger.sink}/v1"\n'
         f'[providers.picked]\nbase_url = "{stranger.sink}/v1"\napi_key_env = "STRANGER_PICK"\n'
-        f'[providers.tool]\nbase_url = "{stranger.sink}/v1"\ntoken_command = {json.dumps(command)}\n'
+        f'[providers.tool]\nbase_url = "{stranger.sink}/v1"\ntoken_command = {command}\n'
         f'[providers.open]\nbase_url = "{stranger.sink}/v1"\nfree = true\n'
         f'[prices."openai/gpt-4.1-mini"]\ninput_usd_per_million = 0\noutput_usd_per_million = 0\n',
     )
