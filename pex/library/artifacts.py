@@ -11,11 +11,14 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from pex.core.errors import PexError
 from pex.core.settings import FILE, find_project
 from pex.core.trust import TrustError, shown, trusts_place
 from pex.guard.redact import redact
 from pex.run.trusting import is_remote
 
+_PATIENCE_S = 60.0
+"""As long as somebody else may write."""
 _OF_ONE = (
     "SELECT artifact_uri FROM runs WHERE run_uuid = ?",
     "SELECT artifact_location FROM experiments WHERE experiment_id = ?",
@@ -53,14 +56,19 @@ def remote_places(database: Path, subject: str | None = None) -> list[str]:
     Args:
         database: MLflow's.
         subject: the id of a run, an experiment or a trace; None: all that there is.
+
+    Raises:
+        PexError: it cannot be read.
     """
     found: list[str] = []
     queries, values = (_OF_ALL, ()) if subject is None else (_OF_ONE, (subject,))
     uri = f"file:{quote(str(database))}?mode=ro"
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as opened:
-        for query in queries:
-            with contextlib.suppress(sqlite3.Error):  # none of MLflow's: it will say so itself
+    try:
+        with contextlib.closing(sqlite3.connect(uri, timeout=_PATIENCE_S, uri=True)) as opened:
+            for query in queries:
                 found += [str(row[0]) for row in opened.execute(query, values) if row[0]]
+    except sqlite3.Error as error:
+        raise PexError(f"{database}: cannot be read as a database of MLflow's: {error}") from None
     return [place for place in dict.fromkeys(found) if is_remote(place)]
 
 
