@@ -28,6 +28,7 @@ from pex.run.model import by_ref
 from pex.run.prices import check_priced
 from pex.run.runner import Runner
 from pex.run.shared import Shared
+from pex.run.trusting import check_models
 from pex.score.judge import Judge
 from pex.score.verdicts import Verdicts, self_preference
 
@@ -314,6 +315,7 @@ def judge(
     ready = bench(judges, variants, settings.budget.max_tokens, folder or Path.cwd())
     ready = dataclasses.replace(ready, api_of=settings.api_of)
     clients = by_ref((one.model, one.variant.via) for one in judges)
+    check_models({one.model for one in judges} - clients.keys(), settings)
     state = project / settings.journal.path
     database = database_of(state, settings)
     with contextlib.closing(Journal(database, settings.models)) as book:

@@ -37,8 +37,9 @@ from pex.run.prices import check_priced, price_of
 from pex.run.provider_batch import HALF, check_none_away, check_single
 from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
+from pex.run.trusting import check_models
 from pex.score.base import Scorer
-from pex.score.build import parted
+from pex.score.build import imported, parted
 from pex.score.judge import Judge
 
 if TYPE_CHECKING:
@@ -173,12 +174,15 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
     _traces(options.traces, Settings())
     spec, plan = subject.spec, _plan(subject, options)
     cap = _cap(options.budget_usd, spec, plan.settings)
-    uri = store.tracking_uri(plan.project, plan.settings)
+    asked = [*subject.variants, *(judge.variant for judge in parted(subject.scorers)[1])]
+    clients = by_ref((variant.model, variant.via) for variant in asked)
+    check_models(plan.models - clients.keys(), plan.settings)
+    stored = options.record or options.only is not None
+    uri = store.tracking_uri(plan.project, plan.settings) if stored else ""
+    plan = dataclasses.replace(plan, scorers=imported(plan.scorers))
     if options.only is not None:
         plan = dataclasses.replace(plan, requests=_part(plan, subject, options.only, uri))
     todo = plan.requests
-    asked = [*subject.variants, *(judge.variant for judge in parted(subject.scorers)[1])]
-    clients = by_ref((variant.model, variant.via) for variant in asked)
     if options.provider_batch:
         check_single(todo)
     book = Journal(database_of(plan.state, plan.settings), plan.settings.models)

@@ -14,7 +14,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.events import Place
 from pex.core.score import WORDS, Score
-from pex.score.build import build, parted
+from pex.score.build import build, imported, parted
 from pex.score.frame import (
     is_part,
     restore,
@@ -52,6 +52,7 @@ def rescore(
     rows = list(restore(frame))
     cases: dict[str, Case] = {case.id: case for _, _, case in rows}
     scorers, judges = parted(build(items, list(cases.values()), base))
+    scorers = imported(scorers)
     scores: dict[Place, dict[str, Score]] = {}
     answered: dict[Place, Answer] = {}
     for place, answer, case in rows:

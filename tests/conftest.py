@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,12 +52,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Tests make projects whose endpoints take keys; those of trust itself take this away.
+    os.environ["PEX_TRUST"] = "1"
+    os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="pex-config-")
     model.open_state()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the workers of pytest-xdist share the server
         model.close_state()
+    shutil.rmtree(os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,11 @@ from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_file_name
+from pex.core.settings import find_project, load_settings
+from pex.core.trust import VARIABLE as TRUST
+from pex.core.trust import fingerprint
 from pex.run.budget import SHARED, TIMES
+from pex.run.trusting import check_trusted, directed
 
 if TYPE_CHECKING:
     from pex.batch.recorded import Record
@@ -119,6 +123,7 @@ def run_batch(
     Raises:
         PexError: there is already a batch of this id, or, with `resume`, none; somebody else runs
             it; a job that is done has changed since.
+        TrustError: the project directs keys or commands that the user has not allowed.
         KeyboardInterrupt: all kernels have been ended, outputs are kept.
     """
     if batch_id is None:
@@ -134,12 +139,13 @@ def run_batch(
             f"there is already a batch '{batch_id}': {folder}",
             hint="--resume goes on with it; else give another id",
         )
+    trusted = _trusted(plan)
     with alone(folder):
         for line in begun.begin(folder, plan):
             say(line)
         done = EndedJobs(folder).done(plan)
         done = {name: entry for name, entry in done.items() if name not in again}
-        environment = _environment(plan, batch_id, times)
+        environment = {**_environment(plan, batch_id, times), **trusted}
         return _run_in(folder, plan, batch_id, done, environment, workers, say, executor, record)
 
 
@@ -191,6 +197,18 @@ def environment(plan: Plan, batch_id: str) -> dict[str, str]:
         "PEX_JOURNAL": plan.journal,
         **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
     }
+
+
+def _trusted(plan: Plan) -> dict[str, str]:
+    """What tells the jobs, on whatever machine, that these settings of the project are trusted.
+
+    Raises:
+        TrustError: they are not; no kernel has been started.
+    """
+    settings = load_settings(find_project(plan.folder))
+    check_trusted(settings)
+    parts = directed(settings)
+    return {TRUST: fingerprint(parts)} if parts and os.environ.get(TRUST) != "1" else {}
 
 
 def _environment(plan: Plan, batch_id: str, times: int) -> dict[str, str]:

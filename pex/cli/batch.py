@@ -91,8 +91,10 @@ def batch(
     from pex.batch.plan import load_plan
     from pex.batch.recorded import recording
     from pex.batch.run import run_batch
+    from pex.cli.trust import asking
     from pex.core.settings import find_project, load_settings
     from pex.record.store import check_place, tracking_uri
+    from pex.run.trusting import check_trusted
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
@@ -103,6 +105,7 @@ def batch(
         prepare()
     loaded = load_plan(plan)
     project = find_project(loaded.folder)
+    asking(lambda: check_trusted(load_settings(project)))
     uri = tracking_uri(project, load_settings(project))
     check_place(uri, project)
     started_at = datetime.datetime.now(datetime.UTC)

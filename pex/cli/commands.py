@@ -27,6 +27,8 @@ COMMANDS = {
     "gc": "Say what may go from .pex/ and mlruns/, with its size; --delete deletes it.",
     "lab": "Open JupyterLab in this project, on the first notebook where there is one.",
     "ui": "Open MLflow's pages on this project's record.",
+    "trust": "Allow a project what its pex.toml directs: keys of yours to its addresses, its "
+    "commands.",
     "doctor": "Say what is installed, set and reachable, and what to do about the rest.",
     "batch": "A night: notebooks with their parameters, then the gate and the morning page.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",

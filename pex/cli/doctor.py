@@ -16,7 +16,8 @@ import pex
 from pex import local
 from pex.cli import console
 from pex.core.errors import PexError
-from pex.core.settings import FILE, Settings, find_project, load_settings
+from pex.core.settings import FILE, ProviderSettings, Settings, find_project, load_settings
+from pex.core.trust import TrustError, command
 from pex.guard.redact import redact
 from pex.run.client import probe
 from pex.run.database import database_of
@@ -24,6 +25,7 @@ from pex.run.endpoint import connect, some_model
 from pex.run.house import Which, answers
 from pex.run.loop import run_apart
 from pex.run.providers import BUILT_IN, LOCAL
+from pex.run.trusting import asks_for_trust
 
 _PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", "xllamacpp", "distributed")
 
@@ -35,6 +37,9 @@ class Finding:
     what: str
     state: str
     found: str
+
+
+_NOT_ASKED = "not asked: "
 
 
 def doctor(
@@ -94,10 +99,12 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
     findings = [
         Finding("project", "ok", f"{project}" if has else f"{project} (no {FILE}: defaults)")
     ]
-    uri = store.tracking_uri(project, settings)
     try:
+        uri = store.tracking_uri(project, settings)
         store.connect(uri)
         findings.append(Finding("record", "ok", redact(uri)))
+    except TrustError as error:
+        findings.append(Finding("record", "problem", f"{_NOT_ASKED}{command(error.project)}"))
     except PexError as error:
         findings.append(Finding("record", "problem", error.message))
     if waiting := len(kept.waiting(project / settings.journal.path)):
@@ -150,6 +157,16 @@ def _providers(project: Path, settings: Settings) -> list[Finding]:
 
 
 def _reach(name: str, project: Path, settings: Settings) -> Finding:
+    """Whether a provider answers; one that the project directs is not asked without trust."""
+    own = settings.providers.get(name, ProviderSettings())
+    sent = {part.section for part in asks_for_trust(settings)}
+    # In such a project no address of its own is asked, with a key or without.
+    led = bool(own.base_url or own.proxy) or f"providers.{name}" in sent
+    if settings.project is not None and sent and led:
+        return Finding(name, "problem", f"{_NOT_ASKED}{command(settings.project)}")
+    if own.token_command is not None:  # looking runs nothing
+        where = own.base_url or "the provider"
+        return Finding(name, "ok", f"{redact(where)}: {_NOT_ASKED}token_command runs with a run")
     try:
         endpoint = connect(some_model(name, settings), settings, project / settings.journal.path)
         models = run_apart(probe(endpoint))

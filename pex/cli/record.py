@@ -17,8 +17,10 @@ from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.settings import find_project, load_settings
+from pex.core.trust import TrustError, shown, trusts_place
 from pex.guard.redact import MASK
 from pex.results import Results, load_run
+from pex.run.trusting import is_remote
 
 _QUIET_S = 10.0
 """Seconds between two lines of progress where nobody sits at a terminal."""
@@ -108,7 +110,7 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
     from pex.recording import record as write
 
     frame, about, texts = kept.take(state, run_id)
-    uri = _store_of(about, uri)
+    uri = _store_of(about, uri, state)
     connect(uri)
     later = _recorded_later(uri, run_id, Results(frame, about))
     if later is None:
@@ -123,8 +125,13 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
     return later
 
 
-def _store_of(about: Mapping[str, Any], uri: str) -> str:
-    """The store that a waiting run is to go to: where it was begun, where that can be told."""
+def _store_of(about: Mapping[str, Any], uri: str, state: Path) -> str:
+    """The store that a waiting run is to go to: where it was begun, where that can be told.
+
+    Raises:
+        TrustError: a server that only this file names, and the user has not allowed it.
+    """
+    from pex.library.artifacts import root_of
     from pex.record.store import local_folder
 
     own = about.get("tracking_uri")
@@ -132,7 +139,13 @@ def _store_of(about: Mapping[str, Any], uri: str) -> str:
     # an address with a login was kept without it.
     if own is None or os.environ.get("MLFLOW_TRACKING_URI"):
         return uri
-    return uri if local_folder(own) is not None or MASK in own else str(own)
+    if local_folder(own) is not None or MASK in own or own == uri:
+        return uri
+    if is_remote(own) and not trusts_place(state, root_of(own)):
+        what = f"the run was begun for {shown(own)}, and MLflow's login would be sent there"
+        also = ", or set MLFLOW_TRACKING_URI to where the run is to go"
+        raise TrustError(find_project(), [f"{state}: {what}"], also)
+    return str(own)
 
 
 def _recorded_later(uri: str, run_id: str, waiting: Results) -> Results | None:

@@ -71,13 +71,14 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run an experiment: ask, score, record in MLflow, print the table."""
+    from pex.cli.trust import asking
     from pex.experiment import Experiment
     from pex.extending import extend
 
     keys, params = _changes(changes or [])
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise PexError(f"--out {out}: expected a name that ends in .parquet or .csv")
-    exp = Experiment.load(experiment, set_params=params, **keys)
+    exp = asking(lambda: Experiment.load(experiment, set_params=params, **keys))
     if dry_run:
         preview = exp.preview(
             limit=limit,
@@ -103,7 +104,7 @@ def run(
         "record": not no_record,
     }
     try:
-        results = exp.run(**options)
+        results = asking(lambda: exp.run(**options))
         rule = results.about["gate"] or {}
         if rule.get("on_undecided") == "extend" and rule["baseline"] != PINNED and only is None:
             results = extend(exp, results, options, console.err)

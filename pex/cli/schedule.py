@@ -45,8 +45,11 @@ def schedule(
     from pex.batch.plan import load_plan
     from pex.batch.schedule import schedulers as texts
     from pex.batch.schedule.nightly import default_env_file, log_of
+    from pex.cli.trust import asking
     from pex.core.cron import parse
+    from pex.core.settings import find_project, load_settings
     from pex.core.zone import read_zone, users_zone
+    from pex.run.trusting import check_trusted
 
     if to not in texts.KINDS:
         raise PexError(f"--to {to}: no such scheduler", hint=nearest(to, texts.KINDS))
@@ -62,6 +65,8 @@ def schedule(
         _remove(texts.make(plan, parse(cron), zone, None, []), to)
         return
     loaded = load_plan(plan)
+    # Said now, and not by the first night.
+    asking(lambda: check_trusted(load_settings(find_project(loaded.folder))))
     env_file = env_file or default_env_file(plan)
     made = texts.make(plan, parse(cron), zone, env_file, _keys(loaded, env_file))
     text = _text(made, to)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from pex.core.files import read_toml
 from pex.core.network import clean_url
@@ -111,6 +111,13 @@ class Settings(Strict):
     record: RecordSettings = Field(default_factory=RecordSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
 
+    _project: Path | None = PrivateAttr(default=None)
+
+    @property
+    def project(self) -> Path | None:
+        """The folder whose `pex.toml` they were read from; None where they were made in Python."""
+        return self._project
+
     @field_validator("prices", "models")
     @classmethod
     def _are_of_models(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
@@ -142,4 +149,9 @@ def load_settings(project: Path) -> Settings:
         PexError: `pex.toml` is not valid TOML, or has an unknown key or a bad value.
     """
     path = project / FILE
-    return read_toml(path, Settings) if path.is_file() else Settings()
+    if not path.is_file():
+        return Settings()
+    settings = read_toml(path, Settings)
+    # What came in a file may be somebody else's, and asks for trust where it directs keys.
+    settings._project = project
+    return settings

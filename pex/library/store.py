@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
 from pex.core.settings import Settings
 from pex.guard.redact import redact
+from pex.library.artifacts import check_places
+from pex.run.trusting import check_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,9 +29,20 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
     """The store to use: an argument, the user's own choice in MLflow, the settings, `mlruns/`.
 
     A relative sqlite path starts from the project, whatever folder the notebook runs in.
+
+    Raises:
+        TrustError: it is a server that the project's `pex.toml` names, and the user has not
+            allowed it.
     """
     uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
-    uri = uri or settings.record.tracking_uri or "sqlite:///mlruns/mlflow.db"
+    if not uri:
+        check_record(settings)
+    return stored_in(project, uri or settings.record.tracking_uri)
+
+
+def stored_in(project: Path, uri: str | None) -> str:
+    """The address of a store, as MLflow takes it in any folder; None is the project's `mlruns/`."""
+    uri = uri or "sqlite:///mlruns/mlflow.db"
     relative = _SQLITE.fullmatch(uri)
     return f"sqlite:///{project / relative.group(1)}" if relative else uri
 
@@ -87,8 +101,6 @@ def connect(uri: str) -> MlflowClient:
         PexError: the store cannot be reached or opened.
     """
     quiet()
-    import mlflow
-
     hint = (
         "start it, change it (MLFLOW_TRACKING_URI, or [record] tracking_uri in pex.toml), or, for "
         "a run, do without a record: record=False, --no-record"
@@ -96,9 +108,58 @@ def connect(uri: str) -> MlflowClient:
     # Two processes that make the database together would both fail.
     with errors_of(uri, "does not answer", hint), alone(uri), _few_retries():
         _make(uri)
-        client = mlflow.MlflowClient(uri)
+        client = client_of(uri)
         client.search_experiments(max_results=1)
     return client
+
+
+def client_of(uri: str) -> MlflowClient:
+    """A client that goes for a run's files only where they are on this machine, or allowed.
+
+    Its methods for files raise a `TrustError` where the database says that they are elsewhere.
+    """
+    made: MlflowClient = _guarded_client()(uri)
+    return made
+
+
+@functools.cache
+def _guarded_client() -> Any:
+    from mlflow import MlflowClient
+
+    def guarded(name: str) -> Callable[..., Any]:
+        method = getattr(MlflowClient, name)
+
+        def checked(self: Any, subject: Any = None, *args: Any, **options: Any) -> Any:
+            if options.get("include_spans") is not False:  # what they are of is in the database
+                check_files(self.tracking_uri, subject if isinstance(subject, str) else None)
+            return method(self, *([] if subject is None else [subject]), *args, **options)
+
+        return functools.update_wrapper(checked, method)
+
+    names = ("download_artifacts", "list_artifacts", "log_artifact", "log_artifacts")
+    own = {name: guarded(name) for name in (*names, "get_trace", "search_traces")}
+    return type("MlflowClient", (MlflowClient,), own)
+
+
+def check_files(uri: str, subject: str | None = None) -> None:
+    """Refuse to go where a database of this machine says that a run's files are, without trust.
+
+    Args:
+        uri: the store; one that the user chose for MLflow is not looked into.
+        subject: the id of a run, an experiment or a trace; None: all that there is.
+
+    Raises:
+        TrustError: they are not on this machine, and the user has not allowed it.
+    """
+    path = database_file(uri)
+    if path is not None and uri not in (_chosen_in_mlflow(), os.environ.get("MLFLOW_TRACKING_URI")):
+        check_places(path, subject)
+
+
+def database_file(uri: str) -> Path | None:
+    """The file of a store that is a file of this machine and is there, else None."""
+    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    return path if local_folder(uri) is not None and path.is_file() else None
 
 
 def _make(uri: str) -> None:

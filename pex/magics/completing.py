@@ -6,6 +6,7 @@ the cell is run. What is read of the disk is kept until it changes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -168,8 +169,9 @@ class Finder:
         own = [v.name for v in self._space.values() if isinstance(v, Prompt)]
         found = [*own, *prompt_files(project)]
         if library:
-            uri = tracking_uri(project, _settings(project))
-            found += [f"library:{name}" for name in library_names(uri)]
+            with contextlib.suppress(PexError):  # a store that is not to be asked
+                uri = tracking_uri(project, _settings(project))
+                found += [f"library:{name}" for name in library_names(uri)]
         return [(name, "prompt") for name in dict.fromkeys(found)]
 
     def _models(self, fragment: str) -> list[Offer]:

@@ -201,10 +201,10 @@ def _runs(
     """The newest run of each experiment, and why that is not known."""
     from pex.record import search, store
 
-    uri = store.tracking_uri(project, settings)
-    if store.local_folder(uri) and not Path(uri.removeprefix("sqlite:///")).exists():
-        return {}, ""
     try:
+        uri = store.tracking_uri(project, settings)
+        if store.local_folder(uri) and not Path(uri.removeprefix("sqlite:///")).exists():
+            return {}, ""
         return search.newest(uri, names), ""
     except PexError as error:
         return {}, f"Last runs are not known: {error.message}"

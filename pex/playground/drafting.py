@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
@@ -119,8 +120,9 @@ def warm(base: Experiment | None) -> None:
     """Load what a recorded run needs, so that the first one begins at once; makes nothing new."""
     from pex.record import store
 
-    project, settings = settings_of(base)
-    store.warm(store.tracking_uri(project, settings))
+    with contextlib.suppress(PexError):  # a run will say so
+        project, settings = settings_of(base)
+        store.warm(store.tracking_uri(project, settings))
 
 
 def source_print(experiment: Experiment | None) -> str:

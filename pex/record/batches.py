@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.guard.redact import redact
-from pex.library.store import errors_of
+from pex.library.store import client_of, errors_of
 from pex.record import active
 from pex.record.runs import experiment_of
 from pex.record.search import MOST, page
@@ -103,9 +103,7 @@ class BatchRun:
     @property
     def _client(self) -> MlflowClient:
         """Not kept: a batch is ended in another process than it is begun in."""
-        from mlflow import MlflowClient
-
-        return MlflowClient(self._uri)
+        return client_of(self._uri)
 
     def add(self, job: Ended) -> JobRun:
         """Write a job that has ended, and put the runs that its notebook recorded under it.

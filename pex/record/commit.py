@@ -24,7 +24,8 @@ def commit_tags(folder: Path) -> dict[str, str]:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            # A folder's own settings of git may name a program that watches its files.
+            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
             timeout=_PATIENCE_S,

@@ -5,6 +5,8 @@ A run whose record did not reach MLflow waits in the project until `pexlab recor
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +66,17 @@ def take(state: Path, run_id: str) -> tuple[pd.DataFrame, dict[str, Any], dict[s
         if path.is_file() and path.name not in _OWN
     }
     return typed(frame), about, texts
+
+
+def addresses(state: Path) -> list[str]:
+    """The stores that the waiting runs were begun for; one that cannot be read names none."""
+    found: list[str] = []
+    for run_id in waiting(state):
+        with contextlib.suppress(OSError, ValueError):
+            about = json.loads((folder_of(state, run_id) / files.ABOUT).read_bytes())
+            uri = about.get("tracking_uri") if isinstance(about, dict) else None
+            found += [uri] if isinstance(uri, str) else []
+    return found
 
 
 def drop(state: Path, run_id: str) -> None:

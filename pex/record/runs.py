@@ -25,7 +25,7 @@ from pex.record import active, files
 from pex.record.note import note
 from pex.record.prompts import YES_NO
 from pex.record.search import children, latest
-from pex.record.store import artifact_location, connect
+from pex.record.store import artifact_location, check_files, connect
 from pex.score.frame import is_part, typed, yes_no
 from pex.score.unusual import UNUSUAL, columns
 
@@ -67,6 +67,7 @@ class Recorder:
 
         Raises:
             PexError: the store does not answer; nothing has been asked of a model yet.
+            TrustError: its database names another machine for the run's files.
         """
         self.uri = uri
         self._client = connect(uri)
@@ -84,6 +85,7 @@ class Recorder:
                 self._client, uri, active.experiment_name(self._client) or experiment
             )
         )
+        check_files(uri, self.experiment_id)
         own = {"pex.kind": "run", "pex.experiment": experiment}
         if outer:
             own["mlflow.parentRunId"] = str(outer.info.run_id)
@@ -241,6 +243,7 @@ class Recorder:
             return False
         if run.info.lifecycle_stage == "deleted":
             return False
+        check_files(self.uri, run_id)
         self.run_id, self.experiment_id = run_id, str(run.info.experiment_id)
         self.children = children(self._client, self.experiment_id, run_id)
         return True

@@ -6,10 +6,18 @@ import contextlib
 from pathlib import Path
 
 from pex.core.errors import PexError
-from pex.library.store import check_place, connect, local_folder, quiet, tracking_uri
+from pex.library.store import (
+    check_files,
+    check_place,
+    connect,
+    local_folder,
+    quiet,
+    tracking_uri,
+)
 
 __all__ = [
     "artifact_location",
+    "check_files",
     "check_place",
     "connect",
     "exists",

@@ -20,6 +20,7 @@ from pex.guard.redact import redact, register, register_headers
 from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
 from pex.run.providers import BUILT_IN, LOCAL, Provider
 from pex.run.proxy import proxy_for
+from pex.run.trusting import check_models
 
 DEFAULT_IN_FLIGHT = 16
 LOCAL_IN_FLIGHT = 4  # as many as the built-in server has slots
@@ -80,10 +81,12 @@ def connect(ref: str, settings: Settings, state: Path) -> Endpoint:
     Raises:
         PexError: an unknown provider or local model, a key or base URL that is not set, a
             built-in model that is not installed.
+        TrustError: the project directs a key or runs a command, and is not trusted.
     """
     name, _, model = ref.partition("/")
     own = settings.providers.get(name, ProviderSettings())
     provider = _provider(ref, settings)
+    check_models([ref], settings)
     if name == LOCAL:
         return _for_api(_local(model, ref, own, state), settings.api_of(ref))
     return _for_api(_remote(ref, model, provider or Provider(None), own), settings.api_of(ref))
@@ -141,6 +144,7 @@ def check(ref: str, settings: Settings) -> None:
     name, _, model = ref.partition("/")
     own = settings.providers.get(name, ProviderSettings())
     provider = _provider(ref, settings)
+    check_models([ref], settings)
     if name == LOCAL:
         _check_local(model, ref)
         absent = local.missing()

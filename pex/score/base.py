@@ -49,6 +49,32 @@ class RuleScorer:
             return {self.name: _failure(error)}
 
 
+class LateScorer:
+    """A rule that is looked for when an experiment runs, and not when it is looked at.
+
+    Finding it imports a module of the project, which runs what stands in that.
+    """
+
+    def __init__(self, name: str, find: Callable[[], RuleScorer]) -> None:
+        self.name = check_name(name, "score name")
+        self._find = find
+        self._found: RuleScorer | None = None
+
+    def find(self) -> RuleScorer:
+        """The scorer itself; to be called before anything is asked.
+
+        Raises:
+            PexError: there is no such function, or it does not fit the cases.
+        """
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+    def __call__(self, answer: Answer, case: Case) -> dict[str, Score]:
+        """The scores of an answer, by name."""
+        return self.find()(answer, case)
+
+
 def named_scores(name: str, result: Any) -> dict[str, Score]:
     """What a rule returned, as scores: a dict's become `name.key`.
 

@@ -11,7 +11,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.files import validate
 from pex.core.names import check_name
-from pex.score.base import Rule, RuleScorer, Scorer, check_expected
+from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.function import callable_name, callable_rule
 from pex.score.judge import Judge
 from pex.score.kinds import KINDS, JudgeKind
@@ -31,6 +31,7 @@ def build(
     Raises:
         PexError: an unknown kind or option, a bad pattern or schema, two scores of one name, no
             expected answers where they are needed, one that the scorer cannot compare with.
+            What `"module:function"` names is not looked for before `imported`.
 
     Example:
         >>> build(["exact", {"kind": "length", "max_words": 3}], [Case("a", {}, "x")])[1].name
@@ -56,6 +57,15 @@ def parted(built: Iterable[Scorer | Judge]) -> tuple[list[Scorer], list[Judge]]:
         else:
             scorers.append(item)
     return scorers, judges
+
+
+def imported(scorers: Iterable[Scorer]) -> list[Scorer]:
+    """The scorers with the functions that they name, imported: an experiment is to be run.
+
+    Raises:
+        PexError: a module or function that is not there, or does not fit the cases.
+    """
+    return [item.find() if isinstance(item, LateScorer) else item for item in scorers]
 
 
 def _check_names(names: Sequence[Any]) -> None:
@@ -153,10 +163,12 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
     check_name(name, "score name")
     if options.needs_expected():
         check_expected(cases, name)
+    if kind == "function":
+        return LateScorer(name, lambda: _build_rule(name, lambda: options.rule(cases, base)))
     return _build_rule(name, lambda: options.rule(cases, base))
 
 
-def _build_rule(name: str, rule: Callable[[], Rule]) -> Scorer:
+def _build_rule(name: str, rule: Callable[[], Rule]) -> RuleScorer:
     try:
         return RuleScorer(name, rule())
     except PexError as error:

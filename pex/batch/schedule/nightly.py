@@ -32,6 +32,7 @@ from pex.batch.schedule.nightlog import NightLog
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.settings import find_project, load_settings
+from pex.core.trust import VARIABLE as TRUST
 from pex.core.zone import machine_zone
 from pex.guard.redact import register
 
@@ -208,6 +209,8 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
     env_file = night.env_file or default_env_file(night.file)
     if env_file is not None:
         variables = read_env(env_file)
+        if night.env_file is None:
+            variables.pop(TRUST, None)  # a file of the project's cannot say that it is trusted
         os.environ.update(variables)
         for value in variables.values():  # an address may be a secret too
             register(value)

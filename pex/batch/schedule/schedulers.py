@@ -21,7 +21,9 @@ from pex.batch.schedule.clocks import YEARS, latest_in_utc, moved, skipped
 from pex.batch.schedule.nightly import default_env_file, label_of
 from pex.core.cron import Cron
 from pex.core.errors import PexError
-from pex.core.settings import find_project
+from pex.core.settings import find_project, load_settings
+from pex.core.trust import VARIABLE as TRUST
+from pex.run.trusting import directed
 
 KINDS = ("crontab", "systemd", "github", "airflow", "kubernetes")
 _LONGEST_LINE = 990
@@ -50,6 +52,11 @@ class Schedule:
     def relative(self) -> str:
         """The plan's file as seen from the project."""
         return self.file.relative_to(self.project).as_posix()
+
+    @property
+    def trusted(self) -> dict[str, str]:
+        """What tells another machine that the project is trusted, where its settings need it."""
+        return {TRUST: "1"} if directed(load_settings(self.project)) else {}
 
     def arguments(self, *more: str) -> list[str]:
         """What comes after the interpreter, started in the project's folder."""
@@ -214,6 +221,7 @@ def github(schedule: Schedule, today: datetime.datetime) -> str:
     outputs = Path(schedule.relative).parent.as_posix()
     outputs = "outputs" if outputs == "." else f"{outputs}/outputs"
     words = shlex.join(["python", *schedule.arguments()])
+    trust = "".join(f'      {key}: "{value}"\n' for key, value in schedule.trusted.items())
     secrets = "".join(f"      {key}: ${{{{ secrets.{key} }}}}\n" for key in schedule.keys)
     crons = "".join(f"    - cron: {_quoted(line)}\n" for line in lines)
     summer = f"; with clocks forward, nights begin {late} minutes later" if late else ""
@@ -235,7 +243,7 @@ jobs:
     timeout-minutes: 350
     env:
       LANG: C.UTF-8
-{secrets}    defaults:
+{trust}{secrets}    defaults:
       run:
         working-directory: {_quoted(folder)}
     steps:
@@ -270,7 +278,7 @@ def airflow(schedule: Schedule, today: datetime.date) -> str:
     """The file of an Airflow DAG, for 2.4 and later and for 3."""
     words = shlex.join([schedule.python, *schedule.arguments(*schedule.keys_file())])
     begins = f"{today.year}, {today.month}, {today.day}"
-    environment = {"LANG": "C.UTF-8"}
+    environment = {"LANG": "C.UTF-8", **schedule.trusted}
     if schedule.python_path:
         environment["PYTHONPATH"] = _raw(schedule.python_path)
     return f"""\
@@ -330,6 +338,10 @@ def kubernetes(schedule: Schedule, today: datetime.date) -> str:
 def _cron_job(schedule: Schedule, group: str, name: str, cron: str, words: Sequence[str]) -> str:
     arguments = "".join(f"                - {_quoted(word)}\n" for word in words)
     source = shlex.quote(str(schedule.env_file or ".pex/schedule.env"))
+    trusted = schedule.trusted.items()
+    trust = "".join(
+        f'                - {{name: {key}, value: "{value}"}}\n' for key, value in trusted
+    )
     return f"""\
 # Runs the plan {schedule.relative}. It needs, under the names below:
 #   an image with Python and pexlab {pex.__version__},
@@ -362,7 +374,7 @@ spec:
 {arguments}              env:
                 - {{name: LANG, value: C.UTF-8}}
                 - {{name: HOME, value: /tmp}}
-              envFrom:
+{trust}              envFrom:
                 - secretRef: {{name: {group}, optional: {str(not schedule.keys).lower()}}}
               resources:
                 requests: {{cpu: "1", memory: 2Gi}}

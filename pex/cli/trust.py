@@ -1,0 +1,97 @@
+"""`pexlab trust`: what a project directs, shown and allowed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from pex.cli import console
+from pex.core import trust as kept
+from pex.core.errors import PexError
+from pex.core.settings import FILE, find_project, load_settings
+from pex.run.trusting import directed, is_remote
+
+Done = TypeVar("Done")
+
+
+def trust(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project, or in it.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Allow a project what its pex.toml directs: keys of yours to its addresses, its commands.
+
+    Prints which keys would be sent where, which commands would be run, and where outside this
+    machine its record has files of runs; then keeps your word for exactly that in your own
+    configuration, outside of the project. A change of it asks again; a change of limits, prices or
+    budgets does not. Keys of built-in providers at their own addresses need no trust. In CI,
+    PEX_TRUST=1 in the environment trusts every project.
+    """
+    if not folder.is_dir():
+        raise PexError(f"{folder}: there is no such folder", hint="name the project's folder")
+    project = find_project(folder)
+    told = _told(project)
+    _allow(project)
+    if as_json:
+        console.document({"project": str(project), "trusted": told, "kept_in": str(kept.place())})
+    elif told:
+        console.out("\n".join([str(project), *(f"  {line}" for line in told)]))
+        console.out(f"Trusted until one of these changes; kept in {kept.place()}")
+    else:
+        console.out(f"{project} directs no key and runs no command: it needs no trust")
+
+
+def asking(act: Callable[[], Done]) -> Done:
+    """Do something that may need trust, and ask for it where there is somebody to ask.
+
+    Args:
+        act: raises a `TrustError` before it has done anything.
+
+    Raises:
+        TrustError: nobody could be asked, or the answer was no.
+    """
+    try:
+        return act()
+    except kept.TrustError as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        project = error.project
+        console.err("\n".join([str(project), *(f"  {line}" for line in _told(project))]))
+        if not typer.confirm("Trust this project?", default=False, err=True):
+            raise
+    _allow(project)
+    return act()
+
+
+def _told(project: Path) -> list[str]:
+    """All that the project directs, each with its place."""
+    told = [f"{FILE}, {part.text}" for part in directed(load_settings(project))]
+    for subject, roots in _places(project).items():
+        told += [f"{subject}: what is recorded is at {kept.shown(root)}" for root in roots]
+    return told
+
+
+def _allow(project: Path) -> None:
+    if parts := directed(load_settings(project)):
+        kept.trust(project, parts)
+    for subject, roots in _places(project).items():
+        kept.trust_places(subject, roots)
+
+
+def _places(project: Path) -> dict[Path, list[str]]:
+    """Where on other machines the project's own record is, by what says so."""
+    from pex.library.artifacts import remote_places, root_of
+    from pex.library.store import database_file, stored_in
+    from pex.record import kept as runs
+
+    settings = load_settings(project)
+    state = project / settings.journal.path
+    named = {state: [uri for uri in runs.addresses(state) if is_remote(uri)]}
+    database = database_file(stored_in(project, settings.record.tracking_uri))
+    if database is not None:
+        named[database] = remote_places(database)
+    found = {subject: sorted({root_of(p) for p in places}) for subject, places in named.items()}
+    return {subject: roots for subject, roots in found.items() if roots}

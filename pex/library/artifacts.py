@@ -1,0 +1,83 @@
+"""Where a database of MLflow's says that the files of runs are.
+
+Such a file may have come with a project, and MLflow sends its login wherever it points: to go to
+another place than this machine needs trust, as a server for the record does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from pex.core.errors import PexError
+from pex.core.settings import FILE, find_project
+from pex.core.trust import TrustError, shown, trusts_place
+from pex.guard.redact import redact
+from pex.run.trusting import is_remote
+
+_PATIENCE_S = 60.0
+"""As long as somebody else may write."""
+_OF_ONE = (
+    "SELECT artifact_uri FROM runs WHERE run_uuid = ?",
+    "SELECT artifact_location FROM experiments WHERE experiment_id = ?",
+    "SELECT value FROM trace_tags WHERE key = 'mlflow.artifactLocation' AND request_id = ?",
+)
+_OF_ALL = (
+    "SELECT DISTINCT artifact_uri FROM runs",
+    "SELECT DISTINCT artifact_location FROM experiments",
+    "SELECT DISTINCT value FROM trace_tags WHERE key = 'mlflow.artifactLocation'",
+)
+
+
+def check_places(database: Path, subject: str | None = None) -> None:
+    """Refuse to go to files that are not on this machine, without trust.
+
+    Args:
+        database: MLflow's.
+        subject: the id of a run, an experiment or a trace; None: all that there is.
+
+    Raises:
+        TrustError: they are elsewhere, and the user has not allowed it.
+    """
+    for place in remote_places(database, subject):
+        root = root_of(place)
+        if not trusts_place(database, root):
+            above = find_project(database.parent)
+            project = above if (above / FILE).is_file() else find_project()
+            where = f"{database}: the files of runs are at {shown(redact(place))}"
+            raise TrustError(project, [f"{where}: MLflow's login would be sent to {shown(root)}"])
+
+
+def remote_places(database: Path, subject: str | None = None) -> list[str]:
+    """The addresses in a database of files that are not on this machine.
+
+    Args:
+        database: MLflow's.
+        subject: the id of a run, an experiment or a trace; None: all that there is.
+
+    Raises:
+        PexError: it cannot be read.
+    """
+    found: list[str] = []
+    queries, values = (_OF_ALL, ()) if subject is None else (_OF_ONE, (subject,))
+    uri = f"file:{quote(str(database))}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, timeout=_PATIENCE_S, uri=True)) as opened:
+            for query in queries:
+                found += [str(row[0]) for row in opened.execute(query, values) if row[0]]
+    except sqlite3.Error as error:
+        raise PexError(f"{database}: cannot be read as a database of MLflow's: {error}") from None
+    return [place for place in dict.fromkeys(found) if is_remote(place)]
+
+
+def root_of(address: str) -> str:
+    """The server or the bucket of an address, which is what is trusted.
+
+    Example:
+        >>> root_of("s3://bucket/a/b"), root_of("mlflow-artifacts:/0/x")
+        ('s3://bucket', 'mlflow-artifacts:')
+    """
+    parts = urlsplit(address.strip())
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
