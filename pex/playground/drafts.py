@@ -186,6 +186,8 @@ def forget(folder: Path, case: str | None, group: str | None, *, delete: bool) -
     """
     count = 0
     for path in sorted(folder.glob("*.json")):
+        if path.is_symlink():  # it would be written to where it leads
+            continue
         with FileLock(path.with_suffix(".lock"), timeout=10):
             try:
                 whole = orjson.loads(path.read_bytes())
