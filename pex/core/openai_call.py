@@ -65,7 +65,7 @@ def _chat_body(prompt: Prompt, values: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if prompt.model:
         body["model"] = prompt.model.partition("/")[2] or prompt.model
-    body["messages"] = with_files(prompt.render(values), Path())
+    body["messages"] = with_files(prompt.render(values), Path(), prompt)
     body |= params
     if prompt.response_schema:
         body["response_format"] = response_format(prompt.response_schema)

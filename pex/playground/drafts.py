@@ -294,7 +294,7 @@ def _prompt_data(prompt: Prompt) -> dict[str, Any]:
 
 def _prompt(data: Mapping[str, Any]) -> Prompt:
     fields = {name: data[name] for name in _PROMPT if name != "name"}
-    prompt = Prompt(data["messages"], data["name"], **fields)
+    prompt = Prompt(data["messages"], data["name"], **fields).at(Path.cwd())
     path = Path(data["path"]) if data["path"] else None
     for name, value in (("path", path), ("source", data["source"]), ("origin", data["origin"])):
         object.__setattr__(prompt, name, value)
