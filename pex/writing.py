@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core.cases import Case
+from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.folder import cases_text, variants_spec, write
+from pex.core.inside import is_inside, projects_of
 from pex.core.settings import FILE, find_project, load_settings
 from pex.core.spec import ExperimentSpec, dump_spec
 from pex.core.variant import ClientModel, Variant
@@ -44,6 +45,8 @@ def save(
     Raises:
         PexError: a scorer that cannot be named in a file, or a file that would be lost.
     """
+    if isinstance(cases, Path) and not any(is_inside(cases, p) for p in projects_of(path.parent)):
+        cases = load_cases(cases, spec.columns)
     items = dump(scorers)
     inline: list[Judge] = []
     for given, item in zip(scorers, items, strict=True):

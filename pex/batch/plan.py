@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from pex.batch.parameters import check_parameters, declared
 from pex.core.errors import PexError, nearest
 from pex.core.files import read_yaml
+from pex.core.inside import check_inside
 from pex.core.names import canonical, check_file_name, digest
 from pex.core.settings import find_project
 from pex.core.spec import Strict
@@ -202,6 +203,8 @@ def load_plan(path: Path) -> Plan:
         )
     jobs = [job for step in steps for job in _jobs_of(step, path)]
     for file in [spec.canary.cases, spec.canary.prompt] if spec.canary else []:
+        if file is not None:
+            check_inside(file, path.parent, f"{path}: canary")
         if file is not None and not (path.parent / file).is_file():
             raise PexError(f"{path}: canary: there is no file {path.parent / file}")
     return Plan(
@@ -235,6 +238,7 @@ def _count(step: Step) -> int:
 def _jobs_of(step: Step, path: Path) -> list[Job]:
     """A step's jobs, their parameters checked."""
     where = f"{path}: step '{step.id}'"
+    check_inside(step.notebook, path.parent, f"{where}: notebook")
     notebook = (path.parent / step.notebook).resolve()
     known = declared(notebook, where)
     sets = _sets(step.sweep or [{}])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +12,10 @@ import typer
 from pex.cli import console
 from pex.core import edits, ratings
 from pex.core.errors import PexError
+from pex.core.inside import led_outside
 from pex.core.names import check_positive
 from pex.core.settings import find_project, load_settings
-from pex.run.database import Database, database_of
+from pex.run.database import FILE, Database, database_of
 from pex.run.house import Which, answers, delete
 
 
@@ -52,42 +55,89 @@ def gc(
     state = project / settings.journal.path
     database = database_of(state, settings)
     uri = tracking_uri(project, settings)
-    if case is None and group is None:
-        items = _old(database, uri, Which(older_than), delete)
-    else:
-        items = _of(database, state, uri, Which(case_id=case, group=group), delete)
-    if as_json:
-        console.document({"deleted": delete, "items": items})
-        return
-    width = max(len(item["what"]) for item in items)
-    for item in items:
-        size = f"{item['bytes'] / 1e6:8.1f} MB" if item["bytes"] is not None else ""
-        console.out(f"{item['what']:<{width}}  {item['count']:>9,}  {size}".rstrip())
     if delete:
+        _check_place(state, project, uri)
+    if case is None and group is None:
+        going = _old(database, project, uri, Which(older_than))
+    else:
+        going = _of(database, state, uri, Which(case_id=case, group=group))
+    if not as_json:
+        width = max(len(item["what"]) for item in going.items)
+        for item in going.items:
+            size = f"{item['bytes'] / 1e6:8.1f} MB" if item["bytes"] is not None else ""
+            console.out(f"{item['what']:<{width}}  {item['count']:>9,}  {size}".rstrip())
+        for path in going.paths:
+            console.out(f"  {path}")
+    if delete:
+        going.delete()
+    if as_json:
+        paths = [str(path) for path in going.paths]
+        console.document({"deleted": delete, "items": going.items, "paths": paths})
+    elif delete:
         console.err("deleted")
-    elif any(item["count"] for item in items):
+    elif any(item["count"] for item in going.items):
         console.err("nothing was deleted; --delete does it")
 
 
-def _old(database: Database, uri: str, which: Which, go: bool) -> list[dict[str, Any]]:
-    from pex.record import forget
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Going:
+    """What may go: how much of what, from which files and folders, and its deletion."""
+
+    items: list[dict[str, Any]]
+    paths: list[str]
+    delete: Callable[[], None]
+
+
+def _check_place(state: Path, project: Path, uri: str) -> None:
+    """Refuse to delete where a link or a path with `..` leads out of the project.
+
+    Somebody else's project may bring them along. A whole path names a place of this machine.
+    """
+    from pex.record.store import local_folder
+
+    for path in (state, state / FILE, local_folder(uri), Path(uri.removeprefix("sqlite:///"))):
+        if (
+            path is not None
+            and local_folder(uri) is not None
+            and (outside := led_outside(path, project))
+        ):
+            raise PexError(
+                f"nothing was deleted: {path} leads to {outside}, outside of the project {project}",
+                hint="gc deletes only below the project's own folders: run it in the project that "
+                "these files belong to, or give their whole path in pex.toml",
+            )
+
+
+def _old(database: Database, project: Path, uri: str, which: Which) -> _Going:
+    from pex.record import deleted
 
     count, size = answers(database, which)
-    runs, files = forget.deleted(uri)
-    if go:
+    runs = deleted.deleted(uri, project)
+
+    def go() -> None:
+        deleted.check(uri, runs)
         delete(database, which)
         if runs:
-            forget.delete_deleted(uri)
+            deleted.delete(uri, runs)
+
     days = f"{which.older_than_days:g}"
-    return [
-        {"what": f"answers older than {days} days", "count": count, "bytes": size},
-        {"what": "runs deleted in MLflow", "count": runs, "bytes": files},
-    ]
+    return _Going(
+        [
+            {"what": f"answers older than {days} days", "count": count, "bytes": size},
+            {
+                "what": "runs deleted in MLflow",
+                "count": len(runs),
+                "bytes": sum(run.size for run in runs),
+            },
+        ],
+        [run.place for run in runs],
+        go,
+    )
 
 
-def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> list[dict[str, Any]]:
+def _of(database: Database, state: Path, uri: str, which: Which) -> _Going:
     from pex.playground import drafts
-    from pex.record import forget
+    from pex.record import forget, kept
     from pex.results import Results
 
     case, group = which.case_id, which.group
@@ -99,13 +149,15 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
         said = "1 line" if torn == 1 else f"{torn:,} lines"
         console.err(f"{state / edits.JOURNAL}: {said} cut off, which cannot be read")
     rated = ratings.forget(state, case, group, go=False)
-    drafted = drafts.forget(state / drafts.FOLDER, case, group, delete=go)
+    drafted = drafts.forget(state / drafts.FOLDER, case, group, delete=False)
     if not any((count, recorded, waiting, edited, rated, drafted)):
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
         )
         raise PexError(f"there is nothing of {named} in the journal or in MLflow")
-    if go:
+
+    def go() -> None:
+        drafts.forget(state / drafts.FOLDER, case, group, delete=True)
         for run in waiting:
             forget.forget_waiting(state, run.run_id, case, group)
         for run in recorded:
@@ -115,9 +167,10 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
         ratings.forget(state, case, group, go=True)
         # Last: where one of the others could not be done, the same command finds the case again.
         delete(database, which)
+
     shown = [(run, "rows in run") for run in recorded]
     shown += [(run, "rows in the unrecorded run") for run in waiting]
-    return [
+    items: list[dict[str, Any]] = [
         {"what": "answers in the journal", "count": count, "bytes": size},
         *(
             {"what": what, "count": found, "bytes": None}
@@ -133,3 +186,10 @@ def _of(database: Database, state: Path, uri: str, which: Which, go: bool) -> li
             for run, where in shown
         ),
     ]
+    paths = [
+        *([str(state / edits.JOURNAL)] if edited else []),
+        *([str(state / ratings.FOLDER)] if rated else []),
+        *([str(state / drafts.FOLDER)] if drafted else []),
+        *(str(kept.folder_of(state, run.run_id)) for run in waiting),
+    ]
+    return _Going(items, paths, go)

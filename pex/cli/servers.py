@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pex.cli import console
+from pex.core import python
 from pex.core.network import keep_loopback_direct
 from pex.core.settings import find_project, load_settings
 
@@ -27,15 +27,18 @@ def lab(
     tree = (
         [f"--LabApp.default_url=/lab/tree/{first.as_posix()}"] if (project / first).exists() else []
     )
-    command = [sys.executable, "-m", "jupyterlab", *tree]
+    command = python.command("jupyterlab", *tree)
     # JupyterLab would ask its maker's server for a newer version.
     command.append(
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate"
     )
     if os.name == "posix" and os.geteuid() == 0:  # in a container, where it otherwise refuses
         command.append("--allow-root")
+    # Opening a notebook starts its kernel, in the notebook's folder.
+    command.append("--MultiKernelManager.kernel_manager_class=pex.batch.kernels.lab.Manager")
     command += arguments or []
-    raise typer.Exit(subprocess.run(command, cwd=project, check=False).returncode)
+    environment = python.environment()
+    raise typer.Exit(subprocess.run(command, cwd=project, env=environment, check=False).returncode)
 
 
 def ui(
@@ -54,7 +57,13 @@ def ui(
         return
     store.connect(uri)
     console.err(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it); record: {uri}")
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command = python.command("mlflow", "ui", "--backend-store-uri", uri)
     command += ["--host", "127.0.0.1", "--port", str(port), *(arguments or [])]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+    environment = python.environment(
+        MLFLOW_DISABLE_TELEMETRY="true",
+        DO_NOT_TRACK="1",
+        # For the processes that it starts itself. Uvicorn would put the current folder first.
+        PYTHONSAFEPATH="1",
+        UVICORN_APP_DIR=os.devnull,
+    )
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)

@@ -11,14 +11,12 @@ from typing import Any
 
 from pex.core.cases import Case
 from pex.core.errors import PexError
+from pex.core.inside import is_inside, projects_of
 from pex.core.names import canonical, json_text
 from pex.core.params import plain_params
 from pex.core.prompt import Prompt
-from pex.core.spec import ExperimentSpec, VariantSpec, dump_spec, load_spec
+from pex.core.spec import LIBRARY, ExperimentSpec, VariantSpec, dump_spec, load_spec
 from pex.core.variant import Variant, grid, named
-
-LIBRARY = "library:"
-"""What a reference to a prompt of the library starts with, where a file's path may stand."""
 
 
 def load_variants(
@@ -143,8 +141,8 @@ def write(
     Args:
         path: the YAML file, absolute.
         spec: everything but variants and cases.
-        variants: what is compared; a prompt that was loaded is referred to where it is, one of the
-            library by its version.
+        variants: what is compared; a prompt that was loaded in the project is referred to where it
+            is, one of the library by its version.
         cases: the file they are in, or the cases themselves.
         overwrite: replace files that have another content.
 
@@ -157,7 +155,11 @@ def write(
     for prompt in {variant.prompt.name: variant.prompt for variant in variants}.values():
         if prompt.origin is not None:
             refs[prompt.name] = f"{LIBRARY}{prompt.origin}"
-        elif prompt.path is not None and prompt.path.is_file():
+        elif (
+            prompt.path is not None
+            and prompt.path.is_file()
+            and any(is_inside(prompt.path, project) for project in projects_of(folder))
+        ):
             refs[prompt.name] = _relative(prompt.path, folder)
         else:
             refs[prompt.name] = f"prompts/{prompt.name}.prompty"

@@ -6,9 +6,13 @@ import base64
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.inside import is_inside, projects_of
+
+if TYPE_CHECKING:
+    from pex.core.prompt import Prompt
 
 LARGEST_MB = 20
 
@@ -20,25 +24,32 @@ _KINDS = {
 }
 
 
-def with_files(messages: Sequence[Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
+def with_files(
+    messages: Sequence[Mapping[str, Any]], folder: Path, prompt: Prompt
+) -> list[dict[str, Any]]:
     """The messages with every image that is a file put in as data.
 
+    An image that a value names lies below the folder: cases may come from anybody, and what they
+    name is sent to a provider. One that the prompt's own text names lies in the prompt's project,
+    or anywhere where the prompt was made in Python.
+
     Args:
-        messages: as a prompt renders them.
+        messages: as the prompt renders them.
         folder: where relative paths start.
+        prompt: whose messages they are.
 
     Raises:
-        PexError: an image that is not there, is empty, too large or of an unknown kind.
+        PexError: an image that is not there, is empty, too large, of an unknown kind, or outside.
     """
     return [
-        {**message, "content": [_with_file(part, folder) for part in message["content"]]}
+        {**message, "content": [_with_file(part, folder, prompt) for part in message["content"]]}
         if isinstance(message["content"], list)
         else dict(message)
         for message in messages
     ]
 
 
-def _with_file(part: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _with_file(part: dict[str, Any], folder: Path, prompt: Prompt) -> dict[str, Any]:
     if part.get("type") != "image_url":
         return part
     image = part["image_url"]
@@ -47,7 +58,7 @@ def _with_file(part: dict[str, Any], folder: Path) -> dict[str, Any]:
         raise PexError("an image is empty", hint="write {% if photo %}![]({{ photo }}){% endif %}")
     if url.startswith(("http://", "https://", "data:image/")):
         return {**part, "image_url": {**image, "url": url}}
-    path = folder / Path(url).expanduser()
+    path = _place(url, folder, prompt)
     try:
         stat = path.stat()
     except (OSError, ValueError):
@@ -56,6 +67,26 @@ def _with_file(part: dict[str, Any], folder: Path) -> dict[str, Any]:
         raise PexError(f"there is no image {path}", hint=nearest(path.name, names)) from None
     data = _data(path, stat.st_mtime_ns, stat.st_size)
     return {**part, "image_url": {**image, "url": data}}
+
+
+def _place(url: str, folder: Path, prompt: Prompt) -> Path:
+    path = folder / url
+    if is_inside(path, folder):
+        return path
+    named = any(f"({url}" in text or text.strip() == url for text in prompt.templates)
+    if named and prompt.home is None:
+        return folder / Path(url).expanduser()
+    if named and prompt.home is not None:
+        if any(is_inside(path, project) for project in projects_of(prompt.home)):
+            return path
+        whose = f"the project of the prompt '{prompt.name}'"
+    else:
+        whose = f"the cases' folder {folder.absolute()}"
+    raise PexError(
+        f"the image {url!r} is outside of {whose}",
+        hint="links are followed, and ~ is no folder here; copy the image there, or give an "
+        "address: https://… or data:image/…",
+    )
 
 
 @functools.lru_cache(maxsize=256)

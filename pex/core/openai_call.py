@@ -66,7 +66,7 @@ def _chat_body(prompt: Prompt, values: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if prompt.model:
         body["model"] = prompt.model.partition("/")[2] or prompt.model
-    messages = with_files(prompt.render(values), Path())
+    messages = with_files(prompt.render(values), Path(), prompt)
     body["messages"] = whole_text(messages, f"prompt '{prompt.name}'")
     body |= params
     if prompt.response_schema:

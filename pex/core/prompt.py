@@ -67,6 +67,8 @@ class Prompt:
     source: str | None = dataclasses.field(compare=False, repr=False)
     origin: str | None = dataclasses.field(compare=False, repr=False)
     """The version in the library that it came from, as `review-sentiment/3`."""
+    home: Path | None = dataclasses.field(compare=False, repr=False)
+    """A folder of the project that the images in its text stay in; None for one made in Python."""
     front: dict[str, Any] | None = dataclasses.field(compare=False, repr=False)
     """The front matter of the file it came from; what pex does not read is kept on saving."""
     unread: tuple[str, ...] = dataclasses.field(compare=False, repr=False)
@@ -103,6 +105,7 @@ class Prompt:
             "path": None,
             "source": None,
             "origin": None,
+            "home": None,
             "front": None,
             "unread": (),
             "response_model": response_model,
@@ -121,7 +124,7 @@ class Prompt:
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of all variables, in the order of the alphabet."""
-        return tuple(sorted({name for text in self._texts() for name in template.variables(text)}))
+        return tuple(sorted({name for text in self.templates for name in template.variables(text)}))
 
     @property
     def text(self) -> str:
@@ -237,6 +240,7 @@ class Prompt:
         path = Path(path)
         prompt = cls.parse(read_text(path, "prompt file"), path.name, path.stem)
         object.__setattr__(prompt, "path", path.resolve())
+        object.__setattr__(prompt, "home", path.resolve().parent)
         warn(prompt.remarks, path.name, str(path))
         return prompt
 
@@ -280,6 +284,7 @@ class Prompt:
         names = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
         given = {name: changes.pop(name, getattr(self, name)) for name in names}
         prompt = Prompt(changes.pop("messages", self.messages), given.pop("name"), **given)
+        object.__setattr__(prompt, "home", self.home)
         object.__setattr__(prompt, "front", self.front)
         object.__setattr__(prompt, "unread", self.unread)
         if given["response_schema"] == self.response_schema:
@@ -296,6 +301,12 @@ class Prompt:
         prompt = copy.copy(self)
         object.__setattr__(prompt, "name", check_name(name, "prompt name"))
         object.__setattr__(prompt, "origin", origin)
+        return prompt if self.home is not None or origin is None else prompt.at(Path.cwd())
+
+    def at(self, home: Path | None) -> Prompt:
+        """The same prompt, whose text came with the project of this folder."""
+        prompt = copy.copy(self)
+        object.__setattr__(prompt, "home", home)
         return prompt
 
     def save(self, path: str | Path) -> Path:
@@ -312,7 +323,9 @@ class Prompt:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return prompty.format_prompty(fields | {"variables": self.variables})
 
-    def _texts(self) -> list[str]:
+    @property
+    def templates(self) -> list[str]:
+        """Every template in its messages."""
         return [text for message in self.messages for text in _content_texts(message["content"])]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pex.core.cases import ROLES
 from pex.core.errors import PexError, nearest
 from pex.core.files import read_yaml
+from pex.core.inside import check_inside
 from pex.core.names import check_name
 from pex.core.yamltext import dump_yaml
+
+LIBRARY = "library:"
+"""What a reference to a prompt of the library starts with, where a file's path may stand."""
 
 
 class Strict(BaseModel):
@@ -79,7 +84,8 @@ def load_spec(path: Path) -> ExperimentSpec:
     """Read `experiment.yaml`.
 
     Raises:
-        PexError: the file is missing, an unknown key, a value that does not fit; with the line.
+        PexError: the file is missing, an unknown key, a value that does not fit; with the line; a
+            path that leads out of the project.
     """
     spec = read_yaml(path, ExperimentSpec, "experiment file")
     if spec.variants and (spec.prompts or spec.models or spec.params):
@@ -88,7 +94,22 @@ def load_spec(path: Path) -> ExperimentSpec:
         )
     if not spec.variants and not spec.prompts:
         raise PexError(f"{path}: the key 'prompts' is missing")
+    for key, given in _files(spec):
+        check_inside(given, path.parent, f"{path}: {key}")
     return spec
+
+
+def _files(spec: ExperimentSpec) -> Iterator[tuple[str, str]]:
+    """The paths that a spec names, with their keys."""
+    yield "cases", spec.cases
+    refs = [("prompts", ref) for ref in spec.prompts]
+    refs += [(f"variants.{n}.prompt", item.prompt) for n, item in enumerate(spec.variants)]
+    yield from ((key, ref) for key, ref in refs if not ref.startswith(LIBRARY))
+    for number, scorer in enumerate(spec.scorers):
+        options = scorer if isinstance(scorer, dict) else {}
+        for name in ("prompt", "schema"):
+            if isinstance(given := options.get(name), str):
+                yield f"scorers.{number}.{name}", given
 
 
 def dump_spec(spec: ExperimentSpec) -> str:

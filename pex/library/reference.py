@@ -6,8 +6,8 @@ import dataclasses
 import re
 
 from pex.core.errors import PexError
-from pex.core.folder import LIBRARY
 from pex.core.names import check_name
+from pex.core.spec import LIBRARY
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 

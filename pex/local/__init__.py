@@ -1,7 +1,8 @@
 """The built-in model: a real language model on any machine, behind an OpenAI-compatible server."""
 
+from pex.local.info import ServerInfo
 from pex.local.package import MODEL, install, missing, weights
-from pex.local.server import ServerInfo, count_tokens, ensure, serve, status, stop
+from pex.local.server import count_tokens, ensure, serve, status, stop
 
 __all__ = [
     "MODEL",

@@ -1,6 +1,6 @@
 """The server's own process: loads the weights, serves, and ends when nobody asks any more.
 
-Started by `pex.local.server` as `python -m pex.local.child STATE_FOLDER`.
+Started by `pex.local.server` as `python -P -m pex.local.child STATE_FOLDER`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from types import FrameType
 from typing import Any
 
 from pex.local.engine import open_server
-from pex.local.server import KEY_VARIABLE, ServerInfo, forget, get, write
+from pex.local.info import ServerInfo, own
+from pex.local.server import KEY_VARIABLE, forget, get, write
 
 IDLE_S = 600.0
 """Seconds without a request after which the server ends; PEX_MODEL_IDLE_S replaces it."""
@@ -24,7 +25,7 @@ def main(state: Path) -> None:
     """Serve for the project of `state` until idle, stopped, or the folder is gone."""
     key = os.environ.pop(KEY_VARIABLE)
     server = open_server("127.0.0.1", 0, key)
-    info = ServerInfo(f"{server.listening_address}/v1", key, os.getpid())
+    info = own(f"{server.listening_address}/v1", key)
     write(state, info)
 
     def leave(number: int, frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pex.core import python
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 
@@ -74,13 +75,19 @@ def _run(what: list[str]) -> None:
         command = [uv, "pip", "install", "--quiet", "--python", sys.executable]
         command.append("--compile-bytecode")
     elif importlib.util.find_spec("pip") is not None:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        command = python.command("pip", "install", "--quiet", "--disable-pip-version-check")
     else:
         raise PexError(
             "neither uv nor pip is there to install with",
             hint=f"{sys.executable} -m ensurepip",
         )
-    done = subprocess.run([*command, *what], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *what],
+        env=python.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         tail = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-5:])
         raise PexError(f"installing {what[-1]} failed:\n  {redact(tail)}")

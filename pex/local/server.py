@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -14,32 +15,24 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 from filelock import FileLock
 
+from pex.core import python
 from pex.core.errors import PexError
-from pex.local.package import MODEL, missing
+from pex.local import info as about
+from pex.local.info import ServerInfo
+from pex.local.package import missing
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 KEY_VARIABLE = "PEX_MODEL_SERVER_KEY"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ServerInfo:
-    """Where a running server is: base URL (with `/v1`), key, process, model name."""
-
-    base_url: str
-    api_key: str = dataclasses.field(repr=False)
-    pid: int
-    model: str = MODEL
 
 
 def ensure(state: Path) -> ServerInfo:
@@ -64,27 +57,23 @@ def ensure(state: Path) -> ServerInfo:
 
 def status(state: Path) -> ServerInfo | None:
     """The project's server if it runs and answers, else None."""
-    info = _read(state)
-    if info is None or not psutil.pid_exists(info.pid):
-        return None
-    return info if _answers(info) else None
+    return _answering(about.read(state))
 
 
 def stop(state: Path) -> bool:
-    """End the project's server; False where none ran."""
-    info = _read(state)
-    if info is None:
+    """End the project's server; False where none ran, or none that is known to be this one."""
+    info = about.read(state)
+    if info is None or not about.serves(info, state):
         return False
-    with_key = status(state) is not None  # a stale file may name a process that is not ours
-    if with_key:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(info.pid)
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(STOP_TIMEOUT_S)
         except psutil.TimeoutExpired:
             process.kill()
-    _file(state).unlink(missing_ok=True)
-    return with_key
+    forget(state, info.pid)
+    return True
 
 
 def serve(host: str, port: int, api_key: str, say: Callable[[str], None]) -> None:
@@ -116,36 +105,23 @@ def serve(host: str, port: int, api_key: str, say: Callable[[str], None]) -> Non
 def write(state: Path, info: ServerInfo) -> None:
     """Tell other processes where the server is; used by the server's own process."""
     temporary = state / f"model.json.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(dataclasses.asdict(info), file)
-    temporary.replace(_file(state))
+    with _new(temporary) as file:
+        file.write(json.dumps(dataclasses.asdict(info)).encode())
+    temporary.replace(about.file_of(state))
 
 
 def forget(state: Path, pid: int) -> None:
     """Remove the file, if it is still this process's."""
-    info = _read(state)
-    if info is not None and info.pid == pid:
-        _file(state).unlink(missing_ok=True)
-
-
-def _file(state: Path) -> Path:
-    return state / "model.json"
-
-
-def _read(state: Path) -> ServerInfo | None:
-    try:
-        return ServerInfo(**json.loads(_file(state).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    if about.pid_in(about.file_of(state)) == pid:
+        about.file_of(state).unlink(missing_ok=True)
 
 
 def _start(state: Path) -> ServerInfo:
     # The key goes through the environment: arguments can be read by every user of the machine.
-    environment = {**os.environ, KEY_VARIABLE: secrets.token_urlsafe(24)}
-    with (state / "model.log").open("wb") as log:
+    environment = python.environment(**{KEY_VARIABLE: secrets.token_urlsafe(24)})
+    with _new(state / "model.log") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pex.local.child", str(state)],
+            python.command(about.CHILD, str(state)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -155,8 +131,8 @@ def _start(state: Path) -> ServerInfo:
         )
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        found = status(state)
-        if found is not None and found.pid == process.pid:
+        found = about.read(state, strict=False)
+        if found is not None and found.pid == process.pid and _answers(found):
             return found
         if process.poll() is not None:
             break
@@ -166,8 +142,18 @@ def _start(state: Path) -> ServerInfo:
     raise PexError(f"the built-in model's server did not start; {state / 'model.log'}:\n  {tail}")
 
 
+def _new(path: Path) -> BinaryIO:
+    """An empty file of the user's own, in place of one that is there or a link to one."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
 def _tail(path: Path, lines: int = 5) -> list[str]:
     return path.read_text(errors="replace").splitlines()[-lines:]
+
+
+def _answering(info: ServerInfo | None) -> ServerInfo | None:
+    return info if info is not None and _answers(info) else None
 
 
 def _answers(info: ServerInfo) -> bool:

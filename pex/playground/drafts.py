@@ -186,6 +186,8 @@ def forget(folder: Path, case: str | None, group: str | None, *, delete: bool) -
     """
     count = 0
     for path in sorted(folder.glob("*.json")):
+        if path.is_symlink():  # it would be written to where it leads
+            continue
         with FileLock(path.with_suffix(".lock"), timeout=10):
             try:
                 whole = orjson.loads(path.read_bytes())
@@ -292,7 +294,7 @@ def _prompt_data(prompt: Prompt) -> dict[str, Any]:
 
 def _prompt(data: Mapping[str, Any]) -> Prompt:
     fields = {name: data[name] for name in _PROMPT if name != "name"}
-    prompt = Prompt(data["messages"], data["name"], **fields)
+    prompt = Prompt(data["messages"], data["name"], **fields).at(Path.cwd())
     path = Path(data["path"]) if data["path"] else None
     for name, value in (("path", path), ("source", data["source"]), ("origin", data["origin"])):
         object.__setattr__(prompt, name, value)

@@ -1,4 +1,4 @@
-"""Taking a case or a group out of what was recorded, and what is left of deleted runs.
+"""Taking a case or a group out of what was recorded.
 
 A case's texts are in a run's tables and report, in its traces, in the datasets of its cases, and
 where its record failed in the project. Metrics and verdicts are sums over cases and stay.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -120,39 +118,6 @@ def shrink(uri: str) -> None:
             f"what was deleted may still be in the free pages of {path}: {error}",
             hint=f"end what uses it, then: sqlite3 {path} VACUUM",
         ) from None
-
-
-def deleted(uri: str) -> tuple[int, int]:
-    """How many runs were deleted in MLflow but are still there, and the bytes of their files."""
-    from mlflow.entities import ViewType
-
-    client = connect(uri)
-    everywhere = [item.experiment_id for item in client.search_experiments(ViewType.ALL)]
-    runs = client.search_runs(everywhere, run_view_type=ViewType.DELETED_ONLY) if everywhere else []
-    size = 0
-    for run in runs:
-        folder = Path(run.info.artifact_uri.removeprefix("file://"))
-        if folder.is_dir():
-            size += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return len(runs), size
-
-
-def delete_deleted(uri: str) -> None:
-    """Remove deleted runs for good, with MLflow's own command.
-
-    Raises:
-        PexError: the store is on a server, or MLflow could not do it.
-    """
-    if local_folder(uri) is None:
-        raise PexError(
-            f"{uri} is a server's store", hint="run `mlflow gc` there, where its database is"
-        )
-    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri]
-    command += ["--tracking-uri", uri]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise PexError(f"mlflow gc did not work: {last}")
 
 
 def _runs(uri: str) -> list[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.inside import is_inside
 from pex.record import files
 from pex.record.store import connect
 from pex.record.traces import WRITTEN
@@ -63,7 +64,7 @@ def take(state: Path, run_id: str) -> tuple[pd.DataFrame, dict[str, Any], dict[s
     texts = {
         path.relative_to(folder).as_posix(): path.read_bytes().decode()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in _OWN
+        if path.is_file() and not path.is_symlink() and path.name not in _OWN
     }
     return typed(frame), about, texts
 
@@ -80,8 +81,10 @@ def addresses(state: Path) -> list[str]:
 
 
 def drop(state: Path, run_id: str) -> None:
-    """Forget a run that has been recorded."""
-    shutil.rmtree(folder_of(state, run_id), ignore_errors=True)
+    """Forget a run that has been recorded; one that a link led to elsewhere stays there."""
+    folder = folder_of(state, run_id)
+    if folder != state / FOLDER and is_inside(folder, state):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unfinished(uri: str) -> list[dict[str, str]]:

@@ -135,7 +135,7 @@ def body_of(
     """
     params = _limited(variant.all_params, variant.model, max_tokens)
     try:
-        messages = with_files(variant.prompt.render(case.inputs), folder or Path())
+        messages = with_files(variant.prompt.render(case.inputs), folder or Path(), variant.prompt)
     except PexError as error:
         raise PexError(f"{error.message} (case '{case.id}')", hint=error.hint) from None
     body = {"model": variant.model.partition("/")[2], "messages": messages, **params}

@@ -15,6 +15,7 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.settings import find_project
+from pex.score import origin
 from pex.score.base import Rule
 from pex.score.mlflow_adapter import is_mlflow_scorer, mlflow_rule
 
@@ -44,12 +45,13 @@ def import_callable(reference: str) -> Any:
     """The function, or the scorer of MLflow, that `module:function` names.
 
     Raises:
-        PexError: no such module or function; the nearest name is given.
+        PexError: no such module or function (the nearest name is given), or one of Python's own.
     """
     parts = _REFERENCE.fullmatch(reference)
     if parts is None:
         raise PexError(f"expected 'module:function', got '{reference}'")
     module_name, name = parts.groups()
+    origin.check_module(reference, module_name)
     try:
         module = _module(module_name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may fail in any way
@@ -64,6 +66,7 @@ def import_callable(reference: str) -> Any:
     if not callable(found):
         names = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
         raise PexError(f"{module_name} has no function '{name}'", hint=nearest(name, names))
+    origin.check_function(reference, found)
     return found
 
 

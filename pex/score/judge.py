@@ -110,7 +110,7 @@ class Judge:
             defaults=self.prompt.defaults,
             response_schema=schema,
             tools=self.prompt.tools,
-        )
+        ).at(self.prompt.home)
         self.variant = Variant(asked, model or self.prompt.model or "", name=self.name)
         """What is asked: the prompt with its schema and parameters, and the model."""
 

@@ -139,3 +139,113 @@ def test_an_empty_project(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert not (project / ".pex").exists()
     assert "0" in done.stdout
+
+
+def stored(project: Path, ran: pex.Results, place: str, table: str = "runs") -> None:
+    """A deleted run, or a model that was logged, whose files are at a place by its database."""
+    client = mlflow.MlflowClient(tracking_uri(project, load_settings(project)))
+    if table == "runs":
+        client.delete_run(ran.run_id)
+        column, key, name = "artifact_uri", "run_uuid", ran.run_id
+    else:
+        experiment = client.get_run(ran.run_id).info.experiment_id
+        name = client.create_logged_model(experiment, "m").model_id
+        client.delete_logged_model(name)
+        column, key = "artifact_location", "model_id"
+    with sqlite3.connect(project / "mlruns" / "mlflow.db") as connection:
+        connection.execute(
+            f"UPDATE {table} SET {column} = ? WHERE {key} = ?", [place.format(id=name), name]
+        )
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "file://{home}",
+        "{home}",
+        "file://localhost{home}",
+        "file://{project}/experiments",
+        "file://{project}/mlruns/../../home",
+        "file://{project}/%2e%2e/home",
+        "file://{project}/link/{{id}}/artifacts",
+        "file://{home}/{{id}}/artifacts",
+        "file://{project}/mlruns/artifacts",
+        "file://elsewhere/{home}",
+        "s3://bucket/{{id}}/artifacts",
+        "http://127.0.0.1:9/{{id}}/artifacts",
+        "mlflow-artifacts:/0/{{id}}/artifacts",
+    ],
+)
+@pytest.mark.parametrize("table", ["runs", "logged_models"])
+def test_nothing_is_deleted_where_a_database_alone_says_so(
+    ran: pex.Results,
+    project: Path,
+    place: str,
+    table: str,
+) -> None:
+    home = project.parent / "home"
+    kept = [
+        home / "letter",
+        project / "experiments" / "mine",
+        project / "mlruns" / "artifacts" / "x",
+    ]
+    for file in kept:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (project / "link").symlink_to(home)
+    stored(project, ran, place.format(home=home, project=project), table)
+    (home / ran.run_id / "artifacts").mkdir(parents=True)
+    shown = pexlab("gc", folder=project)
+    assert shown.returncode == 0, shown.stderr
+    done = pexlab("gc", "--delete", folder=project)
+    assert done.returncode == 2
+    assert "nothing was deleted: sqlite:///" in done.stderr
+    assert "no folder of a run below the project or its store" in done.stderr
+    assert all(file.exists() for file in kept)
+    assert (home / ran.run_id / "artifacts").is_dir()
+    assert count(project) == 8
+
+
+def test_what_is_deleted_is_listed_first(ran: pex.Results, project: Path) -> None:
+    client = mlflow.MlflowClient(tracking_uri(project, load_settings(project)))
+    folder = Path(client.get_run(ran.run_id).info.artifact_uri.removeprefix("file://"))
+    client.delete_run(ran.run_id)
+    for options in ((), ("--delete",)):
+        lines = pexlab("gc", *options, folder=project).stdout.splitlines()
+        assert f"  {folder}" in lines
+    assert not folder.exists()
+
+
+def test_a_store_elsewhere_that_the_user_names_is_his_own(
+    ran: pex.Results, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{elsewhere}/mlflow.db"
+    client = mlflow.MlflowClient(uri)
+    name = client.create_experiment("e", (elsewhere / "artifacts" / "e").as_uri())
+    run = client.create_run(name)
+    client.log_text(run.info.run_id, "x", "x.txt")
+    client.delete_run(run.info.run_id)
+    done = pexlab("gc", "--delete", folder=project, MLFLOW_TRACKING_URI=uri)
+    assert done.returncode == 0, done.stderr
+    assert not list(elsewhere.rglob("x.txt"))
+
+
+@pytest.mark.parametrize("name", [".pex", "mlruns", ".pex/journal.db", "mlruns/mlflow.db"])
+@pytest.mark.parametrize("options", [(), ("--case", "c0")])
+def test_a_link_out_of_the_project_is_not_followed(
+    ran: pex.Results,
+    project: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    options: tuple[str, ...],
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("other") / "there"
+    (project / name).rename(elsewhere)
+    (project / name).symlink_to(elsewhere)
+    done = pexlab("gc", "--older-than", "0", *options, "--delete", folder=project)
+    assert done.returncode == 2
+    assert f"leads to {elsewhere}" in done.stderr
+    assert "outside of the project" in done.stderr
+    assert count(project) == 8

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 
 import pex
 from pex import local
-from pex.local import package
+from pex.local import package, server
 
 pytestmark = pytest.mark.model
 
@@ -130,3 +131,112 @@ def test_serve_in_the_foreground() -> None:
     assert ask(local.ServerInfo(url, key, process.pid))["model"] == "smollm2"
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
+
+
+def written(state: Path, **changes: object) -> None:
+    """The file of a running server, as somebody else changes it."""
+    file = state / "model.json"
+    content = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps(content))
+
+
+def linked(state: Path) -> None:
+    (state / "model.json").rename(state / "elsewhere.json")
+    (state / "model.json").symlink_to(state / "elsewhere.json")
+
+
+def piped(state: Path) -> None:
+    (state / "model.json").unlink()
+    os.mkfifo(state / "model.json", 0o600)
+
+
+OWN_PORT = "http://127.0.0.1:9/v1"
+DISTRUSTED = {
+    "another host": lambda state: written(state, base_url="http://example.org:80/v1"),
+    "a name that may be any host": lambda state: written(state, base_url="http://localhost:80/v1"),
+    "all hosts": lambda state: written(state, base_url="http://0.0.0.0:80/v1"),
+    "a host after a login": lambda state: written(state, base_url="http://127.0.0.1:1@evil:80/v1"),
+    "no port": lambda state: written(state, base_url="http://127.0.0.1/v1"),
+    "another scheme": lambda state: written(state, base_url="https://127.0.0.1:80/v1"),
+    "a port of somebody else": lambda state: written(state, base_url=OWN_PORT),
+    "another process of the user": lambda state: written(state, pid=os.getpid()),
+    "the first process": lambda state: written(state, pid=1),
+    "a number that no process has": lambda state: written(state, pid=-1),
+    "a process given again": lambda state: written(state, started=1.0),
+    "no start": lambda state: written(state, started=None),
+    "no number": lambda state: written(state, pid="1"),
+    "an unknown key": lambda state: written(state, more=1),
+    "no object": lambda state: (state / "model.json").write_text("[]"),
+    "deep": lambda state: (state / "model.json").write_text("[" * 60_000),
+    "read by others": lambda state: (state / "model.json").chmod(0o644),
+    "written by the group": lambda state: (state / "model.json").chmod(0o620),
+    "a link": linked,
+    "a pipe": piped,
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    state = tmp_path_factory.mktemp("running") / ".pex"
+    local.ensure(state)
+    yield state
+    local.stop(state)
+
+
+@pytest.mark.parametrize("change", DISTRUSTED.values(), ids=list(DISTRUSTED))
+def test_a_file_that_a_project_brought_is_not_believed(
+    change: Callable[[Path], object], running: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(server, "_ask", lambda *args: asked.append(args))
+    file = running / "model.json"
+    before = file.read_bytes()
+    try:
+        change(running)
+        with pytest.warns(UserWarning, match=r"model\.json is ignored: .*pex writes it anew"):
+            assert local.status(running) is None
+        with pytest.warns(UserWarning, match="is ignored"):
+            assert local.stop(running) is False
+        assert asked == []
+        assert psutil.pid_exists(json.loads(before)["pid"])
+    finally:
+        file.unlink()
+        file.touch(0o600)
+        file.write_bytes(before)
+    monkeypatch.undo()
+    assert local.status(running) is not None
+
+
+def test_a_copied_folder_does_not_end_the_server_of_the_first(
+    running: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(running, tmp_path / ".pex")
+    assert local.stop(tmp_path / ".pex") is False
+    assert local.status(running) is not None
+
+
+def test_a_server_takes_the_place_of_links_and_leaves_what_they_name(
+    tmp_path: Path,
+) -> None:
+    state, kept = tmp_path / ".pex", tmp_path / "kept"
+    state.mkdir()
+    kept.write_text("mine")
+    for name in ("model.json", "model.log"):
+        (state / name).symlink_to(kept)
+    try:
+        with pytest.warns(UserWarning, match="it is a link"):
+            assert local.ensure(state).pid
+    finally:
+        local.stop(state)
+    assert kept.read_text() == "mine"
+
+
+def test_a_process_that_has_ended_is_nothing_to_speak_of(
+    running: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    shutil.copy(running / "model.json", tmp_path)
+    written(tmp_path, pid=ended.pid)
+    assert local.status(tmp_path) is None
+    assert not recwarn

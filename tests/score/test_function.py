@@ -1,6 +1,7 @@
 """Functions as scorers: what they get, what they cannot change, how a file names them."""
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,77 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_of_no_function(reference: Any, message: str) -> None:
     with pytest.raises(pex.PexError, match=message):
         build([reference], [Case("c", {"q": "x"})])
+
+
+REEXPORTS = """
+import contextlib, functools, operator, os, subprocess, re
+from builtins import eval, exec
+from os import system
+from os.path import exists
+from subprocess import Popen, run
+from shutil import rmtree
+shell = functools.partial(functools.partial(system))
+cached = functools.lru_cache(os.system)
+method = operator.methodcaller("upper")
+upper = str.upper
+search = re.compile("x").search
+write = Popen.communicate
+def own(output): return output == "x"
+@functools.wraps(system)
+def wrapped(output): return output == "x"
+@functools.lru_cache
+def kept(output): return output == "x"
+@functools.singledispatch
+def single(output): return output == "x"
+strict = functools.partial(own)
+class Judge:
+    def __call__(self, output): return output == "x"
+    def of(self, output): return output == "x"
+judge = Judge()
+bound = judge.of
+"""
+STANDARD = [
+    "os:system", "posix:system", "subprocess:run", "builtins:eval", "os.path:exists",
+    "importlib:import_module", "shutil:rmtree", "_posixsubprocess:fork_exec", "code:interact",
+    "runpy:run_path", "ctypes:CDLL", "multiprocessing.util:spawnv_passfds"
+]  # fmt: skip
+HIDDEN = [
+    "eval", "exec", "system", "exists", "Popen", "run", "rmtree", "shell", "cached", "method",
+    "upper", "search", "write",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("reference", STANDARD)
+def test_no_function_of_pythons_own_modules(reference: str) -> None:
+    for item in (reference, {"kind": "function", "function": reference, "name": "s"}):
+        with pytest.raises(pex.PexError) as caught:
+            build([item], [Case("c", {"q": "x"})])
+        assert f"function: '{reference}' cannot be a scorer" in caught.value.message
+        assert "is Python's own module" in caught.value.message
+        assert "a module of the project or of an installed package" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_nor_through_another_module(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pex_t_again.py").write_text(REEXPORTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(pex.PexError, match="it comes from Python's own module"):
+        build([f"pex_t_again:{name}"], [Case("c", {"q": "x"})])
+
+
+@pytest.mark.parametrize("name", ["own", "wrapped", "kept", "single", "strict", "judge", "bound"])
+def test_a_projects_own_functions_are_its_own_whatever_is_around_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pex_t_again.py").write_text(REEXPORTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert value(f"pex_t_again:{name}", "x") is True
+
+
+def test_a_function_given_in_python_is_the_users_own() -> None:
+    assert build([os.path.exists], [Case("c", {"q": "x"})])[0].name == "exists"
 
 
 @pytest.mark.usefixtures("modules")

@@ -85,7 +85,7 @@ def _be(
 
 
 def _run(cmd: list[str]) -> int:
-    from ipykernel.kernelapp import IPKernelApp
+    from pex.batch.kernels.ipykernel_launcher import KernelApp
 
     launcher = importlib.util.find_spec("ipykernel_launcher")
     after = cmd[cmd.index("ipykernel_launcher") + 1 :]
@@ -93,7 +93,7 @@ def _run(cmd: list[str]) -> int:
     sys.argv = [str(launcher.origin if launcher else "ipykernel_launcher"), *after]
     before = (sys.stdout, sys.stderr)
     try:
-        app = IPKernelApp.instance(parent_handle=os.getppid())
+        app = KernelApp.instance(parent_handle=os.getppid())
         app.initialize(after)  # type: ignore[no-untyped-call]
         atexit.register(_end, app.control_thread)
         _redirect_logs(before)

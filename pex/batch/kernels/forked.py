@@ -11,9 +11,8 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from pex.batch.kernels.safe import USUAL, safe
 from pex.batch.kernels.zygotes import ZYGOTES, Refused, Zygote
-
-LAUNCHER = ("-m", "ipykernel_launcher")
 
 
 class ForkProvisioner(LocalProvisioner):
@@ -23,7 +22,7 @@ class ForkProvisioner(LocalProvisioner):
         """Fork the kernel that `cmd` would start; start it where it cannot be forked."""
         env = kwargs.get("env", os.environ)
         if not forkable(cmd):
-            return await super().launch_kernel(cmd, **kwargs)
+            return await super().launch_kernel(safe(cmd), **kwargs)
         cwd = str(kwargs.get("cwd") or Path.cwd())
         for zygote in _twice(env):
             try:
@@ -39,7 +38,7 @@ class ForkProvisioner(LocalProvisioner):
             self.pid = self.pgid = process.pid
             self.cwd = cwd
             return self.connection_info
-        return await super().launch_kernel(cmd, **kwargs)
+        return await super().launch_kernel(safe(cmd), **kwargs)
 
 
 def _twice(env: Mapping[str, str]) -> Iterator[Zygote]:
@@ -49,5 +48,5 @@ def _twice(env: Mapping[str, str]) -> Iterator[Zygote]:
 
 def forkable(cmd: list[str]) -> bool:
     """Whether a kernel's command is this interpreter's own kernel, on a system that forks well."""
-    own = len(cmd) > 3 and cmd[0] == sys.executable and tuple(cmd[1:3]) == LAUNCHER
+    own = len(cmd) > 3 and cmd[0] == sys.executable and tuple(cmd[1:3]) == USUAL
     return own and sys.platform == "linux"

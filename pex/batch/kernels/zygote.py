@@ -1,6 +1,6 @@
 """A process that has imported what notebooks import, and forks a fresh kernel on demand.
 
-Started as `python -m pex.batch.kernels.zygote SOCKET FOLDER`, where SOCKET is the number of an
+Started as `python -P -m pex.batch.kernels.zygote SOCKET FOLDER`, where SOCKET is the number of an
 inherited socket. A message there brings a line of its own for one kernel, which begins with an
 order in JSON (`cmd`, `cwd`, `env`); it is told the kernel's `pid` and later its exit `code`, or why
 there is to be an ordinary kernel (`no`). An order with a `call` is for a function in place of a
@@ -38,7 +38,7 @@ STACK = (
     "IPython.core.oinspect", "IPython.extensions.storemagic", "jedi", "threadpoolctl",
     "pandas", "pandas.io.formats.html", "pandas.io.formats.string", "pyarrow.pandas_compat",
     "mlflow", "mlflow.store.tracking.sqlalchemy_store", "nbformat", "plotly.express",
-    "plotly.io._renderers",
+    "plotly.io._renderers", "pex.batch.kernels.ipykernel_launcher",
     "pex.experiment", "pex.results", "pex.widgets.grid", "pex.recording",
 )  # fmt: skip
 """What is imported before the first fork, down to what a kernel's start and a cell that shows a
@@ -88,8 +88,6 @@ def main() -> None:
     """Import, then fork until the socket closes."""
     gc.disable()  # next to nothing of what is imported is garbage, and looking takes long
     control, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
-    if not sys.flags.safe_path:
-        del sys.path[0]  # put there by `-m`; a kernel has its own folder first
     import_stack()
     end = time.monotonic() + _PATIENCE_S
     while (extra := threads() - 1) and time.monotonic() < end:

@@ -23,6 +23,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pex.core import python
+
 OF_A_JOB = (
     "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
     "PEX_PLAN_FOLDER", "PEX_TAGS", "PEX_REPEATS_TIMES", "PEX_TRUST", "JPY_PARENT_PID",
@@ -49,17 +51,11 @@ class Zygote:
         self.folder = private_folder()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "pex.batch.kernels.zygote",
-                str(theirs.fileno()),
-                str(self.folder),
-            ],
+            python.command("pex.batch.kernels.zygote", str(theirs.fileno()), str(self.folder)),
             stdin=subprocess.DEVNULL,
             stdout=2,
             pass_fds=[theirs.fileno()],
-            env=dict(env),
+            env=python.environment(env),
             start_new_session=True,  # an interrupt is its owner's to hand on
         )
         theirs.close()

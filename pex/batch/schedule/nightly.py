@@ -29,8 +29,10 @@ from pex.batch.plan import Plan, load_plan
 from pex.batch.schedule.clocks import EARLY, is_first
 from pex.batch.schedule.envfile import NAME, exposed, read_env
 from pex.batch.schedule.nightlog import NightLog
+from pex.core import python
 from pex.core.cron import Cron
 from pex.core.errors import PexError
+from pex.core.inside import led_outside
 from pex.core.settings import find_project, load_settings
 from pex.core.trust import VARIABLE as TRUST
 from pex.core.zone import machine_zone
@@ -175,7 +177,15 @@ def prune(plan: Plan, keep: int) -> list[Path]:
 
     Returns:
         The folders in which something was deleted.
+
+    Raises:
+        PexError: a link leads from the outputs out of the project.
     """
+    project = find_project(plan.folder)
+    if (outside := led_outside(plan.outputs, project)) is not None:
+        raise PexError(
+            f"keep: nothing was deleted: {plan.outputs} leads to {outside}, outside of the project"
+        )
     nights = sorted(
         folder
         for folder in plan.outputs.glob("*")
@@ -202,7 +212,8 @@ def _bulky(folder: Path) -> list[Path]:
         names += [f"{entry['id']}.ipynb" for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # a full disk: its end could not be written
-    return [folder / name for name in dict.fromkeys([*names, *_PAGES])]
+    # A name with a folder in it is none of a job's.
+    return [folder / name for name in dict.fromkeys([*names, *_PAGES]) if Path(name).name == name]
 
 
 def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
@@ -241,16 +252,27 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
         text = json.dumps({"night": name, "exit_code": code})
         (folder / DONE).write_text(text + "\n", encoding="utf-8")
     tell(f"night {name}: ended after {minutes:.1f} minutes with exit code {code}")
-    if plan.keep is not None and (old := prune(plan, plan.keep)):
-        tell(f"notebooks of old nights deleted: {', '.join(item.name for item in old)}")
+    if plan.keep is not None:
+        _tell_pruned(plan, plan.keep, tell)
     return code
+
+
+def _tell_pruned(plan: Plan, keep: int, tell: Callable[[str], None]) -> None:
+    try:
+        old = prune(plan, keep)
+    except PexError as error:  # the night itself is done
+        tell(f"warning: {error}")
+        return
+    if old:
+        tell(f"notebooks of old nights deleted: {', '.join(item.name for item in old)}")
 
 
 @contextlib.contextmanager
 def _started(arguments: list[str], project: Path) -> Iterator[subprocess.Popen[str]]:
     """A pexlab command that writes to a pipe; it ends with us, in its own orderly way."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pex.cli", *arguments],
+        python.command("pex.cli", *arguments),
+        env=python.environment(),
         cwd=project,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

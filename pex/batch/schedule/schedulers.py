@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import pex
 from pex.batch.schedule.clocks import YEARS, latest_in_utc, moved, skipped
 from pex.batch.schedule.nightly import default_env_file, label_of
+from pex.core import python
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.settings import find_project, load_settings
@@ -60,7 +61,7 @@ class Schedule:
 
     def arguments(self, *more: str) -> list[str]:
         """What comes after the interpreter, started in the project's folder."""
-        line = ["-m", "pex.cli", "nightly", self.relative]
+        line = [*python.command("pex.cli", "nightly", self.relative)[1:]]
         return [*line, "--cron", str(self.cron), "--timezone", self.zone.key, *more]
 
     def keys_file(self) -> list[str]:
@@ -99,7 +100,7 @@ def make(
         zone,
         env_file,
         sys.executable,
-        os.environ.get("PYTHONPATH", ""),
+        python.python_path(os.environ.get("PYTHONPATH", "")),
         tuple(keys),
     )
 

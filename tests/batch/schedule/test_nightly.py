@@ -2,6 +2,7 @@
 
 import datetime
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from pex.batch.schedule.nightlog import NightLog
 from pex.batch.schedule.nightly import Night, label_of, log_of, prune, run_night
 from pex.cli import starter
 from pex.core.cron import parse
+from pex.core.errors import PexError
 from tests.helpers import ROOT
 from tests.helpers.notebooks import notebook, plan, printed, small
 
@@ -313,3 +315,38 @@ def wait_for(path: Path, seconds: float = 300) -> None:
     while not (path.is_file() and path.stat().st_size):
         assert time.monotonic() < end, f"{path} did not come"
         time.sleep(0.05)
+
+
+def test_old_nights_behind_a_link_out_of_the_project_stay(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    loaded = load_plan(small(tmp_path))
+    (tmp_path / "outputs").symlink_to(elsewhere)
+    for name in ("2026-01-01", "2026-01-02"):
+        ended(loaded.outputs / name, "a")
+    with pytest.raises(PexError, match=f"outputs/nightly leads to {elsewhere}"):
+        prune(loaded, 1)
+    assert (elsewhere / "nightly" / "2026-01-01" / "a.ipynb").exists()
+
+
+@pytest.mark.parametrize("job", ["../../../mine", "../a", "/{folder}/mine", "x/../../../../mine"])
+def test_a_name_of_a_job_leads_to_no_other_folder(tmp_path: Path, job: str) -> None:
+    loaded = load_plan(small(tmp_path))
+    for name in ("2026-01-01", "2026-01-02"):
+        ended(loaded.outputs / name, job.format(folder=tmp_path))
+    (loaded.outputs / "2026-01-01" / "x").mkdir()
+    (tmp_path / "mine.ipynb").touch()
+    (loaded.outputs / "a.ipynb").touch()
+    prune(loaded, 1)
+    assert (tmp_path / "mine.ipynb").exists()
+    assert (loaded.outputs / "a.ipynb").exists()
+
+
+def ended(folder: Path, job: str) -> None:
+    """A night that has ended, as its files say."""
+    folder.mkdir(parents=True)
+    (folder / "a.ipynb").touch()
+    (folder / "batch.json").write_text(json.dumps({"jobs": [{"id": job}]}))
+    (folder / "begun.json").write_text(json.dumps({"jobs": [job]}))
+    (folder / "night.json").write_text('{"exit_code": 0}')

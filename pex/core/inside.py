@@ -1,0 +1,80 @@
+"""Whether a path stays in a folder when its links are followed.
+
+What a project's own files name stays in the project: they may have come from elsewhere, and what
+is read by them is sent to a model.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pex.core.errors import PexError
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path is the folder or lies below it, with the links of both followed.
+
+    Example:
+        >>> is_inside(Path("/a/b/../c"), Path("/a")), is_inside(Path("/a/../b"), Path("/a"))
+        (True, False)
+    """
+    try:
+        return _followed(path).is_relative_to(_followed(folder))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def led_outside(path: Path, folder: Path) -> Path | None:
+    """Where a path of a folder leads by its links or `..`, if outside; None where it stays.
+
+    A path that is written as one outside leads nowhere: somebody named that place.
+
+    Example:
+        >>> led_outside(Path("/somewhere/else"), Path("/a"))
+    """
+    written = path.absolute()
+    if not (written.is_relative_to(folder.absolute()) or written.is_relative_to(_followed(folder))):
+        return None
+    return None if is_inside(path, folder) else _followed(path)
+
+
+def projects_of(folder: Path) -> list[Path]:
+    """The folders that what a file in `folder` names may be in: its project.
+
+    Without a `pex.toml` above there is no telling how far that reaches: then it is the folder
+    itself, and the project that one works in.
+    """
+    from pex.core.settings import FILE, find_project  # its models are made of those of a spec
+
+    found = find_project(folder)
+    return [found] if (found / FILE).is_file() else [found, find_project()]
+
+
+def check_inside(given: str, folder: Path, where: str) -> None:
+    """Refuse a path of a file that leads out of the file's project.
+
+    Args:
+        given: the path as the file has it, from `folder`.
+        folder: the file's folder.
+        where: the file and the key.
+
+    Raises:
+        PexError: it leads out; the place and the project are named.
+    """
+    projects = projects_of(folder)
+    if any(is_inside(folder / given, project) for project in projects):
+        return
+    try:
+        place = _followed(folder / given)
+    except (OSError, ValueError):
+        place = folder / given
+    raise PexError(
+        f"{where}: {given!r} is {str(place)!r}, outside of the project {projects[0]}",
+        hint="what an experiment or a plan names stays in its project, links followed: copy it "
+        "there, or give it in Python",
+    )
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path))

@@ -1,0 +1,155 @@
+"""`.pex/model.json`: where a project's server listens, and whether that is to be believed.
+
+The file names an address that gets prompts, a key, and a process that may be ended. A project that
+came from elsewhere may bring one along, and the number of a process is given again after its end.
+So it counts only if this user alone can write it and the process is a server of pex's, of this
+user, that began when the file says and listens where the file says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import stat
+import urllib.parse
+import warnings
+from pathlib import Path
+
+import psutil
+
+from pex.local.package import MODEL
+
+CHILD = "pex.local.child"
+_LARGEST = 64_000
+_LOOPBACK = ("127.0.0.1", "::1")
+_SAME_S = 2.0
+"""Seconds by which two readings of one process's start may differ: clocks are set."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Where a running server is: base URL (with `/v1`), key, process and its start, model name."""
+
+    base_url: str
+    api_key: str = dataclasses.field(repr=False)
+    pid: int
+    model: str = MODEL
+    started: float = 0.0
+
+
+class _NotOurs(Exception):  # noqa: N818 - no error: the file is left aside
+    """Why the file is not believed."""
+
+
+def own(base_url: str, api_key: str) -> ServerInfo:
+    """What the server's own process says of itself."""
+    return ServerInfo(base_url, api_key, os.getpid(), started=psutil.Process().create_time())
+
+
+def file_of(state: Path) -> Path:
+    """Where the file is."""
+    return state / "model.json"
+
+
+def read(state: Path, strict: bool = True) -> ServerInfo | None:
+    """What the file says of a server that runs; None without one.
+
+    A file that is there and not believed is said in a warning.
+
+    Args:
+        state: the project's `.pex/` folder.
+        strict: whether the file must be this user's alone; a file system that knows no owners
+            must not keep a server that this process has just started from being found.
+    """
+    try:
+        info = _parsed(_content(file_of(state), strict))
+        _check(info)
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+    except _NotOurs as reason:
+        warnings.warn(
+            f"{file_of(state)} is ignored: {reason}; pex writes it anew with the next server",
+            stacklevel=2,
+        )
+        return None
+    return info
+
+
+def serves(info: ServerInfo, state: Path) -> bool:
+    """Whether a server that runs is the one of this folder; a copied folder has a copied file."""
+    try:
+        folder = psutil.Process(info.pid).cmdline()[-1]
+        return Path(folder).resolve() == state.resolve()
+    except psutil.Error:
+        return False
+
+
+def pid_in(path: Path) -> int | None:
+    """The process that a file names, believed or not; None where it names none."""
+    try:
+        return _parsed(_content(path, strict=False)).pid
+    except (FileNotFoundError, _NotOurs):
+        return None
+
+
+def _content(path: Path, strict: bool) -> bytes:
+    # Neither through a link nor from a pipe, which would wait for somebody who writes.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        if path.is_symlink():
+            raise _NotOurs("it is a link")
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _NotOurs(f"it cannot be read ({error.strerror})") from None
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise _NotOurs("it is not a file")
+        if strict and os.name == "posix":
+            if about.st_uid != os.geteuid():
+                raise _NotOurs("it belongs to another user")
+            if about.st_mode & 0o077:
+                mode = stat.S_IMODE(about.st_mode)
+                raise _NotOurs(f"other users may read or change it (its mode is {mode:o})")
+        return file.read(_LARGEST)
+
+
+def _parsed(content: bytes) -> ServerInfo:
+    try:
+        info = ServerInfo(**json.loads(content))
+        port = urllib.parse.urlsplit(info.base_url).port
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise _NotOurs("pex did not write it like this") from None
+    kinds = {"base_url": str, "api_key": str, "pid": int, "model": str, "started": int | float}
+    if port is None or not all(isinstance(getattr(info, k), kind) for k, kind in kinds.items()):
+        raise _NotOurs("pex did not write it like this")
+    return info
+
+
+def _check(info: ServerInfo) -> None:
+    """Raise unless the process that the file names is a server of ours and listens there.
+
+    Raises:
+        _NotOurs: it is something else.
+        psutil.NoSuchProcess: it has ended.
+    """
+    where = urllib.parse.urlsplit(info.base_url)
+    if where.scheme != "http" or where.hostname not in _LOOPBACK or where.username is not None:
+        raise _NotOurs(f"its address is not one of this machine: {info.base_url}")
+    try:
+        process = psutil.Process(info.pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise psutil.NoSuchProcess(info.pid)
+        line = process.cmdline()
+        ours = os.name != "posix" or process.uids().effective == os.geteuid()
+        same = abs(process.create_time() - info.started) < _SAME_S
+        places = [item.laddr for item in process.net_connections("tcp") if not item.raddr]
+    except (ValueError, OverflowError, psutil.AccessDenied):
+        raise _NotOurs(f"process {info.pid} is not one of this user's") from None
+    if line[-3:-1] != ["-m", CHILD] or not (ours and same):
+        raise _NotOurs(f"process {info.pid} is not the built-in model's server")
+    if (where.hostname, where.port) not in [(place.ip, place.port) for place in places]:
+        raise _NotOurs(f"process {info.pid} does not listen at {info.base_url}")
