@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pex import local
+from pex.core import secrets
 from pex.guard import redact
 from pex.record.store import connect
 from tests.helpers import browser, model, postgres
@@ -85,6 +86,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     if service is not None:  # or with mlflow.set_tracking_uri
         monkeypatch.setattr(service, "_tracking_uri", None)
     monkeypatch.setattr(redact, "_registered", set())  # or named as secret
+    monkeypatch.setattr(secrets, "noted", secrets.Noted())
 
 
 @pytest.fixture

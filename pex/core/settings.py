@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from pex.core.files import read_toml
 from pex.core.network import clean_url
+from pex.core.secrets import note
 from pex.core.spec import Strict
 
 FILE = "pex.toml"
@@ -26,12 +27,20 @@ Api = Literal["chat", "responses"]
 """The page of an endpoint that answers: chat completions, or OpenAI's Responses API."""
 
 
+class FromEnvironment(Strict):
+    """A value that a variable of the environment holds: `{ env = "NAME" }`."""
+
+    env: str
+
+    _is_a_name = field_validator("env")(_variable_name)
+
+
 class ProviderSettings(Strict):
     """An OpenAI-compatible endpoint. Keys come from the environment, never from here."""
 
     base_url: str | None = None
     api_key_env: str | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str | FromEnvironment] = Field(default_factory=dict)
     proxy: str | None = None
     ca_bundle: str | None = None
     api_version: str | None = None
@@ -44,6 +53,29 @@ class ProviderSettings(Strict):
     api: Api | None = None
 
     _is_a_name = field_validator("api_key_env")(_variable_name)
+
+    @property
+    def variables(self) -> list[str]:
+        """The names of the variables that hold its key and its headers."""
+        given = [item.env for item in self.headers.values() if isinstance(item, FromEnvironment)]
+        return [*([] if self.api_key_env is None else [self.api_key_env]), *given]
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _are_headers(cls, value: Any) -> Any:
+        for name, item in value.items() if isinstance(value, dict) else ():
+            if not isinstance(item, dict):
+                continue
+            if item.keys() != {"env"}:
+                raise ValueError(f'{name}: expected a text, or {{ env = "NAME" }}')
+            try:
+                FromEnvironment.model_validate(item)
+            except ValidationError:
+                # The value is not shown: it may be the key itself.
+                raise ValueError(
+                    f"{name}: env must be the name of an environment variable, never a key"
+                ) from None
+        return value
 
     @field_validator("base_url")
     @classmethod
@@ -138,8 +170,22 @@ def find_project(start: Path | None = None) -> Path:
 def load_settings(project: Path) -> Settings:
     """The settings of a project; without a `pex.toml`, the defaults.
 
+    From then on what they say is secret is taken out of all that is shown and kept.
+
     Raises:
         PexError: `pex.toml` is no valid TOML, or has an unknown key or a bad value.
     """
     path = project / FILE
-    return read_toml(path, Settings) if path.is_file() else Settings()
+    if not path.is_file():
+        return Settings()
+    settings = read_toml(path, Settings)
+    _note(settings)
+    return settings
+
+
+def _note(settings: Settings) -> None:
+    """Name what is secret: keys, headers, and addresses that may have a login."""
+    note([settings.journal.url_env], [settings.record.tracking_uri])
+    for own in settings.providers.values():
+        plain = [(name, item) for name, item in own.headers.items() if isinstance(item, str)]
+        note(own.variables, [own.base_url, own.proxy], plain)

@@ -25,7 +25,8 @@ from typing import Any
 
 OF_A_JOB = (
     "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
-    "PEX_PLAN_FOLDER", "PEX_TAGS", "PEX_REPEATS_TIMES", "JPY_PARENT_PID", "PYTEST_CURRENT_TEST",
+    "PEX_PLAN_FOLDER", "PEX_TAGS", "PEX_REPEATS_TIMES", "PEX_KEY_NAMES", "JPY_PARENT_PID",
+    "PYTEST_CURRENT_TEST",
 )  # fmt: skip
 """Variables that no package reads as it is imported: kernels that differ in these alone may be
 forked from one process."""
