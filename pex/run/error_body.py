@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from pex.guard.redact import redact
+from pex.guard.redact import redact, redact_values
 from pex.run.lenient import read_leniently
 from pex.run.waits import wait_in
 
@@ -33,6 +33,8 @@ _MESSAGE_KEYS = ("message", "msg", "error", "detail", "error_message", "errorMes
                  "error_description", "description", "title", "status_msg",
                  "error_msg", "faultstring", "Message", "blockReason")  # fmt: skip
 _MESSAGE_LENGTH = 400
+_LOOKED_AT = 24_000
+_KEY_LENGTH = 4000
 
 
 @dataclasses.dataclass(slots=True)
@@ -56,7 +58,10 @@ def message_of(raw: bytes) -> str:
     said = said_in(raw)
     if said.message:
         return readable(said.message)
-    return readable(re.sub(r"<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace")))
+    # Known keys go first: one that has a < in it, or stands where the text is cut, is only half of
+    # one afterwards.
+    text = redact_values(raw[:_LOOKED_AT].decode("utf-8", "replace"))
+    return readable(re.sub(r"<[^>]*>", " ", text[: _LOOKED_AT - _KEY_LENGTH]))
 
 
 def message_in(value: Any) -> str:
