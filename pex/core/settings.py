@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from pex.core.files import read_toml
 from pex.core.network import clean_url
@@ -35,12 +35,28 @@ class FromEnvironment(Strict):
     _is_a_name = field_validator("env")(_variable_name)
 
 
+def _header(value: Any) -> Any:
+    if not isinstance(value, dict | list | bool):
+        return value
+    # What is shown is never the value: it may be the key itself.
+    if not isinstance(value, dict) or value.keys() != {"env"}:
+        raise ValueError('expected a text, or { env = "NAME" } with the name of a variable')
+    try:
+        return FromEnvironment.model_validate(value)
+    except ValidationError:
+        raise ValueError("env must be the name of an environment variable, never a key") from None
+
+
+Header = Annotated[str | FromEnvironment, BeforeValidator(_header)]
+"""The value of a header: as it is sent, or the variable that holds it."""
+
+
 class ProviderSettings(Strict):
     """An OpenAI-compatible endpoint. Keys come from the environment, never from here."""
 
     base_url: str | None = None
     api_key_env: str | None = None
-    headers: dict[str, str | FromEnvironment] = Field(default_factory=dict)
+    headers: dict[str, Header] = Field(default_factory=dict)
     proxy: str | None = None
     ca_bundle: str | None = None
     api_version: str | None = None
@@ -59,23 +75,6 @@ class ProviderSettings(Strict):
         """The names of the variables that hold its key and its headers."""
         given = [item.env for item in self.headers.values() if isinstance(item, FromEnvironment)]
         return [*([] if self.api_key_env is None else [self.api_key_env]), *given]
-
-    @field_validator("headers", mode="before")
-    @classmethod
-    def _are_headers(cls, value: Any) -> Any:
-        for name, item in value.items() if isinstance(value, dict) else ():
-            if not isinstance(item, dict):
-                continue
-            if item.keys() != {"env"}:
-                raise ValueError(f'{name}: expected a text, or {{ env = "NAME" }}')
-            try:
-                FromEnvironment.model_validate(item)
-            except ValidationError:
-                # The value is not shown: it may be the key itself.
-                raise ValueError(
-                    f"{name}: env must be the name of an environment variable, never a key"
-                ) from None
-        return value
 
     @field_validator("base_url")
     @classmethod

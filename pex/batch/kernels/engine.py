@@ -31,9 +31,11 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 from traitlets import DottedObjectName, Type
 
+from pex.batch.kernels.aside import ASIDE
 from pex.batch.kernels.forked import ForkProvisioner, forkable
 from pex.batch.kernels.zygotes import ZYGOTES
 from pex.core.errors import PexError
+from pex.core.secrets import LISTED, note
 from pex.core.settings import find_project, load_settings
 from pex.guard import printed
 from pex.guard.known import Known
@@ -316,9 +318,11 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
             # A pex.toml that cannot be read: the notebook says so.
             with contextlib.suppress(PexError):
                 load_settings(find_project(Path(folder)))
+        environment = {**os.environ, **(kwargs.get("kernel_env") or {})}
+        note(environment.get(LISTED, "").split(","))
         record = _Manager(
             nb,
-            {**os.environ, **(kwargs.get("kernel_env") or {})},
+            environment,
             output_path=output_path,
             progress_bar=progress_bar,
             log_output=log_output,
@@ -386,7 +390,9 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         try:
             # What a kernel says beside its outputs must not get among those of this process.
             env = dict(kernel_env or os.environ)
-            client.execute(env=env, stdout=2, cleanup_kc=True, **place)
+            client.execute(
+                env=env, stdout=ASIDE.fileno(), stderr=ASIDE.fileno(), cleanup_kc=True, **place
+            )
         except DeadKernelError:
             raise KernelDied(client.code_cells_executed, kernel.code) from None
 

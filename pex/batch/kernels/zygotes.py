@@ -23,6 +23,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pex.batch.kernels.aside import ASIDE
+
 OF_A_JOB = (
     "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
     "PEX_PLAN_FOLDER", "PEX_TAGS", "PEX_REPEATS_TIMES", "PEX_KEY_NAMES", "JPY_PARENT_PID",
@@ -57,7 +59,8 @@ class Zygote:
                 str(self.folder),
             ],
             stdin=subprocess.DEVNULL,
-            stdout=2,
+            stdout=ASIDE.fileno(),
+            stderr=ASIDE.fileno(),
             pass_fds=[theirs.fileno()],
             env=dict(env),
             start_new_session=True,  # an interrupt is its owner's to hand on
