@@ -6,12 +6,13 @@ import base64
 import functools
 import json
 import re
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from pex.guard import shapes
+from pex.guard.written import SHORTEST, is_word
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,30})://([^\s\"'<>`]{1,4000})")
 _PART = re.compile(r"(?:^|[;\s,])\s*([A-Za-z][A-Za-z0-9_ -]{0,40}?)\s*=\s*([^;\s,]{1,2000})")
@@ -25,7 +26,8 @@ _LONGEST = 20_000
 def in_address(text: str) -> Iterator[str]:
     """The keys in the addresses of a text: passwords, tokens, and what `Basic` makes of a login.
 
-    A user's name alone is no key, unless it looks like a token in a web address.
+    A user's name alone is no key, unless it looks like a token in a web address; a password that is
+    a word is one together with its user only, or that word would go from every text.
 
     Example:
         >>> sorted(in_address("postgresql://me:pass%2Fword@db/lab?sslmode=require"))
@@ -45,15 +47,16 @@ def in_address(text: str) -> Iterator[str]:
         for part in re.split(r"[&;]", query.partition("#")[0]):
             name, _, value = part.partition("=")
             if shapes.is_secret_parameter(name, value):
-                yield from (value, urllib.parse.unquote(value), urllib.parse.unquote_plus(value))
+                yield from (value, unquote(value), unquote_plus(value))
 
 
 def _in_login(scheme: str, login: str) -> Iterator[str]:
     user, colon, password = login.partition(":")
     if password:
-        yield from (login, password, urllib.parse.unquote(password))
-        yield base64.b64encode(urllib.parse.unquote(login).encode()).decode()
-    plain = urllib.parse.unquote(user)
+        # Half the databases on developers' machines have the password "postgres".
+        yield from (login,) if is_word(password) else (login, password, unquote(password))
+        yield base64.b64encode(unquote(login).encode()).decode()
+    plain = unquote(user)
     alone = scheme in _WEB and password in ("", "x-oauth-basic")
     if alone and user and (colon or shapes.looks_random(plain)):
         yield from (user, plain, base64.b64encode(f"{plain}:".encode()).decode())
@@ -63,7 +66,8 @@ def _in_login(scheme: str, login: str) -> Iterator[str]:
 def in_variable(value: str) -> tuple[str, ...]:
     """The keys in the value of a variable that holds one: the whole, and what it is made of.
 
-    The path of a file that is there is no key.
+    The path of a file that is there is no key, and neither is an address without a login, unless it
+    is a web hook's.
 
     Example:
         >>> in_variable("Server=db;User Id=lab;Password=open-sesame")[1:]
@@ -74,6 +78,9 @@ def in_variable(value: str) -> tuple[str, ...]:
     value = value.strip()
     if not value or _is_file(value):
         return ()
+    found = _ADDRESS.fullmatch(value)
+    if found and found[1].lower() not in _WEB and not any(in_address(value)):
+        return ()
     return tuple(dict.fromkeys((value, *_pieces(value))))
 
 
@@ -81,6 +88,10 @@ def _pieces(value: str) -> Iterator[str]:
     if len(value) > _LONGEST:
         return
     yield from in_address(value)
+    if (found := _ADDRESS.fullmatch(value)) and found[1].lower() in _WEB:
+        # The path of a hook is its key, and messages may say it without the host.
+        path = f"/{found[2].partition('/')[2]}"
+        yield from (found[2], path) if len(path) > SHORTEST else ()
     if found := _SCHEME.fullmatch(value):
         yield found[1]
     if "://" not in value:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pex.core import secrets as project
 from pex.guard import inside, printed, shapes
 from pex.guard.known import Known
-from pex.guard.names import is_key_name
+from pex.guard.names import holds_a_key, is_key_name
 from pex.guard.written import SHORTEST
 
 __all__ = [
@@ -95,7 +95,7 @@ def secrets(environment: Mapping[str, str] | None = None) -> list[str]:
     named = {*project.noted.variables, *given.get(project.LISTED, "").split(",")}
     found = set(_registered)
     for name, value in given.items():
-        if name in named or is_key_name(name):
+        if name in named or holds_a_key(name, value):
             found.update(inside.in_variable(value))
         elif "://" in value:
             found.update(_of_address(value))

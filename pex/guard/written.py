@@ -11,8 +11,10 @@ import functools
 import re
 
 SHORTEST = 8
-"""Shorter values are taken out only where they stand alone, and not where they are words."""
+"""Shorter values are taken out only where they stand alone, and not where they are words or
+numbers; longer ones everywhere, but for words, which are taken out where they stand alone."""
 _SHORTEST_ALONE = 4
+_LONGEST_WORD = 16
 _LONGEST = 4000
 """Of a longer one so many letters are looked for: nobody types that far by chance."""
 _LEAST_MARK = 4
@@ -22,6 +24,8 @@ _NAMED = {
 }  # fmt: skip
 _ESCAPES = {"\n": ["n", "r\\\\{0,8}n", "\r\n"], "\r": ["r"], "\t": ["t"], " ": [r"\+"]}
 _BACKSLASHES = r"\\{0,8}"
+_BEGINS = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))"
+"""Behind nothing that belongs to it: a line break, or another character, as JSON writes it."""
 _PLAIN_RUN = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -38,14 +42,11 @@ class Written:
     def __init__(self, value: str) -> None:
         value = value[:_LONGEST]
         plain = "".join(map(_any_form, value))
+        if _is_common(value):
+            plain = rf"{_BEGINS}(?:{plain})(?![A-Za-z0-9_])"
+        coded = _coded(value) if len(value) >= SHORTEST else []
+        self.pattern = re.compile("|".join([plain, *map(re.escape, coded)]))
         longest = max(_PLAIN_RUN.findall(value), key=len, default="")
-        if len(value) < SHORTEST:
-            # Behind a line break as JSON has it, a value still stands alone.
-            alone = rf"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))(?:{plain})(?![A-Za-z0-9_])"
-            self.pattern, coded = re.compile(alone), []
-        else:
-            coded = _coded(value)
-            self.pattern = re.compile("|".join([plain, *map(re.escape, coded)]))
         self.marks = (longest, *coded) if len(longest) >= _LEAST_MARK else ()
 
 
@@ -58,6 +59,8 @@ def written(value: str) -> Written | None:
         '…, …'
         >>> written("sk-1").pattern.sub("…", "sk-1 is not sk-10")
         '… is not sk-10'
+        >>> written("changeme").pattern.sub("…", "changeme, not unchangemeant")
+        '…, not unchangemeant'
         >>> written("local"), written("4711")
         (None, None)
     """
@@ -66,6 +69,22 @@ def written(value: str) -> Written | None:
         if len(value) < _SHORTEST_ALONE or not mixed:
             return None
     return Written(value)
+
+
+def is_word(value: str) -> bool:
+    """Whether it looks like a word of a language.
+
+    Example:
+        >>> is_word("changeme"), is_word("Ab1")
+        (True, False)
+    """
+    styles = (value.islower(), value.isupper(), value.istitle())
+    return len(value) < _LONGEST_WORD and value.isalpha() and any(styles)
+
+
+def _is_common(value: str) -> bool:
+    """Whether it may be a part of a word in an ordinary text: it goes where it stands alone."""
+    return len(value) < SHORTEST or is_word(value)
 
 
 def _any_form(char: str) -> str:
