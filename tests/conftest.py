@@ -75,6 +75,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "PEX_PLAN",
         "PEX_PLAN_FOLDER",
         "PEX_TAGS",
+        "PEX_KEY_NAMES",
         "PEX_REPEATS_TIMES",
         "PEX_BATCH_BUDGET_USD",
     ):

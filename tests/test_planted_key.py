@@ -28,6 +28,7 @@ headers = {{X-Door = {{env = "MY_LAB_DOOR"}}}}
 
 SHOWS = """
 import base64, html, json, os, sys, textwrap, urllib.parse
+import pandas
 from IPython.display import HTML, JSON, display
 for key in [os.environ[name] for name in ("MY_LAB_ACCESS", "MY_LAB_DOOR", "MY_LAB_BELL")]:
     for stream in (sys.stdout, sys.stderr):
@@ -41,6 +42,7 @@ for key in [os.environ[name] for name in ("MY_LAB_ACCESS", "MY_LAB_DOOR", "MY_LA
     print(json.dumps(key).replace("+", "\\\\u002b").replace("/", "\\\\/"))
     print(base64.b64encode(f"me:{key}".encode()).decode(), os.environ)
     display(HTML(f"<b>{html.escape(key[:20])}</b><i>{html.escape(key[20:])}</i>"))
+    display(pandas.DataFrame({"a": [key]}), pandas.Series(dict(os.environ)))
     display(JSON({"key": key, key: 1, "deep": [[key]]}))
 """
 RAISES = "raise ValueError('refused: ' + os.environ['MY_LAB_ACCESS'])"

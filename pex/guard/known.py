@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Iterator
 
 from pex.guard.shapes import MASK
 from pex.guard.written import written
+
+_HEAD = 12
+"""Letters of a beginning that is one for sure."""
+_DOTS = re.compile(r"…|\.\.\.")
 
 
 class Known:
@@ -20,14 +26,17 @@ class Known:
         (True, '{"said": "[redacted]"}')
     """
 
-    __slots__ = ("_marks", "_patterns", "_sure")
+    __slots__ = ("_heads", "_marks", "_patterns", "_sure")
 
     def __init__(self, values: Iterable[str]) -> None:
         # The longest first: another may be a part of it.
-        ready = [written(value) for value in sorted(set(values), key=len, reverse=True)]
+        ordered = sorted(set(values), key=len, reverse=True)
+        ready = [written(value) for value in ordered]
         found = [item for item in ready if item is not None]
         self._patterns = tuple(item.pattern for item in found)
         self._sure = all(item.marks for item in found)
+        forms = {form for value in ordered for form in _shown(value)}
+        self._heads = tuple((form[:_HEAD], form) for form in forms if len(form) > _HEAD)
         self._marks = tuple(dict.fromkeys(mark for item in found for mark in item.marks))
 
     def __bool__(self) -> bool:
@@ -56,3 +65,17 @@ class Known:
             for pattern in self._patterns:
                 for found in pattern.finditer(text):
                     yield found.span()
+        for cut in _DOTS.finditer(text):
+            yield from self._cut_off(text, cut.start())
+
+    def _cut_off(self, text: str, end: int) -> Iterator[tuple[int, int]]:
+        """The beginnings that stand before dots: tables show half of what is long."""
+        for head, form in self._heads:
+            at = text.rfind(head, max(0, end - len(form)), end)
+            if at >= 0 and form.startswith(text[at:end]):
+                yield at, end
+
+
+def _shown(value: str) -> tuple[str, ...]:
+    """A value as tables and the like show it."""
+    return value, html.escape(value), html.escape(value, quote=False), repr(value)[1:-1]

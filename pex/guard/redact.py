@@ -99,6 +99,8 @@ def secrets(environment: Mapping[str, str] | None = None) -> list[str]:
             found.update(inside.in_variable(value))
         elif "://" in value:
             found.update(_of_address(value))
+        elif "@" in value and name.lower().endswith("_proxy"):  # they may lack their http://
+            found.update(_of_address(f"http://{value}"))
     for address in project.noted.addresses:
         found.update(_of_address(address))
     for name, value in project.noted.headers:

@@ -17,7 +17,6 @@ _SHORTEST_ALONE = 4
 _LONGEST_WORD = 16
 _LONGEST = 4000
 """Of a longer one so many letters are looked for: nobody types that far by chance."""
-_LEAST_MARK = 4
 _NAMED = {
     "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "=": "equals",
     "/": "sol",
@@ -47,7 +46,7 @@ class Written:
         coded = _coded(value) if len(value) >= SHORTEST else []
         self.pattern = re.compile("|".join([plain, *map(re.escape, coded)]))
         longest = max(_PLAIN_RUN.findall(value), key=len, default="")
-        self.marks = (longest, *coded) if len(longest) >= _LEAST_MARK else ()
+        self.marks = (longest, *coded) if longest else ()
 
 
 @functools.lru_cache(maxsize=1024)

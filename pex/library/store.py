@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
+from pex.core.secrets import note
 from pex.core.settings import Settings
 from pex.guard.redact import redact
 
@@ -29,6 +30,7 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
     """
     uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
     uri = uri or settings.record.tracking_uri or "sqlite:///mlruns/mlflow.db"
+    note(addresses=[uri])
     relative = _SQLITE.fullmatch(uri)
     return f"sqlite:///{project / relative.group(1)}" if relative else uri
 

@@ -24,6 +24,9 @@ KNOWN = Known([KEY])
         ("open-4711+\x1b]8;;http://x\x1b\\sesame/now", "[redacted]"),
         ("open\u200b-4711+sesame/now", "[redacted]"),
         ("open-4711+sesame or now", "open-4711+sesame or now"),
+        ("LAB_KEY    open-4711+ses...", "LAB_KEY    [redacted]..."),
+        ("<td>open-4711+sesame/…</td>", "<td>[redacted]…</td>"),
+        ("open... and so on", "open... and so on"),
     ],
 )
 def test_a_key_is_found_through_what_formats_it(text: str, clean: str) -> None:

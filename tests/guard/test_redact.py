@@ -79,6 +79,7 @@ def test_names_of_other_things(name: str) -> None:
         ("DATABASE_URL", "postgresql://lab:open%2Fsesame@db.example/lab", "open/sesame"),
         ("MLFLOW_TRACKING_URI", "https://lab:open-sesame@mlflow.example", "bGFiOm9wZW4tc2VzYW1l"),
         ("HTTPS_PROXY", "http://lab:open-sesame@proxy.example:3128", "open-sesame"),
+        ("https_proxy", "lab:open-sesame@proxy.example:3128", "open-sesame"),
         ("ALL_PROXY", "http://lab:open/sesame@proxy.example:3128", "open/sesame"),
         ("REDIS", "rediss://:open-sesame@cache.example/0", "open-sesame"),
         ("PIP_INDEX_URL", "https://a1b2c3d4e5f6a7b8@pypi.example/simple", "a1b2c3d4e5f6a7b8"),
