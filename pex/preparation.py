@@ -28,7 +28,6 @@ from pex.results import failed_rows
 from pex.run.budget import TIMES, shared_cap
 from pex.run.channel import open_channels
 from pex.run.database import database_of
-from pex.run.endpoint import register_settings
 from pex.run.estimate import Preview, estimate
 from pex.run.journal import Journal, Mode, Run, check_mode
 from pex.run.ledger import Past, past
@@ -263,7 +262,6 @@ def seat(judges: Sequence[Judge], variants: Sequence[Variant], longest: int, fol
 def _plan(subject: Subject, options: Options) -> _Plan:
     project = _project(subject.path)
     settings = load_settings(project)
-    register_settings(settings)
     mode = check_mode(options.journal)
     chosen = select(subject.cases, limit=options.limit, ids=options.cases, tags=options.tags)
     times = _repeats(options.repeats, subject.spec)

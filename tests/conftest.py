@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pex import local
+from pex.core import secrets
 from pex.guard import redact
 from pex.record.store import connect
 from tests.helpers import browser, model, postgres
@@ -79,6 +80,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "PEX_PLAN",
         "PEX_PLAN_FOLDER",
         "PEX_TAGS",
+        "PEX_KEY_NAMES",
         "PEX_REPEATS_TIMES",
         "PEX_BATCH_BUDGET_USD",
     ):
@@ -90,6 +92,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     if service is not None:  # or with mlflow.set_tracking_uri
         monkeypatch.setattr(service, "_tracking_uri", None)
     monkeypatch.setattr(redact, "_registered", set())  # or named as secret
+    monkeypatch.setattr(secrets, "noted", secrets.Noted())
 
 
 @pytest.fixture

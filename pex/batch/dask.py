@@ -308,8 +308,9 @@ async def _identify(address: str) -> None:
 
 def _secret_names(settings: Settings) -> tuple[str, ...]:
     """The variables with keys that the project names and the driver has."""
-    names = [provider.api_key_env for provider in settings.providers.values()]
-    names.append(settings.journal.url_env)
+    names = [settings.journal.url_env]
+    for provider in settings.providers.values():
+        names += provider.variables
     return tuple(sorted({name for name in names if name and os.environ.get(name)}))
 
 

@@ -19,7 +19,8 @@ from pex.core.errors import PexError, nearest
 from pex.core.files import read_yaml
 from pex.core.inside import check_inside
 from pex.core.names import canonical, check_file_name, digest
-from pex.core.settings import find_project
+from pex.core.secrets import LISTED, note
+from pex.core.settings import find_project, load_settings
 from pex.core.spec import Strict
 from pex.core.values import as_numbers
 
@@ -94,14 +95,20 @@ class Notice(Strict):
     mail_from_env: str | None = None
     when: Literal["always", "problems"] = "always"
 
+    @property
+    def variables(self) -> list[str]:
+        """The names of all variables that it needs."""
+        names = (self.webhook_env, self.mail_to_env, self.smtp_env, self.mail_from_env)
+        return [name for name in names if name is not None]
+
     @model_validator(mode="after")
     def _whole(self) -> Notice:
         if (self.webhook_env is None) == (self.mail_to_env is None):
             raise ValueError("give either webhook_env, or mail_to_env and smtp_env")
         if self.mail_to_env is not None and self.smtp_env is None:
             raise ValueError("mail needs smtp_env, the variable with the server's address")
-        for value in (self.webhook_env, self.mail_to_env, self.smtp_env, self.mail_from_env):
-            if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        for value in self.variables:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
                 raise ValueError("expected the name of an environment variable, not its value")
         return self
 
@@ -183,6 +190,7 @@ class Plan:
             "PEX_PLAN": self.name,
             "PEX_PLAN_FOLDER": place,
             "PEX_TAGS": json.dumps(dict(self.tags)),
+            LISTED: ",".join(name for notice in self.notify for name in notice.variables),
         }
 
 
@@ -195,6 +203,9 @@ def load_plan(path: Path) -> Plan:
     """
     path = Path(path).resolve()
     spec = read_yaml(path, PlanSpec, "plan")
+    # What is secret is known before a parameter is looked at, or anything is said.
+    load_settings(find_project(path.parent))
+    note(name for notice in spec.notify for name in notice.variables)
     steps = _ordered(spec.steps, path)
     if (count := sum(_count(step) for step in steps)) > MOST_JOBS:
         raise PexError(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pex.batch.kernels.aside import ASIDE
 from pex.batch.notebook import kernel_of, own_kernels
 from pex.guard.redact import redact
 
@@ -78,7 +79,7 @@ class Running:
         place = {"env": dict(self._task.environment), "cwd": str(self._task.folder)}
         # What is wrong with the kernel or its notebook is said when their turn comes.
         with self._lock, contextlib.suppress(OSError, KeyError, ValueError):
-            self.kernel().start_ahead(stdout=2, **place)
+            self.kernel().start_ahead(stdout=ASIDE.fileno(), stderr=ASIDE.fileno(), **place)
 
     def end(self) -> None:
         """End the kernel and what it has started, now or as soon as it starts."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
+import traceback
 import warnings
 from typing import Any
 
@@ -18,6 +20,7 @@ def main() -> None:
     # Schedulers end a job with SIGTERM: what was answered is kept, as after an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.showwarning = _say
+    threading.excepthook = _thread_failed
     try:
         if runs_batch(sys.argv[1:]):
             from pex.batch.kernels.zygotes import prepare
@@ -27,16 +30,32 @@ def main() -> None:
 
         app(prog_name="pexlab")
     except PexError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(_clean(f"error: {error}\n"))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(Interrupted.exit_code)
+    except Exception:  # noqa: BLE001 - a fault of pex itself: what was seen of it, without keys
+        sys.stderr.write(_clean(traceback.format_exc()))
+        sys.exit(1)
 
 
 def _say(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning as a line for people, without the place in pex that it comes from."""
-    sys.stderr.write(f"warning: {message}\n")
+    sys.stderr.write(_clean(f"warning: {message}\n"))
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """What Python says of an exception that ends a thread, without keys."""
+    if failed.exc_type is not SystemExit:
+        found = traceback.format_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+        sys.stderr.write(_clean(f"Exception in a thread:\n{''.join(found)}"))
+
+
+def _clean(text: str) -> str:
+    from pex.guard.redact import redact
+
+    return redact(text)
 
 
 def runs_batch(arguments: list[str]) -> bool:

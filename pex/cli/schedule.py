@@ -134,12 +134,10 @@ def _keys(plan: Plan, env_file: Path | None) -> list[str]:
     from pex.run.providers import BUILT_IN
 
     settings = load_settings(find_project(plan.folder))
-    names = [item.api_key_env for item in settings.providers.values() if item.api_key_env]
+    names = [name for item in settings.providers.values() for name in item.variables]
     built_in = [item.key_env for item in BUILT_IN.values() if item.key_env]
     names += [name for name in built_in if name in os.environ]
-    for notice in plan.notify:
-        told = (notice.webhook_env, notice.mail_to_env, notice.smtp_env, notice.mail_from_env)
-        names += [name for name in told if name]
+    names += [name for notice in plan.notify for name in notice.variables]
     if env_file is not None:
         names += [name for name in read_env(env_file) if is_key_name(name)]
     return sorted({name for name in names if name})

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from pex.core.files import read_toml
 from pex.core.network import clean_url
+from pex.core.secrets import note
 from pex.core.spec import Strict
 
 FILE = "pex.toml"
@@ -26,12 +34,36 @@ Api = Literal["chat", "responses"]
 """The page of an endpoint that answers: chat completions, or OpenAI's Responses API."""
 
 
+class FromEnvironment(Strict):
+    """A value that a variable of the environment holds: `{ env = "NAME" }`."""
+
+    env: str
+
+    _is_a_name = field_validator("env")(_variable_name)
+
+
+def _header(value: Any) -> Any:
+    if not isinstance(value, dict | list | bool):
+        return value
+    # What is shown is never the value: it may be the key itself.
+    if not isinstance(value, dict) or value.keys() != {"env"}:
+        raise ValueError('expected a text, or { env = "NAME" } with the name of a variable')
+    try:
+        return FromEnvironment.model_validate(value)
+    except ValidationError:
+        raise ValueError("env must be the name of an environment variable, never a key") from None
+
+
+Header = Annotated[str | FromEnvironment, BeforeValidator(_header)]
+"""The value of a header: as it is sent, or the variable that holds it."""
+
+
 class ProviderSettings(Strict):
     """An OpenAI-compatible endpoint. Keys come from the environment, never from here."""
 
     base_url: str | None = None
     api_key_env: str | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, Header] = Field(default_factory=dict)
     proxy: str | None = None
     ca_bundle: str | None = None
     api_version: str | None = None
@@ -44,6 +76,12 @@ class ProviderSettings(Strict):
     api: Api | None = None
 
     _is_a_name = field_validator("api_key_env")(_variable_name)
+
+    @property
+    def variables(self) -> list[str]:
+        """The names of the variables that hold its key and its headers."""
+        given = [item.env for item in self.headers.values() if isinstance(item, FromEnvironment)]
+        return [*([] if self.api_key_env is None else [self.api_key_env]), *given]
 
     @field_validator("base_url")
     @classmethod
@@ -145,6 +183,8 @@ def find_project(start: Path | None = None) -> Path:
 def load_settings(project: Path) -> Settings:
     """The settings of a project; without a `pex.toml`, the defaults.
 
+    From then on what they say is secret is taken out of all that is shown and kept.
+
     Raises:
         PexError: `pex.toml` is not valid TOML, or has an unknown key or a bad value.
     """
@@ -154,4 +194,13 @@ def load_settings(project: Path) -> Settings:
     settings = read_toml(path, Settings)
     # What came in a file may be somebody else's, and asks for trust where it directs keys.
     settings._project = project
+    _note(settings)
     return settings
+
+
+def _note(settings: Settings) -> None:
+    """Name what is secret: keys, headers, and addresses that may have a login."""
+    note([settings.journal.url_env], [settings.record.tracking_uri])
+    for own in settings.providers.values():
+        plain = [(name, item) for name, item in own.headers.items() if isinstance(item, str)]
+        note(own.variables, [own.base_url, own.proxy], plain)

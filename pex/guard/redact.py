@@ -7,18 +7,29 @@ Words are never enough: "a basic understanding" is not a login.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from pex.guard import shapes
+from pex.core import secrets as project
+from pex.guard import inside, printed, shapes
+from pex.guard.known import Known
+from pex.guard.names import holds_a_key, is_key_name
+from pex.guard.written import SHORTEST
 
-_KEY_NAME = re.compile(
-    r"(?:(?:^|_)(?:API)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)"
-    r"|^(?:PG|MYSQL_|REDIS)(?:PASSWORD|PWD)|_(?:PAT|ACCESS_KEY_ID))(?:_?\d{1,3})?$",
-    re.IGNORECASE,
-)
+__all__ = [
+    "MASK",
+    "SHORTEST",
+    "is_key_name",
+    "known",
+    "redact",
+    "redact_values",
+    "register",
+    "register_headers",
+    "secrets",
+]
+
 _OPEN_HEADER = re.compile(
     r"(?i)accept.*|content-.*|user-agent|(?:http-)?referer|origin|host|x-title|.*-(?:version|beta)"
     r"|openai-(?:organization|project)|x-(?:request|trace|correlation)-id"
@@ -27,15 +38,21 @@ _OPEN_HEADER = re.compile(
 
 _registered: set[str] = set()
 
-SHORTEST = 8
-"""Shorter values are not taken out: they are words ("true", "local"), not keys."""
-
 MASK = shapes.MASK
 
 
 def register(secret: str | None) -> None:
-    """Add a value that is to be taken out from now on, for example a token from a command."""
-    if secret and len(secret) >= SHORTEST:
+    """Add a value that is to be taken out from now on, for example a token from a command.
+
+    One of fewer than eight letters is taken out where it stands alone, and stays where it is a
+    word or a number ("local", "4711"): those stand in ordinary texts.
+
+    Example:
+        >>> register("sk-1")
+        >>> redact("sk-1 was refused; sk-10 was not")
+        '[redacted] was refused; sk-10 was not'
+    """
+    if secret:
         _registered.add(secret)
 
 
@@ -51,49 +68,73 @@ def register_headers(headers: Mapping[str, str]) -> None:
         'research says [redacted]'
     """
     for name, value in headers.items():
-        named = shapes.names_a_secret(name)
-        if named or not (_OPEN_HEADER.fullmatch(name) or re.fullmatch(r"[A-Za-z]*", value)):
-            register(value.strip())
-            scheme, _, rest = value.strip().partition(" ")  # "Bearer …": the key may stand alone
-            if rest and scheme.isalpha():
-                register(rest.strip())
+        for secret in _of_header(name, value):
+            register(secret)
 
 
-def is_key_name(name: str) -> bool:
-    """Whether an environment variable of this name holds a key.
+@functools.lru_cache(maxsize=1024)
+def _of_header(name: str, value: str) -> tuple[str, ...]:
+    named = shapes.names_a_secret(name)
+    if not named and (_OPEN_HEADER.fullmatch(name) or re.fullmatch(r"[A-Za-z]*", value)):
+        return ()
+    value = value.strip()
+    scheme, _, rest = value.partition(" ")  # "Bearer …": the key may stand alone
+    return (value, rest.strip()) if rest and scheme.isalpha() else (value,)
 
-    Example:
-        >>> is_key_name("OPENAI_API_KEY"), is_key_name("OPENAI_API_KEY_2"), is_key_name("MONKEY")
-        (True, True, False)
+
+def secrets(environment: Mapping[str, str] | None = None) -> list[str]:
+    """The values that must not be shown, longest first.
+
+    They are those of variables whose name speaks of a key or that the project names, the logins in
+    the addresses of other variables, and what has been registered.
+
+    Args:
+        environment: left out, that of this process.
     """
-    return bool(_KEY_NAME.search(name))
+    given: Mapping[str, str] = os.environ if environment is None else environment
+    named = {*project.noted.variables, *given.get(project.LISTED, "").split(",")}
+    found = set(_registered)
+    for name, value in given.items():
+        if name in named or holds_a_key(name, value):
+            found.update(inside.in_variable(value))
+        elif "://" in value:
+            found.update(_of_address(value))
+        elif "@" in value and name.lower().endswith("_proxy"):  # they may lack their http://
+            found.update(_of_address(f"http://{value}"))
+    for address in project.noted.addresses:
+        found.update(_of_address(address))
+    for name, value in project.noted.headers:
+        found.update(_of_header(name, value))
+    return sorted(filter(None, found), key=len, reverse=True)
 
 
-def secrets() -> list[str]:
-    """The values that must not be shown, longest first."""
-    values = {
-        value for name, value in os.environ.items() if is_key_name(name) and len(value) >= SHORTEST
-    }
-    return sorted(values | _registered, key=len, reverse=True)
+@functools.lru_cache(maxsize=1024)
+def _of_address(text: str) -> tuple[str, ...]:
+    return tuple(inside.in_address(text))
 
 
-def known() -> list[str]:
-    """The values that must not be shown, also as they look in an address, longest first."""
-    values = secrets()
-    quoted = {urllib.parse.quote(value, safe="") for value in values}
-    return sorted({*values, *quoted}, key=len, reverse=True)
+def known(environment: Mapping[str, str] | None = None) -> Known:
+    """The values that must not be shown, ready to be looked for in many texts.
+
+    Args:
+        environment: left out, that of this process.
+    """
+    return _ready(tuple(secrets(environment)))
 
 
-def redact_values(text: str, values: Iterable[str] | None = None) -> str:
+@functools.lru_cache(maxsize=16)
+def _ready(values: tuple[str, ...]) -> Known:
+    return Known(values)
+
+
+def redact_values(text: str, values: Known | None = None) -> str:
     """`text` without known values: for what a model or a case says, which is else left as it is.
 
     Args:
         text: any.
         values: from `known()`, for a caller with many texts.
     """
-    for secret in known() if values is None else values:
-        text = text.replace(secret, MASK)
-    return text
+    return (known() if values is None else values).masked(text)
 
 
 def redact(text: str) -> str:
@@ -105,4 +146,4 @@ def redact(text: str) -> str:
         >>> redact("a basic understanding, and a bearer of bad news")
         'a basic understanding, and a bearer of bad news'
     """
-    return shapes.redact_shapes(redact_values(text))
+    return shapes.redact_shapes(printed.masked(text, known()))

@@ -175,11 +175,21 @@ def _login(found: re.Match[str]) -> str:
     return f"{scheme}://{MASK}@"
 
 
-def _query(found: re.Match[str]) -> str:
-    mark, name, value = found.groups()
+def is_secret_parameter(name: str, value: str) -> bool:
+    """Whether a parameter of an address's query is a key.
+
+    Example:
+        >>> is_secret_parameter("api_key", "abc"), is_secret_parameter("code", "de")
+        (True, False)
+    """
     plain = name.lower() in ("key", "sig", "auth", "code", "sid", "signature")
     secret = looks_random(value) if plain else names_a_secret(name)
-    return f"{mark}{name}={MASK}" if secret and not _PLACEHOLDER.fullmatch(value) else found[0]
+    return bool(value) and secret and not _PLACEHOLDER.fullmatch(value)
+
+
+def _query(found: re.Match[str]) -> str:
+    mark, name, value = found.groups()
+    return f"{mark}{name}={MASK}" if is_secret_parameter(name, value) else found[0]
 
 
 def _sk(found: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
+from pex.core.secrets import note
 from pex.core.settings import Settings
 from pex.guard.redact import redact
 from pex.library.artifacts import check_places
@@ -43,6 +44,7 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
 def stored_in(project: Path, uri: str | None) -> str:
     """The address of a store, as MLflow takes it in any folder; None is the project's `mlruns/`."""
     uri = uri or "sqlite:///mlruns/mlflow.db"
+    note(addresses=[uri])
     relative = _SQLITE.fullmatch(uri)
     return f"sqlite:///{project / relative.group(1)}" if relative else uri
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pex.core.call import Answer
-from pex.guard.redact import redact_values
+from pex.guard.known import Known
 
 _TEXTS = ("output", "reasoning", "raw_body", "error")
 
 
-def mask(answer: Answer, secrets: Sequence[str]) -> None:
+def mask(answer: Answer, secrets: Known) -> None:
     """Take known values out of an answer; whatever else it says stays as it is.
 
     Args:
@@ -20,7 +19,7 @@ def mask(answer: Answer, secrets: Sequence[str]) -> None:
 
     Example:
         >>> answer = Answer(output="you sent sesame-sesame")
-        >>> mask(answer, ["sesame-sesame"])
+        >>> mask(answer, Known(["sesame-sesame"]))
         >>> answer.output
         'you sent [redacted]'
     """
@@ -28,15 +27,15 @@ def mask(answer: Answer, secrets: Sequence[str]) -> None:
         return
     for name in _TEXTS:
         text = getattr(answer, name)
-        if text and any(secret in text for secret in secrets):
-            setattr(answer, name, redact_values(text, secrets))
+        if text and secrets.within(text):
+            setattr(answer, name, secrets.masked(text))
     if answer.tool_calls:
         answer.tool_calls = _masked(answer.tool_calls, secrets)
 
 
-def _masked(value: Any, secrets: Sequence[str]) -> Any:
+def _masked(value: Any, secrets: Known) -> Any:
     if isinstance(value, str):
-        return redact_values(value, secrets)
+        return secrets.masked(value)
     if isinstance(value, dict):
-        return {key: _masked(item, secrets) for key, item in value.items()}
+        return {secrets.masked(key): _masked(item, secrets) for key, item in value.items()}
     return [_masked(item, secrets) for item in value] if isinstance(value, list) else value

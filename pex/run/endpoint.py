@@ -14,7 +14,7 @@ from typing import Any
 
 from pex import local
 from pex.core.errors import PexError, nearest
-from pex.core.settings import Api, ProviderSettings, Settings
+from pex.core.settings import Api, FromEnvironment, ProviderSettings, Settings
 from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register, register_headers
 from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
@@ -154,20 +154,6 @@ def check(ref: str, settings: Settings) -> None:
         _remote(ref, model, provider or Provider(None), own)
 
 
-def register_settings(settings: Settings) -> None:
-    """Have what is secret in the settings taken out of messages, before anything is asked.
-
-    These are the values of headers, logins in addresses, and the keys that settings name.
-    """
-    for own in settings.providers.values():
-        register_headers(own.headers)
-        register(os.environ.get(own.api_key_env or "", "").strip())
-        for url in (own.base_url, own.proxy):
-            login = urllib.parse.urlsplit(url or "").netloc.rpartition("@")[0]
-            if login:
-                _login(login)
-
-
 def _provider(ref: str, settings: Settings) -> Provider | None:
     """The built-in provider of a model, None for one of `pex.toml` alone."""
     name = ref.partition("/")[0]
@@ -258,8 +244,8 @@ def _headers(
     name: str, provider: Provider, own: ProviderSettings, base: BaseUrl, azure: bool
 ) -> dict[str, str]:
     """The provider's own headers, and the one that says who asks."""
-    register_headers(own.headers)
-    headers = dict(own.headers)
+    headers = {key: _header_value(name, key, value) for key, value in own.headers.items()}
+    register_headers(headers)
     header, value = _credential(name, provider, own)
     if azure and own.token_command is None:
         header = "api-key"
@@ -276,6 +262,23 @@ def _headers(
         headers = {k: v for k, v in headers.items() if k.lower() != header.lower()}
         headers[header] = f"Bearer {value}" if header == "Authorization" else value
     return headers
+
+
+def _header_value(name: str, header: str, given: str | FromEnvironment) -> str:
+    """What is sent; the value of a variable is a key, whatever it looks like."""
+    if isinstance(given, str):
+        return given
+    value = os.environ.get(given.env, "").strip()
+    where = f"pex.toml: [providers.{name}.headers] {header}: the environment variable {given.env}"
+    if not value:
+        raise PexError(
+            f"{where} is not set",
+            hint=f"export {given.env}=… in the shell that starts Jupyter or pexlab",
+        )
+    register(value)
+    if not value.isprintable():
+        raise PexError(f"{where} holds a line break or another character that no header can have")
+    return value
 
 
 def _login(login: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from pex.guard.redact import redact
+from pex.guard.redact import redact, redact_values
 from pex.run.lenient import dumped, read_leniently
 from pex.run.waits import wait_in
 
@@ -37,6 +37,8 @@ _BARE_KEYS = ("message", "msg", "error_msg", "error_message", "errorMessage", "M
               "status_msg")  # fmt: skip
 _MESSAGE_LENGTH = 400
 _DEEPEST = 20
+_LOOKED_AT = 24_000
+_KEY_LENGTH = 4000
 
 
 @dataclasses.dataclass(slots=True)
@@ -60,7 +62,10 @@ def message_of(raw: bytes) -> str:
     said = said_in(raw)
     if said.message:
         return readable(said.message)
-    return readable(re.sub(r"<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace")))
+    # Known keys go first: one that has a < in it, or stands where the text is cut, is only half of
+    # one afterwards.
+    text = redact_values(raw[:_LOOKED_AT].decode("utf-8", "replace"))
+    return readable(re.sub(r"<[^>]*>", " ", text[: _LOOKED_AT - _KEY_LENGTH]))
 
 
 def message_in(value: Any) -> str:

@@ -48,7 +48,7 @@ def _as_a_process(
     out: io.StringIO,
     err: io.StringIO,
 ) -> Iterator[None]:
-    on_end = signal.getsignal(signal.SIGTERM)
+    on_end, on_thread = signal.getsignal(signal.SIGTERM), threading.excepthook
     with (
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, environment),
@@ -60,6 +60,7 @@ def _as_a_process(
             yield
         finally:
             signal.signal(signal.SIGTERM, on_end)
+            threading.excepthook = on_thread
 
 
 def pexlab_process(*arguments: str, folder: Path, **environment: str) -> Done:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+import json
 import logging
 import os
 import queue
@@ -18,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
@@ -28,12 +31,15 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 from traitlets import DottedObjectName, Type
 
+from pex.batch.kernels.aside import ASIDE
 from pex.batch.kernels.forked import ForkProvisioner, forkable
 from pex.batch.kernels.zygotes import ZYGOTES
 from pex.core.errors import PexError
+from pex.core.secrets import LISTED, note
 from pex.core.settings import find_project, load_settings
-from pex.guard.redact import MASK, secrets
-from pex.run.endpoint import register_settings
+from pex.guard import printed
+from pex.guard.known import Known
+from pex.guard.redact import known
 
 NAME = "pex"
 _LOOK_S = 0.01
@@ -175,12 +181,80 @@ class Kernel(AsyncKernelManager):
         await super()._async_finish_shutdown(waittime, pollinterval, restart)
 
 
+class _Manager(NotebookExecutionManager):  # type: ignore[misc]
+    """Papermill's record of a notebook; no key is in what it saves."""
+
+    def __init__(self, nb: Any, environment: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(nb, **kwargs)
+        self.nb: Any
+        self.environment = environment
+        self.cell: Any = None
+        """The one that runs: its outputs still grow."""
+        given = [nb.metadata, *(cell.source for cell in nb.cells)]
+        self._has_keys = self.secrets.within(json.dumps(given))
+
+    @property
+    def secrets(self) -> Known:
+        """What must not be shown, now: a token may have come in the meantime."""
+        return known(self.environment)
+
+    def clean(self) -> None:
+        """Take keys out for good: nothing runs any more."""
+        printed.content(self.nb, self.secrets)
+        for cell in self.nb.cells:
+            printed.streams(cell.get("outputs", ()), self.secrets)
+        self._has_keys = False
+
+    def save(self, **kwargs: Any) -> None:
+        """Save it; a key in its source or parameters is kept for the kernel alone."""
+        if self.cell is not None:
+            printed.streams(self.cell.get("outputs", ()), self.secrets)
+        executed = self.nb
+        if self._has_keys:
+            self.nb = printed.content(copy.deepcopy(executed), self.secrets)
+        try:
+            super().save()
+        finally:
+            self.nb = executed
+
+
 class _Notebook(PapermillNotebookClient):  # type: ignore[misc]
     """Papermill's way through a notebook; keys are taken out of outputs as they arrive."""
 
+    def __init__(self, nb_man: _Manager, **kwargs: Any) -> None:
+        super().__init__(nb_man, **kwargs)
+        self._begun: dict[str, str] = {}
+        """By stream: what has come of its last line, for the log."""
+
     def process_message(self, message: dict[str, Any], *args: Any) -> Any:
-        message["content"] = _cleaned(message["content"], secrets())
+        message["content"] = printed.content(message["content"], self.nb_man.secrets)
         return super().process_message(message, *args)
+
+    def log_output_message(self, output: Any) -> None:
+        """Pass on whole lines only: a key may come in pieces."""
+        if output.output_type != "stream":
+            super().log_output_message(output)
+            return
+        text = self._begun.pop(output.name, "") + "".join(output.text)
+        lines, end, self._begun[output.name] = text.rpartition("\n")
+        if end:
+            self._log(output.name, lines + end)
+
+    def _log(self, name: str, text: str) -> None:
+        text = printed.masked(text, self.nb_man.secrets)
+        super().log_output_message(
+            nbformat.from_dict({"output_type": "stream", "name": name, "text": text})  # type: ignore[no-untyped-call]
+        )
+
+    async def async_execute_cell(self, cell: Any, *args: Any, **kwargs: Any) -> Any:
+        self.nb_man.cell = cell
+        try:
+            return await super().async_execute_cell(cell, *args, **kwargs)
+        finally:
+            while self._begun:
+                self._log(*self._begun.popitem())
+
+    execute_cell = run_sync(async_execute_cell)
 
     async def async_start_new_kernel_client(self) -> Any:
         await self.km.listening(self.startup_timeout)
@@ -196,21 +270,6 @@ class _Notebook(PapermillNotebookClient):  # type: ignore[misc]
         while await self.km._async_is_alive():
             await asyncio.sleep(0.2)
         self.task_poll_for_reply.cancel()
-
-
-def _cleaned(value: Any, found: list[str]) -> Any:
-    """JSON without the values of key variables, in place where it holds more."""
-    if isinstance(value, str):
-        for secret in found:
-            if secret in value:
-                value = value.replace(secret, MASK)
-        return value
-    if isinstance(value, dict):
-        for name, item in value.items():
-            value[name] = _cleaned(item, found)
-    elif isinstance(value, list):
-        value[:] = [_cleaned(item, found) for item in value]
-    return value
 
 
 def end_tree(pid: int) -> None:
@@ -233,9 +292,55 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
     """Executes notebooks in kernels that need not import their packages."""
 
     @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool | dict[str, Any] = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        **kwargs: Any,
+    ) -> Any:
+        """Execute a notebook; as Papermill's own engine, without keys in what is saved.
+
+        Args:
+            nb: the notebook.
+            kernel_name: as Jupyter lists it.
+            output_path: where it is saved while it runs.
+            progress_bar: show one.
+            log_output: show outputs in Papermill's log.
+            autosave_cell_every: seconds.
+            **kwargs: as of `execute_managed_notebook`.
+        """
+        folders = (kwargs.get("kernel_cwd"), Path(str(kwargs.get("input_path") or "")).parent)
+        for folder in filter(None, folders):
+            # A pex.toml that cannot be read: the notebook says so.
+            with contextlib.suppress(PexError):
+                load_settings(find_project(Path(folder)))
+        environment = {**os.environ, **(kwargs.get("kernel_env") or {})}
+        note(environment.get(LISTED, "").split(","))
+        record = _Manager(
+            nb,
+            environment,
+            output_path=output_path,
+            progress_bar=progress_bar,
+            log_output=log_output,
+            autosave_cell_every=autosave_cell_every,
+        )
+        record.notebook_start()
+        try:
+            cls.execute_managed_notebook(record, kernel_name, log_output=log_output, **kwargs)
+        finally:
+            record.cleanup_pbar()
+            record.clean()
+            record.notebook_complete()
+        return record.nb
+
+    @classmethod
     def execute_managed_notebook(
         cls,
-        nb_man: NotebookExecutionManager,
+        nb_man: _Manager,
         kernel_name: str,
         log_output: bool = False,
         stdout_file: Any = None,
@@ -267,9 +372,6 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         """
         for name in ("input_path", "startup_timeout"):
             kwargs.pop(name, None)
-        with contextlib.suppress(PexError):  # a pex.toml that cannot be read: the notebook says so
-            folder = Path(kernel_cwd) if kernel_cwd else None
-            register_settings(load_settings(find_project(folder)))
         timeout = execution_timeout or kwargs.pop("timeout", None)
         kernel = kernel or Kernel(kernel_name=kernel_name)
         client = _Notebook(
@@ -288,11 +390,11 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         try:
             # What a kernel says beside its outputs must not get among those of this process.
             env = dict(kernel_env or os.environ)
-            client.execute(env=env, stdout=2, cleanup_kc=True, **place)
+            client.execute(
+                env=env, stdout=ASIDE.fileno(), stderr=ASIDE.fileno(), cleanup_kc=True, **place
+            )
         except DeadKernelError:
             raise KernelDied(client.code_cells_executed, kernel.code) from None
-        finally:
-            _cleaned(nb_man.nb, secrets())
 
 
 def register() -> None:

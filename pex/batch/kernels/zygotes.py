@@ -23,11 +23,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pex.batch.kernels.aside import ASIDE
 from pex.core import python
 
 OF_A_JOB = (
     "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
-    "PEX_PLAN_FOLDER", "PEX_TAGS", "PEX_REPEATS_TIMES", "PEX_TRUST", "JPY_PARENT_PID",
+    "PEX_PLAN_FOLDER", "PEX_TAGS", "PEX_REPEATS_TIMES", "PEX_TRUST", "PEX_KEY_NAMES",
+    "JPY_PARENT_PID",
     "PYTEST_CURRENT_TEST",
 )  # fmt: skip
 """Variables that no package reads as it is imported: kernels that differ in these alone may be
@@ -53,7 +55,8 @@ class Zygote:
         self._process = subprocess.Popen(
             python.command("pex.batch.kernels.zygote", str(theirs.fileno()), str(self.folder)),
             stdin=subprocess.DEVNULL,
-            stdout=2,
+            stdout=ASIDE.fileno(),
+            stderr=ASIDE.fileno(),
             pass_fds=[theirs.fileno()],
             env=python.environment(env),
             start_new_session=True,  # an interrupt is its owner's to hand on

@@ -438,3 +438,46 @@ def test_headers_of_the_settings_are_taken_out_of_notebooks(tmp_path: Path, run:
     run(path)
     text = (tmp_path / "keys-pex.ipynb").read_text()
     assert "[redacted] [redacted]" in text
+
+
+def test_a_key_in_pieces_is_never_saved_nor_logged(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNUSUAL", "open-4711-sesame")
+    (tmp_path / "pex.toml").write_text(
+        '[providers.lab]\nbase_url = "http://x.test"\napi_key_env = "UNUSUAL"\n'
+    )
+    path = notebook(
+        tmp_path / "keys.ipynb",
+        None,
+        "import os, sys, time; key = os.environ['UNUSUAL']\n"
+        "for piece in (key[:9], key[9:], '\\n', key[:9]): print(piece, end='', flush=True)\n"
+        "print('x', file=sys.stderr, flush=True)\n"
+        "print(key[9:], flush=True)",
+        "saved = open('keys-pex.ipynb').read()\n"
+        "print('in pieces' if '-sesame' in saved or 'open-4711' in saved else 'clean')",
+        "print(key[:9], end='', flush=True); time.sleep(0.5); raise ValueError(key)",
+    )
+    with (tmp_path / "log").open("w") as log, pytest.raises(PapermillExecutionError):
+        run(path, stdout_file=log)
+    content = nbformat.read(tmp_path / "keys-pex.ipynb", as_version=4)
+    assert "".join(item.get("text", "") for item in content.cells[2].outputs) == "clean\n"
+    for text in ((tmp_path / "keys-pex.ipynb").read_text(), (tmp_path / "log").read_text()):
+        assert "sesame" not in text.replace("'-sesame'", "")
+        assert "[redacted]" in text
+
+
+def test_a_key_among_parameters_reaches_the_kernel_and_no_file(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_KEY", "open-4711-sesame")
+    path = notebook(
+        tmp_path / "keys.ipynb",
+        "key = ''",
+        "import os; assert key == os.environ['LAB_KEY']",
+        "print('in clear' if '4711-' in open('keys-pex.ipynb').read().replace(\"'4711-'\", '') "
+        "else 'clean')",
+    )
+    content = run(path, parameters={"key": "open-4711-sesame"})
+    assert content.cells[-1].outputs[0].text == "clean\n"
+    assert "4711-sesame" not in (tmp_path / "keys-pex.ipynb").read_text()

@@ -1,0 +1,170 @@
+r"""What a process has shown, without keys: in pieces, in colour, broken into lines, or as tags.
+
+A key that is printed in two pieces is in neither of them, and one in colour has escape codes in
+its midst. So what belongs together is joined, and what only formats it is left out while it is
+looked for.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pex.guard.known import Known
+from pex.guard.shapes import MASK
+
+_FORMAT = re.compile(
+    r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # colours and the like
+    r"|\x1b\][^\x07\x1b]{0,4000}(?:\x07|\x1b\\)"  # links, titles
+    r"|\x1b[@-Z\\^_=>()#][0-9A-B]?"
+    r"|[ \t│|]{0,200}[\r\n]+[ \t│|]{0,200}"  # a line that was too long, perhaps in a frame
+    r"|</?[A-Za-z][^<>]{0,2000}>"
+    r"|[\x00-\x08\u200b\u2060\ufeff\u00ad]"
+)
+
+
+def masked(text: str, known: Known) -> str:
+    r"""A text that was shown, without keys.
+
+    Args:
+        text: any.
+        known: what must not be in it.
+
+    Example:
+        >>> masked("\x1b[31mopen-\x1b[1msesame\x1b[0m, open-\n  sesame", Known(["open-sesame"]))
+        '\x1b[31m[redacted]\x1b[0m, [redacted]'
+    """
+    return pieces([text], known)[0]
+
+
+def pieces(texts: Sequence[str], known: Known) -> list[str]:
+    """Pieces of one text, without keys that are in one of them or begin in one and end in another.
+
+    Args:
+        texts: in their order.
+        known: what must not be in them.
+
+    Example:
+        >>> pieces(["it is open-", "ses", "ame, really"], Known(["open-sesame"]))
+        ['it is [redacted]', '', ', really']
+    """
+    if not known:
+        return list(texts)
+    cleaned = [known.masked(text) for text in texts]
+    whole = "".join(cleaned)
+    squeezed, starts, shifts = _squeezed(whole)
+    spans = [*known.spans(whole)]
+    spans += [
+        (_back(first, starts, shifts), _back(last - 1, starts, shifts) + 1)
+        for first, last in known.spans(squeezed)
+    ]
+    return _cut(cleaned, _joined(spans)) if spans else cleaned
+
+
+def content(value: Any, known: Known) -> Any:
+    """JSON such as a notebook, without keys, in place where it holds more; names, too.
+
+    Args:
+        value: any.
+        known: what must not be in it.
+    """
+    if isinstance(value, str):
+        return masked(value, known)
+    if isinstance(value, dict):
+        for name in [name for name in value if isinstance(name, str) and known.within(name)]:
+            value[masked(name, known)] = value.pop(name)
+        for name, item in value.items():
+            value[name] = content(item, known)
+    elif isinstance(value, list):
+        if value and all(isinstance(item, str) for item in value):
+            value[:] = _lines(value, known)
+        else:
+            value[:] = [content(item, known) for item in value]
+            streams(value, known)
+    return value
+
+
+def streams(outputs: Sequence[Any], known: Known) -> None:
+    """Take out keys that were printed in pieces; the outputs of a cell are changed in place.
+
+    Args:
+        outputs: as a notebook holds them.
+        known: what must not be in them.
+    """
+    shown = [item for item in outputs if _is_stream(item)]
+    names = {item["name"] for item in shown}
+    groups = [[item for item in shown if item["name"] == name] for name in sorted(names)]
+    for group in [*groups, shown] if len(groups) > 1 else groups:
+        if len(group) > 1:
+            texts = pieces([_text(item) for item in group], known)
+            for item, text in zip(group, texts, strict=True):
+                if text != _text(item):
+                    item["text"] = text
+
+
+def _is_stream(item: Any) -> bool:
+    return (
+        isinstance(item, dict)
+        and item.get("output_type") == "stream"
+        and isinstance(item.get("name"), str)
+        and isinstance(item.get("text"), str | list)
+    )
+
+
+def _text(item: dict[str, Any]) -> str:
+    return item["text"] if isinstance(item["text"], str) else "".join(map(str, item["text"]))
+
+
+def _lines(texts: list[str], known: Known) -> list[str]:
+    """A list of texts, such as a traceback: a key may go from one to the next."""
+    # The breaks between the lines of a traceback are not in its texts.
+    cleaned = pieces([f"{text}\n" for text in texts], known)
+    return [text.removesuffix("\n") for text in cleaned]
+
+
+def _squeezed(text: str) -> tuple[str, list[int], list[int]]:
+    """The text without what formats it; where each part begins in it, and how far that is off."""
+    parts, starts, shifts = [], [0], [0]
+    end = length = 0
+    for found in _FORMAT.finditer(text):
+        parts.append(text[end : found.start()])
+        length += found.start() - end
+        end = found.end()
+        starts.append(length)
+        shifts.append(end - length)
+    parts.append(text[end:])
+    return "".join(parts), starts, shifts
+
+
+def _back(at: int, starts: list[int], shifts: list[int]) -> int:
+    """Where a letter of the squeezed text is in the text itself."""
+    return at + shifts[bisect.bisect_right(starts, at) - 1]
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
+
+
+def _cut(texts: list[str], spans: list[tuple[int, int]]) -> list[str]:
+    """The pieces without these spans of the whole; the mask stands where each begins."""
+    cut, begin = [], 0
+    for text in texts:
+        end, at, kept = begin + len(text), begin, []
+        for first, last in spans:
+            if last <= begin or first >= end:
+                continue
+            kept.append(text[at - begin : max(first, begin) - begin])
+            if first >= begin:
+                kept.append(MASK)
+            at = min(last, end)
+        cut.append("".join([*kept, text[at - begin :]]))
+        begin = end
+    return cut
