@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.errors import PexError, nearest
 from pex.core.remarks import of_run
 from pex.core.settings import find_project, load_settings
+from pex.core.shown import clean
 from pex.score.frame import score_names, summarise, yes_no
 from pex.score.unusual import UNUSUAL, columns
 
@@ -89,7 +90,7 @@ class Results:
         from pex.report.tables import summary_text
 
         table = summary_text(self.summary(), yes_no(self.frame))
-        return "\n".join([self._headline(), table, *(f"! {text}" for text in self.remarks())])
+        return clean("\n".join([self._headline(), table, *(f"! {t}" for t in self.remarks())]))
 
     def _repr_html_(self) -> str:
         from html import escape

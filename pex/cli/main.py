@@ -11,6 +11,8 @@ import warnings
 from typing import Any
 
 from pex.core.errors import Interrupted, PexError
+from pex.core.quiet import keep_quiet
+from pex.core.shown import clean
 
 
 def main() -> None:
@@ -18,6 +20,7 @@ def main() -> None:
     # Schedulers end a job with SIGTERM: what was answered is kept, as after an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.showwarning = _say
+    keep_quiet()
     try:
         if runs_batch(sys.argv[1:]):
             from pex.batch.kernels.zygotes import prepare
@@ -27,7 +30,7 @@ def main() -> None:
 
         app(prog_name="pexlab")
     except PexError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(clean(f"error: {error}\n"))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -36,7 +39,7 @@ def main() -> None:
 
 def _say(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning as a line for people, without the place in pex that it comes from."""
-    sys.stderr.write(f"warning: {message}\n")
+    sys.stderr.write(clean(f"warning: {message}\n"))
 
 
 def runs_batch(arguments: list[str]) -> bool:

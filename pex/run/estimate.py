@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Request
+from pex.core.shown import clean
 from pex.run.images import TOKENS_ABOUT, shown, without_images
 from pex.run.ledger import Past
 from pex.run.prices import Price
@@ -57,7 +58,7 @@ class Preview:
         settings = {k: v for k, v in self.first.items() if k not in ("model", "messages")}
         if settings:
             lines.append(f"  with {orjson.dumps(settings).decode()}")
-        return "\n".join([*lines, *self.sizes()])
+        return clean("\n".join([*lines, *self.sizes()]))
 
     __repr__ = __str__
 
