@@ -95,10 +95,11 @@ class Results:
     def _repr_html_(self) -> str:
         from html import escape
 
-        from pex.report.tables import remarks_html, summary_html
+        from pex.report.tables import NO_MATH, remarks_html, summary_html
 
         table = summary_html(self.summary(), yes_no(self.frame))
-        return f"<p>{escape(self._headline())}</p>{table}{remarks_html(self.remarks())}"
+        headline = f'<p class="{NO_MATH}">{escape(self._headline())}</p>'
+        return f"{headline}{table}{remarks_html(self.remarks())}"
 
     def remarks(self) -> list[str]:
         """What is unusual about the answers, in sentences: what they were asked without, say.

@@ -41,7 +41,8 @@ def in_markdown(text: str) -> str:
         >>> in_markdown("![i](http://a/b.png) <img src=x>")
         '!\\[i\\](http&#58;//a/b.png) &lt;img src=x>'
     """
-    text = re.sub(r"[\\\[\]`]", r"\\\g<0>", clean(text)).replace("<", "&lt;")
+    text = re.sub(r"&(?=[#\w])", "&amp;", clean(text)).replace("<", "&lt;")
+    text = re.sub(r"[\\\[\]`]", r"\\\g<0>", text)
     return text.replace("://", "&#58;//").replace("www.", "www&#46;")
 
 
@@ -52,8 +53,9 @@ def from_markdown(text: str) -> str:
         >>> from_markdown(in_markdown("a[0] <b>"))
         'a[0] <b>'
     """
-    text = text.replace("www&#46;", "www.").replace("&#58;//", "://").replace("&lt;", "<")
-    return re.sub(r"\\([\\\[\]`])", r"\1", text)
+    text = text.replace("www&#46;", "www.").replace("&#58;//", "://")
+    text = re.sub(r"\\([\\\[\]`])", r"\1", text)
+    return text.replace("&lt;", "<").replace("&amp;", "&")
 
 
 def _picture(found: re.Match[str]) -> str:

@@ -71,9 +71,7 @@ class Overview:
         )
         notes = "".join(f"<div>{escape(clean(note))}</div>" for note in self.notes)
         title = f"<div><strong>Project {escape(clean(self.project))}</strong></div>"
-        return fragment(
-            f'<div class="pex-project mathjax_ignore tex2jax_ignore">{title}{table}{notes}</div>'
-        )
+        return fragment(f'<div class="pex-project">{title}{table}{notes}</div>')
 
 
 _HEAD = ("experiment", "variants × cases", "last run", "last verdict")

@@ -63,7 +63,10 @@ class Preview:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f'<pre style="white-space:pre-wrap">{html.escape(str(self))}</pre>'
+        text = html.escape(str(self))
+        return (
+            f'<pre class="mathjax_ignore tex2jax_ignore" style="white-space:pre-wrap">{text}</pre>'
+        )
 
     def sizes(self) -> list[str]:
         """The size of the run in a few lines of text."""
