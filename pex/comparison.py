@@ -12,6 +12,7 @@ from pex.compare.slices import cut, slices
 from pex.compare.verdict import Options
 from pex.core.errors import PexError, nearest
 from pex.core.settings import find_project, load_settings
+from pex.core.shown import clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ class Comparison:
     def __repr__(self) -> str:
         from pex.report.verdicts import table_text
 
-        return table_text(self.frame, self._by is not None, self.notes)
+        return clean(table_text(self.frame, self._by is not None, self.notes))
 
     def _repr_html_(self) -> str:
         from pex.report.verdicts import html
@@ -69,7 +70,7 @@ class Comparison:
         """The findings in sentences, the methods in words with their sources, what to mind."""
         from pex.report.verdicts import explain
 
-        return _Text(explain(self.frame, self.notes))
+        return _Text(clean(explain(self.frame, self.notes)))
 
     def plot(self, kind: str = "differences", *, table: bool = False) -> Figure | pd.DataFrame:
         """A picture of the comparison.

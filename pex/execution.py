@@ -30,6 +30,7 @@ from pex.core.events import (
     Stopping,
 )
 from pex.core.score import Score
+from pex.core.shown import clean
 from pex.guard.redact import redact
 from pex.job import Job, Progress
 from pex.judging import Wave
@@ -133,7 +134,7 @@ class Execution:
         counts, results = self.progress, self._results
         state = "running" if not self.done else "failed" if results is None else results.status
         errors = f", {counts.errors:,} errors" if counts.errors else ""
-        return (
+        return clean(
             f"Run of '{self._job.name}': {counts.done:,} of {counts.total:,} done{errors}, {state}"
         )
 
@@ -367,8 +368,10 @@ class Execution:
             message = f"the run could not be recorded in MLflow: {why}"
             results.about["record_error"] = message
             warnings.warn(
-                f"{message}; the results are complete, and kept in {folder} until "
-                f"`pexlab record {recorder.run_id}` brings them there",
+                clean(
+                    f"{message}; the results are complete, and kept in {folder} until "
+                    f"`pexlab record {recorder.run_id}` brings them there"
+                ),
                 stacklevel=2,
             )
 

@@ -17,6 +17,7 @@ from pex.core.errors import PexError
 from pex.core.files import validate
 from pex.core.folder import columns_beside, load_variants
 from pex.core.names import check_name, plain
+from pex.core.shown import clean
 from pex.core.spec import ExperimentSpec, load_spec
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
 from pex.execution import Execution
@@ -217,7 +218,7 @@ class Experiment:
 
     def __repr__(self) -> str:
         names = ", ".join(variant.name for variant in self.variants)
-        return (
+        return clean(
             f"Experiment '{self.name}': {len(self.variants)} variants ({names}) x "
             f"{len(self.cases)} cases, scorers: "
             f"{', '.join(scorer.name for scorer in self._built) or 'none'}"
@@ -379,7 +380,7 @@ class Experiment:
         asked = [*self.variants, *(judge.variant for judge in parted(self._built)[1])]
         said = unconfigured([one.via for one in asked if one.via is not None], self.path)
         if said:
-            warnings.warn(said, stacklevel=2)
+            warnings.warn(clean(said), stacklevel=2)
         return self.path
 
     def drafted(
@@ -482,7 +483,7 @@ class Experiment:
         if changed:
             what = "exp.cases was changed too and is used" if own else "it is used as it is now"
             warnings.warn(
-                f"{self._cases_path.name} has changed since it was read ({changed}); {what}",
+                clean(f"{self._cases_path.name} has changed since it was read ({changed}); {what}"),
                 stacklevel=4,
             )
 

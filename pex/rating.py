@@ -16,6 +16,7 @@ from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.ratings import FOLDER, Rated, RatingFile, rated_of
 from pex.core.settings import find_project, load_settings
+from pex.core.shown import clean
 from pex.core.user import user_name
 from pex.score.frame import score_names
 
@@ -199,7 +200,7 @@ class Rating:
         return self._widget
 
     def __repr__(self) -> str:
-        return f"Blind rating of {self._about['name']}: {self._line()}."
+        return clean(f"Blind rating of {self._about['name']}: {self._line()}.")
 
     def _ipython_display_(self) -> None:
         from pex.widgets import in_notebook

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.errors import PexError, nearest
 from pex.core.remarks import of_run
 from pex.core.settings import find_project, load_settings
+from pex.core.shown import clean
 from pex.score.frame import score_names, summarise, yes_no
 from pex.score.unusual import UNUSUAL, columns
 
@@ -89,15 +90,16 @@ class Results:
         from pex.report.tables import summary_text
 
         table = summary_text(self.summary(), yes_no(self.frame))
-        return "\n".join([self._headline(), table, *(f"! {text}" for text in self.remarks())])
+        return clean("\n".join([self._headline(), table, *(f"! {t}" for t in self.remarks())]))
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        from pex.report.tables import remarks_html, summary_html
+        from pex.report.tables import NO_MATH, remarks_html, summary_html
 
         table = summary_html(self.summary(), yes_no(self.frame))
-        return f"<p>{escape(self._headline())}</p>{table}{remarks_html(self.remarks())}"
+        headline = f'<p class="{NO_MATH}">{escape(self._headline())}</p>'
+        return f"{headline}{table}{remarks_html(self.remarks())}"
 
     def remarks(self) -> list[str]:
         """What is unusual about the answers, in sentences: what they were asked without, say.

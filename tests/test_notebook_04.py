@@ -28,7 +28,7 @@ def test_it_imports_nothing_of_pex() -> None:
     names |= {
         str(node.module) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)
     }
-    assert names == {"json", "mlflow", "pandas", "plotly"}
+    assert names == {"json", "mlflow", "os", "pandas", "plotly"}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.batch.ended import alone
 from pex.core.errors import PexError
+from pex.core.shown import in_markdown
 
 if TYPE_CHECKING:
     from pex.batch.night.morning import Morning
@@ -201,7 +202,7 @@ class Record:
             tags["pex.headline"] = headline(morning)
             if morning.outcome is not None:
                 tags["pex.outcome"] = morning.outcome
-            lines = [f"**{headline(morning)}**", "", *lines]
+            lines = [f"**{in_markdown(headline(morning))}**", "", *lines]
         files = [page] if page is not None else []
         self._run.end(status, metrics, tags, "\n".join(lines), files)
 
@@ -226,8 +227,8 @@ def _table(batch: BatchResult, links: Mapping[str, str]) -> list[str]:
     """The jobs as Markdown, first those to look at: a note has no room for thousands."""
     lines = ["| job | status | took |", "|---|---|---|"]
     for item in sorted(batch.results, key=lambda item: item.status == "done"):
-        name = item.job.id
-        shown = f"[{name}]({links[name]})" if name in links else name
+        name = in_markdown(item.job.id)
+        shown = f"[{name}]({links[item.job.id]})" if item.job.id in links else name
         lines.append(f"| {shown} | {item.status} | {item.seconds:.0f} s |")
     return lines
 
@@ -246,7 +247,8 @@ def _sign(path: Path, plan: str, about: dict[str, Any], page: str | None) -> Non
     content = json.loads(path.read_text(encoding="utf-8"))
     content["metadata"]["pex"] = {**about, **({"page": page} if page else {})}
     where = f"[its run in MLflow]({page})" if page else f"in MLflow: run `{about['job_run_id']}`"
-    text = f"Job **{about['job_id']}** of the batch **{plan} {about['batch_id']}**: {where}"
+    text = f"Job **{in_markdown(about['job_id'])}** of the batch "
+    text += f"**{in_markdown(plan)} {about['batch_id']}**: {where}"
     cell = {"cell_type": "markdown", "metadata": {}, "source": text}
     if (content["nbformat"], content["nbformat_minor"]) >= (4, 5):
         cell["id"] = CELL

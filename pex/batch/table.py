@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.batch.run import BatchResult
 from pex.core.names import canonical
+from pex.core.spreadsheet import table_text
 from pex.record.search import find
 from pex.record.store import exists
 from pex.report.tables import format_seconds, fragment
@@ -78,7 +79,8 @@ def html(table: pd.DataFrame, title: str) -> str:
 
 def write(table: pd.DataFrame, batch: BatchResult) -> Path:
     """Keep the table beside the output notebooks, as `summary.csv` and `summary.html`."""
-    table.to_csv(batch.folder / "summary.csv", index=False)
+    text = table_text(table)
+    (batch.folder / "summary.csv").write_text(text, encoding="utf-8", newline="")
     page = html(table, f"{batch.plan.name}, {batch.batch_id}")
     (batch.folder / "summary.html").write_text(page, encoding="utf-8")
     return batch.folder / "summary.html"

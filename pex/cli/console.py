@@ -1,4 +1,7 @@
-"""Where the commands write: results to stdout, everything else to stderr."""
+"""Where the commands write: results to stdout, everything else to stderr.
+
+Names, answers and messages of endpoints come from others: nothing of them steers a terminal.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,23 @@ from typing import Any
 import orjson
 
 from pex.core.names import plain
+from pex.core.shown import clean, clean_json
 
 
 def out(text: str) -> None:
     """One line or block of result."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.write(clean(text.rstrip("\n")) + "\n")
 
 
 def err(text: str) -> None:
     """One line or block about what goes on."""
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    sys.stderr.write(clean(text.rstrip("\n")) + "\n")
     sys.stderr.flush()
 
 
 def document(value: Any) -> None:
     """The one JSON document of `--json`."""
-    out(orjson.dumps(plain(value), option=orjson.OPT_INDENT_2).decode())
+    out(clean_json(orjson.dumps(plain(value), option=orjson.OPT_INDENT_2).decode()))
 
 
 def gate_code(outcome: str, fail_undecided: bool) -> int:

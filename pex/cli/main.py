@@ -13,6 +13,8 @@ import warnings
 from typing import Any
 
 from pex.core.errors import Interrupted, PexError
+from pex.core.quiet import keep_quiet
+from pex.core.shown import clean
 
 
 def main() -> None:
@@ -21,6 +23,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.showwarning = _say
     threading.excepthook = _thread_failed
+    keep_quiet()
     try:
         if runs_batch(sys.argv[1:]):
             from pex.batch.kernels.zygotes import prepare
@@ -53,9 +56,10 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
 
 
 def _clean(text: str) -> str:
+    """A text without keys, and without what steers a terminal."""
     from pex.guard.redact import redact
 
-    return redact(text)
+    return clean(redact(text))
 
 
 def runs_batch(arguments: list[str]) -> bool:

@@ -179,10 +179,12 @@ def _changes(items: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _tell(results: Any, as_json: bool, out: Path | None) -> None:
+    from pex.core.spreadsheet import table_text
+
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".csv":
-            results.frame.to_csv(out, index=False)
+            out.write_text(table_text(results.frame), encoding="utf-8", newline="")
         else:
             _to_parquet(results.frame, out)
         console.err(f"table: {out}")

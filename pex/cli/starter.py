@@ -44,6 +44,8 @@ on:
   push:
     paths: ["experiments/**", "pex.toml"]
   workflow_dispatch:
+permissions:
+  contents: read
 jobs:
   compare:
     runs-on: ubuntu-latest

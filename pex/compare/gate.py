@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pex.compare.verdict import BETTER, NO_WORSE, WORSE
+from pex.core.shown import clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ class Gate:
     def __str__(self) -> str:
         lines = [f"gate: {self.outcome}"]
         lines += [f"  {self.outcomes[name]}: {why}" for name, why in self.reasons.items()]
-        return "\n".join(lines)
+        return clean("\n".join(lines))
 
 
 def gate(table: pd.DataFrame, texts: Sequence[str]) -> Gate:

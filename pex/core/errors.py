@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from pex.core.shown import clean
+
 
 class PexError(Exception):
     """Wrong use or configuration; nothing was asked of a model.
@@ -27,7 +29,8 @@ class PexError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = message
         self.hint = hint
-        super().__init__(f"{message}\n  {hint}" if hint else message)
+        # It names what files and endpoints said, and Python itself may print it.
+        super().__init__(clean(f"{message}\n  {hint}" if hint else message))
 
     def _render_traceback_(self) -> list[str]:
         # IPython calls this: a user's mistake does not deserve forty lines of our own frames.
@@ -57,7 +60,7 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, message: str, results: object) -> None:
         self.results = results
-        super().__init__(message)
+        super().__init__(clean(message))
 
     def _render_traceback_(self) -> list[str]:
         return [f"Interrupted: {self}"]

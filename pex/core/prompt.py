@@ -15,6 +15,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest, plain
 from pex.core.params import check_params, check_tools, plain_params
 from pex.core.response_model import strict_schema
+from pex.core.shown import clean
 from pex.core.text import whole_text
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ def warn(remarks: Sequence[str], where: str, file: str) -> None:
     for remark in remarks:
         found = re.match(r"line (\d+)", remark)
         warnings.warn_explicit(
-            f"{where}: {remark}", UserWarning, file, int(found[1]) if found else 1,
+            clean(f"{where}: {remark}"), UserWarning, file, int(found[1]) if found else 1,
             registry=_WARNED,
         )  # fmt: skip
 

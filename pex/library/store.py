@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
+from pex.core.quiet import keep_quiet
 from pex.core.secrets import note
 from pex.core.settings import Settings
 from pex.guard.redact import redact
@@ -86,9 +87,8 @@ def _chosen_in_mlflow() -> str | None:
 
 def quiet() -> None:
     """Keep MLflow from phoning home, from announcing each database step, and off proxies here."""
+    keep_quiet()
     keep_loopback_direct()
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # A server's client would print an address whenever a run ends.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

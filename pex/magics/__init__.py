@@ -13,6 +13,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.project import experiment_files, prompt_files
 from pex.core.prompt import Prompt
 from pex.core.settings import find_project
+from pex.core.shown import clean
 from pex.core.spec import LIBRARY
 from pex.experiment import Experiment
 from pex.magics import asking, completing, overview
@@ -98,7 +99,7 @@ class PexMagics(Magics):
         if ask.run:
             self._run(ask, prompt)
         elif cell is None:
-            print(prompt.text)  # noqa: T201 - what the cell asked for
+            print(clean(prompt.text))  # noqa: T201 - what the cell asked for
 
     @no_var_expand
     @line_magic
@@ -166,14 +167,14 @@ class PexMagics(Magics):
         if name in prompt_files(find_project()) or name.startswith(LIBRARY):
             prompt = self._known(name)
             say(_summary(prompt, "", None))
-            print(prompt.text)  # noqa: T201 - what the cell asked for
+            print(clean(prompt.text))  # noqa: T201 - what the cell asked for
             return
         if name not in known and not isinstance(self._space.get(name), Experiment):
             raise PexError(f"%pex show: there is no experiment or prompt '{name}'",
                            hint=nearest(name, known))  # fmt: skip
         experiment = self._experiment(name, "%pex show")
         purpose = f"{experiment.purpose}\n" if experiment.purpose else ""
-        print(f"{experiment!r}\n{purpose}\n{experiment.preview()}")  # noqa: T201 - asked for
+        print(clean(f"{experiment!r}\n{purpose}\n{experiment.preview()}"))  # noqa: T201 - asked for
 
     def _experiment(self, name: str, where: str) -> Experiment:
         found = asking.find_source(name, self._space, where)

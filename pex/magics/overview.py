@@ -54,7 +54,7 @@ class Overview:
         for line in cells:
             padded = [f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)]
             lines.append("  ".join(padded).rstrip())
-        return "\n".join([*lines, *self.notes])
+        return clean("\n".join([*lines, *self.notes]))
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col">{title}</th>' for title in _HEAD)
@@ -70,10 +70,8 @@ class Overview:
             else ""
         )
         notes = "".join(f"<div>{escape(clean(note))}</div>" for note in self.notes)
-        title = f"<div><strong>Project {escape(self.project)}</strong></div>"
-        return fragment(
-            f'<div class="pex-project mathjax_ignore tex2jax_ignore">{title}{table}{notes}</div>'
-        )
+        title = f"<div><strong>Project {escape(clean(self.project))}</strong></div>"
+        return fragment(f'<div class="pex-project">{title}{table}{notes}</div>')
 
 
 _HEAD = ("experiment", "variants × cases", "last run", "last verdict")

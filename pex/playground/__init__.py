@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pex.core.errors import PexError, nearest
+from pex.core.shown import clean
 from pex.execution import Execution
 from pex.experiment import Experiment
 from pex.playground import drafting, saving
@@ -53,7 +54,7 @@ class Playground:
         draft = self._desk.draft
         names = ", ".join(column.name for column in draft.columns)
         columns, cases = len(draft.columns), len(draft.entries)
-        return (
+        return clean(
             f"Playground: {columns} variant{'s' * (columns != 1)} ({names}) x "
             f"{cases} case{'s' * (cases != 1)}"
         )

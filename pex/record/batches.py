@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.shown import in_markdown
 from pex.guard.redact import redact
 from pex.library.store import client_of, errors_of
 from pex.record import active
@@ -269,7 +270,9 @@ def _note_of_job(job: Ended, recorded: Sequence[Run]) -> str:
         where = _link(run.info.experiment_id, run.info.run_id)
         name = run.data.tags.get("pex.experiment", run.info.run_name)
         verdicts = run.data.tags.get("pex.verdicts", "")
-        lines += ["", f"Recorded: [{name}]({where}){': ' + verdicts if verdicts else ''}"]
+        lines += ["", f"Recorded: [{in_markdown(name)}]({where})"]
+        if verdicts:
+            lines[-1] += f": {in_markdown(verdicts)}"
     return _cut("\n".join(lines))
 
 

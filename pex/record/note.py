@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.core.shown import from_markdown, in_markdown
 from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ def note(
     remarks: Sequence[str],
 ) -> str:
     """A few lines of Markdown for MLflow's run page."""
-    lines = [about["purpose"] or "", ""]
+    lines = [in_markdown(about["purpose"] or ""), ""]
     if about.get("note"):
-        lines += [str(about["note"]), ""]
+        # It was given with the run, by a person who may want a link in it.
+        lines += [str(about["note"]).replace("<", "&lt;").replace("![", "!\\["), ""]
     lines += _scores(summary)
     if remarks:
         lines += ["", *(f"- {_cell(text)}" for text in remarks)]
@@ -38,7 +40,7 @@ def note(
 def _scores(summary: pd.DataFrame) -> list[str]:
     names = [column[6:-2] for column in summary.columns if column.endswith(".n")]
     odd = columns(summary)
-    head = ["variant", *names, "errors", *(UNUSUAL[name] for name in odd)]
+    head = ["variant", *map(_cell, names), "errors", *(UNUSUAL[name] for name in odd)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in summary.to_dict("records"):
         cells = [
@@ -65,7 +67,7 @@ def _verdicts(comparison: pd.DataFrame) -> list[str]:
         if len(numbers) == 3:
             difference += f" [{numbers[1]}, {numbers[2]}]"
         lines.append(
-            f"| {_cell(row['baseline'])} | {_cell(row['candidate'])} | {row['metric']} | "
+            f"| {_cell(row['baseline'])} | {_cell(row['candidate'])} | {_cell(row['metric'])} | "
             f"{difference} | **{row['verdict']}** | {row['n_cases']} |"
         )
     return lines
@@ -82,11 +84,14 @@ def verdicts_of(text: str) -> dict[tuple[str, str], tuple[str, str]]:
     """
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for line in text.split("\n"):
-        cells = [part.strip().replace("\\|", "|") for part in re.split(r"(?<!\\)\|", line)[1:-1]]
+        cells = [
+            from_markdown(part.strip().replace("\\|", "|"))
+            for part in re.split(r"(?<!\\)\|", line)[1:-1]
+        ]
         if len(cells) == 6 and (verdict := re.fullmatch(r"\*\*(.+)\*\*", cells[4])):
             found.setdefault((cells[1], cells[2]), (cells[0], verdict[1]))
     return found
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return in_markdown(text).replace("|", "\\|").replace("\n", " ")

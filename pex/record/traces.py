@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError, nearest
 from pex.core.names import plain
+from pex.core.shown import clean
 from pex.guard.redact import redact
 from pex.record.dataset import forget_dataset, log_dataset
 from pex.record.files import CASES
@@ -287,7 +288,10 @@ class TraceWriter(threading.Thread):
         except Exception as error:  # noqa: BLE001 - the run has long ended, and well
             self.error = error
             warnings.warn(
-                f"not all traces could be written to MLflow: {redact(str(error))}; {self._later()}",
+                clean(
+                    f"not all traces could be written to MLflow: {redact(str(error))}; "
+                    f"{self._later()}"
+                ),
                 stacklevel=2,
             )
         finally:

@@ -12,7 +12,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from pex.report.tables import format_score, format_seconds, format_usd, style, summary_table
+from pex.report.tables import (
+    NO_MATH,
+    format_score,
+    format_seconds,
+    format_usd,
+    style,
+    summary_table,
+)
 from pex.report.timeline import timeline_svg
 
 MAX_BYTES = 1_300_000
@@ -55,7 +62,7 @@ def part(night: Mapping[str, Any]) -> str:
         night: as for `page`.
     """
     body = _templates().get_template("night_body.html.jinja").render(**_gathered(night))
-    return f'<div class="pex pex-night"><style>{_style()}</style>{body}</div>'
+    return f'<div class="pex pex-night {NO_MATH}"><style>{_style()}</style>{body}</div>'
 
 
 def _style() -> str:

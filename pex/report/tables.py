@@ -25,9 +25,13 @@ def style() -> str:
     return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 
+NO_MATH = "mathjax_ignore tex2jax_ignore"
+"""The classes that keep MathJax, which JupyterLab and exported pages run, off others' texts."""
+
+
 def fragment(content: str) -> str:
     """A piece of HTML that brings its own style along."""
-    return f'<div class="pex"><style>{style()}</style>{content}</div>'
+    return f'<div class="pex {NO_MATH}"><style>{style()}</style>{content}</div>'
 
 
 def summary_scores(summary: pd.DataFrame) -> list[str]:

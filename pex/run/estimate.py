@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Request
+from pex.core.shown import clean
 from pex.run.images import TOKENS_ABOUT, shown, without_images
 from pex.run.ledger import Past
 from pex.run.prices import Price
@@ -57,12 +58,15 @@ class Preview:
         settings = {k: v for k, v in self.first.items() if k not in ("model", "messages")}
         if settings:
             lines.append(f"  with {orjson.dumps(settings).decode()}")
-        return "\n".join([*lines, *self.sizes()])
+        return clean("\n".join([*lines, *self.sizes()]))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f'<pre style="white-space:pre-wrap">{html.escape(str(self))}</pre>'
+        text = html.escape(str(self))
+        return (
+            f'<pre class="mathjax_ignore tex2jax_ignore" style="white-space:pre-wrap">{text}</pre>'
+        )
 
     def sizes(self) -> list[str]:
         """The size of the run in a few lines of text."""

@@ -12,6 +12,7 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.settings import ProviderSettings, Settings, find_project, load_settings
+from pex.core.shown import clean
 from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register
 from pex.run.providers import BUILT_IN, LOCAL
@@ -81,7 +82,7 @@ class Model:
 
     def __repr__(self) -> str:
         at = f" at {redact(self.base_url)}" if self.base_url else ""
-        return f"Model {self.ref} through {type(self.client).__name__}{at}"
+        return clean(f"Model {self.ref} through {type(self.client).__name__}{at}")
 
     def __eq__(self, other: object) -> bool:
         same = isinstance(other, Model) and self.ref == other.ref

@@ -14,6 +14,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest
 from pex.core.prompt import Prompt
 from pex.core.score import WORDS
+from pex.core.shown import clean
 from pex.core.variant import ClientModel, Variant
 from pex.score.base import check_expected, is_cut_off
 from pex.score.calibration import Calibration
@@ -116,7 +117,7 @@ class Judge:
 
     def __repr__(self) -> str:
         against = f" against '{self.baseline}'" if self.baseline else ""
-        return f"Judge '{self.name}': {self.kind}{against}, {self.model}"
+        return clean(f"Judge '{self.name}': {self.kind}{against}, {self.model}")
 
     @property
     def model(self) -> str:

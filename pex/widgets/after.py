@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import HTML, DisplayHandle, display
 
 from pex.report.sides import side_by_side_table
-from pex.report.tables import fragment, summary_table
+from pex.report.tables import NO_MATH, fragment, summary_table
 from pex.score.frame import yes_no
 from pex.widgets.kit import clean
 from pex.widgets.query import is_of
@@ -104,5 +104,4 @@ def _worth_seeing(sheet: Sheet) -> set[str]:
 
 
 def _wrapped(html: str) -> str:
-    # The classes keep MathJax, which JupyterLab and exported pages run, off other people's texts.
-    return f'<div class="pex-static mathjax_ignore tex2jax_ignore">{clean(html)}</div>'
+    return f'<div class="pex-static {NO_MATH}">{clean(html)}</div>'

@@ -119,7 +119,7 @@ class GrowingAnswer:
             f'aria-label="Answer">{escape(clean(text))}</div>'
         )
         html = fragment(
-            f'<style>{_style()}</style><div class="pex-answer mathjax_ignore tex2jax_ignore">'
+            f'<style>{_style()}</style><div class="pex-answer">'
             f'<div class="pex-answer-title">{escape(clean(self._title))}</div>'
             f"{body if text else ''}"
             f'<div class="pex-answer-facts">{mark}{escape(clean(state))}</div></div>'

@@ -6,7 +6,7 @@ const PANELS = [["text", "Text"], ["difference", "Difference"], ["scores", "Scor
 /** @param {{model: any, el: HTMLElement}} view */
 function renderBrowser({ model, el }) {
   const view = Math.random().toString(36).slice(2);
-  el.classList.add("pex", "pex-kit", "pex-browser");
+  el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-browser");
   // JupyterLab's keys would otherwise act on the notebook while the browser has the focus.
   el.setAttribute("data-lm-suppress-shortcuts", "true");
   let panel = "text";

@@ -121,7 +121,7 @@ class LibraryBrowser(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         chosen = f", {self._wanted[0]} chosen" if self._wanted else ""
-        return f"Library browser: {len(self._rows):,} prompts{chosen}"
+        return kit.clean(f"Library browser: {len(self._rows):,} prompts{chosen}")
 
     @property
     def selected(self) -> Prompt | None:

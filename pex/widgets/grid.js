@@ -7,7 +7,7 @@ const BEYOND = 2; // rows above and below what is seen
 /** @param {{model: any, el: HTMLElement, store: any}} view */
 function renderGrid({ model, el, store }) {
   const view = Math.random().toString(36).slice(2);
-  el.classList.add("pex", "pex-kit", "pex-grid");
+  el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-grid");
   // JupyterLab's keys would otherwise act on the notebook while the grid has the focus.
   el.setAttribute("data-lm-suppress-shortcuts", "true");
   let begin = model.get("_begin");

@@ -29,12 +29,12 @@ from pex.core.events import (
     Scored,
     Started,
 )
+from pex.core.spreadsheet import table_text
 from pex.report.tables import value_text
 from pex.stats import intervals
 from pex.widgets import kit, rows
 from pex.widgets.after import RUNNING, StaticOutput, static_table, static_text
 from pex.widgets.editing import Editing, form, keep
-from pex.widgets.export import table_text
 from pex.widgets.growing import grown
 from pex.widgets.opened import MODES, Messages, opened
 from pex.widgets.query import KINDS, Query, order, slices

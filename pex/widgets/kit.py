@@ -8,14 +8,14 @@ place only, `markdown_html`.
 from __future__ import annotations
 
 import functools
-import re
 from pathlib import Path
 
+from pex.core.shown import clean
 from pex.report.tables import style
 
+__all__ = ["clean", "markdown_html", "script", "styles"]
+
 _HERE = Path(__file__).parent
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-_SEEN = bytes([9, 10, *range(0x20, 0x7F)])
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
     "ol", "p", "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
@@ -36,33 +36,6 @@ def script(*names: str) -> str:
 def styles(name: str) -> str:
     """The style of a widget: that of tables, what all widgets share, then its own."""
     return "\n".join([style(), *((_HERE / f"{n}.css").read_text("utf-8") for n in ("kit", name))])
-
-
-def clean(text: str) -> str:
-    r"""A text in which nothing is unseen: control characters become their pictures.
-
-    Null bytes and terminal escapes are shown, half a surrogate becomes the replacement character
-    (it cannot be sent at all), and marks that turn the direction of all that follows are shown.
-
-    Example:
-        >>> clean("a\x00b \x1b[31mred\ud800")
-        'a␀b ␛[31mred�'
-    """
-    # All rows of a grid go through here: for most texts this is several times as fast.
-    if text.isascii() and not text.encode().translate(None, _SEEN):
-        return text
-    return _UNSEEN.sub(_picture, text)
-
-
-def _picture(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code == 0x0D:
-        return ""
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"⟨U+{code:04X}⟩"
 
 
 def markdown_html(text: str) -> str:

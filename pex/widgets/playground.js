@@ -100,7 +100,7 @@ function makeRow(desk, id) {
 /** @param {{model: any, el: HTMLElement}} view */
 function renderPlayground({ model, el }) {
   const view = Math.random().toString(36).slice(2);
-  el.classList.add("pex", "pex-kit", "pex-play");
+  el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-play");
   // JupyterLab's keys would otherwise act on the notebook while something here has the focus.
   el.setAttribute("data-lm-suppress-shortcuts", "true");
   let cells = { ...model.get("_cells") };

@@ -104,7 +104,7 @@ function makeBegin(host, onStart) {
 }
 
 function makeRating(el, host) {
-  el.classList.add("pex", "pex-kit", "pex-rating");
+  el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-rating");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", `Blind rating: ${host.title}`);
   el.setAttribute("data-lm-suppress-shortcuts", "true"); // the notebook's own keys would act too

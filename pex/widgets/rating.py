@@ -78,7 +78,9 @@ class RatingWidget(anywidget.AnyWidget):
         state = self._state
         if not state["rater"]:
             return f"Blind rating of {self._begin['count']} pairs"
-        return f"Blind rating: {state['done']} of {state['total']} rated by {state['rater']}"
+        return kit.clean(
+            f"Blind rating: {state['done']} of {state['total']} rated by {state['rater']}"
+        )
 
     def _ipython_display_(self) -> None:
         bundle = super()._repr_mimebundle_()

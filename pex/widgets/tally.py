@@ -21,6 +21,7 @@ from pex.core.events import (
     Spent,
     Stopping,
 )
+from pex.core.shown import clean
 from pex.report.tables import format_usd
 from pex.widgets.pacing import pace_text, waits_text
 
@@ -170,7 +171,7 @@ class Tally:
         parts.append(self._failed())
         parts.append(_counted(self.unscored, "answer not scored", "answers not scored"))
         parts.append(_counted(self.retries, "retry", "retries"))
-        return " · ".join(part for part in parts if part)
+        return clean(" · ".join(part for part in parts if part))
 
     def _now(self) -> list[str]:
         """What goes on, while it does."""

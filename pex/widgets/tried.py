@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from pex.report.tables import cut, format_seconds, format_usd, fragment
+from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
 from pex.widgets import kit
 from pex.widgets.opened import MAX_WORDS, words_apart
 from pex.widgets.sheet import Cell
@@ -99,8 +99,7 @@ def static_draft(doc: Mapping[str, Any], cells: Mapping[str, Shown]) -> str:
         f'<div class="pex-scroll"><table class="pex-table">{note}<thead><tr>{"".join(head)}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
-    # The classes keep MathJax, which JupyterLab and exported pages run, off other people's texts.
-    whole = f'<div class="pex-static mathjax_ignore tex2jax_ignore">{fragment(table)}</div>'
+    whole = f'<div class="pex-static {NO_MATH}">{fragment(table)}</div>'
     return kit.clean(whole)
 
 

@@ -15,12 +15,12 @@ from pex.core.errors import PexError
 from pex.core.events import Answered, Delta, Done, Failed, Queued, Scored, Started
 from pex.core.prompt import Prompt
 from pex.core.score import Score
+from pex.core.spreadsheet import table_text
 from pex.core.variant import Variant
 from pex.run.request import requests
 from pex.score.frame import build_frame, summarise, yes_no
 from pex.widgets import kit, rows
 from pex.widgets.after import static_table
-from pex.widgets.export import table_text
 from pex.widgets.grid import ResultGrid
 from pex.widgets.opened import opened
 from pex.widgets.query import Query, changed, order, slices
@@ -255,7 +255,7 @@ def test_json_is_found_in_a_fence_too() -> None:
 def test_csv_has_no_formula() -> None:
     frame = pd.DataFrame({"output": ["=1+1", " @x", "-2", "fine", None], "n": [-1.5, 0, 1, 2, 3]})
     table = list(csv.reader(io.StringIO(table_text(frame))))
-    assert [row[0] for row in table[1:]] == ["'=1+1", "' @x", "'-2", "fine", ""]
+    assert [row[0] for row in table[1:]] == ["'=1+1", "' @x", "-2", "fine", ""]
     assert table[1][1] == "-1.5"
 
 

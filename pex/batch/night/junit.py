@@ -16,23 +16,24 @@ _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit(morning: Morning) -> str:
     """The text of the file: a suite of the notebooks, one of the gate's candidates."""
     batch = morning.batch
-    root = Xml.Element("testsuites", name=f"{batch.plan.name} {batch.batch_id}")
-    jobs = _suite(root, f"{batch.plan.name}: notebooks", morning)
+    plan = _clean(batch.plan.name)
+    root = Xml.Element("testsuites", name=f"{plan} {_clean(batch.batch_id)}")
+    jobs = _suite(root, f"{plan}: notebooks", morning)
     for item in batch.results:
         case = Xml.SubElement(
-            jobs, "testcase", name=item.job.id, classname=f"{batch.plan.name}.notebooks",
+            jobs, "testcase", name=_clean(item.job.id), classname=f"{plan}.notebooks",
             time=f"{item.seconds:.3f}",
         )  # fmt: skip
         if item.status == "skipped":
             Xml.SubElement(case, "skipped", message=_clean(item.error or ""))
         elif item.status != "done":
             Xml.SubElement(case, "error", type=item.status, message=_clean(item.error or ""))
-    gates = _suite(root, f"{batch.plan.name}: gate", morning)
+    gates = _suite(root, f"{plan}: gate", morning)
     for judged in morning.judged:
         where = f"{judged.run['experiment']}.{judged.run['job_id']}"
         case = Xml.SubElement(
-            gates, "testcase", name=f"{judged.candidate or 'baseline'} on {judged.metric}",
-            classname=_clean(where), time="0",
+            gates, "testcase", classname=_clean(where), time="0",
+            name=_clean(f"{judged.candidate or 'baseline'} on {judged.metric}"),
         )  # fmt: skip
         if judged.outcome == FAIL or (judged.outcome != PASS and judged.on_undecided == "fail"):
             kind = "worse" if judged.outcome == FAIL else "undecided"

@@ -26,6 +26,7 @@ from pex.batch.run import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
+from pex.core.shown import clean
 from pex.extending import MOST_REPEATS
 from pex.guard.redact import redact
 from pex.score.frame import score_names
@@ -78,7 +79,7 @@ class Morning:
     canary_cut: bool = False
 
     def __repr__(self) -> str:
-        return "\n".join([headline(self), *(item.reason for item in self.judged)])
+        return clean("\n".join([headline(self), *(item.reason for item in self.judged)]))
 
     def _repr_html_(self) -> str:
         from pex.batch.night.document import document

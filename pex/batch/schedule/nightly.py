@@ -33,6 +33,7 @@ from pex.core import python
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.inside import led_outside
+from pex.core.names import digest
 from pex.core.settings import find_project, load_settings
 from pex.core.trust import VARIABLE as TRUST
 from pex.core.zone import machine_zone
@@ -40,6 +41,7 @@ from pex.guard.redact import register
 
 DONE, JUNIT = "night.json", "night.xml"
 _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
+_LONGEST_LABEL = 190
 _PAGES = ("night.html", "summary.html", "summary.csv")
 _SETTLED = (0, 1, 3)
 """Exit codes after which a night is not started again: done, gate failed, undecided."""
@@ -73,7 +75,9 @@ def label_of(file: Path) -> str:
     parts = list(file.relative_to(find_project(file.parent)).with_suffix("").parts)
     if parts[0] == "experiments" and len(parts) > 1:
         parts = parts[1:]
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(parts)).strip("-.") or "plan"
+    label = re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(parts)).strip("-.") or "plan"
+    # It becomes the name of files, of which systems take 255 letters with what is around it.
+    return label if len(label) <= _LONGEST_LABEL else f"{label[:180]}-{digest(label, 8)}"
 
 
 def state_of(file: Path) -> Path:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import os
 import re
 import shlex
@@ -19,9 +18,19 @@ from zoneinfo import ZoneInfo
 import pex
 from pex.batch.schedule.clocks import YEARS, latest_in_utc, moved, skipped
 from pex.batch.schedule.nightly import default_env_file, label_of
+from pex.batch.schedule.quoting import (
+    airflow_folder,
+    airflow_text,
+    comment,
+    github_text,
+    unit_text,
+    unit_word,
+    yaml_text,
+)
 from pex.core import python
 from pex.core.cron import Cron
 from pex.core.errors import PexError
+from pex.core.names import digest
 from pex.core.settings import find_project, load_settings
 from pex.core.trust import VARIABLE as TRUST
 from pex.run.trusting import directed
@@ -29,6 +38,7 @@ from pex.run.trusting import directed
 KINDS = ("crontab", "systemd", "github", "airflow", "kubernetes")
 _LONGEST_LINE = 990
 """Debian's cron refuses commands of 1000 characters and more."""
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
 
@@ -90,8 +100,18 @@ def make(
     project = find_project(file.parent)
     env_file = env_file.resolve() if env_file else None
     for path in (project, file, env_file, sys.executable):
-        if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", str(path or "")):
-            raise PexError(f"{str(path)!r}: no scheduler can start in a path with line breaks")
+        if _NO_TEXT.search(str(path or "")):
+            raise PexError(
+                f"{str(path)!r}: no scheduler can start in a path with line breaks or with "
+                "characters that are not text"
+            )
+    for key in keys:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            # It is not shown: it may be the key itself.
+            raise PexError(
+                "a variable that the plan or the project names for a key has another name than "
+                "variables have: letters, digits and '_'"
+            )
     return Schedule(
         file,
         project,
@@ -120,8 +140,9 @@ def crontab(schedule: Schedule, machine: ZoneInfo, today: datetime.date) -> str:
     command = shlex.join([schedule.python, *schedule.arguments(*more)])
     if schedule.python_path:
         command = f"PYTHONPATH={shlex.quote(schedule.python_path)} {command}"
-    # To cron a bare % is a line break.
-    command = f"cd {shlex.quote(str(schedule.project))} && {command}".replace("%", "\\%")
+    command = f"cd {shlex.quote(str(schedule.project))} && {command}"
+    # To cron a bare % is a line break, also after two backslashes: a pair of quotes parts them.
+    command = command.replace("\\%", "\\''%").replace("%", "\\%")
     if len(command) > _LONGEST_LINE:
         raise PexError(
             f"the command has {len(command)} characters, cron takes {_LONGEST_LINE}",
@@ -139,19 +160,21 @@ def marks(schedule: Schedule) -> tuple[str, str]:
 def service(schedule: Schedule) -> str:
     """The unit that systemd starts."""
     words = [schedule.python, *schedule.arguments(*schedule.keys_file())]
+    folder = str(schedule.project)
+    folder += "/" if folder[-1].isspace() else ""  # systemd drops spaces at the end of a line
     lines = [
         "[Unit]",
-        f"Description=pexlab nightly: {_unit(schedule.relative)}",
+        f"Description=pexlab nightly: {unit_text(schedule.relative)}",
         "",
         "[Service]",
         "Type=oneshot",
-        f"WorkingDirectory={_unit(str(schedule.project))}",
+        f"WorkingDirectory={unit_text(folder)}",
         "Environment=LANG=C.UTF-8",
     ]
     if schedule.python_path:
-        lines.append(f"Environment={_word('PYTHONPATH=' + schedule.python_path)}")
+        lines.append(f"Environment={unit_word('PYTHONPATH=' + schedule.python_path)}")
     lines += [
-        f"ExecStart={' '.join(_word(word).replace('$', '$$') for word in words)}",
+        f"ExecStart={' '.join(unit_word(word).replace('$', '$$') for word in words)}",
         "# The batch is asked to end and keeps what was answered.",
         "KillMode=mixed",
         "TimeoutStopSec=60",
@@ -161,7 +184,7 @@ def service(schedule: Schedule) -> str:
 
 def timer(schedule: Schedule, today: datetime.date) -> str:
     """The unit that says when; a night that was missed while the machine was off is made up."""
-    lines = ["[Unit]", f"Description=Times of pexlab nightly: {_unit(schedule.relative)}", ""]
+    lines = ["[Unit]", f"Description=Times of pexlab nightly: {unit_text(schedule.relative)}", ""]
     times = [f"OnCalendar={item}" for item in calendar(schedule.cron, schedule.zone)]
     extra = [f"OnCalendar={item}" for item in after_gaps(schedule.cron, schedule.zone, today)]
     lines += ["[Timer]", *times]
@@ -221,22 +244,24 @@ def github(schedule: Schedule, today: datetime.datetime) -> str:
     prefix = "" if folder == "." else f"{folder}/"
     outputs = Path(schedule.relative).parent.as_posix()
     outputs = "outputs" if outputs == "." else f"{outputs}/outputs"
-    words = shlex.join(["python", *schedule.arguments()])
+    words = github_text(shlex.join(["python", *schedule.arguments()]))
+    kept = "\n".join(github_text(prefix + name) for name in (".pex", "mlruns"))
     trust = "".join(f'      {key}: "{value}"\n' for key, value in schedule.trusted.items())
     secrets = "".join(f"      {key}: ${{{{ secrets.{key} }}}}\n" for key in schedule.keys)
-    crons = "".join(f"    - cron: {_quoted(line)}\n" for line in lines)
+    crons = "".join(f"    - cron: {yaml_text(line)}\n" for line in lines)
+    plan = comment(schedule.relative)
     summer = f"; with clocks forward, nights begin {late} minutes later" if late else ""
     return f"""\
-# Runs the plan {schedule.relative} at {schedule.cron} ({schedule.zone.key}) and keeps its outputs.
+# Runs the plan {plan} at {schedule.cron} ({schedule.zone.key}) and keeps its outputs.
 # GitHub counts in UTC and may start later than it says{summer}.
-name: {_quoted(f"nightly {schedule.label}")}
+name: {yaml_text(f"nightly {schedule.label}")}
 on:
   schedule:
 {crons}  workflow_dispatch:
 permissions:
   contents: read
 concurrency:
-  group: {_quoted(f"pexlab-{schedule.label}")}
+  group: {yaml_text(f"pexlab-{schedule.label}")}
   cancel-in-progress: false
 jobs:
   night:
@@ -246,7 +271,7 @@ jobs:
       LANG: C.UTF-8
 {trust}{secrets}    defaults:
       run:
-        working-directory: {_quoted(folder)}
+        working-directory: {yaml_text(github_text(folder))}
     steps:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
@@ -258,18 +283,16 @@ jobs:
       # The journal and MLflow's store: a night is compared with the nights before it.
       - uses: actions/cache@v4
         with:
-          path: |
-            {prefix}.pex
-            {prefix}mlruns
-          key: {_quoted(f"pexlab-{schedule.label}-${{{{ github.run_id }}}}")}
-          restore-keys: {_quoted(f"pexlab-{schedule.label}-")}
+          path: {yaml_text(kept)}
+          key: {yaml_text(f"pexlab-{schedule.label}-${{{{ github.run_id }}}}")}
+          restore-keys: {yaml_text(f"pexlab-{schedule.label}-")}
       - run: pip install 'pexlab[local]=={pex.__version__}' && pexlab model install
-      - run: {_quoted(words)}
+      - run: {yaml_text(words)}
       - uses: actions/upload-artifact@v4
         if: always()
         with:
-          name: {_quoted(f"night-{schedule.label}-${{{{ github.run_id }}}}")}
-          path: {_quoted(prefix + outputs)}
+          name: {yaml_text(f"night-{schedule.label}-${{{{ github.run_id }}}}")}
+          path: {yaml_text(github_text(prefix + outputs))}
           if-no-files-found: ignore
           retention-days: 30
 """
@@ -278,12 +301,14 @@ jobs:
 def airflow(schedule: Schedule, today: datetime.date) -> str:
     """The file of an Airflow DAG, for 2.4 and later and for 3."""
     words = shlex.join([schedule.python, *schedule.arguments(*schedule.keys_file())])
+    plan = comment(schedule.relative)
     begins = f"{today.year}, {today.month}, {today.day}"
     environment = {"LANG": "C.UTF-8", **schedule.trusted}
     if schedule.python_path:
-        environment["PYTHONPATH"] = _raw(schedule.python_path)
+        environment["PYTHONPATH"] = airflow_folder(schedule.python_path)
     return f"""\
-# Runs the plan {schedule.relative} every night; put this file into Airflow's folder of DAGs.
+# -*- coding: utf-8 -*-
+# Runs the plan {plan} every night; put this file into Airflow's folder of DAGs.
 import pendulum
 from airflow import DAG
 
@@ -295,15 +320,15 @@ except ImportError:  # Airflow 2
 with DAG(
     dag_id={f"pexlab-{schedule.label}"!a},
     schedule={str(schedule.cron)!a},
-    start_date=pendulum.datetime({begins}, tz={schedule.zone.key!r}),
+    start_date=pendulum.datetime({begins}, tz={schedule.zone.key!a}),
     catchup=False,
     max_active_runs=1,
     tags=["pexlab"],
 ) as dag:
     BashOperator(
         task_id="night",
-        bash_command={_raw(words)!a},
-        cwd={_raw(str(schedule.project))!a},
+        bash_command={airflow_text(words) + " "!a},
+        cwd={airflow_folder(str(schedule.project))!a},
         env={environment!a},
         append_env=True,
         retries=0,
@@ -317,7 +342,9 @@ def kubernetes(schedule: Schedule, today: datetime.date) -> str:
     Kubernetes starts nothing at a time that the clocks skip: a second CronJob does, in the
     months and on the weekdays when clocks change, and leaves every other night alone.
     """
-    name = re.sub(r"[^a-z0-9-]+", "-", f"pexlab-{schedule.label}".lower())[:44].strip("-")
+    name = re.sub(r"[^a-z0-9-]+", "-", f"pexlab-{schedule.label}".lower()).strip("-")
+    if len(name) > 44:  # two long ones must not become one
+        name = f"{name[:35].strip('-')}-{digest(name, 8)}"
     text = _cron_job(schedule, name, name, str(schedule.cron), schedule.arguments())
     gaps = list(skipped(schedule.cron, schedule.zone, today))
     times = dict.fromkeys((start.at.hour, start.at.minute) for start in gaps)
@@ -337,14 +364,16 @@ def kubernetes(schedule: Schedule, today: datetime.date) -> str:
 
 
 def _cron_job(schedule: Schedule, group: str, name: str, cron: str, words: Sequence[str]) -> str:
-    arguments = "".join(f"                - {_quoted(word)}\n" for word in words)
-    source = shlex.quote(str(schedule.env_file or ".pex/schedule.env"))
+    # Kubernetes puts variables in place of $(NAME); two dollar signs are one.
+    escaped = (word.replace("$", "$$") for word in words)
+    arguments = "".join(f"                - {yaml_text(word)}\n" for word in escaped)
+    source = comment(shlex.quote(str(schedule.env_file or ".pex/schedule.env")))
     trusted = schedule.trusted.items()
     trust = "".join(
         f'                - {{name: {key}, value: "{value}"}}\n' for key, value in trusted
     )
     return f"""\
-# Runs the plan {schedule.relative}. It needs, under the names below:
+# Runs the plan {comment(schedule.relative)}. It needs, under the names below:
 #   an image with Python and pexlab {pex.__version__},
 #   a volume with the project's folder, which keeps the journal, MLflow's store and the outputs,
 #   the keys: kubectl create secret generic {group} --from-env-file={source}
@@ -353,8 +382,8 @@ kind: CronJob
 metadata:
   name: {name}
 spec:
-  schedule: {_quoted(cron)}
-  timeZone: {_quoted(schedule.zone.key)}
+  schedule: {yaml_text(cron)}
+  timeZone: {yaml_text(schedule.zone.key)}
   concurrencyPolicy: Forbid
   startingDeadlineSeconds: 3600
   successfulJobsHistoryLimit: 3
@@ -396,25 +425,5 @@ def _repository(project: Path) -> Path:
     return project
 
 
-def _raw(text: str) -> str:
-    """A text that Airflow, which renders commands, folders and variables, leaves as it is."""
-    return "{% raw %}" + text + "{% endraw %}" if "{" in text else text
-
-
 def _two(values: Sequence[int]) -> str:
     return ",".join(f"{value:02d}" for value in values)
-
-
-def _quoted(text: str) -> str:
-    """A string as YAML reads it, whatever is in it: JSON is YAML."""
-    return json.dumps(text, ensure_ascii=True)
-
-
-def _unit(text: str) -> str:
-    r"""A value of a unit file: % begins a specifier, \\ at the end a further line."""
-    return text.replace("%", "%%").replace("\\", "\\\\")
-
-
-def _word(text: str) -> str:
-    """A word of a command line in a unit file."""
-    return '"' + _unit(text).replace('"', '\\"') + '"'

@@ -1,0 +1,52 @@
+"""Tables for spreadsheets: text from models and files is never a formula there."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from pex.core.shown import clean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA = re.compile(r"""[\s"'\u200b\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r]""")
+"""What a formula begins with, in the wide forms of East Asian keyboards too; spaces, unseen signs
+and quotes before it do not keep every spreadsheet from taking it for one."""
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def inert(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: an apostrophe before what looks like one.
+
+    Numbers stay numbers, also those that are written as text. For what people open in a
+    spreadsheet; a file of cases, which is read back, is written as it is.
+
+    Source: OWASP, CSV Injection.
+
+    Example:
+        >>> inert("=1+1"), inert("-5 degrees"), inert("-5"), inert(-5), inert(["a"])
+        ("'=1+1", "'-5 degrees", '-5', -5, '["a"]')
+    """
+    if isinstance(value, list | dict | tuple):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    if not isinstance(value, str):
+        return value
+    if _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        value = f"'{value}"
+    return clean(value)
+
+
+def table_text(frame: pd.DataFrame, separator: str = ",") -> str:
+    """A frame as CSV, or with tabs for pasting into a spreadsheet.
+
+    Args:
+        frame: the rows.
+        separator: between columns.
+    """
+    safe = frame.rename(columns=inert)
+    for place, kind in enumerate(frame.dtypes):
+        if kind.kind not in "biufM":
+            safe.isetitem(place, [inert(value) for value in frame.iloc[:, place]])
+    return safe.to_csv(index=False, sep=separator)
