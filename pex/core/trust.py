@@ -77,7 +77,7 @@ def fingerprint(parts: Sequence[Part]) -> str:
     Example:
         >>> part = Part("record", "tracking_uri", "…", {"tracking_uri": "https://mlflow.example"})
         >>> fingerprint([part])[:12]
-        '7f7b4be06ee2'
+        '9667e6a304b9'
     """
     told = sorted(
         json.dumps([part.section, dict(part.data)], sort_keys=True, ensure_ascii=True)

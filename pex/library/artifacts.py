@@ -65,8 +65,10 @@ def remote_places(database: Path, subject: str | None = None) -> list[str]:
     uri = f"file:{quote(str(database))}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(uri, timeout=_PATIENCE_S, uri=True)) as opened:
+            there = {row[0] for row in opened.execute("SELECT name FROM sqlite_master")}
             for query in queries:
-                found += [str(row[0]) for row in opened.execute(query, values) if row[0]]
+                if query.partition(" FROM ")[2].split()[0] in there:
+                    found += [str(row[0]) for row in opened.execute(query, values) if row[0]]
     except sqlite3.Error as error:
         raise PexError(f"{database}: cannot be read as a database of MLflow's: {error}") from None
     return [place for place in dict.fromkeys(found) if is_remote(place)]
