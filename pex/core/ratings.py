@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pex.core import casefile, jsonl
+from pex.core import casefile, jsonl, private
 from pex.core.errors import PexError, nearest
 
 Choice = Literal["left", "right", "tie", "both bad"]
@@ -126,7 +126,8 @@ class RatingFile:
             PexError: the disk refused.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private.folder(self.path.parent)
+            private.touch(self.path)
             with locked(self.path.parent):
                 jsonl.append(self.path, map(dataclasses.asdict, ratings))
         except OSError as error:
