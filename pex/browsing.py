@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
+from pex.core.odd import attempt
 from pex.core.project import experiment_files
 from pex.core.prompt import Prompt
 from pex.core.settings import find_project, load_settings
@@ -273,11 +274,16 @@ def _open(prompt: Prompt) -> Playground:
 def _with_cases(prompt: Prompt) -> Experiment | None:
     """The first experiment of the project that has a prompt of this name and cases that fit."""
     for path in experiment_files(find_project()).values():
-        try:
-            found = Experiment.load(path)
-            models = [v.model for v in found.variants if v.prompt.name == prompt.name]
-            if models:
-                return found.drafted(grid([prompt], list(dict.fromkeys(models))), found.cases)
-        except PexError:  # a broken one, or other variables: the prompt can be tried without it
-            continue
+        # A broken one, or other variables: the prompt can be tried without it.
+        found = attempt(lambda path=path: _fitting(path, prompt))  # type: ignore[misc]
+        if isinstance(found, Experiment):
+            return found
     return None
+
+
+def _fitting(path: Path, prompt: Prompt) -> Experiment | None:
+    found = Experiment.load(path)
+    models = [v.model for v in found.variants if v.prompt.name == prompt.name]
+    if not models:
+        return None
+    return found.drafted(grid([prompt], list(dict.fromkeys(models))), found.cases)

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from pex.batch import begun
 from pex.batch.plan import Job, Plan
-from pex.core import jsonl
+from pex.core import jsonl, private
 from pex.core.errors import PexError
 from pex.core.names import digest, is_file_name
 
@@ -90,7 +90,8 @@ def alone(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / LOCK)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private.folder(folder.parent, own=True)
+        private.folder(folder, own=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise PexError(
@@ -105,6 +106,7 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        private.tighten(folder)
         lock.release()
 
 

@@ -339,7 +339,10 @@ def _file_bytes(path: Path) -> bytes:
     _reader(path)
     if not path.is_file():
         read_text(path, "cases file")  # its error names the nearest file
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PexError(f"cases file {path}: it cannot be read: {error.strerror}") from None
 
 
 def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core import casefile, jsonl
+from pex.core import casefile, jsonl, private
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.names import digest, plain
@@ -178,7 +178,8 @@ class Edits:
         if (project / FILE).is_file():
             state = project / load_settings(project).journal.path
         try:
-            state.mkdir(parents=True, exist_ok=True)
+            private.folder(state)
+            private.touch(state / JOURNAL)
             with FileLock(state / LOCK, timeout=PATIENCE_S):
                 # Where the journal cannot be written, the file is left alone.
                 (state / JOURNAL).open("ab").close()

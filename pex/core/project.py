@@ -14,10 +14,13 @@ def experiment_files(project: Path) -> dict[str, Path]:
 
 
 def prompt_paths(project: Path) -> list[Path]:
-    """The prompt files of a project: those beside its experiments, and those in `prompts/`."""
+    """The prompt files of a project: those beside its experiments, and those in `prompts/`.
+
+    What cannot be read, a link that leads nowhere or a pipe, is among them: who reads it says so.
+    """
     patterns = (f"{EXPERIMENTS}/*/prompts/*.prompty", "prompts/*.prompty")
     found = (path for pattern in patterns for path in project.glob(pattern))
-    return sorted(path for path in found if path.is_file() and not _is_hidden(path, project))
+    return sorted(path for path in found if not _is_hidden(path, project))
 
 
 def _is_hidden(path: Path, project: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
+import stat
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
 """Python's own note of which warnings were shown, so that each comes once."""
+
+LARGEST_MB = 50
+"""A larger file is no prompt, experiment, plan or schema."""
+_HANDED = (("/", "dev"), ("/", "proc"))
+"""Where a shell hands over what another command writes: `pexlab library push <(…)`."""
 
 Message = dict[str, Any]
 """`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
@@ -353,15 +359,33 @@ def read_text(path: Path, what: str) -> str:
         PexError: the file is missing or not UTF-8.
     """
     try:
+        _check_file(path, what)
         return decoded(path.read_bytes(), path, what)
     except (FileNotFoundError, NotADirectoryError):
         folder = path.parent
         if not folder.is_dir():
             raise PexError(f"{what} {path}: no such folder {folder}") from None
+        if path.is_symlink():
+            raise PexError(
+                f"{what} {path}: it is a link to {path.readlink()}, which is not there"
+            ) from None
         names = [item.name for item in sorted(folder.iterdir()) if item.is_file()]
         raise PexError(f"{what} {path}: no such file", hint=nearest(path.name, names)) from None
     except IsADirectoryError:
         raise PexError(f"{what} {path}: this is a folder") from None
+    except OSError as error:
+        raise PexError(f"{what} {path}: it cannot be read: {error.strerror}") from None
+
+
+def _check_file(path: Path, what: str) -> None:
+    """Refuse what has no end, and what would wait for somebody who writes."""
+    about = path.stat()
+    pipe = not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode))
+    if pipe and path.parts[:2] not in _HANDED:
+        raise PexError(f"{what} {path}: this is a pipe or a device, expected a file")
+    if about.st_size > LARGEST_MB * 1_000_000:
+        size = f"{about.st_size / 1e6:,.0f} MB"
+        raise PexError(f"{what} {path}: it has {size}, at most {LARGEST_MB} MB are read")
 
 
 def decoded(data: bytes, path: Path, what: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pex.core import casefile, jsonl
+from pex.core import casefile, jsonl, private
 from pex.core.errors import PexError, nearest
 from pex.core.plain_json import replace_surrogates
 
@@ -126,7 +126,8 @@ class RatingFile:
             PexError: the disk refused.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private.folder(self.path.parent)
+            private.touch(self.path)
             with locked(self.path.parent):
                 jsonl.append(self.path, map(dataclasses.asdict, ratings))
         except OSError as error:

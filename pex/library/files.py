@@ -7,6 +7,7 @@ import datetime
 from pathlib import Path
 
 from pex.core.errors import PexError
+from pex.core.odd import attempt
 from pex.core.project import prompt_paths
 from pex.core.prompt import Prompt
 
@@ -38,12 +39,14 @@ def prompt_files(project: Path) -> list[PromptFile]:
 
 
 def _read(project: Path, path: Path) -> PromptFile:
-    changed = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+    seconds = attempt(lambda: path.lstat().st_mtime)
+    known = 0.0 if isinstance(seconds, PexError) else seconds
+    changed = datetime.datetime.fromtimestamp(known, datetime.UTC)
     where = path.relative_to(project).as_posix()
-    try:
-        return PromptFile(where, Prompt.load(path), None, changed)
-    except PexError as error:
-        return PromptFile(where, None, error, changed)
+    found = attempt(lambda: Prompt.load(path))
+    if isinstance(found, PexError):
+        return PromptFile(where, None, found, changed)
+    return PromptFile(where, found, None, changed)
 
 
 def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.names import check_name
+from pex.core.odd import attempt
 from pex.core.prompt import Prompt
 from pex.core.settings import find_project, load_settings
 from pex.guard.redact import redact
@@ -32,6 +35,7 @@ from pex.library.store import tracking_uri as store_of
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
 
 _LINKED = "mlflow.linkedPrompts"
 _LINKED_LENGTH = 8000
@@ -151,18 +155,37 @@ def table(tracking_uri: str | None = None) -> pd.DataFrame:
     rows = []
     with errors_of(uri):
         for card in cards(client):
-            latest = latest_of(client, card)
-            if latest is None:
+            if not card.latest_versions:
                 continue
-            rows.append(
-                {
-                    **_row(describe(latest, card)),
-                    "name": card.name,
-                    "aliases": {alias: int(card.aliases[alias]) for alias in sorted(card.aliases)},
-                    "description": card.description or "",
-                }
-            )
+            found = attempt(functools.partial(_latest_row, client, card))
+            rows.append(_odd_row(card, found) if isinstance(found, PexError) else found)
     return pd.DataFrame(rows, columns=_PROMPTS)
+
+
+def _latest_row(client: MlflowClient, card: RegisteredModel) -> dict[str, Any]:
+    latest = latest_of(client, card)
+    assert latest is not None  # it has versions
+    return {
+        **_row(describe(latest, card)),
+        "name": card.name,
+        "aliases": {alias: int(card.aliases[alias]) for alias in sorted(card.aliases)},
+        "description": card.description or "",
+    }
+
+
+def _odd_row(card: RegisteredModel, problem: PexError) -> dict[str, Any]:
+    """Of a prompt that cannot be read, what its entry says, and why."""
+    at = datetime.datetime.fromtimestamp(card.last_updated_timestamp / 1000, datetime.UTC)
+    return {
+        "name": card.name,
+        "version": max(int(item.version) for item in card.latest_versions),
+        "aliases": {},
+        "created": at,
+        "note": "",
+        "model": "",
+        "variables": "",
+        "description": f"✗ {problem.message}",
+    }
 
 
 def versions(name: str, tracking_uri: str | None = None) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import psutil
 from filelock import FileLock
 
-from pex.core import python
+from pex.core import private, python
 from pex.core.errors import PexError
 from pex.local import info as about
 from pex.local.info import ServerInfo
@@ -50,7 +50,7 @@ def ensure(state: Path) -> ServerInfo:
     absent = missing()
     if absent is not None:
         raise PexError(absent)
-    state.mkdir(parents=True, exist_ok=True)
+    private.folder(state)
     with FileLock(state / "model.lock", timeout=START_TIMEOUT_S + 30):
         return status(state) or _start(state)
 

@@ -24,6 +24,7 @@ from IPython.core.completer import (
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.folder import columns_beside
+from pex.core.odd import attempt
 from pex.core.project import experiment_files, prompt_files
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
@@ -242,14 +243,14 @@ class Finder:
 
     def _once(self, path: Path, read: Callable[[Path], Any]) -> Any:
         """What `read` makes of a file, read again only when it changes; None if it cannot be."""
-        state = path.stat()
+        state = attempt(path.stat)
+        if isinstance(state, PexError):
+            return None
         stamp = (state.st_mtime_ns, state.st_size)
         kept = self._read.get(path)
         if kept is None or kept[0] != stamp:
-            try:
-                kept = (stamp, read(path))
-            except PexError:
-                kept = (stamp, None)
+            found = attempt(lambda: read(path))
+            kept = (stamp, None if isinstance(found, PexError) else found)
             self._read[path] = kept
         return kept[1]
 

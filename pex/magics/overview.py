@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
+from pex.core.odd import attempt
 from pex.core.project import experiment_files
 from pex.core.settings import Settings, find_project, load_settings
 from pex.core.spec import ExperimentSpec, load_spec
@@ -160,12 +161,11 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
 
 
 def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetime.datetime) -> Row:
-    try:
-        spec = load_spec(path)
-        cases = len(load_cases(spec.cases, spec.columns, path.parent))
-    except PexError as error:
-        problem = str(error).replace(f"{path.parent}/", "").replace("\n ", ";")
+    found = attempt(lambda: _sized(path))
+    if isinstance(found, PexError):
+        problem = str(found).replace(f"{path.parent}/", "").replace("\n ", ";")
         return Row(name, "–", "–", "", problem=cut(problem, 300))
+    spec, cases = found
     last, verdict = _said(runs[spec.name], now) if spec.name in runs else ("never", "")
     variants = _variants(spec)
     if last != "never" and not verdict:
@@ -173,11 +173,14 @@ def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetim
     return Row(name, f"{variants} × {cases:,}", last, verdict)
 
 
+def _sized(path: Path) -> tuple[ExperimentSpec, int]:
+    spec = load_spec(path)
+    return spec, len(load_cases(spec.cases, spec.columns, path.parent))
+
+
 def _name_of(path: Path, folder: str) -> str:
-    try:
-        return load_spec(path).name
-    except PexError:
-        return folder
+    found = attempt(lambda: load_spec(path).name)
+    return folder if isinstance(found, PexError) else found
 
 
 def _variants(spec: ExperimentSpec) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from filelock import FileLock
 
+from pex.core import private
 from pex.core.cases import Case
 from pex.core.draft import Column, Draft, Entry, Message, sound_all
 from pex.core.errors import PexError
@@ -103,12 +104,14 @@ class DraftFile:
             "draft": to_json(kept.draft),
             "cells": cells,
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private.folder(self.path.parent)
         said = ""
         with FileLock(self.path.with_suffix(".lock"), timeout=10):
             if self._seen != self._stamp() and self.path.exists():
                 said = self._put_aside()
             temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+            temporary.unlink(missing_ok=True)
+            private.touch(temporary)
             temporary.write_bytes(orjson.dumps(whole))
             temporary.replace(self.path)
             self._seen = self._stamp()

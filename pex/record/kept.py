@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core import private
 from pex.core.inside import is_inside
 from pex.record import files
 from pex.record.store import connect
@@ -39,8 +40,10 @@ def keep(
     folder = folder_of(state, run_id)
     part = folder.with_name(f".{run_id}")  # half a folder would look like a run that waits
     shutil.rmtree(part, ignore_errors=True)
+    private.folder(state)
     part.mkdir(parents=True)
     files.write(part, frame, about, texts, None)
+    private.tighten(part.parent)
     drop(state, run_id)
     return part.rename(folder)
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pex.core import private
 from pex.core.errors import JournalError, PexError
 from pex.core.settings import Settings
 from pex.guard.redact import redact, register
@@ -248,7 +249,8 @@ class SqliteDatabase(Database):
     def connect(self, *, durable: bool = True) -> Connection:
         """A new connection; WAL, and with `durable` every commit is synced to the disk."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private.folder(self.path.parent)
+            private.touch(self.path)
         except OSError as error:
             raise JournalError(
                 f"the journal's folder {self.path.parent} cannot be made: {error.strerror}",

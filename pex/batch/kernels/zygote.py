@@ -1,6 +1,6 @@
 """A process that has imported what notebooks import, and forks a fresh kernel on demand.
 
-Started as `python -P -m pex.batch.kernels.zygote SOCKET FOLDER`, where SOCKET is the number of an
+Started by `start.py` with the arguments SOCKET and FOLDER, where SOCKET is the number of an
 inherited socket. A message there brings a line of its own for one kernel, which begins with an
 order in JSON (`cmd`, `cwd`, `env`); it is told the kernel's `pid` and later its exit `code`, or why
 there is to be an ordinary kernel (`no`). An order with a `call` is for a function in place of a

@@ -53,7 +53,13 @@ class Zygote:
         self.folder = private_folder()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = subprocess.Popen(
-            python.command("pex.batch.kernels.zygote", str(theirs.fileno()), str(self.folder)),
+            [
+                sys.executable,
+                str(Path(__file__).with_name("start.py")),
+                "pex.batch.kernels.zygote",
+                str(theirs.fileno()),
+                str(self.folder),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=ASIDE.fileno(),
             stderr=ASIDE.fileno(),

@@ -45,7 +45,7 @@ def test_a_crontab_line_says_to_the_shell_what_was_meant(odd: Path) -> None:
     command = line.removeprefix("0 2 * * * ").replace("\\%", "%")
     words = shlex.split(command)
     assert words[:3] == ["cd", str(odd), "&&"]
-    here = Path(words[words.index("-m") - 1])
+    here = Path(words[words.index("-P") - 1])
     assert here.is_absolute()
     assert words[words.index("nightly") + 1] == "experiments/sums/plan.yaml"
     assert words[words.index("--env-file") + 1] == str(odd / "keys.env")
@@ -71,7 +71,7 @@ def test_a_crontab_line_starts_an_interpreter_whose_path_has_spaces(odd: Path) -
     line = texts.crontab(schedule, BERLIN, TODAY).splitlines()[1]
     command = line.removeprefix("0 2 * * * ").replace("\\%", "%")
     shown = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
-    assert shown.stdout.splitlines()[:3] == [str(odd), "-m", "pex.cli"]
+    assert shown.stdout.splitlines()[:3] == [str(odd), "-P", "-m"]
 
 
 def test_another_time_zone_becomes_the_hours_of_summer_and_of_winter(tmp_path: Path) -> None:
@@ -171,7 +171,8 @@ def test_the_workflow_is_yaml_that_actions_can_run(odd: Path) -> None:
     assert job["steps"][-1]["with"]["path"] == f"{ODD}/experiments/sums/outputs"
     assert job["steps"][-1]["if"] == "always()"
     words = shlex.split(next(s["run"] for s in job["steps"] if "nightly" in s.get("run", "")))
-    assert words[:5] == ["python", "-m", "pex.cli", "nightly", "experiments/sums/plan.yaml"]
+    assert words[:6] == ["python", "-P", "-m", "pex.cli", "nightly", words[5]]
+    assert words[5] == "experiments/sums/plan.yaml"
 
 
 def test_the_workflow_says_that_its_times_are_utc(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_the_dag_is_python_with_the_times_and_one_run_at_a_time(odd: Path) -> No
     assert re.fullmatch(r"[A-Za-z0-9_.-]+", ast.literal_eval(dag["dag_id"]))
     assert rendered(ast.literal_eval(task["cwd"])) == str(odd)
     words = shlex.split(ast.literal_eval(task["bash_command"]))
-    assert words[1:4] == ["-m", "pex.cli", "nightly"]
+    assert words[1:5] == ["-P", "-m", "pex.cli", "nightly"]
 
 
 def test_airflow_does_not_render_what_is_in_a_path(odd: Path) -> None:
