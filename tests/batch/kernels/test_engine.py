@@ -456,7 +456,8 @@ def test_a_key_in_pieces_is_never_saved_nor_logged(
         "print(key[9:], flush=True)",
         "saved = open('keys-pex.ipynb').read()\n"
         "print('in pieces' if key[9:] in saved or key[:9] in saved else 'clean')",
-        "print(key[:9], end='', flush=True); time.sleep(0.5); raise ValueError(key)",
+        "print(key[:9], end='', flush=True); time.sleep(0.5); print(key[9:], flush=True)\n"
+        "raise ValueError(key)",
     )
     with (tmp_path / "log").open("w") as log, pytest.raises(PapermillExecutionError):
         run(path, stdout_file=log)
