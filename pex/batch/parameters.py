@@ -17,7 +17,8 @@ from typing import Any
 
 from pex.batch.notebook import python_of, read_notebook
 from pex.core.errors import PexError, nearest
-from pex.guard.redact import SHORTEST, is_key_name, redact
+from pex.guard.names import is_sure
+from pex.guard.redact import SHORTEST, is_secret, redact
 
 TAG = "parameters"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -122,13 +123,13 @@ def _refuse_keys(name: str, value: Any, where: str) -> None:
         if len(text) < SHORTEST:
             continue
         for variable, secret in os.environ.items():
-            if len(secret) >= SHORTEST and is_key_name(variable) and secret in text:
+            if len(secret) >= SHORTEST and secret in text and is_secret(variable, secret):
                 raise PexError(
                     f"{where}: the parameter '{name}' is the value of {variable}; output "
                     "notebooks keep parameters in clear",
                     hint="let the notebook read the variable itself",
                 )
-        if redact(text) != text or (is_key_name(name) and _looks_like_a_key(part)):
+        if redact(text) != text or (is_sure(name) and _looks_like_a_key(part)):
             raise PexError(
                 f"{where}: the parameter '{name}' looks like a key or a password; output "
                 "notebooks keep parameters in clear",

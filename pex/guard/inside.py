@@ -18,6 +18,8 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,30})://([^\s\"'<>`]{1,4000})")
 _PART = re.compile(r"(?:^|[;\s,])\s*([A-Za-z][A-Za-z0-9_ -]{0,40}?)\s*=\s*([^;\s,]{1,2000})")
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token|apikey|api-key|key)\s+(\S+)")
 _PAIR = re.compile(r"[^\s:/{}\"]{1,200}:([^\s:/@]\S{0,500})")
+_UNQUOTED = re.compile(r"[^/:@?#]{0,200}:(?!\d{1,5}[/?#])[^/?#@]{0,500}[/?#]")
+"""The beginning of a login whose password has a / ? or # as it is, and of no host with a port."""
 _WEB = ("http", "https", "ws", "wss")
 _LONGEST = 20_000
 """Longer values are taken as a whole only."""
@@ -41,8 +43,8 @@ def in_address(text: str) -> Iterator[str]:
         scheme, rest = found.groups()
         place, _, query = rest.partition("?")
         login = re.split(r"[/#]", place)[0].rpartition("@")[0]
-        if not login and ":" in place.partition("/")[0]:  # a password with an unquoted slash
-            login = place.rpartition("@")[0]
+        if not login and _UNQUOTED.match(rest):
+            login = rest.rpartition("@")[0]
         yield from _in_login(scheme.lower(), login)
         for part in re.split(r"[&;]", query.partition("#")[0]):
             name, _, value = part.partition("=")

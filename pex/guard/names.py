@@ -11,9 +11,7 @@ _KEYS = frozenset(
     ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS",
      "PAT", "DSN", "AUTH", "BEARER", "JWT", "COOKIE", "WEBHOOK", "SSHPASS")
 )  # fmt: skip
-_PERHAPS = frozenset(
-    ("AUTH", "COOKIE", "PASS", "PAT", "DSN", "WEBHOOK", "CREDENTIAL", "CREDENTIALS", "BEARER")
-)
+_PERHAPS = frozenset(("AUTH", "COOKIE", "PASS", "DSN", "WEBHOOK", "BEARER"))
 """Names of settings, too, whose values are words: "required", "disabled"."""
 _AFTER_ANOTHER = frozenset(("PWD", "PASS"))
 """Keys where a word stands before: PWD alone is a folder."""
@@ -41,6 +39,16 @@ _NUMBERED = re.compile(r"(?<=[A-Z])\d{1,3}$")
 _WHICH_ONE = re.compile(r"\d{1,4}|[A-Z]|V\d{1,3}")
 
 
+def is_sure(name: str) -> bool:
+    """Whether what has this name is a key, and no setting that is called so.
+
+    Example:
+        >>> is_sure("api_key"), is_sure("dsn"), is_sure("limit")
+        (True, False, False)
+    """
+    return is_key_name(name) and _last(name)[-1] not in _PERHAPS
+
+
 def holds_a_key(name: str, value: str) -> bool:
     """Whether an environment variable is a key, by its name; a word may be a setting's value.
 
@@ -48,7 +56,7 @@ def holds_a_key(name: str, value: str) -> bool:
         >>> holds_a_key("NPM_AUTH", "a1b2c3d4"), holds_a_key("NPM_AUTH", "required")
         (True, False)
     """
-    return is_key_name(name) and not (is_word(value) and _last(name)[-1] in _PERHAPS)
+    return is_sure(name) or (is_key_name(name) and not is_word(value))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -22,6 +22,7 @@ __all__ = [
     "MASK",
     "SHORTEST",
     "is_key_name",
+    "is_secret",
     "known",
     "redact",
     "redact_values",
@@ -80,6 +81,17 @@ def _of_header(name: str, value: str) -> tuple[str, ...]:
     value = value.strip()
     scheme, _, rest = value.partition(" ")  # "Bearer …": the key may stand alone
     return (value, rest.strip()) if rest and scheme.isalpha() else (value,)
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether an environment variable holds a key: by its name, or because the project says so.
+
+    Example:
+        >>> is_secret("LAB_KEY", "open-4711-sesame"), is_secret("LAB_KEY_FILE", "/etc/lab.pem")
+        (True, False)
+    """
+    named = name in project.noted.variables or holds_a_key(name, value)
+    return named and bool(inside.in_variable(value))
 
 
 def secrets(environment: Mapping[str, str] | None = None) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 import pex
 from pex.batch.notebook import kernel_of, python_of
+from pex.batch.parameters import Parameter, check_parameters
 from pex.batch.plan import load_plan
 from tests.helpers.notebooks import notebook, plan
 
@@ -89,6 +90,15 @@ def test_parameters_that_cannot_be_given(
     said = refused(folder, f"steps: [{{{A}, parameters: {parameters}}}]\n")
     assert message in said
     assert not any(secret in said for secret in ("sk-1", "sk-a", "hunter2"))
+
+
+def test_a_setting_that_is_called_like_a_key_can_be_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPM_AUTH", "required")
+    given = {"dsn": "sqlite:///data2.db", "auth": "oauth2-device-flow", "mode": "is required"}
+    known = {name: Parameter(name, None) for name in given}
+    check_parameters(given, known, tmp_path / "n.ipynb", "here")
 
 
 def test_dates_and_numbers_reach_the_notebook_as_they_are_meant(folder: Path) -> None:

@@ -170,9 +170,12 @@ def test_workers_that_could_not_do_their_work_get_none(
             Cluster(address, loaded, print)
         assert "[journal] url_env" in str(caught.value)
         settings = (project / "pex.toml").read_text()
-        (project / "pex.toml").write_text(settings + 'api_key_env = "LAB_KEY"\n')
+        (project / "pex.toml").write_text(
+            settings + 'api_key_env = "LAB_KEY"\nheaders = {X-Door = {env = "MY_DOOR"}}\n'
+        )
         monkeypatch.setenv("LAB_KEY", "sk-of-the-driver")
-        with pytest.raises(pex.PexError, match="lacks LAB_KEY"):
+        monkeypatch.setenv("MY_DOOR", "open-4711-sesame")
+        with pytest.raises(pex.PexError, match="lacks LAB_KEY, MY_DOOR"):
             Cluster(address, loaded, print)
     assert lab.calls == 0
     assert not any(loaded.outputs.glob(".shared-*"))
