@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import secrets
 import subprocess
@@ -77,6 +78,11 @@ def ui(
                 f"pexlab ui: {name} starts another server than the one that asks for a token",
                 hint=f"without a token: mlflow ui --backend-store-uri {redact(uri)} {name} …",
             )
+    if pages.APP not in importlib.metadata.entry_points(group="mlflow.app").names:
+        raise PexError(
+            "pexlab ui: this installation does not say where MLflow finds the pages with a token",
+            hint="it is older than the code: install pexlab again (in a clone: pip install -e .)",
+        )
     store.connect(uri)
     token = secrets.token_hex(24)
     link = f"http://127.0.0.1:{port}/?token={token}"
