@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import secrets
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +14,17 @@ import typer
 
 from pex.cli import console
 from pex.core import python
+from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
 from pex.core.settings import find_project, load_settings
+
+_STAYS_HOME = (
+    # JupyterLab would ask its maker's server for a newer version and for news, PyPI for extensions.
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    "--LabApp.news_url=",
+    "--LabApp.extension_manager=readonly",
+)
+_OTHER_SERVERS = ("--app-name", "--dev", "--gunicorn-opts", "--waitress-opts")
 
 
 def lab(
@@ -20,18 +32,18 @@ def lab(
         list[str] | None, typer.Argument(help="Passed on to jupyter lab, after --.")
     ] = None,
 ) -> None:
-    """Open JupyterLab in this project, on the first notebook where there is one."""
+    """Open JupyterLab in this project, on the first notebook where there is one.
+
+    Nothing of it asks another host by itself: no newer version, no news, no list of extensions
+    (-- --LabApp.extension_manager=pypi brings the list back), no telemetry in its kernels.
+    """
     keep_loopback_direct()
     project = find_project()
     first = Path("notebooks/01_compare_prompts.ipynb")
     tree = (
         [f"--LabApp.default_url=/lab/tree/{first.as_posix()}"] if (project / first).exists() else []
     )
-    command = python.command("jupyterlab", *tree)
-    # JupyterLab would ask its maker's server for a newer version.
-    command.append(
-        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate"
-    )
+    command = python.command("jupyterlab", *_STAYS_HOME, *tree)
     if os.name == "posix" and os.geteuid() == 0:  # in a container, where it otherwise refuses
         command.append("--allow-root")
     # Opening a notebook starts its kernel, in the notebook's folder.
@@ -47,23 +59,49 @@ def ui(
         list[str] | None, typer.Argument(help="Passed on to mlflow ui, after --.")
     ] = None,
 ) -> None:
-    """Open MLflow's pages on this project's record."""
-    from pex.record import store
+    """Open MLflow's pages on this project's record.
+
+    The printed link has a token, which is new with each start: without it other users of this
+    machine could read the record through the port. The link leaves a cookie in the browser;
+    programs set MLFLOW_TRACKING_TOKEN to the token. The pages load nothing from other hosts, so
+    that an answer that names an image there tells nobody that it is being read. MLflow's jobs
+    (judges that it runs by itself) are off unless MLFLOW_SERVER_ENABLE_JOB_EXECUTION is true.
+    """
+    from pex.guard.redact import redact
+    from pex.record import pages, store
 
     project = find_project()
     uri = store.tracking_uri(project, load_settings(project))
     if uri.startswith("http"):
-        console.out(f"The record is on a server: {uri}")
+        console.out(f"The record is on a server: {redact(uri)}")
         return
+    for argument in arguments or []:
+        if (name := argument.partition("=")[0]) in _OTHER_SERVERS:
+            raise PexError(
+                f"pexlab ui: {name} starts another server than the one that asks for a token",
+                hint=f"without a token: mlflow ui --backend-store-uri {redact(uri)} {name} …",
+            )
+    if pages.APP not in importlib.metadata.entry_points(group="mlflow.app").names:
+        raise PexError(
+            "pexlab ui: this installation does not say where MLflow finds the pages with a token",
+            hint="it is older than the code: install pexlab again (in a clone: pip install -e .)",
+        )
     store.connect(uri)
-    console.err(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it); record: {uri}")
-    command = python.command("mlflow", "ui", "--backend-store-uri", uri)
+    token = secrets.token_hex(24)
+    link = f"http://127.0.0.1:{port}/?token={token}"
+    console.err(f"MLflow on {link} (Ctrl-C ends it); record: {redact(uri)}")
+    command = python.command("mlflow", "ui", "--app-name", pages.APP)
     command += ["--host", "127.0.0.1", "--port", str(port), *(arguments or [])]
+    # To look at a record runs nothing that it brings along.
+    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     environment = python.environment(
-        MLFLOW_DISABLE_TELEMETRY="true",
-        DO_NOT_TRACK="1",
+        variables,
+        # Not as arguments, which all users of a machine can read: the token, and a login.
+        **{pages.TOKEN: token},
+        MLFLOW_TRACKING_TOKEN=token,
+        MLFLOW_BACKEND_STORE_URI=uri,
         # For the processes that it starts itself. Uvicorn would put the current folder first.
         PYTHONSAFEPATH="1",
-        UVICORN_APP_DIR=os.devnull,
+        UVICORN_APP_DIR=sysconfig.get_path("stdlib"),
     )
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)

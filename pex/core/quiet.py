@@ -13,4 +13,4 @@ def keep_quiet() -> None:
     MLflow reads it as it is imported, and then asks its makers' server at once.
     """
     for name, value in _VARIABLES.items():
-        os.environ.setdefault(name, value)
+        os.environ[name] = os.environ.get(name) or value

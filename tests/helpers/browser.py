@@ -119,6 +119,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def end_family(process: subprocess.Popen[Any]) -> None:
+    """End a process and what it has started."""
+    if process.poll() is not None:
+        return
+    family = [*psutil.Process(process.pid).children(recursive=True), process]
+    for member in family:
+        member.terminate()
+    _, alive = psutil.wait_procs(
+        [psutil.Process(m.pid) for m in family if psutil.pid_exists(m.pid)], timeout=5
+    )
+    for member in alive:
+        member.kill()
+    process.wait()
+
+
 class Server:
     """A server in a process of its own; it is up when `health` answers."""
 
@@ -153,17 +168,7 @@ class Server:
 
     def end(self) -> None:
         """End it and what it has started."""
-        if not self.alive:
-            return
-        family = [*psutil.Process(self._process.pid).children(recursive=True), self._process]
-        for member in family:
-            member.terminate()
-        _, alive = psutil.wait_procs(
-            [psutil.Process(m.pid) for m in family if psutil.pid_exists(m.pid)], timeout=5
-        )
-        for member in alive:
-            member.kill()
-        self._process.wait()
+        end_family(self._process)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The page of a night: large, hostile, without links to elsewhere."""
 
+import dataclasses
 import datetime
 import re
 from html.parser import HTMLParser
@@ -55,6 +56,32 @@ def test_nothing_of_a_hostile_answer_becomes_part_of_the_page(
     error = document.find(".//error")
     assert error is not None
     assert "hacked" in error.attrib["message"]
+
+
+ODD = [
+    "]]>", "<x/>&lt;&", "\"'", "a\nb\tc", "\x00\x1b[31m\x08\x9b", "\ud800", "\ufffe\uffff", "-rf",
+    "${{ x }} {{ y }} %h", "über 漢字 🙂", "\u202eevil", "a" * 300, "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_junit_keeps_its_form_with_any_name(project: Path, lab: FaultyEndpoint, name: str) -> None:
+    night = morning(project, 2, 2)
+    night.batch.plan = dataclasses.replace(night.batch.plan, name=name)
+    (result,) = night.batch.results
+    failed = dataclasses.replace(
+        result, status="failed", error=name, job=dataclasses.replace(result.job, id=name)
+    )
+    night.batch.results[:] = [failed]
+    for judged in night.judged:
+        judged.candidate = judged.metric = judged.reason = name
+        judged.run = {**judged.run, "experiment": name, "job_id": name}
+    document = Xml.fromstring(junit(night))
+    first, second = document.findall("testsuite")
+    assert [case.tag for case in [*first, *second]] == ["testcase"] * 2
+    shown = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", name)
+    assert first[0].attrib["name"] == shown
+    assert first.attrib["name"] == f"{shown}: notebooks"
 
 
 @pytest.mark.parametrize("cases", [1, 2])
