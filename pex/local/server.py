@@ -24,11 +24,13 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
+from pex.core import jsontext
 from pex.core.errors import PexError
 from pex.local.package import MODEL, missing
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+_MOST_BYTES = 16 * 1024 * 1024
 KEY_VARIABLE = "PEX_MODEL_SERVER_KEY"
 
 
@@ -135,7 +137,7 @@ def _file(state: Path) -> Path:
 
 def _read(state: Path) -> ServerInfo | None:
     try:
-        return ServerInfo(**json.loads(_file(state).read_text()))
+        return ServerInfo(**jsontext.loads(_file(state).read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -197,8 +199,8 @@ def _ask(info: ServerInfo, method: str, path: str, body: Any = None) -> Any:
             {"Authorization": f"Bearer {info.api_key}", "Content-Type": "application/json"},
         )
         reply = connection.getresponse()
-        return json.loads(reply.read()) if reply.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
+        return jsontext.loads(reply.read(_MOST_BYTES)) if reply.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return None
     finally:
         connection.close()

@@ -33,6 +33,11 @@ _MESSAGE_KEYS = ("message", "msg", "error", "detail", "error_message", "errorMes
                  "error_description", "description", "title", "status_msg",
                  "error_msg", "faultstring", "Message", "blockReason")  # fmt: skip
 _MESSAGE_LENGTH = 400
+_MOST_SHOWN = 20_000
+"""Letters of a body that are looked at for the words of a message."""
+
+_MOST_READ = 1024 * 1024
+"""Bytes of a body that are looked at for what it says."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -56,7 +61,7 @@ def message_of(raw: bytes) -> str:
     said = said_in(raw)
     if said.message:
         return readable(said.message)
-    return readable(re.sub(r"<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace")))
+    return readable(_without_tags(raw[:_MOST_SHOWN].decode("utf-8", "replace")))
 
 
 def message_in(value: Any) -> str:
@@ -65,9 +70,25 @@ def message_in(value: Any) -> str:
 
 
 def readable(text: str) -> str:
-    """A message without keys, on one line and not too long."""
+    """A message without keys, on one line and not too long.
+
+    Of a text as long as a book only the beginning is looked at, up to a space: half a key would
+    not be known as one.
+    """
+    if len(text) > _MOST_SHOWN:
+        text = text[:_MOST_SHOWN]
+        text = text[: max(text.rfind(" "), text.rfind("\n"), _MOST_SHOWN // 2)] + " …"
     text = redact(" ".join(text.split())) or "no message"
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
+
+
+def _without_tags(text: str) -> str:
+    """A text without what stands between `<` and `>`, read once from left to right."""
+    kept, at = [], 0
+    while (begin := text.find("<", at)) >= 0 and (end := text.find(">", begin)) >= 0:
+        kept.append(text[at:begin])
+        at = end + 1
+    return " ".join([*kept, text[at:]])
 
 
 def _dumped(value: Any) -> bytes:
@@ -78,7 +99,8 @@ def _dumped(value: Any) -> bytes:
 
 
 def said_in(raw: bytes) -> Said:
-    """What a body says; nothing where it is not JSON."""
+    """What a body says; nothing where it is not JSON, or longer than any error is."""
+    raw = raw[:_MOST_READ]
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -138,6 +160,7 @@ def _gather(value: Any, said: Said, depth: int) -> None:
 
 def _gather_text(text: str, said: Said, depth: int) -> None:
     """A message; gateways put the whole error of the provider behind them into it, as JSON."""
+    text = text[:_MOST_READ]
     begin = text.find("{")
     if begin >= 0 and '"' in text[begin:]:
         with contextlib.suppress(ValueError):

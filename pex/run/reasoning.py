@@ -30,7 +30,7 @@ _PAIRS = (
 )
 _CHANNEL = "<|channel|>"
 _HARMONY = re.compile(  # gpt-oss, where its server does not take the channels apart
-    r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
+    r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*+(\w++)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
     r"(.*?)(?=<\|end\|>|<\|return\|>|<\|call\|>|<\|start\|>|<\|channel\|>|\Z)"
     r"(?:<\|end\|>|<\|return\|>|<\|call\|>)?",
     re.DOTALL,
@@ -40,7 +40,10 @@ _BARE_HARMONY = re.compile(r"analysis(.*?)assistant\s*final(.*)\Z", re.DOTALL)
 
 _SPACE = "\ufeff\u200b \t\r\n"
 _CLOSES = (">", "]", "▷")
-_ANSWER = re.compile(r"\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
+_NO_SPACE = re.compile(f"[^{_SPACE}]")
+_MOST_LOOKED = 50_000_000
+"""Characters of a streamed answer that are gone through, over and over, for where thinking ends."""
+_ANSWER = re.compile(r"(?<!\s)\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
 _ANSWER_END = re.compile(r"<\|?(?:END_RESPONSE|end_of_solution)\|?>\s*\Z", re.IGNORECASE)
 
 
@@ -108,11 +111,12 @@ def split(text: str, tags: Tags | None) -> tuple[str, str]:
         if found is not None:
             return found
     thoughts: list[str] = []
-    answer, nested = text, False
-    while (block := _leading(answer, tags)) is not None:
-        answer, thought, opened_again = block
+    at, nested = 0, False
+    while (block := _leading(text, at, tags)) is not None:
+        at, thought, opened_again = block
         nested = nested or opened_again
         thoughts.append(thought)
+    answer = text[at:]
     if not thoughts or nested:
         alone = _closed_only(answer, tags)
         if alone is not None:
@@ -169,40 +173,63 @@ def _may_have(text: str) -> bool:
     return "<" in text or "[" in text or "▷" in text or text.startswith("analysis")
 
 
-def _leading(text: str, tags: Tags) -> tuple[str, str, bool] | None:
-    """What follows a leading block, the block, and whether its tag is opened in it once more."""
-    start = len(text) - len(text.lstrip(_SPACE))
+def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
+    """Where the block that begins here ends, the block, and whether its tag is opened in it again.
+
+    A text may consist of nothing but such blocks: it is never copied for one of them.
+    """
+    begins = _NO_SPACE.search(text, at)
+    start = begins.start() if begins else len(text)
     for opener, closer in tags.pairs:
         begin = opener.match(text, start)
         if begin is None:
             continue
         end = closer.search(text, begin.end())
         if end is None:
-            return "", text[begin.end() :], False  # cut off while it was thinking
-        thought = text[begin.end() : end.start()]
-        return text[end.end() :], thought, opener.search(thought) is not None
+            return len(text), text[begin.end() :], False  # cut off while it was thinking
+        again = opener.search(text, begin.end(), end.start()) is not None
+        return end.end(), text[begin.end() : end.start()], again
     return None
 
 
 def _closed_only(text: str, tags: Tags) -> tuple[str, str] | None:
     """A block whose opening tag the prompt's template has written already."""
     for opener, closer in tags.pairs:
+        opened, code = -1, _Code(text)
         for end in closer.finditer(text):
-            if opener.search(text, 0, end.start()):
+            if opened < 0:
+                first = opener.search(text)
+                opened = first.end() if first else len(text) + 1
+            if opened <= end.start():
                 break  # it speaks of the tags
-            if not _is_quoted(text, end):
+            if not (code.holds(end.start()) or _in_sentence(text, end)):
                 return text[end.end() :], text[: end.start()]
     return None
 
 
-def _is_quoted(text: str, tag: re.Match[str]) -> bool:
-    """Whether a tag stands in code or in the middle of a sentence."""
-    before, after = text[: tag.start()], text[tag.end() :]
-    if before.count("```") % 2 or before.rpartition("\n")[2].count("`") % 2:
+class _Code:
+    """Whether places of a text, one after the other, stand in code."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = self._fences = self._ticks = 0
+
+    def holds(self, place: int) -> bool:
+        """Whether an odd number of marks stands before the place."""
+        line = self._text.rfind("\n", self._at, place)
+        self._fences += self._text.count("```", self._at, place)
+        since = self._at if line < 0 else line
+        self._ticks = self._text.count("`", since, place) + (self._ticks if line < 0 else 0)
+        self._at = place
+        return bool(self._fences % 2 or self._ticks % 2)
+
+
+def _in_sentence(text: str, tag: re.Match[str]) -> bool:
+    """Whether a tag stands between quotation marks, or between words."""
+    before, after = text[max(tag.start() - 1, 0) : tag.start()], text[tag.end() : tag.end() + 1]
+    if before and before in "'\"“‘«(" and after in "'\"”’»)":
         return True
-    if before[-1:] in "'\"“‘«(" and before and after[:1] in "'\"”’»)":
-        return True
-    return before[-1:] == " " and after[:1] in (" ", ",", ".", ";", ":", "?", "!")
+    return before == " " and after in (" ", ",", ".", ";", ":", "?", "!")
 
 
 def _channels(text: str) -> tuple[str, str] | None:
@@ -244,6 +271,7 @@ class AnswerText:
         self._tags = tags
         self._held = ""
         self._thinking = False
+        self._looked = 0
         self._open = tags is None
 
     def feed(self, piece: str) -> None:
@@ -255,6 +283,9 @@ class AnswerText:
         self._held += piece
         # While it thinks, only what may close the block is worth another look.
         if thinking and not any(mark in piece for mark in _CLOSES):
+            return
+        self._looked += len(self._held)
+        if self._looked > _MOST_LOOKED:
             return
         text = self._held.lstrip(_SPACE).lower()
         answer = self._held

@@ -161,7 +161,7 @@ class ResponseStream:
 
     def __init__(self, on_delta: Callable[[str], None]) -> None:
         self._on_delta = on_delta
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._texts: list[str] = []
         self._items: list[dict[str, Any]] = []
         self._whole: dict[str, Any] | None = None
@@ -177,8 +177,12 @@ class ResponseStream:
         Raises:
             CallError: a piece that is not valid JSON, or an error of the provider.
         """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        self._take(lines)
+        first, *others = chunk.split(b"\n")
+        self._rest.append(first)
+        if others:
+            line = b"".join(self._rest)
+            self._rest = [others.pop()]
+            self._take([line, *others])
 
     def finish(self) -> dict[str, Any]:
         """The body of the response, in the form of one that came whole.
@@ -186,7 +190,7 @@ class ResponseStream:
         Raises:
             CallError: the stream ended in the middle.
         """
-        self._take([self._rest])
+        self._take([b"".join(self._rest)])
         if self._whole is None:
             raise CallError("connection", "the stream broke off in the middle of the answer")
         if not self._whole.get("output"):  # some servers leave out what they have sent in pieces
