@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pex.core import casefile, jsonl
+from pex.core import casefile, jsonl, jsontext
 from pex.core.errors import PexError, nearest
 
 Choice = Literal["left", "right", "tie", "both bad"]
@@ -107,7 +106,7 @@ class RatingFile:
             if not line.strip():
                 continue
             try:
-                rated = rated_of(json.loads(line), str(self.path))
+                rated = rated_of(jsontext.loads(line), str(self.path))
             except (ValueError, PexError):
                 self.damaged += 1
                 continue
