@@ -331,7 +331,7 @@ def read_text(path: Path, what: str) -> str:
     """The text of a UTF-8 file, line ends as they are.
 
     Raises:
-        PexError: the file is missing or not UTF-8.
+        PexError: the file is missing, cannot be read or is not UTF-8.
     """
     try:
         return decoded(path.read_bytes(), path, what)
@@ -343,6 +343,8 @@ def read_text(path: Path, what: str) -> str:
         raise PexError(f"{what} {path}: no such file", hint=nearest(path.name, names)) from None
     except IsADirectoryError:
         raise PexError(f"{what} {path}: this is a folder") from None
+    except OSError as error:  # no right to, a link to itself
+        raise PexError(f"{what} {path}: it cannot be read: {error.strerror}") from None
 
 
 def decoded(data: bytes, path: Path, what: str) -> str:
