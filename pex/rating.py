@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pex.compare.metric import check_confidence
 from pex.compare.preferred import Findings, Rules, findings, preference
 from pex.compare.sitting import Sitting, rater_name
 from pex.compare.turns import Turn, choose, pairs_of
+from pex.core import jsontext
 from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.ratings import FOLDER, Rated, RatingFile, rated_of
@@ -262,9 +262,9 @@ class Rating:
         from pex.widgets.rating_page import FORMAT
 
         try:
-            data = json.loads(read_text(path, "ratings"))
-        except ValueError:
-            data = None
+            data = jsontext.loads(read_text(path, "ratings"))
+        except ValueError as error:
+            raise PexError(f"{path} is no file of ratings: {error}") from None
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise PexError(
                 f"{path} is no file of ratings",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.batch.plan import Plan
+from pex.core import jsontext
 from pex.core.errors import PexError
 
 FILE = "begun.json"
@@ -49,14 +50,14 @@ def begin(folder: Path, plan: Plan) -> list[str]:
 def jobs_of(folder: Path) -> list[str] | None:
     """The ids of the jobs that a batch began with; None where it does not say."""
     try:
-        return [str(name) for name in json.loads((folder / FILE).read_text("utf-8"))["jobs"]]
+        return [str(name) for name in jsontext.loads((folder / FILE).read_text("utf-8"))["jobs"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _since(folder: Path, plan: Plan) -> list[str]:
     try:
-        before = json.loads((folder / FILE).read_text("utf-8"))
+        before = jsontext.loads((folder / FILE).read_text("utf-8"))
         files, jobs = dict(before["files"]), set(before["jobs"])
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.kernels.grammar import put_off
+from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _text(path: Path, where: str) -> str:
         raise PexError(f"{where}: no notebook {path}", hint=nearest(path.name, names))
     try:
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text)
+        found = jsontext.loads(text)
     except OSError as error:
         raise PexError(f"{where}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pex.batch.kernels.aside import ASIDE
 from pex.batch.notebook import kernel_of, own_kernels
+from pex.core import jsontext
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _first_line(text: str) -> str:
 
 
 def _asked_kernel(notebook: Path) -> tuple[str, str]:
-    return kernel_of(json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {}))
+    return kernel_of(jsontext.loads(notebook.read_text(encoding="utf-8")).get("metadata", {}))
 
 
 def _literal(path: Path) -> str:

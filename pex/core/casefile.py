@@ -21,6 +21,7 @@ from typing import Any
 from pex.core.cases import ROLES, Case, csv_reader, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError, nearest
 from pex.core.names import plain
+from pex.core.parquet import read_table
 from pex.core.prompt import decoded
 
 _FIELD = re.compile(r'"[^"]*(?:""[^"]*)*"|[^,\r\n]*')
@@ -360,9 +361,7 @@ def _add_parquet(data: bytes, row: Mapping[str, Any], path: Path) -> bytes:
 
 
 def _table(data: bytes) -> Any:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(io.BytesIO(data))
+    return read_table(data, "the cases file")
 
 
 def _parquet(old: bytes, table: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import dataclasses
 import io
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
+from pex.core.parquet import read_table
 from pex.core.prompt import decoded, read_text
 from pex.core.text import whole_text
 from pex.core.values import is_plain, missing, plain
@@ -26,6 +29,7 @@ ROLES = {"id": "case_id", "expected": "expected", "group": "group", "tags": "tag
 """What a column can be for, and the name it has unless `columns` says otherwise."""
 
 
+_MOST_COLUMNS = 10_000
 _LONG = re.compile(r"\d{19}")
 _EXACT = 2.0**53
 """From here on a float does not hold every whole number."""
@@ -362,6 +366,11 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     hint="save it with commas (in a spreadsheet: CSV UTF-8, comma delimited)",
                 )
         _check_columns([name for name in header if name], f"cases file {path}")
+        if len(header) > _MOST_COLUMNS:
+            raise PexError(
+                f"cases file {path}: {len(header):,} columns; at most {_MOST_COLUMNS:,} are read",
+                hint="is it a file of cases? Its first line names the columns",
+            )
         start = reader.line_num + 1
         for row in reader:
             place = f"line {start}"
@@ -374,7 +383,7 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _check_columns(names: Sequence[str], where: str) -> None:
-    twice = sorted(name for name in set(names) if names.count(name) > 1)
+    twice = sorted(name for name, times in collections.Counter(names).items() if times > 1)
     if twice:
         raise PexError(f"{where}: two columns are called '{twice[0]}'")
 
@@ -423,10 +432,13 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
         try:
             row = orjson.loads(line)
             if _LONG.search(line):  # orjson makes a float of a whole number of over 64 bits
-                row = json.loads(line)
-        except json.JSONDecodeError as error:
+                row = jsontext.loads(line)
+            jsontext.check_depth(row, line)
+        except ValueError as error:
+            own = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            said = jsontext.why(line, own)
             raise PexError(
-                f"cases file {path}, line {number}: not valid JSON: {error.msg}",
+                f"cases file {path}, line {number}: not valid JSON: {said}",
                 hint='one JSON object a line, such as {"review": "Nice."}',
             ) from None
         if not isinstance(row, dict):
@@ -435,13 +447,8 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _read_parquet(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow.parquet as pq
-
     # Not through pandas: with a gap in their column it makes 7.0 of a 7, and loses digits.
-    try:
-        table = pq.ParquetFile(io.BytesIO(data)).read()
-    except (OSError, ValueError) as error:
-        raise PexError(f"cases file {path}: no readable Parquet file: {error}") from None
+    table = read_table(data, f"cases file {path}")
     index = (table.schema.pandas_metadata or {}).get("index_columns", [])
     table = table.drop_columns([name for name in index if name in table.column_names])
     _check_columns(table.column_names, f"cases file {path}")

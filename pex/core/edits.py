@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core import casefile, jsonl, private
+from pex.core import casefile, jsonl, jsontext, private
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.names import digest, plain
@@ -291,7 +291,7 @@ def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
         # Half of a character cannot be stored in any of these files.
         return replace_surrogates(text)
     try:
-        return plain(json.loads(text))
+        return plain(jsontext.loads(text))
     except ValueError:
         raise PexError(
             "the expected answers in this file are no texts: this one has to be JSON too",

@@ -13,9 +13,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pex.core.errors import PexError, nearest
+from pex.core.jsontext import DEEPEST, is_deep
 from pex.core.prompt import read_text
 from pex.core.values import as_text
 from pex.core.yamltext import load_yaml
+
+_LONG_KEY = re.compile(
+    r"""^[ \t\[]*(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""", re.MULTILINE
+)
+"""What takes tomllib a time that grows with the square of the key."""
 
 Model = TypeVar("Model", bound=BaseModel)
 LineOf = Callable[[tuple[Any, ...]], int | None]
@@ -40,10 +46,19 @@ def read_toml(path: Path, model: type[Model]) -> Model:
         PexError: the file is not valid TOML, or a key or value does not fit.
     """
     text = read_text(path, "settings").removeprefix("\ufeff")
+    if found := _LONG_KEY.search(text):
+        line = text.count("\n", 0, found.end()) + 1
+        raise PexError(f"{path}, line {line}: not valid TOML: a key of more than 100 parts")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PexError(f"{path}: not valid TOML: {error}") from None
+    except ValueError:
+        raise PexError(f"{path}: not valid TOML: a number that is too long or no number") from None
+    except RecursionError:
+        data = None
+    if data is None or is_deep(data):
+        raise PexError(f"{path}: not valid TOML: it is nested more than {DEEPEST} levels deep")
     return validate(model, data, str(path), lambda keys: _toml_line(text, keys))
 
 

@@ -23,7 +23,7 @@ _NEAR_FENCE = re.compile(r"\W*(?:[-+=~*_.–—−]{2,}|`{3,}).*|\s*[–—]\s*"
 """What may have been meant for a fence; editors make one dash of three hyphens."""
 _KEY = re.compile(r"""(["']?)([A-Za-z_$][\w$-]*)\1\s*[:=](?:\s|$)""")
 _ROLE = re.compile(
-    r"[ \t]*#?[ \t]*(?:system|developer|user|assistant)(?:\[.*\])?[ \t]*:[ \t]*", re.I
+    r"[ \t]*+#?[ \t]*+(?:system|developer|user|assistant)(?:\[.*\])?[ \t]*+:[ \t]*+", re.I
 )
 _TELLING = ("model", "inputs", "outputs", "tools", "template", "sample", "inputSchema")
 """Keys that a plain text hardly has at the start of a line between two marks."""

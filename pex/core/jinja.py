@@ -13,13 +13,13 @@ import math
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
-from jinja2 import StrictUndefined, UndefinedError, nodes
-from jinja2.nodes import EvalContext
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes, pass_context
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
+from pex.core import bounds
 from pex.core.errors import nearest
 
 _LAZY = (
@@ -117,18 +117,25 @@ class _Missing(StrictUndefined):
 class Environment(ImmutableSandboxedEnvironment):
     """The environment of all prompts."""
 
-    intercepted_binops = frozenset("%")
+    intercepted_binops = frozenset(("*", "**", "+", "%"))
 
     def __init__(self) -> None:
         super().__init__(
             undefined=_Missing,
             keep_trailing_newline=True,
             autoescape=False,  # a prompt is not HTML
+            optimized=False,  # or `"a" * 10 ** 9` is made when the template is read
         )
         self.globals = {f"{_OURS}{name}": value for name, value in self.globals.items()}
+        self.filters = {name: bounds.filtered(name, make) for name, make in self.filters.items()}
         self.filters |= {name: _lazily(name, self.filters[name]) for name in _LAZY}
         self.filters |= {name: _as_text(name, self.filters[name]) for name in _TEXT}
-        self.filters |= {"pex_shown": shown, "pex_checked": _check_all}
+        self.filters |= {
+            "pex_shown": _written,
+            "pex_checked": _joined,
+            "pex_counted": bounds.counted,
+            "pex_begun": bounds.begun,
+        }
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -154,23 +161,33 @@ class Environment(ImmutableSandboxedEnvironment):
         bound = callable(value) and not isinstance(value, Undefined)
         return self.undefined(obj=obj, name=name) if bound else value
 
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """An operator that may make more than it is given; `%` fills in a text."""
+        if operator == "%" and isinstance(left, str):
+            _check_all(right, "… % …", bounds.account_of(context))
+        bounds.operation(context, operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    def wrap_str_format(self, value: Any) -> Any:
+        """`str.format` in the sandbox."""
+        found = super().wrap_str_format(value)
+        return None if found is None else bounds.format_method(self, value)
+
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Call a function; what can only be looped over is told apart from a list."""
         method = getattr(__obj, "__wrapped__", __obj)  # the sandbox has a `format` of its own
         if isinstance(getattr(method, "__self__", None), str):
-            _check_all([args, kwargs], f"….{method.__name__}(…)")
+            given = [*args, *kwargs.values()]
+            _check_all(given, f"….{method.__name__}(…)", bounds.account_of(__context))
+        bounds.call(__context, __obj, args, kwargs)
         found = super().call(__context, __obj, *args, **kwargs)
+        if isinstance(found, str | bytes | list | tuple | dict):
+            bounds.account_of(__context).take(len(found))
         lazy = not isinstance(found, Undefined) and isinstance(
             found, range | KeysView | ValuesView | ItemsView | Iterator
         )
         name = getattr(__obj, "__name__", "call").removeprefix("safe_")
         return Lazy(found, f"{name}()") if lazy else found
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """`left % right`, which fills in a text where `left` is one."""
-        if isinstance(left, str):
-            _check_all(right, "… % …")
-        return super().call_binop(context, operator, left, right)
 
 
 def shown(value: Any, source: str = "") -> Any:
@@ -200,6 +217,21 @@ def shown(value: Any, source: str = "") -> Any:
     return _checked(value, source)
 
 
+@pass_context
+def _written(context: Context, value: Any, source: str) -> Any:
+    text = value if type(value) is str else shown(value, source)
+    bounds.account_of(context).write(len(text) if isinstance(text, str) else 20)
+    return text
+
+
+@pass_context
+def _joined(context: Context, value: Any, source: str) -> Any:
+    account = bounds.account_of(context)
+    if isinstance(value, str):
+        account.take(len(value))
+    return _check_all(value, source, account)
+
+
 def _checked(value: Any, source: str) -> Any:
     """The value as it is, unless it is an object that has no text."""
     if isinstance(value, Undefined):
@@ -211,13 +243,15 @@ def _checked(value: Any, source: str) -> Any:
     raise _not_text(value, source)
 
 
-def _check_all(value: Any, source: str) -> Any:
+def _check_all(value: Any, source: str, account: bounds.Account) -> Any:
     """The value as it is, unless it or anything in it is an object that has no text."""
     if type(value) is str:
         return value
     if isinstance(value, dict | list | tuple):
+        account.step()  # a list may hold one list many times, and that one another
+        account.take(len(value))
         for item in [*value, *value.values()] if isinstance(value, dict) else value:
-            _check_all(item, source)
+            _check_all(item, source, account)
         return value
     return _checked(value, source)
 
@@ -269,13 +303,13 @@ def _as_text(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that refuses objects in what it is given, also where `map` calls it."""
 
     @functools.wraps(make)
-    def filtered(*args: Any, **kwargs: Any) -> Any:
+    def filtered(context: Context, *args: Any, **kwargs: Any) -> Any:
         if name == "join":
             args = tuple(list(value) if isinstance(value, Lazy) else value for value in args)
         for value in (*args, *kwargs.values()):
-            if not isinstance(value, str | EvalContext | Environment):
-                _check_all(value, f"… | {name}")
-        return make(*args, **kwargs)
+            if type(value) is not str:
+                _check_all(value, f"… | {name}", bounds.account_of(context))
+        return make(context, *args, **kwargs)
 
     return filtered
 
@@ -287,6 +321,28 @@ class _Marker(NodeTransformer):
         own = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
         own |= {node.name for node in tree.find_all(nodes.Macro)}
         self._functions = {name.removeprefix(_OURS) for name in functions} - own
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        size = nodes.Const(_data_in(node.body))
+        node.iter = nodes.Filter(node.iter, "pex_counted", [size], [], None, None)
+        if node.recursive:
+            node.body.insert(0, _begun(node))
+        return node
+
+    def visit_Macro(self, node: Any) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.body.insert(0, _begun(node))
+        return node  # type: ignore[no-any-return]
+
+    visit_CallBlock = visit_Block = visit_Macro  # noqa: N815
+
+    def visit_ScopedEvalContextModifier(self, node: Any) -> nodes.Node:  # noqa: N802
+        for option in node.options:
+            if not isinstance(option.value, nodes.Const):
+                raise TemplateSyntaxError("autoescape takes true or false", node.lineno)
+        self.generic_visit(node)
+        return node  # type: ignore[no-any-return]
 
     def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
         target = node.node
@@ -315,6 +371,24 @@ class _Marker(NodeTransformer):
         if node.name in _TEXT and node.name != "join" and node.node is not None:
             node.node = _filtered(node.node, "pex_checked")
         return node
+
+
+def _begun(node: Any) -> nodes.Output:
+    """What counts each time that a body begins which may begin any number of times."""
+    size = nodes.Const(_data_in(node.body))
+    return nodes.Output([nodes.Filter(nodes.Const(0), "pex_begun", [size], [], None, None)])
+
+
+def _data_in(body: list[nodes.Node]) -> int:
+    """The characters that stand in a body as they are; loops in it count their own."""
+    found, rest = 0, list(body)
+    while rest:
+        node = rest.pop()
+        if isinstance(node, nodes.TemplateData):
+            found += len(node.data)
+        elif not isinstance(node, nodes.For | nodes.Macro | nodes.CallBlock | nodes.Block):
+            rest += node.iter_child_nodes()
+    return found
 
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:

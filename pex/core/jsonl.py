@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pex.core import jsontext
+
 
 def append(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """Add entries, a line each; on disk when this returns.
@@ -64,8 +66,8 @@ def entry_in(line: bytes) -> dict[str, Any] | None:
         ({'a': 1}, None, None)
     """
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
+        found = jsontext.loads(line)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

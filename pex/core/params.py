@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.schemas import check_schema
 from pex.core.text import whole_text
 from pex.core.values import WrittenInt, as_text, plain
 
@@ -127,7 +128,7 @@ def check_tools(tools: Any, where: str) -> list[str]:
             schema if isinstance(schema, dict) else {}, default=jsonschema.Draft202012Validator
         )
         try:
-            kind.check_schema(schema)
+            check_schema(kind, schema)
         except jsonschema.SchemaError as error:
             place = ".".join(str(part) for part in error.absolute_path)
             raise PexError(

@@ -356,7 +356,7 @@ def read_text(path: Path, what: str) -> str:
     """The text of a UTF-8 file, line ends as they are.
 
     Raises:
-        PexError: the file is missing or not UTF-8.
+        PexError: the file is missing, cannot be read or is not UTF-8.
     """
     try:
         _check_file(path, what)

@@ -23,7 +23,7 @@ from pex.core.yamltext import Document, dump_yaml, load_yaml
 ROLES = ("system", "developer", "user", "assistant")
 _ATTRIBUTES = r"\[([ \t]*\w+[ \t]*=[^\]\n]*)\]"
 _ROLE_LINE = re.compile(
-    rf"^[ \t]*#?[ \t]*({'|'.join(ROLES)})[ \t]*(?:{_ATTRIBUTES})?[ \t]*:[ \t]*$",
+    rf"^[ \t]*+#?[ \t]*+({'|'.join(ROLES)})[ \t]*+(?:{_ATTRIBUTES})?[ \t]*+:[ \t]*+$",
     re.MULTILINE | re.IGNORECASE,
 )
 _LINE_END = re.compile(r"\r*\n|\r")

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta
 from jinja2.exceptions import SecurityError
 
+from pex.core import bounds
 from pex.core.errors import PexError, nearest
 from pex.core.jinja import Environment, NotTextError
 from pex.core.values import is_plain, plain
@@ -23,7 +24,8 @@ from pex.core.values import is_plain, plain
 _environment = Environment()
 
 
-_IMAGE = re.compile(r"!\[[^\]\n]*\]\(((?:\{\{.*?\}\}|[^(){}\n])+)\)")
+_IMAGE = re.compile(r"!\[[^\]\n]{0,1000}\]\(((?:\{\{.{0,1000}?\}\}|[^(){}\n])+)\)")
+"""Bounded, so that a text of nothing but `![` takes a time in proportion to its length."""
 _ONLY_A_VARIABLE = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
 
 
@@ -78,8 +80,26 @@ def check(text: str, where: str) -> None:
             f"{where}, line {error.lineno}: {error.message}",
             hint="variables are written {{ name }}; literal braces {{ '{{' }}",
         ) from None
-    except (RecursionError, SyntaxError, OverflowError) as error:  # of the Python made of it
-        raise PexError(f"{where}: the template is too deeply nested: {error}") from None
+    except (RecursionError, SyntaxError, OverflowError, MemoryError) as error:
+        # Of the reader, or of the Python that is made of it, which has limits of its own.
+        line = _deepest_line(text)
+        raise PexError(
+            f"{where}, line {line}: the template is too deeply nested: {error}"
+        ) from None
+
+
+def _deepest_line(text: str) -> int:
+    """The line in which a template is nested most deeply, or its longest expression stands."""
+    deepest, found, depth, length = 0, 1, 0, 0
+    for line, kind, value in _environment.lex(text):
+        if kind == "operator":
+            depth += (value in "([{") - (value in ")]}")
+        elif kind in ("variable_begin", "block_begin", "data"):
+            length = 0
+        length += kind != "whitespace"
+        if max(50 * depth, length) > deepest:
+            deepest, found = max(50 * depth, length), line
+    return found
 
 
 @functools.lru_cache(maxsize=512)
@@ -99,28 +119,37 @@ def comments(text: str) -> tuple[tuple[int, str], ...]:
     """
     check(text, "template")
     found = []
-    begun: tuple[int, str] | None = None
-    before, content = "", ""
+    begun: tuple[int, int] | None = None
+    at, content = 0, ""
+    text = "\n".join(text.replace("\r\n", "\n").split("\r"))  # as Jinja reads it
     for line, kind, value in _environment.lex(text):
         if kind == "comment_begin":
-            begun, content = (line, value), ""
+            at = max(text.find(value, at), at)  # space before a tag with a `-` is left out
+            begun, content = (line, at), ""
         elif kind == "comment":
             content = value
-        elif kind == "comment_end" and begun is not None:
-            after = text[len(before) + len(begun[1]) + len(content) + len(value) :]
-            if not _is_note(content, before.rpartition("\n")[2], after.partition("\n")[0]):
+        at += len(value)
+        if kind == "comment_end" and begun is not None:
+            if not _is_note(content, _is_blank(text, begun[1], -1), _is_blank(text, at, 1)):
                 found.append((begun[0], " ".join(content.split())))
-            before += begun[1] + content
             begun = None
-        if begun is None:
-            before += value
     return tuple(found)
 
 
-def _is_note(content: str, before: str, after: str) -> bool:
+def _is_blank(text: str, at: int, step: int) -> bool:
+    """Whether nothing but space stands between a place and the end, or the start, of its line."""
+    at += min(step, 0)
+    while 0 <= at < len(text) and text[at] != "\n":
+        if not text[at].isspace():
+            return False
+        at += step
+    return True
+
+
+def _is_note(content: str, first: bool, last: bool) -> bool:
     if not content.strip():
         return True
-    amid_text = bool(before.strip()) and bool(after.strip())
+    amid_text = not first and not last
     spaced = content.startswith((" ", "-", "+")) and content.endswith((" ", "-", "+"))
     short = len(content) <= _LONGEST_NOTE and "\n" not in content.strip("\n")
     return spaced and short and not amid_text and not any(m in content for m in ("{{", "{%"))
@@ -153,7 +182,8 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
     names = variables(text)
     given = {name: _value(name, values[name], where) for name in names if name in values}
     try:
-        return _compile(text).render(given)
+        account = bounds.Account(given)
+        return account.end(_compile(text).render({**given, bounds.KEY: account}))
     except UndefinedError as error:
         message, _, hint = str(error.message).partition("\n")
         if (name := message.removeprefix("variable ")) != message:
@@ -162,6 +192,11 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
         raise PexError(f"{where}: {message}", hint=hint or None) from None
     except NotTextError as error:
         raise PexError(f"{where}: {error}", hint=error.hint) from None
+    except bounds.TooMuchError as error:
+        raise PexError(
+            f"{where}: the template does too much: {error}",
+            hint="a prompt may have loops, but not as many as a program has",
+        ) from None
     except SecurityError as error:
         raise PexError(f"{where}: not allowed in a template: {error.message}") from None
     except Exception as error:  # noqa: BLE001 - a template can fail in any way that Python can

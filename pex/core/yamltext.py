@@ -12,14 +12,21 @@ import io
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.composer import Composer, ComposerError
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from pex.core.errors import PexError
+from pex.core.jsontext import DEEPEST
 from pex.core.values import WrittenFloat, WrittenInt
 
+MOST_ALIASED = 100_000
+"""Values that the aliases of a file may stand for, all together."""
+
+_LONGEST_NUMBER = 3000
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -80,6 +87,7 @@ def load_yaml(text: str, where: str, first_line: int = 1) -> Document:
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
+    yaml.Composer = _Composer
     try:
         constructor, _ = yaml.get_constructor_parser(text)
         root = constructor.composer.get_single_node()
@@ -92,14 +100,69 @@ def load_yaml(text: str, where: str, first_line: int = 1) -> Document:
         raise PexError(f"{where}: not valid YAML: {error}") from None
     except RecursionError:
         raise PexError(f"{where}: not valid YAML: it is nested too deeply") from None
+    except Exception as error:  # noqa: BLE001 - a tag such as `!!bool x` fails in any way
+        raise PexError(f"{where}: not valid YAML: {type(error).__name__}: {error}") from None
     return Document(data, root, first_line)
+
+
+class _Composer(Composer):
+    """Puts nodes together, and counts what they come to with every alias written out.
+
+    A file of a few hundred bytes whose aliases name lists of aliases holds more values than memory
+    has room for, though the nodes themselves are few.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._open: list[list[int]] = []
+        self._sizes: dict[int, tuple[int, int]] = {}
+        self._added = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """One node: how many values it holds, and in how many levels, is known after it."""
+        event = self.parser.peek_event()
+        mark = event.start_mark
+        if isinstance(event, AliasEvent):
+            node = super().compose_node(parent, index)
+            size, depth = self._sizes.get(id(node), (0, 0))
+            if not size:
+                raise ComposerError(None, None, "an alias stands inside what it names", mark)
+            self._added += size
+            if self._added > MOST_ALIASED:
+                said = f"its aliases stand for more than {MOST_ALIASED:,} values"
+                raise ComposerError(None, None, said, mark)
+        else:
+            self._open.append([1, 1])
+            if len(self._open) > DEEPEST:
+                raise _too_deep(mark)
+            node = super().compose_node(parent, index)
+            size, depth = self._open.pop()
+            self._sizes[id(node)] = size, depth
+        if self._open:
+            around = self._open[-1]
+            around[0] += size
+            around[1] = max(around[1], depth + 1)
+            if around[1] + len(self._open) - 1 > DEEPEST:
+                raise _too_deep(mark)
+        return node
+
+
+def _too_deep(mark: Any) -> ComposerError:
+    return ComposerError(None, None, f"it is nested more than {DEEPEST} levels deep", mark)
 
 
 class _Constructor(SafeConstructor):
     """Makes plain data, and keeps how numbers and dates were written."""
 
 
+def _check_length(node: ScalarNode) -> None:
+    if len(node.value) > _LONGEST_NUMBER:
+        said = f"a number of {len(node.value):,} characters; put it in quotes"
+        raise ConstructorError(None, None, said, node.start_mark)
+
+
 def _int(constructor: _Constructor, node: ScalarNode) -> Any:
+    _check_length(node)
     try:
         value = constructor.construct_yaml_int(node)
     except ValueError:  # `_` by itself, which YAML's pattern takes for a number
@@ -108,6 +171,7 @@ def _int(constructor: _Constructor, node: ScalarNode) -> Any:
 
 
 def _float(constructor: _Constructor, node: ScalarNode) -> Any:
+    _check_length(node)
     try:
         value = constructor.construct_yaml_float(node)
     except ValueError:

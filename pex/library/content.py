@@ -12,6 +12,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from pex.core import jsontext
 from pex.core.errors import PexError
 from pex.core.names import canonical
 from pex.core.prompt import Prompt
@@ -111,7 +112,7 @@ def decode(found: PromptVersion) -> Prompt:
     if found.tags[_FORM] == "prompty":
         prompt = Prompt.parse(text, origin, found.name)
     else:
-        fields = json.loads(text)
+        fields = jsontext.loads(text)
         prompt = Prompt(fields.pop("messages"), found.name, **fields)
     return prompt.called(found.name, origin)
 

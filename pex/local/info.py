@@ -9,7 +9,6 @@ user, that began when the file says and listens where the file says.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import stat
 import urllib.parse
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from pex.core import jsontext
 from pex.local.package import MODEL
 
 CHILD = "pex.local.child"
@@ -119,9 +119,9 @@ def _content(path: Path, strict: bool) -> bytes:
 
 def _parsed(content: bytes) -> ServerInfo:
     try:
-        info = ServerInfo(**json.loads(content))
+        info = ServerInfo(**jsontext.loads(content))
         port = urllib.parse.urlsplit(info.base_url).port
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError):
         raise _NotOurs("pex did not write it like this") from None
     kinds = {"base_url": str, "api_key": str, "pid": int, "model": str, "started": int | float}
     if port is None or not all(isinstance(getattr(info, k), kind) for k, kind in kinds.items()):

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import psutil
 from filelock import FileLock
 
-from pex.core import private, python
+from pex.core import jsontext, private, python
 from pex.core.errors import PexError
 from pex.local import info as about
 from pex.local.info import ServerInfo
@@ -32,6 +32,7 @@ from pex.local.package import missing
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+_MOST_BYTES = 16 * 1024 * 1024
 KEY_VARIABLE = "PEX_MODEL_SERVER_KEY"
 
 
@@ -183,8 +184,8 @@ def _ask(info: ServerInfo, method: str, path: str, body: Any = None) -> Any:
             {"Authorization": f"Bearer {info.api_key}", "Content-Type": "application/json"},
         )
         reply = connection.getresponse()
-        return json.loads(reply.read()) if reply.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
+        return jsontext.loads(reply.read(_MOST_BYTES)) if reply.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return None
     finally:
         connection.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pex.core.names import json_text, plain
+from pex.core.parquet import read_table
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     import pandas as pd
 
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    frame = pd.read_parquet(folder / PARQUET)
+    frame = read_table(folder / PARQUET, PARQUET).to_pandas()
     for column in about.pop(JSON_COLUMNS):
         values = [json.loads(value) if isinstance(value, str) else None for value in frame[column]]
         # As they are: pandas would make floats of whole numbers beside a gap.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest, plain
+from pex.core.parquet import read_table
 from pex.core.score import WORDS
 from pex.guard.redact import redact
 from pex.record.runs import load
@@ -114,7 +115,7 @@ def _traces(client: MlflowClient, run: Run) -> Iterable[Any]:
 
 def _from_tables(client: MlflowClient, run: Run, id_column: str | None) -> pd.DataFrame:
     """The first table of a run that has a case's id and something to compare."""
-    tables = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
+    tables = jsontext.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
     names = [item["path"] for item in tables if item.get("type") == "table"]
     seen: list[str] = []
     for name in names:
@@ -148,7 +149,8 @@ def _table(client: MlflowClient, run_id: str, name: str) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(client.download_artifacts(run_id, name, folder))
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
+            frame: pd.DataFrame = read_table(path, name).to_pandas()
+            return frame
         return pd.read_json(path, orient="split", dtype=False)
 
 
@@ -183,6 +185,6 @@ def _number(value: Any) -> float | None:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return jsontext.loads(text)
     except ValueError:
         return text

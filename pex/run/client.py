@@ -14,6 +14,7 @@ import orjson
 from pex.core.call import Answer
 from pex.core.errors import PexError
 from pex.guard.redact import redact
+from pex.run.bodies import MOST_BYTES, MOST_ERROR_BYTES, PACKINGS, pieces, redirect, whole
 from pex.run.endpoint import Endpoint
 from pex.run.error_body import message_of
 from pex.run.event_stream import EventStream, looks_like_stream
@@ -22,6 +23,12 @@ from pex.run.reading import kept, read_answer
 from pex.run.response_stream import ResponseStream
 from pex.run.stream import Stream
 from pex.run.user_client import ClientSession
+
+MOST_LISTED_BYTES = 16 * 1024 * 1024
+"""How long a list of models may be."""
+
+_MOST_LISTED = 10_000
+_LONGEST_NAME = 300
 
 Pool = aiohttp.ClientSession | ClientSession
 """What calls go through: connections to an endpoint, or the user's own client."""
@@ -45,7 +52,12 @@ def session(endpoint: Endpoint) -> Pool:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=context),
         timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
-        headers={**endpoint.headers, "Content-Type": "application/json"},
+        headers={
+            "Accept-Encoding": PACKINGS,
+            **endpoint.headers,
+            "Content-Type": "application/json",
+        },
+        auto_decompress=False,  # `bodies` does it, and stops in time
         # Looked up once, with the endpoint: trust_env would read the environment for every call.
         proxy=endpoint.proxy,
     )
@@ -75,15 +87,21 @@ async def ask(
     ttft_s = None
     stream: EventStream | None = None
     try:
-        async with http.post(endpoint.url, data=payload) as response:
+        async with http.post(endpoint.url, data=payload, allow_redirects=False) as response:
+            if 300 <= response.status < 400:
+                raise redirect(response.status, response.headers, endpoint.url)
+            good = 200 <= response.status < 300
             stream = _stream_for(endpoint, response, on_delta)
             if stream is not None:
-                async for chunk in response.content.iter_any():
+                async for chunk in pieces(response):
                     stream.feed(chunk)
                     if ttft_s is None and stream.text_came:
                         ttft_s = time.perf_counter() - clock
             else:
-                raw = await response.read()
+                raw = await whole(response, MOST_BYTES if good else MOST_ERROR_BYTES, cut=not good)
+    except CallError as error:
+        error.raw_body = error.raw_body or _so_far(stream)
+        raise
     except TimeoutError:
         said = f"no answer within {endpoint.timeout_s:g} s{endpoint.through}"
         raise CallError("timeout", said, raw_body=_so_far(stream)) from None
@@ -98,7 +116,7 @@ async def ask(
     latency_s = time.perf_counter() - clock
     if stream is not None:
         answer = stream.answer(_previous(endpoint, payload))
-    elif not 200 <= response.status < 300:
+    elif not good:
         raise refusal(response.status, raw, response.headers)
     elif looks_like_stream(raw):  # not asked for
         stream = _reader(endpoint, None)
@@ -152,17 +170,27 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
         return None
     limit = aiohttp.ClientTimeout(total=timeout_s)
     try:
-        async with session(endpoint) as http, http.get(endpoint.models_url, timeout=limit) as reply:
-            status, raw = reply.status, await reply.read()
+        async with (
+            session(endpoint) as http,
+            http.get(endpoint.models_url, timeout=limit, allow_redirects=False) as reply,
+        ):
+            status, headers = reply.status, reply.headers
+            raw = await whole(reply, MOST_LISTED_BYTES, cut=True)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise PexError(
             f"the provider '{endpoint.provider}' cannot be reached: {_connection(endpoint, error)}",
             hint=f"is it running? base_url is set under [providers.{endpoint.provider}] "
             "in pex.toml",
         ) from None
-    except CallError as error:  # of the user's own client
+    except CallError as error:  # of the user's own client, or a body that is not what it says
         message = f"the provider '{endpoint.provider}' cannot be reached: {error.message}"
         raise PexError(message) from None
+    if 300 <= status < 400:
+        said = redirect(status, headers, endpoint.models_url).message
+        raise PexError(
+            f"the provider '{endpoint.provider}' at {redact(endpoint.models_url)}: {said}",
+            hint=f"base_url is set under [providers.{endpoint.provider}] in pex.toml",
+        )
     if status == 401:
         holder = (
             "the environment variable that holds it" if endpoint.client is None else "your client"
@@ -172,7 +200,8 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
             hint=f"check {holder}",
         )
     try:
-        return [str(item["id"]) for item in orjson.loads(raw)["data"]]
+        names = [str(item["id"]) for item in orjson.loads(raw)["data"][:_MOST_LISTED]]
+        return [name for name in names if len(name) <= _LONGEST_NAME]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
 

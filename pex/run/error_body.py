@@ -38,7 +38,13 @@ _BARE_KEYS = ("message", "msg", "error_msg", "error_message", "errorMessage", "M
 _MESSAGE_LENGTH = 400
 _DEEPEST = 20
 _LOOKED_AT = 24_000
+"""Letters of a body or message that are looked at for its words."""
+
 _KEY_LENGTH = 4000
+"""Of these so many at the end are left out: half a key would not be known as one."""
+
+_MOST_READ = 1024 * 1024
+"""Bytes of a body that are looked at for what it says."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -65,7 +71,7 @@ def message_of(raw: bytes) -> str:
     # Known keys go first: one that has a < in it, or stands where the text is cut, is only half of
     # one afterwards.
     text = redact_values(raw[:_LOOKED_AT].decode("utf-8", "replace"))
-    return readable(re.sub(r"<[^>]*>", " ", text[: _LOOKED_AT - _KEY_LENGTH]))
+    return readable(_without_tags(text[: _LOOKED_AT - _KEY_LENGTH]))
 
 
 def message_in(value: Any) -> str:
@@ -74,13 +80,30 @@ def message_in(value: Any) -> str:
 
 
 def readable(text: str) -> str:
-    """A message without keys, on one line and not too long."""
+    """A message without keys, on one line and not too long.
+
+    Of a text as long as a book only the beginning is looked at, up to a space: half a key would
+    not be known as one.
+    """
+    if len(text) > _LOOKED_AT:
+        text = redact_values(text[:_LOOKED_AT])[: _LOOKED_AT - _KEY_LENGTH]
+        text = text[: max(text.rfind(" "), text.rfind("\n"), len(text) // 2)] + " …"
     text = redact(" ".join(text.split())) or "no message"
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
 
 
+def _without_tags(text: str) -> str:
+    """A text without what stands between `<` and `>`, read once from left to right."""
+    kept, at = [], 0
+    while (begin := text.find("<", at)) >= 0 and (end := text.find(">", begin)) >= 0:
+        kept.append(text[at:begin])
+        at = end + 1
+    return " ".join([*kept, text[at:]])
+
+
 def said_in(raw: bytes) -> Said:
-    """What a body says; nothing where it is not JSON."""
+    """What a body says; nothing where it is not JSON, or longer than any error is."""
+    raw = raw[:_MOST_READ]
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -140,6 +163,7 @@ def _gather(value: Any, said: Said, depth: int) -> None:
 
 def _gather_text(text: str, said: Said, depth: int) -> None:
     """A message; gateways put the whole error of the provider behind them into it, as JSON."""
+    text = text[:_MOST_READ]
     begin = text.find("{")
     if begin >= 0 and '"' in text[begin:]:
         with contextlib.suppress(ValueError):

@@ -19,9 +19,47 @@ from pex.run.failures import CallError, failure_in
 from pex.run.lenient import read_leniently
 from pex.run.reading import LENIENT, answer_of, kept, read_answer, unforeseen
 
-_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
+_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}(?:data|event|id|retry)?:")
 _END = re.compile(rb"\r\n|\n|\r")
 _HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+MOST_TRIED_BYTES = 64 * 1024 * 1024
+"""Of events over several lines, so much is read again and again to find where they end."""
+
+
+class Rest:
+    r"""The line that has not ended yet, whose pieces are put together once, however many come.
+
+    Example:
+        >>> rest = Rest()
+        >>> rest.lines(b"one\r"), rest.lines(b"\ntwo\nth"), rest.take()
+        ([], [b'one', b'two'], b'th')
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def lines(self, chunk: bytes) -> list[bytes]:
+        """The lines that end with the next bytes."""
+        held = bool(self._pieces) and self._pieces[-1].endswith(b"\r")
+        self._pieces.append(chunk)
+        if not held and b"\n" not in chunk and b"\r" not in chunk:
+            return []
+        text = self.take()
+        # A CR at the end may be half of a line's end.
+        ends = text[:-1] if text.endswith(b"\r") else text
+        if b"\r" in ends:
+            *lines, rest = _END.split(ends)
+        else:
+            *lines, rest = ends.split(b"\n")
+        rest += text[len(ends) :]
+        if rest:
+            self._pieces.append(rest)
+        return lines
+
+    def take(self) -> bytes:
+        """What there is of the line."""
+        text, self._pieces = b"".join(self._pieces), []
+        return text
 
 
 def looks_like_stream(raw: bytes) -> bool:
@@ -43,7 +81,8 @@ class EventStream:
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
-        self._rest = b""
+        self._rest = Rest()
+        self._tried_bytes = 0
         self._event_data: list[bytes] = []
         self._event_name = b""
         self._body: list[bytes] = []
@@ -66,15 +105,7 @@ class EventStream:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes; what is wrong with them is raised by `answer`."""
         self._chunks.append(chunk)
-        text = self._rest + chunk
-        # A CR at the end may be half of a line's end.
-        ends = text[:-1] if text.endswith(b"\r") else text
-        if b"\r" in ends:
-            *lines, rest = _END.split(ends)
-        else:
-            *lines, rest = ends.split(b"\n")
-        self._rest = rest + text[len(ends) :]
-        self._lines(lines)
+        self._lines(self._rest.lines(chunk))
 
     def answer(self, previous: str | None = None) -> Answer:
         """The answer; `previous` as in `answer_of`.
@@ -82,8 +113,7 @@ class EventStream:
         Raises:
             CallError: there is none, or not all of it; the error keeps what came.
         """
-        lines, self._rest = _END.split(self._rest), b""
-        self._lines([*lines, b""])
+        self._lines([*_END.split(self._rest.take()), b""])
         if self._body and not self._understood and self._failure is None:
             return read_answer(self.raw, previous)  # one body after all
         if self._body and not self._body_is_late:
@@ -179,7 +209,7 @@ class EventStream:
             return
         if self._event_data:
             self._event_data.append(value)
-            found, event = self._parsed(b"\n".join(self._event_data))
+            found, event = self._tried(self._event_data)
             if found:
                 self._event_data = []
             elif _is_event(text):  # the one before was damaged, and its end is not marked
@@ -192,6 +222,17 @@ class EventStream:
                 self._event_data.append(value)
         if found:
             self._take(event)
+
+    def _tried(self, lines: list[bytes]) -> tuple[bool, Any]:
+        """Whether the lines so far are a JSON value, and which.
+
+        Each line is another try of all before it: as many as that may take, then only the end of
+        the event counts.
+        """
+        self._tried_bytes += sum(map(len, lines)) + len(lines)
+        if self._tried_bytes > MOST_TRIED_BYTES:
+            return False, None
+        return self._parsed(b"\n".join(lines))
 
     def _parsed(self, text: bytes) -> tuple[bool, Any]:
         """Whether it is a JSON value, and which."""
@@ -213,7 +254,14 @@ class EventStream:
     def _end_event(self, *, keep_name: bool = False) -> None:
         lines, self._event_data = self._event_data, []
         if lines:
-            self._refuse(b"\n".join(lines).strip())
+            text = b"\n".join(lines).strip()
+            found, event = False, None
+            if self._tried_bytes > MOST_TRIED_BYTES:
+                found, event = self._parsed(text)
+            if found:
+                self._take(event)
+            else:
+                self._refuse(text)
         if not keep_name:
             self._event_name = b""
 

@@ -16,7 +16,9 @@ from pex.run.error_body import Said, is_error, message_of, readable, said_in, sa
 from pex.run.refusals import named_parameter
 from pex.run.waits import asked_s
 
-FATAL = frozenset({"auth", "quota", "unknown_model", "refused_parameter", "certificate"})
+FATAL = frozenset(
+    {"auth", "quota", "unknown_model", "refused_parameter", "certificate", "redirect"}
+)
 """Kinds of error that asking again, or asking for another case, does not fix."""
 
 TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_body", "empty"})

@@ -54,7 +54,8 @@ def body_text(raw: bytes) -> str:
         >>> body_text(b'caf\xc3\xa9 \xff')
         'café \\xff'
     """
-    text = raw.decode("utf-8", "backslashreplace")
+    # A character has at most four bytes, so none that is kept is cut in two.
+    text = raw[: 4 * MOST_KEPT + 4].decode("utf-8", "backslashreplace")
     return text if len(text) <= MOST_KEPT else f"{text[:MOST_KEPT]}…"
 
 

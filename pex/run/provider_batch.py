@@ -32,6 +32,7 @@ from pex.run.batch_lines import (
     reply_of,
     why_unanswered,
 )
+from pex.run.bodies import MOST_ERROR_BYTES, each_line, redirect, whole
 from pex.run.budget import BEYOND, Bill, Budget, beyond, bill
 from pex.run.channel import Call, Channel
 from pex.run.client import Pool, session
@@ -294,10 +295,11 @@ class ProviderBatchRunner:
         for name in ("output_file_id", "error_file_id"):
             if not isinstance(batch.get(name), str) or not batch[name]:
                 continue
-            content = await self._call(part.model, "GET", f"files/{batch[name]}/content", raw=True)
-            for line in content.splitlines():
-                if line.strip():
-                    self._take(part, batch, line, left)
+            # A connection that breaks is made again: a line that was taken is not taken twice.
+            path = f"files/{batch[name]}/content"
+            await self._call(
+                part.model, "GET", path, take=lambda line: self._take(part, batch, line, left)
+            )
         why = why_unanswered(batch)
         for key in left:
             self._put(part, key, Answer(error=why, error_kind="server"), Bill(0.0))
@@ -391,12 +393,13 @@ class ProviderBatchRunner:
         path: str,
         body: Any = None,
         file: File | None = None,
-        raw: bool = False,
+        take: Callable[[bytes], None] | None = None,
         names: bool = False,
     ) -> Any:
         """One call to a page other than the chat's, tried again where that may help.
 
-        The reply is an object, with `names` one that names what was made (`id`), with `raw` bytes.
+        The reply is an object, with `names` one that names what was made (`id`); with `take`, a
+        file that may be long, of which it gets every line.
         """
         channel = self._channels[model]
         assert channel.http is not None  # run() has opened it
@@ -410,16 +413,23 @@ class ProviderBatchRunner:
         attempts = ATTEMPTS if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             try:
-                async with _sent(channel.http, method, url, data, file) as response:
-                    content = await response.read()
-                    if response.status < 300:
-                        return content if raw else reply_of(content, names=names)
+                sent = _sent(channel.http, method, url, data, file, streamed=take is not None)
+                async with sent as response:
+                    if 300 <= response.status < 400:
+                        raise redirect(response.status, response.headers, url)
+                    good = response.status < 300
+                    if good and take is not None:
+                        await each_line(response, take)
+                        return None
+                    if good:
+                        return reply_of(await whole(response), names=names)
+                    content = await whole(response, MOST_ERROR_BYTES, cut=True)
                     error = refusal(response.status, content, response.headers)
             except CallError as failed:
                 error = failed
             except (aiohttp.ClientError, OSError, TimeoutError) as failed:
                 error = CallError("connection", f"{type(failed).__name__}: {failed}")
-            if attempt == attempts or error.kind in ("auth", "unknown_model", "quota"):
+            if attempt == attempts or error.kind in ("auth", "unknown_model", "quota", "redirect"):
                 break
             await asyncio.sleep(bounded(error.retry_after_s) or 0.5 * 2.0**attempt)
         known = "; has it a Batch API?" if error.kind == "unknown_model" else ""  # 404
@@ -451,20 +461,26 @@ def _page_of(channel: Channel) -> str:
 
 
 def _sent(
-    http: Pool, method: str, url: str, data: bytes | None, file: File | None
+    http: Pool,
+    method: str,
+    url: str,
+    data: bytes | None,
+    file: File | None,
+    *,
+    streamed: bool,
 ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse | Reply]:
     """A page of the provider: JSON, or a file that goes up."""
     if isinstance(http, ClientSession):
-        return http.request(method, url, data=data, file=file)
+        return http.request(method, url, data=data, file=file, streamed=streamed)
     if file is None:
-        return http.request(method, url, data=data)
+        return http.request(method, url, data=data, allow_redirects=False)
     form = aiohttp.FormData()
     form.add_field("purpose", "batch")
     name, content, kind = file
     form.add_field("file", content, filename=name, content_type=kind)
     filled = form()
     kept = {"Content-Type": filled.headers["Content-Type"]}
-    return http.request(method, url, data=filled, headers=kept)
+    return http.request(method, url, data=filled, headers=kept, allow_redirects=False)
 
 
 def open_parts(database: Database, run_id: str, of_others: bool = False) -> list[_Part]:

@@ -32,7 +32,7 @@ _PAIRS = (
 _CHANNEL = "<|channel|>"
 _HARMONY_OPENERS = (_CHANNEL, "<|start|>")
 _HARMONY = re.compile(  # gpt-oss, where its server does not take the channels apart
-    r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
+    r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*+(\w++)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
     r"(.*?)(?=<\|end\|>|<\|return\|>|<\|call\|>|<\|start\|>|<\|channel\|>|\Z)"
     r"(?:<\|end\|>|<\|return\|>|<\|call\|>)?",
     re.DOTALL,
@@ -50,8 +50,10 @@ _MOST = 50
 
 _SPACE = "\ufeff\u200b \t\r\n"
 _SPACES = re.compile(f"[{_SPACE}]*")
-_CLOSES = (">", "]", "▷")
-_ANSWER = re.compile(r"\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
+_MOST_LOOKED = 50_000_000
+"""Characters of a streamed answer that are gone through, over and over, for where it begins."""
+
+_ANSWER = re.compile(r"(?<!\s)\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
 _ANSWER_END = re.compile(r"<\|?(?:END_RESPONSE|end_of_solution)\|?>\s*\Z", re.IGNORECASE)
 
 
@@ -122,8 +124,8 @@ def split(text: str, tags: Tags | None) -> tuple[str, str]:
         if found is not None:
             return found
     thoughts: list[str] = []
-    at, nested = 0, False
-    while (block := _leading(text, at, tags)) is not None:
+    at, nested, closers = 0, False, _Closers(text)
+    while (block := _leading(text, at, tags, closers)) is not None:
         at, thought, opened_again = block
         nested = nested or opened_again
         thoughts.append(thought)
@@ -184,14 +186,32 @@ def _may_have(text: str) -> bool:
     return "<" in text or "[" in text or "▷" in text or text.startswith("analysis")
 
 
-def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
+class _Closers:
+    """The closing tags of a text, each looked for once: a hostile one may have blocks only."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found: dict[re.Pattern[str], re.Match[str] | None] = {}
+
+    def after(self, closer: re.Pattern[str], start: int) -> re.Match[str] | None:
+        """The first one from `start` on, which is never before the last that was asked for."""
+        if closer not in self._found or _is_before(self._found[closer], start):
+            self._found[closer] = closer.search(self._text, start)
+        return self._found[closer]
+
+
+def _is_before(found: re.Match[str] | None, start: int) -> bool:
+    return found is not None and found.start() < start
+
+
+def _leading(text: str, at: int, tags: Tags, closers: _Closers) -> tuple[int, str, bool] | None:
     """Where the block that stands at `at` ends, the block, and whether its tag is opened again."""
     start = _SPACES.match(text, at).end()  # type: ignore[union-attr]  # it may match nothing
     for opener, closer in tags.pairs:
         begin = opener.match(text, start)
         if begin is None:
             continue
-        end = _end(text, begin.end(), closer, tags)
+        end = _end(text, begin.end(), closer, tags, closers)
         if end is None:
             return len(text), text[begin.end() :], False  # cut off while it was thinking
         thought = text[begin.end() : end.start()]
@@ -199,16 +219,18 @@ def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
     return None
 
 
-def _end(text: str, start: int, closer: re.Pattern[str], tags: Tags) -> re.Match[str] | None:
+def _end(
+    text: str, start: int, closer: re.Pattern[str], tags: Tags, closers: _Closers
+) -> re.Match[str] | None:
     """What closes a block: its own tag, where it is not quoted, else that of another pair."""
-    own = closer.search(text, start)
+    own = closers.after(closer, start)
     if own is not None and not _is_in_quotes(text, own, start):
         return own
     if own is not None:
         ends = itertools.islice(closer.finditer(text, own.end()), _MOST)
         # Where all of them are quoted, it is more likely a backtick that stands alone.
         return next((end for end in ends if not _is_in_quotes(text, end, start)), own)
-    others = (other.search(text, start) for _, other in tags.pairs)
+    others = (closers.after(other, start) for _, other in tags.pairs)
     return min(filter(None, others), key=lambda end: end.start(), default=None)
 
 
@@ -283,6 +305,7 @@ class AnswerText:
         self._held = ""
         self._closer: re.Pattern[str] | None = None
         self._thought = False
+        self._looked = 0
         self._open = tags is None
 
     def feed(self, piece: str) -> None:
@@ -311,6 +334,10 @@ class AnswerText:
     def _opened(self) -> bool:
         """Whether another block begins; what does not begin one is shown."""
         assert self._tags is not None
+        self._looked += len(self._held)
+        if self._looked > _MOST_LOOKED:  # no model does that; the whole answer is still read
+            self._open, self._held, self._show = True, "", _nowhere
+            return False
         text = self._held.lstrip(_SPACE)
         begin = len(self._held) - len(text)
         for opener, closer in self._tags.pairs:
@@ -338,6 +365,10 @@ class AnswerText:
             text = _ANSWER.sub("", text, count=1).lstrip()
         if text:
             self._show(text)
+
+
+def _nowhere(text: str) -> None:
+    """Where a text is shown to nobody."""
 
 
 def _meets(text: str, opener: str) -> bool:

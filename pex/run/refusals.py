@@ -294,7 +294,7 @@ def _named(data: Any, depth: int = 0) -> Iterator[str]:
         if isinstance(value, list):
             value = ".".join(str(part) for part in value if part not in ("body", "query"))
         if isinstance(value, str) and value.strip():
-            yield value.strip()
+            yield value.strip()[:200]
     for item in data.values():
         yield from _named(item, depth + 1)
 

@@ -60,8 +60,8 @@ LOST_AFTER = 15
 LOST_AFTER_S = 60.0
 """Seconds for which an endpoint that did answer may fail before it is given up too."""
 
-_ELSEWHERE = ("unknown_model", "bad_body")
-_NOT_HERE = ("HTTP 404", "HTTP 405", "HTTP 301", "HTTP 302", "HTTP 307", "HTTP 308")
+_ELSEWHERE = ("unknown_model", "bad_body", "redirect")
+_NOT_HERE = ("HTTP 404", "HTTP 405")
 """What a wrong address leads to: the message names the one that was asked."""
 
 
@@ -420,6 +420,9 @@ class Runner:
             error.kind == "rate_limit" and last and (error.retry_after_s or 0) >= waits.LONGEST_S
         )
         if error.kind not in FATAL | {"connection"} and not used_up:
+            return
+        if error.kind == "redirect":  # the address is wrong, whatever else is asked there
+            self._give_up(channel, error)
             return
         channel.failed_in_a_row += 1
         since = channel.answered_at

@@ -31,6 +31,7 @@ class Stream(EventStream):
     def __init__(self, on_delta: Callable[[str], None] | None = None) -> None:
         super().__init__()
         self._on_delta = on_delta
+        self._length = 0
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self._refusals: list[str] = []
@@ -187,15 +188,16 @@ class Stream(EventStream):
     def _message(self, message: Any) -> None:
         """A piece in the place of a whole message: the next piece of it, or all of it so far."""
         if isinstance(message, dict) and isinstance(message.get("content"), str):
-            so_far = "".join(self._texts)
-            if so_far and message["content"].startswith(so_far):
-                message = {**message, "content": message["content"][len(so_far) :]}
+            content = message["content"]
+            if 0 < self._length <= len(content) and content.startswith("".join(self._texts)):
+                message = {**message, "content": content[self._length :]}
         self._delta(message)
 
     def _say(self, text: str) -> None:
         self._understood = True
         if text:
             self._texts.append(text)
+            self._length += len(text)
             if self._on_delta is not None:
                 self._on_delta(replace_surrogates(text))
         elif not self._texts:

@@ -22,7 +22,9 @@ from typing import Any
 import orjson
 
 from pex.guard.redact import redact, register
+from pex.run.bodies import PACKINGS
 from pex.run.failures import CallError
+from pex.run.transport import araw, bounded, is_read, raw, unpacked
 
 RAW = "X-Stainless-Raw-Response"
 """The package's own header that asks its clients for the response as it came."""
@@ -54,11 +56,12 @@ class ClientSession:
         self._timeout_s = timeout_s
         self._asynchronous = is_asynchronous(client)
         self._client, self._owned = client, None
-        self._headers = {RAW: "true"}
+        self._headers = {RAW: "true", "Accept-Encoding": PACKINGS}
         if self._asynchronous:
             self._client, self._owned = _of_this_loop(client)
             if self._owned is None:
                 self._headers["Connection"] = "close"
+        self._client = bounded(self._client)
 
     async def __aenter__(self) -> ClientSession:
         return self
@@ -71,21 +74,36 @@ class ClientSession:
         if self._owned is not None:
             await self._owned.aclose()
 
-    def post(self, url: str, *, data: bytes) -> contextlib.AbstractAsyncContextManager[Reply]:
-        """Send a JSON body."""
+    def post(
+        self, url: str, *, data: bytes, allow_redirects: bool = False
+    ) -> contextlib.AbstractAsyncContextManager[Reply]:
+        """Send a JSON body; redirects are never followed."""
         return self.request("POST", url, data=data)
 
     def get(
-        self, url: str, *, timeout: Any = None
+        self, url: str, *, timeout: Any = None, allow_redirects: bool = False
     ) -> contextlib.AbstractAsyncContextManager[Reply]:
         """Get a page."""
         return self.request("GET", url)
 
     @contextlib.asynccontextmanager
     async def request(
-        self, method: str, url: str, *, data: bytes | None = None, file: File | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        data: bytes | None = None,
+        file: File | None = None,
+        streamed: bool = False,
     ) -> AsyncIterator[Reply]:
         """Get a page, or send a JSON body, or a file for a provider batch.
+
+        Args:
+            method: GET or POST.
+            url: of the page.
+            data: the JSON body.
+            file: what is uploaded.
+            streamed: the reply is read as it comes; so it is where `data` asks for a stream.
 
         Raises:
             CallError: nothing came back; its kind says why.
@@ -96,7 +114,8 @@ class ClientSession:
         reply = None
         async with asyncio.timeout(self._timeout_s):
             try:
-                reply = await self._sent(method, path, query, body, file)
+                streamed = streamed or (isinstance(body, dict) and bool(body.get("stream")))
+                reply = await self._sent(method, path, query, body, file, streamed)
             except (CallError, TimeoutError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a client of others' making raises
@@ -109,26 +128,27 @@ class ClientSession:
                 await reply.close()
 
     async def _sent(
-        self, method: str, path: str, query: str, body: Any, file: File | None
+        self, method: str, path: str, query: str, body: Any, file: File | None, streamed: bool
     ) -> Reply:
-        streamed = isinstance(body, dict) and bool(body.get("stream"))
         options = {"headers": dict(self._headers), "timeout": self._timeout_s, "max_retries": 0}
         if query:
             options["params"] = dict(urllib.parse.parse_qsl(query))
         call = _call_of(self._client, method, path, body, file, streamed, options)
         if self._asynchronous:
             times = _MOST_FOREIGN if method == "GET" else 1
-            raw = await _again_on_foreign_loop(call, times)
+            got = await _again_on_foreign_loop(call, times)
         else:
-            raw = await _on_thread(call)
-        if not hasattr(raw, "http_response"):  # an answer that the client has read already
-            return Reply(200, {}, "application/json", _dumped(raw))
-        response = raw.http_response
+            got = await _on_thread(call)
+        if not hasattr(got, "http_response"):  # an answer that the client has read already
+            return Reply(200, {}, "application/json", _dumped(got))
+        response = got.http_response
         _register(response.request.headers)
         kind = str(response.headers.get("content-type", "")).partition(";")[0].strip()
         content = None if streamed else response.content
         chunks = Chunks(response, self._asynchronous) if streamed else None
-        return Reply(response.status_code, response.headers, kind, content, chunks)
+        packed = streamed and not is_read(response)
+        headers = response.headers if packed else unpacked(response.headers)
+        return Reply(response.status_code, headers, kind, content, chunks)
 
 
 class Reply:
@@ -184,11 +204,11 @@ class Chunks:
         """
         try:
             if self._asynchronous:
-                async for chunk in self._response.aiter_bytes():
+                async for chunk in araw(self._response):
                     yield chunk
             else:
-                pieces = self._response.iter_bytes()
-                while (chunk := await _on_thread(lambda: next(pieces, None))) is not None:
+                chunks = raw(self._response)
+                while (chunk := await _on_thread(lambda: next(chunks, None))) is not None:
                     yield chunk
         except (CallError, TimeoutError):
             raise
@@ -231,7 +251,7 @@ def _call_of(
     """What makes the call."""
     if _is_low_level(client):
         if method == "GET":
-            return lambda: client.get(path, cast_to=object, options=options)
+            return lambda: client.get(path, cast_to=object, options=options, stream=streamed)
         if file is not None:
             options["headers"]["Content-Type"] = "multipart/form-data"
             form, files = {"purpose": "batch"}, [("file", file)]
@@ -317,12 +337,15 @@ def _refused(error: Exception) -> Reply | None:
         return None
     _register(getattr(getattr(response, "request", None), "headers", None) or {})
     content = getattr(response, "content", b"")
-    return Reply(status, getattr(response, "headers", None) or {}, "", content or b"")
+    return Reply(status, unpacked(getattr(response, "headers", None)), "", content or b"")
 
 
 def _failure(error: Exception, place: str) -> CallError:
     """What an exception of the client means where there is no reply."""
     chain = list(_chain(error))
+    for item in chain:
+        if isinstance(item, CallError):  # of the transport that pex has put in between
+            return item
     names = {kind.__name__ for item in chain for kind in type(item).__mro__}
     said = redact(next((text for item in reversed(chain) if (text := str(item))), ""))
     if any(isinstance(item, ssl.SSLCertVerificationError) for item in chain):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from pex.core import jsontext
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.prompt import read_text
@@ -97,7 +97,7 @@ class _Json(Kind):
         if isinstance(schema, str):
             path = base / schema
             try:
-                schema = json.loads(read_text(path, "schema"))
+                schema = jsontext.loads(read_text(path, "schema"))
             except ValueError as error:
                 raise PexError(f"schema {path}: no valid JSON: {error}") from None
             if not isinstance(schema, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import re
@@ -105,8 +106,8 @@ def _loads(text: str) -> JsonText:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for key in found if keys.count(key) > 1)
+            times = collections.Counter(key for key, _ in items)
+            twice = next(key for key in found if times[key] > 1)
             notes[f"of the key '{shorten(twice)}', which stands twice, the last was read"] = None
         return found
 

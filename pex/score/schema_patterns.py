@@ -1,13 +1,40 @@
-"""The patterns in a JSON Schema, with a limit on their time."""
+"""The keywords of a JSON Schema that may take a time out of proportion, with limits.
+
+Patterns are stopped, references are counted, and what `jsonschema` compares each with each is done
+another way.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pex.core.errors import PexError
+from pex.core.schemas import unique_items
 from pex.score.patterns import Pattern
 from pex.score.reading import shorten
+
+MOST_REFERENCES = 100_000
+"""How often the references of a schema are followed for one answer."""
+
+MOST_UNEVALUATED = 2000
+"""Parts of an object or a list to which `unevaluated…` is applied: each is looked for among all."""
+
+
+class TooManyReferencesError(Exception):
+    """References that name what holds them take a time that doubles with each level."""
+
+
+_followed = threading.local()
+
+
+@contextlib.contextmanager
+def counted_references() -> Iterator[None]:
+    """Count the references that are followed from here on."""
+    _followed.count = 0
+    yield
 
 
 def limited(kind: Any, schema: Any) -> Any:
@@ -59,6 +86,25 @@ def limited(kind: Any, schema: Any) -> Any:
             message = f"Additional properties are not allowed ({shorten(names)} {were} unexpected)"
             yield ValidationError(message)
 
+    def reference(name: str) -> Callable[..., Iterator[Any]]:
+        def follow(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+            _followed.count = getattr(_followed, "count", 0) + 1
+            if _followed.count > MOST_REFERENCES:
+                raise TooManyReferencesError
+            yield from kind.VALIDATORS[name](validator, wanted, value, schema)
+
+        return follow
+
+    def unevaluated(name: str, of: str) -> Callable[..., Iterator[Any]]:
+        def check(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+            if validator.is_type(value, of) and len(value) > MOST_UNEVALUATED:
+                said = f"{len(value):,} parts; {name} is checked for {MOST_UNEVALUATED:,} at most"
+                yield ValidationError(said)
+                return
+            yield from kind.VALIDATORS[name](validator, wanted, value, schema)
+
+        return check
+
     for text in _patterns(schema):
         try:
             compiled[text] = Pattern(text)
@@ -68,6 +114,10 @@ def limited(kind: Any, schema: Any) -> Any:
         "pattern": pattern,
         "patternProperties": by_pattern,
         "additionalProperties": others,
+        "uniqueItems": unique_items,
+        "unevaluatedProperties": unevaluated("unevaluatedProperties", "object"),
+        "unevaluatedItems": unevaluated("unevaluatedItems", "array"),
+        **{name: reference(name) for name in ("$ref", "$dynamicRef", "$recursiveRef")},
     }
     known_here = {key: rule for key, rule in ours.items() if key in kind.VALIDATORS}
     return validators.extend(kind, known_here)  # type: ignore[no-untyped-call]

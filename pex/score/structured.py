@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
@@ -11,6 +12,7 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
+from pex.core.schemas import check_schema
 from pex.core.score import Score
 from pex.score import schema_patterns
 from pex.score.base import (
@@ -22,6 +24,8 @@ from pex.score.base import (
     needs_whole,
 )
 from pex.score.reading import JsonText, NoJson, fold, parse_json, read_json, shorten, text_of
+
+_MOST_PROBLEMS = 1000
 
 
 def valid_json(schema: dict[str, Any] | None) -> Rule:
@@ -58,7 +62,15 @@ def follows(schema: Any) -> Callable[[Any], str | None]:
     validator = _validator(schema)
 
     def check(value: Any) -> str | None:
-        problem = jsonschema.exceptions.best_match(validator.iter_errors(value))
+        try:
+            with schema_patterns.counted_references():
+                # Each problem holds its part of the answer as text: a list has a million.
+                problems = itertools.islice(validator.iter_errors(value), _MOST_PROBLEMS)
+                problem = jsonschema.exceptions.best_match(problems)
+        except RecursionError:
+            return "it is nested too deeply to be checked"
+        except schema_patterns.TooManyReferencesError:
+            return "it takes too many steps to be checked with this schema"
         return None if problem is None else shorten(f"{problem.json_path}: {problem.message}")
 
     return check
@@ -81,7 +93,7 @@ def _validator(schema: Any) -> Any:
         raise PexError("the schema is no JSON Schema: $schema must be a text")
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
-        kind.check_schema(schema)
+        check_schema(kind, schema)
     except jsonschema.SchemaError as error:
         message = shorten(error.message)
         raise PexError(f"the schema is no JSON Schema: {message}") from None

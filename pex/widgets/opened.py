@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pex.core import jsontext
 from pex.core.events import Place
 from pex.core.remarks import of_answer
 from pex.core.values import missing
@@ -151,7 +152,7 @@ def _json(text: str) -> str | None:
         return None
     inner = re.fullmatch(r"\s*```\w*\n(.*?)```\s*", text, re.DOTALL)
     try:
-        return clean(json.dumps(json.loads(inner[1] if inner else text)))
+        return clean(json.dumps(jsontext.loads(inner[1] if inner else text)))
     except (ValueError, RecursionError):
         return None
 

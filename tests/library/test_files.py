@@ -1,5 +1,6 @@
 """The prompt files of a project."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,29 @@ def test_a_prompt_saved_under_another_name_is_written_under_that_name(tmp_path: 
     write_new(tmp_path, loaded.called("greeting", "greeting/1"))
     found = pex.Prompt.load(tmp_path / "prompts/greeting.prompty")
     assert (found.name, found.model, found.text) == ("greeting", "local/smollm2", "Hi")
+
+
+def test_one_odd_file_never_ends_a_listing(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    aliases = "\n".join(
+        ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
+    )
+    odd = {
+        "bomb": f"---\n{aliases}\n---\nHi",
+        "binary": "\x00\udcff\udcfe" * 100,
+        "deep": "{{ " + "(" * 20_000,
+        "deeper": "---\nname: " + "[" * 20_000 + "\n---\nHi",
+        "number": "---\nname: " + "9" * 9999 + "\n---\nHi",
+        "boolean": "---\nname: !!bool x\n---\nHi",
+    }
+    for name, text in odd.items():
+        (folder / f"{name}.prompty").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (folder / "nowhere.prompty").symlink_to(tmp_path / "nothing")
+    (folder / "loop.prompty").symlink_to(folder / "loop.prompty")
+    os.mkfifo(folder / "pipe.prompty")
+    HI.save(folder / "hi.prompty")
+    found = {file.name: file.problem for file in prompt_files(tmp_path)}
+    assert found.pop("hi") is None
+    assert all(isinstance(problem, pex.PexError) for problem in found.values())
+    assert found.keys() == odd.keys()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pex.batch.night.morning import Morning, look
 from pex.batch.night.nights import FILE, nights
 from pex.batch.plan import Job, Plan, load_plan
 from pex.batch.run import BatchResult, JobResult
+from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 
 
@@ -48,7 +48,7 @@ def _result(plan: Plan, batch_id: str) -> BatchResult:
     folder = plan.outputs / batch_id
     known = {job.id: job for job in plan.jobs}
     try:
-        entries = json.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
+        entries = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
         results = [_of_entry(entry, known, folder) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):  # it was killed, or still runs
         own = os.environ.get("PEX_JOB_ID")  # this notebook: it cannot say yet how it ends
@@ -69,7 +69,7 @@ def _of_entry(entry: Mapping[str, Any], known: Mapping[str, Job], folder: Path) 
 
 def _of_notebook(job: Job, output: Path) -> JobResult:
     try:
-        about = json.loads(output.read_text(encoding="utf-8"))["metadata"]["papermill"]
+        about = jsontext.loads(output.read_text(encoding="utf-8"))["metadata"]["papermill"]
         begun = datetime.datetime.fromisoformat(about["start_time"])
         ended = datetime.datetime.fromisoformat(about["end_time"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pex.core import jsontext
 from pex.core.errors import PexError
 from pex.core.user import user_name
 
@@ -90,7 +91,7 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = jsontext.loads(path.read_text(encoding="utf-8"))
         for entries in found.values():
             for entry in entries:
                 entry["run_id"], entry["experiment"], entry["job"]

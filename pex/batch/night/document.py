@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pex.batch.night import nights
 from pex.batch.night.casework import casework
 from pex.batch.night.headline import headline
+from pex.core import jsontext
 from pex.guard.redact import redact
 from pex.report.tables import cut
 from pex.score.frame import score_names, summarise, yes_no
@@ -153,7 +153,7 @@ def _job(item: JobResult) -> Mapping[str, Any]:
 def _traceback(path: Path) -> str:
     """The traceback that a notebook ended with, without its colours."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = jsontext.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
         return ""
     found = [

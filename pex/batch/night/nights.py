@@ -15,6 +15,7 @@ from typing import Any
 from pex.batch.ended import SUMMARY, batches_of
 from pex.batch.plan import Plan
 from pex.batch.run import BatchResult
+from pex.core import jsontext
 from pex.core.errors import PexError
 
 FILE = SUMMARY
@@ -83,7 +84,7 @@ def nights(plan: Plan) -> list[Night]:
 
 def _night(folder: Path) -> Night:
     try:
-        entry = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        entry = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))
         bad = any(job["status"] != DONE for job in entry["jobs"])
         return Night(
             entry["batch_id"],

@@ -10,9 +10,11 @@ import smtplib
 import ssl
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pex.batch.night.document import cost, what_happened
@@ -22,6 +24,7 @@ from pex.batch.plan import Notice
 from pex.core.errors import PexError
 from pex.guard.redact import redact, register
 from pex.report.tables import cut, format_usd
+from pex.run.bodies import redirect
 from pex.run.proxy import proxy_for
 from pex.widgets.kit import clean
 
@@ -134,12 +137,27 @@ def _webhook(notice: Notice, morning: Morning) -> None:
         raise ValueError(error.message) from None
     through = urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
     try:
-        with urllib.request.build_opener(through).open(request, timeout=PATIENCE_S) as answer:
+        with urllib.request.build_opener(through, _Stay).open(
+            request, timeout=PATIENCE_S
+        ) as answer:
             answer.read(1000)
+    except urllib.error.HTTPError as error:
+        if not 300 <= error.code < 400:
+            raise
+        # It would get the summary of the night, and the address may be nobody's that was meant.
+        said = redirect(error.code, dict(error.headers), url, str(notice.webhook_env)).message
+        raise OSError(said) from None
     except OSError as error:
         if proxy is None:
             raise
         raise OSError(f"{error} (through the proxy {redact(proxy)})") from None
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect."""
+
+    def redirect_request(self, *asked: Any, **named: Any) -> None:
+        """None: the reply is an error like any other."""
 
 
 def _mail(notice: Notice, morning: Morning, page: str) -> None:

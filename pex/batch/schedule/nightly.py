@@ -29,7 +29,7 @@ from pex.batch.plan import Plan, load_plan
 from pex.batch.schedule.clocks import EARLY, is_first
 from pex.batch.schedule.envfile import NAME, exposed, read_env
 from pex.batch.schedule.nightlog import NightLog
-from pex.core import python
+from pex.core import jsontext, python
 from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.inside import led_outside
@@ -212,7 +212,7 @@ def _bulky(folder: Path) -> list[Path]:
         return []
     names = [f"{job}.ipynb" for job in begun.jobs_of(folder) or ()]
     try:
-        entries = json.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
+        entries = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
         names += [f"{entry['id']}.ipynb" for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # a full disk: its end could not be written
@@ -297,7 +297,7 @@ def _started(arguments: list[str], project: Path) -> Iterator[subprocess.Popen[s
 def _code(folder: Path) -> int | None:
     """How a night ended; None where it did not run or was cut off."""
     try:
-        return int(json.loads((folder / DONE).read_text(encoding="utf-8"))["exit_code"])
+        return int(jsontext.loads((folder / DONE).read_text(encoding="utf-8"))["exit_code"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

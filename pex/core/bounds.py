@@ -1,0 +1,445 @@
+"""How much one rendering of a template may do: characters made, steps taken, processor time.
+
+A template of twenty letters can make gigabytes (`"a" * 10 ** 9`), and one of two loops runs for
+days. Whatever makes more than it was given is asked first how much that will be; every loop, call,
+operator and filter takes from one account.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections.abc import Callable, Mapping, Sized
+from string import Formatter
+from typing import Any
+
+from jinja2 import pass_context
+from jinja2.runtime import Context, Undefined
+from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
+
+MOST_OUTPUT = 10_000_000
+"""Characters of the text that a template makes, besides those of the values that it is given."""
+
+MOST_WORK = 100_000_000
+"""Characters that are made on the way, and steps, each of them counted as `_STEP` characters."""
+
+MOST_SECONDS = 20.0
+"""Processor time; looked at every `_LOOK` characters."""
+
+_STEP = 100
+_CALL = 5
+"""So many steps of a loop take as long as a call."""
+
+_LOOK = 1_000_000
+_WIDEST = 1_000_000
+"""The largest number that may say how wide or how often something is."""
+_MOST_BITS = 100_000
+"""A whole number of thirty thousand digits, which no text can show."""
+
+KEY = "pex account"
+"""Where the account is among the values of a rendering; no variable can have a space."""
+
+
+class TooMuchError(Exception):
+    """A template that does more than any prompt needs."""
+
+
+class Account:
+    """What is left for one rendering."""
+
+    __slots__ = ("_began", "_left", "_look_at", "_output", "_room", "_values")
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._left = MOST_WORK
+        self._look_at = MOST_WORK - _LOOK
+        self._output = 0
+        self._room: int | None = None
+        self._began = 0.0
+
+    def take(self, size: int) -> None:
+        """So many characters are made, or about to be."""
+        self._left -= size
+        if self._left < self._look_at:
+            self._look()
+
+    def write(self, size: int) -> None:
+        """So many characters of the result."""
+        self._output += size
+        if self._output > MOST_OUTPUT and self._output > self._all_room():
+            raise TooMuchError(f"it makes a text of more than {MOST_OUTPUT:,} characters")
+
+    def end(self, text: str) -> str:
+        """The result, which also has what stands in the template itself."""
+        if len(text) > MOST_OUTPUT and len(text) > self._all_room():
+            raise TooMuchError(f"it makes a text of more than {MOST_OUTPUT:,} characters")
+        return text
+
+    def step(self, times: int = 1) -> None:
+        """A loop goes on, something is called."""
+        self.take(_STEP * times)
+
+    def _look(self) -> None:
+        if self._left < 0 and self._left < 10 * (MOST_OUTPUT - self._all_room()):
+            raise TooMuchError("it makes too much text, or loops too often")
+        self._look_at = self._left - _LOOK
+        now = time.thread_time()
+        self._began = self._began or now
+        if now - self._began > MOST_SECONDS:
+            raise TooMuchError(f"it has run for {MOST_SECONDS:.0f} s")
+
+    def _all_room(self) -> int:
+        """How long the result may be: values that are long themselves, an image, count once more.
+
+        Measured where it matters only, as nearly no rendering comes so far.
+        """
+        if self._room is None:
+            self._room = MOST_OUTPUT + 2 * _size(self._values)
+        return self._room
+
+
+def account_of(context: Context) -> Account:
+    """The account of the rendering."""
+    found = context.parent.get(KEY)
+    if found is None:  # rendered without one, as in the docs of Jinja
+        found = context.parent[KEY] = Account({})
+    return found
+
+
+def _size(value: Any) -> int:
+    total, rest = 0, [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str):
+            total += len(item)
+        elif isinstance(item, dict):
+            rest += item.values()
+            total += sum(len(key) for key in item if isinstance(key, str))
+        elif isinstance(item, list | tuple):
+            rest += item
+        total += 8
+    return total
+
+
+@pass_context
+def counted(context: Context, items: Any, data: int = 0) -> Any:
+    """What a loop goes over, counted: `data` characters stand in the loop as they are."""
+    account = account_of(context)
+    if isinstance(items, Undefined):
+        return items
+    try:
+        account.take((_STEP + data) * len(items))
+    except TypeError:
+        return _one_by_one(account, items, data)
+    return items
+
+
+def _one_by_one(account: Account, items: Any, data: int) -> Any:
+    for item in items:
+        account.take(_STEP + data)
+        yield item
+
+
+@pass_context
+def begun(context: Context, value: Any, data: int) -> str:
+    """The body of a macro or block begins, in which so many characters stand as they are."""
+    account = account_of(context)
+    account.take(_STEP + data)
+    return ""
+
+
+def operation(context: Context, operator: str, left: Any, right: Any) -> None:
+    """Raise a `TooMuchError` where an operator makes too much; else count it."""
+    account = account_of(context)
+    account.step()
+    if operator == "%":
+        if isinstance(left, str | bytes):
+            _check_percent(left if isinstance(left, str) else left.decode("latin-1"), right)
+            account.take(len(left) + _size(right))
+        return
+    if isinstance(left, int) and isinstance(right, int):
+        bits, more = left.bit_length(), right.bit_length()
+        if operator == "*":
+            bits += more
+        elif operator == "**":
+            bits = bits * right if bits > 1 and right > 0 else 0
+        if bits > _MOST_BITS:
+            raise TooMuchError("a number has tens of thousands of digits")
+        return
+    if operator == "+" and isinstance(left, Sized) and isinstance(right, Sized):
+        _make(account, len(left) + len(right))
+    elif operator == "*":
+        for one, times in ((left, right), (right, left)):
+            if isinstance(one, Sized) and isinstance(times, int):
+                _make(account, len(one) * max(times, 0))
+
+
+def _make(account: Account, size: int) -> None:
+    if size > MOST_OUTPUT and size > account._all_room():
+        raise TooMuchError(f"it makes a text or a list of more than {MOST_OUTPUT:,} parts")
+    account.take(size)
+
+
+# -- calls
+
+
+def call(context: Context, function: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    """Raise a `TooMuchError` where a call makes too much; else count it."""
+    account = account_of(context)
+    account.step(_CALL)
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+    if type(function).__name__ == "LoopContext":  # `loop(items)` in a recursive loop
+        for items in args[:1]:
+            account.step(len(items) if isinstance(items, Sized) else _WIDEST)
+    if name == "generate_lorem_ipsum":
+        sizes = [value for value in (*args, *named.values()) if isinstance(value, int)]
+        if any(size > 1000 for size in sizes):
+            raise TooMuchError("lipsum makes at most 1,000 paragraphs or words at once")
+        account.take(100_000)
+    if not isinstance(owner, str | bytes | int | list | tuple | dict):
+        return
+    _check_numbers((*args, *named.values()))
+    if isinstance(owner, str | bytes):
+        _make(account, _method_size(owner, name, args, named))
+
+
+def _method_size(
+    text: str | bytes, name: str, args: tuple[Any, ...], named: Mapping[str, Any]
+) -> int:
+    """How long at most what a method of a text gives is."""
+    given = [*args, *named.values()]
+    size = len(text)
+    if name == "replace" and len(given) > 1:
+        return _replaced(text, given[0], given[1])
+    if name == "expandtabs":
+        width = next((value for value in given if isinstance(value, int)), 8)
+        tabs = text.count("\t") if isinstance(text, str) else text.count(b"\t")
+        return size + tabs * max(width, 0)
+    if name == "join" and given and isinstance(given[0], Sized):
+        return _size(given[0]) + size * len(given[0])
+    if name == "translate" and given and isinstance(given[0], Mapping):
+        longest = max((len(v) for v in given[0].values() if isinstance(v, str)), default=1)
+        return size * max(longest, 1)
+    return size + sum(value for value in given if isinstance(value, int) and value > 0)
+
+
+def _replaced(text: str | bytes, old: Any, new: Any) -> int:
+    times = 0
+    if isinstance(text, str) and isinstance(old, str):  # noqa: SIM114 - mypy tells them apart
+        times = text.count(old)
+    elif isinstance(text, bytes) and isinstance(old, bytes):
+        times = text.count(old)
+    return len(text) + times * (len(new) if isinstance(new, str | bytes) else 0)
+
+
+def _check_numbers(values: Any) -> None:
+    for value in values:
+        if isinstance(value, int) and abs(value) > _WIDEST:
+            raise TooMuchError(f"{value if abs(value) < 10**20 else 'a number'} is too large here")
+
+
+# -- formats
+
+_SPEC = re.compile(r"[-+ #0-9*.hlL]*")
+_DIGITS = re.compile(r"\d+")
+
+
+def _check_percent(text: str, values: Any) -> None:
+    """Look through a format with `%` for widths that nobody needs."""
+    at = text.find("%")
+    while at >= 0:
+        at += 1
+        if text[at : at + 1] == "(":
+            depth = 0
+            for at in range(at, len(text)):  # noqa: B020 - goes on from where it is
+                depth += (text[at] == "(") - (text[at] == ")")
+                if not depth:
+                    break
+            at += 1
+        spec = _SPEC.match(text, at)
+        found = spec[0] if spec else ""
+        if "*" in found:
+            many = values if isinstance(values, tuple) else (values,)
+            _check_numbers(many)
+        _check_width(found)
+        at = text.find("%", max(at + len(found), at) + 1)
+
+
+def _check_width(spec: str) -> None:
+    for digits in _DIGITS.findall(spec):
+        if len(digits) > 6:
+            raise TooMuchError(f"the width in '{spec[:40]}' is too large")
+
+
+class _Format(SandboxedFormatter):
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        _check_width(format_spec)
+        return super().format_field(value, format_spec)
+
+
+def format_method(environment: SandboxedEnvironment, method: Any) -> Callable[..., str]:
+    """`str.format` or `str.format_map` of a text, in the sandbox and with bounds."""
+    text, is_map = method.__self__, method.__name__ == "format_map"
+
+    @functools.wraps(method)
+    def formatted(*args: Any, **named: Any) -> str:
+        formatter: Formatter = _Format(environment)
+        if is_map:
+            (named,), args = args, ()
+        return str(formatter.vformat(text, args, named))
+
+    return formatted
+
+
+# -- filters
+
+
+def filtered(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter of Jinja that asks first how much it will make, and counts what it has made."""
+    passed = getattr(make, "jinja_pass_arg", None)
+    kind = passed.name if passed is not None else ""
+    ask = _BEFORE.get(name)
+
+    if ask is None and passed is None:  # most of them: nothing but text in, and text out
+
+        @functools.wraps(make)
+        def quick(context: Context, value: Any = None, *args: Any, **named: Any) -> Any:
+            found = make(value, *args, **named)
+            sized = isinstance(found, str | list | tuple | dict)
+            account_of(context).take(_STEP + len(found) if sized else _STEP)
+            return found
+
+        return pass_context(quick)
+
+    @functools.wraps(make)
+    def bounded(context: Context, value: Any = None, *args: Any, **named: Any) -> Any:
+        account = account_of(context)
+        account.step()
+        if ask is not None and not isinstance(value, Undefined):
+            value = ask(account, value, args, named)
+        given = (value, *args)
+        if kind == "context":
+            given = (context, *given)
+        elif kind == "eval_context":
+            given = (context.eval_ctx, *given)
+        elif kind == "environment":
+            given = (context.environment, *given)
+        found = make(*given, **named)
+        if isinstance(found, str | list | tuple | dict):
+            account.take(len(found))
+        return found
+
+    return pass_context(bounded)
+
+
+_Given = tuple[Any, ...]
+_Named = Mapping[str, Any]
+
+
+def _wide(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    """Widths, counts and the like; `indent` writes one before each line."""
+    given = [*args, *named.values()]
+    _check_numbers(given)
+    width = max(
+        (len(item) if isinstance(item, str) else item for item in given
+         if isinstance(item, str | int)), default=0)  # fmt: skip
+    if isinstance(value, str):
+        _make(account, len(value) + max(width, 0) * (value.count("\n") + 1))
+    else:
+        account.take(max(width, 0))
+    return value
+
+
+def _json_wide(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    for indent in (*args, *named.values()):
+        if isinstance(indent, int) and indent > 100:
+            raise TooMuchError("an indent of more than 100 spaces")
+    account.take(_size(value))
+    return value
+
+
+def _precise(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    for number in (*args, *named.values()):
+        if isinstance(number, int) and abs(number) > 1000:
+            raise TooMuchError("it rounds to more than 1,000 places")
+    return value
+
+
+def _percent(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    if isinstance(value, str):
+        _check_percent(value, args)
+        _make(account, len(value) + _size([*args, *named.values()]))
+    return value
+
+
+def _replace(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    old, new = [*args, *named.values(), None, None][:2]
+    if isinstance(value, str):
+        _make(account, _replaced(value, old, new))
+    return value
+
+
+def _join(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    between = args[0] if args else named.get("d", "")
+    items = value if isinstance(value, list | tuple | str | dict) else _listed(account, value)
+    longest = len(between) if isinstance(between, str) else 0
+    _make(account, _size(items) + longest * len(items))
+    return items
+
+
+def _wrap(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    between = named.get("wrapstring", args[2] if len(args) > 2 else None)
+    width = named.get("width", args[0] if args else 79)
+    if isinstance(value, str) and isinstance(between, str) and isinstance(width, int):
+        lines = len(value) // max(width, 1) + value.count("\n") + len(value.split()) + 1
+        _make(account, len(value) + lines * len(between))
+    return value
+
+
+def _sum(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    items = value if isinstance(value, list | tuple | dict) else _listed(account, value)
+    sizes = [len(item) for item in items if isinstance(item, Sized)]
+    account.take(sum(sizes) * len(sizes))  # each addition copies what is there
+    return items
+
+
+def _short_words(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    """`urlize` takes a time that grows with the square of a word."""
+    if isinstance(value, str) and max(map(len, value.split()), default=0) > 2000:
+        raise TooMuchError("urlize reads words of at most 2,000 characters")
+    return value
+
+
+def _few_comments(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    """`striptags` copies the text for each comment."""
+    if isinstance(value, str):
+        account.take(len(value) * (1 + value.count("<!--")))
+    return value
+
+
+def _listed(account: Account, value: Any) -> Any:
+    try:
+        items = iter(value)
+    except TypeError:  # the filter itself says what is wrong with it
+        return value
+    found = []
+    for item in items:
+        account.take(1)
+        found.append(item)
+    return found
+
+
+_BEFORE: dict[str, Callable[[Account, Any, _Given, _Named], Any]] = {
+    **dict.fromkeys(("center", "indent", "batch", "slice", "truncate"), _wide),
+    "wordwrap": _wrap,
+    "tojson": _json_wide,
+    "round": _precise,
+    "format": _percent,
+    "replace": _replace,
+    "join": _join,
+    "sum": _sum,
+    "urlize": _short_words,
+    "striptags": _few_comments,
+}
+"""What a filter is asked before it begins, where it can make more than it is given."""

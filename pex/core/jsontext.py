@@ -1,0 +1,116 @@
+"""JSON of files that somebody else may have written: each way not to be readable is a ValueError.
+
+Python's own reader runs out of stack on a text that is nested deeply, and refuses long whole
+numbers with a sentence about `sys.set_int_max_str_digits`. What it does read may still be nested
+so deeply that everything after it runs out of stack.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+DEEPEST = 100
+"""Levels of lists and objects."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}\n]')
+_LONG_NUMBER = re.compile(r"\d{4301}")
+_TOO_LONG = "it has a whole number of more than 4300 digits; put it in quotes"
+
+
+def loads(text: str | bytes) -> Any:
+    """The JSON value of a text, as `json.loads` reads it.
+
+    Raises:
+        ValueError: it is not valid JSON, nested too deeply, or has a whole number that is too long;
+            a `json.JSONDecodeError` where it is not JSON.
+
+    Example:
+        >>> loads('{"a": [1]}')
+        {'a': [1]}
+        >>> loads("[" * 500 + "]" * 500)
+        Traceback (most recent call last):
+        ...
+        ValueError: line 1: it is nested more than 100 levels deep
+        >>> loads("9" * 5000)
+        Traceback (most recent call last):
+        ...
+        ValueError: it has a whole number of more than 4300 digits; put it in quotes
+    """
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except RecursionError:
+        raise ValueError(_too_deep(text)) from None
+    except ValueError:
+        raise ValueError(_TOO_LONG) from None
+    check_depth(value, text)
+    return value
+
+
+def check_depth(value: Any, text: str | bytes) -> None:
+    """Raise a `ValueError` where a value that was read is nested too deeply.
+
+    Args:
+        value: what was read.
+        text: what it was read from: one with few brackets needs no further look.
+    """
+    if isinstance(text, str):
+        brackets = text.count("[") + text.count("{")
+    else:
+        brackets = text.count(b"[") + text.count(b"{")
+    if brackets > DEEPEST and is_deep(value):
+        raise ValueError(_too_deep(text))
+
+
+def is_deep(value: Any, most: int = DEEPEST) -> bool:
+    """Whether lists and objects are nested in more levels than this.
+
+    Example:
+        >>> is_deep([[1]], 2), is_deep([[{}]], 2)
+        (False, True)
+    """
+    level = [value]
+    for _ in range(most):
+        level = [
+            item
+            for part in level
+            if isinstance(part, dict | list | tuple)
+            for item in (part.values() if isinstance(part, dict) else part)
+            if isinstance(item, dict | list | tuple)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def why(text: str, said: str) -> str:
+    """Why a reader has refused a text, where it says so in words that help nobody.
+
+    Args:
+        text: what it has refused.
+        said: its own words.
+
+    Example:
+        >>> why("[" * 2000, "Recursion limit reached"), why("9" * 5000, "number is infinity")[:25]
+        ('it is nested more than 100 levels deep', 'it has a whole number of ')
+    """
+    if _LONG_NUMBER.search(text):
+        return _TOO_LONG
+    found = _too_deep(text)
+    return found.partition(": ")[2] if found else said
+
+
+def _too_deep(text: str | bytes) -> str:
+    """The sentence that names the line, "" where it is not nested too deeply."""
+    depth, line = 0, 1
+    text = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    for found in _TOKEN.finditer(text):
+        mark = found[0]
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > DEEPEST:
+            return f"line {line}: it is nested more than {DEEPEST} levels deep"
+        line += mark == "\n"
+    return ""
