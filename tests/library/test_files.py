@@ -21,9 +21,11 @@ def test_files_are_found_in_experiments_and_in_prompts(tmp_path: Path) -> None:
     assert [(file.path, file.name, file.experiment) for file in found] == [
         ("experiments/trial/prompts/a.prompty", "hi", "trial"),
         ("prompts/broken.prompty", "broken", None),
+        ("prompts/folder.prompty", "folder", None),
         ("prompts/hi.prompty", "hi", None),
     ]
     assert "not valid YAML" in str(found[1].problem)
+    assert "this is a folder" in str(found[2].problem)
 
 
 def test_a_file_with_another_content_stays(tmp_path: Path) -> None:
@@ -64,4 +66,4 @@ def test_one_odd_file_never_ends_a_listing(tmp_path: Path) -> None:
     found = {file.name: file.problem for file in prompt_files(tmp_path)}
     assert found.pop("hi") is None
     assert all(isinstance(problem, pex.PexError) for problem in found.values())
-    assert found.keys() == odd.keys()
+    assert found.keys() == {*odd, "nowhere", "loop", "pipe"}

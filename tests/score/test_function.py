@@ -10,7 +10,7 @@ import pytest
 import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
-from pex.score.build import build, dump
+from pex.score.build import build, dump, imported
 from tests.helpers.scores import score, value
 
 
@@ -117,7 +117,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_names_of_no_function(reference: Any, message: str) -> None:
     with pytest.raises(pex.PexError, match=message):
-        build([reference], [Case("c", {"q": "x"})])
+        imported(build([reference], [Case("c", {"q": "x"})]))
 
 
 REEXPORTS = """
@@ -162,7 +162,7 @@ HIDDEN = [
 def test_no_function_of_pythons_own_modules(reference: str) -> None:
     for item in (reference, {"kind": "function", "function": reference, "name": "s"}):
         with pytest.raises(pex.PexError) as caught:
-            build([item], [Case("c", {"q": "x"})])
+            imported(build([item], [Case("c", {"q": "x"})]))
         assert f"function: '{reference}' cannot be a scorer" in caught.value.message
         assert "is Python's own module" in caught.value.message
         assert "a module of the project or of an installed package" in str(caught.value.hint)
@@ -175,7 +175,7 @@ def test_nor_through_another_module(
     (tmp_path / "pex_t_again.py").write_text(REEXPORTS)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(pex.PexError, match="it comes from Python's own module"):
-        build([f"pex_t_again:{name}"], [Case("c", {"q": "x"})])
+        imported(build([f"pex_t_again:{name}"], [Case("c", {"q": "x"})]))
 
 
 @pytest.mark.parametrize("name", ["own", "wrapped", "kept", "single", "strict", "judge", "bound"])
