@@ -8,6 +8,7 @@ operator and filter takes from one account.
 from __future__ import annotations
 
 import functools
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sized
@@ -80,6 +81,18 @@ class Account:
         """A loop goes on, something is called."""
         self.take(_STEP * times)
 
+    def size(self, value: Any) -> int:
+        """The characters and parts of all that a value holds: a list may hold one many times."""
+        try:
+            return _size(value, MOST_WORK)
+        except TooMuchError:
+            return _size(value, max(MOST_WORK, 10 * self._all_room()))
+
+    def go_through(self, value: Any) -> None:
+        """All parts of a value are compared, or written."""
+        if isinstance(value, dict | list | tuple):
+            self.take(self.size(value))
+
     def _look(self) -> None:
         if self._left < 0 and self._left < 10 * (MOST_OUTPUT - self._all_room()):
             raise TooMuchError("it makes too much text, or loops too often")
@@ -107,18 +120,22 @@ def account_of(context: Context) -> Account:
     return found
 
 
-def _size(value: Any) -> int:
+def _size(value: Any, most: float = math.inf) -> int:
     total, rest = 0, [value]
+    step = 0 if most == math.inf else _STEP
     while rest:
         item = rest.pop()
         if isinstance(item, str):
             total += len(item)
         elif isinstance(item, dict):
             rest += item.values()
-            total += sum(len(key) for key in item if isinstance(key, str))
+            total += sum(len(key) for key in item if isinstance(key, str)) + step
         elif isinstance(item, list | tuple):
             rest += item
+            total += step
         total += 8
+        if total > most:
+            raise TooMuchError("it makes a list that has too much in it")
     return total
 
 
@@ -156,7 +173,7 @@ def operation(context: Context, operator: str, left: Any, right: Any) -> None:
     if operator == "%":
         if isinstance(left, str | bytes):
             _check_percent(left if isinstance(left, str) else left.decode("latin-1"), right)
-            account.take(len(left) + _size(right))
+            account.take(len(left) + account.size(right))
         return
     if isinstance(left, int) and isinstance(right, int):
         bits, more = left.bit_length(), right.bit_length()
@@ -197,15 +214,22 @@ def call(context: Context, function: Any, args: tuple[Any, ...], named: Mapping[
         if any(size > 1000 for size in sizes):
             raise TooMuchError("lipsum makes at most 1,000 paragraphs or words at once")
         account.take(100_000)
+    if function is dict or isinstance(owner, list | tuple | dict):
+        for value in (*args, *named.values()):  # it is looked for, or made a key
+            account.go_through(value)
     if not isinstance(owner, str | bytes | int | list | tuple | dict):
         return
     _check_numbers((*args, *named.values()))
     if isinstance(owner, str | bytes):
-        _make(account, _method_size(owner, name, args, named))
+        _make(account, _method_size(account, owner, name, args, named))
 
 
 def _method_size(
-    text: str | bytes, name: str, args: tuple[Any, ...], named: Mapping[str, Any]
+    account: Account,
+    text: str | bytes,
+    name: str,
+    args: tuple[Any, ...],
+    named: Mapping[str, Any],
 ) -> int:
     """How long at most what a method of a text gives is."""
     given = [*args, *named.values()]
@@ -217,7 +241,7 @@ def _method_size(
         tabs = text.count("\t") if isinstance(text, str) else text.count(b"\t")
         return size + tabs * max(width, 0)
     if name == "join" and given and isinstance(given[0], Sized):
-        return _size(given[0]) + size * len(given[0])
+        return account.size(given[0]) + size * len(given[0])
     if name == "translate" and given and isinstance(given[0], Mapping):
         longest = max((len(v) for v in given[0].values() if isinstance(v, str)), default=1)
         return size * max(longest, 1)
@@ -292,6 +316,24 @@ def format_method(environment: SandboxedEnvironment, method: Any) -> Callable[..
     return formatted
 
 
+@pass_context
+def compared(context: Context, value: Any) -> Any:
+    """The left side of a comparison, or the key of a dict."""
+    account_of(context).go_through(value)
+    return value
+
+
+def tested(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A test of Jinja that compares two values."""
+
+    @functools.wraps(make)
+    def bounded(context: Context, value: Any, *args: Any) -> Any:
+        account_of(context).go_through(value)
+        return make(value, *args)
+
+    return pass_context(bounded)
+
+
 # -- filters
 
 
@@ -355,7 +397,7 @@ def _json_wide(account: Account, value: Any, args: _Given, named: _Named) -> Any
     for indent in (*args, *named.values()):
         if isinstance(indent, int) and indent > 100:
             raise TooMuchError("an indent of more than 100 spaces")
-    account.take(_size(value))
+    account.take(account.size(value))
     return value
 
 
@@ -369,7 +411,7 @@ def _precise(account: Account, value: Any, args: _Given, named: _Named) -> Any:
 def _percent(account: Account, value: Any, args: _Given, named: _Named) -> Any:
     if isinstance(value, str):
         _check_percent(value, args)
-        _make(account, len(value) + _size([*args, *named.values()]))
+        _make(account, len(value) + account.size([*args, *named.values()]))
     return value
 
 
@@ -384,7 +426,7 @@ def _join(account: Account, value: Any, args: _Given, named: _Named) -> Any:
     between = args[0] if args else named.get("d", "")
     items = value if isinstance(value, list | tuple | str | dict) else _listed(account, value)
     longest = len(between) if isinstance(between, str) else 0
-    _make(account, _size(items) + longest * len(items))
+    _make(account, account.size(items) + longest * len(items))
     return items
 
 
@@ -418,6 +460,13 @@ def _few_comments(account: Account, value: Any, args: _Given, named: _Named) -> 
     return value
 
 
+def _compared(account: Account, value: Any, args: _Given, named: _Named) -> Any:
+    """Filters that compare the parts of a list with one another."""
+    items = value if isinstance(value, list | tuple | str | dict) else _listed(account, value)
+    account.go_through(items)
+    return items
+
+
 def _listed(account: Account, value: Any) -> Any:
     try:
         items = iter(value)
@@ -439,6 +488,7 @@ _BEFORE: dict[str, Callable[[Account, Any, _Given, _Named], Any]] = {
     "replace": _replace,
     "join": _join,
     "sum": _sum,
+    **dict.fromkeys(("sort", "unique", "groupby", "min", "max", "dictsort"), _compared),
     "urlize": _short_words,
     "striptags": _few_comments,
 }

@@ -11,7 +11,7 @@ import functools
 import json
 import math
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes, pass_context
 from jinja2.runtime import Context, Undefined
@@ -34,6 +34,12 @@ _TEXT = (
     "urlize", "safe", "pprint", "format", "tojson", "join", "xmlattr",
 )  # fmt: skip
 """Filters that make text of whatever they are given, and of whatever is in it."""
+
+_COMPARING = (
+    "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt", "lessthan",
+    "<=", "le", "in",
+)  # fmt: skip
+"""Tests that look at all of two values."""
 
 _CALLED = "()"
 """Marks an attribute that is called; no attribute's name can end so."""
@@ -135,7 +141,9 @@ class Environment(ImmutableSandboxedEnvironment):
             "pex_checked": _joined,
             "pex_counted": bounds.counted,
             "pex_begun": bounds.begun,
+            "pex_compared": bounds.compared,
         }
+        self.tests |= {name: bounds.tested(cast(Any, self.tests[name])) for name in _COMPARING}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -155,6 +163,8 @@ class Environment(ImmutableSandboxedEnvironment):
         """The value of `obj[argument]`, which is never a method."""
         if isinstance(obj, Mapping) and isinstance(argument, str):
             return obj[argument] if argument in obj else self.undefined(obj=obj, name=argument)
+        if isinstance(argument, dict | list | tuple):
+            return self.undefined(hint="a list or a dict is not a key")
         return self._no_method(obj, argument, super().getitem(obj, argument))
 
     def _no_method(self, obj: Any, name: Any, value: Any) -> Any:
@@ -219,8 +229,10 @@ def shown(value: Any, source: str = "") -> Any:
 
 @pass_context
 def _written(context: Context, value: Any, source: str) -> Any:
+    account = bounds.account_of(context)
+    account.go_through(value)
     text = value if type(value) is str else shown(value, source)
-    bounds.account_of(context).write(len(text) if isinstance(text, str) else 20)
+    account.write(len(text) if isinstance(text, str) else 20)
     return text
 
 
@@ -365,6 +377,21 @@ class _Marker(NodeTransformer):
         node.nodes = [_filtered(item, "pex_checked") for item in node.nodes]
         return node
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        values = [node.expr, *(operand.expr for operand in node.ops)]
+        if not any(isinstance(value, nodes.Const) for value in values):
+            node.expr = _compared(node.expr)
+            for operand in node.ops[:-1]:
+                operand.expr = _compared(operand.expr)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if not isinstance(node.key, nodes.Const):
+            node.key = _compared(node.key)
+        return node
+
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         # Here an error can name the expression; `join` also takes what is only looped over.
@@ -396,6 +423,10 @@ def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [source], [], None, None, lineno=node.lineno)
 
 
+def _compared(node: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(node, "pex_compared", [], [], None, None, lineno=node.lineno)
+
+
 def _source(node: nodes.Node | None) -> str:
     """An expression roughly as it stands in the template."""
     match node:
@@ -407,7 +438,7 @@ def _source(node: nodes.Node | None) -> str:
             return f"{_source(node.node)}[{key!r}]"
         case nodes.Call():
             return f"{_source(node.node)}({'…' if node.args or node.kwargs else ''})"
-        case nodes.Filter(name="pex_checked" | "pex_shown"):
+        case nodes.Filter(name="pex_checked" | "pex_shown" | "pex_compared"):
             return _source(node.node)
         case nodes.Filter():
             return f"{_source(node.node)} | {node.name}"

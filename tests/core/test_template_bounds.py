@@ -15,6 +15,8 @@ from pex.core.template import check, render
 
 BIG = 1_000_000_000
 GROWS = "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = STEP %}{% endfor %}"
+NESTS = GROWS.replace("'ab'", "[1]").replace("STEP", "[n.x, n.x]")
+TUPLES = GROWS.replace("'ab'", "(1,)").replace("STEP", "(n.x, n.x)")
 CALLS = "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}"
 HOSTILE = {
     "a text times a number": "{{ 'a' * 1000000000 }}",
@@ -89,6 +91,16 @@ HOSTILE = {
     "translate": "{{ text.translate({97: text}) }}",
     "to_bytes": "{{ (1).to_bytes(1000000000, 'big') | length }}",
     "bytes": "{{ 'a'.encode() * 1000000000 }}",
+    "lists that hold one twice, shown": NESTS + "{{ n.x }}",
+    "joined": NESTS + "{{ n.x | join }}",
+    "in a format": NESTS + "{{ '{}'.format(n.x) }}",
+    "compared": NESTS + NESTS.replace("n.x", "m.x").replace("set n", "set m") + "{{ n.x == m.x }}",
+    "compared by a test": NESTS + "{{ [n.x] | select('eq', [n.x]) | list }}",
+    "sorted": NESTS + "{{ [n.x, n.x] | sort | length }}",
+    "looked for": NESTS + "{{ [n.x].index([n.x]) }}",
+    "tuples that are a key": TUPLES + "{{ {n.x: 1} | length }}",
+    "tuples that are looked up": TUPLES + "{{ {}[n.x] }}{{ {}.get(n.x) }}",
+    "tuples in a dict": TUPLES + "{{ dict([[n.x, 1]]) | length }}",
     "words of a page": "{{ ('a@' * 100000) | urlize }}",
     "comments of a page": "{{ ('<!-- -->' * 100000) | striptags }}",
 }
@@ -162,6 +174,12 @@ def test_every_way_to_make_gigabytes_or_loop_for_days_is_an_error() -> None:
         ("{{ b | wordwrap(3) }}", {"b": "aa bb"}, "aa\nbb"),
         ("{{ b.replace('a', 'xy') }} {{ b | replace('b', '') }}", {"b": "ab"}, "xyb a"),
         ("{{ 1.256 | round(2) }}", {}, "1.26"),
+        ("{{ a == b }}{{ a in [b] }}{{ a is ne b }}", {"a": [[1]], "b": [[1]]}, "TrueTrueFalse"),
+        (
+            "{{ 1 < n <= 3 }}{{ {k: 1}[k] }}{{ xs | sort | max }}",
+            {"n": 2, "k": "a", "xs": [3, 2]},
+            "True13",
+        ),
         ("{{ none_of is defined }}{{ none_of | default('d') }}", {}, "Falsed"),
     ],
 )
