@@ -323,7 +323,7 @@ def compared(context: Context, value: Any) -> Any:
     return value
 
 
-def tested(make: Callable[..., Any]) -> Callable[..., Any]:
+def comparing(make: Callable[..., Any]) -> Callable[..., Any]:
     """A test of Jinja that compares two values."""
 
     @functools.wraps(make)

@@ -143,7 +143,7 @@ class Environment(ImmutableSandboxedEnvironment):
             "pex_begun": bounds.begun,
             "pex_compared": bounds.compared,
         }
-        self.tests |= {name: bounds.tested(cast(Any, self.tests[name])) for name in _COMPARING}
+        self.tests |= {name: bounds.comparing(cast(Any, self.tests[name])) for name in _COMPARING}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
