@@ -207,15 +207,19 @@ def chat() -> pex.Experiment:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("seed", 10**30), ("logit_bias", deep()), ("stop", "\ud800")]
+    ("name", "value", "said"),
+    [
+        ("seed", 10**30, "'seed' cannot be sent as JSON"),
+        ("logit_bias", deep(), "'logit_bias' cannot be sent as JSON"),
+        ("stop", "\ud800", "parameter 'stop': half a character"),
+    ],
 )
 def test_a_parameter_that_json_has_no_form_for_is_named(
-    lab: FaultyEndpoint, name: str, value: Any
+    lab: FaultyEndpoint, name: str, value: Any, said: str
 ) -> None:
     prompt = pex.Prompt("{{ word }}", name="echo")
-    exp = pex.Experiment("odd", pex.grid(prompt, "lab/m1", {name: value}), [{"word": "w"}])
-    with pytest.raises(pex.PexError, match=f"'{name}' cannot be sent as JSON"):
-        run(exp)
+    with pytest.raises(pex.PexError, match=said):
+        run(pex.Experiment("odd", pex.grid(prompt, "lab/m1", {name: value}), [{"word": "w"}]))
     assert lab.calls == 0
 
 
