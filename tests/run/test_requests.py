@@ -207,7 +207,7 @@ def chat() -> pex.Experiment:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("name", "value", "said"),
     [
         ("seed", 10**30, "'seed' cannot be sent as JSON"),
         ("logit_bias", deep(), "'logit_bias' cannot be sent as JSON"),
@@ -215,10 +215,10 @@ def chat() -> pex.Experiment:
     ],
 )
 def test_a_parameter_that_json_has_no_form_for_is_named(
-    lab: FaultyEndpoint, name: str, value: Any, message: str
+    lab: FaultyEndpoint, name: str, value: Any, said: str
 ) -> None:
     prompt = pex.Prompt("{{ word }}", name="echo")
-    with pytest.raises(pex.PexError, match=message):
+    with pytest.raises(pex.PexError, match=said):
         run(pex.Experiment("odd", pex.grid(prompt, "lab/m1", {name: value}), [{"word": "w"}]))
     assert lab.calls == 0
 
