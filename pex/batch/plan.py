@@ -249,7 +249,6 @@ def _count(step: Step) -> int:
 def _jobs_of(step: Step, path: Path) -> list[Job]:
     """A step's jobs, their parameters checked."""
     where = f"{path}: step '{step.id}'"
-    check_inside(step.notebook, path.parent, f"{where}: notebook")
     notebook = (path.parent / step.notebook).resolve()
     known = declared(notebook, where)
     sets = _sets(step.sweep or [{}])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.files import validate
 from pex.core.names import check_name
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
-from pex.score.function import callable_name, callable_rule
+from pex.score.function import callable_name, callable_rule, parts_of
 from pex.score.judge import Judge
-from pex.score.kinds import KINDS, JudgeKind
+from pex.score.kinds import KINDS, FunctionKind, JudgeKind
+
+T = TypeVar("T")
 
 
 def build(
@@ -163,14 +165,20 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
     check_name(name, "score name")
     if options.needs_expected():
         check_expected(cases, name)
-    if kind == "function":
+    if isinstance(options, FunctionKind):
+        _told(name, lambda: parts_of(options.function))
         return LateScorer(name, lambda: _build_rule(name, lambda: options.rule(cases, base)))
     return _build_rule(name, lambda: options.rule(cases, base))
 
 
 def _build_rule(name: str, rule: Callable[[], Rule]) -> RuleScorer:
+    return RuleScorer(name, _told(name, rule))
+
+
+def _told(name: str, make: Callable[[], T]) -> T:
+    """What is made for a scorer; an error of it names the scorer."""
     try:
-        return RuleScorer(name, rule())
+        return make()
     except PexError as error:
         raise PexError(f"scorer '{name}': {error.message}", hint=error.hint) from None
 

@@ -41,17 +41,30 @@ def callable_rule(item: Any, cases: Sequence[Case]) -> Rule:
     return mlflow_rule(item) if is_mlflow_scorer(item) else function_rule(item, cases)
 
 
+def parts_of(reference: str) -> tuple[str, str]:
+    """The module and the function of a reference; nothing is imported.
+
+    Raises:
+        PexError: it is not `module:function`, or the module is one of Python's own.
+
+    Example:
+        >>> parts_of("house.rules:calm")
+        ('house.rules', 'calm')
+    """
+    parts = _REFERENCE.fullmatch(reference)
+    if parts is None:
+        raise PexError(f"expected 'module:function', got '{reference}'")
+    origin.check_module(reference, parts[1])
+    return parts[1], parts[2]
+
+
 def import_callable(reference: str) -> Any:
     """The function, or the scorer of MLflow, that `module:function` names.
 
     Raises:
         PexError: no such module or function (the nearest name is given), or one of Python's own.
     """
-    parts = _REFERENCE.fullmatch(reference)
-    if parts is None:
-        raise PexError(f"expected 'module:function', got '{reference}'")
-    module_name, name = parts.groups()
-    origin.check_module(reference, module_name)
+    module_name, name = parts_of(reference)
     try:
         module = _module(module_name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may fail in any way

@@ -155,17 +155,22 @@ class _Latency(Kind):
         return False
 
 
-class _Function(Kind):
+class FunctionKind(Kind):
+    """`function`: what a module of the project or of an installed package says."""
+
     function: str
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        """Import the function."""
         return callable_rule(import_callable(self.function), cases)
 
     def default_name(self) -> str:
+        """The function's own name."""
         return self.function.partition(":")[2] or self.kind
 
     def needs_expected(self) -> bool:
-        return False  # nobody knows what a function needs
+        """Nobody knows what a function needs."""
+        return False
 
 
 class JudgeKind(Kind):
@@ -196,6 +201,6 @@ KINDS: dict[str, type[Kind]] = {
     "similarity": _Similarity,
     "length": _Length,
     "latency": _Latency,
-    "function": _Function,
+    "function": FunctionKind,
     "judge": JudgeKind,
 }

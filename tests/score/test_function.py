@@ -10,7 +10,7 @@ import pytest
 import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
-from pex.score.build import build, dump, imported
+from pex.score.build import build, dump, imported, parted
 from tests.helpers.scores import score, value
 
 
@@ -117,7 +117,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_names_of_no_function(reference: Any, message: str) -> None:
     with pytest.raises(pex.PexError, match=message):
-        imported(build([reference], [Case("c", {"q": "x"})]))
+        imported(parted(build([reference], [Case("c", {"q": "x"})]))[0])
 
 
 REEXPORTS = """
@@ -175,7 +175,7 @@ def test_nor_through_another_module(
     (tmp_path / "pex_t_again.py").write_text(REEXPORTS)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(pex.PexError, match="it comes from Python's own module"):
-        imported(build([f"pex_t_again:{name}"], [Case("c", {"q": "x"})]))
+        imported(parted(build([f"pex_t_again:{name}"], [Case("c", {"q": "x"})]))[0])
 
 
 @pytest.mark.parametrize("name", ["own", "wrapped", "kept", "single", "strict", "judge", "bound"])

@@ -10,7 +10,7 @@ import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.score import Score
-from pex.score.build import build, dump, imported
+from pex.score.build import build, dump, imported, parted
 from pex.score.number import find_number
 from tests.helpers.scores import score, value
 
@@ -160,9 +160,9 @@ def test_functions_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     item = {"kind": "function", "name": "quiet", "function": "house_rules:calm"}
     assert list(score(item, "Hi")) == ["quiet"]
     with pytest.raises(pex.PexError, match="did you mean 'calm'"):
-        imported(build(["house_rules:clam"], []))
+        imported(parted(build(["house_rules:clam"], []))[0])
     with pytest.raises(pex.PexError, match="cannot import house_rulez"):
-        imported(build(["house_rulez:calm"], []))
+        imported(parted(build(["house_rulez:calm"], []))[0])
 
 
 def test_mlflow_scorers() -> None:

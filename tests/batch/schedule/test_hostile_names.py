@@ -69,6 +69,11 @@ def named(folder: Path) -> texts.Schedule:
     return texts.make(moved, made(folder).cron, BERLIN, folder / "keys.env", ("LAB_KEY",))
 
 
+def after_nightly(words: list[str]) -> str:
+    """The plan in the words of a command line."""
+    return words[words.index("nightly") + 1]
+
+
 def test_github_puts_nothing_in_its_place(folder: Path) -> None:
     subprocess.run(["git", "init", "-q", str(folder.parent)], check=True)
     schedule = named(folder)
@@ -79,7 +84,7 @@ def test_github_puts_nothing_in_its_place(folder: Path) -> None:
     assert job["env"] == {"LANG": "C.UTF-8", "LAB_KEY": "${{ secrets.LAB_KEY }}"}
     assert evaluated(job["defaults"]["run"]["working-directory"]) == folder.name
     run = next(s["run"] for s in job["steps"] if "nightly" in s.get("run", ""))
-    assert shlex.split(evaluated(run))[4] == f"experiments/{folder.name}/plan.yaml"
+    assert after_nightly(shlex.split(evaluated(run))) == f"experiments/{folder.name}/plan.yaml"
     cached = job["steps"][3]["with"]["path"]
     assert evaluated(cached).split("\n") == [f"{folder.name}/.pex", f"{folder.name}/mlruns"]
     kept = job["steps"][-1]["with"]["path"]
@@ -109,7 +114,7 @@ def test_airflow_reads_python_and_renders_the_names(folder: Path) -> None:
     # Airflow reads a file in place of a text with such an end.
     assert not any(text.endswith((".sh", ".bash")) for text in (command, cwd, *env.values()))
     words = shlex.split(rendered(command))
-    assert words[4] == f"experiments/{folder.name}/plan.yaml"
+    assert after_nightly(words) == f"experiments/{folder.name}/plan.yaml"
     assert words[-1] == str(folder / "keys.env")
     assert Path(rendered(cwd)) == Path(rendered(env["PYTHONPATH"])) == folder
 
@@ -125,7 +130,7 @@ def test_kubernetes_takes_the_names_and_puts_nothing_in_their_place(folder: Path
         # 11 letters are added to it for the job of a night, and a label takes 63.
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", job["metadata"]["name"])
         (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-        path = container["args"][3]
+        path = after_nightly(container["args"])
         assert not re.search(r"(?<!\$)(\$\$)*\$\(", path)
         assert path.replace("$$", "$") == f"experiments/{folder.name}/plan.yaml"
 
@@ -135,7 +140,7 @@ def test_cron_and_its_shell_find_the_names(folder: Path) -> None:
     command = handed_over(line.removeprefix("0 2 * * * "))
     words = shlex.split(command)
     assert words[:3] == ["cd", str(folder), "&&"]
-    assert words[7] == f"experiments/{folder.name}/plan.yaml"
+    assert after_nightly(words) == f"experiments/{folder.name}/plan.yaml"
     shown = subprocess.run(
         ["/bin/sh", "-c", command.replace("&& ", "&& printf '%s\\n' \"$PWD\" && exit; ", 1)],
         capture_output=True, text=True, check=True,
