@@ -7,9 +7,10 @@ there: Python puts the folder of this file first, which goes before anything els
 
 import sys
 
-if not sys.flags.safe_path:
-    del sys.path[0]
+if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]
 
-import runpy
+    import runpy
 
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
