@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.stranger import PIECES, RUN_ID, Stranger, make, remote_record
+from tests.helpers.stranger import (
+    ODD_PIECES,
+    PIECES,
+    PRIVATE,
+    RUN_ID,
+    Stranger,
+    make,
+    remote_record,
+)
 from tests.helpers.watched import Seen, Sink
 
 pytestmark = pytest.mark.slow
@@ -76,7 +84,6 @@ def check_silent(seen: Seen, stranger: Stranger, sink: Sink) -> None:
     # What the platform is called is asked by a package below MLflow.
     assert [words for words in seen.started if words[:1] != ["uname"]] == [], seen
     assert "Traceback" not in seen.err, seen.err
-    assert "no valid" not in seen.out + seen.err, "the project is broken"
     for secret in ("4711", "4712", "4713"):
         assert secret not in seen.out + seen.err
 
@@ -85,6 +92,7 @@ def check_silent(seen: Seen, stranger: Stranger, sink: Sink) -> None:
 def test_looking_sends_and_runs_nothing(name: str, stranger: Stranger, sink: Sink) -> None:
     seen = stranger.look("-P", *LOOKS[name])
     check_silent(seen, stranger, sink)
+    assert "not valid" not in seen.out + seen.err, "the project is broken"
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -93,3 +101,38 @@ def test_nor_does_it_where_the_record_is_away(
 ) -> None:
     seen = recorded_away.look("-P", *LOOKS[name])
     check_silent(seen, recorded_away, sink)
+    assert "not valid" not in seen.out + seen.err, "the project is broken"
+
+
+MEMORY = 6_000_000_000
+"""Bytes of addresses that a command may take; the files of `odd` ask for more."""
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, sink: Sink, empty_store: Path) -> Stranger:
+    return make(tmp_path_factory.mktemp("odd"), sink.url, empty_store, ODD_PIECES)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["doctor"], ["library", "list"], ["library", "show", "p"], ["spend"], ["gc"], ["record"]],
+    ids=" ".join,
+)
+def test_files_that_are_no_good_end_no_listing(
+    command: list[str], odd: Stranger, sink: Sink
+) -> None:
+    seen = odd.pexlab(*command, PEX_TEST_MEMORY=str(MEMORY))
+    check_silent(seen, odd, sink)
+    assert PRIVATE not in seen.out + seen.err
+
+
+def test_an_experiment_with_a_file_that_is_no_good_is_refused(odd: Stranger, sink: Sink) -> None:
+    for folder in sorted((odd.folder / "experiments").iterdir()):
+        path = f"experiments/{folder.name}/experiment.yaml"
+        seen = odd.pexlab("run", path, "--dry-run", PEX_TEST_MEMORY=str(MEMORY))
+        check_silent(seen, odd, sink)
+        assert PRIVATE not in seen.out + seen.err, folder.name
+        assert seen.code == 2, (folder.name, seen)
+        assert len(seen.err) < 3000, folder.name
+        named = (folder.name, "p.prompty", "cases.", "experiment.yaml")
+        assert any(name in seen.err for name in named), (folder.name, seen.err)

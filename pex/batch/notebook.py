@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 KERNEL = "python3"
 """What a notebook without a kernel's name gets."""
+LARGEST_MB = 500
+"""Of a notebook, its pictures with it."""
 _NOT_RUN = {"skip-execution", "raises-exception"}
 """Tags of cells that may hold anything."""
 
@@ -114,6 +116,9 @@ def _text(path: Path, where: str) -> str:
             raise PexError(f"{where}: no notebook {path}: there is no folder {folder}")
         names = [file.name for file in folder.glob("*.ipynb")]
         raise PexError(f"{where}: no notebook {path}", hint=nearest(path.name, names))
+    size_mb = path.stat().st_size / 1e6
+    if size_mb > LARGEST_MB:
+        raise PexError(f"{where}: {path} has {size_mb:,.0f} MB, at most {LARGEST_MB} MB are read")
     try:
         text = path.read_text(encoding="utf-8")
         found = jsontext.loads(text)

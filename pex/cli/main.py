@@ -38,6 +38,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(Interrupted.exit_code)
+    except MemoryError:
+        sys.stderr.write("error: there is not enough memory for this\n")
+        sys.exit(2)
     except Exception:  # noqa: BLE001 - a fault of pex itself: what was seen of it, without keys
         sys.stderr.write(_clean(traceback.format_exc()))
         sys.exit(1)

@@ -18,7 +18,7 @@ from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.parquet import read_table
-from pex.core.prompt import decoded, read_text
+from pex.core.prompt import decoded, read_bytes
 from pex.core.text import whole_text
 from pex.core.values import is_plain, missing, plain
 
@@ -29,6 +29,8 @@ ROLES = {"id": "case_id", "expected": "expected", "group": "group", "tags": "tag
 """What a column can be for, and the name it has unless `columns` says otherwise."""
 
 
+LARGEST_MB = 1000
+"""Of a file of cases: what is read of it takes some ten times its size."""
 _MOST_COLUMNS = 10_000
 _LONG = re.compile(r"\d{19}")
 _EXACT = 2.0**53
@@ -341,12 +343,7 @@ def _reader(path: Path) -> Callable[[bytes, Path], Iterator[tuple[str, dict[str,
 
 def _file_bytes(path: Path) -> bytes:
     _reader(path)
-    if not path.is_file():
-        read_text(path, "cases file")  # its error names the nearest file
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PexError(f"cases file {path}: it cannot be read: {error.strerror}") from None
+    return read_bytes(path, "cases file", LARGEST_MB)
 
 
 def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -356,11 +356,20 @@ def read_text(path: Path, what: str) -> str:
     """The text of a UTF-8 file, line ends as they are.
 
     Raises:
-        PexError: the file is missing, cannot be read or is not UTF-8.
+        PexError: the file is missing, cannot be read, is too large or is not UTF-8.
+    """
+    return decoded(read_bytes(path, what), path, what)
+
+
+def read_bytes(path: Path, what: str, most_mb: int = LARGEST_MB) -> bytes:
+    """The content of a file.
+
+    Raises:
+        PexError: the file is missing, cannot be read or has more than `most_mb` megabytes.
     """
     try:
-        _check_file(path, what)
-        return decoded(path.read_bytes(), path, what)
+        _check_file(path, what, most_mb)
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         folder = path.parent
         if not folder.is_dir():
@@ -377,15 +386,15 @@ def read_text(path: Path, what: str) -> str:
         raise PexError(f"{what} {path}: it cannot be read: {error.strerror}") from None
 
 
-def _check_file(path: Path, what: str) -> None:
+def _check_file(path: Path, what: str, most_mb: int) -> None:
     """Refuse what has no end, and what would wait for somebody who writes."""
     about = path.stat()
     pipe = not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode))
     if pipe and path.parts[:2] not in _HANDED:
         raise PexError(f"{what} {path}: this is a pipe or a device, expected a file")
-    if about.st_size > LARGEST_MB * 1_000_000:
+    if about.st_size > most_mb * 1_000_000:
         size = f"{about.st_size / 1e6:,.0f} MB"
-        raise PexError(f"{what} {path}: it has {size}, at most {LARGEST_MB} MB are read")
+        raise PexError(f"{what} {path}: it has {size}, at most {most_mb:,} MB are read")
 
 
 def decoded(data: bytes, path: Path, what: str) -> str:

@@ -63,8 +63,8 @@ def command(project: Path) -> str:
     """The command that trusts a project.
 
     Example:
-        >>> command(Path("/home/me/my project"))
-        "pexlab trust '/home/me/my project'"
+        >>> command(Path("/srv/my project"))
+        "pexlab trust '/srv/my project'"
     """
     import shlex
 

@@ -7,7 +7,10 @@ marker (`stranger.mark`), one that lures to an address names `stranger.sink`.
 
 from __future__ import annotations
 
+import importlib.metadata
+import io
 import json
+import os
 import shlex
 import shutil
 import sqlite3
@@ -15,6 +18,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.helpers.watched import Seen, watched
 
@@ -120,7 +127,116 @@ def database(stranger: Stranger) -> None:
     connection.close()
 
 
-PIECES: list[Callable[[Stranger], None]] = [settings, experiment, database]
+def model_file(stranger: Stranger) -> None:
+    """Says that the built-in model listens at its address, in the process that runs the tests."""
+    about = {"base_url": f"{stranger.sink}/v1", "api_key": "k", "pid": os.getpid(),
+             "model": "theirs", "started": psutil.Process().create_time()}  # fmt: skip
+    stranger.write(".pex/model.json", json.dumps(about)).chmod(0o600)
+
+
+def modules(stranger: Stranger) -> None:
+    """Has a module in place of each of Python's and of every installed package's."""
+    installed = {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
+    names = {*installed, "sitecustomize", "usercustomize", "theirs"}
+    for place in ("", "experiments/lure/", ".pex/", "mlruns/"):
+        for name in sorted(name for name in names if name.isidentifier()):
+            stranger.write(f"{place}{name}.py", stranger.mark(f"import of {place}{name}"))
+
+
+PIECES: list[Callable[[Stranger], None]] = [settings, experiment, database, model_file, modules]
+
+
+def links(stranger: Stranger) -> None:
+    """Has links to the user's files where cases, prompts, schemas and the project's state are."""
+    home = stranger.marks.parent / "home"
+    home.mkdir()
+    (home / "cases.csv").write_text(f"word,expected\n{PRIVATE},a\n")
+    (home / "p.prompty").write_text(f"---\nname: {PRIVATE}\n---\nuser:\n{{{{ word }}}}\n")
+    (home / "s.json").write_text(json.dumps({"type": "object", "title": PRIVATE}))
+    lure = "cases: {cases}\nprompts: [{prompt}]\nmodels: [open/m]\nscorers: [{scorer}]\n"
+    for name, kinds in {
+        "cases": {"cases": "link.csv"},
+        "prompt": {"prompt": "link.prompty"},
+        "schema": {"scorer": "{name: f, kind: json, schema: link.json}"},
+        "above": {"cases": "../../../home/cases.csv"},
+        "absolute": {"prompt": str(home / "p.prompty")},
+        "folder": {"cases": "folder/cases.csv"},
+    }.items():
+        usual = {"cases": "cases.csv", "prompt": "p.prompty", "scorer": "exact"}
+        path = f"experiments/{name}/"
+        stranger.write(path + "cases.csv", "word,expected\na,a\n")
+        stranger.write(path + "p.prompty", "---\nname: p\n---\nuser:\n{{ word }}\n")
+        stranger.write(path + "experiment.yaml", f"name: {name}\n" + lure.format(**usual | kinds))
+        folder = stranger.folder / path
+        (folder / "link.csv").symlink_to(home / "cases.csv")
+        (folder / "link.prompty").symlink_to(home / "p.prompty")
+        (folder / "link.json").symlink_to(home / "s.json")
+        (folder / "folder").symlink_to(home)
+
+
+PRIVATE = "planted-private-4714"
+"""What stands in the user's files outside of the project."""
+
+
+def bombs(stranger: Stranger) -> None:
+    """Has files that become far more than they are, or never end."""
+    lure = "cases: {cases}\nprompts: [{prompt}]\nmodels: [open/m]\nscorers: [{scorer}]\n"
+    usual = {"cases": "cases.csv", "prompt": "p.prompty", "scorer": "exact"}
+    aliases = "\n".join(
+        ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+        + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    )
+    packed = io.BytesIO()
+    words = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["a" * 10**6])
+    pq.write_table(pa.table({"word": words}), packed, compression="zstd", store_schema=False)
+    prompts = {
+        "constant": "{{ 'a' * 10**10 }}",
+        "power": "{{ 9 ** (9 ** 9) }}",
+        "loops": "{% for a in range(10**9) %}{% for b in range(10**9) %}{% endfor %}{% endfor %}",
+        "padding": "{{ '%9999999999d' % 1 }}",
+        "doubling": "{% set ns = namespace(x='a') %}{% for i in range(99) %}"
+        "{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+        "nested": "{% if 1 %}" * 3000 + "{% endif %}" * 3000,
+    }
+    made: dict[str, tuple[str, str | bytes]] = {
+        "aliases": ("experiment.yaml", f"{aliases}\nname: aliases\n{lure.format(**usual)}"),
+        "deep": ("experiment.yaml", "name: " + "[" * 100_000),
+        "front": ("p.prompty", f"---\n{aliases}\n---\nuser:\n{{{{ word }}}}\n"),
+        "parquet": ("cases.parquet", packed.getvalue()),
+        "lines": ("cases.jsonl", '{"word": ' + "[" * 200_000),
+        "number": ("cases.jsonl", '{"word": ' + "9" * 10**6 + "}"),
+        "columns": ("cases.csv", "," * 5_000_000),
+        **{
+            name: ("p.prompty", f"---\nname: {name}\n---\nuser:\n{text}\n")
+            for name, text in prompts.items()
+        },
+    }
+    for name, (file, content) in made.items():
+        path = f"experiments/{name}/"
+        kinds = usual | ({"cases": file} if file.startswith("cases") else {})
+        stranger.write(path + "cases.csv", "word,expected\na,a\n")
+        stranger.write(path + "p.prompty", "---\nname: p\n---\nuser:\n{{ word }}\n")
+        stranger.write(path + "experiment.yaml", f"name: {name}\n{lure.format(**kinds)}")
+        data = content if isinstance(content, bytes) else content.encode()
+        (stranger.folder / path / file).write_bytes(data)
+    for name, file in {"zero": "cases.csv", "pipe": "p.prompty", "sparse": "cases.csv"}.items():
+        path = f"experiments/{name}/"
+        stranger.write(path + "cases.csv", "word,expected\na,a\n")
+        stranger.write(path + "p.prompty", "---\nname: p\n---\nuser:\n{{ word }}\n")
+        stranger.write(path + "experiment.yaml", f"name: {name}\n{lure.format(**usual)}")
+        endless = stranger.folder / path / file
+        endless.unlink()
+        if name == "zero":
+            endless.symlink_to("/dev/zero")
+        elif name == "pipe":
+            os.mkfifo(endless)
+        else:
+            with endless.open("wb") as written:
+                written.truncate(10**13)
+
+
+ODD_PIECES: list[Callable[[Stranger], None]] = [settings, links, bombs]
+"""Of a project that is full of files that are no good."""
 
 
 def make(

@@ -21,6 +21,7 @@ _HOOK = """
 import json, os, socket, sys
 
 _FILE = os.environ.get("PEX_TEST_SEEN")
+_MEMORY = os.environ.get("PEX_TEST_MEMORY")
 _NAMES = {"socket.connect", "socket.sendto", "socket.getaddrinfo", "subprocess.Popen", "os.exec",
           "os.posix_spawn", "os.system", "os.startfile"}
 
@@ -47,6 +48,10 @@ def _see(event, args):
 
 if _FILE:
     sys.addaudithook(_see)
+if _MEMORY:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (int(_MEMORY), int(_MEMORY)))
 """
 
 

@@ -141,13 +141,11 @@ def _webhook(notice: Notice, morning: Morning) -> None:
             request, timeout=PATIENCE_S
         ) as answer:
             answer.read(1000)
-    except urllib.error.HTTPError as error:
-        if not 300 <= error.code < 400:
-            raise
-        # It would get the summary of the night, and the address may be nobody's that was meant.
-        said = redirect(error.code, dict(error.headers), url, str(notice.webhook_env)).message
-        raise OSError(said) from None
     except OSError as error:
+        if isinstance(error, urllib.error.HTTPError) and 300 <= error.code < 400:
+            # That host would get the summary of the night, and may be nobody's that was meant.
+            said = redirect(error.code, dict(error.headers), url, str(notice.webhook_env)).message
+            raise OSError(said) from None
         if proxy is None:
             raise
         raise OSError(f"{error} (through the proxy {redact(proxy)})") from None
