@@ -118,8 +118,8 @@ def small_project(folder: Path) -> Path:
 def short_enough(processor_s: Callable[[], float]) -> Iterator[None]:
     """What happens in the block takes a reader no longer than `LONGEST_S`.
 
-    The processor's time counts where others use the machine too. What takes longer is held against
-    how fast this machine is at that moment, so that the limit is one for the document.
+    On a shared machine only the processor's time counts. Where that is too long, it is compared
+    with how slow the machine is at that moment: the limit is one for the document.
     """
     wall, used = time.monotonic(), processor_s()
     yield

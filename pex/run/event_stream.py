@@ -8,6 +8,8 @@ and one JSON body where a stream was asked for.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -34,14 +36,18 @@ def looks_like_stream(raw: bytes) -> bool:
     return raw[:1] != b"{" and _BEGIN.match(raw) is not None
 
 
-class EventStream:
+class EventStream(ABC):
     """Takes the bytes of a stream as they come; what its events say is its subclasses' business.
 
     These take each event in `_take`, say in `_missing` and `_is_whole` how far the answer has come,
     and in `_together` what it is.
+
+    Args:
+        on_delta: gets each piece of the answer's text.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_delta: Callable[[str], None] | None = None) -> None:
+        self._on_delta = on_delta
         self._chunks: list[bytes] = []
         self._rest = b""
         self._event_data: list[bytes] = []
@@ -54,9 +60,9 @@ class EventStream:
         self._failure: CallError | None = None
 
     @property
+    @abstractmethod
     def text_came(self) -> bool:
         """Whether a first piece of the answer is there."""
-        raise NotImplementedError
 
     @property
     def raw(self) -> bytes:
@@ -103,9 +109,9 @@ class EventStream:
             answer.raw_body = kept(self.raw)
         return answer
 
+    @abstractmethod
     def _take(self, event: Any) -> None:
         """Take what one event says, a JSON value."""
-        raise NotImplementedError
 
     def _missing(self) -> CallError | None:
         """Why what has come is no answer, None where it may be one."""
@@ -115,13 +121,18 @@ class EventStream:
             return CallError("bad_body", f"not a stream of answers: {message_of(self.raw)}")
         return None
 
+    @abstractmethod
     def _is_whole(self) -> bool:
         """Whether the answer has ended: a stream that breaks after that loses none of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _together(self) -> dict[str, Any]:
         """What has come, in the form of a body that came whole."""
-        raise NotImplementedError
+
+    def _tell(self, piece: str) -> None:
+        """Show a piece of the answer's text."""
+        if self._on_delta is not None:
+            self._on_delta(replace_surrogates(piece))
 
     def _joined(self, pieces: list[str]) -> str:
         """The pieces as one text; a character may have been cut in two between them."""

@@ -42,7 +42,7 @@ _BARE_HARMONY = re.compile(r"analysis(.*?)assistantfinal(.*)\Z", re.DOTALL)
 
 _FINAL = re.compile(r"<\|channel\|>\s*final[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _LONGEST_TAG = 200
-"""Characters: what has not closed by then is not a tag."""
+"""In characters; a longer text between angle brackets is not a tag."""
 
 _ANSWER_OPENERS = ("<|start_response|>", "<|begin_of_solution|>")
 _MOST = 50
@@ -186,7 +186,9 @@ def _may_have(text: str) -> bool:
 
 def _leading(text: str, at: int, tags: Tags) -> tuple[int, str, bool] | None:
     """Where the block that stands at `at` ends, the block, and whether its tag is opened again."""
-    start = _SPACES.match(text, at).end()  # type: ignore[union-attr]  # it may match nothing
+    spaces = _SPACES.match(text, at)
+    assert spaces is not None  # it also matches nothing
+    start = spaces.end()
     for opener, closer in tags.pairs:
         begin = opener.match(text, start)
         if begin is None:

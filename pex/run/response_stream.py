@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pex.core.plain_json import replace_surrogates
 from pex.run.event_stream import EventStream
 from pex.run.failures import CallError, failure_in
 
@@ -32,8 +31,7 @@ class ResponseStream(EventStream):
     """
 
     def __init__(self, on_delta: Callable[[str], None] | None = None) -> None:
-        super().__init__()
-        self._on_delta = on_delta
+        super().__init__(on_delta)
         self._texts: list[str] = []
         self._items: list[dict[str, Any]] = []
         self._whole: dict[str, Any] | None = None
@@ -79,8 +77,7 @@ class ResponseStream(EventStream):
         if kind == "response.output_text.delta" and isinstance(delta, str):
             if delta:
                 self._texts.append(delta)
-                if self._on_delta is not None:
-                    self._on_delta(replace_surrogates(delta))
+                self._tell(delta)
         elif kind == "response.output_item.done" and isinstance(event.get("item"), dict):
             self._items.append(event["item"])
         elif isinstance(event.get("response"), dict) and kind in _LAST:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pex.core.plain_json import replace_surrogates
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.event_stream import EventStream
 from pex.run.failures import CallError, failure_in, finish_meaning
@@ -29,8 +28,7 @@ class Stream(EventStream):
     """
 
     def __init__(self, on_delta: Callable[[str], None] | None = None) -> None:
-        super().__init__()
-        self._on_delta = on_delta
+        super().__init__(on_delta)
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self._refusals: list[str] = []
@@ -196,8 +194,7 @@ class Stream(EventStream):
         self._understood = True
         if text:
             self._texts.append(text)
-            if self._on_delta is not None:
-                self._on_delta(replace_surrogates(text))
+            self._tell(text)
         elif not self._texts:
             self._texts.append("")
 
