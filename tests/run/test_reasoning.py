@@ -92,17 +92,12 @@ def test_a_hostile_text_is_taken_apart_in_steps_that_grow_with_its_length(text: 
 
 
 def is_known_at_once(text: str) -> bool:
-    """Whether the beginning tells what is reasoning: not where its tag is only closed."""
-    odd = (
-        "Hm.",
-        "</",
-        "analysisHm",
-        "<think>a <",
-        "<think>Write",
-        "<think />",
-        "<think>Hm.</thinking>",
-        "<think>Hm.[/THINK]",
-    )  # its own tag may still come
+    """Whether the beginning tells what is reasoning.
+
+    Not where its tag is only closed, or closed by another one: its own may still come.
+    """
+    odd = ("Hm.", "</", "analysisHm", "<think>a <", "<think>Write", "<think />",
+           "<think>Hm.</thinking>", "<think>Hm.[/THINK]")  # fmt: skip
     return not text.startswith(odd)
 
 
