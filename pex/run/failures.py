@@ -222,6 +222,8 @@ _FINISH_PARTS: tuple[tuple[str, str], ...] = (
 )
 """A part of a reason that no table has, such as `internal_server_error` -> what it means."""
 
+_KEY_TOKEN = r"(?:access|auth\w*|bearer|api|refresh|session|security|oauth\d?|jwt|your)[ _-]?token"
+
 _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for kind, pattern in (
@@ -234,7 +236,8 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
          r"guard.?rail.{0,40}(?:violat|block|trigger|interven|detect|reject|fail)|"
          r"(?:violat|block|trigger|reject)\w*.{0,40}guard.?rail|jail.?break|prompt injection|"
          r"(?:sensitive|prohibited|banned|unsafe|harmful|inappropriate|offensive).{0,20}"
-         r"(?:words?|terms?|content|information|topics?|material|language)|"
+         r"(?:words?|terms?|content|information|topics?|material|language)"
+         r"(?!\s(?:type|format|classif|categor|is not supported|not supported))|"
          r"\b(?:PII|personal (?:data|information))\b.{0,40}(?:detect|found|block)"),
         ("quota",
          r"insufficient.?(?:quota|balance|credit|funds)|current quota|credit balance|"
@@ -247,7 +250,10 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
          r"maximum.{0,40}tokens|exceeds?.{0,60}(?:context|token)|request too large"),
         ("auth",
          r"api.?key|unauthori[sz]ed|authenticat|not authori[sz]ed|permission denied|access denied|"
-         r"invalid (?:access )?token|token.{0,20}(?:invalid|expired|revoked)|"
+         # Of a key: not "max_tokens is invalid", "invalid token count", "token 7 is invalid".
+         rf"invalid {_KEY_TOKEN}|{_KEY_TOKEN}.{{0,20}}(?:invalid|expired|revoked)|"
+         r"invalid token(?!s|\s(?:counts?|limits?|ids?|budget|at|in|\d))|"
+         r"\btoken (?:is |has |was )?(?:been )?(?:expired|revoked)|"
          r"\b(?:login|log.?in|sign.?in) (?:fail|required)|not logged in"),
         ("unknown_model",
          r"model.{0,120}(?:not found|does not exist|not exist|no longer|deprecated)|"

@@ -46,11 +46,10 @@ _LONGEST_TAG = 200
 
 _ANSWER_OPENERS = ("<|start_response|>", "<|begin_of_solution|>")
 _MOST = 50
-"""So many closing tags are looked at: a hostile text may have nothing else."""
+"""Closing tags that are looked at: a hostile text may consist of nothing else."""
 
 _SPACE = "\ufeff\u200b \t\r\n"
 _SPACES = re.compile(f"[{_SPACE}]*")
-_CLOSES = (">", "]", "▷")
 _ANSWER = re.compile(r"\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
 _ANSWER_END = re.compile(r"<\|?(?:END_RESPONSE|end_of_solution)\|?>\s*\Z", re.IGNORECASE)
 

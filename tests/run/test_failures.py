@@ -198,6 +198,15 @@ REPLIES += [
      error("Unrecognized request argument supplied: guardrails"), "refused_parameter"),
     ("a parameter of moderation", 400, error("Unknown parameter: moderation"),
      "refused_parameter"),
+    # -- tokens of a text are not those of a login
+    ("a limit of tokens", 400, error("max_tokens is invalid"), "refused_parameter"),
+    ("a count of tokens", 400, error("Invalid token count"), "refused_parameter"),
+    ("one token of a text", 400, error("logit_bias: token 999999 is invalid"),
+     "refused_parameter"),
+    ("a token that has run out", 400, error("Your token has been revoked"), "auth"),
+    ("an access token", 400, error("access_token expired"), "auth"),
+    ("a parameter about content", 400, error("sensitive information type not supported"),
+     "refused_parameter"),
 ]  # fmt: skip
 
 
