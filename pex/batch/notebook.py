@@ -46,7 +46,7 @@ def read_notebook(path: Path, where: str) -> Any:
             nbformat.validate(content)
     # nbformat 4 itself takes the file apart without looking.
     except Exception as error:  # noqa: BLE001
-        raise PexError(f"{where}: {path} is no notebook: {_short(error)}") from None
+        raise PexError(f"{where}: {path} is not a notebook: {_short(error)}") from None
     kernel, language = kernel_of(content.metadata)
     if kernel != KERNEL:
         _installed(kernel, path, where)
@@ -126,14 +126,14 @@ def _text(path: Path, where: str) -> str:
         raise PexError(f"{where}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise PexError(
-            f"{where}: {path} is no notebook: not UTF-8 (byte {error.start})",
+            f"{where}: {path} is not a notebook: not UTF-8 (byte {error.start})",
             hint="save the file as UTF-8",
         ) from None
     except (ValueError, RecursionError) as error:
         fault = "it is empty" if not path.stat().st_size else f"no JSON: {_short(error)}"
-        raise PexError(f"{where}: {path} is no notebook: {fault}") from None
+        raise PexError(f"{where}: {path} is not a notebook: {fault}") from None
     if not isinstance(found, dict) or not isinstance(found.get("nbformat"), int):
-        raise PexError(f"{where}: {path} is no notebook: it does not say its 'nbformat'")
+        raise PexError(f"{where}: {path} is not a notebook: it does not say its 'nbformat'")
     return text
 
 

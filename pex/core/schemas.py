@@ -54,7 +54,7 @@ def canonical(value: Any) -> str:
 
 
 def check_schema(kind: Any, schema: Any) -> None:
-    """Raise a `jsonschema.SchemaError` where this is no JSON Schema.
+    """Raise a `jsonschema.SchemaError` where this is not a JSON Schema.
 
     Args:
         kind: the validator class of the schema's version.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.names import check_name
+from pex.record.search import run_of
 from pex.record.spans import CASE_ID, METADATA, REPEAT, SCORED_BY, VARIANT
 from pex.record.store import connect
 from pex.record.traces import of_run
@@ -42,7 +43,7 @@ def read(uri: str, run_ids: Sequence[str]) -> pd.DataFrame:
     client = connect(uri)
     rows = [
         _row(info, item)
-        for run in _variant_runs(client, run_ids)
+        for run in _variant_runs(client, uri, run_ids)
         for info in of_run(client, run.info.experiment_id, run.info.run_id)
         for item in info.assessments
         if _by_a_person(item)
@@ -126,7 +127,7 @@ def put(uri: str, run_id: str, name: str, ratings: Sequence[Mapping[str, Any]]) 
     from mlflow.tracing.client import TracingClient
 
     traces: dict[tuple[Any, ...], TraceInfo] = {}
-    for run in _variant_runs(client, [run_id]):
+    for run in _variant_runs(client, uri, [run_id]):
         for info in of_run(client, run.info.experiment_id, run.info.run_id):
             about = info.trace_metadata
             place = about.get(VARIANT), about.get(CASE_ID), int(about.get(REPEAT, 1))
@@ -160,17 +161,10 @@ def put(uri: str, run_id: str, name: str, ratings: Sequence[Mapping[str, Any]]) 
     return Put(written, already, no_trace)
 
 
-def _variant_runs(client: MlflowClient, run_ids: Sequence[str]) -> list[Run]:
-    from mlflow.exceptions import MlflowException
-
+def _variant_runs(client: MlflowClient, uri: str, run_ids: Sequence[str]) -> list[Run]:
     found = []
     for run_id in run_ids:
-        try:
-            run = client.get_run(run_id)
-        except MlflowException:
-            raise PexError(
-                f"there is no run '{run_id}'", hint="`pexlab ui` shows what is recorded"
-            ) from None
+        run = run_of(uri, run_id)
         children = client.search_runs(
             [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'"
         )

@@ -12,9 +12,8 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import digest, plain
 from pex.core.parquet import read_table
 from pex.core.score import WORDS
-from pex.guard.redact import redact
 from pex.record.runs import load
-from pex.record.search import latest
+from pex.record.search import run_of
 from pex.record.store import connect
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def load_any(uri: str, run_id: str, id_column: str | None = None) -> pd.DataFram
         PexError: there is no such run, or nothing in it can be compared.
     """
     client = connect(uri)
-    run = _run(client, uri, run_id)
+    run = run_of(uri, run_id)
     kind = run.data.tags.get("pex.kind")
     if kind == "run":
         return load(uri, run_id)[0]
@@ -53,18 +52,6 @@ def load_any(uri: str, run_id: str, id_column: str | None = None) -> pd.DataFram
     found = _from_traces(client, run) if id_column is None else None
     frame = _from_tables(client, run, id_column) if found is None else found
     return frame.assign(variant=str(run.info.run_name or run_id[:8]))
-
-
-def _run(client: MlflowClient, uri: str, run_id: str) -> Run:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_run(run_id)
-    except MlflowException:
-        known = [item["run_id"] for item in latest(uri, 50)]
-        raise PexError(
-            f"there is no run '{run_id}' in {redact(uri)}", hint=nearest(run_id, known)
-        ) from None
 
 
 def _from_traces(client: MlflowClient, run: Run) -> pd.DataFrame | None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pex.core.errors import PexError, nearest
+from pex.core.errors import PexError
 from pex.guard.redact import redact
-from pex.record.search import MOST, children, latest
+from pex.record.search import MOST, children, run_of
 from pex.record.store import connect, exists
 
 SEQUENCE, EVIDENCE = "pex.sequence", "pex.evidence"
@@ -97,17 +97,8 @@ def tag(uri: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
     Raises:
         PexError: there is no such run of pex.
     """
-    from mlflow.exceptions import MlflowException
-
     client = connect(uri)
-    try:
-        before = dict(client.get_run(run_id).data.tags)
-    except MlflowException:
-        known = [item["run_id"] for item in latest(uri, 50)]
-        raise PexError(
-            f"there is no run '{run_id}' in {redact(uri)}",
-            hint=nearest(run_id, known) if known else "nothing has been recorded there yet",
-        ) from None
+    before = dict(run_of(uri, run_id).data.tags)
     if before.get("pex.kind") != "run":
         raise PexError(
             f"run '{run_id}' is no whole run of pex", hint="name the parent, not one variant's run"

@@ -18,13 +18,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.core.errors import PexError, nearest
+from pex.core.errors import PexError
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
 from pex.record import active, files
 from pex.record.note import note
 from pex.record.prompts import YES_NO
-from pex.record.search import children, latest
+from pex.record.search import children, run_of
 from pex.record.store import artifact_location, check_files, connect
 from pex.score.frame import is_part, typed, yes_no
 from pex.score.unusual import UNUSUAL, columns
@@ -355,17 +355,10 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         PexError: there is no such run, or pex did not record it.
     """
-    client = connect(uri)
     from mlflow.exceptions import MlflowException
 
-    try:
-        run = client.get_run(run_id)
-    except MlflowException:
-        known = [item["run_id"] for item in latest(uri, 50)]
-        raise PexError(
-            f"there is no run '{run_id}' in {redact(uri)}",
-            hint=nearest(run_id, known) if known else "nothing has been recorded there yet",
-        ) from None
+    client = connect(uri)
+    run = run_of(uri, run_id)
     with tempfile.TemporaryDirectory() as name:
         try:
             for part in (files.ABOUT, files.PARQUET):

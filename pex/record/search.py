@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from pex.core.errors import PexError, nearest
+from pex.guard.redact import redact
 from pex.record.store import connect
 
 if TYPE_CHECKING:
@@ -15,6 +17,31 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """Runs that MLflow gives at once."""
+_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What a store says of a run that it does not have, and of an id that none can have."""
+
+
+def run_of(uri: str, run_id: str) -> Run:
+    """A recorded run, as MLflow has it.
+
+    Raises:
+        PexError: there is no such run, or the store cannot say.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return connect(uri).get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in _UNKNOWN:
+            raise PexError(
+                f"the run '{run_id}' cannot be read from {redact(uri)}: "
+                f"{redact(error.message.strip().partition(chr(10))[0])}"
+            ) from None
+    known = [item["run_id"] for item in latest(uri, 50)]
+    raise PexError(
+        f"there is no run '{run_id}' in {redact(uri)}",
+        hint=nearest(run_id, known) if known else "nothing has been recorded there yet",
+    )
 
 
 def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:

@@ -204,7 +204,9 @@ class Judge:
     def _strictly(self, output: str) -> tuple[tuple[Any, str | None] | None, str | None]:
         """Verdict and reason of an answer that follows the schema, or what does not."""
         said = parse_json(output)
-        problem = f"no valid JSON: {said.reason}" if isinstance(said, NoJson) else self._valid(said)
+        problem = (
+            f"not valid JSON: {said.reason}" if isinstance(said, NoJson) else self._valid(said)
+        )
         if problem is not None:
             return None, shorten(problem)
         reason = said.get("reason")

@@ -99,7 +99,7 @@ class _Json(Kind):
             try:
                 schema = jsontext.loads(read_text(path, "schema"))
             except ValueError as error:
-                raise PexError(f"schema {path}: no valid JSON: {error}") from None
+                raise PexError(f"schema {path}: not valid JSON: {error}") from None
             if not isinstance(schema, dict):
                 raise PexError(f"schema {path}: no JSON Schema: it must be an object")
         return structured.valid_json(schema)

@@ -109,7 +109,7 @@ def limited(kind: Any, schema: Any) -> Any:
         try:
             compiled[text] = Pattern(text)
         except PexError as error:
-            raise PexError(f"the schema is no JSON Schema: {error.message}") from None
+            raise PexError(f"the schema is not a JSON Schema: {error.message}") from None
     ours: Mapping[str, Callable[..., Iterator[Any]]] = {
         "pattern": pattern,
         "patternProperties": by_pattern,

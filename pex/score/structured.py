@@ -32,7 +32,7 @@ def valid_json(schema: dict[str, Any] | None) -> Rule:
     """The answer is JSON, and follows a JSON Schema where one is given.
 
     Raises:
-        PexError: the schema is no JSON Schema, or refers to something outside itself.
+        PexError: the schema is not a JSON Schema, or refers to something outside itself.
     """
     if schema is None:
         return needs_whole(lambda answer, case: _is_json(read_json(answer.output or "")))
@@ -50,7 +50,7 @@ def follows(schema: Any) -> Callable[[Any], str | None]:
     """A check of values against a JSON Schema: it returns what does not fit, or None.
 
     Raises:
-        PexError: the schema is no JSON Schema, or refers to something outside itself.
+        PexError: the schema is not a JSON Schema, or refers to something outside itself.
 
     Example:
         >>> check = follows({"type": "integer", "maximum": 5})
@@ -78,7 +78,7 @@ def follows(schema: Any) -> Callable[[Any], str | None]:
 
 def _is_json(found: JsonText) -> Score:
     if isinstance(found.value, NoJson):
-        return Score(False, reason=shorten(f"no valid JSON: {found.value.reason}"))
+        return Score(False, reason=shorten(f"not valid JSON: {found.value.reason}"))
     return Score(True, reason="; ".join(found.notes) or None)
 
 
@@ -88,15 +88,15 @@ def _validator(schema: Any) -> Any:
     import referencing.jsonschema
 
     if not isinstance(schema, dict):
-        raise PexError("the schema is no JSON Schema: it must be an object")
+        raise PexError("the schema is not a JSON Schema: it must be an object")
     if not isinstance(schema.get("$schema", ""), str):
-        raise PexError("the schema is no JSON Schema: $schema must be a text")
+        raise PexError("the schema is not a JSON Schema: $schema must be a text")
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         check_schema(kind, schema)
     except jsonschema.SchemaError as error:
         message = shorten(error.message)
-        raise PexError(f"the schema is no JSON Schema: {message}") from None
+        raise PexError(f"the schema is not a JSON Schema: {message}") from None
     specification = referencing.jsonschema.specification_with(str(kind.META_SCHEMA["$schema"]))
     root = specification.create_resource(schema)
     # A registry of its own: without one, jsonschema would fetch what a $ref names from the web.
@@ -151,7 +151,7 @@ def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
             elif isinstance(data, dict):
                 scores[name] = _field(data.get(name), expected[name])
             else:
-                what = "no valid JSON" if isinstance(data, NoJson) else "no JSON object"
+                what = "not valid JSON" if isinstance(data, NoJson) else "no JSON object"
                 scores[name] = Score(False, reason=what)
         counted = [bool(score.value) for score in scores.values() if score.value is not None]
         if not counted:
@@ -159,7 +159,7 @@ def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
         right, many = sum(counted), "field" if len(counted) == 1 else "fields"
         said = [f"{right} of {len(counted)} {many}", *read.notes]
         if cut or isinstance(data, NoJson):
-            said = [CUT_OFF] if cut else [f"no valid JSON: {data.reason}"]
+            said = [CUT_OFF] if cut else [f"not valid JSON: {data.reason}"]
         share = Score(right / len(counted), reason=shorten("; ".join(said)))
         return {"": share, **scores}
 

@@ -182,14 +182,14 @@ def test_files_that_are_no_plan(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is no notebook: it is empty"),
-        (b"{]", "is no notebook: no JSON: "),
+        (b"", "is not a notebook: it is empty"),
+        (b"{]", "is not a notebook: no JSON: "),
         (b"[]", "it does not say its 'nbformat'"),
         (b'{"nbformat": 9, "nbformat_minor": 0, "cells": []}', "Unsupported nbformat version 9"),
-        (b'{"nbformat": 4, "nbformat_minor": 5, "cells": 3}', "is no notebook"),
+        (b'{"nbformat": 4, "nbformat_minor": 5, "cells": 3}', "is not a notebook"),
         (b'{"cells": "\xfc"}', "not UTF-8 (byte 11)\n  save the file as UTF-8"),
         (b"\xef\xbb\xbf{}", "Unexpected UTF-8 BOM"),
-        (b"[" * 100_000, "is no notebook"),
+        (b"[" * 100_000, "is not a notebook"),
     ],
 )
 def test_files_that_are_no_notebook(data: bytes, message: str, folder: Path) -> None:

@@ -1,8 +1,10 @@
 """What MLflow alone can tell of a run."""
 
+import http.server
 import json
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import mlflow
@@ -11,6 +13,7 @@ import pytest
 from aiohttp import web
 
 import pex
+from pex.record.runs import load
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
@@ -176,3 +179,27 @@ def test_the_commit_of_the_users_repository_is_kept(project: Path, lab: FaultyEn
     results = experiment().run(show=False)
     tags = mlflow.MlflowClient(results.about["tracking_uri"]).get_run(results.run_id).data.tags
     assert tags["pex.git_dirty"] == "true"
+
+
+def test_a_store_that_refuses_to_say_is_not_taken_for_one_without_the_run() -> None:
+    class Refuses(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = json.dumps({"error_code": "PERMISSION_DENIED", "message": "ask the owner"})
+            self.send_response(403)
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        def do_POST(self) -> None:  # whether it is there at all is asked first
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(pex.PexError, match=r"'abc' cannot be read from http.*ask the owner"):
+            load(uri, "abc")
+        server.shutdown()

@@ -67,10 +67,10 @@ def test_what_is_json(output: str | None, right: bool) -> None:
         ('{"a": 1, "a": 2}', "of the key 'a', which stands twice, the last was read"),
         (
             "```\n[1]\n```\n~~~\n[2]\n~~~",
-            "no valid JSON: there are 2 code fences: which one is meant?",
+            "not valid JSON: there are 2 code fences: which one is meant?",
         ),
-        ('{"a": NaN}', "no valid JSON: NaN is not JSON"),
-        ("[" * 100_000, "no valid JSON: it is nested too deeply"),
+        ('{"a": NaN}', "not valid JSON: NaN is not JSON"),
+        ("[" * 100_000, "not valid JSON: it is nested too deeply"),
     ],
 )
 def test_the_reason_says_what_was_not_read(output: str, reason: str | None) -> None:
@@ -80,7 +80,7 @@ def test_the_reason_says_what_was_not_read(output: str, reason: str | None) -> N
 def test_fields_say_what_was_not_read_too() -> None:
     scores = score("fields", 'So:\n```\n{"a": 1}\n```', {"a": 1})
     assert scores["fields"].reason == "1 of 1 field; text around the code fence was not read"
-    assert score("fields", "NaN", {"a": 1})["fields"].reason == "no valid JSON: NaN is not JSON"
+    assert score("fields", "NaN", {"a": 1})["fields"].reason == "not valid JSON: NaN is not JSON"
 
 
 SLOW = "a" * 5000 + "!"
@@ -140,7 +140,7 @@ def test_a_schema_from_a_file(tmp_path: Path) -> None:
     (scorer,) = build([{"kind": "json", "schema": "s.json"}], [case], tmp_path)
     assert scorer(Answer(output="3"), case)["json"].value is True
     assert scorer(Answer(output="3.5"), case)["json"].value is False
-    for name, message in (("list", "must be an object"), ("broken", "no valid JSON")):
+    for name, message in (("list", "must be an object"), ("broken", "not valid JSON")):
         with pytest.raises(pex.PexError, match=f"{name}.json: .*{message}"):
             build([{"kind": "json", "schema": f"{name}.json"}], [case], tmp_path)
 
