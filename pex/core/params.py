@@ -105,7 +105,7 @@ def check_tools(tools: Any, where: str) -> list[str]:
         ...     "prompt 'p'")
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: prompt 'p': tool 'f': its parameters are no JSON Schema: type: 1 is not valid under any of the given schemas
+        pex.core.errors.PexError: prompt 'p': tool 'f': its parameters are not a JSON Schema: type: 1 is not valid under any of the given schemas
     """  # noqa: E501 - the message is one line
     import jsonschema
 
@@ -132,11 +132,11 @@ def check_tools(tools: Any, where: str) -> list[str]:
         except jsonschema.SchemaError as error:
             place = ".".join(str(part) for part in error.absolute_path)
             raise PexError(
-                f"{where}: tool '{name}': its parameters are no JSON Schema: "
+                f"{where}: tool '{name}': its parameters are not a JSON Schema: "
                 f"{place + ': ' if place else ''}{error.message}"
             ) from None
         if not isinstance(schema, Mapping):
-            raise PexError(f"{where}: tool '{name}': its parameters are no JSON Schema: {schema!r}")
+            raise PexError(f"{where}: tool '{name}': its parameters are not a JSON Schema: {schema!r}")
     return names
 
 

@@ -101,7 +101,7 @@ class _Json(Kind):
             except ValueError as error:
                 raise PexError(f"schema {path}: not valid JSON: {error}") from None
             if not isinstance(schema, dict):
-                raise PexError(f"schema {path}: no JSON Schema: it must be an object")
+                raise PexError(f"schema {path}: not a JSON Schema: it must be an object")
         return structured.valid_json(schema)
 
     def needs_expected(self) -> bool:

@@ -182,7 +182,7 @@ def test_parameters_have_the_name_that_the_model_takes(project: Path) -> None:
         ({"tools": [TOOL, TOOL]}, "two tools are called 'weather'"),
         (
             {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": 1}}}]},
-            "tool 'f': its parameters are no JSON Schema: type: 1",
+            "tool 'f': its parameters are not a JSON Schema: type: 1",
         ),
     ],
 )

@@ -194,7 +194,7 @@ def test_mlflow_scorers() -> None:
         ([{"kind": "length", "max_words": "few"}], "got 'few'"),
         ([{"name": "x"}], "the key 'kind' is missing"),
         ([{"kind": "regex", "pattern": "("}], "pattern '\\('"),
-        ([{"kind": "json", "schema": {"type": "strng"}}], "no JSON Schema"),
+        ([{"kind": "json", "schema": {"type": "strng"}}], "not a JSON Schema"),
         ([{"kind": "json", "schema": "no.json"}], "no.json: no such file"),
         (["length", "length"], "two scorers are called 'length'"),
         ([lambda output: True], "a lambda has no name"),

@@ -151,7 +151,7 @@ def test_a_schema_from_a_file(tmp_path: Path) -> None:
         ({"$ref": "#/$defs/no"}, "no part that '\\$ref: #/\\$defs/no' names"),
         ({"properties": {"a": {"$ref": "http://127.0.0.1:9/x.json"}}}, "no part that"),
         ({"$schema": 5}, "must be a text"),
-        ({"pattern": "("}, "no JSON Schema"),
+        ({"pattern": "("}, "not a JSON Schema"),
     ],
 )
 def test_a_schema_that_cannot_be_followed(schema: dict, message: str) -> None:
