@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sized
 from string import Formatter
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import pass_context
 from jinja2.runtime import Context, Undefined
@@ -23,12 +23,12 @@ MOST_OUTPUT = 10_000_000
 """Characters of the text that a template makes, besides those of the values that it is given."""
 
 MOST_WORK = 100_000_000
-"""Characters that are made on the way, and steps, each of them counted as `_STEP` characters."""
+"""Characters that are made on the way, and steps, each of them counted as `STEP` characters."""
 
 MOST_SECONDS = 20.0
 """Processor time; looked at every `_LOOK` characters."""
 
-_STEP = 100
+STEP = 100
 _CALL = 5
 """So many steps of a loop take as long as a call."""
 
@@ -65,6 +65,12 @@ class Account:
         if self._left < self._look_at:
             self._look()
 
+    def make(self, size: int) -> None:
+        """One text or list of so many characters or parts is about to be made."""
+        if size > MOST_OUTPUT and size > self._all_room():
+            raise TooMuchError(f"it makes a text or a list of more than {MOST_OUTPUT:,} parts")
+        self.take(size)
+
     def write(self, size: int) -> None:
         """So many characters of the result."""
         self._output += size
@@ -79,7 +85,7 @@ class Account:
 
     def step(self, times: int = 1) -> None:
         """A loop goes on, something is called."""
-        self.take(_STEP * times)
+        self.take(STEP * times)
 
     def size(self, value: Any) -> int:
         """The characters and parts of all that a value holds: a list may hold one many times."""
@@ -122,7 +128,7 @@ def account_of(context: Context) -> Account:
 
 def _size(value: Any, most: float = math.inf) -> int:
     total, rest = 0, [value]
-    step = 0 if most == math.inf else _STEP
+    step = 0 if most == math.inf else STEP
     while rest:
         item = rest.pop()
         if isinstance(item, str):
@@ -146,7 +152,7 @@ def counted(context: Context, items: Any, data: int = 0) -> Any:
     if isinstance(items, Undefined):
         return items
     try:
-        account.take((_STEP + data) * len(items))
+        account.take((STEP + data) * len(items))
     except TypeError:
         return _one_by_one(account, items, data)
     return items
@@ -154,7 +160,7 @@ def counted(context: Context, items: Any, data: int = 0) -> Any:
 
 def _one_by_one(account: Account, items: Any, data: int) -> Any:
     for item in items:
-        account.take(_STEP + data)
+        account.take(STEP + data)
         yield item
 
 
@@ -162,7 +168,7 @@ def _one_by_one(account: Account, items: Any, data: int) -> Any:
 def begun(context: Context, value: Any, data: int) -> str:
     """The body of a macro or block begins, in which so many characters stand as they are."""
     account = account_of(context)
-    account.take(_STEP + data)
+    account.take(STEP + data)
     return ""
 
 
@@ -172,7 +178,7 @@ def operation(context: Context, operator: str, left: Any, right: Any) -> None:
     account.step()
     if operator == "%":
         if isinstance(left, str | bytes):
-            _check_percent(left if isinstance(left, str) else left.decode("latin-1"), right)
+            check_percent(left if isinstance(left, str) else left.decode("latin-1"), right)
             account.take(len(left) + account.size(right))
         return
     if isinstance(left, int) and isinstance(right, int):
@@ -185,17 +191,11 @@ def operation(context: Context, operator: str, left: Any, right: Any) -> None:
             raise TooMuchError("a number has tens of thousands of digits")
         return
     if operator == "+" and isinstance(left, Sized) and isinstance(right, Sized):
-        _make(account, len(left) + len(right))
+        account.make(len(left) + len(right))
     elif operator == "*":
         for one, times in ((left, right), (right, left)):
             if isinstance(one, Sized) and isinstance(times, int):
-                _make(account, len(one) * max(times, 0))
-
-
-def _make(account: Account, size: int) -> None:
-    if size > MOST_OUTPUT and size > account._all_room():
-        raise TooMuchError(f"it makes a text or a list of more than {MOST_OUTPUT:,} parts")
-    account.take(size)
+                account.make(len(one) * max(times, 0))
 
 
 # -- calls
@@ -219,9 +219,9 @@ def call(context: Context, function: Any, args: tuple[Any, ...], named: Mapping[
             account.go_through(value)
     if not isinstance(owner, str | bytes | int | list | tuple | dict):
         return
-    _check_numbers((*args, *named.values()))
+    check_numbers((*args, *named.values()))
     if isinstance(owner, str | bytes):
-        _make(account, _method_size(account, owner, name, args, named))
+        account.make(_method_size(account, owner, name, args, named))
 
 
 def _method_size(
@@ -235,7 +235,7 @@ def _method_size(
     given = [*args, *named.values()]
     size = len(text)
     if name == "replace" and len(given) > 1:
-        return _replaced(text, given[0], given[1])
+        return replaced_size(text, given[0], given[1])
     if name == "expandtabs":
         width = next((value for value in given if isinstance(value, int)), 8)
         tabs = text.count("\t") if isinstance(text, str) else text.count(b"\t")
@@ -248,16 +248,15 @@ def _method_size(
     return size + sum(value for value in given if isinstance(value, int) and value > 0)
 
 
-def _replaced(text: str | bytes, old: Any, new: Any) -> int:
-    times = 0
-    if isinstance(text, str) and isinstance(old, str):  # noqa: SIM114 - mypy tells them apart
-        times = text.count(old)
-    elif isinstance(text, bytes) and isinstance(old, bytes):
-        times = text.count(old)
+def replaced_size(text: str | bytes, old: Any, new: Any) -> int:
+    """How long a text is after `replace`."""
+    same = isinstance(old, str if isinstance(text, str) else bytes)
+    times = cast(Any, text).count(old) if same else 0
     return len(text) + times * (len(new) if isinstance(new, str | bytes) else 0)
 
 
-def _check_numbers(values: Any) -> None:
+def check_numbers(values: Any) -> None:
+    """Refuse numbers that are too large to say how wide or how often something is."""
     for value in values:
         if isinstance(value, int) and abs(value) > _WIDEST:
             raise TooMuchError(f"{value if abs(value) < 10**20 else 'a number'} is too large here")
@@ -269,25 +268,30 @@ _SPEC = re.compile(r"[-+ #0-9*.hlL]*")
 _DIGITS = re.compile(r"\d+")
 
 
-def _check_percent(text: str, values: Any) -> None:
+def check_percent(text: str, values: Any) -> None:
     """Look through a format with `%` for widths that nobody needs."""
     at = text.find("%")
     while at >= 0:
         at += 1
         if text[at : at + 1] == "(":
-            depth = 0
-            for at in range(at, len(text)):  # noqa: B020 - goes on from where it is
-                depth += (text[at] == "(") - (text[at] == ")")
-                if not depth:
-                    break
-            at += 1
+            at = _after_parentheses(text, at)
         spec = _SPEC.match(text, at)
         found = spec[0] if spec else ""
         if "*" in found:
             many = values if isinstance(values, tuple) else (values,)
-            _check_numbers(many)
+            check_numbers(many)
         _check_width(found)
         at = text.find("%", max(at + len(found), at) + 1)
+
+
+def _after_parentheses(text: str, start: int) -> int:
+    """Where the parentheses that open at `start` have closed; the end where they do not."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += (text[at] == "(") - (text[at] == ")")
+        if not depth:
+            return at + 1
+    return len(text)
 
 
 def _check_width(spec: str) -> None:
@@ -321,175 +325,3 @@ def compared(context: Context, value: Any) -> Any:
     """The left side of a comparison, or the key of a dict."""
     account_of(context).go_through(value)
     return value
-
-
-def comparing(make: Callable[..., Any]) -> Callable[..., Any]:
-    """A test of Jinja that compares two values."""
-
-    @functools.wraps(make)
-    def bounded(context: Context, value: Any, *args: Any) -> Any:
-        account_of(context).go_through(value)
-        return make(value, *args)
-
-    return pass_context(bounded)
-
-
-# -- filters
-
-
-def filtered(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter of Jinja that asks first how much it will make, and counts what it has made."""
-    passed = getattr(make, "jinja_pass_arg", None)
-    kind = passed.name if passed is not None else ""
-    ask = _BEFORE.get(name)
-
-    if ask is None and passed is None:  # most of them: nothing but text in, and text out
-
-        @functools.wraps(make)
-        def quick(context: Context, value: Any = None, *args: Any, **named: Any) -> Any:
-            found = make(value, *args, **named)
-            sized = isinstance(found, str | list | tuple | dict)
-            account_of(context).take(_STEP + len(found) if sized else _STEP)
-            return found
-
-        return pass_context(quick)
-
-    @functools.wraps(make)
-    def bounded(context: Context, value: Any = None, *args: Any, **named: Any) -> Any:
-        account = account_of(context)
-        account.step()
-        if ask is not None and not isinstance(value, Undefined):
-            value = ask(account, value, args, named)
-        given = (value, *args)
-        if kind == "context":
-            given = (context, *given)
-        elif kind == "eval_context":
-            given = (context.eval_ctx, *given)
-        elif kind == "environment":
-            given = (context.environment, *given)
-        found = make(*given, **named)
-        if isinstance(found, str | list | tuple | dict):
-            account.take(len(found))
-        return found
-
-    return pass_context(bounded)
-
-
-_Given = tuple[Any, ...]
-_Named = Mapping[str, Any]
-
-
-def _wide(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    """Widths, counts and the like; `indent` writes one before each line."""
-    given = [*args, *named.values()]
-    _check_numbers(given)
-    width = max(
-        (len(item) if isinstance(item, str) else item for item in given
-         if isinstance(item, str | int)), default=0)  # fmt: skip
-    if isinstance(value, str):
-        _make(account, len(value) + max(width, 0) * (value.count("\n") + 1))
-    else:
-        account.take(max(width, 0))
-    return value
-
-
-def _json_wide(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    for indent in (*args, *named.values()):
-        if isinstance(indent, int) and indent > 100:
-            raise TooMuchError("an indent of more than 100 spaces")
-    account.take(account.size(value))
-    return value
-
-
-def _precise(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    for number in (*args, *named.values()):
-        if isinstance(number, int) and abs(number) > 1000:
-            raise TooMuchError("it rounds to more than 1,000 places")
-    return value
-
-
-def _percent(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    if isinstance(value, str):
-        _check_percent(value, args)
-        _make(account, len(value) + account.size([*args, *named.values()]))
-    return value
-
-
-def _replace(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    old, new = [*args, *named.values(), None, None][:2]
-    if isinstance(value, str):
-        _make(account, _replaced(value, old, new))
-    return value
-
-
-def _join(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    between = args[0] if args else named.get("d", "")
-    items = value if isinstance(value, list | tuple | str | dict) else _listed(account, value)
-    longest = len(between) if isinstance(between, str) else 0
-    _make(account, account.size(items) + longest * len(items))
-    return items
-
-
-def _wrap(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    between = named.get("wrapstring", args[2] if len(args) > 2 else None)
-    width = named.get("width", args[0] if args else 79)
-    if isinstance(value, str) and isinstance(between, str) and isinstance(width, int):
-        lines = len(value) // max(width, 1) + value.count("\n") + len(value.split()) + 1
-        _make(account, len(value) + lines * len(between))
-    return value
-
-
-def _sum(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    items = value if isinstance(value, list | tuple | dict) else _listed(account, value)
-    sizes = [len(item) for item in items if isinstance(item, Sized)]
-    account.take(sum(sizes) * len(sizes))  # each addition copies what is there
-    return items
-
-
-def _short_words(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    """`urlize` takes a time that grows with the square of a word."""
-    if isinstance(value, str) and max(map(len, value.split()), default=0) > 2000:
-        raise TooMuchError("urlize reads words of at most 2,000 characters")
-    return value
-
-
-def _few_comments(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    """`striptags` copies the text for each comment."""
-    if isinstance(value, str):
-        account.take(len(value) * (1 + value.count("<!--")))
-    return value
-
-
-def _compared(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    """Filters that compare the parts of a list with one another."""
-    items = value if isinstance(value, list | tuple | str | dict) else _listed(account, value)
-    account.go_through(items)
-    return items
-
-
-def _listed(account: Account, value: Any) -> Any:
-    try:
-        items = iter(value)
-    except TypeError:  # the filter itself says what is wrong with it
-        return value
-    found = []
-    for item in items:
-        account.take(1)
-        found.append(item)
-    return found
-
-
-_BEFORE: dict[str, Callable[[Account, Any, _Given, _Named], Any]] = {
-    **dict.fromkeys(("center", "indent", "batch", "slice", "truncate"), _wide),
-    "wordwrap": _wrap,
-    "tojson": _json_wide,
-    "round": _precise,
-    "format": _percent,
-    "replace": _replace,
-    "join": _join,
-    "sum": _sum,
-    **dict.fromkeys(("sort", "unique", "groupby", "min", "max", "dictsort"), _compared),
-    "urlize": _short_words,
-    "striptags": _few_comments,
-}
-"""What a filter is asked before it begins, where it can make more than it is given."""

@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
-from pex.core import bounds
+from pex.core import bounds, filter_bounds
 from pex.core.errors import nearest
 
 _LAZY = (
@@ -133,7 +133,9 @@ class Environment(ImmutableSandboxedEnvironment):
             optimized=False,  # or `"a" * 10 ** 9` is made when the template is read
         )
         self.globals = {f"{_OURS}{name}": value for name, value in self.globals.items()}
-        self.filters = {name: bounds.filtered(name, make) for name, make in self.filters.items()}
+        self.filters = {
+            name: filter_bounds.filtered(name, make) for name, make in self.filters.items()
+        }
         self.filters |= {name: _lazily(name, self.filters[name]) for name in _LAZY}
         self.filters |= {name: _as_text(name, self.filters[name]) for name in _TEXT}
         self.filters |= {
@@ -143,7 +145,9 @@ class Environment(ImmutableSandboxedEnvironment):
             "pex_begun": bounds.begun,
             "pex_compared": bounds.compared,
         }
-        self.tests |= {name: bounds.comparing(cast(Any, self.tests[name])) for name in _COMPARING}
+        self.tests |= {
+            name: filter_bounds.comparing(cast(Any, self.tests[name])) for name in _COMPARING
+        }
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)

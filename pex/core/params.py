@@ -136,7 +136,9 @@ def check_tools(tools: Any, where: str) -> list[str]:
                 f"{place + ': ' if place else ''}{error.message}"
             ) from None
         if not isinstance(schema, Mapping):
-            raise PexError(f"{where}: tool '{name}': its parameters are not a JSON Schema: {schema!r}")
+            raise PexError(
+                f"{where}: tool '{name}': its parameters are not a JSON Schema: {schema!r}"
+            )
     return names
 
 

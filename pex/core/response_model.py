@@ -20,7 +20,7 @@ def strict_schema(model: Any, where: str) -> dict[str, Any]:
         where: how to name the prompt in an error.
 
     Raises:
-        PexError: it is not such a class, or has not a JSON Schema that is an object.
+        PexError: it is not such a class, or has no JSON Schema that is an object.
 
     Example:
         >>> import pydantic
