@@ -7,6 +7,8 @@ another way.
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -137,3 +139,66 @@ def _patterns(part: Any) -> Iterator[str]:
             yield from value
         if key not in ("const", "enum", "default", "examples"):
             yield from _patterns(value)
+
+
+def needs_names(schema: Any) -> bool:
+    """Whether `jsonschema` itself would look for patterns of this schema, without a limit.
+
+    It does for `unevaluatedProperties`; such a schema is checked as `with_names` gives it.
+    """
+    text = json.dumps(schema, default=str)
+    return '"patternProperties"' in text and '"unevaluatedProperties"' in text
+
+
+def with_names(schema: Any, value: Any) -> Any:
+    r"""A schema that says the same of a value, with the value's own names in place of patterns.
+
+    Raises:
+        TimeoutError: a pattern took too long with one of the names.
+
+    Example:
+        >>> with_names({"patternProperties": {"^a": True}}, {"ab": 1, "b": [{"ac": 2}]})
+        {'patternProperties': {'(?#0)^(?:ab|ac)\\Z': True}}
+    """
+    names = sorted(set(_names(value)))
+
+    def literal(number: int, pattern: str) -> str:
+        compiled = Pattern(pattern)
+        of_these = [re.escape(name) for name in names if compiled.search(name)]
+        # The number keeps two patterns apart that are found in the same names.
+        return f"(?#{number})" + (f"^(?:{'|'.join(of_these)})\\Z" if of_these else "(?!)")
+
+    def rewrite(part: Any) -> Any:
+        if isinstance(part, list):
+            return [rewrite(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        made = {}
+        for key, inner in part.items():
+            if key in ("const", "enum", "default", "examples"):
+                made[key] = inner
+            elif key == "patternProperties" and isinstance(inner, dict):
+                made[key] = {
+                    literal(number, pattern): rewrite(rule)
+                    for number, (pattern, rule) in enumerate(inner.items())
+                }
+            elif key in _OF_NAMES and isinstance(inner, dict):
+                made[key] = {name: rewrite(rule) for name, rule in inner.items()}
+            else:
+                made[key] = rewrite(inner)
+        return made
+
+    return rewrite(schema)
+
+
+_OF_NAMES = ("properties", "$defs", "definitions", "dependentSchemas")
+"""Keywords whose value has names of the user's and no keywords."""
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all objects in a value."""
+    if isinstance(value, dict):
+        yield from value
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            yield from _names(item)

@@ -60,12 +60,16 @@ def follows(schema: Any) -> Callable[[Any], str | None]:
     import jsonschema
 
     validator = _validator(schema)
+    needs_names = schema_patterns.needs_names(schema)
 
     def check(value: Any) -> str | None:
         try:
             with schema_patterns.counted_references():
                 # Each problem holds its part of the answer as text: a list has a million.
-                problems = itertools.islice(validator.iter_errors(value), _MOST_PROBLEMS)
+                at_hand = validator
+                if needs_names and isinstance(value, dict | list):
+                    at_hand = _validator(schema_patterns.with_names(schema, value))
+                problems = itertools.islice(at_hand.iter_errors(value), _MOST_PROBLEMS)
                 problem = jsonschema.exceptions.best_match(problems)
         except RecursionError:
             return "it is nested too deeply to be checked"

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
+from pex.score import structured
 from pex.score.build import build
 from tests.helpers.scores import score, value
 
@@ -227,3 +229,44 @@ def test_a_field_from_a_hostile_answer_can_be_written_and_is_short() -> None:
 def test_fields_that_cannot_be_scored(item: Any, expected: Any, message: str) -> None:
     with pytest.raises(pex.PexError, match=message):
         build([item], [Case("c", {}, expected)])
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"x-a": 1}, None),
+        ({"x-a": "no"}, "'x-a' was unexpected"),
+        ({"x-a": 1, "y": 2}, "Unevaluated properties are not allowed ('y' was unexpected)"),
+        ({"inner": {"z-1": True}}, None),
+        ({"inner": {"z-1": True, "x-a": 1}}, "'x-a' was unexpected"),
+        ({"patternProperties": {"a+": 1}}, None),
+        ([], "is not of type 'object'"),
+        (3, "is not of type 'object'"),
+    ],
+)
+def test_unevaluated_properties_know_the_patterns(value: Any, problem: str | None) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "inner": {"$ref": "#/$defs/inner"},
+            "patternProperties": {"type": "object"},
+        },
+        "allOf": [{"patternProperties": {"^x-": {"type": "integer"}, "^x": True}}],
+        "unevaluatedProperties": False,
+        "$defs": {"inner": {"patternProperties": {"^z-.$": True}, "unevaluatedProperties": False}},
+    }
+    found = structured.follows(schema)(value)
+    assert (found is None) == jsonschema.Draft202012Validator(schema).is_valid(value)
+    assert (problem is None) == (found is None)
+    assert (problem or "") in (found or "")
+
+
+def test_a_pattern_beside_unevaluated_properties_is_stopped() -> None:
+    schema = {"patternProperties": {"^(a|a)*$": True}, "unevaluatedProperties": False}
+    check = structured.follows(schema)
+    assert check({"aaa": 1}) is None
+    with pytest.raises(TimeoutError, match="was stopped after 1 s"):
+        check({"a" * 40 + "!": 1})
+    # One that only Python's own patterns take for ever over.
+    quick = structured.follows({**schema, "patternProperties": {"^(a+)+$": True}})
+    assert "unexpected" in str(quick({"a" * 40 + "!": 1}))
