@@ -87,6 +87,9 @@ class Echo(FaultyEndpoint):
             return web.Response(
                 text=f'{{"choices": "{self.texts}', headers={"X-Echo": self.texts[0]}
             )
+        if word == "redirect":
+            where = f"http://127.0.0.1:9/{self.texts[0]}?door={self.texts[1]}"
+            return web.Response(status=302, headers={"Location": where})
         if word == "unauthorized":
             return web.json_response({"error": sent}, status=401)
         text = f"{' '.join(self.texts)} {json.dumps(sent)} {json.dumps(json.dumps(self.texts))}"
@@ -172,6 +175,9 @@ def test_a_full_run_and_calls_that_fail(
     call("gc")
     experiment(project, "unauthorized")
     assert call("run", path, "--json") == 5
+    experiment(project, "redirect")
+    assert call("run", path, "--json") == 5
+    assert "redirect" in said[-2] + said[-1]
     monkeypatch.delenv("MY_LAB_DOOR")
     assert call("run", path) == 2
     assert "X-Door" in said[-1]

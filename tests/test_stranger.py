@@ -52,6 +52,7 @@ LOOKS: dict[str, list[str]] = {
     "spend": ["-m", "pex.cli", "spend"],
     "gc": ["-m", "pex.cli", "gc"],
     "record": ["-m", "pex.cli", "record"],
+    "ui": ["-m", "pex.cli", "ui"],
     "Playground": ["-c", _PLAYGROUND],
     "%pex": ["-c", _MAGICS],
 }
@@ -102,6 +103,13 @@ def test_nor_does_it_where_the_record_is_away(
     seen = recorded_away.look("-P", *LOOKS[name])
     check_silent(seen, recorded_away, sink)
     assert "not valid" not in seen.out + seen.err, "the project is broken"
+
+
+def test_its_pages_are_not_served_while_their_files_are_elsewhere(stranger: Stranger) -> None:
+    seen = stranger.pexlab("ui")
+    assert seen.code == 2
+    assert "the files of runs are at" in seen.err
+    assert f"pexlab trust {stranger.folder}" in seen.err
 
 
 MEMORY = 6_000_000_000

@@ -87,6 +87,7 @@ def ui(
             hint="it is older than the code: install pexlab again (in a clone: pip install -e .)",
         )
     store.connect(uri)
+    store.check_files(uri)  # MLflow's server would go there with a login of the user's
     token = secrets.token_hex(24)
     link = f"http://127.0.0.1:{port}/?token={token}"
     console.err(f"MLflow on {link} (Ctrl-C ends it); record: {redact(uri)}")

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from pex.core.shown import clean
 from pex.report.tables import (
     NO_MATH,
     format_score,
@@ -210,7 +211,7 @@ def pieces_html(pieces: Sequence[tuple[str, str]]) -> Markup:
     tags = {"new": "ins", "gone": "del"}
     out = []
     for kind, text in pieces:
-        shown = escape(text, quote=False)
+        shown = escape(clean(text), quote=False)
         tag = tags.get(kind)
         out.append(f"<{tag}>{shown}</{tag}>" if tag and text.strip() else shown)
     return Markup("".join(out))

@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pex.report.tables import cut, fragment, value_text
+from pex.report.tables import cut, escaped, fragment, value_text
 from pex.score.unusual import remarks_of
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def side_by_side_table(
             break
         parts.append(part)
     head = "".join(
-        f'<th scope="col">{escape(name)}{" (baseline)" if name == baseline else ""}</th>'
+        f'<th scope="col">{escaped(name)}{" (baseline)" if name == baseline else ""}</th>'
         for name in variants
     )
     split = sum("split" in found for found in states.values())
@@ -158,7 +157,7 @@ def _caption(
         text += f". Underlined: not in the answer of '{baseline}'"
     if shown < total:
         text += ". First those that differ or went wrong; the rest is in results.frame"
-    return escape(text) + "."
+    return escaped(text) + "."
 
 
 def _case_cell(case_id: str, row: Row, inputs: Sequence[str], max_chars: int) -> str:
@@ -167,13 +166,13 @@ def _case_cell(case_id: str, row: Row, inputs: Sequence[str], max_chars: int) ->
     for column in inputs:
         value = row[column]
         if not _missing(value) and str(value) != group:  # the group stands beside the id
-            text = escape(cut(value_text(value), max_chars))
+            text = escaped(cut(value_text(value), max_chars))
             lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
     if not _missing(row["expected"]):
-        text = escape(cut(value_text(row["expected"]), max_chars))
+        text = escaped(cut(value_text(row["expected"]), max_chars))
         lines.append(f'<div class="pex-meta">expected: {text}</div>')
     about = case_id if group is None else f"{case_id} · {group}"
-    lines.append(f'<div class="pex-id">{escape(about)}</div>')
+    lines.append(f'<div class="pex-id">{escaped(about)}</div>')
     return "".join(lines)
 
 
@@ -185,7 +184,7 @@ def _answer(
     baseline: dict[int, Any] | None,
 ) -> str:
     if not _missing(row["error"]):
-        kind, message = escape(str(row["error_kind"])), escape(cut(str(row["error"]), max_chars))
+        kind, message = escaped(str(row["error_kind"])), escaped(cut(str(row["error"]), max_chars))
         return (
             f'<div><span class="pex-bad">! error: {kind}</span></div>'
             f'<div class="pex-output pex-soft">{message}</div>'
@@ -197,7 +196,7 @@ def _answer(
     elif isinstance(against, str):
         shown = marked(output, cut(against, max_chars))
     else:
-        shown = escape(output)
+        shown = escaped(output)
     said = [_verdict(row, name, yes_no) for name in scores]
     verdicts = " · ".join(filter(None, [*remarks_of(row), *said]))
     return f'<div class="pex-output" dir="auto">{shown}</div><div class="pex-meta">{verdicts}</div>'
@@ -213,14 +212,14 @@ def marked(text: str, against: str) -> str:
     from rapidfuzz.distance import Indel
 
     if text == against:
-        return escape(text)
+        return escaped(text)
     words, others = (re.findall(r"\s+|\S+", part) for part in (text, against))
     # The spaces between the words are alike in any two texts.
     if Indel.normalized_similarity(against.split(), text.split()) < _ALIKE:
-        return escape(text)
+        return escaped(text)
     out = []
     for step in Indel.opcodes(others, words):
-        piece = escape("".join(words[step.dest_start : step.dest_end]))
+        piece = escaped("".join(words[step.dest_start : step.dest_end]))
         new = step.tag != "equal" and piece.strip()
         out.append(f"<ins>{piece}</ins>" if new else piece)
     return "".join(out)
@@ -230,15 +229,17 @@ def _verdict(row: Row, name: str, yes_no: Collection[str]) -> str:
     """A score in one or two words, with the reason as a tooltip."""
     value, failed = row[f"score.{name}"], row.get(f"score_error.{name}")
     reason = row.get(f"reason.{name}")
-    hint = "" if _missing(reason) else f' title="{escape(str(reason))}"'
+    hint = "" if _missing(reason) else f' title="{escaped(str(reason))}"'
     if not _missing(failed):
-        return f'<span class="pex-bad" title="{escape(str(failed))}">! {escape(name)} failed</span>'
+        return (
+            f'<span class="pex-bad" title="{escaped(str(failed))}">! {escaped(name)} failed</span>'
+        )
     if _missing(value):
         return ""
     if name in yes_no:
         kind, sign = ("good", "✓") if value == 1 else ("bad", "✗")
-        return f'<span class="pex-{kind}"{hint}>{sign} {escape(name)}</span>'
-    return f"<span{hint}>{escape(name)} {value:.3g}</span>"
+        return f'<span class="pex-{kind}"{hint}>{sign} {escaped(name)}</span>'
+    return f"<span{hint}>{escaped(name)} {value:.3g}</span>"
 
 
 def _missing(value: Any) -> bool:

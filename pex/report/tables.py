@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.shown import clean
 from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -177,6 +178,11 @@ def remarks_html(said: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in said)
     return fragment(f'<ul class="pex-notes" aria-label="Remarks">{items}</ul>')
+
+
+def escaped(text: str) -> str:
+    """A text of a model's or a file's as HTML, in which nothing is unseen."""
+    return escape(clean(text))
 
 
 def cut(text: str, max_chars: int) -> str:

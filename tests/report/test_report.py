@@ -53,6 +53,14 @@ def test_nothing_hostile_is_html() -> None:
         assert "&lt;img" in html or "onerror" not in html
 
 
+def test_what_turns_or_hides_a_text_is_shown() -> None:
+    made = results()
+    made.frame["output"] = "to \u202egnp.exe\x1b[2J"
+    html = made.show().html
+    assert "to ⟨U+202E⟩gnp.exe␛[2J" in html
+    assert "\u202e" not in html
+
+
 def test_the_summary() -> None:
     made = results(40)
     row = made.summary().set_index("variant").loc["b"]
