@@ -231,7 +231,7 @@ def test_an_image_of_a_prompts_own_text_lies_in_the_prompts_project(folder: Path
                     pex.PexError, match=r"(project of the prompt 'p'|no image .*) \(case '1'\)"
                 ):
                     image(folder, prompt, word="x")
-        # What a value says is no text of the prompt's, even where both name one place.
+        # A value's text is not the prompt's, even where both name the same file.
         with pytest.raises(pex.PexError, match="cases' folder"):
             image(folder, MARKDOWN, photo="../../logo.png")
 
