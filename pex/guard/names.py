@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
+from pex.guard.shapes import NOT_SECRET
 from pex.guard.written import is_word
 
 _KEYS = frozenset(
@@ -31,10 +32,7 @@ _WHICH = frozenset(
      "B64", "JSON", "EU", "US")
 )  # fmt: skip
 """Says which of several keys it is, or how it is written."""
-_NO_TOKENS = frozenset(
-    ("EOS", "BOS", "PAD", "UNK", "STOP", "PAGE", "NEXT", "END", "START", "SPECIAL", "MASK", "SEP",
-     "CLS")
-)  # fmt: skip
+_NO_TOKENS = frozenset(word.upper() for word in NOT_SECRET)
 _NUMBERED = re.compile(r"(?<=[A-Z])\d{1,3}$")
 _WHICH_ONE = re.compile(r"\d{1,4}|[A-Z]|V\d{1,3}")
 

@@ -101,7 +101,7 @@ _KEYS = frozenset(
 )  # fmt: skip
 """Before the word key: a private key is a secret, a primary key is not."""
 
-_NOT_SECRET = frozenset(
+NOT_SECRET = frozenset(
     ("eos", "bos", "pad", "unk", "stop", "page", "next", "end", "start", "special", "mask", "sep",
      "cls")
 )  # fmt: skip
@@ -127,7 +127,7 @@ def names_a_secret(name: str) -> bool:
         return before in _KEYS or (bool(before) and name.isupper())
     if last == "id":
         return parts[-3:-1] == ["access", "key"] or before == "session"
-    return last in _SECRETS and before not in _NOT_SECRET
+    return last in _SECRETS and before not in NOT_SECRET
 
 
 def looks_random(value: str) -> bool:
