@@ -114,12 +114,11 @@ def test_jupyterlab_and_the_kernel_of_a_notebook_that_is_opened(
         client.start_channels(hb=False)
         wait_for(lambda: _answered(client))
         assert marks.read_text() == ""
-        own = []
-        client.execute_interactive(
-            "import notebooks_own; print(notebooks_own.__file__)",
-            output_hook=lambda message: own.append(message["content"].get("text")),
-        )
-        assert str(project / "notebooks" / "notebooks_own.py\n") in own
+        # The reply has it: what the cell prints may come before anybody listens for it.
+        said = client.execute(
+            "import notebooks_own", user_expressions={"own": "notebooks_own.__file__"}, reply=True
+        )["content"]["user_expressions"]["own"]["data"]["text/plain"]
+        assert said == repr(str(project / "notebooks" / "notebooks_own.py"))
         client.stop_channels()
 
 

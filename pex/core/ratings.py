@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -77,7 +76,6 @@ class RatingFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._inode = 0
         self._reset()
         self.refresh()
 
@@ -92,17 +90,20 @@ class RatingFile:
             return
         try:
             with self.path.open("rb") as file:
-                about = os.fstat(file.fileno())
-                if about.st_ino != self._inode or about.st_size < self._offset:
-                    self._reset()  # somebody has taken lines out and put a new file in its place
-                self._inode = about.st_ino
-                file.seek(self._offset)
+                file.seek(self._offset - len(self._last))
+                if file.read(len(self._last)) != self._last:
+                    # Somebody has taken lines out and put a new file in its place. That may have
+                    # the old one's number; the line that was read last stands further up in it.
+                    self._reset()
+                    file.seek(0)
                 data = file.read()
         except OSError as error:
             raise PexError(f"{self.path}: the ratings cannot be read ({error.strerror})") from None
         # A line without its end is one that is being written, or whose writer was killed.
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
+        if whole:
+            self._last = whole[whole[:-1].rfind(b"\n") + 1 :]
         for line in jsonl.lines_in(whole):
             if not line.strip():
                 continue
@@ -118,6 +119,8 @@ class RatingFile:
         """Lines that cannot be read: what is left where a writer was killed."""
         self._newest: dict[tuple[str, str, bool], Rated] = {}
         self._offset = 0
+        self._last = b""
+        """The line before the offset."""
 
     def add(self, ratings: Sequence[Rated]) -> None:
         """Keep ratings; on disk when this returns, and only then counted.

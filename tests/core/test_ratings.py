@@ -154,6 +154,22 @@ def test_what_somebody_deleted_is_gone_for_who_has_the_file_open(tmp_path: Path)
     assert [rated.pair for rated in mine.ratings] == ["p2", "p3"]
 
 
+def test_a_new_file_with_the_number_of_the_old_one_is_read_from_its_beginning(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "short.jsonl"
+    RatingFile(path).add([given(pair="p1"), given(pair="p2")])
+    lines = path.read_bytes().splitlines(keepends=True)
+    reader = RatingFile(path)
+    # Written over, as a file system does that gives a number again.
+    path.write_bytes(lines[1] + lines[0].replace(b"p1", b"p3") + lines[0].replace(b"p1", b"p4"))
+    reader.refresh()
+    assert {rated.pair for rated in reader.ratings} == {"p2", "p3", "p4"}
+    path.write_bytes(lines[0])
+    reader.refresh()
+    assert {rated.pair for rated in reader.ratings} == {"p1"}
+
+
 def test_a_torn_line_goes_with_the_case_or_group_it_names(tmp_path: Path) -> None:
     path = tmp_path / "ratings" / "short.jsonl"
     RatingFile(path).add([given(case_id="c1", group="ann")])
