@@ -76,6 +76,8 @@ class RatingFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._last = b""
+        """The line before the offset."""
         self._reset()
         self.refresh()
 
@@ -120,7 +122,6 @@ class RatingFile:
         self._newest: dict[tuple[str, str, bool], Rated] = {}
         self._offset = 0
         self._last = b""
-        """The line before the offset."""
 
     def add(self, ratings: Sequence[Rated]) -> None:
         """Keep ratings; on disk when this returns, and only then counted.
