@@ -16,8 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.batch import begun
-from pex.batch.ended import FILE, EndedJobs, alone, newest_unfinished
+from pex.batch import snapshot
+from pex.batch.job_log import FILE, EndedJobs, alone, newest_unfinished
 from pex.batch.kernels.zygotes import QUIET, ZYGOTES
 from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
@@ -30,7 +30,7 @@ from pex.run.budget import SHARED, TIMES
 from pex.run.trusting import check_trusted, directed
 
 if TYPE_CHECKING:
-    from pex.batch.recorded import Record
+    from pex.batch.mlflow_batch import Record
 
 
 @dataclasses.dataclass(slots=True)
@@ -141,7 +141,7 @@ def run_batch(
         )
     trusted = _trusted(plan)
     with alone(folder):
-        for line in begun.begin(folder, plan):
+        for line in snapshot.begin(folder, plan):
             say(line)
         done = EndedJobs(folder).done(plan)
         done = {name: entry for name, entry in done.items() if name not in again}

@@ -21,9 +21,9 @@ from pex.core.errors import BudgetError, PexError, ProviderError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pex.batch.mlflow_batch import Record
     from pex.batch.night.morning import Morning
     from pex.batch.plan import Plan
-    from pex.batch.recorded import Record
     from pex.batch.run import BatchResult
 
 _PLAN = "plan"
@@ -87,9 +87,9 @@ def batch(
     """Execute notebooks with their parameters, judge what they measured, write the page."""
     from pex.batch.dask import cluster_of
     from pex.batch.kernels.zygotes import ZYGOTES, prepare
+    from pex.batch.mlflow_batch import recording
     from pex.batch.night import nights
     from pex.batch.plan import load_plan
-    from pex.batch.recorded import recording
     from pex.batch.run import run_batch
     from pex.cli.trust import asking
     from pex.core.settings import find_project, load_settings
@@ -168,7 +168,7 @@ def _tell(
     record: Record,
 ) -> Sequence[str]:
     """Judge the night, write its page, say what came of it; or say which jobs ask for more."""
-    from pex.batch.table import collect, text, write
+    from pex.batch.summary import collect, text, write
 
     morning = page = None
     try:

@@ -24,10 +24,10 @@ def demo(
     cases: Annotated[int, typer.Option(help="How many cases each prompt answers.")] = CASES,
 ) -> None:
     """Compare prompts on the built-in model, record in MLflow, run a Papermill batch, report."""
+    from pex.batch.mlflow_batch import recording
     from pex.batch.plan import load_plan
-    from pex.batch.recorded import recording
     from pex.batch.run import run_batch
-    from pex.batch.table import collect, text, write
+    from pex.batch.summary import collect, text, write
     from pex.cli.batch import judge_night, write_page
     from pex.experiment import Experiment
 

@@ -19,10 +19,10 @@ import pytest
 
 import pex
 from pex.batch import run as batch_run
-from pex.batch.ended import alone
+from pex.batch.job_log import alone
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
-from pex.batch.table import collect, html, text
+from pex.batch.summary import collect, html, text
 from pex.batch.task import Outcome, Running, Task
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.notebooks import notebook, plan

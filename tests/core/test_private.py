@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.batch.ended import alone
+from pex.batch.job_log import alone
 from pex.core import private
 from pex.core.settings import Settings
 from pex.record import kept

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pex.batch import begun
+from pex.batch import snapshot
 from pex.batch.night.morning import Morning, look
 from pex.batch.night.nights import FILE, nights
 from pex.batch.plan import Job, Plan, load_plan
@@ -52,7 +52,7 @@ def _result(plan: Plan, batch_id: str) -> BatchResult:
         results = [_of_entry(entry, known, folder) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):  # it was killed, or still runs
         own = os.environ.get("PEX_JOB_ID")  # this notebook: it cannot say yet how it ends
-        began = begun.jobs_of(folder) or known
+        began = snapshot.jobs_of(folder) or known
         jobs = [job for job in plan.jobs if job.id in began and job.id != own]
         results = [_of_notebook(job, folder / f"{job.id}.ipynb") for job in jobs]
     return BatchResult(batch_id, plan, folder, results)

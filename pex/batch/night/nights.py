@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.batch.ended import SUMMARY, batches_of
+from pex.batch.job_log import SUMMARY, batches_of
 from pex.batch.plan import Plan
 from pex.batch.run import BatchResult
 from pex.core import jsontext

@@ -22,8 +22,8 @@ from zoneinfo import ZoneInfo
 
 from filelock import FileLock, Timeout
 
-from pex.batch import begun
-from pex.batch.ended import alone
+from pex.batch import snapshot
+from pex.batch.job_log import alone
 from pex.batch.night.nights import FILE
 from pex.batch.plan import Plan, load_plan
 from pex.batch.schedule.clocks import EARLY, is_first
@@ -210,7 +210,7 @@ def _bulky(folder: Path) -> list[Path]:
     """What a night that has ended wrote besides how it ended; nothing of one that was cut off."""
     if _code(folder) is None:
         return []
-    names = [f"{job}.ipynb" for job in begun.jobs_of(folder) or ()]
+    names = [f"{job}.ipynb" for job in snapshot.jobs_of(folder) or ()]
     try:
         entries = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
         names += [f"{entry['id']}.ipynb" for entry in entries]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pex.batch import begun
+from pex.batch import snapshot
 from pex.batch.night.again import _result
 from pex.batch.night.nights import keep
 from pex.batch.plan import Job, Plan
@@ -43,7 +43,7 @@ def test_a_night_that_was_cut_off_has_the_jobs_that_it_began_with(
     plan = two(tmp_path)
     folder = plan.outputs / "night"
     folder.mkdir(parents=True)
-    begun.begin(folder, plan)
+    snapshot.begin(folder, plan)
     (folder / "batch.json").write_text('{"jobs": [{"id"')
     other = dataclasses.replace(plan.jobs[0], id="c", step="c")
     edited = dataclasses.replace(plan, jobs=(*plan.jobs, other))

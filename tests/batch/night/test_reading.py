@@ -5,7 +5,7 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-from pex.batch.ended import newest_unfinished
+from pex.batch.job_log import newest_unfinished
 from pex.batch.night.again import read_night
 from pex.batch.night.nights import keep, nights
 from pex.batch.plan import Plan, load_plan

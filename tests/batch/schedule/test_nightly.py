@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pex import local
-from pex.batch.ended import alone
+from pex.batch.job_log import alone
 from pex.batch.plan import load_plan
 from pex.batch.schedule import schedulers as texts
 from pex.batch.schedule.nightlog import NightLog

@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pex.batch import begun
+from pex.batch import snapshot
 from pex.batch.plan import Job, Plan
 from pex.core import jsonl, private
 from pex.core.errors import PexError
@@ -66,7 +66,7 @@ class EndedJobs:
 
     def finished(self, wanted: set[str]) -> bool:
         """Whether every job that the batch began with is done; `wanted` where it does not say."""
-        began = begun.jobs_of(self._path.parent)
+        began = snapshot.jobs_of(self._path.parent)
         return (wanted if began is None else set(began)) <= self._done().keys()
 
     def _done(self) -> dict[str, dict[str, Any]]:
@@ -117,7 +117,7 @@ def batches_of(plan: Plan) -> list[Path]:
     """
     if not plan.outputs.is_dir():
         return []
-    marks = (begun.FILE, SUMMARY, FILE, LOCK)
+    marks = (snapshot.FILE, SUMMARY, FILE, LOCK)
     return [
         folder
         for folder in plan.outputs.iterdir()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.ended import alone
+from pex.batch.job_log import alone
 from pex.core.errors import PexError
 from pex.core.shown import in_markdown
 

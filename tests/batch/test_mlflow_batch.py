@@ -11,9 +11,9 @@ import nbformat
 import pytest
 from mlflow.entities import Run
 
-from pex.batch.ended import alone
+from pex.batch.job_log import alone
+from pex.batch.mlflow_batch import recording
 from pex.batch.plan import Plan, load_plan
-from pex.batch.recorded import recording
 from pex.batch.run import BatchResult, run_batch
 from pex.record.search import history, latest, newest
 from pex.record.store import connect
