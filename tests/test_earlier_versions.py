@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import pex
-from pex.batch.night.again import read_night
 from pex.batch.night.nights import nights
+from pex.batch.night.read_back import read_night
 from pex.batch.plan import load_plan
 from pex.core.edits import journalled
 from pex.core.settings import load_settings

@@ -16,7 +16,7 @@ from pex.core.errors import PexError
 from pex.core.shown import in_markdown
 
 if TYPE_CHECKING:
-    from pex.batch.night.morning import Morning
+    from pex.batch.night.judge_night import Morning
     from pex.batch.plan import Plan
     from pex.batch.run import BatchResult, JobResult
     from pex.record.batches import BatchRun, JobRun

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pex.batch.mlflow_batch import Record
-    from pex.batch.night.morning import Morning
+    from pex.batch.night.judge_night import Morning
     from pex.batch.plan import Plan
     from pex.batch.run import BatchResult
 
@@ -259,7 +259,7 @@ def judge_night(
     result: BatchResult, started_at: datetime.datetime, uri: str
 ) -> tuple[Morning | None, PexError | None]:
     """Judge the night; where the store does not answer, the notebooks are there all the same."""
-    from pex.batch.night import morning as night
+    from pex.batch.night import judge_night as night
     from pex.batch.night import nights
 
     try:
@@ -274,9 +274,9 @@ def write_page(
     morning: Morning, result: BatchResult, report: Path | None = None, junit: Path | None = None
 ) -> Path:
     """Write what is asked for, keep the page with the night's runs, tell whom the plan names."""
+    from pex.batch.night.judge_night import PAGE
+    from pex.batch.night.judge_night import page as page_text
     from pex.batch.night.junit import junit as junit_text
-    from pex.batch.night.morning import PAGE
-    from pex.batch.night.morning import page as page_text
     from pex.batch.night.notify import notify
     from pex.record.nights import attach
 

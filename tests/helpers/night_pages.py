@@ -3,9 +3,9 @@
 import datetime
 from pathlib import Path
 
-from pex.batch.night.changed import Recorded
 from pex.batch.night.gate import judge, rule_of
-from pex.batch.night.morning import Morning, Subject
+from pex.batch.night.judge_night import Morning, Subject
+from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import Job, Plan, PlanGate
 from pex.batch.run import BatchResult, JobResult
 from pex.core.spec import GateSpec

@@ -12,8 +12,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.night.changed import ANSWERS, Change, Loader, Recorded, resolved_now
-from pex.batch.night.turned import repeats_for, turned
+from pex.batch.night.answer_drift import repeats_for, turned
+from pex.batch.night.run_changes import ANSWERS, Change, Loader, Recorded, resolved_now
 from pex.batch.plan import CANARY, Plan
 from pex.batch.run import environment
 from pex.core.cases import load_cases

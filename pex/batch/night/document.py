@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.night import nights
-from pex.batch.night.casework import casework
+from pex.batch.night.case_changes import casework
 from pex.batch.night.headline import headline
 from pex.core import jsontext
 from pex.guard.redact import redact
@@ -19,8 +19,8 @@ from pex.widgets.kit import clean
 if TYPE_CHECKING:
     import datetime
 
-    from pex.batch.night.changed import Recorded
-    from pex.batch.night.morning import Morning, Subject
+    from pex.batch.night.judge_night import Morning, Subject
+    from pex.batch.night.run_changes import Recorded
     from pex.batch.run import JobResult
 
 MAX_ERROR, MAX_TRACEBACK = 600, 6000

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.baseline import pinned
-from pex.batch.night.changed import Loader, Recorded, cases_digest, fingerprint
+from pex.batch.night.run_changes import Loader, Recorded, cases_digest, fingerprint
 from pex.batch.plan import PlanGate
 from pex.compare.compare import compare, pair_cases
 from pex.compare.gate import FAIL, PASS, UNDECIDED, gate

@@ -11,7 +11,7 @@ from pex.compare.verdict import WORSE
 from pex.report.verdicts import format_value
 
 if TYPE_CHECKING:
-    from pex.batch.night.morning import Morning
+    from pex.batch.night.judge_night import Morning
 
 MOST = 4
 """Candidates that are named; of more their number is said."""

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import pex
-from pex.batch.night.morning import Morning, judge_night
-from pex.batch.night.turned import turned
+from pex.batch.night.answer_drift import turned
+from pex.batch.night.judge_night import Morning, judge_night
 from pex.batch.plan import load_plan
 from pex.batch.run import BatchResult
 from tests.helpers.command import pexlab

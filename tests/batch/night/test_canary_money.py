@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.batch.night.morning import Morning, judge_night
+from pex.batch.night.judge_night import Morning, judge_night
 from pex.batch.plan import load_plan
 from pex.batch.run import BatchResult, environment
 from tests.helpers.endpoint import FaultyEndpoint

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pex.batch.night.changed import Recorded
 from pex.batch.night.gate import judge, outcome_of, rule_of
+from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import PlanGate
 from pex.record.store import connect
 from tests.helpers.made import made

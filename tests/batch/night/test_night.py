@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 import pex
-from pex.batch.night.again import read_night
+from pex.batch.night.read_back import read_night
 from pex.record.store import connect
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint

@@ -16,9 +16,9 @@ import pytest
 
 import pex
 from pex.batch.night import notify as notify_module
-from pex.batch.night.changed import Change
-from pex.batch.night.morning import Morning
+from pex.batch.night.judge_night import Morning
 from pex.batch.night.notify import notify, summary
+from pex.batch.night.run_changes import Change
 from pex.batch.plan import Job, Notice, Plan, load_plan
 from pex.batch.run import BatchResult, JobResult
 from tests.helpers.endpoint import FaultyEndpoint

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from pex.batch.night.morning import Morning, page
+from pex.batch.night.judge_night import Morning, page
 from pex.batch.night.nights import Night
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab

@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from pex.batch.job_log import newest_unfinished
-from pex.batch.night.again import read_night
 from pex.batch.night.nights import keep, nights
+from pex.batch.night.read_back import read_night
 from pex.batch.plan import Plan, load_plan
 from tests.batch.night.test_canary import Nights
 from tests.helpers.endpoint import FaultyEndpoint

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.night.changed import Pieces, Recorded, answers_apart, fingerprint
+from pex.batch.night.run_changes import Pieces, Recorded, answers_apart, fingerprint
 from pex.report.tables import cut, value_text
 from pex.score.frame import score_names, yes_no
 from pex.widgets.kit import clean
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pex.batch.night.gate import Judged
-    from pex.batch.night.morning import Subject
+    from pex.batch.night.judge_night import Subject
 
 MAX_CASES = 60
 """Cases of one list that are shown with their answers; how many there are is said."""

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.batch.night import canary, nights
-from pex.batch.night.changed import (
+from pex.batch.night.gate import Judged, judge, keep, outcome_of, rule_of
+from pex.batch.night.headline import headline
+from pex.batch.night.run_changes import (
     ANSWERS,
     UNSTEADY,
     Change,
@@ -19,8 +21,6 @@ from pex.batch.night.changed import (
     other_answers,
     touching,
 )
-from pex.batch.night.gate import Judged, judge, keep, outcome_of, rule_of
-from pex.batch.night.headline import headline
 from pex.batch.plan import Plan
 from pex.batch.run import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED

@@ -4,8 +4,9 @@ import copy
 
 import pandas as pd
 
-from pex.batch.night.casework import casework
-from pex.batch.night.changed import (
+from pex.batch.night.case_changes import casework
+from pex.batch.night.judge_night import Subject
+from pex.batch.night.run_changes import (
     Recorded,
     cause,
     changes,
@@ -13,7 +14,6 @@ from pex.batch.night.changed import (
     other_answers,
     touching,
 )
-from pex.batch.night.morning import Subject
 from tests.helpers.night_pages import recorded
 
 

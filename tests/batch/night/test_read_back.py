@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pex.batch import snapshot
-from pex.batch.night.again import _result
 from pex.batch.night.nights import keep
+from pex.batch.night.read_back import _result
 from pex.batch.plan import Job, Plan
 from pex.batch.run import BatchResult, JobResult
 from tests.helpers.endpoint import FaultyEndpoint

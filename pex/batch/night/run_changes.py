@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.night.turned import turned
+from pex.batch.night.answer_drift import turned
 from pex.core.names import digest
 from pex.report.tables import value_text
 from pex.widgets.kit import clean

@@ -1,0 +1,79 @@
+"""A night read again: for a notebook, within the batch itself or long after it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pex.batch import snapshot
+from pex.batch.night.judge_night import Morning, look
+from pex.batch.night.nights import FILE, nights
+from pex.batch.plan import Job, Plan, load_plan
+from pex.batch.run import BatchResult, JobResult
+from pex.core import jsontext
+from pex.core.errors import PexError, nearest
+
+
+def read_night(plan: str | Path, batch_id: str | None = None) -> Morning:
+    """The judged night of a plan; in a notebook it shows its page.
+
+    Args:
+        plan: the plan's file.
+        batch_id: which night; left out, the batch that this notebook is a job of, else the newest.
+
+    Raises:
+        PexError: no such plan or night, or the store does not answer.
+    """
+    from pex.core.settings import find_project, load_settings
+    from pex.record.store import tracking_uri
+
+    loaded = load_plan(Path(plan))
+    own = os.environ.get("PEX_BATCH_ID") if os.environ.get("PEX_PLAN") == loaded.name else None
+    known = {night.batch_id: night for night in nights(loaded)}
+    name = batch_id or own or next(reversed(known), None)
+    if name is None:
+        raise PexError(f"'{loaded.name}' has no night yet", hint=f"pexlab batch {plan}")
+    if name not in known:
+        raise PexError(f"'{loaded.name}' has no night '{name}'", hint=nearest(name, known))
+    project = find_project(loaded.folder)
+    uri = tracking_uri(project, load_settings(project))
+    return look(_result(loaded, name), known[name].started_at, uri)
+
+
+def _result(plan: Plan, batch_id: str) -> BatchResult:
+    """How its jobs went: as was written at its end, before that as their notebooks say."""
+    folder = plan.outputs / batch_id
+    known = {job.id: job for job in plan.jobs}
+    try:
+        entries = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
+        results = [_of_entry(entry, known, folder) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError):  # it was killed, or still runs
+        own = os.environ.get("PEX_JOB_ID")  # this notebook: it cannot say yet how it ends
+        began = snapshot.jobs_of(folder) or known
+        jobs = [job for job in plan.jobs if job.id in began and job.id != own]
+        results = [_of_notebook(job, folder / f"{job.id}.ipynb") for job in jobs]
+    return BatchResult(batch_id, plan, folder, results)
+
+
+def _of_entry(entry: Mapping[str, Any], known: Mapping[str, Job], folder: Path) -> JobResult:
+    """A job as the night wrote it down; the plan may have lost it since."""
+    name, output = entry["id"], folder / f"{entry['id']}.ipynb"
+    job = known.get(name) or Job(name, name, output, {}, ())
+    result = JobResult(job, output, entry["status"], entry["seconds"], entry["error"])
+    result.cell = entry["cell"]
+    return result
+
+
+def _of_notebook(job: Job, output: Path) -> JobResult:
+    try:
+        about = jsontext.loads(output.read_text(encoding="utf-8"))["metadata"]["papermill"]
+        begun = datetime.datetime.fromisoformat(about["start_time"])
+        ended = datetime.datetime.fromisoformat(about["end_time"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return JobResult(job, output, "interrupted")
+    failed = about.get("exception")
+    seconds = (ended - begun).total_seconds()
+    return JobResult(job, output, "failed" if failed else "done", seconds)
