@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pex import library, stats
+    from pex.batch.night.read_back import read_night
     from pex.browsing import browse
     from pex.comparison import Comparison, compare_runs
     from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
@@ -48,6 +49,7 @@ _HOMES = {
     "grid": "pex.core.variant",
     "library": "pex.library",
     "load_run": "pex.results",
+    "read_night": "pex.batch.night.read_back",
     "stats": "pex.stats",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "grid",
     "library",
     "load_run",
+    "read_night",
     "stats",
 ]
 

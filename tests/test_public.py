@@ -44,5 +44,23 @@ def test_all_is_what_is_public() -> None:
     assert set(_HOMES) == set(pex.__all__) - {"__version__"}
 
 
+def test_every_public_name_has_one_home_and_none_is_a_room() -> None:
+    from pex import _HOMES
+
+    for name, home in _HOMES.items():
+        found = getattr(pex, name)
+        if home == f"pex.{name}":
+            assert found.__name__ == home
+        else:
+            assert found.__module__ == home
+            assert not (Path(pex.__file__).parent / name).exists()  # importing it would rebind it
+
+
+def test_notebooks_that_were_copied_from_an_earlier_version_go_on_working() -> None:
+    from pex.batch.night.again import read_night
+
+    assert read_night is pex.read_night
+
+
 def test_the_environment_of_the_tests_has_no_key() -> None:
     assert "OPENAI_API_KEY" not in os.environ
