@@ -36,10 +36,10 @@ def nightly(
     ] = False,
 ) -> None:
     """Run the night of a plan that is due: once, never two at a time, with a log."""
+    from pex.batch.schedule.cron import parse
     from pex.batch.schedule.nightlog import clean
     from pex.batch.schedule.nightly import Night, log_of, run_night
-    from pex.core.cron import parse
-    from pex.core.zone import read_zone
+    from pex.batch.schedule.timezones import read_zone
 
     night = Night(plan, parse(cron), read_zone(timezone), env_file, on_time, only_skipped)
     last: collections.deque[str] = collections.deque(maxlen=_SHOWN)

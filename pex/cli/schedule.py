@@ -44,11 +44,11 @@ def schedule(
     """Print what makes a scheduler run a plan every night, or install it."""
     from pex.batch.plan import load_plan
     from pex.batch.schedule import schedulers as texts
+    from pex.batch.schedule.cron import parse
     from pex.batch.schedule.nightly import default_env_file, log_of
+    from pex.batch.schedule.timezones import read_zone, users_zone
     from pex.cli.trust import asking
-    from pex.core.cron import parse
     from pex.core.settings import find_project, load_settings
-    from pex.core.zone import read_zone, users_zone
     from pex.run.trusting import check_trusted
 
     if to not in texts.KINDS:
@@ -87,7 +87,7 @@ def schedule(
 def _text(made: Schedule, to: str) -> str:
     from pex.batch.schedule import schedulers as texts
     from pex.batch.schedule.install import units
-    from pex.core.zone import machine_zone
+    from pex.batch.schedule.timezones import machine_zone
 
     now = datetime.datetime.now(made.zone)
     if to == "crontab":

@@ -18,7 +18,7 @@ from aiohttp import web
 import pex
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
-from pex.core.cron import parse
+from pex.batch.schedule.cron import parse
 from pex.core.trust import TrustError, place
 from pex.record import kept
 from tests.helpers.command import pexlab

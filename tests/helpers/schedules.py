@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pex.batch.schedule import schedulers as texts
-from pex.core.cron import parse
+from pex.batch.schedule.cron import parse
 from tests.helpers.notebooks import notebook, plan
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
-from pex.core.cron import Cron, Start, parse
+from pex.batch.schedule.cron import Cron, Start, parse
 from pex.core.errors import PexError
 
 EARLY = datetime.timedelta(seconds=30)

@@ -27,16 +27,16 @@ from pex.batch.job_log import alone
 from pex.batch.night.nights import FILE
 from pex.batch.plan import Plan, load_plan
 from pex.batch.schedule.clocks import EARLY, is_first
+from pex.batch.schedule.cron import Cron
 from pex.batch.schedule.envfile import NAME, exposed, read_env
 from pex.batch.schedule.nightlog import NightLog
+from pex.batch.schedule.timezones import machine_zone
 from pex.core import jsontext, python
-from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.inside import led_outside
 from pex.core.names import digest
 from pex.core.settings import find_project, load_settings
 from pex.core.trust import VARIABLE as TRUST
-from pex.core.zone import machine_zone
 from pex.guard.redact import register
 
 DONE, JUNIT = "night.json", "night.xml"
@@ -154,7 +154,7 @@ def due_name(night: Night, now: datetime.datetime, machine: ZoneInfo) -> str | N
         machine: the time zone in which a crontab counts.
 
     Example:
-        >>> from pex.core.cron import parse
+        >>> from pex.batch.schedule.cron import parse
         >>> night = Night(Path("plan.yaml"), parse("30 2 * * *"), ZoneInfo("Europe/Berlin"))
         >>> due_name(night, datetime.datetime(2027, 3, 28, 1, tzinfo=datetime.UTC), ZoneInfo("UTC"))
         '2027-03-28'

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pex
 from pex.batch.schedule.clocks import YEARS, latest_in_utc, moved, skipped
+from pex.batch.schedule.cron import Cron
 from pex.batch.schedule.nightly import default_env_file, label_of
 from pex.batch.schedule.quoting import (
     airflow_folder,
@@ -28,7 +29,6 @@ from pex.batch.schedule.quoting import (
     yaml_text,
 )
 from pex.core import python
-from pex.core.cron import Cron
 from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.settings import find_project, load_settings
@@ -201,7 +201,7 @@ def calendar(cron: Cron, zone: ZoneInfo) -> list[str]:
     """The times as systemd writes them.
 
     Example:
-        >>> from pex.core.cron import parse
+        >>> from pex.batch.schedule.cron import parse
         >>> calendar(parse("0 2 * * mon-fri"), ZoneInfo("Europe/Berlin"))
         ['Mon,Tue,Wed,Thu,Fri *-*-* 02:00:00 Europe/Berlin']
     """
@@ -223,7 +223,7 @@ def after_gaps(cron: Cron, zone: ZoneInfo, today: datetime.date) -> list[str]:
     """The times to add for systemd, which starts nothing at a time that the clocks skip.
 
     Example:
-        >>> from pex.core.cron import parse
+        >>> from pex.batch.schedule.cron import parse
         >>> new_york = ZoneInfo("America/New_York")
         >>> after_gaps(parse("30 2 * * *"), new_york, datetime.date(2026, 11, 26))[0]
         '2027-03-14 03:00:00 America/New_York'

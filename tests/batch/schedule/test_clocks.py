@@ -21,8 +21,8 @@ import yaml
 import pex
 from pex.batch.schedule import clocks
 from pex.batch.schedule import schedulers as texts
+from pex.batch.schedule.cron import Cron, parse
 from pex.batch.schedule.nightly import Night, due_name
-from pex.core.cron import Cron, parse
 from tests.batch.schedule.test_schedule import made
 
 ZONES = (

@@ -18,10 +18,10 @@ from pex import local
 from pex.batch.job_log import alone
 from pex.batch.plan import load_plan
 from pex.batch.schedule import schedulers as texts
+from pex.batch.schedule.cron import parse
 from pex.batch.schedule.nightlog import NightLog
 from pex.batch.schedule.nightly import Night, label_of, log_of, prune, run_night
 from pex.cli import starter
-from pex.core.cron import parse
 from pex.core.errors import PexError
 from tests.helpers import ROOT
 from tests.helpers.notebooks import notebook, plan, printed, small

@@ -18,7 +18,7 @@ import yaml
 
 import pex
 from pex.batch.schedule import schedulers as texts
-from pex.core.cron import parse
+from pex.batch.schedule.cron import parse
 from tests.helpers.schedules import BERLIN, made
 
 UTC = ZoneInfo("UTC")
