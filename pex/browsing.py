@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
 from pex.core.odd import attempt
-from pex.core.project import experiment_files
+from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.settings import find_project, load_settings
 from pex.core.variant import grid
 from pex.experiment import Experiment
 from pex.guard.redact import redact
@@ -21,6 +20,8 @@ from pex.library.moves import Move
 from pex.library.reference import Reference, parse_reference
 from pex.library.store import connect, errors_of
 from pex.library.store import tracking_uri as store_of
+from pex.project.listing import experiment_files
+from pex.project.settings import load_settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

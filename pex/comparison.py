@@ -11,8 +11,9 @@ from pex.compare.runs import BASELINE, both
 from pex.compare.slices import cut, slices
 from pex.compare.verdict import Options
 from pex.core.errors import PexError, nearest
-from pex.core.settings import find_project, load_settings
+from pex.core.project import find_project
 from pex.core.shown import clean
+from pex.project.settings import load_settings
 
 if TYPE_CHECKING:
     import pandas as pd

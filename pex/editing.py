@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.cases.edits import Edits
 from pex.core.cases import Case
-from pex.core.edits import Edits
 from pex.core.errors import PexError
 from pex.core.names import plain
 
@@ -72,7 +72,7 @@ def editing(
 
 def row_text(edits: Edits | None, case: Case) -> str:
     """A case as text to paste into its file; without a file that can be read, as JSONL."""
-    from pex.core.folder import cases_text
+    from pex.project.folder import cases_text
 
     if edits is not None:
         try:

@@ -10,21 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.cases.edits import changes
 from pex.core.casefile import stamp
 from pex.core.cases import Case, load_cases
-from pex.core.edits import changes
 from pex.core.errors import PexError
-from pex.core.files import validate
-from pex.core.folder import columns_beside, load_variants
 from pex.core.names import check_name, plain
 from pex.core.shown import clean
-from pex.core.spec import ExperimentSpec, load_spec
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
 from pex.execution import Execution
 from pex.gating import gate_rule
 from pex.job import Job
 from pex.library.resolve import resolve_beside
 from pex.preparation import Options, Subject, prepare, preview, seat
+from pex.project.files import validate
+from pex.project.folder import columns_beside, load_variants
+from pex.project.spec import ExperimentSpec, load_spec
 from pex.results import Results
 from pex.run.estimate import Preview
 from pex.run.request import check_variables

@@ -9,10 +9,10 @@ from typing import Any
 from pex.compare.metric import MEASURED
 from pex.compare.pairs import pairs
 from pex.core.errors import PexError, nearest
-from pex.core.spec import GateSpec
 from pex.core.variant import Variant
 from pex.library.reference import is_reference
 from pex.library.resolve import resolve_beside
+from pex.project.spec import GateSpec
 
 PINNED = "pinned"
 """The baseline that a batch has accepted; a run by itself has none."""

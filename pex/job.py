@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.cases.edits import Edits
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
-from pex.core.edits import Edits
 from pex.core.variant import Variant
 from pex.judging import Bench
 from pex.run.channel import Channel

@@ -18,7 +18,7 @@ from pex.core.errors import PexError
 from pex.core.events import Answered, Event, Failed, Listener, Pace, Place, Scored, Spent
 from pex.core.names import check_positive
 from pex.core.score import Score
-from pex.core.settings import Settings, load_settings
+from pex.project.settings import Settings, load_settings
 from pex.run.budget import Budget, shared_cap
 from pex.run.channel import Channel, open_channels
 from pex.run.database import database_of

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex import local
+from pex.cases.edits import Edits
 from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
-from pex.core.edits import Edits
 from pex.core.errors import PexError, nearest
 from pex.core.events import Place
 from pex.core.names import check_count, check_positive
-from pex.core.settings import FILE, Settings, find_project, load_settings
-from pex.core.spec import ExperimentSpec
+from pex.core.project import FILE, find_project
 from pex.core.text import whole_text
 from pex.core.variant import Variant
 from pex.execution import Execution
 from pex.job import Job
 from pex.judging import Bench, bench, seated
+from pex.project.settings import Settings, load_settings
+from pex.project.spec import ExperimentSpec
 from pex.results import failed_rows
 from pex.run.budget import TIMES, shared_cap
 from pex.run.channel import open_channels

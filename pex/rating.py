@@ -14,10 +14,11 @@ from pex.compare.turns import Turn, choose, pairs_of
 from pex.core import jsontext
 from pex.core.errors import PexError
 from pex.core.names import digest
+from pex.core.project import find_project
 from pex.core.ratings import FOLDER, Rated, RatingFile, rated_of
-from pex.core.settings import find_project, load_settings
 from pex.core.shown import clean
 from pex.core.user import user_name
+from pex.project.settings import load_settings
 from pex.score.frame import score_names
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.project import find_project
 from pex.core.remarks import of_run
-from pex.core.settings import find_project, load_settings
 from pex.core.shown import clean
+from pex.project.settings import load_settings
 from pex.score.frame import score_names, summarise, yes_no
 from pex.score.unusual import UNUSUAL, columns
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
+    from pex.cases.edits import Edits
     from pex.compare.gate import Gate
     from pex.comparison import Comparison
-    from pex.core.edits import Edits
     from pex.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.recording import Outcome
@@ -223,8 +224,8 @@ class Results:
         Raises:
             PexError: there is no rule, or it does not fit what was run.
         """
-        from pex.core.files import validate
-        from pex.core.spec import GateSpec
+        from pex.project.files import validate
+        from pex.project.spec import GateSpec
 
         given = rule if rule is not None else self.about.get("gate")
         if given is None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
-from pex.core.folder import cases_text, variants_spec, write
-from pex.core.inside import is_inside, projects_of
-from pex.core.settings import FILE, find_project, load_settings
-from pex.core.spec import ExperimentSpec, dump_spec
+from pex.core.project import FILE, find_project, is_inside, projects_of
 from pex.core.variant import ClientModel, Variant
+from pex.project.folder import cases_text, variants_spec, write
+from pex.project.settings import load_settings
+from pex.project.spec import ExperimentSpec, dump_spec
 from pex.run.model import settings_lines
 from pex.score.base import Scorer
 from pex.score.build import dump

@@ -15,8 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pex import local
-from pex.core import secrets
-from pex.guard import redact
+from pex.guard import project_secrets, redact
 from pex.record.store import connect
 from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
@@ -92,7 +91,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     if service is not None:  # or with mlflow.set_tracking_uri
         monkeypatch.setattr(service, "_tracking_uri", None)
     monkeypatch.setattr(redact, "_registered", set())  # or named as secret
-    monkeypatch.setattr(secrets, "noted", secrets.Noted())
+    monkeypatch.setattr(project_secrets, "noted", project_secrets.Noted())
 
 
 @pytest.fixture

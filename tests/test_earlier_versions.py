@@ -15,8 +15,8 @@ import pex
 from pex.batch.night.nights import nights
 from pex.batch.night.read_back import read_night
 from pex.batch.plan import load_plan
-from pex.core.edits import journalled
-from pex.core.settings import load_settings
+from pex.cases.edits import journalled
+from pex.project.settings import load_settings
 from pex.run.database import database_of
 from pex.run.ledger import spending
 from tests.helpers.endpoint import FaultyEndpoint

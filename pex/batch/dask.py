@@ -25,8 +25,9 @@ from pex.batch.kernels.zygotes import OF_A_JOB, QUIET, ZYGOTES
 from pex.batch.plan import Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
-from pex.core.settings import Settings, find_project, load_settings
+from pex.core.project import find_project
 from pex.guard.redact import redact
+from pex.project.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from distributed import Client, Worker

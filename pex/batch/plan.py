@@ -16,13 +16,13 @@ from pydantic import Field, field_validator, model_validator
 
 from pex.batch.parameters import check_parameters, declared
 from pex.core.errors import PexError, nearest
-from pex.core.files import read_yaml
-from pex.core.inside import check_inside
 from pex.core.names import canonical, check_file_name, digest
-from pex.core.secrets import LISTED, note
-from pex.core.settings import find_project, load_settings
-from pex.core.spec import Strict
+from pex.core.project import check_inside, find_project
 from pex.core.values import as_numbers
+from pex.guard.project_secrets import LISTED, note
+from pex.project.files import read_yaml
+from pex.project.settings import load_settings
+from pex.project.spec import Strict
 
 CANARY = "canary"
 """The step that the canary's own runs belong to."""

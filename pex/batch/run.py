@@ -23,9 +23,10 @@ from pex.batch.plan import Job, Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_file_name
-from pex.core.settings import find_project, load_settings
-from pex.core.trust import VARIABLE as TRUST
-from pex.core.trust import fingerprint
+from pex.core.project import find_project
+from pex.project.settings import load_settings
+from pex.project.trust import VARIABLE as TRUST
+from pex.project.trust import fingerprint
 from pex.run.budget import SHARED, TIMES
 from pex.run.trusting import check_trusted, directed
 

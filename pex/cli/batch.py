@@ -92,7 +92,8 @@ def batch(
     from pex.batch.plan import load_plan
     from pex.batch.run import run_batch
     from pex.cli.trust import asking
-    from pex.core.settings import find_project, load_settings
+    from pex.core.project import find_project
+    from pex.project.settings import load_settings
     from pex.record.store import check_place, tracking_uri
     from pex.run.trusting import check_trusted
 
@@ -207,7 +208,8 @@ def accept(
 ) -> None:
     """Make a night's run the baseline that the next nights are held against."""
     from pex.batch.night.baseline import accept as pin
-    from pex.core.settings import find_project, load_settings
+    from pex.core.project import find_project
+    from pex.project.settings import load_settings
     from pex.record.nights import of_batch
     from pex.record.store import tracking_uri
 

@@ -14,7 +14,8 @@ from pex import local
 from pex.cli import console, starter
 from pex.cli.run import check
 from pex.core.errors import PexError
-from pex.core.settings import find_project, load_settings
+from pex.core.project import find_project
+from pex.project.settings import load_settings
 
 CASES = 40
 PROMPTS = 4

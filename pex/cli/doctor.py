@@ -16,9 +16,10 @@ import pex
 from pex import local
 from pex.cli import console
 from pex.core.errors import PexError
-from pex.core.settings import FILE, ProviderSettings, Settings, find_project, load_settings
-from pex.core.trust import TrustError, command
+from pex.core.project import FILE, find_project
 from pex.guard.redact import redact
+from pex.project.settings import ProviderSettings, Settings, load_settings
+from pex.project.trust import TrustError, command
 from pex.run.client import probe
 from pex.run.database import database_of
 from pex.run.endpoint import connect, some_model

@@ -12,7 +12,8 @@ import typer
 from pex import local
 from pex.cli import console
 from pex.core.errors import PexError
-from pex.core.settings import find_project, load_settings
+from pex.core.project import find_project
+from pex.project.settings import load_settings
 
 app = typer.Typer(
     help="The built-in model local/smollm2: a small real language model, without a key.",

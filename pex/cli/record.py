@@ -15,10 +15,11 @@ from pex.cli import console
 from pex.cli.report import run_id_of
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
+from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.settings import find_project, load_settings
-from pex.core.trust import TrustError, shown, trusts_place
 from pex.guard.redact import MASK
+from pex.project.settings import load_settings
+from pex.project.trust import TrustError, shown, trusts_place
 from pex.results import Results, load_run
 from pex.run.trusting import is_remote
 

@@ -33,7 +33,8 @@ def run_id_of(run: str) -> str:
     """
     if run != "latest":
         return run
-    from pex.core.settings import find_project, load_settings
+    from pex.core.project import find_project
+    from pex.project.settings import load_settings
     from pex.record import search, store
 
     project = find_project()

@@ -48,7 +48,8 @@ def schedule(
     from pex.batch.schedule.nightly import default_env_file, log_of
     from pex.batch.schedule.timezones import read_zone, users_zone
     from pex.cli.trust import asking
-    from pex.core.settings import find_project, load_settings
+    from pex.core.project import find_project
+    from pex.project.settings import load_settings
     from pex.run.trusting import check_trusted
 
     if to not in texts.KINDS:
@@ -129,8 +130,9 @@ def _remove(made: Schedule, to: str) -> None:
 def _keys(plan: Plan, env_file: Path | None) -> list[str]:
     """The names of what a night may need: in the file, the settings, the plan's notices."""
     from pex.batch.schedule.envfile import read_env
-    from pex.core.settings import find_project, load_settings
+    from pex.core.project import find_project
     from pex.guard.redact import is_key_name
+    from pex.project.settings import load_settings
     from pex.run.providers import BUILT_IN
 
     settings = load_settings(find_project(plan.folder))

@@ -39,7 +39,7 @@ def score(
     The new scores join the run's record; a scorer whose name is there replaces it.
     """
     from pex.cli.report import run_id_of
-    from pex.core.spec import load_spec
+    from pex.project.spec import load_spec
     from pex.results import load_run
 
     items: list[Any] = [_item(text) for text in scorer or []]

@@ -16,7 +16,8 @@ from pex.cli import console
 from pex.core import python
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
-from pex.core.settings import find_project, load_settings
+from pex.core.project import find_project
+from pex.project.settings import load_settings
 
 _STAYS_HOME = (
     # JupyterLab would ask its maker's server for a newer version and for news, PyPI for extensions.

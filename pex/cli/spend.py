@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
-from pex.core.settings import find_project, load_settings
+from pex.core.project import find_project
+from pex.project.settings import load_settings
 from pex.run.database import database_of
 from pex.run.ledger import Spending, spending, total
 

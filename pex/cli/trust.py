@@ -10,9 +10,10 @@ from typing import Annotated, TypeVar
 import typer
 
 from pex.cli import console
-from pex.core import trust as kept
 from pex.core.errors import PexError
-from pex.core.settings import FILE, find_project, load_settings
+from pex.core.project import FILE, find_project
+from pex.project import trust as kept
+from pex.project.settings import load_settings
 from pex.run.trusting import directed, is_remote
 
 Done = TypeVar("Done")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.inside import is_inside, projects_of
+from pex.core.project import is_inside, projects_of
 
 if TYPE_CHECKING:
     from pex.core.prompt import Prompt

@@ -1,36 +1,89 @@
-"""What lies in a project's folders: experiments, and the prompts beside them."""
+"""Which folder is the project, and whether a path stays in it when its links are followed.
+
+What a project's own files name stays in the project: they may have come from elsewhere, and what
+is read by them is sent to a model.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-EXPERIMENTS = "experiments"
+from pex.core.errors import PexError
+
+FILE = "pex.toml"
 
 
-def experiment_files(project: Path) -> dict[str, Path]:
-    """The `experiment.yaml` of each folder in `experiments/`, by the folder's name."""
-    return {path.parent.name: path for path in sorted(project.glob(f"{EXPERIMENTS}/*/*.yaml"))
-            if path.name == "experiment.yaml" and not _is_hidden(path, project)}  # fmt: skip
+def find_project(start: Path | None = None) -> Path:
+    """The nearest folder from `start` upwards that has a `pex.toml`, else `start` itself."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    return start
 
 
-def prompt_paths(project: Path) -> list[Path]:
-    """The prompt files of a project: those beside its experiments, and those in `prompts/`.
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path is the folder or lies below it, with the links of both followed.
 
-    What cannot be read, a link that leads nowhere or a pipe, is among them: who reads it says so.
+    Example:
+        >>> is_inside(Path("/a/b/../c"), Path("/a")), is_inside(Path("/a/../b"), Path("/a"))
+        (True, False)
     """
-    patterns = (f"{EXPERIMENTS}/*/prompts/*.prompty", "prompts/*.prompty")
-    found = (path for pattern in patterns for path in project.glob(pattern))
-    return sorted(path for path in found if not _is_hidden(path, project))
+    try:
+        return _followed(path).is_relative_to(_followed(folder))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
-def _is_hidden(path: Path, project: Path) -> bool:
-    """Whether a file is in a folder such as Jupyter's `.ipynb_checkpoints`, or hidden itself."""
-    return any(part.startswith(".") for part in path.relative_to(project).parts)
+def led_outside(path: Path, folder: Path) -> Path | None:
+    """Where a path of a folder leads by its links or `..`, if outside; None where it stays.
+
+    A path that is written as one outside leads nowhere: somebody named that place.
+
+    Example:
+        >>> led_outside(Path("/somewhere/else"), Path("/a"))
+    """
+    written = path.absolute()
+    if not (written.is_relative_to(folder.absolute()) or written.is_relative_to(_followed(folder))):
+        return None
+    return None if is_inside(path, folder) else _followed(path)
 
 
-def prompt_files(project: Path) -> dict[str, list[Path]]:
-    """The prompt files by name; two experiments may use the same one."""
-    found: dict[str, list[Path]] = {}
-    for path in prompt_paths(project):
-        found.setdefault(path.stem, []).append(path)
-    return found
+def projects_of(folder: Path) -> list[Path]:
+    """The folders that what a file in `folder` names may be in: its project.
+
+    Without a `pex.toml` above there is no telling how far that reaches: then it is the folder
+    itself, and the project that one works in.
+    """
+    found = find_project(folder)
+    return [found] if (found / FILE).is_file() else [found, find_project()]
+
+
+def check_inside(given: str, folder: Path, where: str) -> None:
+    """Refuse a path of a file that leads out of the file's project.
+
+    Args:
+        given: the path as the file has it, from `folder`.
+        folder: the file's folder.
+        where: the file and the key.
+
+    Raises:
+        PexError: it leads out; the place and the project are named.
+    """
+    projects = projects_of(folder)
+    if any(is_inside(folder / given, project) for project in projects):
+        return
+    try:
+        place = _followed(folder / given)
+    except (OSError, ValueError):
+        place = folder / given
+    raise PexError(
+        f"{where}: {given!r} is {str(place)!r}, outside of the project {projects[0]}",
+        hint="what an experiment or a plan names stays in its project, links followed: copy it "
+        "there, or give it in Python",
+    )
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path))

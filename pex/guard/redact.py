@@ -12,8 +12,8 @@ import os
 import re
 from collections.abc import Mapping
 
-from pex.core import secrets as project
 from pex.guard import inside, printed, shapes
+from pex.guard import project_secrets as project
 from pex.guard.known import Known
 from pex.guard.names import holds_a_key, is_key_name
 from pex.guard.written import SHORTEST

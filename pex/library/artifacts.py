@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pex.core.errors import PexError
-from pex.core.settings import FILE, find_project
-from pex.core.trust import TrustError, shown, trusts_place
+from pex.core.project import FILE, find_project
 from pex.guard.redact import redact
+from pex.project.trust import TrustError, shown, trusts_place
 from pex.run.trusting import is_remote
 
 _PATIENCE_S = 60.0

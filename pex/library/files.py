@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pex.core.errors import PexError
 from pex.core.odd import attempt
-from pex.core.project import prompt_paths
 from pex.core.prompt import Prompt
+from pex.project.listing import prompt_paths
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

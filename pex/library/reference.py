@@ -7,7 +7,7 @@ import re
 
 from pex.core.errors import PexError
 from pex.core.names import check_name
-from pex.core.spec import LIBRARY
+from pex.project.spec import LIBRARY
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 

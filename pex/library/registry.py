@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.odd import attempt
+from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.settings import find_project, load_settings
 from pex.guard.redact import redact
 from pex.library.content import LONGEST, UnfitError, decode, encode
 from pex.library.entries import (
@@ -31,6 +31,7 @@ from pex.library.moves import point
 from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.store import connect, errors_of
 from pex.library.store import tracking_uri as store_of
+from pex.project.settings import load_settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pex.core.project import FILE, find_project
 from pex.core.prompt import Prompt
-from pex.core.settings import FILE, find_project, load_settings
 from pex.library.reference import parse_reference
 from pex.library.registry import fetch
 from pex.library.store import tracking_uri
+from pex.project.settings import load_settings
 
 
 def resolve(ref: str, uri: str) -> Prompt:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
 from pex.core.quiet import keep_quiet
-from pex.core.secrets import note
-from pex.core.settings import Settings
+from pex.guard.project_secrets import note
 from pex.guard.redact import redact
 from pex.library.artifacts import check_places
+from pex.project.settings import Settings
 from pex.run.trusting import check_record
 
 if TYPE_CHECKING:

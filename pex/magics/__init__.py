@@ -10,14 +10,14 @@ from typing import Any
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from pex.core.errors import PexError, nearest
-from pex.core.project import experiment_files, prompt_files
+from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.settings import find_project
 from pex.core.shown import clean
-from pex.core.spec import LIBRARY
 from pex.experiment import Experiment
 from pex.magics import asking, completing, overview
 from pex.magics.cell import Ask, identifier, read_line, read_prompt
+from pex.project.listing import experiment_files, prompt_files
+from pex.project.spec import LIBRARY
 from pex.results import Results
 from pex.widgets import in_notebook
 from pex.widgets.answer import say

@@ -11,12 +11,12 @@ from typing import Any, cast
 from pex.core.cases import Case, select
 from pex.core.errors import Interrupted, PexError, nearest
 from pex.core.names import canonical, digest
-from pex.core.project import experiment_files
+from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.settings import find_project
 from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
 from pex.magics.cell import Ask, value_of
+from pex.project.listing import experiment_files
 from pex.results import Results
 from pex.score.frame import yes_no
 from pex.widgets.answer import GrowingAnswer, say
@@ -214,7 +214,7 @@ def _given(ask: Ask, prompt: Prompt, space: Mapping[str, Any], where: str) -> Ca
 def _loaded(name: str, source: Any) -> Experiment | list[Case]:
     """Cases by the way of an experiment, which knows the columns of a file."""
     from pex.core.cases import load_cases
-    from pex.core.folder import columns_beside
+    from pex.project.folder import columns_beside
 
     columns = columns_beside(source) if isinstance(source, Path) else None
     try:

@@ -23,18 +23,19 @@ from IPython.core.completer import (
 
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
-from pex.core.folder import columns_beside
 from pex.core.odd import attempt
-from pex.core.project import experiment_files, prompt_files
+from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
-from pex.core.settings import Settings, find_project, load_settings
-from pex.core.spec import load_spec
 from pex.experiment import Experiment
 from pex.library.names import names as library_names
 from pex.library.store import tracking_uri
 from pex.magics.asking import columns_of, last_experiment
 from pex.magics.cell import FLAGS, MANY, OPTIONS, SHORT, identifier
+from pex.project.folder import columns_beside
+from pex.project.listing import experiment_files, prompt_files
+from pex.project.settings import Settings, load_settings
+from pex.project.spec import load_spec
 from pex.run.providers import BUILT_IN
 
 MATCHER = "pex"

@@ -12,9 +12,10 @@ from pathlib import Path
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.odd import attempt
-from pex.core.project import experiment_files
-from pex.core.settings import Settings, find_project, load_settings
-from pex.core.spec import ExperimentSpec, load_spec
+from pex.core.project import find_project
+from pex.project.listing import experiment_files
+from pex.project.settings import Settings, load_settings
+from pex.project.spec import ExperimentSpec, load_spec
 from pex.report.tables import cut, fragment
 from pex.run.budget import shared_cap
 from pex.run.database import database_of

@@ -15,12 +15,13 @@ from pex.core.cases import Case, select
 from pex.core.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
-from pex.core.project import EXPERIMENTS, experiment_files
+from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.revision import with_cases
-from pex.core.settings import Settings, find_project, load_settings
 from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
+from pex.project.listing import EXPERIMENTS, experiment_files
+from pex.project.settings import Settings, load_settings
 from pex.results import failed_rows
 from pex.run.endpoint import check
 from pex.run.estimate import Preview

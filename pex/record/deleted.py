@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from pex.core import python
 from pex.core.errors import PexError
-from pex.core.inside import is_inside, led_outside
+from pex.core.project import is_inside, led_outside
 from pex.guard.redact import redact
 from pex.record.store import connect, local_folder
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core import private
-from pex.core.inside import is_inside
+from pex.core.project import is_inside
 from pex.record import files
 from pex.record.store import connect
 from pex.record.traces import WRITTEN

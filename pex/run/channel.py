@@ -14,8 +14,8 @@ import orjson
 from pex.core.call import Answer, Request
 from pex.core.errors import PexError
 from pex.core.responses import responses_body
-from pex.core.settings import ModelSettings, ProviderSettings, Settings
 from pex.core.variant import ClientModel
+from pex.project.settings import ModelSettings, ProviderSettings, Settings
 from pex.run.budget import worst_case
 from pex.run.client import Pool, probe, session
 from pex.run.database import database_of

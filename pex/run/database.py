@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 from pex.core import private
 from pex.core.errors import JournalError, PexError
-from pex.core.settings import Settings
 from pex.guard.redact import redact, register
+from pex.project.settings import Settings
 
 FILE = "journal.db"
 BUSY_S = 30.0

@@ -14,9 +14,9 @@ from typing import Any
 
 from pex import local
 from pex.core.errors import PexError, nearest
-from pex.core.settings import Api, FromEnvironment, ProviderSettings, Settings
 from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register, register_headers
+from pex.project.settings import Api, FromEnvironment, ProviderSettings, Settings
 from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
 from pex.run.providers import BUILT_IN, LOCAL, Provider
 from pex.run.proxy import proxy_for

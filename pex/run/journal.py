@@ -25,8 +25,8 @@ import psutil
 
 from pex.core.call import Answer, Request, answer_from, checked, restored
 from pex.core.errors import JournalError, PexError, nearest
-from pex.core.settings import ModelSettings
 from pex.guard.redact import redact
+from pex.project.settings import ModelSettings
 from pex.run.database import Connection, Database
 from pex.run.failures import finish_meaning
 from pex.run.images import text_bytes

@@ -11,10 +11,11 @@ from typing import Any
 
 from pex.core.errors import PexError
 from pex.core.names import check_name
-from pex.core.settings import ProviderSettings, Settings, find_project, load_settings
+from pex.core.project import find_project
 from pex.core.shown import clean
 from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register
+from pex.project.settings import ProviderSettings, Settings, load_settings
 from pex.run.providers import BUILT_IN, LOCAL
 
 _AZURE = {"AzureOpenAI", "AsyncAzureOpenAI"}

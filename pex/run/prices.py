@@ -10,7 +10,7 @@ from typing import Any
 
 from pex.core.call import Answer
 from pex.core.errors import PexError
-from pex.core.settings import PriceSettings, Settings
+from pex.project.settings import PriceSettings, Settings
 from pex.run.providers import BUILT_IN
 
 _HOURS = 24

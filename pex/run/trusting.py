@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core.settings import FILE, ProviderSettings, Settings
-from pex.core.trust import Part, TrustError, is_trusted, shown
+from pex.core.project import FILE
 from pex.guard.redact import redact
+from pex.project.settings import ProviderSettings, Settings
+from pex.project.trust import Part, TrustError, is_trusted, shown
 from pex.run.providers import BUILT_IN, LOCAL, Provider
 
 RECORD = "record"

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.files import validate
 from pex.core.names import check_name
+from pex.project.files import validate
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.function import callable_name, callable_rule, parts_of
 from pex.score.judge import Judge

@@ -14,7 +14,7 @@ from typing import Any
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.settings import find_project
+from pex.core.project import find_project
 from pex.score import origin
 from pex.score.base import Rule
 from pex.score.mlflow_adapter import is_mlflow_scorer, mlflow_rule

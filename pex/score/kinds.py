@@ -12,8 +12,8 @@ from pex.core import jsontext
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.prompt import read_text
-from pex.core.spec import Strict
 from pex.core.values import as_text, as_written
+from pex.project.spec import Strict
 from pex.score import label, number, structured, text
 from pex.score.base import Rule
 from pex.score.function import callable_rule, import_callable

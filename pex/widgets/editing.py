@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pex.cases.edits import DiffersError, Draft
 from pex.core.cases import Case
-from pex.core.edits import DiffersError, Draft
 from pex.core.errors import PexError
 from pex.report.tables import value_text
 from pex.widgets.kit import clean

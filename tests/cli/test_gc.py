@@ -10,7 +10,7 @@ import mlflow
 import pytest
 
 import pex
-from pex.core.settings import load_settings
+from pex.project.settings import load_settings
 from pex.record.store import tracking_uri
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint

@@ -19,7 +19,7 @@ import pex
 from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
 from pex.batch.schedule.cron import parse
-from pex.core.trust import TrustError, place
+from pex.project.trust import TrustError, place
 from pex.record import kept
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from pex.core import jsontext, parquet
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
-from pex.core.files import read_toml, read_yaml
 from pex.core.prompt import Prompt
 from pex.core.yamltext import load_yaml
+from pex.project.files import read_toml, read_yaml
 
 
 def aliases(form: str, depth: int = 9) -> str:

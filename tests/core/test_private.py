@@ -12,7 +12,7 @@ import pytest
 import pex
 from pex.batch.job_log import alone
 from pex.core import private
-from pex.core.settings import Settings
+from pex.project.settings import Settings
 from pex.record import kept
 from pex.run.database import database_of
 from tests.helpers.endpoint import FaultyEndpoint

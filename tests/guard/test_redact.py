@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pex.core.settings import load_settings
 from pex.guard import redact
+from pex.project.settings import load_settings
 
 
 def test_values_of_key_variables_are_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:

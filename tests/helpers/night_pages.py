@@ -8,7 +8,7 @@ from pex.batch.night.judge_night import Morning, Subject
 from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import Job, Plan, PlanGate
 from pex.batch.run import BatchResult, JobResult
-from pex.core.spec import GateSpec
+from pex.project.spec import GateSpec
 from tests.helpers.made import made
 
 AT = datetime.datetime(2026, 3, 10, 2, tzinfo=datetime.UTC)

@@ -6,9 +6,9 @@ import pytest
 from ruamel.yaml import YAML
 
 import pex
-from pex.core.folder import load_variants
-from pex.core.spec import load_spec
 from pex.library.resolve import resolve
+from pex.project.folder import load_variants
+from pex.project.spec import load_spec
 
 HI = pex.Prompt("Hi {{ name }}", name="hi")
 HO = pex.Prompt("Ho {{ name }}", name="hi")

@@ -204,8 +204,8 @@ def main(project: Path, archive: Path) -> None:
                 command = [sys.executable, "-m", "pex.cli", "batch", "accept", pin[1]]
                 subprocess.run([*command, "--why", "it is good"], cwd=folder, check=True)
         pex.library.save(exp.variants[0].prompt, name="words", alias="champion")
+        from pex.cases.edits import Edits
         from pex.core.cases import load_cases
-        from pex.core.edits import Edits
 
         edits = Edits(folder / "cases.csv", {}, project / ".pex")
         # The cases of the experiment stay as they are: the correction is taken back.

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import pex
 from pex.cli.commands import app
-from pex.core.settings import ProviderSettings, Settings
+from pex.project.settings import ProviderSettings, Settings
 from pex.run.base_url import base_url
 from pex.run.endpoint import connect
 from tests.helpers.endpoint import FaultyEndpoint

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.core.settings import FromEnvironment, load_settings
+from pex.project.settings import FromEnvironment, load_settings
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.run.test_runner import experiment

@@ -7,7 +7,7 @@ import pytest
 
 import pex
 from pex import local
-from pex.core.settings import load_settings
+from pex.project.settings import load_settings
 from pex.run.database import SqliteDatabase, database_of
 from pex.run.ledger import spending, total
 from tests.helpers.endpoint import FaultyEndpoint, completion

@@ -10,7 +10,7 @@ import pytest
 
 import pex
 from pex.core.errors import JournalError
-from pex.core.settings import load_settings
+from pex.project.settings import load_settings
 from pex.run.database import database_of
 from pex.run.house import Which, answers, delete
 from pex.run.ledger import spending

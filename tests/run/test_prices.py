@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pex.core.call import Answer
 from pex.core.errors import PexError
-from pex.core.settings import Settings, load_settings
+from pex.project.settings import Settings, load_settings
 from pex.run import prices
 from pex.run.prices import Price, Rates, cost, price_of
 from pex.run.providers import BUILT_IN

@@ -8,7 +8,7 @@ import pytest
 
 import pex
 from pex.core.network import is_loopback, keep_loopback_direct
-from pex.core.settings import ProviderSettings
+from pex.project.settings import ProviderSettings
 from pex.run.proxy import proxy_for
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.proxy import RecordingProxy

@@ -16,7 +16,7 @@ from aiohttp import web
 import pex
 from pex.core.call import Answer
 from pex.core.responses import responses_body
-from pex.core.settings import Settings, load_settings
+from pex.project.settings import Settings, load_settings
 from pex.run.channel import Call, open_channels
 from pex.run.endpoint import connect
 from pex.run.failures import CallError

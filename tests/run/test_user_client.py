@@ -23,7 +23,7 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex.core.settings import Settings
+from pex.project.settings import Settings
 from pex.run.model import settings_lines
 from tests.helpers.endpoint import completion
 from tests.helpers.responses_endpoint import ResponsesEndpoint

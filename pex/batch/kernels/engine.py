@@ -35,11 +35,12 @@ from pex.batch.kernels.aside import ASIDE
 from pex.batch.kernels.forked import ForkProvisioner, forkable
 from pex.batch.kernels.zygotes import ZYGOTES
 from pex.core.errors import PexError
-from pex.core.secrets import LISTED, note
-from pex.core.settings import find_project, load_settings
+from pex.core.project import find_project
 from pex.guard import printed
 from pex.guard.known import Known
+from pex.guard.project_secrets import LISTED, note
 from pex.guard.redact import known
+from pex.project.settings import load_settings
 
 NAME = "pex"
 _LOOK_S = 0.01

@@ -16,8 +16,8 @@ from pex.compare.gate import FAIL, PASS, UNDECIDED, gate
 from pex.compare.runs import BASELINE, CANDIDATE, both
 from pex.compare.verdict import WORSE, Options
 from pex.core.errors import PexError
-from pex.core.spec import GateSpec
 from pex.gating import PINNED
+from pex.project.spec import GateSpec
 from pex.stats import EProcess, e_month, e_process
 
 if TYPE_CHECKING:

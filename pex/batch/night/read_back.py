@@ -27,7 +27,8 @@ def read_night(plan: str | Path, batch_id: str | None = None) -> Morning:
     Raises:
         PexError: no such plan or night, or the store does not answer.
     """
-    from pex.core.settings import find_project, load_settings
+    from pex.core.project import find_project
+    from pex.project.settings import load_settings
     from pex.record.store import tracking_uri
 
     loaded = load_plan(Path(plan))

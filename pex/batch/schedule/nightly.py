@@ -33,11 +33,11 @@ from pex.batch.schedule.nightlog import NightLog
 from pex.batch.schedule.timezones import machine_zone
 from pex.core import jsontext, python
 from pex.core.errors import PexError
-from pex.core.inside import led_outside
 from pex.core.names import digest
-from pex.core.settings import find_project, load_settings
-from pex.core.trust import VARIABLE as TRUST
+from pex.core.project import find_project, led_outside
 from pex.guard.redact import register
+from pex.project.settings import load_settings
+from pex.project.trust import VARIABLE as TRUST
 
 DONE, JUNIT = "night.json", "night.xml"
 _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")

@@ -31,8 +31,9 @@ from pex.batch.schedule.quoting import (
 from pex.core import python
 from pex.core.errors import PexError
 from pex.core.names import digest
-from pex.core.settings import find_project, load_settings
-from pex.core.trust import VARIABLE as TRUST
+from pex.core.project import find_project
+from pex.project.settings import load_settings
+from pex.project.trust import VARIABLE as TRUST
 from pex.run.trusting import directed
 
 KINDS = ("crontab", "systemd", "github", "airflow", "kubernetes")

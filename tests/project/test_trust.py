@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.core.trust import (
+from pex.project.trust import (
     Part,
     TrustError,
     fingerprint,

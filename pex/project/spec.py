@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pex.core.cases import ROLES
 from pex.core.errors import PexError, nearest
-from pex.core.files import read_yaml
-from pex.core.inside import check_inside
 from pex.core.names import check_name
+from pex.core.project import check_inside
 from pex.core.yamltext import dump_yaml
+from pex.project.files import read_yaml
 
 LIBRARY = "library:"
 """What a reference to a prompt of the library starts with, where a file's path may stand."""

@@ -16,8 +16,9 @@ from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.names import digest, plain
 from pex.core.plain_json import replace_surrogates
-from pex.core.settings import FILE, find_project, load_settings
+from pex.core.project import FILE, find_project
 from pex.core.user import user_name
+from pex.project.settings import load_settings
 
 JOURNAL = "edits.jsonl"
 """In the project's `.pex/`: who changed which case, when, from what to what."""

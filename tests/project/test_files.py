@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.core.files import validate
-from pex.core.settings import find_project, load_settings
-from pex.core.spec import dump_spec, load_spec
+from pex.core.project import find_project
+from pex.project.files import validate
+from pex.project.settings import load_settings
+from pex.project.spec import dump_spec, load_spec
 from pex.score.kinds import KINDS
 
 GOOD = "name: x\ncases: cases.csv\nprompts: [a.prompty]\nmodels: [local/smollm2]\n"

@@ -15,12 +15,11 @@ from pydantic import (
     field_validator,
 )
 
-from pex.core.files import read_toml
 from pex.core.network import clean_url
-from pex.core.secrets import note
-from pex.core.spec import Strict
-
-FILE = "pex.toml"
+from pex.core.project import FILE
+from pex.guard.project_secrets import note
+from pex.project.files import read_toml
+from pex.project.spec import Strict
 
 
 def _variable_name(value: str | None) -> str | None:
@@ -169,15 +168,6 @@ class Settings(Strict):
         """The page of the endpoint that answers for `provider/model`."""
         model, provider = self.models.get(ref), self.providers.get(ref.partition("/")[0])
         return (model and model.api) or (provider and provider.api) or "chat"
-
-
-def find_project(start: Path | None = None) -> Path:
-    """The nearest folder from `start` upwards that has a `pex.toml`, else `start` itself."""
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / FILE).is_file():
-            return folder
-    return start
 
 
 def load_settings(project: Path) -> Settings:

@@ -11,8 +11,8 @@ import pytest
 
 import pex
 from pex.batch.plan import load_plan
-from pex.core.inside import is_inside, led_outside, projects_of
-from pex.core.spec import load_spec
+from pex.core.project import is_inside, led_outside, projects_of
+from pex.project.spec import load_spec
 from pex.run.request import body_of
 from tests.helpers.notebooks import notebook
 

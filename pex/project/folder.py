@@ -11,12 +11,12 @@ from typing import Any
 
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.inside import is_inside, projects_of
 from pex.core.names import canonical, json_text
 from pex.core.params import plain_params
+from pex.core.project import is_inside, projects_of
 from pex.core.prompt import Prompt
-from pex.core.spec import LIBRARY, ExperimentSpec, VariantSpec, dump_spec, load_spec
 from pex.core.variant import Variant, grid, named
+from pex.project.spec import LIBRARY, ExperimentSpec, VariantSpec, dump_spec, load_spec
 
 
 def load_variants(

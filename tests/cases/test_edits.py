@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pex.cases.edits import DiffersError, Edits, forget, journalled, unreadable
 from pex.core import casefile
 from pex.core.cases import Case, load_cases
-from pex.core.edits import DiffersError, Edits, forget, journalled, unreadable
 from pex.core.errors import PexError
 
 TEXT = 'case_id,review,expected\nr1,"Nice, really.",positive\nr2,Bad.,positive\n'

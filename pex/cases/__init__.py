@@ -1,0 +1,1 @@
+"""A file of cases: read, and edited in place."""
