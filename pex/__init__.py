@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pex.core.variant import Variant, grid
     from pex.experiment import Experiment
     from pex.playground import Playground
-    from pex.rating import Rating
+    from pex.rating.rating import Rating
     from pex.results import Results, load_run
     from pex.run.model import Model
     from pex.score.calibration import Calibration
@@ -40,7 +40,7 @@ _HOMES = {
     "Playground": "pex.playground",
     "Prompt": "pex.core.prompt",
     "ProviderError": "pex.core.errors",
-    "Rating": "pex.rating",
+    "Rating": "pex.rating.rating",
     "Results": "pex.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pex.cases.edits import Edits
     from pex.compare.gate import Gate
     from pex.comparison import Comparison
-    from pex.rating import Rating
+    from pex.rating.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.recording import Outcome
     from pex.score.calibration import Calibration
@@ -464,7 +464,7 @@ class Results:
         Raises:
             PexError: not two variants, an unknown one, or an option that does not fit.
         """
-        from pex.rating import rate
+        from pex.rating.rating import rate
 
         wait = None if self.traces is None else self.traces.wait
         two = (self.frame, self.about, self.summary(), self.baseline, variants)

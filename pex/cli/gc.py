@@ -11,11 +11,11 @@ import typer
 
 from pex.cases import edits
 from pex.cli import console
-from pex.core import ratings
 from pex.core.errors import PexError
 from pex.core.names import check_positive
 from pex.core.project import find_project, led_outside
 from pex.project.settings import load_settings
+from pex.rating import store as ratings
 from pex.run.database import FILE, Database, database_of
 from pex.run.house import Which, answers, delete
 

@@ -13,25 +13,21 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from pex.report.plots import forest, paper, points, tally
+from pex.report.svg_pen import BACK, MARK, SOFT, WIDTH, Axis, draw_line, draw_svg, draw_text
 from pex.report.tables import format_interval, format_score
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.compare.preferred import Preference
-
-_WIDTH = 420
 _STEP = 28
 _CHAR = 7
 _HEAD = 44
 
-_SOFT = "var(--pex-soft, #7d8590)"
-_BACK = "var(--pex-back, transparent)"
 _COLOURS = {
     "better": "var(--pex-good, #2a9d5c)",
     "worse": "var(--pex-bad, #e5534b)",
-    "no worse": "var(--pex-mark, #3b82f6)",
-    "undecided": _SOFT,
+    "no worse": MARK,
+    "undecided": SOFT,
 }
 
 
@@ -51,24 +47,26 @@ def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
         return ""
     ends = [row[f"score.{name}{end}"] for row in rows for end in ("", ".lo", ".hi")]
     ends = [value for value in ends if math.isfinite(value)]
-    axis = _Axis((0.0, 1.0) if binary else (min(ends), max(ends)), _left(_names(rows)))
+    axis = Axis((0.0, 1.0) if binary else (min(ends), max(ends)), _left(_names(rows)))
     height = 34 + _STEP * len(rows)
-    out = [_text(axis.left, 14, name, bold=True)]
+    out = [draw_text(axis.left, 14, name, bold=True)]
     for tick in range(5):
         value = axis.low + axis.spread * tick / 4
-        out.append(_line(axis.x(value), 22, axis.x(value), height - 18))
-        out.append(_text(axis.x(value), height - 4, format_score(value, binary), "middle", True))
+        out.append(draw_line(axis.x(value), 22, axis.x(value), height - 18))
+        out.append(
+            draw_text(axis.x(value), height - 4, format_score(value, binary), "middle", True)
+        )
     for place, (row, label) in enumerate(zip(rows, paper.labels(_names(rows)), strict=True)):
         value, lo, hi = (float(row[f"score.{name}{end}"]) for end in ("", ".lo", ".hi"))
         y = 36 + _STEP * place
-        out.append(_text(axis.left - 10, y + 4, label, "end"))
+        out.append(draw_text(axis.left - 10, y + 4, label, "end"))
         if math.isfinite(lo) and math.isfinite(hi):
-            out.append(_line(axis.x(lo), y, axis.x(hi), y, kind="bar"))
+            out.append(draw_line(axis.x(lo), y, axis.x(hi), y, kind="bar"))
         out.append(f'<circle cx="{axis.x(value)}" cy="{y}" r="5"/>')
         text = f"{format_score(value, binary)} {format_interval(lo, hi, binary)}"
-        out.append(_text(axis.left + _WIDTH + 12, y + 4, text, soft=True))
+        out.append(draw_text(axis.left + WIDTH + 12, y + 4, text, soft=True))
     label = f"{name}: each variant's score with its 95 % interval, as in the table above"
-    return _svg(out, label, axis.left + _WIDTH + 130, height)
+    return draw_svg(out, label, axis.left + WIDTH + 130, height)
 
 
 def forest_svg(comparison: pd.DataFrame, yes_no: Collection[str]) -> str:
@@ -135,66 +133,6 @@ def frontier_svg(
     return _frontier(found, against, score, score in yes_no, label)
 
 
-def growth_svg(steps: Sequence[Preference], name: str) -> str:
-    """A win rate with its interval, as it grew with the cases that were rated.
-
-    Args:
-        steps: the preference after so many ratings, at least one each.
-        name: whose win rate it is.
-
-    Returns:
-        An `svg` element; nothing where there are not two steps.
-    """
-    if len(steps) < 2:
-        return ""
-    last, left, top, height = steps[-1], 48, 24, 120
-    bottom = top + height
-
-    def at(step: Preference, value: float | None) -> str:
-        x = left + step.cases / last.cases * _WIDTH
-        return f"{x:.1f},{top + (1 - (value or 0.0)) * height:.1f}"
-
-    out = [_text(left, 12, f"win rate of {name}", bold=True)]
-    for tick in (0.0, 0.5, 1.0):
-        y = top + (1 - tick) * height
-        dashes = ";stroke-dasharray:4 3" if tick == 0.5 else ""
-        style = f"stroke:var(--pex-line, #8b949e){dashes}"
-        out.append(_line(left, y, left + _WIDTH, y, style=style))
-        out.append(_text(left - 6, y + 4, f"{tick * 100:.0f} %", "end", True))
-    band = [at(step, step.low) for step in steps] + [at(s, s.high) for s in reversed(steps)]
-    mark = "var(--pex-mark, #3b82f6)"
-    out.append(f'<polygon points="{" ".join(band)}" style="fill:{mark};opacity:.2"/>')
-    path = " ".join(at(step, step.share) for step in steps)
-    out.append(f'<polyline points="{path}" style="fill:none;stroke:{mark};stroke-width:2"/>')
-    out.append(_text(left + _WIDTH, bottom + 16, f"{last.cases} cases rated", "end", True))
-    label = f"win rate of {name} after each case, at the end {(last.share or 0) * 100:.0f} %"
-    # Outside of the report nothing else says what its letters look like.
-    shown = ['<g style="fill:currentColor;font-size:12px">', *out, "</g>"]
-    return _svg(shown, label, left + _WIDTH + 8, bottom + 22)
-
-
-class _Axis:
-    """From values to places across the picture."""
-
-    def __init__(self, span: tuple[float, float], left: int, width: int = _WIDTH) -> None:
-        self.low, high = span
-        self.spread = (high - self.low) or 1.0
-        self.left = left
-        self.width = width
-
-    def x(self, value: float) -> float:
-        return round(self.left + (value - self.low) / self.spread * self.width, 1)
-
-    def ticks(self) -> list[float]:
-        """Round values within the axis, three to eight of them."""
-        rough = self.spread / 4
-        unit = 10.0 ** math.floor(math.log10(rough))
-        step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough * 0.8)
-        first = math.ceil(self.low / step)
-        last = math.floor((self.low + self.spread) / step)
-        return [k * step for k in range(first, last + 1)]
-
-
 def _names(rows: Sequence[dict[str, object]]) -> list[str]:
     return [str(row["variant"]) for row in rows]
 
@@ -203,33 +141,11 @@ def _left(names: Sequence[str]) -> int:
     return 16 + _CHAR * max(map(len, paper.labels(names)), default=0)
 
 
-def _svg(parts: Sequence[str], label: str, width: float, height: float) -> str:
-    return (
-        f'<svg class="plot" role="img" aria-label="{escape(label)}" '
-        f'viewBox="0 0 {width:g} {height:g}" style="max-width:{width:g}px;width:100%">'
-        f"{''.join(parts)}</svg>"
-    )
-
-
-def _text(
-    x: float, y: float, text: str, anchor: str = "", soft: bool = False, bold: bool = False
-) -> str:
-    kind = ' class="soft"' if soft else ""
-    place = f' text-anchor="{anchor}"' if anchor else ""
-    weight = ' font-weight="600"' if bold else ""
-    return f'<text{kind} x="{x:g}" y="{y:g}"{place}{weight}>{escape(text)}</text>'
-
-
-def _line(x0: float, y0: float, x1: float, y1: float, *, kind: str = "", style: str = "") -> str:
-    extra = (f' class="{kind}"' if kind else "") + (f' style="{style}"' if style else "")
-    return f'<line x1="{x0:g}" y1="{y0:g}" x2="{x1:g}" y2="{y1:g}"{extra}/>'
-
-
 def _mark(verdict: str, x: float, y: float) -> str:
     """The shape of a verdict: triangle up or down, diamond, ring."""
     colour = _COLOURS[verdict]
     if verdict == "undecided":
-        style = f"fill:{_BACK};stroke:{colour};stroke-width:2"
+        style = f"fill:{BACK};stroke:{colour};stroke-width:2"
         return f'<circle cx="{x:g}" cy="{y:g}" r="5.5" style="{style}"/>'
     shape = {
         "better": f"M{x - 7:g} {y + 6:g}h14l-7 -12z",
@@ -241,63 +157,65 @@ def _mark(verdict: str, x: float, y: float) -> str:
 
 def _forest(panel: forest.Panel, missing: str) -> str:
     lines = panel.lines
-    axis = _Axis(panel.span, 16 + _CHAR * max(len(line.label) for line in lines))
+    axis = Axis(panel.span, 16 + _CHAR * max(len(line.label) for line in lines))
     bottom = _HEAD + _STEP * len(lines) - 6
-    out = [_text(0, 14, panel.title, bold=True)]
+    out = [draw_text(0, 14, panel.title, bold=True)]
     for tick in axis.ticks():
-        style = f"stroke:{_SOFT};stroke-width:1.5" if tick == 0 else ""
-        out.append(_line(axis.x(tick), 24, axis.x(tick), bottom, style=style))
-        out.append(_text(axis.x(tick), bottom + 14, paper.change(tick, False), "middle", soft=True))
+        style = f"stroke:{SOFT};stroke-width:1.5" if tick == 0 else ""
+        out.append(draw_line(axis.x(tick), 24, axis.x(tick), bottom, style=style))
+        out.append(
+            draw_text(axis.x(tick), bottom + 14, paper.change(tick, False), "middle", soft=True)
+        )
     for place, line in enumerate(lines):
         out += _forest_row(line, axis, _HEAD + _STEP * place)
     right = 12 + _CHAR * max(len(f"{line.text} {line.interval}") for line in lines)
     label = f"{panel.title}: {forest.story([panel])} {missing}".strip()
-    return _svg(out, label, axis.left + _WIDTH + 12 + right, bottom + 20)
+    return draw_svg(out, label, axis.left + WIDTH + 12 + right, bottom + 20)
 
 
-def _forest_row(line: forest.Line, axis: _Axis, y: float) -> list[str]:
-    out = [_text(axis.left - 10, y + 4, line.label, "end")]
-    soft = f"stroke:{_SOFT};stroke-width:2.5"
+def _forest_row(line: forest.Line, axis: Axis, y: float) -> list[str]:
+    out = [draw_text(axis.left - 10, y + 4, line.label, "end")]
+    soft = f"stroke:{SOFT};stroke-width:2.5"
     if math.isfinite(line.limit):
         x = axis.x(line.limit)
         dotted = f"stroke:{_COLOURS['worse']};stroke-width:2;stroke-dasharray:2 3"
-        out.append(_line(x, y - _STEP / 2, x, y + _STEP / 2, style=dotted))
+        out.append(draw_line(x, y - _STEP / 2, x, y + _STEP / 2, style=dotted))
         if math.isfinite(line.bound):
             x = axis.x(line.bound)
-            out.append(_line(x, y - 6, x, y + 6, style=soft))
+            out.append(draw_line(x, y - 6, x, y + 6, style=soft))
     if math.isfinite(line.lo) and math.isfinite(line.hi):
-        out.append(_line(axis.x(line.lo), y, axis.x(line.hi), y, style=soft))
+        out.append(draw_line(axis.x(line.lo), y, axis.x(line.hi), y, style=soft))
     out.append(_mark(line.verdict, axis.x(line.diff), y))
     text = f"{line.text} {line.interval}"
-    out.append(_text(axis.left + _WIDTH + 12, y + 4, text))
+    out.append(draw_text(axis.left + WIDTH + 12, y + 4, text))
     return out
 
 
 def _wins(title: str, names: Sequence[str], counts: Sequence[tuple[int, ...]], label: str) -> str:
     left = 16 + _CHAR * max(map(len, names))
     widest = max(map(sum, counts)) or 1
-    out = [_text(0, 14, title, bold=True)]
+    out = [draw_text(0, 14, title, bold=True)]
     # Filled, faint, hollow: told apart also in grey.
     styles = (
         "fill:var(--pex-mark, #3b82f6)",
-        f"fill:{_SOFT};fill-opacity:0.25",
+        f"fill:{SOFT};fill-opacity:0.25",
         f"fill:none;stroke:{_COLOURS['worse']};stroke-width:1.5",
     )
     for place, (name, row) in enumerate(zip(names, counts, strict=True)):
         y = 26 + _STEP * place
-        out.append(_text(left - 10, y + 14, name, "end"))
+        out.append(draw_text(left - 10, y + 14, name, "end"))
         x = float(left)
         for n, style in zip(row, styles, strict=True):
-            width = round(n / widest * _WIDTH, 1)
+            width = round(n / widest * WIDTH, 1)
             if n:
                 out.append(
                     f'<rect x="{x:g}" y="{y}" width="{width:g}" height="20" style="{style}"/>'
                 )
             x += width
         text = ", ".join(f"{n:,} {part}" for n, part in zip(row, tally.PARTS, strict=True))
-        out.append(_text(left + _WIDTH + 12, y + 14, text))
+        out.append(draw_text(left + WIDTH + 12, y + 14, text))
     height = 30 + _STEP * len(names)
-    return _svg(out, label, left + _WIDTH + 220, height)
+    return draw_svg(out, label, left + WIDTH + 220, height)
 
 
 def _frontier(
@@ -305,48 +223,48 @@ def _frontier(
 ) -> str:
     left, top, tall = 64, 30, 260
     ends = [v for spot in found for v in (spot.y, spot.lo, spot.hi) if math.isfinite(v)]
-    up = _Axis((min(ends), max(ends)), 0, tall)
+    up = Axis((min(ends), max(ends)), 0, tall)
     # A little room, so that no ring is cut at an edge.
-    across = _Axis((0.0, 1.05 * max(spot.x for spot in found) or 1.0), left)
+    across = Axis((0.0, 1.05 * max(spot.x for spot in found) or 1.0), left)
 
     def y(value: float) -> float:
         return top + tall - up.x(value)
 
-    out = [_text(0, 14, score, bold=True)]
+    out = [draw_text(0, 14, score, bold=True)]
     for tick in up.ticks():
-        out.append(_line(left, y(tick), left + _WIDTH, y(tick)))
-        out.append(_text(left - 10, y(tick) + 4, format_score(tick, binary), "end", soft=True))
+        out.append(draw_line(left, y(tick), left + WIDTH, y(tick)))
+        out.append(draw_text(left - 10, y(tick) + 4, format_score(tick, binary), "end", soft=True))
     out += [
-        _text(across.x(tick), top + tall + 22, paper.number(tick), "middle", soft=True)
+        draw_text(across.x(tick), top + tall + 22, paper.number(tick), "middle", soft=True)
         for tick in across.ticks()
     ]
-    middle = left + _WIDTH / 2
-    out.append(_text(middle, top + tall + 42, points.AXES[against], "middle", soft=True))
+    middle = left + WIDTH / 2
+    out.append(draw_text(middle, top + tall + 42, points.AXES[against], "middle", soft=True))
     best = sorted((spot for spot in found if spot.frontier), key=lambda spot: spot.x)
     dots = "stroke:var(--pex-mark, #3b82f6);stroke-width:2;stroke-dasharray:2 3"
     for one, other in itertools.pairwise(best):
         x0, x1 = across.x(one.x), across.x(other.x)
-        out.append(_line(x0, y(one.y), x1, y(one.y), style=dots))
-        out.append(_line(x1, y(one.y), x1, y(other.y), style=dots))
+        out.append(draw_line(x0, y(one.y), x1, y(one.y), style=dots))
+        out.append(draw_line(x1, y(one.y), x1, y(other.y), style=dots))
     for spot in found:
         if math.isfinite(spot.lo) and math.isfinite(spot.hi):
             x = across.x(spot.x)
-            out.append(_line(x, y(spot.lo), x, y(spot.hi), style=f"stroke:{_SOFT}"))
+            out.append(draw_line(x, y(spot.lo), x, y(spot.hi), style=f"stroke:{SOFT}"))
     keys = []
     names = paper.labels(spot.variant for spot in found)
     for place, (spot, name) in enumerate(zip(found, names, strict=True), 1):
         out += _spot(spot, place, across.x(spot.x), y(spot.y))
         value = format_score(spot.y, binary)
         keys.append(f"{place}  {name}: {value}, {points.amount(spot.x, against)}")
-        out.append(_text(left + _WIDTH + 24, top + 17 * place - 8, keys[-1], bold=spot.frontier))
+        out.append(draw_text(left + WIDTH + 24, top + 17 * place - 8, keys[-1], bold=spot.frontier))
     height = max(top + tall + 52, top + 17 * len(found) + 6)
-    return _svg(out, label, left + _WIDTH + 36 + 7.6 * max(map(len, keys)), height)
+    return draw_svg(out, label, left + WIDTH + 36 + 7.6 * max(map(len, keys)), height)
 
 
 def _spot(spot: points.Spot, place: int, x: float, y: float) -> list[str]:
     """A numbered disc, filled where it is on the frontier."""
-    mark = "var(--pex-mark, #3b82f6)" if spot.frontier else _SOFT
-    fill = mark if spot.frontier else _BACK
+    mark = MARK if spot.frontier else SOFT
+    fill = mark if spot.frontier else BACK
     disc = f"fill:{fill};stroke:{mark};stroke-width:1.5"
     ink = ' style="fill:var(--pex-back, #fff)"' if spot.frontier else ""
     return [

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pex.report.plots import paper
-from pex.report.svg import _line, _svg, _text
+from pex.report.svg_pen import draw_line, draw_svg, draw_text
 from pex.report.tables import format_score
 
 if TYPE_CHECKING:
@@ -49,18 +49,18 @@ def timeline_svg(history: pd.DataFrame, score: str, binary: bool) -> str:
     def x(place: int, offset: float) -> float:
         return round(_LEFT + 16 + place / (len(runs) - 1) * (_WIDTH - 32) + offset, 1)
 
-    out = [_text(0, 14, score, bold=True)]
+    out = [draw_text(0, 14, score, bold=True)]
     for step in range(5):
         value = low + (high - low) * step / 4
-        out.append(_line(_LEFT, y(value), _LEFT + _WIDTH, y(value)))
-        out.append(_text(_LEFT - 8, y(value) + 4, format_score(value, binary), "end", True))
+        out.append(draw_line(_LEFT, y(value), _LEFT + _WIDTH, y(value)))
+        out.append(draw_text(_LEFT - 8, y(value) + 4, format_score(value, binary), "end", True))
     started = {row["run_id"]: row["started_at"] for row in rows}
     every = math.ceil(len(runs) / 8)
     same_day = len({f"{moment:%d}" for moment in started.values()}) < len(runs)
     for place, run in enumerate(runs):
         if place % every == 0 or place == len(runs) - 1:
             when = f"{started[run]:%H:%M}" if same_day else f"{started[run]:%d %b}".lstrip("0")
-            out.append(_text(x(place, 0), _TOP + _HEIGHT + 20, when, "middle", True))
+            out.append(draw_text(x(place, 0), _TOP + _HEIGHT + 20, when, "middle", True))
     for number, name in enumerate(variants):
         mine = {row["run_id"]: row for row in rows if str(row["variant"]) == name}
         points = [
@@ -73,11 +73,11 @@ def timeline_svg(history: pd.DataFrame, score: str, binary: bool) -> str:
             out += _key(number, name, format_score(float(points[-1][1]["value"]), binary))
     if len(there) > MOST:
         more = f"{len(there) - MOST} more variants are not drawn"
-        out.append(_text(_LEFT + _WIDTH + 16, _TOP + 12 + 22 * MOST, more, soft=True))
+        out.append(draw_text(_LEFT + _WIDTH + 16, _TOP + 12 + 22 * MOST, more, soft=True))
     label = f"{score} over {len(runs)} nights of {', '.join(variants)}, with 95 % intervals"
     widest = max(22 if len(there) > MOST else 0, *(len(paper.shorten(n)) for n in variants))
     height = _TOP + _HEIGHT + 28
-    return _svg(out, label, _LEFT + _WIDTH + 110 + 7.2 * widest, height)
+    return draw_svg(out, label, _LEFT + _WIDTH + 110 + 7.2 * widest, height)
 
 
 def _variant(points: list[tuple[float, dict[str, Any]]], number: int, y: Any) -> list[str]:
@@ -86,7 +86,7 @@ def _variant(points: list[tuple[float, dict[str, Any]]], number: int, y: Any) ->
     for at, row in points:
         if math.isfinite(row["lo"]) and math.isfinite(row["hi"]):
             style = f"stroke:{colour};stroke-width:1.5;opacity:.55"
-            out.append(_line(at, y(row["lo"]), at, y(row["hi"]), style=style))
+            out.append(draw_line(at, y(row["lo"]), at, y(row["hi"]), style=style))
     path = " ".join(f"{at:g},{y(row['value']):g}" for at, row in points)
     dashes = f";stroke-dasharray:{_DASHES[number]}" if _DASHES[number] else ""
     out.append(
@@ -105,6 +105,6 @@ def _key(number: int, name: str, value: str) -> list[str]:
     dashes = f";stroke-dasharray:{_DASHES[number]}" if _DASHES[number] else ""
     style = f"stroke:{_COLOURS[number]};stroke-width:2{dashes}"
     return [
-        _line(left, top, left + 28, top, style=style),
-        _text(left + 34, top + 4, f"{paper.shorten(name)} {value}"),
+        draw_line(left, top, left + 28, top, style=style),
+        draw_text(left + 34, top + 4, f"{paper.shorten(name)} {value}"),
     ]

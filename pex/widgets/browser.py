@@ -85,8 +85,10 @@ class LibraryBrowser(anywidget.AnyWidget):
         chosen: the name, and the version or file, of the prompt that is shown first.
     """
 
-    _esm = kit.script("opened", "tools", "shelf", "leaf", "browser")
-    _css = kit.styles("browser")
+    _esm = kit.script(
+        "widgets/opened", "widgets/tools", "widgets/shelf", "widgets/leaf", "widgets/browser"
+    )
+    _css = kit.styles("widgets/browser")
 
     _list = traitlets.Dict().tag(sync=True)
     _prompt = traitlets.Dict().tag(sync=True)

@@ -71,8 +71,15 @@ class ResultGrid(anywidget.AnyWidget):
         blocks: the run keeps the kernel busy; a Stop that is not heard then interrupts it.
     """
 
-    _esm = kit.script("rows", "cells", "editing", "opened", "tools", "grid")
-    _css = kit.styles("grid")
+    _esm = kit.script(
+        "widgets/rows",
+        "widgets/cells",
+        "widgets/editing",
+        "widgets/opened",
+        "widgets/tools",
+        "widgets/grid",
+    )
+    _css = kit.styles("widgets/grid")
 
     _begin = traitlets.Dict().tag(sync=True)
     _head = traitlets.Dict().tag(sync=True)

@@ -15,7 +15,7 @@ from pex.report.tables import style
 
 __all__ = ["clean", "markdown_html", "script", "styles"]
 
-_HERE = Path(__file__).parent
+_ROOMS = Path(__file__).parent.parent
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
     "ol", "p", "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
@@ -27,15 +27,17 @@ def script(*names: str) -> str:
     """The script of a widget: what all share, then its own.
 
     Args:
-        names: of the widget's files, without the ending; the last has the `export default`.
+        names: of the widget's files, as `room/file` without the ending; the last has the
+            `export default`.
     """
-    return "\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in ("kit", *names))
+    return "\n".join((_ROOMS / f"{part}.js").read_text("utf-8") for part in ("widgets/kit", *names))
 
 
 @functools.cache
 def styles(name: str) -> str:
-    """The style of a widget: that of tables, what all widgets share, then its own."""
-    return "\n".join([style(), *((_HERE / f"{n}.css").read_text("utf-8") for n in ("kit", name))])
+    """The style of a widget: that of tables, what all widgets share, then its own (`room/file`)."""
+    files = (_ROOMS / f"{part}.css" for part in ("widgets/kit", name))
+    return "\n".join([style(), *(file.read_text("utf-8") for file in files)])
 
 
 def markdown_html(text: str) -> str:

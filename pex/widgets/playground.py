@@ -34,9 +34,16 @@ class PlaygroundView(anywidget.AnyWidget):
     """
 
     _esm = kit.script(
-        "controls", "editor", "outbox", "heads", "cases", "answers", "saving", "playground"
+        "widgets/controls",
+        "widgets/editor",
+        "widgets/outbox",
+        "widgets/heads",
+        "widgets/cases",
+        "widgets/answers",
+        "widgets/saving",
+        "widgets/playground",
     )
-    _css = kit.styles("playground")
+    _css = kit.styles("widgets/playground")
 
     _doc = traitlets.Dict().tag(sync=True)
     _cells = traitlets.Dict().tag(sync=True)

@@ -1,7 +1,7 @@
 """Pairs of answers and what raters said of them, made up."""
 
-from pex.compare.turns import Pair
-from pex.core.ratings import Rated
+from pex.rating.order import Pair
+from pex.rating.store import Rated
 
 CHOICES = {"a": "left", "b": "right", "t": "tie", "x": "both bad"}
 

@@ -1,6 +1,6 @@
 // A blind rating: two answers side by side, one key for each choice. The same file is used in a
 // notebook and in the page that goes without one; `host` says what there is to rate and keeps what
-// is said: rating_kernel.js asks Python, rating_page.js the page's own data.
+// is said: kernel.js asks Python, page.js the page's own data.
 
 const SAID = [["left", "A is better", "1"], ["tie", "Tie", "0"], ["both bad", "Both bad", "9"], ["right", "B is better", "2"]];
 const LETTERS = "abcdef";

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from pex.compare.turns import APART, choose, pairs_of, turns
 from pex.core.errors import PexError
+from pex.rating.order import APART, choose, pairs_of, turns
 from tests.helpers.ratings import many
 
 

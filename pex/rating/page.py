@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.turns import Pair, turns
+from pex.rating.order import Pair, turns
+from pex.rating.widget import begin, shown
 from pex.widgets import kit
-from pex.widgets.rating import begin, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,8 +76,8 @@ def rating_page(
         "pairs": [{"id": pair.id, **shown(frame, pair)} for pair in pairs],
         "plans": plans,
     }
-    style = kit.styles("rating") + _STYLE
-    script = kit.script("rating", "rating_page")
+    style = kit.styles("rating/rating") + _STYLE
+    script = kit.script("rating/pair", "rating/page")
     # JSON that holds no "<" cannot end the element that it stands in.
     text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     policy = (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pex.core.errors import PexError
-from pex.core.ratings import FOLDER, Rated, RatingFile, forget, rated_of
+from pex.rating.store import FOLDER, Rated, RatingFile, forget, rated_of
 
 ONE = Rated("p1", "c1", 1, "ada", "short", "strict", "left", ("clear",), "so", "2026-01-01T10:00")
 

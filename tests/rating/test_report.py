@@ -3,10 +3,9 @@
 import dataclasses
 from xml.etree import ElementTree
 
-from pex.compare.preferred import Findings, Rules, findings
-from pex.compare.turns import Pairs
-from pex.report.ratings import explain, progress_line, result_html, table
-from pex.report.svg import growth_svg
+from pex.rating.order import Pairs
+from pex.rating.preference import Findings, Rules, findings
+from pex.rating.report import explain, growth_svg, progress_line, result_html, table
 from tests.helpers.ratings import pairs, said
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pex.compare.preferred import (
+from pex.rating.order import Pairs
+from pex.rating.preference import (
     LEAST,
     Rules,
     between_raters,
@@ -11,7 +12,6 @@ from pex.compare.preferred import (
     preference,
     with_oneself,
 )
-from pex.compare.turns import Pairs
 from pex.stats import tango
 from tests.helpers.ratings import pairs, said
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from pex.compare.preferred import now
-from pex.compare.turns import Pair, Turn, turns
 from pex.core.errors import PexError
 from pex.core.plain_json import replace_surrogates
-from pex.core.ratings import CHOICES, MAX_NAME, MAX_NOTE, Choice, Rated, RatingFile
+from pex.rating.order import Pair, Turn, turns
+from pex.rating.preference import now
+from pex.rating.store import CHOICES, MAX_NAME, MAX_NOTE, Choice, Rated, RatingFile
 
 
 class Sitting:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pex.compare.sitting import Sitting, rater_name
 from pex.core.errors import PexError
-from pex.core.ratings import RatingFile
+from pex.rating.session import Sitting, rater_name
+from pex.rating.store import RatingFile
 from tests.helpers.ratings import many
 
 

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.metric import check_confidence
-from pex.compare.preferred import Findings, Rules, findings, preference
-from pex.compare.sitting import Sitting, rater_name
-from pex.compare.turns import Turn, choose, pairs_of
 from pex.core import jsontext
 from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.project import find_project
-from pex.core.ratings import FOLDER, Rated, RatingFile, rated_of
 from pex.core.shown import clean
 from pex.core.user import user_name
 from pex.project.settings import load_settings
+from pex.rating.order import Turn, choose, pairs_of
+from pex.rating.preference import Findings, Rules, findings, preference
+from pex.rating.session import Sitting, rater_name
+from pex.rating.store import FOLDER, Rated, RatingFile, rated_of
 from pex.score.frame import score_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.widgets.rating import RatingWidget
+    from pex.rating.widget import RatingWidget
 
 REASONS = ("correct", "complete", "clear", "concise", "tone", "format")
 COLUMNS = (
@@ -109,13 +109,13 @@ class Rating:
         and `more_cases` go by the precision asked for; `same_twice` of `looked_twice` pairs got
         the same verdict when they came again.
         """
-        from pex.report.ratings import table
+        from pex.rating.report import table
 
         return table(self._findings())
 
     def explain(self) -> str:
         """What came of it in sentences: verdict, what is missing, what the ratings are worth."""
-        from pex.report.ratings import explain
+        from pex.rating.report import explain
 
         return explain(self._findings(), self._notes())
 
@@ -161,7 +161,7 @@ class Rating:
         Args:
             path: of the file.
         """
-        from pex.widgets.rating_page import rating_page
+        from pex.rating.page import rating_page
 
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ class Rating:
     @property
     def widget(self) -> RatingWidget:
         """The view in a notebook; one, however often it is shown."""
-        from pex.widgets.rating import Desk, RatingWidget, begin
+        from pex.rating.widget import Desk, RatingWidget, begin
 
         if self._widget is None:
             kept = f"Each rating is stored at once, in {self._shown_path()}."
@@ -225,14 +225,14 @@ class Rating:
         return Sitting(rater, self._pairs.different, self.variants, self._file, self._seed)
 
     def _line(self) -> str:
-        from pex.report.ratings import progress_line
+        from pex.rating.report import progress_line
 
         pairs = {pair.id: pair for pair in self._pairs.different}
         total = preference(self._ratings(), pairs, self.variants, self._rules)
         return progress_line(total, self._rules)
 
     def _html(self) -> str:
-        from pex.report.ratings import result_html
+        from pex.rating.report import result_html
 
         return result_html(self._findings(), self._notes())
 
@@ -260,7 +260,7 @@ class Rating:
 
     def _read(self, path: Path) -> list[Rated]:
         from pex.core.prompt import read_text
-        from pex.widgets.rating_page import FORMAT
+        from pex.rating.page import FORMAT
 
         try:
             data = jsontext.loads(read_text(path, "ratings"))

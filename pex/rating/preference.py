@@ -7,8 +7,8 @@ import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from pex.compare.turns import Pair, Pairs
-from pex.core.ratings import Rated
+from pex.rating.order import Pair, Pairs
+from pex.rating.store import Rated
 from pex.stats.agreement import krippendorff
 from pex.stats.checks import normal_quantile
 from pex.stats.intervals import wilson

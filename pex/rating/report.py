@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.preferred import LEAST, Findings, Preference, Rules
-from pex.report.svg import growth_svg
+from pex.rating.preference import LEAST, Findings, Preference, Rules
+from pex.report.svg_pen import MARK, WIDTH, draw_line, draw_svg, draw_text
 from pex.report.tables import cut, fragment
 
 if TYPE_CHECKING:
@@ -226,3 +226,40 @@ def _cases(count: int) -> str:
 
 def _pairs(count: int) -> str:
     return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
+
+
+def growth_svg(steps: Sequence[Preference], name: str) -> str:
+    """A win rate with its interval, as it grew with the cases that were rated.
+
+    Args:
+        steps: the preference after so many ratings, at least one each.
+        name: whose win rate it is.
+
+    Returns:
+        An `svg` element; nothing where there are not two steps.
+    """
+    if len(steps) < 2:
+        return ""
+    last, left, top, height = steps[-1], 48, 24, 120
+    bottom = top + height
+
+    def at(step: Preference, value: float | None) -> str:
+        x = left + step.cases / last.cases * WIDTH
+        return f"{x:.1f},{top + (1 - (value or 0.0)) * height:.1f}"
+
+    out = [draw_text(left, 12, f"win rate of {name}", bold=True)]
+    for tick in (0.0, 0.5, 1.0):
+        y = top + (1 - tick) * height
+        dashes = ";stroke-dasharray:4 3" if tick == 0.5 else ""
+        style = f"stroke:var(--pex-line, #8b949e){dashes}"
+        out.append(draw_line(left, y, left + WIDTH, y, style=style))
+        out.append(draw_text(left - 6, y + 4, f"{tick * 100:.0f} %", "end", True))
+    band = [at(step, step.low) for step in steps] + [at(s, s.high) for s in reversed(steps)]
+    out.append(f'<polygon points="{" ".join(band)}" style="fill:{MARK};opacity:.2"/>')
+    path = " ".join(at(step, step.share) for step in steps)
+    out.append(f'<polyline points="{path}" style="fill:none;stroke:{MARK};stroke-width:2"/>')
+    out.append(draw_text(left + WIDTH, bottom + 16, f"{last.cases} cases rated", "end", True))
+    label = f"win rate of {name} after each case, at the end {(last.share or 0) * 100:.0f} %"
+    # Outside of the report nothing else says what its letters look like.
+    shown = ['<g style="fill:currentColor;font-size:12px">', *out, "</g>"]
+    return draw_svg(shown, label, left + WIDTH + 8, bottom + 22)

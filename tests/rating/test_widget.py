@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import pex
-from pex.rating import REASONS, Rating
-from pex.widgets.rating import MAX_CHARS, RatingWidget, shown
-from pex.widgets.rating_page import PLANS
+from pex.rating.page import PLANS
+from pex.rating.rating import REASONS, Rating
+from pex.rating.widget import MAX_CHARS, RatingWidget, shown
 from tests.helpers.made import HOSTILE, made
 
 NAMES = ("variant-0", "variant-1")

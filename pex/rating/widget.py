@@ -15,11 +15,11 @@ import anywidget
 import traitlets
 from IPython.display import display
 
-from pex.compare.sitting import Sitting, rater_name
-from pex.compare.turns import Pair
 from pex.core.errors import PexError
-from pex.core.ratings import Rated
 from pex.core.values import missing
+from pex.rating.order import Pair
+from pex.rating.session import Sitting, rater_name
+from pex.rating.store import Rated
 from pex.report.tables import cut, value_text
 from pex.widgets import kit
 from pex.widgets.after import StaticOutput, static_html, static_text
@@ -57,8 +57,8 @@ class RatingWidget(anywidget.AnyWidget):
         rater: who rates; None asks for the name.
     """
 
-    _esm = kit.script("rating", "rating_kernel")
-    _css = kit.styles("rating")
+    _esm = kit.script("rating/pair", "rating/kernel")
+    _css = kit.styles("rating/rating")
 
     _begin = traitlets.Dict().tag(sync=True)
     _state = traitlets.Dict().tag(sync=True)

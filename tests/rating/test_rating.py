@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 import pex
-from pex.rating import REASONS, Rating
+from pex.rating.rating import REASONS, Rating
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.lab import MADE
 from tests.helpers.made import made
