@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.cases.edits import changes
-from pex.core.casefile import stamp
+from pex.cases.file import stamp
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.names import check_name, plain

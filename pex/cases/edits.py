@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core import casefile, jsonl, jsontext, private
+from pex.cases import file as case_file
+from pex.core import jsonl, jsontext, private
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.names import digest, plain
@@ -114,7 +115,7 @@ class Edits:
 
         def change(data: bytes) -> tuple[bytes, Case, Any]:
             cases = parse_cases(data, self.path, self.columns)
-            there = cases[casefile.place_of(cases, shown.id, self.path)]
+            there = cases[case_file.place_of(cases, shown.id, self.path)]
             if _seen(there) != (seen or _seen(shown)):
                 what = "expected answer" if there.inputs == shown.inputs else "input"
                 message = f"the {what} of '{there.id}' in {self.name} is not what is shown here"
@@ -123,7 +124,7 @@ class Edits:
             new = dataclasses.replace(there, expected=expected)
             if new == there:
                 return data, there, there.expected
-            changed = casefile.correct(data, self.path, self.columns, there.id, expected)
+            changed = case_file.correct(data, self.path, self.columns, there.id, expected)
             return changed, new, there.expected
 
         return self._change("corrected", change)
@@ -153,7 +154,7 @@ class Edits:
                 raise PexError(f"{self.name} has a case '{new_id}' already")
             expected = _value(text, case.expected, cases)
             new = Case(new_id, case.inputs, expected, case.group, names)
-            return casefile.add(data, self.path, self.columns, new), new, None
+            return case_file.add(data, self.path, self.columns, new), new, None
 
         return self._change("added", change)
 
@@ -164,7 +165,7 @@ class Edits:
             PexError: the file cannot be read, or has no column for a value.
             OSError: the same.
         """
-        return casefile.row_text(self.path.read_bytes(), self.path, self.columns, case)
+        return case_file.row_text(self.path.read_bytes(), self.path, self.columns, case)
 
     def _roles(self, data: bytes) -> dict[str, str]:
         names = dict.fromkeys(str(key) for _, row in rows_of(data, self.path) for key in row)
@@ -198,11 +199,11 @@ class Edits:
                     "before": before,
                     "after": case.expected,
                 }
-                casefile.write(self.path, changed, info)
+                case_file.write(self.path, changed, info)
                 try:
                     jsonl.append(state / JOURNAL, [entry])
                 except OSError:  # a full disk: no change without its line in the journal
-                    casefile.write(self.path, data, self.path.stat())
+                    case_file.write(self.path, data, self.path.stat())
                     raise
         except Timeout:
             raise PexError(f"{self.name} is being changed by another kernel; try again") from None
@@ -255,7 +256,7 @@ def forget(state: Path, case_id: str | None, group: str | None) -> None:
     try:
         with FileLock(state / LOCK, timeout=PATIENCE_S):
             left = [line for line in _entries(state) if not _is_of(line, case_id, group)]
-            casefile.write(path, b"".join(left), path.stat())
+            case_file.write(path, b"".join(left), path.stat())
     except Timeout:
         raise PexError(f"{path} is being written by another process; try again") from None
 

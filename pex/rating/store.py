@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pex.core import casefile, jsonl, private
+from pex.cases import file as case_file
+from pex.core import jsonl, private
 from pex.core.errors import PexError, nearest
 from pex.core.plain_json import replace_surrogates
 
@@ -196,7 +197,7 @@ def forget(state: Path, case_id: str | None, group: str | None, go: bool) -> int
             kept = [line for line in lines if not _is_of(line, case_id, group)]
             found += len(lines) - len(kept)
             if go and len(kept) < len(lines):
-                casefile.write(path, b"".join(kept), seen)
+                case_file.write(path, b"".join(kept), seen)
     return found
 
 

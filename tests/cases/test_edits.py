@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pex.cases import file as case_file
 from pex.cases.edits import DiffersError, Edits, forget, journalled, unreadable
-from pex.core import casefile
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 
@@ -139,7 +139,7 @@ def test_a_spreadsheet_that_saves_in_between_is_noticed(file: Path) -> None:
     seen = file.stat()
     file.write_text(TEXT + "r3,So so.,mixed\n")
     with pytest.raises(PexError, match="by somebody else just now"):
-        casefile.write(file, b"", seen)
+        case_file.write(file, b"", seen)
     assert "r3" in file.read_text()
 
 

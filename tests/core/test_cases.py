@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import pex
-from pex.core.casefile import correct
+from pex.cases.file import correct
 from pex.core.cases import load_cases, select
 
 ROWS = [{"review": "Nice é", "n": 1}, {"review": "Bad", "n": 2}]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pex.core.casefile import add, correct, row_text
+from pex.cases.file import add, correct, row_text
 from pex.core.cases import Case, parse_cases
 from pex.core.errors import PexError
 
