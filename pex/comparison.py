@@ -58,18 +58,18 @@ class Comparison:
         return len(self.frame)
 
     def __repr__(self) -> str:
-        from pex.report.verdicts import table_text
+        from pex.report.comparison import table_text
 
         return clean(table_text(self.frame, self._by is not None, self.notes))
 
     def _repr_html_(self) -> str:
-        from pex.report.verdicts import html
+        from pex.report.comparison import html
 
         return html(self.frame, self._by is not None, self.notes)
 
     def explain(self) -> str:
         """The findings in sentences, the methods in words with their sources, what to mind."""
-        from pex.report.verdicts import explain
+        from pex.report.comparison import explain
 
         return _Text(clean(explain(self.frame, self.notes)))
 
@@ -148,7 +148,7 @@ class Comparison:
         Raises:
             PexError: more than one metric.
         """
-        from pex.report.verdicts import findings
+        from pex.report.comparison import findings
 
         self._one_metric("gate")
         return gate(self.frame, findings(self.frame))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pex.compare.metric import MEASURED
-from pex.compare.pairs import pairs
 from pex.core.errors import PexError, nearest
+from pex.core.pairs import pairs
 from pex.core.variant import Variant
 from pex.library.reference import is_reference
 from pex.library.resolve import resolve_beside

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.compare.pairs import pairs
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.events import Answered, Event, Failed, Listener, Pace, Place, Scored, Spent
 from pex.core.names import check_positive
+from pex.core.pairs import pairs
 from pex.core.score import Score
 from pex.project.settings import Settings, load_settings
 from pex.run.budget import Budget, shared_cap

@@ -23,9 +23,9 @@ from pex.project.trust import TrustError, command
 from pex.run.client import probe
 from pex.run.database import database_of
 from pex.run.endpoint import connect, some_model
-from pex.run.house import Which, answers
 from pex.run.loop import run_apart
 from pex.run.providers import BUILT_IN, LOCAL
+from pex.run.retention import Which, answers
 from pex.run.trusting import asks_for_trust
 
 _PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", "xllamacpp", "distributed")

@@ -17,7 +17,7 @@ from pex.core.project import find_project, led_outside
 from pex.project.settings import load_settings
 from pex.rating import store as ratings
 from pex.run.database import FILE, Database, database_of
-from pex.run.house import Which, answers, delete
+from pex.run.retention import Which, answers, delete
 
 
 def gc(

@@ -21,9 +21,9 @@ from pex.compare.metric import (
     metric_of,
 )
 from pex.compare.pairing import Pairing, Table
-from pex.compare.pairs import Pair, pairs, variants_in
 from pex.compare.verdict import Options, Row, to_table
 from pex.core.errors import PexError
+from pex.core.pairs import Pair, pairs, variants_in
 from pex.core.remarks import of_frame
 from pex.score.frame import score_names
 from pex.stats import multiple, repeats

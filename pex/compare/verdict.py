@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.effect import FEW_GROUPS, METHODS, SEED, Effect
 from pex.compare.metric import Metric
 from pex.compare.pairing import Pairing
-from pex.compare.pairs import Pair
+from pex.core.pairs import Pair
 from pex.score.unusual import UNUSUAL
 from pex.stats import power
 

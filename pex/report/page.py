@@ -12,10 +12,10 @@ from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
 from pex.core.remarks import of_run
+from pex.report.comparison import explain, findings, table_html
 from pex.report.sides import side_by_side_table
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
 from pex.report.tables import format_seconds, style, summary_scores, summary_table
-from pex.report.verdicts import explain, findings, table_html
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ import pex
 from pex.core.errors import JournalError
 from pex.project.settings import load_settings
 from pex.run.database import database_of
-from pex.run.house import Which, answers, delete
 from pex.run.ledger import spending
+from pex.run.retention import Which, answers, delete
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.journals import SCRIPT, experiment, run
 from tests.helpers.postgres import PASSWORD, postgres

@@ -154,7 +154,7 @@ def _compared(
 def _judged(
     table: pd.DataFrame, frame: pd.DataFrame, tonight: Recorded, rule: GateSpec
 ) -> list[Judged]:
-    from pex.report.verdicts import findings
+    from pex.report.comparison import findings
 
     said = gate(table, findings(table))
     return [

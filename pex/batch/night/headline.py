@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pex.batch.night.gate import Judged
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
-from pex.report.verdicts import format_value
+from pex.report.comparison import format_value
 
 if TYPE_CHECKING:
     from pex.batch.night.judge_night import Morning
