@@ -49,7 +49,7 @@ def fill(uri: str, prompts: int, versions: int) -> None:
 
 
 def measure(uri: str) -> None:
-    from pex.browsing import Library
+    from pex.browser.browser import Library
 
     begun = time.perf_counter()
     library = Library(Path.cwd(), uri)

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pex import library, stats
     from pex.batch.night.read_back import read_night
-    from pex.browsing import browse
+    from pex.browser.browser import browse
     from pex.comparison import Comparison, compare_runs
     from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
     from pex.core.prompt import Prompt
@@ -44,7 +44,7 @@ _HOMES = {
     "Results": "pex.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
-    "browse": "pex.browsing",
+    "browse": "pex.browser.browser",
     "compare_runs": "pex.comparison",
     "grid": "pex.core.variant",
     "library": "pex.library",

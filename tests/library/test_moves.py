@@ -9,8 +9,8 @@ import pytest
 import pex
 from pex.core.user import user_name
 from pex.library.entries import card_of
+from pex.library.listing import editions
 from pex.library.moves import moves
-from pex.library.shelf import editions
 
 HI = pex.Prompt("Hi {{ name }}", name="hi")
 HO = pex.Prompt("Ho {{ name }}", name="hi")

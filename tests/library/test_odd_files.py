@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.browsing import Library
+from pex.browser.browser import Library
 from pex.core import prompt as prompts
 from pex.core.errors import PexError
 from pex.core.odd import attempt

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 import pex
-from pex.widgets import kit
-from pex.widgets.browser import LibraryBrowser, Listing
-from pex.widgets.editions import (
+from pex.browser.scores import Scored, scored_shown, trends
+from pex.browser.versions import (
     MAX_PIECES,
     Edition,
     Row,
@@ -21,7 +20,8 @@ from pex.widgets.editions import (
     prompt_shown,
     row_shown,
 )
-from pex.widgets.scored import Scored, scored_shown, trends
+from pex.browser.widget import LibraryBrowser, Listing
+from pex.widgets import kit
 from tests.helpers.made import HOSTILE
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC)

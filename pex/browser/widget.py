@@ -18,11 +18,8 @@ import traitlets
 from IPython.display import display
 from ipywidgets import Output
 
-from pex.core.errors import PexError
-from pex.core.prompt import Prompt
-from pex.widgets import kit
-from pex.widgets.after import StaticOutput, static_html, static_text
-from pex.widgets.editions import (
+from pex.browser.scores import Scored, scored_shown, trends
+from pex.browser.versions import (
     Edition,
     Row,
     difference,
@@ -31,7 +28,10 @@ from pex.widgets.editions import (
     prompt_shown,
     row_shown,
 )
-from pex.widgets.scored import Scored, scored_shown, trends
+from pex.core.errors import PexError
+from pex.core.prompt import Prompt
+from pex.widgets import kit
+from pex.widgets.after import StaticOutput, static_html, static_text
 
 PATIENCE_S = 10.0
 """How long the cell waits for the list, so that the static table can be written with it."""
@@ -86,9 +86,13 @@ class LibraryBrowser(anywidget.AnyWidget):
     """
 
     _esm = kit.script(
-        "widgets/opened", "widgets/tools", "widgets/shelf", "widgets/leaf", "widgets/browser"
+        "widgets/opened",
+        "widgets/tools",
+        "browser/prompt_list",
+        "browser/prompt",
+        "browser/browser",
     )
-    _css = kit.styles("widgets/browser")
+    _css = kit.styles("browser/browser")
 
     _list = traitlets.Dict().tag(sync=True)
     _prompt = traitlets.Dict().tag(sync=True)

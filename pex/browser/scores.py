@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pex.browser.versions import moment
 from pex.report.tables import format_interval, format_score
-from pex.widgets.editions import moment
 from pex.widgets.kit import clean
 
 _WIDTH, _HEIGHT = 460, 150

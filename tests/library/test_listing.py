@@ -3,8 +3,8 @@
 import mlflow
 
 import pex
+from pex.library.listing import editions, entries, versions_of
 from pex.library.registry import link
-from pex.library.shelf import editions, entries, versions_of
 
 HI = pex.Prompt("Hi {{ name }}", name="hi", description="Greets.", model="local/smollm2")
 HO = pex.Prompt("Ho {{ name }}", name="hi")

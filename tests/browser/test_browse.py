@@ -10,8 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import pex
-from pex.browsing import Library, _open
-from pex.widgets.browser import LibraryBrowser
+from pex.browser.browser import Library, _open
+from pex.browser.widget import LibraryBrowser
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab import START

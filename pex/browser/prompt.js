@@ -10,7 +10,7 @@ function svg(tag, attributes, text) {
   return node;
 }
 
-/** A score over versions: the marks that scored.py has placed. */
+/** A score over versions: the marks that scores.py has placed. */
 function drawTrend(trend) {
   const figure = element("figure", "pex-trend");
   const picture = svg("svg", {

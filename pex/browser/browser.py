@@ -14,7 +14,7 @@ from pex.core.prompt import Prompt
 from pex.core.variant import grid
 from pex.experiment import Experiment
 from pex.guard.redact import redact
-from pex.library import registry, shelf
+from pex.library import listing, registry
 from pex.library.files import PromptFile, prompt_files, write_new
 from pex.library.moves import Move
 from pex.library.reference import Reference, parse_reference
@@ -26,10 +26,10 @@ from pex.project.settings import load_settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from pex.browser.scores import Scored
+    from pex.browser.versions import Edition, Row
+    from pex.browser.widget import LibraryBrowser, Listing
     from pex.playground import Playground
-    from pex.widgets.browser import LibraryBrowser, Listing
-    from pex.widgets.editions import Edition, Row
-    from pex.widgets.scored import Scored
 
 
 def browse(name: str | None = None, *, tracking_uri: str | None = None) -> LibraryBrowser:
@@ -46,7 +46,7 @@ def browse(name: str | None = None, *, tracking_uri: str | None = None) -> Libra
     Raises:
         PexError: there is no such prompt, alias or version.
     """
-    from pex.widgets.browser import LibraryBrowser
+    from pex.browser.widget import LibraryBrowser
 
     project = find_project()
     library = Library(project, store_of(project, load_settings(project), tracking_uri))
@@ -66,13 +66,13 @@ class Library:
         self._project = project
         self._uri = uri
         self._client: MlflowClient | None = None
-        self._entries: dict[str, shelf.Entry] = {}
+        self._entries: dict[str, listing.Entry] = {}
         self._files: list[tuple[PromptFile, int | None]] = []
         self._experiments: dict[str, str] = {}
 
     def listing(self) -> Listing:
         """All prompts; where the store does not answer, those of the files."""
-        from pex.widgets.browser import Listing
+        from pex.browser.widget import Listing
 
         where = redact(self._uri)
         files = prompt_files(self._project)
@@ -86,12 +86,12 @@ class Library:
 
     def _read(self, files: Sequence[PromptFile]) -> None:
         client = self._client = connect(self._uri)
-        self._entries = {entry.name: entry for entry in shelf.entries(client, self._uri)}
+        self._entries = {entry.name: entry for entry in listing.entries(client, self._uri)}
         with errors_of(self._uri, "does not answer"):
             found = client.search_experiments(max_results=5000)
         self._experiments = {str(item.experiment_id): str(item.name) for item in found}
         readable = [file.prompt for file in files if file.prompt is not None]
-        same = iter(shelf.versions_of(client, self._uri, readable, self._entries))
+        same = iter(listing.versions_of(client, self._uri, readable, self._entries))
         self._files = [(file, next(same) if file.prompt is not None else None) for file in files]
 
     def _rows(self) -> list[Row]:
@@ -99,7 +99,7 @@ class Library:
         return [self._row(name) for name in sorted(names, key=lambda name: (name.casefold(), name))]
 
     def _row(self, name: str) -> Row:
-        from pex.widgets.editions import Row
+        from pex.browser.versions import Row
 
         entry = self._entries.get(name)
         files = [(file, version) for file, version in self._files if file.name == name]
@@ -152,7 +152,7 @@ class Library:
 
     def editions(self, name: str) -> list[Edition]:
         """The files and the versions of a prompt, the newest version first."""
-        from pex.widgets.editions import Edition
+        from pex.browser.versions import Edition
 
         files = [
             Edition(
@@ -164,7 +164,7 @@ class Library:
         ]  # fmt: skip
         if name not in self._entries or self._client is None:
             return files
-        versions, moves, _ = shelf.editions(self._client, self._uri, name)
+        versions, moves, _ = listing.editions(self._client, self._uri, name)
         return files + [
             Edition(
                 str(item.version), f"version {item.version}", item.aliases,
@@ -190,8 +190,8 @@ class Library:
         Raises:
             PexError: the store does not answer.
         """
+        from pex.browser.scores import Scored
         from pex.record import prompts
-        from pex.widgets.scored import Scored
 
         entry = self._entries.get(name)
         if entry is None or not entry.experiments:
@@ -214,7 +214,7 @@ class Library:
             PexError: MLflow does not take the alias, or somebody has moved it meanwhile.
         """
         client = connect(self._uri)
-        _, _, aliases = shelf.editions(client, self._uri, name)
+        _, _, aliases = listing.editions(client, self._uri, name)
         now = aliases.get(alias)
         if now != seen:
             raise PexError(

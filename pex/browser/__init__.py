@@ -1,0 +1,1 @@
+"""The library browser: what it shows, its view and its script."""
