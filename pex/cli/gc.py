@@ -137,7 +137,7 @@ def _old(database: Database, project: Path, uri: str, which: Which) -> _Going:
 
 
 def _of(database: Database, state: Path, uri: str, which: Which) -> _Going:
-    from pex.playground import drafts
+    from pex.playground import draft_files
     from pex.record import forget, kept
     from pex.results import Results
 
@@ -150,7 +150,7 @@ def _of(database: Database, state: Path, uri: str, which: Which) -> _Going:
         said = "1 line" if torn == 1 else f"{torn:,} lines"
         console.err(f"{state / edits.JOURNAL}: {said} cut off, which cannot be read")
     rated = ratings.forget(state, case, group, go=False)
-    drafted = drafts.forget(state / drafts.FOLDER, case, group, delete=False)
+    drafted = draft_files.forget(state / draft_files.FOLDER, case, group, delete=False)
     if not any((count, recorded, waiting, edited, rated, drafted)):
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
@@ -158,7 +158,7 @@ def _of(database: Database, state: Path, uri: str, which: Which) -> _Going:
         raise PexError(f"there is nothing of {named} in the journal or in MLflow")
 
     def go() -> None:
-        drafts.forget(state / drafts.FOLDER, case, group, delete=True)
+        draft_files.forget(state / draft_files.FOLDER, case, group, delete=True)
         for run in waiting:
             forget.forget_waiting(state, run.run_id, case, group)
         for run in recorded:
@@ -190,7 +190,7 @@ def _of(database: Database, state: Path, uri: str, which: Which) -> _Going:
     paths = [
         *([str(state / edits.JOURNAL)] if edited else []),
         *([str(state / ratings.FOLDER)] if rated else []),
-        *([str(state / drafts.FOLDER)] if drafted else []),
+        *([str(state / draft_files.FOLDER)] if drafted else []),
         *(str(kept.folder_of(state, run.run_id)) for run in waiting),
     ]
     return _Going(items, paths, go)

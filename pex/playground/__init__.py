@@ -11,8 +11,8 @@ from pex.core.shown import clean
 from pex.execution import Execution
 from pex.experiment import Experiment
 from pex.playground import drafting, saving
-from pex.playground.desk import Desk, desk_of
-from pex.playground.drafts import key_of
+from pex.playground.draft_files import key_of
+from pex.playground.session import Desk, desk_of
 from pex.results import Results
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from pex import local
 from pex.core.cases import Case, select
-from pex.core.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.revision import with_cases
 from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
+from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
+from pex.playground.history import with_cases
 from pex.project.listing import EXPERIMENTS, experiment_files
 from pex.project.settings import Settings, load_settings
 from pex.results import failed_rows

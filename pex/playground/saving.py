@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pex import library
-from pex.core.code import code
-from pex.core.draft import Draft
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment import Experiment
 from pex.playground import drafting
+from pex.playground.as_code import code
+from pex.playground.draft import Draft
 
 
 def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> tuple[str, Draft]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import pex
-from pex.playground import desk as desks
-from pex.playground.desk import Desk
+from pex.playground import session as desks
+from pex.playground.session import Desk
 from pex.run.request import requests
 
 CASES = [

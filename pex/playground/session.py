@@ -11,21 +11,21 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.core.draft import Column, Draft, Entry, Problem
 from pex.core.errors import PexError
-from pex.core.later import Later
 from pex.core.names import digest
-from pex.core.revision import History, with_cases
 from pex.execution import Execution
 from pex.experiment import Experiment
 from pex.playground import drafting, saving
-from pex.playground.drafts import FOLDER, DraftFile, Kept
-from pex.playground.sketch import document
-from pex.playground.trials import Trials, Wanted, said
+from pex.playground.debounce import Later
+from pex.playground.draft import Column, Draft, Entry, Problem
+from pex.playground.draft_files import FOLDER, DraftFile, Kept
+from pex.playground.draft_view import document
+from pex.playground.history import History, with_cases
+from pex.playground.runs import Trials, Wanted, said
 from pex.results import Results
 
 if TYPE_CHECKING:
-    from pex.widgets.playground import PlaygroundView
+    from pex.playground.widget import PlaygroundView
 
 SAVE_S = 0.4
 LOOK_S = 0.5
@@ -91,7 +91,7 @@ class Desk:
 
     def show(self) -> None:
         """Display the view; an earlier one says that it is of no use any more."""
-        from pex.widgets.playground import PlaygroundView
+        from pex.playground.widget import PlaygroundView
 
         with self._lock:
             old, self._view = self._view, None
@@ -196,7 +196,7 @@ class Desk:
 
     def cells(self, keys: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """Answers as the view gets them: of these cells, or of all."""
-        from pex.widgets.tried import shown
+        from pex.playground.shown import shown
 
         found = {}
         wanted = None if keys is None else set(keys)
@@ -405,7 +405,7 @@ class Desk:
             self._view.send({"kind": kind, "view": view, **rest})
 
     def _tell_differences(self, view: str, against: str) -> None:
-        from pex.widgets.tried import differences
+        from pex.playground.shown import differences
 
         self._tell("difference", view, {"pieces": differences(self.cells(), against)})
 

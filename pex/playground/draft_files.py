@@ -18,10 +18,10 @@ from filelock import FileLock
 
 from pex.core import private
 from pex.core.cases import Case
-from pex.core.draft import Column, Draft, Entry, Message, sound_all
 from pex.core.errors import PexError
 from pex.core.names import check_name, digest
 from pex.core.prompt import Prompt
+from pex.playground.draft import Column, Draft, Entry, Message, sound_all
 
 FOLDER = "drafts"
 VERSION = 1

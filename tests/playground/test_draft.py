@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pex.core.cases import Case
-from pex.core.code import code, literal
-from pex.core.draft import Column, Draft, Entry, Message, column_of
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
-from pex.core.revision import DEPTH, History, new_id, with_cases
 from pex.core.variant import Variant, grid
-from pex.playground.drafts import from_json, to_json
+from pex.playground.as_code import code, literal
+from pex.playground.draft import Column, Draft, Entry, Message, column_of
+from pex.playground.draft_files import from_json, to_json
+from pex.playground.history import DEPTH, History, new_id, with_cases
 
 BASE = Prompt("Review: {{ review }}\nPositive?", "short", params={"temperature": 0})
 CASES = [

@@ -1,5 +1,5 @@
 // The Playground: columns are variants, rows are cases, and in between stand the answers. What is
-// shown is Python's document (playground.py); outbox.js brings what is done here to it.
+// shown is Python's document (widget.py); outbox.js brings what is done here to it.
 
 const DIFFERENCE_MS = 300;
 const KEYS = [

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pex.widgets.playground import PlaygroundView
+from pex.playground.shown import MAX_CHARS, STATIC_BYTES, Shown, differences, shown, static_draft
+from pex.playground.widget import PlaygroundView
 from pex.widgets.sheet import Cell, Mark
-from pex.widgets.tried import MAX_CHARS, STATIC_BYTES, Shown, differences, shown, static_draft
 from tests.helpers.made import HOSTILE
 
 

@@ -14,10 +14,10 @@ import anywidget
 import traitlets
 from IPython.display import display
 
+from pex.playground.shown import Shown, static_draft
 from pex.widgets import kit
 from pex.widgets.after import StaticOutput
 from pex.widgets.subshell import answer_at_once
-from pex.widgets.tried import Shown, static_draft
 
 BATCH_S = 0.05
 """Between two messages with answers."""
@@ -34,16 +34,16 @@ class PlaygroundView(anywidget.AnyWidget):
     """
 
     _esm = kit.script(
-        "widgets/controls",
-        "widgets/editor",
-        "widgets/outbox",
-        "widgets/heads",
-        "widgets/cases",
-        "widgets/answers",
-        "widgets/saving",
-        "widgets/playground",
+        "playground/controls",
+        "playground/editor",
+        "playground/outbox",
+        "playground/variants",
+        "playground/cases",
+        "playground/answers",
+        "playground/saving",
+        "playground/widget",
     )
-    _css = kit.styles("widgets/playground")
+    _css = kit.styles("playground/playground")
 
     _doc = traitlets.Dict().tag(sync=True)
     _cells = traitlets.Dict().tag(sync=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.playground import desk as desks
-from pex.playground import drafts
-from pex.playground.desk import Desk
+from pex.playground import draft_files
+from pex.playground import session as desks
+from pex.playground.session import Desk
 from tests.helpers.effort import calls_of
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.playing import (
@@ -93,7 +93,7 @@ def test_two_playgrounds_of_one_notebook_have_drafts_of_their_own(
     lab: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = ["run-1", "cell-1"]
-    monkeypatch.setattr(drafts, "_cell", lambda: tuple(cell))
+    monkeypatch.setattr(draft_files, "_cell", lambda: tuple(cell))
     monkeypatch.setenv("JPY_SESSION_NAME", str(project / "My notebook.ipynb"))
     one, two = pex.Playground(record=False), pex.Playground(record=False)
     cell[:] = ["run-2", "cell-2"]
@@ -268,11 +268,11 @@ def test_the_data_of_a_case_can_be_deleted_from_drafts_too(
     restarted()
     folder = project / ".pex/drafts"
     (folder / "bad.json").write_text("{")
-    assert drafts.forget(folder, "c2", None, delete=False) == 1
+    assert draft_files.forget(folder, "c2", None, delete=False) == 1
     assert "a copy of c2" in (folder / "mine.json").read_text()
-    assert drafts.forget(folder, "c2", None, delete=True) == 1
+    assert draft_files.forget(folder, "c2", None, delete=True) == 1
     assert "a copy of c2" not in (folder / "mine.json").read_text()
-    assert drafts.forget(folder, None, "nobody", delete=True) == 0
+    assert draft_files.forget(folder, None, "nobody", delete=True) == 0
     again = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
     assert [e.base.id for e in again._desk.draft.entries if e.base] == ["c1", "c3"]
     assert len(again._desk.cells()) == 2

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pex.core.cases import Case
-from pex.core.draft import Column, Draft, Entry, Message, parameter, sound_case
 from pex.core.errors import PexError, nearest
 from pex.core.plain_json import replace_surrogates
+from pex.playground.draft import Column, Draft, Entry, Message, parameter, sound_case
 
 DEPTH = 100
 """So many steps back are kept."""
