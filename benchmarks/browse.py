@@ -35,7 +35,7 @@ def main() -> None:
 def fill(uri: str, prompts: int, versions: int) -> None:
     """So many prompts of 150 words, with an alias each."""
     from pex.library.content import encode
-    from pex.library.store import connect
+    from pex.tracking.store import connect
 
     client = connect(uri)
     for number in range(prompts):

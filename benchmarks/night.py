@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from pex.batch.night.judge_night import page
-from pex.record.store import connect
+from pex.tracking.store import connect
 from tests.helpers.night_pages import morning
 
 

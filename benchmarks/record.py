@@ -22,8 +22,8 @@ from pex.core.score import Score
 from pex.record import traces
 from pex.record.dataset import log_dataset
 from pex.record.runs import Recorder
-from pex.record.store import quiet
 from pex.score.frame import build_frame, summarise
+from pex.tracking.store import quiet
 
 VARIANTS = [
     pex.Variant(pex.Prompt("Review: {{ review }}", name=name), "bench/m1", {"temperature": 0})

@@ -229,7 +229,7 @@ def compare_runs(
         PexError: no such run, nothing in it to compare, no case or variant in common.
     """
     from pex.record.foreign import load_any
-    from pex.record.store import tracking_uri as resolve
+    from pex.tracking.store import tracking_uri as resolve
 
     project = find_project()
     uri = resolve(project, load_settings(project), tracking_uri)

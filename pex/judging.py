@@ -26,9 +26,9 @@ from pex.run.journal import Journal, Run, Writer, check_mode
 from pex.run.lease import Leases
 from pex.run.model import by_ref
 from pex.run.prices import check_priced
+from pex.run.provider_trust import check_models
 from pex.run.runner import Runner
 from pex.run.shared import Shared
-from pex.run.trusting import check_models
 from pex.score.judge import Judge
 from pex.score.verdicts import Verdicts, self_preference
 

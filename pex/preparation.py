@@ -35,9 +35,9 @@ from pex.run.ledger import Past, past
 from pex.run.model import by_ref
 from pex.run.prices import check_priced, price_of
 from pex.run.provider_batch import HALF, check_none_away, check_single
+from pex.run.provider_trust import check_models
 from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
-from pex.run.trusting import check_models
 from pex.score.base import Scorer
 from pex.score.build import imported, parted
 from pex.score.judge import Judge
@@ -164,8 +164,9 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
     Raises:
         PexError: something does not fit; nothing was asked.
     """
-    from pex.record import runs, store
+    from pex.record import runs
     from pex.record.commit import commit_tags
+    from pex.tracking import store
 
     check_count("max_in_flight", options.max_in_flight)
     check_positive("timeout_s", options.timeout_s)

@@ -54,8 +54,8 @@ def record(
         PexError: MLflow does not answer.
     """
     from pex.library import registry
-    from pex.record.store import connect
     from pex.record.traces import TraceWriter, choose, target_of, trace_id_of
+    from pex.tracking.store import connect
 
     # A server that has gone since the run began is noticed within seconds here; every call below
     # would go on asking for minutes.

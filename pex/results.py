@@ -391,7 +391,7 @@ class Results:
 
     def _history(self, score: str) -> pd.DataFrame:
         from pex.record.search import history
-        from pex.record.store import tracking_uri
+        from pex.tracking.store import tracking_uri
 
         uri = self.about.get("tracking_uri")
         if uri is None:
@@ -546,7 +546,7 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Results:
         PexError: there is no such run, or pex did not record it.
     """
     from pex.record.runs import load
-    from pex.record.store import tracking_uri as resolve
+    from pex.tracking.store import tracking_uri as resolve
 
     project = find_project()
     frame, about = load(resolve(project, load_settings(project), tracking_uri), run_id)

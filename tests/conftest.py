@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from pex import local
 from pex.guard import project_secrets, redact
-from pex.record.store import connect
+from pex.tracking.store import connect
 from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
 

@@ -23,7 +23,7 @@ from pex.core.events import Delta, Retried
 from pex.magics import overview
 from pex.magics.asking import question
 from pex.magics.cell import Ask, read_line, read_prompt
-from pex.record.store import connect
+from pex.tracking.store import connect
 from pex.widgets.answer import GrowingAnswer
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab

@@ -22,7 +22,7 @@ from pex.batch.kernels.zygotes import Zygote
 from pex.core import python
 from pex.local import package, server
 from pex.record import deleted
-from pex.record.store import connect
+from pex.tracking.store import connect
 from tests.helpers.browser import free_port
 from tests.helpers.notebooks import notebook, plan
 from tests.helpers.processes import wait_for

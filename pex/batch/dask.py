@@ -149,7 +149,7 @@ class Cluster:
             self._client.close(timeout=_TIMEOUT_S)
 
     def _check(self, project: Path, say: Callable[[str], None]) -> None:
-        from pex.record.store import local_folder, tracking_uri
+        from pex.tracking.store import local_folder, tracking_uri
 
         try:
             self._client.wait_for_workers(1, timeout=_TIMEOUT_S)

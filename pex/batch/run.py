@@ -28,7 +28,7 @@ from pex.project.settings import load_settings
 from pex.project.trust import VARIABLE as TRUST
 from pex.project.trust import fingerprint
 from pex.run.budget import SHARED, TIMES
-from pex.run.trusting import check_trusted, directed
+from pex.run.provider_trust import check_trusted, directed
 
 if TYPE_CHECKING:
     from pex.batch.mlflow_batch import Record

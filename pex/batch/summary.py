@@ -10,8 +10,8 @@ from pex.batch.run import BatchResult
 from pex.core.names import canonical
 from pex.core.spreadsheet import table_text
 from pex.record.search import find
-from pex.record.store import exists
 from pex.report.tables import format_seconds, fragment
+from pex.tracking.store import exists
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,10 +18,10 @@ from pex.library import listing, registry
 from pex.library.files import PromptFile, prompt_files, write_new
 from pex.library.moves import Move
 from pex.library.reference import Reference, parse_reference
-from pex.library.store import connect, errors_of
-from pex.library.store import tracking_uri as store_of
 from pex.project.listing import experiment_files
 from pex.project.settings import load_settings
+from pex.tracking.store import connect, errors_of
+from pex.tracking.store import tracking_uri as store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

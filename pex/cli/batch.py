@@ -94,8 +94,8 @@ def batch(
     from pex.cli.trust import asking
     from pex.core.project import find_project
     from pex.project.settings import load_settings
-    from pex.record.store import check_place, tracking_uri
-    from pex.run.trusting import check_trusted
+    from pex.run.provider_trust import check_trusted
+    from pex.tracking.store import check_place, tracking_uri
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
@@ -211,7 +211,7 @@ def accept(
     from pex.core.project import find_project
     from pex.project.settings import load_settings
     from pex.record.nights import of_batch
-    from pex.record.store import tracking_uri
+    from pex.tracking.store import tracking_uri
 
     project = find_project()
     uri = tracking_uri(project, load_settings(project))

@@ -24,9 +24,9 @@ from pex.run.client import probe
 from pex.run.database import database_of
 from pex.run.endpoint import connect, some_model
 from pex.run.loop import run_apart
+from pex.run.provider_trust import asks_for_trust
 from pex.run.providers import BUILT_IN, LOCAL
 from pex.run.retention import Which, answers
-from pex.run.trusting import asks_for_trust
 
 _PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", "xllamacpp", "distributed")
 
@@ -94,7 +94,8 @@ def _clash() -> list[Finding]:
 
 
 def _project(project: Path, settings: Settings) -> list[Finding]:
-    from pex.record import kept, store
+    from pex.record import kept
+    from pex.tracking import store
 
     has = (project / FILE).is_file()
     findings = [

@@ -48,7 +48,7 @@ def gc(
     that were saved elsewhere, what others logged into a run, backups, and what a provider keeps.
     Only a database in a file gets its space back here; that of a server frees it by its own rules.
     """
-    from pex.record.store import tracking_uri
+    from pex.tracking.store import tracking_uri
 
     check_positive("--older-than", older_than, zero=True)
     project = find_project()
@@ -94,7 +94,7 @@ def _check_place(state: Path, project: Path, uri: str) -> None:
 
     Somebody else's project may bring them along. A whole path names a place of this machine.
     """
-    from pex.record.store import local_folder
+    from pex.tracking.store import local_folder
 
     for path in (state, state / FILE, local_folder(uri), Path(uri.removeprefix("sqlite:///"))):
         if (

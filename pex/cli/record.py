@@ -21,7 +21,7 @@ from pex.guard.redact import MASK
 from pex.project.settings import load_settings
 from pex.project.trust import TrustError, shown, trusts_place
 from pex.results import Results, load_run
-from pex.run.trusting import is_remote
+from pex.run.provider_trust import is_remote
 
 _QUIET_S = 10.0
 """Seconds between two lines of progress where nobody sits at a terminal."""
@@ -50,10 +50,9 @@ def record(
     A run whose record failed waits in the project and is recorded now. Of a run that has been
     recorded, the missing traces are written, and the dataset of its cases.
     """
-    from pex.library.store import errors_of
     from pex.record import kept
-    from pex.record.store import tracking_uri
     from pex.record.traces import check_traces, complete
+    from pex.tracking.store import errors_of, tracking_uri
 
     project = find_project()
     settings = load_settings(project)
@@ -104,11 +103,10 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
 
     A store that does not have the run gets it as a new one.
     """
-    from pex.library.store import errors_of
     from pex.record import files, kept
     from pex.record.runs import Recorder
-    from pex.record.store import connect
     from pex.recording import record as write
+    from pex.tracking.store import connect, errors_of
 
     frame, about, texts = kept.take(state, run_id)
     uri = _store_of(about, uri, state)
@@ -132,8 +130,8 @@ def _store_of(about: Mapping[str, Any], uri: str, state: Path) -> str:
     Raises:
         TrustError: a server that only this file names, and the user has not allowed it.
     """
-    from pex.library.artifacts import root_of
-    from pex.record.store import local_folder
+    from pex.tracking.artifacts import root_of
+    from pex.tracking.store import local_folder
 
     own = about.get("tracking_uri")
     # What MLFLOW_TRACKING_URI says was said for now. A file may have moved with the project, and
@@ -179,7 +177,8 @@ def _follow(results: Results, tell: _Progress) -> None:
 
 
 def _where(uri: str, run_id: str) -> str:
-    from pex.record import search, store
+    from pex.record import search
+    from pex.tracking import store
 
     experiment_id = store.connect(uri).get_run(run_id).info.experiment_id
     return search.page(uri, experiment_id, run_id) or f"pexlab ui, run {run_id}; or pexlab report"

@@ -35,7 +35,8 @@ def run_id_of(run: str) -> str:
         return run
     from pex.core.project import find_project
     from pex.project.settings import load_settings
-    from pex.record import search, store
+    from pex.record import search
+    from pex.tracking import store
 
     project = find_project()
     found = search.latest(store.tracking_uri(project, load_settings(project)))

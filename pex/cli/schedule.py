@@ -50,7 +50,7 @@ def schedule(
     from pex.cli.trust import asking
     from pex.core.project import find_project
     from pex.project.settings import load_settings
-    from pex.run.trusting import check_trusted
+    from pex.run.provider_trust import check_trusted
 
     if to not in texts.KINDS:
         raise PexError(f"--to {to}: no such scheduler", hint=nearest(to, texts.KINDS))

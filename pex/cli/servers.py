@@ -69,7 +69,8 @@ def ui(
     (judges that it runs by itself) are off unless MLFLOW_SERVER_ENABLE_JOB_EXECUTION is true.
     """
     from pex.guard.redact import redact
-    from pex.record import pages, store
+    from pex.record import pages
+    from pex.tracking import store
 
     project = find_project()
     uri = store.tracking_uri(project, load_settings(project))

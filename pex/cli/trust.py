@@ -14,7 +14,7 @@ from pex.core.errors import PexError
 from pex.core.project import FILE, find_project
 from pex.project import trust as kept
 from pex.project.settings import load_settings
-from pex.run.trusting import directed, is_remote
+from pex.run.provider_trust import directed, is_remote
 
 Done = TypeVar("Done")
 
@@ -84,9 +84,9 @@ def _allow(project: Path) -> None:
 
 def _places(project: Path) -> dict[Path, list[str]]:
     """Where on other machines the project's own record is, by what says so."""
-    from pex.library.artifacts import remote_places, root_of
-    from pex.library.store import database_file, stored_in
     from pex.record import kept as runs
+    from pex.tracking.artifacts import remote_places, root_of
+    from pex.tracking.store import database_file, stored_in
 
     settings = load_settings(project)
     state = project / settings.journal.path

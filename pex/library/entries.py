@@ -19,7 +19,7 @@ from pex.library import content
 from pex.library.content import Content, UnfitError, decode
 from pex.library.moves import BY
 from pex.library.reference import Reference, parse_reference
-from pex.library.store import alone, errors_of
+from pex.tracking.store import alone, errors_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,7 +13,7 @@ from pex.library import content
 from pex.library.content import UnfitError, encode
 from pex.library.entries import Version, all_versions, card_of, cards, describe, find
 from pex.library.moves import Move, moves
-from pex.library.store import errors_of
+from pex.tracking.store import errors_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

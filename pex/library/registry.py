@@ -29,9 +29,9 @@ from pex.library.entries import (
 )
 from pex.library.moves import point
 from pex.library.reference import Reference, check_alias, parse_reference
-from pex.library.store import connect, errors_of
-from pex.library.store import tracking_uri as store_of
 from pex.project.settings import load_settings
+from pex.tracking.store import connect, errors_of
+from pex.tracking.store import tracking_uri as store_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from pex.core.project import FILE, find_project
 from pex.core.prompt import Prompt
 from pex.library.reference import parse_reference
 from pex.library.registry import fetch
-from pex.library.store import tracking_uri
 from pex.project.settings import load_settings
+from pex.tracking.store import tracking_uri
 
 
 def resolve(ref: str, uri: str) -> Prompt:

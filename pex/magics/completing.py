@@ -29,7 +29,6 @@ from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
 from pex.experiment import Experiment
 from pex.library.names import names as library_names
-from pex.library.store import tracking_uri
 from pex.magics.asking import columns_of, last_experiment
 from pex.magics.cell import FLAGS, MANY, OPTIONS, SHORT, identifier
 from pex.project.folder import columns_beside
@@ -37,6 +36,7 @@ from pex.project.listing import experiment_files, prompt_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import load_spec
 from pex.run.providers import BUILT_IN
+from pex.tracking.store import tracking_uri
 
 MATCHER = "pex"
 COMMANDS = ("show", "run")

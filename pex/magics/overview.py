@@ -201,7 +201,8 @@ def _runs(
     project: Path, settings: Settings, names: Sequence[str]
 ) -> tuple[dict[str, dict[str, object]], str]:
     """The newest run of each experiment, and why that is not known."""
-    from pex.record import search, store
+    from pex.record import search
+    from pex.tracking import store
 
     try:
         uri = store.tracking_uri(project, settings)

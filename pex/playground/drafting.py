@@ -119,7 +119,7 @@ def alike(one: Draft, other: Draft) -> bool:
 
 def warm(base: Experiment | None) -> None:
     """Load what a recorded run needs, so that the first one begins at once; makes nothing new."""
-    from pex.record import store
+    from pex.tracking import store
 
     with contextlib.suppress(PexError):  # a run will say so
         project, settings = settings_of(base)
@@ -401,7 +401,8 @@ def _count(value: Any) -> int:
 def _failed(experiment: Experiment) -> set[str]:
     frame = experiment.results.frame if experiment.results is not None else None
     if frame is None:
-        from pex.record import runs, search, store
+        from pex.record import runs, search
+        from pex.tracking import store
 
         project, settings = settings_of(experiment)
         uri = store.tracking_uri(project, settings)

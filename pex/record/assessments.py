@@ -11,8 +11,8 @@ from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.record.search import run_of
 from pex.record.spans import CASE_ID, METADATA, REPEAT, SCORED_BY, VARIANT
-from pex.record.store import connect
 from pex.record.traces import of_run
+from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd

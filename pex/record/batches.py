@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.shown import in_markdown
 from pex.guard.redact import redact
-from pex.library.store import client_of, errors_of
-from pex.record import active
 from pex.record.runs import experiment_of
 from pex.record.search import MOST, page
-from pex.record.store import connect
+from pex.tracking import active
+from pex.tracking.store import client_of, connect, errors_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

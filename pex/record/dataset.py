@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.cases import Case
 from pex.core.names import canonical, digest, plain
-from pex.record.store import connect
+from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

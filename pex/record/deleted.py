@@ -19,7 +19,7 @@ from pex.core import python
 from pex.core.errors import PexError
 from pex.core.project import is_inside, led_outside
 from pex.guard.redact import redact
-from pex.record.store import connect, local_folder
+from pex.tracking.store import connect, local_folder
 
 _ASKED = (
     "SELECT run_uuid, artifact_uri FROM runs WHERE lifecycle_stage = 'deleted'",

@@ -14,7 +14,7 @@ from pex.core.parquet import read_table
 from pex.core.score import WORDS
 from pex.record.runs import load
 from pex.record.search import run_of
-from pex.record.store import connect
+from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from pex.core.errors import PexError
 from pex.record import kept, traces
 from pex.record.files import CASES, replace
 from pex.record.runs import load
-from pex.record.store import connect, local_folder
+from pex.tracking.store import connect, local_folder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pex.core import private
 from pex.core.project import is_inside
 from pex.record import files
-from pex.record.store import connect
 from pex.record.traces import WRITTEN
 from pex.score.frame import typed
+from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.record.search import MOST, children, run_of
-from pex.record.store import connect, exists
+from pex.tracking.store import connect, exists
 
 SEQUENCE, EVIDENCE = "pex.sequence", "pex.evidence"
 

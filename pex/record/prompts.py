@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.record.note import verdicts_of
 from pex.record.search import numbers_of, page
-from pex.record.store import connect
+from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd

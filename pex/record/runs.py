@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 from pex.core.errors import PexError
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
-from pex.record import active, files
+from pex.record import files
 from pex.record.note import note
 from pex.record.prompts import YES_NO
 from pex.record.search import children, run_of
-from pex.record.store import artifact_location, check_files, connect
 from pex.score.frame import is_part, typed, yes_no
 from pex.score.unusual import UNUSUAL, columns
+from pex.tracking import active
+from pex.tracking.store import artifact_location, check_files, connect
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
 from pex.guard.redact import redact
-from pex.record.store import connect
+from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd

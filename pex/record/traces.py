@@ -26,8 +26,8 @@ from pex.record.files import CASES
 from pex.record.runs import load
 from pex.record.search import children
 from pex.record.spans import CASE_ID, METADATA, Shapes, Target, store, trace_id_of
-from pex.record.store import connect
 from pex.score.frame import yes_no
+from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd

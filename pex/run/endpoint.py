@@ -18,9 +18,9 @@ from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register, register_headers
 from pex.project.settings import Api, FromEnvironment, ProviderSettings, Settings
 from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
+from pex.run.provider_trust import check_models
 from pex.run.providers import BUILT_IN, LOCAL, Provider
 from pex.run.proxy import proxy_for
-from pex.run.trusting import check_models
 
 DEFAULT_IN_FLIGHT = 16
 LOCAL_IN_FLIGHT = 4  # as many as the built-in server has slots

@@ -16,7 +16,7 @@ from pex.batch.mlflow_batch import recording
 from pex.batch.plan import Plan, load_plan
 from pex.batch.run import BatchResult, run_batch
 from pex.record.search import history, latest, newest
-from pex.record.store import connect
+from pex.tracking.store import connect
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out, night
 from tests.helpers.notebooks import notebook, plan

@@ -11,7 +11,7 @@ import pytest
 
 import pex
 from pex.project.settings import load_settings
-from pex.record.store import tracking_uri
+from pex.tracking.store import tracking_uri
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.files import texts_with

@@ -29,7 +29,7 @@ def read_night(plan: str | Path, batch_id: str | None = None) -> Morning:
     """
     from pex.core.project import find_project
     from pex.project.settings import load_settings
-    from pex.record.store import tracking_uri
+    from pex.tracking.store import tracking_uri
 
     loaded = load_plan(Path(plan))
     own = os.environ.get("PEX_BATCH_ID") if os.environ.get("PEX_PLAN") == loaded.name else None

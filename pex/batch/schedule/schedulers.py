@@ -34,7 +34,7 @@ from pex.core.names import digest
 from pex.core.project import find_project
 from pex.project.settings import load_settings
 from pex.project.trust import VARIABLE as TRUST
-from pex.run.trusting import directed
+from pex.run.provider_trust import directed
 
 KINDS = ("crontab", "systemd", "github", "airflow", "kubernetes")
 _LONGEST_LINE = 990

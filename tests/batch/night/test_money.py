@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pex.record.store import connect
+from pex.tracking.store import connect
 from tests.helpers.browser import page
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out, night

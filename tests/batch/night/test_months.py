@@ -13,7 +13,7 @@ import pytest
 from pex.batch.night.gate import judge, outcome_of, rule_of
 from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import PlanGate
-from pex.record.store import connect
+from pex.tracking.store import connect
 from tests.helpers.made import made
 
 NIGHTS, CASES = 30, 40

@@ -10,7 +10,7 @@ import pytest
 
 import pex
 from pex.batch.night.read_back import read_night
-from pex.record.store import connect
+from pex.tracking.store import connect
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import NOTEBOOKS, UNHAPPY, WORDS, Model, lay_out, night

@@ -5,14 +5,14 @@ import sys
 import time
 from pathlib import Path
 
-from pex.library.store import connect
+from pex.tracking.store import connect
 
 
 def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "mlruns" / "mlflow.db"
     uri = f"sqlite:///{path}"
     maker = subprocess.Popen(
-        [sys.executable, "-c", f"from pex.library.store import connect; connect({uri!r})"]
+        [sys.executable, "-c", f"from pex.tracking.store import connect; connect({uri!r})"]
     )
     deadline = time.monotonic() + 300
     while not list(path.parent.glob("*.part")):

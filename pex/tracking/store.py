@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ from pex.core.network import keep_loopback_direct
 from pex.core.quiet import keep_quiet
 from pex.guard.project_secrets import note
 from pex.guard.redact import redact
-from pex.library.artifacts import check_places
 from pex.project.settings import Settings
-from pex.run.trusting import check_record
+from pex.run.provider_trust import check_record
+from pex.tracking.artifacts import check_places
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -230,3 +230,26 @@ def _few_retries() -> Iterator[None]:
 def local_folder(uri: str) -> Path | None:
     """The folder of a store that is a file of this machine, None where it is a server's."""
     return Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else None
+
+
+def artifact_location(uri: str, name: str) -> str | None:
+    """Where a local store keeps the files of an experiment; a server decides for itself."""
+    folder = local_folder(uri)
+    return (folder / "artifacts" / name).as_uri() if folder else None
+
+
+def exists(uri: str) -> bool:
+    """Whether anything can have been recorded: MLflow would make an empty store to look into."""
+    kind, _, path = uri.partition(":///")
+    return kind != "sqlite" or Path(path).exists()
+
+
+def warm(uri: str) -> None:
+    """Load MLflow, and open a store of this machine that is there; nothing new is made."""
+    quiet()
+    import mlflow  # noqa: F401 - it takes seconds, which a run need not wait for then
+
+    folder = local_folder(uri)
+    if folder is not None and Path(uri.removeprefix("sqlite:///")).is_file():
+        with suppress(PexError):  # a run will say so
+            connect(uri)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.library.store import tracking_uri
 from pex.project.settings import ProviderSettings, Settings, load_settings
 from pex.project.trust import TrustError, fingerprint
 from pex.run.endpoint import connect
-from pex.run.trusting import asks_for_trust, check_models, directed, is_remote
+from pex.run.provider_trust import asks_for_trust, check_models, directed, is_remote
+from pex.tracking.store import tracking_uri
 from tests.helpers.command import pexlab
 
 

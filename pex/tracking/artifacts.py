@@ -15,7 +15,7 @@ from pex.core.errors import PexError
 from pex.core.project import FILE, find_project
 from pex.guard.redact import redact
 from pex.project.trust import TrustError, shown, trusts_place
-from pex.run.trusting import is_remote
+from pex.run.provider_trust import is_remote
 
 _PATIENCE_S = 60.0
 """As long as somebody else may write."""
