@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from pex.rating.rating import Rating
     from pex.results import Results, load_run
     from pex.run.model import Model
-    from pex.score.calibration import Calibration
-    from pex.score.judge import Judge
+    from pex.score.judge.calibration import Calibration
+    from pex.score.judge.judge import Judge
 
 _HOMES = {
     "BudgetError": "pex.core.errors",
-    "Calibration": "pex.score.calibration",
+    "Calibration": "pex.score.judge.calibration",
     "Comparison": "pex.comparison",
     "Experiment": "pex.experiment",
     "Interrupted": "pex.core.errors",
-    "Judge": "pex.score.judge",
+    "Judge": "pex.score.judge.judge",
     "Model": "pex.run.model",
     "PexError": "pex.core.errors",
     "Playground": "pex.playground",

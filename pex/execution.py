@@ -33,7 +33,6 @@ from pex.core.score import Score
 from pex.core.shown import clean
 from pex.guard.redact import redact
 from pex.job import Job, Progress
-from pex.judging import Wave
 from pex.recording import record
 from pex.results import Results
 from pex.run.budget import Budget
@@ -45,6 +44,7 @@ from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.shared import Shared
 from pex.score.frame import build_frame
+from pex.score.judge.asking import Wave
 
 if TYPE_CHECKING:
     from pex.record.runs import Recorder

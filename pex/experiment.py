@@ -29,7 +29,7 @@ from pex.results import Results
 from pex.run.estimate import Preview
 from pex.run.request import check_variables
 from pex.score.build import build, parted
-from pex.score.judge import Judge
+from pex.score.judge.judge import Judge
 from pex.writing import dumped, kept_files, portable, save, unconfigured
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from pex.cases.edits import Edits
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.variant import Variant
-from pex.judging import Bench
 from pex.run.channel import Channel
 from pex.run.journal import Journal, Run
 from pex.score.base import Scorer
+from pex.score.judge.asking import Bench
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from pex.core.text import whole_text
 from pex.core.variant import Variant
 from pex.execution import Execution
 from pex.job import Job
-from pex.judging import Bench, bench, seated
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec
 from pex.results import failed_rows
@@ -40,7 +39,8 @@ from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
 from pex.score.base import Scorer
 from pex.score.build import imported, parted
-from pex.score.judge import Judge
+from pex.score.judge.asking import Bench, bench, seated
+from pex.score.judge.judge import Judge
 
 if TYPE_CHECKING:
     import pandas as pd

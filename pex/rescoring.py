@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex import judging
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
@@ -23,6 +22,7 @@ from pex.score.frame import (
     spread_failures,
     with_scores,
 )
+from pex.score.judge import asking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def rescore(
                 scores[place] |= scorer(answer, case)
     told = copy.deepcopy(dict(about))
     if judges:
-        judged = judging.judge(
+        judged = asking.judge(
             judges,
             answered,
             list(cases.values()),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pex.rating.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.recording import Outcome
-    from pex.score.calibration import Calibration
+    from pex.score.judge.calibration import Calibration
     from pex.widgets.editing import Editing
     from pex.widgets.grid import ResultGrid
 
@@ -330,8 +330,8 @@ class Results:
             PexError: there is no such judge, or no answer with both.
         """
         from pex.rescoring import human_scores
-        from pex.score.calibration import calibrate
-        from pex.score.positions import Positions
+        from pex.score.judge.calibration import calibrate
+        from pex.score.judge.positions import Positions
 
         known = {item["name"]: item for item in self.about.get("judges", [])}
         if judge not in known:

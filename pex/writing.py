@@ -18,7 +18,7 @@ from pex.project.spec import ExperimentSpec, dump_spec
 from pex.run.model import settings_lines
 from pex.score.base import Scorer
 from pex.score.build import dump
-from pex.score.judge import Judge
+from pex.score.judge.judge import Judge
 
 
 def save(

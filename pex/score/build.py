@@ -13,7 +13,7 @@ from pex.core.names import check_name
 from pex.project.files import validate
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.function import callable_name, callable_rule, parts_of
-from pex.score.judge import Judge
+from pex.score.judge.judge import Judge
 from pex.score.kinds import KINDS, FunctionKind, JudgeKind
 
 T = TypeVar("T")

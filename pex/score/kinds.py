@@ -17,7 +17,7 @@ from pex.project.spec import Strict
 from pex.score import label, number, structured, text
 from pex.score.base import Rule
 from pex.score.function import callable_rule, import_callable
-from pex.score.judge import Judge
+from pex.score.judge.judge import Judge
 
 
 def _as_label(value: Any) -> Any:

@@ -22,7 +22,7 @@ from pex.run.budget import Budget, shared_cap
 from pex.run.database import SqliteDatabase
 from pex.run.ledger import spending, total
 from pex.run.request import body_of, max_tokens
-from pex.score.judge import Judge
+from pex.score.judge.judge import Judge
 from tests.helpers.batch_endpoint import BatchEndpoint, answered
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.lab_nights import pexlab

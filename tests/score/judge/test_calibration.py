@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.score.calibration import Calibration, calibrate
-from pex.score.positions import positions
+from pex.score.judge.calibration import Calibration, calibrate
+from pex.score.judge.positions import positions
 
 
 def from_table(table: list[list[int]], labels: tuple[float, ...] = (0.0, 1.0)) -> Calibration:

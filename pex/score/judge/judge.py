@@ -17,8 +17,8 @@ from pex.core.score import WORDS
 from pex.core.shown import clean
 from pex.core.variant import ClientModel, Variant
 from pex.score.base import check_expected, is_cut_off
-from pex.score.calibration import Calibration
-from pex.score.read_verdict import VerdictReader
+from pex.score.judge.calibration import Calibration
+from pex.score.judge.read_verdict import VerdictReader
 from pex.score.reading import NoJson, parse_json, shorten, text_of
 from pex.score.structured import follows
 

@@ -17,8 +17,8 @@ from pex.core.remarks import of_judge
 from pex.core.score import Score
 from pex.run.request import requests
 from pex.score.base import NOT_EXPECTED, named_scores
-from pex.score.judge import Judge, Verdict
-from pex.score.positions import Positions, positions
+from pex.score.judge.judge import Judge, Verdict
+from pex.score.judge.positions import Positions, positions
 
 Scores = dict[str, Score]
 

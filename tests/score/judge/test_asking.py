@@ -16,14 +16,13 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex import judging
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import Scored
 from pex.run import provider_batch, runner
-from pex.score.calibration import calibrate
-from pex.score.judge import Judge
-from pex.score.positions import Positions
+from pex.score.judge.calibration import calibrate
+from pex.score.judge.judge import Judge, asking
+from pex.score.judge.positions import Positions
 from tests.helpers.batch_endpoint import BatchEndpoint
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.judges import is_judge, likes, verdict
@@ -338,7 +337,7 @@ def test_a_stop_in_the_first_wave_asks_no_judge(lab: FaultyEndpoint) -> None:
 SCRIPT = textwrap.dedent(
     """
     import pex
-    from pex.score.judge import Judge
+    from pex.score.judge.judge import Judge
     polite = pex.Prompt("Is this polite? {{ output }}", name="polite")
     cases = [{"word": f"word{i}"} for i in range(150)]
     exp = pex.Experiment("kills", pex.grid(pex.Prompt("{{ word }}", name="echo"), "lab/m1"), cases,
@@ -526,7 +525,7 @@ def test_old_answers_are_judged_without_an_experiment(
     endpoint.reply = likes("word1<")
     told: list[Any] = []
     judge = Judge(POLITE, "lab/judge")
-    found = judging.judge(
+    found = asking.judge(
         [judge], ANSWERS, CASES, VARIANTS, project, "old", budget_usd=5, on_event=told.append
     )
     values = [scores["polite"].value for _, scores in sorted(found.scores.items())]
@@ -534,7 +533,7 @@ def test_old_answers_are_judged_without_an_experiment(
     assert found.status == "finished"
     assert found.spent_usd == pytest.approx(6 * 0.012)
     assert sum(isinstance(event, Scored) for event in told) == 6
-    again = judging.judge([judge], ANSWERS, CASES, VARIANTS, project, "old", budget_usd=0)
+    again = asking.judge([judge], ANSWERS, CASES, VARIANTS, project, "old", budget_usd=0)
     assert (again.spent_usd, again.about[0]["replayed"]) == (0.0, 6)
     assert again.scores == found.scores
     assert endpoint.calls == 6
@@ -549,7 +548,7 @@ def test_old_answers_share_verdicts_with_the_run_that_asked_them(lab: FaultyEndp
         for row in results.frame.itertuples()
     }
     about = results.about["variants"]
-    found = judging.judge([exp._built[1]], answers, exp.cases, about, Path.cwd(), "judged")
+    found = asking.judge([exp._built[1]], answers, exp.cases, about, Path.cwd(), "judged")
     assert found.about[0]["replayed"] == 4
     assert lab.calls == 8
 
@@ -558,7 +557,7 @@ def test_a_budget_ends_the_judging_of_old_answers(project: Path, endpoint: Fault
     priced(project, endpoint)
     endpoint.reply = likes("word")
     judge = Judge(POLITE, "lab/judge", params={"max_tokens": 10})
-    found = judging.judge([judge], ANSWERS, CASES, VARIANTS, project, "old", budget_usd=0.1)
+    found = asking.judge([judge], ANSWERS, CASES, VARIANTS, project, "old", budget_usd=0.1)
     assert found.status == "budget"
     assert endpoint.calls == 0
     assert {scores["polite"].error for scores in found.scores.values()} == {
@@ -575,7 +574,7 @@ def test_an_interrupt_keeps_the_verdicts_so_far(lab: FaultyEndpoint, project: Pa
 
     lab.reply = reply
     (project / "pex.toml").open("a").write("max_in_flight = 1\n")
-    found = judging.judge([Judge(POLITE, "lab/judge")], ANSWERS, CASES, VARIANTS, project, "old")
+    found = asking.judge([Judge(POLITE, "lab/judge")], ANSWERS, CASES, VARIANTS, project, "old")
     assert found.status == "interrupted"
     values = [scores["polite"].value for scores in found.scores.values()]
     assert len(values) == 6
@@ -585,9 +584,9 @@ def test_an_interrupt_keeps_the_verdicts_so_far(lab: FaultyEndpoint, project: Pa
 def test_it_works_inside_a_running_event_loop(lab: FaultyEndpoint, project: Path) -> None:
     import asyncio
 
-    async def inside() -> judging.Judged:
+    async def inside() -> asking.Judged:
         judge = Judge(POLITE, "lab/judge")
-        return judging.judge([judge], ANSWERS, CASES, VARIANTS, project, "old")
+        return asking.judge([judge], ANSWERS, CASES, VARIANTS, project, "old")
 
     lab.reply = likes("word")
     assert asyncio.run(inside()).status == "finished"

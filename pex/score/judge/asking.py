@@ -29,8 +29,8 @@ from pex.run.prices import check_priced
 from pex.run.provider_trust import check_models
 from pex.run.runner import Runner
 from pex.run.shared import Shared
-from pex.score.judge import Judge
-from pex.score.verdicts import Verdicts, self_preference
+from pex.score.judge.judge import Judge
+from pex.score.judge.questions import Verdicts, self_preference
 
 Scores = dict[str, Score]
 

@@ -12,9 +12,9 @@ import pex
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.score.build import build, dump, parted
-from pex.score.calibration import calibrate
-from pex.score.judge import Judge
-from pex.score.verdicts import Verdicts, self_preference
+from pex.score.judge.calibration import calibrate
+from pex.score.judge.judge import Judge
+from pex.score.judge.questions import Verdicts, self_preference
 
 CASES = [Case("c1", {"ask": "Where is my parcel?"}, "kind")]
 
