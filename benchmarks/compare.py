@@ -25,9 +25,9 @@ from scipy import stats
 from throughput import serve
 
 import pex
-from pex.comparison import compare_frame
 from pex.core.events import Answered, Event
-from pex.results import Results
+from pex.results.comparison import compare_frame
+from pex.results.results import Results
 
 TEXT = "the parcel came late and the box was broken but support answered within the hour"
 WORDS = TEXT.split()

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pex import library, stats
     from pex.batch.night.read_back import read_night
     from pex.browser.browser import browse
-    from pex.comparison import Comparison, compare_runs
     from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
     from pex.core.prompt import Prompt
     from pex.core.score import Score
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from pex.experiment import Experiment
     from pex.playground import Playground
     from pex.rating.rating import Rating
-    from pex.results import Results, load_run
+    from pex.results.comparison import Comparison, compare_runs
+    from pex.results.results import Results, load_run
     from pex.run.model import Model
     from pex.score.judge.calibration import Calibration
     from pex.score.judge.judge import Judge
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BudgetError": "pex.core.errors",
     "Calibration": "pex.score.judge.calibration",
-    "Comparison": "pex.comparison",
+    "Comparison": "pex.results.comparison",
     "Experiment": "pex.experiment",
     "Interrupted": "pex.core.errors",
     "Judge": "pex.score.judge.judge",
@@ -41,14 +41,14 @@ _HOMES = {
     "Prompt": "pex.core.prompt",
     "ProviderError": "pex.core.errors",
     "Rating": "pex.rating.rating",
-    "Results": "pex.results",
+    "Results": "pex.results.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
     "browse": "pex.browser.browser",
-    "compare_runs": "pex.comparison",
+    "compare_runs": "pex.results.comparison",
     "grid": "pex.core.variant",
     "library": "pex.library",
-    "load_run": "pex.results",
+    "load_run": "pex.results.results",
     "read_night": "pex.batch.night.read_back",
     "stats": "pex.stats",
 }

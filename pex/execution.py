@@ -33,8 +33,8 @@ from pex.core.score import Score
 from pex.core.shown import clean
 from pex.guard.redact import redact
 from pex.job import Job, Progress
-from pex.recording import record
-from pex.results import Results
+from pex.results.record import record
+from pex.results.results import Results
 from pex.run.budget import Budget
 from pex.run.failures import FATAL
 from pex.run.feed import Feed, Feeds

@@ -25,7 +25,7 @@ from pex.preparation import Options, Subject, prepare, preview, seat
 from pex.project.files import validate
 from pex.project.folder import columns_beside, load_variants
 from pex.project.spec import ExperimentSpec, load_spec
-from pex.results import Results
+from pex.results.results import Results
 from pex.run.estimate import Preview
 from pex.run.request import check_variables
 from pex.score.build import build, parted

@@ -7,7 +7,7 @@ from typing import Any
 
 from pex.compare.gate import UNDECIDED
 from pex.experiment import Experiment
-from pex.results import Results
+from pex.results.results import Results
 
 MOST_REPEATS = 16
 """Beyond this, repeats of the same cases say little that is new."""

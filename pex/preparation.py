@@ -24,7 +24,7 @@ from pex.execution import Execution
 from pex.job import Job
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec
-from pex.results import failed_rows
+from pex.results.results import failed_rows
 from pex.run.budget import TIMES, shared_cap
 from pex.run.channel import open_channels
 from pex.run.database import database_of

@@ -50,7 +50,7 @@ def compare(
     A run may be one of pex, the run of one of its variants, one of mlflow.genai.evaluate, or one
     with a table of mlflow.log_table.
     """
-    from pex.comparison import compare_runs
+    from pex.results.comparison import compare_runs
 
     found = compare_runs(
         run_a,

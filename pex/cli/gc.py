@@ -139,7 +139,7 @@ def _old(database: Database, project: Path, uri: str, which: Which) -> _Going:
 def _of(database: Database, state: Path, uri: str, which: Which) -> _Going:
     from pex.playground import draft_files
     from pex.record import forget, kept
-    from pex.results import Results
+    from pex.results.results import Results
 
     case, group = which.case_id, which.group
     count, size = answers(database, which)

@@ -20,7 +20,7 @@ from pex.core.prompt import Prompt
 from pex.guard.redact import MASK
 from pex.project.settings import load_settings
 from pex.project.trust import TrustError, shown, trusts_place
-from pex.results import Results, load_run
+from pex.results.results import Results, load_run
 from pex.run.provider_trust import is_remote
 
 _QUIET_S = 10.0
@@ -105,7 +105,7 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
     """
     from pex.record import files, kept
     from pex.record.runs import Recorder
-    from pex.recording import record as write
+    from pex.results.record import record as write
     from pex.tracking.store import connect, errors_of
 
     frame, about, texts = kept.take(state, run_id)

@@ -15,7 +15,7 @@ from pex.gating import PINNED
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
-    from pex.results import Results
+    from pex.results.results import Results
 
 
 def run(

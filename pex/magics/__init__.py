@@ -18,7 +18,7 @@ from pex.magics import asking, completing, overview
 from pex.magics.cell import Ask, identifier, read_line, read_prompt
 from pex.project.listing import experiment_files, prompt_files
 from pex.project.spec import LIBRARY
-from pex.results import Results
+from pex.results.results import Results
 from pex.widgets import in_notebook
 from pex.widgets.answer import say
 

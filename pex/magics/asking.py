@@ -17,7 +17,7 @@ from pex.core.variant import Variant, grid
 from pex.experiment import Experiment
 from pex.magics.cell import Ask, value_of
 from pex.project.listing import experiment_files
-from pex.results import Results
+from pex.results.results import Results
 from pex.score.frame import yes_no
 from pex.widgets.answer import GrowingAnswer, say
 

@@ -13,7 +13,7 @@ from pex.experiment import Experiment
 from pex.playground import drafting, saving
 from pex.playground.draft_files import key_of
 from pex.playground.session import Desk, desk_of
-from pex.results import Results
+from pex.results.results import Results
 
 
 class Playground:

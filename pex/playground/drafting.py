@@ -22,7 +22,7 @@ from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_
 from pex.playground.history import with_cases
 from pex.project.listing import EXPERIMENTS, experiment_files
 from pex.project.settings import Settings, load_settings
-from pex.results import failed_rows
+from pex.results.results import failed_rows
 from pex.run.endpoint import check
 from pex.run.estimate import Preview
 from pex.run.prices import check_priced, price_of

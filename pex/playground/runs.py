@@ -21,7 +21,7 @@ from pex.core.events import (
 from pex.execution import Execution
 from pex.experiment import Experiment
 from pex.guard.redact import redact
-from pex.results import Results
+from pex.results.results import Results
 from pex.widgets.growing import grown
 from pex.widgets.sheet import Cell
 from pex.widgets.tally import Tally

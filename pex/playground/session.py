@@ -22,7 +22,7 @@ from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
 from pex.playground.history import History, with_cases
 from pex.playground.runs import Trials, Wanted, said
-from pex.results import Results
+from pex.results.results import Results
 
 if TYPE_CHECKING:
     from pex.playground.widget import PlaygroundView

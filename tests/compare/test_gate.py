@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pex.comparison import compare_frame
+from pex.results.comparison import compare_frame
 from tests.helpers.frames import frame
 
 

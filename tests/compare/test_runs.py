@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pex.compare.runs import both
-from pex.comparison import compare_frame
 from pex.core.errors import PexError
+from pex.results.comparison import compare_frame
 from tests.helpers.frames import frame
 
 

@@ -14,7 +14,7 @@ from pex.core.cases import Case
 from pex.core.prompt import Prompt
 from pex.core.score import Score
 from pex.core.variant import Variant
-from pex.results import Results
+from pex.results.results import Results
 from pex.run.request import requests
 from pex.score.frame import build_frame
 

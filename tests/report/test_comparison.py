@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pex.comparison import compare_frame
 from pex.core.errors import PexError
+from pex.results.comparison import compare_frame
 from tests.helpers.frames import frame
 
 NASTY = "<img src=x onerror=alert(1)>"

@@ -11,7 +11,7 @@ from pex.core.call import Answer, Request
 from pex.core.cases import load_cases
 from pex.core.score import Score
 from pex.report import plots, sides
-from pex.results import Results
+from pex.results.results import Results
 from pex.score.frame import build_frame, summarise, yes_no
 
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> {{ 7*7 }} ]]>'

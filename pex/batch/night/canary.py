@@ -23,7 +23,7 @@ from pex.core.variant import Variant
 from pex.run.budget import TIMES
 
 if TYPE_CHECKING:
-    from pex.results import Results
+    from pex.results.results import Results
 
 JOB = CANARY
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from pex.cases.edits import Edits
     from pex.compare.gate import Gate
-    from pex.comparison import Comparison
     from pex.rating.rating import Rating
     from pex.record.traces import TraceWriter
-    from pex.recording import Outcome
+    from pex.results.comparison import Comparison
+    from pex.results.record import Outcome
     from pex.score.judge.calibration import Calibration
     from pex.widgets.editing import Editing
     from pex.widgets.grid import ResultGrid
@@ -198,7 +198,7 @@ class Results:
         Raises:
             PexError: no such metric or baseline, a margin on the wrong scale.
         """
-        from pex.comparison import compare_frame
+        from pex.results.comparison import compare_frame
 
         judges = self.about.get("judges", [])
         found = compare_frame(
@@ -279,8 +279,8 @@ class Results:
         Raises:
             PexError: a scorer that does not fit; nothing has been scored or asked.
         """
-        from pex.recording import record_again
-        from pex.rescoring import rescore
+        from pex.results.record import record_again
+        from pex.results.rescore import rescore
 
         one = isinstance(scorers, str | Mapping) or not isinstance(scorers, Iterable)
         items: list[Any] = [scorers] if one else list(scorers)
@@ -329,7 +329,7 @@ class Results:
         Raises:
             PexError: there is no such judge, or no answer with both.
         """
-        from pex.rescoring import human_scores
+        from pex.results.rescore import human_scores
         from pex.score.judge.calibration import calibrate
         from pex.score.judge.positions import Positions
 
@@ -367,7 +367,7 @@ class Results:
 
     def outcome(self) -> Outcome:
         """What is recorded of these results."""
-        from pex.recording import Outcome
+        from pex.results.record import Outcome
 
         page = self.page()
         return Outcome(self.frame, self.summary(), self.about, self.verdicts(), page)
@@ -435,7 +435,7 @@ class Results:
 
     def _editing(self) -> Editing:
         """What the opened cells of the grid may do with the cases."""
-        from pex.editing import case_in, editing, edits_in, expect, rescoring_code
+        from pex.results.editing import case_in, editing, edits_in, expect, rescoring_code
 
         project = find_project()
         state = project / load_settings(project).journal.path

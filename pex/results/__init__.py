@@ -1,0 +1,1 @@
+"""What a run found: its frame, loaded, compared, scored again, corrected, and recorded."""
