@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pex.core.prompt import Prompt
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
-    from pex.experiment import Experiment
+    from pex.experiment.experiment import Experiment
     from pex.playground import Playground
     from pex.rating.rating import Rating
     from pex.results.comparison import Comparison, compare_runs
@@ -32,7 +32,7 @@ _HOMES = {
     "BudgetError": "pex.core.errors",
     "Calibration": "pex.score.judge.calibration",
     "Comparison": "pex.results.comparison",
-    "Experiment": "pex.experiment",
+    "Experiment": "pex.experiment.experiment",
     "Interrupted": "pex.core.errors",
     "Judge": "pex.score.judge.judge",
     "Model": "pex.run.model",

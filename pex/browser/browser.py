@@ -12,7 +12,7 @@ from pex.core.odd import attempt
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import grid
-from pex.experiment import Experiment
+from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.library import listing, registry
 from pex.library.files import PromptFile, prompt_files, write_new

@@ -30,7 +30,7 @@ def demo(
     from pex.batch.run import run_batch
     from pex.batch.summary import collect, text, write
     from pex.cli.batch import judge_night, write_page
-    from pex.experiment import Experiment
+    from pex.experiment.experiment import Experiment
 
     absent = local.missing()
     if absent is not None:

@@ -11,7 +11,7 @@ import typer
 from pex.cli import console
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.core.yamltext import load_yaml
-from pex.gating import PINNED
+from pex.experiment.gate import PINNED
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def run(
 ) -> None:
     """Run an experiment: ask, score, record in MLflow, print the table."""
     from pex.cli.trust import asking
-    from pex.experiment import Experiment
-    from pex.extending import extend
+    from pex.experiment.experiment import Experiment
+    from pex.experiment.extend import extend
 
     keys, params = _changes(changes or [])
     if out is not None and out.suffix not in (".parquet", ".csv"):

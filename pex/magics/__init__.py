@@ -13,7 +13,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.shown import clean
-from pex.experiment import Experiment
+from pex.experiment.experiment import Experiment
 from pex.magics import asking, completing, overview
 from pex.magics.cell import Ask, identifier, read_line, read_prompt
 from pex.project.listing import experiment_files, prompt_files

@@ -14,7 +14,7 @@ from pex.core.names import canonical, digest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
-from pex.experiment import Experiment
+from pex.experiment.experiment import Experiment
 from pex.magics.cell import Ask, value_of
 from pex.project.listing import experiment_files
 from pex.results.results import Results

@@ -27,7 +27,7 @@ from pex.core.odd import attempt
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
-from pex.experiment import Experiment
+from pex.experiment.experiment import Experiment
 from pex.library.names import names as library_names
 from pex.magics.asking import columns_of, last_experiment
 from pex.magics.cell import FLAGS, MANY, OPTIONS, SHORT, identifier

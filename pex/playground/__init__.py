@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pex.core.errors import PexError, nearest
 from pex.core.shown import clean
-from pex.execution import Execution
-from pex.experiment import Experiment
+from pex.experiment.execution import Execution
+from pex.experiment.experiment import Experiment
 from pex.playground import drafting, saving
 from pex.playground.draft_files import key_of
 from pex.playground.session import Desk, desk_of

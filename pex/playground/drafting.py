@@ -17,7 +17,7 @@ from pex.core.names import digest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
-from pex.experiment import Experiment
+from pex.experiment.experiment import Experiment
 from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.playground.history import with_cases
 from pex.project.listing import EXPERIMENTS, experiment_files

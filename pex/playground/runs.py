@@ -18,8 +18,8 @@ from pex.core.events import (
     Scored,
     Started,
 )
-from pex.execution import Execution
-from pex.experiment import Experiment
+from pex.experiment.execution import Execution
+from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.results.results import Results
 from pex.widgets.growing import grown

@@ -12,7 +12,7 @@ from pex import library
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
-from pex.experiment import Experiment
+from pex.experiment.experiment import Experiment
 from pex.playground import drafting
 from pex.playground.as_code import code
 from pex.playground.draft import Draft

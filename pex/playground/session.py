@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.names import digest
-from pex.execution import Execution
-from pex.experiment import Experiment
+from pex.experiment.execution import Execution
+from pex.experiment.experiment import Experiment
 from pex.playground import drafting, saving
 from pex.playground.debounce import Later
 from pex.playground.draft import Column, Draft, Entry, Problem

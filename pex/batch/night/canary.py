@@ -41,7 +41,7 @@ def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
     Raises:
         PexError: cases that do not fit the prompt, a provider that refuses.
     """
-    from pex.experiment import Experiment
+    from pex.experiment.experiment import Experiment
 
     canary = plan.canary
     if canary is None or not models:

@@ -16,7 +16,7 @@ from pex.compare.gate import FAIL, PASS, UNDECIDED, gate
 from pex.compare.runs import BASELINE, CANDIDATE, both
 from pex.compare.verdict import WORSE, Options
 from pex.core.errors import PexError
-from pex.gating import PINNED
+from pex.experiment.gate import PINNED
 from pex.project.spec import GateSpec
 from pex.stats import EProcess, e_month, e_process
 

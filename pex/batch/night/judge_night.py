@@ -27,7 +27,7 @@ from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
 from pex.core.shown import clean
-from pex.extending import MOST_REPEATS
+from pex.experiment.extend import MOST_REPEATS
 from pex.guard.redact import redact
 from pex.score.frame import score_names
 

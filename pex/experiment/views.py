@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from pex.core.cases import Case
 from pex.core.events import Done, Event
-from pex.execution import Execution
-from pex.job import Job
+from pex.experiment.execution import Execution
+from pex.experiment.job import Job
 from pex.report.tables import value_text
 
 if TYPE_CHECKING:

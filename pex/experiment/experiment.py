@@ -17,11 +17,12 @@ from pex.core.errors import PexError
 from pex.core.names import check_name, plain
 from pex.core.shown import clean
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
-from pex.execution import Execution
-from pex.gating import gate_rule
-from pex.job import Job
+from pex.experiment.execution import Execution
+from pex.experiment.gate import gate_rule
+from pex.experiment.job import Job
+from pex.experiment.prepare import Options, Subject, prepare, preview, seat
+from pex.experiment.save import dumped, kept_files, portable, save, unconfigured
 from pex.library.resolve import resolve_beside
-from pex.preparation import Options, Subject, prepare, preview, seat
 from pex.project.files import validate
 from pex.project.folder import columns_beside, load_variants
 from pex.project.spec import ExperimentSpec, load_spec
@@ -30,7 +31,6 @@ from pex.run.estimate import Preview
 from pex.run.request import check_variables
 from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
-from pex.writing import dumped, kept_files, portable, save, unconfigured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -307,7 +307,7 @@ class Experiment:
             BudgetError: an endpoint reported more than a call could cost; `.results` has the rest.
             Interrupted: interrupted from the keyboard; it holds the results so far.
         """
-        from pex.views import watch
+        from pex.experiment.views import watch
 
         execution, job = self.prepare(
             limit=limit,
@@ -335,7 +335,7 @@ class Experiment:
 
     async def arun(self, *, show: bool | None = None, **options: Any) -> Results:
         """The same as `run`, for asynchronous code: `await exp.arun()` keeps the kernel free."""
-        from pex.views import watch
+        from pex.experiment.views import watch
 
         execution, job = self.prepare(**options)
         with watch(execution, job, show, blocks=False):
@@ -350,7 +350,7 @@ class Experiment:
 
         The handle as the last thing in a cell shows the live grid.
         """
-        from pex.views import in_background
+        from pex.experiment.views import in_background
 
         execution, job = self.prepare(**options)
         return execution.viewed_by(functools.partial(in_background, execution, job)).start()

@@ -20,8 +20,8 @@ from pex.core.names import check_count, check_positive
 from pex.core.project import FILE, find_project
 from pex.core.text import whole_text
 from pex.core.variant import Variant
-from pex.execution import Execution
-from pex.job import Job
+from pex.experiment.execution import Execution
+from pex.experiment.job import Job
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec
 from pex.results.results import failed_rows

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pex.compare.gate import UNDECIDED
-from pex.experiment import Experiment
+from pex.experiment.experiment import Experiment
 from pex.results.results import Results
 
 MOST_REPEATS = 16

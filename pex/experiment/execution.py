@@ -31,8 +31,8 @@ from pex.core.events import (
 )
 from pex.core.score import Score
 from pex.core.shown import clean
+from pex.experiment.job import Job, Progress
 from pex.guard.redact import redact
-from pex.job import Job, Progress
 from pex.results.record import record
 from pex.results.results import Results
 from pex.run.budget import Budget
