@@ -18,7 +18,7 @@ from pex.core.shown import in_markdown
 if TYPE_CHECKING:
     from pex.batch.night.judge_night import Morning
     from pex.batch.plan import Plan
-    from pex.batch.run import BatchResult, JobResult
+    from pex.batch.result import BatchResult, JobResult
     from pex.record.batches import BatchRun, JobRun
 
 CELL = "pex-record"

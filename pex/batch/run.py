@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import importlib
 import os
@@ -20,6 +19,7 @@ from pex.batch import snapshot
 from pex.batch.job_log import FILE, EndedJobs, alone, newest_unfinished
 from pex.batch.kernels.zygotes import QUIET, ZYGOTES
 from pex.batch.plan import Job, Plan
+from pex.batch.result import BatchResult, JobResult
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.names import check_file_name
@@ -32,34 +32,6 @@ from pex.run.provider_trust import check_trusted, directed
 
 if TYPE_CHECKING:
     from pex.batch.mlflow_batch import Record
-
-
-@dataclasses.dataclass(slots=True)
-class JobResult:
-    """How a job went: done, failed, timeout, skipped or interrupted."""
-
-    job: Job
-    output: Path
-    status: str
-    seconds: float = 0.0
-    error: str | None = None
-    cell: int | None = None
-    attempts: int = 0
-
-
-@dataclasses.dataclass(slots=True)
-class BatchResult:
-    """How a batch went, job by job in the plan's order."""
-
-    batch_id: str
-    plan: Plan
-    folder: Path
-    results: list[JobResult]
-
-    @property
-    def failed(self) -> list[JobResult]:
-        """The jobs that did not end well."""
-        return [result for result in self.results if result.status != "done"]
 
 
 class _Jobs:

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.run import BatchResult
+from pex.batch.result import BatchResult
 from pex.core.names import canonical
 from pex.core.spreadsheet import table_text
 from pex.record.search import find

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pex.browser.versions import moment
+from pex.core.shown import clean
 from pex.report.tables import format_interval, format_score
-from pex.widgets.kit import clean
 
 _WIDTH, _HEIGHT = 460, 150
 _LEFT, _TOP, _BOTTOM = 64, 26, 26

@@ -15,9 +15,9 @@ from html import escape
 from typing import Any
 
 from pex.core.prompt import Prompt
+from pex.core.shown import clean
 from pex.report.tables import cut, value_text
-from pex.widgets.kit import clean
-from pex.widgets.opened import words_apart
+from pex.report.words import words_apart
 
 MAX_CHARS = 200_000
 """Characters of one text that are shown."""

@@ -30,6 +30,7 @@ from pex.browser.versions import (
 )
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
+from pex.core.shown import clean
 from pex.widgets import kit
 from pex.widgets.after import StaticOutput, static_html, static_text
 
@@ -127,7 +128,7 @@ class LibraryBrowser(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         chosen = f", {self._wanted[0]} chosen" if self._wanted else ""
-        return kit.clean(f"Library browser: {len(self._rows):,} prompts{chosen}")
+        return clean(f"Library browser: {len(self._rows):,} prompts{chosen}")
 
     @property
     def selected(self) -> Prompt | None:
@@ -192,8 +193,8 @@ class LibraryBrowser(anywidget.AnyWidget):
 
     def _say(self, text: str, hint: str = "", *, error: bool = False, of: str = "") -> None:
         self._said = {
-            "text": kit.clean(text),
-            "hint": kit.clean(hint),
+            "text": clean(text),
+            "hint": clean(hint),
             "error": error,
             "of": of,
             "n": self._said.get("n", 0) + 1,
@@ -211,12 +212,12 @@ class LibraryBrowser(anywidget.AnyWidget):
             raise
         finally:
             self._rows = found.rows
-            self._names = {kit.clean(row.name): row.name for row in found.rows}
+            self._names = {clean(row.name): row.name for row in found.rows}
             self._list = {
                 "state": "failed" if found.problem else "ready",
-                "where": kit.clean(found.where),
-                "problem": kit.clean(found.problem),
-                "hint": kit.clean(found.hint),
+                "where": clean(found.where),
+                "problem": clean(found.problem),
+                "hint": clean(found.hint),
                 "rows": [row_shown(row) for row in found.rows],
             }
             if self._static is not None:
@@ -239,26 +240,26 @@ class LibraryBrowser(anywidget.AnyWidget):
             edition = _find(self._editions, key)
             self._selected = self._source.prompt(name, edition.key)
         except PexError as error:
-            problem = {"problem": kit.clean(error.message), "hint": kit.clean(error.hint or "")}
+            problem = {"problem": clean(error.message), "hint": clean(error.hint or "")}
             self._shown = (name, key)
             self._show(problem)
             self._difference, self._scores = {}, {}
             return
         self._shown = (name, edition.key)
         code = self._source.code(name, edition)
-        self._show({**prompt_shown(self._selected), "code": kit.clean(code)})
+        self._show({**prompt_shown(self._selected), "code": clean(code)})
         self._compare(_before(self._editions, edition))
-        if before != kit.clean(name):
+        if before != clean(name):
             self._load_scores(name)
 
     def _show(self, shown: Mapping[str, Any]) -> None:
         name, key = self._shown or ("", "")
         row = next((row for row in self._rows if row.name == name), None)
         self._prompt = {
-            "name": kit.clean(name),
-            "key": kit.clean(key),
-            "about": kit.clean(row.about) if row else "",
-            "used": [kit.clean(item) for item in row.used] if row else [],
+            "name": clean(name),
+            "key": clean(key),
+            "about": clean(row.about) if row else "",
+            "used": [clean(item) for item in row.used] if row else [],
             "editions": [edition_shown(edition) for edition in self._editions],
             **shown,
         }
@@ -272,24 +273,24 @@ class LibraryBrowser(anywidget.AnyWidget):
         try:
             found = difference(prompt, self._source.prompt(shown[0], against.key))
         except PexError as error:
-            found = {"text": kit.clean(error.message), "facts": []}
+            found = {"text": clean(error.message), "facts": []}
         self._difference = {
-            "of": [kit.clean(part) for part in shown],
-            "against": kit.clean(against.key),
+            "of": [clean(part) for part in shown],
+            "against": clean(against.key),
             **found,
         }
 
     def _load_scores(self, name: str) -> None:
-        self._scores = {"name": kit.clean(name), "ready": False}
+        self._scores = {"name": clean(name), "ready": False}
         problem, found = "", []
         try:
             found = self._source.scores(name)
         except PexError as error:
             problem = error.message
         self._scores = {
-            "name": kit.clean(name),
+            "name": clean(name),
             "ready": True,
-            "problem": kit.clean(problem),
+            "problem": clean(problem),
             "rows": [scored_shown(item) for item in found[:MAX_SCORES]],
             "more": max(0, len(found) - MAX_SCORES),
             "trends": trends(found),
@@ -323,7 +324,7 @@ class LibraryBrowser(anywidget.AnyWidget):
 
     def _key(self, shown: Any) -> str:
         """The key of an edition from what the browser knows of it."""
-        return next((e.key for e in self._editions if kit.clean(e.key) == shown), "")
+        return next((e.key for e in self._editions if clean(e.key) == shown), "")
 
     def _copy(self, content: Mapping[str, Any]) -> None:
         prompt = self.selected

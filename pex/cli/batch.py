@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pex.batch.mlflow_batch import Record
     from pex.batch.night.judge_night import Morning
     from pex.batch.plan import Plan
-    from pex.batch.run import BatchResult
+    from pex.batch.result import BatchResult
 
 _PLAN = "plan"
 

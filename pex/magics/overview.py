@@ -13,6 +13,7 @@ from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.odd import attempt
 from pex.core.project import find_project
+from pex.core.shown import clean
 from pex.project.listing import experiment_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec, load_spec
@@ -21,7 +22,6 @@ from pex.run.budget import shared_cap
 from pex.run.database import database_of
 from pex.run.journal import running
 from pex.run.ledger import Spending, spending, total
-from pex.widgets.kit import clean
 
 _STATUS = {"KILLED": "interrupted", "FAILED": "failed", "RUNNING": "running"}
 _ORDER = ("better", "no worse", "worse", "undecided")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from pex.core.shown import clean
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
-from pex.widgets import kit
-from pex.widgets.opened import MAX_WORDS, words_apart
+from pex.report.words import MAX_WORDS, words_apart
 from pex.widgets.sheet import Cell
 
 MAX_CHARS = 20_000
@@ -31,16 +31,16 @@ def shown(cell: Cell, number: int) -> Shown:
         cell: the answer.
         number: of the run that it came from.
     """
-    text = kit.clean(cell.text[: MAX_CHARS + 1])
+    text = clean(cell.text[: MAX_CHARS + 1])
     facts = _facts(cell)
     if cell.state == "asked":
-        text, facts = "", "" if cell.text == "asking…" else kit.clean(cell.text)
+        text, facts = "", "" if cell.text == "asking…" else clean(cell.text)
     return {
         "state": _STATES.get(cell.state, cell.state),
         "text": text[:MAX_CHARS],
         "cut": len(cell.text) > MAX_CHARS,
         "facts": facts,
-        "marks": [[m.kind, kit.clean(m.label), kit.clean(cut(m.reason, 2000))] for m in cell.marks],
+        "marks": [[m.kind, clean(m.label), clean(cut(m.reason, 2000))] for m in cell.marks],
         "stale": False,
         "journal": bool(cell.facts.get("from_journal")),
         "run": number,
@@ -100,7 +100,7 @@ def static_draft(doc: Mapping[str, Any], cells: Mapping[str, Shown]) -> str:
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
     whole = f'<div class="pex-static {NO_MATH}">{fragment(table)}</div>'
-    return kit.clean(whole)
+    return clean(whole)
 
 
 def _answer(cell: Shown | None) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from pex.core.shown import clean
 from pex.rating.order import Pair, turns
 from pex.rating.widget import begin, shown
 from pex.widgets import kit
@@ -90,11 +91,11 @@ def rating_page(
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(kit.clean(title))}: blind rating</title>
+<title>{escape(clean(title))}: blind rating</title>
 <style>{style}</style>
 </head>
 <body>
-<main class="pex pex-kit"><h1>{escape(kit.clean(title))}: which answer is better?</h1>
+<main class="pex pex-kit"><h1>{escape(clean(title))}: which answer is better?</h1>
 <div id="rating"></div><noscript>This page needs JavaScript.</noscript></main>
 <script type="application/json" id="data">{text}</script>
 <script>{script}</script>

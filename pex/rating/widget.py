@@ -16,6 +16,7 @@ import traitlets
 from IPython.display import display
 
 from pex.core.errors import PexError
+from pex.core.shown import clean
 from pex.core.values import missing
 from pex.rating.order import Pair
 from pex.rating.session import Sitting, rater_name
@@ -78,9 +79,7 @@ class RatingWidget(anywidget.AnyWidget):
         state = self._state
         if not state["rater"]:
             return f"Blind rating of {self._begin['count']} pairs"
-        return kit.clean(
-            f"Blind rating: {state['done']} of {state['total']} rated by {state['rater']}"
-        )
+        return clean(f"Blind rating: {state['done']} of {state['total']} rated by {state['rater']}")
 
     def _ipython_display_(self) -> None:
         bundle = super()._repr_mimebundle_()
@@ -154,7 +153,7 @@ class RatingWidget(anywidget.AnyWidget):
         known = self._begin["reasons"]
         reasons = [reason for reason in known if reason in (content.get("reasons") or [])]
         try:
-            sitting.rate(number, content["choice"], reasons, kit.clean(str(content["note"])))
+            sitting.rate(number, content["choice"], reasons, clean(str(content["note"])))
         except PexError as error:
             self.send({"kind": "failed", "turn": number, "text": str(error)})
             return
@@ -193,13 +192,13 @@ def shown(frame: pd.DataFrame, pair: Pair) -> dict[str, Any]:
     """
     row = frame.iloc[pair.row]
     inputs = [
-        [kit.clean(str(name)[5:]), _text(row[name])]
+        [clean(str(name)[5:]), _text(row[name])]
         for name in frame.columns
         if str(name).startswith("case.") and not missing(row[name])
     ]
     expected = row.get("expected")
     return {
-        "inputs": inputs or [["", kit.clean(pair.case_id)]],
+        "inputs": inputs or [["", clean(pair.case_id)]],
         "expected": "" if missing(expected) else _text(expected),
         "first": _text(pair.first),
         "second": _text(pair.second),
@@ -214,7 +213,7 @@ def said(rated: Rated | None) -> dict[str, Any] | None:
 
 
 def _text(value: Any) -> str:
-    return kit.clean(cut(value_text(value), MAX_CHARS))
+    return clean(cut(value_text(value), MAX_CHARS))
 
 
 def begin(
@@ -236,10 +235,10 @@ def begin(
         else "There is nothing to rate: no case has two answers that differ."
     )
     return {
-        "title": kit.clean(title),
+        "title": clean(title),
         "count": len(pairs),
         "intro": intro,
         "kept": kept,
-        "name": kit.clean(name),
-        "reasons": [kit.clean(reason) for reason in reasons],
+        "name": clean(name),
+        "reasons": [clean(reason) for reason in reasons],
     }

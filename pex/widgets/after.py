@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import HTML, DisplayHandle, display
 
+from pex.core.shown import clean
 from pex.report.sides import side_by_side_table
 from pex.report.tables import NO_MATH, fragment, summary_table
 from pex.score.frame import yes_no
-from pex.widgets.kit import clean
 from pex.widgets.query import is_of
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.events import Delta, Event, Retried
+from pex.core.shown import clean
 from pex.report.tables import cut, format_score, format_seconds, format_usd, fragment
-from pex.widgets.kit import clean
 
 EVERY_S = 0.1
 """Between two pictures of a growing answer."""

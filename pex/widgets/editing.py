@@ -13,8 +13,8 @@ from typing import Any
 from pex.cases.edits import DiffersError, Draft
 from pex.core.cases import Case
 from pex.core.errors import PexError
+from pex.core.shown import clean
 from pex.report.tables import value_text
-from pex.widgets.kit import clean
 from pex.widgets.opened import MAX_CHARS
 from pex.widgets.sheet import Cell
 

@@ -29,6 +29,7 @@ from pex.core.events import (
     Scored,
     Started,
 )
+from pex.core.shown import clean
 from pex.core.spreadsheet import table_text
 from pex.report.tables import value_text
 from pex.stats import intervals
@@ -202,14 +203,14 @@ class ResultGrid(anywidget.AnyWidget):
     def _about(self) -> dict[str, Any]:
         sheet = self._sheet
         return {
-            "variants": [kit.clean(name) for name in sheet.variants],
+            "variants": [clean(name) for name in sheet.variants],
             "baseline": sheet.baseline,
             "rows": len(sheet),
             "chunk": rows.CHUNK,
             "kept": PUSHED,
             "kinds": [[kind, text] for kind, text in KINDS.items()],
-            "slices": [kit.clean(part) for part in slices(sheet.lines)],
-            "scores": [kit.clean(name) for name in sheet.score_names],
+            "slices": [clean(part) for part in slices(sheet.lines)],
+            "scores": [clean(name) for name in sheet.score_names],
             "can_stop": self._on_stop is not None,
             "blocks": self._blocks,
         }

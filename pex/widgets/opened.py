@@ -11,16 +11,16 @@ from typing import Any
 from pex.core import jsontext
 from pex.core.events import Place
 from pex.core.remarks import of_answer
+from pex.core.shown import clean
 from pex.core.values import missing
 from pex.report.tables import cut, format_seconds, format_usd, value_text
+from pex.report.text import markdown_html
+from pex.report.words import MAX_WORDS, words_apart
 from pex.widgets.code import pieces
-from pex.widgets.kit import clean, markdown_html
 from pex.widgets.sheet import Cell, Sheet
 
 MAX_CHARS = 200_000
 """Characters of one text that are shown; the whole is in `results.frame`."""
-MAX_WORDS = 4_000
-"""Words of an answer that are compared with the baseline's, spaces too."""
 MODES = ("text", "markdown", "json", "code")
 
 Messages = Callable[[Place], Sequence[Mapping[str, Any]]]
@@ -82,34 +82,6 @@ def opened(
         "baseline": sheet.variants[sheet.baseline],
         "facts": _facts(facts, trace_url),
     }
-
-
-def words_apart(text: str, against: str) -> list[tuple[str, str]]:
-    """A text word by word against another: `same`, `new` and `gone` pieces, in order.
-
-    Example:
-        >>> words_apart("It is fine.", "It was fine.")
-        [('same', 'It '), ('gone', 'was'), ('new', 'is'), ('same', ' fine.')]
-    """
-    from rapidfuzz.distance import Indel
-
-    new, old = (re.findall(r"\s+|\S+", part) for part in (text, against))
-    pieces: list[tuple[str, str]] = []
-    gone, there = "", ""
-    for step in Indel.opcodes(old, new):
-        same = "".join(new[step.dest_start : step.dest_end]) if step.tag == "equal" else ""
-        if (gone or there) and same and not same.strip() and step.dest_end < len(new):
-            gone, there = gone + same, there + same  # a space between two changes is one change
-            continue
-        if step.tag != "equal":
-            gone += "".join(old[step.src_start : step.src_end])
-            there += "".join(new[step.dest_start : step.dest_end])
-            continue
-        pieces += [("gone", gone), ("new", there)]
-        pieces.append(("same", same))
-        gone, there = "", ""
-    pieces += [("gone", gone), ("new", there)]
-    return [piece for piece in pieces if piece[1]]
 
 
 def _shown(text: str) -> str:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pex.core.shown import clean
 from pex.report.tables import format_interval, format_score, format_seconds, format_usd
 from pex.report.tables import summary_scores as scores_of
 from pex.score.unusual import counts
-from pex.widgets.kit import clean
 from pex.widgets.sheet import Brief, Sheet
 
 if TYPE_CHECKING:

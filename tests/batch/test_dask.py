@@ -19,7 +19,8 @@ import pytest
 import pex
 from pex.batch.dask import Cluster, cluster_of
 from pex.batch.plan import Plan, load_plan
-from pex.batch.run import BatchResult, run_batch
+from pex.batch.result import BatchResult
+from pex.batch.run import run_batch
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.notebooks import notebook, plan
 from tests.helpers.postgres import postgres

@@ -14,7 +14,8 @@ from mlflow.entities import Run
 from pex.batch.job_log import alone
 from pex.batch.mlflow_batch import recording
 from pex.batch.plan import Plan, load_plan
-from pex.batch.run import BatchResult, run_batch
+from pex.batch.result import BatchResult
+from pex.batch.run import run_batch
 from pex.record.search import history, latest, newest
 from pex.tracking.store import connect
 from tests.helpers.endpoint import FaultyEndpoint

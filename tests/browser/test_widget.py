@@ -21,6 +21,7 @@ from pex.browser.versions import (
     row_shown,
 )
 from pex.browser.widget import LibraryBrowser, Listing
+from pex.core.shown import clean
 from pex.widgets import kit
 from tests.helpers.made import HOSTILE
 
@@ -208,7 +209,7 @@ def test_what_can_be_filled_in_is_marked_and_hostile_texts_are_shown() -> None:
     assert len(marked("{{ a }}" * 50_000)) == MAX_PIECES + 1
     for text in HOSTILE:
         for _, piece in marked(text):
-            assert kit.clean(piece) == piece
+            assert clean(piece) == piece
         assert len(json.dumps(marked(text))) < 1_300_000
 
 

@@ -7,7 +7,7 @@ from pex.batch.night.gate import judge, rule_of
 from pex.batch.night.judge_night import Morning, Subject
 from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import Job, Plan, PlanGate
-from pex.batch.run import BatchResult, JobResult
+from pex.batch.result import BatchResult, JobResult
 from pex.project.spec import GateSpec
 from tests.helpers.made import made
 

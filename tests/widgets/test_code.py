@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from pex.core.shown import clean
 from pex.widgets.code import pieces
-from pex.widgets.kit import clean
 from tests.helpers.made import HOSTILE
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.run_changes import Pieces, Recorded, answers_apart, fingerprint
+from pex.core.shown import clean
 from pex.report.tables import cut, value_text
 from pex.score.frame import score_names, yes_no
-from pex.widgets.kit import clean
 
 if TYPE_CHECKING:
     import pandas as pd

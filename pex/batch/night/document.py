@@ -11,17 +11,17 @@ from pex.batch.night import nights
 from pex.batch.night.case_changes import casework
 from pex.batch.night.headline import headline
 from pex.core import jsontext
+from pex.core.shown import clean
 from pex.guard.redact import redact
 from pex.report.tables import cut
 from pex.score.frame import score_names, summarise, yes_no
-from pex.widgets.kit import clean
 
 if TYPE_CHECKING:
     import datetime
 
     from pex.batch.night.judge_night import Morning, Subject
     from pex.batch.night.run_changes import Recorded
-    from pex.batch.run import JobResult
+    from pex.batch.result import JobResult
 
 MAX_ERROR, MAX_TRACEBACK = 600, 6000
 """Characters of an error's message and of its traceback."""

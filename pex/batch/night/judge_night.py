@@ -22,7 +22,7 @@ from pex.batch.night.run_changes import (
     touching,
 )
 from pex.batch.plan import Plan
-from pex.batch.run import BatchResult
+from pex.batch.result import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError

@@ -14,7 +14,7 @@ from typing import Any
 
 from pex.batch.job_log import SUMMARY, batches_of
 from pex.batch.plan import Plan
-from pex.batch.run import BatchResult
+from pex.batch.result import BatchResult
 from pex.core import jsontext
 from pex.core.errors import PexError
 

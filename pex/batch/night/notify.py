@@ -22,11 +22,11 @@ from pex.batch.night.headline import headline
 from pex.batch.night.judge_night import PAGE, Morning
 from pex.batch.plan import Notice
 from pex.core.errors import PexError
+from pex.core.shown import clean
 from pex.guard.redact import redact, register
 from pex.report.tables import cut, format_usd
 from pex.run.bodies import redirect
 from pex.run.proxy import proxy_for
-from pex.widgets.kit import clean
 
 PATIENCE_S = 12.0
 """For all notices together: what has not been sent by then is given up."""

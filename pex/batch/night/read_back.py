@@ -12,7 +12,7 @@ from pex.batch import snapshot
 from pex.batch.night.judge_night import Morning, look
 from pex.batch.night.nights import FILE, nights
 from pex.batch.plan import Job, Plan, load_plan
-from pex.batch.run import BatchResult, JobResult
+from pex.batch.result import BatchResult, JobResult
 from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.answer_drift import turned
 from pex.core.names import digest
+from pex.core.shown import clean
 from pex.report.tables import value_text
-from pex.widgets.kit import clean
-from pex.widgets.opened import MAX_WORDS, words_apart
+from pex.report.words import MAX_WORDS, words_apart
 
 if TYPE_CHECKING:
     import pandas as pd

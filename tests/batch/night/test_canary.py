@@ -16,7 +16,7 @@ import pex
 from pex.batch.night.answer_drift import turned
 from pex.batch.night.judge_night import Morning, judge_night
 from pex.batch.plan import load_plan
-from pex.batch.run import BatchResult
+from pex.batch.result import BatchResult
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import UNHAPPY, Model, lay_out

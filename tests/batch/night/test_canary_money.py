@@ -12,7 +12,8 @@ import pytest
 import pex
 from pex.batch.night.judge_night import Morning, judge_night
 from pex.batch.plan import load_plan
-from pex.batch.run import BatchResult, environment
+from pex.batch.result import BatchResult
+from pex.batch.run import environment
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out
 

@@ -20,7 +20,7 @@ from pex.batch.night.judge_night import Morning
 from pex.batch.night.notify import notify, summary
 from pex.batch.night.run_changes import Change
 from pex.batch.plan import Job, Notice, Plan, load_plan
-from pex.batch.run import BatchResult, JobResult
+from pex.batch.result import BatchResult, JobResult
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.night_pages import morning as judged
 from tests.helpers.notebooks import notebook, plan

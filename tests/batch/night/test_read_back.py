@@ -10,7 +10,7 @@ from pex.batch import snapshot
 from pex.batch.night.nights import keep
 from pex.batch.night.read_back import _result
 from pex.batch.plan import Job, Plan
-from pex.batch.run import BatchResult, JobResult
+from pex.batch.result import BatchResult, JobResult
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.night_pages import morning
 
