@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pex.playground import Playground
     from pex.rating.rating import Rating
     from pex.results.comparison import Comparison, compare_runs
-    from pex.results.results import Results, load_run
+    from pex.results.load import load_run
+    from pex.results.results import Results
     from pex.run.model import Model
     from pex.score.judge.calibration import Calibration
     from pex.score.judge.judge import Judge
@@ -48,7 +49,7 @@ _HOMES = {
     "compare_runs": "pex.results.comparison",
     "grid": "pex.core.variant",
     "library": "pex.library",
-    "load_run": "pex.results.results",
+    "load_run": "pex.results.load",
     "read_night": "pex.batch.night.read_back",
     "stats": "pex.stats",
 }

@@ -49,7 +49,7 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
     for name in (
         "pex/py.typed",
         "pex/widgets/grid.js",
-        "pex/widgets/kit.css",
+        "pex/widgets/shared.css",
         "pex/report/style.css",
         "pex/report/page.html.jinja",
         "pex/report/night.css",

@@ -1,4 +1,4 @@
-// The library browser. See widget.py for who knows what; opened.js, tools.js, prompt_list.js and prompt.js
+// The library browser. See widget.py for who knows what; cell_details.js, tools.js, prompt_list.js and prompt.js
 // come before this file.
 
 const PANELS = [["text", "Text"], ["difference", "Difference"], ["scores", "Scores"]];

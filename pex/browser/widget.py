@@ -31,8 +31,8 @@ from pex.browser.versions import (
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.shown import clean
-from pex.widgets import kit
-from pex.widgets.after import StaticOutput, static_html, static_text
+from pex.widgets import shared
+from pex.widgets.static_output import StaticOutput, static_html, static_text
 
 PATIENCE_S = 10.0
 """How long the cell waits for the list, so that the static table can be written with it."""
@@ -86,14 +86,14 @@ class LibraryBrowser(anywidget.AnyWidget):
         chosen: the name, and the version or file, of the prompt that is shown first.
     """
 
-    _esm = kit.script(
-        "widgets/opened",
+    _esm = shared.script(
+        "widgets/cell_details",
         "widgets/tools",
         "browser/prompt_list",
         "browser/prompt",
         "browser/browser",
     )
-    _css = kit.styles("browser/browser")
+    _css = shared.styles("browser/browser")
 
     _list = traitlets.Dict().tag(sync=True)
     _prompt = traitlets.Dict().tag(sync=True)

@@ -20,7 +20,8 @@ from pex.core.prompt import Prompt
 from pex.guard.redact import MASK
 from pex.project.settings import load_settings
 from pex.project.trust import TrustError, shown, trusts_place
-from pex.results.results import Results, load_run
+from pex.results.load import load_run
+from pex.results.results import Results
 from pex.run.provider_trust import is_remote
 
 _QUIET_S = 10.0

@@ -20,7 +20,7 @@ def report(
     ),
 ) -> None:
     """Write one HTML file about a recorded run: what was run, table, cases side by side."""
-    from pex.results.results import load_run
+    from pex.results.load import load_run
 
     console.out(str(load_run(run_id_of(run)).report(out)))
 

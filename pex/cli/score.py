@@ -40,7 +40,7 @@ def score(
     """
     from pex.cli.report import run_id_of
     from pex.project.spec import load_spec
-    from pex.results.results import load_run
+    from pex.results.load import load_run
 
     items: list[Any] = [_item(text) for text in scorer or []]
     base = Path.cwd()

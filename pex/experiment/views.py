@@ -15,9 +15,9 @@ from pex.experiment.job import Job
 from pex.report.tables import value_text
 
 if TYPE_CHECKING:
+    from pex.widgets.cell_details import Messages
     from pex.widgets.editing import Editing
     from pex.widgets.grid import ResultGrid
-    from pex.widgets.opened import Messages
     from pex.widgets.sheet import Line
 
 END_S = 5.0

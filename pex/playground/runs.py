@@ -22,7 +22,7 @@ from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.results.results import Results
-from pex.widgets.growing import grown
+from pex.widgets.live_cell import grown
 from pex.widgets.sheet import Cell
 from pex.widgets.tally import Tally
 

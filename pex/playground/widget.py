@@ -15,8 +15,8 @@ import traitlets
 from IPython.display import display
 
 from pex.playground.shown import Shown, static_draft
-from pex.widgets import kit
-from pex.widgets.after import StaticOutput
+from pex.widgets import shared
+from pex.widgets.static_output import StaticOutput
 from pex.widgets.subshell import answer_at_once
 
 BATCH_S = 0.05
@@ -33,7 +33,7 @@ class PlaygroundView(anywidget.AnyWidget):
         on_message: called for whatever somebody does in the view.
     """
 
-    _esm = kit.script(
+    _esm = shared.script(
         "playground/controls",
         "playground/editor",
         "playground/outbox",
@@ -43,7 +43,7 @@ class PlaygroundView(anywidget.AnyWidget):
         "playground/saving",
         "playground/widget",
     )
-    _css = kit.styles("playground/playground")
+    _css = shared.styles("playground/playground")
 
     _doc = traitlets.Dict().tag(sync=True)
     _cells = traitlets.Dict().tag(sync=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.shown import clean
 from pex.rating.order import Pair, turns
 from pex.rating.widget import begin, shown
-from pex.widgets import kit
+from pex.widgets import shared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +77,8 @@ def rating_page(
         "pairs": [{"id": pair.id, **shown(frame, pair)} for pair in pairs],
         "plans": plans,
     }
-    style = kit.styles("rating/rating") + _STYLE
-    script = kit.script("rating/pair", "rating/page")
+    style = shared.styles("rating/rating") + _STYLE
+    script = shared.script("rating/pair", "rating/page")
     # JSON that holds no "<" cannot end the element that it stands in.
     text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     policy = (

@@ -22,8 +22,8 @@ from pex.rating.order import Pair
 from pex.rating.session import Sitting, rater_name
 from pex.rating.store import Rated
 from pex.report.tables import cut, value_text
-from pex.widgets import kit
-from pex.widgets.after import StaticOutput, static_html, static_text
+from pex.widgets import shared
+from pex.widgets.static_output import StaticOutput, static_html, static_text
 from pex.widgets.subshell import answer_at_once
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class RatingWidget(anywidget.AnyWidget):
         rater: who rates; None asks for the name.
     """
 
-    _esm = kit.script("rating/pair", "rating/kernel")
-    _css = kit.styles("rating/rating")
+    _esm = shared.script("rating/pair", "rating/kernel")
+    _css = shared.styles("rating/rating")
 
     _begin = traitlets.Dict().tag(sync=True)
     _state = traitlets.Dict().tag(sync=True)

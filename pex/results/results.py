@@ -407,7 +407,7 @@ class Results:
             what is selected in it as rows of `frame`.
         """
         from pex.widgets.grid import show
-        from pex.widgets.sent import messages_of
+        from pex.widgets.sent_messages import messages_of
         from pex.widgets.sheet import sheet_of
 
         # One grid: showing it twice makes a second view, not a second copy of its rows.
@@ -533,21 +533,3 @@ def failed_rows(frame: pd.DataFrame) -> pd.Series[bool]:
     for name in yes_no(frame):
         bad |= frame[f"score.{name}"] == 0.0
     return bad
-
-
-def load_run(run_id: str, tracking_uri: str | None = None) -> Results:
-    """The results of a recorded run, from MLflow alone.
-
-    Args:
-        run_id: the parent run that pex recorded.
-        tracking_uri: another store than the project's.
-
-    Raises:
-        PexError: there is no such run, or pex did not record it.
-    """
-    from pex.record.runs import load
-    from pex.tracking.store import tracking_uri as resolve
-
-    project = find_project()
-    frame, about = load(resolve(project, load_settings(project), tracking_uri), run_id)
-    return Results(frame, about)

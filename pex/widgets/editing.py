@@ -15,7 +15,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.shown import clean
 from pex.report.tables import value_text
-from pex.widgets.opened import MAX_CHARS
+from pex.widgets.cell_details import MAX_CHARS
 from pex.widgets.sheet import Cell
 
 CORRECT, NEW = "correct", "new"

@@ -1,5 +1,5 @@
 // The result grid: virtual rows over what Python sends. See grid.py for who knows what; rows.js,
-// cells.js, opened.js and tools.js come before this file.
+// cells.js, cell_details.js and tools.js come before this file.
 
 const ROW_PX = 92;
 const BEYOND = 2; // rows above and below what is seen

@@ -33,13 +33,13 @@ from pex.core.shown import clean
 from pex.core.spreadsheet import table_text
 from pex.report.tables import value_text
 from pex.stats import intervals
-from pex.widgets import kit, rows
-from pex.widgets.after import RUNNING, StaticOutput, static_table, static_text
+from pex.widgets import rows, shared
+from pex.widgets.cell_details import MODES, Messages, opened
 from pex.widgets.editing import Editing, form, keep
-from pex.widgets.growing import grown
-from pex.widgets.opened import MODES, Messages, opened
+from pex.widgets.live_cell import grown
 from pex.widgets.query import KINDS, Query, order, slices
 from pex.widgets.sheet import Sheet
+from pex.widgets.static_output import RUNNING, StaticOutput, static_table, static_text
 from pex.widgets.subshell import answer_at_once
 from pex.widgets.tally import Tally
 
@@ -72,15 +72,15 @@ class ResultGrid(anywidget.AnyWidget):
         blocks: the run keeps the kernel busy; a Stop that is not heard then interrupts it.
     """
 
-    _esm = kit.script(
+    _esm = shared.script(
         "widgets/rows",
         "widgets/cells",
         "widgets/editing",
-        "widgets/opened",
+        "widgets/cell_details",
         "widgets/tools",
         "widgets/grid",
     )
-    _css = kit.styles("widgets/grid")
+    _css = shared.styles("widgets/grid")
 
     _begin = traitlets.Dict().tag(sync=True)
     _head = traitlets.Dict().tag(sync=True)

@@ -11,7 +11,7 @@ from aiohttp import web
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
-from pex.widgets import kit
+from pex.widgets import shared
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.made import HOSTILE
@@ -36,8 +36,8 @@ TEXTS = [
 
 
 def test_the_marks_of_the_editor_stand_where_the_text_is() -> None:
-    script = kit.script("controls", "editor")
-    body = f"<style>{kit.styles('playground')}</style><main class='pex pex-kit pex-play'></main>"
+    script = shared.script("controls", "editor")
+    body = f"<style>{shared.styles('playground')}</style><main class='pex pex-kit pex-play'></main>"
     with page() as plain:
         plain.set_content(f"<!doctype html>{body}<script>{script}</script>")
         found = plain.evaluate(

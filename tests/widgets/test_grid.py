@@ -19,12 +19,12 @@ from pex.core.spreadsheet import table_text
 from pex.core.variant import Variant
 from pex.run.request import requests
 from pex.score.frame import build_frame, summarise, yes_no
-from pex.widgets import kit, rows
-from pex.widgets.after import static_table
+from pex.widgets import rows, shared
+from pex.widgets.cell_details import opened
 from pex.widgets.grid import ResultGrid
-from pex.widgets.opened import opened
 from pex.widgets.query import Query, changed, order, slices
 from pex.widgets.sheet import Line, Sheet, brief, sheet_of
+from pex.widgets.static_output import static_table
 from tests.helpers.made import HALF, HOSTILE
 
 BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
@@ -353,8 +353,8 @@ def test_the_selection_is_rows_of_the_frame(sent: list[tuple[dict, list]]) -> No
 
 
 def test_a_text_becomes_html_in_one_place_only() -> None:
-    script = kit.script("rows", "cells", "editing", "opened", "tools", "grid")
+    script = shared.script("rows", "cells", "editing", "opened", "tools", "grid")
     assert script.count("innerHTML") == 1
     for word in ("import ", "fetch(", "http:", "https:", "eval("):
         assert word not in script
-    assert "http" not in kit.styles("grid")
+    assert "http" not in shared.styles("grid")

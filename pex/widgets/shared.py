@@ -1,7 +1,7 @@
 """What all widgets share: their style, and their helpers in the browser.
 
-A widget's script is `kit.js` followed by its own, its style the tables' style, `kit.css` and its
-own: plain files, so nothing is bundled, imported or fetched.
+A widget's script is `shared.js` followed by its own, its style the tables' style,
+`shared.css` and its own: plain files, so nothing is bundled, imported or fetched.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ def script(*names: str) -> str:
         names: of the widget's files, as `room/file` without the ending; the last has the
             `export default`.
     """
-    return "\n".join((_ROOMS / f"{part}.js").read_text("utf-8") for part in ("widgets/kit", *names))
+    return "\n".join(
+        (_ROOMS / f"{part}.js").read_text("utf-8") for part in ("widgets/shared", *names)
+    )
 
 
 @functools.cache
 def styles(name: str) -> str:
     """The style of a widget: that of tables, what all widgets share, then its own (`room/file`)."""
-    files = (_ROOMS / f"{part}.css" for part in ("widgets/kit", name))
+    files = (_ROOMS / f"{part}.css" for part in ("widgets/shared", name))
     return "\n".join([style(), *(file.read_text("utf-8") for file in files)])

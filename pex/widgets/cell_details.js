@@ -1,4 +1,4 @@
-// An opened cell: what opened.py says of it, in a window.
+// An opened cell: what cell_details.py says of it, in a window.
 
 /** JSON as a tree that opens and closes; built level by level, when it is opened. */
 function tree(value, name) {

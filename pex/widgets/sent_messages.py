@@ -9,7 +9,7 @@ from pex.core.errors import PexError
 from pex.core.events import Place
 from pex.core.names import plain
 from pex.core.prompt import Prompt
-from pex.widgets.opened import Messages
+from pex.widgets.cell_details import Messages
 
 if TYPE_CHECKING:
     import pandas as pd
