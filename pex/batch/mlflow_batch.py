@@ -16,7 +16,6 @@ from pex.core.errors import PexError
 from pex.core.shown import in_markdown
 
 if TYPE_CHECKING:
-    from pex.batch.night.judge_night import Morning
     from pex.batch.plan import Plan
     from pex.batch.result import BatchResult, JobResult
     from pex.record.batches import BatchRun, JobRun
@@ -84,21 +83,24 @@ class Record:
     def end(
         self,
         batch: BatchResult | None = None,
-        morning: Morning | None = None,
+        headline: str | None = None,
+        outcome: str | None = None,
         page: Path | None = None,
     ) -> None:
         """The batch has ended, or, without a result, was interrupted; waits until that is written.
 
         Args:
             batch: how it went.
-            morning: its verdicts.
+            headline: the night in a sentence, where it was judged.
+            outcome: what its gate says of all together.
             page: the file that shows them.
         """
         if self._plan is None:
             return
         if self._thread is not None:
             self.pause()
-        thread = threading.Thread(target=self._close, args=(batch, morning, page), daemon=True)
+        said = (batch, headline, outcome, page)
+        thread = threading.Thread(target=self._close, args=said, daemon=True)
         thread.start()
         thread.join(_PATIENCE_S)
         if thread.is_alive():
@@ -116,11 +118,17 @@ class Record:
                 with self._store():
                     self._write_waiting()
 
-    def _close(self, batch: BatchResult | None, morning: Morning | None, page: Path | None) -> None:
+    def _close(
+        self,
+        batch: BatchResult | None,
+        headline: str | None,
+        outcome: str | None,
+        page: Path | None,
+    ) -> None:
         with self._store():
             self._begin()
             self._write_waiting()
-            self._end(batch, morning, page)
+            self._end(batch, headline, outcome, page)
 
     @contextlib.contextmanager
     def _store(self) -> Iterator[None]:
@@ -186,7 +194,13 @@ class Record:
                 self._unsigned = True
         self._run.end_job(run, job, output)
 
-    def _end(self, batch: BatchResult | None, morning: Morning | None, page: Path | None) -> None:
+    def _end(
+        self,
+        batch: BatchResult | None,
+        headline: str | None,
+        outcome: str | None,
+        page: Path | None,
+    ) -> None:
         assert self._run is not None
         metrics: dict[str, float] = {"elapsed_s": time.time() - self._begun_at}
         tags, lines, status = {}, [], "interrupted"
@@ -196,13 +210,11 @@ class Record:
             metrics["jobs"] = len(states)
             metrics |= {f"jobs_{name}": states.count(name) for name in sorted(set(states))}
             lines = _table(batch, self._run.links())
-        if morning is not None:
-            from pex.batch.night.headline import headline
-
-            tags["pex.headline"] = headline(morning)
-            if morning.outcome is not None:
-                tags["pex.outcome"] = morning.outcome
-            lines = [f"**{in_markdown(headline(morning))}**", "", *lines]
+        if headline is not None:
+            tags["pex.headline"] = headline
+            lines = [f"**{in_markdown(headline)}**", "", *lines]
+        if outcome is not None:
+            tags["pex.outcome"] = outcome
         files = [page] if page is not None else []
         self._run.end(status, metrics, tags, "\n".join(lines), files)
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import datetime
-import io
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,15 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from pex.cli import console
-from pex.core.errors import BudgetError, PexError, ProviderError
+from pex.core.errors import PexError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from pex.batch.mlflow_batch import Record
-    from pex.batch.night.judge_night import Morning
     from pex.batch.plan import Plan
-    from pex.batch.result import BatchResult
 
 _PLAN = "plan"
 
@@ -85,12 +74,9 @@ def batch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Execute notebooks with their parameters, judge what they measured, write the page."""
-    from pex.batch.dask import cluster_of
-    from pex.batch.kernels.zygotes import ZYGOTES, prepare
-    from pex.batch.mlflow_batch import recording
-    from pex.batch.night import nights
+    from pex.batch.kernels.zygotes import prepare
+    from pex.batch.night.run_night import run_night
     from pex.batch.plan import load_plan
-    from pex.batch.run import run_batch
     from pex.cli.trust import asking
     from pex.core.project import find_project
     from pex.project.settings import load_settings
@@ -109,93 +95,16 @@ def batch(
     asking(lambda: check_trusted(load_settings(project)))
     uri = tracking_uri(project, load_settings(project))
     check_place(uri, project)
-    started_at = datetime.datetime.now(datetime.UTC)
-    with (
-        cluster_of(scheduler or loaded.scheduler, loaded, console.err) as cluster,
-        recording(uri, console.err) as record,
-    ):
-        workers = workers or (cluster.threads if cluster is not None else None)
-        jobs = "1 notebook" if len(loaded.jobs) == 1 else f"{len(loaded.jobs):,} notebooks"
-        console.err(f"{jobs}, {workers or loaded.workers} at once")
-        options: dict[str, Any] = {"resume": resume}
-        told, times = None, 1
-        while told is None or told.again:
-            result = run_batch(
-                loaded, batch_id, workers, console.err, cluster, record=record, **options
-            )
-            with _written(result):
-                nights.keep(result, started_at)
-            record.pause()
-            asked = (started_at, uri, report, junit, as_json, record)
-            told = ZYGOTES.call(_told, result, *asked)
-            sys.stdout.write(told.out)
-            sys.stderr.write(told.err)
-            batch_id, times = result.batch_id, 2 * times
-            options = {"resume": True, "again": told.again, "times": times}
-    if told.end is not None:
-        raise told.end
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Told:
-    """What is said of a night on stdout and stderr, and what ends the command with its code.
-
-    `again` are jobs that ask for more before that.
-    """
-
-    out: str
-    err: str
-    end: BaseException | None = None
-    again: Sequence[str] = ()
-
-
-def _told(*night: Any) -> Told:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            again = _tell(*night)
-        except (PexError, SystemExit) as end:
-            return Told(out.getvalue(), err.getvalue(), end)
-    return Told(out.getvalue(), err.getvalue(), again=again)
-
-
-def _tell(
-    result: BatchResult,
-    started_at: datetime.datetime,
-    uri: str,
-    report: Path | None,
-    junit: Path | None,
-    as_json: bool,
-    record: Record,
-) -> Sequence[str]:
-    """Judge the night, write its page, say what came of it; or say which jobs ask for more."""
-    from pex.batch.summary import collect, text, write
-
-    morning = page = None
-    try:
-        with _written(result):
-            table = collect(result, uri)
-            write(table, result)
-            morning, unread = judge_night(result, started_at, uri)
-            if morning is not None and (again := morning.open_jobs):
-                names = ", ".join(again)
-                console.err(f"undecided: {names} once more, with twice the repeats")
-                return again
-            page = write_page(morning, result, report, junit) if morning is not None else None
-        record.end(result, morning, page)
-    except BaseException:
-        record.end(result, morning, page)
-        raise
-    if as_json:
-        console.document(_document(result, table, morning, page))
-    else:
-        console.out(text(table))
-        _say(morning)
-    if page is not None:
-        console.err(f"page: {page}")
-    console.err(f"outputs: {result.folder}")
-    _end(result, morning, unread)
-    return ()
+    night = run_night(
+        loaded, uri, console.err, batch_id=batch_id, resume=resume, workers=workers,
+        scheduler=scheduler, report=report, junit=junit,
+    )  # fmt: skip
+    if as_json and night.document:
+        console.document(night.document)
+    elif night.text:
+        console.out(night.text)
+    if night.end is not None:
+        raise night.end
 
 
 @app.command()
@@ -241,148 +150,3 @@ def _check(plan: Plan, span: str, as_json: bool) -> None:
         console.out(said)
     if not good:
         sys.exit(1)
-
-
-@contextlib.contextmanager
-def _written(result: BatchResult) -> Iterator[None]:
-    """What comes after the notebooks; a full disk then is no reason to run them again."""
-    try:
-        result.folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        raise ProviderError(
-            f"the page of the night cannot be written: {place}{error.strerror or error}",
-            hint=f"make room; --batch-id {result.batch_id} --resume then keeps what is done",
-        ) from None
-
-
-def judge_night(
-    result: BatchResult, started_at: datetime.datetime, uri: str
-) -> tuple[Morning | None, PexError | None]:
-    """Judge the night; where the store does not answer, the notebooks are there all the same."""
-    from pex.batch.night import judge_night as night
-    from pex.batch.night import nights
-
-    try:
-        morning = night.judge_night(result, started_at, uri)
-    except PexError as error:
-        return None, error
-    nights.keep(result, started_at, morning.outcome)
-    return morning, None
-
-
-def write_page(
-    morning: Morning, result: BatchResult, report: Path | None = None, junit: Path | None = None
-) -> Path:
-    """Write what is asked for, keep the page with the night's runs, tell whom the plan names."""
-    from pex.batch.night.judge_night import PAGE
-    from pex.batch.night.judge_night import page as page_text
-    from pex.batch.night.junit import junit as junit_text
-    from pex.batch.night.notify import notify
-    from pex.record.nights import attach
-
-    path = result.folder / PAGE
-    content = page_text(morning)
-    path.write_text(content, encoding="utf-8")
-    for subject in morning.subjects[:20]:
-        attach(morning.uri, subject.now.run["run_id"], path)
-    for wanted in (report, junit):
-        if wanted is not None:
-            wanted.parent.mkdir(parents=True, exist_ok=True)
-    if report is not None:
-        shutil.copyfile(path, report)
-    if junit is not None:
-        junit.write_text(junit_text(morning), encoding="utf-8")
-    notify(morning, content, console.err)
-    return path
-
-
-def _say(morning: Morning | None) -> None:
-    from pex.batch.night.headline import headline
-
-    if morning is None:
-        return
-    console.out("\n" + headline(morning))
-    for item in morning.judged:
-        console.out(f"  {item.outcome}: {item.reason}")
-    for text in morning.problems:
-        console.err(text)
-
-
-def _document(
-    result: BatchResult, table: pd.DataFrame, morning: Morning | None, page: Path | None
-) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "batch_id": result.batch_id,
-        "folder": str(result.folder),
-        "jobs": [
-            {
-                "id": item.job.id,
-                "status": item.status,
-                "seconds": round(item.seconds, 1),
-                "error": item.error,
-                "output": str(item.output) if item.output.is_file() else None,
-                "parameters": item.job.parameters,
-            }
-            for item in result.results
-        ],
-        "variants": table.dropna(subset="run_id").to_dict("records"),
-    }
-    if morning is None:
-        return told
-    from pex.batch.night.headline import headline
-
-    gate = [
-        {
-            "experiment": item.run["experiment"],
-            "job": item.run["job_id"],
-            "run_id": item.run["run_id"],
-            "candidate": item.candidate or None,
-            "baseline": item.baseline,
-            "metric": item.metric,
-            "outcome": item.outcome,
-            "reason": item.reason,
-            "difference": item.row["diff"] if item.row else None,
-            "low": item.row["lo"] if item.row else None,
-            "high": item.row["hi"] if item.row else None,
-            "e_value": float(f"{item.e:.4g}"),
-            "nights": item.nights,
-        }
-        for item in morning.judged
-    ]
-    changed = {
-        subject.title: [{"kind": change.kind, "text": change.text} for change in subject.since_last]
-        for subject in morning.subjects
-    }
-    return {
-        **told,
-        "outcome": morning.outcome,
-        "headline": headline(morning),
-        "gate": gate,
-        "changed_since_last_night": changed,
-        "problems": morning.problems,
-        "page": str(page) if page else None,
-        "exit_code": morning.exit_code,
-    }
-
-
-def _end(result: BatchResult, morning: Morning | None, unread: PexError | None) -> None:
-    """End the process as the command line promises."""
-    if morning is not None and morning.stopped_by_budget:
-        raise BudgetError("the budget ended the night before everything was asked")
-    if result.failed:
-        names = ", ".join(item.job.id for item in result.failed)
-        raise ProviderError(
-            f"{len(result.failed)} of {len(result.results)} notebooks failed: {names}"
-        )
-    if unread is not None:
-        raise ProviderError(
-            f"the night cannot be judged: {unread.message}",
-            hint="the notebooks are there, and what was answered is in the journal",
-        )
-    if morning is not None and morning.erring:
-        names = ", ".join(subject.title for subject in morning.erring)
-        raise ProviderError(f"too many calls ended in an error: {names}")
-    if morning is not None and morning.exit_code:
-        sys.exit(morning.exit_code)

@@ -26,10 +26,13 @@ def demo(
 ) -> None:
     """Compare prompts on the built-in model, record in MLflow, run a Papermill batch, report."""
     from pex.batch.mlflow_batch import recording
+    from pex.batch.night import nights
+    from pex.batch.night.headline import headline
+    from pex.batch.night.judge_night import judge_night
+    from pex.batch.night.page import write_page
     from pex.batch.plan import load_plan
     from pex.batch.run import run_batch
     from pex.batch.summary import collect, text, write
-    from pex.cli.batch import judge_night, write_page
     from pex.experiment.experiment import Experiment
 
     absent = local.missing()
@@ -60,11 +63,10 @@ def demo(
         table = collect(batch, uri)
         write(table, batch)
         console.out(text(table))
-        morning, unread = judge_night(batch, started_at, uri)
-        if morning is None:
-            raise unread or PexError(f"the night cannot be read from {uri}")
-        page = write_page(morning, batch)
-        record.end(batch, morning, page)
+        morning = judge_night(batch, started_at, uri)
+        nights.keep(batch, started_at, morning.outcome)
+        page = write_page(morning, console.err)
+        record.end(batch, headline(morning), morning.outcome, page)
 
     report = results.report(project / "outputs" / "report.html")
     whole = folder.relative_to(project) / "experiment.yaml"

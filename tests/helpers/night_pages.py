@@ -4,7 +4,7 @@ import datetime
 from pathlib import Path
 
 from pex.batch.night.gate import judge, rule_of
-from pex.batch.night.judge_night import Morning, Subject
+from pex.batch.night.night import Morning, Subject
 from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import Job, Plan, PlanGate
 from pex.batch.result import BatchResult, JobResult

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pex.batch.night.gate import Judged
-    from pex.batch.night.judge_night import Subject
+    from pex.batch.night.night import Subject
 
 MAX_CASES = 60
 """Cases of one list that are shown with their answers; how many there are is said."""

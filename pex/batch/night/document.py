@@ -19,7 +19,7 @@ from pex.score.frame import score_names, summarise, yes_no
 if TYPE_CHECKING:
     import datetime
 
-    from pex.batch.night.judge_night import Morning, Subject
+    from pex.batch.night.night import Morning, Subject
     from pex.batch.night.run_changes import Recorded
     from pex.batch.result import JobResult
 

@@ -11,7 +11,7 @@ from pex.compare.verdict import WORSE
 from pex.report.comparison import format_value
 
 if TYPE_CHECKING:
-    from pex.batch.night.judge_night import Morning
+    from pex.batch.night.night import Morning
 
 MOST = 4
 """Candidates that are named; of more their number is said."""

@@ -1,16 +1,15 @@
-"""The morning after: reads a night back, judges it, and gathers what its page shows."""
+"""Judging a night: its runs are read back, compared with those before, and their canary asked."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.batch.night import canary, nights
-from pex.batch.night.gate import Judged, judge, keep, outcome_of, rule_of
-from pex.batch.night.headline import headline
+from pex.batch.night.gate import Judged, judge, keep, rule_of
+from pex.batch.night.night import Morning, Subject
 from pex.batch.night.run_changes import (
     ANSWERS,
     UNSTEADY,
@@ -23,117 +22,15 @@ from pex.batch.night.run_changes import (
 )
 from pex.batch.plan import Plan
 from pex.batch.result import BatchResult
-from pex.compare.gate import FAIL, UNDECIDED
+from pex.compare.gate import UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
-from pex.core.shown import clean
 from pex.experiment.extend import MOST_REPEATS
 from pex.guard.redact import redact
 from pex.score.frame import score_names
 
-PAGE = "night.html"
-"""The page's file in a night's folder, and among the artifacts of its runs."""
 EARLIER = 4
 """Nights before the last that are read for cases that now pass and now fail."""
-ERROR_SHARE = 0.05
-"""More calls than this share ending in an error is a failed night, where a run does not say its
-own `max_error_share`."""
-
-
-@dataclasses.dataclass(slots=True)
-class Subject:
-    """One run of tonight: what it is held against, and what was found."""
-
-    now: Recorded
-    last: Recorded | None
-    earlier: list[Recorded]
-    accepted: Recorded | None
-    judged: list[Judged]
-    since_last: list[Change]
-    since_accepted: list[Change]
-    metric: str | None
-
-    @property
-    def title(self) -> str:
-        """The experiment, with the job where its name says more."""
-        job, name = self.now.run["job_id"], self.now.run["experiment"]
-        return name if job == name or not job else f"{name} · {job}"
-
-
-@dataclasses.dataclass(slots=True, repr=False)
-class Morning:
-    """A judged night.
-
-    `problems` are what kept parts of it from being read or asked, in sentences; `canary_cut` where
-    the budget ended the canary.
-    """
-
-    batch: BatchResult
-    started_at: datetime.datetime
-    uri: str
-    subjects: list[Subject]
-    canary_changes: list[Change]
-    problems: list[str]
-    nights: list[nights.Night]
-    runs: list[dict[str, Any]]
-    canary_cut: bool = False
-
-    def __repr__(self) -> str:
-        return clean("\n".join([headline(self), *(item.reason for item in self.judged)]))
-
-    def _repr_html_(self) -> str:
-        from pex.batch.night.document import document
-        from pex.report import night
-
-        return night.part(document(self))
-
-    @property
-    def judged(self) -> list[Judged]:
-        """Every candidate of every run."""
-        return [item for subject in self.subjects for item in subject.judged]
-
-    @property
-    def outcome(self) -> str | None:
-        """What the gate says of all together; None where nothing is judged."""
-        return outcome_of(self.judged)
-
-    @property
-    def stopped_by_budget(self) -> bool:
-        """Whether a run was ended by its budget, or the batch's."""
-        cut = any(subject.now.about["status"] == "budget" for subject in self.subjects)
-        return cut or self.canary_cut
-
-    @property
-    def erring(self) -> list[Subject]:
-        """The runs in which too many calls ended in an error."""
-        found = []
-        for subject in self.subjects:
-            counts = subject.now.about["counts"]
-            most = subject.now.about.get("max_error_share", ERROR_SHARE)
-            if counts["requests"] and counts["errors"] / counts["requests"] > most:
-                found.append(subject)
-        return found
-
-    @property
-    def exit_code(self) -> int:
-        """As the command line promises: budget, then failures, then the gate."""
-        if self.stopped_by_budget:
-            return 4
-        if self.batch.failed or self.erring:
-            return 5
-        if self.outcome == FAIL:
-            return 1
-        strict = any(
-            item.outcome == UNDECIDED and item.on_undecided == "fail" for item in self.judged
-        )
-        return 3 if self.outcome == UNDECIDED and strict else 0
-
-    @property
-    def open_jobs(self) -> list[str]:
-        """The jobs whose gate is undecided and asks for more, where more could decide it."""
-        if self.stopped_by_budget:
-            return []
-        return list(dict.fromkeys(s.now.run["job_id"] for s in self.subjects if _is_open(s)))
 
 
 def _is_open(subject: Subject) -> bool:
@@ -149,33 +46,47 @@ def _is_open(subject: Subject) -> bool:
     )
 
 
+def open_jobs(morning: Morning) -> list[str]:
+    """The jobs whose gate is undecided and asks for more, where more could decide it."""
+    if morning.stopped_by_budget:
+        return []
+    return list(dict.fromkeys(s.now.run["job_id"] for s in morning.subjects if _is_open(s)))
+
+
 def judge_night(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:
     """Ask a night's canary, judge the night, and keep its evidence with its runs.
 
-    Only the batch itself does this, once; whoever reads the night later calls `look`.
-
-    Raises:
-        PexError: the store does not answer.
-    """
-    morning = look(batch, started_at, uri, asks=True)
-    keep(morning.judged, uri)
-    return morning
-
-
-def look(
-    batch: BatchResult, started_at: datetime.datetime, uri: str, *, asks: bool = False
-) -> Morning:
-    """Read a night back from the store, and say what its gate says; nothing is written.
+    Only the batch itself does this, once; whoever reads the night later calls `read_judged`.
 
     Args:
         batch: how its notebooks went.
         started_at: when it began.
         uri: the store.
-        asks: whether a canary that has not been asked is asked.
 
     Raises:
         PexError: the store does not answer.
     """
+    morning = _judged(batch, started_at, uri, asks=True)
+    keep(morning.judged, uri)
+    return morning
+
+
+def read_judged(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:
+    """Read a night back from the store, and say what its gate says; nothing is asked or written.
+
+    Args:
+        batch: how its notebooks went.
+        started_at: when it began.
+        uri: the store.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    return _judged(batch, started_at, uri, asks=False)
+
+
+def _judged(batch: BatchResult, started_at: datetime.datetime, uri: str, *, asks: bool) -> Morning:
+    """The night; `asks` whether a canary that has not been asked is asked."""
     from pex.record.nights import of_plan
     from pex.record.runs import load
 
@@ -308,11 +219,3 @@ def _explain(subject: Subject) -> None:
             continue
         found = subject.since_last if then is subject.last else subject.since_accepted
         item.cause = cause(touching(found, subject.now.variants[item.candidate]))
-
-
-def page(morning: Morning) -> str:
-    """The page of a night: one HTML file without links to anything but the store."""
-    from pex.batch.night.document import document
-    from pex.report import night
-
-    return night.page(document(morning))

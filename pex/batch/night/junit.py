@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as Xml
 
-from pex.batch.night.judge_night import Morning
+from pex.batch.night.night import Morning
 from pex.compare.gate import FAIL, PASS
 from pex.guard.redact import redact
 

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from pex.batch.night.document import cost, what_happened
 from pex.batch.night.headline import headline
-from pex.batch.night.judge_night import PAGE, Morning
+from pex.batch.night.night import PAGE, Morning
 from pex.batch.plan import Notice
 from pex.core.errors import PexError
 from pex.core.shown import clean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 from collections.abc import Mapping
@@ -9,15 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from pex.batch import snapshot
-from pex.batch.night.judge_night import Morning, look
+from pex.batch.night import page
+from pex.batch.night.headline import headline
+from pex.batch.night.judge_night import read_judged
+from pex.batch.night.night import Morning
 from pex.batch.night.nights import FILE, nights
 from pex.batch.plan import Job, Plan, load_plan
 from pex.batch.result import BatchResult, JobResult
 from pex.core import jsontext
 from pex.core.errors import PexError, nearest
+from pex.core.shown import clean
 
 
-def read_night(plan: str | Path, batch_id: str | None = None) -> Morning:
+class ReadNight(Morning):
+    """A judged night as a notebook shows it: its page."""
+
+    def __repr__(self) -> str:
+        return clean("\n".join([headline(self), *(item.reason for item in self.judged)]))
+
+    def _repr_html_(self) -> str:
+        return page.part(self)
+
+
+def read_night(plan: str | Path, batch_id: str | None = None) -> ReadNight:
     """The judged night of a plan; in a notebook it shows its page.
 
     Args:
@@ -41,7 +56,8 @@ def read_night(plan: str | Path, batch_id: str | None = None) -> Morning:
         raise PexError(f"'{loaded.name}' has no night '{name}'", hint=nearest(name, known))
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
-    return look(_result(loaded, name), known[name].started_at, uri)
+    read = read_judged(_result(loaded, name), known[name].started_at, uri)
+    return ReadNight(**{item.name: getattr(read, item.name) for item in dataclasses.fields(read)})
 
 
 def _result(plan: Plan, batch_id: str) -> BatchResult:

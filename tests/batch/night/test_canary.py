@@ -14,7 +14,8 @@ import pytest
 
 import pex
 from pex.batch.night.answer_drift import turned
-from pex.batch.night.judge_night import Morning, judge_night
+from pex.batch.night.judge_night import judge_night
+from pex.batch.night.night import Morning
 from pex.batch.plan import load_plan
 from pex.batch.result import BatchResult
 from tests.helpers.command import pexlab

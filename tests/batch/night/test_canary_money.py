@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.batch.night.judge_night import Morning, judge_night
+from pex.batch.night.judge_night import judge_night
+from pex.batch.night.night import Morning
 from pex.batch.plan import load_plan
 from pex.batch.result import BatchResult
 from pex.batch.run import environment

@@ -16,7 +16,7 @@ import pytest
 
 import pex
 from pex.batch.night import notify as notify_module
-from pex.batch.night.judge_night import Morning
+from pex.batch.night.night import Morning
 from pex.batch.night.notify import notify, summary
 from pex.batch.night.run_changes import Change
 from pex.batch.plan import Job, Notice, Plan, load_plan

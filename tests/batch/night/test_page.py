@@ -10,9 +10,9 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from pex.batch.night.document import document, what_happened
-from pex.batch.night.judge_night import page
 from pex.batch.night.junit import junit
 from pex.batch.night.nights import Night
+from pex.batch.night.page import page
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.night_pages import AT, morning
 

@@ -9,8 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from pex.batch.night.judge_night import Morning, page
+from pex.batch.night.night import Morning
 from pex.batch.night.nights import Night
+from pex.batch.night.page import page
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.browser import page as opened

@@ -5,7 +5,7 @@ import copy
 import pandas as pd
 
 from pex.batch.night.case_changes import casework
-from pex.batch.night.judge_night import Subject
+from pex.batch.night.night import Subject
 from pex.batch.night.run_changes import (
     Recorded,
     cause,

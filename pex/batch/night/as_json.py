@@ -1,0 +1,76 @@
+"""A night as one JSON document, for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.batch.night.headline import headline
+from pex.batch.night.night import Morning
+from pex.batch.result import BatchResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def as_json(
+    result: BatchResult, table: pd.DataFrame, morning: Morning | None, page: Path | None
+) -> dict[str, Any]:
+    """The document of `pexlab batch --json`.
+
+    Args:
+        result: how the notebooks went.
+        table: what their runs measured, one row for each variant of each job.
+        morning: the judged night; None where the store did not answer.
+        page: the file that shows it.
+    """
+    told: dict[str, Any] = {
+        "batch_id": result.batch_id,
+        "folder": str(result.folder),
+        "jobs": [
+            {
+                "id": item.job.id,
+                "status": item.status,
+                "seconds": round(item.seconds, 1),
+                "error": item.error,
+                "output": str(item.output) if item.output.is_file() else None,
+                "parameters": item.job.parameters,
+            }
+            for item in result.results
+        ],
+        "variants": table.dropna(subset="run_id").to_dict("records"),
+    }
+    if morning is None:
+        return told
+    gate = [
+        {
+            "experiment": item.run["experiment"],
+            "job": item.run["job_id"],
+            "run_id": item.run["run_id"],
+            "candidate": item.candidate or None,
+            "baseline": item.baseline,
+            "metric": item.metric,
+            "outcome": item.outcome,
+            "reason": item.reason,
+            "difference": item.row["diff"] if item.row else None,
+            "low": item.row["lo"] if item.row else None,
+            "high": item.row["hi"] if item.row else None,
+            "e_value": float(f"{item.e:.4g}"),
+            "nights": item.nights,
+        }
+        for item in morning.judged
+    ]
+    changed = {
+        subject.title: [{"kind": change.kind, "text": change.text} for change in subject.since_last]
+        for subject in morning.subjects
+    }
+    return {
+        **told,
+        "outcome": morning.outcome,
+        "headline": headline(morning),
+        "gate": gate,
+        "changed_since_last_night": changed,
+        "problems": morning.problems,
+        "page": str(page) if page else None,
+        "exit_code": morning.exit_code,
+    }

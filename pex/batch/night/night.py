@@ -1,0 +1,99 @@
+"""A judged night as data: its runs, what was found of each, and the exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Any
+
+from pex.batch.night import nights
+from pex.batch.night.gate import Judged, outcome_of
+from pex.batch.night.run_changes import Change, Recorded
+from pex.batch.result import BatchResult
+from pex.compare.gate import FAIL, UNDECIDED
+
+PAGE = "night.html"
+"""The page's file in a night's folder, and among the artifacts of its runs."""
+ERROR_SHARE = 0.05
+"""More calls than this share ending in an error is a failed night, where a run does not say its
+own `max_error_share`."""
+
+
+@dataclasses.dataclass(slots=True)
+class Subject:
+    """One run of tonight: what it is held against, and what was found."""
+
+    now: Recorded
+    last: Recorded | None
+    earlier: list[Recorded]
+    accepted: Recorded | None
+    judged: list[Judged]
+    since_last: list[Change]
+    since_accepted: list[Change]
+    metric: str | None
+
+    @property
+    def title(self) -> str:
+        """The experiment, with the job where its name says more."""
+        job, name = self.now.run["job_id"], self.now.run["experiment"]
+        return name if job == name or not job else f"{name} · {job}"
+
+
+@dataclasses.dataclass(slots=True)
+class Morning:
+    """A judged night.
+
+    `problems` are what kept parts of it from being read or asked, in sentences; `canary_cut` where
+    the budget ended the canary.
+    """
+
+    batch: BatchResult
+    started_at: datetime.datetime
+    uri: str
+    subjects: list[Subject]
+    canary_changes: list[Change]
+    problems: list[str]
+    nights: list[nights.Night]
+    runs: list[dict[str, Any]]
+    canary_cut: bool = False
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Every candidate of every run."""
+        return [item for subject in self.subjects for item in subject.judged]
+
+    @property
+    def outcome(self) -> str | None:
+        """What the gate says of all together; None where nothing is judged."""
+        return outcome_of(self.judged)
+
+    @property
+    def stopped_by_budget(self) -> bool:
+        """Whether a run was ended by its budget, or the batch's."""
+        cut = any(subject.now.about["status"] == "budget" for subject in self.subjects)
+        return cut or self.canary_cut
+
+    @property
+    def erring(self) -> list[Subject]:
+        """The runs in which too many calls ended in an error."""
+        found = []
+        for subject in self.subjects:
+            counts = subject.now.about["counts"]
+            most = subject.now.about.get("max_error_share", ERROR_SHARE)
+            if counts["requests"] and counts["errors"] / counts["requests"] > most:
+                found.append(subject)
+        return found
+
+    @property
+    def exit_code(self) -> int:
+        """As the command line promises: budget, then failures, then the gate."""
+        if self.stopped_by_budget:
+            return 4
+        if self.batch.failed or self.erring:
+            return 5
+        if self.outcome == FAIL:
+            return 1
+        strict = any(
+            item.outcome == UNDECIDED and item.on_undecided == "fail" for item in self.judged
+        )
+        return 3 if self.outcome == UNDECIDED and strict else 0

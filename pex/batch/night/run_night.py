@@ -1,0 +1,194 @@
+"""A night from its plan to its page: notebooks, gate, more where it is undecided, page."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.batch.dask import cluster_of
+from pex.batch.kernels.zygotes import ZYGOTES
+from pex.batch.mlflow_batch import recording
+from pex.batch.night import nights
+from pex.batch.plan import Plan
+from pex.batch.result import BatchResult
+from pex.batch.run import run_batch
+from pex.core.errors import BudgetError, PexError, ProviderError
+
+if TYPE_CHECKING:
+    from pex.batch.mlflow_batch import Record
+    from pex.batch.night.night import Morning
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NightOutput:
+    """What a night has to say, and what ends the command with its code.
+
+    `text` and `document` are the result, for people and for programs; `notes` are lines about what
+    went on. `again` are jobs that ask for more before that.
+    """
+
+    text: str
+    document: dict[str, Any]
+    notes: str
+    end: BaseException | None = None
+    again: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to come of a night: when it began, its store, its files, who gets a line."""
+
+    started_at: datetime.datetime
+    uri: str
+    report: Path | None
+    junit: Path | None
+    say: Say
+
+
+def run_night(
+    plan: Plan,
+    uri: str,
+    say: Say,
+    *,
+    batch_id: str | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    report: Path | None = None,
+    junit: Path | None = None,
+) -> NightOutput:
+    """Execute a plan's notebooks, judge what they measured, and write the page.
+
+    Args:
+        plan: the plan.
+        uri: the store.
+        say: gets a line for what happens; a function of a module, since another process calls it.
+        batch_id: names the batch; default: the time.
+        resume: go on with a batch, what is done stays.
+        workers: notebooks at once.
+        scheduler: the address of a Dask cluster.
+        report: where the page is also written.
+        junit: where JUnit XML is also written.
+
+    Raises:
+        PexError: what kept the batch from running.
+    """
+    started_at = datetime.datetime.now(datetime.UTC)
+    with (
+        cluster_of(scheduler or plan.scheduler, plan, say) as cluster,
+        recording(uri, say) as record,
+    ):
+        workers = workers or (cluster.threads if cluster is not None else None)
+        jobs = "1 notebook" if len(plan.jobs) == 1 else f"{len(plan.jobs):,} notebooks"
+        say(f"{jobs}, {workers or plan.workers} at once")
+        options: dict[str, Any] = {"resume": resume}
+        times = 1
+        wanted = _Wanted(started_at, uri, report, junit, say)
+        while True:
+            result = run_batch(plan, batch_id, workers, say, cluster, record=record, **options)
+            with _written(result):
+                nights.keep(result, started_at)
+            record.pause()
+            output: NightOutput = ZYGOTES.call(_output, result, wanted, record)
+            if output.notes:
+                say(output.notes)
+            if not output.again:
+                return output
+            batch_id, times = result.batch_id, 2 * times
+            options = {"resume": True, "again": output.again, "times": times}
+
+
+def _output(result: BatchResult, wanted: _Wanted, record: Record) -> NightOutput:
+    """Judge the night and write its page, in a process that has what that needs imported."""
+    notes = io.StringIO()
+    with contextlib.redirect_stdout(notes), contextlib.redirect_stderr(notes):
+        try:
+            found = _judged(result, wanted, record)
+        except PexError as end:
+            found = NightOutput("", {}, "", end)
+    return dataclasses.replace(found, notes=notes.getvalue())
+
+
+def _judged(result: BatchResult, wanted: _Wanted, record: Record) -> NightOutput:
+    from pex.batch.night.as_json import as_json
+    from pex.batch.night.headline import headline
+    from pex.batch.night.judge_night import judge_night, open_jobs
+    from pex.batch.night.page import write_page
+    from pex.batch.summary import collect, text, write
+
+    morning = page = unread = said = outcome = None
+    try:
+        with _written(result):
+            table = collect(result, wanted.uri)
+            write(table, result)
+            try:
+                morning = judge_night(result, wanted.started_at, wanted.uri)
+                nights.keep(result, wanted.started_at, morning.outcome)
+            except PexError as error:  # the notebooks are there all the same
+                unread = error
+            if morning is not None and (again := open_jobs(morning)):
+                wanted.say(f"undecided: {', '.join(again)} once more, with twice the repeats")
+                return NightOutput("", {}, "", again=again)
+            if morning is not None:
+                said, outcome = headline(morning), morning.outcome
+                page = write_page(morning, wanted.say, wanted.report, wanted.junit)
+    except BaseException:
+        record.end(result, said, outcome, page)
+        raise
+    record.end(result, said, outcome, page)
+    for line in morning.problems if morning is not None else ():
+        wanted.say(line)
+    if page is not None:
+        wanted.say(f"page: {page}")
+    wanted.say(f"outputs: {result.folder}")
+    lines = [text(table)]
+    if morning is not None and said is not None:
+        judged = (f"  {item.outcome}: {item.reason}" for item in morning.judged)
+        lines += ["", said, *judged]
+    document = as_json(result, table, morning, page)
+    return NightOutput("\n".join(lines), document, "", _end(result, morning, unread))
+
+
+@contextlib.contextmanager
+def _written(result: BatchResult) -> Iterator[None]:
+    """What comes after the notebooks; a full disk then is no reason to run them again."""
+    try:
+        result.folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise ProviderError(
+            f"the page of the night cannot be written: {place}{error.strerror or error}",
+            hint=f"make room; --batch-id {result.batch_id} --resume then keeps what is done",
+        ) from None
+
+
+def _end(
+    result: BatchResult, morning: Morning | None, unread: PexError | None
+) -> BaseException | None:
+    """What ends the command, as the command line promises; None where all is well."""
+    if morning is not None and morning.stopped_by_budget:
+        return BudgetError("the budget ended the night before everything was asked")
+    if result.failed:
+        names = ", ".join(item.job.id for item in result.failed)
+        return ProviderError(
+            f"{len(result.failed)} of {len(result.results)} notebooks failed: {names}"
+        )
+    if unread is not None:
+        return ProviderError(
+            f"the night cannot be judged: {unread.message}",
+            hint="the notebooks are there, and what was answered is in the journal",
+        )
+    if morning is not None and morning.erring:
+        names = ", ".join(subject.title for subject in morning.erring)
+        return ProviderError(f"too many calls ended in an error: {names}")
+    if morning is not None and morning.exit_code:
+        return SystemExit(morning.exit_code)
+    return None
