@@ -1,1 +1,1 @@
-"""Notebooks x parameter sets, executed by Papermill."""
+"""Plans of notebooks run by Papermill, night by night: judged, shown on a page, scheduled."""

@@ -1,1 +1,1 @@
-"""The library browser: what it shows, its view and its script."""
+"""The library browser: prompts, their versions, differences and scores."""

@@ -1,1 +1,1 @@
-"""A file of cases: read, and edited in place."""
+"""Files of cases: read, and edited in place, byte for byte."""

@@ -1,1 +1,1 @@
-"""The command line: one file per command, thin."""
+"""The command line: one thin file per command."""

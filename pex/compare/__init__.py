@@ -1,1 +1,1 @@
-"""From long frames to verdicts: paired comparisons, slices, gates. All plain frames, no classes."""
+"""Frames in, verdicts out: paired comparisons, slices, gates."""

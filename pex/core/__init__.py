@@ -1,1 +1,1 @@
-"""The words of pex as plain data: prompt, variant, case, spec, events, settings, errors."""
+"""The words as plain data: prompt, variant, case, call, answer, score, event, error."""

@@ -1,1 +1,1 @@
-"""An experiment: variants on cases; prepared, run as a job, shown, gated, extended, saved."""
+"""An experiment: variants on cases, prepared, run as a job, gated, extended, saved."""

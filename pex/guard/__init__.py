@@ -1,1 +1,1 @@
-"""Checks on texts; for now, keeping keys out of everything that is shown or stored."""
+"""Functions of text: finding keys, and keeping them out of what is shown or stored."""

@@ -1,1 +1,1 @@
-"""A project on disk: its settings, its experiments' files and folders, and what it may direct."""
+"""A project on disk: settings, experiment and plan files, folders, and what it is trusted with."""

@@ -1,1 +1,1 @@
-"""Blind rating: which of two answers is better, asked of people who do not know whose they are."""
+"""Blind rating: which of two answers is better, without knowing whose they are."""

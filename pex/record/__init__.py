@@ -1,1 +1,1 @@
-"""MLflow: every run as one parent run with a child per variant."""
+"""Runs in MLflow: traces, tables, data sets, assessments; written, found and deleted."""

@@ -1,1 +1,1 @@
-"""Frames into tables, pictures and one HTML file; every text is escaped."""
+"""Frames and verdicts as tables, plots and pages; every text is escaped."""

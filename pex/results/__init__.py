@@ -1,1 +1,1 @@
-"""What a run found: its frame, loaded, compared, scored again, corrected, and recorded."""
+"""What a run found: loaded, compared, rescored, corrected, recorded."""

@@ -1,1 +1,1 @@
-"""How calls are made: endpoint, prices and budget, the runner."""
+"""How calls are made: endpoints, limits, budget, prices, the journal of answers."""

@@ -1,1 +1,1 @@
-"""Scorers: output x case -> score."""
+"""Scorers: an answer and its case in, a score out; judges are models that score."""

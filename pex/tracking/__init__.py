@@ -1,1 +1,1 @@
-"""Which MLflow store a project uses, where its files are, and what is active in it."""
+"""Which MLflow store a project uses, and what is active in it."""

@@ -1,4 +1,4 @@
-"""Views for people: a live grid in notebooks, a progress bar in terminals."""
+"""The result grid, progress bars, and what all views share."""
 
 from __future__ import annotations
 
