@@ -15,6 +15,7 @@ from pex.experiment.gate import PINNED
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
+    from pex.experiment.options import RunOptions
     from pex.results.results import Results
 
 
@@ -92,7 +93,7 @@ def run(
         else:
             console.out(str(preview))
         return
-    options: dict[str, Any] = {
+    options: RunOptions = {
         "limit": limit,
         "tags": tag,
         "only": only,

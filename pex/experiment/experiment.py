@@ -8,7 +8,7 @@ import itertools
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from pex.cases.edits import changes
 from pex.cases.file import stamp
@@ -20,7 +20,8 @@ from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_
 from pex.experiment.execution import Execution
 from pex.experiment.gate import gate_rule
 from pex.experiment.job import Job
-from pex.experiment.prepare import Options, Subject, prepare, preview, seat
+from pex.experiment.options import PreviewOptions, RunOptions, StartOptions, complete, shows
+from pex.experiment.prepare import Subject, prepare, preview, seat
 from pex.experiment.save import dumped, kept_files, portable, save, unconfigured
 from pex.library.resolve import resolve_beside
 from pex.project.files import validate
@@ -224,53 +225,20 @@ class Experiment:
             f"{', '.join(scorer.name for scorer in self._built) or 'none'}"
         )
 
-    def preview(
-        self,
-        *,
-        limit: int | None = None,
-        cases: Sequence[str] | None = None,
-        tags: Sequence[str] | str | None = None,
-        repeats: int | None = None,
-        journal: str | None = None,
-        provider_batch: bool = False,
-    ) -> Preview:
+    @shows(PreviewOptions)
+    def preview(self, **options: Unpack[PreviewOptions]) -> Preview:
         """What a run would do: the first request as sent, calls, estimated tokens, cost, time.
 
         No model is asked. Earlier calls in the journal say most about tokens and time; without
         them the built-in model's tokenizer where its server runs, else the bytes. Calls to judges
         are in it; what they cost is estimated where the answers that they judge are not there yet.
         """
-        options = Options(
-            limit=limit,
-            cases=cases,
-            tags=tags,
-            repeats=repeats,
-            journal=journal,
-            provider_batch=provider_batch,
-        )
+        chosen = complete(options, PreviewOptions)
         self._read_again()
-        return preview(self._subject(), options)
+        return preview(self._subject(), chosen)
 
-    def run(
-        self,
-        *,
-        limit: int | None = None,
-        cases: Sequence[str] | None = None,
-        tags: Sequence[str] | str | None = None,
-        only: str | None = None,
-        repeats: int | None = None,
-        budget_usd: float | None = None,
-        max_in_flight: int | None = None,
-        timeout_s: float | None = None,
-        journal: str | None = None,
-        stream: bool = False,
-        provider_batch: bool = False,
-        record: bool = True,
-        traces: int | str | None = None,
-        show: bool | None = None,
-        note: str = "",
-        mlflow_tags: Mapping[str, str] | None = None,
-    ) -> Results:
+    @shows(RunOptions)
+    def run(self, **options: Unpack[RunOptions]) -> Results:
         """Ask every variant for every case, score, show and record; returns when it is done.
 
         Args:
@@ -309,43 +277,29 @@ class Experiment:
         """
         from pex.experiment.views import watch
 
-        execution, job = self.prepare(
-            limit=limit,
-            cases=cases,
-            tags=tags,
-            only=only,
-            repeats=repeats,
-            budget_usd=budget_usd,
-            max_in_flight=max_in_flight,
-            timeout_s=timeout_s,
-            journal=journal,
-            stream=stream,
-            provider_batch=provider_batch,
-            record=record,
-            traces=traces,
-            note=note,
-            mlflow_tags=mlflow_tags,
-        )
-        with watch(execution, job, show, blocks=True):
+        execution, job = self._prepare(complete(options, RunOptions))
+        with watch(execution, job, options.get("show"), blocks=True):
             try:
                 execution.start()
                 return execution.wait()
             finally:
                 self.results = execution.results or self.results
 
-    async def arun(self, *, show: bool | None = None, **options: Any) -> Results:
+    @shows(RunOptions)
+    async def arun(self, **options: Unpack[RunOptions]) -> Results:
         """The same as `run`, for asynchronous code: `await exp.arun()` keeps the kernel free."""
         from pex.experiment.views import watch
 
-        execution, job = self.prepare(**options)
-        with watch(execution, job, show, blocks=False):
+        execution, job = self._prepare(complete(options, RunOptions))
+        with watch(execution, job, options.get("show"), blocks=False):
             try:
                 execution.start()
                 return await execution.wait_async()
             finally:
                 self.results = execution.results or self.results
 
-    def start(self, **options: Any) -> Execution:
+    @shows(StartOptions)
+    def start(self, **options: Unpack[StartOptions]) -> Execution:
         """Begin a run with the options of `run` (without `show`) and return its handle at once.
 
         The handle as the last thing in a cell shows the live grid.
@@ -487,11 +441,14 @@ class Experiment:
                 stacklevel=4,
             )
 
-    def prepare(self, **options: Any) -> tuple[Execution, Job]:
-        """A run with the options of `run` (without `show`), ready to be listened to and started."""
+    def prepare(self, **options: Unpack[StartOptions]) -> tuple[Execution, Job]:
+        """A run with the options of `start`, ready to be listened to and started."""
+        return self._prepare(complete(options, StartOptions))
+
+    def _prepare(self, chosen: RunOptions) -> tuple[Execution, Job]:
         self.used = next(_uses)
         self._read_again()
-        return prepare(self._subject(), Options(**options))
+        return prepare(self._subject(), chosen)
 
 
 def _seats(judge: Judge, variants: Sequence[Variant], folder: Path) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from pex.compare.gate import UNDECIDED
 from pex.experiment.experiment import Experiment
+from pex.experiment.options import RunOptions
 from pex.results.results import Results
 
 MOST_REPEATS = 16
@@ -16,7 +16,7 @@ MOST_REPEATS = 16
 def extend(
     exp: Experiment,
     results: Results,
-    options: Mapping[str, Any],
+    options: RunOptions,
     say: Callable[[str], None] = lambda text: None,
 ) -> Results:
     """Run again with twice as much until the gate decides, the budget is spent, or all is asked.
@@ -54,7 +54,7 @@ def _is_open(results: Results) -> bool:
     return not judged and results.gate().outcome == UNDECIDED
 
 
-def _more(exp: Experiment, results: Results, options: Mapping[str, Any]) -> dict[str, int] | None:
+def _more(exp: Experiment, results: Results, options: RunOptions) -> RunOptions | None:
     """Twice the cases where there are more, else twice the repeats; None at the end of both."""
     limit, cases = options.get("limit"), int(results.about["cases"])
     if limit is not None and cases == limit and cases < len(exp.cases):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,16 @@ from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
 from pex.core.events import Place
-from pex.core.names import check_count, check_positive
 from pex.core.project import FILE, find_project
-from pex.core.text import whole_text
 from pex.core.variant import Variant
+from pex.experiment import options
 from pex.experiment.execution import Execution
 from pex.experiment.job import Job
+from pex.experiment.options import RunOptions
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec
 from pex.results.results import failed_rows
-from pex.run.budget import TIMES, shared_cap
+from pex.run.budget import shared_cap
 from pex.run.channel import open_channels
 from pex.run.database import database_of
 from pex.run.estimate import Preview, estimate
@@ -70,34 +69,6 @@ class Subject:
     drafted: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options of `Experiment.run` that say what a run does, as it describes them."""
-
-    limit: int | None = None
-    cases: Sequence[str] | None = None
-    tags: Sequence[str] | str | None = None
-    only: str | None = None
-    repeats: int | None = None
-    budget_usd: float | None = None
-    max_in_flight: int | None = None
-    timeout_s: float | None = None
-    journal: str | None = None
-    stream: bool = False
-    provider_batch: bool = False
-    record: bool = True
-    traces: int | str | None = None
-    note: str = ""
-    mlflow_tags: Mapping[str, str] | None = None
-
-    def __post_init__(self) -> None:
-        # What the record could not hold is said before anything is asked.
-        object.__setattr__(self, "note", whole_text(self.note, "note"))
-        if self.mlflow_tags is not None:
-            tags = whole_text(dict(self.mlflow_tags), "mlflow_tags")
-            object.__setattr__(self, "mlflow_tags", tags)
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Plan:
     """What a run would ask, before anything is opened."""
@@ -123,13 +94,13 @@ class _Plan:
         return {request.model for request in self.requests} | {judge.model for judge in judges}
 
 
-def preview(subject: Subject, options: Options) -> Preview:
+def preview(subject: Subject, chosen: RunOptions) -> Preview:
     """What a run would do; no model is asked.
 
     Raises:
         PexError: something does not fit.
     """
-    plan = _plan(subject, options)
+    plan = _plan(subject, chosen)
     database = database_of(plan.state, plan.settings)
     before = past(database, subject.spec.name)
     price = {ref: price_of(ref, plan.settings) for ref in plan.models}
@@ -145,7 +116,7 @@ def preview(subject: Subject, options: Options) -> Preview:
         if plan.mode == "reuse" and database.exists():
             book = stack.enter_context(contextlib.closing(Journal(database, plan.settings.models)))
             found |= book.find([request.key for request in plan.requests], Run("", "reuse", ""))
-        whole = sized(plan.requests, HALF if options.provider_batch else 1.0)
+        whole = sized(plan.requests, HALF if chosen["provider_batch"] else 1.0)
         if plan.bench is None:
             return whole
         likely = _questions(plan, plan.bench, found, before)
@@ -158,7 +129,7 @@ def preview(subject: Subject, options: Options) -> Preview:
         return _together(whole, dataclasses.replace(sized(likely, 1.0), at_most_usd=at_most))
 
 
-def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
+def prepare(subject: Subject, chosen: RunOptions) -> tuple[Execution, Job]:
     """Open what a run needs: the journal, the endpoints of models and judges, the record.
 
     Raises:
@@ -168,38 +139,34 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
     from pex.record.commit import commit_tags
     from pex.tracking import store
 
-    check_count("max_in_flight", options.max_in_flight)
-    check_positive("timeout_s", options.timeout_s)
-    if options.provider_batch and options.stream:
-        raise PexError("a provider batch cannot be streamed: give stream or provider_batch")
-    _traces(options.traces, Settings())
-    spec, plan = subject.spec, _plan(subject, options)
-    cap = _cap(options.budget_usd, spec, plan.settings)
+    options.check(chosen)
+    spec, plan = subject.spec, _plan(subject, chosen)
+    cap = options.budget_usd(chosen, spec, plan.settings)
     asked = [*subject.variants, *(judge.variant for judge in parted(subject.scorers)[1])]
     clients = by_ref((variant.model, variant.via) for variant in asked)
     check_models(plan.models - clients.keys(), plan.settings)
-    stored = options.record or options.only is not None
+    stored = chosen["record"] or chosen["only"] is not None
     uri = store.tracking_uri(plan.project, plan.settings) if stored else ""
     plan = dataclasses.replace(plan, scorers=imported(plan.scorers))
-    if options.only is not None:
-        plan = dataclasses.replace(plan, requests=_part(plan, subject, options.only, uri))
+    if chosen["only"] is not None:
+        plan = dataclasses.replace(plan, requests=_part(plan, subject, chosen["only"], uri))
     todo = plan.requests
-    if options.provider_batch:
+    if chosen["provider_batch"]:
         check_single(todo)
     book = Journal(database_of(plan.state, plan.settings), plan.settings.models)
     run = book.begin(
-        spec.name, _identity(subject, plan), plan.mode, uri if options.record else None
+        spec.name, _identity(subject, plan), plan.mode, uri if chosen["record"] else None
     )
     try:
         found = book.find([request.key for request in todo], run)
         missing = [request for request in todo if request.key not in found]
-        check_none_away(book.database, run, {r.key for r in missing}, options.provider_batch)
+        check_none_away(book.database, run, {r.key for r in missing}, chosen["provider_batch"])
         connect = functools.partial(
             open_channels,
             settings=plan.settings,
             state=plan.state,
-            max_in_flight=options.max_in_flight or spec.max_in_flight,
-            timeout_s=options.timeout_s or spec.timeout_s,
+            max_in_flight=chosen["max_in_flight"] or spec.max_in_flight,
+            timeout_s=chosen["timeout_s"] or spec.timeout_s,
             clients=clients,
         )
         fixed = differing(subject.variants)
@@ -209,9 +176,9 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         if ready is not None:
             ready = seated(ready, _to_ask(ready, plan, book, run, found), connect)
         recorder = None
-        if options.record:
-            note = {"pex.note": options.note} if options.note else {}
-            tags = {**commit_tags(plan.project), **note, **(options.mlflow_tags or {})}
+        if chosen["record"]:
+            note = {"pex.note": chosen["note"]} if chosen["note"] else {}
+            tags = {**commit_tags(plan.project), **note, **(chosen["mlflow_tags"] or {})}
             recorder = runs.Recorder(uri, spec.name, tags, run.mlflow_run_id)
             book.recorded_as(run, recorder.run_id)
     except BaseException:
@@ -233,12 +200,12 @@ def prepare(subject: Subject, options: Options) -> tuple[Execution, Job]:
         found=found,
         budget_usd=cap,
         batch_budget_usd=shared_cap(),
-        stream=options.stream,
-        provider_batch=options.provider_batch,
-        note=options.note,
+        stream=chosen["stream"],
+        provider_batch=chosen["provider_batch"],
+        note=chosen["note"],
         gate=subject.gate,
         max_error_share=spec.max_error_share,
-        traces=_traces(options.traces, plan.settings),
+        traces=options.traces(chosen, plan.settings),
         state=plan.state,
         files=subject.files(plan.cases),
         edits=Edits(subject.cases_path, spec.columns, plan.state) if subject.cases_path else None,
@@ -261,49 +228,26 @@ def seat(judges: Sequence[Judge], variants: Sequence[Variant], longest: int, fol
     return bench(judges, items, longest, folder)
 
 
-def _plan(subject: Subject, options: Options) -> _Plan:
+def _plan(subject: Subject, chosen: RunOptions) -> _Plan:
     project = _project(subject.path)
     settings = load_settings(project)
-    mode = check_mode(options.journal)
-    chosen = select(subject.cases, limit=options.limit, ids=options.cases, tags=options.tags)
-    times = _repeats(options.repeats, subject.spec)
+    mode = check_mode(chosen["journal"])
+    cases = select(subject.cases, limit=chosen["limit"], ids=chosen["cases"], tags=chosen["tags"])
+    times = options.repeats(chosen, subject.spec)
     longest = settings.budget.max_tokens
     where = (longest, subject.folder, settings.api_of)
-    todo = list(requests(subject.variants, chosen, times, *where))
+    todo = list(requests(subject.variants, cases, times, *where))
     scorers, judges = parted(subject.scorers)
     ready = seat(judges, subject.variants, longest, subject.folder) if judges else None
     if ready is not None:
         ready = dataclasses.replace(ready, api_of=settings.api_of)
-    return _Plan(project, settings, mode, chosen, times, todo, scorers, ready)
+    return _Plan(project, settings, mode, cases, times, todo, scorers, ready)
 
 
 def _project(path: Path | None) -> Path:
     """The project of the experiment's file, wherever the job runs; else of this folder."""
     project = find_project(path.parent) if path else None
     return project if project and (project / FILE).is_file() else find_project()
-
-
-def _repeats(repeats: int | None, spec: ExperimentSpec) -> int:
-    value = spec.repeats if repeats is None else repeats
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
-    return value * int(os.environ.get(TIMES, "1"))
-
-
-def _cap(budget_usd: float | None, spec: ExperimentSpec, settings: Settings) -> float:
-    """What the run may spend: asked for, else the experiment's, else the project's."""
-    check_positive("budget_usd", budget_usd, zero=True)
-    for value in (budget_usd, spec.budget_usd):
-        if value is not None:
-            return float(value)
-    return settings.budget.usd_per_run
-
-
-def _traces(traces: int | str | None, settings: Settings) -> int | str:
-    """How many rows get a trace in MLflow: asked for, else the project's setting."""
-    from pex.record.traces import check_traces
-
-    return check_traces(settings.record.traces if traces is None else traces)
 
 
 def _identity(subject: Subject, plan: _Plan) -> Iterator[str]:

@@ -1,0 +1,163 @@
+"""The options of a run: their names and types, and what holds for one that is left out."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar, get_type_hints
+
+from pex.core.errors import PexError, nearest
+from pex.core.names import check_count, check_positive
+from pex.core.text import whole_text
+from pex.project.settings import Settings
+from pex.project.spec import ExperimentSpec
+from pex.run.budget import TIMES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class PreviewOptions(TypedDict, total=False):
+    """The options of `Experiment.preview`, as `Experiment.run` describes them."""
+
+    limit: int | None
+    cases: Sequence[str] | None
+    tags: Sequence[str] | str | None
+    repeats: int | None
+    journal: str | None
+    provider_batch: bool
+
+
+class StartOptions(PreviewOptions, total=False):
+    """The options of `Experiment.start`, as `Experiment.run` describes them."""
+
+    only: str | None
+    budget_usd: float | None
+    max_in_flight: int | None
+    timeout_s: float | None
+    stream: bool
+    record: bool
+    traces: int | str | None
+    note: str
+    mlflow_tags: Mapping[str, str] | None
+
+
+class RunOptions(StartOptions, total=False):
+    """The options of `Experiment.run`, which describes them."""
+
+    show: bool | None
+
+
+DEFAULTS: RunOptions = {
+    "limit": None,
+    "cases": None,
+    "tags": None,
+    "only": None,
+    "repeats": None,
+    "budget_usd": None,
+    "max_in_flight": None,
+    "timeout_s": None,
+    "journal": None,
+    "stream": False,
+    "provider_batch": False,
+    "record": True,
+    "traces": None,
+    "show": None,
+    "note": "",
+    "mlflow_tags": None,
+}
+"""Of all options, in the order in which they are shown. None: the experiment says it, else the
+project's settings."""
+
+
+def shows(record: type) -> Callable[[F], F]:
+    """Have a function that takes `**options: Unpack[record]` show each of them.
+
+    `help()` and a notebook's Tab go by the signature; in the code itself the record says it.
+
+    Example:
+        >>> @shows(PreviewOptions)
+        ... def ask(**options): ...
+        >>> list(inspect.signature(ask).parameters)[:4]
+        ['limit', 'cases', 'tags', 'repeats']
+    """
+    types = get_type_hints(record)
+    options = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[name]
+        )
+        for name, default in DEFAULTS.items()
+        if name in types
+    ]
+
+    def shown(function: F) -> F:
+        signature = inspect.signature(function)
+        others = list(signature.parameters.values())[:-1]  # the last one is **options
+        function.__signature__ = signature.replace(parameters=others + options)  # type: ignore[attr-defined]
+        return function
+
+    return shown
+
+
+def complete(options: Mapping[str, Any], record: type) -> RunOptions:
+    """The options with the defaults of those that are left out.
+
+    Raises:
+        PexError: `record` has no such option, or the record of a run could not hold its value.
+
+    Example:
+        >>> complete({"limit": 3}, RunOptions)["record"]
+        True
+        >>> complete({"limt": 3}, RunOptions)
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: unknown option 'limt'
+          did you mean 'limit'?
+    """
+    known = get_type_hints(record)
+    for name in options:
+        if name not in known:
+            raise PexError(f"unknown option '{name}'", hint=nearest(name, known))
+    whole: RunOptions = {**DEFAULTS, **options}  # type: ignore[typeddict-item]
+    whole["note"] = whole_text(whole["note"], "note")
+    if whole["mlflow_tags"] is not None:
+        whole["mlflow_tags"] = whole_text(dict(whole["mlflow_tags"]), "mlflow_tags")
+    return whole
+
+
+def check(options: RunOptions) -> None:
+    """Check the values that are needed only once a run starts.
+
+    Raises:
+        PexError: one of them does not fit.
+    """
+    check_count("max_in_flight", options["max_in_flight"])
+    check_positive("timeout_s", options["timeout_s"])
+    if options["provider_batch"] and options["stream"]:
+        raise PexError("a provider batch cannot be streamed: give stream or provider_batch")
+    traces(options, Settings())
+
+
+def repeats(options: RunOptions, spec: ExperimentSpec) -> int:
+    """How often each case is run: the option, else the experiment's; a batch may multiply it."""
+    value = spec.repeats if options["repeats"] is None else options["repeats"]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
+    return value * int(os.environ.get(TIMES, "1"))
+
+
+def budget_usd(options: RunOptions, spec: ExperimentSpec, settings: Settings) -> float:
+    """What the run may spend: the option, else the experiment's, else the project's."""
+    check_positive("budget_usd", options["budget_usd"], zero=True)
+    for value in (options["budget_usd"], spec.budget_usd):
+        if value is not None:
+            return float(value)
+    return settings.budget.usd_per_run
+
+
+def traces(options: RunOptions, settings: Settings) -> int | str:
+    """How many rows get a trace in MLflow: the option, else the project's setting."""
+    from pex.record.traces import check_traces
+
+    value = options["traces"]
+    return check_traces(settings.record.traces if value is None else value)
