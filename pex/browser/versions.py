@@ -17,15 +17,12 @@ from typing import Any
 from pex.core.prompt import Prompt
 from pex.core.shown import clean
 from pex.report.tables import cut, value_text
-from pex.report.words import words_apart
+from pex.report.words import word_difference
 
 MAX_CHARS = 200_000
 """Characters of one text that are shown."""
 MAX_PIECES = 2_000
 """Variables of one text that are marked; the rest of it is shown without marks."""
-MAX_WORDS = 4_000
-"""Words, and the spaces between them, that are compared one by one."""
-
 MAX_ROWS = 200
 """Prompts in the static table."""
 
@@ -202,27 +199,17 @@ def difference(prompt: Prompt, against: Prompt) -> dict[str, Any]:
     with_roles = any(len(p.messages) > 1 or p.messages[0]["role"] != "user"
                      for p in (prompt, against))  # fmt: skip
     texts = [_whole(p, with_roles) for p in (prompt, against)]
-    return {"text": _apart(*texts), "facts": changed}
+    return {"text": _text_difference(*texts), "facts": changed}
 
 
-def _apart(text: str, against: str) -> list[list[str]] | str:
+def _text_difference(text: str, against: str) -> list[list[str]] | str:
+    """The pieces, or a sentence that says why there are none."""
     if text == against:
         return "The text is the same."
-    new, old = (re.findall(r"\s+|\S+", part) for part in (text, against))
-    head = _common(new, old)
-    tail = _common(new[head:][::-1], old[head:][::-1])
-    middles = [part[head : len(part) - tail] for part in (new, old)]
-    if max(map(len, middles)) > MAX_WORDS:
-        return "The two texts are too different, and too long, to be compared word by word."
-    pieces = words_apart(*("".join(part) for part in middles))
-    whole = [("same", "".join(new[:head])), *pieces, ("same", "".join(new[len(new) - tail :]))]
-    return [[kind, clean(cut(piece, MAX_CHARS))] for kind, piece in whole if piece]
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many words both begin with."""
-    pairs = zip(one, other, strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    pieces = word_difference(text, against)
+    if pieces is None:
+        return "The two texts are too long and too different to compare word by word."
+    return [[kind, clean(cut(piece, MAX_CHARS))] for kind, piece in pieces]
 
 
 def _whole(prompt: Prompt, with_roles: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pex.core.shown import clean
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
-from pex.report.words import MAX_WORDS, words_apart
+from pex.report.words import word_difference
 from pex.widgets.sheet import Cell
 
 MAX_CHARS = 20_000
@@ -64,10 +64,9 @@ def differences(cells: Mapping[str, Shown], against: str) -> dict[str, list[tupl
             found[key] = "there is no answer to compare with"
         elif first["text"] == cell["text"]:
             found[key] = "the same answer"
-        elif max(len(part["text"].split()) for part in (cell, first)) > MAX_WORDS // 2:
-            found[key] = "too long to be compared word by word"
         else:
-            found[key] = words_apart(cell["text"], first["text"])
+            pieces = word_difference(cell["text"], first["text"])
+            found[key] = pieces or "too long and too different to compare word by word"
     return found
 
 

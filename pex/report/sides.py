@@ -6,11 +6,11 @@ Model output is hostile text: it is escaped here, in the one place where it beco
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.report.tables import cut, escaped, fragment, value_text
+from pex.report.words import MIN_SIMILARITY, word_difference
 from pex.score.unusual import remarks_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 100
 MAX_CHARS = 600
-_ALIKE = 0.3
-"""Answers less alike than this are simply different; marking every word would say nothing."""
 
 _ORDER = ("lost", "error", "split", "wrong", "right")
 """What a reader wants to see first."""
@@ -209,20 +207,12 @@ def marked(text: str, against: str) -> str:
         >>> marked("It is <b>.", "It was <b>.")
         'It <ins>is</ins> &lt;b&gt;.'
     """
-    from rapidfuzz.distance import Indel
-
-    if text == against:
-        return escaped(text)
-    words, others = (re.findall(r"\s+|\S+", part) for part in (text, against))
-    # The spaces between the words are alike in any two texts.
-    if Indel.normalized_similarity(against.split(), text.split()) < _ALIKE:
-        return escaped(text)
-    out = []
-    for step in Indel.opcodes(others, words):
-        piece = escaped("".join(words[step.dest_start : step.dest_end]))
-        new = step.tag != "equal" and piece.strip()
-        out.append(f"<ins>{piece}</ins>" if new else piece)
-    return "".join(out)
+    pieces = word_difference(text, against, min_similarity=MIN_SIMILARITY) or [("same", text)]
+    return "".join(
+        f"<ins>{escaped(piece)}</ins>" if kind == "new" and piece.strip() else escaped(piece)
+        for kind, piece in pieces
+        if kind != "gone"
+    )
 
 
 def _verdict(row: Row, name: str, yes_no: Collection[str]) -> str:

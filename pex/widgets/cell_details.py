@@ -15,7 +15,7 @@ from pex.core.shown import clean
 from pex.core.values import missing
 from pex.report.tables import cut, format_seconds, format_usd, value_text
 from pex.report.text import markdown_html
-from pex.report.words import MAX_WORDS, words_apart
+from pex.report.words import word_difference
 from pex.widgets.code import pieces
 from pex.widgets.sheet import Cell, Sheet
 
@@ -137,9 +137,10 @@ def _difference(cell: Cell | None, first: Cell | None) -> list[tuple[str, str]] 
         return "one of the two is an error"
     if cell.text == first.text:
         return "the same answer"
-    if max(len(re.findall(r"\s+|\S+", part)) for part in (cell.text, first.text)) > MAX_WORDS:
-        return "too long to be compared word by word"
-    return [(kind, clean(piece)) for kind, piece in words_apart(cell.text, first.text)]
+    pieces = word_difference(cell.text, first.text)
+    if pieces is None:
+        return "too long and too different to compare word by word"
+    return [(kind, _shown(piece)) for kind, piece in pieces]
 
 
 def _facts(

@@ -146,7 +146,7 @@ def test_differences_are_word_by_word_or_say_why_not() -> None:
     assert found["v1|c0"] == [("same", "It "), ("gone", "was"), ("new", "is"), ("same", " fine.")]
     assert found["v1|c1"] == "the same answer"
     assert found["v1|c2"] == "there is no answer to compare with"
-    assert found["v1|c3"] == "too long to be compared word by word"
+    assert found["v1|c3"] == "too long and too different to compare word by word"
     assert set(found) == {"v1|c0", "v1|c1", "v1|c2", "v1|c3"}
 
 

@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.night.run_changes import Pieces, Recorded, answers_apart, fingerprint
+from pex.batch.night.run_changes import Pieces, Recorded, fingerprint, word_changes
 from pex.core.shown import clean
 from pex.report.tables import cut, value_text
+from pex.report.words import MIN_SIMILARITY
 from pex.score.frame import score_names, yes_no
 
 if TYPE_CHECKING:
@@ -169,7 +170,9 @@ def _side_by_side(
                 inputs[case],
                 "" if _missing(row["expected"]) else _text(value_text(row["expected"]), 300),
                 before,
-                answers_apart(answer, before) if both else [("same", answer)],
+                word_changes(answer, before, min_similarity=MIN_SIMILARITY)
+                if both
+                else [("same", answer)],
                 tuple(_score(item, metric) for item in (other, row)),  # type: ignore[arg-type]
                 case in new,
                 _reason(row, metric),

@@ -13,7 +13,7 @@ from pex.batch.night.answer_drift import turned
 from pex.core.names import digest
 from pex.core.shown import clean
 from pex.report.tables import value_text
-from pex.report.words import MAX_WORDS, words_apart
+from pex.report.words import word_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 PROMPT, MODEL, DATA, SETTINGS, ANSWERS = "prompt", "model", "data", "settings", "answers"
 UNSTEADY = "unsteady"
 """Other answers that may be another model, or one that does not repeat itself: no cause."""
-
-_ALIKE = 0.3
 
 Pieces = list[tuple[str, str]]
 
@@ -154,29 +152,16 @@ def _prompts(now: Recorded, before: Recorded) -> list[Change]:
         elif version != digests[1][name]:
             new, old = texts[0].get(name, ""), texts[1].get(name, "")
             what = "" if new != old else " (not its words: its tools, schema or parameters)"
-            pieces = apart(new, old) if new != old else []
+            pieces = word_changes(new, old) if new != old else []
             found.append(Change(PROMPT, f"The prompt '{name}' was changed{what}.", pieces, name))
     gone = [name for name in digests[1] if name not in digests[0]]
     return found + [Change(PROMPT, f"The prompt '{name}' is gone.", of=name) for name in gone]
 
 
-def apart(new: str, old: str) -> Pieces:
-    """Two texts word by word, cleaned of what cannot be seen; the new one alone where too long."""
-    if (
-        max(len(new), len(old)) > 8 * MAX_WORDS
-        or max(len(t.split()) for t in (new, old)) > MAX_WORDS / 2
-    ):
-        return [("same", clean(new))]
-    return [(kind, clean(text)) for kind, text in words_apart(new, old)]
-
-
-def answers_apart(new: str, old: str) -> Pieces:
-    """Two answers word by word; of such that are hardly alike every word would be marked."""
-    from rapidfuzz.distance import Indel
-
-    if new != old and Indel.normalized_similarity(old.split(), new.split()) < _ALIKE:
-        return [("same", clean(new))]
-    return apart(new, old)
+def word_changes(new: str, old: str, *, min_similarity: float = 0.0) -> Pieces:
+    """Two texts word by word, cleaned of what cannot be seen; the new one alone if too unlike."""
+    pieces = word_difference(new, old, min_similarity=min_similarity)
+    return [(kind, clean(text)) for kind, text in ([("same", new)] if pieces is None else pieces)]
 
 
 def _models(now: Recorded, before: Recorded) -> list[Change]:
