@@ -1,5 +1,8 @@
-// The library browser. See widget.py for who knows what; cell_details.js, tools.js, prompt_list.js and prompt.js
-// come before this file.
+// The library browser: the list of prompts beside the chosen one. What it shows comes from widget.py.
+
+import { button, copyText, element, output } from "../widgets/shared.js";
+import { drawApart, drawEditions, drawScores, drawText, makeAliasWindow } from "./prompt.js";
+import { intoView, makeShelf } from "./prompt_list.js";
 
 const PANELS = [["text", "Text"], ["difference", "Difference"], ["scores", "Scores"]];
 
@@ -40,7 +43,7 @@ function renderBrowser({ model, el }) {
     play: button("Open in the Playground", () => model.send({ kind: "play" })),
     text: button("Copy text", () => model.send({ kind: "copy", view })),
     code: button("Copy code", () => {
-      copy(model.get("_prompt").code);
+      copyText(model.get("_prompt").code);
       tell(`Copied: ${model.get("_prompt").code}`);
     }),
     alias: button("Set alias…", () => alias.open(model.get("_prompt"))),
@@ -187,7 +190,7 @@ function renderBrowser({ model, el }) {
 
   function onMessage(message, buffers) {
     if (message.kind !== "copy" || message.view !== view) return;
-    copy(new TextDecoder().decode(buffers[0]));
+    copyText(new TextDecoder().decode(buffers[0]));
     tell("The text is copied.");
   }
 

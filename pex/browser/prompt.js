@@ -1,6 +1,8 @@
 // The right side of the library browser: the chosen prompt with its versions, text, differences
 // and scores. Texts of prompts only ever become textContent.
 
+import { button, choice, dialog, drawDifference, element, output } from "../widgets/shared.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function svg(tag, attributes, text) {
@@ -61,7 +63,7 @@ function cells(row, ...contents) {
   return row;
 }
 
-function drawText(prompt) {
+export function drawText(prompt) {
   const nodes = prompt.messages.map((message) => {
     const box = element("div", "pex-message");
     const text = output(undefined, "pex-long");
@@ -82,7 +84,7 @@ function drawText(prompt) {
   return prompt.facts.length ? [...nodes, list] : nodes;
 }
 
-function drawScores(scores) {
+export function drawScores(scores) {
   if (!scores.ready) return [element("p", "pex-soft", "Reading the recorded runs…")];
   if (scores.problem) return [element("p", "pex-bad-text", scores.problem)];
   if (!scores.rows.length) {
@@ -114,7 +116,7 @@ function drawScores(scores) {
 }
 
 /** The difference to another edition, which is chosen above it. */
-function drawApart(prompt, difference, onAgainst) {
+export function drawApart(prompt, difference, onAgainst) {
   const others = prompt.editions.filter((edition) => edition.key !== prompt.key);
   if (!others.length) return [element("p", "pex-soft", "There is no other version or file to compare with.")];
   const label = element("label", "pex-bar");
@@ -135,7 +137,7 @@ function drawApart(prompt, difference, onAgainst) {
 }
 
 /** The table of versions and files; one is chosen. */
-function drawEditions(prompt, onEdition) {
+export function drawEditions(prompt, onEdition) {
   const rows = prompt.editions.map((edition) => {
     const row = element("tr", edition.key === prompt.key ? "pex-chosen" : "");
     const pick = button(edition.file ? "file" : edition.label, () => onEdition(edition.key), edition.file ? `file ${edition.label}` : "");
@@ -165,7 +167,7 @@ function drawEditions(prompt, onEdition) {
 }
 
 /** A window in which an alias is moved to the chosen version. */
-function makeAliasWindow(onMove) {
+export function makeAliasWindow(onMove) {
   const box = dialog("Set an alias");
   const form = element("form");
   form.method = "dialog";

@@ -1,15 +1,17 @@
 // The left side of the library browser: the list of prompts, searched in the browser, so that a
 // busy kernel keeps nobody from looking.
 
+import { button, element } from "../widgets/shared.js";
+
 /** Scroll a box, and nothing around it, until one of its nodes is seen. */
-function intoView(box, node, top = 0) {
+export function intoView(box, node, top = 0) {
   const [outer, inner] = [box.getBoundingClientRect(), node.getBoundingClientRect()];
   if (inner.top < outer.top + top) box.scrollTop -= outer.top + top - inner.top;
   else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom;
 }
 
 /** @param {(name: string) => void} onChoose */
-function makeShelf(id, onChoose, onRefresh) {
+export function makeShelf(id, onChoose, onRefresh) {
   const box = element("section", "pex-shelf");
   box.setAttribute("aria-label", "Prompts");
   const bar = element("div", "pex-bar");

@@ -86,13 +86,7 @@ class LibraryBrowser(anywidget.AnyWidget):
         chosen: the name, and the version or file, of the prompt that is shown first.
     """
 
-    _esm = shared.script(
-        "widgets/cell_details",
-        "widgets/tools",
-        "browser/prompt_list",
-        "browser/prompt",
-        "browser/browser",
-    )
+    _esm = shared.script("browser/browser")
     _css = shared.styles("browser/browser")
 
     _list = traitlets.Dict().tag(sync=True)

@@ -1,5 +1,8 @@
 // The answers: one cell per variant and case. A cell is drawn anew only where it changed.
 
+import { element, output } from "../widgets/shared.js";
+import { iconButton, relabel } from "./controls.js";
+
 const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "pex-number" };
 const STATES = { queued: "waiting", running: "answering…", stopped: "stopped", error: "error" };
 
@@ -18,7 +21,7 @@ function differences(pieces) {
 }
 
 /** @param {string} key `<variant>|<case>` */
-function makeAnswer(onRun, key) {
+export function makeAnswer(onRun, key) {
   const node = element("div", "pex-answer");
   node.setAttribute("role", "gridcell");
   node.tabIndex = -1;

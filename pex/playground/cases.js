@@ -1,7 +1,12 @@
 // The cases: what each gives to the prompts, and how further ones are chosen.
 
+import { button, choice, dialog, element } from "../widgets/shared.js";
+import { arrange, field, iconButton, relabel, textInput } from "./controls.js";
+import { makeEditor, problemList } from "./editor.js";
+import { tie } from "./outbox.js";
+
 /** The left cell of a row. */
-function makeCase(desk, id) {
+export function makeCase(desk, id) {
   const { outbox } = desk;
   const node = element("div", "pex-case-cell");
   node.setAttribute("role", "rowheader");
@@ -70,7 +75,7 @@ function makeInput(desk, id, name, placeholder = "") {
 }
 
 /** The window in which cases of the experiment are chosen. */
-function makeChooser(outbox, onAdd) {
+export function makeChooser(outbox, onAdd) {
   const box = dialog("Add cases");
   const title = element("h2", "pex-title", "Add cases");
   const about = element("p", "pex-meta");

@@ -1,5 +1,7 @@
 // The small parts of a form: buttons with a drawn sign, fields with a name, views kept in order.
 
+import { button, element } from "../widgets/shared.js";
+
 const SIGNS = {
   run: ["M4.5 2.8v10.4L13 8z", true], stop: ["M4 4h8v8H4z", true],
   copy: ["M6 6h7v7H6zM3.5 10.5h-1v-8h8v1"], gone: ["M4 4l8 8M12 4l-8 8"],
@@ -24,7 +26,7 @@ function sign(name) {
 }
 
 /** A button with a sign before its text. */
-function signButton(name, text, onClick, label) {
+export function signButton(name, text, onClick, label) {
   const node = button(text, onClick, label);
   node.classList.add("pex-with-sign");
   node.prepend(sign(name));
@@ -32,25 +34,25 @@ function signButton(name, text, onClick, label) {
 }
 
 /** A small button with a sign only; `label` says what it does. */
-function iconButton(name, label, onClick) {
+export function iconButton(name, label, onClick) {
   const node = signButton(name, "", onClick, label);
   node.classList.add("pex-icon");
   return node;
 }
 
-function relabel(node, label) {
+export function relabel(node, label) {
   if (node.title === label) return;
   node.title = label;
   node.setAttribute("aria-label", label);
 }
 
-function field(label, input) {
+export function field(label, input) {
   const node = element("label", "pex-field");
   node.append(element("span", "pex-field-name", label), input);
   return node;
 }
 
-function textInput(label, placeholder = "") {
+export function textInput(label, placeholder = "") {
   const node = element("input", "pex-input");
   node.type = "text";
   node.dir = "auto";
@@ -62,7 +64,7 @@ function textInput(label, placeholder = "") {
 }
 
 /** Other choices in a select; what was chosen stays, where it is still there. */
-function setChoices(select, choices) {
+export function setChoices(select, choices) {
   const now = JSON.stringify(choices);
   if (select.dataset.choices === now) return;
   select.dataset.choices = now;
@@ -75,19 +77,8 @@ function setChoices(select, choices) {
   if (choices.some(([value]) => value === had)) select.value = had;
 }
 
-/** A window's text field, copied as a whole. */
-async function copyText(area) {
-  try {
-    await navigator.clipboard.writeText(area.value);
-  } catch {
-    // Pages that are not served securely have no such clipboard.
-    area.select();
-    document.execCommand("copy");
-  }
-}
-
 /** Put nodes in an order without moving those that are already right: a moved field loses focus. */
-function arrange(parent, nodes) {
+export function arrange(parent, nodes) {
   let next = parent.firstChild;
   for (const node of nodes) {
     if (node === next) next = next.nextSibling;
@@ -96,7 +87,7 @@ function arrange(parent, nodes) {
 }
 
 /** Keep one view per thing, by its id: made when new, taken away when gone. */
-function makeViews(make) {
+export function makeViews(make) {
   const views = new Map();
   return {
     get: (id) => views.get(id),
@@ -114,7 +105,7 @@ function makeViews(make) {
 }
 
 /** The help on keys: pairs of keys and what they do. */
-function makeKeys(keys) {
+export function makeKeys(keys) {
   const box = element("details", "pex-keys");
   const list = element("dl");
   for (const [names, what] of keys) list.append(element("dt", "", names), element("dd", "", what));

@@ -2,6 +2,8 @@
 // the field, in a copy of its text that is not seen; both lie in one box that scrolls, so they
 // cannot come apart, and what is read, selected and composed is always the field's own text.
 
+import { element, output } from "../widgets/shared.js";
+
 const TOKEN = /\{\{[^]*?\}\}|\{%[^]*?%\}|\{#[^]*?#\}/g;
 const MOST_MARKED = 100_000; // characters; marks in a longer text would make typing slow
 
@@ -34,7 +36,7 @@ function marked(text, lines) {
  * @param {string} label its accessible name
  * @param {{template?: boolean, placeholder?: string}} options
  */
-function makeEditor(label, { template = false, placeholder = "" } = {}) {
+export function makeEditor(label, { template = false, placeholder = "" } = {}) {
   const box = element("div", template ? "pex-editor pex-editor-template" : "pex-editor");
   const copy = element("pre", "pex-editor-copy");
   copy.setAttribute("aria-hidden", "true");
@@ -80,7 +82,7 @@ function makeEditor(label, { template = false, placeholder = "" } = {}) {
 let drawnProblems = 0;
 
 /** The list of problems under a field, which it describes. */
-function problemList(field) {
+export function problemList(field) {
   const list = element("ul", "pex-problems");
   list.id = `pex-problems-${++drawnProblems}`;
   list.setAttribute("aria-live", "polite");

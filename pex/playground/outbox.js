@@ -31,7 +31,7 @@ function kept(key) {
 }
 
 /** @param {(late: boolean) => void} onLate told when Python does not answer, and when it does */
-function makeOutbox(model, view, onLate) {
+export function makeOutbox(model, view, onLate) {
   const waiting = new Map(); // field -> act, not sent yet
   const sent = []; // {mine, field, act}, not taken in yet
   const mineKey = () => `${KEPT}:${model.get("_doc").key ?? ""}:${view}`;
@@ -135,7 +135,7 @@ function makeOutbox(model, view, onLate) {
  * Tie a field to a text of the document, so that it never changes under who is typing in it.
  * @param {(text: string) => object} act what an edit does
  */
-function tie(outbox, area, field, act, write = (text) => (area.value = text)) {
+export function tie(outbox, area, field, act, write = (text) => (area.value = text)) {
   let seen = null; // the document's text when it was looked at last
   let mine = false; // whether its next text follows from what was typed here
   area.addEventListener("input", () => {

@@ -1,5 +1,8 @@
 // The window in which the work is saved: as a prompt file, in the library, as an experiment, as code.
 
+import { button, choice, copyText, dialog, element, output } from "../widgets/shared.js";
+import { field, setChoices, textInput } from "./controls.js";
+
 const GOALS = [
   ["prompty", "Prompt file", "One variant's prompt as a .prompty file, which editors open."],
   ["library", "Library", "One variant's prompt as a new version in MLflow's prompt registry."],
@@ -12,7 +15,7 @@ function plainName(text) {
   return text.trim().replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^-+|-+$/g, "") || "draft";
 }
 
-function makeSaver(outbox, model) {
+export function makeSaver(outbox, model) {
   const box = dialog("Save");
   let goal = "prompty";
   const goals = element("div", "pex-bar pex-goals");
@@ -43,7 +46,7 @@ function makeSaver(outbox, model) {
   const save = button("Save", () => form.requestSubmit());
   save.classList.add("pex-first");
   const copied = button("Copy", async () => {
-    await copyText(code);
+    await copyText(code.value);
     result.textContent = "Copied.";
   });
   const close = button("Close", () => box.close());

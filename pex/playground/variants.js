@@ -1,5 +1,10 @@
 // The head of a column: a variant's name, model, parameters and messages, each to be edited.
 
+import { choice, element } from "../widgets/shared.js";
+import { field, iconButton, relabel, setChoices, signButton, textInput } from "./controls.js";
+import { makeEditor, problemList } from "./editor.js";
+import { tie } from "./outbox.js";
+
 const ROLES = ["system", "user", "assistant"];
 const COMMON = [["temperature", "Temperature", "default"], ["max_tokens", "Max tokens", "default"]];
 
@@ -14,7 +19,7 @@ function at(problems, where) {
 }
 
 /** @param {{outbox: any, models: string, run: Function}} desk */
-function makeHead(desk, id) {
+export function makeHead(desk, id) {
   const { outbox } = desk;
   let variant = null;
   const edit = (name, index) => (value) => ({ act: "edit", variant: id, field: name, index, value });

@@ -1,6 +1,14 @@
 // The Playground: columns are variants, rows are cases, and in between stand the answers. What is
 // shown is Python's document (widget.py); outbox.js brings what is done here to it.
 
+import { button, choice, element, output } from "../widgets/shared.js";
+import { makeAnswer } from "./answers.js";
+import { makeCase, makeChooser } from "./cases.js";
+import { arrange, iconButton, makeKeys, makeViews, setChoices, signButton } from "./controls.js";
+import { makeOutbox } from "./outbox.js";
+import { makeSaver } from "./saving.js";
+import { makeHead } from "./variants.js";
+
 const DIFFERENCE_MS = 300;
 const KEYS = [
   ["Ctrl+Enter", "run the column, row or cell you are in"],

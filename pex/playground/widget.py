@@ -33,16 +33,7 @@ class PlaygroundView(anywidget.AnyWidget):
         on_message: called for whatever somebody does in the view.
     """
 
-    _esm = shared.script(
-        "playground/controls",
-        "playground/editor",
-        "playground/outbox",
-        "playground/variants",
-        "playground/cases",
-        "playground/answers",
-        "playground/saving",
-        "playground/widget",
-    )
+    _esm = shared.script("playground/widget")
     _css = shared.styles("playground/playground")
 
     _doc = traitlets.Dict().tag(sync=True)

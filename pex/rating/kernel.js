@@ -1,5 +1,8 @@
 // The rating in a notebook: Python has the pairs and keeps what is said.
 
+import { button, sanitised } from "../widgets/shared.js";
+import { makeRating } from "./pair.js";
+
 function renderRating({ model, el }) {
   const about = model.get("_begin");
   const view = makeRating(el, {

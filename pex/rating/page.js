@@ -1,6 +1,9 @@
 // The rating as a page of its own: its data is in it, what is said stays in this browser until it
 // is saved as a file. Nothing here knows the names of the variants.
 
+import { button } from "../widgets/shared.js";
+import { makeRating } from "./pair.js";
+
 function startPage() {
   const data = JSON.parse(document.getElementById("data").textContent);
   const where = `pex-rating-${data.page}`;

@@ -78,7 +78,7 @@ def rating_page(
         "plans": plans,
     }
     style = shared.styles("rating/rating") + _STYLE
-    script = shared.script("rating/pair", "rating/page")
+    script = shared.script("rating/page")
     # JSON that holds no "<" cannot end the element that it stands in.
     text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     policy = (

@@ -2,6 +2,8 @@
 // notebook and in the page that goes without one; `host` says what there is to rate and keeps what
 // is said: kernel.js asks Python, page.js the page's own data.
 
+import { button, element, output } from "../widgets/shared.js";
+
 const SAID = [["left", "A is better", "1"], ["tie", "Tie", "0"], ["both bad", "Both bad", "9"], ["right", "B is better", "2"]];
 const LETTERS = "abcdef";
 
@@ -103,7 +105,7 @@ function makeBegin(host, onStart) {
   return { node, name, say: (text) => (wrong.textContent = text) };
 }
 
-function makeRating(el, host) {
+export function makeRating(el, host) {
   el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-rating");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", `Blind rating: ${host.title}`);

@@ -58,7 +58,7 @@ class RatingWidget(anywidget.AnyWidget):
         rater: who rates; None asks for the name.
     """
 
-    _esm = shared.script("rating/pair", "rating/kernel")
+    _esm = shared.script("rating/kernel")
     _css = shared.styles("rating/rating")
 
     _begin = traitlets.Dict().tag(sync=True)

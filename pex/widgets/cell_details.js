@@ -1,5 +1,9 @@
 // An opened cell: what cell_details.py says of it, in a window.
 
+import { MARKS } from "./cells.js";
+import { makeCaseEditor } from "./editing.js";
+import { button, dialog, drawDifference, element, output, sanitised } from "./shared.js";
+
 /** JSON as a tree that opens and closes; built level by level, when it is opened. */
 function tree(value, name) {
   const label = name === undefined ? "" : `${name}: `;
@@ -44,15 +48,6 @@ function drawAnswer(answer) {
     return code;
   }
   return output(answer.text, "pex-long");
-}
-
-function drawDifference(pieces) {
-  if (typeof pieces === "string") return element("div", "pex-soft", pieces);
-  const node = output(undefined, "pex-long");
-  for (const [kind, text] of pieces) {
-    node.append(kind === "same" ? text : element(kind === "new" ? "ins" : "del", "", text));
-  }
-  return node;
 }
 
 /** A link to a page of another program; nothing but the web is linked. */
@@ -131,7 +126,7 @@ function drawOpened(cell, ask, editor) {
 }
 
 /** The window in which a cell is opened. */
-function makeReader(ask, step, send) {
+export function makeReader(ask, step, send) {
   const box = dialog("An answer");
   const title = element("h2", "pex-title");
   const bar = element("div", "pex-bar");
@@ -154,7 +149,7 @@ function makeReader(ask, step, send) {
   function editorOf(cell) {
     for (const [place, editor] of editors) if (editor.empty) editors.delete(place);
     const place = cell.place.join();
-    if (!editors.has(place)) editors.set(place, makeEditor(cell, send, () => ask(mode)));
+    if (!editors.has(place)) editors.set(place, makeCaseEditor(cell, send, () => ask(mode)));
     return editors.get(place);
   }
   return {

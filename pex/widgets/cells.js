@@ -1,9 +1,11 @@
 // A cell of the grid: what of an answer fits there, its scores, its facts.
 
-const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "" };
+import { dollars, element, output, seconds } from "./shared.js";
+
+export const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "" };
 
 /** What fits into three lines of a cell; the browser would lay out all of a longer text. */
-function fitting(text, width, growing) {
+export function fitting(text, width, growing) {
   if (growing) return text.slice(-Math.floor(width / 8) * 3); // its end is what is new
   const most = Math.ceil(width / 5) * 3;
   return text.length > most ? text.slice(0, most) : text;
@@ -18,7 +20,7 @@ function cellParts(node) {
   return node.children;
 }
 
-function drawCell(node, cell, wait, width) {
+export function drawCell(node, cell, wait, width) {
   if (!cell) {
     node.replaceChildren(element("div", "pex-soft", wait ? "…" : "not asked"));
     return;

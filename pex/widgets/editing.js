@@ -1,6 +1,8 @@
 // What an opened cell does with its case: see editing.py. A form stays with its cell, so that a
 // look at another one loses nothing that was written.
 
+import { button, copyText, element, output } from "./shared.js";
+
 const EDITS = { correct: "Correct the expected answer", new: "Save as a new case" };
 
 function labelled(label, node, note) {
@@ -16,7 +18,7 @@ function copyable(text, label) {
   code.tabIndex = 0;
   code.setAttribute("aria-label", label);
   const done = button("Copy", async () => {
-    await copy(text);
+    await copyText(text);
     done.textContent = "Copied";
   }, `Copy ${label}`);
   const box = element("div", "pex-copyable");
@@ -25,7 +27,7 @@ function copyable(text, label) {
 }
 
 /** @param {{place: number[]}} cell @param {(message: object) => void} send @param {() => void} changed */
-function makeEditor(cell, send, changed) {
+export function makeCaseEditor(cell, send, changed) {
   const [row, column] = cell.place;
   const box = element("div", "pex-edit");
   const actions = element("div", "pex-bar");

@@ -1,5 +1,10 @@
-// The result grid: virtual rows over what Python sends. See grid.py for who knows what; rows.js,
-// cells.js, cell_details.js and tools.js come before this file.
+// The result grid: virtual rows over what Python sends (grid.py).
+
+import { makeReader } from "./cell_details.js";
+import { drawCell, fitting } from "./cells.js";
+import { makeStore } from "./rows.js";
+import { button, copyText, element, oncePerFrame, output } from "./shared.js";
+import { makeProgress, makeTools, save } from "./tools.js";
 
 const ROW_PX = 92;
 const BEYOND = 2; // rows above and below what is seen
@@ -341,7 +346,7 @@ function renderGrid({ model, el, store }) {
     } else if (message.kind === "export") {
       const text = new TextDecoder().decode(buffers[0]);
       if (message.form === "csv") save(text, "answers.csv");
-      else copy(text);
+      else copyText(text);
       tools.say(`${message.count.toLocaleString()} answers ${message.form === "csv" ? "saved" : "copied"}`);
     }
   }

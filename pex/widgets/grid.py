@@ -72,14 +72,7 @@ class ResultGrid(anywidget.AnyWidget):
         blocks: the run keeps the kernel busy; a Stop that is not heard then interrupts it.
     """
 
-    _esm = shared.script(
-        "widgets/rows",
-        "widgets/cells",
-        "widgets/editing",
-        "widgets/cell_details",
-        "widgets/tools",
-        "widgets/grid",
-    )
+    _esm = shared.script("widgets/grid")
     _css = shared.styles("widgets/grid")
 
     _begin = traitlets.Dict().tag(sync=True)

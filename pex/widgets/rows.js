@@ -1,7 +1,7 @@
 // Rows in the browser: bytes from rows.py, opened when they are shown.
 
 /** The rows that have come, shared by all views of a grid: bytes, opened when they are shown. */
-function makeStore() {
+export function makeStore() {
   const chunks = new Map();
   const late = new Map();
   const decoder = new TextDecoder();

@@ -1,14 +1,14 @@
 // What all widgets share in the browser. Text from a model only ever becomes textContent; the one
 // exception is `sanitised`, whose HTML was made harmless in Python.
 
-function element(tag, className, text) {
+export function element(tag, className, text) {
   const node = document.createElement(tag);
   if (className) node.className = className;
   if (text !== undefined) node.textContent = text;
   return node;
 }
 
-function button(text, onClick, label) {
+export function button(text, onClick, label) {
   const node = element("button", "pex-button", text);
   node.type = "button";
   if (label) {
@@ -20,7 +20,7 @@ function button(text, onClick, label) {
 }
 
 /** @param {[string, string][]} choices value and text of each */
-function choice(label, choices, onChange) {
+export function choice(label, choices, onChange) {
   const node = element("select", "pex-input");
   node.setAttribute("aria-label", label);
   for (const [value, text] of choices) {
@@ -33,30 +33,30 @@ function choice(label, choices, onChange) {
 }
 
 /** A text of somebody else's: its own direction, line breaks kept. */
-function output(text, className = "") {
+export function output(text, className = "") {
   const node = element("div", `pex-output ${className}`.trim(), text);
   node.dir = "auto";
   return node;
 }
 
 /** HTML that Python has sanitised; links open elsewhere. */
-function sanitised(html) {
+export function sanitised(html) {
   const node = element("div", "pex-markdown");
   node.innerHTML = html;
   for (const link of node.querySelectorAll("a")) link.target = "_blank";
   return node;
 }
 
-function seconds(value) {
+export function seconds(value) {
   return value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`;
 }
 
-function dollars(value) {
+export function dollars(value) {
   return value < 0.1 ? `$${Number(value.toPrecision(2))}` : `$${value.toFixed(2)}`;
 }
 
 /** Call `work` once in the next frame, however often it is asked for. */
-function oncePerFrame(work) {
+export function oncePerFrame(work) {
   let asked = 0;
   const later = () => {
     asked ||= requestAnimationFrame(() => {
@@ -69,11 +69,37 @@ function oncePerFrame(work) {
 }
 
 /** A window over the page; Escape closes it, and what had the focus has it again. */
-function dialog(label) {
+export function dialog(label) {
   const node = element("dialog", "pex-dialog");
   node.setAttribute("aria-label", label);
   node.addEventListener("click", (event) => {
     if (event.target === node) node.close();
   });
+  return node;
+}
+
+/** Put a text on the clipboard. */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Pages that are not served securely have no such clipboard. Behind an open window nothing can
+    // be selected, so the text is put into it.
+    const area = document.createElement("textarea");
+    area.value = text;
+    (document.querySelector("dialog[open]") ?? document.body).append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+/** A word-by-word difference; a string says why there is none. */
+export function drawDifference(pieces) {
+  if (typeof pieces === "string") return element("div", "pex-soft", pieces);
+  const node = output(undefined, "pex-long");
+  for (const [kind, text] of pieces) {
+    node.append(kind === "same" ? text : element(kind === "new" ? "ins" : "del", "", text));
+  }
   return node;
 }

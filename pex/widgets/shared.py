@@ -1,30 +1,95 @@
-"""What all widgets share: their style, and their helpers in the browser.
+"""What all widgets share: their style, and how their scripts become one.
 
-A widget's script is `shared.js` followed by its own, its style the tables' style,
-`shared.css` and its own: plain files, so nothing is bundled, imported or fetched.
+Scripts are plain ES modules, so that editors and `node --check` read them, yet nothing is bundled
+or fetched: a widget names one entry file, and `script` joins it with all that it imports.
 """
 
 from __future__ import annotations
 
 import functools
+import posixpath
+import re
 from pathlib import Path
 
 from pex.report.tables import style
 
 _ROOMS = Path(__file__).parent.parent
+_IMPORT = re.compile(r'^import \{ ([\w$, ]+) \} from "(\.\.?/[\w./]+)\.js";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const) ([\w$]+))", re.MULTILINE)
+_DEFAULT = re.compile(r"^export default ", re.MULTILINE)
+_OTHER = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
 
 
 @functools.cache
-def script(*names: str) -> str:
-    """The script of a widget: what all share, then its own.
+def script(entry: str, rooms: Path = _ROOMS) -> str:
+    """A widget's script: a file and all that it imports, each in a function of its own.
+
+    Files import and export in one form only: `import { a, b } from "./file.js";` on one line,
+    `export` before a function or a constant, and `export default` in the entry file.
 
     Args:
-        names: of the widget's files, as `room/file` without the ending; the last has the
-            `export default`.
+        entry: the widget's file, as `room/file` without its ending.
+        rooms: the folder of the rooms.
+
+    Raises:
+        ValueError: a file that is not there or in a circle of imports, an import of what its file
+            does not export, one name exported by two files, or another form of import or export.
     """
-    return "\n".join(
-        (_ROOMS / f"{part}.js").read_text("utf-8") for part in ("widgets/shared", *names)
-    )
+    exports: dict[str, list[str]] = {}
+    parts = ['"use strict";']
+
+    def add(name: str, importers: tuple[str, ...]) -> None:
+        if name in importers:
+            raise ValueError(f"a circle of imports: {' -> '.join((*importers, name))}")
+        if name in exports:
+            return
+        file = rooms / f"{name}.js"
+        if not file.is_file():
+            raise ValueError(f"{importers[-1] if importers else 'script'}: no file {name}.js")
+        text = file.read_text("utf-8")
+        for found in _IMPORT.finditer(text):
+            other = posixpath.normpath(posixpath.join(posixpath.dirname(name), found[2]))
+            add(other, (*importers, name))
+            for wanted in found[1].split(", "):
+                if wanted not in exports[other]:
+                    raise ValueError(
+                        f"{name}.js imports '{wanted}', which {other}.js does not export"
+                    )
+        own = [*_EXPORT.findall(text), *("default" for _ in _DEFAULT.findall(text))]
+        if twice := next((found for found in own if own.count(found) > 1), ""):
+            raise ValueError(f"'{twice}' is exported twice by {name}.js")
+        for other, names in exports.items():
+            for twice in set(names).intersection(own):
+                raise ValueError(f"'{twice}' is exported by {other}.js and by {name}.js")
+        exports[name] = own
+        parts.append(_as_function(name, text, own))
+
+    add(entry, ())
+    if "default" in exports[entry]:
+        parts.append(f"export default {_variable(entry)}.default;")
+    return "\n".join(parts)
+
+
+def _as_function(name: str, text: str, exported: list[str]) -> str:
+    """A module as a constant: its exports, made by a function."""
+
+    def imported(found: re.Match[str]) -> str:
+        other = posixpath.normpath(posixpath.join(posixpath.dirname(name), found[2]))
+        return f"const {{ {found[1]} }} = {_variable(other)};"
+
+    body = _DEFAULT.sub("const $default = ", _EXPORT.sub("", _IMPORT.sub(imported, text)))
+    if other := _OTHER.search(body):
+        line = body.count("\n", 0, other.start()) + 1
+        raise ValueError(
+            f"{name}.js, line {line}: expected 'import {{ a, b }} from \"./file.js\";' or 'export' "
+            f"before a function or a constant, got '{other[0].strip()}'"
+        )
+    given = ", ".join("default: $default" if found == "default" else found for found in exported)
+    return f"const {_variable(name)} = (() => {{\n{body}\nreturn {{ {given} }};\n}})();"
+
+
+def _variable(name: str) -> str:
+    return "$" + name.replace("/", "$")
 
 
 @functools.cache

@@ -1,6 +1,8 @@
 // What stands above a grid: the run's progress, and what is looked for.
 
-function save(text, name) {
+import { button, choice, element } from "./shared.js";
+
+export function save(text, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
   link.download = name;
@@ -8,24 +10,10 @@ function save(text, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Pages that are not served securely have no such clipboard.
-    const area = document.createElement("textarea");
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
-}
-
 const HEARD_MS = 2000;
 
 /** The line above a run: how far it is, what it costs, Stop. */
-function makeProgress(model, onGone) {
+export function makeProgress(model, onGone) {
   const bar = element("div", "pex-bar pex-grid-run");
   const progress = document.createElement("progress");
   progress.setAttribute("aria-label", "answers");
@@ -74,7 +62,7 @@ function makeProgress(model, onGone) {
 }
 
 /** What is looked for: search, filter, part, order. */
-function makeTools(onQuery, onExport) {
+export function makeTools(onQuery, onExport) {
   const query = { search: "", kind_of_rows: "all", part: "", sort: "case", column: null, down: false };
   const bar = element("div", "pex-bar pex-grid-tools");
   bar.setAttribute("role", "search");

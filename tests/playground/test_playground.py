@@ -36,13 +36,14 @@ TEXTS = [
 
 
 def test_the_marks_of_the_editor_stand_where_the_text_is() -> None:
-    script = shared.script("controls", "editor")
-    body = f"<style>{shared.styles('playground')}</style><main class='pex pex-kit pex-play'></main>"
+    script = shared.script("playground/editor")
+    style = shared.styles("playground/playground")
+    body = f"<style>{style}</style><main class='pex pex-kit pex-play'></main>"
     with page() as plain:
         plain.set_content(f"<!doctype html>{body}<script>{script}</script>")
         found = plain.evaluate(
             """(texts) => [236, 640].flatMap((width) => texts.map((text) => {
-              const editor = makeEditor("x", { template: true });
+              const editor = $playground$editor.makeEditor("x", { template: true });
               editor.box.style.width = `${width}px`;
               editor.box.style.maxHeight = "none";
               document.querySelector("main").append(editor.box);

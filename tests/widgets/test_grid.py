@@ -19,7 +19,7 @@ from pex.core.spreadsheet import table_text
 from pex.core.variant import Variant
 from pex.run.request import requests
 from pex.score.frame import build_frame, summarise, yes_no
-from pex.widgets import rows, shared
+from pex.widgets import rows
 from pex.widgets.cell_details import opened
 from pex.widgets.grid import ResultGrid
 from pex.widgets.query import Query, changed, order, slices
@@ -350,11 +350,3 @@ def test_the_selection_is_rows_of_the_frame(sent: list[tuple[dict, list]]) -> No
     grid._on_message(grid, {"kind": "select"}, [memoryview(rows.numbers([3, 0]))])
     assert grid.selection[["case_id", "variant"]].to_numpy().tolist() == [["c1", "b"], ["c0", "a"]]
     assert list(grid.selection.columns) == list(FRAME.columns)
-
-
-def test_a_text_becomes_html_in_one_place_only() -> None:
-    script = shared.script("rows", "cells", "editing", "opened", "tools", "grid")
-    assert script.count("innerHTML") == 1
-    for word in ("import ", "fetch(", "http:", "https:", "eval("):
-        assert word not in script
-    assert "http" not in shared.styles("grid")
