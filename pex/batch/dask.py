@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pex
 from pex.batch.kernels.zygotes import OF_A_JOB, QUIET, ZYGOTES
 from pex.batch.plan import Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
 from pex.core.project import find_project
+from pex.core.version import __version__
 from pex.guard.redact import redact
 from pex.project.settings import Settings, load_settings
 
@@ -117,7 +117,7 @@ class Cluster:
             task.notebook.read_text(encoding="utf-8"),
             self._marker,
             self._place,
-            pex.__version__,
+            __version__,
             self._secrets,
         )
         key = f"pex-{task.output.stem}-{uuid.uuid4().hex[:12]}"
@@ -202,7 +202,7 @@ def cluster_of(
 def fitness(marker: Path, secrets: tuple[str, ...]) -> Fitness:
     """What this process, a worker, has of what a job will need."""
     missing = tuple(name for name in secrets if not os.environ.get(name))
-    return Fitness(socket.gethostname(), pex.__version__, marker.exists(), missing)
+    return Fitness(socket.gethostname(), __version__, marker.exists(), missing)
 
 
 def run_order(order: Order) -> Returned:
@@ -259,7 +259,7 @@ def _wanted(worker: Worker, key: Any) -> bool:
     return not leaving and state is not None and state.state != "cancelled"
 
 
-def _raise_unfit(worker: str, found: Any, version: str = pex.__version__) -> None:
+def _raise_unfit(worker: str, found: Any, version: str = __version__) -> None:
     """Raise a `PexError` where a worker cannot do the jobs."""
     if isinstance(found, ModuleNotFoundError):
         raise PexError(

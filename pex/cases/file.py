@@ -22,7 +22,7 @@ from pex.core.cases import ROLES, Case, csv_reader, parse_cases, roles_of, rows_
 from pex.core.errors import PexError, nearest
 from pex.core.names import plain
 from pex.core.parquet import read_table
-from pex.core.prompt import decoded
+from pex.core.textfile import decoded
 
 _FIELD = re.compile(r'"[^"]*(?:""[^"]*)*"|[^,\r\n]*')
 _END = re.compile(r",|\r\n|\r|\n|\Z")

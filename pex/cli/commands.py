@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-import pex
 from pex.cli import console
+from pex.core.version import __version__
 
 COMMANDS = {
     "demo": "Compare prompts on the built-in model, record in MLflow, run a Papermill batch, "
@@ -88,7 +88,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        console.out(f"pexlab {pex.__version__}")
+        console.out(f"pexlab {__version__}")
         raise typer.Exit
 
 

@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-import pex
 from pex import local
 from pex.cli import console
 from pex.core.errors import PexError
 from pex.core.project import FILE, find_project
+from pex.core.version import __version__
 from pex.guard.redact import redact
 from pex.project.settings import ProviderSettings, Settings, load_settings
 from pex.project.trust import TrustError, command
@@ -65,7 +65,7 @@ def doctor(
 
 
 def _installed() -> list[Finding]:
-    findings = [Finding("pexlab", "ok", f"{pex.__version__}, Python {platform.python_version()}")]
+    findings = [Finding("pexlab", "ok", f"{__version__}, Python {platform.python_version()}")]
     for name in _PACKAGES:
         try:
             findings.append(Finding(name, "ok", importlib.metadata.version(name)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pex
 from pex.core.errors import PexError
 
 EXPERIMENT = Path("experiments/review-sentiment")
@@ -65,7 +64,7 @@ jobs:
 
 def source() -> Path:
     """The folder with `experiments/` and `notebooks/`: in the package, or beside it in a clone."""
-    package = Path(pex.__file__).parent
+    package = Path(__file__).parent.parent
     for folder in (package / "starter", package.parent):
         if (folder / EXPERIMENT / "experiment.yaml").is_file():
             return folder

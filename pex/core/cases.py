@@ -18,8 +18,8 @@ from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 from pex.core.names import digest
 from pex.core.parquet import read_table
-from pex.core.prompt import decoded, read_bytes
 from pex.core.text import whole_text
+from pex.core.textfile import decoded, read_bytes
 from pex.core.values import is_plain, missing, plain
 
 if TYPE_CHECKING:

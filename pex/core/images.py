@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pex.core.errors import PexError, nearest
 from pex.core.project import is_inside, projects_of
-
-if TYPE_CHECKING:
-    from pex.core.prompt import Prompt
 
 LARGEST_MB = 20
 
@@ -25,31 +23,47 @@ _KINDS = {
 
 
 def with_files(
-    messages: Sequence[Mapping[str, Any]], folder: Path, prompt: Prompt
+    messages: Sequence[Mapping[str, Any]],
+    folder: Path,
+    templates: Sequence[str],
+    home: Path | None,
+    whose: str,
 ) -> list[dict[str, Any]]:
     """The messages with every image that is a file put in as data.
 
-    An image that a value names lies below the folder: cases may come from anybody, and what they
-    name is sent to a provider. One that the prompt's own text names lies in the prompt's project,
-    or anywhere where the prompt was made in Python.
+    An image that a value names has to be below the folder: anybody can write cases, and the files
+    that they name are sent to a provider. One that the prompt's own text names has to be in the
+    prompt's project, or can be anywhere if the prompt was made in Python.
 
     Args:
         messages: as the prompt renders them.
         folder: where relative paths start.
-        prompt: whose messages they are.
+        templates: the prompt's own text.
+        home: a folder of the prompt's project; None for a prompt made in Python.
+        whose: how to name that project in an error.
 
     Raises:
-        PexError: an image that is not there, is empty, too large, of an unknown kind, or outside.
+        PexError: an image is missing, empty, too large, of an unknown kind, or outside.
     """
+    own = _Own(templates, home, whose)
     return [
-        {**message, "content": [_with_file(part, folder, prompt) for part in message["content"]]}
+        {**message, "content": [_with_file(part, folder, own) for part in message["content"]]}
         if isinstance(message["content"], list)
         else dict(message)
         for message in messages
     ]
 
 
-def _with_file(part: dict[str, Any], folder: Path, prompt: Prompt) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Own:
+    """The prompt's own text, and the project that came with it."""
+
+    templates: Sequence[str]
+    home: Path | None
+    whose: str
+
+
+def _with_file(part: dict[str, Any], folder: Path, own: _Own) -> dict[str, Any]:
     if part.get("type") != "image_url":
         return part
     image = part["image_url"]
@@ -58,7 +72,7 @@ def _with_file(part: dict[str, Any], folder: Path, prompt: Prompt) -> dict[str, 
         raise PexError("an image is empty", hint="write {% if photo %}![]({{ photo }}){% endif %}")
     if url.startswith(("http://", "https://", "data:image/")):
         return {**part, "image_url": {**image, "url": url}}
-    path = _place(url, folder, prompt)
+    path = _resolved(url, folder, own)
     try:
         stat = path.stat()
     except (OSError, ValueError):
@@ -69,17 +83,17 @@ def _with_file(part: dict[str, Any], folder: Path, prompt: Prompt) -> dict[str, 
     return {**part, "image_url": {**image, "url": data}}
 
 
-def _place(url: str, folder: Path, prompt: Prompt) -> Path:
+def _resolved(url: str, folder: Path, own: _Own) -> Path:
     path = folder / url
     if is_inside(path, folder):
         return path
-    named = any(f"({url}" in text or text.strip() == url for text in prompt.templates)
-    if named and prompt.home is None:
+    named = any(f"({url}" in text or text.strip() == url for text in own.templates)
+    if named and own.home is None:
         return folder / Path(url).expanduser()
-    if named and prompt.home is not None:
-        if any(is_inside(path, project) for project in projects_of(prompt.home)):
+    if named and own.home is not None:
+        if any(is_inside(path, project) for project in projects_of(own.home)):
             return path
-        whose = f"the project of the prompt '{prompt.name}'"
+        whose = own.whose
     else:
         whose = f"the cases' folder {folder.absolute()}"
     raise PexError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
-import stat
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,22 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pex.core import prompty, template
 from pex.core.errors import PexError, nearest
+from pex.core.images import with_files
 from pex.core.names import check_name, digest, plain
 from pex.core.params import check_params, check_tools, plain_params
 from pex.core.response_model import strict_schema
 from pex.core.shown import clean
 from pex.core.text import whole_text
+from pex.core.textfile import read_text
 
 if TYPE_CHECKING:
     from pex.core.cases import Case
 
 _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
 """Python's own note of which warnings were shown, so that each comes once."""
-
-LARGEST_MB = 50
-"""A larger file is no prompt, experiment, plan or schema."""
-_HANDED = (("/", "dev"), ("/", "proc"))
-"""Where a shell hands over what another command writes: `pexlab library push <(…)`."""
 
 Message = dict[str, Any]
 """`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
@@ -179,6 +175,19 @@ class Prompt:
             for number, message in enumerate(messages or self.messages, 1)
         ]
 
+    def render_with_images(self, values: Mapping[str, Any], folder: Path) -> list[Message]:
+        """The messages with `values` filled in and with image files put in as data.
+
+        Args:
+            values: as in `render`.
+            folder: where relative paths of images start; an image that a value names is in it.
+
+        Raises:
+            PexError: a variable has no value, or an image cannot be sent.
+        """
+        whose = f"the project of the prompt '{self.name}'"
+        return with_files(self.render(values), folder, self.templates, self.home, whose)
+
     def openai(
         self,
         case: Case | Mapping[str, Any] | None = None,
@@ -207,9 +216,19 @@ class Prompt:
             >>> Prompt("Say {{ word }}.", "say").openai({"word": "hi"}, api="responses")
             {'input': [{'role': 'user', 'content': 'Say hi.'}]}
         """
-        from pex.core.openai_call import call_arguments
+        from pex.core.openai_call import call_arguments, case_values, check_api
 
-        return call_arguments(self, case, api, variables)
+        where = f"prompt '{self.name}'"
+        check_api(api, where)
+        values = {**case_values(case, where), **variables}
+        return call_arguments(
+            whole_text(self.render_with_images(values, Path()), where),
+            model=self.model,
+            params=self.params,
+            response_schema=self.response_schema,
+            tools=self.tools,
+            api=api,
+        )
 
     def turns(self, values: Mapping[str, Any]) -> list[str]:
         """The user's turns of a conversation, which are answered one after another.
@@ -350,68 +369,6 @@ def warn(remarks: Sequence[str], where: str, file: str) -> None:
             clean(f"{where}: {remark}"), UserWarning, file, int(found[1]) if found else 1,
             registry=_WARNED,
         )  # fmt: skip
-
-
-def read_text(path: Path, what: str) -> str:
-    """The text of a UTF-8 file, line ends as they are.
-
-    Raises:
-        PexError: the file is missing, cannot be read, is too large or is not UTF-8.
-    """
-    return decoded(read_bytes(path, what), path, what)
-
-
-def read_bytes(path: Path, what: str, most_mb: int = LARGEST_MB) -> bytes:
-    """The content of a file.
-
-    Raises:
-        PexError: the file is missing, cannot be read or has more than `most_mb` megabytes.
-    """
-    try:
-        _check_file(path, what, most_mb)
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        folder = path.parent
-        if not folder.is_dir():
-            raise PexError(f"{what} {path}: no such folder {folder}") from None
-        if path.is_symlink():
-            raise PexError(
-                f"{what} {path}: it is a link to {path.readlink()}, which is not there"
-            ) from None
-        names = [item.name for item in sorted(folder.iterdir()) if item.is_file()]
-        raise PexError(f"{what} {path}: no such file", hint=nearest(path.name, names)) from None
-    except IsADirectoryError:
-        raise PexError(f"{what} {path}: this is a folder") from None
-    except OSError as error:
-        raise PexError(f"{what} {path}: it cannot be read: {error.strerror}") from None
-
-
-def _check_file(path: Path, what: str, most_mb: int) -> None:
-    """Refuse what has no end, and what would wait for somebody who writes."""
-    about = path.stat()
-    pipe = not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode))
-    if pipe and path.parts[:2] not in _HANDED:
-        raise PexError(f"{what} {path}: this is a pipe or a device, expected a file")
-    if about.st_size > most_mb * 1_000_000:
-        size = f"{about.st_size / 1e6:,.0f} MB"
-        raise PexError(f"{what} {path}: it has {size}, at most {most_mb:,} MB are read")
-
-
-def decoded(data: bytes, path: Path, what: str) -> str:
-    """The bytes of a file as text.
-
-    Raises:
-        PexError: they are not UTF-8, or rather UTF-16.
-    """
-    # Without a byte order mark, UTF-16 is UTF-8 with a zero at each other place.
-    if data[:4].count(0) == 2 and 0 in (data[0], data[1]) and data[0] != data[1]:
-        raise PexError(f"{what} {path}: this is UTF-16", hint="save the file as UTF-8")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise PexError(
-            f"{what} {path}: not UTF-8 (byte {error.start})", hint="save the file as UTF-8"
-        ) from None
 
 
 def _messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Message, ...]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from pex.core.errors import PexError, nearest
 from pex.core.jsontext import DEEPEST, is_deep
-from pex.core.prompt import read_text
+from pex.core.textfile import read_text
 from pex.core.values import as_text
 from pex.core.yamltext import load_yaml
 

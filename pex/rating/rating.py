@@ -259,7 +259,7 @@ class Rating:
         return notes
 
     def _read(self, path: Path) -> list[Rated]:
-        from pex.core.prompt import read_text
+        from pex.core.textfile import read_text
         from pex.rating.page import FORMAT
 
         try:

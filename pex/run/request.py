@@ -15,7 +15,6 @@ import orjson
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.images import with_files
 from pex.core.prompt import warn
 from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
@@ -135,7 +134,7 @@ def body_of(
     """
     params = _limited(variant.all_params, variant.model, max_tokens)
     try:
-        messages = with_files(variant.prompt.render(case.inputs), folder or Path(), variant.prompt)
+        messages = variant.prompt.render_with_images(case.inputs, folder or Path())
     except PexError as error:
         raise PexError(f"{error.message} (case '{case.id}')", hint=error.hint) from None
     body = {"model": variant.model.partition("/")[2], "messages": messages, **params}

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from pex.core import jsontext
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.prompt import read_text
+from pex.core.textfile import read_text
 from pex.core.values import as_text, as_written
 from pex.project.spec import Strict
 from pex.score import label, number, structured, text

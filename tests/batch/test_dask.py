@@ -187,8 +187,8 @@ def test_a_worker_with_another_version_gets_no_job(project: Path, tmp_path: Path
     notebook(project / "n.ipynb", "x: int = 0", "x")
     copy = tmp_path / "other" / "pex"
     shutil.copytree(Path(pex.__file__).parent, copy)
-    text = (copy / "__init__.py").read_text()
-    (copy / "__init__.py").write_text(text.replace(pex.__version__, "0.0.1"))
+    text = (copy / "core" / "version.py").read_text()
+    (copy / "core" / "version.py").write_text(text.replace(pex.__version__, "0.0.1"))
     loaded = load_plan(plan(project, NINE))
     with (
         cluster(project, workers=1, PYTHONPATH=str(copy.parent)) as address,

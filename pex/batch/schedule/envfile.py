@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from pex.core.errors import PexError
-from pex.core.prompt import read_text
+from pex.core.textfile import read_text
 
 NAME = "schedule.env"
 _LINE_END = re.compile(r"\r\n|\n|\r")

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pex
 from pex.batch.schedule.clocks import YEARS, latest_in_utc, moved, skipped
 from pex.batch.schedule.cron import Cron
 from pex.batch.schedule.nightly import default_env_file, label_of
@@ -32,6 +31,7 @@ from pex.core import python
 from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.project import find_project
+from pex.core.version import __version__
 from pex.project.settings import load_settings
 from pex.project.trust import VARIABLE as TRUST
 from pex.run.provider_trust import directed
@@ -280,14 +280,14 @@ jobs:
       - uses: actions/cache@v4
         with:
           path: ~/.cache/pip
-          key: pexlab-{pex.__version__}-${{{{ runner.os }}}}
+          key: pexlab-{__version__}-${{{{ runner.os }}}}
       # The journal and MLflow's store: a night is compared with the nights before it.
       - uses: actions/cache@v4
         with:
           path: {yaml_text(kept)}
           key: {yaml_text(f"pexlab-{schedule.label}-${{{{ github.run_id }}}}")}
           restore-keys: {yaml_text(f"pexlab-{schedule.label}-")}
-      - run: pip install 'pexlab[local]=={pex.__version__}' && pexlab model install
+      - run: pip install 'pexlab[local]=={__version__}' && pexlab model install
       - run: {yaml_text(words)}
       - uses: actions/upload-artifact@v4
         if: always()
@@ -375,7 +375,7 @@ def _cron_job(schedule: Schedule, group: str, name: str, cron: str, words: Seque
     )
     return f"""\
 # Runs the plan {comment(schedule.relative)}. It needs, under the names below:
-#   an image with Python and pexlab {pex.__version__},
+#   an image with Python and pexlab {__version__},
 #   a volume with the project's folder, which keeps the journal, MLflow's store and the outputs,
 #   the keys: kubectl create secret generic {group} --from-env-file={source}
 apiVersion: batch/v1
@@ -398,7 +398,7 @@ spec:
           terminationGracePeriodSeconds: 60
           containers:
             - name: night
-              image: pexlab:{pex.__version__}
+              image: pexlab:{__version__}
               workingDir: /project
               command: ["python"]
               args:

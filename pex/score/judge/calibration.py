@@ -13,7 +13,7 @@ import orjson
 
 from pex.core.errors import PexError
 from pex.core.events import Place
-from pex.core.prompt import read_text
+from pex.core.textfile import read_text
 from pex.score.judge.positions import Positions
 from pex.stats.intervals import wilson
 

@@ -1,0 +1,3 @@
+"""The version of pex."""
+
+__version__ = "0.1.0"
