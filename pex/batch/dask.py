@@ -92,7 +92,7 @@ class Cluster:
         project = find_project(plan.folder)
         self._settings = load_settings(project)
         self._secrets = _secret_names(self._settings)
-        self._place = plan.environment()["PEX_PLAN_FOLDER"]
+        self._place = plan.place
         self._client = _connect(address)
         plan.outputs.mkdir(parents=True, exist_ok=True)
         self._marker = plan.outputs / f".shared-{uuid.uuid4().hex[:12]}"

@@ -150,8 +150,7 @@ class Record:
         for batch_id, run_id in running(self._uri, plan.name).items():
             if batch_id != self._batch_id and _nobody_runs(plan.outputs / batch_id):
                 say_killed(self._uri, run_id)
-        place = plan.environment()["PEX_PLAN_FOLDER"]
-        tags = {**plan.tags, "pex.plan_folder": place}
+        tags = {**plan.tags, "pex.plan_folder": plan.place}
         self._run = BatchRun(self._uri, plan.name, self._batch_id, tags, self._begun_at)
 
     def _write_waiting(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -15,11 +14,12 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pex.batch.parameters import check_parameters, declared
+from pex.core.batch_context import BatchContext
 from pex.core.errors import PexError, nearest
 from pex.core.names import canonical, check_file_name, digest
 from pex.core.project import check_inside, find_project
 from pex.core.values import as_numbers
-from pex.guard.project_secrets import LISTED, note
+from pex.guard.project_secrets import note
 from pex.project.files import read_yaml
 from pex.project.settings import load_settings
 from pex.project.spec import Strict
@@ -178,20 +178,29 @@ class Plan:
         """The folder of its nights, one folder each."""
         return self.folder / "outputs" / self.name
 
-    def environment(self) -> dict[str, str]:
-        """What its jobs are told of it, so that their runs in MLflow are tagged with it.
-
-        The folder is said as the project sees it: a store outlives the machine.
-        """
+    @property
+    def place(self) -> str:
+        """Its folder as the project sees it, since a store outlives the machine."""
         project = find_project(self.folder)
         inside = self.folder.is_relative_to(project)
-        place = (self.folder.relative_to(project) if inside else self.folder).as_posix()
-        return {
-            "PEX_PLAN": self.name,
-            "PEX_PLAN_FOLDER": place,
-            "PEX_TAGS": json.dumps(dict(self.tags)),
-            LISTED: ",".join(name for notice in self.notify for name in notice.variables),
-        }
+        return (self.folder.relative_to(project) if inside else self.folder).as_posix()
+
+    def context(self, batch_id: str, times: int = 1) -> BatchContext:
+        """What the jobs of a batch are told of it.
+
+        Args:
+            batch_id: the batch.
+            times: multiplies how often each case is run.
+        """
+        return BatchContext(
+            batch_id=batch_id,
+            plan=self.name,
+            plan_folder=self.place,
+            journal=self.journal,
+            tags=self.tags,
+            budget_usd=self.budget_usd,
+            repeats_times=times,
+        )
 
 
 def load_plan(path: Path) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import importlib
 import os
@@ -21,13 +22,14 @@ from pex.batch.kernels.zygotes import QUIET, ZYGOTES
 from pex.batch.plan import Job, Plan
 from pex.batch.result import BatchResult, JobResult
 from pex.batch.task import Outcome, Running, Task, execute
+from pex.core.batch_context import BatchContext
 from pex.core.errors import PexError
 from pex.core.names import check_file_name
 from pex.core.project import find_project
+from pex.guard.project_secrets import LISTED
 from pex.project.settings import load_settings
 from pex.project.trust import VARIABLE as TRUST
 from pex.project.trust import fingerprint
-from pex.run.budget import SHARED, TIMES
 from pex.run.provider_trust import check_trusted, directed
 
 if TYPE_CHECKING:
@@ -118,14 +120,15 @@ def run_batch(
             say(line)
         done = EndedJobs(folder).done(plan)
         done = {name: entry for name, entry in done.items() if name not in again}
-        environment = {**_environment(plan, batch_id, times), **trusted}
-        return _run_in(folder, plan, batch_id, done, environment, workers, say, executor, record)
+        context = plan.context(batch_id, times)
+        environment = {**os.environ, **secret_names(plan), **QUIET, **trusted}
+        return _run_in(folder, plan, context, done, environment, workers, say, executor, record)
 
 
 def _run_in(
     folder: Path,
     plan: Plan,
-    batch_id: str,
+    context: BatchContext,
     done: Mapping[str, Mapping[str, Any]],
     environment: Mapping[str, str],
     workers: int | None,
@@ -135,11 +138,11 @@ def _run_in(
 ) -> BatchResult:
     jobs = _Jobs()
     with _kernels(environment) if executor is None else contextlib.nullcontext():
-        run = _Run(plan, folder, environment, jobs, say, executor or execute, record)
+        run = _Run(plan, folder, context, environment, jobs, say, executor or execute, record)
         if record is not None:
-            record.begin(plan, batch_id)
+            record.begin(plan, folder.name)
         try:
-            return BatchResult(batch_id, plan, folder, run.all(workers or plan.workers, done))
+            return BatchResult(folder.name, plan, folder, run.all(workers or plan.workers, done))
         except BaseException:
             jobs.stop()
             raise
@@ -162,16 +165,6 @@ def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
             ZYGOTES.close(idle=True)
 
 
-def environment(plan: Plan, batch_id: str) -> dict[str, str]:
-    """What every run of a batch is told of it, its budget with it."""
-    return {
-        "PEX_BATCH_ID": batch_id,
-        **plan.environment(),
-        "PEX_JOURNAL": plan.journal,
-        **({} if plan.budget_usd is None else {SHARED: repr(plan.budget_usd)}),
-    }
-
-
 def _trusted(plan: Plan) -> dict[str, str]:
     """What tells the jobs, on whatever machine, that these settings of the project are trusted.
 
@@ -184,13 +177,9 @@ def _trusted(plan: Plan) -> dict[str, str]:
     return {TRUST: fingerprint(parts)} if parts and os.environ.get(TRUST) != "1" else {}
 
 
-def _environment(plan: Plan, batch_id: str, times: int) -> dict[str, str]:
-    return {
-        **os.environ,
-        **environment(plan, batch_id),
-        **({} if times == 1 else {TIMES: str(times)}),
-        **QUIET,
-    }
+def secret_names(plan: Plan) -> dict[str, str]:
+    """What tells the jobs which variables hold the keys of the plan's notices."""
+    return {LISTED: ",".join(name for notice in plan.notify for name in notice.variables)}
 
 
 class _Run:
@@ -200,6 +189,7 @@ class _Run:
         self,
         plan: Plan,
         folder: Path,
+        context: BatchContext,
         environment: Mapping[str, str],
         jobs: _Jobs,
         say: Callable[[str], None],
@@ -209,6 +199,7 @@ class _Run:
         self._record = record
         self._plan = plan
         self._folder = folder
+        self._context = context
         self._environment = environment
         self._jobs = jobs
         self._say = say
@@ -287,12 +278,13 @@ class _Run:
         return self._folder / f"{job.id}.ipynb"
 
     def _task(self, job: Job) -> Task:
+        context = dataclasses.replace(self._context, job_id=job.id)
         return Task(
             job.notebook,
             self._output(job),
             job.parameters,
             self._plan.folder,
-            {**self._environment, "PEX_JOB_ID": job.id},
+            {**self._environment, **context.to_environ()},
             self._plan.timeout_s,
         )
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, get_type_hints
 
+from pex.core.batch_context import BatchContext
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_count, check_positive
 from pex.core.text import whole_text
 from pex.project.settings import Settings
 from pex.project.spec import ExperimentSpec
-from pex.run.budget import TIMES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -143,7 +142,7 @@ def repeats(options: RunOptions, spec: ExperimentSpec) -> int:
     value = spec.repeats if options["repeats"] is None else options["repeats"]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
-    return value * int(os.environ.get(TIMES, "1"))
+    return value * BatchContext.from_environ().repeats_times
 
 
 def budget_usd(options: RunOptions, spec: ExperimentSpec, settings: Settings) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex import local
 from pex.cases.edits import Edits
+from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
@@ -24,7 +25,6 @@ from pex.experiment.options import RunOptions
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec
 from pex.results.results import failed_rows
-from pex.run.budget import shared_cap
 from pex.run.channel import open_channels
 from pex.run.database import database_of
 from pex.run.estimate import Preview, estimate
@@ -199,7 +199,7 @@ def prepare(subject: Subject, chosen: RunOptions) -> tuple[Execution, Job]:
         run=run,
         found=found,
         budget_usd=cap,
-        batch_budget_usd=shared_cap(),
+        batch_budget_usd=BatchContext.from_environ().budget_usd,
         stream=chosen["stream"],
         provider_batch=chosen["provider_batch"],
         note=chosen["note"],

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from pex.core.batch_context import BatchContext
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.odd import attempt
@@ -18,7 +19,6 @@ from pex.project.listing import experiment_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec, load_spec
 from pex.report.tables import cut, fragment
-from pex.run.budget import shared_cap
 from pex.run.database import database_of
 from pex.run.journal import running
 from pex.run.ledger import Spending, spending, total
@@ -219,7 +219,7 @@ def _money(project: Path, settings: Settings, now: datetime.datetime) -> list[st
     today = total([item for item in days if item.name == f"{now:%Y-%m-%d}"])
     month = total([item for item in days if item.name.startswith(f"{now:%Y-%m}")])
     cap = f"Cap: ${settings.budget.usd_per_run:,.2f} for each run"
-    whole = shared_cap()
+    whole = BatchContext.from_environ().budget_usd
     cap += f", ${whole:,.2f} for this batch." if whole is not None else "."
     said = [f"Spent today {_usd(today)}, this month {_usd(month)}. {cap}"]
     going = [

@@ -8,9 +8,7 @@ MLflow's own comparison works.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
 import tempfile
 import time
@@ -18,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.batch_context import BatchContext
 from pex.core.errors import PexError
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
@@ -35,17 +34,21 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "budget": "FINISHED"}
-_FROM_BATCH = {
-    "PEX_BATCH_ID": "pex.batch_id",
-    "PEX_JOB_ID": "pex.job_id",
-    "PEX_PLAN": "pex.plan",
-    "PEX_PLAN_FOLDER": "pex.plan_folder",
-}
-"""What a batch tells its jobs, and the tags that their runs get from it."""
 _PARAM_LENGTH = 500
 _TAG_LENGTH = 5000
 _BATCH = 1000
 """Metrics that MLflow takes at once."""
+
+
+def _batch_tags(context: BatchContext) -> dict[str, str]:
+    """The tags that the runs of a batch's jobs get."""
+    tags = {
+        "pex.batch_id": context.batch_id,
+        "pex.job_id": context.job_id,
+        "pex.plan": context.plan,
+        "pex.plan_folder": context.plan_folder,
+    }
+    return {name: value for name, value in tags.items() if value} | dict(context.tags)
 
 
 class Recorder:
@@ -90,10 +93,7 @@ class Recorder:
         own = {"pex.kind": "run", "pex.experiment": experiment}
         if outer:
             own["mlflow.parentRunId"] = str(outer.info.run_id)
-        for variable, tag in _FROM_BATCH.items():
-            if os.environ.get(variable):
-                own[tag] = os.environ[variable]
-        own |= json.loads(os.environ.get("PEX_TAGS", "{}"))
+        own |= _batch_tags(BatchContext.from_environ())
         run = self._client.create_run(
             self.experiment_id,
             run_name=own.get("pex.job_id", experiment),

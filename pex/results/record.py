@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.core.batch_context import BatchContext
 from pex.core.cases import Case
 from pex.core.prompt import Prompt
 
@@ -78,7 +78,7 @@ def record(
     recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts)
     writer = TraceWriter(target_of(recorder.uri, recorder.run_id, about), frame, chosen, cases)
     writer.start()
-    if os.environ.get("PEX_BATCH_ID"):
+    if BatchContext.from_environ().batch_id:
         # A job's kernel is ended as soon as its last cell is; nobody waits for a thread of it.
         writer.wait()
     return writer

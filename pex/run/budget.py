@@ -1,37 +1,12 @@
-"""A hard cap on what a run may spend, and what else a batch tells its jobs of it."""
+"""A hard cap on what a run may spend."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 
 from pex.core.call import Answer, Request
-from pex.core.errors import BudgetError, PexError
+from pex.core.errors import BudgetError
 from pex.run.prices import Price, cost
-
-SHARED = "PEX_BATCH_BUDGET_USD"
-"""What all runs of a batch may spend together; set by `pexlab batch`."""
-TIMES = "PEX_REPEATS_TIMES"
-"""How many times as often each case is asked, where an undecided gate of a batch asks for more."""
-
-
-def shared_cap() -> float | None:
-    """The cap on the batch that this process works for, None where there is none.
-
-    Raises:
-        PexError: the variable does not hold an amount.
-    """
-    text = os.environ.get(SHARED, "")
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise PexError(f"the environment variable {SHARED}: expected an amount in USD")
-    return value
-
 
 USAGE_MISSING = "usage_missing"
 USAGE_IMPLAUSIBLE = "usage_implausible"

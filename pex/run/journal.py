@@ -12,7 +12,6 @@ import asyncio
 import dataclasses
 import functools
 import hashlib
-import os
 import socket
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import Literal
 import orjson
 import psutil
 
+from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request, answer_from, checked, restored
 from pex.core.errors import JournalError, PexError, nearest
 from pex.guard.redact import redact
@@ -93,9 +93,8 @@ def check_mode(mode: str | None) -> Mode:
         PexError: there is no such mode.
     """
     if mode is None:
-        mode = os.environ.get("PEX_JOURNAL") or (
-            "fresh" if os.environ.get("PEX_BATCH_ID") else "reuse"
-        )
+        context = BatchContext.from_environ()
+        mode = context.journal or ("fresh" if context.batch_id else "reuse")
     for known in MODES:
         if mode == known:
             return known
@@ -138,7 +137,8 @@ class Journal:
             mode: what may be used again.
             mlflow_uri: where it is recorded, None where it is not.
         """
-        batch_id, job_id = _batch(), os.environ.get("PEX_JOB_ID")
+        context = BatchContext.from_environ()
+        batch_id, job_id = context.scope, context.job_id
         digest = hashlib.sha256()
         for part in (experiment, mode, batch_id or "", job_id or "", mlflow_uri or "", *keys):
             digest.update(part.encode() + b"\n")
@@ -147,7 +147,8 @@ class Journal:
         )
 
     def _begin(self, experiment: str, digest: str, mode: Mode, mlflow_uri: str | None) -> Run:
-        batch_id, job_id = _batch(), os.environ.get("PEX_JOB_ID")
+        context = BatchContext.from_environ()
+        batch_id, job_id = context.scope, context.job_id
         with self._connection.write():
             now = self._connection.now()
             unfinished = self._unfinished(digest, now)
@@ -433,16 +434,6 @@ def _read(text: str, place: str) -> Answer:
     if meaning in ("cut_off", "filtered") and meaning not in answer.remarks:
         answer.remarks.append(meaning)  # versions before this one did not say so
     return answer
-
-
-def _batch() -> str | None:
-    """The batch that this process is a job of, its plan with it.
-
-    Schedulers name a batch by the date, and several plans of a project run on one: they share
-    neither answers nor a budget.
-    """
-    batch_id, plan = os.environ.get("PEX_BATCH_ID"), os.environ.get("PEX_PLAN")
-    return f"{plan}/{batch_id}" if batch_id and plan else batch_id or None
 
 
 def _owner() -> str:

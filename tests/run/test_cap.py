@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pex
+from pex.core.batch_context import BatchContext
 from pex.core.cases import Case
 from pex.core.errors import BudgetError
 from pex.run import provider_batch, runner
-from pex.run.budget import Budget, shared_cap
+from pex.run.budget import Budget
 from pex.run.database import SqliteDatabase
 from pex.run.ledger import spending, total
 from pex.run.request import body_of, max_tokens
@@ -488,7 +489,7 @@ def test_negative_costs_of_an_earlier_version_count_as_nothing(
     # They give a batch no more to spend than it has.
     monkeypatch.setenv("PEX_BATCH_ID", "night")
     monkeypatch.setenv("PEX_BATCH_BUDGET_USD", "0.8")
-    assert shared_cap() == 0.8
+    assert BatchContext.from_environ().budget_usd == 0.8
     results = run(experiment(20), budget_usd=5)
     assert results.status == "budget"
     assert paid.calls == 0

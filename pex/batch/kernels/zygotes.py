@@ -24,13 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from pex.batch.kernels.aside import ASIDE
-from pex.core import python
+from pex.core import batch_context, python
+from pex.guard.project_secrets import LISTED
 
 OF_A_JOB = (
-    "PEX_BATCH_ID", "PEX_JOB_ID", "PEX_JOURNAL", "PEX_BATCH_BUDGET_USD", "PEX_PLAN",
-    "PEX_PLAN_FOLDER", "PEX_TAGS", "PEX_REPEATS_TIMES", "PEX_TRUST", "PEX_KEY_NAMES",
-    "JPY_PARENT_PID",
-    "PYTEST_CURRENT_TEST",
+    *batch_context.VARIABLES, "PEX_TRUST", LISTED, "JPY_PARENT_PID", "PYTEST_CURRENT_TEST",
 )  # fmt: skip
 """Variables that no package reads as it is imported: kernels that differ in these alone may be
 forked from one process."""

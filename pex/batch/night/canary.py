@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pex.batch.night.answer_drift import repeats_for, turned
 from pex.batch.night.run_changes import ANSWERS, Change, Loader, Recorded, resolved_now
 from pex.batch.plan import CANARY, Plan
-from pex.batch.run import environment
+from pex.batch.run import secret_names
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
-from pex.run.budget import TIMES
 
 if TYPE_CHECKING:
     from pex.results.results import Results
@@ -68,10 +67,10 @@ def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
 @contextlib.contextmanager
 def _as_a_job(plan: Plan, batch_id: str) -> Iterator[None]:
     """What is run inside belongs to the batch, as if a job of it ran it: its tags, its budget."""
-    own = {**environment(plan, batch_id), "PEX_JOB_ID": JOB}
-    before = {name: os.environ.get(name) for name in (*own, TIMES)}
+    context = dataclasses.replace(plan.context(batch_id), job_id=JOB)
+    own = context.to_environ() | secret_names(plan)
+    before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
-    os.environ.pop(TIMES, None)
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from pex.batch.night.nights import FILE, nights
 from pex.batch.plan import Job, Plan, load_plan
 from pex.batch.result import BatchResult, JobResult
 from pex.core import jsontext
+from pex.core.batch_context import BatchContext
 from pex.core.errors import PexError, nearest
 from pex.core.shown import clean
 
@@ -47,7 +47,8 @@ def read_night(plan: str | Path, batch_id: str | None = None) -> ReadNight:
     from pex.tracking.store import tracking_uri
 
     loaded = load_plan(Path(plan))
-    own = os.environ.get("PEX_BATCH_ID") if os.environ.get("PEX_PLAN") == loaded.name else None
+    context = BatchContext.from_environ()
+    own = context.batch_id if context.plan == loaded.name else None
     known = {night.batch_id: night for night in nights(loaded)}
     name = batch_id or own or next(reversed(known), None)
     if name is None:
@@ -68,7 +69,7 @@ def _result(plan: Plan, batch_id: str) -> BatchResult:
         entries = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
         results = [_of_entry(entry, known, folder) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):  # it was killed, or still runs
-        own = os.environ.get("PEX_JOB_ID")  # this notebook: it cannot say yet how it ends
+        own = BatchContext.from_environ().job_id  # this notebook: it cannot say yet how it ends
         began = snapshot.jobs_of(folder) or known
         jobs = [job for job in plan.jobs if job.id in began and job.id != own]
         results = [_of_notebook(job, folder / f"{job.id}.ipynb") for job in jobs]

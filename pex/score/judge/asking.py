@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError
@@ -19,7 +20,7 @@ from pex.core.names import check_positive
 from pex.core.pairs import pairs
 from pex.core.score import Score
 from pex.project.settings import Settings, load_settings
-from pex.run.budget import Budget, shared_cap
+from pex.run.budget import Budget
 from pex.run.channel import Channel, open_channels
 from pex.run.database import database_of
 from pex.run.journal import Journal, Run, Writer, check_mode
@@ -331,7 +332,7 @@ def judge(
             ready = seated(ready, left, open_)
             listen = on_event or (lambda event: None)
             budget = Budget(cap, run.spent_usd)
-            wave = Wave(ready, book, run, budget, shared_cap(), listen)
+            wave = Wave(ready, book, run, budget, BatchContext.from_environ().budget_usd, listen)
             status = _apart(wave, answers, cases)
         finally:
             book.end(run, status)

@@ -42,7 +42,7 @@ class Nights:
         name = f"night-{next(self._numbers)}"
         tags = {
             "pex.plan": plan.name,
-            "pex.plan_folder": plan.environment()["PEX_PLAN_FOLDER"],
+            "pex.plan_folder": plan.place,
             "pex.batch_id": name,
             "pex.job_id": "compare",
         }

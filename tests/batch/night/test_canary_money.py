@@ -14,7 +14,6 @@ from pex.batch.night.judge_night import judge_night
 from pex.batch.night.night import Morning
 from pex.batch.plan import load_plan
 from pex.batch.result import BatchResult
-from pex.batch.run import environment
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out
 
@@ -34,7 +33,7 @@ def night(
     plan = load_plan(file)
     begun = datetime.datetime.now(datetime.UTC)
     with monkeypatch.context() as job:
-        for variable, value in environment(plan, name).items():
+        for variable, value in plan.context(name).to_environ().items():
             job.setenv(variable, value)
         job.setenv("PEX_JOB_ID", "compare")
         experiment = pex.Experiment.load(file.parent / "experiment.yaml")
