@@ -1,8 +1,8 @@
 """What a rater is shown: pairs of answers to the same case, their order and their sides.
 
-Who is on which side is drawn for each pair and rater from a seed, and written down with each
-rating. A tenth of the pairs comes again later with sides swapped: what a rater says twice is
-what the ratings are worth.
+Which variant is on which side is drawn for each pair and rater from a seed, and stored with each
+rating. A tenth of the pairs is shown again later with sides swapped, to measure how consistent a
+rater is.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pex.core.errors import PexError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-AGAIN = 0.1
-"""Share of the pairs that come a second time."""
-APART = 5
-"""So many others at least lie between the two times, where there are as many."""
+REPEATED_SHARE = 0.1
+"""Share of the pairs that are shown a second time."""
+MIN_DISTANCE = 5
+"""At least this many other pairs come between the two times, if there are as many."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers to one case; `first` and `second` are those of the two variants in their order.
+    """Two answers to one case: `first` is that of the first variant, `second` of the second.
 
     `id` is a digest of the case and both answers, `row` the case's row in the frame.
     """
@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def cluster(self) -> str:
-        """What is not independent of it: the case, or the group that the case belongs to."""
+        """What other pairs depend on it: those of the same group, else those of the same case."""
         return f"group {self.group}" if self.group else f"case {self.case_id}"
 
 
@@ -49,8 +49,8 @@ class Pair:
 class Pairs:
     """All pairs of two variants, and what was left out.
 
-    `identical` are pairs with twice the same answer: nobody need look at them. `errors` is how
-    many had an error in place of an answer, or no answer.
+    `identical` are pairs of identical answers, which are not shown. `errors` is how many have an
+    error or no answer.
     """
 
     variants: tuple[str, str]
@@ -60,32 +60,32 @@ class Pairs:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Turn:
-    """One look at a pair; `swapped`: the second variant is on the left."""
+class Presentation:
+    """A pair as it is shown once; `swapped`: the second variant is on the left."""
 
     pair: Pair
     swapped: bool
     second_look: bool
 
 
-def choose(
+def choose_variants(
     frame: pd.DataFrame,
     asked: Sequence[str] | None,
     baseline: str | None,
     summary: pd.DataFrame,
     score: str | None,
 ) -> tuple[str, str]:
-    """Which two variants are rated.
+    """The two variants that are rated.
 
     Args:
         frame: the long frame.
         asked: two names; None for the only two, or the two best by `score`.
-        baseline: comes first where it is one of the two.
+        baseline: comes first if it is one of the two.
         summary: one row per variant.
         score: the score that says which are the best.
 
     Raises:
-        PexError: not two, an unknown name, or no score to choose by.
+        PexError: not two, an unknown name, or no score to choose_variants by.
     """
     known = [str(name) for name in frame["variant"].unique()]
     if asked is not None:
@@ -101,14 +101,14 @@ def choose(
         return names[0], names[1]
     if len(known) < 2:
         raise PexError(
-            f"there is nothing to rate '{known[0]}' against" if known else "there are no answers",
+            f"there is only one variant, '{known[0]}'" if known else "there are no answers",
             hint="rating by hand compares two variants on the same cases",
         )
     if len(known) > 2:
         if score is None:
             raise PexError(
-                "which two? There is no score that says which are the best",
-                hint=f"rate(variants=['{known[0]}', …]) names two of: {', '.join(known)}",
+                "which two variants? There is no score to pick the best two by",
+                hint=f"name two with rate(variants=['{known[0]}', …]): {', '.join(known)}",
             )
         by = summary.sort_values(f"score.{score}", ascending=False, kind="stable")["variant"]
         best = {str(name) for name in by[:2]}
@@ -118,7 +118,7 @@ def choose(
     return known[0], known[1]
 
 
-def pairs_of(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
+def find_pairs(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
     """The pairs of answers that two variants have on the same cases.
 
     Args:
@@ -131,45 +131,45 @@ def pairs_of(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
     groups = frame["group"].tolist() if "group" in frame else [None] * len(frame)
     for row, variant in enumerate(columns["variant"]):
         if variant in variants:
-            place = str(columns["case_id"][row]), int(columns["repeat"][row])
-            rows.setdefault(place, {})[variant] = row
+            key = str(columns["case_id"][row]), int(columns["repeat"][row])
+            rows.setdefault(key, {})[variant] = row
     different: list[Pair] = []
     identical: list[Pair] = []
     errors = 0
-    for (case_id, repeat), there in rows.items():
-        at = [there.get(name) for name in variants]
-        texts = [None if n is None or failed[n] else columns["output"][n] for n in at]
-        if at[0] is None or not all(isinstance(text, str) for text in texts):
+    for (case_id, repeat), row_of in rows.items():
+        both = [row_of.get(name) for name in variants]
+        texts = [None if row is None or failed[row] else columns["output"][row] for row in both]
+        if both[0] is None or not all(isinstance(text, str) for text in texts):
             errors += 1
             continue
-        group = groups[at[0]]
+        group = groups[both[0]]
         # The same whichever of the two is named first.
         named = sorted(zip(variants, texts, strict=True))
         pair = Pair(
-            id=_digest(case_id, repeat, *(part for both in named for part in both)),
+            id=_digest(case_id, repeat, *(part for answer in named for part in answer)),
             case_id=case_id,
             repeat=repeat,
             group=group if isinstance(group, str) else None,
             first=str(texts[0]),
             second=str(texts[1]),
-            row=at[0],
+            row=both[0],
         )
         (identical if pair.first == pair.second else different).append(pair)
     return Pairs(variants, tuple(different), tuple(identical), errors)
 
 
-def turns(pairs: Sequence[Pair], rater: str, seed: int) -> list[Turn]:
-    """The order in which a rater sees the pairs; the same for the same rater and seed.
+def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Presentation]:
+    """The order in which a rater is shown the pairs; the same for the same rater and seed.
 
     Args:
         pairs: what is rated.
-        rater: who.
-        seed: of the drawing.
+        rater: the rater's name.
+        seed: of the random order and sides.
 
     Example:
         >>> pairs = [Pair(str(n), f"c{n}", 1, None, "x", "y", n) for n in range(20)]
-        >>> seen = turns(pairs, "ada", 0)
-        >>> len(seen), sum(turn.second_look for turn in seen)
+        >>> seen = presentation_order(pairs, "ada", 0)
+        >>> len(seen), sum(presentation.second_look for presentation in seen)
         (22, 2)
     """
     dice = random.Random(f"{seed}|{rater}")
@@ -178,17 +178,17 @@ def turns(pairs: Sequence[Pair], rater: str, seed: int) -> list[Turn]:
     # Half of them on each side, in an order drawn at random: a coin for each would lean more.
     sides = [bool(n % 2) for n in range(len(order))]
     dice.shuffle(sides)
-    apart = min(APART, len(order) // 2)
-    placed = [(float(n), Turn(pair, sides[n], False)) for n, pair in enumerate(order)]
-    early = range(max(0, len(order) - apart))
-    for n in dice.sample(early, min(len(early), round(AGAIN * len(order)))):
-        later = dice.uniform(n + apart + 0.5, len(order))
-        placed.append((later, Turn(order[n], not sides[n], True)))
-    return [turn for _, turn in sorted(placed, key=lambda item: item[0])]
+    distance = min(MIN_DISTANCE, len(order) // 2)
+    placed = [(float(n), Presentation(pair, sides[n], False)) for n, pair in enumerate(order)]
+    early = range(max(0, len(order) - distance))
+    for n in dice.sample(early, min(len(early), round(REPEATED_SHARE * len(order)))):
+        later = dice.uniform(n + distance + 0.5, len(order))
+        placed.append((later, Presentation(order[n], not sides[n], True)))
+    return [presentation for _, presentation in sorted(placed, key=lambda entry: entry[0])]
 
 
 def _digest(*parts: Any) -> str:
-    """Of texts that may hold half a surrogate; the length keeps "a", "bc" from "ab", "c"."""
+    """Of texts that may have half a surrogate; lengths keep "a", "bc" and "ab", "c" apart."""
     found = hashlib.sha256()
     for part in parts:
         data = str(part).encode("utf-8", "surrogatepass")

@@ -1,6 +1,7 @@
 """The rating as one HTML file for raters without Jupyter: same view, same keys, nothing fetched.
 
-The file has cases and answers, but no names: not even a curious rater finds out who is who.
+The file has cases and answers but no names of variants, so even a curious rater cannot look them
+up.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pex.core.shown import clean
-from pex.rating.order import Pair, turns
-from pex.rating.widget import begin, shown
+from pex.rating.order import Pair, presentation_order
+from pex.rating.widget import pair_for_view, start_texts
 from pex.widgets import shared
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = "pex ratings 1"
 PLANS = 32
-"""Orders that are in the file; a rater's name says which one is theirs."""
+"""Orders that are in the file; a rater's name decides which one they get."""
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -56,11 +57,11 @@ def rating_page(
         about: experiment and run_id, which come back in the raters' files.
     """
     ids = "".join(pair.id for pair in pairs)
-    place = {pair.id: number for number, pair in enumerate(pairs)}
+    number_of = {pair.id: number for number, pair in enumerate(pairs)}
     plans = [
         [
-            place[turn.pair.id] * 4 + turn.swapped * 2 + turn.second_look
-            for turn in turns(pairs, f"page {plan}", seed)
+            number_of[shown.pair.id] * 4 + shown.swapped * 2 + shown.second_look
+            for shown in presentation_order(pairs, f"page {plan}", seed)
         ]
         for plan in range(PLANS)
     ]
@@ -73,8 +74,8 @@ def rating_page(
         **about,
         "format": FORMAT,
         "page": hashlib.sha256(ids.encode()).hexdigest()[:12],
-        "begin": begin(title, pairs, reasons, "", kept),
-        "pairs": [{"id": pair.id, **shown(frame, pair)} for pair in pairs],
+        "begin": start_texts(title, pairs, reasons, "", kept),
+        "pairs": [{"id": pair.id, **pair_for_view(frame, pair)} for pair in pairs],
         "plans": plans,
     }
     style = shared.styles("rating/rating") + _STYLE

@@ -15,10 +15,10 @@ from pex.core.project import find_project
 from pex.core.shown import clean
 from pex.core.user import user_name
 from pex.project.settings import load_settings
-from pex.rating.order import Turn, choose, pairs_of
-from pex.rating.preference import Findings, Rules, findings, preference
-from pex.rating.session import Sitting, rater_name
-from pex.rating.store import FOLDER, Rated, RatingFile, rated_of
+from pex.rating.order import choose_variants, find_pairs
+from pex.rating.preference import Findings, Target, findings, preference
+from pex.rating.session import RatingSession, rater_name
+from pex.rating.store import FOLDER, PairRating, RatingFile, parse_rating
 from pex.score.frame import score_names
 
 if TYPE_CHECKING:
@@ -32,26 +32,25 @@ COLUMNS = (
     "second_look",
 )  # fmt: skip
 NAME = "preferred"
-_MOST_REASONS = 6
+_MAX_REASONS = 6
 
 
 class Rating:
     """Answers of two variants side by side, without names, for one rater after the other.
 
-    Made by `Results.rate()`. Shown in a notebook it is where one rates, by keys or mouse; each
-    rating is on disk at once, in `.pex/ratings/`, and belongs to the answers it was given for: it
-    is found again in whatever run the same answers are in. `frame`, `summary()` and `explain()`
-    say who is who.
+    Made by `Results.rate()`. In a notebook it shows the pairs, to be rated by keys or mouse. Each
+    rating is on disk at once, in `.pex/ratings/`, and belongs to its two answers: any run with the
+    same answers has it. `frame`, `summary()` and `explain()` name the variants.
 
     Args:
         frame: the long frame.
         about: what was run.
         variants: the two names.
-        rater: who rates; None asks for a name.
-        rules: how narrow the interval shall be.
+        rater: the rater's name; None asks for it.
+        target: how narrow the interval should be.
         reasons: tags, at most six.
-        seed: of order and sides.
-        wait: waits for the run's traces, where they are being written.
+        seed: of the random order and sides.
+        wait: waits for the run's traces while they are being written.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Rating:
         about: Mapping[str, Any],
         variants: tuple[str, str],
         rater: str | None,
-        rules: Rules,
+        target: Target,
         reasons: Sequence[str],
         seed: int,
         wait: Callable[[], object] | None,
@@ -68,11 +67,11 @@ class Rating:
         self._frame = frame
         self._about = about
         self._rater = None if rater is None else rater_name(rater)
-        self._rules = rules
+        self._target = target
         self._reasons = tuple(reasons)
         self._seed = seed
         self._wait = wait
-        self._pairs = pairs_of(frame, variants)
+        self._pairs = find_pairs(frame, variants)
         self._file = RatingFile(_path(about, variants))
         self._widget: RatingWidget | None = None
         self._recorded = ""
@@ -89,11 +88,10 @@ class Rating:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row per rating, oldest first: who stood where, what was chosen, who won.
+        """One row per rating, oldest first: the sides, the choice and the winner.
 
         `choice` is left, right, tie or both bad; `winner` a variant, or missing. `second_look`
-        marks pairs that came again with sides swapped; they measure the rater and count nowhere
-        else.
+        marks pairs shown again with sides swapped; they measure the rater and count nowhere else.
         """
         import pandas as pd
 
@@ -106,15 +104,15 @@ class Rating:
         """One row for all raters together and one for each.
 
         `share` is the win rate of `variant` (a tie is half a win) with `lo` and `hi`; `enough`
-        and `more_cases` go by the precision asked for; `same_twice` of `looked_twice` pairs got
-        the same verdict when they came again.
+        and `more_cases` refer to the target precision; `same_twice` of `looked_twice` pairs got
+        the same verdict when they were shown again.
         """
         from pex.rating.report import table
 
         return table(self._findings())
 
     def explain(self) -> str:
-        """What came of it in sentences: verdict, what is missing, what the ratings are worth."""
+        """The result in sentences: the verdict, what is missing, how reliable the ratings are."""
         from pex.rating.report import explain
 
         return explain(self._findings(), self._notes())
@@ -122,15 +120,15 @@ class Rating:
     def record(self, name: str = NAME) -> str:
         """Write the ratings to MLflow as assessments on the answers' traces.
 
-        The better answer gets 1, the other 0, and both 0.5 where neither was better, so that
-        `results.calibrate(name)` holds a pairwise judge against them. Second looks are left out.
-        What is there already is not written again.
+        The better answer gets 1, the other 0, and both 0.5 if neither was better, so that
+        `results.calibrate(name)` can compare a pairwise judge with them. Second looks are left
+        out. Ratings already in MLflow are not written again.
 
         Args:
-            name: of the assessment: that of the judge that is to be calibrated.
+            name: of the assessment: the name of the judge to calibrate.
 
         Returns:
-            What became of them, in a sentence. They are kept in `.pex/ratings/` in any case.
+            What was written, in a sentence. The ratings stay in `.pex/ratings/` in any case.
 
         Raises:
             PexError: MLflow does not answer, or the name cannot be used.
@@ -147,15 +145,15 @@ class Rating:
         text = f"MLflow has {found.written + found.already} of {len(given)} ratings of answers"
         if found.no_trace:
             text += (
-                f"; {found.no_trace} are of answers without a trace: `pexlab record {run_id} "
-                "--traces all` writes the traces, then rating.record() the ratings"
+                f"; {found.no_trace} are for answers without a trace: write the traces with "
+                f"`pexlab record {run_id} --traces all`, then the ratings with rating.record()"
             )
         return f"{text}."
 
     def to_html(self, path: str | Path) -> Path:
         """Write one HTML file for raters without Jupyter; it needs no network and no other file.
 
-        It has the cases and answers, and no names of variants. Its 'Save my ratings' gives a file
+        It has the cases and answers but no names of variants. Its 'Save my ratings' makes a file
         for `add`.
 
         Args:
@@ -171,16 +169,16 @@ class Rating:
         return path
 
     def add(self, path: str | Path) -> int:
-        """Take in a file that a rater saved in the page of `to_html`.
+        """Add the ratings of a file that a rater saved in the page of `to_html`.
 
         Args:
             path: the file.
 
         Returns:
-            How many ratings were new; none when the same file is added again.
+            How many ratings were new; 0 if the same file is added again.
 
         Raises:
-            PexError: it is no such file, or of other answers than these; nothing is added then.
+            PexError: it is not such a file, or it is for other answers; nothing is added then.
         """
         added = self._file.merge(self._read(Path(path)))
         if added and self._widget is not None:
@@ -189,15 +187,17 @@ class Rating:
 
     @property
     def widget(self) -> RatingWidget:
-        """The view in a notebook; one, however often it is shown."""
-        from pex.rating.widget import Desk, RatingWidget, begin
+        """The view in a notebook; always the same one, however often it is shown."""
+        from pex.rating.widget import RatingBackend, RatingWidget, start_texts
 
         if self._widget is None:
-            kept = f"Each rating is stored at once, in {self._shown_path()}."
+            kept = f"Each rating is saved at once in {self._shown_path()}."
             title, name = str(self._about["name"]), self._rater or user_name()
-            texts = begin(title, self._pairs.different, self._reasons, name, kept)
-            desk = Desk(self._frame, texts, self._sit, self._line, self._html, self._finish)
-            self._widget = RatingWidget(desk, self._rater)
+            texts = start_texts(title, self._pairs.different, self._reasons, name, kept)
+            backend = RatingBackend(
+                self._frame, texts, self._open_session, self._line, self._html, self._finish
+            )
+            self._widget = RatingWidget(backend, self._rater)
         return self._widget
 
     def __repr__(self) -> str:
@@ -211,25 +211,25 @@ class Rating:
         else:
             print(repr(self))  # noqa: T201 - a terminal shows what a notebook draws
 
-    def _ratings(self) -> list[Rated]:
-        """Those of answers that are in this run."""
+    def _ratings(self) -> list[PairRating]:
+        """The ratings of answers in this run."""
         self._file.refresh()
         known = {pair.id for pair in self._pairs.different}
         return [rated for rated in self._file.ratings if rated.pair in known]
 
     def _findings(self) -> Findings:
-        return findings(self._ratings(), self._pairs, self._rules)
+        return findings(self._ratings(), self._pairs, self._target)
 
-    def _sit(self, rater: str) -> Sitting:
+    def _open_session(self, rater: str) -> RatingSession:
         self._file.refresh()
-        return Sitting(rater, self._pairs.different, self.variants, self._file, self._seed)
+        return RatingSession(rater, self._pairs.different, self.variants, self._file, self._seed)
 
     def _line(self) -> str:
         from pex.rating.report import progress_line
 
         pairs = {pair.id: pair for pair in self._pairs.different}
-        total = preference(self._ratings(), pairs, self.variants, self._rules)
-        return progress_line(total, self._rules)
+        total = preference(self._ratings(), pairs, self.variants, self._target)
+        return progress_line(total, self._target)
 
     def _html(self) -> str:
         from pex.rating.report import result_html
@@ -251,24 +251,24 @@ class Rating:
         notes = [self._recorded] if self._recorded else []
         others = len(self._file.ratings) - len(self._ratings())
         if others:
-            notes.append(f"{others} ratings are of answers that are not in this run.")
+            notes.append(f"{others} ratings are for answers that are not in this run.")
         if self._file.damaged:
             notes.append(
-                f"{self._file.damaged} damaged lines in {self._shown_path()} are left out."
+                f"{self._file.damaged} damaged lines in {self._shown_path()} were skipped."
             )
         return notes
 
-    def _read(self, path: Path) -> list[Rated]:
+    def _read(self, path: Path) -> list[PairRating]:
         from pex.core.textfile import read_text
         from pex.rating.page import FORMAT
 
         try:
             data = jsontext.loads(read_text(path, "ratings"))
         except ValueError as error:
-            raise PexError(f"{path} is no file of ratings: {error}") from None
+            raise PexError(f"{path} is not a file of ratings: {error}") from None
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise PexError(
-                f"{path} is no file of ratings",
+                f"{path} is not a file of ratings",
                 hint="'Save my ratings' in the page of rating.to_html() makes one",
             )
         items = data.get("ratings")
@@ -276,28 +276,30 @@ class Rating:
             raise PexError(f"{path}: expected a 'rater' and a list of 'ratings'")
         known = {pair.id: pair for pair in self._pairs.different}
         pairs = [item.get("pair") if isinstance(item, Mapping) else None for item in items]
-        strange = sum(not isinstance(pair, str) or pair not in known for pair in pairs)
-        if strange:
+        unknown = sum(not isinstance(pair, str) or pair not in known for pair in pairs)
+        if unknown:
             raise PexError(
-                f"{path}: {strange} of {len(items)} ratings are of other answers than these "
-                f"(experiment '{data.get('experiment')}', run {data.get('run_id')}; this is "
+                f"{path}: {unknown} of {len(items)} ratings are for other answers "
+                f"(experiment '{data.get('experiment')}', run {data.get('run_id')}; these are from "
                 f"'{self._about['name']}', run {self._about.get('run_id')})",
-                hint="pex.load_run(…).rate() with that run and the same two variants takes them",
+                hint="add it to pex.load_run(…).rate() of that run, with the same two variants",
             )
         rater = rater_name(data["rater"])
-        found = []
+        ratings = []
         for number, item in enumerate(items, 1):
             where = f"{path}, rating {number}"
-            swapped, again = item.get("swapped"), item.get("second_look")
-            if not isinstance(swapped, bool) or not isinstance(again, bool):
+            swapped = item.get("swapped")
+            if not isinstance(swapped, bool) or not isinstance(item.get("second_look"), bool):
                 raise PexError(f"{where}: expected 'swapped' and 'second_look' as true or false")
-            turn = Turn(known[item["pair"]], swapped, again)
+            pair = known[item["pair"]]
             left, right = reversed(self.variants) if swapped else self.variants
-            of_pair = {"case_id": turn.pair.case_id, "repeat": turn.pair.repeat, "rater": rater}
-            of_pair["group"] = turn.pair.group or ""
-            rest = {key: value for key, value in item.items() if key != "swapped"}
-            found.append(rated_of({**rest, **of_pair, "left": left, "right": right}, where))
-        return found
+            ours = {
+                "case_id": pair.case_id, "repeat": pair.repeat, "group": pair.group or "",
+                "rater": rater, "left": left, "right": right,
+            }  # fmt: skip
+            theirs = {key: value for key, value in item.items() if key != "swapped"}
+            ratings.append(parse_rating({**theirs, **ours}, where))
+        return ratings
 
 
 def rate(
@@ -320,41 +322,41 @@ def rate(
     if not number or not 0 < precision < 0.5:
         raise PexError(
             f"precision={precision!r}: expected a number between 0 and 0.5",
-            hint="0.1 is a win rate to within ±10 percentage points",
+            hint="0.1 means a win rate within ±10 percentage points",
         )
     tags = [reasons] if isinstance(reasons, str) else list(reasons)
-    if len(tags) > _MOST_REASONS or not all(isinstance(tag, str) and 0 < len(tag) <= 40
+    if len(tags) > _MAX_REASONS or not all(isinstance(tag, str) and 0 < len(tag) <= 40
                                             for tag in tags):  # fmt: skip
-        raise PexError(f"reasons: expected at most {_MOST_REASONS} short texts, got {tags!r}")
+        raise PexError(f"reasons: expected at most {_MAX_REASONS} short strings, got {tags!r}")
     scores = score_names(frame)
-    two = choose(frame, variants, baseline, summary, scores[0] if scores else None)
-    rules = Rules(precision, confidence)
-    return Rating(frame, about, two, rater, rules, list(dict.fromkeys(tags)), seed or 0, wait)
+    two = choose_variants(frame, variants, baseline, summary, scores[0] if scores else None)
+    target = Target(precision, confidence)
+    return Rating(frame, about, two, rater, target, list(dict.fromkeys(tags)), seed or 0, wait)
 
 
 def _path(about: Mapping[str, Any], variants: tuple[str, str]) -> Path:
-    """Where the ratings of two variants of an experiment are, whichever is named first."""
+    """The file with the ratings of two variants, whichever is named first."""
     project = find_project()
     folder = project / load_settings(project).journal.path / FOLDER
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(about["name"]))[:60]
     return folder / f"{name}-{digest([about['name'], *sorted(variants)])}.jsonl"
 
 
-def _assessments(rated: Rated) -> list[dict[str, Any]]:
-    """What a rating says of each of the two answers."""
+def _assessments(rated: PairRating) -> list[dict[str, Any]]:
+    """A rating as an assessment of each of its two answers."""
     if rated.second_look:
         return []
-    found = []
+    assessments = []
     for variant, other in ((rated.left, rated.right), (rated.right, rated.left)):
-        said = {variant: "better than", other: "not as good as"}.get(rated.winner or "")
+        relation = {variant: "better than", other: "not as good as"}.get(rated.winner or "")
         value = {variant: 1.0, other: 0.0}.get(rated.winner or "", 0.5)
-        why = f"{said} '{other}'" if said else f"{rated.choice}, with '{other}'"
+        why = f"{relation} '{other}'" if relation else f"{rated.choice}, with '{other}'"
         parts = [why, ", ".join(rated.reasons), rated.note]
-        found.append(
+        assessments.append(
             {
                 "variant": variant, "case_id": rated.case_id, "repeat": rated.repeat,
                 "value": value, "rationale": "; ".join(part for part in parts if part),
                 "rater": rated.rater,
             }
         )  # fmt: skip
-    return found
+    return assessments

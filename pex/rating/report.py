@@ -1,4 +1,4 @@
-"""What came of a rating by hand, in sentences, as a table and as a picture."""
+"""The result of a rating by hand in sentences, as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -6,128 +6,131 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pex.rating.preference import LEAST, Findings, Preference, Rules
+from pex.rating.preference import MIN_CASES, Findings, Preference, Target
 from pex.report.svg_pen import MARK, WIDTH, draw_line, draw_svg, draw_text
 from pex.report.tables import cut, fragment
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST = 60
+_MAX_NAME_CHARS = 60
 
 
-def progress_line(total: Preference, rules: Rules) -> str:
-    """How far it is, without a word of who is ahead: the rater reads it between two pairs."""
-    asked = f"{rules.precision * 100:.3g}"
+def progress_line(total: Preference, target: Target) -> str:
+    """The progress, without a hint of who is ahead: the rater reads it between two pairs."""
+    goal = f"±{target.precision * 100:.3g}"
     if total.half_width is None:
-        return f"For a win rate to within {asked} percentage points: about {_cases(total.more)}"
-    width = f"{total.half_width * 100:.0f} percentage points"
-    now = f"{_cases(total.cases)} rated; the win rate is known to within {width}"
+        return f"A win rate within {goal} points needs about {_case_count(total.more)}"
+    so_far = f"{_case_count(total.cases)} rated: ±{total.half_width * 100:.0f} points so far"
     if total.enough:
-        return f"{now}: enough, {asked} was asked for"
-    if total.half_width <= rules.precision:
-        return f"{now}; {_cases(LEAST)} is the least to stop at"
-    return f"{now}, about {total.more:,} more would make it {asked}"
+        return f"{so_far}; enough, {goal} is the goal"
+    if total.half_width <= target.precision:
+        return f"{so_far}; at least {_case_count(MIN_CASES)} are needed"
+    return f"{so_far}; {goal} needs about {total.more:,} more"
 
 
 def explain(found: Findings, notes: Sequence[str] = ()) -> str:
     """The findings in sentences, a paragraph each, the most important first.
 
     Args:
-        found: what came of it.
-        notes: what else is to be said.
+        found: the result.
+        notes: other sentences.
     """
     return "\n\n".join([headline(found), *_details(found), *notes, *_method(found.total)])
 
 
 def headline(found: Findings) -> str:
-    """The verdict, with the figures that it stands on."""
-    first, second = map(_name, found.pairs.variants)
+    """The verdict with its figures."""
+    first, second = map(_quoted, found.pairs.variants)
     total = found.total
     if total.share is None:
         return f"No pair of {first} and {second} has been rated yet."
     if found.verdict is None:
         begin = f"Undecided between {first} and {second}"
     else:
-        winner = _name(found.verdict)
+        winner = _quoted(found.verdict)
         begin = f"{winner} is preferred to {second if winner == first else first}"
     return (
-        f"{begin}: {first} has a win rate of {_percent(total.share)} {_ends(total)} over "
-        f"{_cases(total.cases)}; 50 % would be neither."
+        f"{begin}: {first} has a win rate of {_percent(total.share)} {_interval_text(total)} over "
+        f"{_case_count(total.cases)}; 50 % = no preference."
     )
 
 
 def _details(found: Findings) -> list[str]:
     total, pairs = found.total, found.pairs
-    first, second = map(_name, pairs.variants)
-    said = [progress_line(total, found.rules) + "."]
+    first, second = map(_quoted, pairs.variants)
+    sentences = [progress_line(total, found.target) + "."]
     left = len({pair.case_id for pair in pairs.different}) - total.cases
     if total.more > left:
-        there = f"Only {_cases(left)} are" if left else "No case is"
-        said.append(
+        there = f"Only {_case_count(left)} are" if left else "No case is"
+        sentences.append(
             f"{there} left to rate; that precision needs a run with about "
-            f"{_cases(total.more - left)} more in it."
+            f"{_case_count(total.more - left)} more."
         )
     if total.ratings:
-        said.append(
+        sentences.append(
             f"{first} was better in {total.wins} ratings, {second} in {total.losses}; "
             f"{total.ties} ties, both bad in {total.both_bad} (each counts as half a win)."
         )
-    if pairs.identical and found.over_all is not None:
-        said.append(
-            f"{_pairs(len(pairs.identical))} had twice the same answer and were not shown. "
-            f"With these as ties the win rate of {first} is {_percent(found.over_all)}."
+    if pairs.identical and found.share_with_ties is not None:
+        sentences.append(
+            f"{_pair_count(len(pairs.identical))} had identical answers and were not shown. "
+            f"Counting these as ties, the win rate of {first} is {_percent(found.share_with_ties)}."
         )
     elif pairs.identical:
-        said.append(f"{_pairs(len(pairs.identical))} had twice the same answer and are not shown.")
+        sentences.append(
+            f"{_pair_count(len(pairs.identical))} had identical answers and are not shown."
+        )
     if pairs.errors:
-        said.append(f"{_pairs(pairs.errors)} with an error or without an answer are left out.")
-    return [*said, *_trust(found)]
+        sentences.append(
+            f"{_pair_count(pairs.errors)} with an error or without an answer are left out."
+        )
+    return [*sentences, *_reliability(found)]
 
 
-def _trust(found: Findings) -> list[str]:
-    """What the ratings are worth."""
-    said = []
-    for rater, looks in found.oneself.items():
+def _reliability(found: Findings) -> list[str]:
+    """How far the ratings can be relied on."""
+    sentences = []
+    for rater, looks in found.self_agreement.items():
         if looks.of:
-            said.append(
-                f"Agreement of {_name(rater)} with themselves: {looks.same} of {looks.of} pairs "
-                "that came a second time, sides swapped, got the same verdict"
-                f"{_share(looks.low, looks.high)}."
+            sentences.append(
+                f"Consistency of {_quoted(rater)}: {looks.same} of {looks.of} pairs that were "
+                "shown a second time, with sides swapped, got the same verdict"
+                f"{_agreement_interval(looks.low, looks.high)}."
             )
-    if found.raters is not None:
-        alpha = found.raters.alpha
-        beyond = "alpha is not defined: all say the same" if alpha is None else (
+    if found.rater_agreement is not None:
+        alpha = found.rater_agreement.alpha
+        beyond = "alpha is undefined: all verdicts are the same" if alpha is None else (
             f"Krippendorff's alpha {alpha:.2f}; 0 is chance, 1 perfect"
         )  # fmt: skip
-        said.append(
-            f"Agreement between raters: the same verdict on {found.raters.same} of "
-            f"{_pairs(found.raters.of)} that two or more rated ({beyond})."
+        sentences.append(
+            f"Agreement between raters: the same verdict on {found.rater_agreement.same} of "
+            f"{_pair_count(found.rater_agreement.of)} rated by two or more ({beyond})."
         )
-    elif len(found.of_raters) > 1:
-        said.append("No pair was rated by two raters, so their agreement is not known.")
+    elif len(found.by_rater) > 1:
+        sentences.append("No pair was rated by two raters, so their agreement is unknown.")
     if found.sides is not None:
         sides = found.sides
-        said.append(
+        sentences.append(
             f"The answer on the left was chosen in {_percent(sides.share)} of the choices "
             f"[{sides.low * 100:.0f}, {sides.high * 100:.0f}]"
             + (": raters lean to one side." if sides.p < 0.05 else ".")
         )
-    return said
+    return sentences
 
 
 def _method(total: Preference) -> list[str]:
-    how = {
+    interval = {
         "Tango": "Interval: Tango's for the difference of wins and losses on the same cases.",
-        "clustered": "Interval: Student's t with the standard error from sums within cases or "
-        "groups, since what is said within one is alike.",
-        "Wilson": "Interval: Wilson's, over cases or groups that all say the same.",
+        "clustered": "Interval: Student's t with standard errors clustered by case or group, "
+        "since verdicts within one are alike.",
+        "Wilson": "Interval: Wilson's, over cases or groups, since all verdicts are the same.",
     }.get(total.method)
-    if how is None:
+    if interval is None:
         return []
     return [
-        f"{how} You may stop once it is narrow enough, not because one side is ahead. That neither "
-        f"is preferred: p = {_p(total.p_always)}, which holds however often one looks."
+        f"{interval} You may stop once it is narrow enough, not because one side is ahead. "
+        f"p = {_p_text(total.p_always)} for no preference, valid however often you look."
     ]
 
 
@@ -136,8 +139,12 @@ def table(found: Findings) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for rater, part in [("all", found.total), *found.of_raters.items()]:
-        looks = [found.oneself[rater]] if part is not found.total else found.oneself.values()
+    for rater, part in [("all", found.total), *found.by_rater.items()]:
+        looks = (
+            [found.self_agreement[rater]]
+            if part is not found.total
+            else found.self_agreement.values()
+        )
         rows.append(
             {
                 "rater": rater, "variant": found.pairs.variants[0],
@@ -154,18 +161,20 @@ def table(found: Findings) -> pd.DataFrame:
 
 
 def result_html(found: Findings, notes: Sequence[str] = ()) -> str:
-    """The result as a piece of HTML: verdict, picture, table, what to mind."""
-    head = ["rater", "cases", "better", "ties", "both bad", "worse", "win rate", "the same again"]
-    first, second = map(_name, found.pairs.variants)
-    parts = [("all raters", found.total), *found.of_raters.items()]
-    if len(found.of_raters) == 1:
+    """The result as HTML: verdict, picture, table, notes."""
+    head = ["rater", "cases", "better", "ties", "both bad", "worse", "win rate", "consistent"]
+    first, second = map(_quoted, found.pairs.variants)
+    parts = [("all raters", found.total), *found.by_rater.items()]
+    if len(found.by_rater) == 1:
         parts = parts[1:]
-    rows = "".join(_row(name, part, found) for name, part in parts)
-    titles = "".join(f'<th scope="col"{_number(n)}>{title}</th>' for n, title in enumerate(head))
+    rows = "".join(_table_row(name, part, found) for name, part in parts)
+    titles = "".join(
+        f'<th scope="col"{_number_class(n)}>{title}</th>' for n, title in enumerate(head)
+    )
     body = (
         # Narrow pages scroll it, with keys too.
         '<div class="pex-scroll" tabindex="0" role="region" aria-label="Ratings">'
-        f'<table class="pex-table"><caption>{escape(first)} against '
+        f'<table class="pex-table"><caption>{escape(first)} compared with '
         f"{escape(second)}</caption><thead><tr>{titles}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
@@ -178,65 +187,67 @@ def result_html(found: Findings, notes: Sequence[str] = ()) -> str:
     )
 
 
-def _row(name: str, part: Preference, found: Findings) -> str:
-    looks = [found.oneself[name]] if part is not found.total else found.oneself.values()
+def _table_row(name: str, part: Preference, found: Findings) -> str:
+    looks = (
+        [found.self_agreement[name]] if part is not found.total else found.self_agreement.values()
+    )
     twice, same = sum(item.of for item in looks), sum(item.same for item in looks)
     cells = [
         part.cases, part.wins, part.ties, part.both_bad, part.losses,
-        "–" if part.share is None else f"{_percent(part.share)} {_ends(part)}",
+        "–" if part.share is None else f"{_percent(part.share)} {_interval_text(part)}",
         f"{same} of {twice}" if twice else "–",
     ]  # fmt: skip
     row = "".join(f'<td class="pex-number">{cell}</td>' for cell in cells)
-    return f'<tr><th scope="row">{escape(_short(name))}</th>{row}</tr>'
+    return f'<tr><th scope="row">{escape(_shortened(name))}</th>{row}</tr>'
 
 
-def _number(column: int) -> str:
+def _number_class(column: int) -> str:
     return ' class="pex-number"' if column else ""
 
 
-def _ends(part: Preference) -> str:
-    assert part.low is not None  # whoever has a share has an interval
+def _interval_text(part: Preference) -> str:
+    assert part.low is not None  # a share has an interval
     assert part.high is not None
     return f"[{part.low * 100:.0f}, {part.high * 100:.0f}]"
 
 
-def _share(low: float | None, high: float | None) -> str:
+def _agreement_interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" [{low * 100:.0f}, {high * 100:.0f}]"
 
 
-def _p(value: float) -> str:
+def _p_text(value: float) -> str:
     return "0.001 or less" if value < 0.001 else f"{float(f'{value:.2g}'):g}"
 
 
-def _short(name: Any) -> str:
-    return cut(str(name), _MOST)
+def _shortened(name: Any) -> str:
+    return cut(str(name), _MAX_NAME_CHARS)
 
 
 def _percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
-def _name(name: str) -> str:
-    return f"'{_short(name)}'"
+def _quoted(name: str) -> str:
+    return f"'{_shortened(name)}'"
 
 
-def _cases(count: int) -> str:
+def _case_count(count: int) -> str:
     return f"{count:,} case" if count == 1 else f"{count:,} cases"
 
 
-def _pairs(count: int) -> str:
+def _pair_count(count: int) -> str:
     return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
 
 
 def growth_svg(steps: Sequence[Preference], name: str) -> str:
-    """A win rate with its interval, as it grew with the cases that were rated.
+    """A win rate with its interval, as it developed with the cases rated.
 
     Args:
         steps: the preference after so many ratings, at least one each.
-        name: whose win rate it is.
+        name: the variant.
 
     Returns:
-        An `svg` element; nothing where there are not two steps.
+        An `svg` element; empty if there are fewer than two steps.
     """
     if len(steps) < 2:
         return ""
@@ -260,6 +271,6 @@ def growth_svg(steps: Sequence[Preference], name: str) -> str:
     out.append(f'<polyline points="{path}" style="fill:none;stroke:{MARK};stroke-width:2"/>')
     out.append(draw_text(left + WIDTH, bottom + 16, f"{last.cases} cases rated", "end", True))
     label = f"win rate of {name} after each case, at the end {(last.share or 0) * 100:.0f} %"
-    # Outside of the report nothing else says what its letters look like.
+    # Outside of a report nothing else sets its font.
     shown = ['<g style="fill:currentColor;font-size:12px">', *out, "</g>"]
     return draw_svg(shown, label, left + WIDTH + 8, bottom + 22)

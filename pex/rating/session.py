@@ -1,4 +1,4 @@
-"""One rater before the pairs: what comes next, what was said, what is kept."""
+"""A session of one rater: which pair is next, and the ratings given so far."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 
 from pex.core.errors import PexError
 from pex.core.plain_json import replace_surrogates
-from pex.rating.order import Pair, Turn, turns
+from pex.rating.order import Pair, Presentation, presentation_order
 from pex.rating.preference import now
-from pex.rating.store import CHOICES, MAX_NAME, MAX_NOTE, Choice, Rated, RatingFile
+from pex.rating.store import CHOICES, MAX_NAME, MAX_NOTE, Choice, PairRating, RatingFile
 
 
-class Sitting:
-    """The turns of one rater, those first that were first, with what was said of them so far.
+class RatingSession:
+    """The pairs of one rater in their order, with the ratings given so far.
 
     Args:
-        rater: who.
+        rater: the rater's name.
         pairs: what is rated.
         variants: the two names, in the order of the pairs' answers.
-        file: where the ratings are kept.
-        seed: of order and sides.
+        file: the file with the ratings.
+        seed: of the random order and sides.
     """
 
     def __init__(
@@ -34,62 +34,67 @@ class Sitting:
         self.rater = rater
         self._variants = variants
         self._file = file
-        said = {rated.key: rated for rated in file.ratings}
-        self.turns = [self._as_rated(turn, said) for turn in turns(pairs, rater, seed)]
-        self._said = [said.get(self._key(turn)) for turn in self.turns]
+        known = {rating.key: rating for rating in file.ratings}
+        self.order = [
+            self._as_rated(shown, known) for shown in presentation_order(pairs, rater, seed)
+        ]
+        self._ratings = [known.get(self._key(shown)) for shown in self.order]
 
     def __len__(self) -> int:
-        return len(self.turns)
+        return len(self.order)
 
     @property
     def done(self) -> int:
-        """How many turns are rated."""
-        return sum(rated is not None for rated in self._said)
+        """How many pairs are rated."""
+        return sum(rating is not None for rating in self._ratings)
 
     @property
     def position(self) -> int:
-        """The first turn that is not rated; their number where all are."""
-        return self._said.index(None) if None in self._said else len(self)
+        """The first pair that is not rated; their number if all are."""
+        return self._ratings.index(None) if None in self._ratings else len(self)
 
-    def said(self, number: int) -> Rated | None:
-        """What the rater said of a turn."""
-        return self._said[number]
+    def rating(self, number: int) -> PairRating | None:
+        """The rating of a pair, by its number in the order."""
+        return self._ratings[number]
 
-    def rate(self, number: int, choice: str, reasons: Sequence[str] = (), note: str = "") -> Rated:
-        """Keep what the rater says of a turn; it is on disk when this returns.
+    def rate(
+        self, number: int, choice: str, reasons: Sequence[str] = (), note: str = ""
+    ) -> PairRating:
+        """Store a rating; it is on disk when this returns.
 
         Raises:
-            PexError: no such turn or choice, or the disk refused.
+            PexError: there is no such pair or choice, or the file could not be written.
         """
         if not 0 <= number < len(self):
             raise PexError(f"there is no pair {number + 1}", hint=f"there are {len(self)}")
-        turn = self.turns[number]
-        rated = rating_of(turn, self.rater, self._variants, choice, reasons, note)
-        self._file.add([rated])
-        self._said[number] = rated
-        return rated
+        rating = make_rating(self.order[number], self.rater, self._variants, choice, reasons, note)
+        self._file.add([rating])
+        self._ratings[number] = rating
+        return rating
 
-    def _key(self, turn: Turn) -> tuple[str, str, bool]:
-        return self.rater, turn.pair.id, turn.second_look
+    def _key(self, shown: Presentation) -> tuple[str, str, bool]:
+        return self.rater, shown.pair.id, shown.second_look
 
-    def _as_rated(self, turn: Turn, said: dict[tuple[str, str, bool], Rated]) -> Turn:
-        """A pair that was rated is seen again as it was then, whatever the seed is now."""
-        rated = said.get(self._key(turn))
-        if rated is None:
-            return turn
-        return dataclasses.replace(turn, swapped=rated.left == self._variants[1])
+    def _as_rated(
+        self, shown: Presentation, known: dict[tuple[str, str, bool], PairRating]
+    ) -> Presentation:
+        """A rated pair is shown with the same sides as then, whatever the seed is now."""
+        rating = known.get(self._key(shown))
+        if rating is None:
+            return shown
+        return dataclasses.replace(shown, swapped=rating.left == self._variants[1])
 
 
-def rating_of(
-    turn: Turn,
+def make_rating(
+    shown: Presentation,
     rater: str,
     variants: tuple[str, str],
     choice: str,
     reasons: Sequence[str] = (),
     note: str = "",
     at: str | None = None,
-) -> Rated:
-    """A rating of a turn.
+) -> PairRating:
+    """The rating of a pair as it was shown.
 
     Raises:
         PexError: there is no such choice.
@@ -97,11 +102,11 @@ def rating_of(
     known: dict[str, Choice] = {name: name for name in CHOICES}
     if choice not in known:
         raise PexError(f"there is no choice '{choice}'", hint=f"one of {', '.join(CHOICES)}")
-    left, right = reversed(variants) if turn.swapped else variants
-    return Rated(
-        pair=turn.pair.id,
-        case_id=turn.pair.case_id,
-        repeat=turn.pair.repeat,
+    left, right = reversed(variants) if shown.swapped else variants
+    return PairRating(
+        pair=shown.pair.id,
+        case_id=shown.pair.case_id,
+        repeat=shown.pair.repeat,
         rater=rater,
         left=left,
         right=right,
@@ -109,13 +114,13 @@ def rating_of(
         reasons=tuple(map(replace_surrogates, reasons)),
         note=replace_surrogates(note[:MAX_NOTE]),
         at=at or now(),
-        second_look=turn.second_look,
-        group=turn.pair.group or "",
+        second_look=shown.second_look,
+        group=shown.pair.group or "",
     )
 
 
 def rater_name(name: str) -> str:
-    """A rater's name as it is written down.
+    """A rater's name as it is stored.
 
     Raises:
         PexError: it is empty or too long.

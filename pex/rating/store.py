@@ -1,4 +1,4 @@
-"""Ratings by hand as they are kept: one line of a file each, on disk before anything else."""
+"""Where ratings by hand are stored: one line of a file each, on disk before anything else."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ PATIENCE_S = 10.0
 
 MAX_NOTE = 4_000
 MAX_NAME = 80
-_LONGEST = {
+_MAX_CHARS = {
     "pair": 64, "case_id": 10_000, "group": 10_000, "rater": MAX_NAME, "left": 500, "right": 500,
     "note": MAX_NOTE, "at": 40,
 }  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rated:
-    """What one person said of one pair of answers.
+class PairRating:
+    """One person's rating of one pair of answers.
 
-    `pair` is a digest of the case and both answers, so that a rating stays with the answers it
-    was given for, whatever run they are seen in. `left` and `right` are the variants as they
-    stood. `second_look` marks the pairs that came again with sides swapped. `at` is UTC. `group`
-    is that of the case, so that the data of a group can be deleted.
+    `pair` is a digest of the case and both answers, so a rating stays with its answers, whatever
+    run they are in. `left` and `right` are the variants as they were shown. `second_look` marks
+    pairs shown again with sides swapped. `at` is UTC. `group` is that of the case, so that the
+    data of a group can be deleted.
     """
 
     pair: str
@@ -56,12 +56,12 @@ class Rated:
 
     @property
     def key(self) -> tuple[str, str, bool]:
-        """Of several with the same key the last one counts."""
+        """Of several ratings with the same key the last one counts."""
         return self.rater, self.pair, self.second_look
 
     @property
     def winner(self) -> str | None:
-        """The variant that was found better; None where neither was."""
+        """The better variant; None if neither was."""
         return {"left": self.left, "right": self.right}.get(self.choice)
 
 
@@ -69,7 +69,7 @@ class RatingFile:
     """The ratings of one pair of variants, a line of JSON each; changes are further lines.
 
     Args:
-        path: the file; it and its folder are made by the first rating.
+        path: the file; the first rating creates it and its folder.
 
     Raises:
         PexError: the file cannot be read.
@@ -83,26 +83,28 @@ class RatingFile:
         self.refresh()
 
     @property
-    def ratings(self) -> list[Rated]:
-        """Those that count, in the order in which they were given."""
+    def ratings(self) -> list[PairRating]:
+        """The ratings that count, oldest first."""
         return sorted(self._newest.values(), key=lambda rated: rated.at)
 
     def refresh(self) -> None:
-        """Read what other processes have added since."""
+        """Read what other processes have added."""
         if not self.path.is_file():
             return
         try:
             with self.path.open("rb") as file:
                 file.seek(self._offset - len(self._last))
                 if file.read(len(self._last)) != self._last:
-                    # Somebody has taken lines out and put a new file in its place. That may have
-                    # the old one's number; the line that was read last stands further up in it.
+                    # Somebody has removed lines and put a new file in its place, which may even
+                    # have the same inode; the line that was read last is further up in it.
                     self._reset()
                     file.seek(0)
                 data = file.read()
         except OSError as error:
-            raise PexError(f"{self.path}: the ratings cannot be read ({error.strerror})") from None
-        # A line without its end is one that is being written, or whose writer was killed.
+            raise PexError(
+                f"{self.path}: the ratings could not be read ({error.strerror})"
+            ) from None
+        # A line without its end is being written, or its writer was killed.
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         if whole:
@@ -111,7 +113,7 @@ class RatingFile:
             if not line.strip():
                 continue
             try:
-                rated = rated_of(jsonl.entry_in(line), str(self.path))
+                rated = parse_rating(jsonl.entry_in(line), str(self.path))
             except PexError:
                 self.damaged += 1
                 continue
@@ -119,16 +121,16 @@ class RatingFile:
 
     def _reset(self) -> None:
         self.damaged = 0
-        """Lines that cannot be read: what is left where a writer was killed."""
-        self._newest: dict[tuple[str, str, bool], Rated] = {}
+        """Lines that cannot be read, left when a writer was killed."""
+        self._newest: dict[tuple[str, str, bool], PairRating] = {}
         self._offset = 0
         self._last = b""
 
-    def add(self, ratings: Sequence[Rated]) -> None:
-        """Keep ratings; on disk when this returns, and only then counted.
+    def add(self, ratings: Sequence[PairRating]) -> None:
+        """Store ratings; they are on disk when this returns, and count only then.
 
         Raises:
-            PexError: the disk refused.
+            PexError: the file could not be written.
         """
         try:
             private.folder(self.path.parent)
@@ -138,15 +140,15 @@ class RatingFile:
         except OSError as error:
             raise PexError(
                 f"{self.path}: the rating could not be stored ({error.strerror})",
-                hint="make room or give the right to write there, and rate that pair again",
+                hint="free some space or fix the permissions, then rate that pair again",
             ) from None
         self.refresh()
 
-    def merge(self, ratings: Iterable[Rated]) -> int:
-        """Keep those ratings that are new, or newer than what is here; the number of them.
+    def merge(self, ratings: Iterable[PairRating]) -> int:
+        """Store the ratings that are new or newer than those here; returns how many.
 
         Raises:
-            PexError: the disk refused.
+            PexError: the file could not be written.
         """
         self.refresh()
         new = [
@@ -164,7 +166,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep every other process from writing to the ratings of a project.
 
     Raises:
-        PexError: another process writes for too long.
+        PexError: another process holds the lock for too long.
     """
     from filelock import FileLock, Timeout
 
@@ -184,43 +186,43 @@ def forget(state: Path, case_id: str | None, group: str | None, go: bool) -> int
         state: the project's `.pex/` folder.
         case_id: the case; None for every case of the group.
         group: the group; None for the case, whatever its group is.
-        go: delete them; without it they are only counted.
+        go: delete them; False only counts them.
 
     Returns:
-        How many lines they are.
+        How many lines there are.
     """
     found = 0
     paths = sorted((state / FOLDER).glob("*.jsonl"))
     for path in paths:
         with locked(path.parent) if go else contextlib.nullcontext():
             seen, lines = path.stat(), jsonl.lines_in(path.read_bytes())
-            kept = [line for line in lines if not _is_of(line, case_id, group)]
+            kept = [line for line in lines if not _belongs_to(line, case_id, group)]
             found += len(lines) - len(kept)
             if go and len(kept) < len(lines):
                 case_file.write(path, b"".join(kept), seen)
     return found
 
 
-def _is_of(line: bytes, case_id: str | None, group: str | None) -> bool:
+def _belongs_to(line: bytes, case_id: str | None, group: str | None) -> bool:
     data = jsonl.entry_in(line)
-    if data is None:  # half a line may be of anybody
+    if data is None:  # half a line can belong to any case
         return any(name is not None and jsonl.mentions(line, name) for name in (case_id, group))
     of_case, of_group = data.get("case_id"), data.get("group")
     return (case_id is None or of_case == case_id) and (group is None or of_group == group)
 
 
-def rated_of(data: Any, where: str) -> Rated:
-    """A rating from JSON that somebody else may have written.
+def parse_rating(data: Any, where: str) -> PairRating:
+    """A rating from JSON of unknown origin.
 
     Args:
-        data: what was read.
+        data: the parsed JSON.
         where: its place, for the message.
 
     Raises:
-        PexError: a part is missing or is something else.
+        PexError: a value is missing or wrong.
 
     Example:
-        >>> rated_of({"pair": "p", "rater": "ada", "choice": "better"}, "mine.json, rating 3")
+        >>> parse_rating({"pair": "p", "rater": "ada", "choice": "better"}, "mine.json, rating 3")
         Traceback (most recent call last):
         ...
         pex.core.errors.PexError: mine.json, rating 3: choice is 'better'
@@ -233,15 +235,15 @@ def rated_of(data: Any, where: str) -> Rated:
             f"{where}: choice is {data.get('choice')!r}",
             hint=f"expected one of {', '.join(CHOICES)}",
         )
-    names = {field.name for field in dataclasses.fields(Rated)}
+    names = {field.name for field in dataclasses.fields(PairRating)}
     unknown = sorted(str(name) for name in data if name not in names)
     if unknown:
         raise PexError(f"{where}: unknown key '{unknown[0]}'", hint=nearest(unknown[0], names))
-    for name, most in _LONGEST.items():
+    for name, most in _MAX_CHARS.items():
         text = data.get(name, "")
         least = 0 if name in ("note", "group") else 1
         if not isinstance(text, str) or not least <= len(text) <= most:
-            raise PexError(f"{where}: {name}: expected a text of {least} to {most:,} characters")
+            raise PexError(f"{where}: {name}: expected a string of {least} to {most:,} characters")
     try:
         datetime.datetime.fromisoformat(data["at"])
     except ValueError:
@@ -250,11 +252,11 @@ def rated_of(data: Any, where: str) -> Rated:
     if not isinstance(reasons, list | tuple) or not all(
         isinstance(reason, str) and len(reason) <= MAX_NAME for reason in reasons
     ):
-        raise PexError(f"{where}: reasons: expected a list of short texts")
+        raise PexError(f"{where}: reasons: expected a list of short strings")
     if not isinstance(data.get("repeat"), int) or not isinstance(data.get("second_look"), bool):
         raise PexError(f"{where}: expected 'repeat' as a number and 'second_look' as true or false")
     texts = {
         "note": replace_surrogates(data.get("note", "")),
         "rater": replace_surrogates(data["rater"]),
     }
-    return Rated(**{**data, **texts, "reasons": tuple(map(replace_surrogates, reasons))})
+    return PairRating(**{**data, **texts, "reasons": tuple(map(replace_surrogates, reasons))})

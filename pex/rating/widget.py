@@ -1,7 +1,7 @@
-"""Blind rating in a notebook: two answers side by side, without names.
+"""Blind rating in a notebook: two answers side by side, without names of variants.
 
-Order, sides and what was said live in `Sitting`s here; the browser is given one pair after the
-other and sends what is chosen, which is on disk before anything else happens to it.
+Order, sides and ratings are kept in a `RatingSession` here; the browser gets one pair after the
+other and sends the choice, which is on disk before anything else happens to it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pex.core.errors import PexError
 from pex.core.shown import clean
 from pex.core.values import missing
 from pex.rating.order import Pair
-from pex.rating.session import Sitting, rater_name
-from pex.rating.store import Rated
+from pex.rating.session import RatingSession, rater_name
+from pex.rating.store import PairRating
 from pex.report.tables import cut, value_text
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html, static_text
@@ -34,28 +34,28 @@ MAX_CHARS = 50_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Desk:
-    """What a rating stands on, from the door.
+class RatingBackend:
+    """What the view needs of a rating.
 
-    `begin` has the texts and reasons that the view shows, `sit` seats a rater, `line` says how
-    far it is without a word of who is ahead, `result` is the finding as HTML, `finish` brings the
-    ratings to MLflow.
+    `start_texts` has the texts and reasons of the first screen, `open_session` starts or resumes a
+    rater's session, `progress` is a line that does not say who is ahead, `result` is the result as
+    HTML, `record` writes the ratings to MLflow.
     """
 
     frame: pd.DataFrame
-    begin: Mapping[str, Any]
-    sit: Callable[[str], Sitting]
-    line: Callable[[], str]
+    start_texts: Mapping[str, Any]
+    open_session: Callable[[str], RatingSession]
+    progress: Callable[[], str]
     result: Callable[[], str]
-    finish: Callable[[], None]
+    record: Callable[[], None]
 
 
 class RatingWidget(anywidget.AnyWidget):
     """Pair after pair for one rater at a time.
 
     Args:
-        desk: what it stands on.
-        rater: who rates; None asks for the name.
+        backend: the rating that it shows.
+        rater: the rater's name; None asks for it.
     """
 
     _esm = shared.script("rating/kernel")
@@ -64,14 +64,14 @@ class RatingWidget(anywidget.AnyWidget):
     _begin = traitlets.Dict().tag(sync=True)
     _state = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, desk: Desk, rater: str | None) -> None:
-        self._desk = desk
-        self._sitting: Sitting | None = None if rater is None else desk.sit(rater)
+    def __init__(self, backend: RatingBackend, rater: str | None) -> None:
+        self._backend = backend
+        self._session: RatingSession | None = None if rater is None else backend.open_session(rater)
         self._result = ""
         self._static: StaticOutput | None = None
         self._finishing = threading.Lock()
-        super().__init__(_begin=dict(desk.begin), _state={})
-        self._state = self._now()
+        super().__init__(_begin=dict(backend.start_texts), _state={})
+        self._state = self._current_state()
         self.on_msg(self._on_message)
         answer_at_once(self)
 
@@ -89,99 +89,101 @@ class RatingWidget(anywidget.AnyWidget):
 
     @property
     def html(self) -> str:
-        """What a reader without a kernel sees: names only where they were revealed."""
+        """What a reader without a kernel sees; names only after they were revealed."""
         if self._result:
             return static_html(self._result)
-        return static_text(f"{self!r}. {self._desk.line()}.")
+        return static_text(f"{self!r}. {self._backend.progress()}.")
 
     def refresh(self) -> None:
-        """Show what has come from elsewhere, such as a file of ratings."""
-        if self._sitting is not None:
-            self._sitting = self._desk.sit(self._sitting.rater)
+        """Show ratings that came from elsewhere, such as from a file."""
+        if self._session is not None:
+            self._session = self._backend.open_session(self._session.rater)
         if self._result:
-            self._result = self._desk.result()
-        self._state = self._now()
+            self._result = self._backend.result()
+        self._state = self._current_state()
 
-    def _now(self) -> dict[str, Any]:
-        sitting = self._sitting
+    def _current_state(self) -> dict[str, Any]:
+        session = self._session
         return {
-            "rater": sitting.rater if sitting else "",
-            "total": len(sitting) if sitting else 0,
-            "done": sitting.done if sitting else 0,
-            "position": sitting.position if sitting else 0,
-            "line": self._desk.line() + ".",
+            "rater": session.rater if session else "",
+            "total": len(session) if session else 0,
+            "done": session.done if session else 0,
+            "position": session.position if session else 0,
+            "line": self._backend.progress() + ".",
             "result": self._result,
         }
 
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
-        what = content.get("kind") if isinstance(content, Mapping) else None
-        if what == "start":
+        kind = content.get("kind") if isinstance(content, Mapping) else None
+        if kind == "start":
             self._start(str(content.get("rater")))
-        elif what == "need":
-            self._send_turn(int(content["turn"]))
-        elif what == "rate":
+        elif kind == "need":
+            self._send_pair(int(content["turn"]))
+        elif kind == "rate":
             self._rate(content)
-        elif what == "reveal":
+        elif kind == "reveal":
             self._reveal()
 
     def _start(self, name: str) -> None:
         try:
-            self._sitting = self._desk.sit(rater_name(name))
+            self._session = self._backend.open_session(rater_name(name))
         except PexError as error:
             self.send({"kind": "refused", "text": str(error)})
             return
         self._result = ""
-        if len(self._sitting) and self._sitting.done == len(self._sitting):
-            self._result = self._desk.result()
-        self._state = self._now()
+        if len(self._session) and self._session.done == len(self._session):
+            self._result = self._backend.result()
+        self._state = self._current_state()
 
-    def _send_turn(self, number: int) -> None:
-        sitting = self._sitting
-        if sitting is None or not 0 <= number < len(sitting):
+    def _send_pair(self, number: int) -> None:
+        session = self._session
+        if session is None or not 0 <= number < len(session):
             return
-        turn = sitting.turns[number]
-        pair = shown(self._desk.frame, turn.pair)
-        left, right = ("second", "first") if turn.swapped else ("first", "second")
-        parts = {"inputs": pair["inputs"], "expected": pair["expected"]}
-        sides = {"left": pair[left], "right": pair[right], "said": said(sitting.said(number))}
-        self.send({"kind": "turn", "turn": number, "shown": {**parts, **sides}})
+        pair = pair_for_view(self._backend.frame, session.order[number].pair)
+        swapped = session.order[number].swapped
+        left, right = ("second", "first") if swapped else ("first", "second")
+        shown = {
+            "inputs": pair["inputs"], "expected": pair["expected"], "left": pair[left],
+            "right": pair[right], "said": rating_for_view(session.rating(number)),
+        }  # fmt: skip
+        self.send({"kind": "turn", "turn": number, "shown": shown})
 
     def _rate(self, content: Mapping[str, Any]) -> None:
-        sitting, number = self._sitting, int(content["turn"])
-        if sitting is None:
+        session, number = self._session, int(content["turn"])
+        if session is None:
             return
         known = self._begin["reasons"]
         reasons = [reason for reason in known if reason in (content.get("reasons") or [])]
         try:
-            sitting.rate(number, content["choice"], reasons, clean(str(content["note"])))
+            session.rate(number, content["choice"], reasons, clean(str(content["note"])))
         except PexError as error:
             self.send({"kind": "failed", "turn": number, "text": str(error)})
             return
         self.send({"kind": "saved", "turn": number})
-        if sitting.done == len(sitting):
+        if session.done == len(session):
             self._reveal()
         else:
             if self._result:
-                self._result = self._desk.result()
-            self._state = self._now()
+                self._result = self._backend.result()
+            self._state = self._current_state()
 
     def _reveal(self) -> None:
-        self._result = self._desk.result()
-        self._state = self._now()
+        self._result = self._backend.result()
+        self._state = self._current_state()
         if self._static is not None:
             self._static.replace(self.html)
         threading.Thread(target=self._finish, name="pex-ratings", daemon=False).start()
 
     def _finish(self) -> None:
-        """Bring the ratings to MLflow; nobody waits for it, and two at once would write twice."""
+        """Write the ratings to MLflow; nobody waits for it, and two at once would write twice."""
         with self._finishing:
-            self._desk.finish()
-        self._result = self._desk.result()
-        self._state = self._now()
+            self._backend.record()
+        self._result = self._backend.result()
+        self._state = self._current_state()
 
 
-def shown(frame: pd.DataFrame, pair: Pair) -> dict[str, Any]:
-    """A pair as a rater sees it: no name of a variant, nothing that cannot be seen.
+def pair_for_view(frame: pd.DataFrame, pair: Pair) -> dict[str, Any]:
+    """A pair as a rater sees it: no names of variants, no invisible characters.
 
     Args:
         frame: the long frame.
@@ -205,28 +207,24 @@ def shown(frame: pd.DataFrame, pair: Pair) -> dict[str, Any]:
     }
 
 
-def said(rated: Rated | None) -> dict[str, Any] | None:
-    """A rating as the view takes it."""
-    if rated is None:
+def rating_for_view(rating: PairRating | None) -> dict[str, Any] | None:
+    """A rating as the view reads it."""
+    if rating is None:
         return None
-    return {"choice": rated.choice, "reasons": list(rated.reasons), "note": rated.note}
+    return {"choice": rating.choice, "reasons": list(rating.reasons), "note": rating.note}
 
 
-def _text(value: Any) -> str:
-    return clean(cut(value_text(value), MAX_CHARS))
-
-
-def begin(
+def start_texts(
     title: str, pairs: Sequence[Pair], reasons: Sequence[str], name: str, kept: str
 ) -> dict[str, Any]:
     """The texts of the first screen.
 
     Args:
-        title: what is rated.
+        title: the name of the experiment.
         pairs: the pairs to rate.
         reasons: the tags.
-        name: what stands in the field for the name.
-        kept: a sentence on where the ratings are kept.
+        name: the default in the field for the name.
+        kept: a sentence about where the ratings are stored.
     """
     count = "1 pair" if len(pairs) == 1 else f"{len(pairs):,} pairs"
     intro = (
@@ -242,3 +240,7 @@ def begin(
         "name": clean(name),
         "reasons": [clean(reason) for reason in reasons],
     }
+
+
+def _text(value: Any) -> str:
+    return clean(cut(value_text(value), MAX_CHARS))

@@ -1,7 +1,7 @@
 """Pairs of answers and what raters said of them, made up."""
 
 from pex.rating.order import Pair
-from pex.rating.store import Rated
+from pex.rating.store import PairRating
 
 CHOICES = {"a": "left", "b": "right", "t": "tie", "x": "both bad"}
 
@@ -10,10 +10,10 @@ def pairs(count: int, group: int = 1) -> dict[str, Pair]:
     return {f"p{n}": Pair(f"p{n}", f"c{n}", 1, f"g{n // group}", "x", "y", n) for n in range(count)}
 
 
-def said(letters: str, rater: str = "ada", second: bool = False) -> list[Rated]:
+def said(letters: str, rater: str = "ada", second: bool = False) -> list[PairRating]:
     """A letter for each pair: a or b is better, t a tie, x both bad, - not rated."""
     return [
-        Rated(f"p{n}", f"c{n}", 1, rater, "a", "b", CHOICES[c], (), "", f"{n:04}", second)
+        PairRating(f"p{n}", f"c{n}", 1, rater, "a", "b", CHOICES[c], (), "", f"{n:04}", second)
         for n, c in enumerate(letters)
         if c != "-"
     ]

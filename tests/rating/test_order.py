@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pex.core.errors import PexError
-from pex.rating.order import APART, choose, pairs_of, turns
+from pex.rating.order import MIN_DISTANCE, choose_variants, find_pairs, presentation_order
 from tests.helpers.ratings import many
 
 
@@ -24,7 +24,7 @@ def frame_of(outputs: dict[str, list[str | None]], groups: list[str] | None = No
 
 def test_equal_answers_and_errors_are_left_out_and_counted() -> None:
     frame = frame_of({"a": ["x", "x", None, "", "u"], "b": ["y", "x", "y", " ", None]})
-    found = pairs_of(frame, ("a", "b"))
+    found = find_pairs(frame, ("a", "b"))
     assert [(p.case_id, p.first, p.second) for p in found.different] == [
         ("c0", "x", "y"), ("c3", "", " "),
     ]  # fmt: skip
@@ -34,13 +34,13 @@ def test_equal_answers_and_errors_are_left_out_and_counted() -> None:
 
 def test_a_case_that_only_one_of_them_was_asked_is_counted_as_missing() -> None:
     frame = frame_of({"a": ["x", "x"], "b": ["y", "y"]})
-    assert pairs_of(frame[:-1], ("a", "b")).errors == 1
-    assert pairs_of(frame[1:], ("a", "b")).errors == 1
+    assert find_pairs(frame[:-1], ("a", "b")).errors == 1
+    assert find_pairs(frame[1:], ("a", "b")).errors == 1
 
 
 def test_a_pair_is_the_same_in_another_run_with_the_same_answers() -> None:
-    one = pairs_of(frame_of({"a": ["x", "half \ud800"], "b": ["y", "z"]}), ("a", "b")).different
-    two = pairs_of(frame_of({"b": ["y", "z"], "a": ["x", "new"]}), ("b", "a")).different
+    one = find_pairs(frame_of({"a": ["x", "half \ud800"], "b": ["y", "z"]}), ("a", "b")).different
+    two = find_pairs(frame_of({"b": ["y", "z"], "a": ["x", "new"]}), ("b", "a")).different
     assert one[0].id == two[0].id
     assert one[1].id != two[1].id
     assert len({pair.id for pair in one}) == 2
@@ -48,13 +48,13 @@ def test_a_pair_is_the_same_in_another_run_with_the_same_answers() -> None:
 
 def test_cases_of_one_group_belong_together() -> None:
     frame = frame_of({"a": ["x"] * 3, "b": ["y"] * 3}, groups=["g", "g", "h"])
-    clusters = [pair.cluster for pair in pairs_of(frame, ("a", "b")).different]
+    clusters = [pair.cluster for pair in find_pairs(frame, ("a", "b")).different]
     assert clusters == ["group g", "group g", "group h"]
     assert {pair.cluster for pair in many(3)} == {"case c0", "case c1", "case c2"}
 
 
 def test_a_tenth_comes_again_later_with_sides_swapped() -> None:
-    seen = turns(many(100), "ada", 0)
+    seen = presentation_order(many(100), "ada", 0)
     assert len(seen) == 110
     first = {t.pair.id: (n, t.swapped) for n, t in enumerate(seen) if not t.second_look}
     again = [(n, t) for n, t in enumerate(seen) if t.second_look]
@@ -62,22 +62,22 @@ def test_a_tenth_comes_again_later_with_sides_swapped() -> None:
     assert len(again) == 10
     for n, turn in again:
         at, swapped = first[turn.pair.id]
-        assert n - at > APART
+        assert n - at > MIN_DISTANCE
         assert turn.swapped != swapped
 
 
 def test_order_and_sides_are_each_raters_own_and_the_same_again() -> None:
-    ada, bo = turns(many(40), "ada", 0), turns(many(40), "bo", 0)
-    assert ada == turns(many(40), "ada", 0)
+    ada, bo = presentation_order(many(40), "ada", 0), presentation_order(many(40), "bo", 0)
+    assert ada == presentation_order(many(40), "ada", 0)
     assert [t.pair.id for t in ada] != [t.pair.id for t in bo]
-    assert ada != turns(many(40), "ada", 1)
+    assert ada != presentation_order(many(40), "ada", 1)
     # Nobody's left is one variant's: half of the pairs on each side.
     assert sum(t.swapped for t in ada if not t.second_look) == 20
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
 def test_few_pairs_are_all_shown(count: int) -> None:
-    seen = turns(many(count), "ada", 0)
+    seen = presentation_order(many(count), "ada", 0)
     assert len({t.pair.id for t in seen}) == count
 
 
@@ -85,11 +85,11 @@ def test_the_two_are_the_only_ones_the_best_or_those_named() -> None:
     outputs = {"aaa": ["x"], "b": ["y"], "cc": ["z"]}
     frame = frame_of(outputs)
     summary = pd.DataFrame({"variant": list(outputs), "score.ok": [3.0, 1.0, 2.0]})
-    assert choose(frame, None, None, summary, "ok") == ("aaa", "cc")
-    assert choose(frame, None, "cc", summary, "ok") == ("cc", "aaa")
-    assert choose(frame, ["b", "cc"], None, summary, "ok") == ("b", "cc")
+    assert choose_variants(frame, None, None, summary, "ok") == ("aaa", "cc")
+    assert choose_variants(frame, None, "cc", summary, "ok") == ("cc", "aaa")
+    assert choose_variants(frame, ["b", "cc"], None, summary, "ok") == ("b", "cc")
     two = frame[frame["variant"] != "cc"]
-    assert choose(two, None, "b", summary, None) == ("b", "aaa")
+    assert choose_variants(two, None, "b", summary, None) == ("b", "aaa")
     for asked, said in (
         (["b", "c"], r"no variant 'c'\n.*cc"),
         (["b"], "takes two variants, got 1"),
@@ -97,10 +97,10 @@ def test_the_two_are_the_only_ones_the_best_or_those_named() -> None:
         (["b", "cc", "aaa"], "takes two variants, got 3"),
     ):
         with pytest.raises(PexError, match=said):
-            choose(frame, asked, None, summary, "ok")
-    with pytest.raises(PexError, match=r"which two\?"):
-        choose(frame, None, None, summary, None)
-    with pytest.raises(PexError, match="nothing to rate 'b' against"):
-        choose(frame[frame["variant"] == "b"], None, None, summary, "ok")
+            choose_variants(frame, asked, None, summary, "ok")
+    with pytest.raises(PexError, match=r"which two variants\?"):
+        choose_variants(frame, None, None, summary, None)
+    with pytest.raises(PexError, match="only one variant, 'b'"):
+        choose_variants(frame[frame["variant"] == "b"], None, None, summary, "ok")
     with pytest.raises(PexError, match="no answers"):
-        choose(frame[:0], None, None, summary, "ok")
+        choose_variants(frame[:0], None, None, summary, "ok")

@@ -48,13 +48,13 @@ def test_a_file_of_ratings_is_taken_in_once(project: Path) -> None:
 def test_a_file_that_does_not_belong_here_is_refused_whole(project: Path) -> None:
     rating, other = made(12, 2).rate(), made(12, 3).rate(["variant-0", "variant-2"])
     strange = saved_file(other, project / "other.json", run_id="1234")
-    with pytest.raises(pex.PexError, match=r"3 of 3 ratings are of other answers.*run 1234"):
+    with pytest.raises(pex.PexError, match=r"3 of 3 ratings are for other answers.*run 1234"):
         rating.add(strange)
     for changes, said in (
-        ({"format": "else"}, "is no file of ratings"),
+        ({"format": "else"}, "is not a file of ratings"),
         ({"rater": ""}, "a rater's name has 1 to 80"),
         ({"ratings": {}}, "a list of 'ratings'"),
-        ({"ratings": ["x"]}, "1 of 1 ratings are of other answers"),
+        ({"ratings": ["x"]}, "1 of 1 ratings are for other answers"),
     ):
         with pytest.raises(pex.PexError, match=said):
             rating.add(saved_file(rating, project / "bad.json", **changes))
@@ -68,7 +68,7 @@ def test_a_file_that_does_not_belong_here_is_refused_whole(project: Path) -> Non
         with pytest.raises(pex.PexError, match=said):
             rating.add(saved_file(rating, project / "bad.json", ratings=changed))
     (project / "bad.json").write_text("not JSON")
-    with pytest.raises(pex.PexError, match="is no file of ratings"):
+    with pytest.raises(pex.PexError, match="is not a file of ratings"):
         rating.add(project / "bad.json")
     assert len(rating.frame) == 0
 
@@ -79,7 +79,7 @@ def test_wrong_options_are_said_before_anything_is_shown(project: Path) -> None:
         ({"variants": ["variant-0", "variant-9"]}, "no variant 'variant-9'"),
         ({"precision": 10}, "precision=10: expected a number between 0 and 0.5"),
         ({"confidence": 95}, "confidence=95"),
-        ({"reasons": list("abcdefg")}, "at most 6 short texts"),
+        ({"reasons": list("abcdefg")}, "at most 6 short strings"),
         ({"rater": ""}, "a rater's name"),
     ):
         with pytest.raises(pex.PexError, match=said):

@@ -4,22 +4,22 @@ import dataclasses
 from xml.etree import ElementTree
 
 from pex.rating.order import Pairs
-from pex.rating.preference import Findings, Rules, findings
+from pex.rating.preference import Findings, Target, findings
 from pex.rating.report import explain, growth_svg, progress_line, result_html, table
 from tests.helpers.ratings import pairs, said
 
 
 def found(letters: str, again: str = "", count: int = 100) -> Findings:
     there = Pairs(("a", "b"), tuple(pairs(count).values()), tuple(pairs(10).values()), 2)
-    return findings([*said(letters), *said(again, second=True)], there, Rules())
+    return findings([*said(letters), *said(again, second=True)], there, Target())
 
 
 def test_the_line_between_two_pairs_does_not_say_who_is_ahead() -> None:
     ahead, behind = found("aab" * 10).total, found("bba" * 10).total
-    assert progress_line(ahead, Rules()) == progress_line(behind, Rules())
-    assert "30 cases rated" in progress_line(ahead, Rules())
-    assert progress_line(found("").total, Rules()).endswith("about 93 cases")
-    assert progress_line(found("a" * 30).total, Rules()).endswith("enough, 10 was asked for")
+    assert progress_line(ahead, Target()) == progress_line(behind, Target())
+    assert "30 cases rated" in progress_line(ahead, Target())
+    assert progress_line(found("").total, Target()).endswith("about 93 cases")
+    assert progress_line(found("a" * 30).total, Target()).endswith("enough, ±10 is the goal")
 
 
 def test_it_says_all_that_was_left_out_and_what_the_ratings_are_worth() -> None:
@@ -27,13 +27,13 @@ def test_it_says_all_that_was_left_out_and_what_the_ratings_are_worth() -> None:
     first = text.split("\n\n")[0]
     assert first.startswith("'a' is preferred to 'b'") or first.startswith("Undecided between")
     for part in (
-        "10 pairs had twice the same answer and were not shown",
+        "10 pairs had identical answers and were not shown",
         "2 pairs with an error or without an answer are left out",
         "5 ties, both bad in 5 (each counts as half a win)",
-        "1 of 2 pairs that came a second time, sides swapped",
+        "1 of 2 pairs that were shown a second time",
         "The answer on the left was chosen in 75 %",
         "A note.",
-        "however often one looks",
+        "however often you look",
     ):
         assert part in text
     assert "No pair of 'a' and 'b' has been rated yet." in explain(found(""))
@@ -53,7 +53,7 @@ def test_names_of_variants_and_raters_are_escaped() -> None:
     evil = "<img src=x onerror=1>"
     there = Pairs((evil, "b"), tuple(pairs(9).values()), (), 0)
     ratings = [dataclasses.replace(r, rater=evil, left=evil) for r in said("aab")]
-    html = result_html(findings(ratings, there, Rules()), [evil])
+    html = result_html(findings(ratings, there, Target()), [evil])
     assert "<img" not in html
 
 

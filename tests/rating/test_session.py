@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from pex.core.errors import PexError
-from pex.rating.session import Sitting, rater_name
+from pex.rating.session import RatingSession, rater_name
 from pex.rating.store import RatingFile
 from tests.helpers.ratings import many
 
 
-def sit(path: Path, rater: str = "ada", seed: int = 0) -> Sitting:
-    return Sitting(rater, many(20), ("a", "b"), RatingFile(path), seed)
+def sit(path: Path, rater: str = "ada", seed: int = 0) -> RatingSession:
+    return RatingSession(rater, many(20), ("a", "b"), RatingFile(path), seed)
 
 
 def test_one_goes_on_where_one_stopped_and_may_change_ones_mind(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_one_goes_on_where_one_stopped_and_may_change_ones_mind(tmp_path: Path) 
     first.rate(3, "both bad")
     again = sit(path)
     assert (again.done, again.position, len(again)) == (7, 7, 22)
-    assert [again.said(n).choice for n in (2, 3)] == ["left", "both bad"]
+    assert [again.rating(n).choice for n in (2, 3)] == ["left", "both bad"]
     again.rate(8, "tie")
     assert (again.done, again.position) == (8, 7)
     assert sit(path, "bo").done == 0
@@ -30,7 +30,7 @@ def test_one_goes_on_where_one_stopped_and_may_change_ones_mind(tmp_path: Path) 
 
 def test_who_stood_where_is_written_down(tmp_path: Path) -> None:
     found = sit(tmp_path / "r.jsonl")
-    for number, turn in enumerate(found.turns):
+    for number, turn in enumerate(found.order):
         rated = found.rate(number, "left")
         assert (rated.left, rated.right) == (("b", "a") if turn.swapped else ("a", "b"))
         assert rated.winner == rated.left
@@ -42,9 +42,9 @@ def test_another_seed_turns_no_pair_round_that_was_rated(tmp_path: Path) -> None
     first = sit(tmp_path / "r.jsonl")
     for number in range(len(first)):
         first.rate(number, "left")
-    seen = {t.pair.id: t.swapped for t in first.turns if not t.second_look}
+    seen = {t.pair.id: t.swapped for t in first.order if not t.second_look}
     other = sit(tmp_path / "r.jsonl", seed=9)
-    assert {t.pair.id: t.swapped for t in other.turns if not t.second_look} == seen
+    assert {t.pair.id: t.swapped for t in other.order if not t.second_look} == seen
 
 
 def test_what_cannot_be_rated_is_said(tmp_path: Path) -> None:

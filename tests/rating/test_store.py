@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from pex.core.errors import PexError
-from pex.rating.store import FOLDER, Rated, RatingFile, forget, rated_of
+from pex.rating.store import FOLDER, PairRating, RatingFile, forget, parse_rating
 
-ONE = Rated("p1", "c1", 1, "ada", "short", "strict", "left", ("clear",), "so", "2026-01-01T10:00")
+ONE = PairRating(
+    "p1", "c1", 1, "ada", "short", "strict", "left", ("clear",), "so", "2026-01-01T10:00"
+)
 
 
 def test_a_rating_is_there_for_the_next_reader_and_a_change_takes_its_place(tmp_path: Path) -> None:
@@ -76,9 +78,9 @@ def test_merging_takes_what_is_new_or_newer(tmp_path: Path) -> None:
     [
         ({"choice": "better"}, "choice is 'better'"),
         ({"chioce": "left"}, r"unknown key 'chioce'\n.*choice"),
-        ({"rater": ""}, "rater: expected a text of 1 to 80"),
-        ({"rater": 7}, "rater: expected a text"),
-        ({"note": "x" * 4001}, "note: expected a text"),
+        ({"rater": ""}, "rater: expected a string of 1 to 80"),
+        ({"rater": 7}, "rater: expected a string"),
+        ({"note": "x" * 4001}, "note: expected a string"),
         ({"reasons": "clear"}, "reasons: expected a list"),
         ({"at": "soon"}, "at is 'soon', expected a time"),
         ({"repeat": "1"}, "'repeat' as a number"),
@@ -86,13 +88,13 @@ def test_merging_takes_what_is_new_or_newer(tmp_path: Path) -> None:
 )
 def test_a_rating_that_is_none_names_what_is_wrong(change: dict, said: str) -> None:
     with pytest.raises(PexError, match=said):
-        rated_of({**dataclasses.asdict(ONE), **change}, "f.json, rating 2")
+        parse_rating({**dataclasses.asdict(ONE), **change}, "f.json, rating 2")
     with pytest.raises(PexError, match=r"f\.json: expected a rating, got list"):
-        rated_of([], "f.json")
+        parse_rating([], "f.json")
 
 
 def test_half_a_surrogate_in_a_note_cannot_spoil_a_table() -> None:
-    found = rated_of({**dataclasses.asdict(ONE), "note": "a\ud800b"}, "f")
+    found = parse_rating({**dataclasses.asdict(ONE), "note": "a\ud800b"}, "f")
     assert found.note == "a\ufffdb"
 
 
@@ -111,7 +113,7 @@ def test_the_data_of_a_case_or_a_group_can_be_deleted(tmp_path: Path) -> None:
     assert forget(tmp_path / "nowhere", "c1", None, go=True) == 0
 
 
-def given(**changes: Any) -> Rated:
+def given(**changes: Any) -> PairRating:
     return dataclasses.replace(ONE, **changes)
 
 

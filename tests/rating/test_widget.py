@@ -10,7 +10,7 @@ import pytest
 import pex
 from pex.rating.page import PLANS
 from pex.rating.rating import REASONS, Rating
-from pex.rating.widget import MAX_CHARS, RatingWidget, shown
+from pex.rating.widget import MAX_CHARS, RatingWidget, pair_for_view
 from tests.helpers.made import HOSTILE, made
 
 NAMES = ("variant-0", "variant-1")
@@ -70,10 +70,12 @@ def test_a_rating_is_on_disk_before_the_view_is_told(view: View, rating: Rating)
 
 def test_hostile_answers_are_sent_as_text_that_can_be_seen_and_bounded(rating: Rating) -> None:
     for pair in rating._pairs.different[: len(HOSTILE)]:
-        found = shown(rating._frame, pair)
+        found = pair_for_view(rating._frame, pair)
         assert len(found["second"]) <= MAX_CHARS + 40
         assert not re.search("[\x00\x1b\ud800-\udfff\u202e]", found["second"])
-    assert shown(rating._frame, rating._pairs.different[7])["second"].endswith("more characters)")
+    assert pair_for_view(rating._frame, rating._pairs.different[7])["second"].endswith(
+        "more characters)"
+    )
 
 
 def test_wrong_messages_change_nothing(view: View, rating: Rating) -> None:
