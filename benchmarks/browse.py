@@ -49,10 +49,10 @@ def fill(uri: str, prompts: int, versions: int) -> None:
 
 
 def measure(uri: str) -> None:
-    from pex.browser.browser import Library
+    from pex.browser.browser import LibrarySource
 
     begun = time.perf_counter()
-    library = Library(Path.cwd(), uri)
+    library = LibrarySource(Path.cwd(), uri)
     rows = library.listing().rows
     print(f"list of {len(rows):,} prompts, first: {time.perf_counter() - begun:.2f} s")
     times = []
@@ -64,11 +64,11 @@ def measure(uri: str) -> None:
     times = []
     for row in rows[:: max(1, len(rows) // 20)]:
         begun = time.perf_counter()
-        editions = library.editions(row.name)
-        library.prompt(row.name, editions[0].key)
+        versions = library.versions(row.name)
+        library.prompt(row.name, versions[0].key)
         times.append(time.perf_counter() - begun)
     print(f"choose: {median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms, "
-          f"{len(editions)} versions")  # fmt: skip
+          f"{len(versions)} versions")  # fmt: skip
 
 
 if __name__ == "__main__":

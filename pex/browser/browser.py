@@ -26,8 +26,8 @@ from pex.tracking.store import tracking_uri as store_of
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from pex.browser.scores import Scored
-    from pex.browser.versions import Edition, Row
+    from pex.browser.scores import VersionScore
+    from pex.browser.versions import PromptRow, Version
     from pex.browser.widget import LibraryBrowser, Listing
     from pex.playground import Playground
 
@@ -36,12 +36,12 @@ def browse(name: str | None = None, *, tracking_uri: str | None = None) -> Libra
     """Look through the prompts of the library and of the project's files, in a notebook.
 
     Args:
-        name: the prompt to begin with, as "name", "name@alias" or "name/3".
-        tracking_uri: another store than the project's.
+        name: the prompt to show first, as "name", "name@alias" or "name/3".
+        tracking_uri: a store other than the project's.
 
     Returns:
         The browser, which shows itself as the last thing in a cell; `.selected` is the prompt
-        that is chosen in it.
+        chosen in it.
 
     Raises:
         PexError: there is no such prompt, alias or version.
@@ -49,17 +49,17 @@ def browse(name: str | None = None, *, tracking_uri: str | None = None) -> Libra
     from pex.browser.widget import LibraryBrowser
 
     project = find_project()
-    library = Library(project, store_of(project, load_settings(project), tracking_uri))
-    chosen = None if name is None else library.chosen(parse_reference(name))
-    return LibraryBrowser(library, _open, chosen)
+    library = LibrarySource(project, store_of(project, load_settings(project), tracking_uri))
+    chosen = None if name is None else library.resolve(parse_reference(name))
+    return LibraryBrowser(library, _open_in_playground, chosen)
 
 
-class Library:
-    """What a browser shows: the library and the files of one project, brought together.
+class LibrarySource:
+    """What a browser shows: the library and the prompt files of one project.
 
     Args:
         project: its folder.
-        uri: the store.
+        uri: the MLflow store.
     """
 
     def __init__(self, project: Path, uri: str) -> None:
@@ -71,7 +71,7 @@ class Library:
         self._experiments: dict[str, str] = {}
 
     def listing(self) -> Listing:
-        """All prompts; where the store does not answer, those of the files."""
+        """All prompts; only those of the files if the store does not answer."""
         from pex.browser.widget import Listing
 
         where = redact(self._uri)
@@ -88,40 +88,43 @@ class Library:
         client = self._client = connect(self._uri)
         self._entries = {entry.name: entry for entry in listing.entries(client, self._uri)}
         with errors_of(self._uri, "does not answer"):
-            found = client.search_experiments(max_results=5000)
-        self._experiments = {str(item.experiment_id): str(item.name) for item in found}
+            experiments = client.search_experiments(max_results=5000)
+        self._experiments = {str(item.experiment_id): str(item.name) for item in experiments}
         readable = [file.prompt for file in files if file.prompt is not None]
-        same = iter(listing.versions_of(client, self._uri, readable, self._entries))
-        self._files = [(file, next(same) if file.prompt is not None else None) for file in files]
+        saved_as = iter(listing.versions_of(client, self._uri, readable, self._entries))
+        self._files = [
+            (file, next(saved_as) if file.prompt is not None else None) for file in files
+        ]
 
-    def _rows(self) -> list[Row]:
+    def _rows(self) -> list[PromptRow]:
         names = {*self._entries, *(file.name for file, _ in self._files)}
         return [self._row(name) for name in sorted(names, key=lambda name: (name.casefold(), name))]
 
-    def _row(self, name: str) -> Row:
-        from pex.browser.versions import Row
+    def _row(self, name: str) -> PromptRow:
+        from pex.browser.versions import PromptRow
 
         entry = self._entries.get(name)
         files = [(file, version) for file, version in self._files if file.name == name]
         prompt = next((file.prompt for file, _ in files if file.prompt is not None), None)
         used = [
-            self._experiments.get(number, "") for number in (entry.experiments if entry else ())
+            self._experiments.get(identifier, "")
+            for identifier in (entry.experiments if entry else ())
         ]
         used += [file.experiment or "" for file, _ in files]
         states = [self._state(file, version) for file, version in files]
-        return Row(
+        return PromptRow(
             name=name,
             version=entry.version if entry else None,
             aliases=entry.aliases if entry else {},
-            used=[item for item in dict.fromkeys(used) if item],
+            used=[experiment for experiment in dict.fromkeys(used) if experiment],
             changed=entry.changed if entry else max(file.changed for file, _ in files),
-            about=entry.description if entry and entry.description else _about(prompt),
+            about=entry.description if entry and entry.description else _description(prompt),
             model=(entry.model if entry else None) or (prompt.model if prompt else None) or "",
-            states=[item for item in dict.fromkeys(states) if item],
+            states=[state for state in dict.fromkeys(states) if state],
         )
 
     def _state(self, file: PromptFile, version: int | None) -> str:
-        """What is to be said of a file; nothing where it is the newest version."""
+        """How a file compares with the library; empty if it is the newest version."""
         if file.problem is not None:
             return "file cannot be read"
         if self._client is None:
@@ -133,8 +136,8 @@ class Library:
             return f"file differs from version {entry.version}"
         return "" if version == entry.version else f"file is version {version}"
 
-    def chosen(self, reference: Reference) -> tuple[str, str]:
-        """The name and the edition that a reference means.
+    def resolve(self, reference: Reference) -> tuple[str, str]:
+        """The name and the key of the version that a reference means.
 
         Raises:
             PexError: there is no such prompt, alias or version.
@@ -150,12 +153,12 @@ class Library:
                            f"{self._project}", hint=nearest(name, known))  # fmt: skip
         return name, ""
 
-    def editions(self, name: str) -> list[Edition]:
+    def versions(self, name: str) -> list[Version]:
         """The files and the versions of a prompt, the newest version first."""
-        from pex.browser.versions import Edition
+        from pex.browser.versions import Version
 
         files = [
-            Edition(
+            Version(
                 f"file:{file.path}", file.path, (), {}, file.changed, "", "",
                 self._state(file, version) or (f"the same as version {version}" if version else ""),
             )
@@ -164,18 +167,18 @@ class Library:
         ]  # fmt: skip
         if name not in self._entries or self._client is None:
             return files
-        versions, moves, _ = listing.editions(self._client, self._uri, name)
+        saved, moves, _ = listing.editions(self._client, self._uri, name)
         return files + [
-            Edition(
-                str(item.version), f"version {item.version}", item.aliases,
-                {alias: _moved(moves[alias]) for alias in item.aliases if alias in moves},
-                item.created, item.by, item.note, "",
+            Version(
+                str(entry.version), f"version {entry.version}", entry.aliases,
+                {alias: _move_text(moves[alias]) for alias in entry.aliases if alias in moves},
+                entry.created, entry.by, entry.note, "",
             )
-            for item in versions
+            for entry in saved
         ]  # fmt: skip
 
     def prompt(self, name: str, key: str) -> Prompt:
-        """The prompt of an edition.
+        """The prompt of a version.
 
         Raises:
             PexError: it is no longer there, or cannot be read.
@@ -184,43 +187,43 @@ class Library:
             return Prompt.load(self._project / key.removeprefix("file:"))
         return registry.fetch(self._uri, parse_reference(f"{name}/{key}"))
 
-    def scores(self, name: str) -> list[Scored]:
-        """How the versions of a prompt did in recorded runs, the newest run first.
+    def scores(self, name: str) -> list[VersionScore]:
+        """The scores of a prompt's versions in recorded runs, the newest run first.
 
         Raises:
             PexError: the store does not answer.
         """
-        from pex.browser.scores import Scored
+        from pex.browser.scores import VersionScore
         from pex.record import prompts
 
         entry = self._entries.get(name)
         if entry is None or not entry.experiments:
             return []
-        there = [number for number in entry.experiments if number in self._experiments]
+        known = [identifier for identifier in entry.experiments if identifier in self._experiments]
         with errors_of(self._uri, "does not answer"):
-            found = prompts.scores(self._uri, name, there)
+            scores = prompts.scores(self._uri, name, known)
         return [
-            Scored(
+            VersionScore(
                 **{str(key): value for key, value in row.items() if key != "started_at"},
                 when=row["started_at"].to_pydatetime(),
             )
-            for row in found.to_dict("records")
+            for row in scores.to_dict("records")
         ]
 
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
-        """Point an alias to a version; `seen` is where it pointed when somebody decided so.
+        """Point an alias to a version; `seen` is where it pointed when this was decided.
 
         Raises:
-            PexError: MLflow does not take the alias, or somebody has moved it meanwhile.
+            PexError: MLflow does not accept the alias, or somebody has moved it since.
         """
         client = connect(self._uri)
         _, _, aliases = listing.editions(client, self._uri, name)
         now = aliases.get(alias)
         if now != seen:
             raise PexError(
-                f"'{alias}' has been moved meanwhile: it points to "
-                f"{f'version {now}' if now else 'no version'} now",
-                hint="look again, then decide",
+                f"'{alias}' was moved by somebody else: it now points to "
+                f"{f'version {now}' if now else 'no version'}",
+                hint="refresh the list, then decide",
             )
         registry.set_alias(name, alias, version, self._uri)
         moved = f"moved from version {now} to" if now else "now points to"
@@ -230,61 +233,62 @@ class Library:
         """Write `prompts/NAME.prompty`.
 
         Raises:
-            PexError: there is a file with another content.
+            PexError: there is a file with other content.
         """
         path, new = write_new(self._project, prompt)
-        return f"Saved as {path}." if new else f"{path} has this prompt already."
+        return f"Saved as {path}." if new else f"{path} already has this prompt."
 
-    def keep(self, prompt: Prompt) -> str:
+    def save_to_library(self, prompt: Prompt) -> str:
         """Save a file's prompt to the library.
 
         Raises:
-            PexError: MLflow cannot hold it, or does not answer.
+            PexError: MLflow cannot store it, or does not answer.
         """
         version = registry.save(prompt, tracking_uri=self._uri)
         done = "Saved as" if version.new else "It is already"
         return f"{done} version {version.version} of {version.name}."
 
-    def code(self, name: str, edition: Edition) -> str:
-        """The Python that loads an edition; by its alias, where it has one."""
-        if edition.is_file:
-            path = os.path.relpath(self._project / edition.key.removeprefix("file:"))
+    def code(self, name: str, version: Version) -> str:
+        """The Python that loads a version; by its alias, if it has one."""
+        if version.is_file:
+            path = os.path.relpath(self._project / version.key.removeprefix("file:"))
             return f"pex.Prompt.load({Path(path).as_posix()!r})"
-        place = f"@{edition.aliases[0]}" if edition.aliases else f"/{edition.key}"
+        place = f"@{version.aliases[0]}" if version.aliases else f"/{version.key}"
         return f'pex.library.load("{name}{place}")'
 
 
-def _about(prompt: Prompt | None) -> str:
+def _description(prompt: Prompt | None) -> str:
     return prompt.description if prompt is not None else ""
 
 
-def _moved(move: Move) -> str:
+def _move_text(move: Move) -> str:
     at = f"{move.at.astimezone():%Y-%m-%d %H:%M}"
-    before = f"moved from version {move.before} to {move.to}" if move.before else "set"
-    return f"{before} by {move.by}, {at}" if move.by else f"{before}, {at}"
+    change = f"moved from version {move.before} to {move.to}" if move.before else "set"
+    return f"{change} by {move.by}, {at}" if move.by else f"{change}, {at}"
 
 
-def _open(prompt: Prompt) -> Playground:
+def _open_in_playground(prompt: Prompt) -> Playground:
     """A Playground with the prompt in it, on the cases of the experiment that uses it."""
     from pex.playground import Playground
 
     name = (prompt.origin or f"{prompt.name}/{prompt.digest}").replace("/", "-")
-    return Playground(_with_cases(prompt) or prompt, name=name)
+    return Playground(_experiment_for(prompt) or prompt, name=name)
 
 
-def _with_cases(prompt: Prompt) -> Experiment | None:
+def _experiment_for(prompt: Prompt) -> Experiment | None:
     """The first experiment of the project that has a prompt of this name and cases that fit."""
     for path in experiment_files(find_project()).values():
         # A broken one, or other variables: the prompt can be tried without it.
-        found = attempt(lambda path=path: _fitting(path, prompt))  # type: ignore[misc]
-        if isinstance(found, Experiment):
-            return found
+        draft = attempt(lambda path=path: _draft_of(path, prompt))  # type: ignore[misc]
+        if isinstance(draft, Experiment):
+            return draft
     return None
 
 
-def _fitting(path: Path, prompt: Prompt) -> Experiment | None:
-    found = Experiment.load(path)
-    models = [v.model for v in found.variants if v.prompt.name == prompt.name]
+def _draft_of(path: Path, prompt: Prompt) -> Experiment | None:
+    """An experiment with this prompt in place of its own; None if it has none of that name."""
+    experiment = Experiment.load(path)
+    models = [v.model for v in experiment.variants if v.prompt.name == prompt.name]
     if not models:
         return None
-    return found.drafted(grid([prompt], list(dict.fromkeys(models))), found.cases)
+    return experiment.drafted(grid([prompt], list(dict.fromkeys(models))), experiment.cases)

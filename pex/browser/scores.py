@@ -1,4 +1,4 @@
-"""How the versions of a prompt did in recorded runs: lines of a table, and small pictures."""
+"""The scores of a prompt's versions in recorded runs: lines of a table, and small pictures."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pex.browser.versions import moment
+from pex.browser.versions import local_time
 from pex.core.shown import clean
 from pex.report.tables import format_interval, format_score
 
 _WIDTH, _HEIGHT = 460, 150
 _LEFT, _TOP, _BOTTOM = 64, 26, 26
-_MOST = 12
-"""Versions in one picture, the newest; more could not be told apart."""
+MAX_VERSIONS = 12
+"""Versions in one picture, the newest; more would be unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class VersionScore:
     """One score of one version in one recorded run."""
 
     version: int
@@ -39,13 +39,13 @@ class Scored:
     url: str
 
 
-def scored_shown(item: Scored) -> dict[str, Any]:
+def score_for_view(item: VersionScore) -> dict[str, Any]:
     """A line of the table of scores."""
     value = format_score(item.value, item.yes_no)
     interval = format_interval(item.lo, item.hi, item.yes_no)
     against = f" than {item.baseline}" if item.verdict in ("better", "worse", "no worse") else ""
     if item.verdict == "undecided":
-        against = f" against {item.baseline}"
+        against = f" compared with {item.baseline}"
     return {
         "version": item.version,
         "experiment": clean(item.experiment),
@@ -54,7 +54,7 @@ def scored_shown(item: Scored) -> dict[str, Any]:
         "value": value,
         "interval": interval,
         "n": f"{item.n:,}",
-        "when": moment(item.when),
+        "when": local_time(item.when),
         "verdict": item.verdict,
         "said": clean(f"{item.verdict}{against}"),
         "run": item.run_id[:8],
@@ -62,25 +62,27 @@ def scored_shown(item: Scored) -> dict[str, Any]:
     }
 
 
-def trends(scored: Iterable[Scored]) -> list[dict[str, Any]]:
-    """A picture for each experiment, model and score that two versions or more have.
+def trends(scored: Iterable[VersionScore]) -> list[dict[str, Any]]:
+    """A picture for each experiment, model and score of two or more versions.
 
-    Of several runs of a version the newest counts.
+    If a version has several runs, the newest counts.
 
     Returns:
-        `title`, `label` (the same in words), `width`, `height`, and `marks`: lines, dots, texts.
+        `title`, `label` (the picture in words), `width`, `height`, and `marks`: lines, dots, texts.
     """
-    groups: dict[tuple[str, str, str], dict[int, Scored]] = {}
+    groups: dict[tuple[str, str, str], dict[int, VersionScore]] = {}
     for item in sorted(scored, key=lambda item: item.when):
         groups.setdefault((item.experiment, item.model, item.score), {})[item.version] = item
     return [
-        _picture(f"{score} in {experiment}, {model}", [points[v] for v in sorted(points)][-_MOST:])
+        _picture(
+            f"{score} in {experiment}, {model}", [points[v] for v in sorted(points)][-MAX_VERSIONS:]
+        )
         for (experiment, model, score), points in groups.items()
         if len(points) > 1
     ]
 
 
-def _picture(title: str, points: Sequence[Scored]) -> dict[str, Any]:
+def _picture(title: str, points: Sequence[VersionScore]) -> dict[str, Any]:
     binary = all(point.yes_no for point in points)
     low, high = (0.0, 1.0) if binary else _span(points)
     tall = _HEIGHT - _TOP - _BOTTOM
@@ -109,13 +111,13 @@ def _picture(title: str, points: Sequence[Scored]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _span(points: Sequence[Scored]) -> tuple[float, float]:
+def _span(points: Sequence[VersionScore]) -> tuple[float, float]:
     ends = [value for p in points for value in (p.value, p.lo, p.hi) if math.isfinite(value)]
     low, high = min(ends), max(ends)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _said(point: Scored, binary: bool) -> str:
+def _said(point: VersionScore, binary: bool) -> str:
     value = format_score(point.value, binary)
     interval = format_interval(point.lo, point.hi, binary)
     return f"version {point.version} {value} {interval}".strip()

@@ -1,7 +1,7 @@
-"""What the library browser shows of prompts: rows of the list, editions, texts, differences.
+"""What the library browser shows of prompts: rows of the list, versions, texts, differences.
 
-An edition is a version in the library or a prompt file of the project. All that comes out here is
-plain data for a view, bounded and cleaned of what cannot be seen.
+A version is one in the library or a prompt file of the project. The result is plain data for a
+view, bounded and without invisible characters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pex.report.words import word_difference
 MAX_CHARS = 200_000
 """Characters of one text that are shown."""
 MAX_PIECES = 2_000
-"""Variables of one text that are marked; the rest of it is shown without marks."""
+"""Variables of one text that are template_pieces; the rest of the text is shown without marks."""
 MAX_ROWS = 200
 """Prompts in the static table."""
 
@@ -30,30 +30,30 @@ _PLACES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PromptRow:
     """A prompt in the list: of the library, of the project's files, or of both."""
 
     name: str
     version: int | None
     aliases: Mapping[str, int]
     used: Sequence[str]
-    """The experiments in which it takes part."""
+    """The experiments that use it."""
     changed: datetime.datetime | None
     about: str
     model: str
     states: Sequence[str]
-    """What is to be said of its files, such as "file differs from version 3"."""
+    """Remarks on its files, such as "file differs from version 3"."""
 
 
 @dataclass(frozen=True, slots=True)
-class Edition:
-    """A version, or a file, of one prompt; `key` is "3" or "file:prompts/short.prompty"."""
+class Version:
+    """A library version or a file of a prompt; `key` is "3" or "file:prompts/short.prompty"."""
 
     key: str
     label: str
     aliases: Sequence[str]
     moved: Mapping[str, str]
-    """For an alias, who moved it here, when and from where."""
+    """For each alias who moved it here, when and from where."""
     when: datetime.datetime | None
     by: str
     note: str
@@ -61,28 +61,28 @@ class Edition:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file rather than a version in the library."""
+        """Whether it is a file, not a version in the library."""
         return self.key.startswith("file:")
 
 
-def moment(at: datetime.datetime | None) -> str:
-    """A time as people read it, in the time zone of this machine.
+def local_time(at: datetime.datetime | None) -> str:
+    """A time for people, in the time zone of this machine.
 
     Example:
-        >>> moment(None)
+        >>> local_time(None)
         ''
     """
     return "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
-def row_shown(row: Row) -> dict[str, Any]:
-    """A row of the list; `find` is what a search looks at."""
+def row_for_view(row: PromptRow) -> dict[str, Any]:
+    """A row of the list; `find` is the text that a search looks in."""
     shown: dict[str, Any] = {
         "name": clean(row.name),
         "version": row.version,
         "aliases": [clean(f"{alias} → {number}") for alias, number in row.aliases.items()],
         "used": [clean(name) for name in row.used],
-        "changed": moment(row.changed),
+        "changed": local_time(row.changed),
         "about": clean(cut(" ".join(row.about.split()), 200)),
         "states": [clean(state) for state in row.states],
     }
@@ -90,8 +90,8 @@ def row_shown(row: Row) -> dict[str, Any]:
     return {**shown, "find": clean(" ".join(words)).casefold()}
 
 
-def list_table(rows: Sequence[Row]) -> str:
-    """The list as an HTML table, for readers without a kernel."""
+def list_table(rows: Sequence[PromptRow]) -> str:
+    """The list as an HTML table for readers without a kernel."""
     head = ("prompt", "version", "aliases", "used in", "last change", "")
     out = ['<div class="pex-scroll"><table class="pex-table"><thead><tr>']
     out += [f'<th scope="col">{escape(title)}</th>' for title in head]
@@ -101,7 +101,7 @@ def list_table(rows: Sequence[Row]) -> str:
             "" if row.version is None else str(row.version),
             ", ".join(f"{alias} → {number}" for alias, number in row.aliases.items()),
             ", ".join(row.used),
-            moment(row.changed),
+            local_time(row.changed),
             "; ".join(row.states),
         )
         out.append(f'<tr><th scope="row">{escape(row.name)}</th>')
@@ -113,83 +113,85 @@ def list_table(rows: Sequence[Row]) -> str:
     return "".join([*out, "</table></div>"])
 
 
-def edition_shown(edition: Edition) -> dict[str, Any]:
+def version_for_view(version: Version) -> dict[str, Any]:
     """A line of the table of versions."""
     return {
-        "key": clean(edition.key),
-        "label": clean(edition.label),
-        "file": edition.is_file,
+        "key": clean(version.key),
+        "label": clean(version.label),
+        "file": version.is_file,
         "aliases": [
-            {"name": clean(alias), "moved": clean(edition.moved.get(alias, ""))}
-            for alias in edition.aliases
+            {"name": clean(alias), "moved": clean(version.moved.get(alias, ""))}
+            for alias in version.aliases
         ],
-        "when": moment(edition.when),
-        "by": clean(edition.by),
-        "note": clean(cut(edition.note, 2_000)),
-        "state": clean(edition.state),
+        "when": local_time(version.when),
+        "by": clean(version.by),
+        "note": clean(cut(version.note, 2_000)),
+        "state": clean(version.state),
     }
 
 
-def marked(text: str) -> list[list[str]]:
-    """A template as pieces: `text`, and `place` for what is filled in or decides.
+def template_pieces(text: str) -> list[list[str]]:
+    """A template as pieces: `text`, and `place` for variables, blocks and comments.
 
     Example:
-        >>> marked("Review: {{ review }}!")
+        >>> template_pieces("Review: {{ review }}!")
         [['text', 'Review: '], ['place', '{{ review }}'], ['text', '!']]
     """
     text = clean(cut(text, MAX_CHARS))
     pieces: list[list[str]] = []
     end = 0
-    for found in _PLACES.finditer(text):
+    for match in _PLACES.finditer(text):
         if len(pieces) >= MAX_PIECES:
             break
-        if found.start() > end:
-            pieces.append(["text", text[end : found.start()]])
-        pieces.append(["place", found[0]])
-        end = found.end()
+        if match.start() > end:
+            pieces.append(["text", text[end : match.start()]])
+        pieces.append(["place", match[0]])
+        end = match.end()
     if end < len(text) or not pieces:
         pieces.append(["text", text[end:]])
     return pieces
 
 
-def prompt_shown(prompt: Prompt) -> dict[str, Any]:
-    """All of a prompt: its messages by role, and what belongs to it."""
+def prompt_for_view(prompt: Prompt) -> dict[str, Any]:
+    """A prompt: its messages by role, and its other parts."""
     return {
         "messages": [
-            {"role": str(message["role"]), "pieces": marked(_text(message["content"]))}
+            {"role": str(message["role"]), "pieces": template_pieces(_text(message["content"]))}
             for message in prompt.messages
         ],
-        "facts": [[name, clean(cut(text, MAX_CHARS))] for name, text in facts(prompt).items()],
+        "facts": [
+            [name, clean(cut(text, MAX_CHARS))] for name, text in prompt_facts(prompt).items()
+        ],
     }
 
 
-def facts(prompt: Prompt) -> dict[str, str]:
-    """What belongs to a prompt beside its text, by name.
+def prompt_facts(prompt: Prompt) -> dict[str, str]:
+    """The parts of a prompt other than its text, by name.
 
     Example:
-        >>> facts(Prompt("{{ q }}", "ask", model="local/smollm2", params={"temperature": 0}))
+        >>> prompt_facts(Prompt("{{ q }}", "ask", model="local/smollm2", params={"temperature": 0}))
         {'variables': 'q', 'model': 'local/smollm2', 'temperature': '0'}
     """
-    said = {
+    parts = {
         "description": prompt.description,
         "variables": ", ".join(prompt.variables),
         "model": prompt.model or "",
         **{name: value_text(value) for name, value in prompt.params.items()},
         **{f"default of {name}": value_text(value) for name, value in prompt.defaults.items()},
-        "answer must follow": _json(prompt.response_schema),
+        "response schema": _json(prompt.response_schema),
         "tools": _json(prompt.tools),
     }
-    return {name: text for name, text in said.items() if text}
+    return {name: text for name, text in parts.items() if text}
 
 
-def difference(prompt: Prompt, against: Prompt) -> dict[str, Any]:
-    """A prompt against another: its text word by word, and each fact that is not the same.
+def prompt_difference(prompt: Prompt, against: Prompt) -> dict[str, Any]:
+    """A prompt compared with another: its text word by word, and each other part that differs.
 
     Returns:
-        `text`: pieces (`same`, `new`, `gone`), or a sentence where there are none; `facts`: name,
+        `text`: pieces (`same`, `new`, `gone`), or a sentence if there are none; `facts`: name,
         before, now.
     """
-    new, old = facts(prompt), facts(against)
+    new, old = prompt_facts(prompt), prompt_facts(against)
     names = dict.fromkeys([*old, *new])
     changed = [
         [clean(name), *(clean(cut(side.get(name, ""), MAX_CHARS)) for side in (old, new))]
@@ -198,7 +200,7 @@ def difference(prompt: Prompt, against: Prompt) -> dict[str, Any]:
     ]
     with_roles = any(len(p.messages) > 1 or p.messages[0]["role"] != "user"
                      for p in (prompt, against))  # fmt: skip
-    texts = [_whole(p, with_roles) for p in (prompt, against)]
+    texts = [_whole_text(p, with_roles) for p in (prompt, against)]
     return {"text": _text_difference(*texts), "facts": changed}
 
 
@@ -212,14 +214,14 @@ def _text_difference(text: str, against: str) -> list[list[str]] | str:
     return [[kind, clean(cut(piece, MAX_CHARS))] for kind, piece in pieces]
 
 
-def _whole(prompt: Prompt, with_roles: bool) -> str:
+def _whole_text(prompt: Prompt, with_roles: bool) -> str:
     if not with_roles:
         return prompt.text
     return "\n\n".join(f"{m['role']}:\n{_text(m['content'])}" for m in prompt.messages)
 
 
 def _text(content: Any) -> str:
-    """A message's content; parts that are no text as JSON."""
+    """A message's content; parts that are not text as JSON."""
     if isinstance(content, str):
         return content
     return "\n".join(

@@ -18,15 +18,15 @@ import traitlets
 from IPython.display import display
 from ipywidgets import Output
 
-from pex.browser.scores import Scored, scored_shown, trends
+from pex.browser.scores import VersionScore, score_for_view, trends
 from pex.browser.versions import (
-    Edition,
-    Row,
-    difference,
-    edition_shown,
+    PromptRow,
+    Version,
     list_table,
-    prompt_shown,
-    row_shown,
+    prompt_difference,
+    prompt_for_view,
+    row_for_view,
+    version_for_view,
 )
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
@@ -41,49 +41,49 @@ MAX_SCORES = 300
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list; `problem` and `hint` say what kept a part of it away."""
+    """The list of prompts; `problem` and `hint` say why a part of it is missing."""
 
-    rows: Sequence[Row]
+    rows: Sequence[PromptRow]
     where: str
     problem: str = ""
     hint: str = ""
 
 
 class Source(Protocol):
-    """Where a browser gets what it shows, and what it has done; each raises a `PexError`."""
+    """What a browser shows and does; each method raises a `PexError` if it cannot."""
 
     def listing(self) -> Listing:
         """All prompts."""
 
-    def editions(self, name: str) -> list[Edition]:
-        """Files and versions of a prompt, the newest first."""
+    def versions(self, name: str) -> list[Version]:
+        """The files and versions of a prompt, the newest version first."""
 
     def prompt(self, name: str, key: str) -> Prompt:
-        """The prompt of an edition."""
+        """The prompt of a version."""
 
-    def scores(self, name: str) -> list[Scored]:
-        """How the versions did, the newest run first."""
+    def scores(self, name: str) -> list[VersionScore]:
+        """The scores of the versions, the newest run first."""
 
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
-        """Point an alias to a version; `seen` is where it pointed when somebody decided so."""
+        """Point an alias to a version; `seen` is where it pointed when this was decided."""
 
     def save_file(self, prompt: Prompt) -> str:
-        """Write a prompt file; says which."""
+        """Write a prompt file; returns a sentence that says which."""
 
-    def keep(self, prompt: Prompt) -> str:
-        """Save a file's prompt to the library; says as which version."""
+    def save_to_library(self, prompt: Prompt) -> str:
+        """Save a file's prompt to the library; returns a sentence with its version."""
 
-    def code(self, name: str, edition: Edition) -> str:
-        """The Python that loads an edition."""
+    def code(self, name: str, version: Version) -> str:
+        """The Python that loads a version."""
 
 
 class LibraryBrowser(anywidget.AnyWidget):
-    """The prompts of a library and of a project's files, to look at, compare and pass on.
+    """The prompts of a library and of a project's files, to read, compare and use.
 
     Args:
         source: where they come from.
-        on_open: opens a prompt elsewhere, and returns what is shown below the browser.
-        chosen: the name, and the version or file, of the prompt that is shown first.
+        on_open: opens a prompt, and returns what is shown below the browser.
+        chosen: the name and the version or file of the prompt that is shown first.
     """
 
     _esm = shared.script("browser/browser")
@@ -103,9 +103,9 @@ class LibraryBrowser(anywidget.AnyWidget):
     ) -> None:
         self._source = source
         self._on_open = on_open
-        self._rows: Sequence[Row] = ()
+        self._rows: Sequence[PromptRow] = ()
         self._names: dict[str, str] = {}
-        self._editions: Sequence[Edition] = ()
+        self._versions: Sequence[Version] = ()
         self._wanted: tuple[str, str] | None = chosen
         self._shown: tuple[str, str] | None = None
         self._selected: Prompt | None = None
@@ -116,7 +116,7 @@ class LibraryBrowser(anywidget.AnyWidget):
         self._below = Output()
         super().__init__(_list={"state": "loading", "rows": []})
         self.on_msg(self._on_message)
-        self._later(self._load_list)
+        self._enqueue(self._load_list)
         if chosen is not None:
             self._choose(*chosen)
 
@@ -126,12 +126,12 @@ class LibraryBrowser(anywidget.AnyWidget):
 
     @property
     def selected(self) -> Prompt | None:
-        """The chosen prompt; None where none is chosen or it cannot be read."""
+        """The chosen prompt; None if none is chosen or it cannot be read."""
         self._wait(60)
         return self._selected
 
     def _ipython_display_(self) -> None:
-        """The widget, what is opened from it, and what is left without a kernel."""
+        """The widget, what is opened from it, and a static table for readers without a kernel."""
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
         display(bundle[0], raw=True)
@@ -148,21 +148,22 @@ class LibraryBrowser(anywidget.AnyWidget):
         if self._list["state"] == "loading":
             return static_text("Reading the library; its prompts appear here.")
         if not self._rows:
-            said = self._list.get("problem") or "There are no prompts in the library yet."
-            return static_text(said)
+            return static_text(
+                self._list.get("problem") or "There are no prompts in the library yet."
+            )
         return static_html(list_table(self._rows))
 
-    def _later(self, job: Callable[[], None]) -> None:
-        """Do it on the thread, after what is being done there; the thread ends with the last."""
+    def _enqueue(self, job: Callable[[], None]) -> None:
+        """Do it on the thread, after the jobs before it; the thread ends with the last."""
         with self._lock:
             self._jobs.append(job)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._do_jobs, name="pex-browser", daemon=True
+                    target=self._run_jobs, name="pex-browser", daemon=True
                 )
                 self._thread.start()
 
-    def _do_jobs(self) -> None:
+    def _run_jobs(self) -> None:
         while True:
             with self._lock:
                 if not self._jobs:
@@ -174,7 +175,7 @@ class LibraryBrowser(anywidget.AnyWidget):
             except PexError as error:
                 self._say(error.message, error.hint or "", error=True)
             except Exception as error:
-                # The thread goes on, and nobody is left waiting for what does not come.
+                # The next job starts another thread, so nobody waits in vain.
                 self._say(f"{type(error).__name__}: {error}", error=True)
                 with self._lock:
                     self._thread = None
@@ -196,23 +197,23 @@ class LibraryBrowser(anywidget.AnyWidget):
 
     def _load_list(self) -> None:
         self._list = {**self._list, "state": "loading"}
-        found = Listing((), "")
+        listing = Listing((), "")
         try:
-            found = self._source.listing()
+            listing = self._source.listing()
         except PexError as error:
-            found = Listing((), "", error.message, error.hint or "")
+            listing = Listing((), "", error.message, error.hint or "")
         except Exception as error:
-            found = Listing((), "", f"{type(error).__name__}: {error}")
+            listing = Listing((), "", f"{type(error).__name__}: {error}")
             raise
         finally:
-            self._rows = found.rows
-            self._names = {clean(row.name): row.name for row in found.rows}
+            self._rows = listing.rows
+            self._names = {clean(row.name): row.name for row in listing.rows}
             self._list = {
-                "state": "failed" if found.problem else "ready",
-                "where": clean(found.where),
-                "problem": clean(found.problem),
-                "hint": clean(found.hint),
-                "rows": [row_shown(row) for row in found.rows],
+                "state": "failed" if listing.problem else "ready",
+                "where": clean(listing.where),
+                "problem": clean(listing.problem),
+                "hint": clean(listing.hint),
+                "rows": [row_for_view(row) for row in listing.rows],
             }
             if self._static is not None:
                 self._static.replace(self.html)
@@ -221,29 +222,29 @@ class LibraryBrowser(anywidget.AnyWidget):
         wanted = self._wanted = (name, key)
 
         def read() -> None:
-            if self._wanted == wanted:  # else another was chosen meanwhile
+            if self._wanted == wanted:  # else another has been chosen
                 self._read(*wanted)
 
-        self._later(read)
+        self._enqueue(read)
 
     def _read(self, name: str, key: str) -> None:
         """Read a prompt, then its difference and its scores."""
-        before, self._selected = self._scores.get("name"), None
+        scored_name, self._selected = self._scores.get("name"), None
         try:
-            self._editions = self._source.editions(name)
-            edition = _find(self._editions, key)
-            self._selected = self._source.prompt(name, edition.key)
+            self._versions = self._source.versions(name)
+            version = _version_or_newest(self._versions, key)
+            self._selected = self._source.prompt(name, version.key)
         except PexError as error:
             problem = {"problem": clean(error.message), "hint": clean(error.hint or "")}
             self._shown = (name, key)
             self._show(problem)
             self._difference, self._scores = {}, {}
             return
-        self._shown = (name, edition.key)
-        code = self._source.code(name, edition)
-        self._show({**prompt_shown(self._selected), "code": clean(code)})
-        self._compare(_before(self._editions, edition))
-        if before != clean(name):
+        self._shown = (name, version.key)
+        code = self._source.code(name, version)
+        self._show({**prompt_for_view(self._selected), "code": clean(code)})
+        self._compare(_default_comparison(self._versions, version))
+        if scored_name != clean(name):
             self._load_scores(name)
 
     def _show(self, shown: Mapping[str, Any]) -> None:
@@ -254,71 +255,71 @@ class LibraryBrowser(anywidget.AnyWidget):
             "key": clean(key),
             "about": clean(row.about) if row else "",
             "used": [clean(item) for item in row.used] if row else [],
-            "editions": [edition_shown(edition) for edition in self._editions],
+            "editions": [version_for_view(version) for version in self._versions],
             **shown,
         }
 
-    def _compare(self, against: Edition | None) -> None:
-        """The difference of the chosen prompt to another edition of it."""
+    def _compare(self, against: Version | None) -> None:
+        """The difference between the chosen prompt and another version of it."""
         prompt, shown = self._selected, self._shown
         if prompt is None or shown is None or against is None:
             self._difference = {}
             return
         try:
-            found = difference(prompt, self._source.prompt(shown[0], against.key))
+            changes = prompt_difference(prompt, self._source.prompt(shown[0], against.key))
         except PexError as error:
-            found = {"text": clean(error.message), "facts": []}
+            changes = {"text": clean(error.message), "facts": []}
         self._difference = {
             "of": [clean(part) for part in shown],
             "against": clean(against.key),
-            **found,
+            **changes,
         }
 
     def _load_scores(self, name: str) -> None:
         self._scores = {"name": clean(name), "ready": False}
-        problem, found = "", []
+        problem, scores = "", []
         try:
-            found = self._source.scores(name)
+            scores = self._source.scores(name)
         except PexError as error:
             problem = error.message
         self._scores = {
             "name": clean(name),
             "ready": True,
             "problem": clean(problem),
-            "rows": [scored_shown(item) for item in found[:MAX_SCORES]],
-            "more": max(0, len(found) - MAX_SCORES),
-            "trends": trends(found),
+            "rows": [score_for_view(score) for score in scores[:MAX_SCORES]],
+            "more": max(0, len(scores) - MAX_SCORES),
+            "trends": trends(scores),
         }
 
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
-        what = content.get("kind") if isinstance(content, Mapping) else None
-        if what == "refresh":
-            self._later(self._load_list)
+        kind = content.get("kind") if isinstance(content, Mapping) else None
+        if kind == "refresh":
+            self._enqueue(self._load_list)
             if self._wanted is not None:
                 self._scores = {}
                 self._choose(*self._wanted)
-        elif what == "choose":
+        elif kind == "choose":
             name = self._names.get(str(content.get("name")))
             if name is not None:
                 here = self._shown is not None and self._shown[0] == name
                 self._choose(name, self._key(content.get("key")) if here else "")
-        elif what == "against":
-            edition = _known(self._editions, self._key(content.get("key")))
-            self._later(lambda: self._compare(edition))
-        elif what == "copy":
+        elif kind == "against":
+            version = _find_version(self._versions, self._key(content.get("key")))
+            self._enqueue(lambda: self._compare(version))
+        elif kind == "copy":
             self._copy(content)
-        elif what == "alias":
-            self._later(lambda: self._set_alias(content))
-        elif what == "file":
-            self._later(lambda: self._act(self._source.save_file))
-        elif what == "keep":
-            self._later(lambda: self._act(self._source.keep))
-        elif what == "play":
+        elif kind == "alias":
+            self._enqueue(lambda: self._set_alias(content))
+        elif kind == "file":
+            self._enqueue(lambda: self._act(self._source.save_file))
+        elif kind == "keep":
+            self._enqueue(lambda: self._act(self._source.save_to_library))
+        elif kind == "play":
             self._open()
 
     def _key(self, shown: Any) -> str:
-        """The key of an edition from what the browser knows of it."""
-        return next((e.key for e in self._editions if clean(e.key) == shown), "")
+        """The key of a version from the cleaned one that the view has."""
+        return next((v.key for v in self._versions if clean(v.key) == shown), "")
 
     def _copy(self, content: Mapping[str, Any]) -> None:
         prompt = self.selected
@@ -327,7 +328,7 @@ class LibraryBrowser(anywidget.AnyWidget):
             self.send({"kind": "copy", "view": content.get("view")}, buffers=[text])
 
     def _act(self, action: Callable[[Prompt], str]) -> None:
-        """Do something with the chosen prompt, say what came of it, and read all again."""
+        """Do something with the chosen prompt, show the result, and read everything again."""
         if self._selected is None or self._shown is None:
             return
         self._say(action(self._selected))
@@ -335,23 +336,23 @@ class LibraryBrowser(anywidget.AnyWidget):
         self._read(*self._shown)
 
     def _set_alias(self, content: Mapping[str, Any]) -> None:
-        edition = _known(self._editions, self._shown[1] if self._shown else "")
-        if self._shown is None or edition is None or edition.is_file:
+        version = _find_version(self._versions, self._shown[1] if self._shown else "")
+        if self._shown is None or version is None or version.is_file:
             return
         alias, seen = str(content.get("alias", "")).strip(), content.get("seen")
         name = self._shown[0]
         try:
             seen = seen if isinstance(seen, int) else None
-            said = self._source.set_alias(name, alias, int(edition.key), seen)
+            done = self._source.set_alias(name, alias, int(version.key), seen)
         except PexError as error:
             self._say(error.message, error.hint or "", error=True, of="alias")
             return
-        self._say(said, of="alias")
+        self._say(done, of="alias")
         self._load_list()
         self._read(*self._shown)
 
     def _open(self) -> None:
-        """Open the chosen prompt; here, where what is displayed finds its way into the output."""
+        """Open the chosen prompt; on this thread, so that its display goes into the output."""
         prompt = self.selected
         if prompt is None:
             return
@@ -366,29 +367,29 @@ class LibraryBrowser(anywidget.AnyWidget):
         self._say(f"{prompt.name} is open below.")
 
 
-def _find(editions: Sequence[Edition], key: str) -> Edition:
-    """The edition of a key, else the newest version, else the first file.
+def _find_version(versions: Sequence[Version], key: str) -> Version | None:
+    return next((version for version in versions if version.key == key), None)
+
+
+def _version_or_newest(versions: Sequence[Version], key: str) -> Version:
+    """The version of a key, else the newest in the library, else the first file.
 
     Raises:
         PexError: there is none at all.
     """
-    found = _known(editions, key)
-    if found is None and editions:
-        found = next((edition for edition in editions if not edition.is_file), editions[0])
-    if found is None:
-        raise PexError("this prompt has no version and no file any more", hint="refresh the list")
-    return found
+    version = _find_version(versions, key)
+    if version is None and versions:
+        version = next((saved for saved in versions if not saved.is_file), versions[0])
+    if version is None:
+        raise PexError("this prompt no longer has a version or a file", hint="refresh the list")
+    return version
 
 
-def _known(editions: Sequence[Edition], key: str) -> Edition | None:
-    return next((edition for edition in editions if edition.key == key), None)
-
-
-def _before(editions: Sequence[Edition], chosen: Edition) -> Edition | None:
-    """What an edition is first held against: a file against the newest version, else the last."""
-    versions = [edition for edition in editions if not edition.is_file]
+def _default_comparison(versions: Sequence[Version], chosen: Version) -> Version | None:
+    """What is compared first: a file with the newest version, a version with the one before."""
+    saved = [version for version in versions if not version.is_file]
     if chosen.is_file:
-        others = versions or [edition for edition in editions if edition is not chosen]
+        others = saved or [version for version in versions if version is not chosen]
         return others[0] if others else None
-    place = versions.index(chosen)
-    return versions[place + 1] if place + 1 < len(versions) else None
+    position = saved.index(chosen)
+    return saved[position + 1] if position + 1 < len(saved) else None

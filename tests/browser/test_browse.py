@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import pex
-from pex.browser.browser import Library, _open
+from pex.browser.browser import LibrarySource, _open_in_playground
 from pex.browser.widget import LibraryBrowser
 from tests.helpers.browser import Lab, jupyterlab, page
 from tests.helpers.endpoint import FaultyEndpoint
@@ -22,8 +22,8 @@ ASK = pex.Prompt("Review: {{ review }}\nIs it good or bad?", "ask", description=
 SHORT = pex.Prompt("Review: {{ review }}\nGood or bad?", "ask", params={"temperature": 0})
 
 
-def library(project: Path) -> Library:
-    return Library(project, f"sqlite:///{project}/mlruns/mlflow.db")
+def library(project: Path) -> LibrarySource:
+    return LibrarySource(project, f"sqlite:///{project}/mlruns/mlflow.db")
 
 
 def states(project: Path) -> dict[str, list[str]]:
@@ -46,12 +46,12 @@ def test_files_say_how_they_stand_to_the_library(project: Path, lab: FaultyEndpo
     shelf = library(project)
     row = next(row for row in shelf.listing().rows if row.name == "ask")
     assert (row.version, row.aliases, row.used) == (2, {"champion": 1}, ["trial"])
-    keys = [edition.key for edition in shelf.editions("ask")]
+    keys = [version.key for version in shelf.versions("ask")]
     assert keys == ["file:experiments/trial/prompts/ask.prompty", "2", "1"]
     assert shelf.prompt("ask", keys[0]).text == "Other"
     with pytest.raises(pex.PexError, match="model: expected keys with values"):
         shelf.prompt("broken", "file:prompts/broken.prompty")
-    said = shelf.keep(shelf.prompt("ask", keys[0]))
+    said = shelf.save_to_library(shelf.prompt("ask", keys[0]))
     assert said == "Saved as version 3 of ask."
     assert states(project)["ask"] == []
 
@@ -69,7 +69,7 @@ def test_an_alias_that_was_moved_meanwhile_is_not_moved(project: Path, lab: Faul
     for prompt in (ASK, SHORT):
         pex.library.save(prompt, alias="champion")
     shelf = library(project)
-    with pytest.raises(pex.PexError, match="moved meanwhile: it points to version 2 now"):
+    with pytest.raises(pex.PexError, match="moved by somebody else: it now points to version 2"):
         shelf.set_alias("ask", "champion", 1, seen=1)
     assert shelf.set_alias("ask", "champion", 1, seen=2) == (
         "champion moved from version 2 to version 1 of ask."
@@ -85,7 +85,7 @@ def test_a_file_that_has_another_content_is_not_replaced(
 ) -> None:
     shelf = library(project)
     assert shelf.save_file(ASK) == "Saved as prompts/ask.prompty."
-    assert shelf.save_file(ASK) == "prompts/ask.prompty has this prompt already."
+    assert shelf.save_file(ASK) == "prompts/ask.prompty already has this prompt."
     with pytest.raises(pex.PexError, match=r"prompts/ask\.prompty: there is already a file"):
         shelf.save_file(SHORT)
 
@@ -116,7 +116,7 @@ def test_it_begins_with_what_is_asked_for(project: Path, lab: FaultyEndpoint) ->
 def test_a_prompt_opens_in_a_playground_with_the_cases_of_its_experiment(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    alone = _open(ASK)
+    alone = _open_in_playground(ASK)
     assert repr(alone) == "Playground: 1 variant (ask) x 1 case"
     cases = [{"review": "Nice."}, {"review": "Bad."}]
     folder = project / "experiments/reviews"
@@ -124,7 +124,7 @@ def test_a_prompt_opens_in_a_playground_with_the_cases_of_its_experiment(
         folder / "experiment.yaml"
     )
     other = pex.Prompt(f"{ASK.text} Think first.", "ask")
-    found = _open(other)
+    found = _open_in_playground(other)
     assert repr(found) == "Playground: 1 variant (ask) x 2 cases"
     assert found.experiment.variants[0].model == "lab/m1"
     assert found.experiment.variants[0].prompt.text == other.text
@@ -140,7 +140,7 @@ def test_the_code_loads_what_is_shown(
     monkeypatch.chdir(project / "notebooks")
     shelf = library(project)
     shelf.listing()
-    codes = [shelf.code("ask", edition) for edition in shelf.editions("ask")]
+    codes = [shelf.code("ask", version) for version in shelf.versions("ask")]
     assert codes[1:] == ['pex.library.load("ask/2")', 'pex.library.load("ask@champion")']
     assert [eval(code).text for code in codes] == [ASK.text, SHORT.text, ASK.text]
 

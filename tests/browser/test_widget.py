@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 import pex
-from pex.browser.scores import Scored, scored_shown, trends
+from pex.browser.scores import VersionScore, score_for_view, trends
 from pex.browser.versions import (
     MAX_PIECES,
-    Edition,
-    Row,
-    difference,
-    facts,
-    marked,
-    prompt_shown,
-    row_shown,
+    PromptRow,
+    Version,
+    prompt_difference,
+    prompt_facts,
+    prompt_for_view,
+    row_for_view,
+    template_pieces,
 )
 from pex.browser.widget import LibraryBrowser, Listing
 from pex.core.shown import clean
@@ -29,14 +29,14 @@ OLD = pex.Prompt("Is {{ text }} good?", "ask", params={"temperature": 0})
 NEW = pex.Prompt("Is {{ text }} bad?", "ask", params={"temperature": 1}, model="lab/m1")
 
 
-def scored(version: int, value: float, **changes: Any) -> Scored:
+def scored(version: int, value: float, **changes: Any) -> VersionScore:
     fields = {
         "version": version, "experiment": "trial", "variant": "ask", "model": "lab/m1",
         "score": "label", "value": value, "lo": value - 0.1, "hi": value + 0.1, "n": 1200,
         "yes_no": True, "when": NOW, "verdict": "better", "baseline": "short",
         "run_id": "0123456789abcdef", "url": "",
     }  # fmt: skip
-    return Scored(**{**fields, **changes})
+    return VersionScore(**{**fields, **changes})
 
 
 class Shelf:
@@ -53,22 +53,22 @@ class Shelf:
         if self.problem is not None:
             raise self.problem
         names = ("ask", "other", "third")
-        rows = [Row(n, 2, {"champion": 1}, ["trial"], NOW, "About", "", []) for n in names]
+        rows = [PromptRow(n, 2, {"champion": 1}, ["trial"], NOW, "About", "", []) for n in names]
         return Listing(rows, "sqlite:///x.db")
 
-    def editions(self, name: str) -> list[Edition]:
+    def versions(self, name: str) -> list[Version]:
         self.gate.wait(60)
         self.read.append(name)
         return [
-            Edition("file:a.prompty", "a.prompty", (), {}, NOW, "", "", "file differs"),
-            Edition("2", "version 2", (), {}, NOW, "ada", "shorter", ""),
-            Edition("1", "version 1", ("champion",), {"champion": "set"}, NOW, "ada", "", ""),
+            Version("file:a.prompty", "a.prompty", (), {}, NOW, "", "", "file differs"),
+            Version("2", "version 2", (), {}, NOW, "ada", "shorter", ""),
+            Version("1", "version 1", ("champion",), {"champion": "set"}, NOW, "ada", "", ""),
         ]
 
     def prompt(self, name: str, key: str) -> pex.Prompt:
         return {"1": OLD, "2": NEW, "file:a.prompty": NEW}[key]
 
-    def scores(self, name: str) -> list[Scored]:
+    def scores(self, name: str) -> list[VersionScore]:
         return [scored(2, 0.8), scored(1, 0.6)]
 
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
@@ -79,11 +79,11 @@ class Shelf:
     def save_file(self, prompt: pex.Prompt) -> str:
         return f"Saved {prompt.name}."
 
-    def keep(self, prompt: pex.Prompt) -> str:
+    def save_to_library(self, prompt: pex.Prompt) -> str:
         raise pex.PexError("no", hint="why")
 
-    def code(self, name: str, edition: Edition) -> str:
-        return f'pex.library.load("{name}/{edition.key}")'
+    def code(self, name: str, version: Version) -> str:
+        return f'pex.library.load("{name}/{version.key}")'
 
 
 def settle(browser: LibraryBrowser) -> None:
@@ -201,38 +201,38 @@ def test_nonsense_from_a_page_is_no_act(browser: LibraryBrowser) -> None:
 
 
 def test_what_can_be_filled_in_is_marked_and_hostile_texts_are_shown() -> None:
-    assert marked("{% if a %}x{% endif %}{# no #}") == [
+    assert template_pieces("{% if a %}x{% endif %}{# no #}") == [
         ["place", "{% if a %}"], ["text", "x"], ["place", "{% endif %}"], ["place", "{# no #}"],
     ]  # fmt: skip
-    assert marked("") == [["text", ""]]
-    assert len(marked("{{ a }}" * 50_000)) == MAX_PIECES + 1
+    assert template_pieces("") == [["text", ""]]
+    assert len(template_pieces("{{ a }}" * 50_000)) == MAX_PIECES + 1
     for text in HOSTILE:
-        for _, piece in marked(text):
+        for _, piece in template_pieces(text):
             assert clean(piece) == piece
-        assert len(json.dumps(marked(text))) < 1_300_000
+        assert len(json.dumps(template_pieces(text))) < 1_300_000
 
 
 def test_a_difference_is_of_the_text_and_of_what_belongs_to_it() -> None:
-    found = difference(NEW, OLD)
+    found = prompt_difference(NEW, OLD)
     assert found["text"] == [
         ["same", "Is {{ text }} "], ["gone", "good?"], ["new", "bad?"],
     ]  # fmt: skip
     assert found["facts"] == [["temperature", "0", "1"], ["model", "", "lab/m1"]]
-    assert difference(OLD, OLD) == {"text": "The text is the same.", "facts": []}
+    assert prompt_difference(OLD, OLD) == {"text": "The text is the same.", "facts": []}
     chat = pex.Prompt([{"role": "system", "content": "Be kind."}], "ask")
-    assert "".join(t for kind, t in difference(chat, OLD)["text"] if kind != "gone").startswith(
-        "system:\nBe kind."
-    )
+    assert "".join(
+        t for kind, t in prompt_difference(chat, OLD)["text"] if kind != "gone"
+    ).startswith("system:\nBe kind.")
 
 
 def test_long_texts_are_compared_where_they_differ_and_never_for_minutes() -> None:
     words = " ".join(f"word{n}" for n in range(20_000))
     long, other = (pex.Prompt(f"{words} {end} {words}", "ask") for end in ("one", "two"))
-    found = difference(long, other)["text"]
+    found = prompt_difference(long, other)["text"]
     assert [kind for kind, _ in found] == ["same", "gone", "new", "same"]
     turned = pex.Prompt(" ".join(reversed(words.split())), "ask")
     begun = time.thread_time()
-    assert "too different" in difference(turned, pex.Prompt(words, "ask"))["text"]
+    assert "too different" in prompt_difference(turned, pex.Prompt(words, "ask"))["text"]
     assert time.thread_time() - begun < 2
 
 
@@ -240,7 +240,7 @@ def test_long_texts_are_compared_where_they_differ_and_never_for_minutes() -> No
     ("one", "other"), [("a b a b", "a b"), ("a a a", "a a"), ("x", "y"), ("a  b", "a b")]
 )
 def test_the_pieces_make_both_texts(one: str, other: str) -> None:
-    found = difference(pex.Prompt(one, "p"), pex.Prompt(other, "p"))["text"]
+    found = prompt_difference(pex.Prompt(one, "p"), pex.Prompt(other, "p"))["text"]
     assert "".join(text for kind, text in found if kind != "gone") == one
     assert "".join(text for kind, text in found if kind != "new") == other
 
@@ -254,15 +254,17 @@ def test_a_prompt_with_images_tools_and_a_schema_is_shown_whole() -> None:
         tools=[{"type": "function", "function": {"name": "look", "parameters": {}}}],
         defaults={"what": "this"},
     )
-    shown = prompt_shown(prompt)
+    shown = prompt_for_view(prompt)
     assert [piece[0] for piece in shown["messages"][0]["pieces"]].count("place") == 2
-    assert set(facts(prompt)) == {"variables", "default of what", "answer must follow", "tools"}
+    assert set(prompt_facts(prompt)) == {"variables", "default of what", "response schema", "tools"}
 
 
 def test_a_search_looks_at_all_that_a_row_says() -> None:
-    row = Row("Ask", None, {"champion": 1}, ["Trial"], None, "What\nfor", "lab/m1", ["file only"])
-    assert row_shown(row)["find"] == "ask champion trial what\nfor lab/m1 file only"
-    assert row_shown(row)["changed"] == ""
+    row = PromptRow(
+        "Ask", None, {"champion": 1}, ["Trial"], None, "What\nfor", "lab/m1", ["file only"]
+    )
+    assert row_for_view(row)["find"] == "ask champion trial what\nfor lab/m1 file only"
+    assert row_for_view(row)["changed"] == ""
 
 
 def test_a_trend_needs_two_versions_of_one_score_and_model() -> None:
@@ -279,17 +281,20 @@ def test_a_trend_needs_two_versions_of_one_score_and_model() -> None:
 
 
 def test_a_score_says_against_what_its_verdict_is_and_links_only_to_pages() -> None:
-    shown = scored_shown(scored(1, 0.5))
+    shown = score_for_view(scored(1, 0.5))
     assert (shown["said"], shown["n"], shown["run"]) == ("better than short", "1,200", "01234567")
-    assert scored_shown(scored(1, 0.5, verdict="undecided"))["said"] == "undecided against short"
-    assert scored_shown(scored(1, 0.5, verdict="", baseline=""))["said"] == ""
-    assert scored_shown(scored(1, 0.5, url="javascript:1"))["url"] == ""
+    assert (
+        score_for_view(scored(1, 0.5, verdict="undecided"))["said"]
+        == "undecided compared with short"
+    )
+    assert score_for_view(scored(1, 0.5, verdict="", baseline=""))["said"] == ""
+    assert score_for_view(scored(1, 0.5, url="javascript:1"))["url"] == ""
 
 
 def test_the_static_table_is_escaped_and_bounded() -> None:
     class Many(Shelf):
         def listing(self) -> Listing:
-            rows = [Row(f"p{n}", 1, {}, ["<b>x</b>"], NOW, "", "", []) for n in range(500)]
+            rows = [PromptRow(f"p{n}", 1, {}, ["<b>x</b>"], NOW, "", "", []) for n in range(500)]
             return Listing(rows, "")
 
     browser = LibraryBrowser(Many(), print)

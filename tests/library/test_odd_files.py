@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.browser.browser import Library
+from pex.browser.browser import LibrarySource
 from pex.core import prompt as prompts
 from pex.core.errors import PexError
 from pex.core.odd import attempt
@@ -70,7 +70,7 @@ def test_an_odd_prompt(make: Callable[[Path], object], project: Path) -> None:
     assert found["prompts/good.prompty"].prompt is not None
     assert found["prompts/odd.prompty"].problem is not None
     assert str(found["prompts/odd.prompty"].problem).strip()
-    listing = Library(project, f"sqlite:///{project}/mlruns/mlflow.db").listing()
+    listing = LibrarySource(project, f"sqlite:///{project}/mlruns/mlflow.db").listing()
     rows = {row.name: row for row in listing.rows}
     assert rows.keys() == {"good", "odd"}
     assert "file cannot be read" in rows["odd"].states
