@@ -8,7 +8,7 @@ from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.kernels.grammar import put_off
+from pex.batch.kernels.lazy_rfc3986 import put_off
 from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 

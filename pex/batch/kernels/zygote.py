@@ -28,8 +28,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pex.batch.kernels.child import answer, become_kernel
-from pex.batch.kernels.grammar import put_off
+from pex.batch.kernels.forked_kernel import answer, become_kernel
+from pex.batch.kernels.lazy_rfc3986 import put_off
 
 STACK = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "faulthandler",

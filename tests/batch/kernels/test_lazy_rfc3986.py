@@ -17,7 +17,7 @@ print(sorted(checker.checkers))
 for address in ('http://ü.example/ä', 'no address', 'a b', '//x/%zz', 3):
     print([checker.conforms(address, kind) for kind in ('iri', 'iri-reference', 'uri')])
 """
-PUT_OFF = "from pex.batch.kernels.grammar import put_off; put_off()"
+PUT_OFF = "from pex.batch.kernels.lazy_rfc3986 import put_off; put_off()"
 
 
 def printed(first: str, after: str = "") -> list[str]:
