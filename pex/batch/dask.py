@@ -113,7 +113,7 @@ class Cluster:
         import distributed
 
         order = Order(
-            dataclasses.replace(task, environment=_sent(task.environment)),
+            dataclasses.replace(task, environment=_environment_for_worker(task.environment)),
             task.notebook.read_text(encoding="utf-8"),
             self._marker,
             self._place,
@@ -315,7 +315,7 @@ def _secret_names(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted({name for name in names if name and os.environ.get(name)}))
 
 
-def _sent(environment: Mapping[str, str]) -> dict[str, str]:
+def _environment_for_worker(environment: Mapping[str, str]) -> dict[str, str]:
     """What of a job's environment goes to a worker: what the batch says, and no key."""
     names = {*OF_A_JOB, *QUIET} - {"JPY_PARENT_PID"}
     names |= {

@@ -23,7 +23,7 @@ SUMMARY = "batch.json"
 _KEYS = ("status", "seconds", "attempts", "asked")
 
 
-class EndedJobs:
+class JobLog:
     """The file of a batch's ended jobs, a line each, on disk before anything else sees it.
 
     Args:
@@ -134,7 +134,7 @@ def newest_unfinished(plan: Plan) -> str:
     folders = batches_of(plan)
     wanted = {job.id for job in plan.jobs}
     for folder in sorted(folders, key=lambda item: item.stat().st_mtime, reverse=True):
-        if not EndedJobs(folder).finished(wanted):
+        if not JobLog(folder).finished(wanted):
             return folder.name
     raise PexError(
         f"there is no unfinished batch of '{plan.name}' in {plan.outputs}",

@@ -29,7 +29,7 @@ _PATIENCE_S = 60.0
 """How long the end of a batch waits for a slow store."""
 
 
-class Record:
+class BatchRecorder:
     """Writes a batch into MLflow, beside its jobs where it takes long, else at its end.
 
     A store that does not answer is said once; what it misses is tried again at the end. Paused, it
@@ -219,14 +219,14 @@ class Record:
 
 
 @contextlib.contextmanager
-def recording(uri: str, say: Callable[[str], None]) -> Iterator[Record]:
+def recording(uri: str, say: Callable[[str], None]) -> Iterator[BatchRecorder]:
     """A batch's record; what ends the block ends the batch's run in MLflow, too.
 
     Args:
         uri: the store.
         say: gets a line where the store does not answer.
     """
-    record = Record(uri, say)
+    record = BatchRecorder(uri, say)
     try:
         yield record
     except BaseException:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.batch import snapshot
-from pex.batch.job_log import FILE, EndedJobs, alone, newest_unfinished
+from pex.batch.job_log import FILE, JobLog, alone, newest_unfinished
 from pex.batch.kernels.zygotes import QUIET, ZYGOTES
 from pex.batch.plan import Job, Plan
 from pex.batch.result import BatchResult, JobResult
@@ -33,7 +33,7 @@ from pex.project.trust import fingerprint
 from pex.run.provider_trust import check_trusted, directed
 
 if TYPE_CHECKING:
-    from pex.batch.mlflow_batch import Record
+    from pex.batch.mlflow_batch import BatchRecorder
 
 
 class _Jobs:
@@ -74,7 +74,7 @@ def run_batch(
     resume: bool = False,
     again: Collection[str] = (),
     times: int = 1,
-    record: Record | None = None,
+    record: BatchRecorder | None = None,
 ) -> BatchResult:
     """Execute every job of a plan.
 
@@ -118,7 +118,7 @@ def run_batch(
     with alone(folder):
         for line in snapshot.begin(folder, plan):
             say(line)
-        done = EndedJobs(folder).done(plan)
+        done = JobLog(folder).done(plan)
         done = {name: entry for name, entry in done.items() if name not in again}
         context = plan.context(batch_id, times)
         environment = {**os.environ, **secret_names(plan), **QUIET, **trusted}
@@ -134,7 +134,7 @@ def _run_in(
     workers: int | None,
     say: Callable[[str], None],
     executor: Callable[[Task, Running], Outcome] | None,
-    record: Record | None,
+    record: BatchRecorder | None,
 ) -> BatchResult:
     jobs = _Jobs()
     with _kernels(environment) if executor is None else contextlib.nullcontext():
@@ -194,7 +194,7 @@ class _Run:
         jobs: _Jobs,
         say: Callable[[str], None],
         executor: Callable[[Task, Running], Outcome],
-        record: Record | None,
+        record: BatchRecorder | None,
     ) -> None:
         self._record = record
         self._plan = plan
@@ -210,7 +210,7 @@ class _Run:
         self._ahead: dict[str, Running] = {}
         self._starts_ahead = executor is execute
         self._ended: queue.SimpleQueue[Future[JobResult]] = queue.SimpleQueue()
-        self._file = EndedJobs(folder)
+        self._file = JobLog(folder)
 
     def all(self, workers: int, done: Mapping[str, Mapping[str, Any]]) -> list[JobResult]:
         """Run them, a number at once; returns their results in the plan's order.
@@ -265,7 +265,7 @@ class _Run:
         with self._lock:
             self._coming.update((job.id, job) for job in jobs)
         for job in jobs:
-            pool.submit(self._one, job).add_done_callback(self._ended.put)
+            pool.submit(self._run_job, job).add_done_callback(self._ended.put)
 
     def close(self) -> None:
         """Start no further one, and wait for those that run."""
@@ -288,7 +288,7 @@ class _Run:
             self._plan.timeout_s,
         )
 
-    def _turn(self, job: Job) -> Running | None:
+    def _take_ahead(self, job: Job) -> Running | None:
         """A job's turn has come; its kernel if it was started ahead."""
         with self._lock:
             self._coming.pop(job.id, None)
@@ -308,17 +308,17 @@ class _Run:
     def _skip(self, job: Job, lost: list[str]) -> JobResult:
         error = f"needs {', '.join(lost)}"
         self._say(f"skipped  {job.id}: {error}")
-        return self._kept(JobResult(job, self._output(job), "skipped", error=error))
+        return self._recorded(JobResult(job, self._output(job), "skipped", error=error))
 
-    def _kept(self, result: JobResult) -> JobResult:
+    def _recorded(self, result: JobResult) -> JobResult:
         """The same, once it is on its way into MLflow."""
         if self._record is not None:
             self._record.add(result)
         return result
 
-    def _one(self, job: Job) -> JobResult:
+    def _run_job(self, job: Job) -> JobResult:
         result = JobResult(job, self._output(job), "interrupted")
-        task, ahead = self._task(job), self._turn(job)
+        task, ahead = self._task(job), self._take_ahead(job)
         begun = time.monotonic()
         while result.attempts <= self._plan.retries and not self._jobs.stopped:
             result.attempts += 1
@@ -341,7 +341,7 @@ class _Run:
         except OSError as error:
             self._say(f"{job.id}: --resume would run it again: {FILE}: {error.strerror}")
         self._say(_ended(result))
-        return self._kept(result)
+        return self._recorded(result)
 
 
 def _ended(result: JobResult) -> str:

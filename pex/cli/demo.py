@@ -63,10 +63,10 @@ def demo(
         table = collect(batch, uri)
         write(table, batch)
         console.out(text(table))
-        morning = judge_night(batch, started_at, uri)
-        nights.keep(batch, started_at, morning.outcome)
-        page = write_page(morning, console.err)
-        record.end(batch, headline(morning), morning.outcome, page)
+        night = judge_night(batch, started_at, uri)
+        nights.keep(batch, started_at, night.outcome)
+        page = write_page(night, console.err)
+        record.end(batch, headline(night), night.outcome, page)
 
     report = results.report(project / "outputs" / "report.html")
     whole = folder.relative_to(project) / "experiment.yaml"

@@ -59,9 +59,9 @@ def gc(
     if delete:
         _check_place(state, project, uri)
     if case is None and group is None:
-        going = _old(database, project, uri, Which(older_than))
+        going = _outdated(database, project, uri, Which(older_than))
     else:
-        going = _of(database, state, uri, Which(case_id=case, group=group))
+        going = _of_case(database, state, uri, Which(case_id=case, group=group))
     if not as_json:
         width = max(len(item["what"]) for item in going.items)
         for item in going.items:
@@ -109,7 +109,7 @@ def _check_place(state: Path, project: Path, uri: str) -> None:
             )
 
 
-def _old(database: Database, project: Path, uri: str, which: Which) -> _Going:
+def _outdated(database: Database, project: Path, uri: str, which: Which) -> _Going:
     from pex.record import deleted
 
     count, size = answers(database, which)
@@ -136,7 +136,7 @@ def _old(database: Database, project: Path, uri: str, which: Which) -> _Going:
     )
 
 
-def _of(database: Database, state: Path, uri: str, which: Which) -> _Going:
+def _of_case(database: Database, state: Path, uri: str, which: Which) -> _Going:
     from pex.playground import draft_files
     from pex.record import forget, kept
     from pex.results.results import Results

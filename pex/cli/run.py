@@ -110,15 +110,15 @@ def run(
         if rule.get("on_undecided") == "extend" and rule["baseline"] != PINNED and only is None:
             results = extend(exp, results, options, console.err)
     except Interrupted as interrupted:
-        _tell(interrupted.results, as_json, out)
+        _print_results(interrupted.results, as_json, out)
         # Typer ends with 130 by itself, and says nothing.
         console.err(f"interrupted: {interrupted}")
         raise
     except ProviderError:
         if exp.results is not None:
-            _tell(exp.results, as_json, out)
+            _print_results(exp.results, as_json, out)
         raise
-    _tell(results, as_json, out)
+    _print_results(results, as_json, out)
     check(results, exp.max_error_share)
     code = gate_code(results)
     if code:
@@ -179,7 +179,7 @@ def _changes(items: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return keys, params
 
 
-def _tell(results: Any, as_json: bool, out: Path | None) -> None:
+def _print_results(results: Any, as_json: bool, out: Path | None) -> None:
     from pex.core.spreadsheet import table_text
 
     if out is not None:

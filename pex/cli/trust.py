@@ -34,7 +34,7 @@ def trust(
     if not folder.is_dir():
         raise PexError(f"{folder}: there is no such folder", hint="name the project's folder")
     project = find_project(folder)
-    told = _told(project)
+    told = _what_to_trust(project)
     _allow(project)
     if as_json:
         console.document({"project": str(project), "trusted": told, "kept_in": str(kept.place())})
@@ -60,14 +60,14 @@ def asking(act: Callable[[], Done]) -> Done:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
         project = error.project
-        console.err("\n".join([str(project), *(f"  {line}" for line in _told(project))]))
+        console.err("\n".join([str(project), *(f"  {line}" for line in _what_to_trust(project))]))
         if not typer.confirm("Trust this project?", default=False, err=True):
             raise
     _allow(project)
     return act()
 
 
-def _told(project: Path) -> list[str]:
+def _what_to_trust(project: Path) -> list[str]:
     """All that the project directs, each with its place."""
     told = [f"{FILE}, {part.text}" for part in directed(load_settings(project))]
     for subject, roots in _places(project).items():

@@ -105,9 +105,9 @@ class Execution:
 
         A slow one slows nobody; it misses passing news then, never an answer.
         """
-        self._feeds.listen(listener, self._been())
+        self._feeds.listen(listener, self._events_so_far())
 
-    def _been(self) -> Iterator[Event]:
+    def _events_so_far(self) -> Iterator[Event]:
         for place, answer in self._answers.items():
             yield Answered(place, answer) if answer.error is None else Failed(place, answer)
         for place, scores in self._scores.items():
@@ -147,7 +147,7 @@ class Execution:
 
     def start(self) -> Execution:
         """Begin; returns at once."""
-        self._tell(
+        self._emit(
             Queued(
                 variants=tuple(variant.name for variant in self._job.variants),
                 case_ids=tuple(case.id for case in self._job.cases),
@@ -156,7 +156,7 @@ class Execution:
             )
         )
         if self._wave is not None:  # judges' questions are part of what there is to do
-            self._tell(Judging(0, self.progress.total - len(self._job.requests)))
+            self._emit(Judging(0, self.progress.total - len(self._job.requests)))
         self._ended.set_running_or_notify_cancel()  # nobody who waits can cancel it
         self._thread.start()
         return self
@@ -174,7 +174,7 @@ class Execution:
     def cancel(self) -> None:
         """Ask nothing new; calls in flight may finish for a few seconds. Twice: stop now."""
         if not self.done:
-            self._tell(Stopping())
+            self._emit(Stopping())
         if self._wave is not None:
             self._wave.stop()
         self._runner.stop()
@@ -272,7 +272,7 @@ class Execution:
             if self._recorder is not None:
                 self._recorder.fail()
         finally:
-            self._tell(Done(status, time.time() - self._begun_at))
+            self._emit(Done(status, time.time() - self._begun_at))
             gc.unfreeze()
             self._job.journal.close()
             self._feeds.drain(DRAIN_S)
@@ -285,20 +285,20 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
             self._failure = self._failure or error
             status = "budget" if isinstance(error, BudgetError) else "failed"
-        self._look(wave)
+        self._update_judging(wave)
         return status
 
     def _on_judged(self, event: Event) -> None:
         if self._wave is not None:
-            self._look(self._wave)
+            self._update_judging(self._wave)
         with self._feeds.lock:
             if isinstance(event, Scored):
                 self._scores.setdefault(event.place, {}).update(event.scores)
-            self._tell(event)
+            self._emit(event)
 
-    def _look(self, wave: Wave) -> None:
+    def _update_judging(self, wave: Wave) -> None:
         """Take over how far the judges are, and tell."""
-        self._tell(Judging(wave.done, wave.total))
+        self._emit(Judging(wave.done, wave.total))
         counts = self.progress
         counts.judged = wave.done
         counts.total = len(self._job.requests) + wave.total
@@ -309,7 +309,7 @@ class Execution:
         with self._feeds.lock:
             if isinstance(event, Answered | Failed):
                 self._answers[event.place] = event.answer
-            self._tell(event)
+            self._emit(event)
         if isinstance(event, Answered | Failed):
             if isinstance(event, Answered):
                 self.progress.answered += 1
@@ -330,9 +330,9 @@ class Execution:
             scores |= scorer(event.answer, self._case_of[event.place[1]])
         with self._feeds.lock:
             self._scores[event.place] = scores
-            self._tell(Scored(event.place, scores))
+            self._emit(Scored(event.place, scores))
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         self._feeds.tell(event)
 
     def _finish(self, status: str) -> Results:

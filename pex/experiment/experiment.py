@@ -21,7 +21,7 @@ from pex.experiment.execution import Execution
 from pex.experiment.gate import gate_rule
 from pex.experiment.job import Job
 from pex.experiment.options import PreviewOptions, RunOptions, StartOptions, complete, shows
-from pex.experiment.prepare import Subject, prepare, preview, seat
+from pex.experiment.prepare import ExperimentState, prepare, preview, seat
 from pex.experiment.save import dumped, kept_files, portable, save, unconfigured
 from pex.library.resolve import resolve_beside
 from pex.project.files import validate
@@ -235,7 +235,7 @@ class Experiment:
         """
         chosen = complete(options, PreviewOptions)
         self._read_again()
-        return preview(self._subject(), chosen)
+        return preview(self._state(), chosen)
 
     @shows(RunOptions)
     def run(self, **options: Unpack[RunOptions]) -> Results:
@@ -392,8 +392,8 @@ class Experiment:
             return self._drafted_in
         return self._cases_path.parent if self._cases_path else Path.cwd()
 
-    def _subject(self) -> Subject:
-        return Subject(
+    def _state(self) -> ExperimentState:
+        return ExperimentState(
             spec=self._spec,
             variants=self.variants,
             cases=self.cases,
@@ -448,7 +448,7 @@ class Experiment:
     def _prepare(self, chosen: RunOptions) -> tuple[Execution, Job]:
         self.used = next(_uses)
         self._read_again()
-        return prepare(self._subject(), chosen)
+        return prepare(self._state(), chosen)
 
 
 def _seats(judge: Judge, variants: Sequence[Variant], folder: Path) -> bool:

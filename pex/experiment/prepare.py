@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Subject:
+class ExperimentState:
     """An experiment, as far as its runs need it.
 
     `gate` is its rule with the baseline resolved; `folder` is where the paths of images start,
@@ -94,15 +94,15 @@ class _Plan:
         return {request.model for request in self.requests} | {judge.model for judge in judges}
 
 
-def preview(subject: Subject, chosen: RunOptions) -> Preview:
+def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
     """What a run would do; no model is asked.
 
     Raises:
         PexError: something does not fit.
     """
-    plan = _plan(subject, chosen)
+    plan = _plan(experiment, chosen)
     database = database_of(plan.state, plan.settings)
-    before = past(database, subject.spec.name)
+    before = past(database, experiment.spec.name)
     price = {ref: price_of(ref, plan.settings) for ref in plan.models}
     tokenizers = {f"local/{local.MODEL}": functools.partial(local.count_tokens, plan.state)}
 
@@ -129,7 +129,7 @@ def preview(subject: Subject, chosen: RunOptions) -> Preview:
         return _together(whole, dataclasses.replace(sized(likely, 1.0), at_most_usd=at_most))
 
 
-def prepare(subject: Subject, chosen: RunOptions) -> tuple[Execution, Job]:
+def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution, Job]:
     """Open what a run needs: the journal, the endpoints of models and judges, the record.
 
     Raises:
@@ -140,22 +140,22 @@ def prepare(subject: Subject, chosen: RunOptions) -> tuple[Execution, Job]:
     from pex.tracking import store
 
     options.check(chosen)
-    spec, plan = subject.spec, _plan(subject, chosen)
+    spec, plan = experiment.spec, _plan(experiment, chosen)
     cap = options.budget_usd(chosen, spec, plan.settings)
-    asked = [*subject.variants, *(judge.variant for judge in parted(subject.scorers)[1])]
+    asked = [*experiment.variants, *(judge.variant for judge in parted(experiment.scorers)[1])]
     clients = by_ref((variant.model, variant.via) for variant in asked)
     check_models(plan.models - clients.keys(), plan.settings)
     stored = chosen["record"] or chosen["only"] is not None
     uri = store.tracking_uri(plan.project, plan.settings) if stored else ""
     plan = dataclasses.replace(plan, scorers=imported(plan.scorers))
     if chosen["only"] is not None:
-        plan = dataclasses.replace(plan, requests=_part(plan, subject, chosen["only"], uri))
+        plan = dataclasses.replace(plan, requests=_part(plan, experiment, chosen["only"], uri))
     todo = plan.requests
     if chosen["provider_batch"]:
         check_single(todo)
     book = Journal(database_of(plan.state, plan.settings), plan.settings.models)
     run = book.begin(
-        spec.name, _identity(subject, plan), plan.mode, uri if chosen["record"] else None
+        spec.name, _identity(experiment, plan), plan.mode, uri if chosen["record"] else None
     )
     try:
         found = book.find([request.key for request in todo], run)
@@ -169,7 +169,7 @@ def prepare(subject: Subject, chosen: RunOptions) -> tuple[Execution, Job]:
             timeout_s=chosen["timeout_s"] or spec.timeout_s,
             clients=clients,
         )
-        fixed = differing(subject.variants)
+        fixed = differing(experiment.variants)
         channels = connect(sorted({request.model for request in missing}), fixed=fixed)
         check_priced({ref: channel.price for ref, channel in channels.items()})
         ready = plan.bench
@@ -188,7 +188,7 @@ def prepare(subject: Subject, chosen: RunOptions) -> tuple[Execution, Job]:
     job = Job(
         name=spec.name,
         purpose=spec.purpose,
-        variants=subject.variants,
+        variants=experiment.variants,
         cases=plan.cases,
         scorers=plan.scorers,
         bench=ready,
@@ -203,14 +203,16 @@ def prepare(subject: Subject, chosen: RunOptions) -> tuple[Execution, Job]:
         stream=chosen["stream"],
         provider_batch=chosen["provider_batch"],
         note=chosen["note"],
-        gate=subject.gate,
+        gate=experiment.gate,
         max_error_share=spec.max_error_share,
         traces=options.traces(chosen, plan.settings),
         state=plan.state,
-        files=subject.files(plan.cases),
-        edits=Edits(subject.cases_path, spec.columns, plan.state) if subject.cases_path else None,
-        scorer_items=subject.scorer_items,
-        how_to=[] if subject.drafted else _how_to(subject.path, plan.project),
+        files=experiment.files(plan.cases),
+        edits=Edits(experiment.cases_path, spec.columns, plan.state)
+        if experiment.cases_path
+        else None,
+        scorer_items=experiment.scorer_items,
+        how_to=[] if experiment.drafted else _how_to(experiment.path, plan.project),
     )
     return Execution(job, recorder), job
 
@@ -228,17 +230,19 @@ def seat(judges: Sequence[Judge], variants: Sequence[Variant], longest: int, fol
     return bench(judges, items, longest, folder)
 
 
-def _plan(subject: Subject, chosen: RunOptions) -> _Plan:
-    project = _project(subject.path)
+def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
+    project = _project(experiment.path)
     settings = load_settings(project)
     mode = check_mode(chosen["journal"])
-    cases = select(subject.cases, limit=chosen["limit"], ids=chosen["cases"], tags=chosen["tags"])
-    times = options.repeats(chosen, subject.spec)
+    cases = select(
+        experiment.cases, limit=chosen["limit"], ids=chosen["cases"], tags=chosen["tags"]
+    )
+    times = options.repeats(chosen, experiment.spec)
     longest = settings.budget.max_tokens
-    where = (longest, subject.folder, settings.api_of)
-    todo = list(requests(subject.variants, cases, times, *where))
-    scorers, judges = parted(subject.scorers)
-    ready = seat(judges, subject.variants, longest, subject.folder) if judges else None
+    where = (longest, experiment.folder, settings.api_of)
+    todo = list(requests(experiment.variants, cases, times, *where))
+    scorers, judges = parted(experiment.scorers)
+    ready = seat(judges, experiment.variants, longest, experiment.folder) if judges else None
     if ready is not None:
         ready = dataclasses.replace(ready, api_of=settings.api_of)
     return _Plan(project, settings, mode, cases, times, todo, scorers, ready)
@@ -250,36 +254,36 @@ def _project(path: Path | None) -> Path:
     return project if project and (project / FILE).is_file() else find_project()
 
 
-def _identity(subject: Subject, plan: _Plan) -> Iterator[str]:
+def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:
     """What makes two runs the same one, begun again: the table they fill."""
-    yield subject.spec.purpose
-    yield from (scorer.name for scorer in subject.scorers)
+    yield experiment.spec.purpose
+    yield from (scorer.name for scorer in experiment.scorers)
     if plan.bench is not None:
         yield from plan.bench.key_parts()
     for request in plan.requests:
         yield f"{request.variant}\0{request.case_id}\0{request.repeat}\0{request.key}"
 
 
-def _part(plan: _Plan, subject: Subject, only: str, uri: str) -> list[Request]:
+def _part(plan: _Plan, experiment: ExperimentState, only: str, uri: str) -> list[Request]:
     """The requests whose places failed in the last run, or had an error."""
-    wanted = _places(only, uri, subject)
+    wanted = _places(only, uri, experiment)
     todo = [request for request in plan.requests if request.place in wanted]
     if not todo:
         raise PexError(f"only='{only}': there is nothing of that kind in the last run")
     return todo
 
 
-def _places(only: str, uri: str, subject: Subject) -> set[Place]:
+def _places(only: str, uri: str, experiment: ExperimentState) -> set[Place]:
     from pex.record import runs, search
 
     kinds = ("failed", "errors")
     if only not in kinds:
         raise PexError(f"only='{only}': expected 'failed' or 'errors'", hint=nearest(only, kinds))
-    frame = subject.last
+    frame = experiment.last
     if frame is None:
-        last = search.latest(uri, experiment=subject.spec.name)
+        last = search.latest(uri, experiment=experiment.spec.name)
         if not last:
-            raise PexError(f"only='{only}': '{subject.spec.name}' has not been run before")
+            raise PexError(f"only='{only}': '{experiment.spec.name}' has not been run before")
         frame, _ = runs.load(uri, last[0]["run_id"])
     bad = frame[frame["error"].notna() if only == "errors" else failed_rows(frame)]
     return set(zip(bad["variant"], bad["case_id"], bad["repeat"], strict=True))

@@ -118,7 +118,7 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
     return ResultGrid(
         sheet,
         execution.cancel,
-        _sent(job),
+        _sent_messages(job),
         _editing(execution, job, corrected),
         _trace_url(execution),
         blocks=blocks,
@@ -147,7 +147,7 @@ def _line(case: Case, used: set[str]) -> Line:
     return Line(case.id, "\n".join(texts), expected, case.group, case.tags)
 
 
-def _sent(job: Job) -> Messages:
+def _sent_messages(job: Job) -> Messages:
     """What was sent for a place, rendered again: to keep every request would cost memory."""
     prompts = {variant.name: variant.prompt for variant in job.variants}
     inputs = {case.id: case.inputs for case in job.cases}

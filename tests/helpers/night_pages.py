@@ -4,7 +4,7 @@ import datetime
 from pathlib import Path
 
 from pex.batch.night.gate import judge, rule_of
-from pex.batch.night.night import Morning, Subject
+from pex.batch.night.night import JudgedNight, JudgedRun
 from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import Job, Plan, PlanGate
 from pex.batch.result import BatchResult, JobResult
@@ -26,7 +26,7 @@ def recorded(run_id: str, cases: int, variants: int, *, hostile: bool = False) -
     return Recorded(run, results.frame, about)
 
 
-def morning(project: Path, cases: int, variants: int, *, hostile: bool = False) -> Morning:
+def judged_night(project: Path, cases: int, variants: int, *, hostile: bool = False) -> JudgedNight:
     """A night whose variants are judged against the first, with a night before it."""
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
     now = recorded("tonight", cases, variants, hostile=hostile)
@@ -35,10 +35,10 @@ def morning(project: Path, cases: int, variants: int, *, hostile: bool = False) 
     rule = rule_of(PlanGate(baseline="variant-0", metric="label", margin=0.02), None)
     assert isinstance(rule, GateSpec)
     judged = judge(now, rule, "nightly", project, lambda run_id: last, uri)
-    subject = Subject(now, last, [], None, judged, [], [], "label")
+    subject = JudgedRun(now, last, [], None, judged, [], [], "label")
     job = Job("job", "job", project / "n.ipynb", {}, ())
     plan = Plan("nightly", project, (job,), 1, 0, None)
     error = "<script>window.hacked=1</script> \x1b[31mred\x00"
     result = JobResult(job, project / "job.ipynb", "failed" if hostile else "done", error=error)
     batch = BatchResult("tonight", plan, project, [result])
-    return Morning(batch, AT, uri, [subject], [], [], [], [])
+    return JudgedNight(batch, AT, uri, [subject], [], [], [], [])

@@ -95,7 +95,7 @@ def main() -> None:
     generators = random_generators()
     gc.freeze()  # collecting must not touch, and so copy, what was imported
     refusal = f"{extra} threads beside the first one after the imports" if extra else None
-    order = Nursery(control, refusal).serve()
+    order = ZygoteServer(control, refusal).serve()
     if order is not None and "call" in order:
         answer(order, generators)
     if order is not None:
@@ -103,7 +103,7 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class Nursery:
+class ZygoteServer:
     """The kernels that were forked from here, each with the line of whoever asked for it."""
 
     def __init__(self, control: socket.socket, refusal: str | None) -> None:
@@ -144,7 +144,7 @@ class Nursery:
         order: dict[str, Any] = json.loads(text)
         refusal = self._refusal or shadowed(Path(order["cwd"]))
         if refusal is not None:
-            _tell(line, {"no": refusal})
+            _send(line, {"no": refusal})
             line.close()
             return None
         pid = os.fork()
@@ -153,7 +153,7 @@ class Nursery:
             return {**order, "line": line}
         self._kernels[pid] = line
         self._selector.register(line, selectors.EVENT_READ)
-        _tell(line, {"pid": pid})
+        _send(line, {"pid": pid})
         return None
 
     def _leave(self, line: socket.socket, talks: bool) -> None:
@@ -175,18 +175,18 @@ class Nursery:
                 return
             line = self._kernels.pop(pid, None)
             if line is not None:
-                _tell(line, {"code": os.waitstatus_to_exitcode(status)})
-                self._deaf_to(line)
+                _send(line, {"code": os.waitstatus_to_exitcode(status)})
+                self._ignore(line)
                 line.close()
 
     def _hang_up(self, line: Any) -> None:
         """Nobody wants this kernel any more; it is reaped like any other."""
-        self._deaf_to(line)
+        self._ignore(line)
         for pid, owner in self._kernels.items():
             if owner is line:
                 _kill(pid)
 
-    def _deaf_to(self, line: socket.socket) -> None:
+    def _ignore(self, line: socket.socket) -> None:
         with contextlib.suppress(KeyError, ValueError):  # ended just now, and heard of before
             self._selector.unregister(line)
 
@@ -229,7 +229,7 @@ def random_generators() -> list[Any]:
     return [item for item in gc.get_objects() if isinstance(item, kinds)]
 
 
-def _tell(line: socket.socket, what: dict[str, Any]) -> None:
+def _send(line: socket.socket, what: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # nobody listens any more: its end is read next
         line.sendall(json.dumps(what).encode() + b"\n")
 

@@ -1,4 +1,4 @@
-"""Answers that turned: whether a model answers otherwise, or never quite repeats itself.
+"""Answer drift: whether a model answers differently, or never quite repeats itself.
 
 Each question is asked several times a night. A model that has stayed the same differs between two
 nights as much as within one.
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-SURE = 0.0015
+MAX_CHANCE = 0.0015
 """So rarely does a night of the same model look changed: in thirty nights 4.5 %."""
-SHARE = 0.2
+MAX_SHARE = 0.2
 """A few answers turn for nothing, where two words are all but equally likely."""
 MOST = 7
 """Answers of one question and one night that are looked at."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Turned:
+class Drift:
     """Questions that are the same in two runs, and how many have no answer in common.
 
     `chance` is how often a model that has not changed would agree with itself as little.
@@ -37,18 +37,18 @@ class Turned:
     chance: float
 
     @property
-    def many(self) -> bool:
-        """Whether more turned than a few."""
-        return self.asked > 0 and self.other / self.asked > SHARE
+    def drifted(self) -> bool:
+        """Whether more than a few questions have other answers."""
+        return self.asked > 0 and self.other / self.asked > MAX_SHARE
 
     @property
-    def sure(self) -> bool:
-        """Whether that is another model: no flicker explains it."""
-        return self.many and self.chance <= SURE
+    def confident(self) -> bool:
+        """Whether that is another model: its own variation does not explain it."""
+        return self.drifted and self.chance <= MAX_CHANCE
 
 
 def repeats_for(questions: int) -> int:
-    """How often each is to be asked in a night so that answers that all turned are no chance.
+    """How often to run each question in a night, so that only new answers cannot be chance.
 
     Example:
         >>> [repeats_for(n) for n in (1, 2, 3, 50)]
@@ -57,8 +57,8 @@ def repeats_for(questions: int) -> int:
     return {1: MOST, 2: 4}.get(questions, 3)
 
 
-def turned(now: pd.DataFrame, before: pd.DataFrame) -> Turned:
-    """Hold the answers to the same questions of two runs against each other.
+def measure_drift(now: pd.DataFrame, before: pd.DataFrame) -> Drift:
+    """Compare the answers to the same questions in two runs.
 
     Under the hypothesis that nothing changed, any of a question's answers could as well have been
     given in the other run. The statistic is the number of pairs, one answer of each run, that are
@@ -80,7 +80,7 @@ def turned(now: pd.DataFrame, before: pd.DataFrame) -> Turned:
         seen, other = seen + alike, other + (alike == 0)
         counts = collections.Counter([*new[key], *old[key]]).values()
         spread = np.convolve(spread, _spread(tuple(sorted(counts)), len(new[key])))
-    return Turned(len(both), other, min(1.0, float(spread[: seen + 1].sum())))
+    return Drift(len(both), other, min(1.0, float(spread[: seen + 1].sum())))
 
 
 def _answers(frame: pd.DataFrame) -> dict[str, list[str]]:

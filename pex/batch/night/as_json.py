@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.headline import headline
-from pex.batch.night.night import Morning
+from pex.batch.night.night import JudgedNight
 from pex.batch.result import BatchResult
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def as_json(
-    result: BatchResult, table: pd.DataFrame, morning: Morning | None, page: Path | None
+    result: BatchResult, table: pd.DataFrame, night: JudgedNight | None, page: Path | None
 ) -> dict[str, Any]:
     """The document of `pexlab batch --json`.
 
     Args:
         result: how the notebooks went.
         table: what their runs measured, one row for each variant of each job.
-        morning: the judged night; None where the store did not answer.
+        night: the judged night; None where the store did not answer.
         page: the file that shows it.
     """
     told: dict[str, Any] = {
@@ -40,7 +40,7 @@ def as_json(
         ],
         "variants": table.dropna(subset="run_id").to_dict("records"),
     }
-    if morning is None:
+    if night is None:
         return told
     gate = [
         {
@@ -58,19 +58,19 @@ def as_json(
             "e_value": float(f"{item.e:.4g}"),
             "nights": item.nights,
         }
-        for item in morning.judged
+        for item in night.judged
     ]
     changed = {
         subject.title: [{"kind": change.kind, "text": change.text} for change in subject.since_last]
-        for subject in morning.subjects
+        for subject in night.subjects
     }
     return {
         **told,
-        "outcome": morning.outcome,
-        "headline": headline(morning),
+        "outcome": night.outcome,
+        "headline": headline(night),
         "gate": gate,
         "changed_since_last_night": changed,
-        "problems": morning.problems,
+        "problems": night.problems,
         "page": str(page) if page else None,
-        "exit_code": morning.exit_code,
+        "exit_code": night.exit_code,
     }

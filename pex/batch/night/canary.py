@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.night.answer_drift import repeats_for, turned
+from pex.batch.night.answer_drift import measure_drift, repeats_for
 from pex.batch.night.run_changes import ANSWERS, Change, Loader, Recorded, resolved_now
 from pex.batch.plan import CANARY, Plan
 from pex.batch.run import secret_names
@@ -82,7 +82,7 @@ def _as_a_job(plan: Plan, batch_id: str) -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Heard:
+class CanaryHistory:
     """What the canary said tonight, None where it was not asked, and its runs of earlier nights.
 
     `earlier` are rows of the store, the newest first; `read` reads one back.
@@ -108,8 +108,8 @@ def changes(now: Recorded, before: Recorded) -> list[Change]:
     """What the canary says of the models: another name that answers, other answers."""
     found = resolved_now(now.frame, before.frame)
     for model in dict.fromkeys(now.frame["model"]):
-        seen = turned(*(part[part["model"] == model] for part in (now.frame, before.frame)))
-        if seen.sure:
+        seen = measure_drift(*(part[part["model"] == model] for part in (now.frame, before.frame)))
+        if seen.confident:
             text = (
                 f"{model} is not what it was: {seen.other} of {seen.asked} canary questions, the "
                 "same to the letter, got another answer."

@@ -16,8 +16,8 @@ from pex.score.frame import score_names, yes_no
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.batch.night.gate import Judged
-    from pex.batch.night.night import Subject
+    from pex.batch.night.gate import CandidateVerdict
+    from pex.batch.night.night import JudgedRun
 
 MAX_CASES = 60
 """Cases of one list that are shown with their answers; how many there are is said."""
@@ -59,7 +59,7 @@ class Casework:
     flaky_count: int
 
 
-def casework(subject: Subject) -> list[Casework]:
+def casework(subject: JudgedRun) -> list[Casework]:
     """The cases of each variant of a run that is judged, or of all where none is."""
     metric = subject.metric
     if metric is None or metric not in score_names(subject.now.frame):
@@ -68,11 +68,15 @@ def casework(subject: Subject) -> list[Casework]:
     # The baseline of the same night has its own faults and flaky cases.
     names = list(dict.fromkeys(subject.now.frame["variant"]))
     inputs = _inputs(subject.now.frame)
-    return [_of(subject, name, judged.get(name), metric, inputs) for name in names]
+    return [_cases_of_variant(subject, name, judged.get(name), metric, inputs) for name in names]
 
 
-def _of(
-    subject: Subject, name: str, judged: Judged | None, metric: str, inputs: Mapping[str, str]
+def _cases_of_variant(
+    subject: JudgedRun,
+    name: str,
+    judged: CandidateVerdict | None,
+    metric: str,
+    inputs: Mapping[str, str],
 ) -> Casework:
     now = _means(subject.now, name, metric)
     last = _means(subject.last, name, metric) if subject.last else {}
@@ -113,7 +117,7 @@ def _means(recorded: Recorded | None, variant: str, metric: str) -> dict[str, fl
     return {str(case): float(value) for case, value in means.items()}
 
 
-def _flaky(subject: Subject, variant: str, metric: str) -> list[str]:
+def _flaky(subject: JudgedRun, variant: str, metric: str) -> list[str]:
     """Cases whose repeats disagree, or that changed sides twice while nothing was changed."""
     if metric not in yes_no(subject.now.frame):
         return []

@@ -19,7 +19,7 @@ from pex.score.frame import score_names, summarise, yes_no
 if TYPE_CHECKING:
     import datetime
 
-    from pex.batch.night.night import Morning, Subject
+    from pex.batch.night.night import JudgedNight, JudgedRun
     from pex.batch.night.run_changes import Recorded
     from pex.batch.result import JobResult
 
@@ -34,40 +34,40 @@ _ENDS = {
 }
 
 
-def document(morning: Morning) -> dict[str, Any]:
+def document(night: JudgedNight) -> dict[str, Any]:
     """All that the page shows.
 
     Args:
-        morning: the judged night.
+        night: the judged night.
     """
-    batch = morning.batch
+    batch = night.batch
     # A night may be read again long after it: what came later is not of its page.
-    before = [item for item in morning.nights if item.started_at < morning.started_at]
+    before = [item for item in night.nights if item.started_at < night.started_at]
     before = [item for item in before if item.batch_id != batch.batch_id]
     good = [item for item in before if item.good]
-    last = [subject.last for subject in morning.subjects if subject.last]
+    last = [subject.last for subject in night.subjects if subject.last]
     return {
         "plan": batch.plan.name,
         "batch_id": batch.batch_id,
-        "started_at": morning.started_at,
-        "headline": clean(headline(morning)),
-        "outcome": morning.outcome,
-        "code": morning.exit_code,
-        "problems": [clean(redact(text)) for text in morning.problems],
+        "started_at": night.started_at,
+        "headline": clean(headline(night)),
+        "outcome": night.outcome,
+        "code": night.exit_code,
+        "problems": [clean(redact(text)) for text in night.problems],
         "jobs": [_job(item) for item in batch.results],
-        "cost_usd": cost(morning),
+        "cost_usd": cost(night),
         "last_cost_usd": sum(map(_cost, last)) if last else None,
-        "calls": sum(len(subject.now.frame) for subject in morning.subjects),
-        "errors": sum(subject.now.about["counts"]["errors"] for subject in morning.subjects),
-        "gaps": _gaps(before, morning.started_at),
+        "calls": sum(len(subject.now.frame) for subject in night.subjects),
+        "errors": sum(subject.now.about["counts"]["errors"] for subject in night.subjects),
+        "gaps": _gaps(before, night.started_at),
         "last_good": good[-1] if good else None,
-        "subjects": [_shown(subject, morning) for subject in morning.subjects],
+        "subjects": [_run_part(subject, night) for subject in night.subjects],
     }
 
 
-def cost(morning: Morning) -> float:
+def cost(night: JudgedNight) -> float:
     """What a night's answers cost, in USD; those from the journal were paid for earlier."""
-    return sum(_cost(subject.now) for subject in morning.subjects)
+    return sum(_cost(subject.now) for subject in night.subjects)
 
 
 def what_happened(item: JobResult) -> str:
@@ -91,7 +91,7 @@ def _gaps(
     return sorted(found, reverse=True)[:60]
 
 
-def _shown(subject: Subject, morning: Morning) -> dict[str, Any]:
+def _run_part(subject: JudgedRun, night: JudgedNight) -> dict[str, Any]:
     from pex.record.search import page as run_page
 
     now, accepted = subject.now, subject.accepted
@@ -100,7 +100,7 @@ def _shown(subject: Subject, morning: Morning) -> dict[str, Any]:
         "title": subject.title,
         "purpose": clean(now.about["purpose"]),
         "run_id": now.run["run_id"],
-        "url": run_page(morning.uri, now.run["experiment_id"], now.run["run_id"]),
+        "url": run_page(night.uri, now.run["experiment_id"], now.run["run_id"]),
         "status": now.about["status"],
         "metric": subject.metric,
         "accepted": next((item.accepted for item in subject.judged if item.accepted), None),
@@ -114,12 +114,12 @@ def _shown(subject: Subject, morning: Morning) -> dict[str, Any]:
         "summary": summarise(now.frame),
         "last_summary": summarise(subject.last.frame) if subject.last else None,
         "yes_no": yes_no(now.frame),
-        "trend": _trend(subject, morning),
+        "trend": _trend(subject, night),
         "cases": casework(subject),
     }
 
 
-def _trend(subject: Subject, morning: Morning) -> Any:
+def _trend(subject: JudgedRun, night: JudgedNight) -> Any:
     from pex.record.search import history
 
     if subject.metric is None or subject.metric not in score_names(subject.now.frame):
@@ -127,11 +127,11 @@ def _trend(subject: Subject, morning: Morning) -> Any:
     run = subject.now.run
     same = {
         row["run_id"]
-        for row in morning.runs
+        for row in night.runs
         if (row["job_id"], row["experiment"]) == (run["job_id"], run["experiment"])
         and row["started_at"] <= run["started_at"]
     }
-    table = history(morning.uri, run["experiment"], subject.metric)
+    table = history(night.uri, run["experiment"], subject.metric)
     return table[table["run_id"].isin(same)].reset_index(drop=True)
 
 

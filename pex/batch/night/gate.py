@@ -30,7 +30,7 @@ under 5 % of months. Where a run has several candidates, each has to reach it as
 
 
 @dataclasses.dataclass(slots=True)
-class Judged:
+class CandidateVerdict:
     """What is said of one candidate.
 
     `row` is its row of the comparison, `cases` one row per case, the largest loss first; None
@@ -79,7 +79,7 @@ def rule_of(plan: PlanGate | None, own: Mapping[str, Any] | None) -> GateSpec | 
 
 def judge(
     tonight: Recorded, rule: GateSpec, plan: str, folder: Path, load: Loader, uri: str
-) -> list[Judged]:
+) -> list[CandidateVerdict]:
     """Judge every candidate of a run; nothing is written.
 
     Args:
@@ -107,7 +107,7 @@ def judge(
             found = _within(tonight, rule)
     except PexError as error:
         return [
-            Judged(
+            CandidateVerdict(
                 tonight.run, "", rule.baseline, rule.metric, UNDECIDED, error.message,
                 on_undecided=rule.on_undecided,
             )
@@ -119,7 +119,7 @@ def judge(
     return [item for item, _ in found]
 
 
-def _within(tonight: Recorded, rule: GateSpec) -> list[tuple[Judged, str]]:
+def _within(tonight: Recorded, rule: GateSpec) -> list[tuple[CandidateVerdict, str]]:
     """The candidates against a variant of the same night."""
     table, frame = _compared(tonight.frame, rule, rule.baseline, tonight.about)
     found = _judged(table, frame, tonight, rule)
@@ -128,7 +128,7 @@ def _within(tonight: Recorded, rule: GateSpec) -> list[tuple[Judged, str]]:
 
 def _against_accepted(
     tonight: Recorded, accepted: Recorded, rule: GateSpec
-) -> list[tuple[Judged, str]]:
+) -> list[tuple[CandidateVerdict, str]]:
     """The variants against the same ones of the accepted run."""
     frame, variants, _ = both(accepted.frame, tonight.frame)
     about = {**tonight.about, "variants": variants}
@@ -153,12 +153,12 @@ def _compared(
 
 def _judged(
     table: pd.DataFrame, frame: pd.DataFrame, tonight: Recorded, rule: GateSpec
-) -> list[Judged]:
+) -> list[CandidateVerdict]:
     from pex.report.comparison import findings
 
     said = gate(table, findings(table))
     return [
-        Judged(
+        CandidateVerdict(
             tonight.run,
             str(row["candidate"]),
             str(row["baseline"]),
@@ -174,7 +174,12 @@ def _judged(
 
 
 def _over_nights(
-    item: Judged, same: Sequence[str], tonight: Recorded, rule: GateSpec, uri: str, of: int
+    item: CandidateVerdict,
+    same: Sequence[str],
+    tonight: Recorded,
+    rule: GateSpec,
+    uri: str,
+    of: int,
 ) -> None:
     """Set tonight beside the nights before it that held the same against the same.
 
@@ -200,7 +205,7 @@ def _over_nights(
     item.outcome, item.reason = decide(item.outcome, item.reason, item.row, series)
 
 
-def keep(items: Sequence[Judged], uri: str) -> None:
+def keep(items: Sequence[CandidateVerdict], uri: str) -> None:
     """Keep the evidence of a night with its runs, for the nights that come after."""
     from pex.record.nights import keep_evidence
 
@@ -251,7 +256,7 @@ def decide(outcome: str, reason: str, row: Mapping[str, Any], series: EProcess) 
     return outcome, reason
 
 
-def outcome_of(items: Sequence[Judged]) -> str | None:
+def outcome_of(items: Sequence[CandidateVerdict]) -> str | None:
     """`fail` where one failed, else `undecided` where one is, else `pass`; None without any."""
     found = {item.outcome for item in items}
     return next((word for word in (FAIL, UNDECIDED, PASS) if word in found), None)

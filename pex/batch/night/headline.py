@@ -5,48 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pex.batch.night.gate import Judged
+from pex.batch.night.gate import CandidateVerdict
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.report.comparison import format_value
 
 if TYPE_CHECKING:
-    from pex.batch.night.night import Morning
+    from pex.batch.night.night import JudgedNight
 
 MOST = 4
 """Candidates that are named; of more their number is said."""
 
 
-def headline(morning: Morning) -> str:
+def headline(night: JudgedNight) -> str:
     """The night in one or two sentences, for people who do not program."""
     said = []
-    bad = morning.batch.failed
-    total = len(morning.batch.results)
+    bad = night.batch.failed
+    total = len(night.batch.results)
     if bad:
         said.append(f"The night is incomplete: {_unfinished(len(bad), total)}.")
-    if morning.stopped_by_budget:
+    if night.stopped_by_budget:
         said.append("The budget ended it before everything was asked.")
-    erring = morning.erring
+    erring = night.erring
     if erring:
         said.append(f"Too many calls ended in an error: {', '.join(s.title for s in erring)}.")
-    failed = [item for item in morning.judged if item.outcome == FAIL]
+    failed = [item for item in night.judged if item.outcome == FAIL]
     if failed:
         causes = {item.cause for item in failed if item.cause}
         why = f" {causes.pop()}" if len(causes) == 1 else ""
         said.append(
             f"Something got worse: {_named(failed, scores=True)}.{why} Do not ship it as it is."
         )
-    elif morning.outcome == UNDECIDED:
-        open_ = [item for item in morning.judged if item.outcome == UNDECIDED]
-        said.append(_undecided(open_, len(morning.judged)))
-    elif morning.outcome is not None and not said:
+    elif night.outcome == UNDECIDED:
+        open_ = [item for item in night.judged if item.outcome == UNDECIDED]
+        said.append(_undecided(open_, len(night.judged)))
+    elif night.outcome is not None and not said:
         said.append("Nothing got worse. What was judged may be shipped.")
-    elif morning.outcome is None and not said:
+    elif night.outcome is None and not said:
         said.append("All notebooks ran. Nothing was judged: there is no gate.")
     return " ".join(said)
 
 
-def _undecided(items: Sequence[Judged], of: int) -> str:
+def _undecided(items: Sequence[CandidateVerdict], of: int) -> str:
     first = next((item for item in items if item.row is None), None)
     if first is not None and first.reason.startswith("no baseline"):
         return "Nothing can be judged yet: no baseline has been accepted."
@@ -67,7 +67,7 @@ def _unfinished(bad: int, total: int) -> str:
     )
 
 
-def _named(items: Sequence[Judged], *, scores: bool = False) -> str:
+def _named(items: Sequence[CandidateVerdict], *, scores: bool = False) -> str:
     """The first candidates, experiment by experiment, with their scores where these say more."""
     by_experiment: dict[str, dict[str, None]] = {}
     for item in items[:MOST]:
@@ -78,7 +78,7 @@ def _named(items: Sequence[Judged], *, scores: bool = False) -> str:
     return ", ".join(parts) + more
 
 
-def _score(item: Judged) -> str:
+def _score(item: CandidateVerdict) -> str:
     if item.row is None:
         return ""
     now, then = (

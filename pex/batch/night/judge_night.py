@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.batch.night import canary, nights
-from pex.batch.night.gate import Judged, judge, keep, rule_of
-from pex.batch.night.night import Morning, Subject
+from pex.batch.night.gate import CandidateVerdict, judge, keep, rule_of
+from pex.batch.night.night import JudgedNight, JudgedRun
 from pex.batch.night.run_changes import (
     ANSWERS,
     UNSTEADY,
@@ -33,7 +33,7 @@ EARLIER = 4
 """Nights before the last that are read for cases that now pass and now fail."""
 
 
-def _is_open(subject: Subject) -> bool:
+def _is_open(subject: JudgedRun) -> bool:
     """Whether twice the repeats could decide: an uncalibrated judge stays undecided."""
     about = subject.now.about
     judges = {judge["name"] for judge in about.get("judges", []) if not judge["calibrated"]}
@@ -46,14 +46,14 @@ def _is_open(subject: Subject) -> bool:
     )
 
 
-def open_jobs(morning: Morning) -> list[str]:
+def open_jobs(night: JudgedNight) -> list[str]:
     """The jobs whose gate is undecided and asks for more, where more could decide it."""
-    if morning.stopped_by_budget:
+    if night.stopped_by_budget:
         return []
-    return list(dict.fromkeys(s.now.run["job_id"] for s in morning.subjects if _is_open(s)))
+    return list(dict.fromkeys(s.now.run["job_id"] for s in night.subjects if _is_open(s)))
 
 
-def judge_night(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:
+def judge_night(batch: BatchResult, started_at: datetime.datetime, uri: str) -> JudgedNight:
     """Ask a night's canary, judge the night, and keep its evidence with its runs.
 
     Only the batch itself does this, once; whoever reads the night later calls `read_judged`.
@@ -66,12 +66,12 @@ def judge_night(batch: BatchResult, started_at: datetime.datetime, uri: str) -> 
     Raises:
         PexError: the store does not answer.
     """
-    morning = _judged(batch, started_at, uri, asks=True)
-    keep(morning.judged, uri)
-    return morning
+    night = _judged(batch, started_at, uri, asks=True)
+    keep(night.judged, uri)
+    return night
 
 
-def read_judged(batch: BatchResult, started_at: datetime.datetime, uri: str) -> Morning:
+def read_judged(batch: BatchResult, started_at: datetime.datetime, uri: str) -> JudgedNight:
     """Read a night back from the store, and say what its gate says; nothing is asked or written.
 
     Args:
@@ -85,7 +85,9 @@ def read_judged(batch: BatchResult, started_at: datetime.datetime, uri: str) -> 
     return _judged(batch, started_at, uri, asks=False)
 
 
-def _judged(batch: BatchResult, started_at: datetime.datetime, uri: str, *, asks: bool) -> Morning:
+def _judged(
+    batch: BatchResult, started_at: datetime.datetime, uri: str, *, asks: bool
+) -> JudgedNight:
     """The night; `asks` whether a canary that has not been asked is asked."""
     from pex.record.nights import of_plan
     from pex.record.runs import load
@@ -106,29 +108,29 @@ def _judged(batch: BatchResult, started_at: datetime.datetime, uri: str, *, asks
         except PexError as error:
             problems.append(f"The run of {row['job_id']} cannot be read: {error.message}.")
     models = list(dict.fromkeys(m for item in tonight for m in item.about["models"]))
-    heard = _canary(plan, batch.batch_id, models, rows, read, problems, asks)
+    history = _canary(plan, batch.batch_id, models, rows, read, problems, asks)
     subjects = []
     for item in tonight:
-        subject = _subject(item, rows, read, plan, uri, problems)
-        _listen(subject, heard)
-        _explain(subject)
+        subject = _judge_run(item, rows, read, plan, uri, problems)
+        _add_canary_changes(subject, history)
+        _add_causes(subject)
         subjects.append(subject)
-    said = heard.since(next((item.last for item in subjects if item.last), None))
-    cut = heard.now is not None and heard.now.about["status"] == "budget"
+    said = history.since(next((item.last for item in subjects if item.last), None))
+    cut = history.now is not None and history.now.about["status"] == "budget"
     if cut:
         problems.append("The budget ended the canary before all of its questions were asked.")
     shown = nights.nights(plan)
-    return Morning(batch, started_at, uri, subjects, said, problems, shown, rows, cut)
+    return JudgedNight(batch, started_at, uri, subjects, said, problems, shown, rows, cut)
 
 
-def _listen(subject: Subject, heard: canary.Heard) -> None:
+def _add_canary_changes(subject: JudgedRun, history: canary.CanaryHistory) -> None:
     """Add what the canary says of the run's models, since each night that it is held against."""
     sides = [(subject.since_last, subject.last)]
     if subject.accepted is not subject.last:
         sides.append((subject.since_accepted, subject.accepted))
     for found, then in sides:
         known = {change.text for change in found}
-        said = [item for item in heard.since(then) if item.of in subject.now.about["models"]]
+        said = [item for item in history.since(then) if item.of in subject.now.about["models"]]
         if any(item.kind == ANSWERS for item in said):  # that settles what was open
             found[:] = [item for item in found if item.kind != UNSTEADY]
         found += [item for item in said if item.text not in known]
@@ -143,10 +145,10 @@ def _tonight(rows: Sequence[Mapping[str, Any]], batch_id: str) -> list[Mapping[s
     return sorted(found.values(), key=lambda row: (row["experiment"], row["job_id"]))
 
 
-def _subject(
+def _judge_run(
     now: Recorded, rows: Sequence[Mapping[str, Any]], read: Any, plan: Plan, uri: str,
     problems: list[str],
-) -> Subject:  # fmt: skip
+) -> JudgedRun:  # fmt: skip
     before: list[Recorded] = []
     for row in _before(rows, now.run):
         if len(before) > EARLIER:
@@ -167,10 +169,10 @@ def _subject(
             accepted = read(pinned["run_id"]) if pinned else None
     except PexError as error:
         problems.append(f"{now.run['experiment']} cannot be judged: {error.message}.")
-        judged = [Judged(now.run, "", "", metric or "", UNDECIDED, error.message)]
+        judged = [CandidateVerdict(now.run, "", "", metric or "", UNDECIDED, error.message)]
     since_last = _since(now, last)
     since_accepted = _since(now, accepted) if accepted is not last else []
-    return Subject(now, last, before[1:], accepted, judged, since_last, since_accepted, metric)
+    return JudgedRun(now, last, before[1:], accepted, judged, since_last, since_accepted, metric)
 
 
 def _before(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -193,24 +195,24 @@ def _since(now: Recorded, then: Recorded | None) -> list[Change]:
 def _canary(
     plan: Plan, batch_id: str, models: list[str], rows: Sequence[Mapping[str, Any]], read: Any,
     problems: list[str], asks: bool,
-) -> canary.Heard:  # fmt: skip
+) -> canary.CanaryHistory:  # fmt: skip
     """What the canary said that night; where it has not been asked, it is asked if `asks`."""
-    heard = [row for row in rows if row["job_id"] == canary.JOB]
-    tonight = [row for row in heard if row["batch_id"] == batch_id]
+    history = [row for row in rows if row["job_id"] == canary.JOB]
+    tonight = [row for row in history if row["batch_id"] == batch_id]
     try:
         if tonight:
             # The rows are the newest first.
-            earlier = heard[heard.index(tonight[-1]) + 1 :]
-            return canary.Heard(read(tonight[0]["run_id"]), earlier, read)
+            earlier = history[history.index(tonight[-1]) + 1 :]
+            return canary.CanaryHistory(read(tonight[0]["run_id"]), earlier, read)
         asked = canary.ask(plan, batch_id, models) if asks else None
         now = None if asked is None else Recorded({}, asked.frame, asked.about)
-        return canary.Heard(now, heard, read)
+        return canary.CanaryHistory(now, history, read)
     except PexError as error:
         problems.append(f"The canary was not heard: {redact(error.message)}.")
-        return canary.Heard(None, [], read)
+        return canary.CanaryHistory(None, [], read)
 
 
-def _explain(subject: Subject) -> None:
+def _add_causes(subject: JudgedRun) -> None:
     """Say of each candidate that lost what its loss may come from."""
     for item in subject.judged:
         then = subject.accepted or subject.last

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as Xml
 
-from pex.batch.night.night import Morning
+from pex.batch.night.night import JudgedNight
 from pex.compare.gate import FAIL, PASS
 from pex.guard.redact import redact
 
@@ -13,12 +13,12 @@ _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot hold."""
 
 
-def junit(morning: Morning) -> str:
+def junit(night: JudgedNight) -> str:
     """The text of the file: a suite of the notebooks, one of the gate's candidates."""
-    batch = morning.batch
+    batch = night.batch
     plan = _clean(batch.plan.name)
     root = Xml.Element("testsuites", name=f"{plan} {_clean(batch.batch_id)}")
-    jobs = _suite(root, f"{plan}: notebooks", morning)
+    jobs = _suite(root, f"{plan}: notebooks", night)
     for item in batch.results:
         case = Xml.SubElement(
             jobs, "testcase", name=_clean(item.job.id), classname=f"{plan}.notebooks",
@@ -28,8 +28,8 @@ def junit(morning: Morning) -> str:
             Xml.SubElement(case, "skipped", message=_clean(item.error or ""))
         elif item.status != "done":
             Xml.SubElement(case, "error", type=item.status, message=_clean(item.error or ""))
-    gates = _suite(root, f"{plan}: gate", morning)
-    for judged in morning.judged:
+    gates = _suite(root, f"{plan}: gate", night)
+    for judged in night.judged:
         where = f"{judged.run['experiment']}.{judged.run['job_id']}"
         case = Xml.SubElement(
             gates, "testcase", classname=_clean(where), time="0",
@@ -50,8 +50,8 @@ def junit(morning: Morning) -> str:
     return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _suite(root: Xml.Element, name: str, morning: Morning) -> Xml.Element:
-    at = morning.started_at.replace(microsecond=0).isoformat()
+def _suite(root: Xml.Element, name: str, night: JudgedNight) -> Xml.Element:
+    at = night.started_at.replace(microsecond=0).isoformat()
     return Xml.SubElement(root, "testsuite", name=name, timestamp=at)
 
 

@@ -7,7 +7,7 @@ import datetime
 from typing import Any
 
 from pex.batch.night import nights
-from pex.batch.night.gate import Judged, outcome_of
+from pex.batch.night.gate import CandidateVerdict, outcome_of
 from pex.batch.night.run_changes import Change, Recorded
 from pex.batch.result import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
@@ -20,14 +20,14 @@ own `max_error_share`."""
 
 
 @dataclasses.dataclass(slots=True)
-class Subject:
+class JudgedRun:
     """One run of tonight: what it is held against, and what was found."""
 
     now: Recorded
     last: Recorded | None
     earlier: list[Recorded]
     accepted: Recorded | None
-    judged: list[Judged]
+    judged: list[CandidateVerdict]
     since_last: list[Change]
     since_accepted: list[Change]
     metric: str | None
@@ -40,7 +40,7 @@ class Subject:
 
 
 @dataclasses.dataclass(slots=True)
-class Morning:
+class JudgedNight:
     """A judged night.
 
     `problems` are what kept parts of it from being read or asked, in sentences; `canary_cut` where
@@ -50,7 +50,7 @@ class Morning:
     batch: BatchResult
     started_at: datetime.datetime
     uri: str
-    subjects: list[Subject]
+    subjects: list[JudgedRun]
     canary_changes: list[Change]
     problems: list[str]
     nights: list[nights.Night]
@@ -58,7 +58,7 @@ class Morning:
     canary_cut: bool = False
 
     @property
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[CandidateVerdict]:
         """Every candidate of every run."""
         return [item for subject in self.subjects for item in subject.judged]
 
@@ -74,7 +74,7 @@ class Morning:
         return cut or self.canary_cut
 
     @property
-    def erring(self) -> list[Subject]:
+    def erring(self) -> list[JudgedRun]:
         """The runs in which too many calls ended in an error."""
         found = []
         for subject in self.subjects:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from pex.batch.night.document import cost, what_happened
 from pex.batch.night.headline import headline
-from pex.batch.night.night import PAGE, Morning
+from pex.batch.night.night import PAGE, JudgedNight
 from pex.batch.plan import Notice
 from pex.core.errors import PexError
 from pex.core.shown import clean
@@ -34,20 +34,20 @@ MOST = 5
 """Things of a kind that a notice names; the page has all."""
 
 
-def notify(morning: Morning, page: str, say: Callable[[str], None]) -> None:
+def notify(night: JudgedNight, page: str, say: Callable[[str], None]) -> None:
     """Send what the plan asks for; what cannot be sent is said, and that is all.
 
     Args:
-        morning: the night.
+        night: the judged night.
         page: the page, which goes with a mail.
         say: gets a line for each notice.
     """
-    quiet = morning.exit_code == 0 and morning.outcome != "undecided"
-    wanted = [item for item in morning.batch.plan.notify if not (quiet and item.when == "problems")]
+    quiet = night.exit_code == 0 and night.outcome != "undecided"
+    wanted = [item for item in night.batch.plan.notify if not (quiet and item.when == "problems")]
     ended: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
 
     def send(number: int, notice: Notice) -> None:
-        ended.put((number, _sent(notice, morning, page)))
+        ended.put((number, _send(notice, night, page)))
 
     # A server that answers a byte at a time never runs into a socket's time-out: each notice has a
     # thread that is left behind.
@@ -65,36 +65,36 @@ def notify(morning: Morning, page: str, say: Callable[[str], None]) -> None:
         say(line)
 
 
-def summary(morning: Morning) -> str:
+def summary(night: JudgedNight) -> str:
     """The night in a few lines of plain text, for those who read nothing else."""
-    batch = morning.batch
-    lines = [f"{batch.plan.name}, {batch.batch_id}: {headline(morning)}"]
+    batch = night.batch
+    lines = [f"{batch.plan.name}, {batch.batch_id}: {headline(night)}"]
     failed = [f"{item.job.id} {what_happened(item)}" for item in batch.failed]
     lines += [cut(text, 300) for text in failed[:MOST]]
     # What got worse comes first, then what is open; what passed is on the page.
     order = {"fail": 0, "undecided": 1}
-    judged = sorted(morning.judged, key=lambda item: order.get(item.outcome, 2))
+    judged = sorted(night.judged, key=lambda item: order.get(item.outcome, 2))
     lines += [f"{item.run['experiment']}: {item.reason}" for item in judged][:MOST]
-    seen = dict.fromkeys(change.text for s in morning.subjects for change in s.since_last)
+    seen = dict.fromkeys(change.text for s in night.subjects for change in s.since_last)
     lines += [f"Changed since last night: {text}" for text in list(seen)[:MOST]]
     left = max(len(failed) - MOST, 0) + max(len(judged) - MOST, 0) + max(len(seen) - MOST, 0)
     if left:
         lines.append(f"{left} more on the page.")
     done = len(batch.results) - len(batch.failed)
     of = "1 notebook" if len(batch.results) == 1 else f"{len(batch.results)} notebooks"
-    paid = f"cost {format_usd(cost(morning))}" if morning.subjects else "no answer was recorded"
+    paid = f"cost {format_usd(cost(night))}" if night.subjects else "no answer was recorded"
     lines.append(f"{done} of {of} done, {paid}.")
-    lines += [f"The page: {batch.folder / PAGE}", *_in_mlflow(morning)]
+    lines += [f"The page: {batch.folder / PAGE}", *_in_mlflow(night)]
     return redact("\n".join(clean(" ".join(line.split())) for line in lines))
 
 
-def _in_mlflow(morning: Morning) -> list[str]:
+def _in_mlflow(night: JudgedNight) -> list[str]:
     """Where the page is for somebody at another machine, if the store is a server."""
     from pex.record.search import page as run_page
 
-    for subject in morning.subjects:
+    for subject in night.subjects:
         run = subject.now.run
-        url = run_page(morning.uri, run["experiment_id"], run["run_id"])
+        url = run_page(night.uri, run["experiment_id"], run["run_id"])
         if url:
             return [f"In MLflow: {url}/artifacts/{PAGE}"]
     return []
@@ -104,11 +104,11 @@ def _kind(notice: Notice) -> str:
     return "mail" if notice.mail_to_env else "webhook"
 
 
-def _sent(notice: Notice, morning: Morning, page: str) -> str:
+def _send(notice: Notice, night: JudgedNight, page: str) -> str:
     """Send a notice; returns how that went, in a line."""
     kind = _kind(notice)
     try:
-        _mail(notice, morning, page) if notice.mail_to_env else _webhook(notice, morning)
+        _mail(notice, night, page) if notice.mail_to_env else _webhook(notice, night)
     except KeyError as error:
         return f"the {kind} could not be sent: {error.args[0]} is not set"
     except (OSError, ValueError, http.client.HTTPException) as error:  # smtplib's are OSErrors
@@ -117,7 +117,7 @@ def _sent(notice: Notice, morning: Morning, page: str) -> str:
     return f"{kind} sent"
 
 
-def _webhook(notice: Notice, morning: Morning) -> None:
+def _webhook(notice: Notice, night: JudgedNight) -> None:
     url = os.environ[str(notice.webhook_env)].strip()
     # The address itself is the key, and messages may name a part of it.
     for secret in (url, url.partition("://")[2], "/" + url.partition("://")[2].partition("/")[2]):
@@ -125,7 +125,7 @@ def _webhook(notice: Notice, morning: Morning) -> None:
     if urlsplit(url).scheme not in ("http", "https") or not url.isascii() or " " in url:
         raise ValueError(f"{notice.webhook_env} holds no web address")
     # Slack reads &, < and > as its own marks.
-    text = summary(morning).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = summary(night).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     request = urllib.request.Request(
         url,
         data=json.dumps({"text": text}).encode(),
@@ -158,15 +158,15 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         """None: the reply is an error like any other."""
 
 
-def _mail(notice: Notice, morning: Morning, page: str) -> None:
+def _mail(notice: Notice, night: JudgedNight, page: str) -> None:
     scheme, host, port, user, password = _server(str(notice.smtp_env))
     to = os.environ[str(notice.mail_to_env)]
     message = EmailMessage()
     message["To"] = to
     sender = os.environ[notice.mail_from_env] if notice.mail_from_env else to.split(",")[0]
     message["From"] = sender.strip()
-    batch = morning.batch
-    text = summary(morning)
+    batch = night.batch
+    text = summary(night)
     message["Subject"] = cut(text.partition("\n")[0], 180)
     message.set_content(text)
     name = f"{batch.plan.name}-{batch.batch_id}.html"

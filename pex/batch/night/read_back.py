@@ -12,7 +12,7 @@ from pex.batch import snapshot
 from pex.batch.night import page
 from pex.batch.night.headline import headline
 from pex.batch.night.judge_night import read_judged
-from pex.batch.night.night import Morning
+from pex.batch.night.night import JudgedNight
 from pex.batch.night.nights import FILE, nights
 from pex.batch.plan import Job, Plan, load_plan
 from pex.batch.result import BatchResult, JobResult
@@ -22,7 +22,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.shown import clean
 
 
-class ReadNight(Morning):
+class ReadNight(JudgedNight):
     """A judged night as a notebook shows it: its page."""
 
     def __repr__(self) -> str:

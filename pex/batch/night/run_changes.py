@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.batch.night.answer_drift import turned
+from pex.batch.night.answer_drift import measure_drift
 from pex.core.names import digest
 from pex.core.shown import clean
 from pex.report.tables import value_text
@@ -122,14 +122,14 @@ def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
 
 def other_answers(now: Recorded, before: Recorded) -> list[Change]:
     """What other answers to the very same questions at temperature 0 say of the model."""
-    seen = turned(_cold(now), _cold(before))
-    if not seen.many:
+    seen = measure_drift(_cold(now), _cold(before))
+    if not seen.drifted:
         return []
     text = (
         f"{seen.other:,} of {seen.asked:,} questions that are the same to the letter got another "
         "answer, though they are asked at temperature 0"
     )
-    if seen.sure:
+    if seen.confident:
         return [Change(ANSWERS, f"{text}, more than the model's own flicker.")]
     return [Change(UNSTEADY, f"{text}: another model, or one that does not repeat itself.")]
 

@@ -20,8 +20,8 @@ from pex.batch.run import run_batch
 from pex.core.errors import BudgetError, PexError, ProviderError
 
 if TYPE_CHECKING:
-    from pex.batch.mlflow_batch import Record
-    from pex.batch.night.night import Morning
+    from pex.batch.mlflow_batch import BatchRecorder
+    from pex.batch.night.night import JudgedNight
 
 Say = Callable[[str], None]
 
@@ -105,7 +105,7 @@ def run_night(
             options = {"resume": True, "again": output.again, "times": times}
 
 
-def _output(result: BatchResult, wanted: _Wanted, record: Record) -> NightOutput:
+def _output(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> NightOutput:
     """Judge the night and write its page, in a process that has what that needs imported."""
     notes = io.StringIO()
     with contextlib.redirect_stdout(notes), contextlib.redirect_stderr(notes):
@@ -116,44 +116,44 @@ def _output(result: BatchResult, wanted: _Wanted, record: Record) -> NightOutput
     return dataclasses.replace(found, notes=notes.getvalue())
 
 
-def _judged(result: BatchResult, wanted: _Wanted, record: Record) -> NightOutput:
+def _judged(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> NightOutput:
     from pex.batch.night.as_json import as_json
     from pex.batch.night.headline import headline
     from pex.batch.night.judge_night import judge_night, open_jobs
     from pex.batch.night.page import write_page
     from pex.batch.summary import collect, text, write
 
-    morning = page = unread = said = outcome = None
+    night = page = unread = said = outcome = None
     try:
         with _written(result):
             table = collect(result, wanted.uri)
             write(table, result)
             try:
-                morning = judge_night(result, wanted.started_at, wanted.uri)
-                nights.keep(result, wanted.started_at, morning.outcome)
+                night = judge_night(result, wanted.started_at, wanted.uri)
+                nights.keep(result, wanted.started_at, night.outcome)
             except PexError as error:  # the notebooks are there all the same
                 unread = error
-            if morning is not None and (again := open_jobs(morning)):
+            if night is not None and (again := open_jobs(night)):
                 wanted.say(f"undecided: {', '.join(again)} once more, with twice the repeats")
                 return NightOutput("", {}, "", again=again)
-            if morning is not None:
-                said, outcome = headline(morning), morning.outcome
-                page = write_page(morning, wanted.say, wanted.report, wanted.junit)
+            if night is not None:
+                said, outcome = headline(night), night.outcome
+                page = write_page(night, wanted.say, wanted.report, wanted.junit)
     except BaseException:
         record.end(result, said, outcome, page)
         raise
     record.end(result, said, outcome, page)
-    for line in morning.problems if morning is not None else ():
+    for line in night.problems if night is not None else ():
         wanted.say(line)
     if page is not None:
         wanted.say(f"page: {page}")
     wanted.say(f"outputs: {result.folder}")
     lines = [text(table)]
-    if morning is not None and said is not None:
-        judged = (f"  {item.outcome}: {item.reason}" for item in morning.judged)
+    if night is not None and said is not None:
+        judged = (f"  {item.outcome}: {item.reason}" for item in night.judged)
         lines += ["", said, *judged]
-    document = as_json(result, table, morning, page)
-    return NightOutput("\n".join(lines), document, "", _end(result, morning, unread))
+    document = as_json(result, table, night, page)
+    return NightOutput("\n".join(lines), document, "", _end(result, night, unread))
 
 
 @contextlib.contextmanager
@@ -171,10 +171,10 @@ def _written(result: BatchResult) -> Iterator[None]:
 
 
 def _end(
-    result: BatchResult, morning: Morning | None, unread: PexError | None
+    result: BatchResult, night: JudgedNight | None, unread: PexError | None
 ) -> BaseException | None:
     """What ends the command, as the command line promises; None where all is well."""
-    if morning is not None and morning.stopped_by_budget:
+    if night is not None and night.stopped_by_budget:
         return BudgetError("the budget ended the night before everything was asked")
     if result.failed:
         names = ", ".join(item.job.id for item in result.failed)
@@ -186,9 +186,9 @@ def _end(
             f"the night cannot be judged: {unread.message}",
             hint="the notebooks are there, and what was answered is in the journal",
         )
-    if morning is not None and morning.erring:
-        names = ", ".join(subject.title for subject in morning.erring)
+    if night is not None and night.erring:
+        names = ", ".join(subject.title for subject in night.erring)
         return ProviderError(f"too many calls ended in an error: {names}")
-    if morning is not None and morning.exit_code:
-        return SystemExit(morning.exit_code)
+    if night is not None and night.exit_code:
+        return SystemExit(night.exit_code)
     return None

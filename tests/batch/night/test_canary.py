@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 import pex
-from pex.batch.night.answer_drift import turned
+from pex.batch.night.answer_drift import measure_drift
 from pex.batch.night.judge_night import judge_night
-from pex.batch.night.night import Morning
+from pex.batch.night.night import JudgedNight
 from pex.batch.plan import load_plan
 from pex.batch.result import BatchResult
 from tests.helpers.command import pexlab
@@ -37,7 +37,7 @@ class Nights:
         self._uri = f"sqlite:///{project}/mlruns/mlflow.db"
         self._numbers = itertools.count(1)
 
-    def night(self) -> Morning:
+    def night(self) -> JudgedNight:
         plan = load_plan(self.file)
         name = f"night-{next(self._numbers)}"
         tags = {
@@ -125,11 +125,11 @@ def test_a_model_that_never_repeats_itself_is_not_called_another_one(
     nights.night()
     nights.accept("night-1")
     for _ in range(2):
-        morning = nights.night()
-        (subject,) = morning.subjects
+        night = nights.night()
+        (subject,) = night.subjects
         assert subject.since_last == []
         assert subject.since_accepted == []
-        assert morning.exit_code == 0
+        assert night.exit_code == 0
 
 
 def rows(answers: dict[str, list[str]]) -> pd.DataFrame:
@@ -150,13 +150,13 @@ def night_of(dice: random.Random, sides: list[list[str]], repeats: int = 3) -> p
 def test_three_steady_questions_that_all_turned_are_enough() -> None:
     before = rows({f"q{n}": ["a"] * 3 for n in range(3)})
     after = rows({f"q{n}": ["b"] * 3 for n in range(3)})
-    seen = turned(after, before)
+    seen = measure_drift(after, before)
     assert (seen.asked, seen.other) == (3, 3)
     assert seen.chance == pytest.approx(0.1**3)  # 2 of 20 ways to deal each out
-    assert seen.sure
-    assert turned(before, before).chance == 1
-    assert not turned(before, before).many
-    assert turned(rows({"q9": ["a"]}), before).asked == 0
+    assert seen.confident
+    assert measure_drift(before, before).chance == 1
+    assert not measure_drift(before, before).drifted
+    assert measure_drift(rows({"q9": ["a"]}), before).asked == 0
 
 
 @pytest.mark.parametrize("sides", [["a", "b"], ["a", "b", "c", "d", "e"], list("abcdefghijklmno")])
@@ -166,10 +166,12 @@ def test_flicker_of_any_width_is_hardly_ever_taken_for_another_model(
 ) -> None:
     dice = random.Random(1)
     kinds = [sides] * questions
-    assert not any(turned(night_of(dice, kinds), night_of(dice, kinds)).sure for _ in range(100))
+    assert not any(
+        measure_drift(night_of(dice, kinds), night_of(dice, kinds)).confident for _ in range(100)
+    )
 
 
 def test_another_model_that_flickers_too_is_found_with_a_few_more_questions() -> None:
     dice = random.Random(1)
     old, new = [["a", "b"]] * 10, [["c", "d"]] * 10
-    assert all(turned(night_of(dice, new), night_of(dice, old)).sure for _ in range(50))
+    assert all(measure_drift(night_of(dice, new), night_of(dice, old)).confident for _ in range(50))

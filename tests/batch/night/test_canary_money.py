@@ -11,7 +11,7 @@ import pytest
 
 import pex
 from pex.batch.night.judge_night import judge_night
-from pex.batch.night.night import Morning
+from pex.batch.night.night import JudgedNight
 from pex.batch.plan import load_plan
 from pex.batch.result import BatchResult
 from tests.helpers.endpoint import FaultyEndpoint
@@ -23,7 +23,7 @@ PRICE = 0.012
 
 def night(
     project: Path, name: str, budget_usd: float | None, monkeypatch: pytest.MonkeyPatch, calls: int
-) -> Morning:
+) -> JudgedNight:
     """A night whose only job asks `calls` questions, without its notebook."""
     file = project / "experiments" / "words" / "plan.yaml"
     if not file.exists():
@@ -66,14 +66,14 @@ def test_what_the_canary_costs_is_the_nights(
     paid: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = dict(os.environ)
-    morning = night(project, "night-1", None, monkeypatch, 4)
+    judged = night(project, "night-1", None, monkeypatch, 4)
     assert dict(os.environ) == before
     usd, calls = booked(project, "night-1")
     assert calls == paid.calls > 4
     assert usd == pytest.approx(calls * PRICE)
-    assert not morning.canary_cut
-    assert morning.problems == []
-    assert {row["job_id"] for row in morning.runs} == {"compare"}
+    assert not judged.canary_cut
+    assert judged.problems == []
+    assert {row["job_id"] for row in judged.runs} == {"compare"}
 
 
 @pytest.mark.timeout(300)
@@ -81,13 +81,13 @@ def test_a_night_whose_budget_is_used_up_asks_no_canary(
     paid: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Four calls cost 0.048; with a worst case of some 0.15 the canary's do not all fit any more.
-    morning = night(project, "night-1", 0.3, monkeypatch, 4)
+    judged = night(project, "night-1", 0.3, monkeypatch, 4)
     usd, calls = booked(project, "night-1")
     assert calls == paid.calls
     assert usd <= 0.3
-    assert morning.canary_cut
-    assert morning.exit_code == 4
-    (said,) = [text for text in morning.problems if "canary" in text]
+    assert judged.canary_cut
+    assert judged.exit_code == 4
+    (said,) = [text for text in judged.problems if "canary" in text]
     assert said == "The budget ended the canary before all of its questions were asked."
     # The night after has a budget of its own.
     again = night(project, "night-2", 5.0, monkeypatch, 4)

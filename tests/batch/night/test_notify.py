@@ -16,24 +16,24 @@ import pytest
 
 import pex
 from pex.batch.night import notify as notify_module
-from pex.batch.night.night import Morning
+from pex.batch.night.night import JudgedNight
 from pex.batch.night.notify import notify, summary
 from pex.batch.night.run_changes import Change
 from pex.batch.plan import Job, Notice, Plan, load_plan
 from pex.batch.result import BatchResult, JobResult
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.night_pages import morning as judged
+from tests.helpers.night_pages import judged_night as judged
 from tests.helpers.notebooks import notebook, plan
 from tests.helpers.proxy import RecordingProxy
 
 
-def morning(*notices: Notice, status: str = "done") -> Morning:
+def night(*notices: Notice, status: str = "done") -> JudgedNight:
     job = Job("a", "a", Path("n.ipynb"), {}, ())
     whole = Plan("nightly", Path(), (job,), 1, 0, None, notify=notices)
     result = JobResult(job, Path("a.ipynb"), status, error="<b> & more")
     batch = BatchResult("2026-03-10", whole, Path(), [result])
     at = datetime.datetime(2026, 3, 10, tzinfo=datetime.UTC)
-    return Morning(batch, at, "sqlite://", [], [], [], [], [])
+    return JudgedNight(batch, at, "sqlite://", [], [], [], [], [])
 
 
 @contextmanager
@@ -91,10 +91,10 @@ def test_a_webhook_on_this_machine_is_sent_past_the_proxy(monkeypatch: pytest.Mo
         for name in ("http_proxy", "HTTP_PROXY"):
             monkeypatch.setenv(name, proxy.url)
         monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
-        notify(morning(Notice(webhook_env="HOOK")), "", said.append)
+        notify(night(Notice(webhook_env="HOOK")), "", said.append)
         monkeypatch.setenv("HOOK", "http://hooks.test/x/y/z")
         proxy.status = 407
-        notify(morning(Notice(webhook_env="HOOK")), "", said.append)
+        notify(night(Notice(webhook_env="HOOK")), "", said.append)
     assert said[0] == "webhook sent"
     assert f"through the proxy {proxy.url}" in said[1]
     assert [address.split("/")[2] for address in proxy.asked] == ["hooks.test"]
@@ -105,7 +105,7 @@ def test_a_webhook_gets_the_night_as_slack_reads_it(monkeypatch: pytest.MonkeyPa
     said: list[str] = []
     with serving(hook(seen)) as port:
         monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
-        notify(morning(Notice(webhook_env="HOOK"), status="failed"), "<html>", said.append)
+        notify(night(Notice(webhook_env="HOOK"), status="failed"), "<html>", said.append)
     assert said == ["webhook sent"]
     assert list(seen[0]) == ["text"]
     assert seen[0]["text"].splitlines() == [
@@ -123,7 +123,7 @@ def test_a_mail_carries_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SERVER", f"smtp://127.0.0.1:{port}")
         monkeypatch.setenv("TO", "ann@example.org, bob@example.org")
         notice = Notice(mail_to_env="TO", smtp_env="SERVER")
-        notify(morning(notice), "<html>täglich</html>", said.append)
+        notify(night(notice), "<html>täglich</html>", said.append)
     assert said == ["mail sent"]
     mail = message_from_bytes(handler.mails[0], policy=policy.default)
     assert mail["Subject"].strip().startswith("nightly, 2026-03-10: All notebooks ran.")
@@ -142,7 +142,7 @@ def test_what_cannot_be_sent_is_said_without_its_key(monkeypatch: pytest.MonkeyP
     with serving(hook([], 500)) as port:
         monkeypatch.setenv("ANGRY", f"http://127.0.0.1:{port}/")
         notify(
-            morning(
+            night(
                 Notice(webhook_env="HOOK"),
                 Notice(webhook_env="MISSING"),
                 Notice(webhook_env="BAD"),
@@ -214,7 +214,7 @@ def test_a_server_that_speaks_no_http_fails_no_night(monkeypatch: pytest.MonkeyP
     said: list[str] = []
     with speaking(b"SSH-2.0-nobody\r\n") as port:
         monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
-        notify(morning(Notice(webhook_env="HOOK")), "", said.append)
+        notify(night(Notice(webhook_env="HOOK")), "", said.append)
     assert said == ["the webhook could not be sent: SSH-2.0-nobody"]
 
 
@@ -223,7 +223,7 @@ def test_servers_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> Non
     said: list[str] = []
     with speaking(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", together=2) as port:
         monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
-        notify(morning(Notice(webhook_env="HOOK"), Notice(webhook_env="HOOK")), "", said.append)
+        notify(night(Notice(webhook_env="HOOK"), Notice(webhook_env="HOOK")), "", said.append)
     assert said == ["webhook sent"] * 2
 
 
@@ -240,7 +240,7 @@ def test_servers_that_dawdle_are_not_waited_for_long(
         monkeypatch.setenv("SLOW", f"http://127.0.0.1:{slow}/services/T0/secret-path")
         monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/services/T0/secret-path")
         notices = [Notice(webhook_env=name) for name in ("SLOW", "SLOW", "HOOK")]
-        notify(morning(*notices), "", said.append)
+        notify(night(*notices), "", said.append)
     assert said == ["the webhook could not be sent in 1 s"] * 2 + ["webhook sent"]
     assert len(seen) == 1
 
@@ -261,7 +261,7 @@ def test_a_wrong_address_is_not_told(address: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TO", "ann@example.org")
     mail = Notice(mail_to_env="TO", smtp_env="PLACE")
     notice = mail if address.startswith("smtp") else Notice(webhook_env="PLACE")
-    notify(morning(notice), "", said.append)
+    notify(night(notice), "", said.append)
     assert len(said) == 1
     assert "PLACE" in said[0]
     assert "secret" not in said[0]
@@ -270,9 +270,9 @@ def test_a_wrong_address_is_not_told(address: str, monkeypatch: pytest.MonkeyPat
 def test_a_quiet_notice_is_for_problems_only(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     notice = Notice(webhook_env="MISSING", when="problems")
-    notify(morning(notice), "", said.append)
+    notify(night(notice), "", said.append)
     assert said == []
-    notify(morning(notice, status="failed"), "", said.append)
+    notify(night(notice, status="failed"), "", said.append)
     assert len(said) == 1
 
 

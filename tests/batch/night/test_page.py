@@ -14,7 +14,7 @@ from pex.batch.night.junit import junit
 from pex.batch.night.nights import Night
 from pex.batch.night.page import page
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.night_pages import AT, morning
+from tests.helpers.night_pages import AT, judged_night
 
 
 class Outside(HTMLParser):
@@ -34,7 +34,7 @@ class Outside(HTMLParser):
 def test_two_thousand_cases_of_four_variants_in_two_megabytes(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    text = page(morning(project, 2000, 4))
+    text = page(judged_night(project, 2000, 4))
     assert len(text.encode()) < 2_000_000
     assert "further cases are not on this page" in text
     assert text.count('<details class="work" open>') == 1
@@ -43,7 +43,7 @@ def test_two_thousand_cases_of_four_variants_in_two_megabytes(
 def test_nothing_of_a_hostile_answer_becomes_part_of_the_page(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    night = morning(project, 40, 2, hostile=True)
+    night = judged_night(project, 40, 2, hostile=True)
     text = page(night)
     text.encode()
     found = Outside(text)
@@ -66,7 +66,7 @@ ODD = [
 
 @pytest.mark.parametrize("name", ODD)
 def test_junit_keeps_its_form_with_any_name(project: Path, lab: FaultyEndpoint, name: str) -> None:
-    night = morning(project, 2, 2)
+    night = judged_night(project, 2, 2)
     night.batch.plan = dataclasses.replace(night.batch.plan, name=name)
     (result,) = night.batch.results
     failed = dataclasses.replace(
@@ -88,7 +88,7 @@ def test_junit_keeps_its_form_with_any_name(project: Path, lab: FaultyEndpoint, 
 def test_a_night_of_next_to_nothing_has_a_page(
     cases: int, project: Path, lab: FaultyEndpoint
 ) -> None:
-    text = page(morning(project, cases, 2))
+    text = page(judged_night(project, cases, 2))
     assert "not decided" in text
     assert "too few cases to tell" in text
 
@@ -96,7 +96,7 @@ def test_a_night_of_next_to_nothing_has_a_page(
 def test_a_night_that_is_read_again_says_nothing_of_the_nights_after_it(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    night = morning(project, 3, 2)
+    night = judged_night(project, 3, 2)
     night.nights = [
         Night(f"night-{day}", AT + datetime.timedelta(days=day), status, "pass")
         for day, status in [(-5, "done"), (-4, "done"), (-3, "failed"), (-1, "done"), (1, "done")]
@@ -121,7 +121,7 @@ def test_a_night_that_is_read_again_says_nothing_of_the_nights_after_it(
 def test_how_a_notebook_ended_is_said_in_words(
     status: str, error: str | None, cell: int | None, words: str, project: Path, lab: FaultyEndpoint
 ) -> None:
-    night = morning(project, 1, 2)
+    night = judged_night(project, 1, 2)
     (job,) = night.batch.results
     job.status, job.error, job.cell = status, error, cell
     said = what_happened(job)
@@ -133,7 +133,7 @@ def test_how_a_notebook_ended_is_said_in_words(
 
 
 def test_what_got_worse_is_open_and_comes_first(project: Path, lab: FaultyEndpoint) -> None:
-    night = morning(project, 60, 6)
+    night = judged_night(project, 60, 6)
     night.judged[-1].outcome = "fail"
     found = [line for line in page(night).splitlines() if "<summary><h4>" in line]
     assert len(found) == 6
@@ -145,7 +145,7 @@ def test_what_got_worse_is_open_and_comes_first(project: Path, lab: FaultyEndpoi
 def test_cost_latency_and_errors_stand_beside_those_of_last_night(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    night = morning(project, 10, 2)
+    night = judged_night(project, 10, 2)
     last = night.subjects[0].last
     assert last is not None
     last.frame = last.frame[last.frame["variant"] == "variant-1"].assign(

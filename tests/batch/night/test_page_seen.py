@@ -9,31 +9,31 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from pex.batch.night.night import Morning
+from pex.batch.night.night import JudgedNight
 from pex.batch.night.nights import Night
 from pex.batch.night.page import page
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.browser import page as opened
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.night_pages import AT, morning
+from tests.helpers.night_pages import AT, judged_night
 from tests.helpers.notebooks import notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-def states(project: Path) -> Iterator[tuple[str, Morning]]:
+def states(project: Path) -> Iterator[tuple[str, JudgedNight]]:
     """Nights that are hard to show."""
-    yield "hostile", morning(project, 40, 2, hostile=True)
-    yield "one case", morning(project, 1, 2)
-    yield "many variants", morning(project, 6, 20)
-    large = morning(project, 12, 2)
+    yield "hostile", judged_night(project, 40, 2, hostile=True)
+    yield "one case", judged_night(project, 1, 2)
+    yield "many variants", judged_night(project, 6, 20)
+    large = judged_night(project, 12, 2)
     for recorded in (large.subjects[0].now, large.subjects[0].last):
         assert recorded is not None
         recorded.frame["output"] = ["x" * 1_000_000, "عاجل: أعد المبلغ من فضلك"] * 12
         recorded.frame["case.review"] = "y" * 5000
     yield "wide texts", large
-    late = morning(project, 12, 2)
+    late = judged_night(project, 12, 2)
     days = [AT - datetime.timedelta(days=day) for day in range(60, 0, -1) if day not in (7, 8)]
     late.nights = [
         Night(f"night-{number}", day, ("done", "failed", "not finished")[number % 3])
@@ -41,7 +41,7 @@ def states(project: Path) -> Iterator[tuple[str, Morning]]:
     ]
     late.problems.append("The run of compare cannot be read: " + "word" * 100)
     yield "sixty nights", late
-    nothing = morning(project, 1, 1)
+    nothing = judged_night(project, 1, 1)
     nothing.subjects = []
     nothing.batch.results[0].status = "timeout"
     yield "nothing ran", nothing
@@ -77,7 +77,7 @@ def test_all_can_be_reached_by_keys_and_is_open_in_print(
     project: Path, lab: FaultyEndpoint
 ) -> None:
     path = project / "night.html"
-    path.write_text(page(morning(project, 200, 4)))
+    path.write_text(page(judged_night(project, 200, 4)))
     with opened() as tab:
         tab.goto(path.as_uri())
         closed = tab.locator("details.work:not([open])")
@@ -96,7 +96,7 @@ def test_all_can_be_reached_by_keys_and_is_open_in_print(
 
 def test_without_colours_the_marks_still_tell(project: Path, lab: FaultyEndpoint) -> None:
     path = project / "night.html"
-    path.write_text(page(morning(project, 60, 2)))
+    path.write_text(page(judged_night(project, 60, 2)))
     with opened() as tab:
         tab.emulate_media(forced_colors="active")
         tab.goto(path.as_uri())
@@ -111,8 +111,8 @@ def test_in_jupyterlab_it_is_a_part_of_the_notebook_also_of_one_that_is_not_trus
 ) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\n"
-        "from tests.helpers.night_pages import morning\n"
-        f"morning(Path({str(project)!r}), 40, 2, hostile=True)"
+        "from tests.helpers.night_pages import judged_night\n"
+        f"judged_night(Path({str(project)!r}), 40, 2, hostile=True)"
     )
     notebook(project / "page.ipynb", None, code)
     with jupyterlab(project) as there:

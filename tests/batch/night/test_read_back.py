@@ -12,7 +12,7 @@ from pex.batch.night.read_back import _result
 from pex.batch.plan import Job, Plan
 from pex.batch.result import BatchResult, JobResult
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.night_pages import morning
+from tests.helpers.night_pages import judged_night
 
 
 def two(folder: Path) -> Plan:
@@ -58,7 +58,7 @@ def test_a_night_that_was_cut_off_has_the_jobs_that_it_began_with(
 def test_an_experiment_says_itself_how_many_errors_are_too_many(
     project: Path, lab: FaultyEndpoint
 ) -> None:
-    night = morning(project, 20, 2)
+    night = judged_night(project, 20, 2)
     about = night.subjects[0].now.about
     about["counts"]["errors"] = about["counts"]["requests"] // 10
     assert night.erring == night.subjects

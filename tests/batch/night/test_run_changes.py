@@ -5,7 +5,7 @@ import copy
 import pandas as pd
 
 from pex.batch.night.case_changes import casework
-from pex.batch.night.night import Subject
+from pex.batch.night.night import JudgedRun
 from pex.batch.night.run_changes import (
     Recorded,
     cause,
@@ -63,8 +63,8 @@ def nights(*rights: str) -> list[Recorded]:
     return found
 
 
-def subject(runs: list[Recorded]) -> Subject:
-    return Subject(runs[0], runs[1], runs[2:], None, [], [], [], "label")
+def subject(runs: list[Recorded]) -> JudgedRun:
+    return JudgedRun(runs[0], runs[1], runs[2:], None, [], [], [], "label")
 
 
 def test_a_case_that_turns_twice_with_nothing_changed_is_flaky_and_not_fixed() -> None:
