@@ -16,6 +16,7 @@ import time
 import pandas as pd
 
 import pex
+from pex.core.about import About
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.score import Score
@@ -64,7 +65,7 @@ def make_frame(cases: list[Case]) -> pd.DataFrame:
 
 
 def make_target(uri: str, frame: pd.DataFrame, cases: list[Case]) -> traces.Target:
-    about = {
+    data = {
         "name": f"bench-{time.time_ns()}", "purpose": "", "note": "", "status": "finished",
         "variants": [
             {"name": v.name, "prompt": v.prompt.name, "prompt_version": v.prompt.digest,
@@ -73,9 +74,11 @@ def make_target(uri: str, frame: pd.DataFrame, cases: list[Case]) -> traces.Targ
         ],
         "prompts": [{"name": v.prompt.name, "text": v.prompt.text} for v in VARIANTS],
         "models": ["bench/m1"], "scorers": list(SCORES), "cases": len(cases), "repeats": 1,
-        "elapsed_s": 0.0, "counts": {"requests": len(frame), "answered": len(frame), "errors": 0},
+        "started_at": "2026-01-01T00:00:00+00:00", "elapsed_s": 0.0,
+        "counts": {"requests": len(frame), "answered": len(frame), "errors": 0},
     }  # fmt: skip
-    recorder = Recorder(uri, about["name"], {})
+    about = About.from_json(data)
+    recorder = Recorder(uri, about.name, {})
     recorder.finish(frame, summarise(frame), about, {})
     return traces.target_of(uri, recorder.run_id, about)
 

@@ -57,7 +57,7 @@ def demo(
     console.out(repr(results.compare()))
 
     console.err("\n2. The same experiment as a notebook, executed twice by Papermill, and its page")
-    uri, started_at = str(results.about["tracking_uri"]), datetime.datetime.now(datetime.UTC)
+    uri, started_at = str(results.about.tracking_uri), datetime.datetime.now(datetime.UTC)
     with recording(uri, console.err) as record:
         batch = run_batch(load_plan(folder / "plan.yaml"), say=console.err, record=record)
         table = collect(batch, uri)

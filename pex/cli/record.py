@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pex.cli import console
 from pex.cli.report import run_id_of
+from pex.core.about import About
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.project import find_project
@@ -66,7 +68,7 @@ def record(
     tell = _Progress()
     if run_id in kept.waiting(state):
         results = _bring(state, run_id, uri, wanted)
-        uri = str(results.about["tracking_uri"])
+        uri = str(results.about.tracking_uri)
         if results.run_id != run_id:
             console.err(f"MLflow does not have run {run_id}: it is a new run there")
         run_id = str(results.run_id)
@@ -89,7 +91,7 @@ def _list(state: Path, uri: str) -> None:
     lines = []
     for run_id in kept.waiting(state):
         frame, about, _ = kept.take(state, run_id)
-        lines.append(f"{run_id}  {about['name']}: {len(frame):,} answers wait to be recorded")
+        lines.append(f"{run_id}  {about.name}: {len(frame):,} answers wait to be recorded")
     lines += [
         f"{item['run_id']}  {item['experiment']}: {item['traces']} traces"
         for item in kept.unfinished(uri)
@@ -114,18 +116,19 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
     connect(uri)
     later = _recorded_later(uri, run_id, Results(frame, about))
     if later is None:
-        tags = {"pex.note": about["note"]} if about.get("note") else {}
+        tags = {"pex.note": about.note} if about.note else {}
         cases = load_cases(kept.folder_of(state, run_id) / files.CASES)
         with errors_of(uri, "could not take the run"):
-            recorder = Recorder(uri, about["name"], tags, continued=run_id)
-            later = Results(frame, about | {"run_id": recorder.run_id, "tracking_uri": uri})
+            recorder = Recorder(uri, about.name, tags, continued=run_id)
+            about = dataclasses.replace(about, run_id=recorder.run_id, tracking_uri=uri)
+            later = Results(frame, about)
             prompts = _prompts(about, texts)
             later.traces = write(recorder, later.outcome(), texts, prompts, cases, traces)
     kept.drop(state, run_id)
     return later
 
 
-def _store_of(about: Mapping[str, Any], uri: str, state: Path) -> str:
+def _store_of(about: About, uri: str, state: Path) -> str:
     """The store that a waiting run is to go to: where it was begun, where that can be told.
 
     Raises:
@@ -134,7 +137,7 @@ def _store_of(about: Mapping[str, Any], uri: str, state: Path) -> str:
     from pex.tracking.artifacts import root_of
     from pex.tracking.store import local_folder
 
-    own = about.get("tracking_uri")
+    own = about.tracking_uri
     # What MLFLOW_TRACKING_URI says was said for now. A file may have moved with the project, and
     # an address with a login was kept without it.
     if own is None or os.environ.get("MLFLOW_TRACKING_URI"):
@@ -154,18 +157,18 @@ def _recorded_later(uri: str, run_id: str, waiting: Results) -> Results | None:
         there = load_run(run_id, uri)
     except PexError:  # it is not there, or has no results yet
         return None
-    ages = [(item.about["started_at"], len(item)) for item in (waiting, there)]
+    ages = [(item.about.started_at, len(item)) for item in (waiting, there)]
     return there if ages[0] < ages[1] else None
 
 
-def _prompts(about: Mapping[str, Any], texts: Mapping[str, str]) -> list[Prompt]:
+def _prompts(about: About, texts: Mapping[str, str]) -> list[Prompt]:
     """The prompts of a run from its files; one with images has none."""
     found = []
-    for item in about["prompts"]:
-        path = f"prompts/{item['name']}.prompty"
+    for item in about.prompts:
+        path = f"prompts/{item.name}.prompty"
         if path in texts:
-            prompt = Prompt.parse(texts[path], path, item["name"])
-            found.append(prompt.called(item["name"], item.get("origin")))
+            prompt = Prompt.parse(texts[path], path, item.name)
+            found.append(prompt.called(item.name, item.origin))
     return found
 
 

@@ -106,7 +106,7 @@ def run(
     }
     try:
         results = asking(lambda: exp.run(**options))
-        rule = results.about["gate"] or {}
+        rule = results.about.gate or {}
         if rule.get("on_undecided") == "extend" and rule["baseline"] != PINNED and only is None:
             results = extend(exp, results, options, console.err)
     except Interrupted as interrupted:
@@ -127,7 +127,7 @@ def run(
 
 def gate_code(results: Results) -> int:
     """Say what the experiment's gate says, and the exit code for it; 0 where there is none."""
-    rule = results.about.get("gate")
+    rule = results.about.gate
     if rule is None:
         return 0
     if rule["baseline"] == PINNED:
@@ -140,24 +140,24 @@ def gate_code(results: Results) -> int:
 
 def check(results: Results, max_error_share: float) -> None:
     """Raise what a finished run has to be reported as: the budget, or too many errors."""
-    counts = results.about["counts"]
+    counts = results.about.counts
     if results.status == "budget":
         raise BudgetError(
-            f"the budget of ${results.about['budget_usd']:g} ended the run: {counts['answered']} "
-            f"of {counts['requests']} requests were answered",
+            f"the budget of ${results.about.budget_usd:g} ended the run: {counts.answered} "
+            f"of {counts.requests} requests were answered",
             hint="what was answered is kept; raise it with --budget USD",
         )
-    broken = [judge for judge in results.about.get("judges", []) if judge["error"]]
+    broken = [judge for judge in results.about.judges if judge.error]
     if results.status == "failed" and broken:
         raise ProviderError(
-            f"the judge '{broken[0]['name']}' gave no verdict: {broken[0]['error']}",
+            f"the judge '{broken[0].name}' gave no verdict: {broken[0].error}",
             hint="the answers and other scores are kept; the same command goes on",
         )
-    share = counts["errors"] / counts["requests"]
+    share = counts.errors / counts.requests
     if share > max_error_share:
         first = results.frame["error"].dropna().iloc[0]
         raise ProviderError(
-            f"{counts['errors']} of {counts['requests']} requests ended in an error "
+            f"{counts.errors} of {counts.requests} requests ended in an error "
             f"({share:.0%}, allowed {max_error_share:.0%}); the first: {first}"
         )
 
@@ -190,12 +190,13 @@ def _print_results(results: Any, as_json: bool, out: Path | None) -> None:
             _to_parquet(results.frame, out)
         console.err(f"table: {out}")
     if as_json:
-        about = {k: v for k, v in results.about.items() if k not in ("prompts", "how_to")}
+        left_out = ("format", "prompts", "how_to")
+        about = {k: v for k, v in results.about.items() if k not in left_out}
         about["tracking_uri"] = redact(about["tracking_uri"] or "") or None
         verdicts = results.verdicts()
         told = {"summary": results.summary().to_dict("records"), "remarks": results.remarks()}
         told["comparison"] = [] if verdicts is None else _records(verdicts)
-        if (results.about.get("gate") or {}).get("baseline", PINNED) != PINNED:
+        if (results.about.gate or {}).get("baseline", PINNED) != PINNED:
             told["gate"] = results.gate().outcome
         console.document({**about, **told})
     else:

@@ -9,8 +9,8 @@ with errors counted as failures stands beside it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pex.compare.effect import Effect, effect
 from pex.compare.metric import (
@@ -22,6 +22,7 @@ from pex.compare.metric import (
 )
 from pex.compare.pairing import Pairing, Table
 from pex.compare.verdict import Options, Row, to_table
+from pex.core.about import VariantInfo
 from pex.core.errors import PexError
 from pex.core.pairs import Pair, pairs, variants_in
 from pex.core.remarks import of_frame
@@ -37,7 +38,7 @@ def compare(
     baseline: str | None = None,
     metrics: Sequence[str] | str | None = None,
     options: Options | None = None,
-    variants: Sequence[Mapping[str, Any]] | None = None,
+    variants: Sequence[VariantInfo] | None = None,
 ) -> pd.DataFrame:
     """Every candidate against its baseline, one row per metric and candidate.
 
@@ -122,7 +123,7 @@ def rows_of(
     baseline: str | None,
     metrics: Sequence[str] | str | None,
     options: Options,
-    variants: Sequence[Mapping[str, Any]] | None,
+    variants: Sequence[VariantInfo] | None,
     smallest: int = 0,
 ) -> list[Row]:
     """Every pair on every metric within every part of a checked frame, adjusted together.
@@ -132,7 +133,7 @@ def rows_of(
     """
     check_confidence(options.confidence)
     there = set(frame["variant"])
-    known = [item for item in variants or variants_in(frame) if item["name"] in there]
+    known = [item for item in variants or variants_in(frame) if item.name in there]
     wanted = pairs(known, baseline)
     said = of_frame(frame)
     rows = []

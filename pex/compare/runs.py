@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pex.core.about import VariantInfo
 from pex.core.errors import PexError
 from pex.score.frame import score_names
 
@@ -16,7 +17,7 @@ CANDIDATE = "B"
 
 def both(
     baseline: pd.DataFrame, candidate: pd.DataFrame
-) -> tuple[pd.DataFrame, list[dict[str, Any]], list[str]]:
+) -> tuple[pd.DataFrame, list[VariantInfo], list[str]]:
     """One frame of two, its variants with their factors, and what to mind.
 
     Variants of the same name belong together; where each run has one variant, those do. The run is
@@ -48,7 +49,7 @@ def both(
         part = frame[frame["variant"].isin(wanted)]
         kept.append(part.assign(variant=run + ": " + part["variant"].astype(str)))
         variants += [
-            {"name": f"{run}: {name}", "prompt": run, "params": {} if single else {"variant": name}}
+            VariantInfo(f"{run}: {name}", run, params={} if single else {"variant": name})
             for name in wanted
         ]
     notes += _changed(baseline, candidate)

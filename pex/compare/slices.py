@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.compare import names_of, rows_of
 from pex.compare.metric import check_frame
 from pex.compare.verdict import Options, to_table
+from pex.core.about import VariantInfo
 from pex.core.errors import PexError, nearest
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def slices(
     baseline: str | None = None,
     metric: str | None = None,
     options: Options | None = None,
-    variants: Sequence[Mapping[str, Any]] | None = None,
+    variants: Sequence[VariantInfo] | None = None,
 ) -> pd.DataFrame:
     """Compare within each slice; p is adjusted over all that have enough cases to be tested.
 

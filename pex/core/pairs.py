@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from pex.core.about import VariantInfo
 from pex.core.errors import PexError, nearest
 from pex.core.names import canonical
 
@@ -15,21 +16,21 @@ Pair = tuple[str, str]
 """(candidate, baseline), by their names."""
 
 
-def variants_in(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def variants_in(frame: pd.DataFrame) -> list[VariantInfo]:
     """The variants of a frame with their factors, in the order in which they come."""
     columns = [name for name in ("variant", "prompt", "model") if name in frame.columns]
     found = frame[columns].drop_duplicates("variant").to_dict("records")
     return [
-        {"name": row["variant"], "prompt": row.get("prompt"), "model": row.get("model")}
+        VariantInfo(row["variant"], row.get("prompt") or "", model=row.get("model") or "")
         for row in found
     ]
 
 
-def pairs(variants: Sequence[Mapping[str, Any]], baseline: str | None) -> list[Pair]:
+def pairs(variants: Sequence[VariantInfo], baseline: str | None) -> list[Pair]:
     """The pairs that a baseline means.
 
     Args:
-        variants: each with `name` and its factors `prompt`, `model` and `params`.
+        variants: their names and factors: prompt, model and parameters.
         baseline: a variant's name: every other one is compared with it. Or a prompt's or a
             model's: every pair that is equal in the other factors. None: the first variant.
 
@@ -37,11 +38,11 @@ def pairs(variants: Sequence[Mapping[str, Any]], baseline: str | None) -> list[P
         PexError: it names none of these, or there is nothing to compare.
 
     Example:
-        >>> two = [{"name": n, "prompt": n, "model": "lab/m", "params": {}} for n in "ab"]
+        >>> two = [VariantInfo(name, prompt=name, model="lab/m") for name in "ab"]
         >>> pairs(two, "a")
         [('b', 'a')]
     """
-    names = [str(item["name"]) for item in variants]
+    names = [item.name for item in variants]
     if len(names) < 2:
         raise PexError(
             f"there is only one variant, '{names[0]}': nothing to compare it with",
@@ -59,7 +60,8 @@ def pairs(variants: Sequence[Mapping[str, Any]], baseline: str | None) -> list[P
             return _by_factor(variants, factor, value)
     known = [
         *names,
-        *(str(item[key]) for key in ("prompt", "model") for item in variants if item.get(key)),
+        *(item.prompt for item in variants if item.prompt),
+        *(item.model for item in variants if item.model),
     ]
     raise PexError(
         f"baseline='{baseline}': no variant, prompt or model has this name",
@@ -67,33 +69,36 @@ def pairs(variants: Sequence[Mapping[str, Any]], baseline: str | None) -> list[P
     )
 
 
-def _factor_value(variants: Sequence[Mapping[str, Any]], factor: str, name: str) -> str | None:
-    values = list(dict.fromkeys(str(item[factor]) for item in variants if item.get(factor)))
+def _factor_value(variants: Sequence[VariantInfo], factor: str, name: str) -> str | None:
+    values = list(filter(None, dict.fromkeys(_factor(item, factor) for item in variants)))
     if name in values:
         return name
     short = [value for value in values if value.partition("/")[2] == name]
     return short[0] if factor == "model" and len(short) == 1 else None
 
 
-def _by_factor(variants: Sequence[Mapping[str, Any]], factor: str, value: str) -> list[Pair]:
+def _by_factor(variants: Sequence[VariantInfo], factor: str, value: str) -> list[Pair]:
     found = [
-        (str(candidate["name"]), str(base["name"]))
+        (candidate.name, base.name)
         for base in variants
-        if base.get(factor) == value
+        if _factor(base, factor) == value
         for candidate in variants
-        if candidate.get(factor) != value and _rest(candidate, factor) == _rest(base, factor)
+        if _factor(candidate, factor) != value and _rest(candidate, factor) == _rest(base, factor)
     ]
     if not found:
         raise PexError(
             f"baseline='{value}': no two variants differ in the {factor} alone",
-            hint="name one variant: " + ", ".join(f"'{item['name']}'" for item in variants[:12]),
+            hint="name one variant: " + ", ".join(f"'{item.name}'" for item in variants[:12]),
         )
     return found
 
 
-def _rest(variant: Mapping[str, Any], factor: str) -> bytes:
+def _factor(variant: VariantInfo, factor: str) -> str:
+    return variant.prompt if factor == "prompt" else variant.model
+
+
+def _rest(variant: VariantInfo, factor: str) -> bytes:
     """A variant's other factors, comparable."""
-    others = [key for key in ("prompt", "model") if key != factor]
     # A prompt's own parameters belong to the prompt.
-    params = variant.get("own_params", variant.get("params")) or {}
-    return canonical([params, *(variant.get(key) for key in others)])
+    params = variant.params if variant.own_params is None else variant.own_params
+    return canonical([params, _factor(variant, "model" if factor == "prompt" else "prompt")])

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pex.core.about import About
+
 _SAID = {
     "cut_off": "cut off (max_tokens)",
     "filtered": "filtered by the provider",
@@ -60,7 +62,7 @@ def of_frame(frame: Any) -> dict[str, list[str]]:
     return by_variant(zip(frame["variant"], frame["remarks"], strict=True))
 
 
-def of_run(frame: Any, about: Mapping[str, Any]) -> list[str]:
+def of_run(frame: Any, about: About) -> list[str]:
     """All remarks on a run: on its answers, then on what its judges said.
 
     Args:
@@ -68,8 +70,7 @@ def of_run(frame: Any, about: Mapping[str, Any]) -> list[str]:
         about: what was run; its judges say what is unusual about their verdicts.
     """
     said = [text for texts in of_frame(frame).values() for text in texts]
-    judges = about.get("judges") or []
-    return [*said, *(text for judge in judges for text in judge.get("remarks", []))]
+    return [*said, *(text for judge in about.judges for text in judge.remarks)]
 
 
 def of_answer(words: Sequence[str] | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import datetime
 import functools
 import gc
@@ -13,8 +14,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pex.core.about import About, CasesFile, Counts, PromptInfo, VariantInfo
 from pex.core.call import Answer
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.core.events import (
@@ -225,11 +227,11 @@ class Execution:
         return results
 
     def _interrupted(self, results: Results) -> str:
-        counts, wave = results.about["counts"], self._wave
+        counts, wave = results.about.counts, self._wave
         judged = f" and {wave.done} of {wave.total} judgements" if wave is not None else ""
         batch = "; the provider batch goes on, and the same call again fetches it"
         return (
-            f"stopped after {counts['answered']} of {counts['requests']} answers{judged}; "
+            f"stopped after {counts.answered} of {counts.requests} answers{judged}; "
             "they are kept in the experiment's .results"
         ) + (batch if self._job.provider_batch else "")
 
@@ -237,9 +239,8 @@ class Execution:
         if self._failure is not None:
             raise self._failure
         assert self._results is not None  # _main sets one of the two
-        counts = self._results.about["counts"]
         kinds = set(self._results.frame["error_kind"].dropna())
-        if counts["answered"] == 0 and kinds & FATAL:
+        if self._results.about.counts.answered == 0 and kinds & FATAL:
             raise ProviderError(
                 f"{self._job.name}: no answer came: {self._results.frame['error'].dropna().iloc[0]}"
             )
@@ -366,7 +367,7 @@ class Execution:
             # A PexError's hint is about the start of a run, not about its end.
             why = redact(error.message if isinstance(error, PexError) else str(error))
             message = f"the run could not be recorded in MLflow: {why}"
-            results.about["record_error"] = message
+            results.about = dataclasses.replace(results.about, record_error=message)
             warnings.warn(
                 clean(
                     f"{message}; the results are complete, and kept in {folder} until "
@@ -375,64 +376,44 @@ class Execution:
                 stacklevel=2,
             )
 
-    def _about(self, status: str) -> dict[str, Any]:
-        job, recorder = self._job, self._recorder
+    def _about(self, status: str) -> About:
+        job, recorder, counts = self._job, self._recorder, self.progress
         prompts = {variant.prompt.name: variant.prompt for variant in job.variants}
-        begun = datetime.datetime.fromtimestamp(self._begun_at, datetime.UTC)
-        return {
-            "name": job.name,
-            "purpose": job.purpose,
-            "note": job.note,
-            "status": status,
-            "run_id": recorder.run_id if recorder else None,
-            "tracking_uri": recorder.uri if recorder else None,
-            "experiment_id": recorder.experiment_id if recorder else None,
-            "started_at": begun.isoformat(timespec="seconds"),
-            "elapsed_s": round(time.time() - self._begun_at, 3),
-            "cases": len(job.cases),
-            "repeats": job.repeats,
-            "variants": [
-                {
-                    "name": variant.name,
-                    "prompt": variant.prompt.name,
-                    "prompt_version": variant.prompt.digest,
-                    "model": variant.model,
-                    "params": variant.all_params,
-                    "own_params": dict(variant.params),
-                }
-                for variant in job.variants
-            ],
-            "prompts": [
-                {
-                    "name": name,
-                    "text": prompt.text,
-                    "description": prompt.description,
-                    "origin": prompt.origin,
-                }
-                for name, prompt in prompts.items()
-            ],
-            "models": list(dict.fromkeys(variant.model for variant in job.variants)),
-            "scorers": job.score_names,
-            "scorer_items": job.scorer_items,
-            "judges": self._wave.about() if self._wave is not None else [],
-            "gate": job.gate,
-            "max_error_share": job.max_error_share,
-            "budget_usd": job.budget_usd,
-            "spent_usd": round(self._budget.spent_usd, 6),
-            "journal": {"run": job.run.id, "mode": job.run.mode, "continued": job.run.continued},
-            "counts": {
-                "requests": len(job.requests),
-                "answered": self.progress.answered,
-                "replayed": self.progress.replayed,
-                "errors": self.progress.errors,
-                "not_asked": len(job.requests) - self.progress.answered - self.progress.errors,
-            },
-            "versions": _versions(),
-            "how_to": list(job.how_to),
-            "cases_file": (
-                {"path": job.edits.name, "columns": dict(job.edits.columns)} if job.edits else None
+        started = datetime.datetime.fromtimestamp(self._begun_at, datetime.UTC)
+        return About(
+            name=job.name,
+            purpose=job.purpose,
+            note=job.note,
+            status=status,
+            run_id=recorder.run_id if recorder else None,
+            tracking_uri=recorder.uri if recorder else None,
+            experiment_id=recorder.experiment_id if recorder else None,
+            started_at=started.isoformat(timespec="seconds"),
+            elapsed_s=round(time.time() - self._begun_at, 3),
+            cases=len(job.cases),
+            repeats=job.repeats,
+            variants=[VariantInfo.of(variant) for variant in job.variants],
+            prompts=[PromptInfo.of(prompt) for prompt in prompts.values()],
+            models=list(dict.fromkeys(variant.model for variant in job.variants)),
+            scorers=job.score_names,
+            scorer_items=job.scorer_items,
+            judges=self._wave.about() if self._wave is not None else [],
+            gate=job.gate,
+            max_error_share=job.max_error_share,
+            budget_usd=job.budget_usd,
+            spent_usd=round(self._budget.spent_usd, 6),
+            journal={"run": job.run.id, "mode": job.run.mode, "continued": job.run.continued},
+            counts=Counts(
+                requests=len(job.requests),
+                answered=counts.answered,
+                replayed=counts.replayed,
+                errors=counts.errors,
+                not_asked=len(job.requests) - counts.answered - counts.errors,
             ),
-        }
+            versions=_versions(),
+            how_to=list(job.how_to),
+            cases_file=CasesFile(job.edits.name, dict(job.edits.columns)) if job.edits else None,
+        )
 
 
 def _versions() -> dict[str, str]:

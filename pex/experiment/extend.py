@@ -34,7 +34,7 @@ def extend(
         The results of the last run.
     """
     tags = {**(options.get("mlflow_tags") or {}), "pex.extends": results.run_id or ""}
-    spent, cap = float(results.about["spent_usd"]), float(results.about["budget_usd"])
+    spent, cap = results.about.spent_usd, results.about.budget_usd or 0.0
     while results.status == "finished" and _is_open(results):
         more = _more(exp, results, options)
         if more is None or (spent and spent >= cap):
@@ -43,21 +43,21 @@ def extend(
         say(f"undecided; going on with {said}")
         options = {**options, **more, "budget_usd": cap - spent, "mlflow_tags": tags}
         results = exp.run(**options)
-        spent += float(results.about["spent_usd"])
+        spent += results.about.spent_usd
     return results
 
 
 def _is_open(results: Results) -> bool:
     """Whether more answers could decide: an uncalibrated judge stays undecided whatever comes."""
-    judges = [judge for judge in results.about["judges"] if not judge["calibrated"]]
-    judged = results.about["gate"]["metric"] in {judge["name"] for judge in judges}
+    gate = results.about.gate or {}
+    judged = gate.get("metric") in results.about.uncalibrated
     return not judged and results.gate().outcome == UNDECIDED
 
 
 def _more(exp: Experiment, results: Results, options: RunOptions) -> RunOptions | None:
     """Twice the cases where there are more, else twice the repeats; None at the end of both."""
-    limit, cases = options.get("limit"), int(results.about["cases"])
+    limit, cases = options.get("limit"), results.about.cases
     if limit is not None and cases == limit and cases < len(exp.cases):
         return {"limit": 2 * cases}
-    repeats = 2 * int(results.about["repeats"])
+    repeats = 2 * results.about.repeats
     return {"repeats": repeats} if repeats <= MOST_REPEATS else None

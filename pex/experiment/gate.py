@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.compare.metric import MEASURED
+from pex.core.about import VariantInfo
 from pex.core.errors import PexError, nearest
 from pex.core.pairs import pairs
 from pex.core.variant import Variant
@@ -36,12 +37,8 @@ def gate_rule(
     if is_reference(gate.baseline):
         rule["baseline"] = _of_library(gate.baseline, variants, folder)
     if rule["baseline"] != PINNED:
-        items = [
-            {"name": v.name, "prompt": v.prompt.name, "model": v.model, "params": v.params}
-            for v in variants
-        ]
         try:
-            pairs(items, rule["baseline"])
+            pairs([VariantInfo.of(variant) for variant in variants], rule["baseline"])
         except PexError as error:
             raise PexError(f"gate: {error.message}", hint=error.hint) from None
     # A scorer may give several scores, `name.key`, which nobody knows before it has run.

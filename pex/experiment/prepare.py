@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex import local
 from pex.cases.edits import Edits
+from pex.core.about import VariantInfo
 from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
@@ -223,11 +224,7 @@ def seat(judges: Sequence[Judge], variants: Sequence[Variant], longest: int, fol
     Raises:
         PexError: a baseline that no variant, prompt or model is.
     """
-    items = [
-        {"name": v.name, "prompt": v.prompt.name, "model": v.model, "params": v.params}
-        for v in variants
-    ]
-    return bench(judges, items, longest, folder)
+    return bench(judges, [VariantInfo.of(variant) for variant in variants], longest, folder)
 
 
 def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:

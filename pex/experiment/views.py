@@ -169,7 +169,7 @@ def _editing(execution: Execution, job: Job, corrected: dict[str, Case]) -> Edit
         job.edits,
         lambda case_id: corrected.get(case_id, known[case_id]),
         correct,
-        lambda: rescoring_code({"scorer_items": job.scorer_items}),
+        lambda: rescoring_code(job.scorer_items),
     )
 
 

@@ -98,9 +98,9 @@ def run(
         results = (_one if asked.single else _several)(asked, options, live, kept, bind)
     except Interrupted as stopped:
         results = cast(Results, stopped.results)  # a run's own interrupt always has them
-        counts = results.about["counts"]
+        counts = results.about.counts
         raise Interrupted(
-            f"stopped after {counts['answered']} of {counts['requests']} answers; they are in "
+            f"stopped after {counts.answered} of {counts.requests} answers; they are in "
             f"{kept}, and the same cell again asks only for the rest",
             results,
         ) from None
@@ -314,7 +314,7 @@ def _several(
     finally:
         if asked.experiment.results is not None:
             bind(asked.experiment.results)
-    counts = results.about["counts"]
-    errors = f", {counts['errors']} without an answer" if counts["errors"] else ""
-    say(f"{counts['answered']} of {counts['requests']} answers{errors} · kept in {kept}")
+    counts = results.about.counts
+    errors = f", {counts.errors} without an answer" if counts.errors else ""
+    say(f"{counts.answered} of {counts.requests} answers{errors} · kept in {kept}")
     return results

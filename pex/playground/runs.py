@@ -244,8 +244,8 @@ class Trials:
             self.results = results or self.results
             if failure is not None:
                 self.error = said(failure)
-            elif results is not None and results.about.get("record_error"):
-                self.error = str(results.about["record_error"])
+            elif results is not None and results.about.record_error:
+                self.error = str(results.about.record_error)
             self._going.remove(trial)
         self._on_cells(changed)
         self._on_end(where)
@@ -279,9 +279,9 @@ def recorded(results: Results) -> tuple[str, str]:
     """Where a run is recorded, in words, and the address of its page where there is one."""
     from pex.record import search
 
-    if results.run_id is None or results.about.get("record_error"):
+    if results.run_id is None or results.about.record_error:
         return "", ""
-    uri = str(results.about["tracking_uri"])
+    uri = str(results.about.tracking_uri)
     try:
         name, page = search.place(uri, results.run_id)
     except Exception as error:  # noqa: BLE001 - it is recorded; only its name is not known

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.compare.metric import check_confidence
 from pex.core import jsontext
+from pex.core.about import About
 from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.project import find_project
@@ -56,7 +57,7 @@ class Rating:
     def __init__(
         self,
         frame: pd.DataFrame,
-        about: Mapping[str, Any],
+        about: About,
         variants: tuple[str, str],
         rater: str | None,
         target: Target,
@@ -135,13 +136,13 @@ class Rating:
         """
         from pex.record.assessments import put
 
-        run_id = self._about.get("run_id")
+        run_id = self._about.run_id
         if run_id is None:
             return f"This run is not in MLflow; the ratings are kept in {self._shown_path()}."
         if self._wait is not None:
             self._wait()
         given = [rating for rated in self._ratings() for rating in _assessments(rated)]
-        found = put(str(self._about["tracking_uri"]), str(run_id), name, given)
+        found = put(str(self._about.tracking_uri), run_id, name, given)
         text = f"MLflow has {found.written + found.already} of {len(given)} ratings of answers"
         if found.no_trace:
             text += (
@@ -163,7 +164,7 @@ class Rating:
 
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        about = {"experiment": str(self._about["name"]), "run_id": self._about.get("run_id")}
+        about = {"experiment": self._about.name, "run_id": self._about.run_id}
         text = rating_page(self._frame, self._pairs.different, self._reasons, self._seed, about)
         path.write_text(text, encoding="utf-8")
         return path
@@ -192,7 +193,7 @@ class Rating:
 
         if self._widget is None:
             kept = f"Each rating is saved at once in {self._shown_path()}."
-            title, name = str(self._about["name"]), self._rater or user_name()
+            title, name = self._about.name, self._rater or user_name()
             texts = start_texts(title, self._pairs.different, self._reasons, name, kept)
             backend = RatingBackend(
                 self._frame, texts, self._open_session, self._line, self._html, self._finish
@@ -201,7 +202,7 @@ class Rating:
         return self._widget
 
     def __repr__(self) -> str:
-        return clean(f"Blind rating of {self._about['name']}: {self._line()}.")
+        return clean(f"Blind rating of {self._about.name}: {self._line()}.")
 
     def _ipython_display_(self) -> None:
         from pex.widgets import in_notebook
@@ -281,7 +282,7 @@ class Rating:
             raise PexError(
                 f"{path}: {unknown} of {len(items)} ratings are for other answers "
                 f"(experiment '{data.get('experiment')}', run {data.get('run_id')}; these are from "
-                f"'{self._about['name']}', run {self._about.get('run_id')})",
+                f"'{self._about.name}', run {self._about.run_id})",
                 hint="add it to pex.load_run(…).rate() of that run, with the same two variants",
             )
         rater = rater_name(data["rater"])
@@ -304,7 +305,7 @@ class Rating:
 
 def rate(
     frame: pd.DataFrame,
-    about: Mapping[str, Any],
+    about: About,
     summary: pd.DataFrame,
     baseline: str | None,
     variants: Sequence[str] | None,
@@ -334,12 +335,12 @@ def rate(
     return Rating(frame, about, two, rater, target, list(dict.fromkeys(tags)), seed or 0, wait)
 
 
-def _path(about: Mapping[str, Any], variants: tuple[str, str]) -> Path:
+def _path(about: About, variants: tuple[str, str]) -> Path:
     """The file with the ratings of two variants, whichever is named first."""
     project = find_project()
     folder = project / load_settings(project).journal.path / FOLDER
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(about["name"]))[:60]
-    return folder / f"{name}-{digest([about['name'], *sorted(variants)])}.jsonl"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", about.name)[:60]
+    return folder / f"{name}-{digest([about.name, *sorted(variants)])}.jsonl"
 
 
 def _assessments(rated: PairRating) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pex.core.about import About
 from pex.core.names import json_text, plain
 from pex.core.parquet import read_table
 from pex.guard.redact import redact
@@ -33,7 +34,7 @@ _LOGGED = "mlflow.loggedArtifacts"
 def write(
     folder: Path,
     frame: pd.DataFrame,
-    about: Mapping[str, Any],
+    about: About,
     files: Mapping[str, str],
     comparison: pd.DataFrame | None,
 ) -> None:
@@ -43,9 +44,9 @@ def write(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
-    stored = {**about, JSON_COLUMNS: json_columns}
-    if about.get("tracking_uri"):  # a database's address has a password in it
-        stored["tracking_uri"] = redact(about["tracking_uri"])
+    stored = {**about.to_json(), JSON_COLUMNS: json_columns}
+    if about.tracking_uri:  # a database's address has a password in it
+        stored["tracking_uri"] = redact(about.tracking_uri)
     (folder / ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
     table.to_parquet(folder / PARQUET, index=False)
     _readable(table).to_json(folder / TABLE, orient="split", index=False)
@@ -67,7 +68,7 @@ def replace(
     client: MlflowClient,
     run_id: str,
     frame: pd.DataFrame,
-    about: Mapping[str, Any],
+    about: About,
     files: Mapping[str, str],
     comparison: pd.DataFrame | None = None,
 ) -> None:
@@ -77,13 +78,23 @@ def replace(
         upload(client, run_id, Path(name))
 
 
-def read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The long frame and the description from a folder, as they were written."""
+def read(folder: Path, where: str) -> tuple[pd.DataFrame, About]:
+    """The long frame and the description from a folder, as they were written.
+
+    Args:
+        folder: where the files are.
+        where: whose they are, for messages.
+
+    Raises:
+        PexError: the description lacks something, or is of a newer version.
+    """
     import pandas as pd
 
-    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    data = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    json_columns = data.pop(JSON_COLUMNS)
+    about = About.from_json(data, f"{where}, {ABOUT}")
     frame = read_table(folder / PARQUET, PARQUET).to_pandas()
-    for column in about.pop(JSON_COLUMNS):
+    for column in json_columns:
         values = [json.loads(value) if isinstance(value, str) else None for value in frame[column]]
         # As they are: pandas would make floats of whole numbers beside a gap.
         frame[column] = pd.Series(values, index=frame.index, dtype=object)

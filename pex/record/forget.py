@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core import jsonl
+from pex.core.about import About
 from pex.core.errors import PexError
 from pex.record import kept, traces
 from pex.record.files import CASES, replace
-from pex.record.runs import load
+from pex.record.runs import NoResultsError, load
 from pex.tracking.store import connect, local_folder
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def find(uri: str, case_id: str | None, group: str | None) -> list[Recorded]:
     for run in _runs(uri):
         try:
             frame, _ = load(uri, run.info.run_id)
-        except PexError:  # it never got as far as a table
+        except NoResultsError:  # it never got as far as a table
             continue
         count = int(_of(frame, case_id, group).sum())
         if count:
@@ -56,7 +57,7 @@ def forget(
     run_id: str,
     case_id: str | None,
     group: str | None,
-    page: Callable[[pd.DataFrame, dict[str, Any]], str],
+    page: Callable[[pd.DataFrame, About], str],
 ) -> None:
     """Take the case or the group out of a run: its files, traces and datasets; metrics stay.
 
@@ -87,7 +88,7 @@ def find_waiting(state: Path, case_id: str | None, group: str | None) -> list[Re
         frame, about, _ = kept.take(state, run_id)
         count = int(_of(frame, case_id, group).sum())
         if count:
-            found.append(Recorded(run_id, about["name"], count))
+            found.append(Recorded(run_id, about.name, count))
     return found
 
 
@@ -139,16 +140,16 @@ def _runs(uri: str) -> list[Any]:
 
 
 def _without(
-    frame: pd.DataFrame, about: dict[str, Any], cases: str, case_id: str | None, group: str | None
-) -> tuple[pd.DataFrame, dict[str, Any], str, set[str]]:
+    frame: pd.DataFrame, about: About, cases: str, case_id: str | None, group: str | None
+) -> tuple[pd.DataFrame, About, str, set[str]]:
     """What is left of a frame, its description and its `cases.jsonl`, and the ids that go."""
     gone = _of(frame, case_id, group)
     ids = set(frame.loc[gone, "case_id"])
     lines = jsonl.lines_in(cases.encode())
     kept = (line for line in lines if (jsonl.entry_in(line) or {}).get("case_id") not in ids)
     left = b"".join(kept).decode()
-    forgotten = int(about.get("forgotten", 0)) + int(gone.sum())
-    return frame[~gone].reset_index(drop=True), {**about, "forgotten": forgotten}, left, ids
+    about = dataclasses.replace(about, forgotten=about.forgotten + int(gone.sum()))
+    return frame[~gone].reset_index(drop=True), about, left, ids
 
 
 def _of(frame: pd.DataFrame, case_id: str | None, group: str | None) -> pd.Series[bool]:

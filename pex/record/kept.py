@@ -10,9 +10,10 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pex.core import private
+from pex.core.about import About
 from pex.core.project import is_inside
 from pex.record import files
 from pex.record.traces import WRITTEN
@@ -33,7 +34,7 @@ def keep(
     state: Path,
     run_id: str,
     frame: pd.DataFrame,
-    about: Mapping[str, Any],
+    about: About,
     texts: Mapping[str, str],
 ) -> Path:
     """Write a run's files into the project's state; returns their folder."""
@@ -60,10 +61,10 @@ def waiting(state: Path) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
 
 
-def take(state: Path, run_id: str) -> tuple[pd.DataFrame, dict[str, Any], dict[str, str]]:
+def take(state: Path, run_id: str) -> tuple[pd.DataFrame, About, dict[str, str]]:
     """The frame, the description and the texts of a run that waits."""
     folder = folder_of(state, run_id)
-    frame, about = files.read(folder)
+    frame, about = files.read(folder, str(folder))
     texts = {
         path.relative_to(folder).as_posix(): path.read_bytes().decode()
         for path in sorted(folder.rglob("*"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pex.core.shown import from_markdown, in_markdown
 from pex.score.unusual import UNUSUAL, columns
@@ -19,15 +19,16 @@ _LENGTH = 7000
 
 def note(
     summary: pd.DataFrame,
-    about: Mapping[str, Any],
+    purpose: str,
+    own: str,
     comparison: pd.DataFrame | None,
     remarks: Sequence[str],
 ) -> str:
-    """A few lines of Markdown for MLflow's run page."""
-    lines = [in_markdown(about["purpose"] or ""), ""]
-    if about.get("note"):
-        # It was given with the run, by a person who may want a link in it.
-        lines += [str(about["note"]).replace("<", "&lt;").replace("![", "!\\["), ""]
+    """A few lines of Markdown for MLflow's run page; `own` is what was given with the run."""
+    lines = [in_markdown(purpose), ""]
+    if own:
+        # A person wrote it, and may want a link in it.
+        lines += [own.replace("<", "&lt;").replace("![", "!\\["), ""]
     lines += _scores(summary)
     if remarks:
         lines += ["", *(f"- {_cell(text)}" for text in remarks)]

@@ -8,6 +8,7 @@ MLflow's own comparison works.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import tempfile
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.about import About
 from pex.core.batch_context import BatchContext
 from pex.core.errors import PexError
 from pex.core.remarks import of_run
@@ -121,7 +123,7 @@ class Recorder:
         self,
         frame: pd.DataFrame,
         summary: pd.DataFrame,
-        about: Mapping[str, Any],
+        about: About,
         texts: Mapping[str, str],
         comparison: pd.DataFrame | None = None,
     ) -> None:
@@ -141,28 +143,28 @@ class Recorder:
         self._log(
             self.run_id,
             params={
-                "purpose": about["purpose"],
-                "prompts": ", ".join(prompt["name"] for prompt in about["prompts"]),
-                "models": ", ".join(about["models"]),
-                "scorers": ", ".join(about["scorers"]),
-                "cases": about["cases"],
-                "repeats": about["repeats"],
+                "purpose": about.purpose,
+                "prompts": ", ".join(prompt.name for prompt in about.prompts),
+                "models": ", ".join(about.models),
+                "scorers": ", ".join(about.scorers),
+                "cases": about.cases,
+                "repeats": about.repeats,
             },
             metrics={
                 **counts,
                 **{name: float(summary[name].sum()) for name in columns(summary)},
                 "cost_usd": total,
-                "elapsed_s": about["elapsed_s"],
+                "elapsed_s": about.elapsed_s,
             },
         )
         packages = {files.PACKAGES: files.packages()}
         files.replace(self._client, self.run_id, frame, about, {**texts, **packages}, comparison)
-        self.close(about["status"])
+        self.close(about.status)
 
     def write_scores(
         self,
         summary: pd.DataFrame,
-        about: Mapping[str, Any],
+        about: About,
         comparison: pd.DataFrame | None,
         remarks: Sequence[str],
     ) -> None:
@@ -187,7 +189,7 @@ class Recorder:
         if remarks:
             said = redact("; ".join(remarks))[:_TAG_LENGTH]
             self._client.set_tag(self.run_id, "pex.remarks", said)
-        text = redact(note(summary, about, comparison, remarks))
+        text = redact(note(summary, about.purpose, about.note, comparison, remarks))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
 
     def clear_stale(self, scorers: Sequence[str]) -> None:
@@ -253,7 +255,7 @@ class Recorder:
         """Close the run after an error of our own."""
         self._client.set_terminated(self.run_id, "FAILED")
 
-    def begin_children(self, variants: Sequence[str], about: Mapping[str, Any]) -> None:
+    def begin_children(self, variants: Sequence[str], about: About) -> None:
         """Open the runs of the variants that have none yet."""
         for name in variants:
             if name in self.children:
@@ -261,27 +263,23 @@ class Recorder:
             tags = {
                 "mlflow.parentRunId": self.run_id,
                 "pex.kind": "variant",
-                "pex.experiment": about["name"],
+                "pex.experiment": about.name,
             }
             run = self._client.create_run(self.experiment_id, run_name=name, tags=tags)
             self.children[name] = str(run.info.run_id)
 
-    def link_prompts(
-        self, versions: Mapping[str, tuple[str, int]], about: Mapping[str, Any]
-    ) -> None:
+    def link_prompts(self, versions: Mapping[str, tuple[str, int]], about: About) -> None:
         """Say which version of which prompt each variant used, so that MLflow's pages show it."""
         from pex.library import registry
 
-        used = {item["name"]: versions.get(item["prompt"]) for item in about["variants"]}
+        used = {item.name: versions.get(item.prompt) for item in about.variants}
         for name, run_id in self.children.items():
             version = used.get(name)
             if version is not None:
                 registry.link(self._client, run_id, [version])
         registry.link(self._client, self.run_id, list(dict.fromkeys(versions.values())))
 
-    def _child(
-        self, row: dict[str, Any], about: Mapping[str, Any], differences: Mapping[str, float]
-    ) -> None:
+    def _child(self, row: dict[str, Any], about: About, differences: Mapping[str, float]) -> None:
         name = row["variant"]
         self.begin_children([name], about)
         # MLflow shows metrics in this order: scores, their differences, then what it took.
@@ -292,13 +290,13 @@ class Recorder:
         taken = {k: v for k, v in row.items() if k not in named and not k.startswith("score.")}
         taken = {k: v for k, v in taken.items() if v or k not in UNUSUAL}
         metrics = {**scores, **differences, **failed, **taken}
-        details = next(item for item in about["variants"] if item["name"] == name)
+        details = next(item for item in about.variants if item.name == name)
         params = {
             "variant": name,
-            "prompt": details["prompt"],
-            "prompt_version": details["prompt_version"],
-            "model": details["model"],
-            **details["params"],
+            "prompt": details.prompt,
+            "prompt_version": details.prompt_version,
+            "model": details.model,
+            **details.params,
         }
         self._log(self.children[name], params, metrics)
 
@@ -337,24 +335,29 @@ def rescore(
     run_id: str,
     frame: pd.DataFrame,
     summary: pd.DataFrame,
-    about: Mapping[str, Any],
+    about: About,
     page: str,
     comparison: pd.DataFrame | None,
 ) -> None:
     """Bring new scores into a recorded run: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
     recorder.write_scores(summary, about, comparison, of_run(frame, about))
-    recorder.clear_stale(about["scorers"])
+    recorder.clear_stale(about.scorers)
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
-    recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about["scorers"]))
+    recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about.scorers))
     recorder._client.set_tag(run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
 
 
-def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+class NoResultsError(PexError):
+    """A run in MLflow that has no table of pex: it was killed early, or is another program's."""
+
+
+def load(uri: str, run_id: str) -> tuple[pd.DataFrame, About]:
     """The long frame and the description of a recorded run.
 
     Raises:
-        PexError: there is no such run, or pex did not record it.
+        NoResultsError: pex did not record it, or it never got as far as a table.
+        PexError: there is no such run, or its files cannot be read.
     """
     from mlflow.exceptions import MlflowException
 
@@ -364,15 +367,16 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         try:
             for part in (files.ABOUT, files.PARQUET):
                 client.download_artifacts(run_id, part, name)
-            frame, about = files.read(Path(name))
+            frame, about = files.read(Path(name), f"run '{run_id}'")
         except (MlflowException, OSError):
-            raise PexError(
+            raise NoResultsError(
                 f"run '{run_id}' has no results of pex in it",
                 hint="name the parent run, not the run of one variant",
             ) from None
     # It may be reached under another address than where it was written, and with a login.
-    where = {"tracking_uri": uri, "experiment_id": str(run.info.experiment_id)}
-    return typed(frame), {**about, **where}
+    experiment_id = str(run.info.experiment_id)
+    about = dataclasses.replace(about, tracking_uri=uri, experiment_id=experiment_id)
+    return typed(frame), about
 
 
 def experiment_of(client: MlflowClient, uri: str, name: str) -> str:

@@ -12,10 +12,11 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.about import About
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError, nearest
 from pex.core.names import plain
@@ -211,11 +212,11 @@ def of_run(client: MlflowClient, experiment_id: str, run_id: str) -> Iterator[Tr
             return
 
 
-def target_of(uri: str, run_id: str, about: Mapping[str, Any]) -> Target:
+def target_of(uri: str, run_id: str, about: About) -> Target:
     """Where the traces of a recorded run go.
 
     The versions of the prompts are those that MLflow links to the runs of the variants, the
-    judges those of `about["judges"]`, by their names.
+    judges those of `about.judges`, by their names.
 
     Args:
         uri: the store.
@@ -232,13 +233,13 @@ def target_of(uri: str, run_id: str, about: Mapping[str, Any]) -> Target:
             prompts[variant] = (str(linked[0]["name"]), int(linked[0]["version"]))
     return Target(
         uri=uri,
-        experiment=about["name"],
+        experiment=about.name,
         experiment_id=experiment_id,
         run_id=run_id,
         children=runs,
-        params={variant["name"]: variant["params"] for variant in about["variants"]},
+        params={variant.name: variant.params for variant in about.variants},
         prompts=prompts,
-        judges={judge["name"]: judge["model"] for judge in about.get("judges", [])},
+        judges={judge.name: judge.model for judge in about.judges},
     )
 
 

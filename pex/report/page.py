@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
+from pex.core.about import About
 from pex.core.remarks import of_run
 from pex.report.comparison import explain, findings, table_html
 from pex.report.sides import side_by_side_table
@@ -39,7 +40,7 @@ def page(
     frame: pd.DataFrame,
     summary: pd.DataFrame,
     yes_no: Collection[str],
-    about: Mapping[str, Any],
+    about: About,
     comparison: pd.DataFrame | None = None,
     slices: pd.DataFrame | None = None,
 ) -> str:
@@ -53,7 +54,7 @@ def page(
         comparison: the verdicts, where there is more than one variant.
         slices: the same within slices, where the cases have tags or groups.
     """
-    begun = datetime.datetime.fromisoformat(about["started_at"]).astimezone()
+    begun = datetime.datetime.fromisoformat(about.started_at).astimezone()
     names = summary_scores(summary)
     # The fragments are escaped where they are made; everything else is escaped by the template.
     return _template().render(
@@ -61,7 +62,7 @@ def page(
         remarks=of_run(frame, about),
         style=Markup(style()),
         started=begun.strftime("%Y-%m-%d %H:%M %Z"),
-        took=format_seconds(float(about["elapsed_s"])),
+        took=format_seconds(about.elapsed_s),
         table=Markup(summary_table(summary, yes_no)),
         plot=Markup("".join(plot_svg(summary, name, name in yes_no) for name in names)),
         frontiers=Markup(_frontiers(summary, names, yes_no)),

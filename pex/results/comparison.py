@@ -10,6 +10,7 @@ from pex.compare.gate import Gate, gate
 from pex.compare.runs import BASELINE, both
 from pex.compare.slices import cut, slices
 from pex.compare.verdict import Options
+from pex.core.about import VariantInfo
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.shown import clean
@@ -187,7 +188,7 @@ def compare_frame(
     margin: float | None = None,
     confidence: float = 0.95,
     lower_is_better: bool | None = None,
-    variants: Sequence[Mapping[str, Any]] | None = None,
+    variants: Sequence[VariantInfo] | None = None,
     uncalibrated: Sequence[str] = (),
 ) -> Comparison:
     """Compare the variants of a long frame; `Results.compare` says what the options mean."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.cases.edits import Edits
+from pex.core.about import About
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import plain
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pex.widgets.editing import Editing
 
 
-def edits_in(about: Mapping[str, Any], project: Path, state: Path) -> Edits | None:
+def edits_in(about: About, project: Path, state: Path) -> Edits | None:
     """The file that the cases of a recorded run came from, None where that is not known.
 
     Args:
@@ -25,8 +26,8 @@ def edits_in(about: Mapping[str, Any], project: Path, state: Path) -> Edits | No
         project: where the paths of a record start.
         state: the project's `.pex/`.
     """
-    source = about.get("cases_file")
-    return Edits(project / source["path"], source["columns"], state) if source else None
+    source = about.cases_file
+    return Edits(project / source.path, source.columns, state) if source else None
 
 
 def editing(
@@ -107,9 +108,8 @@ def expect(frame: pd.DataFrame, case: Case) -> None:
     frame["expected"] = pd.Series(values, index=frame.index, dtype=kind)
 
 
-def rescoring_code(about: Mapping[str, Any]) -> list[str]:
+def rescoring_code(scorer_items: Sequence[Any] | None) -> list[str]:
     """The line that scores a run's answers anew, where its scorers can be written down."""
-    items = about.get("scorer_items")
-    if not items:
+    if not scorer_items:
         return ["results = results.rescore(…)  # the scorers of the experiment"]
-    return [f"results = results.rescore({items!r})"]
+    return [f"results = results.rescore({list(scorer_items)!r})"]

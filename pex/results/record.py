@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pex.core.about import About
 from pex.core.batch_context import BatchContext
 from pex.core.cases import Case
 from pex.core.prompt import Prompt
@@ -27,7 +28,7 @@ class Outcome:
 
     frame: pd.DataFrame
     summary: pd.DataFrame
-    about: Mapping[str, Any]
+    about: About
     verdicts: pd.DataFrame | None
     page: str
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.about import About
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 
 def rescore(
     frame: pd.DataFrame,
-    about: Mapping[str, Any],
+    about: About,
     items: Sequence[Any],
     project: Path,
     base: Path,
     budget_usd: float | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, About]:
     """A long frame with further scores, and the description that says so.
 
     Args:
@@ -61,39 +62,40 @@ def rescore(
             answered[place] = answer
             for scorer in scorers:
                 scores[place] |= scorer(answer, case)
-    told = copy.deepcopy(dict(about))
     if judges:
         judged = asking.judge(
             judges,
             answered,
             list(cases.values()),
-            told["variants"],
+            about.variants,
             project,
-            told["name"],
+            about.name,
             budget_usd,
             folder=base,
         )
         for place, given in judged.scores.items():
             scores[place] |= given
-        names = {item["name"] for item in judged.about}
-        others = [item for item in told.get("judges", []) if item["name"] not in names]
-        told["judges"] = [*others, *judged.about]
-        told["spent_usd"] = round(told.get("spent_usd", 0.0) + judged.spent_usd, 6)
-        told["judging"] = judged.status
+        names = {item.name for item in judged.about}
+        others = [item for item in about.judges if item.name not in names]
+        about = dataclasses.replace(
+            about,
+            judges=[*others, *judged.about],
+            spent_usd=round(about.spent_usd + judged.spent_usd, 6),
+            judging=judged.status,
+        )
     new = [*(scorer.name for scorer in scorers), *(judge.name for judge in judges)]
-    told["scorers"] = list(dict.fromkeys([*told["scorers"], *new]))
+    known = list(dict.fromkeys([*about.scorers, *new]))
     spread = dict(zip(scores, spread_failures(list(scores.values()), new), strict=True))
     # A scorer that gave no score at all has a column all the same.
     nothing = dict.fromkeys(score_columns(list(spread.values()), new), Score(None))
     complete = {place: {**nothing, **given} for place, given in spread.items()}
-    known = told["scorers"]
     stale = [
         name
         for name in score_names(frame)
         if name not in nothing
         and (name in new or any(is_part(name, scorer, known) for scorer in new))
     ]
-    return with_scores(frame, complete, stale), told
+    return with_scores(frame, complete, stale), dataclasses.replace(about, scorers=known)
 
 
 def human_scores(ratings: pd.DataFrame, places: Sequence[Place]) -> dict[Place, float]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.about import About
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.remarks import of_run
@@ -37,16 +38,17 @@ class Results:
 
     Args:
         frame: the long frame.
-        about: what was run, as plain data; `about["counts"]` says how many requests were asked,
-            answered, ended in an error or were not asked.
+        about: what was run and how it went, or the same as plain data: `about.counts` says how many
+            requests were answered, ended in an error or were not sent. It is a read-only mapping
+            too: `about["counts"]["answered"]`.
         edits: of the file of cases; left out, the one that `about` names.
     """
 
     def __init__(
-        self, frame: pd.DataFrame, about: Mapping[str, Any], edits: Edits | None = None
+        self, frame: pd.DataFrame, about: About | Mapping[str, Any], edits: Edits | None = None
     ) -> None:
         self.frame = frame
-        self.about = dict(about)
+        self.about = about if isinstance(about, About) else About.from_json(about, "about")
         self._edits = edits
         self._summary: pd.DataFrame | None = None
         self._verdicts: pd.DataFrame | None = None
@@ -59,13 +61,12 @@ class Results:
     @property
     def run_id(self) -> str | None:
         """The run in MLflow, None where the run was not recorded."""
-        value = self.about.get("run_id")
-        return None if value is None else str(value)
+        return self.about.run_id
 
     @property
     def status(self) -> str:
         """How the run ended: finished, interrupted, budget or failed."""
-        return str(self.about["status"])
+        return self.about.status
 
     @property
     def scores(self) -> list[str]:
@@ -110,16 +111,16 @@ class Results:
         return of_run(self.frame, self.about)
 
     def _headline(self) -> str:
-        counts = self.about["counts"]
-        text = f"{self.about['name']}: {counts['answered']} of {counts['requests']} answers"
-        if counts.get("replayed"):  # runs of earlier versions do not say
-            text += f" ({counts['replayed']} from the journal)"
-        if counts["errors"]:
-            text += f", {counts['errors']} {'error' if counts['errors'] == 1 else 'errors'}"
+        counts = self.about.counts
+        text = f"{self.about.name}: {counts.answered} of {counts.requests} answers"
+        if counts.replayed:
+            text += f" ({counts.replayed} from the journal)"
+        if counts.errors:
+            text += f", {counts.errors} {'error' if counts.errors == 1 else 'errors'}"
         summary = self.summary()
         text += "".join(f", {summary[name].sum()} {UNUSUAL[name]}" for name in columns(summary))
-        if counts["not_asked"]:
-            text += f", {counts['not_asked']} not asked"
+        if counts.not_asked:
+            text += f", {counts.not_asked} not asked"
         if self.status != "finished":
             text += f" ({_WHY[self.status]})"
         return text
@@ -200,7 +201,6 @@ class Results:
         """
         from pex.results.comparison import compare_frame
 
-        judges = self.about.get("judges", [])
         found = compare_frame(
             self.frame,
             baseline=baseline,
@@ -208,10 +208,10 @@ class Results:
             margin=margin,
             confidence=confidence,
             lower_is_better=lower_is_better,
-            variants=self.about.get("variants"),
-            uncalibrated=[judge["name"] for judge in judges if not judge["calibrated"]],
+            variants=self.about.variants,
+            uncalibrated=self.about.uncalibrated,
         )
-        found.notes += [text for judge in judges for text in judge.get("remarks", [])]
+        found.notes += [text for judge in self.about.judges for text in judge.remarks]
         return found
 
     def gate(self, rule: Mapping[str, Any] | None = None) -> Gate:
@@ -227,7 +227,7 @@ class Results:
         from pex.project.files import validate
         from pex.project.spec import GateSpec
 
-        given = rule if rule is not None else self.about.get("gate")
+        given = rule if rule is not None else self.about.gate
         if given is None:
             raise PexError(
                 "there is no gate",
@@ -292,7 +292,7 @@ class Results:
             if self.traces is not None:
                 self.traces.stop()
                 self.traces.wait()
-            uri = str(self.about["tracking_uri"])
+            uri = str(self.about.tracking_uri)
             results.traces = record_again(uri, self.run_id, results.outcome())
         return results
 
@@ -312,7 +312,7 @@ class Results:
             import pandas as pd
 
             return pd.DataFrame(columns=list(COLUMNS))
-        return read(str(self.about["tracking_uri"]), [self.run_id])
+        return read(str(self.about.tracking_uri), [self.run_id])
 
     def calibrate(self, judge: str, ratings: pd.DataFrame | None = None) -> Calibration:
         """Hold a judge's scores against people's: kappa, where they differ, what to trust.
@@ -333,7 +333,7 @@ class Results:
         from pex.score.judge.calibration import calibrate
         from pex.score.judge.positions import Positions
 
-        known = {item["name"]: item for item in self.about.get("judges", [])}
+        known = {item.name: item for item in self.about.judges}
         if judge not in known:
             raise PexError(f"there is no judge '{judge}'", hint=nearest(judge, known))
         if ratings is None:
@@ -344,11 +344,11 @@ class Results:
         )
         scores = self.frame[f"score.{judge}"]
         judged = {p: float(v) for p, v in zip(places, scores, strict=True) if v == v}
-        order = known[judge].get("positions")
+        order = known[judge].positions
         return calibrate(
             judged,
             human_scores(ratings, places),
-            known[judge]["identity"],
+            known[judge].identity,
             Positions(**order) if order else None,
             sorted({str(name) for name in ratings["rater"].dropna()}) if "rater" in ratings else [],
         )
@@ -375,9 +375,9 @@ class Results:
     @property
     def baseline(self) -> str | None:
         """What the recorded comparison is against: the gate's baseline; None: the first variant."""
-        baseline = (self.about.get("gate") or {}).get("baseline")
+        baseline = (self.about.gate or {}).get("baseline")
         known = {
-            item.get(key) for item in self.about["variants"] for key in ("name", "prompt", "model")
+            name for item in self.about.variants for name in (item.name, item.prompt, item.model)
         }
         return baseline if baseline in known else None
 
@@ -393,11 +393,11 @@ class Results:
         from pex.record.search import history
         from pex.tracking.store import tracking_uri
 
-        uri = self.about.get("tracking_uri")
+        uri = self.about.tracking_uri
         if uri is None:
             project = find_project()
             uri = tracking_uri(project, load_settings(project))
-        return history(str(uri), str(self.about["name"]), score)
+        return history(str(uri), self.about.name, score)
 
     def show(self) -> ResultGrid:
         """The cases side by side, one column per variant: sort, search, filter, open a cell.
@@ -429,8 +429,7 @@ class Results:
         """The address of a trace in MLflow's pages; None where the store is a file."""
         from pex.record.search import trace_page
 
-        experiment_id = self.about.get("experiment_id")
-        uri = str(self.about.get("tracking_uri"))
+        experiment_id, uri = self.about.experiment_id, str(self.about.tracking_uri)
         return trace_page(uri, experiment_id, trace_id) if experiment_id else None
 
     def _editing(self) -> Editing:
@@ -443,7 +442,7 @@ class Results:
             self._edits or edits_in(self.about, project, state),
             lambda case_id: case_in(self.frame, case_id),
             lambda case: expect(self.frame, case),
-            lambda: rescoring_code(self.about),
+            lambda: rescoring_code(self.about.scorer_items),
         )
 
     def rate(self, variants: Sequence[str] | None = None, **options: Any) -> Rating:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.core.about import About
 from pex.core.errors import PexError
 from pex.core.events import Place
 from pex.core.names import plain
@@ -15,19 +16,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def messages_of(frame: pd.DataFrame, about: Mapping[str, Any]) -> Messages:
+def messages_of(frame: pd.DataFrame, about: About) -> Messages:
     """The messages of a place, from the prompts that are in the record.
 
     Args:
         frame: the long frame.
         about: what was run.
     """
-    prompts = {item["name"]: item["text"] for item in about["prompts"]}
-    of = {item["name"]: item.get("prompt") for item in about["variants"]}
+    prompts = {item.name: item.text for item in about.prompts}
+    of = {item.name: item.prompt for item in about.variants}
     columns = [str(name) for name in frame.columns if str(name).startswith("case.")]
 
     def messages(place: Place) -> Sequence[Mapping[str, Any]]:
-        text = prompts.get(of.get(place[0]))
+        text = prompts.get(of.get(place[0], ""))
         rows = frame[frame["case_id"] == place[1]]
         if text is None or not len(rows):
             return []

@@ -1,6 +1,7 @@
 """What is shown and written steers no terminal, opens no link and is no formula."""
 
 import csv
+import dataclasses
 import io
 import re
 import warnings
@@ -112,7 +113,7 @@ def test_an_experiment_and_its_results(lab: FaultyEndpoint, project: Path, forei
     exp = pex.Experiment("shown", pex.grid(prompt, "lab/m1"), cases, ["length"])
     harmless(str(exp.preview()))
     results = exp.run(show=False, record=False)
-    results.about["name"] = foreign
+    results.about = dataclasses.replace(results.about, name=foreign)
     results.frame["variant"] = foreign
     harmless(repr(results))
     with warnings.catch_warnings(record=True) as caught:

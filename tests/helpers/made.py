@@ -81,7 +81,8 @@ def made(cases: int, variants: int, *, hostile: bool = False, errors: bool = Fal
         "tracking_uri": None, "started_at": "2026-01-01T00:00:00+00:00", "elapsed_s": 1.0,
         "cases": cases, "repeats": 1, "models": ["lab/m1"], "scorers": ["label"],
         "variants": [
-            {"name": v.name, "prompt": "p", "model": v.model, "params": {}} for v in columns
+            {"name": v.name, "prompt": "p", "prompt_version": "1", "model": v.model, "params": {}}
+            for v in columns
         ],
         "prompts": [{"name": "p", "text": prompt.text, "description": ""}],
         "budget_usd": None, "spent_usd": 0.0, "versions": {}, "how_to": [],

@@ -16,14 +16,11 @@ AT = datetime.datetime(2026, 3, 10, 2, tzinfo=datetime.UTC)
 
 def recorded(run_id: str, cases: int, variants: int, *, hostile: bool = False) -> Recorded:
     results = made(cases, variants, hostile=hostile)
-    about = results.about
-    for item in about["variants"]:
-        item["prompt_version"] = "1"
     run = {
         "run_id": run_id, "experiment_id": "0", "experiment": "made", "job_id": "job",
         "batch_id": run_id, "started_at": AT,
     }  # fmt: skip
-    return Recorded(run, results.frame, about)
+    return Recorded(run, results.frame, results.about)
 
 
 def judged_night(project: Path, cases: int, variants: int, *, hostile: bool = False) -> JudgedNight:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import pandas as pd
 
 import pex
+from pex.core.about import About
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.score import Score
@@ -62,10 +62,11 @@ def _answer(variant: str, case: Case, odd: bool) -> tuple[Answer, dict[str, Scor
     return answer, {"label": Score(right, reason="as expected" if right else "not"), "tone": tone}
 
 
-def about(name: str, frame: pd.DataFrame, cases: list[Case]) -> dict[str, Any]:
+def about(name: str, frame: pd.DataFrame, cases: list[Case]) -> About:
     failed = int(frame["error"].notna().sum())
-    return {
+    data = {
         "name": name, "purpose": "Sums.", "note": "", "status": "finished", "elapsed_s": 1.0,
+        "started_at": "2026-01-01T00:00:00+00:00",
         "variants": [
             {"name": v.name, "prompt": v.prompt.name, "prompt_version": v.prompt.digest,
              "model": v.model, "params": v.all_params}
@@ -77,6 +78,7 @@ def about(name: str, frame: pd.DataFrame, cases: list[Case]) -> dict[str, Any]:
         "cases": len(cases), "repeats": int(frame["repeat"].max()),
         "counts": {"requests": len(frame), "answered": len(frame) - failed, "errors": failed},
     }  # fmt: skip
+    return About.from_json(data)
 
 
 def record(uri: str, name: str, frame: pd.DataFrame, cases: list[Case]) -> Target:

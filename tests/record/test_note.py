@@ -30,7 +30,7 @@ def made(text: str) -> str:
         [{"baseline": text, "candidate": f"{text}2", "metric": "x", "diff": 0.1, "lo": 0.0,
           "hi": 0.2, "verdict": "better", "n_cases": 2}]
     )  # fmt: skip
-    return note(summary, {"purpose": text, "note": ""}, comparison, [text])
+    return note(summary, text, "", comparison, [text])
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -47,9 +47,7 @@ def test_others_words_are_words(text: str) -> None:
 def test_a_note_of_ones_own_keeps_its_link_and_loads_nothing() -> None:
     summary = pd.DataFrame([{"variant": "a", "errors": 0}])
     own = "see [the ticket](https://tickets.example/1) ![i](https://tickets.example/i.png) <b>"
-    html = MarkdownIt("commonmark", {"html": True}).render(
-        note(summary, {"purpose": "", "note": own}, None, [])
-    )
+    html = MarkdownIt("commonmark", {"html": True}).render(note(summary, "", own, None, []))
     assert '<a href="https://tickets.example/1">' in html
     assert "<img" not in html
     assert "<b>" not in html

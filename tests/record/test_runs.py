@@ -83,7 +83,7 @@ def test_a_run_comes_back_from_mlflow_alone(project: Path, lab: FaultyEndpoint) 
     results = experiment().run(show=False)
     again = pex.load_run(results.run_id)
     pd.testing.assert_frame_equal(again.frame, results.frame)
-    assert again.about == json.loads(json.dumps(results.about))
+    assert again.about == results.about
     assert repr(again) == repr(results)
     with pytest.raises(pex.PexError, match="there is no run 'abc'"):
         pex.load_run("abc")

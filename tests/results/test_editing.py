@@ -1,5 +1,6 @@
 """From an opened cell into the file of cases, in a real JupyterLab and without one."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_a_recorded_run_finds_the_file_again(cases: Path, monkeypatch: pytest.Mo
     assert "a case 'r1-2' already" in view.ask("keep", "new", text="x", id="r1-2")["problem"]
     assert loaded.frame["case_id"].tolist() == ["r1", "r2"]
     assert loaded.trace_url("tr-1") is None
-    loaded.about["tracking_uri"] = "https://me:pw@host/"
+    loaded.about = dataclasses.replace(loaded.about, tracking_uri="https://me:pw@host/")
     number = results.about["experiment_id"]
     page = f"https://host/#/experiments/{number}/traces?selectedEvaluationId=tr-1"
     assert loaded.trace_url("tr-1") == page

@@ -58,7 +58,7 @@ def document(night: JudgedNight) -> dict[str, Any]:
         "cost_usd": cost(night),
         "last_cost_usd": sum(map(_cost, last)) if last else None,
         "calls": sum(len(subject.now.frame) for subject in night.subjects),
-        "errors": sum(subject.now.about["counts"]["errors"] for subject in night.subjects),
+        "errors": sum(subject.now.about.counts.errors for subject in night.subjects),
         "gaps": _gaps(before, night.started_at),
         "last_good": good[-1] if good else None,
         "subjects": [_run_part(subject, night) for subject in night.subjects],
@@ -98,10 +98,10 @@ def _run_part(subject: JudgedRun, night: JudgedNight) -> dict[str, Any]:
     level = next((item.row["confidence"] for item in subject.judged if item.row), None)
     return {
         "title": subject.title,
-        "purpose": clean(now.about["purpose"]),
+        "purpose": clean(now.about.purpose),
         "run_id": now.run["run_id"],
         "url": run_page(night.uri, now.run["experiment_id"], now.run["run_id"]),
-        "status": now.about["status"],
+        "status": now.about.status,
         "metric": subject.metric,
         "accepted": next((item.accepted for item in subject.judged if item.accepted), None),
         "is_accepted": accepted is not None and accepted.run["run_id"] == now.run["run_id"],

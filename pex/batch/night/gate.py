@@ -15,6 +15,7 @@ from pex.compare.compare import compare, pair_cases
 from pex.compare.gate import FAIL, PASS, UNDECIDED, gate
 from pex.compare.runs import BASELINE, CANDIDATE, both
 from pex.compare.verdict import WORSE, Options
+from pex.core.about import About
 from pex.core.errors import PexError
 from pex.experiment.gate import PINNED
 from pex.project.spec import GateSpec
@@ -131,7 +132,7 @@ def _against_accepted(
 ) -> list[tuple[CandidateVerdict, str]]:
     """The variants against the same ones of the accepted run."""
     frame, variants, _ = both(accepted.frame, tonight.frame)
-    about = {**tonight.about, "variants": variants}
+    about = dataclasses.replace(tonight.about, variants=variants)
     table, frame = _compared(frame, rule, BASELINE, about)
     found = []
     for item in _judged(table, frame, tonight, rule):
@@ -144,11 +145,10 @@ def _against_accepted(
 
 
 def _compared(
-    frame: pd.DataFrame, rule: GateSpec, baseline: str, about: Mapping[str, Any]
+    frame: pd.DataFrame, rule: GateSpec, baseline: str, about: About
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    uncalibrated = [item["name"] for item in about.get("judges", []) if not item["calibrated"]]
-    options = Options(rule.margin, rule.confidence, None, uncalibrated)
-    return compare(frame, baseline, rule.metric, options, about["variants"]), frame
+    options = Options(rule.margin, rule.confidence, None, about.uncalibrated)
+    return compare(frame, baseline, rule.metric, options, about.variants), frame
 
 
 def _judged(

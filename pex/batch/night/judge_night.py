@@ -36,12 +36,11 @@ EARLIER = 4
 def _is_open(subject: JudgedRun) -> bool:
     """Whether twice the repeats could decide: an uncalibrated judge stays undecided."""
     about = subject.now.about
-    judges = {judge["name"] for judge in about.get("judges", []) if not judge["calibrated"]}
-    return 2 * about["repeats"] <= MOST_REPEATS and any(
+    return 2 * about.repeats <= MOST_REPEATS and any(
         item.outcome == UNDECIDED
         and item.on_undecided == "extend"
         and item.row is not None
-        and item.metric not in judges
+        and item.metric not in about.uncalibrated
         for item in subject.judged
     )
 
@@ -107,7 +106,7 @@ def _judged(
             tonight.append(read(row["run_id"]))
         except PexError as error:
             problems.append(f"The run of {row['job_id']} cannot be read: {error.message}.")
-    models = list(dict.fromkeys(m for item in tonight for m in item.about["models"]))
+    models = list(dict.fromkeys(m for item in tonight for m in item.about.models))
     history = _canary(plan, batch.batch_id, models, rows, read, problems, asks)
     subjects = []
     for item in tonight:
@@ -116,7 +115,7 @@ def _judged(
         _add_causes(subject)
         subjects.append(subject)
     said = history.since(next((item.last for item in subjects if item.last), None))
-    cut = history.now is not None and history.now.about["status"] == "budget"
+    cut = history.now is not None and history.now.about.status == "budget"
     if cut:
         problems.append("The budget ended the canary before all of its questions were asked.")
     shown = nights.nights(plan)
@@ -130,7 +129,7 @@ def _add_canary_changes(subject: JudgedRun, history: canary.CanaryHistory) -> No
         sides.append((subject.since_accepted, subject.accepted))
     for found, then in sides:
         known = {change.text for change in found}
-        said = [item for item in history.since(then) if item.of in subject.now.about["models"]]
+        said = [item for item in history.since(then) if item.of in subject.now.about.models]
         if any(item.kind == ANSWERS for item in said):  # that settles what was open
             found[:] = [item for item in found if item.kind != UNSTEADY]
         found += [item for item in said if item.text not in known]
@@ -161,7 +160,7 @@ def _judge_run(
     judged, accepted = [], None
     metric = next(iter(score_names(now.frame)), None)
     try:
-        rule = rule_of(plan.gate, now.about.get("gate"))
+        rule = rule_of(plan.gate, now.about.gate)
         if rule is not None:
             metric = rule.metric
             judged = judge(now, rule, plan.name, plan.folder, read, uri)

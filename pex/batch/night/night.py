@@ -14,9 +14,6 @@ from pex.compare.gate import FAIL, UNDECIDED
 
 PAGE = "night.html"
 """The page's file in a night's folder, and among the artifacts of its runs."""
-ERROR_SHARE = 0.05
-"""More calls than this share ending in an error is a failed night, where a run does not say its
-own `max_error_share`."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -70,7 +67,7 @@ class JudgedNight:
     @property
     def stopped_by_budget(self) -> bool:
         """Whether a run was ended by its budget, or the batch's."""
-        cut = any(subject.now.about["status"] == "budget" for subject in self.subjects)
+        cut = any(subject.now.about.status == "budget" for subject in self.subjects)
         return cut or self.canary_cut
 
     @property
@@ -78,9 +75,8 @@ class JudgedNight:
         """The runs in which too many calls ended in an error."""
         found = []
         for subject in self.subjects:
-            counts = subject.now.about["counts"]
-            most = subject.now.about.get("max_error_share", ERROR_SHARE)
-            if counts["requests"] and counts["errors"] / counts["requests"] > most:
+            counts, most = subject.now.about.counts, subject.now.about.max_error_share
+            if counts.requests and counts.errors / counts.requests > most:
                 found.append(subject)
         return found
 

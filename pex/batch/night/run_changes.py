@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.answer_drift import measure_drift
+from pex.core.about import About, VariantInfo
 from pex.core.names import digest
 from pex.core.shown import clean
 from pex.report.tables import value_text
@@ -44,12 +45,12 @@ class Recorded:
 
     run: Mapping[str, Any]
     frame: pd.DataFrame
-    about: Mapping[str, Any]
+    about: About
 
     @property
-    def variants(self) -> dict[str, dict[str, Any]]:
+    def variants(self) -> dict[str, VariantInfo]:
         """What is known of each variant, by its name."""
-        return {item["name"]: item for item in self.about["variants"]}
+        return {item.name: item for item in self.about.variants}
 
 
 Loader = Callable[[str], Recorded]
@@ -67,9 +68,9 @@ def changes(now: Recorded, before: Recorded) -> list[Change]:
     ]
 
 
-def touching(found: Sequence[Change], variant: Mapping[str, Any]) -> list[Change]:
+def touching(found: Sequence[Change], variant: VariantInfo) -> list[Change]:
     """The changes that a variant can have felt: not those of another prompt or model."""
-    own = {"", variant["name"], variant["prompt"], variant["model"]}
+    own = {"", variant.name, variant.prompt, variant.model}
     return [change for change in found if change.of in own]
 
 
@@ -101,7 +102,7 @@ def fingerprint(recorded: Recorded, variant: str) -> str:
     """A digest of what a variant is: prompt, model as it answered, parameters."""
     item = recorded.variants[variant]
     resolved = sorted(_resolved(recorded.frame, variant))
-    return digest([item["prompt_version"], item["model"], item["params"], resolved])
+    return digest([item.prompt_version, item.model, item.params, resolved])
 
 
 def cases_digest(frame: pd.DataFrame) -> str:
@@ -136,15 +137,13 @@ def other_answers(now: Recorded, before: Recorded) -> list[Change]:
 
 def _cold(recorded: Recorded) -> pd.DataFrame:
     """The rows that should answer the same again."""
-    names = [n for n, item in recorded.variants.items() if item["params"].get("temperature") == 0]
+    names = [n for n, item in recorded.variants.items() if item.params.get("temperature") == 0]
     return recorded.frame[recorded.frame["variant"].isin(names)]
 
 
 def _prompts(now: Recorded, before: Recorded) -> list[Change]:
-    texts = [{p["name"]: p["text"] for p in r.about["prompts"]} for r in (now, before)]
-    digests = [
-        {v["prompt"]: v["prompt_version"] for v in r.variants.values()} for r in (now, before)
-    ]
+    texts = [{p.name: p.text for p in r.about.prompts} for r in (now, before)]
+    digests = [{v.prompt: v.prompt_version for v in r.variants.values()} for r in (now, before)]
     found = []
     for name, version in digests[0].items():
         if name not in digests[1]:
@@ -166,7 +165,7 @@ def word_changes(new: str, old: str, *, min_similarity: float = 0.0) -> Pieces:
 
 def _models(now: Recorded, before: Recorded) -> list[Change]:
     found = []
-    models = [list(dict.fromkeys(r.about["models"])) for r in (now, before)]
+    models = [list(dict.fromkeys(r.about.models)) for r in (now, before)]
     new, gone = ([m for m in a if m not in b] for a, b in (models, models[::-1]))
     if new or gone:
         said = [f"{_listed(new)} is new" if new else "", f"{_listed(gone)} is gone" if gone else ""]
@@ -180,19 +179,17 @@ def _settings(now: Recorded, before: Recorded) -> list[Change]:
     found = []
     for name, item in now.variants.items():
         other = before.variants.get(name)
-        if other is None or other["params"] == item["params"]:
+        if other is None or other.params == item.params:
             continue
-        new, old = item["params"], other["params"]
+        new, old = item.params, other.params
         said = [
             f"{key} {_setting(new.get(key))} instead of {_setting(old.get(key))}"
             for key in sorted({*new, *old})
             if new.get(key) != old.get(key)
         ]
         found.append(Change(SETTINGS, f"'{name}': {', '.join(said)}.", of=name))
-    if now.about["repeats"] != before.about["repeats"]:
-        text = (
-            f"Each case is asked {now.about['repeats']} times instead of {before.about['repeats']}."
-        )
+    if now.about.repeats != before.about.repeats:
+        text = f"Each case is asked {now.about.repeats} times instead of {before.about.repeats}."
         found.append(Change(SETTINGS, text))
     return found
 
@@ -214,7 +211,7 @@ def _data(now: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
 
 def _scorers(now: Recorded, before: Recorded) -> list[Change]:
     def told(recorded: Recorded) -> Any:
-        return recorded.about.get("scorer_items") or recorded.about["scorers"]
+        return recorded.about.scorer_items or recorded.about.scorers
 
     if told(now) == told(before):
         return []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.core.about import JudgeInfo, VariantInfo
 from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
@@ -77,13 +78,13 @@ class Bench:
 
 
 def bench(
-    judges: Sequence[Judge], variants: Sequence[Mapping[str, Any]], longest: int, folder: Path
+    judges: Sequence[Judge], variants: Sequence[VariantInfo], longest: int, folder: Path
 ) -> Bench:
     """The judges of a run, each pairwise one with the baseline of every variant.
 
     Args:
         judges: whose scores are wanted.
-        variants: what is judged, each with `name`, `prompt`, `model` and `params`.
+        variants: what is judged.
         longest: `max_tokens` where a judge's prompt does not say.
         folder: where the paths of images start.
 
@@ -99,7 +100,7 @@ def bench(
             except PexError as error:
                 message = f"judge '{judge.name}': {error.message}"
                 raise PexError(message, hint=error.hint) from None
-    models = list(dict.fromkeys(str(variant["model"]) for variant in variants))
+    models = list(dict.fromkeys(variant.model for variant in variants))
     trust = {judge.name: _trust(judge) for judge in judges}
     return Bench(judges, rivals, trust, models, longest, folder)
 
@@ -191,22 +192,22 @@ class Wave:
                 self._tell(place, scores)
         return "failed" if ended == "finished" and verdicts.broken else ended
 
-    def about(self) -> list[dict[str, Any]]:
-        """Each judge and what it did, as plain data."""
+    def about(self) -> list[JudgeInfo]:
+        """Each judge and what it did."""
         return [
-            {
-                "name": judge.name,
-                "kind": judge.kind,
-                "model": judge.model,
-                "prompt": judge.prompt.name,
-                "text": judge.prompt.text,
-                "baseline": judge.baseline,
-                "digest": judge.digest,
-                "identity": judge.identity,
+            JudgeInfo(
+                name=judge.name,
+                kind=judge.kind,
+                model=judge.model,
+                prompt=judge.prompt.name,
+                text=judge.prompt.text,
+                baseline=judge.baseline,
+                digest=judge.digest,
+                identity=judge.identity,
                 **self._bench.trust[judge.name],
-                "note": self_preference(judge, self._bench.models),
+                note=self_preference(judge, self._bench.models),
                 **self._verdicts.about(judge),
-            }
+            )
             for judge in self._bench.judges
         ]
 
@@ -270,7 +271,7 @@ class Judged:
     """
 
     scores: Mapping[Place, Scores]
-    about: list[dict[str, Any]]
+    about: list[JudgeInfo]
     spent_usd: float
     status: str
 
@@ -279,7 +280,7 @@ def judge(
     judges: Sequence[Judge],
     answers: Mapping[Place, Answer],
     cases: Sequence[Case],
-    variants: Sequence[Mapping[str, Any]],
+    variants: Sequence[VariantInfo],
     project: Path,
     name: str,
     budget_usd: float | None = None,
@@ -293,7 +294,7 @@ def judge(
         judges: whose scores are wanted.
         answers: what is judged, by (variant, case_id, repeat).
         cases: the cases of the answers.
-        variants: what gave the answers, as in `about["variants"]`: name, prompt, model, params.
+        variants: what gave the answers.
         project: the project's folder.
         name: of the experiment, in the ledger.
         budget_usd: what the judges may spend at most; left out, what the project allows a run.

@@ -32,8 +32,6 @@ class Months:
         self.experiment = self.client.create_experiment("made")
         results = made(CASES, 2)
         self.frame, self.about = results.frame, results.about
-        for item in self.about["variants"]:
-            item["prompt_version"] = "1"
         self.runs: dict[str, Recorded] = {}
 
     def record(self, plan: str, night: int, dice: random.Random, shares: list[float]) -> Recorded:

@@ -59,10 +59,11 @@ def test_an_experiment_says_itself_how_many_errors_are_too_many(
     project: Path, lab: FaultyEndpoint
 ) -> None:
     night = judged_night(project, 20, 2)
-    about = night.subjects[0].now.about
-    about["counts"]["errors"] = about["counts"]["requests"] // 10
+    now = night.subjects[0].now
+    counts = dataclasses.replace(now.about.counts, errors=now.about.counts.requests // 10)
+    now.about = dataclasses.replace(now.about, counts=counts)
     assert night.erring == night.subjects
-    about["max_error_share"] = 0.2
+    now.about = dataclasses.replace(now.about, max_error_share=0.2)
     assert night.erring == []
-    about["max_error_share"] = 0.0
+    now.about = dataclasses.replace(now.about, max_error_share=0.0)
     assert night.erring == night.subjects

@@ -1,6 +1,7 @@
 """What changed between two nights, and which cases only flicker."""
 
-import copy
+import dataclasses
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +19,11 @@ from tests.helpers.night_pages import recorded
 
 
 def another(item: Recorded) -> Recorded:
-    return Recorded(dict(item.run), item.frame.copy(), copy.deepcopy(dict(item.about)))
+    return Recorded(dict(item.run), item.frame.copy(), item.about)
+
+
+def say(item: Recorded, **values: Any) -> None:
+    item.about = dataclasses.replace(item.about, **values)
 
 
 def test_the_same_again_is_no_change() -> None:
@@ -30,11 +35,13 @@ def test_the_same_again_is_no_change() -> None:
 def test_every_kind_of_change_is_told_in_words() -> None:
     now = recorded("b", 6, 2)
     before = another(now)
-    before.about["variants"][0]["prompt_version"] = "0"
-    before.about["variants"][1]["prompt_version"] = "0"
-    before.about["prompts"][0]["text"] = "Report: {{ review }}"
-    before.about["variants"][1]["params"] = {"temperature": 1}
-    before.about["scorers"] = ["exact"]
+    first, second = (dataclasses.replace(v, prompt_version="0") for v in now.about.variants)
+    say(
+        before,
+        variants=[first, dataclasses.replace(second, params={"temperature": 1})],
+        prompts=[dataclasses.replace(now.about.prompts[0], text="Report: {{ review }}")],
+        scorers=["exact"],
+    )
     before.frame = before.frame[before.frame["case_id"] != "c5"].copy()
     before.frame.loc[before.frame["case_id"] == "c0", "expected"] = "sales"
     now.frame["resolved_model"], before.frame["resolved_model"] = "m1-b\x00", "m1-a"
@@ -48,8 +55,8 @@ def test_every_kind_of_change_is_told_in_words() -> None:
     ]
     assert ("gone", "Report:") in found[0].pieces
     # Another variant's settings are no cause of what this one lost.
-    first = [item.text for item in touching(found, now.variants["variant-0"])]
-    assert not any("temperature" in text for text in first)
+    felt = [item.text for item in touching(found, now.variants["variant-0"])]
+    assert not any("temperature" in text for text in felt)
     assert "The prompt, the model, the settings and the data changed" in cause(found)
 
 
@@ -79,7 +86,7 @@ def test_a_case_that_turns_twice_with_nothing_changed_is_flaky_and_not_fixed() -
 
 def test_turns_of_another_prompt_make_no_case_flaky() -> None:
     runs = nights("110", "010", "111")
-    runs[2].about["variants"][0]["prompt_version"] = "0"
+    say(runs[2], variants=[dataclasses.replace(runs[2].about.variants[0], prompt_version="0")])
     assert fingerprint(runs[2], "variant-0") != fingerprint(runs[0], "variant-0")
     (work,) = casework(subject(runs))
     assert work.flaky == []

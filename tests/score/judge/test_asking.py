@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 import pex
+from pex.core.about import VariantInfo
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import Scored
@@ -515,7 +516,7 @@ def test_judges_of_a_provider_batch_are_asked_at_once_and_at_the_full_price(
 
 ANSWERS = {("echo", f"c{i}", 1): Answer(output=f"word{i}") for i in range(6)}
 CASES = [Case(f"c{i}", {"word": f"word{i}"}) for i in range(6)]
-VARIANTS = [{"name": "echo", "prompt": "echo", "model": "lab/m1", "params": {}}]
+VARIANTS = [VariantInfo("echo", "echo", model="lab/m1")]
 
 
 def test_old_answers_are_judged_without_an_experiment(
@@ -534,7 +535,7 @@ def test_old_answers_are_judged_without_an_experiment(
     assert found.spent_usd == pytest.approx(6 * 0.012)
     assert sum(isinstance(event, Scored) for event in told) == 6
     again = asking.judge([judge], ANSWERS, CASES, VARIANTS, project, "old", budget_usd=0)
-    assert (again.spent_usd, again.about[0]["replayed"]) == (0.0, 6)
+    assert (again.spent_usd, again.about[0].replayed) == (0.0, 6)
     assert again.scores == found.scores
     assert endpoint.calls == 6
 
@@ -547,9 +548,9 @@ def test_old_answers_share_verdicts_with_the_run_that_asked_them(lab: FaultyEndp
         (row.variant, row.case_id, row.repeat): Answer(output=row.output)
         for row in results.frame.itertuples()
     }
-    about = results.about["variants"]
+    about = results.about.variants
     found = asking.judge([exp._built[1]], answers, exp.cases, about, Path.cwd(), "judged")
-    assert found.about[0]["replayed"] == 4
+    assert found.about[0].replayed == 4
     assert lab.calls == 8
 
 

@@ -1,0 +1,256 @@
+"""What a run says of itself: one typed record, `about.json` among the run's files in MLflow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pex.core.errors import PexError
+
+if TYPE_CHECKING:
+    from pex.core.prompt import Prompt
+    from pex.core.variant import Variant
+
+FORMAT = 1
+"""The version of `about.json`; files of pexlab 0.1 do not say it and are read as this one."""
+
+_WHEN_SET = frozenset({"record_error", "judging", "forgotten", "remarks", "positions"})
+"""Written only if there is something to say."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Part:
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, kw_only=True)
+    """Keys of a newer pexlab: kept, and written back."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VariantInfo(_Part):
+    """One variant: its prompt's name and digest, its model and its parameters.
+
+    `params` are all that were sent, `own_params` those of the variant alone; None if unknown.
+    """
+
+    name: str
+    prompt: str = ""
+    prompt_version: str = ""
+    model: str = ""
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    own_params: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, variant: Variant) -> VariantInfo:
+        """What is recorded of a variant."""
+        prompt = variant.prompt
+        return cls(
+            variant.name,
+            prompt.name,
+            prompt.digest,
+            variant.model,
+            variant.all_params,
+            dict(variant.params),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PromptInfo(_Part):
+    """One prompt: its text, and where in the library it is from."""
+
+    name: str
+    text: str
+    description: str = ""
+    origin: str | None = None
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> PromptInfo:
+        """What is recorded of a prompt."""
+        return cls(prompt.name, prompt.text, prompt.description, prompt.origin)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JudgeInfo(_Part):
+    """One judge: what it is, whether its scores can be trusted, what it did and cost.
+
+    `identity` is what a calibration belongs to, `why` says why it is calibrated or not, `error`
+    is the first one, `cost_usd` counts reused verdicts too.
+    """
+
+    name: str
+    kind: str = ""
+    model: str = ""
+    prompt: str = ""
+    text: str = ""
+    baseline: str | None = None
+    digest: str = ""
+    identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    calibrated: bool = False
+    why: str = ""
+    calibration: Mapping[str, Any] | None = None
+    note: str | None = None
+    calls: int = 0
+    replayed: int = 0
+    errors: int = 0
+    error: str | None = None
+    cost_usd: float | None = None
+    remarks: Sequence[str] = ()
+    positions: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Counts(_Part):
+    """The requests of a run: in all, answered (of these `replayed` reused), failed, not sent."""
+
+    requests: int
+    answered: int
+    replayed: int = 0
+    errors: int
+    not_asked: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CasesFile(_Part):
+    """The file that the cases came from, and which of its columns are what."""
+
+    path: str
+    columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class About(Mapping[str, Any]):
+    """What was run, and how it went.
+
+    It is also a read-only mapping of plain data, as in `about.json`.
+
+    `status` is finished, interrupted, budget or failed; `started_at` ISO 8601 with its time zone;
+    `scorer_items` the scorers as an experiment's file would name them, None if they cannot be
+    written down; `record_error` why the run could not be recorded; `forgotten` the number of rows
+    deleted by `pexlab gc`.
+
+    Example:
+        >>> counts = {"requests": 2, "answered": 2, "errors": 0}
+        >>> data = {"name": "x", "status": "finished", "started_at": "2026-01-01T00:00:00+00:00"}
+        >>> data |= {"elapsed_s": 1.0, "cases": 2, "repeats": 1, "variants": [{"name": "a"}]}
+        >>> data |= {"prompts": [], "models": ["lab/m"], "scorers": [], "counts": counts}
+        >>> about = About.from_json(data)
+        >>> about.counts.answered, about.variants[0].name, about["counts"]["answered"]
+        (2, 'a', 2)
+    """
+
+    name: str
+    purpose: str = ""
+    note: str = ""
+    status: str
+    run_id: str | None = None
+    tracking_uri: str | None = None
+    experiment_id: str | None = None
+    started_at: str
+    elapsed_s: float
+    cases: int
+    repeats: int
+    variants: Sequence[VariantInfo]
+    prompts: Sequence[PromptInfo]
+    models: Sequence[str]
+    scorers: Sequence[str]
+    scorer_items: Sequence[Any] | None = None
+    judges: Sequence[JudgeInfo] = ()
+    gate: Mapping[str, Any] | None = None
+    max_error_share: float = 0.05
+    budget_usd: float | None = None
+    spent_usd: float = 0.0
+    journal: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    counts: Counts
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    how_to: Sequence[str] = ()
+    cases_file: CasesFile | None = None
+    judging: str | None = None
+    record_error: str | None = None
+    forgotten: int = 0
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def uncalibrated(self) -> list[str]:
+        """The judges that nobody has compared with people, or that did not agree with them."""
+        return [judge.name for judge in self.judges if not judge.calibrated]
+
+    @classmethod
+    def from_json(cls, data: Any, where: str = "about.json") -> About:
+        """The record from plain data.
+
+        Args:
+            data: as `to_json` makes it; unknown keys are kept in `extra`.
+            where: the file, for messages.
+
+        Raises:
+            PexError: a key is missing, or a newer pexlab wrote it.
+        """
+        values = _values(cls, data, where)
+        found = values["extra"].pop("format", FORMAT)
+        if not isinstance(found, int) or found > FORMAT:
+            raise PexError(
+                f"{where}: written by a newer version of pexlab (format {found!r}, this one reads "
+                f"{FORMAT})",
+                hint="pip install --upgrade pexlab",
+            )
+        parts = {"variants": VariantInfo, "prompts": PromptInfo, "judges": JudgeInfo}
+        for key, kind in parts.items():
+            given = values.get(key) or ()
+            if not isinstance(given, list | tuple):
+                raise PexError(f"{where}: {key}: expected a list, got {given!r}")
+            values[key] = [
+                _part(kind, item, f"{where}: {key}[{at}]") for at, item in enumerate(given)
+            ]
+        values["counts"] = _part(Counts, values["counts"], f"{where}: counts")
+        if values.get("cases_file"):
+            values["cases_file"] = _part(CasesFile, values["cases_file"], f"{where}: cases_file")
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as in `about.json`."""
+        return {"format": FORMAT, **_plain(self)}
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_json()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_json())
+
+    def __len__(self) -> int:
+        return len(self.to_json())
+
+
+_T = TypeVar("_T")
+
+
+def _part(kind: type[_T], data: Any, where: str) -> _T:
+    return kind(**_values(kind, data, where))
+
+
+def _values(kind: Any, data: Any, where: str) -> dict[str, Any]:
+    """The fields of a class that `data` has; all other keys together as `extra`."""
+    if not isinstance(data, Mapping):
+        raise PexError(f"{where}: expected an object, got {data!r}")
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.name != "extra"}
+    nothing = dataclasses.MISSING
+    for name, field in fields.items():
+        if name not in data and field.default is nothing and field.default_factory is nothing:
+            raise PexError(f"{where}: '{name}' is missing", hint="the file is damaged")
+    values = {name: data[name] for name in fields if name in data}
+    values["extra"] = {name: value for name, value in data.items() if name not in fields}
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        found = {
+            field.name: _plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.name != "extra"
+        }
+        extra: Mapping[str, Any] = value.extra  # type: ignore[union-attr]
+        return {k: v for k, v in found.items() if v or k not in _WHEN_SET} | dict(extra)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
