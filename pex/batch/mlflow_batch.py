@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.batch.job_log import alone
 from pex.core.errors import PexError
-from pex.core.shown import in_markdown
+from pex.core.safe_text import in_markdown
 
 if TYPE_CHECKING:
     from pex.batch.plan import Plan

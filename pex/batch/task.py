@@ -148,7 +148,7 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
 
 
 def _first_line(text: str) -> str:
-    from pex.core.shown import clean
+    from pex.core.safe_text import clean
 
     line = clean(redact(text)).strip().partition("\n")[0]
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
-from pex.core.odd import attempt
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import grid

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pex.browser.versions import local_time
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import format_interval, format_score
 
 _WIDTH, _HEIGHT = 460, 150

@@ -15,7 +15,7 @@ from html import escape
 from typing import Any
 
 from pex.core.prompt import Prompt
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import cut, value_text
 from pex.report.words import word_difference
 

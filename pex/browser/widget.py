@@ -30,7 +30,7 @@ from pex.browser.versions import (
 )
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html, static_text
 

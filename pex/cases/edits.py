@@ -16,9 +16,9 @@ from pex.core import jsonl, jsontext, private
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.names import digest, plain
-from pex.core.plain_json import replace_surrogates
 from pex.core.project import FILE, find_project
-from pex.core.user import user_name
+from pex.core.sanitized_json import replace_surrogates
+from pex.core.user_name import user_name
 from pex.project.settings import load_settings
 
 JOURNAL = "edits.jsonl"

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from pex.core.names import plain
-from pex.core.shown import clean, clean_json
+from pex.core.safe_text import clean, clean_json
 
 
 def out(text: str) -> None:

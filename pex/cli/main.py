@@ -13,8 +13,8 @@ import warnings
 from typing import Any
 
 from pex.core.errors import Interrupted, PexError
-from pex.core.quiet import keep_quiet
-from pex.core.shown import clean
+from pex.core.safe_text import clean
+from pex.core.telemetry import keep_quiet
 
 
 def main() -> None:

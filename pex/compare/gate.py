@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pex.compare.verdict import BETTER, NO_WORSE, WORSE
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pex.core.plain_json import json_text, plain_json, replace_surrogates
+from pex.core.sanitized_json import json_text, plain_json, replace_surrogates
 
 MOST_TOKENS = 2**31 - 1
 """A larger count is taken for a mistake; PostgreSQL's INTEGER ends here too."""

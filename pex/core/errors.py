@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 
 
 class PexError(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import pass_context
 from jinja2.runtime import Context, Undefined
 
-from pex.core.bounds import (
+from pex.core.template_bounds import (
     STEP,
     Account,
     TooMuchError,

@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
-from pex.core import bounds, filter_bounds
+from pex.core import filter_bounds, template_bounds
 from pex.core.errors import nearest
 
 _LAZY = (
@@ -141,9 +141,9 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters |= {
             "pex_shown": _written,
             "pex_checked": _joined,
-            "pex_counted": bounds.counted,
-            "pex_begun": bounds.begun,
-            "pex_compared": bounds.compared,
+            "pex_counted": template_bounds.counted,
+            "pex_begun": template_bounds.begun,
+            "pex_compared": template_bounds.compared,
         }
         self.tests |= {
             name: filter_bounds.comparing(cast(Any, self.tests[name])) for name in _COMPARING
@@ -178,25 +178,25 @@ class Environment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """An operator that may make more than it is given; `%` fills in a text."""
         if operator == "%" and isinstance(left, str):
-            _check_all(right, "… % …", bounds.account_of(context))
-        bounds.operation(context, operator, left, right)
+            _check_all(right, "… % …", template_bounds.account_of(context))
+        template_bounds.operation(context, operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def wrap_str_format(self, value: Any) -> Any:
         """`str.format` in the sandbox."""
         found = super().wrap_str_format(value)
-        return None if found is None else bounds.format_method(self, value)
+        return None if found is None else template_bounds.format_method(self, value)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Call a function; what can only be looped over is told apart from a list."""
         method = getattr(__obj, "__wrapped__", __obj)  # the sandbox has a `format` of its own
         if isinstance(getattr(method, "__self__", None), str):
             given = [*args, *kwargs.values()]
-            _check_all(given, f"….{method.__name__}(…)", bounds.account_of(__context))
-        bounds.call(__context, __obj, args, kwargs)
+            _check_all(given, f"….{method.__name__}(…)", template_bounds.account_of(__context))
+        template_bounds.call(__context, __obj, args, kwargs)
         found = super().call(__context, __obj, *args, **kwargs)
         if isinstance(found, str | bytes | list | tuple | dict):
-            bounds.account_of(__context).take(len(found))
+            template_bounds.account_of(__context).take(len(found))
         lazy = not isinstance(found, Undefined) and isinstance(
             found, range | KeysView | ValuesView | ItemsView | Iterator
         )
@@ -233,7 +233,7 @@ def shown(value: Any, source: str = "") -> Any:
 
 @pass_context
 def _written(context: Context, value: Any, source: str) -> Any:
-    account = bounds.account_of(context)
+    account = template_bounds.account_of(context)
     account.go_through(value)
     text = value if type(value) is str else shown(value, source)
     account.write(len(text) if isinstance(text, str) else 20)
@@ -242,7 +242,7 @@ def _written(context: Context, value: Any, source: str) -> Any:
 
 @pass_context
 def _joined(context: Context, value: Any, source: str) -> Any:
-    account = bounds.account_of(context)
+    account = template_bounds.account_of(context)
     if isinstance(value, str):
         account.take(len(value))
     return _check_all(value, source, account)
@@ -259,7 +259,7 @@ def _checked(value: Any, source: str) -> Any:
     raise _not_text(value, source)
 
 
-def _check_all(value: Any, source: str, account: bounds.Account) -> Any:
+def _check_all(value: Any, source: str, account: template_bounds.Account) -> Any:
     """The value as it is, unless it or anything in it is an object that has no text."""
     if type(value) is str:
         return value
@@ -324,7 +324,7 @@ def _as_text(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
             args = tuple(list(value) if isinstance(value, Lazy) else value for value in args)
         for value in (*args, *kwargs.values()):
             if type(value) is not str:
-                _check_all(value, f"… | {name}", bounds.account_of(context))
+                _check_all(value, f"… | {name}", template_bounds.account_of(context))
         return make(context, *args, **kwargs)
 
     return filtered

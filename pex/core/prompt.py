@@ -16,7 +16,7 @@ from pex.core.images import with_files
 from pex.core.names import check_name, digest, plain
 from pex.core.params import check_params, check_tools, plain_params
 from pex.core.response_model import strict_schema
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.core.text import whole_text
 from pex.core.textfile import read_text
 

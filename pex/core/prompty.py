@@ -14,7 +14,7 @@ import copy
 import re
 from typing import Any
 
-from pex.core import front
+from pex.core import front_matter
 from pex.core.errors import PexError
 from pex.core.prompty_fields import FROM_PEX, KEYS, FrontMatter
 from pex.core.prompty_schema import named, response_format, to_outputs
@@ -51,7 +51,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
         >>> parse("---\nname: hi\n---\nsystem:\nBe kind.\n\nuser:\n{{ q }}\n", "f")["messages"]
         [{'role': 'system', 'content': 'Be kind.'}, {'role': 'user', 'content': '{{ q }}'}]
     """
-    parts = front.split(text, where, KEYS)
+    parts = front_matter.split(text, where, KEYS)
     document = _front_matter(parts, where)
     read = FrontMatter(document, where)
     fields = read.fields
@@ -142,7 +142,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
 
 
-def _front_matter(parts: front.Parts, where: str) -> Document:
+def _front_matter(parts: front_matter.Parts, where: str) -> Document:
     if parts.front is None:
         return Document({}, None)
     try:

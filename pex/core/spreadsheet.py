@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta
 from jinja2.exceptions import SecurityError
 
-from pex.core import bounds
+from pex.core import template_bounds
 from pex.core.errors import PexError, nearest
 from pex.core.jinja import Environment, NotTextError
 from pex.core.values import is_plain, plain
@@ -182,8 +182,8 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
     names = variables(text)
     given = {name: _value(name, values[name], where) for name in names if name in values}
     try:
-        account = bounds.Account(given)
-        return account.end(_compile(text).render({**given, bounds.KEY: account}))
+        account = template_bounds.Account(given)
+        return account.end(_compile(text).render({**given, template_bounds.KEY: account}))
     except UndefinedError as error:
         message, _, hint = str(error.message).partition("\n")
         if (name := message.removeprefix("variable ")) != message:
@@ -192,7 +192,7 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
         raise PexError(f"{where}: {message}", hint=hint or None) from None
     except NotTextError as error:
         raise PexError(f"{where}: {error}", hint=error.hint) from None
-    except bounds.TooMuchError as error:
+    except template_bounds.TooMuchError as error:
         raise PexError(
             f"{where}: the template does too much: {error}",
             hint="a prompt may have loops, but not as many as a program has",

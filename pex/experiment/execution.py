@@ -31,8 +31,8 @@ from pex.core.events import (
     Scored,
     Stopping,
 )
+from pex.core.safe_text import clean
 from pex.core.score import Score
-from pex.core.shown import clean
 from pex.experiment.job import Job, Progress
 from pex.guard.redact import redact
 from pex.results.record import record

@@ -15,7 +15,7 @@ from pex.cases.file import stamp
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.names import check_name, plain
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
 from pex.experiment.execution import Execution
 from pex.experiment.gate import gate_rule

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
 from pex.core.prompt import Prompt
-from pex.core.user import user_name
+from pex.core.user_name import user_name
 from pex.guard.redact import redact
 from pex.library import content
 from pex.library.content import Content, UnfitError, decode

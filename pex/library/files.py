@@ -6,8 +6,8 @@ import dataclasses
 import datetime
 from pathlib import Path
 
+from pex.core.attempt import attempt
 from pex.core.errors import PexError
-from pex.core.odd import attempt
 from pex.core.prompt import Prompt
 from pex.project.listing import prompt_paths
 

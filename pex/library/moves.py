@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pex.core.user import user_name
+from pex.core.user_name import user_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

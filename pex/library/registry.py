@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.core.names import check_name
-from pex.core.odd import attempt
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.guard.redact import redact

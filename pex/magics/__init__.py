@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.experiment.experiment import Experiment
 from pex.magics import asking, completing, overview
 from pex.magics.cell import Ask, identifier, read_line, read_prompt

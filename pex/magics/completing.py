@@ -21,9 +21,9 @@ from IPython.core.completer import (
     context_matcher,
 )
 
+from pex.core.attempt import attempt
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
-from pex.core.odd import attempt
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from pex.core.attempt import attempt
 from pex.core.batch_context import BatchContext
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
-from pex.core.odd import attempt
 from pex.core.project import find_project
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.project.listing import experiment_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec, load_spec

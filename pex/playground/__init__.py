@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pex.core.errors import PexError, nearest
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting, saving

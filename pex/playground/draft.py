@@ -20,9 +20,9 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.names import canonical, check_name, digest, plain
 from pex.core.params import check_params
-from pex.core.plain_json import replace_surrogates
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
+from pex.core.sanitized_json import replace_surrogates
 from pex.core.variant import Variant, check_model
 
 _LINE = re.compile(r"^[^:]*, line (\d+): (.*)$", re.DOTALL)

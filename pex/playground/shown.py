@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
 from pex.report.words import word_difference
 from pex.widgets.sheet import Cell

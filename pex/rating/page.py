@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.rating.order import Pair, presentation_order
 from pex.rating.widget import pair_for_view, start_texts
 from pex.widgets import shared

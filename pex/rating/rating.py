@@ -13,8 +13,8 @@ from pex.core.about import About
 from pex.core.errors import PexError
 from pex.core.names import digest
 from pex.core.project import find_project
-from pex.core.shown import clean
-from pex.core.user import user_name
+from pex.core.safe_text import clean
+from pex.core.user_name import user_name
 from pex.project.settings import load_settings
 from pex.rating.order import choose_variants, find_pairs
 from pex.rating.preference import Findings, Target, findings, preference

@@ -16,7 +16,7 @@ import traitlets
 from IPython.display import display
 
 from pex.core.errors import PexError
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.core.values import missing
 from pex.rating.order import Pair
 from pex.rating.session import RatingSession, rater_name

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.core.shown import in_markdown
+from pex.core.safe_text import in_markdown
 from pex.guard.redact import redact
 from pex.record.runs import experiment_of
 from pex.record.search import MOST, page

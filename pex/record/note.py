@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pex.core.shown import from_markdown, in_markdown
+from pex.core.safe_text import from_markdown, in_markdown
 from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:

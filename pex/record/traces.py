@@ -20,7 +20,7 @@ from pex.core.about import About
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError, nearest
 from pex.core.names import plain
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.guard.redact import redact
 from pex.record.dataset import forget_dataset, log_dataset
 from pex.record.files import CASES

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import (
     NO_MATH,
     format_score,

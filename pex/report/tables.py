@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:

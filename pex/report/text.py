@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",

@@ -13,7 +13,7 @@ from pex.compare.verdict import Options
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.project.settings import load_settings
 
 if TYPE_CHECKING:

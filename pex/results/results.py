@@ -10,7 +10,7 @@ from pex.core.about import About
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.remarks import of_run
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.project.settings import load_settings
 from pex.score.frame import score_names, summarise, yes_no
 from pex.score.unusual import UNUSUAL, columns

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Request
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.run.images import TOKENS_ABOUT, shown, without_images
 from pex.run.ledger import Past
 from pex.run.prices import Price

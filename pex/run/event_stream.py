@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Answer
-from pex.core.plain_json import plain_json, replace_surrogates
+from pex.core.sanitized_json import plain_json, replace_surrogates
 from pex.run.error_body import message_of
 from pex.run.failures import CallError, failure_in
 from pex.run.lenient import read_leniently

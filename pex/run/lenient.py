@@ -10,7 +10,7 @@ import codecs
 import json
 from typing import Any
 
-from pex.core.plain_json import json_text, plain_json
+from pex.core.sanitized_json import json_text, plain_json
 
 MOST_KEPT = 1_000_000
 """Characters of a body that are kept as they came."""

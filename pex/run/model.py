@@ -12,7 +12,7 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.project import find_project
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register
 from pex.project.settings import ProviderSettings, Settings, load_settings

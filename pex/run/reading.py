@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Answer, read_text
-from pex.core.plain_json import plain_json
+from pex.core.sanitized_json import plain_json
 from pex.guard.redact import redact
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.error_body import message_in, message_of

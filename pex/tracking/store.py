@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
-from pex.core.quiet import keep_quiet
+from pex.core.telemetry import keep_quiet
 from pex.guard.project_secrets import note
 from pex.guard.redact import redact
 from pex.project.settings import Settings

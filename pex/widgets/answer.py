@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.events import Delta, Event, Retried
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import cut, format_score, format_seconds, format_usd, fragment
 
 EVERY_S = 0.1

@@ -11,7 +11,7 @@ from typing import Any
 from pex.core import jsontext
 from pex.core.events import Place
 from pex.core.remarks import of_answer
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.core.values import missing
 from pex.report.tables import cut, format_seconds, format_usd, value_text
 from pex.report.text import markdown_html

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 
 MAX_CHARS = 30_000
 """Longer texts stay plain; each piece is an element of the page."""

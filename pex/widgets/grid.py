@@ -29,7 +29,7 @@ from pex.core.events import (
     Scored,
     Started,
 )
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.core.spreadsheet import table_text
 from pex.report.tables import value_text
 from pex.stats import intervals

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import format_interval, format_score, format_seconds, format_usd
 from pex.report.tables import summary_scores as scores_of
 from pex.score.unusual import counts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import HTML, DisplayHandle, display
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.sides import side_by_side_table
 from pex.report.tables import NO_MATH, fragment, summary_table
 from pex.score.frame import yes_no

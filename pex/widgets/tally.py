@@ -21,7 +21,7 @@ from pex.core.events import (
     Spent,
     Stopping,
 )
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import format_usd
 from pex.widgets.pacing import pace_text, waits_text
 

@@ -21,7 +21,7 @@ from pex.browser.versions import (
     template_pieces,
 )
 from pex.browser.widget import LibraryBrowser, Listing
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from tests.helpers.made import HOSTILE
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pex.core import bounds, template
+from pex.core import template, template_bounds
 from pex.core.errors import PexError
 from pex.core.template import check, render
 
@@ -189,7 +189,7 @@ def test_what_prompts_do_goes_on_working(text: str, values: dict[str, Any], want
 
 
 def test_a_long_value_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MOST_OUTPUT", 1000)
+    monkeypatch.setattr(template_bounds, "MOST_OUTPUT", 1000)
     long = "x" * 5000
     assert len(render("{{ a }}{{ a }}", {"a": long}, "p")) == 10_000
     assert len(render("{{ a }}", {"a": {"of": [long]}}, "p")) > 5000
@@ -199,7 +199,7 @@ def test_a_long_value_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_loop_that_runs_for_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(1, 1000, 5))
-    monkeypatch.setattr(bounds.time, "thread_time", lambda: next(seconds))
+    monkeypatch.setattr(template_bounds.time, "thread_time", lambda: next(seconds))
     text = "{% for a in range(999) %}{% for b in range(99) %}{% endfor %}{% endfor %}"
     with pytest.raises(PexError, match=r"p: the template does too much: it has run for 20 s"):
         render(text, {}, "p")

@@ -22,7 +22,7 @@ def read_all() -> None:
 
     from pex.core import template
     from pex.core.errors import PexError
-    from pex.core.front import split as split_front
+    from pex.core.front_matter import split as split_front
     from pex.core.prompt import Prompt
     from pex.guard.shapes import redact_shapes
     from pex.run import reading

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 
 import pex
-from pex.core.user import user_name
+from pex.core.user_name import user_name
 from pex.library.entries import card_of
 from pex.library.listing import editions
 from pex.library.moves import moves

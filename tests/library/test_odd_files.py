@@ -12,8 +12,8 @@ import pytest
 import pex
 from pex.browser.browser import LibrarySource
 from pex.core import prompt as prompts
+from pex.core.attempt import attempt
 from pex.core.errors import PexError
-from pex.core.odd import attempt
 from pex.library.files import prompt_files
 from pex.magics.overview import look
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.widgets.code import pieces
 from tests.helpers.made import HOSTILE
 

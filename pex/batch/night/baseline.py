@@ -13,7 +13,7 @@ from typing import Any
 
 from pex.core import jsontext
 from pex.core.errors import PexError
-from pex.core.user import user_name
+from pex.core.user_name import user_name
 
 FILE = "baseline.json"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.run_changes import Pieces, Recorded, fingerprint, word_changes
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.tables import cut, value_text
 from pex.report.words import MIN_SIMILARITY
 from pex.score.frame import score_names, yes_no

@@ -11,7 +11,7 @@ from pex.batch.night import nights
 from pex.batch.night.case_changes import casework
 from pex.batch.night.headline import headline
 from pex.core import jsontext
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.guard.redact import redact
 from pex.report.tables import cut
 from pex.score.frame import score_names, summarise, yes_no

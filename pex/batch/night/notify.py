@@ -22,7 +22,7 @@ from pex.batch.night.headline import headline
 from pex.batch.night.night import PAGE, JudgedNight
 from pex.batch.plan import Notice
 from pex.core.errors import PexError
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.guard.redact import redact, register
 from pex.report.tables import cut, format_usd
 from pex.run.bodies import redirect

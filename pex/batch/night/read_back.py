@@ -19,7 +19,7 @@ from pex.batch.result import BatchResult, JobResult
 from pex.core import jsontext
 from pex.core.batch_context import BatchContext
 from pex.core.errors import PexError, nearest
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 
 
 class ReadNight(JudgedNight):

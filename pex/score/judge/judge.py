@@ -13,8 +13,8 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name, digest
 from pex.core.prompt import Prompt
+from pex.core.safe_text import clean
 from pex.core.score import WORDS
-from pex.core.shown import clean
 from pex.core.variant import ClientModel, Variant
 from pex.score.base import check_expected, is_cut_off
 from pex.score.judge.calibration import Calibration

@@ -18,7 +18,7 @@ import pex
 from pex.cli import console, main
 from pex.compare.gate import Gate
 from pex.core.errors import Interrupted
-from pex.core.shown import clean, clean_json, from_markdown, in_markdown
+from pex.core.safe_text import clean, clean_json, from_markdown, in_markdown
 from pex.core.spreadsheet import inert, table_text
 from pex.magics.overview import Overview, Row
 from pex.run.model import Model

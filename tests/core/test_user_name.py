@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.core.user import user_name
+from pex.core.user_name import user_name
 from tests.helpers.endpoint import FaultyEndpoint
 
 
