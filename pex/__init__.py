@@ -84,7 +84,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'pex' has no attribute {name!r}")
-    importlib.import_module("pex.core.telemetry").keep_quiet()
+    importlib.import_module("pex.core.telemetry").disable_telemetry()
     home = importlib.import_module(_HOMES[name])
     value = home if _HOMES[name] == f"pex.{name}" else getattr(home, name)
     globals()[name] = value
@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext pex`: the magics `%%prompt` and `%pex`."""
-    importlib.import_module("pex.core.telemetry").keep_quiet()
+    importlib.import_module("pex.core.telemetry").disable_telemetry()
     importlib.import_module("pex.magics").load(shell)
 
 

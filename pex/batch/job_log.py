@@ -13,8 +13,9 @@ from filelock import FileLock, Timeout
 from pex.batch import snapshot
 from pex.batch.plan import Job, Plan
 from pex.core import jsonl, private
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError
-from pex.core.names import digest, is_file_name
+from pex.core.names import is_file_name
 
 FILE = "jobs.jsonl"
 LOCK = ".lock"

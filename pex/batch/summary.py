@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.batch.result import BatchResult
-from pex.core.names import canonical
+from pex.core.canonical_json import canonical_json
 from pex.core.spreadsheet import table_text
 from pex.record.search import find
 from pex.report.tables import format_seconds, fragment
@@ -35,7 +35,7 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
             "job": result.job.id,
             "status": result.status,
             "seconds": round(result.seconds, 1),
-            "parameters": canonical(result.job.parameters).decode(),
+            "parameters": canonical_json(result.job.parameters).decode(),
             "error": result.error,
             "output": str(result.output) if result.output.is_file() else None,
         }

@@ -13,12 +13,13 @@ from typing import Any
 
 from pex.cases import file as case_file
 from pex.core import jsonl, jsontext, private
+from pex.core.canonical_json import digest
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
-from pex.core.names import digest, plain
 from pex.core.project import FILE, find_project
 from pex.core.sanitized_json import replace_surrogates
 from pex.core.user_name import user_name
+from pex.core.values import to_json_value
 from pex.project.settings import load_settings
 
 JOURNAL = "edits.jsonl"
@@ -293,7 +294,7 @@ def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
         # Half of a character cannot be stored in any of these files.
         return replace_surrogates(text)
     try:
-        return plain(jsontext.loads(text))
+        return to_json_value(jsontext.loads(text))
     except ValueError:
         raise PexError(
             "the expected answers in this file are no texts: this one has to be JSON too",

@@ -20,9 +20,9 @@ from typing import Any
 
 from pex.core.cases import ROLES, Case, csv_reader, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError, nearest
-from pex.core.names import plain
 from pex.core.parquet import read_table
 from pex.core.textfile import decoded
+from pex.core.values import to_json_value
 
 _FIELD = re.compile(r'"[^"]*(?:""[^"]*)*"|[^,\r\n]*')
 _END = re.compile(r",|\r\n|\r|\n|\Z")
@@ -60,7 +60,7 @@ def correct(
     changed = edit[path.suffix.lower()](data, number, name, expected)
     if path.suffix.lower() == ".csv" and expected == "":
         expected = None  # a CSV has one way to say both
-    cases[number] = dataclasses.replace(cases[number], expected=plain(expected))
+    cases[number] = dataclasses.replace(cases[number], expected=to_json_value(expected))
     return _checked(changed, path, columns, cases)
 
 
@@ -210,7 +210,7 @@ def _row(
         if name is None and path.suffix.lower() != ".jsonl":
             raise PexError(f"{path.name} has no column for tags")
         name = name or ROLES["tags"]
-        lists = any(isinstance(plain(other.get(name)), list) for other in rows)
+        lists = any(isinstance(to_json_value(other.get(name)), list) for other in rows)
         missing = name not in roles.values()
         row[name] = list(case.tags) if lists or missing else "; ".join(case.tags)
     names = list(dict.fromkeys(str(key) for other in rows for key in other))
@@ -225,7 +225,7 @@ _CALLED = {"expected": "expected answers", "group": "groups"}
 
 def _like(value: Any, name: str, rows: Sequence[Mapping[str, Any]]) -> Any:
     """A text as a whole number, in a column that has such."""
-    found = [other for row in rows if (other := plain(row.get(name))) is not None]
+    found = [other for row in rows if (other := to_json_value(row.get(name))) is not None]
     whole = found and all(isinstance(other, int) for other in found)
     return int(value) if whole and isinstance(value, str) and value.isdecimal() else value
 
@@ -252,7 +252,7 @@ def _header(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def _csv_text(value: Any) -> str:
-    value = plain(value)
+    value = to_json_value(value)
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
-from pex.core.names import plain
+from pex.core.values import to_json_value
 
 
 def compare(
@@ -63,7 +63,7 @@ def compare(
     )
     gate = found.gate() if margin is not None and found.frame["metric"].nunique() == 1 else None
     if as_json:
-        rows = [plain(row) for row in found.frame.to_dict("records")]
+        rows = [to_json_value(row) for row in found.frame.to_dict("records")]
         outcome = {"gate": gate.outcome} if gate else {}
         console.document({"notes": found.notes, "comparison": rows, **outcome})
     else:

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from pex.core.names import plain
 from pex.core.safe_text import clean, clean_json
+from pex.core.values import to_json_value
 
 
 def out(text: str) -> None:
@@ -27,7 +27,7 @@ def err(text: str) -> None:
 
 def document(value: Any) -> None:
     """The one JSON document of `--json`."""
-    out(clean_json(orjson.dumps(plain(value), option=orjson.OPT_INDENT_2).decode()))
+    out(clean_json(orjson.dumps(to_json_value(value), option=orjson.OPT_INDENT_2).decode()))
 
 
 def gate_code(outcome: str, fail_undecided: bool) -> int:

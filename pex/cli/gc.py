@@ -11,8 +11,8 @@ import typer
 
 from pex.cases import edits
 from pex.cli import console
+from pex.core.checks import check_positive
 from pex.core.errors import PexError
-from pex.core.names import check_positive
 from pex.core.project import find_project, led_outside
 from pex.project.settings import load_settings
 from pex.rating import store as ratings

@@ -14,7 +14,7 @@ from typing import Any
 
 from pex.core.errors import Interrupted, PexError
 from pex.core.safe_text import clean
-from pex.core.telemetry import keep_quiet
+from pex.core.telemetry import disable_telemetry
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.showwarning = _say
     threading.excepthook = _thread_failed
-    keep_quiet()
+    disable_telemetry()
     try:
         if runs_batch(sys.argv[1:]):
             from pex.batch.kernels.zygotes import prepare

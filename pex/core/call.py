@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pex.core.sanitized_json import json_text, plain_json, replace_surrogates
+from pex.core.sanitized_json import json_text, replace_surrogates, sanitized_json
 
 MOST_TOKENS = 2**31 - 1
 """A larger count is taken for a mistake; PostgreSQL's INTEGER ends here too."""
@@ -170,7 +170,7 @@ def _read_time(value: Any) -> float:
 def _read_objects(value: Any) -> list[dict[str, Any]] | None:
     if not isinstance(value, list):
         return None
-    found = [plain_json(item) for item in value if isinstance(item, dict)]
+    found = [sanitized_json(item) for item in value if isinstance(item, dict)]
     return found or None
 
 
@@ -215,6 +215,6 @@ def _fits(values: list[Any], name: str) -> bool:
         return False
     try:
         # Infinite numbers are written as null: only where there is one need the whole be searched.
-        return b"null" not in orjson.dumps([[values]]) or plain_json(values) == values
+        return b"null" not in orjson.dumps([[values]]) or sanitized_json(values) == values
     except TypeError:
         return False

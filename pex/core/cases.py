@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pex.core import jsontext
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError, nearest
-from pex.core.names import digest
 from pex.core.parquet import read_table
 from pex.core.text import whole_text
 from pex.core.textfile import decoded, read_bytes
-from pex.core.values import is_plain, missing, plain
+from pex.core.values import is_json_value, missing, to_json_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -289,7 +289,7 @@ def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
             named.
     """
     try:
-        value = plain(row[name])
+        value = to_json_value(row[name])
     except PexError as error:
         raise PexError(f"{where}, column '{name}': {error.message}", hint=error.hint) from None
     return whole_text(value, f"{where}, column '{name}'")
@@ -300,7 +300,7 @@ def _plain_case(case: Case) -> Case:
     where = f"case '{case.id}'"
     inputs: Any = case.inputs
     expected: Any = case.expected
-    if not (is_plain(inputs) and is_plain(expected)):
+    if not (is_json_value(inputs) and is_json_value(expected)):
         inputs = {str(name): _value(inputs, name, where) for name in inputs}
         expected = _value({"expected": expected}, "expected", where)
     return dataclasses.replace(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pex.core.call import Answer
 from pex.core.score import Score
 
-Place = tuple[str, str, int]
+RowKey = tuple[str, str, int]
 """(variant, case_id, repeat)"""
 
 
@@ -31,14 +31,14 @@ class Queued:
 class Started:
     """A request went out."""
 
-    place: Place
+    place: RowKey
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Delta:
     """Some more text of an answer that is streamed."""
 
-    place: Place
+    place: RowKey
     text: str
 
 
@@ -46,7 +46,7 @@ class Delta:
 class Retried:
     """An attempt failed and is repeated after `wait_s` seconds."""
 
-    place: Place
+    place: RowKey
     attempt: int
     wait_s: float
     error_kind: str
@@ -56,7 +56,7 @@ class Retried:
 class Answered:
     """An answer is there, and on disk."""
 
-    place: Place
+    place: RowKey
     answer: Answer
 
 
@@ -64,7 +64,7 @@ class Answered:
 class Failed:
     """No answer came; `answer.error` and `.error_kind` say why."""
 
-    place: Place
+    place: RowKey
     answer: Answer
 
 
@@ -72,7 +72,7 @@ class Failed:
 class Scored:
     """The scores of one answer, by name."""
 
-    place: Place
+    place: RowKey
     scores: dict[str, Score]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pex.core.about import VariantInfo
+from pex.core.canonical_json import canonical_json
 from pex.core.errors import PexError, nearest
-from pex.core.names import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,4 +101,4 @@ def _rest(variant: VariantInfo, factor: str) -> bytes:
     """A variant's other factors, comparable."""
     # A prompt's own parameters belong to the prompt.
     params = variant.params if variant.own_params is None else variant.own_params
-    return canonical([params, _factor(variant, "model" if factor == "prompt" else "prompt")])
+    return canonical_json([params, _factor(variant, "model" if factor == "prompt" else "prompt")])

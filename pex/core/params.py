@@ -9,7 +9,7 @@ from typing import Any
 from pex.core.errors import PexError, nearest
 from pex.core.schemas import check_schema
 from pex.core.text import whole_text
-from pex.core.values import WrittenInt, as_text, plain
+from pex.core.values import WrittenInt, as_text, to_json_value
 
 RESERVED = {
     "model": "the model is named as provider/model, in models=",
@@ -40,14 +40,14 @@ KNOWN = frozenset(
 _CHOICES = ("auto", "none", "required")
 
 
-def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+def json_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as they are sent: plain data, text or a number where a parameter is one.
 
     Raises:
         PexError: a value that JSON has no form for, or with half a character in it.
 
     Example:
-        >>> plain_params({"stop": [1, "x"], "temperature": 0.5})
+        >>> json_params({"stop": [1, "x"], "temperature": 0.5})
         {'stop': ['1', 'x'], 'temperature': 0.5}
     """
     made = {}
@@ -63,8 +63,12 @@ def _meant(name: str, value: Any) -> Any:
     if name in NUMBERS or name in WHOLE:
         value = int(value) if isinstance(value, WrittenInt) else value
     if name not in TEXTS or isinstance(value, bool):
-        return plain(value)
-    return [as_text(item) for item in value] if isinstance(value, list) else plain(as_text(value))
+        return to_json_value(value)
+    return (
+        [as_text(item) for item in value]
+        if isinstance(value, list)
+        else to_json_value(as_text(value))
+    )
 
 
 def check_params(params: Mapping[str, Any], where: str) -> None:

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pex.core import prompty, template
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError, nearest
 from pex.core.images import with_files
-from pex.core.names import check_name, digest, plain
-from pex.core.params import check_params, check_tools, plain_params
+from pex.core.names import check_name
+from pex.core.params import check_params, check_tools, json_params
 from pex.core.response_model import strict_schema
 from pex.core.safe_text import clean
 from pex.core.text import whole_text
 from pex.core.textfile import read_text
+from pex.core.values import to_json_value
 
 if TYPE_CHECKING:
     from pex.core.cases import Case
@@ -101,10 +103,10 @@ class Prompt:
             "messages": _messages(text, name),
             "description": description,
             "model": model,
-            "params": plain_params(params or {}),
-            "defaults": plain(dict(defaults or {})),
-            "response_schema": plain(dict(response_schema)) if response_schema else None,
-            "tools": plain([dict(tool) for tool in tools]) if tools else None,
+            "params": json_params(params or {}),
+            "defaults": to_json_value(dict(defaults or {})),
+            "response_schema": to_json_value(dict(response_schema)) if response_schema else None,
+            "tools": to_json_value([dict(tool) for tool in tools]) if tools else None,
             "path": None,
             "source": None,
             "origin": None,
@@ -381,10 +383,10 @@ def _messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Messa
         role, content = message["role"], message["content"]
         if role not in prompty.ROLES:
             raise PexError(f"{where}: unknown role '{role}'", hint=nearest(role, prompty.ROLES))
-        content = content.strip() if isinstance(content, str) else plain(content)
+        content = content.strip() if isinstance(content, str) else to_json_value(content)
         for piece in _content_texts(content):
             template.check(piece, f"{where} ({role})")
-        messages.append(whole_text({**plain(dict(message)), "content": content}, where))
+        messages.append(whole_text({**to_json_value(dict(message)), "content": content}, where))
     if not any(_content_texts(message["content"]) for message in messages):
         raise PexError(f"prompt '{name}': it has no text")
     return tuple(messages)

@@ -15,7 +15,7 @@ from typing import Any
 from pex.core.errors import PexError, nearest
 from pex.core.params import NUMBERS, TEXTS, WHOLE
 from pex.core.prompty_schema import named, to_schema, tool_schema
-from pex.core.values import as_text, as_written, plain
+from pex.core.values import as_text, as_written, to_json_value
 from pex.core.yamltext import Document
 
 KEYS = (
@@ -230,7 +230,7 @@ class FrontMatter:
         if name in NUMBERS:
             return int(value) if isinstance(value, int) else float(value)
         try:
-            return plain(self._schema(value, path) if name in _SCHEMAS else value)
+            return to_json_value(self._schema(value, path) if name in _SCHEMAS else value)
         except PexError as error:
             raise self._fail(path, error.message, error.hint) from None
 
@@ -280,10 +280,10 @@ class FrontMatter:
             return self._text(value, path)
         types = wanted.get(kind)
         if types is None:
-            return plain(as_written(value))
+            return to_json_value(as_written(value))
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise self._fail(path, f"expected {kind}, got {_shown(value)}")
-        return plain(as_written(value)) if kind in ("array", "object") else _number(value)
+        return to_json_value(as_written(value)) if kind in ("array", "object") else _number(value)
 
     def _outputs(self, outputs: Any) -> None:
         if outputs and "response_schema" not in self.fields:
@@ -393,4 +393,4 @@ def _shown(value: Any) -> str:
 def _number(value: Any) -> Any:
     if isinstance(value, bool):
         return value
-    return int(value) if isinstance(value, int) else plain(value)
+    return int(value) if isinstance(value, int) else to_json_value(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pex.core.errors import PexError, nearest
-from pex.core.values import as_text, plain
+from pex.core.values import as_text, to_json_value
 
 KINDS = ("string", "integer", "float", "number", "boolean", "array", "object")
 
@@ -52,7 +52,7 @@ def tool_schema(parameters: Any, where: str, *, strict: bool, bound: Any) -> dic
     if not parameters:
         return {"type": "object", "properties": {}}
     if isinstance(parameters, dict) and isinstance(parameters.get("type"), str):
-        return dict(plain(parameters))
+        return dict(to_json_value(parameters))
     items = [item for item in named(parameters, where) if item["name"] not in bound]
     chosen = [item["name"] for item in items if strict or item.get("required") is True]
     if strict:
@@ -109,7 +109,7 @@ def of_kind(value: Any, kind: str | None) -> Any:
         (['a', '1'], 1)
     """
     if kind not in (None, "string"):
-        return plain(value)
+        return to_json_value(value)
     return [as_text(item) for item in value] if isinstance(value, list) else as_text(value)
 
 

@@ -61,11 +61,11 @@ def read_answer(model: Any, value: Any) -> Any:
     """
     import pydantic
 
-    from pex.core.names import canonical
+    from pex.core.canonical_json import canonical_json
 
     try:
         # As JSON, in which a date or an enum is a string.
-        return pydantic.TypeAdapter(model).validate_json(canonical(value))
+        return pydantic.TypeAdapter(model).validate_json(canonical_json(value))
     except (pydantic.ValidationError, PexError):  # what has 1e999 in it cannot be written
         return None
 

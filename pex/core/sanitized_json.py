@@ -31,14 +31,14 @@ def replace_surrogates(text: str) -> str:
     return text
 
 
-def plain_json(value: Any, depth: int = DEEPEST) -> Any:
+def sanitized_json(value: Any, depth: int = DEEPEST) -> Any:
     """The value with nothing in it that JSON has no form for.
 
     Infinite numbers, NaN, unknown objects and what is nested too deep become None; whole numbers
     beyond 64 bits become decimal ones.
 
     Example:
-        >>> plain_json({"logprob": float("-inf"), "rank": 10**30, 1: ("a", b"b")})
+        >>> sanitized_json({"logprob": float("-inf"), "rank": 10**30, 1: ("a", b"b")})
         {'logprob': None, 'rank': 1e+30, '1': ['a', None]}
     """
     if value is None or isinstance(value, bool):
@@ -52,9 +52,9 @@ def plain_json(value: Any, depth: int = DEEPEST) -> Any:
     if depth == 0:
         return None
     if isinstance(value, dict):
-        return {replace_surrogates(str(k)): plain_json(v, depth - 1) for k, v in value.items()}
+        return {replace_surrogates(str(k)): sanitized_json(v, depth - 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain_json(item, depth - 1) for item in value]
+        return [sanitized_json(item, depth - 1) for item in value]
     return None
 
 
@@ -75,4 +75,4 @@ def json_text(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # too deep, too large, half a surrogate
-        return orjson.dumps(plain_json(value)).decode()
+        return orjson.dumps(sanitized_json(value)).decode()

@@ -22,19 +22,19 @@ def unique_items(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterat
         return
     seen: dict[str, int] = {}
     for at, item in enumerate(value):
-        first = seen.setdefault(canonical(item), at)
+        first = seen.setdefault(equality_key(item), at)
         if first != at:
             yield ValidationError(f"items {first} and {at} are equal, and all must be different")
             return
 
 
-def canonical(value: Any) -> str:
+def equality_key(value: Any) -> str:
     """A text that is the same for values that are equal in JSON, and for no others.
 
     Example:
-        >>> canonical({"b": 1.0, "a": [True]}) == canonical({"a": [True], "b": 1})
+        >>> equality_key({"b": 1.0, "a": [True]}) == equality_key({"a": [True], "b": 1})
         True
-        >>> canonical(1) == canonical(True), canonical("1") == canonical(1)
+        >>> equality_key(1) == equality_key(True), equality_key("1") == equality_key(1)
         (False, False)
     """
     if isinstance(value, str):
@@ -46,10 +46,12 @@ def canonical(value: Any) -> str:
     if isinstance(value, int):
         return hex(value)  # Python writes no number of more than 4300 digits as a decimal one
     if isinstance(value, dict):
-        parts = sorted(f"{json.dumps(str(key))}:{canonical(item)}" for key, item in value.items())
+        parts = sorted(
+            f"{json.dumps(str(key))}:{equality_key(item)}" for key, item in value.items()
+        )
         return f"{{{','.join(parts)}}}"
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(canonical, value))}]"
+        return f"[{','.join(map(equality_key, value))}]"
     return repr(value)
 
 

@@ -7,7 +7,7 @@ import os
 _VARIABLES = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
 
 
-def keep_quiet() -> None:
+def disable_telemetry() -> None:
     """Turn telemetry off for this process and its children; a value of the user's own counts.
 
     MLflow reads it as it is imported, and then asks its makers' server at once.

@@ -19,7 +19,7 @@ from jinja2.exceptions import SecurityError
 from pex.core import template_bounds
 from pex.core.errors import PexError, nearest
 from pex.core.jinja import Environment, NotTextError
-from pex.core.values import is_plain, plain
+from pex.core.values import is_json_value, to_json_value
 
 _environment = Environment()
 
@@ -204,9 +204,9 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
 
 
 def _value(name: str, value: Any, where: str) -> Any:
-    if type(value) is str or is_plain(value):
+    if type(value) is str or is_json_value(value):
         return value
     try:
-        return plain(value)
+        return to_json_value(value)
     except PexError as error:
         raise PexError(f"{where}: variable '{name}': {error.message}", hint=error.hint) from None

@@ -99,7 +99,7 @@ def as_numbers(value: Any) -> Any:
     return [as_numbers(item) for item in value] if isinstance(value, list) else value
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """The JSON-like form of a value from pandas, numpy, YAML or TOML; missing values are None.
 
     Dates, times and durations become ISO 8601, `Decimal` and numpy's scalars their number. A
@@ -109,9 +109,9 @@ def plain(value: Any) -> Any:
         PexError: an infinite number, or an object that JSON has no form for.
 
     Example:
-        >>> plain({"a": float("nan"), 1: (True, "x"), "d": decimal.Decimal("1.50")})
+        >>> to_json_value({"a": float("nan"), 1: (True, "x"), "d": decimal.Decimal("1.50")})
         {'a': None, '1': [True, 'x'], 'd': 1.5}
-        >>> plain({"when": datetime.date(2026, 11, 28), "zip": WrittenInt(1067, "01067")})
+        >>> to_json_value({"when": datetime.date(2026, 11, 28), "zip": WrittenInt(1067, "01067")})
         {'when': '2026-11-28', 'zip': '01067'}
     """
     try:
@@ -132,11 +132,11 @@ def missing(value: Any) -> bool:
     return isinstance(value, numbers.Real) and bool(value != value)
 
 
-def is_plain(value: Any) -> bool:
-    """Whether a value is JSON data as it stands, so that `plain` would only copy it.
+def is_json_value(value: Any) -> bool:
+    """Whether a value is JSON data as it stands, so that `to_json_value` would only copy it.
 
     Example:
-        >>> is_plain({"a": [1, None]}), is_plain({"a": (1,)}), is_plain({1: "a"})
+        >>> is_json_value({"a": [1, None]}), is_json_value({"a": (1,)}), is_json_value({1: "a"})
         (True, False, False)
     """
     try:

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from pex.core.canonical_json import canonical_json
 from pex.core.errors import PexError
-from pex.core.names import canonical
-from pex.core.params import check_params, check_tool_choice, plain_params
+from pex.core.params import check_params, check_tool_choice, json_params
 from pex.core.prompt import Prompt
 
 
@@ -69,7 +69,7 @@ class Variant:
         model = given.ref if isinstance(given, ClientModel) else given
         object.__setattr__(self, "model", check_model(model or self.prompt.model, self.prompt))
         object.__setattr__(self, "via", via if via is not None and via.ref == self.model else None)
-        object.__setattr__(self, "params", plain_params(self.params))
+        object.__setattr__(self, "params", json_params(self.params))
         object.__setattr__(self, "name", self.name or self.prompt.name)
         where = f"variant '{self.name}'"
         check_params(self.params, where)
@@ -78,7 +78,7 @@ class Variant:
         check_tool_choice(self.all_params.get("tool_choice"), names, where)
 
     def __hash__(self) -> int:
-        return hash((self.name, self.prompt, self.model, canonical(self.params)))
+        return hash((self.name, self.prompt, self.model, canonical_json(self.params)))
 
     @property
     def all_params(self) -> dict[str, Any]:
@@ -195,10 +195,10 @@ def _varying_params(params: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         key
         for key in keys
-        if len({canonical(item[key]) if key in item else b"" for item in params}) > 1
+        if len({canonical_json(item[key]) if key in item else b"" for item in params}) > 1
     ]
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else canonical(value).decode()
+    text = value if isinstance(value, str) else canonical_json(value).decode()
     return text if len(text) <= 24 else f"{text[:23]}…"

@@ -26,8 +26,8 @@ from pex.core.events import (
     Failed,
     Judging,
     Listener,
-    Place,
     Queued,
+    RowKey,
     Scored,
     Stopping,
 )
@@ -46,7 +46,7 @@ from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.shared import Shared
 from pex.score.frame import build_frame
-from pex.score.judge.asking import Wave
+from pex.score.judge.asking import JudgeRun
 
 if TYPE_CHECKING:
     from pex.record.runs import Recorder
@@ -73,8 +73,8 @@ class Execution:
         self._feeds = Feeds()
         self._budget = Budget(job.budget_usd, job.run.spent_usd)
         self._begun_at = time.time()
-        self._answers: dict[Place, Answer] = {}
-        self._scores: dict[Place, dict[str, Score]] = {}
+        self._answers: dict[RowKey, Answer] = {}
+        self._scores: dict[RowKey, dict[str, Score]] = {}
         self._case_of = {case.id: case for case in job.cases}
         self._scoring = Feed(self._score)
         database, run = job.journal.database, job.run
@@ -88,17 +88,17 @@ class Execution:
         else:
             find = functools.partial(job.journal.find_one, run=run)
             self._runner = Runner(*common, writer, shared, find, job.stream)
-        self._wave: Wave | None = None
-        if job.bench is not None:
-            self._wave = Wave(
-                job.bench, job.journal, run, self._budget, job.batch_budget_usd, self._on_judged
+        self._judge_run: JudgeRun | None = None
+        if job.panel is not None:
+            self._judge_run = JudgeRun(
+                job.panel, job.journal, run, self._budget, job.batch_budget_usd, self._on_judged
             )
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._viewer: Callable[[], ResultGrid] | None = None
         self._grid: ResultGrid | None = None
         self._failure: BaseException | None = None
         self._results: Results | None = None
-        each = 1 + (job.bench.questions_each if job.bench is not None else 0)
+        each = 1 + (job.panel.questions_each if job.panel is not None else 0)
         self.progress = Progress(total=len(job.requests) * each)
         self._thread = threading.Thread(target=self._main, name="pex-run", daemon=True)
 
@@ -157,7 +157,7 @@ class Execution:
                 total=len(self._job.requests),
             )
         )
-        if self._wave is not None:  # judges' questions are part of what there is to do
+        if self._judge_run is not None:  # judges' questions are part of what there is to do
             self._emit(Judging(0, self.progress.total - len(self._job.requests)))
         self._ended.set_running_or_notify_cancel()  # nobody who waits can cancel it
         self._thread.start()
@@ -177,8 +177,8 @@ class Execution:
         """Ask nothing new; calls in flight may finish for a few seconds. Twice: stop now."""
         if not self.done:
             self._emit(Stopping())
-        if self._wave is not None:
-            self._wave.stop()
+        if self._judge_run is not None:
+            self._judge_run.stop()
         self._runner.stop()
 
     def wait(self) -> Results:
@@ -227,8 +227,12 @@ class Execution:
         return results
 
     def _interrupted(self, results: Results) -> str:
-        counts, wave = results.about.counts, self._wave
-        judged = f" and {wave.done} of {wave.total} judgements" if wave is not None else ""
+        counts, judge_run = results.about.counts, self._judge_run
+        judged = (
+            f" and {judge_run.done} of {judge_run.total} judgements"
+            if judge_run is not None
+            else ""
+        )
         batch = "; the provider batch goes on, and the same call again fetches it"
         return (
             f"stopped after {counts.answered} of {counts.requests} answers{judged}; "
@@ -262,8 +266,8 @@ class Execution:
                 status = "budget" if isinstance(error, BudgetError) else "failed"
             self._scoring.put(Done(status, 0.0))
             self._scoring.drain(None)
-            if self._wave is not None:
-                status = self._judge(self._wave, status)
+            if self._judge_run is not None:
+                status = self._judge(self._judge_run, status)
             self._results = self._finish(status)
             if self._scoring.failure is not None:  # a scorer never raises: a fault of our own
                 raise self._scoring.failure
@@ -279,30 +283,30 @@ class Execution:
             self._feeds.drain(DRAIN_S)
             self._ended.set_result(None)
 
-    def _judge(self, wave: Wave, status: str) -> str:
-        """The second wave; its failure is raised by wait(), after the answers are kept."""
+    def _judge(self, judge_run: JudgeRun, status: str) -> str:
+        """Ask the judges; a failure here is raised by wait(), after the answers are kept."""
         try:
-            status = wave.judge(self._answers, self._job.cases, status)
+            status = judge_run.judge(self._answers, self._job.cases, status)
         except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
             self._failure = self._failure or error
             status = "budget" if isinstance(error, BudgetError) else "failed"
-        self._update_judging(wave)
+        self._update_judging(judge_run)
         return status
 
     def _on_judged(self, event: Event) -> None:
-        if self._wave is not None:
-            self._update_judging(self._wave)
+        if self._judge_run is not None:
+            self._update_judging(self._judge_run)
         with self._feeds.lock:
             if isinstance(event, Scored):
                 self._scores.setdefault(event.place, {}).update(event.scores)
             self._emit(event)
 
-    def _update_judging(self, wave: Wave) -> None:
+    def _update_judging(self, judge_run: JudgeRun) -> None:
         """Take over how far the judges are, and tell."""
-        self._emit(Judging(wave.done, wave.total))
+        self._emit(Judging(judge_run.done, judge_run.total))
         counts = self.progress
-        counts.judged = wave.done
-        counts.total = len(self._job.requests) + wave.total
+        counts.judged = judge_run.done
+        counts.total = len(self._job.requests) + judge_run.total
         counts.elapsed_s = time.time() - self._begun_at
         counts.spent_usd = self._budget.spent_usd
 
@@ -397,7 +401,7 @@ class Execution:
             models=list(dict.fromkeys(variant.model for variant in job.variants)),
             scorers=job.score_names,
             scorer_items=job.scorer_items,
-            judges=self._wave.about() if self._wave is not None else [],
+            judges=self._judge_run.about() if self._judge_run is not None else [],
             gate=job.gate,
             max_error_share=job.max_error_share,
             budget_usd=job.budget_usd,

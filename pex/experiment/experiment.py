@@ -14,14 +14,15 @@ from pex.cases.edits import changes
 from pex.cases.file import stamp
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
-from pex.core.names import check_name, plain
+from pex.core.names import check_name
 from pex.core.safe_text import clean
+from pex.core.values import to_json_value
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
 from pex.experiment.execution import Execution
 from pex.experiment.gate import gate_rule
 from pex.experiment.job import Job
 from pex.experiment.options import PreviewOptions, RunOptions, StartOptions, complete, shows
-from pex.experiment.prepare import ExperimentState, prepare, preview, seat
+from pex.experiment.prepare import ExperimentState, check_judges, prepare, preview
 from pex.experiment.save import dumped, kept_files, portable, save, unconfigured
 from pex.library.resolve import resolve_beside
 from pex.project.files import validate
@@ -147,7 +148,7 @@ class Experiment:
         given = {"prompts": prompts, "models": asked, **changes}
         replaced = {key: value for key, value in given.items() if value is not None}
         if replaced:
-            data = spec.model_dump(exclude_unset=True) | plain(replaced)
+            data = spec.model_dump(exclude_unset=True) | to_json_value(replaced)
             if replaced.keys() & _COMPARED and "gate" not in replaced:
                 data.pop("gate", None)  # it is a rule on the file's own variants and scores
             spec = validate(ExperimentSpec, data, str(path))
@@ -191,7 +192,7 @@ class Experiment:
         self._scorers = scorers
         self._base = base
         self._built = build(scorers, cases, base)
-        seat(parted(self._built)[1], variants, 1, self.folder)
+        check_judges(parted(self._built)[1], variants, 1, self.folder)
         self._gate: dict[str, Any] | None = None
         if self._spec.gate is not None:
             names = [scorer.name for scorer in self._built]
@@ -361,7 +362,7 @@ class Experiment:
         new.variants, new.cases, new.results = list(variants), list(cases), None
         new._drafted_in, new._cases_path = self.folder, None
         if whole:
-            seat(parted(self._built)[1], variants, 1, new.folder)
+            check_judges(parted(self._built)[1], variants, 1, new.folder)
             if self._spec.gate is not None:
                 names = [scorer.name for scorer in self._built]
                 base = self._base or Path.cwd()
@@ -453,7 +454,7 @@ class Experiment:
 
 def _seats(judge: Judge, variants: Sequence[Variant], folder: Path) -> bool:
     try:
-        seat([judge], variants, 1, folder)
+        check_judges([judge], variants, 1, folder)
     except PexError:
         return False
     return True

@@ -14,14 +14,14 @@ from pex.core.variant import Variant
 from pex.run.channel import Channel
 from pex.run.journal import Journal, Run
 from pex.score.base import Scorer
-from pex.score.judge.asking import Bench
+from pex.score.judge.asking import JudgePanel
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
     """Everything that an execution needs, resolved: plain data, open endpoints, the journal.
 
-    `found` are the answers, by key, that the journal has already; `bench` are the judges, None
+    `found` are the answers, by key, that the journal has already; `panel` are the judges, None
     where there are none; `state` is the project's folder for what is not recorded yet;
     `edits` are of the file of cases, None where they have none; `scorer_items` are the scorers as
     a user may write them, None where they depend on files or this process.
@@ -32,7 +32,7 @@ class Job:
     variants: Sequence[Variant]
     cases: Sequence[Case]
     scorers: Sequence[Scorer]
-    bench: Bench | None
+    panel: JudgePanel | None
     repeats: int
     requests: Sequence[Request]
     channels: Mapping[str, Channel]
@@ -56,7 +56,7 @@ class Job:
     @property
     def score_names(self) -> list[str]:
         """The names of all scores, those of judges last."""
-        judges = self.bench.judges if self.bench is not None else ()
+        judges = self.panel.judges if self.panel is not None else ()
         return [*(scorer.name for scorer in self.scorers), *(judge.name for judge in judges)]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, get_type_hints
 
 from pex.core.batch_context import BatchContext
+from pex.core.checks import check_count, check_positive
 from pex.core.errors import PexError, nearest
-from pex.core.names import check_count, check_positive
 from pex.core.text import whole_text
 from pex.project.settings import Settings
 from pex.project.spec import ExperimentSpec

@@ -16,7 +16,7 @@ from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
-from pex.core.events import Place
+from pex.core.events import RowKey
 from pex.core.project import FILE, find_project
 from pex.core.variant import Variant
 from pex.experiment import options
@@ -39,7 +39,7 @@ from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
 from pex.score.base import Scorer
 from pex.score.build import imported, parted
-from pex.score.judge.asking import Bench, bench, seated
+from pex.score.judge.asking import JudgePanel, judge_panel, ready_judges
 from pex.score.judge.judge import Judge
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _Plan:
     repeats: int
     requests: Sequence[Request]
     scorers: Sequence[Scorer]
-    bench: Bench | None
+    panel: JudgePanel | None
 
     @property
     def state(self) -> Path:
@@ -91,7 +91,7 @@ class _Plan:
     @property
     def models(self) -> set[str]:
         """Every model that may be asked."""
-        judges = self.bench.judges if self.bench is not None else ()
+        judges = self.panel.judges if self.panel is not None else ()
         return {request.model for request in self.requests} | {judge.model for judge in judges}
 
 
@@ -118,10 +118,10 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
             book = stack.enter_context(contextlib.closing(Journal(database, plan.settings.models)))
             found |= book.find([request.key for request in plan.requests], Run("", "reuse", ""))
         whole = sized(plan.requests, HALF if chosen["provider_batch"] else 1.0)
-        if plan.bench is None:
+        if plan.panel is None:
             return whole
-        likely = _questions(plan, plan.bench, found, before)
-        longest = _questions(plan, plan.bench, found, Past())
+        likely = _questions(plan, plan.panel, found, before)
+        longest = _questions(plan, plan.panel, found, Past())
         if not likely:
             return whole
         if book is not None:
@@ -173,9 +173,9 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         fixed = differing(experiment.variants)
         channels = connect(sorted({request.model for request in missing}), fixed=fixed)
         check_priced({ref: channel.price for ref, channel in channels.items()})
-        ready = plan.bench
+        ready = plan.panel
         if ready is not None:
-            ready = seated(ready, _to_ask(ready, plan, book, run, found), connect)
+            ready = ready_judges(ready, _to_ask(ready, plan, book, run, found), connect)
         recorder = None
         if chosen["record"]:
             note = {"pex.note": chosen["note"]} if chosen["note"] else {}
@@ -192,7 +192,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         variants=experiment.variants,
         cases=plan.cases,
         scorers=plan.scorers,
-        bench=ready,
+        panel=ready,
         repeats=plan.repeats,
         requests=todo,
         channels=channels,
@@ -218,13 +218,15 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     return Execution(job, recorder), job
 
 
-def seat(judges: Sequence[Judge], variants: Sequence[Variant], longest: int, folder: Path) -> Bench:
+def check_judges(
+    judges: Sequence[Judge], variants: Sequence[Variant], longest: int, folder: Path
+) -> JudgePanel:
     """The judges of an experiment, each pairwise one with the baseline of every variant.
 
     Raises:
         PexError: a baseline that no variant, prompt or model is.
     """
-    return bench(judges, [VariantInfo.of(variant) for variant in variants], longest, folder)
+    return judge_panel(judges, [VariantInfo.of(variant) for variant in variants], longest, folder)
 
 
 def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
@@ -239,7 +241,9 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     where = (longest, experiment.folder, settings.api_of)
     todo = list(requests(experiment.variants, cases, times, *where))
     scorers, judges = parted(experiment.scorers)
-    ready = seat(judges, experiment.variants, longest, experiment.folder) if judges else None
+    ready = (
+        check_judges(judges, experiment.variants, longest, experiment.folder) if judges else None
+    )
     if ready is not None:
         ready = dataclasses.replace(ready, api_of=settings.api_of)
     return _Plan(project, settings, mode, cases, times, todo, scorers, ready)
@@ -255,8 +259,8 @@ def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:
     """What makes two runs the same one, begun again: the table they fill."""
     yield experiment.spec.purpose
     yield from (scorer.name for scorer in experiment.scorers)
-    if plan.bench is not None:
-        yield from plan.bench.key_parts()
+    if plan.panel is not None:
+        yield from plan.panel.key_parts()
     for request in plan.requests:
         yield f"{request.variant}\0{request.case_id}\0{request.repeat}\0{request.key}"
 
@@ -270,7 +274,7 @@ def _part(plan: _Plan, experiment: ExperimentState, only: str, uri: str) -> list
     return todo
 
 
-def _places(only: str, uri: str, experiment: ExperimentState) -> set[Place]:
+def _places(only: str, uri: str, experiment: ExperimentState) -> set[RowKey]:
     from pex.record import runs, search
 
     kinds = ("failed", "errors")
@@ -287,7 +291,7 @@ def _places(only: str, uri: str, experiment: ExperimentState) -> set[Place]:
 
 
 def _to_ask(
-    ready: Bench, plan: _Plan, book: Journal, run: Run, found: Mapping[str, Answer]
+    ready: JudgePanel, plan: _Plan, book: Journal, run: Run, found: Mapping[str, Answer]
 ) -> Collection[str]:
     """The models of judges that have to be asked, as far as can be known before the answers."""
     answers = {r.place: found[r.key] for r in plan.requests if r.key in found}
@@ -299,13 +303,13 @@ def _to_ask(
 
 
 def _questions(
-    plan: _Plan, ready: Bench, found: Mapping[str, Answer], before: Past
+    plan: _Plan, ready: JudgePanel, found: Mapping[str, Answer], before: Past
 ) -> list[Request]:
     """What judges would be asked, with stand-ins for the answers that are not there yet.
 
     A stand-in is as long as earlier answers were, where there were none as long as is allowed.
     """
-    answers: dict[Place, Answer] = {}
+    answers: dict[RowKey, Answer] = {}
     for request in plan.requests:
         longest = max_tokens(request.body)
         mean = before.completion_tokens.get((request.variant, request.model), longest)

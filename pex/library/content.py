@@ -13,8 +13,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pex.core import jsontext
+from pex.core.canonical_json import canonical_json
 from pex.core.errors import PexError
-from pex.core.names import canonical
 from pex.core.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _whole(prompt: Prompt) -> tuple[str, str]:
     except PexError:  # a message with images, or a line that is only a role
         names = ("messages", "description", "model", "params", "defaults", "response_schema")
         fields = {name: getattr(prompt, name) for name in (*names, "tools")}
-        return "json", canonical(fields).decode()
+        return "json", canonical_json(fields).decode()
 
 
 def _template(prompt: Prompt) -> tuple[str, str]:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case, select
 from pex.core.errors import Interrupted, PexError, nearest
-from pex.core.names import canonical, digest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
@@ -276,7 +276,7 @@ def _title(
         all_of = "all " if len(chosen) == len(cases) else ""
         which = f" on {all_of}{len(chosen)} cases{of}"
     models = ", ".join(dict.fromkeys(variant.model for variant in variants))
-    params = [f"{k} {canonical(v).decode()}" for k, v in variants[0].all_params.items()]
+    params = [f"{k} {canonical_json(v).decode()}" for k, v in variants[0].all_params.items()]
     return " · ".join([f"{prompt.name}{which}, asked of {models}", *params])
 
 

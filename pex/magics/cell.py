@@ -13,8 +13,8 @@ import orjson
 
 from pex.core import prompty, template
 from pex.core.errors import PexError, nearest
-from pex.core.names import plain
 from pex.core.prompt import Prompt, warn
+from pex.core.values import to_json_value
 
 OPTIONS = {
     "--run": "ask it, and show the answers below",
@@ -133,7 +133,7 @@ def value_of(text: str, space: Mapping[str, Any], where: str) -> Any:
         raise PexError(f"{where}: there is no Python variable '{text[1:]}'",
                        hint=nearest(text[1:], names))  # fmt: skip
     try:
-        return plain(space[text[1:]])
+        return to_json_value(space[text[1:]])
     except PexError as error:
         raise PexError(f"{where}: {text}: {error.message}") from None
 

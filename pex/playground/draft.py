@@ -16,13 +16,15 @@ from typing import Any
 import orjson
 
 from pex.core import template
+from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.names import canonical, check_name, digest, plain
+from pex.core.names import check_name
 from pex.core.params import check_params
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
 from pex.core.sanitized_json import replace_surrogates
+from pex.core.values import to_json_value
 from pex.core.variant import Variant, check_model
 
 _LINE = re.compile(r"^[^:]*, line (\d+): (.*)$", re.DOTALL)
@@ -136,12 +138,13 @@ class Column:
         own = {
             name: value
             for name, value in self.params.items()
-            if name not in prompt.params or canonical(prompt.params[name]) != canonical(value)
+            if name not in prompt.params
+            or canonical_json(prompt.params[name]) != canonical_json(value)
         }
         return Variant(prompt, self.model, own, self.name)
 
     @functools.cached_property
-    def print(self) -> str:
+    def fingerprint(self) -> str:
         """Changes with whatever changes what is asked."""
         base = self.base
         more = [base.response_schema, base.tools, base.defaults] if base else []
@@ -364,7 +367,7 @@ def parameter(text: Any) -> Any:
         (0.0, 8, ['a'], 'low', 'nan')
     """
     if not isinstance(text, str):
-        return plain(text)
+        return to_json_value(text)
     if re.fullmatch(r"\s*[+-]?(\d+\.\d*|\.\d+)\s*", text):
         return float(text)
     try:

@@ -17,9 +17,10 @@ import orjson
 from filelock import FileLock
 
 from pex.core import private
+from pex.core.canonical_json import digest
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.names import check_name, digest
+from pex.core.names import check_name
 from pex.core.prompt import Prompt
 from pex.playground.draft import Column, Draft, Entry, Message, sound_all
 

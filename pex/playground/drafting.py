@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pex import local
+from pex.core.canonical_json import digest
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
-from pex.core.names import digest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
@@ -126,7 +126,7 @@ def warm(base: Experiment | None) -> None:
         store.warm(store.tracking_uri(project, settings))
 
 
-def source_print(experiment: Experiment | None) -> str:
+def source_fingerprint(experiment: Experiment | None) -> str:
     """Changes when the experiment that a draft began from does."""
     if experiment is None:
         return ""

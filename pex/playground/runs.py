@@ -13,8 +13,8 @@ from pex.core.events import (
     Delta,
     Event,
     Failed,
-    Place,
     Retried,
+    RowKey,
     Scored,
     Started,
 )
@@ -36,9 +36,9 @@ _NEWS = Started | Delta | Retried | Answered | Failed | Scored
 
 @dataclasses.dataclass(slots=True)
 class Slot:
-    """The answer in a cell; `print` says what was asked, `number` which run asked it."""
+    """The answer in a cell; `fingerprint` says what was asked, `number` which run asked it."""
 
-    print: str
+    fingerprint: str
     number: int
     cell: Cell
 
@@ -48,7 +48,7 @@ class Trial:
     """One run: the places that it fills, as keys of cells."""
 
     number: int
-    keys: Mapping[Place, str]
+    keys: Mapping[RowKey, str]
     tally: Tally = dataclasses.field(default_factory=Tally)
     execution: Execution | None = None
     stopped: bool = False
@@ -60,8 +60,8 @@ class Wanted:
     """What a run is to ask: for each place the key of its cell, for each key what is asked."""
 
     experiment: Experiment
-    keys: Mapping[Place, str]
-    prints: Mapping[str, str]
+    keys: Mapping[RowKey, str]
+    fingerprints: Mapping[str, str]
     fresh: bool
     record: bool
 
@@ -136,11 +136,11 @@ class Trials:
             going = [trial for trial in self._going if trial.number == slot.number]
             return going[0].execution if going else None
 
-    def waits(self, key: str, print_: str) -> bool:
+    def waits(self, key: str, fingerprint: str) -> bool:
         """Whether this is being asked for a cell, or waits for it."""
         with self._lock:
             slot = self.slots.get(key)
-            return slot is not None and slot.print == print_ and slot.cell.state in _OPEN
+            return slot is not None and slot.fingerprint == fingerprint and slot.cell.state in _OPEN
 
     def begin(self, wanted: Wanted, now: bool) -> Execution | None:
         """Begin a run.
@@ -197,7 +197,7 @@ class Trials:
             self._going.append(trial)
             for key in wanted.keys.values():
                 self.slots.pop(key, None)  # the newest are at the end
-                self.slots[key] = Slot(wanted.prints[key], trial.number, Cell("queued"))
+                self.slots[key] = Slot(wanted.fingerprints[key], trial.number, Cell("queued"))
             while len(self.slots) > MOST_CELLS:
                 del self.slots[next(iter(self.slots))]
         self._on_cells(wanted.keys.values())

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError
-from pex.core.names import digest
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting, saving
@@ -65,7 +65,7 @@ class Desk:
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / FOLDER, key) if key else None
         self._first, self._notice = drafting.begin(base)
-        self._begun_from = drafting.source_print(base)
+        self._begun_from = drafting.source_fingerprint(base)
         self.history = History(self._kept() or self._first)
 
     @property
@@ -82,7 +82,7 @@ class Desk:
         """The cell was run again: its experiment may be another now, the draft stays."""
         with self._lock:
             self.record = record
-            begun_from = drafting.source_print(base)
+            begun_from = drafting.source_fingerprint(base)
             self.base = base
             if begun_from != self._begun_from:
                 self._first, _ = drafting.begin(base)
@@ -151,10 +151,10 @@ class Desk:
             ready = [c for c in sound if not late[c.id]]
             if not ready:
                 drafting.check_none([(c, late[c.id]) for c in sound])
-            prints = {_key(c, e): self._print(c, e) for c in ready for e in rows}
+            fingerprints = {_key(c, e): self._fingerprint(c, e) for c in ready for e in rows}
             asked = [
                 c for c in ready
-                if not all(self.trials.waits(_key(c, e), prints[_key(c, e)]) for e in rows)
+                if not all(self.trials.waits(_key(c, e), fingerprints[_key(c, e)]) for e in rows)
             ]  # fmt: skip
             if not asked:
                 return self.trials.asking(_key(ready[0], rows[0]))
@@ -165,7 +165,7 @@ class Desk:
             for key in keys.values():
                 self._restored.pop(key, None)
             self._error = self._said = self._url = ""
-            job = Wanted(experiment, keys, prints, self.fresh, self.record)
+            job = Wanted(experiment, keys, fingerprints, self.fresh, self.record)
         return self.trials.begin(job, now)
 
     def document(self) -> dict[str, Any]:
@@ -209,9 +209,9 @@ class Desk:
                     slot, kept = self.trials.slots.get(key), self._restored.get(key)
                     if slot is not None:
                         cell = shown(slot.cell, slot.number)
-                        stale = slot.print != self._print(column, entry)
+                        stale = slot.fingerprint != self._fingerprint(column, entry)
                     elif kept is not None:
-                        cell, stale = dict(kept), kept["print"] != self._print(column, entry)
+                        cell, stale = dict(kept), kept["print"] != self._fingerprint(column, entry)
                         del cell["print"]
                     else:
                         continue
@@ -269,7 +269,7 @@ class Desk:
                 self.fresh = bool(content.get("value"))
             elif act == "reset":
                 self._first, self._notice = drafting.begin(self.base)
-                self._begun_from = drafting.source_print(self.base)
+                self._begun_from = drafting.source_fingerprint(self.base)
                 self.history.step(self._first)
             else:
                 self.history.do(content)
@@ -317,22 +317,22 @@ class Desk:
         self._looker.soon()
 
     def _stale_now(self) -> dict[str, bool]:
-        prints = {
+        fingerprints = {
             **{key: kept["print"] for key, kept in self._restored.items()},
-            **{key: slot.print for key, slot in self.trials.slots.items()},
+            **{key: slot.fingerprint for key, slot in self.trials.slots.items()},
         }
         return {
-            key: prints[key] != self._print(column, entry)
+            key: fingerprints[key] != self._fingerprint(column, entry)
             for column in self.draft.columns
             for entry in self.draft.entries
-            if (key := _key(column, entry)) in prints
+            if (key := _key(column, entry)) in fingerprints
         }
 
-    def _print(self, column: Column, entry: Entry) -> str:
+    def _fingerprint(self, column: Column, entry: Entry) -> str:
         """Changes with what is asked in a cell, and what is expected there."""
         case = self.draft.cases[entry.id]
         inputs = [case.inputs.get(name) for name in column.variables]
-        return digest([column.print, inputs, case.expected])
+        return digest([column.fingerprint, inputs, case.expected])
 
     def _touch(self, keys: Iterable[str]) -> None:
         view = self._view
@@ -387,7 +387,7 @@ class Desk:
             return
         with self._lock:
             cells = {
-                key: {**cell, "print": slot.print if slot else self._restored[key]["print"]}
+                key: {**cell, "print": slot.fingerprint if slot else self._restored[key]["print"]}
                 for key, cell in self.cells().items()
                 for slot in [self.trials.slots.get(key)]
             }

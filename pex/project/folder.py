@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.core.canonical_json import canonical_json, json_text
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.names import canonical, json_text
-from pex.core.params import plain_params
+from pex.core.params import json_params
 from pex.core.project import is_inside, projects_of
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid, named
@@ -36,7 +36,7 @@ def load_variants(
     Raises:
         PexError: a prompt file that is missing or bad, a model without a provider.
     """
-    extra = plain_params(extra_params)
+    extra = json_params(extra_params)
     if not spec.variants:
         found = _prompts(spec.prompts, base, load)
         params = [{**item, **extra} for item in (spec.params or [{}])]
@@ -99,7 +99,7 @@ def variants_spec(variants: Sequence[Variant], refs: Mapping[str, str]) -> dict[
     """
     prompts = list({v.prompt.name: v.prompt for v in variants}.values())
     models = list(dict.fromkeys(v.model for v in variants))
-    params = list({canonical(v.params): dict(v.params) for v in variants}.values())
+    params = list({canonical_json(v.params): dict(v.params) for v in variants}.values())
     if list(variants) == grid(prompts, models, params):
         return {
             "prompts": [refs[prompt.name] for prompt in prompts],

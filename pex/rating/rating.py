@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.metric import check_confidence
 from pex.core import jsontext
 from pex.core.about import About
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError
-from pex.core.names import digest
 from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.core.user_name import user_name

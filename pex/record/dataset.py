@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case
-from pex.core.names import canonical, digest, plain
+from pex.core.values import to_json_value
 from pex.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -106,19 +107,19 @@ def _find(client: MlflowClient, experiment_id: str, name: str) -> EvaluationData
 def _record(case: Case) -> dict[str, Any]:
     tags = {"case_id": case.id, "group": case.group, "tags": ", ".join(case.tags)}
     record: dict[str, Any] = {
-        "inputs": plain(case.inputs),
+        "inputs": to_json_value(case.inputs),
         "tags": {key: value for key, value in tags.items() if value},
         "source": {"source_type": "CODE", "source_data": {}},
     }
     if case.expected is not None:
-        record["expectations"] = {"expected": plain(case.expected)}
+        record["expectations"] = {"expected": to_json_value(case.expected)}
     return record
 
 
 def _name_in_runs(client: MlflowClient, dataset: EvaluationDataset, run_ids: Sequence[str]) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = canonical({"dataset_id": dataset.dataset_id}).decode()
+    source = canonical_json({"dataset_id": dataset.dataset_id}).decode()
     entity = Dataset(
         dataset.name, dataset.digest, _SOURCE_TYPE, source,
         dataset.schema, dataset.profile,

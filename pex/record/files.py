@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pex.core.about import About
-from pex.core.names import json_text, plain
+from pex.core.canonical_json import json_text
 from pex.core.parquet import read_table
+from pex.core.values import to_json_value
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def write(
     stored = {**about.to_json(), JSON_COLUMNS: json_columns}
     if about.tracking_uri:  # a database's address has a password in it
         stored["tracking_uri"] = redact(about.tracking_uri)
-    (folder / ABOUT).write_bytes(orjson.dumps(plain(stored), option=orjson.OPT_INDENT_2))
+    (folder / ABOUT).write_bytes(orjson.dumps(to_json_value(stored), option=orjson.OPT_INDENT_2))
     table.to_parquet(folder / PARQUET, index=False)
     _readable(table).to_json(folder / TABLE, orient="split", index=False)
     if comparison is not None:
@@ -126,7 +127,8 @@ def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         kinds = {type(value) for value in values if value is not None}
         if kinds - {str}:
             changed[column] = [
-                None if plain(value) is None else json_text(plain(value)) for value in values
+                None if to_json_value(value) is None else json_text(to_json_value(value))
+                for value in values
             ]
     return frame.assign(**changed), list(changed)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core import jsontext
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError, nearest
-from pex.core.names import digest, plain
 from pex.core.parquet import read_table
 from pex.core.score import WORDS
+from pex.core.values import to_json_value
 from pex.record.runs import load
 from pex.record.search import run_of
 from pex.tracking.store import connect
@@ -152,7 +153,7 @@ def _long(frame: pd.DataFrame, id_column: str, scores: list[str]) -> pd.DataFram
         if name not in (id_column, *scores)
     }
     long = frame.rename(columns=renamed | texts).assign(
-        case_id=[str(plain(value)) for value in frame[id_column]]
+        case_id=[str(to_json_value(value)) for value in frame[id_column]]
     )
     return long.assign(repeat=long.groupby("case_id").cumcount() + 1)
 

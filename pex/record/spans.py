@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pex.core.names import canonical, digest
+from pex.core.canonical_json import canonical_json, digest
 from pex.guard.redact import redact
 from pex.score.frame import score_names, yes_no
 
@@ -84,7 +84,7 @@ def preview(case_id: str, repeat: int | None, inputs: Mapping[str, Any]) -> str:
         'c1 | a: 1 · c: ["x"]'
     """
     texts = {
-        name: value if isinstance(value, str) else canonical(value).decode()
+        name: value if isinstance(value, str) else canonical_json(value).decode()
         for name, value in inputs.items()
         if value is not None
     }
@@ -265,7 +265,7 @@ def _response(row: Mapping[str, Any]) -> str:
         return redact(row["error"])[:_RESPONSE]
     text = row["output"]
     if not text and row.get("tool_calls"):
-        text = canonical(row["tool_calls"]).decode()
+        text = canonical_json(row["tool_calls"]).decode()
     return (text or "")[:_RESPONSE]
 
 
@@ -293,7 +293,7 @@ def _attributes(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
         "mlflow.llm.model": model,
         "model": row["model"],
         "resolved_model": row["resolved_model"],
-        "params": json.loads(redact(canonical(dict(params)).decode())) or None,
+        "params": json.loads(redact(canonical_json(dict(params)).decode())) or None,
         "finish_reason": row["finish_reason"],
         "ttft_s": row["ttft_s"],
         "from_journal": row["from_journal"] or None,

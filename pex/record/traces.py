@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from pex.core.about import About
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError, nearest
-from pex.core.names import plain
+from pex.core.events import RowKey
 from pex.core.safe_text import clean
+from pex.core.values import to_json_value
 from pex.guard.redact import redact
 from pex.record.dataset import forget_dataset, log_dataset
 from pex.record.files import CASES
@@ -51,9 +52,6 @@ __all__ = [
 
 WRITTEN = "pex.traces"
 """The tag of a parent run that says how many of its traces are there: `120/500`."""
-
-Place = tuple[str, str, int]
-"""(variant, case_id, repeat)"""
 
 _BATCH, _PAGE, _DELETED = 50, 500, 100
 _UNNOTICED_S, _LAST_BATCH_S = 0.5, 5.0
@@ -137,7 +135,7 @@ def write(
     places: Sequence[tuple[str, int]],
     on_progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
-) -> dict[Place, str]:
+) -> dict[RowKey, str]:
     """Write the traces that are not there yet, and keep the count on the parent run.
 
     One that is there is written again where its answer or its scores are other ones now; a score
@@ -410,12 +408,12 @@ def _write_all(
 
 def _rows(
     target: Target, frame: pd.DataFrame, places: Sequence[tuple[str, int]]
-) -> list[tuple[Place, dict[str, Any]]]:
+) -> list[tuple[RowKey, dict[str, Any]]]:
     """The chosen rows, all variants of a place together: an interrupted writing has pairs too."""
     order = {place: number for number, place in enumerate(places)}
     numbers = [order.get(place) for place in zip(frame["case_id"], frame["repeat"], strict=True)]
     chosen = frame[[number is not None for number in numbers]]
     chosen = chosen[chosen["variant"].isin(list(target.children))]
-    rows = [{str(k): plain(v) for k, v in row.items()} for row in chosen.to_dict("records")]
+    rows = [{str(k): to_json_value(v) for k, v in row.items()} for row in chosen.to_dict("records")]
     found = [((row["variant"], row["case_id"], row["repeat"]), row) for row in rows]
     return sorted(found, key=lambda item: order[item[0][1:]])

@@ -10,7 +10,7 @@ from pex.cases.edits import Edits
 from pex.core.about import About
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.names import plain
+from pex.core.values import to_json_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,13 +86,15 @@ def row_text(edits: Edits | None, case: Case) -> str:
 def case_in(frame: pd.DataFrame, case_id: str) -> Case:
     """A case as a long frame has it."""
     row = frame[frame["case_id"] == case_id].iloc[0].to_dict()
-    values = {str(name)[5:]: plain(row[name]) for name in row if str(name).startswith("case.")}
+    values = {
+        str(name)[5:]: to_json_value(row[name]) for name in row if str(name).startswith("case.")
+    }
     return Case(
         id=case_id,
         inputs=values,
-        expected=plain(row["expected"]),
-        group=plain(row["group"]),
-        tags=tuple(plain(row["tags"]) or ()),
+        expected=to_json_value(row["expected"]),
+        group=to_json_value(row["group"]),
+        tags=tuple(to_json_value(row["tags"]) or ()),
     )
 
 
@@ -100,7 +102,7 @@ def expect(frame: pd.DataFrame, case: Case) -> None:
     """Give a case its expected answer in a long frame; scores stay as they are."""
     import pandas as pd
 
-    values = [None if plain(value) is None else value for value in frame["expected"]]
+    values = [None if to_json_value(value) is None else value for value in frame["expected"]]
     there = frame["case_id"] == case.id
     values = [case.expected if found else value for value, found in zip(values, there, strict=True)]
     text = all(value is None or isinstance(value, str) for value in values)

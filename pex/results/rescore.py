@@ -12,7 +12,7 @@ from pex.core.about import About
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.events import Place
+from pex.core.events import RowKey
 from pex.core.score import WORDS, Score
 from pex.score.build import build, imported, parted
 from pex.score.frame import (
@@ -54,8 +54,8 @@ def rescore(
     cases: dict[str, Case] = {case.id: case for _, _, case in rows}
     scorers, judges = parted(build(items, list(cases.values()), base))
     scorers = imported(scorers)
-    scores: dict[Place, dict[str, Score]] = {}
-    answered: dict[Place, Answer] = {}
+    scores: dict[RowKey, dict[str, Score]] = {}
+    answered: dict[RowKey, Answer] = {}
     for place, answer, case in rows:
         scores[place] = {}
         if answer.error is None:
@@ -98,7 +98,7 @@ def rescore(
     return with_scores(frame, complete, stale), dataclasses.replace(about, scorers=known)
 
 
-def human_scores(ratings: pd.DataFrame, places: Sequence[Place]) -> dict[Place, float]:
+def human_scores(ratings: pd.DataFrame, places: Sequence[RowKey]) -> dict[RowKey, float]:
     """People's ratings by the place of the answer; several of one answer count with their mean.
 
     Args:

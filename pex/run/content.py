@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pex.core.sanitized_json import json_text, plain_json, replace_surrogates
+from pex.core.sanitized_json import json_text, replace_surrogates, sanitized_json
 
 _THOUGHTS = frozenset(
     {
@@ -115,7 +115,7 @@ def _walk(value: Any, found: Content, depth: int) -> None:
         _part(value, found, depth - 1)
     else:  # a number or a boolean: a server that has parsed the answer
         found.lost = True
-        if plain_json(value) is not None:
+        if sanitized_json(value) is not None:
             found._say(json_text(value))
 
 
@@ -248,7 +248,7 @@ class ToolCalls:
             return None
         # What else came with the call stays with it (Gemini's signatures have to be sent back).
         extra = {
-            key: plain_json(value)
+            key: sanitized_json(value)
             for key, value in item.items()
             if key not in ("index", "id", "type", "function", "name", "arguments", "input", "args")
         }

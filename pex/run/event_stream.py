@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Answer
-from pex.core.sanitized_json import plain_json, replace_surrogates
+from pex.core.sanitized_json import replace_surrogates, sanitized_json
 from pex.run.error_body import message_of
 from pex.run.failures import CallError, failure_in
 from pex.run.lenient import read_leniently
@@ -130,7 +130,7 @@ class EventStream(ABC):
             error.raw_body = kept(self.raw)
             raise error
         try:
-            answer = answer_of(plain_json(self._together()), self.raw, previous=previous)
+            answer = answer_of(sanitized_json(self._together()), self.raw, previous=previous)
         except CallError as failed:
             failed.begun = failed.begun or self.text_came
             raise

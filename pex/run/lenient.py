@@ -10,7 +10,7 @@ import codecs
 import json
 from typing import Any
 
-from pex.core.sanitized_json import json_text, plain_json
+from pex.core.sanitized_json import json_text, sanitized_json
 
 MOST_KEPT = 1_000_000
 """Characters of a body that are kept as they came."""
@@ -44,7 +44,7 @@ def read_leniently(raw: bytes, *, halves: bool = False) -> Any:
         value, _ = decoder.raw_decode(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    return value if halves else plain_json(value)
+    return value if halves else sanitized_json(value)
 
 
 def body_text(raw: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from pex.core.call import Answer, read_text
-from pex.core.sanitized_json import plain_json
+from pex.core.sanitized_json import sanitized_json
 from pex.guard.redact import redact
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.error_body import message_in, message_of
@@ -343,7 +343,7 @@ def _logprobs(value: Any) -> tuple[list[dict[str, Any]] | None, bool]:
     try:
         orjson.dumps([[found]])
     except TypeError:
-        found, lost = [plain_json(item) for item in found], True
+        found, lost = [sanitized_json(item) for item in found], True
     return found or None, lost
 
 

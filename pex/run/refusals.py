@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pex.core.canonical_json import canonical_json
 from pex.core.errors import JournalError
-from pex.core.names import canonical
 from pex.core.params import KNOWN
 from pex.core.variant import Variant
 from pex.run.database import Database
@@ -157,7 +157,7 @@ class Refusals:
 
     def _keep(self, name: str, sent: Mapping[str, Any], error: CallError) -> Lesson:
         why = f"'{name}' is not dropped: the variants of this run differ in it"
-        value = (name, canonical(sent[name]))
+        value = (name, canonical_json(sent[name]))
         self._refused[value] = self._refused.get(value, 0) + 1
         if self._refused[value] >= GIVE_UP_AFTER:
             self.blocked[value] = f"not asked: {error.message}; {why}"
@@ -166,7 +166,7 @@ class Refusals:
     def blocks(self, meant: Mapping[str, Any]) -> str | None:
         """Why a request is not sent at all, None where it is."""
         for (name, value), why in self.blocked.items():
-            if name in meant and canonical(meant[name]) == value:
+            if name in meant and canonical_json(meant[name]) == value:
                 return why
         return None
 
@@ -254,12 +254,12 @@ def differing(variants: Sequence[Variant]) -> frozenset[str]:
     found = {
         name
         for name in {name for item in params for name in item}
-        if len({canonical(item[name]) if name in item else b"" for item in params}) > 1
+        if len({canonical_json(item[name]) if name in item else b"" for item in params}) > 1
     }
     schemas: dict[bytes, set[bytes]] = {}
     for item in variants:
-        said = canonical([item.model, list(item.prompt.messages)])
-        schemas.setdefault(said, set()).add(canonical(item.prompt.response_schema))
+        said = canonical_json([item.model, list(item.prompt.messages)])
+        schemas.setdefault(said, set()).add(canonical_json(item.prompt.response_schema))
     if any(len(of_prompt) > 1 for of_prompt in schemas.values()):
         found.add(FORMAT)
     return frozenset(found)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request, checked
 from pex.core.cases import Case, whole_numbers
-from pex.core.events import Place
-from pex.core.names import plain
+from pex.core.events import RowKey
 from pex.core.score import Score
+from pex.core.values import to_json_value
 from pex.core.variant import Variant
 from pex.score.unusual import unusual
 from pex.stats import intervals
@@ -212,7 +212,7 @@ def _record(
     return record
 
 
-def restore(frame: pd.DataFrame) -> Iterator[tuple[Place, Answer, Case]]:
+def restore(frame: pd.DataFrame) -> Iterator[tuple[RowKey, Answer, Case]]:
     """The answers and cases that a long frame was built from, row by row."""
     inputs = [name for name in frame.columns if name.startswith("case.")]
     of_answer = [name for name in (*_OF_ANSWER, *_WHERE_THERE_ARE) if name in frame.columns]
@@ -222,10 +222,10 @@ def restore(frame: pd.DataFrame) -> Iterator[tuple[Place, Answer, Case]]:
         if case is None:
             case = cases[row["case_id"]] = Case(
                 id=row["case_id"],
-                inputs={name[5:]: plain(row[name]) for name in inputs},
-                expected=plain(row["expected"]),
-                group=plain(row["group"]),
-                tags=tuple(plain(row["tags"]) or ()),
+                inputs={name[5:]: to_json_value(row[name]) for name in inputs},
+                expected=to_json_value(row["expected"]),
+                group=to_json_value(row["group"]),
+                tags=tuple(to_json_value(row["tags"]) or ()),
             )
         values = {name: _plain_or_as_it_is(row[name]) for name in of_answer}
         values["started_at"] = row["started_at"].timestamp()
@@ -235,11 +235,11 @@ def restore(frame: pd.DataFrame) -> Iterator[tuple[Place, Answer, Case]]:
 
 
 def _plain_or_as_it_is(value: Any) -> Any:
-    return value if isinstance(value, str | list | dict) else plain(value)
+    return value if isinstance(value, str | list | dict) else to_json_value(value)
 
 
 def with_scores(
-    frame: pd.DataFrame, scores: Mapping[Place, Mapping[str, Score]], stale: Collection[str] = ()
+    frame: pd.DataFrame, scores: Mapping[RowKey, Mapping[str, Score]], stale: Collection[str] = ()
 ) -> pd.DataFrame:
     """A copy of a long frame with further scores; one that it has already is replaced.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
-from pex.core.telemetry import keep_quiet
+from pex.core.telemetry import disable_telemetry
 from pex.guard.project_secrets import note
 from pex.guard.redact import redact
 from pex.project.settings import Settings
@@ -87,7 +87,7 @@ def _chosen_in_mlflow() -> str | None:
 
 def quiet() -> None:
     """Keep MLflow from phoning home, from announcing each database step, and off proxies here."""
-    keep_quiet()
+    disable_telemetry()
     keep_loopback_direct()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # A server's client would print an address whenever a run ends.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pex.core import jsontext
-from pex.core.events import Place
+from pex.core.events import RowKey
 from pex.core.remarks import of_answer
 from pex.core.safe_text import clean
 from pex.core.values import missing
@@ -23,7 +23,7 @@ MAX_CHARS = 200_000
 """Characters of one text that are shown; the whole is in `results.frame`."""
 MODES = ("text", "markdown", "json", "code")
 
-Messages = Callable[[Place], Sequence[Mapping[str, Any]]]
+Messages = Callable[[RowKey], Sequence[Mapping[str, Any]]]
 """The messages that were sent for a place."""
 
 _FACTS = {

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.about import About
 from pex.core.errors import PexError
-from pex.core.events import Place
-from pex.core.names import plain
+from pex.core.events import RowKey
 from pex.core.prompt import Prompt
+from pex.core.values import to_json_value
 from pex.widgets.cell_details import Messages
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def messages_of(frame: pd.DataFrame, about: About) -> Messages:
     of = {item.name: item.prompt for item in about.variants}
     columns = [str(name) for name in frame.columns if str(name).startswith("case.")]
 
-    def messages(place: Place) -> Sequence[Mapping[str, Any]]:
+    def messages(place: RowKey) -> Sequence[Mapping[str, Any]]:
         text = prompts.get(of.get(place[0], ""))
         rows = frame[frame["case_id"] == place[1]]
         if text is None or not len(rows):
             return []
-        values = {name[5:]: plain(rows[name].iloc[0]) for name in columns}
+        values = {name[5:]: to_json_value(rows[name].iloc[0]) for name in columns}
         try:
             return Prompt.parse(f"---\n---\n{text}", "prompt", "prompt").render(values)
         except PexError:  # an image, or an older run's text

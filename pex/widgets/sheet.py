@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.core.events import Place
+from pex.core.events import RowKey
 from pex.core.score import Score
 from pex.report.tables import value_text
 from pex.score.unusual import remarks_of
@@ -133,11 +133,11 @@ class Sheet:
         """The case of a row."""
         return self.lines[row // self.repeats]
 
-    def place(self, row: int, column: int) -> Place:
+    def place(self, row: int, column: int) -> RowKey:
         """The variant, case and repeat of a cell."""
         return (self.variants[column], self.line(row).id, row % self.repeats + 1)
 
-    def where(self, place: Place) -> tuple[int, int] | None:
+    def where(self, place: RowKey) -> tuple[int, int] | None:
         """The row and column of a place, None where the sheet does not have it."""
         variant, case_id, repeat = place
         number, column = self._numbers.get(case_id), self._columns.get(variant)
@@ -161,12 +161,12 @@ class Sheet:
             return self._source.briefs(rows)
         return [None if cell is None else brief(cell) for row in rows for cell in self.row(row)]
 
-    def cell(self, place: Place) -> Cell | None:
+    def cell(self, place: RowKey) -> Cell | None:
         """The cell of a place."""
         found = self.where(place)
         return None if found is None else self.row(found[0])[found[1]]
 
-    def put(self, place: Place, cell: Cell) -> tuple[int, int] | None:
+    def put(self, place: RowKey, cell: Cell) -> tuple[int, int] | None:
         """Fill a cell; returns its row and column."""
         found = self.where(place)
         if found is not None:

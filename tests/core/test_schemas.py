@@ -11,7 +11,7 @@ import pytest
 
 from pex.core.errors import PexError
 from pex.core.params import check_tools
-from pex.core.schemas import canonical, check_schema
+from pex.core.schemas import check_schema, equality_key
 from pex.score import schema_patterns
 from pex.score.structured import follows
 
@@ -46,15 +46,15 @@ UNIQUE = {"type": "array", "uniqueItems": True}
 )
 def test_items_are_compared_as_json_schema_means_it(items: list[Any], fits: bool) -> None:
     assert (follows(UNIQUE)(items) is None) == fits
-    assert (len(set(map(canonical, items))) == len(items)) == fits
+    assert (len(set(map(equality_key, items))) == len(items)) == fits
 
 
 def test_each_item_is_written_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     items = [{"n": n} if n % 2 else [n] for n in range(5000)]  # of two types: they cannot be sorted
     counted = itertools.count()
-    original = canonical
+    original = equality_key
     monkeypatch.setattr(
-        "pex.core.schemas.canonical", lambda value: (next(counted) and None) or original(value)
+        "pex.core.schemas.equality_key", lambda value: (next(counted) and None) or original(value)
     )
     assert follows(UNIQUE)(items) is None
     assert next(counted) < 30_000

@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pex
+from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case, load_cases
-from pex.core.names import canonical, digest
-from pex.core.values import WrittenFloat, WrittenInt, is_plain, missing, plain
+from pex.core.values import WrittenFloat, WrittenInt, is_json_value, missing, to_json_value
 
 PLUS2 = dt.timezone(dt.timedelta(hours=2))
 
@@ -77,12 +77,12 @@ class Bare(enum.Enum):
     ids=repr,
 )  # fmt: skip
 def test_a_value_becomes_plain(value: Any, made: Any) -> None:
-    found = plain(value)
+    found = to_json_value(value)
     assert found == made
     assert type(found) is type(made)
     assert str(found) == str(made)
-    assert is_plain(found)
-    assert plain(found) == found
+    assert is_json_value(found)
+    assert to_json_value(found) == found
     (case,) = load_cases([{"x": value, "id": "a"}])
     assert case.inputs["x"] == made
     (case,) = load_cases([Case("a", {"x": value}, value)])
@@ -139,9 +139,11 @@ def test_a_frame_with_everything() -> None:
 
 
 def test_whole_numbers_of_any_size_have_a_canonical_form() -> None:
-    assert canonical({"b": 2**80, "a": "é"}) == b'{"a":"\xc3\xa9","b":1208925819614629174706176}'
+    assert (
+        canonical_json({"b": 2**80, "a": "é"}) == b'{"a":"\xc3\xa9","b":1208925819614629174706176}'
+    )
     assert digest({"a": 2**80}) != digest({"a": 2**80 + 1})
-    assert canonical({"a": 2**60}) == b'{"a":1152921504606846976}'
+    assert canonical_json({"a": 2**60}) == b'{"a":1152921504606846976}'
 
 
 @pytest.mark.parametrize("value", [WrittenInt(1, "01"), WrittenFloat(1.1, "1.10")])
@@ -160,9 +162,9 @@ def test_a_written_number_survives_another_process(value: Any) -> None:
     )
 )  # fmt: skip
 def test_plain_is_plain_and_stays_so(value: Any) -> None:
-    made = plain(value)
-    assert is_plain(made)
-    assert plain(made) == made
+    made = to_json_value(value)
+    assert is_json_value(made)
+    assert to_json_value(made) == made
     assert digest(made) == digest(value)
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import pex
 from pex.core.call import Answer, Request
+from pex.core.canonical_json import canonical_json
 from pex.core.cases import Case, load_cases
-from pex.core.names import canonical
 from pex.core.score import Score
 from pex.record.files import read, write
 from pex.report.tables import summary_html, summary_text
@@ -131,7 +131,7 @@ def test_whole_numbers_of_any_length(tmp_path: Path) -> None:
     path.write_text('{"n": 123456789012345678901234567890, "expected": 9007199254740993}\n')
     (case,) = load_cases(path)
     assert (case.inputs["n"], case.expected) == (123456789012345678901234567890, LARGE)
-    assert canonical({"b": 2**70, "a": "é"}).decode() == '{"a":"é","b":1180591620717411303424}'
+    assert canonical_json({"b": 2**70, "a": "é"}).decode() == '{"a":"é","b":1180591620717411303424}'
 
 
 # -- scores that are a dict

@@ -186,7 +186,7 @@ def _over_nights(
     `same` is what has to be the same besides the variant itself: plan, baseline, cases; `of` is how
     many candidates are judged with it.
     """
-    from pex.core.names import digest
+    from pex.core.canonical_json import digest
     from pex.record.nights import evidence
 
     assert item.row is not None

@@ -32,8 +32,8 @@ from pex.batch.schedule.envfile import NAME, exposed, read_env
 from pex.batch.schedule.nightlog import NightLog
 from pex.batch.schedule.timezones import machine_zone
 from pex.core import jsontext, python
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError
-from pex.core.names import digest
 from pex.core.project import find_project, led_outside
 from pex.guard.redact import register
 from pex.project.settings import load_settings

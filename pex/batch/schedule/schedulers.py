@@ -28,8 +28,8 @@ from pex.batch.schedule.quoting import (
     yaml_text,
 )
 from pex.core import python
+from pex.core.canonical_json import digest
 from pex.core.errors import PexError
-from pex.core.names import digest
 from pex.core.project import find_project
 from pex.core.version import __version__
 from pex.project.settings import load_settings

@@ -1,4 +1,4 @@
-"""The second wave of a run: its answers are put to judges, through the same door as the first."""
+"""Judging a run: its answers are put to judges, by the same runner that asked for them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pex.core.about import JudgeInfo, VariantInfo
 from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
+from pex.core.checks import check_positive
 from pex.core.errors import PexError
-from pex.core.events import Answered, Event, Failed, Listener, Pace, Place, Scored, Spent
-from pex.core.names import check_positive
+from pex.core.events import Answered, Event, Failed, Listener, Pace, RowKey, Scored, Spent
 from pex.core.pairs import pairs
 from pex.core.score import Score
 from pex.project.settings import Settings, load_settings
@@ -44,7 +44,7 @@ _NOT_ASKED = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Bench:
+class JudgePanel:
     """The judges of a run and what they need, resolved.
 
     `rivals` has for each pairwise judge the baseline of each variant, `trust` for each judge how
@@ -62,7 +62,7 @@ class Bench:
     channels: Mapping[str, Channel] = dataclasses.field(default_factory=dict)
     api_of: Callable[[str], str] = Settings().api_of
 
-    def verdicts(self, answers: Mapping[Place, Answer], cases: Sequence[Case]) -> Verdicts:
+    def verdicts(self, answers: Mapping[RowKey, Answer], cases: Sequence[Case]) -> Verdicts:
         """What there is to ask about these answers."""
         asked = (self.longest, self.folder, self.api_of)
         return Verdicts(self.judges, self.rivals, answers, cases, *asked)
@@ -77,9 +77,9 @@ class Bench:
         return [f"{judge.name}\0{judge.digest}\0{judge.baseline}" for judge in self.judges]
 
 
-def bench(
+def judge_panel(
     judges: Sequence[Judge], variants: Sequence[VariantInfo], longest: int, folder: Path
-) -> Bench:
+) -> JudgePanel:
     """The judges of a run, each pairwise one with the baseline of every variant.
 
     Args:
@@ -102,7 +102,7 @@ def bench(
                 raise PexError(message, hint=error.hint) from None
     models = list(dict.fromkeys(variant.model for variant in variants))
     trust = {judge.name: _trust(judge) for judge in judges}
-    return Bench(judges, rivals, trust, models, longest, folder)
+    return JudgePanel(judges, rivals, trust, models, longest, folder)
 
 
 def _trust(judge: Judge) -> dict[str, Any]:
@@ -119,34 +119,34 @@ def _trust(judge: Judge) -> dict[str, Any]:
     return {"calibrated": calibrated, "why": why, "calibration": figures}
 
 
-class Wave:
+class JudgeRun:
     """Puts answers to the judges: what the journal has is replayed, the rest asked.
 
     Args:
-        bench: the judges, with their open endpoints.
+        panel: the judges, with their open endpoints.
         journal: where verdicts are found and kept.
         run: whose they are.
-        budget: the cap; the first wave of a run has spent of the same one.
+        budget: the cap; the answers of the run were paid from the same one.
         batch_cap_usd: the cap on the batch that the run belongs to.
-        listen: called for `Scored`, `Spent` and `Pace`, on the wave's thread.
+        listen: called for `Scored`, `Spent` and `Pace`, on the thread that judges.
     """
 
     def __init__(
         self,
-        bench: Bench,
+        panel: JudgePanel,
         journal: Journal,
         run: Run,
         budget: Budget,
         batch_cap_usd: float | None,
         listen: Listener,
     ) -> None:
-        self._bench, self._journal, self._run = bench, journal, run
+        self._panel, self._journal, self._run = panel, journal, run
         self._budget, self._batch_cap_usd = budget, batch_cap_usd
         self._listen = listen
-        self._verdicts = bench.verdicts({}, [])
+        self._verdicts = panel.verdicts({}, [])
         self._runner: Runner | None = None
         self._stopped = False
-        self.scores: dict[Place, Scores] = {}
+        self.scores: dict[RowKey, Scores] = {}
         """The judges' scores so far."""
         self.total = self.done = 0
         """Questions in all, and those that were answered or failed."""
@@ -158,7 +158,7 @@ class Wave:
             self._runner.stop()
 
     def judge(
-        self, answers: Mapping[Place, Answer], cases: Sequence[Case], status: str = "finished"
+        self, answers: Mapping[RowKey, Answer], cases: Sequence[Case], status: str = "finished"
     ) -> str:
         """Judge answers; returns how it ended.
 
@@ -171,7 +171,7 @@ class Wave:
         Raises:
             JournalError: the journal cannot be read or written; the scores so far are kept.
         """
-        self._verdicts = verdicts = self._bench.verdicts(answers, cases)
+        self._verdicts = verdicts = self._panel.verdicts(answers, cases)
         asked = verdicts.requests
         self.total = len(asked)
         why = "failed"
@@ -204,18 +204,18 @@ class Wave:
                 baseline=judge.baseline,
                 digest=judge.digest,
                 identity=judge.identity,
-                **self._bench.trust[judge.name],
-                note=self_preference(judge, self._bench.models),
+                **self._panel.trust[judge.name],
+                note=self_preference(judge, self._panel.models),
                 **self._verdicts.about(judge),
             )
-            for judge in self._bench.judges
+            for judge in self._panel.judges
         ]
 
     async def _ask(self, left: Sequence[Request]) -> str:
         leases = Leases(self._journal.database, self._run.id)
         runner = Runner(
             left,
-            self._bench.channels,
+            self._panel.channels,
             self._budget,
             self._on_event,
             functools.partial(Writer, self._journal.database, self._run),
@@ -239,18 +239,18 @@ class Wave:
         if complete is not None:
             self._tell(*complete)
 
-    def _tell(self, place: Place, scores: Scores) -> None:
+    def _tell(self, place: RowKey, scores: Scores) -> None:
         self.scores.setdefault(place, {}).update(scores)
         self._listen(Scored(place, scores))
 
 
-def seated(
-    bench: Bench, models: Iterable[str], connect: Callable[[list[str]], dict[str, Channel]]
-) -> Bench:
-    """The bench with open endpoints, before anything is asked.
+def ready_judges(
+    panel: JudgePanel, models: Iterable[str], connect: Callable[[list[str]], dict[str, Channel]]
+) -> JudgePanel:
+    """The panel with open endpoints, before anything is asked.
 
     Args:
-        bench: the judges.
+        panel: the judges.
         models: those of the judges that have to be asked.
         connect: opens the channels of models.
 
@@ -259,7 +259,7 @@ def seated(
     """
     channels = connect(sorted(set(models)))
     check_priced({ref: channel.price for ref, channel in channels.items()})
-    return dataclasses.replace(bench, channels=channels)
+    return dataclasses.replace(panel, channels=channels)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -270,7 +270,7 @@ class Judged:
     `status` is finished, interrupted, budget or failed.
     """
 
-    scores: Mapping[Place, Scores]
+    scores: Mapping[RowKey, Scores]
     about: list[JudgeInfo]
     spent_usd: float
     status: str
@@ -278,7 +278,7 @@ class Judged:
 
 def judge(
     judges: Sequence[Judge],
-    answers: Mapping[Place, Answer],
+    answers: Mapping[RowKey, Answer],
     cases: Sequence[Case],
     variants: Sequence[VariantInfo],
     project: Path,
@@ -314,7 +314,7 @@ def judge(
     for one in judges:
         one.check(cases)
     cap = settings.budget.usd_per_run if budget_usd is None else budget_usd
-    ready = bench(judges, variants, settings.budget.max_tokens, folder or Path.cwd())
+    ready = judge_panel(judges, variants, settings.budget.max_tokens, folder or Path.cwd())
     ready = dataclasses.replace(ready, api_of=settings.api_of)
     clients = by_ref((one.model, one.variant.via) for one in judges)
     check_models({one.model for one in judges} - clients.keys(), settings)
@@ -330,25 +330,27 @@ def judge(
                 open_channels, settings=settings, state=state, clients=clients
             )
             left = {request.model for request in asked if request.key not in found}
-            ready = seated(ready, left, open_)
+            ready = ready_judges(ready, left, open_)
             listen = on_event or (lambda event: None)
             budget = Budget(cap, run.spent_usd)
-            wave = Wave(ready, book, run, budget, BatchContext.from_environ().budget_usd, listen)
-            status = _apart(wave, answers, cases)
+            judge_run = JudgeRun(
+                ready, book, run, budget, BatchContext.from_environ().budget_usd, listen
+            )
+            status = _apart(judge_run, answers, cases)
         finally:
             book.end(run, status)
-    return Judged(wave.scores, wave.about(), budget.spent_usd, status)
+    return Judged(judge_run.scores, judge_run.about(), budget.spent_usd, status)
 
 
-def _apart(wave: Wave, answers: Mapping[Place, Answer], cases: Sequence[Case]) -> str:
-    """Run a wave on a thread of its own, so that a running event loop (Jupyter) is no matter."""
+def _apart(judge_run: JudgeRun, answers: Mapping[RowKey, Answer], cases: Sequence[Case]) -> str:
+    """Judge on a separate thread, so it works inside Jupyter's running event loop."""
     statuses: list[str] = []
     failures: list[BaseException] = []
     ended = threading.Event()
 
     def body() -> None:
         try:
-            statuses.append(wave.judge(answers, cases))
+            statuses.append(judge_run.judge(answers, cases))
         except BaseException as error:  # noqa: BLE001 - raised again on the caller's thread
             failures.append(error)
         finally:
@@ -360,7 +362,7 @@ def _apart(wave: Wave, answers: Mapping[Place, Answer], cases: Sequence[Case]) -
         try:
             ended.wait()
         except KeyboardInterrupt:
-            wave.stop()
+            judge_run.stop()
     if failures:
         raise failures[0]
     return statuses[0]

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from pex.core.errors import PexError
-from pex.core.events import Place
+from pex.core.events import RowKey
 from pex.core.textfile import read_text
 from pex.score.judge.positions import Positions
 from pex.stats.intervals import wilson
@@ -35,7 +35,7 @@ class Share:
 class Disagreement:
     """An answer of which the judge and the people think differently."""
 
-    place: Place
+    place: RowKey
     judged: float
     human: float
 
@@ -125,8 +125,8 @@ class Calibration:
 
 
 def calibrate(
-    judged: Mapping[Place, bool | float | None],
-    human: Mapping[Place, bool | float | None],
+    judged: Mapping[RowKey, bool | float | None],
+    human: Mapping[RowKey, bool | float | None],
     judge: Mapping[str, Any] | None = None,
     positions: Positions | None = None,
     raters: Sequence[str] = (),

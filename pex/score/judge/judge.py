@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.call import Answer
+from pex.core.canonical_json import digest
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.names import check_name, digest
+from pex.core.names import check_name
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
 from pex.core.score import WORDS

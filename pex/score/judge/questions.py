@@ -12,7 +12,7 @@ from typing import Any
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.events import Place
+from pex.core.events import RowKey
 from pex.core.remarks import of_judge
 from pex.core.score import Score
 from pex.run.request import requests
@@ -29,7 +29,7 @@ class Question:
 
     request: Request
     judge: Judge
-    place: Place
+    place: RowKey
     baseline: str | None = None
     swapped: bool = False
 
@@ -70,7 +70,7 @@ class Verdicts:
         self,
         judges: Sequence[Judge],
         rivals: Mapping[str, Mapping[str, str]],
-        answers: Mapping[Place, Answer],
+        answers: Mapping[RowKey, Answer],
         cases: Sequence[Case],
         longest: int,
         folder: Path,
@@ -80,11 +80,11 @@ class Verdicts:
         self._rivals = rivals
         self._answers = answers
         self._how = (longest, folder, api_of)
-        self._heard: dict[tuple[str, Place], dict[bool, Verdict]] = {}
+        self._heard: dict[tuple[str, RowKey], dict[bool, Verdict]] = {}
         self._tallies = {judge.name: _Tally() for judge in judges}
-        self.settled: dict[Place, Scores] = {}
+        self.settled: dict[RowKey, Scores] = {}
         """Scores for which nobody has to be asked."""
-        self._questions: dict[Place, Question] = {}
+        self._questions: dict[RowKey, Question] = {}
         case_of = {case.id: case for case in cases}
         for place, answer in answers.items():
             if answer.error is not None:
@@ -97,7 +97,7 @@ class Verdicts:
         """What is to be asked."""
         return [question.request for question in self._questions.values()]
 
-    def take(self, asked: Place, answer: Answer) -> tuple[Place, Scores] | None:
+    def take(self, asked: RowKey, answer: Answer) -> tuple[RowKey, Scores] | None:
         """Take what a judge said; returns a place and its score where that is complete.
 
         Args:
@@ -116,9 +116,9 @@ class Verdicts:
         tally.scored += score.error is None
         return question.place, named_scores(judge.name, score)
 
-    def unheard(self, why: str) -> Iterator[tuple[Place, Scores]]:
+    def unheard(self, why: str) -> Iterator[tuple[RowKey, Scores]]:
         """The scores of the answers whose judge has not said everything, and will not: errors."""
-        told: set[tuple[str, Place]] = set()
+        told: set[tuple[str, RowKey]] = set()
         for question in self._questions.values():
             name, place = question.judge.name, question.place
             if (name, place) in told:
@@ -152,7 +152,7 @@ class Verdicts:
         """What the order of the answers did to a pairwise judge."""
         return positions(self._tallies[judge.name].pairs)
 
-    def _put(self, judge: Judge, place: Place, answer: Answer, case: Case) -> None:
+    def _put(self, judge: Judge, place: RowKey, answer: Answer, case: Case) -> None:
         if not judge.applies(case):
             self._settle(place, judge, Score(None, reason=NOT_EXPECTED))
             return
@@ -181,7 +181,7 @@ class Verdicts:
     def _ask(
         self,
         judge: Judge,
-        place: Place,
+        place: RowKey,
         baseline: str | None,
         case: Case,
         orders: Sequence[tuple[bool, tuple[Answer, ...]]],
@@ -201,7 +201,7 @@ class Verdicts:
         for question in asked:
             self._questions[question.request.place] = question
 
-    def _settle(self, place: Place, judge: Judge, score: Score) -> None:
+    def _settle(self, place: RowKey, judge: Judge, score: Score) -> None:
         self.settled.setdefault(place, {}).update(named_scores(judge.name, score))
 
     def _count(self, tally: _Tally, question: Question, answer: Answer, verdict: Verdict) -> None:

@@ -21,8 +21,9 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import Scored
 from pex.run import provider_batch, runner
+from pex.score.judge import asking
 from pex.score.judge.calibration import calibrate
-from pex.score.judge.judge import Judge, asking
+from pex.score.judge.judge import Judge
 from pex.score.judge.positions import Positions
 from tests.helpers.batch_endpoint import BatchEndpoint
 from tests.helpers.endpoint import FaultyEndpoint, completion

@@ -1,0 +1,49 @@
+"""The one JSON form of a value, and digests of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import orjson
+
+from pex.core.values import to_json_value
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON form of a value: sorted keys, no spaces, UTF-8.
+
+    Example:
+        >>> canonical_json({"b": 1, "a": ["é"]}).decode()
+        '{"a":["é"],"b":1}'
+    """
+    value = to_json_value(value)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # a whole number of more than 64 bits
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode("utf-8", "surrogatepass")
+
+
+def json_text(value: Any) -> str:
+    """Plain data as JSON, also with whole numbers of more than 64 bits.
+
+    Example:
+        >>> json_text({"n": 2**70})
+        '{"n":1180591620717411303424}'
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """The first hex digits of SHA-256 over the canonical form.
+
+    Example:
+        >>> digest({"review": "Nice."})
+        '73e47d9ff020'
+    """
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:length]
