@@ -38,7 +38,7 @@ from pex.guard.redact import redact
 from pex.results.record import record
 from pex.results.results import Results
 from pex.run.budget import Budget
-from pex.run.failures import FATAL
+from pex.run.errors import FATAL
 from pex.run.feed import Feed, Feeds
 from pex.run.journal import Writer
 from pex.run.lease import Leases

@@ -10,7 +10,8 @@ import orjson
 
 from pex.core.call import Answer, read_count
 from pex.run.error_body import message_of
-from pex.run.failures import CallError, failure_in, refusal
+from pex.run.errors import CallError
+from pex.run.failures import failure_in, refusal
 from pex.run.lenient import dumped, read_leniently
 from pex.run.reading import answer_of, kept, read_answer
 

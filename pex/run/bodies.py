@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from pex.guard.redact import redact
-from pex.run.failures import CallError
+from pex.run.errors import CallError
 from pex.run.lenient import body_text
 
 MOST_BYTES = 64 * 1024 * 1024

@@ -17,8 +17,9 @@ from pex.guard.redact import redact
 from pex.run.bodies import MOST_BYTES, MOST_ERROR_BYTES, PACKINGS, pieces, redirect, whole
 from pex.run.endpoint import Endpoint
 from pex.run.error_body import message_of
+from pex.run.errors import CallError
 from pex.run.event_stream import EventStream, looks_like_stream
-from pex.run.failures import CallError, refusal
+from pex.run.failures import refusal
 from pex.run.reading import kept, read_answer
 from pex.run.response_stream import ResponseStream
 from pex.run.stream import Stream

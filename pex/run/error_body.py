@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -230,3 +230,37 @@ def _says(error: Any, depth: int = _DEEPEST) -> bool:
     if isinstance(error, list):
         return any(_says(item, depth - 1) for item in error)
     return bool(error.strip()) if isinstance(error, str) else error is True
+
+
+def named_parameter(raw: bytes) -> str | None:
+    """The parameter that a refusal names apart from its words, in the forms of the providers.
+
+    Example:
+        >>> named_parameter(b'{"error": {"message": "no", "param": "response_format.type"}}')
+        'response_format.type'
+        >>> named_parameter(b'{"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs"}]}')
+        'seed'
+    """
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return next(_parameter_names(data), None)
+
+
+def _parameter_names(data: Any, depth: int = 0) -> Iterator[str]:
+    if depth > 8:
+        return
+    if isinstance(data, list):
+        for item in data[:20]:
+            yield from _parameter_names(item, depth + 1)
+    if not isinstance(data, dict):
+        return
+    for key in ("param", "parameter", "field", "loc"):
+        value = data.get(key)
+        if isinstance(value, list):
+            value = ".".join(str(part) for part in value if part not in ("body", "query"))
+        if isinstance(value, str) and value.strip():
+            yield value.strip()[:200]
+    for item in data.values():
+        yield from _parameter_names(item, depth + 1)

@@ -17,7 +17,8 @@ import orjson
 from pex.core.call import Answer
 from pex.core.sanitized_json import replace_surrogates, sanitized_json
 from pex.run.error_body import message_of
-from pex.run.failures import CallError, failure_in
+from pex.run.errors import CallError
+from pex.run.failures import failure_in
 from pex.run.lenient import read_leniently
 from pex.run.reading import LENIENT, answer_of, kept, read_answer, unforeseen
 

@@ -2,43 +2,32 @@
 
 What is known comes first: the HTTP status, and the codes, types, states and details that the
 provider sends, wherever it puts them. Words of a message are only asked where nothing else speaks.
-A new oddity is a line in `_CODES` or `_FINISHES`, and a row in `tests/run/test_failures.py`.
+A new oddity is a line in `_CODES` here or in the table of `finish_reasons`, and a row in
+`tests/run/test_failures.py`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from pex.run.error_body import Said, is_error, message_of, readable, said_in, said_of
-from pex.run.refusals import named_parameter
-from pex.run.waits import asked_s
-
-FATAL = frozenset(
-    {"auth", "quota", "unknown_model", "refused_parameter", "certificate", "redirect"}
+from pex.run.error_body import (
+    Said,
+    is_error,
+    message_of,
+    named_parameter,
+    readable,
+    said_in,
+    said_of,
 )
-"""Kinds of error that asking again, or asking for another case, does not fix."""
-
-TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_body", "empty"})
-"""Kinds of error that are worth another attempt."""
-
-UNBILLED = FATAL | {"rate_limit", "server", "too_long"}
-"""Kinds of error for which no provider charges; after the others a call may have to be paid."""
-
-_ASKED = ("messages", "input", "contents", "prompt")
-"""The parts of a request that have the case in them."""
-
-BUSY = "busy"
-"""In the tables: `server`, and the provider says that it has too much to do."""
+from pex.run.errors import BUSY, CASE_PARTS, CallError, of_kind
+from pex.run.waits import asked_s
 
 _CODES: tuple[tuple[str, str], ...] = (
     # -- the prompt was flagged: says nothing about the model or about other cases
-    (
-        "content_filter",
-        "content_filter",
-    ),  # OpenAI, Azure `code`; Moonshot `type`; Zhipu contentFilter
+    # OpenAI, Azure `code`; Moonshot `type`; Zhipu contentFilter
+    ("content_filter", "content_filter"),
     ("content_policy", "content_filter"),  # OpenAI content_policy_violation, LiteLLM
     ("ResponsibleAIPolicyViolation", "content_filter"),  # Azure `innererror.code`
     ("=invalid_prompt", "content_filter"),  # OpenAI's reasoning models: "your prompt was flagged"
@@ -177,53 +166,6 @@ _STATUSES: dict[int, str] = {
 Anthropic's.
 """
 
-_FINISHES: dict[str, str] = {
-    **dict.fromkeys(
-        ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "token_limit",
-         "model_length",  # Mistral
-         "model_context_window_exceeded", "context_length_exceeded",  # Anthropic
-         "truncated", "incomplete"), "cut_off"),
-    **dict.fromkeys(
-        ("content_filter", "content_filtered", "safety", "recitation", "blocklist", "spii",
-         "prohibited_content", "image_safety", "image_prohibited_content", "image_recitation",
-         "language",  # Gemini, with or without "content_filter: " before it
-         "guardrail_intervened",  # Bedrock
-         "sensitive",  # Zhipu
-         "moderation", "blocked", "refusal"), "filtered"),  # Anthropic: stopped by a classifier
-    **dict.fromkeys(
-        ("error",  # OpenRouter, vLLM, Mistral
-         "abort", "aborted",  # vLLM, SGLang
-         "failed", "cancelled", "canceled", "disconnect", "disconnected",
-         "network_error",  # Zhipu
-         "load", "unload",  # Ollama
-         "killed", "preempted", "evicted", "out_of_memory", "exception"), "server"),
-    "user_cancel": "server", "error_limit": "cut_off", "error_toxic": "filtered",  # Cohere
-    **dict.fromkeys(("rate_limit", "rate_limited"), "rate_limit"),
-    **dict.fromkeys(("insufficient_system_resource", "overloaded"), BUSY),  # DeepSeek
-    **dict.fromkeys(("timeout", "time_limit"), "timeout"),
-    **dict.fromkeys(
-        ("malformed_function_call", "malformed_response", "unexpected_tool_call",
-         "too_many_tool_calls", "missing_thought_signature"), "bad_body"),  # Gemini
-    **dict.fromkeys(
-        ("other", "no_image", "image_other", "finish_reason_unspecified", "unknown"), "unsure"),
-}  # fmt: skip
-"""Why the model stopped -> what that means; what is neither here nor below is an ordinary end."""
-
-_FINISH_PARTS: tuple[tuple[str, str], ...] = (
-    ("malformed", "bad_body"),
-    ("overload", BUSY),
-    ("unavailable", BUSY),
-    ("rate_limit", "rate_limit"),
-    ("timeout", "timeout"),
-    ("timed_out", "timeout"),
-    *((part, "server") for part in ("error", "fail", "abort", "cancel", "interrupt", "disconnect")),
-    ("content_filter", "filtered"),
-    ("moderat", "filtered"),
-    ("guardrail", "filtered"),
-    ("max_tokens", "cut_off"),
-)
-"""A part of a reason that no table has, such as `internal_server_error` -> what it means."""
-
 _KEY_TOKEN = r"(?:access|auth\w*|bearer|api|refresh|session|security|oauth\d?|jwt|your)[ _-]?token"
 
 _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -293,37 +235,6 @@ _PER_MINUTE = re.compile(
 _TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)  # OpenAI, Groq: it never fits a minute
 
 
-@dataclasses.dataclass(slots=True)
-class CallError(Exception):
-    """An attempt that failed: its kind, a message, and how long the provider asks to wait.
-
-    `sent` is False where nothing reached the provider, so that nothing can be charged; `busy`
-    where the provider says that it has too much to do; `begun` where it had begun to answer, so
-    that it may charge whatever the kind. `param` is the parameter that the provider names,
-    `raw_body` what came where an answer was expected.
-    """
-
-    kind: str
-    message: str
-    retry_after_s: float | None = None
-    sent: bool = True
-    busy: bool = False
-    begun: bool = False
-    param: str | None = None
-    raw_body: str | None = None
-
-    @property
-    def charged(self) -> bool:
-        """Whether the provider may charge for it."""
-        return self.sent and (self.begun or self.kind not in UNBILLED)
-
-    @property
-    def of_case(self) -> bool:
-        """Whether it is about what this case asks: others may well be answered."""
-        first = re.split(r"[.\[/]", self.param or "", maxsplit=1)[0]
-        return self.kind == "refused_parameter" and first in _ASKED
-
-
 def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
     """What a reply with an error's status means.
 
@@ -333,11 +244,11 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
         ('quota', 'rate_limit')
     """
     said = said_in(raw)
-    error = _named(said, status, f"HTTP {status}: {message_of(raw)}")
+    error = _error(said, status, f"HTTP {status}: {message_of(raw)}")
     if error.kind == "refused_parameter":
         error.param = named_parameter(raw) or error.param
         if any("image" in code.lower() for code in said.codes):  # OpenAI image_parse_error
-            error.param = _ASKED[0]
+            error.param = CASE_PARTS[0]
     exact = asked_s(headers)
     error.retry_after_s = exact if exact is not None else said.wait_s
     if exact is not None and error.kind == "quota" and not _first(said.codes, _CODES):
@@ -361,7 +272,7 @@ def failure_in(value: Any, *, begun: bool = False) -> CallError | None:
         return None
     said = said_of(value)
     text = readable(said.message)
-    error = _named(said, None, text)
+    error = _error(said, None, text)
     error.retry_after_s, error.begun = said.wait_s, begun
     return error
 
@@ -372,41 +283,15 @@ def named_in(value: Any) -> CallError | None:
     codes = _first(said.codes, _CODES)
     if codes is None and said.status is None and _by_words(said, None) is None:
         return None
-    error = _named(said, None, readable(said.message))
+    error = _error(said, None, readable(said.message))
     error.retry_after_s = said.wait_s
     return error
-
-
-def finish_meaning(reason: str | None) -> str | None:
-    """What it means why a model stopped: `cut_off`, `filtered`, `unsure`, a kind of error, or None.
-
-    Example:
-        >>> [finish_meaning(word) for word in ("stop", "MAX_TOKENS", "content_filter: SAFETY")]
-        [None, 'cut_off', 'filtered']
-    """
-    if reason is None or reason in ("stop", "tool_calls"):
-        return None
-    word = re.sub(r"[^a-z]+", "_", reason.lower()).strip("_")
-    found = _FINISHES.get(word)
-    for prefix in ("content_filter_", "function_call_filter_", "finish_reason_"):  # Gemini
-        if found is None and word.startswith(prefix):
-            found = _FINISHES.get(word.removeprefix(prefix)) or _FINISHES.get(prefix[:-1])
-    if found is None:
-        found = next((meaning for part, meaning in _FINISH_PARTS if part in word), None)
-    return found
-
-
-def of_kind(kind: str, message: str, *, begun: bool = False) -> CallError:
-    """An error with a kind of the tables."""
-    if kind == BUSY:
-        return CallError("server", message, busy=True, begun=begun)
-    return CallError(kind, message, begun=begun)
 
 
 # -- what it means
 
 
-def _named(said: Said, status: int | None, text: str) -> CallError:
+def _error(said: Said, status: int | None, text: str) -> CallError:
     kind = _kind(said, status)
     error = of_kind(kind, text)
     error.param = said.param

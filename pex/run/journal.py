@@ -28,7 +28,7 @@ from pex.core.errors import JournalError, PexError, nearest
 from pex.guard.redact import redact
 from pex.project.settings import ModelSettings
 from pex.run.database import Connection, Database
-from pex.run.failures import finish_meaning
+from pex.run.finish_reasons import finish_meaning
 from pex.run.images import text_bytes
 from pex.run.ledger import BOOKED
 from pex.run.lenient import read_leniently

@@ -38,7 +38,8 @@ from pex.run.channel import Call, Channel
 from pex.run.client import Pool, session
 from pex.run.database import Database
 from pex.run.echo import mask
-from pex.run.failures import CallError, refusal
+from pex.run.errors import CallError
+from pex.run.failures import refusal
 from pex.run.journal import Entry, Run, Writer
 from pex.run.reasoning import without_reasoning
 from pex.run.refusals import remarks

@@ -13,7 +13,9 @@ from pex.core.sanitized_json import sanitized_json
 from pex.guard.redact import redact
 from pex.run.content import ToolCalls, read_content, read_reasoning
 from pex.run.error_body import message_in, message_of
-from pex.run.failures import CallError, failure_in, finish_meaning, named_in, of_kind
+from pex.run.errors import CallError, of_kind
+from pex.run.failures import failure_in, named_in
+from pex.run.finish_reasons import finish_meaning
 from pex.run.lenient import body_text, dumped, read_leniently
 from pex.run.responses import chat_form, response_id
 from pex.run.usage import read_usage

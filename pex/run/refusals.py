@@ -18,8 +18,8 @@ import contextlib
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
@@ -28,9 +28,7 @@ from pex.core.errors import JournalError
 from pex.core.params import KNOWN
 from pex.core.variant import Variant
 from pex.run.database import Database
-
-if TYPE_CHECKING:
-    from pex.run.failures import CallError
+from pex.run.errors import CallError
 
 REMEMBERED_S = 7 * 24 * 3600.0
 GIVE_UP_AFTER = 3
@@ -263,40 +261,6 @@ def differing(variants: Sequence[Variant]) -> frozenset[str]:
     if any(len(of_prompt) > 1 for of_prompt in schemas.values()):
         found.add(FORMAT)
     return frozenset(found)
-
-
-def named_parameter(raw: bytes) -> str | None:
-    """The parameter that a refusal names apart from its words, in the forms of the providers.
-
-    Example:
-        >>> named_parameter(b'{"error": {"message": "no", "param": "response_format.type"}}')
-        'response_format.type'
-        >>> named_parameter(b'{"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs"}]}')
-        'seed'
-    """
-    try:
-        data = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-    return next(_named(data), None)
-
-
-def _named(data: Any, depth: int = 0) -> Iterator[str]:
-    if depth > 8:
-        return
-    if isinstance(data, list):
-        for item in data[:20]:
-            yield from _named(item, depth + 1)
-    if not isinstance(data, dict):
-        return
-    for key in ("param", "parameter", "field", "loc"):
-        value = data.get(key)
-        if isinstance(value, list):
-            value = ".".join(str(part) for part in value if part not in ("body", "query"))
-        if isinstance(value, str) and value.strip():
-            yield value.strip()[:200]
-    for item in data.values():
-        yield from _named(item, depth + 1)
 
 
 def _culprit(meant: Mapping[str, Any], sent: Mapping[str, Any], error: CallError) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pex.run.errors import CallError
 from pex.run.event_stream import EventStream
-from pex.run.failures import CallError, failure_in
+from pex.run.failures import failure_in
 
 _LAST = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 """Events that end a stream."""

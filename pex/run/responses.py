@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pex.run.failures import CallError, failure_in
+from pex.run.errors import CallError
+from pex.run.failures import failure_in
 
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Why a response is incomplete -> the finish reason in chat."""

@@ -30,7 +30,7 @@ from pex.run.channel import Call, Channel, Lane
 from pex.run.client import ask
 from pex.run.echo import mask
 from pex.run.endpoint import Endpoint
-from pex.run.failures import FATAL, TRANSIENT, CallError
+from pex.run.errors import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Writer
 from pex.run.lease import TICK_S
 from pex.run.pace import PaceTeller

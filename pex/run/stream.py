@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pex.run.content import ToolCalls, read_content, read_reasoning
+from pex.run.errors import CallError
 from pex.run.event_stream import EventStream
-from pex.run.failures import CallError, failure_in, finish_meaning
+from pex.run.failures import failure_in
+from pex.run.finish_reasons import finish_meaning
 from pex.run.reading import REASONS
 
 

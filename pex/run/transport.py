@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from pex.run.bodies import MOST_BYTES, MOST_ERROR_BYTES, Unpacker
-from pex.run.failures import CallError
+from pex.run.errors import CallError
 
 _PACKED = ("content-encoding", "content-length", "transfer-encoding")
 

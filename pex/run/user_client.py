@@ -23,7 +23,7 @@ import orjson
 
 from pex.guard.redact import redact, register
 from pex.run.bodies import PACKINGS
-from pex.run.failures import CallError
+from pex.run.errors import CallError
 from pex.run.transport import araw, bounded, is_read, raw, unpacked
 
 RAW = "X-Stainless-Raw-Response"

@@ -27,7 +27,8 @@ def read_all() -> None:
     from pex.guard.shapes import redact_shapes
     from pex.run import reading
     from pex.run.error_body import message_of
-    from pex.run.failures import CallError, refusal
+    from pex.run.errors import CallError
+    from pex.run.failures import refusal
     from pex.run.reasoning import AnswerText, split, tags_of
     from pex.run.stream import Stream
     from pex.score.reading import read_json

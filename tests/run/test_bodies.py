@@ -29,7 +29,7 @@ from pex.core.errors import PexError, ProviderError
 from pex.run import bodies, provider_batch, runner
 from pex.run.bodies import MOST_BYTES, Unpacker, each_line, redirect
 from pex.run.error_body import message_of
-from pex.run.failures import CallError
+from pex.run.errors import CallError
 from pex.run.response_stream import ResponseStream
 from pex.run.stream import Stream
 from tests.helpers.batch_endpoint import BatchEndpoint, answered

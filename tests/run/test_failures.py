@@ -12,7 +12,9 @@ from aiohttp import web
 
 import pex
 from pex.run import runner
-from pex.run.failures import CallError, failure_in, finish_meaning, refusal
+from pex.run.errors import CallError
+from pex.run.failures import failure_in, refusal
+from pex.run.finish_reasons import finish_meaning
 from pex.run.reading import read_answer
 from pex.run.stream import Stream
 from tests.helpers.endpoint import FaultyEndpoint, completion

@@ -17,7 +17,7 @@ from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.record.files import storable
 from pex.run.database import SqliteDatabase
-from pex.run.failures import FATAL, TRANSIENT, CallError
+from pex.run.errors import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Journal, Run, Writer
 from pex.run.prices import Price, Rates, cost
 from pex.run.reading import read_answer

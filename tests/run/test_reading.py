@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pex.run.failures import CallError
+from pex.run.errors import CallError
 from pex.run.reading import read_answer
 from tests.helpers.endpoint import completion
 

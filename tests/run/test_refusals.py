@@ -11,8 +11,10 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex.run.failures import CallError, refusal
-from pex.run.refusals import Refusals, named_parameter, remarks
+from pex.run.error_body import named_parameter
+from pex.run.errors import CallError
+from pex.run.failures import refusal
+from pex.run.refusals import Refusals, remarks
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 SCHEMA = {

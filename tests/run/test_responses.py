@@ -19,7 +19,7 @@ from pex.core.responses import responses_body
 from pex.project.settings import Settings, load_settings
 from pex.run.channel import Call, open_channels
 from pex.run.endpoint import connect
-from pex.run.failures import CallError
+from pex.run.errors import CallError
 from pex.run.reading import answer_of
 from pex.run.request import next_body, requests
 from pex.run.response_stream import ResponseStream

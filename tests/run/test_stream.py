@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from pex.run.errors import CallError
 from pex.run.event_stream import looks_like_stream
-from pex.run.failures import CallError
 from pex.run.stream import Stream
 from tests.helpers.endpoint import completion
 
