@@ -23,7 +23,7 @@ from pex.project.trust import TrustError, command
 from pex.run.client import probe
 from pex.run.database import database_of
 from pex.run.endpoint import connect, some_model
-from pex.run.loop import run_apart
+from pex.run.threads import run_apart
 from pex.run.provider_trust import asks_for_trust
 from pex.run.providers import BUILT_IN, LOCAL
 from pex.run.retention import Which, answers

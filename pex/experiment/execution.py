@@ -41,7 +41,7 @@ from pex.run.budget import Budget
 from pex.run.errors import FATAL
 from pex.run.feed import Feed, Feeds
 from pex.run.journal import Writer
-from pex.run.lease import Leases
+from pex.run.leases import Leases
 from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.shared import Shared

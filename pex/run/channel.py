@@ -22,7 +22,7 @@ from pex.run.database import database_of
 from pex.run.endpoint import Endpoint, connect, connect_client
 from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
-from pex.run.loop import run_apart
+from pex.run.threads import run_apart
 from pex.run.prices import Price, price_of
 from pex.run.providers import LOCAL
 from pex.run.reasoning import Tags, tags_of

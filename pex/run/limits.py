@@ -2,7 +2,7 @@
 
 `most` is what was allowed; a refusal (429) says that fewer are served, and exactly how many: those
 that are still in flight. What was learnt is shared with the other processes of the project by
-`pex.run.lease`, which also grants requests and tokens where an endpoint has a rate per minute.
+`pex.run.leases`, which also grants requests and tokens where an endpoint has a rate per minute.
 """
 
 from __future__ import annotations

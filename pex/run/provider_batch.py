@@ -24,7 +24,7 @@ from pex.core.errors import BudgetError, JournalError, PexError, ProviderError
 from pex.core.events import Answered, Away, Failed, Listener, Spent, Started
 from pex.core.responses import responses_body
 from pex.guard.redact import known
-from pex.run.batch_lines import (
+from pex.run.provider_batch_lines import (
     answer_in,
     as_object,
     as_objects,

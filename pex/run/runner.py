@@ -32,8 +32,8 @@ from pex.run.echo import mask
 from pex.run.endpoint import Endpoint
 from pex.run.errors import FATAL, TRANSIENT, CallError
 from pex.run.journal import Entry, Writer
-from pex.run.lease import TICK_S
-from pex.run.pace import PaceTeller
+from pex.run.leases import TICK_S
+from pex.run.waiting import PaceTeller
 from pex.run.reasoning import AnswerText, without_reasoning
 from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from pex.run.channel import Lane
-from pex.run.lease import Leases
+from pex.run.leases import Leases
 from pex.run.limits import Grant, Report
 
 

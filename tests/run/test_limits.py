@@ -15,7 +15,7 @@ from aiohttp import web
 import pex
 from pex.core.events import Event, Pace
 from pex.run.database import SqliteDatabase
-from pex.run.lease import Leases
+from pex.run.leases import Leases
 from pex.run.limits import Limiter, Report
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
@@ -217,7 +217,7 @@ def test_a_streamed_run_ends_at_the_budget_of_its_batch(
 def test_a_lease_of_a_dead_process_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pex.run.lease.EXPIRES_S", 0.2)
+    monkeypatch.setattr("pex.run.leases.EXPIRES_S", 0.2)
     database = SqliteDatabase(tmp_path / "journal.db")
     first, second = Leases(database, "a"), Leases(database, "b")
     assert first.renew("lab", 10, Report(), 10, 0).share == 10

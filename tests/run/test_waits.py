@@ -20,7 +20,7 @@ from pex.core.events import Event, Pace, Retried
 from pex.run import runner, waits
 from pex.run.database import SqliteDatabase
 from pex.run.failures import refusal
-from pex.run.lease import Leases
+from pex.run.leases import Leases
 from pex.run.limits import Grant, Limiter, Report
 from tests.helpers.endpoint import FaultyEndpoint, completion
 

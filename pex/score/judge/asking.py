@@ -25,7 +25,7 @@ from pex.run.budget import Budget
 from pex.run.channel import Channel, open_channels
 from pex.run.database import database_of
 from pex.run.journal import Journal, Run, Writer, check_mode
-from pex.run.lease import Leases
+from pex.run.leases import Leases
 from pex.run.model import by_ref
 from pex.run.prices import check_priced
 from pex.run.provider_trust import check_models
