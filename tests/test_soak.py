@@ -13,7 +13,6 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex.run import runner
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.journals import kill_at_random
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.soak
 def test_ten_thousand_calls_with_faults(
     lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.05)
     dice = random.Random(1)
 
     def reply(body: dict, number: int) -> object:

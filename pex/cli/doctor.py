@@ -23,10 +23,10 @@ from pex.project.trust import TrustError, command
 from pex.run.client import probe
 from pex.run.database import database_of
 from pex.run.endpoint import connect, some_model
-from pex.run.threads import run_apart
 from pex.run.provider_trust import asks_for_trust
 from pex.run.providers import BUILT_IN, LOCAL
-from pex.run.retention import Which, answers
+from pex.run.retention import AnswerFilter, answers
+from pex.run.threads import run_in_thread
 
 _PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", "xllamacpp", "distributed")
 
@@ -117,7 +117,7 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
         findings.append(Finding(f"size of {name}/", "ok", f"{size / 1e6:.1f} MB"))
     database = database_of(project / settings.journal.path, settings)
     try:
-        count, size = answers(database, Which())
+        count, size = answers(database, AnswerFilter())
         findings.append(
             Finding("journal", "ok", f"{count:,} answers, {size / 1e6:.1f} MB: {database.place}")
         )
@@ -171,7 +171,7 @@ def _reach(name: str, project: Path, settings: Settings) -> Finding:
         return Finding(name, "ok", f"{redact(where)}: {_NOT_ASKED}token_command runs with a run")
     try:
         endpoint = connect(some_model(name, settings), settings, project / settings.journal.path)
-        models = run_apart(probe(endpoint))
+        models = run_in_thread(probe(endpoint))
     except PexError as error:
         return Finding(name, "problem", error.message)
     listed = f"{len(models)} models" if models is not None else "does not list its models"

@@ -17,7 +17,7 @@ from pex.core.project import find_project, led_outside
 from pex.project.settings import load_settings
 from pex.rating import store as ratings
 from pex.run.database import FILE, Database, database_of
-from pex.run.retention import Which, answers, delete
+from pex.run.retention import AnswerFilter, answers, delete
 
 
 def gc(
@@ -59,9 +59,9 @@ def gc(
     if delete:
         _check_place(state, project, uri)
     if case is None and group is None:
-        going = _outdated(database, project, uri, Which(older_than))
+        going = _outdated(database, project, uri, AnswerFilter(older_than))
     else:
-        going = _of_case(database, state, uri, Which(case_id=case, group=group))
+        going = _of_case(database, state, uri, AnswerFilter(case_id=case, group=group))
     if not as_json:
         width = max(len(item["what"]) for item in going.items)
         for item in going.items:
@@ -109,7 +109,7 @@ def _check_place(state: Path, project: Path, uri: str) -> None:
             )
 
 
-def _outdated(database: Database, project: Path, uri: str, which: Which) -> _Going:
+def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) -> _Going:
     from pex.record import deleted
 
     count, size = answers(database, which)
@@ -136,7 +136,7 @@ def _outdated(database: Database, project: Path, uri: str, which: Which) -> _Goi
     )
 
 
-def _of_case(database: Database, state: Path, uri: str, which: Which) -> _Going:
+def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> _Going:
     from pex.playground import draft_files
     from pex.record import forget, kept
     from pex.results.results import Results

@@ -40,11 +40,9 @@ from pex.results.results import Results
 from pex.run.budget import Budget
 from pex.run.errors import FATAL
 from pex.run.feed import Feed, Feeds
-from pex.run.journal import Writer
-from pex.run.leases import Leases
 from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
-from pex.run.shared import Shared
+from pex.run.runner_context import RunnerContext
 from pex.score.frame import build_frame
 from pex.score.judge.asking import JudgeRun
 
@@ -77,17 +75,22 @@ class Execution:
         self._scores: dict[RowKey, dict[str, Score]] = {}
         self._case_of = {case.id: case for case in job.cases}
         self._scoring = Feed(self._score)
-        database, run = job.journal.database, job.run
-        shared = Shared(Leases(database, run.id), run.batch_id, job.batch_budget_usd)
+        run = job.run
         asked = [request for request in job.requests if request.key not in job.found]
-        common = (asked, job.channels, self._budget, self._on_event)
-        writer = functools.partial(Writer, database, run)
+        context = RunnerContext(
+            job.channels,
+            self._budget,
+            self._on_event,
+            job.journal.database,
+            run,
+            job.batch_budget_usd,
+        )
         self._runner: Runner | ProviderBatchRunner
         if job.provider_batch:
-            self._runner = ProviderBatchRunner(*common, writer, database, run, shared)
+            self._runner = ProviderBatchRunner(asked, context)
         else:
             find = functools.partial(job.journal.find_one, run=run)
-            self._runner = Runner(*common, writer, shared, find, job.stream)
+            self._runner = Runner(asked, context, find, job.stream)
         self._judge_run: JudgeRun | None = None
         if job.panel is not None:
             self._judge_run = JudgeRun(

@@ -33,7 +33,8 @@ from pex.run.journal import Journal, Mode, Run, check_mode
 from pex.run.ledger import Past, past
 from pex.run.model import by_ref
 from pex.run.prices import check_priced, price_of
-from pex.run.provider_batch import HALF, check_none_away, check_single
+from pex.run.provider_batch import HALF, check_single
+from pex.run.provider_batch_parts import check_none_away
 from pex.run.provider_trust import check_models
 from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests

@@ -22,12 +22,12 @@ from pex.run.database import database_of
 from pex.run.endpoint import Endpoint, connect, connect_client
 from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
-from pex.run.threads import run_apart
 from pex.run.prices import Price, price_of
 from pex.run.providers import LOCAL
 from pex.run.reasoning import Tags, tags_of
 from pex.run.refusals import Refusals
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
+from pex.run.threads import run_in_thread
 
 RECONNECT_S = 0.5
 """How long after a failure to connect again it is tried once more."""
@@ -250,7 +250,7 @@ def open_channels(
         name = endpoint.provider
         at = (name, id(endpoint.client))
         if at not in listed:
-            listed[at] = run_apart(probe(endpoint))
+            listed[at] = run_in_thread(probe(endpoint))
         if name not in lanes:
             own = settings.providers.get(name, ProviderSettings())
             rates = (own.requests_per_minute, own.tokens_per_minute)

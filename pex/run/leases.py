@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pex.run import waits
+from pex.run.channel import Lane
 from pex.run.database import Connection, Database
 from pex.run.ledger import BOOKED
 from pex.run.limits import Grant, Report
@@ -131,7 +132,7 @@ class Leases:
                 )
             }
             held = connection.rows(
-                "SELECT run_id, allowed_usd FROM purses WHERE batch_id = ? AND run_id <> ? "
+                "SELECT run_id, allowed_usd FROM budget_shares WHERE batch_id = ? AND run_id <> ? "
                 "AND expires_at > ? AND expires_at <= ?",
                 [batch_id, run_id, now, now + EXPIRES_S],
             )
@@ -141,9 +142,9 @@ class Leases:
             free = max(0.0, cap_usd - sum(spent.values()) - elsewhere - in_flight)
             more = min(free, more_usd)
             allowed = mine + in_flight + (more if more >= least_usd else 0.0)
-            connection.rows("DELETE FROM purses WHERE run_id = ?", [run_id])
+            connection.rows("DELETE FROM budget_shares WHERE run_id = ?", [run_id])
             connection.insert(
-                "purses",
+                "budget_shares",
                 ("batch_id", "run_id", "allowed_usd", "expires_at"),
                 [(batch_id, run_id, allowed, now + EXPIRES_S)],
             )
@@ -158,7 +159,7 @@ class Leases:
                 return
             with self._connection.write():
                 self._connection.rows("DELETE FROM leases WHERE owner = ?", [self._owner])
-                self._connection.rows("DELETE FROM purses WHERE run_id = ?", [self._owner])
+                self._connection.rows("DELETE FROM budget_shares WHERE run_id = ?", [self._owner])
             self._connection.close()
             self._connection = None
 
@@ -209,6 +210,75 @@ class Leases:
             "leases",
             ("endpoint", "owner", "wanted", "most", "share", "expires_at"),
             [(endpoint, self._owner, *lease, now + EXPIRES_S)],
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Need:
+    """One lane: what it has seen, how many calls it has use for, what the next may cost."""
+
+    lane: Lane
+    report: Report
+    wanted: int
+    in_flight: int
+    next_usd: float
+
+
+def need_of(lane: Lane, now: float, stream: bool) -> Need:
+    """What a lane needs now, its answers streamed or not; it begins the lane's next report."""
+    tokens_each = next_usd = 0.0
+    if lane.waiting:
+        call = lane.waiting[0]
+        size = len(call.payload(stream))
+        next_usd = call.worst_usd(size)
+        tokens_each = call.tokens(size)
+    waiting = len(lane.waiting)
+    report = lane.limiter.report(now, waiting, tokens_each)
+    in_flight = lane.limiter.in_flight
+    return Need(lane, report, in_flight + waiting, in_flight, next_usd)
+
+
+@dataclasses.dataclass(slots=True)
+class SharedLimits:
+    """Leases on endpoints, and the budget of the batch that a run belongs to."""
+
+    leases: Leases
+    batch_id: str | None = None
+    batch_cap_usd: float | None = None
+
+    def renew(
+        self, needs: Sequence[Need], used_usd: float, least_usd: float
+    ) -> tuple[list[Grant], tuple[float, bool] | None]:
+        """Renew everything; it waits for the database, so not on the event loop.
+
+        Args:
+            needs: of each lane.
+            used_usd: what the run has spent and set aside.
+            least_usd: what its next call may cost.
+
+        Returns:
+            A grant for each lane, and of the batch's budget how much the run may have spent in
+            all and whether others hold some that they may give back; None where there is none.
+
+        Raises:
+            JournalError: the database cannot be reached.
+        """
+        grants = [
+            self.leases.renew(
+                need.lane.name,
+                need.lane.limiter.most,
+                need.report,
+                need.wanted,
+                need.in_flight,
+                need.lane.rates,
+            )
+            for need in needs
+        ]
+        if self.batch_id is None or self.batch_cap_usd is None:
+            return grants, None
+        more_usd = least_usd * sum(grant.share for grant in grants)
+        return grants, self.leases.allow(
+            self.batch_id, self.batch_cap_usd, used_usd, least_usd, more_usd
         )
 
 

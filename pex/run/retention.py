@@ -10,7 +10,7 @@ DAY_S = 86_400.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Which:
+class AnswerFilter:
     """Which answers of the journal: those older than so many days, or of a case or a group.
 
     With none of them, all.
@@ -33,19 +33,19 @@ class Which:
         return (f" WHERE {text}" if text else ""), [value for _, value in parts]
 
 
-def answers(database: Database, which: Which) -> tuple[int, int]:
+def answers(database: Database, chosen: AnswerFilter) -> tuple[int, int]:
     """How many answers these are, and about how many bytes they take."""
     if not database.exists():
         return 0, 0
     with database.opened() as connection:
-        where, values = which.where(connection.now())
+        where, values = chosen.where(connection.now())
         count, size = connection.rows(
             f"SELECT count(*), sum(length(answer) + 200) FROM answers{where}", values
         )[0]
     return int(count), int(size or 0)
 
 
-def delete(database: Database, which: Which) -> int:
+def delete(database: Database, chosen: AnswerFilter) -> int:
     """Delete these answers for good and give their space back; the ledger stays.
 
     Returns:
@@ -58,7 +58,7 @@ def delete(database: Database, which: Which) -> int:
         return 0
     with database.opened() as connection:
         with connection.write():
-            where, values = which.where(connection.now())
+            where, values = chosen.where(connection.now())
             count = int(connection.rows(f"SELECT count(*) FROM answers{where}", values)[0][0])
             connection.rows(f"DELETE FROM answers{where}", values)
         if count:

@@ -7,58 +7,38 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pex.core.call import Answer, Request
 from pex.core.errors import JournalError, PexError, nearest
 from pex.core.events import (
-    Answered,
     Delta,
     Event,
-    Failed,
-    Listener,
     Retried,
-    Spent,
     Started,
 )
 from pex.guard.redact import known
-from pex.run import waits
-from pex.run.budget import BEYOND, Bill, Budget, beyond, bill
+from pex.run import retry
+from pex.run.budget import BEYOND, Bill, beyond, bill
 from pex.run.channel import Call, Channel, Lane
 from pex.run.client import ask
 from pex.run.echo import mask
 from pex.run.endpoint import Endpoint
-from pex.run.errors import FATAL, TRANSIENT, CallError
-from pex.run.journal import Entry, Writer
-from pex.run.leases import TICK_S
-from pex.run.waiting import PaceTeller
+from pex.run.errors import CallError
+from pex.run.journal_writer import Entry
+from pex.run.leases import TICK_S, need_of
 from pex.run.reasoning import AnswerText, without_reasoning
 from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of
-from pex.run.shared import Shared, need_of
+from pex.run.runner_context import RunnerContext, by_key
+from pex.run.waiting import PaceReporter
 
-MAX_ATTEMPTS = 5
-MAX_REFUSALS = 10
-"""Attempts where the endpoint only says that it has too much to do."""
-
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0
 GRACE_S = 5.0
 """How long calls in flight may go on after the first interrupt."""
 
-GIVE_UP_AFTER = 3
-"""Fatal errors without a single answer after which a model is not asked any more."""
-
 THREAD_LOST = frozenset({"unknown_model", "refused_parameter", "bad_body"})
 """Kinds of error that may come of an earlier response that the endpoint has not kept."""
-
-LOST_AFTER = 15
-"""Connections that failed in a row, without a single answer, after which nobody is there."""
-
-LOST_AFTER_S = 60.0
-"""Seconds for which an endpoint that did answer may fail before it is given up too."""
 
 _ELSEWHERE = ("unknown_model", "bad_body", "redirect")
 _NOT_HERE = ("HTTP 404", "HTTP 405")
@@ -73,12 +53,7 @@ class Runner:
 
     Args:
         requests: what to ask.
-        channels: for each model (`provider/model`), how to reach it.
-        budget: the cap on spending.
-        listen: called for each event, on the event loop's thread.
-        open_writer: makes the journal's writer, given what to call with entries that are on disk
-            and what to call when it is broken.
-        shared: limits and budgets held together with other processes.
+        context: models, budget, journal, and who is told.
         find: an answer of the journal by its key, for the turns of a conversation.
         stream: have answers streamed, so that `Delta` events come and `ttft_s` is known.
     """
@@ -86,25 +61,19 @@ class Runner:
     def __init__(
         self,
         requests: Iterable[Request],
-        channels: Mapping[str, Channel],
-        budget: Budget,
-        listen: Listener,
-        open_writer: Callable[
-            [Callable[[list[Entry]], None], Callable[[JournalError], None]], Writer
-        ],
-        shared: Shared,
+        context: RunnerContext,
         find: Callable[[str], Answer | None] = lambda key: None,
         stream: bool = False,
     ) -> None:
-        self._channels = channels
-        self._lanes = list({id(c.lane): c.lane for c in channels.values()}.values())
-        self._budget = budget
-        self._listen = listen
-        self._open_writer = open_writer
-        self._shared = shared
+        self._context = context
+        self._channels = context.channels
+        self._lanes = list({id(c.lane): c.lane for c in context.channels.values()}.values())
+        self._budget = context.budget
+        self._listen = context.listen
+        self._limits = context.shared_limits()
         self._find = find
         self._stream = stream
-        self._paces = PaceTeller(self._lanes, listen)
+        self._pace = PaceReporter(self._lanes, context.listen)
         self._secrets = known()
         self._status = "finished"
         self._failure: BaseException | None = None
@@ -113,18 +82,12 @@ class Runner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
         self._asked_to_stop = False
-        groups: dict[str, list[Request]] = {}
-        for request in requests:
-            if request.key in groups:
-                groups[request.key].append(request)
-            else:
-                group = groups[request.key] = [request]
-                channel = channels[request.model]
-                earlier = self._earlier(request, channel) if request.turns else []
-                body = next_body(request, _shown(earlier, channel))
-                call = Call(group, channel, body, earlier=earlier)
-                channel.lane.waiting.append(call)
-                self._left += 1
+        for group in by_key(requests).values():
+            request, channel = group[0], self._channels[group[0].model]
+            earlier = self._earlier(request, channel) if request.turns else []
+            body = next_body(request, _shown(earlier, channel))
+            channel.lane.waiting.append(Call(group, channel, body, earlier=earlier))
+            self._left += 1
 
     def _earlier(self, request: Request, channel: Channel) -> list[Answer]:
         """The answers to a conversation's first turns that the journal has."""
@@ -152,7 +115,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         if self._asked_to_stop:  # before there was a loop to stop
             self._end("interrupted")
-        self._writer = self._open_writer(self._release, self._break)
+        self._writer = self._context.open_writer(self._release, self._break)
         ticks = None
         try:
             for channel in self._channels.values():
@@ -167,12 +130,12 @@ class Runner:
             self._cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            self._paces.end()
+            self._pace.end()
             await self._writer.close()
             for channel in self._channels.values():
                 await channel.close()
             with contextlib.suppress(JournalError):  # a lease that is not given back runs out
-                await asyncio.to_thread(self._shared.leases.release)
+                await asyncio.to_thread(self._limits.leases.release)
         if self._failure is not None:
             raise self._failure
         return self._status
@@ -203,9 +166,9 @@ class Runner:
         self._status = status
         for lane in self._lanes:
             lane.waiting.clear()
-        self._look_if_over()
+        self._check_if_over()
 
-    def _look_if_over(self) -> None:
+    def _check_if_over(self) -> None:
         stopped = self._status != "finished"
         if not self._tasks and (stopped or self._left == 0):
             self._over.set()
@@ -216,7 +179,7 @@ class Runner:
         """Send out what may go; called whenever something has changed."""
         for lane in self._lanes:
             self._pump_lane(lane)
-        self._look_if_over()
+        self._check_if_over()
 
     def _pump_lane(self, lane: Lane) -> None:
         assert self._loop is not None  # run() has set it
@@ -356,7 +319,7 @@ class Runner:
         channel, lane = call.channel, call.channel.lane
         if call.previous is not None and error.kind in THREAD_LOST:
             if error.charged:
-                self._put(call, _lost(channel, error, call.attempts), worst_usd, tell=False)
+                self._put(call, _error_answer(channel, error, call.attempts), worst_usd, tell=False)
             channel.stateless = True
             if self._status == "finished":
                 lane.waiting.appendleft(call)  # this time with all that was said
@@ -371,20 +334,18 @@ class Runner:
                 return
             error.message += f"; {lesson.why}" if lesson.why else ""
         renew = channel.may_renew(endpoint, error.kind)
-        again = error.kind in TRANSIENT or renew
-        refused = error.busy or error.kind == "rate_limit"
-        most = MAX_REFUSALS if refused else MAX_ATTEMPTS
-        last = not again or call.attempts >= most
+        last = retry.is_last(error, call.attempts, renewed=renew)
         stopped = self._status != "finished"  # it might have come through: no answer, no error
         if error.charged or (last and not stopped):
             at_most = worst_usd if error.charged else None
-            self._put(call, _lost(channel, error, call.attempts), at_most, tell=last)
+            self._put(call, _error_answer(channel, error, call.attempts), at_most, tell=last)
         if last:
             self._left -= 1
-        if (last or not renew) and not lesson.of_variant and not error.of_case:
-            self._look_if_lost(channel, error, last)
+        counts = (last or not renew) and not lesson.of_variant and not error.of_case
+        if counts and retry.is_lost(channel, error, self._loop.time(), last=last):
+            self._give_up(channel, error)
         if not last and not stopped:
-            wait_s = _wait(call.attempts, error.retry_after_s)
+            wait_s = retry.wait_s(call.attempts, error.retry_after_s)
             self._tell(call, Retried, call.attempts, wait_s, error.kind)
             lane.delayed += 1
             if renew:
@@ -410,31 +371,6 @@ class Runner:
             lane.waiting.appendleft(call)
             self._pump_lane(lane)
 
-    def _look_if_lost(self, channel: Channel, error: CallError, last: bool) -> None:
-        """A model that never answers is given up: what is left would fail in the same way.
-
-        So is one that asked for a longer wait than a minute as often as a call is tried.
-        """
-        assert self._loop is not None  # run() has set it
-        used_up = (
-            error.kind == "rate_limit" and last and (error.retry_after_s or 0) >= waits.LONGEST_S
-        )
-        if error.kind not in FATAL | {"connection"} and not used_up:
-            return
-        if error.kind == "redirect":  # the address is wrong, whatever else is asked there
-            self._give_up(channel, error)
-            return
-        channel.failed_in_a_row += 1
-        since = channel.answered_at
-        if since is not None and self._loop.time() - since < LOST_AFTER_S:
-            return
-        # A refusal that names no parameter may be about what the cases ask.
-        unclear = error.kind == "refused_parameter" and error.param is None
-        certain = error.kind in FATAL and since is None and not unclear
-        most = GIVE_UP_AFTER if certain else LOST_AFTER
-        if channel.failed_in_a_row >= most or used_up:
-            self._give_up(channel, error)
-
     def _give_up(self, channel: Channel, error: CallError) -> None:
         """Ask a model nothing more."""
         lane = channel.lane
@@ -442,7 +378,7 @@ class Runner:
         lane.waiting = collections.deque(c for c in lane.waiting if c.channel is not channel)
         self._left -= len(doomed)
         for call in doomed:
-            lost = _lost(channel, error, 0)
+            lost = _error_answer(channel, error, 0)
             lost.error, lost.raw_body = f"not asked: {lost.error}", None
             self._put(call, lost, None)
 
@@ -458,15 +394,10 @@ class Runner:
         self._writer.put(Entry(call.group[0], answer, charged, at_most, call.group if tell else []))
 
     def _release(self, entries: list[Entry]) -> None:
+        self._context.tell_ended(entries)
         for entry in entries:
-            channel = self._channels[entry.request.model]
-            kind = Answered if entry.answer.error is None else Failed
-            answer = without_reasoning(entry.answer, channel.tags)
-            for request in entry.tell:
-                self._listen(kind(request.place, answer))
             if entry.answer.error is None:
-                channel.lane.limiter.unsaved -= 1
-        self._listen(Spent(self._budget.spent_usd, self._budget.cap_usd))
+                self._channels[entry.request.model].lane.limiter.unsaved -= 1
         self._pump()
 
     # -- what is shared with other processes
@@ -485,14 +416,14 @@ class Runner:
         least_usd = max((need.next_usd for need in needs), default=0.0)
         try:
             grants, pot = await asyncio.to_thread(
-                self._shared.ask, needs, self._budget.used_usd, least_usd
+                self._limits.renew, needs, self._budget.used_usd, least_usd
             )
         except JournalError as error:
             self._break(error)
             return
         for lane, grant in zip(self._lanes, grants, strict=True):
             lane.limiter.take(grant, self._loop.time())
-        self._paces.tell(self._loop.time())
+        self._pace.tell(self._loop.time())
         if pot is not None:
             self._budget.allowed_usd, held_elsewhere = pot
             short = self._budget.used_usd + least_usd > self._budget.allowed_usd
@@ -503,7 +434,7 @@ class Runner:
         return not self._tasks and not any(lane.delayed for lane in self._lanes)
 
 
-def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
+def _error_answer(channel: Channel, error: CallError, attempts: int) -> Answer:
     message, endpoint = error.message, channel.endpoint
     if error.kind == "unknown_model" and channel.known_models:
         message += f" ({nearest(endpoint.model, channel.known_models)})"
@@ -517,14 +448,3 @@ def _lost(channel: Channel, error: CallError, attempts: int) -> Answer:
 def _shown(answers: Iterable[Answer], channel: Channel) -> list[Answer]:
     """Answers as the next turn of a conversation has them: without the reasoning."""
     return [without_reasoning(answer, channel.tags) for answer in answers]
-
-
-def _wait(attempt: int, asked_s: float | None) -> float:
-    """Seconds until the next attempt: what the provider asks, else twice as long each time.
-
-    The random part keeps many calls that failed together from coming back together.
-    """
-    asked_s = waits.bounded(asked_s)
-    if asked_s is not None:
-        return asked_s + random.uniform(0, 0.1)
-    return min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.0)

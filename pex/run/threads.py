@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def run_apart(work: Coroutine[Any, Any, T]) -> T:
+def run_in_thread(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on a new thread and wait for it; its exception is raised here.
 
     Example:
         >>> async def two(): return 2
-        >>> run_apart(two())
+        >>> run_in_thread(two())
         2
     """
     box: list[T] = []

@@ -11,7 +11,7 @@ NEWS_S = 0.5
 """Ends of waits that are nearer to each other than this are the same."""
 
 
-class PaceTeller:
+class PaceReporter:
     """Tells the pace of each lane when it has changed; asked a few times a second, not per call.
 
     Args:

@@ -26,7 +26,7 @@ from aiohttp import web
 import pex
 from pex.batch.night import notify
 from pex.core.errors import PexError, ProviderError
-from pex.run import bodies, provider_batch, runner
+from pex.run import bodies, provider_batch
 from pex.run.bodies import MOST_BYTES, Unpacker, each_line, redirect
 from pex.run.error_body import message_of
 from pex.run.errors import CallError
@@ -42,7 +42,7 @@ MB = 1024 * 1024
 def paid(
     project: Path, endpoint: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> FaultyEndpoint:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     settings(project, endpoint.url)
     return endpoint
 
@@ -308,7 +308,7 @@ def test_an_answer_that_is_too_long_is_a_row_and_the_run_goes_on(
     long: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("pex.run.retry.MAX_ATTEMPTS", 1)
     sent = LONG[long]
     paid.reply = lambda body, number: sent if body["messages"][-1]["content"] == "w1" else None
     listener: dict[str, Any] = {"show": lambda event: None} if "stream" in long else {}

@@ -18,7 +18,7 @@ import pex
 from pex.core.batch_context import BatchContext
 from pex.core.cases import Case
 from pex.core.errors import BudgetError
-from pex.run import provider_batch, runner
+from pex.run import provider_batch
 from pex.run.budget import Budget
 from pex.run.database import SqliteDatabase
 from pex.run.ledger import spending, total
@@ -48,7 +48,7 @@ def priced(project: Path, endpoint: FaultyEndpoint) -> None:
 def paid(
     project: Path, endpoint: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> FaultyEndpoint:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.001)
     priced(project, endpoint)
     return endpoint
 

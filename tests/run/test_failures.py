@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex.run import runner
+from pex.run import retry
 from pex.run.errors import CallError
 from pex.run.failures import failure_in, refusal
 from pex.run.finish_reasons import finish_meaning
@@ -491,14 +491,14 @@ def test_a_model_that_refuses_everything_is_given_up(paid: FaultyEndpoint) -> No
     paid.reply = lambda sent, number: replies(400, error("no"))()
     with pytest.raises(pex.ProviderError):
         run(experiment(40), max_in_flight=1)
-    assert paid.calls == runner.LOST_AFTER
+    assert paid.calls == retry.LOST_AFTER
 
 
 def test_a_run_survives_what_it_cannot_read(
     paid: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counts that PostgreSQL cannot hold, halves of characters, and a replay of it all."""
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     usages = [
         {"prompt_tokens": 10**19},
         {"prompt_tokens": 10.5},
@@ -529,7 +529,7 @@ def test_a_run_survives_what_it_cannot_read(
 def test_a_stream_of_which_nothing_is_understood(
     paid: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
 
     async def junk(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

@@ -16,7 +16,6 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex.run import runner
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 PRICE = 0.012
@@ -115,7 +114,7 @@ MENDING = {
 def test_a_fault_that_passes_is_mended(
     paid: FaultyEndpoint, project: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.02)
     paid.reply = lambda body, number: MENDING[name]() if number in (2, 3) else None
     results = run(experiment(5), max_in_flight=2)
     assert results.about["counts"]["answered"] == 5
@@ -143,7 +142,7 @@ STAYING = {
 def test_a_fault_that_stays_is_a_row_with_its_kind(
     paid: FaultyEndpoint, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     paid.reply = lambda body, number: (
         STAYING[kind]() if body["messages"][0]["content"] == "word1" else None
     )
@@ -208,7 +207,7 @@ def test_a_host_that_is_not_there(project: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_endpoint_that_goes_away_is_given_up(
     paid: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     paid.reply = lambda body, number: "drop"
     exp = experiment(5000)
     results = run(exp, max_in_flight=4)

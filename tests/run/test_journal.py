@@ -1,5 +1,6 @@
 """The journal: nothing paid for is asked again, and nothing is used before it is on disk."""
 
+import concurrent.futures
 import os
 import random
 import sqlite3
@@ -14,7 +15,7 @@ from aiohttp import web
 
 import pex
 from pex.core.errors import JournalError
-from pex.run import database, journal
+from pex.run import database, journal, schema
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.journals import SCRIPT, experiment, kill_at_random, rows, run
 
@@ -255,7 +256,7 @@ def test_an_older_journal_is_migrated_and_keeps_its_answers(
     path = project / ".pex" / "journal.db"
     old = project / "old.db"
     with sqlite3.connect(old) as connection:
-        connection.executescript(database.MIGRATIONS[0])
+        connection.executescript(schema.MIGRATIONS[0])
         connection.execute("PRAGMA user_version = 1")
         connection.execute(f"ATTACH '{path}' AS new")
         for table in ("runs", "answers", "ledger"):
@@ -266,7 +267,22 @@ def test_an_older_journal_is_migrated_and_keeps_its_answers(
         extra.unlink()
     old.rename(path)
     assert run(experiment()).about["counts"]["replayed"] == 10
-    assert rows(project, "PRAGMA user_version") == [(database.VERSION,)]
+    assert rows(project, "PRAGMA user_version") == [(schema.VERSION,)]
+
+
+def test_an_older_journal_that_many_open_at_once_is_migrated_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with sqlite3.connect(path) as connection:
+        for step in schema.MIGRATIONS[:5]:
+            connection.executescript(step)
+        connection.execute("INSERT INTO purses VALUES ('run', 'batch', 0.5, 9e9)")
+        connection.execute("PRAGMA user_version = 5")
+    connection.close()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        opened = [pool.submit(database.SqliteDatabase(path).connect) for _ in range(8)]
+        for each in opened:
+            found = each.result().rows("SELECT run_id, allowed_usd FROM budget_shares")
+            assert found == [("run", 0.5)]
 
 
 def test_a_folder_that_cannot_be_written(project: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_ledger_adds_up(
         whole["usage"]["prompt_tokens_details"] = {"cached_tokens": 4}
         return whole
 
-    monkeypatch.setattr("pex.run.runner.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     experiment(3).run(record=False, show=False)
     paid.reply = cached
     experiment(2, "other").run(record=False, show=False, journal="fresh")

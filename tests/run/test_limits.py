@@ -107,9 +107,8 @@ def test_it_finds_more_room_when_there_is_more(lab: FaultyEndpoint) -> None:
 
 
 def test_an_overloaded_server_is_spared(lab: FaultyEndpoint, monkeypatch: Any) -> None:
-    from pex.run import runner
 
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.02)
     lab.latency_s = 0.05
     # For many ticks of the lease: what is allowed is told with each.
     busy = range(40, 300, 20)

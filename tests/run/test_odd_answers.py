@@ -18,7 +18,8 @@ from pex.core.variant import Variant
 from pex.record.files import storable
 from pex.run.database import SqliteDatabase
 from pex.run.errors import FATAL, TRANSIENT, CallError
-from pex.run.journal import Entry, Journal, Run, Writer
+from pex.run.journal import Journal, Run
+from pex.run.journal_writer import Entry, Writer
 from pex.run.prices import Price, Rates, cost
 from pex.run.reading import read_answer
 from pex.run.stream import Stream

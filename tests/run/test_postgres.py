@@ -13,7 +13,7 @@ from pex.core.errors import JournalError
 from pex.project.settings import load_settings
 from pex.run.database import database_of
 from pex.run.ledger import spending
-from pex.run.retention import Which, answers, delete
+from pex.run.retention import AnswerFilter, answers, delete
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.journals import SCRIPT, experiment, run
 from tests.helpers.postgres import PASSWORD, postgres
@@ -111,11 +111,11 @@ def test_the_ledger_the_estimate_and_the_house(
     preview = exp.preview(journal="fresh")
     assert preview.tokens_from == ("earlier calls",)
     assert (preview.prompt_tokens, preview.completion_tokens) == (200, 40)
-    count, size = answers(database, Which())
+    count, size = answers(database, AnswerFilter())
     assert (count, size > 20 * 200) == (20, True)
     case = exp.cases[0].id
-    assert delete(database, Which(case_id=case)) == 1
-    assert answers(database, Which(older_than_days=1)) == (0, 0)
+    assert delete(database, AnswerFilter(case_id=case)) == 1
+    assert answers(database, AnswerFilter(older_than_days=1)) == (0, 0)
     assert run(exp).about["counts"]["replayed"] == 19
 
 
@@ -125,6 +125,15 @@ def test_a_newer_format_is_an_error(shared: FaultyEndpoint, server: str) -> None
     with pytest.raises(JournalError, match="newer pexlab") as caught:
         run(experiment(1))
     assert PASSWORD not in str(caught.value)
+
+
+def test_an_older_format_is_migrated(shared: FaultyEndpoint, project: Path, server: str) -> None:
+    run(experiment(5))
+    sql(server, "ALTER TABLE pex.budget_shares RENAME TO purses")
+    sql(server, "UPDATE pex.format SET version = 5")
+    with database_of(project / ".pex", load_settings(project)).opened() as connection:
+        assert connection.rows("SELECT * FROM budget_shares") == []
+    assert run(experiment(5)).about["counts"]["replayed"] == 5
 
 
 def test_lost_connections_are_made_again(shared: FaultyEndpoint, server: str) -> None:

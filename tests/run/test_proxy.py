@@ -122,7 +122,7 @@ def test_a_row_that_failed_behind_a_proxy_names_it(
     project: Path, proxy: RecordingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    monkeypatch.setattr("pex.run.runner.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     settings(project, "http://lab.test/v1")
     proxy.status = 407
     with pytest.raises(pex.PexError, match=f"through the proxy {proxy.url}"):

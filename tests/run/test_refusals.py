@@ -426,4 +426,4 @@ def test_remarks_of_a_request_as_meant() -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pex.run.runner.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)

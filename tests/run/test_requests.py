@@ -259,7 +259,7 @@ def test_turns_are_answered_one_after_another(paid: FaultyEndpoint, project: Pat
 def test_a_conversation_that_was_cut_off_goes_on(
     paid: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pex.run.runner.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     prompt = pex.Prompt("{{ turns }}", name="chat")
     cases = [{"case_id": str(i), "turns": [f"{i} one", f"{i} two", f"{i} three"]} for i in range(5)]
     exp = pex.Experiment("chat", pex.grid(prompt, "lab/m1", {"max_tokens": 2}), cases)

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex.run import runner
+from pex.run import retry, runner
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
@@ -25,7 +25,7 @@ def experiment(
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
 
 
 def test_every_case_is_answered_and_scored(lab: FaultyEndpoint) -> None:
@@ -92,14 +92,14 @@ def test_a_fault_that_stays_is_a_row_with_its_kind(
     row = results.frame.set_index("case.word").loc["word1"]
     assert row["error_kind"] == kind
     assert row["error"] == f"HTTP {status}: no"
-    assert lab.calls == 2 + (runner.MAX_ATTEMPTS if status == 500 else runner.MAX_REFUSALS)
+    assert lab.calls == 2 + (retry.MAX_ATTEMPTS if status == 500 else retry.MAX_REFUSALS)
     # An error is counted, and is neither a zero nor left out.
     summary = results.summary().iloc[0]
     assert (summary["errors"], summary["answers"], summary["score.exact"]) == (1, 2, 1.0)
 
 
 def test_a_hang_is_a_timeout(lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("pex.run.retry.MAX_ATTEMPTS", 2)
     lab.reply = lambda body, number: "hang"
     results = experiment(1).run(record=False, show=False, timeout_s=0.2)
     assert results.frame["error_kind"].tolist() == ["timeout"]
@@ -113,7 +113,7 @@ def test_a_wrong_key_ends_early(lab: FaultyEndpoint) -> None:
     exp = experiment(200)
     with pytest.raises(pex.ProviderError, match="Incorrect API key"):
         exp.run(record=False, show=False)
-    assert lab.calls <= runner.GIVE_UP_AFTER + 16
+    assert lab.calls <= retry.GIVE_UP_AFTER + 16
     assert exp.results is not None
     assert exp.results.about["counts"]["errors"] == 200
     assert exp.results.frame["error"].str.startswith("not asked").sum() == 200 - lab.calls

@@ -14,7 +14,6 @@ from aiohttp import web
 
 import pex
 from pex.run import endpoint as endpoint_module
-from pex.run import runner
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
@@ -63,7 +62,7 @@ class Tokens:
 
 @pytest.fixture
 def tokens(project: Path, endpoint: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch) -> Tokens:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     return Tokens(project, endpoint)
 
 

@@ -303,10 +303,9 @@ def test_failures_have_the_kinds_and_the_number_of_calls_of_any_other(
     kind: str,
     calls: int,
 ) -> None:
-    from pex.run import runner
 
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(runner, "MAX_REFUSALS", 2)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.MAX_REFUSALS", 2)
     served.reply = reply
     model = pex.Model(made(served, max_retries=7), "m1")
 
@@ -361,10 +360,9 @@ def test_a_certificate_that_is_not_trusted_is_named(project: Path) -> None:
 def test_a_slow_endpoint_times_out_once_for_each_try(
     served: ResponsesEndpoint, monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:
-    from pex.run import runner
 
-    monkeypatch.setattr(runner, "MAX_ATTEMPTS", 2)
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
     served.reply = lambda body, number: "hang"
     for made in (sync_client, async_client):
         before = served.calls

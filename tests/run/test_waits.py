@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import pex
 from pex.core.events import Event, Pace, Retried
-from pex.run import runner, waits
+from pex.run import waits
 from pex.run.database import SqliteDatabase
 from pex.run.failures import refusal
 from pex.run.leases import Leases
@@ -224,7 +224,7 @@ def test_an_endpoint_that_keeps_asking_for_a_day_is_given_up(
     lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waits, "LONGEST_S", 0.05)
-    monkeypatch.setattr(runner, "MAX_REFUSALS", 3)
+    monkeypatch.setattr("pex.run.retry.MAX_REFUSALS", 3)
     lab.reply = lambda body, number: web.Response(status=429, headers={"Retry-After": "86400"})
     results = experiment(500).run(record=False, show=False)
     assert results.about["counts"]["errors"] == 500

@@ -24,13 +24,12 @@ from pex.project.settings import Settings, load_settings
 from pex.run.budget import Budget
 from pex.run.channel import Channel, open_channels
 from pex.run.database import database_of
-from pex.run.journal import Journal, Run, Writer, check_mode
-from pex.run.leases import Leases
+from pex.run.journal import Journal, Run, check_mode
 from pex.run.model import by_ref
 from pex.run.prices import check_priced
 from pex.run.provider_trust import check_models
 from pex.run.runner import Runner
-from pex.run.shared import Shared
+from pex.run.runner_context import RunnerContext
 from pex.score.judge.judge import Judge
 from pex.score.judge.questions import Verdicts, self_preference
 
@@ -212,16 +211,16 @@ class JudgeRun:
         ]
 
     async def _ask(self, left: Sequence[Request]) -> str:
-        leases = Leases(self._journal.database, self._run.id)
-        runner = Runner(
-            left,
+        context = RunnerContext(
             self._panel.channels,
             self._budget,
             self._on_event,
-            functools.partial(Writer, self._journal.database, self._run),
-            Shared(leases, self._run.batch_id, self._batch_cap_usd),
-            functools.partial(self._journal.find_one, run=self._run),
+            self._journal.database,
+            self._run,
+            self._batch_cap_usd,
         )
+        find = functools.partial(self._journal.find_one, run=self._run)
+        runner = Runner(left, context, find)
         task = asyncio.create_task(runner.run())
         await asyncio.sleep(0)  # it listens to stop() from here on
         self._runner = runner

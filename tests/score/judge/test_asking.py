@@ -20,7 +20,7 @@ from pex.core.about import VariantInfo
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import Scored
-from pex.run import provider_batch, runner
+from pex.run import provider_batch, retry
 from pex.score.judge import asking
 from pex.score.judge.calibration import calibrate
 from pex.score.judge.judge import Judge
@@ -40,7 +40,7 @@ PRICES = "".join(
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("pex.run.retry.FIRST_WAIT_S", 0.01)
 
 
 def prefers(good: str) -> Callable[[dict, int], Any]:
@@ -271,7 +271,7 @@ def test_a_judge_that_cannot_be_asked_leaves_the_other_scores(lab: FaultyEndpoin
     assert results.frame["score_error.polite"].str.contains("Incorrect API key").all()
     assert results.about["counts"]["errors"] == 0
     assert "Incorrect API key" in results.about["judges"][0]["error"]
-    assert sum(map(is_judge, lab.bodies)) <= runner.GIVE_UP_AFTER + 16
+    assert sum(map(is_judge, lab.bodies)) <= retry.GIVE_UP_AFTER + 16
     lab.reply = likes("word")
     mended = run(exp)
     assert mended.status == "finished"
