@@ -46,7 +46,7 @@ class Unpacker:
         >>> b"".join(Unpacker("gzip", 1000).feed(zlib.compress(bytes(10**6), wbits=31)))
         Traceback (most recent call last):
         ...
-        pex.run.failures.CallError: ('bad_body', 'the answer is longer than 1000 bytes')
+        pex.run.errors.CallError: ('bad_body', 'the answer is longer than 1000 bytes')
     """
 
     def __init__(self, packing: str | None, most: int = MOST_BYTES) -> None:
