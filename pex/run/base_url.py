@@ -1,8 +1,8 @@
 """Where an endpoint's pages are, from an address in whatever form it was pasted.
 
-People paste what they see: the base (`…/v1`), the host alone, or the whole page out of a `curl`
-command or Azure's portal (`…/deployments/NAME/chat/completions?api-version=…`). A page of chat
-completions is taken at its word; from any other form the base is found.
+People paste what they see: the base (`…/v1`), the host alone, or a whole URL from a `curl` command
+or Azure's portal (`…/deployments/NAME/chat/completions?api-version=…`). The URL of a chat
+completions page is used as given; from any other form the base is found.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _azure_path(path: str, model: str, deployments: bool) -> tuple[str, bool]:
             raise PexError(
                 f"model '{model}': the base URL names the deployment '{found['name']}'",
                 hint=f"name the model …/{found['name']}, or end the base URL before /openai, so "
-                "that each model is a deployment of its own",
+                "each model is its own deployment",
             )
         return f"{found['head']}/openai/deployments/{found['name']}", True
     if path.lower().endswith(f"/{CHAT}"):

@@ -1,7 +1,7 @@
-"""What an endpoint sends back, read no further than it may be long, and never from elsewhere.
+"""What an endpoint sends back, read up to a limit, and never from another address.
 
-A body counts as it is unpacked: a megabyte of gzip may hold a gigabyte. pex unpacks by itself, a
-piece at a time, and asks for no packing that it cannot stop in the middle of.
+The limit is on the unpacked body: a megabyte of gzip can hold a gigabyte. pex unpacks it itself,
+piece by piece, and accepts no compression that it cannot stop in the middle of.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """How long an answer may be, unpacked."""
 
 MOST_ERROR_BYTES = 1024 * 1024
-"""So much of the body of an error, or of a list of models, is read; nobody needs the rest."""
+"""How much of the body of an error, or of a list of models, is read; nobody needs the rest."""
 
 PACKINGS = "gzip, deflate"
 """What requests say that they accept."""
@@ -55,7 +55,7 @@ class Unpacker:
             shown = redact(self._packing[:60])
             raise CallError(
                 "bad_body",
-                f"the answer is packed as '{shown}', and only {PACKINGS} was asked for",
+                f"the answer is compressed as '{shown}', but only {PACKINGS} is accepted",
             )
         self._most = most
         self._came = 0
@@ -85,7 +85,7 @@ class Unpacker:
                     chunk = self._inflate.unconsumed_tail
         except zlib.error:
             raise CallError(
-                "bad_body", f"the answer is not valid {self._packing}, which it says it is"
+                "bad_body", f"the answer is not valid {self._packing}, as its header says"
             ) from None
 
     def _bits(self, chunk: bytes) -> int:
@@ -186,27 +186,27 @@ async def each_line(response: Any, take: Callable[[bytes], None]) -> None:
 def redirect(
     status: int, headers: Mapping[str, str], asked: str, setting: str = "base_url"
 ) -> CallError:
-    """What it means that an endpoint sends pex elsewhere: nothing is sent there.
+    """The error of an endpoint that redirects pex: nothing is sent to the new address.
 
     Args:
         status: from 300 to 399.
         headers: of the reply.
-        asked: the address that was asked.
-        setting: what names it.
+        asked: the address of the request.
+        setting: the setting that has this address.
 
     Example:
         >>> at = "https://example.com/v1/models"
         >>> redirect(307, {"Location": "https://eu.example.com/v1?key=abc"}, at).message
-        'HTTP 307: answers with a redirect to https://eu.example.com/v1; set base_url to it'
+        'HTTP 307: redirects to https://eu.example.com/v1; set base_url to that address'
         >>> redirect(302, {}, at).message
-        'HTTP 302: answers with a redirect that names no address; check base_url'
+        'HTTP 302: redirects without naming an address; check base_url'
     """
     to = next((value for name, value in headers.items() if name.lower() == "location"), "")
     where = _address(to, asked)
     if not where:
-        said = f"answers with a redirect that names no address; check {setting}"
+        said = f"redirects without naming an address; check {setting}"
     else:
-        said = f"answers with a redirect to {where}; set {setting} to it"
+        said = f"redirects to {where}; set {setting} to that address"
     return CallError("redirect", f"HTTP {status}: {said}")
 
 

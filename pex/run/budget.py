@@ -72,11 +72,11 @@ def beyond(request: Request, answer: Answer, usd: float, worst_usd: float) -> Bu
     return BudgetError(
         f"{request.model}, variant '{request.variant}', case '{request.case_id}', repeat "
         f"{request.repeat}: the endpoint reported {answer.prompt_tokens:,} prompt tokens and "
-        f"{answer.completion_tokens:,} completion tokens, ${usd:.4g}, where this call could cost "
-        f"${worst_usd:.4g} at most; the run was stopped",
-        hint="the answers are kept; does the endpoint keep to max_tokens? If it counts reasoning "
-        "beside it, give as many more as it may need: the cap holds only as far as the longest "
-        "answer is known",
+        f"{answer.completion_tokens:,} completion tokens, ${usd:.4g}, but this call could cost at "
+        f"most ${worst_usd:.4g}; the run was stopped",
+        hint="the answers are kept; does the endpoint respect max_tokens? If it counts "
+        "reasoning separately, add what that may need: the cap only holds if the length of the "
+        "longest answer is known",
     )
 
 

@@ -1,4 +1,4 @@
-"""A model that is to be asked, and the lane to its provider that it shares with others."""
+"""A model of a run, and the lane to its provider that it shares with other models."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def open_channels(
     fixed: frozenset[str] = frozenset(),
     clients: Mapping[str, ClientModel] | None = None,
 ) -> dict[str, Channel]:
-    """Connect to every model and make sure that somebody answers there, before money is spent.
+    """Connect to every model and check that its endpoint responds, before money is spent.
 
     Args:
         models: `provider/model`, each once.
@@ -234,7 +234,7 @@ def open_channels(
         clients: the models that are asked through a client of the user's.
 
     Raises:
-        PexError: an unknown provider, a key that is not set or refused, nobody at the address.
+        PexError: an unknown provider, a key that is not set or refused, no response at the address.
     """
     channels: dict[str, Channel] = {}
     listed: dict[tuple[str, int], list[str] | None] = {}

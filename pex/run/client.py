@@ -1,4 +1,4 @@
-"""One chat call over HTTP: sent, read, and every way it can fail given a name."""
+"""One chat call over HTTP: sent and read, with a name for every way it can fail."""
 
 from __future__ import annotations
 
@@ -159,13 +159,13 @@ def _so_far(stream: EventStream | None) -> str | None:
 
 
 async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None:
-    """Ask an endpoint which models it has, to find out that it is there before a run begins.
+    """List an endpoint's models, to find out before a run starts that it is there.
 
     Returns:
         The names, or None where the endpoint does not list them.
 
     Raises:
-        PexError: nobody answers at this address, or the key is refused.
+        PexError: there is no response at this address, or the key is refused.
     """
     if endpoint.models_url is None:
         return None
@@ -212,7 +212,7 @@ def _connection(endpoint: Endpoint, error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"bad certificate at {endpoint.place}{through}: {error.certificate_error}"
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"no connection to {endpoint.place}{through}: it answers {_proxy_said(error)}"
+        return f"no connection to {endpoint.place}{through}: it replied {_proxy_reply(error)}"
     if through and isinstance(error, aiohttp.ClientConnectorError):
         why = error.os_error.strerror or error.os_error
         return f"no connection to {endpoint.place}{through}: {redact(str(why))}"
@@ -226,6 +226,6 @@ def _connection(endpoint: Endpoint, error: BaseException) -> str:
     return f"connection to {endpoint.place}{through} failed: {said}"
 
 
-def _proxy_said(error: aiohttp.ClientHttpProxyError) -> str:
+def _proxy_reply(error: aiohttp.ClientHttpProxyError) -> str:
     login = " (it needs a login: http://user:password@proxy)" if error.status == 407 else ""
     return f"{error.status} {redact(error.message)}{login}"

@@ -1,7 +1,7 @@
 """The project's database: one SQLite file under `.pex/`, or PostgreSQL for several machines.
 
 Both speak the same SQL here; what differs (how a connection is made, how a writer keeps others
-out, how errors look) is in this module and nowhere else.
+out, what errors look like) is in this module alone.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Database:
 
     @contextlib.contextmanager
     def opened(self, *, durable: bool = True) -> Iterator[Connection]:
-        """A connection for as long as the block lasts."""
+        """A connection that is closed at the end of the block."""
         connection = self.connect(durable=durable)
         try:
             yield connection
@@ -135,7 +135,7 @@ class Database:
             connection.close()
 
     def exists(self) -> bool:
-        """Whether anything can have been written yet; asking makes nothing."""
+        """Whether anything can have been written yet; this creates nothing."""
         return True
 
     def dialect(self, sql: str) -> str:
@@ -160,7 +160,7 @@ class Database:
         if version > VERSION:
             raise JournalError(
                 f"the journal {self.place} was written by a newer pexlab (format {version}, "
-                f"this one knows up to {VERSION})",
+                f"this one reads up to {VERSION})",
                 hint="upgrade pexlab, or give this project another [journal] path in pex.toml",
             )
         for script in MIGRATIONS[version:]:
@@ -188,8 +188,8 @@ class SqliteDatabase(Database):
             private.touch(self.path)
         except OSError as error:
             raise JournalError(
-                f"the journal's folder {self.path.parent} cannot be made: {error.strerror}",
-                hint="set [journal] path in pex.toml to a folder that can be written",
+                f"the journal's folder {self.path.parent} cannot be created: {error.strerror}",
+                hint="set [journal] path in pex.toml to a writable folder",
             ) from None
         with self.errors():
             raw = sqlite3.connect(
@@ -200,8 +200,8 @@ class SqliteDatabase(Database):
             mode = connection.rows("PRAGMA journal_mode = WAL")[0][0]
             if mode != "wal":
                 raise JournalError(
-                    f"the journal {self.path} is on a file system that SQLite's WAL mode does "
-                    "not work on (a network drive?)",
+                    f"the journal {self.path} is on a file system that does not support "
+                    "SQLite's WAL mode (a network drive?)",
                     hint="set [journal] path in pex.toml to a local folder, or url_env for "
                     "PostgreSQL",
                 )
@@ -248,21 +248,21 @@ class SqliteDatabase(Database):
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             return JournalError(
                 f"the journal {self.path} is damaged: {text}",
-                hint=f"save what can be read: sqlite3 {self.path.name} .recover | "
-                "sqlite3 saved.db, and put saved.db in its place; or move the file away: its "
-                "answers are then paid again",
+                hint=f"recover what can be read: sqlite3 {self.path.name} .recover | "
+                "sqlite3 saved.db, and put saved.db in its place; or move the file away and "
+                "pay for its answers again",
             )
         if code == sqlite3.SQLITE_FULL:
             return JournalError(
                 f"the journal {self.path} cannot grow: no space left on the disk",
-                hint="make room (pexlab gc shows what may go) and run again: only what is "
-                "missing is asked",
+                hint="free some space (pexlab gc lists what can be deleted) and run again: only "
+                "missing answers are requested",
             )
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             return self._read_only()
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return JournalError(
-                f"the journal {self.path} has been held by another process for {BUSY_S:.0f} s",
+                f"the journal {self.path} has been locked by another process for {BUSY_S:.0f} s",
                 hint="is a backup or another program writing to it?",
             )
         return JournalError(f"the journal {self.path}: {text}")
@@ -270,8 +270,8 @@ class SqliteDatabase(Database):
     def _read_only(self) -> JournalError:
         return JournalError(
             f"the journal {self.path} cannot be written",
-            hint="a run keeps every answer there before it is used: make the folder writable, "
-            "or set [journal] path in pex.toml to another",
+            hint="every answer is saved there before it is used: make the folder writable, "
+            "or set [journal] path in pex.toml to another folder",
         )
 
 

@@ -1,4 +1,4 @@
-"""An endpoint may echo the key that it was sent: no answer shows it, nothing keeps it."""
+"""An endpoint may echo the key that it was sent: no answer shows it, nothing stores it."""
 
 from __future__ import annotations
 

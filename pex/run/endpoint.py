@@ -1,4 +1,4 @@
-"""From `provider/model` to an endpoint that can be asked."""
+"""From `provider/model` to an endpoint that can be called."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def connect_client(given: ClientModel, settings: Settings) -> Endpoint:
 
 
 def check(ref: str, settings: Settings) -> None:
-    """See whether a model could be connected to, without asking or starting anything.
+    """Check that a model can be connected to, without calling or starting anything.
 
     Args:
         ref: `provider/model`.
@@ -161,7 +161,7 @@ def _provider(ref: str, settings: Settings) -> Provider | None:
         known = [*settings.providers, *BUILT_IN]
         raise PexError(
             f"model '{ref}': there is no provider '{name}'",
-            hint=f"{nearest(name, known)}; further ones go into pex.toml as [providers.{name}]",
+            hint=f"{nearest(name, known)}; add others to pex.toml as [providers.{name}]",
         )
     return BUILT_IN.get(name)
 
@@ -230,7 +230,7 @@ def _given(provider: Provider, own: ProviderSettings) -> str | None:
 
 
 def some_model(name: str, settings: Settings) -> str:
-    """A model to connect to where any will do, to see whether its provider is there."""
+    """Any model of a provider, to see whether the provider is there."""
     own = settings.providers.get(name, ProviderSettings())
     given = _given(BUILT_IN.get(name) or Provider(None), own)
     try:
@@ -243,7 +243,7 @@ def some_model(name: str, settings: Settings) -> str:
 def _headers(
     name: str, provider: Provider, own: ProviderSettings, base: BaseUrl, azure: bool
 ) -> dict[str, str]:
-    """The provider's own headers, and the one that says who asks."""
+    """The provider's own headers, and the one with the key."""
     headers = {key: _header_value(name, key, value) for key, value in own.headers.items()}
     register_headers(headers)
     header, value = _credential(name, provider, own)
@@ -277,7 +277,7 @@ def _header_value(name: str, header: str, given: str | FromEnvironment) -> str:
         )
     register(value)
     if not value.isprintable():
-        raise PexError(f"{where} holds a line break or another character that no header can have")
+        raise PexError(f"{where} has a line break or another character that headers cannot have")
     return value
 
 
@@ -323,14 +323,14 @@ def _run_token_command(name: str, command: str) -> str:
     except subprocess.TimeoutExpired:
         raise PexError(
             f"{where}: printed no token within {TOKEN_COMMAND_TIMEOUT_S} s",
-            hint="does it ask for something? It must print a token without anyone's help",
+            hint="is it waiting for input? It must print a token without help",
         ) from None
     except (OSError, ValueError) as error:
         raise PexError(f"{where}: could not be run: {redact(str(error))}") from None
     if done.returncode != 0:
         said = redact(done.stderr.strip().rpartition("\n")[2])
         raise PexError(
-            f"{where}: ended with exit code {done.returncode}{said and ': '}{said}",
+            f"{where}: exited with code {done.returncode}{said and ': '}{said}",
             hint="try it in a terminal: it must print a token",
         )
     lines = done.stdout.split()
@@ -339,7 +339,7 @@ def _run_token_command(name: str, command: str) -> str:
         printed = {0: "nothing", 1: "a line that is not a token"}.get(count, f"{count} lines")
         raise PexError(
             f"{where}: expected one line with the token, got {printed}",
-            hint="many tools print JSON unless told otherwise, such as "
+            hint="many tools print JSON by default; use for example "
             "az account get-access-token --query accessToken --output tsv",
         )
     return lines[0]

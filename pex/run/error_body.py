@@ -1,4 +1,4 @@
-"""What the body of an error says, wherever its provider has put it.
+"""What the body of an error says, wherever its provider puts it.
 
 Providers nest: a list with one error (Gemini), an error as JSON text in the message of another
 (gateways), details, inner errors, FastAPI's `detail`. All codes, types, states, messages and waits
@@ -37,7 +37,7 @@ _BARE_KEYS = ("message", "msg", "error_msg", "error_message", "errorMessage", "M
               "status_msg")  # fmt: skip
 _MESSAGE_LENGTH = 400
 _DEEPEST = 20
-_LOOKED_AT = 24_000
+_SCANNED = 24_000
 """Letters of a body or message that are looked at for its words."""
 
 _KEY_LENGTH = 4000
@@ -48,7 +48,7 @@ _MOST_READ = 1024 * 1024
 
 
 @dataclasses.dataclass(slots=True)
-class Said:
+class ErrorBody:
     """All that an error body says, from wherever it says it."""
 
     codes: list[str] = dataclasses.field(default_factory=list)
@@ -65,13 +65,13 @@ class Said:
 
 def message_of(raw: bytes) -> str:
     """The provider's own words, without keys and HTML, cut to a readable length."""
-    said = said_in(raw)
+    said = parse_error(raw)
     if said.message:
         return readable(said.message)
     # Known keys go first: one that has a < in it, or stands where the text is cut, is only half of
     # one afterwards.
-    text = redact_values(raw[:_LOOKED_AT].decode("utf-8", "replace"))
-    return readable(_without_tags(text[: _LOOKED_AT - _KEY_LENGTH]))
+    text = redact_values(raw[:_SCANNED].decode("utf-8", "replace"))
+    return readable(_without_tags(text[: _SCANNED - _KEY_LENGTH]))
 
 
 def message_in(value: Any) -> str:
@@ -85,8 +85,8 @@ def readable(text: str) -> str:
     Of a text as long as a book only the beginning is looked at, up to a space: half a key would
     not be known as one.
     """
-    if len(text) > _LOOKED_AT:
-        text = redact_values(text[:_LOOKED_AT])[: _LOOKED_AT - _KEY_LENGTH]
+    if len(text) > _SCANNED:
+        text = redact_values(text[:_SCANNED])[: _SCANNED - _KEY_LENGTH]
         text = text[: max(text.rfind(" "), text.rfind("\n"), len(text) // 2)] + " …"
     text = redact(" ".join(text.split())) or "no message"
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
@@ -101,7 +101,7 @@ def _without_tags(text: str) -> str:
     return " ".join([*kept, text[at:]])
 
 
-def said_in(raw: bytes) -> Said:
+def parse_error(raw: bytes) -> ErrorBody:
     """What a body says; nothing where it is not JSON, or longer than any error is."""
     raw = raw[:_MOST_READ]
     try:
@@ -110,18 +110,18 @@ def said_in(raw: bytes) -> Said:
         try:
             value = read_leniently(raw)
         except ValueError:
-            return Said()
-    return said_of(value)
+            return ErrorBody()
+    return error_of_value(value)
 
 
-def said_of(value: Any) -> Said:
+def error_of_value(value: Any) -> ErrorBody:
     """What a JSON value says."""
-    said = Said()
+    said = ErrorBody()
     _gather(value, said, 8)
     return said
 
 
-def _gather(value: Any, said: Said, depth: int) -> None:
+def _gather(value: Any, said: ErrorBody, depth: int) -> None:
     if depth == 0:
         return
     if isinstance(value, list):
@@ -161,7 +161,7 @@ def _gather(value: Any, said: Said, depth: int) -> None:
             _gather_text(value[key], said, depth)
 
 
-def _gather_text(text: str, said: Said, depth: int) -> None:
+def _gather_text(text: str, said: ErrorBody, depth: int) -> None:
     """A message; gateways put the whole error of the provider behind them into it, as JSON."""
     text = text[:_MOST_READ]
     begin = text.find("{")

@@ -8,28 +8,28 @@ import re
 FATAL = frozenset(
     {"auth", "quota", "unknown_model", "refused_parameter", "certificate", "redirect"}
 )
-"""Kinds of error that asking again, or asking for another case, does not fix."""
+"""Kinds of error that neither a retry nor another case fixes."""
 
 TRANSIENT = frozenset({"rate_limit", "server", "connection", "timeout", "bad_body", "empty"})
 """Kinds of error that are worth another attempt."""
 
 UNBILLED = FATAL | {"rate_limit", "server", "too_long"}
-"""Kinds of error for which no provider charges; after the others a call may have to be paid."""
+"""Kinds of error for which no provider charges; with the others a call may have to be paid."""
 
 CASE_PARTS = ("messages", "input", "contents", "prompt")
 """The parts of a request that have the case in them."""
 
 BUSY = "busy"
-"""In the tables: `server`, and the provider says that it has too much to do."""
+"""In the tables: `server`, and the provider says that it is overloaded."""
 
 
 @dataclasses.dataclass(slots=True)
 class CallError(Exception):
     """An attempt that failed: its kind, a message, and how long the provider asks to wait.
 
-    `sent` is False where nothing reached the provider, so that nothing can be charged; `busy`
-    where the provider says that it has too much to do; `begun` where it had begun to answer, so
-    that it may charge whatever the kind. `param` is the parameter that the provider names,
+    `sent` is False if nothing reached the provider, so nothing can be charged; `busy` if the
+    provider says that it is overloaded; `begun` if the answer had started, so it may be charged
+    whatever the kind. `param` is the parameter that the provider names,
     `raw_body` what came where an answer was expected.
     """
 

@@ -1,4 +1,4 @@
-"""What a run would do, before any model is asked."""
+"""What a run would do, before any model is called."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ class Preview:
     """The first request as it would be sent, and the size of the run.
 
     `turns` are what the user says after its first answer. `calls` are those that would be made,
-    `replayed` those whose answers the journal has; `tokens_from` says what the tokens are estimated
-    by. `completion_tokens` and `cost_usd` are what earlier answers let expect, the longest that is
-    allowed where there are none; `longest_tokens` and `at_most_usd` are with every answer at its
-    longest. Costs are None where a model has no known price, `seconds` where nothing was run
-    before.
+    `replayed` those whose answers are reused; `tokens_from` says what the tokens are estimated
+    from. `completion_tokens` and `cost_usd` are what earlier answers suggest, or the longest
+    allowed if there are none; `longest_tokens` and `at_most_usd` are for the longest answers.
+    Costs are None if a model has no known price, `seconds` if nothing was run before.
     """
 
     first: dict[str, Any]
@@ -71,15 +70,15 @@ class Preview:
     def sizes(self) -> list[str]:
         """The size of the run in a few lines of text."""
         if not self.calls:
-            return ["All answers are in the journal: nothing is asked, nothing is paid"]
-        in_journal = f" ({self.replayed} more are in the journal)" if self.replayed else ""
+            return ["All answers are reused from the journal: no calls, no cost"]
+        reused = f" ({self.replayed} more answers are reused)" if self.replayed else ""
         out = f"about {self.completion_tokens:,} out, {self.longest_tokens:,} at most"
         if self.completion_tokens == self.longest_tokens:
             out = f"at most {self.longest_tokens:,} out"
         lines = [
-            f"{self.calls} call{'s' * (self.calls != 1)}{in_journal}, about "
+            f"{self.calls} call{'s' * (self.calls != 1)}{reused}, about "
             f"{self.prompt_tokens:,} tokens in and {out}",
-            f"Tokens in are estimated from {' and '.join(map(_explained, self.tokens_from))}",
+            f"Input tokens are estimated from {' and '.join(map(_explained, self.tokens_from))}",
             f"Cost: {self._cost()}",
         ]
         if self.seconds is not None:
@@ -88,14 +87,14 @@ class Preview:
 
     def _cost(self) -> str:
         if self.cost_usd is None or self.at_most_usd is None:
-            return f"not known: no price for {', '.join(self.unpriced)}"
+            return f"unknown: no price for {', '.join(self.unpriced)}"
         if self.at_most_usd == 0:
-            return "nothing"
+            return "free"
         if self.cost_usd == self.at_most_usd:
             return f"at most about ${self.at_most_usd:.2g}"
         return (
             f"about ${self.cost_usd:.2g}; about ${self.at_most_usd:.2g} if every answer is as long "
-            "as it may be"
+            "as allowed"
         )
 
 
@@ -189,7 +188,7 @@ def _text(request: Request) -> str:
 
 def _explained(source: str) -> str:
     if source == BYTES:
-        return "their bytes (0.7 to 1.5 times that; up to 3 times outside European languages)"
+        return "their bytes (a rough estimate; up to 3 times that for non-European languages)"
     return source
 
 

@@ -160,8 +160,8 @@ class EventStream(ABC):
     def _together(self) -> dict[str, Any]:
         """What has come, in the form of a body that came whole."""
 
-    def _tell(self, piece: str) -> None:
-        """Show a piece of the answer's text."""
+    def _emit_delta(self, piece: str) -> None:
+        """Pass on a piece of the answer's text."""
         if self._on_delta is not None:
             self._on_delta(replace_surrogates(piece))
 

@@ -1,7 +1,7 @@
-"""Every way a call can fail, by name: what a reply that holds no answer means.
+"""Every way a call can fail, by name: what a reply without an answer means.
 
 What is known comes first: the HTTP status, and the codes, types, states and details that the
-provider sends, wherever it puts them. Words of a message are only asked where nothing else speaks.
+provider sends, wherever it puts them. The words of a message only count if nothing else is clear.
 A new oddity is a line in `_CODES` here or in the table of `finish_reasons`, and a row in
 `tests/run/test_failures.py`.
 """
@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pex.run.error_body import (
-    Said,
+    ErrorBody,
+    error_of_value,
     is_error,
     message_of,
     named_parameter,
+    parse_error,
     readable,
-    said_in,
-    said_of,
 )
 from pex.run.errors import BUSY, CASE_PARTS, CallError, of_kind
 from pex.run.waits import asked_s
@@ -36,7 +36,7 @@ _CODES: tuple[tuple[str, str], ...] = (
     ("usage_policy", "content_filter"),
     ("moderation", "content_filter"),  # OpenAI moderation_blocked, Mistral
     ("guardrail", "content_filter"),  # Bedrock, LiteLLM, Mistral
-    ("flagged", "content_filter"),  # OpenRouter `metadata.flagged_input`, see _said
+    ("flagged", "content_filter"),  # OpenRouter `metadata.flagged_input`, see error_body
     ("data_inspection", "content_filter"),  # Alibaba DashScope DataInspectionFailed
     ("PROHIBITED_CONTENT", "content_filter"),  # Gemini `blockReason`
     ("safety", "content_filter"),  # Gemini SAFETY, IMAGE_SAFETY
@@ -77,7 +77,7 @@ _CODES: tuple[tuple[str, str], ...] = (
     ("too_long", "too_long"),
     ("too_large", "too_long"),  # Anthropic request_too_large
     ("tokens_limit_reached", "too_long"),  # GitHub Models
-    # -- who asks, and whether they may
+    # -- the key, and what it permits
     ("api_key", "auth"),  # OpenAI invalid_api_key, Gemini API_KEY_INVALID
     ("authenticat", "auth"),  # Anthropic, Together, Moonshot, llama.cpp; Gemini UNAUTHENTICATED
     ("unauthori", "auth"),  # Mistral and other FastAPI servers
@@ -226,7 +226,7 @@ _WORDS_FOR: dict[int, frozenset[str]] = {
     500: frozenset({"content_filter", "too_long", "rate_limit"}),
     502: frozenset({"rate_limit"}),
 }
-"""Which kinds a message may tell beside a status that says less."""
+"""The kinds that a message can show if the status says less."""
 
 _PER_MINUTE = re.compile(
     r"per.?(?:minute|min\b|second|sec\b)|\b[RT]P[MS]\b|rate.?limit|try again in|retry (?:in|after)",
@@ -243,7 +243,7 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
         >>> refusal(429, body, {}).kind, refusal(429, b"slow down", {}).kind
         ('quota', 'rate_limit')
     """
-    said = said_in(raw)
+    said = parse_error(raw)
     error = _error(said, status, f"HTTP {status}: {message_of(raw)}")
     if error.kind == "refused_parameter":
         error.param = named_parameter(raw) or error.param
@@ -270,7 +270,7 @@ def failure_in(value: Any, *, begun: bool = False) -> CallError | None:
     """
     if not is_error(value):
         return None
-    said = said_of(value)
+    said = error_of_value(value)
     text = readable(said.message)
     error = _error(said, None, text)
     error.retry_after_s, error.begun = said.wait_s, begun
@@ -279,7 +279,7 @@ def failure_in(value: Any, *, begun: bool = False) -> CallError | None:
 
 def named_in(value: Any) -> CallError | None:
     """The error of a body that holds no answer, where its codes, status or words name one."""
-    said = said_of(value)
+    said = error_of_value(value)
     codes = _first(said.codes, _CODES)
     if codes is None and said.status is None and _by_words(said, None) is None:
         return None
@@ -291,14 +291,14 @@ def named_in(value: Any) -> CallError | None:
 # -- what it means
 
 
-def _error(said: Said, status: int | None, text: str) -> CallError:
+def _error(said: ErrorBody, status: int | None, text: str) -> CallError:
     kind = _kind(said, status)
     error = of_kind(kind, text)
     error.param = said.param
     return error
 
 
-def _kind(said: Said, status: int | None) -> str:
+def _kind(said: ErrorBody, status: int | None) -> str:
     """The kind, by the codes first, then the status, then words."""
     http, status = status, _effective(status, said.status)
     if http == 413 or (status == 429 and _TOO_LARGE.search(said.message)):
@@ -327,7 +327,7 @@ def _effective(status: int | None, inside: int | None) -> int | None:
     return status
 
 
-def _by_words(said: Said, kinds: frozenset[str] | None) -> str | None:
+def _by_words(said: ErrorBody, kinds: frozenset[str] | None) -> str | None:
     text = "\n".join(said.messages)[:_MOST_WORDS]
     for kind, pattern in _WORDS:
         if (kinds is None or kind in kinds) and pattern.search(text):

@@ -1,4 +1,4 @@
-"""Events on their way to one who watches, on a thread of its own: a slow one slows nobody."""
+"""Events on their way to a listener, on its own thread: a slow listener slows nobody else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAUSE_S = 0.01
 """Between two rounds: waking for every event would take time from the calls."""
 
 MOST_WAITING = 10_000
-"""More than so many waiting events, and those that only say how things go are left out."""
+"""With more waiting events than this, those that only show progress are left out."""
 
 _PASSING = (Started, Delta, Retried, Spent, Pace, Away)
 _LASTING = (Queued, Spent, Stopping, Away, Judging, Done)
@@ -79,7 +79,7 @@ class Feed:
 
 
 class Feeds:
-    """All who watch a run; one who comes late is told first what has been.
+    """All listeners of a run; one that comes late first gets what has happened so far.
 
     Example:
         >>> feeds, heard = Feeds(), []

@@ -55,7 +55,7 @@ _FINISH_PARTS: tuple[tuple[str, str], ...] = (
 
 
 def finish_meaning(reason: str | None) -> str | None:
-    """What it means why a model stopped: `cut_off`, `filtered`, `unsure`, a kind of error, or None.
+    """The meaning of a finish reason: `cut_off`, `filtered`, `unsure`, a kind of error, or None.
 
     Example:
         >>> [finish_meaning(word) for word in ("stop", "MAX_TOKENS", "content_filter: SAFETY")]

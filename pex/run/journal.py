@@ -1,7 +1,7 @@
 """The journal: every answer is on disk before anything else sees it, and is never paid for twice.
 
 An answer is found again by its request's key. `reuse` finds whatever was ever answered; `fresh`
-only what this batch (outside a batch: this run) has answered, so that it asks anew but a resumed
+only what this batch (outside a batch: this run) has answered: it gets new answers, but a resumed
 one continues; `off` keeps and finds nothing. What was paid is in the ledger in every mode,
 written in the same transaction as the answer.
 """
@@ -42,7 +42,7 @@ _CHUNK = 500
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:
-    """One run as the journal knows it; `continued` where an earlier start of it did not end."""
+    """One run as the journal knows it; `continued` if an earlier start of it did not end."""
 
     id: str
     mode: Mode
@@ -96,7 +96,7 @@ class Journal:
     def begin(
         self, experiment: str, keys: Iterable[str], mode: Mode, mlflow_uri: str | None = None
     ) -> Run:
-        """Open a run; one that asks the same and did not end is continued.
+        """Open a run; an unfinished one with the same requests is continued.
 
         Args:
             experiment: its name.
@@ -154,14 +154,14 @@ class Journal:
         )
 
     def find(self, keys: Sequence[str], run: Run) -> dict[str, Answer]:
-        """The answers that need not be asked again, by key, without the models' reasoning."""
+        """The answers that can be reused, by key, without the models' reasoning."""
         return {
             key: without_reasoning(answer, self._tags(model))
             for key, (model, answer) in self._found(keys, run).items()
         }
 
     def find_one(self, key: str, run: Run) -> Answer | None:
-        """The answer of one key as it came, None where it has to be asked."""
+        """The answer of one key as it came, None if a call has to be made."""
         found = self._found([key], run).get(key)
         return None if found is None else found[1]
 
@@ -210,9 +210,9 @@ class Journal:
 
 
 def running(database: Database) -> list[tuple[str, float, int]]:
-    """The runs that go on at this moment, in any process: experiment, begin, calls so far.
+    """The runs that are active now, in any process: experiment, start, calls so far.
 
-    The begin is in seconds since 1970; the oldest comes first.
+    The start is in seconds since 1970; the oldest comes first.
 
     Raises:
         JournalError: the journal cannot be read.
@@ -244,7 +244,7 @@ def _read(text: str, place: str) -> Answer:
     if not isinstance(fields, dict):
         raise JournalError(
             f"the journal {place} is damaged: an answer in it cannot be read",
-            hint="move it away; its answers are then paid again",
+            hint="move it away, and pay for its answers again",
         )
     answer = restored(fields)
     answer.from_journal = True

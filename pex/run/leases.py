@@ -1,7 +1,7 @@
 """What all processes of a project share: the calls in flight to an endpoint, its rate, a budget.
 
-Each process holds a lease on its share and renews it several times a second on a thread of its
-own, so that the way of a call stays local; the lease of a process that was killed runs out. An
+Each process holds a lease on its share and renews it several times a second on its own thread,
+so no call waits for the others; the lease of a process that was killed runs out. An
 endpoint's row remembers how many calls it was seen to serve at once.
 """
 
@@ -22,13 +22,13 @@ TICK_S = 0.2
 """How often a process renews its leases."""
 
 EXPIRES_S = 3.0
-"""After how long without renewal a lease belongs to nobody."""
+"""Seconds without renewal after which a lease has expired."""
 
 FORGET_S = 600.0
-"""How long what was learnt of an endpoint that nobody uses is believed."""
+"""Seconds after which what was learnt about an unused endpoint is forgotten."""
 
 QUIET = 40
-"""So many answers without a refusal, at least, before one call more is tried."""
+"""The least number of answers without a refusal before one more call is tried."""
 
 MOST_BACKOFF = 8
 T = TypeVar("T")
@@ -71,13 +71,13 @@ class Leases:
         in_flight: int,
         rates: tuple[float | None, float | None] = (None, None),
     ) -> Grant:
-        """Tell what was seen of an endpoint and get a share of it.
+        """Report what was seen of an endpoint and get a share of it.
 
         Args:
             endpoint: its name.
-            most: calls in flight that this process may have at most.
+            most: the most calls in flight that this process can have.
             report: what was seen since the last time.
-            wanted: calls in flight that this process has use for.
+            wanted: calls in flight that this process could use.
             in_flight: calls in flight that it has.
             rates: requests and tokens per minute, kept over all processes.
         """
@@ -215,7 +215,7 @@ class Leases:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Need:
-    """One lane: what it has seen, how many calls it has use for, what the next may cost."""
+    """One lane: what it has seen, how many calls it could use, what the next one may cost."""
 
     lane: Lane
     report: Report
@@ -225,7 +225,7 @@ class Need:
 
 
 def need_of(lane: Lane, now: float, stream: bool) -> Need:
-    """What a lane needs now, its answers streamed or not; it begins the lane's next report."""
+    """What a lane needs now, its answers streamed or not; starts the lane's next report."""
     tokens_each = next_usd = 0.0
     if lane.waiting:
         call = lane.waiting[0]

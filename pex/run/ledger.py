@@ -42,7 +42,7 @@ class Spending:
         completion_tokens: received; `reasoning_tokens` of them before the answer.
         reasoning_tokens: see there.
         usd: what is certain.
-        unsure_usd: at most so much more, for calls of which nobody said what they cost.
+        unsure_usd: at most this much more, for calls without a reported cost.
         beyond: calls that cost more than they could, by what was sent.
         negative: calls of an earlier version with a negative cost, which count as nothing.
     """
@@ -94,7 +94,7 @@ def spending(database: Database, by: str) -> list[Spending]:
     """What the project has spent: by model or experiment the dearest first, days in their order.
 
     Raises:
-        PexError: it cannot be grouped so.
+        PexError: it cannot be grouped that way.
         JournalError: the journal cannot be read.
     """
     if by not in GROUPS:

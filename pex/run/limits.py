@@ -1,4 +1,4 @@
-"""How many calls may be in flight, learnt from what an endpoint accepts.
+"""How many calls can be in flight, learnt from what an endpoint accepts.
 
 `most` is what was allowed; a refusal (429) says that fewer are served, and exactly how many: those
 that are still in flight. What was learnt is shared with the other processes of the project by
@@ -20,17 +20,17 @@ more in one step: a refusal comes back before hundreds have been sent, and an en
 limits is reached in full within a fraction of one answer's time."""
 
 TOLERATED = 0.1
-"""Refusals for each answer that change nothing: some endpoints refuse now and then whatever one
-does, and fewer calls in flight would not help."""
+"""Refusals per answer that change nothing: some endpoints refuse now and then in any case, and
+fewer calls in flight would not help."""
 
 STEEPEST = 0.75
-"""What is left at least of the calls in flight after one refusal."""
+"""The least part of the calls in flight that is left after one refusal."""
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 
 OVERLOAD = 0.7
-"""What is left of the calls in flight after a time-out or an overloaded server."""
+"""The part of the calls in flight that is left after a time-out or an overloaded server."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,7 +57,7 @@ class Grant:
     total: int | None = None
     """What the endpoint is believed to serve at once; None where it never refused."""
     others: int = 0
-    """The other processes that ask it now."""
+    """The other processes that use it now."""
 
 
 class Limiter:

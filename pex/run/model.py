@@ -1,4 +1,4 @@
-"""A model that is asked through the user's own client of the openai package."""
+"""A model that is called through the user's own client of the openai package."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _PAGES = re.compile(r"/(?:chat/completions|responses|models)$")
 class Model:
     """A model of your own client: `pex.Model(client, "gpt-4.1-mini")`.
 
-    The client is asked as it is, with its authentication, headers and transport, but for its
-    retries: pex makes its own, so that each of them is under the cap and in the ledger. In tables,
+    The client is used as it is, with its authentication, headers and transport, except for its
+    retries: pex makes its own, so each is under the cap and in the ledger. In tables,
     records, prices and the journal the model is `provider/name`, as any other.
 
     Args:
         client: `openai.OpenAI`, `AsyncOpenAI`, `AzureOpenAI`, `AsyncAzureOpenAI`, or a client that
             has the same methods.
         name: the model's name at the endpoint; for Azure, of the deployment.
-        provider: what the endpoint is called; left out, `openai` or `azure` by the client, else
+        provider: the name of the endpoint; by default `openai` or `azure` by the client, else
             the provider with that base URL, built in or in `pex.toml`.
 
     Raises:
-        PexError: this is not a client, or its provider is not known.
+        PexError: this is not a client, or its provider is unknown.
 
     Example:
         >>> import openai
@@ -64,7 +64,7 @@ class Model:
         self.provider = _provider(client, provider, where)
         if self.name.startswith(f"{self.provider}/"):
             raise PexError(
-                f"{where}: '{self.name}' has the provider's name in it",
+                f"{where}: '{self.name}' includes the provider's name",
                 hint=f"give the model's name alone: '{self.name.partition('/')[2]}'",
             )
         for key in ("api_key", "_azure_ad_token"):
@@ -120,8 +120,8 @@ def by_ref(models: Iterable[tuple[str, ClientModel | None]]) -> dict[str, Client
         before = found.setdefault(ref, given)
         if (before and before.client) is not (given and given.client):
             raise PexError(
-                f"model '{ref}' stands for two different endpoints",
-                hint="use the same pex.Model wherever it is meant, in judges too, or tell them "
+                f"model '{ref}' means two different endpoints",
+                hint="use the same pex.Model everywhere, also in judges, or tell them "
                 "apart with provider=",
             )
     return {ref: given for ref, given in found.items() if given is not None}

@@ -97,7 +97,7 @@ _NOTHING = Rates(0.0, 0.0, 0.0, 0.0)
 
 
 def price_of(ref: str, settings: Settings) -> Price | None:
-    """The price of `provider/model`, or None where nobody knows it.
+    """The price of `provider/model`, or None if it is unknown.
 
     Example:
         >>> round(price_of("openai/gpt-4.1-mini", Settings()).usd(1000, 0, 100), 6)
@@ -117,12 +117,12 @@ def price_of(ref: str, settings: Settings) -> Price | None:
 
 
 def check_priced(prices: Mapping[str, Price | None]) -> None:
-    """Raise a `PexError` for a model whose price nobody knows: its run would have no cap."""
+    """Raise a `PexError` for a model without a known price: its run would have no cap."""
     unknown = sorted(ref for ref, price in prices.items() if price is None)
     if unknown:
         provider = unknown[0].partition("/")[0]
         raise PexError(
-            f"model '{unknown[0]}': no price is known, so no budget can be kept",
+            f"model '{unknown[0]}': no price is known, so no budget can be enforced",
             hint=f'declare it in pex.toml: [prices."{unknown[0]}"] with input_usd_per_million '
             f"and output_usd_per_million, or free = true under [providers.{provider}]",
         )

@@ -2,7 +2,7 @@
 
 Requests go up as one JSONL file for each model, and come back by their custom id, which is the
 journal's key. What was uploaded is in the journal's database before it is waited for, so that a
-process that was ended finds its batch again instead of paying for another one.
+process that was killed finds its batch again instead of paying for another one.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ _ENDED = ("completed", "failed", "expired", "cancelled")
 
 
 class ProviderBatchRunner:
-    """Asks `requests` through the provider's Batch API; used like a `Runner`.
+    """Sends `requests` through the provider's Batch API; used like a `Runner`.
 
     Args:
-        requests: what to ask; none of them a conversation. Those that do not fit the budget are
+        requests: what to send; none of them a conversation. Those that do not fit the budget are
             left out.
         context: models, budget, journal, and who is told.
     """
@@ -81,7 +81,7 @@ class ProviderBatchRunner:
 
     @property
     def has_work(self) -> bool:
-        """Whether there is anything to ask."""
+        """Whether there is anything to send."""
         return bool(self._groups)
 
     def stop(self) -> None:
@@ -314,7 +314,7 @@ class ProviderBatchRunner:
         lesson = refusals.learn(meant, self._as_sent(model, key), error)
         if refusals.news:
             refusals.remember()
-        why = "run it again: it is sent without that now" if lesson.again else lesson.why
+        why = "run it again: it will be sent without it" if lesson.again else lesson.why
         return f"; {why}" if why else ""
 
     def _put(self, part: Part, key: str, answer: Answer, booked: Bill) -> None:
@@ -350,7 +350,7 @@ def check_single(requests: Iterable[Request]) -> None:
     for request in requests:
         if request.turns:
             raise PexError(
-                f"case '{request.case_id}' is a conversation; a provider batch answers single "
-                "requests only",
+                f"case '{request.case_id}' is a conversation; provider batches only support "
+                "single requests",
                 hint="run it without provider_batch",
             )

@@ -74,7 +74,7 @@ async def call(
         if attempt == attempts or error.kind in ("auth", "unknown_model", "quota", "redirect"):
             break
         await asyncio.sleep(bounded(error.retry_after_s) or 0.5 * 2.0**attempt)
-    known = "; has it a Batch API?" if error.kind == "unknown_model" else ""  # 404
+    known = "; does it have a Batch API?" if error.kind == "unknown_model" else ""  # 404
     raise ProviderError(f"provider batch, {channel.refusals.model}, {path}: {error.message}{known}")
 
 

@@ -30,9 +30,7 @@ def reply_of(content: bytes, *, names: bool) -> dict[str, Any]:
         reply = None
     if isinstance(reply, dict) and (not names or reply.get("id")):
         return reply
-    raise failure_in(reply) or CallError(
-        "bad_body", f"not what was expected: {message_of(content)}"
-    )
+    raise failure_in(reply) or CallError("bad_body", f"unexpected reply: {message_of(content)}")
 
 
 def find_line(line: bytes, left: Collection[str]) -> tuple[str | None, dict[str, Any]]:

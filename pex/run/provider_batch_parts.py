@@ -60,12 +60,12 @@ def open_parts(database: Database, run_id: str, of_others: bool = False) -> list
 
 
 def check_none_away(database: Database, run: Run, keys: Collection[str], fetches: bool) -> None:
-    """Raise a `PexError` where answers are on their way in a batch that this run does not fetch.
+    """Raise a `PexError` if answers are pending in a batch that this run does not fetch.
 
     Args:
         database: the project's.
-        run: the run that is about to ask.
-        keys: what it would ask.
+        run: the run that is about to start.
+        keys: of its requests.
         fetches: it waits for its own provider batches.
     """
     away = [] if fetches else open_parts(database, run.id)
@@ -74,7 +74,7 @@ def check_none_away(database: Database, run: Run, keys: Collection[str], fetches
     for part in away:
         if not set(keys).isdisjoint(part.keys):
             raise PexError(
-                f"answers to these requests are on their way in the provider batch {part.batch_id}",
-                hint="fetch it with the call that made it (provider_batch=True or "
+                f"answers to these requests are pending in the provider batch {part.batch_id}",
+                hint="fetch it with the call that started it (provider_batch=True or "
                 "--provider-batch, and its other options), or pay twice with journal='fresh'",
             )

@@ -150,7 +150,7 @@ def _of_provider(name: str, own: ProviderSettings) -> Part | None:
     where = shown(redact(address or "the address that it is given"))
     where += f" through the proxy {shown(redact(own.proxy))}" if own.proxy else ""
     if own.ca_bundle:
-        where += f", believed by the certificates in {shown(own.ca_bundle)}"
+        where += f", verified by the certificates in {shown(own.ca_bundle)}"
     what = f"{' and '.join(secrets)} would be sent to {where}"
     if own.token_command is not None:
         what = f"the command {shown(repr(own.token_command))} would be run, and {what}"

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible providers that are built in; `pex.toml` adds and changes some."""
+"""The built-in OpenAI-compatible providers; `pex.toml` can add and change some."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Provider:
-    """Where a provider is, and how it is told who asks.
+    """Where a provider is, and how it takes the key.
 
     `base_url_env` and `key_env` name environment variables; `prices` is the provider's name in
     the table of `genai-prices`; a `free` provider runs on the user's own machine.

@@ -1,4 +1,4 @@
-"""Through which proxy an address is asked: the provider's own setting, else the environment's."""
+"""The proxy for an address: the provider's own setting, else the environment's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pex.guard.redact import register
 
 
 def proxy_for(url: str, setting: str | None, where: str) -> str | None:
-    """The proxy for an address, None where it is asked directly.
+    """The proxy for an address, None for a direct connection.
 
     A proxy of the environment never serves this machine itself, whatever NO_PROXY says.
 
@@ -37,7 +37,7 @@ def proxy_for(url: str, setting: str | None, where: str) -> str | None:
     try:
         proxy = clean_url(found if "://" in found else f"http://{found}")
     except ValueError as error:
-        hint = "pex speaks to proxies over HTTP; SOCKS is not supported" * ("socks" in found)
+        hint = "pex uses HTTP proxies; SOCKS is not supported" * ("socks" in found)
         raise PexError(f"{source}: {error}", hint=hint or None) from None
     parts = urllib.parse.urlsplit(proxy)
     register(urllib.parse.unquote(parts.password or ""))

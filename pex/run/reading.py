@@ -265,7 +265,7 @@ def _raise_failed(
         told = failure_in({"error": given}, begun=True) if isinstance(given, dict) else None
         if told is not None and told.kind != "server":
             raise told
-        text = f"the model did not end its answer: finish_reason '{reason}'"
+        text = f"the model did not finish its answer: finish_reason '{reason}'"
         raise of_kind(str(meaning), text, begun=True)
 
 

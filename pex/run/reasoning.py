@@ -50,7 +50,7 @@ _MOST = 50
 
 _SPACE = "\ufeff\u200b \t\r\n"
 _SPACES = re.compile(f"[{_SPACE}]*")
-_MOST_LOOKED = 50_000_000
+_MOST_SCANNED = 50_000_000
 """Characters of a streamed answer that are gone through, over and over, for where it begins."""
 
 _ANSWER = re.compile(r"(?<!\s)\s*<\|?(?:START_RESPONSE|begin_of_solution)\|?>", re.IGNORECASE)
@@ -307,7 +307,7 @@ class AnswerText:
         self._held = ""
         self._closer: re.Pattern[str] | None = None
         self._thought = False
-        self._looked = 0
+        self._scanned = 0
         self._open = tags is None
 
     def feed(self, piece: str) -> None:
@@ -330,14 +330,14 @@ class AnswerText:
         self._held, self._closer = self._held[end.end() :], None
         self._open = end.re is _FINAL
         if self._open:
-            self._tell()
+            self._emit()
         return not self._open
 
     def _opened(self) -> bool:
         """Whether another block begins; what does not begin one is shown."""
         assert self._tags is not None
-        self._looked += len(self._held)
-        if self._looked > _MOST_LOOKED:  # no model does that; the whole answer is still read
+        self._scanned += len(self._held)
+        if self._scanned > _MOST_SCANNED:  # no model does that; the whole answer is still read
             self._open, self._held, self._show = True, "", _nowhere
             return False
         text = self._held.lstrip(_SPACE)
@@ -358,10 +358,10 @@ class AnswerText:
             undecided = text not in _ANSWER_OPENERS
         if text and not undecided:
             self._open = True
-            self._tell()
+            self._emit()
         return False
 
-    def _tell(self) -> None:
+    def _emit(self) -> None:
         text, self._held = self._held, ""
         if self._thought:
             text = _ANSWER.sub("", text, count=1).lstrip()

@@ -1,4 +1,4 @@
-"""What a model refuses is left out of its requests, remembered for a week, and said.
+"""Parameters that a model refuses are left out of its requests; that is remembered and shown.
 
 Endpoints differ in the parameters that they take. After a refusal the parameter that it names is
 dropped (`seed`, `logprobs`, `stream_options` …), renamed (a limit on tokens) or replaced by less
@@ -87,7 +87,7 @@ class Refusals:
     changes: dict[str, str | None] = dataclasses.field(default_factory=dict)
     """What is sent in place of a parameter: another name, less of it, None for nothing."""
     blocked: dict[tuple[str, bytes], str] = dataclasses.field(default_factory=dict)
-    """Values that are refused and not dropped, and why nothing more is sent with them."""
+    """Refused values that are not dropped, and why nothing more is sent with them."""
     news: dict[str, str] = dataclasses.field(default_factory=dict)
     """What was learnt and has not been remembered yet, with the endpoint's words."""
     _refused: dict[tuple[str, bytes], int] = dataclasses.field(default_factory=dict)
@@ -158,7 +158,7 @@ class Refusals:
         value = (name, canonical_json(sent[name]))
         self._refused[value] = self._refused.get(value, 0) + 1
         if self._refused[value] >= GIVE_UP_AFTER:
-            self.blocked[value] = f"not asked: {error.message}; {why}"
+            self.blocked[value] = f"not run: {error.message}; {why}"
         return Lesson(False, why, of_variant=True)
 
     def blocks(self, meant: Mapping[str, Any]) -> str | None:

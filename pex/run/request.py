@@ -91,7 +91,8 @@ def next_body(request: Request, earlier: Sequence[Answer]) -> dict[str, Any]:
     """What is sent for the turn after `earlier`."""
     if not earlier:
         return request.body
-    return {**request.body, "messages": [*request.body["messages"], *_said(request, earlier)]}
+    messages = [*request.body["messages"], *_turn_messages(request, earlier)]
+    return {**request.body, "messages": messages}
 
 
 def conversation(request: Request, answers: Sequence[Answer]) -> Answer:
@@ -109,12 +110,12 @@ def conversation(request: Request, answers: Sequence[Answer]) -> Answer:
         **{name: added(name) for name in sums},
         started_at=answers[0].started_at,
         ttft_s=answers[0].ttft_s,
-        conversation=_said(request, answers),
+        conversation=_turn_messages(request, answers),
         remarks=list(dict.fromkeys(word for answer in answers for word in answer.remarks)),
     )
 
 
-def _said(request: Request, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+def _turn_messages(request: Request, answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """The messages after the first request: each answer, and the user's turn after it."""
     said: list[dict[str, Any]] = []
     for number, answer in enumerate(answers):

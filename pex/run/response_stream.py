@@ -78,7 +78,7 @@ class ResponseStream(EventStream):
         if kind == "response.output_text.delta" and isinstance(delta, str):
             if delta:
                 self._texts.append(delta)
-                self._tell(delta)
+                self._emit_delta(delta)
         elif kind == "response.output_item.done" and isinstance(event.get("item"), dict):
             self._items.append(event["item"])
         elif isinstance(event.get("response"), dict) and kind in _LAST:

@@ -1,4 +1,4 @@
-"""Keeping house in the journal: how much is there, what may go, and what has to."""
+"""How much the journal holds, and the deletion of old answers or those of a case or group."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ DAY_S = 86_400.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AnswerFilter:
-    """Which answers of the journal: those older than so many days, or of a case or a group.
-
-    With none of them, all.
-    """
+    """The answers older than so many days, of a case or of a group; with none of these, all."""
 
     older_than_days: float | None = None
     case_id: str | None = None
@@ -34,7 +31,7 @@ class AnswerFilter:
 
 
 def answers(database: Database, chosen: AnswerFilter) -> tuple[int, int]:
-    """How many answers these are, and about how many bytes they take."""
+    """How many answers these are, and about how many bytes they use."""
     if not database.exists():
         return 0, 0
     with database.opened() as connection:

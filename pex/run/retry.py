@@ -10,7 +10,7 @@ from pex.run.errors import FATAL, TRANSIENT, CallError
 
 MAX_ATTEMPTS = 5
 MAX_REFUSALS = 10
-"""Attempts if the endpoint only says that it has too much to do."""
+"""Attempts if the endpoint only says that it is overloaded."""
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0

@@ -1,4 +1,4 @@
-"""The runner: asks every request once, many at a time, and turns every failure into a row."""
+"""The runner: makes every call once, many at a time, and turns every failure into a row."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ THREAD_LOST = frozenset({"unknown_model", "refused_parameter", "bad_body"})
 
 _ELSEWHERE = ("unknown_model", "bad_body", "redirect")
 _NOT_HERE = ("HTTP 404", "HTTP 405")
-"""What a wrong address leads to: the message names the one that was asked."""
+"""What a wrong address leads to: the message names the one that was used."""
 
 
 class Runner:
-    """Asks `requests` through `channels` and tells `listen` what happens.
+    """Sends requests to their models and reports what happens.
 
-    Requests with the same key are asked once and share the answer. `run` returns "finished",
+    Requests with the same key are sent once and share the answer. `run` returns "finished",
     "interrupted" or "budget"; what was answered is on disk and has been told by then.
 
     Args:
-        requests: what to ask.
+        requests: what to send.
         context: models, budget, journal, and who is told.
         find: an answer of the journal by its key, for the turns of a conversation.
         stream: have answers streamed, so that `Delta` events come and `ttft_s` is known.
@@ -85,7 +85,7 @@ class Runner:
         for group in by_key(requests).values():
             request, channel = group[0], self._channels[group[0].model]
             earlier = self._earlier(request, channel) if request.turns else []
-            body = next_body(request, _shown(earlier, channel))
+            body = next_body(request, _without_reasoning(earlier, channel))
             channel.lane.waiting.append(Call(group, channel, body, earlier=earlier))
             self._left += 1
 
@@ -93,7 +93,7 @@ class Runner:
         """The answers to a conversation's first turns that the journal has."""
         earlier: list[Answer] = []
         while len(earlier) < len(request.turns):
-            body = next_body(request, _shown(earlier, channel))
+            body = next_body(request, _without_reasoning(earlier, channel))
             found = self._find(turn_of(request, body).key)
             if found is None:
                 break
@@ -102,15 +102,15 @@ class Runner:
 
     @property
     def has_work(self) -> bool:
-        """Whether there is anything to ask."""
+        """Whether there is anything to send."""
         return self._left > 0
 
     async def run(self) -> str:
-        """Ask everything; returns how it ended.
+        """Make all calls; returns how it ended.
 
         Raises:
-            JournalError: answers could not be written; they have been told all the same.
-            BudgetError: a call cost more than it could; nothing was asked after it.
+            JournalError: answers could not be written; they have been reported all the same.
+            BudgetError: a call cost more than it could; no call was made after it.
         """
         self._loop = asyncio.get_running_loop()
         if self._asked_to_stop:  # before there was a loop to stop
@@ -141,7 +141,7 @@ class Runner:
         return self._status
 
     def stop(self) -> None:
-        """From any thread: ask nothing new and let calls in flight finish; twice: stop now."""
+        """From any thread: start no new call and let those in flight finish; twice: stop now."""
         self._asked_to_stop = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
@@ -162,7 +162,7 @@ class Runner:
         self._end("failed")
 
     def _end(self, status: str) -> None:
-        """Ask nothing new; the run is over when the calls in flight are."""
+        """Start no new call; the run is over when the calls in flight are."""
         self._status = status
         for lane in self._lanes:
             lane.waiting.clear()
@@ -218,7 +218,7 @@ class Runner:
             self._end("budget")
 
     def _blocked(self, call: Call) -> bool:
-        """Whether a call would only be refused as those before; it is a row without being made."""
+        """Whether a call would be refused like earlier ones; it is a row without being made."""
         why = call.channel.refusals.blocks(call.body)
         if why is None:
             return False
@@ -233,8 +233,8 @@ class Runner:
         channel, endpoint, lane = call.channel, call.channel.endpoint, call.channel.lane
         call.attempts += 1
         began = self._loop.time()
-        self._tell(call, Started)
-        on_delta = self._teller(call) if self._stream else None
+        self._emit(call, Started)
+        on_delta = self._delta_listener(call) if self._stream else None
         usd = worst_usd  # the price of a call that is never heard of again
         http = channel.take()
         try:
@@ -274,19 +274,19 @@ class Runner:
             lane.limiter.overloaded(began, now, failure.kind)
         await self._failed(call, endpoint, failure, worst_usd)
 
-    def _teller(self, call: Call) -> Callable[[str], None]:
+    def _delta_listener(self, call: Call) -> Callable[[str], None]:
         """What tells the pieces of an answer, without the model's reasoning."""
-        return AnswerText(functools.partial(self._tell, call, Delta), call.channel.tags).feed
+        return AnswerText(functools.partial(self._emit, call, Delta), call.channel.tags).feed
 
     def _made(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self._left -= 1  # a fault of our own: the other calls go on, then it is raised
+            self._left -= 1  # an error of our own: the other calls go on, then it is raised
             self._failure = self._failure or task.exception()
         self._pump()
 
     def _stop_at(self, error: PexError) -> None:
-        """Ask nothing new, and raise this when the calls in flight have ended."""
+        """Start no new call, and raise this when the calls in flight have ended."""
         self._failure = self._failure or error
         if self._status == "finished":
             self._end("budget")
@@ -307,7 +307,7 @@ class Runner:
             turn = turn_of(request, call.body)
             self._writer.put(Entry(turn, answer, True, at_most, remark=remark))
             call.earlier.append(answer)
-            call.body = next_body(request, _shown(call.earlier, call.channel))
+            call.body = next_body(request, _without_reasoning(call.earlier, call.channel))
             call.attempts = 0
             if self._status == "finished":
                 call.channel.lane.waiting.appendleft(call)
@@ -346,7 +346,7 @@ class Runner:
             self._give_up(channel, error)
         if not last and not stopped:
             wait_s = retry.wait_s(call.attempts, error.retry_after_s)
-            self._tell(call, Retried, call.attempts, wait_s, error.kind)
+            self._emit(call, Retried, call.attempts, wait_s, error.kind)
             lane.delayed += 1
             if renew:
                 wait_s = 0.0
@@ -372,19 +372,19 @@ class Runner:
             self._pump_lane(lane)
 
     def _give_up(self, channel: Channel, error: CallError) -> None:
-        """Ask a model nothing more."""
+        """Send nothing more to a model."""
         lane = channel.lane
         doomed = [call for call in lane.waiting if call.channel is channel]
         lane.waiting = collections.deque(c for c in lane.waiting if c.channel is not channel)
         self._left -= len(doomed)
         for call in doomed:
             lost = _error_answer(channel, error, 0)
-            lost.error, lost.raw_body = f"not asked: {lost.error}", None
+            lost.error, lost.raw_body = f"not run: {lost.error}", None
             self._put(call, lost, None)
 
     # -- what is told, and when
 
-    def _tell(self, call: Call, kind: Callable[..., Event], *details: Any) -> None:
+    def _emit(self, call: Call, kind: Callable[..., Event], *details: Any) -> None:
         for request in call.group:
             self._listen(kind(request.place, *details))
 
@@ -423,7 +423,7 @@ class Runner:
             return
         for lane, grant in zip(self._lanes, grants, strict=True):
             lane.limiter.take(grant, self._loop.time())
-        self._pace.tell(self._loop.time())
+        self._pace.report(self._loop.time())
         if pot is not None:
             self._budget.allowed_usd, held_elsewhere = pot
             short = self._budget.used_usd + least_usd > self._budget.allowed_usd
@@ -439,12 +439,12 @@ def _error_answer(channel: Channel, error: CallError, attempts: int) -> Answer:
     if error.kind == "unknown_model" and channel.known_models:
         message += f" ({nearest(endpoint.model, channel.known_models)})"
     if error.kind in _ELSEWHERE or message.startswith(_NOT_HERE):
-        message += f"; asked: {endpoint.place}"
+        message += f"; address: {endpoint.place}"
     if endpoint.through and endpoint.through not in message:
         message += f";{endpoint.through}"
     return Answer(error=message, error_kind=error.kind, attempts=attempts, raw_body=error.raw_body)
 
 
-def _shown(answers: Iterable[Answer], channel: Channel) -> list[Answer]:
+def _without_reasoning(answers: Iterable[Answer], channel: Channel) -> list[Answer]:
     """Answers as the next turn of a conversation has them: without the reasoning."""
     return [without_reasoning(answer, channel.tags) for answer in answers]

@@ -1,4 +1,4 @@
-"""The tables of the project's database, and the steps that bring older ones to this form."""
+"""The tables of the project's database, and the migrations of older ones."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ MIGRATIONS = (
     ALTER TABLE purses RENAME TO budget_shares;
     """,
 )
-"""What brings an empty database to the newest form, step by step; a step is never changed."""
+"""The steps from an empty database to the newest format; a step is never changed."""
 
 VERSION = len(MIGRATIONS)

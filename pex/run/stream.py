@@ -198,7 +198,7 @@ class Stream(EventStream):
         if text:
             self._texts.append(text)
             self._length += len(text)
-            self._tell(text)
+            self._emit_delta(text)
         elif not self._texts:
             self._texts.append("")
 

@@ -1,4 +1,4 @@
-"""Asynchronous work on a thread of its own, so that a running event loop (Jupyter) is no matter."""
+"""Asynchronous work on its own thread, so it works inside Jupyter's running event loop."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ def read_usage(usage: Any) -> dict[str, Any]:
             prompt = _sum(prompt, cached or 0, written or 0)
     else:  # under both names (LiteLLM), mostly with less under OpenAI's
         cached, written = cached or read_beside, written or written_beside
-    if prompt is None and total is not None and not _is_said(_PROMPT, usage):
+    if prompt is None and total is not None and not _is_present(_PROMPT, usage):
         prompt = total - completion if completion is not None and total >= completion else None
-    if completion is not None or not _is_said(_COMPLETION, usage):
+    if completion is not None or not _is_present(_COMPLETION, usage):
         completion, reasoning = _generated(prompt, completion, reasoning, total)
     return {
         "prompt_tokens": prompt,
@@ -167,7 +167,7 @@ def _first(names: tuple[str, ...], *places: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _is_said(names: tuple[str, ...], usage: Mapping[str, Any]) -> bool:
+def _is_present(names: tuple[str, ...], usage: Mapping[str, Any]) -> bool:
     """Whether there is a value at all, even one that is not a count: then none is guessed."""
     return any(usage.get(name) is not None for name in names)
 

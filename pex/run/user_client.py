@@ -266,7 +266,7 @@ def _call_of(
     for name in pages.get(path, ()):
         page = getattr(page, name, None)
     if streamed or path not in pages or page is None:
-        what = "stream answers" if streamed else f"ask {path}"
+        what = "stream answers" if streamed else f"call {path}"
         raise CallError("refused_parameter", f"a {type(client).__name__} cannot {what}", sent=False)
     return lambda: page.create(**body)
 
@@ -358,7 +358,7 @@ def _failure(error: Exception, place: str) -> CallError:
     if broken or any(_FOREIGN_LOOP.search(str(item)) for item in chain):
         return CallError("connection", f"connection to {place} failed: {said}")
     what = f"{type(error).__name__}: {redact(str(error))}"
-    return CallError("auth", f"the client could not ask {place}: {what}", sent=False)
+    return CallError("auth", f"the client could not call {place}: {what}", sent=False)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""What is told of how a provider is asked: calls in flight, their limit, what is waited for."""
+"""What a run is waiting for at each provider: calls in flight, their limit, pauses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pex.core.events import Listener, Pace
 from pex.run.channel import Lane
 
 NEWS_S = 0.5
-"""Ends of waits that are nearer to each other than this are the same."""
+"""Ends of waits that are closer together than this count as the same."""
 
 
 class PaceReporter:
-    """Tells the pace of each lane when it has changed; asked a few times a second, not per call.
+    """Reports the pace of each lane when it has changed; called a few times a second, not per call.
 
     Args:
         lanes: all lanes of a run.
@@ -22,21 +22,21 @@ class PaceReporter:
     def __init__(self, lanes: Sequence[Lane], listen: Listener) -> None:
         self._lanes = lanes
         self._listen = listen
-        self._told: dict[str, Pace] = {}
+        self._reported: dict[str, Pace] = {}
 
-    def tell(self, now: float) -> None:
-        """Tell what has changed; `now` is the time of the event loop in seconds."""
+    def report(self, now: float) -> None:
+        """Report what has changed; `now` is the time of the event loop in seconds."""
         for lane in self._lanes:
-            self._tell(pace_of(lane, now))
+            self._report_change(pace_of(lane, now))
 
     def end(self) -> None:
-        """Tell that no lane is used any more."""
+        """Report that no lane is used any more."""
         for lane in self._lanes:
-            self._tell(Pace(lane.name))
+            self._report_change(Pace(lane.name))
 
-    def _tell(self, pace: Pace) -> None:
-        if self._told.get(pace.provider) != pace:
-            self._told[pace.provider] = pace
+    def _report_change(self, pace: Pace) -> None:
+        if self._reported.get(pace.provider) != pace:
+            self._reported[pace.provider] = pace
             self._listen(pace)
 
 
@@ -55,7 +55,7 @@ def pace_of(lane: Lane, now: float) -> Pace:
     wanted = limiter.in_flight + len(lane.waiting)
     served = limiter.most if limiter.total is None else min(limiter.most, limiter.total)
     why = (limiter.lowered_by or "learnt") if served < limiter.most else ""
-    # A share is small too where there is little left to ask: that is no limit.
+    # A share is also small when few calls are left: that is not a limit.
     if limiter.others and limiter.share < min(served, wanted):
         served, why = limiter.share, "shared"
     elif lane.waiting and (limiter.granted_requests < 1 or limiter.granted_tokens <= 0):
@@ -67,7 +67,7 @@ def pace_of(lane: Lane, now: float) -> Pace:
 
 
 def _wait(lane: Lane, now: float) -> tuple[float, str]:
-    """Until when nothing goes out, and the kind of error that is waited out."""
+    """Until when no call is made, and the kind of error that is waited out."""
     if lane.limiter.in_flight:
         return 0.0, ""
     until, kind = 0.0, ""

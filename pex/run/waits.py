@@ -1,7 +1,7 @@
-"""How long an endpoint asks to wait: in headers, bodies and sentences, and never over a minute.
+"""How long an endpoint asks to wait: in headers, bodies and sentences, at most a minute.
 
-Whatever is asked, after `LONGEST_S` one call asks again: a wait of a day, or a time that is a
-mistake, must not hold up a project.
+Whatever it asks for, after `LONGEST_S` one call tries again: a wait of a day, or a wrong time,
+must not hold up a project.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST_S = 60.0
-"""The longest wait for anything that an endpoint has said."""
+"""The longest wait, whatever an endpoint asks for."""
 
 _UNIT_S = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0,
@@ -46,7 +46,7 @@ _EPOCH_S = 1e9
 
 
 def bounded(wait_s: float | None) -> float | None:
-    """A wait that may be kept, from 0 to a minute; None where it is not a number.
+    """A wait within limits, from 0 to a minute; None if it is not a number.
 
     Example:
         >>> bounded(86400.0), bounded(-3.0), bounded(float("nan")), bounded(None)
@@ -97,7 +97,7 @@ def wait_in(value: Any) -> float | None:
 
 
 def seconds(text: str | None, now: float | None = None) -> float | None:
-    """The seconds that a text asks to wait, not bounded yet; None where it cannot be read.
+    """The seconds that a string asks to wait, not bounded yet; None if it cannot be read.
 
     Args:
         text: a number of seconds, a duration such as `6m0s`, `20ms`, `2 minutes` or `PT30S`, a

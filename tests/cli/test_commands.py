@@ -68,7 +68,7 @@ def test_dry_run_asks_nothing(folder: Path, lab: FaultyEndpoint) -> None:
     done = pexlab("run", "e.yaml", "--dry-run", folder=folder)
     assert done.returncode == 0
     assert "First of 6 requests to m1" in done.stdout
-    assert "Cost: nothing" in done.stdout
+    assert "Cost: free" in done.stdout
     assert lab.calls == 0
 
 

@@ -124,7 +124,7 @@ def test_a_redirect_is_an_error_and_nothing_goes_there(
     exp = experiment(CLIENTS[made](paid.url), count=40)
     listener: dict[str, Any] = {"show": lambda event: None} if stream else {}
     at = elsewhere.url.partition("://")[2]
-    said = f"answers with a redirect to http://{at}/chat/completions; set base_url to it"
+    said = f"redirects to http://{at}/chat/completions; set base_url to that address"
     with pytest.raises(ProviderError, match=re.escape(said)) as raised:
         run(exp, max_in_flight=1, **listener)
     assert "abc" not in str(raised.value)
@@ -169,7 +169,7 @@ def test_a_list_of_models_that_redirects_is_said_before_anything_is_asked(
     server = Moved()
     with server.running():
         settings(project, server.url)
-        with pytest.raises(PexError, match=r"answers with a redirect to .*; set base_url to it"):
+        with pytest.raises(PexError, match=r"redirects to .*; set base_url to that address"):
             run(experiment(made(server.url)))
     assert server.calls == elsewhere.calls == 0
 
@@ -188,7 +188,7 @@ def test_a_provider_batch_that_redirects_uploads_nothing_elsewhere(
     server = Moved()
     with server.running():
         settings(project, server.url)
-        with pytest.raises(PexError, match=r"answers with a redirect to .*; set base_url to it"):
+        with pytest.raises(PexError, match=r"redirects to .*; set base_url to that address"):
             run(experiment(made(server.url)), provider_batch=True)
     assert elsewhere.calls == 0
 
@@ -230,7 +230,7 @@ def test_a_webhook_that_redirects_is_told_nothing_elsewhere(
         monkeypatch.setenv("HOOK", f"{url}/secret-path-of-the-hook")
         notice: Any = SimpleNamespace(webhook_env="HOOK", mail_to_env=None)
         said = notify._sent(notice, SimpleNamespace(), "")
-        assert f"answers with a redirect to {other}/x; set HOOK to it" in said
+        assert f"redirects to {other}/x; set HOOK to that address" in said
         assert asked == []
 
 
@@ -345,13 +345,13 @@ def test_packing_that_nobody_asked_for_is_said(paid: FaultyEndpoint) -> None:
         paid.reply = lambda body, number, packing=packing: response(b"\x8b\x03\x80{}", packing)
         frame = run(experiment(count=1), journal="fresh").frame
         assert frame.error_kind[0] == "bad_body"
-        assert f"the answer is packed as '{packing}'" in frame.error[0]
+        assert f"the answer is compressed as '{packing}'" in frame.error[0]
 
 
 def test_what_is_no_gzip_is_said(paid: FaultyEndpoint) -> None:
     paid.reply = lambda body, number: response(b'{"choices": []}', "gzip")
     frame = run(experiment(count=1)).frame
-    assert "the answer is not valid gzip, which it says it is" in frame.error[0]
+    assert "the answer is not valid gzip, as its header says" in frame.error[0]
 
 
 class Pieces:

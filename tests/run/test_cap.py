@@ -517,7 +517,7 @@ def test_the_command_line_says_what_ended_it_and_what_was_paid(
     done = pexlab(*run_it, folder=project)
     assert done.returncode == 4, done.stderr
     assert "lab/m1, variant 'echo', case '" in done.stderr
-    assert "5,000 completion tokens, $5.01, where this call could cost $0.1" in done.stderr
+    assert "5,000 completion tokens, $5.01, but this call could cost at most $0.1" in done.stderr
     assert "Traceback" not in done.stderr
     with sqlite3.connect(project / ".pex" / "journal.db") as connection:
         connection.execute("UPDATE ledger SET usd = -1 WHERE rowid = 1")

@@ -213,7 +213,7 @@ def test_an_endpoint_that_goes_away_is_given_up(
     results = run(exp, max_in_flight=4)
     assert results.about["counts"]["errors"] == 5000
     assert paid.calls < 60
-    assert results.frame["error"].str.startswith("not asked").sum() > 4900
+    assert results.frame["error"].str.startswith("not run").sum() > 4900
 
 
 def test_a_bad_certificate(project: Path, tmp_path: Path) -> None:

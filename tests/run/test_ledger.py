@@ -54,13 +54,13 @@ def test_earlier_calls_say_more(paid: FaultyEndpoint) -> None:
     assert preview.cost_usd == pytest.approx(20 * 0.012, rel=0.05)
     assert preview.at_most_usd == pytest.approx(20 * 0.03, rel=0.05)
     assert preview.seconds is not None
-    assert "20 calls (10 more are in the journal)" in str(preview)
+    assert "20 calls (10 more answers are reused)" in str(preview)
     other = experiment(5, "another").preview(journal="fresh")
     assert (other.calls, other.tokens_from) == (5, ("earlier calls",))
     assert other.completion_tokens == other.longest_tokens
     assert other.seconds is None
     everything = experiment(10).preview()
-    assert "nothing is asked, nothing is paid" in str(everything)
+    assert "no calls, no cost" in str(everything)
     assert everything.cost_usd == 0
 
 

@@ -165,9 +165,9 @@ def test_a_refused_parameter_is_left_out_of_the_next_batch(away: BatchEndpoint) 
     exp = experiment(3)
     variants = pex.grid(exp.variants[0].prompt, "lab/m1", {"max_tokens": 2, "seed": 1})
     exp = pex.Experiment("away", variants, exp.cases, ["exact"])
-    with pytest.raises(pex.ProviderError, match="it is sent without that now"):
+    with pytest.raises(pex.ProviderError, match="it will be sent without it"):
         run(exp)
-    assert exp.results.frame["error"].str.contains("it is sent without that now").all()
+    assert exp.results.frame["error"].str.contains("it will be sent without it").all()
     results = run(exp)
     assert results.about["counts"]["answered"] == 3
     assert results.frame["remarks"].tolist() == [["parameter_dropped", "dropped:seed"]] * 3
@@ -189,7 +189,7 @@ def test_an_interrupted_wait_goes_on(away: BatchEndpoint, project: Path) -> None
         time.sleep(0.01)
     execution.cancel()
     assert execution.wait().status == "interrupted"
-    with pytest.raises(pex.PexError, match="on their way in the provider batch batch_1"):
+    with pytest.raises(pex.PexError, match="pending in the provider batch batch_1"):
         run(experiment(), provider_batch=False)
     away.ready = True
     assert run(experiment()).about["counts"]["answered"] == 6
@@ -284,7 +284,7 @@ def test_what_a_provider_batch_cannot_do(away: BatchEndpoint, project: Path) -> 
 
 
 def test_a_provider_without_a_batch_api(project: Path, lab: Any) -> None:
-    with pytest.raises(pex.ProviderError, match="has it a Batch API"):
+    with pytest.raises(pex.ProviderError, match="does it have a Batch API"):
         run(experiment())
     assert lab.calls == 0
 
@@ -313,7 +313,7 @@ def test_the_command_line(away: BatchEndpoint, project: Path) -> None:
     assert "the provider batch goes on, and the same call again fetches it" in said
     refused = subprocess.run(command[:5], cwd=project, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
-    assert "on their way in the provider batch batch_1" in refused.stderr
+    assert "pending in the provider batch batch_1" in refused.stderr
     away.ready = True
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

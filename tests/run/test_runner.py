@@ -116,7 +116,7 @@ def test_a_wrong_key_ends_early(lab: FaultyEndpoint) -> None:
     assert lab.calls <= retry.GIVE_UP_AFTER + 16
     assert exp.results is not None
     assert exp.results.about["counts"]["errors"] == 200
-    assert exp.results.frame["error"].str.startswith("not asked").sum() == 200 - lab.calls
+    assert exp.results.frame["error"].str.startswith("not run").sum() == 200 - lab.calls
 
 
 def test_an_unknown_model_names_the_nearest(lab: FaultyEndpoint) -> None:

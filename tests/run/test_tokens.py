@@ -170,9 +170,9 @@ BROKEN = {
     "prints words": ("print('not logged in')", "a line that is not a token"),
     "prints JSON": ('print(\'{\\n "accessToken": "abc"\\n}\')', "got 3 lines"),
     "fails": ("sys.exit('please log in first')", "exit code 1: please log in first"),
-    "fails with a token": ("print('abc')\nsys.exit(3)", "ended with exit code 3"),
+    "fails with a token": ("print('abc')\nsys.exit(3)", "exited with code 3"),
     "hangs": ("time.sleep(60)", r"printed no token within 0\.7 s"),
-    "asks": ("print(input('password? '))", "ended with exit code 1: EOFError"),
+    "asks": ("print(input('password? '))", "exited with code 1: EOFError"),
     "is not UTF-8": ("sys.stdout.buffer.write(b'\\xff\\xfe')", "could not be run"),
     "prints odd letters": ("print('t\\u00f6ken')", "a line that is not a token"),
 }

@@ -230,7 +230,7 @@ def test_an_endpoint_that_keeps_asking_for_a_day_is_given_up(
     assert results.about["counts"]["errors"] == 500
     assert set(results.frame["error_kind"]) == {"rate_limit"}
     assert lab.calls < 100
-    assert results.frame["error"].str.startswith("not asked").sum() > 400
+    assert results.frame["error"].str.startswith("not run").sum() > 400
 
 
 def test_an_epoch_that_is_near_is_waited_for(lab: FaultyEndpoint) -> None:
