@@ -11,6 +11,7 @@ from pex.core.canonical_json import canonical_json
 from pex.core.spreadsheet import table_text
 from pex.record.search import find
 from pex.report.tables import format_seconds, fragment
+from pex.report.terminal import text_table
 from pex.tracking.store import exists
 
 if TYPE_CHECKING:
@@ -53,12 +54,7 @@ def scores(table: pd.DataFrame) -> list[str]:
 def text(table: pd.DataFrame) -> str:
     """The table for a terminal."""
     head, rows = _cells(table)
-    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
-    lines = [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in [head, *rows]
-    ]
-    return "\n".join(lines)
+    return text_table(rows, head)
 
 
 def html(table: pd.DataFrame, title: str) -> str:

@@ -20,6 +20,7 @@ from pex.core.version import __version__
 from pex.guard.redact import redact
 from pex.project.settings import ProviderSettings, Settings, load_settings
 from pex.project.trust import TrustError, command
+from pex.report.terminal import text_table
 from pex.run.client import probe
 from pex.run.database import database_of
 from pex.run.endpoint import connect, some_model
@@ -58,10 +59,8 @@ def doctor(
     if as_json:
         console.document({"findings": [dataclasses.asdict(item) for item in findings]})
         return
-    width = max(len(item.what) for item in findings)
-    marks = {"ok": "ok ", "missing": "-- ", "problem": "!! "}
-    for item in findings:
-        console.out(f"{marks[item.state]} {item.what:<{width}}  {item.found}")
+    marks = {"ok": "ok", "missing": "--", "problem": "!!"}
+    console.out(text_table([(marks[item.state], item.what, item.found) for item in findings]))
 
 
 def _installed() -> list[Finding]:

@@ -16,6 +16,7 @@ from pex.core.errors import PexError
 from pex.core.project import find_project, led_outside
 from pex.project.settings import load_settings
 from pex.rating import store as ratings
+from pex.report.terminal import text_table
 from pex.run.database import FILE, Database, database_of
 from pex.run.retention import AnswerFilter, answers, delete
 
@@ -63,10 +64,7 @@ def gc(
     else:
         going = _of_case(database, state, uri, AnswerFilter(case_id=case, group=group))
     if not as_json:
-        width = max(len(item["what"]) for item in going.items)
-        for item in going.items:
-            size = f"{item['bytes'] / 1e6:8.1f} MB" if item["bytes"] is not None else ""
-            console.out(f"{item['what']:<{width}}  {item['count']:>9,}  {size}".rstrip())
+        console.out(text_table([_cells(item) for item in going.items], right=(1, 2)))
         for path in going.paths:
             console.out(f"  {path}")
     if delete:
@@ -87,6 +85,11 @@ class _Going:
     items: list[dict[str, Any]]
     paths: list[str]
     delete: Callable[[], None]
+
+
+def _cells(item: dict[str, Any]) -> tuple[str, str, str]:
+    size = f"{item['bytes'] / 1e6:.1f} MB" if item["bytes"] is not None else ""
+    return item["what"], f"{item['count']:,}", size
 
 
 def _check_place(state: Path, project: Path, uri: str) -> None:

@@ -11,6 +11,7 @@ import typer
 from pex.cli import console
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
+from pex.report.terminal import text_table
 
 app = typer.Typer(
     help="The library of prompts: versions and aliases in MLflow's prompt registry.",
@@ -33,11 +34,7 @@ def list_prompts() -> None:
         console.err("Nothing has been saved yet.  pexlab library push FILE.prompty")
         return
     head = ("name", "version", "aliases", "created", "model", "variables", "description")
-    lines = [head, *map(_cells, found.to_dict("records"))]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-        console.out("  ".join(cells).rstrip())
+    console.out(text_table([_cells(row) for row in found.to_dict("records")], head))
 
 
 def _cells(row: Mapping[Hashable, Any]) -> tuple[str, ...]:

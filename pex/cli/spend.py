@@ -10,6 +10,7 @@ import typer
 from pex.cli import console
 from pex.core.project import find_project
 from pex.project.settings import load_settings
+from pex.report.terminal import text_table
 from pex.run.database import database_of
 from pex.run.ledger import Spending, spending, total
 
@@ -52,12 +53,9 @@ def spend(
     columns = [(head, name) for head, name in _COLUMNS if name in _ALWAYS or getattr(whole, name)]
     cells = [[_cell(getattr(item, name)) for _, name in columns] for item in [*items, whole]]
     names = [*(item.name for item in items), whole.name]
-    lines = [[by, *(head for head, _ in columns)]]
-    lines += [[name, *row] for name, row in zip(names, cells, strict=True)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        numbers = [f"{cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=True)]
-        console.out("  ".join([f"{line[0]:<{widths[0]}}", *numbers]))
+    head = [by, *(title for title, _ in columns)]
+    rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+    console.out(text_table(rows, head, right=range(1, len(head))))
     if whole.unsure_usd:
         console.err(
             "perhaps more: at most so much for calls that were cut off, or of which the provider "

@@ -19,6 +19,7 @@ from pex.project.listing import experiment_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec, load_spec
 from pex.report.tables import cut, fragment
+from pex.report.terminal import text_table
 from pex.run.database import database_of
 from pex.run.journal import running
 from pex.run.ledger import Spending, spending, total
@@ -51,11 +52,8 @@ class Overview:
 
     def __repr__(self) -> str:
         lines = [f"Project {self.project}"]
-        cells = [_HEAD, *(_cells(row) for row in self.rows)] if self.rows else []
-        widths = [max(len(line[n]) for line in cells) for n in range(len(_HEAD))] if cells else []
-        for line in cells:
-            padded = [f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)]
-            lines.append("  ".join(padded).rstrip())
+        if self.rows:
+            lines.append(text_table([_cells(row) for row in self.rows], _HEAD))
         return clean("\n".join([*lines, *self.notes]))
 
     def _repr_html_(self) -> str:

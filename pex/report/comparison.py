@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.effect import METHODS
 from pex.compare.verdict import BETTER, NO_WORSE, POWER, UNDECIDED, WORSE
 from pex.report.tables import format_score, format_seconds, format_usd, fragment
+from pex.report.terminal import text_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,16 +116,9 @@ def decides(row: Mapping[str, Any]) -> str:
 
 def table_text(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
     """The comparison as aligned plain text, what to mind below it."""
-    from rich.cells import cell_len
-
     head, rows = _cells(table, slices)
-    lines = [head, *rows]
-    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(head))]
-    out = [headline(table)]
-    for line in lines:
-        cells = (cell + " " * (w - cell_len(cell)) for cell, w in zip(line, widths, strict=True))
-        out.append("  ".join(cells).rstrip())
-    return "\n".join([*out, *(f"! {note}" for note in [*more, *notes(table, slices)])])
+    said = [f"! {note}" for note in [*more, *notes(table, slices)]]
+    return "\n".join([headline(table), text_table(rows, head), *said])
 
 
 def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.safe_text import clean
+from pex.report.terminal import text_table
 from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -120,15 +121,7 @@ def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], li
 def summary_text(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
     """The summary as aligned plain text."""
     head, rows = _rows(summary, yes_no)
-    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
-    first = f"{head[0]:<{widths[0]}}"
-    lines = [
-        "  ".join([first, *(f"{cell:>{w}}" for cell, w in zip(head[1:], widths[1:], strict=True))])
-    ]
-    for row in rows:
-        cells = (f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        lines.append("  ".join([f"{row[0]:<{widths[0]}}", *cells]))
-    return "\n".join(lines)
+    return text_table(rows, head, right=range(1, len(head)))
 
 
 def summary_table(summary: pd.DataFrame, yes_no: Collection[str]) -> str:

@@ -92,7 +92,7 @@ def test_the_data_of_a_case_or_group_goes_for_good(
         assert len(texts_with(project, word)) >= 5  # journal, two tables, cases, ratings
         assert any(name.startswith(".pex/ratings/") for name in texts_with(project, word))
     shown = pexlab("gc", *options, folder=project)
-    assert f"{2 * len(gone):>9}" in shown.stdout.splitlines()[0]
+    assert f" {2 * len(gone)} " in shown.stdout.splitlines()[0]
     assert f"rows in run {ran.run_id} (echo)" in shown.stdout
     for word in gone:
         assert texts_with(project, word)
