@@ -54,8 +54,8 @@ def spend(
     cells = [[_cell(getattr(item, name)) for _, name in columns] for item in [*items, whole]]
     names = [*(item.name for item in items), whole.name]
     head = [by, *(title for title, _ in columns)]
-    rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
-    console.out(text_table(rows, head, right=range(1, len(head))))
+    lines = [[name, *row] for name, row in zip(names, cells, strict=True)]
+    console.out(text_table(lines, head, right=range(1, len(head))))
     if whole.unsure_usd:
         console.err(
             "perhaps more: at most so much for calls that were cut off, or of which the provider "
