@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.safe_text import clean
 from pex.rating.order import Pair, presentation_order
 from pex.rating.widget import pair_for_view, start_texts
+from pex.report.theme import page_style
 from pex.widgets import shared
 
 if TYPE_CHECKING:
@@ -26,17 +27,10 @@ PLANS = 32
 """Orders that are in the file; a rater's name decides which one they get."""
 
 _STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 0; background: #fff; }
 main.pex.pex-kit { max-width: 1400px; margin: 0 auto; padding: 16px 20px; font-size: 15px; min-height: 100vh; }
 #rating { font-size: 15px; }
 #rating:focus-visible { outline: none; } /* keys work wherever the focus is */
 h1 { font-size: 20px; margin: 0 0 8px; overflow-wrap: anywhere; }
-@media (prefers-color-scheme: dark) {
-  body { background: #0d1117; }
-  .pex.pex-kit { --pex-text: #e6edf3; --pex-soft: #9198a1; --pex-line: #3d444d; --pex-back: #0d1117;
-    --pex-band: #151b23; --pex-good: #4cc46a; --pex-bad: #ff7b72; --pex-mark: #58a6ff; }
-}
 """  # noqa: E501 - a style sheet
 
 
@@ -78,7 +72,7 @@ def rating_page(
         "pairs": [{"id": pair.id, **pair_for_view(frame, pair)} for pair in pairs],
         "plans": plans,
     }
-    style = shared.styles("rating/rating") + _STYLE
+    style = shared.styles("rating/rating") + page_style(".pex.pex-kit") + _STYLE
     script = shared.script("rating/page")
     # JSON that holds no "<" cannot end the element that it stands in.
     text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

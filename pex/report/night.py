@@ -18,9 +18,9 @@ from pex.report.tables import (
     format_score,
     format_seconds,
     format_usd,
-    style,
     summary_table,
 )
+from pex.report.theme import page_style, style
 from pex.report.timeline import timeline_svg
 
 MAX_BYTES = 1_300_000
@@ -53,7 +53,7 @@ def page(night: Mapping[str, Any]) -> str:
             already and escaped here.
     """
     template = _templates().get_template("night.html.jinja")
-    return template.render(**_gathered(night), style=Markup(_style()))
+    return template.render(**_gathered(night), style=Markup(_style() + page_style()))
 
 
 def part(night: Mapping[str, Any]) -> str:

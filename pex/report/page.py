@@ -16,12 +16,13 @@ from pex.core.remarks import of_run
 from pex.report.comparison import explain, findings, table_html
 from pex.report.sides import side_by_side_table
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
-from pex.report.tables import format_seconds, style, summary_scores, summary_table
+from pex.report.tables import format_seconds, summary_scores, summary_table
+from pex.report.theme import page_style, style
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.report.plots.points import Against
+    from pex.report.plots.pareto import Against
 
 MAX_CASES = 2000
 MAX_CHARS = 2000
@@ -60,7 +61,7 @@ def page(
     return _template().render(
         about=about,
         remarks=of_run(frame, about),
-        style=Markup(style()),
+        style=Markup(style() + page_style()),
         started=begun.strftime("%Y-%m-%d %H:%M %Z"),
         took=format_seconds(about.elapsed_s),
         table=Markup(summary_table(summary, yes_no)),

@@ -5,26 +5,19 @@ Model output is hostile text: it is escaped here, in the one place where it beco
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 from collections.abc import Collection, Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.safe_text import clean
 from pex.report.terminal import text_table
+from pex.report.theme import style
 from pex.score.unusual import UNUSUAL, columns
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@functools.cache
-def style() -> str:
-    """The style sheet of all tables; it touches nothing outside `.pex`."""
-    return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 
 NO_MATH = "mathjax_ignore tex2jax_ignore"

@@ -11,7 +11,7 @@ import posixpath
 import re
 from pathlib import Path
 
-from pex.report.tables import style
+from pex.report.theme import style
 
 _ROOMS = Path(__file__).parent.parent
 _IMPORT = re.compile(r'^import \{ ([\w$, ]+) \} from "(\.\.?/[\w./]+)\.js";$', re.MULTILINE)
