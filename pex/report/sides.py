@@ -9,39 +9,18 @@ import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.report.tables import cut, escaped, fragment, value_text
+from pex.report.tables import cut, escaped, value_text
 from pex.report.words import MIN_SIMILARITY, word_difference
 from pex.score.unusual import remarks_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_ROWS = 100
-MAX_CHARS = 600
 
 _ORDER = ("lost", "error", "split", "wrong", "right")
 """What a reader wants to see first."""
 
 Row = dict[str, Any]
-
-
-def side_by_side_html(
-    frame: pd.DataFrame,
-    yes_no: Collection[str],
-    max_rows: int = MAX_ROWS,
-    max_chars: int = MAX_CHARS,
-    baseline: str | None = None,
-) -> str:
-    """The cases, one row each, with the answers of every variant beside each other.
-
-    Args:
-        frame: the long frame.
-        yes_no: the scores that are yes/no.
-        max_rows: cases shown at most; what is cut is said below.
-        max_chars: characters of one answer shown at most.
-        baseline: the variant from whose answers the words of the others are told apart.
-    """
-    return fragment(side_by_side_table(frame, yes_no, max_rows, max_chars, baseline))
 
 
 def side_by_side_table(
@@ -52,10 +31,21 @@ def side_by_side_table(
     baseline: str | None = None,
     max_bytes: float = math.inf,
 ) -> str:
-    """The cases side by side as an HTML table, without its style.
+    """The cases, one row each, with the answers of every variant beside each other.
 
     Where not all fit, those that one variant gets right and another not come first, then errors,
-    then what is wrong everywhere. `max_bytes` bounds the table's size.
+    then what is wrong everywhere.
+
+    Args:
+        frame: the long frame.
+        yes_no: the scores that are yes/no.
+        max_rows: cases shown at most; the caption says what was cut.
+        max_chars: characters of one answer shown at most.
+        baseline: words of the other variants' answers that this variant's lack are underlined.
+        max_bytes: the size of the rows at most.
+
+    Returns:
+        An HTML table, without its style.
     """
     variants = [str(name) for name in dict.fromkeys(frame["variant"])]
     inputs = [name for name in frame.columns if str(name).startswith("case.")]

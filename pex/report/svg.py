@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from pex.report.plots import forest, paper, points, tally
+from pex.report.plots import forest, paper, pareto, points, tally
 from pex.report.svg_pen import BACK, MARK, SOFT, WIDTH, Axis, draw_line, draw_svg, draw_text
-from pex.report.tables import format_interval, format_score
+from pex.report.tables import format_score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +42,13 @@ def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
     Returns:
         An `svg` element; nothing where no variant has the score.
     """
-    rows = [row for row in paper.records(summary) if math.isfinite(row[f"score.{name}"])]
+    rows = points.points_of(summary, name, binary)
     if not rows:
         return ""
-    ends = [row[f"score.{name}{end}"] for row in rows for end in ("", ".lo", ".hi")]
+    labels = paper.labels(point.variant for point in rows)
+    ends = [value for point in rows for value in (point.value, point.lo, point.hi)]
     ends = [value for value in ends if math.isfinite(value)]
-    axis = Axis((0.0, 1.0) if binary else (min(ends), max(ends)), _left(_names(rows)))
+    axis = Axis((0.0, 1.0) if binary else (min(ends), max(ends)), _left(labels))
     height = 34 + _STEP * len(rows)
     out = [draw_text(axis.left, 14, name, bold=True)]
     for tick in range(5):
@@ -56,14 +57,13 @@ def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
         out.append(
             draw_text(axis.x(value), height - 4, format_score(value, binary), "middle", True)
         )
-    for place, (row, label) in enumerate(zip(rows, paper.labels(_names(rows)), strict=True)):
-        value, lo, hi = (float(row[f"score.{name}{end}"]) for end in ("", ".lo", ".hi"))
+    for place, (point, label) in enumerate(zip(rows, labels, strict=True)):
         y = 36 + _STEP * place
         out.append(draw_text(axis.left - 10, y + 4, label, "end"))
-        if math.isfinite(lo) and math.isfinite(hi):
-            out.append(draw_line(axis.x(lo), y, axis.x(hi), y, kind="bar"))
-        out.append(f'<circle cx="{axis.x(value)}" cy="{y}" r="5"/>')
-        text = f"{format_score(value, binary)} {format_interval(lo, hi, binary)}"
+        if math.isfinite(point.lo) and math.isfinite(point.hi):
+            out.append(draw_line(axis.x(point.lo), y, axis.x(point.hi), y, kind="bar"))
+        out.append(f'<circle cx="{axis.x(point.value)}" cy="{y}" r="5"/>')
+        text = f"{point.text} {point.interval}"
         out.append(draw_text(axis.left + WIDTH + 12, y + 4, text, soft=True))
     label = f"{name}: each variant's score with its 95 % interval, as in the table above"
     return draw_svg(out, label, axis.left + WIDTH + 130, height)
@@ -98,18 +98,12 @@ def wins_svg(comparison: pd.DataFrame) -> str:
     Raises:
         PexError: a column is missing.
     """
-    by_metric, missing = tally.bars_of_wins(comparison)
-    out = []
-    for metric, rows in by_metric.items():
-        against, names = tally.names_of_wins(rows)
-        counts = [tuple(int(row[part]) for part in tally.PARTS) for row in rows]
-        label = f"{metric}: {tally.wins_story(rows)} {missing}".strip()
-        out.append(_wins(f"{metric}: cases {against}", names, counts, label))
-    return "".join(out)
+    panels, missing = tally.panels_of_wins(comparison)
+    return "".join(_wins(panel, missing) for panel in panels)
 
 
 def frontier_svg(
-    summary: pd.DataFrame, score: str, against: points.Against, yes_no: Collection[str]
+    summary: pd.DataFrame, score: str, against: pareto.Against, yes_no: Collection[str]
 ) -> str:
     """Quality against cost or latency, with the Pareto frontier.
 
@@ -123,22 +117,18 @@ def frontier_svg(
         An `svg` element, or a paragraph that says why there is nothing to draw.
 
     Raises:
-        PexError: no such score, or nothing of that name to hold it against.
+        PexError: no such score, or it cannot be drawn against that.
     """
-    found, left_out = points.spots(summary, score, against)
-    why = points.why_no_frontier(found, left_out, against)
-    if why:
-        return f'<p class="pex-soft">{escape(score)}: nothing to draw: {escape(why)}.</p>'
-    label = f"{score} against {against}. {points.frontier_story(found, left_out, against)}"
-    return _frontier(found, against, score, score in yes_no, label)
+    found = pareto.frontier_of(summary, score, against, yes_no)
+    if found.why_empty:
+        why = escape(f"{score}: nothing to draw: {found.why_empty}.")
+        return f'<p class="pex-soft">{why}</p>'
+    return _frontier(found)
 
 
-def _names(rows: Sequence[dict[str, object]]) -> list[str]:
-    return [str(row["variant"]) for row in rows]
-
-
-def _left(names: Sequence[str]) -> int:
-    return 16 + _CHAR * max(map(len, paper.labels(names)), default=0)
+def _left(labels: Iterable[str]) -> int:
+    """Pixels that labels need at the left of a picture."""
+    return 16 + _CHAR * max(map(len, labels))
 
 
 def _mark(verdict: str, x: float, y: float) -> str:
@@ -155,113 +145,113 @@ def _mark(verdict: str, x: float, y: float) -> str:
     return f'<path d="{shape}" style="fill:{colour}"/>'
 
 
+_STROKES = {
+    "zero": f"stroke:{SOFT};stroke-width:1.5",
+    "margin": f"stroke:{_COLOURS['worse']};stroke-width:2;stroke-dasharray:2 3",
+    "interval": f"stroke:{SOFT};stroke-width:2.5",
+    "one-sided end": f"stroke:{SOFT};stroke-width:2.5",
+}
+
+
 def _forest(panel: forest.Panel, missing: str) -> str:
     lines = panel.lines
-    axis = Axis(panel.span, 16 + _CHAR * max(len(line.label) for line in lines))
+    axis = Axis(panel.span, _left(line.label for line in lines))
     bottom = _HEAD + _STEP * len(lines) - 6
     out = [draw_text(0, 14, panel.title, bold=True)]
     for tick in axis.ticks():
-        style = f"stroke:{SOFT};stroke-width:1.5" if tick == 0 else ""
-        out.append(draw_line(axis.x(tick), 24, axis.x(tick), bottom, style=style))
+        out.append(draw_line(axis.x(tick), 24, axis.x(tick), bottom))
         out.append(
             draw_text(axis.x(tick), bottom + 14, paper.change(tick, False), "middle", soft=True)
         )
-    for place, line in enumerate(lines):
-        out += _forest_row(line, axis, _HEAD + _STEP * place)
-    right = 12 + _CHAR * max(len(f"{line.text} {line.interval}") for line in lines)
+    for kind, strokes in panel.strokes().items():
+        for x0, y0, x1, y1 in strokes:
+            ends = (axis.x(x0), _HEAD + _STEP * y0, axis.x(x1), _HEAD + _STEP * y1)
+            out.append(draw_line(*ends, style=_STROKES[kind]))
+    texts = [f"{line.text} {line.interval}" for line in lines]
+    for row, (line, text) in enumerate(zip(lines, texts, strict=True)):
+        y = _HEAD + _STEP * row
+        out.append(draw_text(axis.left - 10, y + 4, line.label, "end"))
+        out.append(_mark(line.verdict, axis.x(line.diff), y))
+        out.append(draw_text(axis.left + WIDTH + 12, y + 4, text))
+    right = 12 + _CHAR * max(map(len, texts))
     label = f"{panel.title}: {forest.story([panel])} {missing}".strip()
     return draw_svg(out, label, axis.left + WIDTH + 12 + right, bottom + 20)
 
 
-def _forest_row(line: forest.Line, axis: Axis, y: float) -> list[str]:
-    out = [draw_text(axis.left - 10, y + 4, line.label, "end")]
-    soft = f"stroke:{SOFT};stroke-width:2.5"
-    if math.isfinite(line.limit):
-        x = axis.x(line.limit)
-        dotted = f"stroke:{_COLOURS['worse']};stroke-width:2;stroke-dasharray:2 3"
-        out.append(draw_line(x, y - _STEP / 2, x, y + _STEP / 2, style=dotted))
-        if math.isfinite(line.bound):
-            x = axis.x(line.bound)
-            out.append(draw_line(x, y - 6, x, y + 6, style=soft))
-    if math.isfinite(line.lo) and math.isfinite(line.hi):
-        out.append(draw_line(axis.x(line.lo), y, axis.x(line.hi), y, style=soft))
-    out.append(_mark(line.verdict, axis.x(line.diff), y))
-    text = f"{line.text} {line.interval}"
-    out.append(draw_text(axis.left + WIDTH + 12, y + 4, text))
-    return out
+# Filled, faint, hollow: told apart also in grey.
+_PARTS = {
+    "wins": f"fill:{MARK}",
+    "ties": f"fill:{SOFT};fill-opacity:0.25",
+    "losses": f"fill:none;stroke:{_COLOURS['worse']};stroke-width:1.5",
+}
 
 
-def _wins(title: str, names: Sequence[str], counts: Sequence[tuple[int, ...]], label: str) -> str:
-    left = 16 + _CHAR * max(map(len, names))
+def _wins(panel: tally.WinPanel, missing: str) -> str:
+    left = _left(panel.labels)
+    counts = list(zip(*panel.counts.values(), strict=True))
     widest = max(map(sum, counts)) or 1
-    out = [draw_text(0, 14, title, bold=True)]
-    # Filled, faint, hollow: told apart also in grey.
-    styles = (
-        "fill:var(--pex-mark, #3b82f6)",
-        f"fill:{SOFT};fill-opacity:0.25",
-        f"fill:none;stroke:{_COLOURS['worse']};stroke-width:1.5",
-    )
-    for place, (name, row) in enumerate(zip(names, counts, strict=True)):
-        y = 26 + _STEP * place
+    out = [draw_text(0, 14, panel.title, bold=True)]
+    for row, (name, parts) in enumerate(zip(panel.labels, counts, strict=True)):
+        y = 26 + _STEP * row
         out.append(draw_text(left - 10, y + 14, name, "end"))
         x = float(left)
-        for n, style in zip(row, styles, strict=True):
+        for n, style in zip(parts, _PARTS.values(), strict=True):
             width = round(n / widest * WIDTH, 1)
             if n:
                 out.append(
                     f'<rect x="{x:g}" y="{y}" width="{width:g}" height="20" style="{style}"/>'
                 )
             x += width
-        text = ", ".join(f"{n:,} {part}" for n, part in zip(row, tally.PARTS, strict=True))
+        text = ", ".join(f"{n:,} {part}" for n, part in zip(parts, _PARTS, strict=True))
         out.append(draw_text(left + WIDTH + 12, y + 14, text))
-    height = 30 + _STEP * len(names)
+    height = 30 + _STEP * len(counts)
+    label = f"{panel.metric}: {tally.wins_story(panel.rows)} {missing}".strip()
     return draw_svg(out, label, left + WIDTH + 220, height)
 
 
-def _frontier(
-    found: Sequence[points.Spot], against: points.Against, score: str, binary: bool, label: str
-) -> str:
+def _frontier(found: pareto.Frontier) -> str:
     left, top, tall = 64, 30, 260
-    ends = [v for spot in found for v in (spot.y, spot.lo, spot.hi) if math.isfinite(v)]
+    spots = found.spots
+    ends = [v for spot in spots for v in (spot.y, spot.lo, spot.hi) if math.isfinite(v)]
     up = Axis((min(ends), max(ends)), 0, tall)
     # A little room, so that no ring is cut at an edge.
-    across = Axis((0.0, 1.05 * max(spot.x for spot in found) or 1.0), left)
+    across = Axis((0.0, 1.05 * max(spot.x for spot in spots) or 1.0), left)
 
     def y(value: float) -> float:
         return top + tall - up.x(value)
 
-    out = [draw_text(0, 14, score, bold=True)]
+    out = [draw_text(0, 14, found.score, bold=True)]
     for tick in up.ticks():
+        text = format_score(tick, found.binary)
         out.append(draw_line(left, y(tick), left + WIDTH, y(tick)))
-        out.append(draw_text(left - 10, y(tick) + 4, format_score(tick, binary), "end", soft=True))
+        out.append(draw_text(left - 10, y(tick) + 4, text, "end", soft=True))
     out += [
         draw_text(across.x(tick), top + tall + 22, paper.number(tick), "middle", soft=True)
         for tick in across.ticks()
     ]
-    middle = left + WIDTH / 2
-    out.append(draw_text(middle, top + tall + 42, points.AXES[against], "middle", soft=True))
-    best = sorted((spot for spot in found if spot.frontier), key=lambda spot: spot.x)
-    dots = "stroke:var(--pex-mark, #3b82f6);stroke-width:2;stroke-dasharray:2 3"
-    for one, other in itertools.pairwise(best):
+    title = pareto.AXES[found.against]
+    out.append(draw_text(left + WIDTH / 2, top + tall + 42, title, "middle", soft=True))
+    dots = f"stroke:{MARK};stroke-width:2;stroke-dasharray:2 3"
+    for one, other in itertools.pairwise(found.steps):
         x0, x1 = across.x(one.x), across.x(other.x)
         out.append(draw_line(x0, y(one.y), x1, y(one.y), style=dots))
         out.append(draw_line(x1, y(one.y), x1, y(other.y), style=dots))
-    for spot in found:
-        if math.isfinite(spot.lo) and math.isfinite(spot.hi):
-            x = across.x(spot.x)
-            out.append(draw_line(x, y(spot.lo), x, y(spot.hi), style=f"stroke:{SOFT}"))
+    for x0, low, x1, high in found.intervals():
+        ends_at = (across.x(x0), y(low), across.x(x1), y(high))
+        out.append(draw_line(*ends_at, style=f"stroke:{SOFT}"))
     keys = []
-    names = paper.labels(spot.variant for spot in found)
-    for place, (spot, name) in enumerate(zip(found, names, strict=True), 1):
+    names = paper.labels(spot.variant for spot in spots)
+    for place, (spot, name) in enumerate(zip(spots, names, strict=True), 1):
         out += _spot(spot, place, across.x(spot.x), y(spot.y))
-        value = format_score(spot.y, binary)
-        keys.append(f"{place}  {name}: {value}, {points.amount(spot.x, against)}")
+        cost = pareto.amount(spot.x, found.against)
+        keys.append(f"{place}  {name}: {found.value(spot)}, {cost}")
         out.append(draw_text(left + WIDTH + 24, top + 17 * place - 8, keys[-1], bold=spot.frontier))
-    height = max(top + tall + 52, top + 17 * len(found) + 6)
+    height = max(top + tall + 52, top + 17 * len(spots) + 6)
+    label = f"{found.score} against {title}. {found.story()}"
     return draw_svg(out, label, left + WIDTH + 36 + 7.6 * max(map(len, keys)), height)
 
 
-def _spot(spot: points.Spot, place: int, x: float, y: float) -> list[str]:
+def _spot(spot: pareto.Spot, place: int, x: float, y: float) -> list[str]:
     """A numbered disc, filled where it is on the frontier."""
     mark = MARK if spot.frontier else SOFT
     fill = mark if spot.frontier else BACK

@@ -89,7 +89,7 @@ def test_a_score_is_yes_no_only_if_all_of_it_is() -> None:
 
 def test_what_is_cut_is_said() -> None:
     made = results(12, output="word " * 400)
-    html = sides.side_by_side_html(made.frame, {"ok"}, max_rows=5, max_chars=100)
+    html = sides.side_by_side_table(made.frame, {"ok"}, max_rows=5, max_chars=100)
     assert "5 of 12 cases shown; the variants disagree on 11" in html
     assert "(1,900 more characters)" in html
     assert html.count("<tr data-state") == 5

@@ -2,7 +2,8 @@
 
 from pex.report.plots.forest import differences, differences_table, slices, slices_table
 from pex.report.plots.pairs import cases, cases_table
-from pex.report.plots.points import frontier, frontier_table, scores, scores_table
+from pex.report.plots.pareto import frontier, frontier_table
+from pex.report.plots.points import scores, scores_table
 from pex.report.plots.tally import repeats, repeats_table, wins, wins_table
 from pex.report.plots.trend import trend, trend_table
 

@@ -40,6 +40,12 @@ _COLOURS = {
     "no worse": paper.MARK,
     "undecided": paper.INK,
 }
+_STROKES = {
+    "zero": {"color": paper.INK, "width": 1},
+    "margin": {"color": paper.WARM, "width": 2, "dash": "dot"},
+    "interval": {"color": paper.INK, "width": 3},
+    "one-sided end": {"color": paper.INK, "width": 3},
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,28 @@ class Panel:
     title: str
     lines: list[Line]
     span: tuple[float, float]
+
+    def strokes(self) -> dict[str, list[tuple[float, float, float, float]]]:
+        """The straight lines to draw by kind, lowest first: x0, y0, x1, y1, of y a row is 1 high.
+
+        The row of the first line is at y = 0, the next below it at 1.
+        """
+        rows = list(enumerate(self.lines))
+        drawn = {
+            "zero": [(0.0, -0.5, 0.0, len(rows) - 0.5)],
+            "margin": [(line.limit, y - 0.5, line.limit, y + 0.5) for y, line in rows],
+            "interval": [(line.lo, y, line.hi, y) for y, line in rows],
+            # The one-sided end matters only where there is a margin to clear.
+            "one-sided end": [
+                (line.bound, y - 0.2, line.bound, y + 0.2)
+                for y, line in rows
+                if math.isfinite(line.limit)
+            ],
+        }
+        return {
+            kind: [ends for ends in strokes if all(map(math.isfinite, ends))]
+            for kind, strokes in drawn.items()
+        }
 
 
 def panels_of_differences(
@@ -351,27 +379,15 @@ def _draw(panels: list[Panel], title: str, caption: str) -> Figure:
 def _draw_panel(figure: Figure, panel: Panel, place: int) -> None:
     lines = panel.lines
     at = {"row": place, "col": 1}
-    rows = list(enumerate(lines))
-    zero = paper.segments([(0.0, -0.5, 0.0, len(lines) - 0.5)])
-    limits = paper.segments((line.limit, y - 0.5, line.limit, y + 0.5) for y, line in rows)
-    intervals = paper.segments((line.lo, y, line.hi, y) for y, line in rows)
-    # The one-sided end matters only where there is a margin to clear.
-    ends = paper.segments(
-        (line.bound, y - 0.2, line.bound, y + 0.2) for y, line in rows if math.isfinite(line.limit)
-    )
-    for name, (xs, ys), style in (
-        ("zero", zero, {"color": paper.INK, "width": 1}),
-        ("margin", limits, {"color": paper.WARM, "width": 2, "dash": "dot"}),
-        ("interval", intervals, {"color": paper.INK, "width": 3}),
-        ("one-sided end", ends, {"color": paper.INK, "width": 3}),
-    ):
+    for kind, strokes in panel.strokes().items():
+        xs, ys = paper.segments(strokes)
         if xs:
             figure.add_scatter(
-                x=xs, y=ys, mode="lines", line=style, name=name, hoverinfo="skip", **at
+                x=xs, y=ys, mode="lines", line=_STROKES[kind], name=kind, hoverinfo="skip", **at
             )
     figure.add_scatter(
         x=[line.diff for line in lines],
-        y=[y for y, _ in rows],
+        y=list(range(len(lines))),
         mode="markers",
         name="difference",
         marker={

@@ -134,15 +134,15 @@ def count(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def listed(names: Sequence[str], at_most: int = 4) -> str:
-    """Names in a sentence, shortened, the rest as a number.
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, shortened; after four the number of the others.
 
     Example:
-        >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], 2)
-        ('a, b, c', 'a, b and 1 more')
+        >>> listed(["a", "b", "c"]), listed(list("abcdef"))
+        ('a, b, c', 'a, b, c, d and 2 more')
     """
-    shown = ", ".join(shorten(name) for name in names[:at_most])
-    return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
+    first = ", ".join(shorten(name) for name in names[:4])
+    return first if len(names) <= 4 else f"{first} and {len(names) - 4} more"
 
 
 def need(frame: pd.DataFrame, columns: Iterable[str], plot: str) -> None:

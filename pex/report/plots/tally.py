@@ -37,8 +37,28 @@ class Part:
     pattern: str
 
 
-def bars_of_wins(comparison: pd.DataFrame) -> tuple[dict[str, list[dict[str, Any]]], str]:
-    """The rows of each metric that have counts, and what had to be left out, in words.
+@dataclass(frozen=True)
+class WinPanel:
+    """The candidates of one metric, a row each."""
+
+    metric: str
+    against: str
+    labels: list[str]
+    rows: list[dict[str, Any]]
+
+    @property
+    def title(self) -> str:
+        """What is counted, for above the bars."""
+        return f"{self.metric}: cases against {self.against}"
+
+    @property
+    def counts(self) -> dict[str, list[int]]:
+        """Wins, ties and losses, in this order, a number for each row."""
+        return {part: [int(row[part]) for row in self.rows] for part in PARTS}
+
+
+def panels_of_wins(comparison: pd.DataFrame) -> tuple[list[WinPanel], str]:
+    """One panel for each metric that has counts, and what had to be left out, in words.
 
     Args:
         comparison: as for `wins`.
@@ -56,20 +76,19 @@ def bars_of_wins(comparison: pd.DataFrame) -> tuple[dict[str, list[dict[str, Any
     by_metric: dict[str, list[dict[str, Any]]] = {}
     for row in drawn:
         by_metric.setdefault(str(row["metric"]), []).append(row)
-    return by_metric, " ".join(notes)
+    return [_win_panel(metric, rows) for metric, rows in by_metric.items()], " ".join(notes)
 
 
-def names_of_wins(rows: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
-    """Whom the candidates of one metric were compared with, and a label for each row."""
+def _win_panel(metric: str, rows: list[dict[str, Any]]) -> WinPanel:
     baselines = {str(row["baseline"]) for row in rows}
-    if len(baselines) == 1:
-        names = paper.labels(
-            f"{row['slice']}: {row['candidate']}" if "slice" in row else str(row["candidate"])
-            for row in rows
-        )
-        return f"against {paper.shorten(baselines.pop())}", names
-    pairs = (f"{row['candidate']} − {row['baseline']}" for row in rows)
-    return "against the baseline", paper.labels(pairs, 44)
+    if len(baselines) > 1:
+        pairs = (f"{row['candidate']} − {row['baseline']}" for row in rows)
+        return WinPanel(metric, "the baseline", paper.labels(pairs, 44), rows)
+    names = paper.labels(
+        f"{row['slice']}: {row['candidate']}" if "slice" in row else str(row["candidate"])
+        for row in rows
+    )
+    return WinPanel(metric, paper.shorten(baselines.pop()), names, rows)
 
 
 def wins_story(rows: Sequence[dict[str, Any]]) -> str:
@@ -102,35 +121,31 @@ def wins(comparison: pd.DataFrame) -> Figure:
     Raises:
         PexError: a column is missing.
     """
-    by_metric, missing = bars_of_wins(comparison)
+    panels, missing = panels_of_wins(comparison)
     title = "Wins, ties and losses, case by case"
-    if not by_metric:
+    if not panels:
         return paper.empty(title, missing or "there is no comparison")
-    figure, height = paper.stacked([len(rows) for rows in by_metric.values()])
-    all_names: list[str] = []
+    figure, height = paper.stacked([len(panel.rows) for panel in panels])
     all_notes: list[str] = []
-    for place, (metric, rows) in enumerate(by_metric.items(), 1):
-        against, names = names_of_wins(rows)
-        counts = {part: [int(row[part]) for row in rows] for part in PARTS}
+    for place, panel in enumerate(panels, 1):
         _bars(
             figure,
-            [Part(part, counts[part], *_STYLES[part]) for part in PARTS],
-            [f"{row['candidate']} − {row['baseline']}" for row in rows],
+            [Part(part, counts, *_STYLES[part]) for part, counts in panel.counts.items()],
+            [f"{row['candidate']} − {row['baseline']}" for row in panel.rows],
             place,
         )
-        notes = [f"+{int(row['wins'])} −{int(row['losses'])}" for row in rows]
-        paper.name_rows(figure, names, place)
-        paper.head_panel(figure, f"{metric}: cases {against}", place)
+        notes = [f"+{int(row['wins'])} −{int(row['losses'])}" for row in panel.rows]
+        paper.name_rows(figure, panel.labels, place)
+        paper.head_panel(figure, panel.title, place)
         paper.beside(figure, notes, place)
-        all_names += names
         all_notes += notes
-    drawn = [row for rows in by_metric.values() for row in rows]
+    drawn = [row for panel in panels for row in panel.rows]
     return paper.lay_out(
         figure,
         title,
         f"{wins_story(drawn)} {missing}".strip(),
         height=height,
-        left=paper.width_of(all_names),
+        left=paper.width_of(label for panel in panels for label in panel.labels),
         right=paper.width_of(all_notes),
         below=74,
     ).update_layout(barmode="stack")
@@ -153,7 +168,7 @@ def wins_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [row for rows in bars_of_wins(comparison)[0].values() for row in rows]
+    rows = [row for panel in panels_of_wins(comparison)[0] for row in panel.rows]
     columns = [name for name in ("slice", *NEEDED) if name in comparison.columns]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype(dict.fromkeys(PARTS, "int64"))
