@@ -1,9 +1,9 @@
-"""Frames in, verdicts out: the paired comparison that everything else stands on.
+"""Frames in, verdicts out: the paired comparison that everything else is built on.
 
 Per metric and pair: mean over the repeats of a case, the cases that both variants have, their
 differences, an interval, a p adjusted for how many pairs were looked at, and a verdict that is
 "undecided" unless the evidence is there. What was left out is counted, and the same comparison
-with errors counted as failures stands beside it.
+with errors counted as failures is beside it.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def pair_cases(frame: pd.DataFrame, candidate: str, baseline: str, metric: str) 
     import pandas as pd
 
     frame = check_frame(frame)
-    what = metric_of(frame, metric)
-    pairing = Table(frame, what).pair(candidate, baseline)
+    measured = metric_of(frame, metric)
+    pairing = Table(frame, measured).pair(candidate, baseline)
     first = frame.drop_duplicates("case_id").set_index("case_id")
     inputs = [name for name in frame.columns if name.startswith("case.")]
     texts = first[inputs].astype(str).agg(" · ".join, axis=1) if inputs else None
@@ -96,7 +96,7 @@ def pair_cases(frame: pd.DataFrame, candidate: str, baseline: str, metric: str) 
             "text": texts.reindex(pairing.case_ids).to_numpy() if texts is not None else "",
         }
     )
-    order = "diff" if what.higher_is_better else table["diff"].mul(-1)
+    order = "diff" if measured.higher_is_better else table["diff"].mul(-1)
     if isinstance(order, str):
         return table.sort_values(order, kind="stable", ignore_index=True)
     return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
@@ -170,7 +170,7 @@ def _of_metric(
 def _within(
     frame: pd.DataFrame, metric: Metric, pairing: Pairing, pair: Pair
 ) -> tuple[float, float] | None:
-    """The standard error of the difference as it is, and with endless repeats."""
+    """The standard error of the difference as it is, and with unlimited repeats."""
     if pairing.repeats < 2 or pairing.n < 2:
         return None
     rows = frame[frame["variant"].isin(pair) & frame["case_id"].isin(pairing.case_ids)]

@@ -1,4 +1,4 @@
-"""Which method fits a pairing, and what it says: difference, interval, p."""
+"""Which method fits a pairing, and its result: difference, interval, p."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEED = 20_260_101
-"""Of every resampling, so that a comparison says the same each time it is made."""
+"""Of every resampling, so a comparison gives the same result every time."""
 
 FEW_GROUPS = 10
 SAME = 59
-"""So many equal differences mean that at most 5 % of cases differ otherwise (0.95^59 < 0.05)."""
+"""This many equal differences mean that at most 5 % of cases differ otherwise (0.95^59 < 0.05)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
-    """What a method says of a pairing.
+    """The result of a method for a pairing.
 
     `low` and `high` are the two-sided interval, `least` and `most` the one-sided ends at the same
     confidence (those of the interval with twice the error). `sd` is the standard deviation of one
     case's difference as far as it counts for the interval: clusters make it larger. None where
-    there is none. Not `solid` is an interval without a width that few cases stand behind.
+    there is none. Not `solid`: an interval of no width from few cases.
     """
 
     method: str
@@ -139,7 +139,7 @@ def _clustered(
     values, of = differences.tolist(), groups.tolist()
     wide = paired.clustered(values, of, confidence)
     narrow = paired.clustered(values, of, one_sided(confidence))
-    if wide is None or narrow is None:  # one group: its cases say nothing of other groups
+    if wide is None or narrow is None:  # one group: its cases say nothing about other groups
         value = float(differences.mean())
         return Effect("clustered t", value, None, None, None, None, None, None, None, n_groups)
     # What one case is worth here: the standard error as if the cases were independent.

@@ -18,7 +18,7 @@ _OUTCOME = {BETTER: PASS, NO_WORSE: PASS, WORSE: FAIL}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gate:
-    """What a gate says: the outcome of each candidate and why, and of all together."""
+    """The result of a gate: the outcome of each candidate and why, and of all together."""
 
     outcomes: dict[str, str]
     reasons: dict[str, str]

@@ -39,7 +39,7 @@ def metric_of(frame: pd.DataFrame, name: str, lower_is_better: bool | None = Non
     """The metric that `name` names.
 
     Raises:
-        PexError: no scorer made it and no call has it, or its values are no numbers.
+        PexError: no scorer made it and no call has it, or its values are not numbers.
     """
     import pandas as pd
 
@@ -58,7 +58,7 @@ def metric_of(frame: pd.DataFrame, name: str, lower_is_better: bool | None = Non
         wrong = next((v for v in values if v is not None and not _is_number(v)), None)
         if wrong is not None:
             raise PexError(
-                f"metric '{name}': {wrong!r} is no number",
+                f"metric '{name}': {wrong!r} is not a number",
                 hint="scores are numbers, or True and False",
             )
     is_score = name in scores
@@ -81,8 +81,8 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """
     if "case_id" not in frame.columns:
         raise PexError(
-            "the frame has no column 'case_id': without it nobody knows which answers belong "
-            "together, and a comparison would not be paired",
+            "the frame has no column 'case_id': without it, answers to the same case cannot be "
+            "paired",
             hint="name the column that says which case a row is: "
             "frame.rename(columns={'…': 'case_id'})",
         )
@@ -104,7 +104,7 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
     if twice.any():
         variant, case_id, repeat = frame.loc[twice, place].iloc[0]
         raise PexError(
-            f"{int(twice.sum())} rows are there twice, the first: variant '{variant}', case "
+            f"{int(twice.sum())} duplicate rows, the first: variant '{variant}', case "
             f"'{case_id}', repeat {repeat}",
             hint="drop them, or number them in the column 'repeat'",
         )
@@ -112,7 +112,7 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_margin(margin: float | None, metric: Metric, frame: pd.DataFrame) -> None:
-    """Raise a `PexError` for a margin that cannot be meant: negative, or beyond the scale."""
+    """Raise a `PexError` for a margin that makes no sense: negative, or beyond the scale."""
     if margin is None:
         return
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e300:
@@ -120,9 +120,9 @@ def check_margin(margin: float | None, metric: Metric, frame: pd.DataFrame) -> N
     if metric.yes_no and margin >= 1:
         raise PexError(
             f"margin={margin:g}: '{metric.name}' is yes or no, so its scores go from 0 to 1",
-            hint=f"{margin:g} percentage points are margin={margin / 100:g}"
+            hint=f"for {margin:g} percentage points use margin={margin / 100:g}"
             if margin <= 100
-            else "0.02 are two percentage points",
+            else "0.02 is two percentage points",
         )
     values = frame[metric.column].astype("float64").dropna()
     spread = float(values.max() - values.min()) if len(values) else 0.0
@@ -130,17 +130,17 @@ def check_margin(margin: float | None, metric: Metric, frame: pd.DataFrame) -> N
         raise PexError(
             f"margin={margin:g} is wider than all values of '{metric.name}', which go from "
             f"{values.min():.3g} to {values.max():.3g}: no difference could ever exceed it",
-            hint="the margin has the unit of the metric",
+            hint="the margin is in the unit of the metric",
         )
 
 
 def check_confidence(confidence: float) -> None:
-    """Raise a `PexError` for a level that is none."""
+    """Raise a `PexError` for a level that is not valid."""
     is_number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
     if not is_number or not 0.5 < confidence < 1:
         raise PexError(
             f"confidence={confidence!r}: expected a number between 0.5 and 1",
-            hint=f"{confidence:g} % is confidence={confidence / 100:g}"
+            hint=f"for {confidence:g} % use confidence={confidence / 100:g}"
             if is_number and 50 < confidence < 100
-            else "usual is 0.95",
+            else "0.95 is usual",
         )

@@ -19,8 +19,8 @@ class Pairing:
     """A candidate and its baseline on the cases that both have a value for.
 
     `candidate` and `baseline` hold one mean over the repeats for each of `case_ids`; `groups` the
-    cases' groups as numbers. `dropped` counts the cases that were asked and are not among them,
-    `errors_*` the calls that ended in an error, `replayed` the answers that came from the journal,
+    cases' groups as numbers. `dropped` counts the cases that were run and are not among them,
+    `errors_*` the calls that ended in an error, `replayed` the answers that were reused,
     `shared` the answers that both took from the same request.
     """
 
@@ -49,7 +49,7 @@ class Pairing:
 
 
 class Table:
-    """One metric of a long frame, worked out once for all pairs of variants.
+    """One metric of a long frame, prepared once for all pairs of variants.
 
     Args:
         frame: the long frame, checked.

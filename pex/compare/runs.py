@@ -1,4 +1,4 @@
-"""Two runs as one frame, so that they are compared like two variants of one run."""
+"""Two runs as one frame, to be compared like two variants of one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CANDIDATE = "B"
 def both(
     baseline: pd.DataFrame, candidate: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[VariantInfo], list[str]]:
-    """One frame of two, its variants with their factors, and what to mind.
+    """One frame of two, its variants with their factors, and caveats.
 
     Variants of the same name belong together; where each run has one variant, those do. The run is
     the factor that `compare` finds the pairs by.
@@ -36,7 +36,7 @@ def both(
         listed = "; ".join(f"{run}: {', '.join(found)}" for run, found in names.items())
         raise PexError(
             f"the runs have no variant in common ({listed})",
-            hint="name the run of one variant instead: each has its own in MLflow",
+            hint="in MLflow each variant has a run of its own: give one of those",
         )
     _check_common(baseline, candidate)
     notes = []
@@ -60,8 +60,8 @@ def _check_common(baseline: pd.DataFrame, candidate: pd.DataFrame) -> None:
     cases = [frame["case_id"].unique() for frame in (baseline, candidate)]
     if not set(cases[0]) & set(cases[1]):
         raise PexError(
-            f"the runs have no case in common: case '{cases[0][0]}' is in the one, "
-            f"'{cases[1][0]}' in the other",
+            f"the runs have no case in common: case '{cases[0][0]}' is only in the first, "
+            f"'{cases[1][0]}' only in the second",
             hint="a comparison needs the same cases; ids come from the inputs unless the cases "
             "have ids of their own",
         )
@@ -69,12 +69,12 @@ def _check_common(baseline: pd.DataFrame, candidate: pd.DataFrame) -> None:
     if all(scores) and not set(scores[0]) & set(scores[1]):
         raise PexError(
             f"the runs have no score in common ({', '.join(scores[0])}; {', '.join(scores[1])})",
-            hint="score one of them again: pexlab score RUN --scorer …",
+            hint="rescore one of them: pexlab score RUN --scorer …",
         )
 
 
 def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
-    """Whether the data is the same: cases that one run does not have, or that read differently."""
+    """What differs in the data: cases that one run does not have, or with other contents."""
     a, b = (
         frame.drop_duplicates("case_id").set_index("case_id") for frame in (baseline, candidate)
     )
@@ -84,7 +84,7 @@ def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
     if any(alone):
         notes.append(
             f"the runs have different cases: {alone[0]} only in {BASELINE}, {alone[1]} only in "
-            f"{CANDIDATE}; compared are the {len(common)} that both have"
+            f"{CANDIDATE}; the {len(common)} in both are compared"
         )
     inputs = [n for n in a.columns if n.startswith("case.") and n in b.columns]
     inputs += ["expected"] if "expected" in a.columns and "expected" in b.columns else []
@@ -93,5 +93,7 @@ def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
         first, second = texts
         changed = int((first != second).any(axis=1).sum())
         if changed:
-            notes.append(f"{changed} cases have the same id but other inputs or expected answers")
+            notes.append(
+                f"{changed} cases have the same id but different inputs or expected answers"
+            )
     return notes

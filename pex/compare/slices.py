@@ -1,4 +1,4 @@
-"""Slices: the same comparison within parts of the cases, to see where a candidate loses."""
+"""Slices: the same comparison within parts of the cases, to see where a candidate is worse."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 20
-"""More different values than this are no slices, unless they are numbers: those are cut in four."""
+"""More different values are too many for slices, unless they are numbers: those are cut in four."""
 
 SMALLEST = 10
-"""Fewer cases than this are shown and not tested: nothing could come of it."""
+"""Slices with fewer cases are shown and not tested: no test could find anything."""
 
 
 def slices(
@@ -48,7 +48,7 @@ def slices(
     frame = check_frame(frame)
     parts = list(cut(frame, by))
     if not parts:
-        raise PexError(f"by='{by}': no case has a value there")
+        raise PexError(f"by='{by}': no case has a value for it")
     options = options or Options()
     metric = metric or names_of(frame, None)[0]
     frames = [frame[frame["case_id"].isin(case_ids)] for _, case_ids in parts]
@@ -82,7 +82,7 @@ def _column(frame: pd.DataFrame, by: str) -> str:
             return column
     inputs = [name[5:] for name in frame.columns if name.startswith("case.")]
     raise PexError(
-        f"by='{by}': no case has such a column",
+        f"by='{by}': the cases have no such column",
         hint=nearest(by, ["tags", "group", "length", *inputs]),
     )
 
@@ -92,7 +92,7 @@ def _tags(cases: pd.DataFrame) -> Iterator[tuple[str, set[str]]]:
         return
     by_tag: dict[str, set[str]] = {}
     for case_id, tags in cases["tags"].items():
-        # A frame from elsewhere has texts here, or nothing.
+        # A frame from elsewhere has strings here, or nothing.
         for tag in tags if isinstance(tags, list | tuple) or hasattr(tags, "tolist") else []:
             by_tag.setdefault(str(tag), set()).add(str(case_id))
     yield from sorted(by_tag.items())
@@ -101,7 +101,7 @@ def _tags(cases: pd.DataFrame) -> Iterator[tuple[str, set[str]]]:
 def _lengths(cases: pd.DataFrame) -> pd.Series[Any]:
     inputs = [name for name in cases.columns if name.startswith("case.")]
     if not inputs:
-        raise PexError("by='length': the cases have no inputs in this frame")
+        raise PexError("by='length': the frame has no inputs of the cases")
     texts = cases[inputs].astype(str)
     lengths: pd.Series[Any] = texts.apply(lambda column: column.str.len()).sum(axis=1)
     return lengths
@@ -123,7 +123,7 @@ def _values(values: pd.Series[Any], by: str) -> Iterator[tuple[str, set[str]]]:
     texts = values.astype(str)
     if texts.nunique() > MOST:
         raise PexError(
-            f"by='{by}': {texts.nunique()} different values are too many to be slices",
+            f"by='{by}': {texts.nunique()} different values are too many for slices",
             hint=f"at most {MOST}; for more, make a column with fewer values",
         )
     for name, part in texts.groupby(texts, sort=True):

@@ -1,4 +1,4 @@
-"""From effects to verdicts: the word, what could have been seen, what to mind, one table."""
+"""From effects to verdicts: the word, the detectable difference, caveats, one table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BETTER, WORSE, NO_WORSE, UNDECIDED = "better", "worse", "no worse", "undecided"
 VERDICTS = (BETTER, WORSE, NO_WORSE, UNDECIDED)
 
 POWER = 0.8
-"""How likely a difference has to be found to count as one that could have been seen."""
+"""How likely a difference has to be found to count as detectable."""
 
 SMALL = 20
 
@@ -37,8 +37,8 @@ class Options:
     """How to compare.
 
     `confidence` is the level of the two-sided interval that `better` and `worse` need, and the
-    one-sided level that `no worse` needs. `uncalibrated` are scores of judges that nobody has
-    held against people.
+    one-sided level that `no worse` needs. `uncalibrated` are scores of judges that nobody
+    has compared with human ratings.
     """
 
     margin: float | None = None
@@ -52,7 +52,7 @@ class Row:
     """One pair on one metric, on its way to a row of the table.
 
     `strict` is the effect with errors counted as failures, where there are errors; `within` the
-    standard error as it is and with endless repeats, where there are repeats; `remarks` say what
+    standard error as it is and with unlimited repeats, where there are repeats; `remarks` say what
     is unusual about the answers of either.
     """
 
@@ -157,7 +157,7 @@ def _min_detectable(row: Row, options: Options) -> float | None:
     if n < 2 or sd is None:
         return None
     if sd == 0:
-        # No case differed: a share of cases above this would have shown one, 19 times in 20.
+        # No case differed: a share of cases above this would have shown one 19 times in 20.
         return 1 - 0.05 ** (1 / n) if row.metric.yes_no else None
     found = float(power.minimal_difference(n, sd, alpha=1 - options.confidence, power=POWER))
     # A difference of shares is at most 1: so few cases can find none.
@@ -165,7 +165,7 @@ def _min_detectable(row: Row, options: Options) -> float | None:
 
 
 def _more_cases(row: Row, word: str, family: int, options: Options) -> int | None:
-    """About how many more cases would decide, if the difference is as large as it looks."""
+    """About how many more cases are needed, if the difference is as large as it looks."""
     n, sd, difference = row.pairing.n, row.effect.sd, row.effect.difference
     if word != UNDECIDED or n < 2 or sd is None:
         return None
@@ -183,7 +183,7 @@ def _more_cases(row: Row, word: str, family: int, options: Options) -> int | Non
             )
         )
     elif options.margin and row.metric.yes_no:
-        # No case differed: so many that a share of the margin would have shown one.
+        # No case differed: as many as would have shown a share of the margin.
         found.append(math.ceil(math.log(0.05) / math.log(1 - options.margin)))
     known = [number for number in found if number is not None]
     return max(1, min(known) - n) if known else None
@@ -195,41 +195,45 @@ def _warnings(
     pairing, found = row.pairing, row.effect
     said = []
     if pairing.n == 0:
-        said.append("no case has a value for both: nothing can be said")
+        said.append("no case has a value for both variants")
     elif pairing.n == 1:
-        said.append("one case: nothing can be said of others")
+        said.append("one case says nothing about others")
     elif pairing.n < SMALL:
-        said.append(f"only {pairing.n} cases: only a large difference could show")
+        said.append(f"only large differences are detectable with {pairing.n} cases")
     if found.n_groups == 1 and pairing.n > 1:
-        said.append("all cases are of one group: nothing can be said of other groups")
+        said.append("all cases are in one group: this says nothing about other groups")
     elif found.n_groups is not None and found.n_groups < FEW_GROUPS:
-        said.append(f"only {found.n_groups} groups: the interval is a rough one")
+        said.append(f"only {found.n_groups} groups: the interval is rough")
     if pairing.dropped:
         cases = "1 case is" if pairing.dropped == 1 else f"{pairing.dropped:,} cases are"
-        said.append(f"{cases} left out: not both variants have a value there")
+        said.append(f"{cases} left out: one of the variants has no value there")
     if strict_word is not None and strict_word != word:
         said.append(f"with errors counted as failures the verdict would be '{strict_word}'")
     for name, counts in pairing.unusual.items():
         both = ", ".join(f"{n} of '{who}'" for n, who in zip(counts, row.pair, strict=True))
         said.append(f"answers {UNUSUAL[name]}: {both}")
     if pairing.shared:
-        said.append(f"{pairing.shared} answers are of the same request: the variants ask the same")
+        said.append(
+            f"{pairing.shared} answers come from the same request: both variants sent the same"
+        )
     if pairing.n > 1 and not pairing.differences.any():
         said.append("identical on every case")
     elif not found.solid:
-        said.append("every case differs by the same: few cases to conclude from")
+        said.append("every case differs by the same amount: too few cases to conclude from")
     if word == NO_WORSE and _is_worse(row, options):
         said.append("measurably worse, but by less than the margin")
     if row.metric.name in options.uncalibrated:
         said.append("the judge is not calibrated against people")
-    if word == UNDECIDED and _leaves_out_zero(found):
-        said.append(f"the interval leaves out zero, but p does not hold among {family} comparisons")
+    if word == UNDECIDED and _excludes_zero(found):
+        said.append(f"significant alone, but not after correcting for {family} comparisons")
     if word == BETTER and family > 2:
-        said.append(f"the best of {family} looks better than it is: confirm it on new cases")
+        said.append(
+            f"the best of {family} tends to look better than it is: confirm it on new cases"
+        )
     return [*said, *row.remarks]
 
 
-def _leaves_out_zero(found: Effect) -> bool:
+def _excludes_zero(found: Effect) -> bool:
     return found.low is not None and found.high is not None and (found.low > 0 or found.high < 0)
 
 

@@ -1,4 +1,4 @@
-"""A comparison for people: one sentence, one table, and how it was come by."""
+"""A comparison for people: one sentence, one table, and how it was calculated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIGNS = {BETTER: "▲", WORSE: "▼", NO_WORSE: "=", UNDECIDED: "?"}
-"""Beside the colour, so that a verdict can be seen without it."""
+"""Shown with the colour, so a verdict can be read without it."""
 
 _KIND = {BETTER: "good", WORSE: "bad", NO_WORSE: "good", UNDECIDED: "soft"}
 _MONEY = ("cost_usd",)
@@ -33,7 +33,7 @@ def format_value(value: Any, metric: str, yes_no: bool) -> str:
     if _missing(value):
         return "–"
     if metric in _MONEY:
-        return f"{format_usd(float(value) * 1000)} a 1,000"
+        return f"{format_usd(float(value) * 1000)} per 1,000"
     if metric in _SECONDS:
         return format_seconds(float(value))
     return format_score(float(value), yes_no)
@@ -61,7 +61,7 @@ def format_difference(value: Any, metric: str, yes_no: bool, *, unit: bool = Tru
         return f"{sign}{text} points" if unit else f"{sign}{text}"
     if metric in _MONEY:
         text = f"{sign}{format_usd(size * 1000)}" if size else "$0"
-        return f"{text} a 1,000" if unit else text
+        return f"{text} per 1,000" if unit else text
     if metric in _SECONDS:
         return f"{sign}{format_seconds(size)}" if size else "0 s"
     return f"{sign}{size:.3g}"
@@ -107,7 +107,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def decides(row: Mapping[str, Any]) -> str:
-    """What would decide an undecided row, in a sentence; nothing where it is decided."""
+    """How many more cases would decide an undecided row, in a sentence; else nothing."""
     if row["verdict"] != UNDECIDED or _missing(row["more_cases"]):
         return ""
     more = _round(int(row["more_cases"]))
@@ -115,10 +115,10 @@ def decides(row: Mapping[str, Any]) -> str:
 
 
 def table_text(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
-    """The comparison as aligned plain text, what to mind below it."""
+    """The comparison as aligned plain text, with caveats below it."""
     head, rows = _cells(table, slices)
-    said = [f"! {note}" for note in [*more, *notes(table, slices)]]
-    return "\n".join([headline(table), text_table(rows, head), *said])
+    caveats = [f"! {note}" for note in [*more, *notes(table, slices)]]
+    return "\n".join([headline(table), text_table(rows, head), *caveats])
 
 
 def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
@@ -141,7 +141,7 @@ def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = 
     said = [*more, *notes(table, slices)]
     if said:
         items = "".join(f"<li>{escape(note)}</li>" for note in said)
-        out.append(f'<ul class="pex-notes" aria-label="What to mind">{items}</ul>')
+        out.append(f'<ul class="pex-notes" aria-label="Caveats">{items}</ul>')
     return "".join(out)
 
 
@@ -154,17 +154,17 @@ def headline(table: pd.DataFrame) -> str:
     """What is compared with what, in a line."""
     first = table.iloc[0]
     baselines = list(dict.fromkeys(table["baseline"]))
-    against = f"against '{baselines[0]}'" if len(baselines) == 1 else "pair by pair"
+    baseline = f"from '{baselines[0]}'" if len(baselines) == 1 else "pair by pair"
     level = f"{first['confidence'] * 100:.4g} %"
-    text = f"Differences {against} on the same cases, with {level} intervals"
+    text = f"Differences {baseline} on the same cases, with {level} intervals"
     if not _missing(first["margin"]):
         margin = format_difference(first["margin"], first["metric"], first["yes_no"])
-        text += f"; no worse: by less than {margin.removeprefix('+')}"
+        text += f"; 'no worse' means worse by less than {margin.removeprefix('+')}"
     return f"{text}."
 
 
 def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
-    """What to mind, each note once, with the rows that it is about."""
+    """The caveats, each once, with the rows that it is about."""
     by_note: dict[str, list[str]] = {}
     everywhere: dict[str, int] = {}
     slice_names = list(dict.fromkeys(table["slice"])) if slices else []
@@ -202,9 +202,9 @@ def _cells(table: pd.DataFrame, slices: bool) -> tuple[list[str], list[list[str]
     replayed = bool(table["replayed"].any())
     head = [*(["slice"] if slices else []), "variant", *(["against"] if many else [])]
     head += [*(["score"] if several else []), "value", "baseline", "difference", "verdict", "cases"]
-    head += ["up / same / down", "could see", "to decide"]
+    head += ["better / same / worse", "detectable difference", "more cases needed"]
     head += [*(["errors"] if errors else []), *(["errors as failures"] if errors else [])]
-    head += ["replayed"] if replayed else []
+    head += ["reused"] if replayed else []
     rows = []
     for row in _records(table):
         metric, yes_no = row["metric"], row["yes_no"]
@@ -219,9 +219,9 @@ def _cells(table: pd.DataFrame, slices: bool) -> tuple[list[str], list[list[str]
         cells.append(f"{SIGNS[row['verdict']]} {row['verdict']}{mark}")
         cells.append(f"{row['n_cases']:,}" + _times(row["n_repeats"]))
         cells.append(f"{row['wins']} / {row['ties']} / {row['losses']}")
-        seen = format_difference(row["min_detectable"], metric, yes_no)
-        cells.append(seen.replace("+", "±"))
-        cells.append(_to_decide(row))
+        detectable = format_difference(row["min_detectable"], metric, yes_no)
+        cells.append(detectable.replace("+", "±"))
+        cells.append(_more_cases(row))
         if errors:
             cells.append(f"{row['errors_candidate']} and {row['errors_baseline']}")
             as_failures = format_difference(row["diff_errors_as_worst"], metric, yes_no)
@@ -237,16 +237,16 @@ def _times(repeats: int) -> str:
     return f" × {repeats}" if repeats > 1 else ""
 
 
-def _to_decide(row: Mapping[str, Any]) -> str:
+def _more_cases(row: Mapping[str, Any]) -> str:
     if row["verdict"] != UNDECIDED:
         return "–"
     if _missing(row["more_cases"]):
-        return "cannot be said"
-    return f"about {_round(int(row['more_cases'])):,} more"
+        return "n/a"
+    return f"about {_round(int(row['more_cases'])):,}"
 
 
 def _round(count: int) -> int:
-    """Two digits are all that such a guess means.
+    """A guess like this has two meaningful digits.
 
     Example:
         >>> _round(1873), _round(7)
@@ -266,21 +266,21 @@ def _missing(value: Any) -> bool:
 
 _METHODS = {
     METHODS["newcombe"]: (
-        "Each case is a yes or a no, so what counts are the cases on which the two differ. The "
+        "Each case is a yes or a no, so only the cases on which the two differ count. The "
         "interval is Newcombe's for the difference of paired shares (Newcombe, Statistics in "
         "Medicine 17, 1998, 2635-2650, method 8 without continuity correction); p is the mid-p "
         "form of McNemar's test (Fagerland, Lydersen & Laake, BMC Medical Research Methodology "
         "13, 2013, 91). The bound for 'no worse' is Tango's (Statistics in Medicine 17, 1998, "
-        "891-908). The exact test is in the column p_exact; it is stricter than it says."
+        "891-908). The exact test is in the column p_exact; it is conservative."
     ),
     METHODS["paired t"]: (
         "Each case gives one difference of numbers (repeats averaged first). The interval is "
         "Student's t for the mean difference (Student, Biometrika 6, 1908, 1-25); p comes from "
         "flipping the signs of the differences (Fisher, The Design of Experiments, 1935), with a "
-        "fixed seed; from 2,000 differing cases on it is that of the t test."
+        "fixed seed; with 2,000 differing cases or more it is that of the t test."
     ),
     METHODS["clustered t"]: (
-        "Cases of one group resemble each other, so the groups count and not the cases. The "
+        "Cases in one group resemble each other, so groups count, not cases. The "
         "standard error is the cluster-robust one times the square root of G/(G-1), with t on G-1 "
         "degrees of freedom (Liang & Zeger, Biometrika 73, 1986, 13-22; for evaluations Miller, "
         "arXiv 2411.00640)."
@@ -296,56 +296,58 @@ _METHODS = {
 
 
 def explain(table: pd.DataFrame, more: Sequence[str] = ()) -> str:
-    """How the verdicts were come by: findings, methods with sources, corrections, what to mind."""
+    """How the verdicts were calculated: findings, methods with sources, corrections, caveats."""
     first = table.iloc[0]
     level = f"{first['confidence'] * 100:.4g} %"
     parts = ["\n".join(findings(table))]
     parts.append(
         "Only cases that both variants have a value for are compared, each with itself; repeats "
-        "are averaged within their case first, so that asking twice does not count as two cases. "
-        "Calls that ended in an error are left out and counted; beside that stands the same "
-        "comparison with every error counted as a failure."
+        "are averaged within their case first, so that running a case twice does not count as two "
+        "cases. Calls that failed are left out and counted; the same comparison with every error "
+        "counted as a failure is shown beside it."
     )
     parts += [_METHODS[name] for name in dict.fromkeys(table["method"])]
     parts.append(
-        f"'better' and 'worse' need the {level} interval to leave out zero, and p below "
+        f"'better' and 'worse' need the {level} interval to exclude zero, and p below "
         f"{1 - first['confidence']:.3g} after correction. 'no worse' needs the one-sided {level} "
         "bound (the end of the interval with twice the error) to stay within the margin. "
-        "Everything else is 'undecided', which is an ordinary answer and not a 'no difference'."
+        "Everything else is 'undecided', which is a normal result and does not mean 'no "
+        "difference'."
     )
     if first["family"] > 1:
         parts.append(
-            f"{first['family']} comparisons are in this table, so p is corrected by Holm's method "
-            "(Scandinavian Journal of Statistics 6, 1979, 65-70). The intervals are each for one."
+            f"This table has {first['family']} comparisons, so p is corrected by Holm's method "
+            "(Scandinavian Journal of Statistics 6, 1979, 65-70). Each interval is for one "
+            "comparison alone."
         )
     parts.append(
-        f"'could see' is the smallest true difference that so many cases find {POWER * 100:.0f} % "
-        "of the time, from the spread of the differences here. 'to decide' is how many more cases "
-        "would be needed if the true difference were the one seen; it is a guess as rough as the "
+        f"'Detectable difference' is the smallest true difference that this many cases find "
+        f"{POWER * 100:.0f} % of the time, given the spread of the differences here. 'More cases "
+        "needed' assumes that the true difference is the one observed, so it is as rough as the "
         "difference itself."
     )
     repeats = _repeats(table)
     if repeats:
         parts.append(repeats)
-    parts += [f"Mind: {note}." for note in [*more, *notes(table)]]
+    parts += [f"Note: {note}." for note in [*more, *notes(table)]]
     return "\n\n".join(parts)
 
 
 def _repeats(table: pd.DataFrame) -> str:
-    """More cases or more repeats? From the part of the error that repeats could take away."""
+    """More cases or more repeats? From the part of the error that repeats could remove."""
     rows = table.dropna(subset=["se_endless_repeats"])
     rows = rows[rows["se"] > 0]
     if not len(rows):
         return ""
     share = float((rows["se_endless_repeats"] / rows["se"]).mean())
     advice = (
-        "more cases will help and more repeats hardly"
+        "more cases will help, more repeats hardly will"
         if share > 0.9
         else "more repeats will help nearly as much as more cases"
         if share < 0.6
         else "more cases will help most, more repeats a little"
     )
     return (
-        "With endless repeats of the same cases the standard error would still be "
-        f"{share * 100:.0f} % of what it is: {advice}."
+        "With unlimited repeats of the same cases, the standard error would still be "
+        f"{share * 100:.0f} % of its present size: {advice}."
     )

@@ -1,4 +1,4 @@
-"""The page of a night: the verdict first, then what changed, case by case, one HTML file."""
+"""The page of a night: the verdict first, then the changes, case by case, one HTML file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pex.report.theme import page_style, style
 from pex.report.timeline import timeline_svg
 
 MAX_BYTES = 1_300_000
-"""Of the cases side by side, so that the file can be mailed and opens at once."""
+"""Of the cases side by side, so the file can be mailed and opens at once."""
 
 FIRST, OPEN = 10, 3
 """Cases of a list that are seen at once, and variants whose lists are open at first."""
@@ -57,7 +57,7 @@ def page(night: Mapping[str, Any]) -> str:
 
 
 def part(night: Mapping[str, Any]) -> str:
-    """The same as a part of a notebook: in its colours, and readable where styles are taken out.
+    """The same as part of a notebook: in its colours, and readable where styles are removed.
 
     Args:
         night: as for `page`.
@@ -124,7 +124,7 @@ def _casework(subject: Mapping[str, Any], left: int) -> tuple[list[dict[str, Any
 
 
 def _said(item: Any) -> str:
-    """The counts of a variant's cases in a line; nothing where all are nought."""
+    """The counts of a variant's cases in a line; nothing where all are zero."""
     new = "all" if item.lost_new == item.lost_count else f"{item.lost_new:,} of them"
     fresh = f" ({new} new)" if item.lost_new else ""
     said = [
@@ -149,7 +149,7 @@ def _scored(subject: Mapping[str, Any]) -> bool:
 
 
 def _beside(subject: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Score, cost, latency and errors of each variant, each beside what it was last night."""
+    """Score, cost, latency and errors of each variant, each beside last night's."""
     now, last = subject["summary"], subject["last_summary"]
     if last is None:
         return []
@@ -171,13 +171,13 @@ def _beside(subject: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def _unchanged(case: Any) -> bool:
-    """Whether the answer is the one beside it, so that something else changed its score."""
+    """Whether both answers are the same, so something else changed the score."""
     return "".join(text for _, text in case.now) == str(case.before)
 
 
 def _stopped(status: str) -> str:
     return {
-        "budget": "The budget ended this run before everything was asked.",
+        "budget": "The budget stopped this run before all calls were made.",
         "interrupted": "This run was interrupted.",
     }.get(status, f"This run did not finish: {status}.")
 
@@ -202,7 +202,7 @@ def _fitting(cases: Sequence[Any], left: int) -> tuple[list[Any], int]:
 
 
 def pieces_html(pieces: Sequence[tuple[str, str]]) -> Markup:
-    """A text in pieces as HTML: what is new underlined, what is gone struck through.
+    """A text in pieces as HTML: added text underlined, removed text struck through.
 
     Example:
         >>> str(pieces_html([("same", "a <b> "), ("gone", "x"), ("new", "y")]))
@@ -218,7 +218,7 @@ def pieces_html(pieces: Sequence[tuple[str, str]]) -> Markup:
 
 
 def when(moment: datetime.datetime) -> str:
-    """A moment as people here say it."""
+    """A moment in local time, as people write it."""
     return moment.astimezone().strftime("%a %d %b %Y, %H:%M %Z")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_CASES = 2000
 MAX_CHARS = 2000
 MAX_BYTES = 1_500_000
-"""Of the cases side by side, so that the file can be mailed and opens at once."""
+"""Of the cases side by side, so the file can be mailed and opens at once."""
 
 
 @functools.cache
@@ -45,7 +45,7 @@ def page(
     comparison: pd.DataFrame | None = None,
     slices: pd.DataFrame | None = None,
 ) -> str:
-    """The text of the page: the verdict first, then what it stands on.
+    """The text of the page: the verdict first, then the evidence.
 
     Args:
         frame: the long frame.

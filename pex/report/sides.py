@@ -83,7 +83,7 @@ def side_by_side_table(
 def case_states(
     rows: Sequence[Row], yes_no: Collection[str], baseline: str | None = None
 ) -> list[str]:
-    """What is to be said of a case, for filters: lost, error, split, wrong or right.
+    """The states of a case, for filters: lost, error, split, wrong or right.
 
     `lost`: a variant is worse than the baseline on a yes/no score; `split`: variants differ.
     """
@@ -127,12 +127,12 @@ def _case_row(
             _answer(row, scores, yes_no, max_chars, None if name == baseline else known)
             for row in by_variant.get(name, [])
         ]
-        out.append(f"<td>{''.join(cells) or _NOT_ASKED}</td>")
+        out.append(f"<td>{''.join(cells) or _NOT_RUN}</td>")
     out.append("</tr>")
     return "".join(out)
 
 
-_NOT_ASKED = '<span class="pex-soft">not asked</span>'
+_NOT_RUN = '<span class="pex-soft">not run</span>'
 
 
 def _caption(
@@ -144,7 +144,7 @@ def _caption(
     if baseline is not None:
         text += f". Underlined: not in the answer of '{baseline}'"
     if shown < total:
-        text += ". First those that differ or went wrong; the rest is in results.frame"
+        text += ". Those that differ or went wrong come first; the rest are in results.frame"
     return escaped(text) + "."
 
 
@@ -153,7 +153,7 @@ def _case_cell(case_id: str, row: Row, inputs: Sequence[str], max_chars: int) ->
     group = None if _missing(row.get("group")) else str(row["group"])
     for column in inputs:
         value = row[column]
-        if not _missing(value) and str(value) != group:  # the group stands beside the id
+        if not _missing(value) and str(value) != group:  # the group is beside the id
             text = escaped(cut(value_text(value), max_chars))
             lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
     if not _missing(row["expected"]):

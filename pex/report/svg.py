@@ -1,7 +1,7 @@
 """The pictures of the HTML report, as SVG: plotly's script alone would weigh 4 MB.
 
-They are drawn from the same rows as the plots. Colours are those of the page, by its variables,
-so that they follow a light or a dark theme; shapes say the same without colour.
+They are drawn from the same data as the plots. Colours are the page's CSS variables, so they
+follow a light or a dark theme; shapes say the same without colour.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
 
 
 def forest_svg(comparison: pd.DataFrame, yes_no: Collection[str]) -> str:
-    """Each candidate's difference to its baseline with interval, margin and verdict.
+    """Each candidate's difference from its baseline with interval, margin and verdict.
 
     Args:
         comparison: as for `pex.report.plots.differences`.

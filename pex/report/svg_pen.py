@@ -17,7 +17,7 @@ MARK = "var(--pex-mark, #3b82f6)"
 
 
 def draw_svg(parts: Sequence[str], label: str, width: float, height: float) -> str:
-    """The picture of its parts; `label` is what a screen reader says of it."""
+    """The picture of its parts; `label` is read out by a screen reader."""
     return (
         f'<svg class="plot" role="img" aria-label="{escape(label)}" '
         f'viewBox="0 0 {width:g} {height:g}" style="max-width:{width:g}px;width:100%">'
@@ -28,7 +28,7 @@ def draw_svg(parts: Sequence[str], label: str, width: float, height: float) -> s
 def draw_text(
     x: float, y: float, text: str, anchor: str = "", soft: bool = False, bold: bool = False
 ) -> str:
-    """A text, from its baseline; `anchor` as SVG has it."""
+    """Text at its baseline; `anchor` is SVG's `text-anchor`."""
     kind = ' class="soft"' if soft else ""
     place = f' text-anchor="{anchor}"' if anchor else ""
     weight = ' font-weight="600"' if bold else ""
@@ -53,7 +53,7 @@ class Axis:
         self.width = width
 
     def x(self, value: float) -> float:
-        """Where a value stands, in pixels."""
+        """The position of a value, in pixels."""
         return round(self.left + (value - self.low) / self.spread * self.width, 1)
 
     def ticks(self) -> list[float]:

@@ -47,7 +47,7 @@ def format_score(value: float, yes_no: bool) -> str:
 
 
 def format_interval(low: float, high: float, yes_no: bool) -> str:
-    """The ends of an interval, without the unit that stands before it."""
+    """The ends of an interval, without their unit, which the value has."""
     if math.isnan(low):
         return ""
     if yes_no:
@@ -148,7 +148,7 @@ def summary_table(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
     out.append("</tbody>")
     note = "Scores: mean over the cases with its 95 % interval. Latency: median of a call."
     if best:
-        note += " ▲ highest value, which need not be a real difference."
+        note += " ▲ highest value; the difference can be chance."
     out.append(f"<caption>{note}</caption></table></div>")
     return "".join(out)
 
@@ -167,12 +167,12 @@ def remarks_html(said: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text of a model's or a file's as HTML, in which nothing is unseen."""
+    """Text of a model or a file as HTML, with hidden characters made visible."""
     return escape(clean(text))
 
 
 def cut(text: str, max_chars: int) -> str:
-    """A text at its longest, with what was left out."""
+    """At most so many characters of a text, and how many more there are."""
     if len(text) <= max_chars:
         return text
     return f"{text[:max_chars]}… ({len(text) - max_chars:,} more characters)"

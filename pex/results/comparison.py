@@ -44,7 +44,7 @@ class Comparison:
     ) -> None:
         self.frame = table
         self.notes: list[str] = []
-        """What to mind besides what the table itself says."""
+        """Caveats besides those of the table itself."""
         self._long = frame
         self._how = dict(how)
         self._by = by
@@ -69,7 +69,7 @@ class Comparison:
         return html(self.frame, self._by is not None, self.notes)
 
     def explain(self) -> str:
-        """The findings in sentences, the methods in words with their sources, what to mind."""
+        """The findings in sentences, the methods in words with their sources, and caveats."""
         from pex.report.comparison import explain
 
         return _Text(clean(explain(self.frame, self.notes)))

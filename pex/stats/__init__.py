@@ -1,6 +1,6 @@
 """Pure functions on arrays: intervals, paired tests, power, repeats, sequential tests, judges.
 
-They know nothing of prompts and runs, and can be used alone. None of them answers nan: what cannot
+They know nothing of prompts and runs, and can be used alone. None of them returns NaN: what cannot
 be computed is None or a ValueError that says why. NumPy and SciPy load on first use.
 """
 

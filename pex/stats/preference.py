@@ -171,7 +171,7 @@ def strength_intervals(
 ) -> StrengthIntervals:
     """Intervals of Bradley-Terry strengths that allow for choices on one case being alike.
 
-    Whole cases are drawn with replacement, with all their comparisons, and fitted anew.
+    Whole cases are drawn with replacement, with all their comparisons, and fitted again.
 
     Args:
         wins_by_case: for each case its wins, as `bradley_terry` takes them.

@@ -84,7 +84,7 @@ def e_process(
 
     It holds if the baseline is fixed, the cases are paired, and each night asks both variants
     anew: a stored output of the baseline makes the nights depend on each other. After an alarm
-    that was acted on, begin anew with the nights since.
+    that was acted on, start again with the nights since.
 
     Args:
         nights: for each night the cases that pass under A alone and under B alone.

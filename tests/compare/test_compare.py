@@ -101,7 +101,7 @@ def test_holm_corrects_for_every_row_of_the_table() -> None:
     assert alone["verdict"] == "better"
     assert among["p_adjusted"] == pytest.approx(min(1.0, 10 * alone["p"]))
     assert among["verdict"] == "undecided"
-    assert any("among 10 comparisons" in note for note in among["warnings"])
+    assert any("correcting for 10 comparisons" in note for note in among["warnings"])
 
 
 def test_no_worse_needs_the_one_sided_bound_inside_the_margin() -> None:
@@ -155,7 +155,7 @@ def test_replayed_and_shared_answers_are_counted() -> None:
     same["request_key"] = ["k1", "k2", "k3", "k1", "k2", "k9"]
     found = row(compare(same, "a"))
     assert found["replayed"] == 2
-    assert any(note.startswith("2 answers are of the same request") for note in found["warnings"])
+    assert any(note.startswith("2 answers come from the same request") for note in found["warnings"])
 
 
 DEGENERATE = {
@@ -207,7 +207,7 @@ def test_one_group_says_nothing_of_others() -> None:
     found = row(compare(table, "a"))
     assert found["verdict"] == "undecided"
     assert pd.isna(found["lo"])
-    assert any("of one group" in note for note in found["warnings"])
+    assert any("in one group" in note for note in found["warnings"])
 
 
 def test_a_hundred_thousand_cases() -> None:
@@ -266,17 +266,17 @@ def test_a_baseline_that_pairs_with_nothing_is_an_error() -> None:
     [
         ({}, {"metrics": "labl"}, "there is no metric 'labl'"),
         ({}, {"baseline": "aa"}, "no variant, prompt or model has this name"),
-        ({}, {"options": Options(margin=2)}, "2 percentage points are margin=0.02"),
+        ({}, {"options": Options(margin=2)}, "for 2 percentage points use margin=0.02"),
         ({}, {"options": Options(margin=-0.1)}, "0 or more"),
         ({}, {"options": Options(margin=True)}, "expected a number"),
         ({}, {"options": Options(margin=math.nan)}, "expected a number"),
-        ({}, {"options": Options(confidence=95)}, "95 % is confidence=0.95"),
+        ({}, {"options": Options(confidence=95)}, "for 95 % use confidence=0.95"),
         ({"drop": "case_id"}, {}, "no column 'case_id'"),
         ({"drop": "variant"}, {}, "no column 'variant'"),
-        ({"double": True}, {}, "rows are there twice"),
+        ({"double": True}, {}, "duplicate rows"),
         ({"empty": True}, {}, "no rows"),
         ({"hole": True}, {}, "1 rows have no case_id"),
-        ({"text": True}, {}, "'good' is no number"),
+        ({"text": True}, {}, "'good' is not a number"),
         ({"alone": True}, {}, "only one variant"),
     ],
 )

@@ -31,9 +31,8 @@ def test_different_cases_and_changed_data_are_said() -> None:
     b = frame({"x": [1, 1]}, **{"case.q": ["one", "2"]})
     _, _, notes = both(a, b)
     assert notes == [
-        "the runs have different cases: 1 only in A, 0 only in B; compared are the 2 that both "
-        "have",
-        "1 cases have the same id but other inputs or expected answers",
+        "the runs have different cases: 1 only in A, 0 only in B; the 2 in both are compared",
+        "1 cases have the same id but different inputs or expected answers",
     ]
 
 

@@ -51,7 +51,7 @@ def test_small_slices_are_marked() -> None:
     assert found["small"].all()
     assert set(found["verdict"]) == {"undecided"}
     assert set(found["family"]) == {0}
-    assert all(any("only 6 cases" in note for note in notes) for notes in found["warnings"])
+    assert all(any("with 6 cases" in note for note in notes) for notes in found["warnings"])
 
 
 def test_a_slice_without_one_of_the_variants_says_so() -> None:
@@ -71,9 +71,9 @@ def test_the_margin_applies_to_slices_too() -> None:
 @pytest.mark.parametrize(
     ("by", "message"),
     [
-        ("tag", "no case has such a column"),
-        ("text", "too many to be slices"),
-        ("group", "no case has a value there"),
+        ("tag", "the cases have no such column"),
+        ("text", "too many for slices"),
+        ("group", "no case has a value for it"),
     ],
 )
 def test_what_is_no_slice_is_named(by: str, message: str) -> None:

@@ -19,7 +19,7 @@ def comparison(**options: object) -> object:
 def test_the_table_has_difference_interval_verdict_and_what_would_decide() -> None:
     text = repr(comparison())
     lines = text.splitlines()
-    assert lines[0] == "Differences against 'a' on the same cases, with 95 % intervals."
+    assert lines[0] == "Differences from 'a' on the same cases, with 95 % intervals."
     assert lines[1].startswith("variant  value  baseline  difference")
     assert lines[1].split("  ")[-1].strip() == "errors as failures"
     assert "? undecided" in lines[2]
@@ -48,7 +48,7 @@ def test_explain_names_method_source_correction_and_findings() -> None:
 
 def test_repeats_or_cases_is_answered() -> None:
     noisy = frame({"a": [[0, 1]] * 20, "b": [[1, 0], [0, 0], [1, 1], [0, 1]] * 5})
-    assert "With endless repeats" in compare_frame(noisy, baseline="a").explain()
+    assert "With unlimited repeats" in compare_frame(noisy, baseline="a").explain()
 
 
 def test_cut_off_answers_are_told_once_for_each_pair_by_name() -> None:
@@ -93,5 +93,5 @@ def test_costs_are_told_for_a_thousand_answers() -> None:
     table = frame({"a": [1] * 9, "b": [1] * 9})
     table["cost_usd"] = [0.001] * 9 + [0.002] * 9
     text = repr(compare_frame(table, baseline="a", metric="cost_usd"))
-    assert "$2.00 a 1,000" in text
-    assert "+$1.00 a 1,000" in text
+    assert "$2.00 per 1,000" in text
+    assert "+$1.00 per 1,000" in text

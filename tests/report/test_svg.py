@@ -37,7 +37,7 @@ def test_an_svg_is_well_formed_labelled_and_escaped(name: str) -> None:
 def test_svgs_say_what_the_plots_say() -> None:
     forest = svg.forest_svg(comparison({"margin": 0.05}), YES_NO)
     assert "▲ better +7.0 [+2.0, +12.0]" in forest
-    assert 'aria-label="label: difference to short (percentage points): strict is above' in forest
+    assert 'aria-label="label: difference from short (percentage points): strict is above' in forest
     assert "stroke-dasharray" in forest
     assert "12 wins, 83 ties, 5 losses" in svg.wins_svg(comparison({}))
     two = summary({}, {"variant": "b", "score.label": 0.9, "cost_usd": 1.0})

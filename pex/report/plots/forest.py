@@ -1,4 +1,4 @@
-"""Differences to a baseline with their intervals, one row for each comparison or slice."""
+"""Forest plot: differences from a baseline with intervals, a row for each comparison or slice."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        """What stands at the right of the row."""
+        """The text at the right of the row."""
         return f"{GLYPHS[self.verdict]} {self.verdict} {paper.change(self.diff, self.binary)}"
 
     @property
@@ -137,7 +137,7 @@ def panels_of_slices(comparison: pd.DataFrame, yes_no: Collection[str]) -> tuple
 
 
 def differences(comparison: pd.DataFrame, yes_no: Collection[str]) -> Figure:
-    """Each candidate's difference to its baseline with its interval and verdict.
+    """Each candidate's difference from its baseline with its interval and verdict.
 
     Args:
         comparison: one row per (metric, candidate) with the columns `COLUMNS`; `diff`, `lo`,
@@ -149,7 +149,7 @@ def differences(comparison: pd.DataFrame, yes_no: Collection[str]) -> Figure:
         PexError: a column is missing, or a verdict is none of the four.
     """
     panels, missing = panels_of_differences(comparison, yes_no)
-    title = "Differences to the baseline"
+    title = "Differences from the baseline"
     if not panels:
         return paper.empty(title, missing or "there is no comparison")
     return _draw(panels, title, f"{story(panels)} {missing}".strip())
@@ -173,7 +173,7 @@ def slices(comparison: pd.DataFrame, yes_no: Collection[str]) -> Figure:
 
     Args:
         comparison: as for `differences`, one row per (metric, candidate, slice), with `slice_by`
-            (what the cases are parted by) and `slice` (the part).
+            (what the cases are divided by) and `slice` (the part).
         yes_no: the metrics that are yes/no.
 
     Raises:
@@ -264,9 +264,9 @@ def _of_candidates(lines: list[Line]) -> tuple[str, list[str]]:
     candidates = paper.labels(str(line.row["candidate"]) for line in lines)
     if len(baselines) == 1:
         against = paper.shorten(baselines.pop())
-        return f"{metric}: difference to {against} ({_unit(lines[0])})", candidates
+        return f"{metric}: difference from {against} ({_unit(lines[0])})", candidates
     pairs = [f"{line.row['candidate']} − {line.row['baseline']}" for line in lines]
-    return f"{metric}: difference to the baseline ({_unit(lines[0])})", paper.labels(pairs, 44)
+    return f"{metric}: difference from the baseline ({_unit(lines[0])})", paper.labels(pairs, 44)
 
 
 def _of_slices(lines: list[Line]) -> tuple[str, list[str]]:
@@ -297,9 +297,11 @@ def story(panels: list[Panel]) -> str:
     if len(lines) > 1:
         text = f"{len(lines)} comparisons: {_verdicts(lines)}. {text}"
     if any(math.isfinite(line.lo) for line in lines):
-        text += " Lines are intervals; one that crosses zero leaves the sign open."
+        text += " Lines are intervals: if one crosses 0, either may be better."
     if any(math.isfinite(line.limit) for line in lines):
-        text += " Dotted: the margin, to be cleared by the small bar, the interval's one-sided end."
+        text += (
+            " Dotted: the margin; 'no worse' needs the small bar (one-sided end) to clear it."
+        )
     return text
 
 
@@ -316,7 +318,7 @@ def _slice_story(panels: list[Panel]) -> str:
             f"{paper.change(high.diff, high.binary)} "
             f"({paper.shorten(str(high.row['slice']), 24)})."
         )
-    return f"{text} Of many small slices some stand out by chance: read the intervals."
+    return f"{text} Among many small slices some stand out by chance: look at the intervals."
 
 
 def _verdicts(lines: list[Line]) -> str:

@@ -1,4 +1,4 @@
-"""Two variants case by case: one mark for each case, so that nobody trusts an average alone."""
+"""Two variants case by case: one mark for each case, so nobody trusts an average alone."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _rows(pairs: pd.DataFrame) -> tuple[list[dict[str, Any]], int]:
 
 
 def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many as a picture bears; those that differ most are kept."""
+    """As many as one picture can show; those that differ most are kept."""
     if len(rows) <= paper.MAX_POINTS:
         return rows
     return sorted(rows, key=lambda row: -abs(row["diff"]))[: paper.MAX_POINTS]

@@ -169,7 +169,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def segments(
     ends: Iterable[tuple[float, float, float, float]],
 ) -> tuple[list[float | None], list[float | None]]:
-    """Many separate lines as one trace; a line with an end that is no number is left out.
+    """Many separate lines as one trace; a line with an end that is not a number is left out.
 
     Args:
         ends: x0, y0, x1, y1 of each.
@@ -307,7 +307,7 @@ def lay_out(
 
 
 def empty(title: str, why: str) -> Figure:
-    """The figure for no data: it says why there is nothing.
+    """The figure for no data, which says why.
 
     Args:
         title: what would have been drawn.

@@ -62,7 +62,7 @@ class Frontier:
         if not self.spots:
             return "there is no variant"
         if self.against == "cost_usd" and all(spot.x == 0 for spot in self.spots):
-            return "all variants were free; draw against latency_s instead"
+            return "all variants were free; use latency_s instead"
         return ""
 
     @property
@@ -110,7 +110,7 @@ def frontier_of(
         PexError: no such score, or it cannot be drawn against that.
     """
     if against not in AXES:
-        raise PexError(f"frontier: cannot draw against '{against}'", hint=nearest(against, AXES))
+        raise PexError(f"frontier: there is no axis '{against}'", hint=nearest(against, AXES))
     if f"score.{score}" not in summary.columns:
         hint = nearest(score, summary_scores(summary))
         raise PexError(f"frontier: there is no score '{score}'", hint=hint)

@@ -133,7 +133,7 @@ def _highest(by_name: dict[str, list[Point]], variants: int) -> str:
     missing = sum(variants - len(points) for points in by_name.values())
     if missing:
         text += f"{paper.count(missing, 'value')} missing. "
-    return text + "Where intervals overlap, this alone cannot say which is better."
+    return text + "Where intervals overlap, this alone does not show which is better."
 
 
 def _panel(figure: Figure, points: Sequence[Point], binary: bool, place: tuple[int, int]) -> None:

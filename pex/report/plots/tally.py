@@ -231,7 +231,7 @@ def repeats(frame: pd.DataFrame, score: str, yes_no: Collection[str]) -> Figure:
         return _passes(table, title)
     table = table[table["cases"] > 0]
     if table.empty:
-        return paper.empty(title, "every case was scored once; ask with repeats=3 or more")
+        return paper.empty(title, "every case was scored once; use repeats=3 or more")
     return _spreads(table, title, score)
 
 
@@ -311,7 +311,7 @@ def _passes(table: pd.DataFrame, title: str) -> Figure:
     paper.beside(figure, notes, 1)
     figure.update_xaxes(title="cases")
     if most == 1:
-        caption = "Every case was asked once: nothing can be flaky. Ask with repeats=3 or more."
+        caption = "Every case was run once, so nothing can be flaky. Use repeats=3 or more."
     else:
         worst = max(rows, key=lambda row: row["flaky_share"])
         caption = (
@@ -333,7 +333,7 @@ def _passes(table: pd.DataFrame, title: str) -> Figure:
 def _pass_parts(table: pd.DataFrame, steps: Sequence[str]) -> list[Part]:
     most = len(steps) - 1
     columns = {str(step): table[step].tolist() for step in steps}
-    if most > _MANY_REPEATS:  # a legend of twenty steps helps nobody
+    if most > _MANY_REPEATS:  # a legend of twenty steps is of no use
         half = [step for k, step in enumerate(steps) if 0 < k < most / 2]
         rest = [step for k, step in enumerate(steps) if most / 2 <= k < most]
         columns = {
@@ -383,7 +383,7 @@ def _spreads(table: pd.DataFrame, title: str, score: str) -> Figure:
     figure.update_xaxes(title=spread, rangemode="tozero")
     most = max(rows, key=lambda row: row["median"])
     caption = (
-        f"How far the repeats of one case lie apart; 0: always the same. Widest: "
+        f"How far apart the repeats of one case are; 0: always the same. Widest: "
         f"{paper.shorten(str(most['variant']))}, median {paper.number(most['median'])} over "
         f"{paper.count(most['cases'], 'case')}. Box: the middle half of the cases."
     )

@@ -112,10 +112,10 @@ def _story(rows: pd.DataFrame, left_out: int, binary: bool) -> str:
     if len(sizes) > 1:
         text += f" Runs differ in size, from {sizes[0]:,} to {paper.count(sizes[-1], 'case')}."
     if len(by_variant) > _BANDS:
-        text += " Intervals: point at a mark."
+        text += " For intervals, point at a mark."
     if left_out:
         text += f" {left_out:,} older points are not drawn."
-    return text + " Lines beside each other are no comparison of pairs."
+    return text + " Lines next to each other are not a paired comparison."
 
 
 def _draw(rows: pd.DataFrame, title: str, caption: str, binary: bool) -> Figure:

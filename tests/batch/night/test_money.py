@@ -34,7 +34,10 @@ def test_a_night_that_the_budget_ends_exits_with_4_and_says_so(
     assert found["exit_code"] == 4
     assert "The budget ended it before everything was asked." in found["headline"]
     text = Path(found["page"]).read_text()
-    assert "The budget ended this run before everything was asked. What follows is a part." in text
+    assert (
+        "The budget stopped this run before all calls were made. The results below are partial."
+        in text
+    )
     assert 'class="verdict bad"' in text
     # What was asked before it is there, and no more was spent.
     asked = sum("positive or negative" in body["messages"][-1]["content"] for body in lab.bodies)

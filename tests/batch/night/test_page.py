@@ -36,7 +36,7 @@ def test_two_thousand_cases_of_four_variants_in_two_megabytes(
 ) -> None:
     text = page(judged_night(project, 2000, 4))
     assert len(text.encode()) < 2_000_000
-    assert "further cases are not on this page" in text
+    assert "more cases are not on this page" in text
     assert text.count('<details class="work" open>') == 1
 
 
