@@ -95,7 +95,7 @@ class Panel:
         The row of the first line is at y = 0, the next below it at 1.
         """
         rows = list(enumerate(self.lines))
-        drawn = {
+        drawn: dict[str, list[tuple[float, float, float, float]]] = {
             "zero": [(0.0, -0.5, 0.0, len(rows) - 0.5)],
             "margin": [(line.limit, y - 0.5, line.limit, y + 0.5) for y, line in rows],
             "interval": [(line.lo, y, line.hi, y) for y, line in rows],
@@ -299,9 +299,7 @@ def story(panels: list[Panel]) -> str:
     if any(math.isfinite(line.lo) for line in lines):
         text += " Lines are intervals: if one crosses 0, either may be better."
     if any(math.isfinite(line.limit) for line in lines):
-        text += (
-            " Dotted: the margin; 'no worse' needs the small bar (one-sided end) to clear it."
-        )
+        text += " Dotted: the margin; 'no worse' needs the small bar (one-sided end) to clear it."
     return text
 
 
