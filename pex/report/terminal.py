@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 
 
 def text_table(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pex.core.shown import clean
+from pex.core.safe_text import clean
 from pex.report.terminal import text_table
 
 
