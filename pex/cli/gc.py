@@ -142,7 +142,7 @@ def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) 
 def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> _Going:
     from pex.playground import draft_files
     from pex.record import forget, kept
-    from pex.results.results import Results
+    from pex.results.outcome import outcome_of
 
     case, group = which.case_id, which.group
     count, size = answers(database, which)
@@ -165,7 +165,7 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
         for run in waiting:
             forget.forget_waiting(state, run.run_id, case, group)
         for run in recorded:
-            forget.forget(uri, run.run_id, case, group, lambda *left: Results(*left).page())
+            forget.forget(uri, run.run_id, case, group, lambda *left: outcome_of(*left).page)
         edits.forget(state, case, group)
         forget.shrink(uri)
         ratings.forget(state, case, group, go=True)

@@ -108,6 +108,7 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
     """
     from pex.record import files, kept
     from pex.record.runs import Recorder
+    from pex.results.outcome import outcome_of
     from pex.results.record import record as write
     from pex.tracking.store import connect, errors_of
 
@@ -121,9 +122,10 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
         with errors_of(uri, "could not take the run"):
             recorder = Recorder(uri, about.name, tags, continued=run_id)
             about = dataclasses.replace(about, run_id=recorder.run_id, tracking_uri=uri)
-            later = Results(frame, about)
+            outcome = outcome_of(frame, about)
+            later = Results.of(outcome)
             prompts = _prompts(about, texts)
-            later.traces = write(recorder, later.outcome(), texts, prompts, cases, traces)
+            later.traces = write(recorder, outcome, texts, prompts, cases, traces)
     kept.drop(state, run_id)
     return later
 

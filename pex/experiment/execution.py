@@ -35,6 +35,7 @@ from pex.core.safe_text import clean
 from pex.core.score import Score
 from pex.experiment.job import Job, Progress
 from pex.guard.redact import redact
+from pex.results.outcome import outcome_of
 from pex.results.record import record
 from pex.results.results import Results
 from pex.run.budget import Budget
@@ -47,6 +48,8 @@ from pex.score.frame import build_frame
 from pex.score.judge.asking import JudgeRun
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pex.record.runs import Recorder
     from pex.widgets.grid import ResultGrid
 
@@ -351,30 +354,34 @@ class Execution:
             if request.place in self._answers
         ]
         frame = build_frame(rows, job.variants, job.cases, job.score_names)
-        results = Results(frame, self._about(status), job.edits)
+        about = self._about(status)
+        if self._recorder is None:
+            results = Results(frame, about, job.edits)
+        else:
+            results = self._record(self._recorder, frame, about)
         prompts = [variant.prompt for variant in job.variants]
         results.response_models = {p.name: p.response_model for p in prompts if p.response_model}
-        if self._recorder is not None:
-            self._record(self._recorder, results)
         return results
 
-    def _record(self, recorder: Recorder, results: Results) -> None:
+    def _record(self, recorder: Recorder, frame: pd.DataFrame, about: About) -> Results:
+        """Record the run; if that fails, its files wait in the project."""
         from pex.record import kept
 
-        prompts = list({v.prompt.name: v.prompt for v in self._job.variants}.values())
-        texts = dict(self._job.files)
-        state, run_id = self._job.state, recorder.run_id
+        job = self._job
+        prompts = list({variant.prompt.name: variant.prompt for variant in job.variants}.values())
+        texts = dict(job.files)
         try:
-            results.traces = record(
-                recorder, results.outcome(), texts, prompts, self._job.cases, self._job.traces
-            )
-            kept.drop(state, run_id)  # an earlier start may have had to wait
+            outcome = outcome_of(frame, about)
+            results = Results.of(outcome, job.edits)
+            results.traces = record(recorder, outcome, texts, prompts, job.cases, job.traces)
+            kept.drop(job.state, recorder.run_id)  # an earlier start may have had to wait
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
-            folder = kept.keep(state, run_id, results.frame, results.about, texts)
+            folder = kept.keep(job.state, recorder.run_id, frame, about, texts)
             # A PexError's hint is about the start of a run, not about its end.
             why = redact(error.message if isinstance(error, PexError) else str(error))
             message = f"the run could not be recorded in MLflow: {why}"
-            results.about = dataclasses.replace(results.about, record_error=message)
+            about = dataclasses.replace(about, record_error=message)
+            results = Results(frame, about, job.edits)
             warnings.warn(
                 clean(
                     f"{message}; the results are complete, and kept in {folder} until "
@@ -382,6 +389,7 @@ class Execution:
                 ),
                 stacklevel=2,
             )
+        return results
 
     def _about(self, status: str) -> About:
         job, recorder, counts = self._job, self._recorder, self.progress

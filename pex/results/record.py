@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pex.core.about import About
 from pex.core.batch_context import BatchContext
 from pex.core.cases import Case
 from pex.core.prompt import Prompt
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pex.record.runs import Recorder
     from pex.record.traces import TraceWriter
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a run, as it is recorded.
-
-    `frame` is the long frame, `summary` has one row per variant, `about` says what was run,
-    `verdicts` is the comparison (None without one), `page` the report.
-    """
-
-    frame: pd.DataFrame
-    summary: pd.DataFrame
-    about: About
-    verdicts: pd.DataFrame | None
-    page: str
+    from pex.results.outcome import Outcome
 
 
 def record(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pex.rating.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.results.comparison import Comparison
-    from pex.results.record import Outcome
+    from pex.results.outcome import Outcome
     from pex.score.judge.calibration import Calibration
     from pex.widgets.editing import Editing
     from pex.widgets.grid import ResultGrid
@@ -57,6 +57,13 @@ class Results:
         """What writes the traces to MLflow in the background: `.progress`, `.wait()`."""
         self.response_models: Mapping[str, type[Any]] = {}
         """The pydantic classes of the prompts that have one, by the prompt's name."""
+
+    @classmethod
+    def of(cls, outcome: Outcome, edits: Edits | None = None) -> Results:
+        """Results of which table and comparison are known already."""
+        self = cls(outcome.frame, outcome.about, edits)
+        self._summary, self._verdicts = outcome.summary, outcome.verdicts
+        return self
 
     @property
     def run_id(self) -> str | None:
@@ -199,20 +206,17 @@ class Results:
         Raises:
             PexError: no such metric or baseline, a margin on the wrong scale.
         """
-        from pex.results.comparison import compare_frame
+        from pex.results.outcome import compare_variants
 
-        found = compare_frame(
+        return compare_variants(
             self.frame,
+            self.about,
             baseline=baseline,
             metric=metric,
             margin=margin,
             confidence=confidence,
             lower_is_better=lower_is_better,
-            variants=self.about.variants,
-            uncalibrated=self.about.uncalibrated,
         )
-        found.notes += [text for judge in self.about.judges for text in judge.remarks]
-        return found
 
     def gate(self, rule: Mapping[str, Any] | None = None) -> Gate:
         """Pass, fail or undecided for each candidate, by a rule on the comparison.
@@ -279,6 +283,7 @@ class Results:
         Raises:
             PexError: a scorer that does not fit; nothing has been scored or asked.
         """
+        from pex.results.outcome import outcome_of
         from pex.results.record import record_again
         from pex.results.rescore import rescore
 
@@ -286,14 +291,16 @@ class Results:
         items: list[Any] = [scorers] if one else list(scorers)
         folder = Path.cwd() if base is None else Path(base)
         frame, about = rescore(self.frame, self.about, items, find_project(), folder, budget_usd)
-        results = Results(frame, about, self._edits)
-        results.response_models = self.response_models
-        if record and self.run_id is not None:
+        if not record or self.run_id is None:
+            results = Results(frame, about, self._edits)
+        else:
             if self.traces is not None:
                 self.traces.stop()
                 self.traces.wait()
-            uri = str(self.about.tracking_uri)
-            results.traces = record_again(uri, self.run_id, results.outcome())
+            outcome = outcome_of(frame, about)
+            results = Results.of(outcome, self._edits)
+            results.traces = record_again(str(about.tracking_uri), self.run_id, outcome)
+        results.response_models = self.response_models
         return results
 
     def ratings(self) -> pd.DataFrame:
@@ -359,27 +366,18 @@ class Results:
         The baseline is the gate's, else the first variant. None where there is only one variant
         or no score.
         """
-        if not self.scores or self.frame["variant"].nunique() < 2:
-            return None
+        from pex.results.outcome import verdicts_of
+
         if self._verdicts is None:
-            self._verdicts = self.compare(self.baseline).frame
+            self._verdicts = verdicts_of(self.frame, self.about)
         return self._verdicts
-
-    def outcome(self) -> Outcome:
-        """What is recorded of these results."""
-        from pex.results.record import Outcome
-
-        page = self.page()
-        return Outcome(self.frame, self.summary(), self.about, self.verdicts(), page)
 
     @property
     def baseline(self) -> str | None:
         """What the recorded comparison is against: the gate's baseline; None: the first variant."""
-        baseline = (self.about.gate or {}).get("baseline")
-        known = {
-            name for item in self.about.variants for name in (item.name, item.prompt, item.model)
-        }
-        return baseline if baseline in known else None
+        from pex.results.outcome import baseline_of
+
+        return baseline_of(self.about)
 
     def _score(self, name: str | None) -> str:
         """A score by its name, or the first."""
@@ -478,27 +476,9 @@ class Results:
 
     def page(self) -> str:
         """The text of that file."""
-        from pex.report.page import page
+        from pex.results.outcome import report_of
 
-        return page(
-            self.frame,
-            self.summary(),
-            yes_no(self.frame),
-            self.about,
-            self.verdicts(),
-            self._slices(),
-        )
-
-    def _slices(self) -> pd.DataFrame | None:
-        """The slices that a report shows: by tag, else by group, for the first score."""
-        if not self.scores or self.frame["variant"].nunique() < 2:
-            return None
-        for by in ("tags", "group"):
-            try:
-                return self.slices(by, self.baseline).frame
-            except PexError:  # no tags or groups, or too many of them
-                continue
-        return None
+        return report_of(self.frame, self.about, self.summary(), self.verdicts())
 
     def failures(self, variant: str | None = None) -> pd.DataFrame:
         """The rows that ended in an error or have a yes/no score of no.

@@ -39,7 +39,8 @@ STACK = (
     "pandas", "pandas.io.formats.html", "pandas.io.formats.string", "pyarrow.pandas_compat",
     "mlflow", "mlflow.store.tracking.sqlalchemy_store", "nbformat", "plotly.express",
     "plotly.io._renderers", "pex.batch.kernels.ipykernel_launcher",
-    "pex.experiment.experiment", "pex.results.results", "pex.widgets.grid", "pex.results.record",
+    "pex.experiment.experiment", "pex.results.results", "pex.widgets.grid", "pex.results.outcome",
+    "pex.results.record",
 )  # fmt: skip
 """What is imported before the first fork, down to what a kernel's start and a cell that shows a
 table or a chart import; a part that is not installed is left out. Not matplotlib: it reads its
