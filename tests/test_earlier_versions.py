@@ -129,10 +129,10 @@ def test_a_draft_is_there_with_its_answers(
     nobody: FaultyEndpoint, expected: dict[str, Any]
 ) -> None:
     play = pex.Playground("words", name="mine")
-    document = play._desk.document()
+    document = play._session.document()
     texts = [[message["text"] for message in v["messages"]] for v in document["variants"]]
     assert texts == expected["draft"]["texts"]
-    cells = play._desk.cells()
+    cells = play._session.cells()
     assert set(cells) == set(expected["draft"]["cells"])
     for key, cell in expected["draft"]["cells"].items():
         assert (cells[key]["text"], cells[key]["state"]) == (cell["text"], cell["state"])

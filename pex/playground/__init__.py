@@ -12,7 +12,7 @@ from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting, saving
 from pex.playground.draft_files import key_of
-from pex.playground.session import Desk, desk_of
+from pex.playground.session import Session, session_of
 from pex.results.results import Results
 
 
@@ -48,10 +48,10 @@ class Playground:
     ) -> None:
         base = drafting.given(experiment)
         key = key_of(name, base.name if base is not None else "")
-        self._desk: Desk = desk_of(key, base, record)
+        self._session: Session = session_of(key, base, record)
 
     def __repr__(self) -> str:
-        draft = self._desk.draft
+        draft = self._session.draft
         names = ", ".join(column.name for column in draft.columns)
         columns, cases = len(draft.columns), len(draft.entries)
         return clean(
@@ -63,7 +63,7 @@ class Playground:
         from pex.widgets import in_notebook
 
         if in_notebook():
-            self._desk.show()
+            self._session.show()
         else:
             sys.stdout.write(f"{self!r}\n")
 
@@ -74,12 +74,12 @@ class Playground:
         Raises:
             PexError: something in it is not right; all problems are named.
         """
-        return drafting.experiment_of(self._desk.draft, self._desk.base)
+        return drafting.experiment_of(self._session.draft, self._session.base)
 
     @property
     def results(self) -> Results | None:
         """The results of the last run, None before the first has ended."""
-        return self._desk.results
+        return self._session.results
 
     def run(
         self, variants: Sequence[str] | None = None, cases: Sequence[str] | None = None
@@ -93,10 +93,10 @@ class Playground:
         Raises:
             PexError: no such variant or case, or nothing that can be asked.
         """
-        draft = self._desk.draft
+        draft = self._session.draft
         columns = {column.name: column.id for column in draft.columns}
         entries = {draft.cases[entry.id].id: entry.id for entry in draft.entries}
-        execution = self._desk.run(
+        execution = self._session.run(
             _ids("variant", variants, columns), _ids("case", cases, entries), now=True
         )
         if execution is None:
@@ -105,7 +105,7 @@ class Playground:
 
     def stop(self) -> None:
         """End all runs now; answers that are there stay."""
-        self._desk.trials.stop()
+        self._session.stop()
 
     def code(self) -> str:
         """The cell that makes the same experiment and runs it.
@@ -113,7 +113,7 @@ class Playground:
         Raises:
             PexError: something is not right yet; all problems are named.
         """
-        return saving.to_code(self._desk.draft, self._desk.base)
+        return self._session.code()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write variants and cases as an `experiment.yaml`, with the files that belong to it.
@@ -125,7 +125,9 @@ class Playground:
         Raises:
             PexError: something is not right yet, or a file would be lost.
         """
-        return saving.to_experiment(self._desk.draft, self._desk.base, str(path), overwrite)[0]
+        return saving.to_experiment(self._session.draft, self._session.base, str(path), overwrite)[
+            0
+        ]
 
 
 def _ids(what: str, names: Sequence[str] | None, known: dict[str, str]) -> list[str] | None:

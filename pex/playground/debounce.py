@@ -6,53 +6,37 @@ import threading
 from collections.abc import Callable
 
 
-class Later:
+class Debouncer:
     """Does it on a thread of its own; between the moments there is no thread.
 
+    The process does not end before it is done.
+
     Args:
-        wait_s: seconds from the asking.
+        wait_s: seconds from the first trigger.
         act: what is done.
-        restart: whether asking again begins the wait anew.
-        daemon: whether the end of the process need not wait for it.
 
     Example:
         >>> done = threading.Event()
-        >>> later = Later(0.01, done.set, restart=False, daemon=True)
-        >>> later.soon(); later.soon(); done.wait(5)
+        >>> saving = Debouncer(0.01, done.set)
+        >>> saving.trigger(); saving.trigger(); done.wait(5)
         True
     """
 
-    def __init__(
-        self, wait_s: float, act: Callable[[], None], *, restart: bool, daemon: bool
-    ) -> None:
+    def __init__(self, wait_s: float, act: Callable[[], None]) -> None:
         self._wait_s = wait_s
         self._act = act
-        self._restart = restart
-        self._daemon = daemon
-        self._timer: threading.Timer | None = None
+        self._waiting = False
         self._lock = threading.Lock()
 
-    def soon(self) -> None:
-        """Ask for it."""
+    def trigger(self) -> None:
+        """Do it after the wait, unless that is coming already."""
         with self._lock:
-            if self._timer is not None:
-                if not self._restart:
-                    return
-                self._timer.cancel()
-            self._timer = threading.Timer(self._wait_s, self._go)
-            self._timer.daemon = self._daemon
-            self._timer.start()
-
-    def cancel(self) -> None:
-        """Ask for it no more."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = None
+            if self._waiting:
+                return
+            self._waiting = True
+        threading.Timer(self._wait_s, self._go).start()
 
     def _go(self) -> None:
         with self._lock:
-            # One that has been restarted meanwhile is not this one any more.
-            if self._timer is threading.current_thread():
-                self._timer = None
+            self._waiting = False
         self._act()

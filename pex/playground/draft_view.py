@@ -14,6 +14,8 @@ from pex.playground.saving import first_path
 
 POOL = 200
 """Ids of cases that are offered by name; any other can be typed."""
+_LISTS = ("variants", "cases")
+"""The parts of a document that are lists of things with ids."""
 
 
 def document(
@@ -40,6 +42,45 @@ def document(
         "baseline": draft.baseline,
         "pool": pool,
         "save": {"prompty_dir": "prompts", "experiment": first_path(base)},
+    }
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What a browser needs to turn one document into another; nothing if they are the same.
+
+    Args:
+        before: the document that the browser has.
+        after: the next one.
+
+    Example:
+        >>> before = {"baseline": "a", "variants": [{"id": "a", "name": "p", "model": "m"}]}
+        >>> before |= {"cases": []}
+        >>> changes(before, before | {"variants": [{"id": "a", "name": "q", "model": "m"}]})
+        {'lists': {'variants': {'items': {'a': {'name': 'q'}}}}}
+        >>> changes(before, before | {"baseline": "", "variants": []})
+        {'fields': {'baseline': ''}, 'lists': {'variants': {'order': []}}}
+    """
+    lists: dict[str, Any] = {}
+    for name in _LISTS:
+        there = {item["id"]: item for item in before[name]}
+        items = {item["id"]: _changed(there.get(item["id"], {}), item) for item in after[name]}
+        items = {key: item for key, item in items.items() if item}
+        order = [item["id"] for item in after[name]]
+        if items or order != list(there):
+            lists[name] = ({"items": items} if items else {}) | (
+                {"order": order} if order != list(there) else {}
+            )
+    fields = {name: value for name, value in after.items() if name not in _LISTS}
+    found = {"fields": _changed(before, fields), "lists": lists}
+    return {name: part for name, part in found.items() if part}
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with another value; 1 and True are not the same one."""
+    return {
+        name: value
+        for name, value in after.items()
+        if name not in before or repr(before[name]) != repr(value)
     }
 
 

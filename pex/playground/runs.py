@@ -44,7 +44,7 @@ class Slot:
 
 
 @dataclasses.dataclass(slots=True)
-class Trial:
+class Run:
     """One run: the places that it fills, as keys of cells."""
 
     number: int
@@ -81,7 +81,7 @@ class Wanted:
         return execution
 
 
-class Trials:
+class Runs:
     """All runs of a Playground, and the answers that they brought.
 
     Args:
@@ -99,7 +99,7 @@ class Trials:
         self.error = ""
         self._on_cells = on_cells
         self._on_end = on_end
-        self._going: list[Trial] = []
+        self._going: list[Run] = []
         self._count = 0
         self._lock = threading.RLock()
         self._places = threading.BoundedSemaphore(AT_ONCE)
@@ -115,10 +115,10 @@ class Trials:
         """How far the runs are, in one line."""
         with self._lock:
             going = list(self._going)
-        tallies = [trial.tally for trial in going]
+        tallies = [run.tally for run in going]
         if not tallies:
             return self._last.line() if self._last is not None else ""
-        if all(trial.stopped for trial in going):
+        if all(run.stopped for run in going):
             return "stopping…"
         if all(tally.total and tally.done == tally.total for tally in tallies):
             return "all answered; scoring and recording…"
@@ -133,7 +133,7 @@ class Trials:
             slot = self.slots.get(key)
             if slot is None:
                 return None
-            going = [trial for trial in self._going if trial.number == slot.number]
+            going = [run for run in self._going if run.number == slot.number]
             return going[0].execution if going else None
 
     def waits(self, key: str, fingerprint: str) -> bool:
@@ -154,13 +154,13 @@ class Trials:
             PexError: with `now`: something does not fit; nothing was asked.
         """
         if not now:
-            trial = self._open(wanted)
-            _thread(self._queue, trial, wanted)
+            run = self._open(wanted)
+            in_background(self._queue, run, wanted)
             return None
         execution = wanted.prepare()
-        trial = self._open(wanted)
-        self._start(trial, execution)
-        _thread(self._follow, trial)
+        run = self._open(wanted)
+        self._start(run, execution)
+        in_background(self._follow, run)
         return execution
 
     def stop(self) -> None:
@@ -168,107 +168,107 @@ class Trials:
         changed = []
         with self._lock:
             going = list(self._going)
-            for trial in going:
-                trial.stopped = True
-                changed += self._close(trial)
+            for run in going:
+                run.stopped = True
+                changed += self._close(run)
         self._on_cells(changed)
-        for trial in going:
-            if trial.execution is not None:
-                trial.execution.cancel()
-                trial.execution.cancel()
+        for run in going:
+            if run.execution is not None:
+                run.execution.cancel()
+                run.execution.cancel()
 
-    def _close(self, trial: Trial) -> list[str]:
+    def _close(self, run: Run) -> list[str]:
         """Mark what a run has not answered, and return which cells these are."""
         changed = []
-        for key in trial.keys.values():
+        for key in run.keys.values():
             slot = self.slots.get(key)
-            if slot is None or slot.number != trial.number or slot.cell.state not in _OPEN:
+            if slot is None or slot.number != run.number or slot.cell.state not in _OPEN:
                 continue
             text = slot.cell.text if slot.cell.state == "growing" else ""
             slot.cell = Cell("stopped", text)
             changed.append(key)
         return changed
 
-    def _open(self, wanted: Wanted) -> Trial:
+    def _open(self, wanted: Wanted) -> Run:
         with self._lock:
             self._count += 1
             self.error = ""
-            trial = Trial(self._count, wanted.keys)
-            self._going.append(trial)
+            run = Run(self._count, wanted.keys)
+            self._going.append(run)
             for key in wanted.keys.values():
                 self.slots.pop(key, None)  # the newest are at the end
-                self.slots[key] = Slot(wanted.fingerprints[key], trial.number, Cell("queued"))
+                self.slots[key] = Slot(wanted.fingerprints[key], run.number, Cell("queued"))
             while len(self.slots) > MOST_CELLS:
                 del self.slots[next(iter(self.slots))]
         self._on_cells(wanted.keys.values())
-        return trial
+        return run
 
-    def _queue(self, trial: Trial, wanted: Wanted) -> None:
+    def _queue(self, run: Run, wanted: Wanted) -> None:
         with self._places:
             try:
-                execution = None if trial.stopped else wanted.prepare()
+                execution = None if run.stopped else wanted.prepare()
             except Exception as error:  # noqa: BLE001 - there is nobody else to tell
-                self._end(trial, error)
+                self._end(run, error)
                 return
             if execution is None:
-                self._end(trial, None)
+                self._end(run, None)
                 return
-            self._start(trial, execution)
-            self._follow(trial)
+            self._start(run, execution)
+            self._follow(run)
 
-    def _start(self, trial: Trial, execution: Execution) -> None:
-        execution.listen(lambda event: self._take(trial, event))
-        trial.execution = execution
+    def _start(self, run: Run, execution: Execution) -> None:
+        execution.listen(lambda event: self._take(run, event))
+        run.execution = execution
         execution.start()
-        if trial.stopped:
+        if run.stopped:
             execution.cancel()
             execution.cancel()
 
-    def _follow(self, trial: Trial) -> None:
+    def _follow(self, run: Run) -> None:
         """Wait for the end of a run."""
-        assert trial.execution is not None  # set by _start
+        assert run.execution is not None  # set by _start
         failure: BaseException | None = None
         try:
-            trial.execution.wait()
+            run.execution.wait()
         except Exception as error:  # noqa: BLE001 - there is nobody else to tell
             failure = error
-        self._end(trial, failure)
+        self._end(run, failure)
 
-    def _end(self, trial: Trial, failure: BaseException | None) -> None:
-        results = trial.execution.results if trial.execution is not None else None
+    def _end(self, run: Run, failure: BaseException | None) -> None:
+        results = run.execution.results if run.execution is not None else None
         where = recorded(results) if results is not None else ("", "")
         with self._lock:
-            trial.over = True
-            changed = self._close(trial)
-            self._last = trial.tally if trial.tally.total else self._last
+            run.over = True
+            changed = self._close(run)
+            self._last = run.tally if run.tally.total else self._last
             self.results = results or self.results
             if failure is not None:
-                self.error = said(failure)
+                self.error = error_text(failure)
             elif results is not None and results.about.record_error:
                 self.error = str(results.about.record_error)
-            self._going.remove(trial)
+            self._going.remove(run)
         self._on_cells(changed)
         self._on_end(where)
 
-    def _take(self, trial: Trial, event: Event) -> None:
+    def _take(self, run: Run, event: Event) -> None:
         with self._lock:
-            if trial.over:
+            if run.over:
                 return
-            trial.tally.add(event)
+            run.tally.add(event)
             changed = []
             # What was in flight when somebody stopped may still come, but grows no more.
-            news = Answered | Scored if trial.stopped else _NEWS
+            news = Answered | Scored if run.stopped else _NEWS
             if isinstance(event, news):
-                key = trial.keys.get(event.place)
+                key = run.keys.get(event.place)
                 slot = self.slots.get(key) if key is not None else None
-                if key is not None and slot is not None and slot.number == trial.number:
+                if key is not None and slot is not None and slot.number == run.number:
                     before = None if slot.cell.state in ("queued", "stopped") else slot.cell
                     slot.cell = grown(before, event)
                     changed.append(key)
         self._on_cells(changed)
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """An error in words, without a traceback and without keys."""
     if isinstance(error, PexError):
         return redact(f"{error.message} ({error.hint})" if error.hint else error.message)
@@ -285,10 +285,11 @@ def recorded(results: Results) -> tuple[str, str]:
     try:
         name, page = search.place(uri, results.run_id)
     except Exception as error:  # noqa: BLE001 - it is recorded; only its name is not known
-        return f"recorded in MLflow ({said(error)})", ""
+        return f"recorded in MLflow ({error_text(error)})", ""
     where = "" if page else "; see it with pexlab ui"
     return f"recorded in MLflow: {name} / {results.run_id[:8]}{where}", page or ""
 
 
-def _thread(target: Callable[..., None], *arguments: Any) -> None:
+def in_background(target: Callable[..., None], *arguments: Any) -> None:
+    """Do what takes time on a thread of its own, away from the one that the kernel needs."""
     threading.Thread(target=target, args=arguments, name="pex-play", daemon=True).start()

@@ -1,7 +1,7 @@
-"""What a Playground works on: the draft, its answers, its file, and the view of it.
+"""What a Playground works on: a draft, its answers, its file and its view.
 
-There is one desk for each draft in a kernel, so that a cell that is run again finds everything as
-it was, runs that go on included.
+There is one session for each draft in a kernel, so a cell that is run again finds everything as
+it was, including runs in progress.
 """
 
 from __future__ import annotations
@@ -16,32 +16,30 @@ from pex.core.errors import PexError
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting, saving
-from pex.playground.debounce import Later
+from pex.playground.debounce import Debouncer
 from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
 from pex.playground.history import History, with_cases
-from pex.playground.runs import Trials, Wanted, said
+from pex.playground.runs import Runs, Wanted, error_text, in_background
 from pex.results.results import Results
 
 if TYPE_CHECKING:
     from pex.playground.widget import PlaygroundView
 
-SAVE_S = 0.4
-LOOK_S = 0.5
-"""After the last act: so long until sizes and models are looked at again."""
-VIEWS = 16
-GONE = "This Playground was opened again; go on in the newer one."
+SETTLE_S = 0.4
+"""After the first change: so long until the draft is saved, and sizes and models are checked."""
+GONE = "This Playground was opened again; continue in the newer one."
 
-_desks: dict[str, Desk] = {}
+_sessions: dict[str, Session] = {}
 
 
-class Desk:
+class Session:
     """A draft and everything around it.
 
     Args:
         key: of the draft; "" for one that is not kept.
-        base: the experiment that it begins from.
+        base: the experiment that it starts from.
         record: whether runs are recorded in MLflow.
     """
 
@@ -50,77 +48,104 @@ class Desk:
         self.base = base
         self.record = record
         self.fresh = False
-        self.trials = Trials(self._touch, self._on_end)
+        self.runs = Runs(self._show_cells, self._on_run_end)
         self._lock = threading.RLock()
-        self._rev = 0
-        self._acked: dict[str, int] = {}
         self._view: PlaygroundView | None = None
         self._error = self._said = self._url = self._estimate = ""
         self._late: dict[str, list[Problem]] = {}
         self._models: list[str] = []
         self._restored: dict[str, dict[str, Any]] = {}
         self._stale: dict[str, bool] = {}
-        self._keeper = Later(SAVE_S, self._keep, restart=False, daemon=False)
-        self._looker = Later(LOOK_S, self._look, restart=True, daemon=True)
+        self._settling = Debouncer(SETTLE_S, self._settle)
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / FOLDER, key) if key else None
         self._first, self._notice = drafting.begin(base)
         self._begun_from = drafting.source_fingerprint(base)
-        self.history = History(self._kept() or self._first)
+        self.history = History(self._read_file() or self._first)
 
     @property
     def draft(self) -> Draft:
-        """The draft as it stands."""
+        """The draft as it is now."""
         return self.history.draft
 
     @property
     def results(self) -> Results | None:
         """The results of the last run."""
-        return self.trials.results
+        return self.runs.results
 
-    def renew(self, base: Experiment | None, record: bool) -> None:
-        """The cell was run again: its experiment may be another now, the draft stays."""
+    def reopen(self, base: Experiment | None, record: bool) -> None:
+        """The cell was run again: its experiment may have changed, the draft stays."""
         with self._lock:
             self.record = record
             begun_from = drafting.source_fingerprint(base)
             self.base = base
             if begun_from != self._begun_from:
                 self._first, _ = drafting.begin(base)
-                self._notice = _of("", changed=True)
+                self._notice = _restored_notice("", changed=True)
             self._error = ""
 
     def show(self) -> None:
-        """Display the view; an earlier one says that it is of no use any more."""
+        """Display the view; an earlier one says that it is no longer used."""
         from pex.playground.widget import PlaygroundView
 
         with self._lock:
-            old, self._view = self._view, None
-            view = PlaygroundView(self.document(), self.cells, self.status, self.on_message)
-            self._view = view
+            old = self._view
+            view = self._view = PlaygroundView(self, old.acked if old is not None else {})
         if old is not None:
             old.close_view(GONE)
         view.show()
-        self._looker.soon()
+        self._settling.trigger()
         if self.record:
-            _apart(lambda: drafting.warm(self.base))
+            in_background(lambda: drafting.warm(self.base))
 
-    def on_message(self, content: Mapping[str, Any]) -> None:
-        """Do what somebody asks for in the view; a mistake becomes a sentence in its status."""
-        kind, view = content.get("kind"), str(content.get("view", ""))
-        if kind == "ready":
-            self._settle()
-        elif kind == "act":
-            self._act(content, view)
-        elif kind == "run":
-            self._try(lambda: self.run(_ids(content, "variants"), _ids(content, "cases")))
-        elif kind == "stop":
-            self.trials.stop()
-        elif kind == "difference":
-            _apart(lambda: self._tell_differences(view, str(content.get("against", ""))))
-        elif kind == "save":
-            _apart(lambda: self._tell_saved(view, dict(content)))
-        elif kind == "code":
-            self._tell_code(view)
+    def edit(self, act: Mapping[str, Any]) -> None:
+        """Take a step in the draft, see `history.done`.
+
+        Raises:
+            PexError: there is no such act, or it does not fit the draft, which is unchanged.
+        """
+        self._change(lambda: self.history.do(act))
+
+    def undo(self) -> None:
+        """Go one step back."""
+        self._change(self.history.undo)
+
+    def redo(self) -> None:
+        """Take a step again that was undone."""
+        self._change(self.history.redo)
+
+    def reset(self) -> None:
+        """Start again from the experiment as it is now; this can be undone."""
+
+        def start() -> None:
+            self._first, self._notice = drafting.begin(self.base)
+            self._begun_from = drafting.source_fingerprint(self.base)
+            self.history.step(self._first)
+
+        self._change(start)
+
+    def set_fresh(self, fresh: bool) -> None:
+        """Whether runs ask for new answers, even if the journal has some."""
+
+        def change() -> None:
+            self.fresh = fresh
+
+        self._change(change)
+
+    def add_cases(self, how: str, value: Any) -> None:
+        """Add cases of the experiment, see `drafting.pick`; it may take seconds.
+
+        Raises:
+            PexError: there are none like this.
+        """
+        cases = drafting.pick(self.base, self.draft, how, value)
+        self._change(lambda: self.history.step(with_cases(self.draft, cases)))
+
+    def fail(self, error: Exception) -> None:
+        """Show why something could not be done."""
+        internal = "" if isinstance(error, PexError) else "internal error: "
+        self._error = internal + error_text(error)
+        self._show_changes()
 
     def run(
         self,
@@ -129,15 +154,15 @@ class Desk:
         *,
         now: bool = False,
     ) -> Execution | None:
-        """Ask for the answers of a part; what has a problem is left out.
+        """Run a part of the draft; what has a problem is left out.
 
         Args:
             columns: ids of variants; None: all.
             entries: ids of cases; None: all.
-            now: begin before this returns, and give the handle.
+            now: start before this returns, and return the handle.
 
         Raises:
-            PexError: there is nothing that can be asked; all problems are in it.
+            PexError: nothing can be run; all problems are in it.
         """
         with self._lock:
             draft, base = self.draft, self.base
@@ -154,10 +179,10 @@ class Desk:
             fingerprints = {_key(c, e): self._fingerprint(c, e) for c in ready for e in rows}
             asked = [
                 c for c in ready
-                if not all(self.trials.waits(_key(c, e), fingerprints[_key(c, e)]) for e in rows)
+                if not all(self.runs.waits(_key(c, e), fingerprints[_key(c, e)]) for e in rows)
             ]  # fmt: skip
             if not asked:
-                return self.trials.asking(_key(ready[0], rows[0]))
+                return self.runs.asking(_key(ready[0], rows[0]))
             experiment = drafting.experiment_of(
                 draft, base, [c.id for c in asked], [e.id for e in rows]
             )
@@ -166,30 +191,34 @@ class Desk:
                 self._restored.pop(key, None)
             self._error = self._said = self._url = ""
             job = Wanted(experiment, keys, fingerprints, self.fresh, self.record)
-        return self.trials.begin(job, now)
+        execution = self.runs.begin(job, now)
+        self._show_changes()
+        return execution
+
+    def stop(self) -> None:
+        """Stop all runs now; answers that are there stay."""
+        self.runs.stop()
 
     def document(self) -> dict[str, Any]:
         """The draft as the view gets it."""
         with self._lock:
             return document(self.draft, self.base, self._late) | {
                 "key": self.key,
-                "rev": self._rev,
                 "can_undo": self.history.can_undo,
                 "can_redo": self.history.can_redo,
                 "estimate": self._estimate,
                 "models": self._models,
-                "acked": dict(self._acked),
                 "notice": self._notice,
                 "can_reset": not drafting.alike(self.draft, self._first),
             }
 
     def status(self) -> dict[str, Any]:
-        """How things stand, as the view gets it."""
+        """Runs and messages, as the view gets them."""
         return {
-            "running": self.trials.running,
-            "line": self.trials.line,
+            "running": self.runs.running,
+            "line": self.runs.line,
             "said": self._said,
-            "error": self._error or self.trials.error,
+            "error": self._error or self.runs.error,
             "fresh": self.fresh,
             "url": self._url,
         }
@@ -206,7 +235,7 @@ class Desk:
                     key = _key(column, entry)
                     if wanted is not None and key not in wanted:
                         continue
-                    slot, kept = self.trials.slots.get(key), self._restored.get(key)
+                    slot, kept = self.runs.slots.get(key), self._restored.get(key)
                     if slot is not None:
                         cell = shown(slot.cell, slot.number)
                         stale = slot.fingerprint != self._fingerprint(column, entry)
@@ -218,8 +247,14 @@ class Desk:
                     found[key] = {**cell, "stale": stale}
         return found
 
+    def differences(self, against: str) -> dict[str, Any]:
+        """Each answer compared word by word with that of another variant, given by its id."""
+        from pex.playground.shown import differences
+
+        return differences(self.cells(), against)
+
     def save_to(self, content: Mapping[str, Any]) -> str:
-        """Save to where the dialog says; what is to be said of it.
+        """Save to the place that the dialog names, and return the message for it.
 
         Raises:
             PexError: it cannot be saved.
@@ -241,85 +276,92 @@ class Desk:
         with self._lock:
             if new is not None and self.draft is draft:
                 self.history.replace(new)
-        self._changed()
+        self._show_changes()
         return text
 
+    def code(self) -> str:
+        """The cell that makes the same experiment and runs it.
+
+        Raises:
+            PexError: there are problems; all of them are in it.
+        """
+        return saving.to_code(self.draft, self.base)
+
     def flush(self) -> None:
-        """Write the draft now."""
-        self._keeper.cancel()
-        self._keep()
-
-    def _act(self, content: Mapping[str, Any], view: str) -> None:
-        self._ack(view, content.get("mine"))
-        how = content.get("from")
-        if content.get("act") == "add_case" and how not in (None, "typed"):
-            # The cases of the last run may have to come from MLflow, which takes seconds.
-            _apart(lambda: self._try(lambda: self._add_cases(str(how), content.get("value"))))
+        """Write the draft and the last answers now."""
+        if self._file is None:
             return
-        self._try(lambda: self._do(content))
-
-    def _do(self, content: Mapping[str, Any]) -> None:
-        act = content.get("act")
         with self._lock:
-            if act == "undo":
-                self.history.undo()
-            elif act == "redo":
-                self.history.redo()
-            elif act == "fresh":
-                self.fresh = bool(content.get("value"))
-            elif act == "reset":
-                self._first, self._notice = drafting.begin(self.base)
-                self._begun_from = drafting.source_fingerprint(self.base)
-                self.history.step(self._first)
-            else:
-                self.history.do(content)
-
-    def _add_cases(self, how: str, value: Any) -> None:
-        cases = drafting.pick(self.base, self.draft, how, value)
-        with self._lock:
-            self.history.step(with_cases(self.draft, cases))
-
-    def _try(self, act: Callable[[], object]) -> None:
-        """Do something that somebody asked for in the view."""
+            cells = {
+                key: {**cell, "print": slot.fingerprint if slot else self._restored[key]["print"]}
+                for key, cell in self.cells().items()
+                for slot in [self.runs.slots.get(key)]
+            }
+            kept = Kept(self.draft, cells, self._begun_from)
         try:
-            act()
+            other = self._file.write(kept)
+        except (OSError, TimeoutError) as error:
+            other = f"the draft could not be saved: {error}"
+        if other:
+            self._error = other
+            self._show_cells(())
+
+    def check(self) -> None:
+        """Estimate a run of everything, and look for problems with models and cases."""
+        with self._lock:
+            draft, base, fresh = self.draft, self.base, self.fresh
+        found = drafting.look(draft, base, fresh)
+        with self._lock:
+            if draft is not self.draft:
+                return
+            self._estimate, self._late, self._models = found
+            self._show_document()
+
+    def _change(self, change: Callable[[], None]) -> None:
+        with self._lock:
+            change()
             self._error = ""
-        except PexError as error:
-            self._error = said(error)
-        except Exception as error:  # noqa: BLE001 - a traceback would land in some cell's output
-            self._error = f"this failed inside of pex: {said(error)}"
-        self._changed()
+        self._show_changes()
 
-    def _ack(self, view: str, mine: Any) -> None:
-        if not view or not isinstance(mine, int):
-            return
-        with self._lock:
-            before = self._acked.pop(view, 0)
-            self._acked[view] = max(before, mine)
-            while len(self._acked) > VIEWS:
-                del self._acked[next(iter(self._acked))]
+    def _settle(self) -> None:
+        self.flush()
+        self.check()
 
-    def _changed(self) -> None:
-        """Show and keep what an act has changed."""
+    def _show_changes(self) -> None:
+        """Show the draft and which answers are out of date now; a moment later, save it."""
         with self._lock:
-            self._rev += 1
             now, first = self.draft, self._first
             sizes = [(len(d.columns), len(d.entries)) for d in (now, first)]
             if self._notice.startswith(drafting.SHOWN) and sizes[0] != sizes[1]:
                 self._notice = ""  # who has chosen knows that there are others
-            if self._view is not None:
-                self._view.set_doc(self.document())
+            self._show_document()
             stale = self._stale_now()
             touched = [key for key, now in stale.items() if self._stale.get(key, False) != now]
             self._stale = stale
-        self._touch(touched)
-        self._keeper.soon()
-        self._looker.soon()
+        self._show_cells(touched)
+        self._settling.trigger()
+
+    def _show_document(self) -> None:
+        """Called with the lock, so documents are shown in the order in which they were made."""
+        if self._view is not None:
+            self._view.set_doc(self.document())
+
+    def _show_cells(self, keys: Iterable[str]) -> None:
+        view = self._view
+        if view is not None:
+            view.touch(keys)
+
+    def _on_run_end(self, where: tuple[str, str]) -> None:
+        self._said, self._url = where
+        view = self._view
+        if view is not None:
+            view.settle()
+        self._settling.trigger()
 
     def _stale_now(self) -> dict[str, bool]:
         fingerprints = {
             **{key: kept["print"] for key, kept in self._restored.items()},
-            **{key: slot.fingerprint for key, slot in self.trials.slots.items()},
+            **{key: slot.fingerprint for key, slot in self.runs.slots.items()},
         }
         return {
             key: fingerprints[key] != self._fingerprint(column, entry)
@@ -329,133 +371,49 @@ class Desk:
         }
 
     def _fingerprint(self, column: Column, entry: Entry) -> str:
-        """Changes with what is asked in a cell, and what is expected there."""
+        """Changes with the request of a cell, and with what is expected there."""
         case = self.draft.cases[entry.id]
         inputs = [case.inputs.get(name) for name in column.variables]
         return digest([column.fingerprint, inputs, case.expected])
 
-    def _touch(self, keys: Iterable[str]) -> None:
-        view = self._view
-        if view is not None:
-            view.touch(keys)
-
-    def _on_end(self, where: tuple[str, str]) -> None:
-        self._said, self._url = where
-        self._settle()
-        self._keeper.soon()
-        self._looker.soon()
-
-    def _settle(self) -> None:
-        view = self._view
-        if view is not None:
-            view.settle()
-
-    def _look(self) -> None:
-        """Size up a run of everything, and look at the models: half a second after an act."""
-        with self._lock:
-            draft, base, fresh = self.draft, self.base, self.fresh
-        found = drafting.look(draft, base, fresh)
-        with self._lock:
-            if draft is not self.draft:
-                return
-            before = (self._estimate, self._late, self._models)
-            self._estimate, self._late, self._models = found
-            if found != before:
-                self._rev += 1
-                if self._view is not None:
-                    self._view.set_doc(self.document())
-
-    def _kept(self) -> Draft | None:
-        """The draft as it was kept, with its answers."""
+    def _read_file(self) -> Draft | None:
+        """The draft as it was saved; its answers are restored too."""
         if self._file is None:
             return None
         try:
             kept = self._file.read()
         except PexError as error:
-            self._error = said(error)
+            self._error = error_text(error)
             return None
         if kept is None:
             return None
         self._restored = kept.cells
-        self._notice = _of(kept.saved_at, changed=kept.begun_from != self._begun_from)
+        changed = kept.begun_from != self._begun_from
+        self._notice = _restored_notice(kept.saved_at, changed=changed)
         self._begun_from = kept.begun_from
         return kept.draft
 
-    def _keep(self) -> None:
-        """Write the draft and the last answers."""
-        if self._file is None:
-            return
-        with self._lock:
-            cells = {
-                key: {**cell, "print": slot.fingerprint if slot else self._restored[key]["print"]}
-                for key, cell in self.cells().items()
-                for slot in [self.trials.slots.get(key)]
-            }
-            kept = Kept(self.draft, cells, self._begun_from)
-        try:
-            other = self._file.write(kept)
-        except (OSError, TimeoutError) as error:
-            other = f"the draft could not be saved: {error}"
-        if other:
-            self._error = other
-            self._touch(())
 
-    def _tell(self, kind: str, view: str, rest: Mapping[str, Any]) -> None:
-        if self._view is not None:
-            self._view.send({"kind": kind, "view": view, **rest})
-
-    def _tell_differences(self, view: str, against: str) -> None:
-        from pex.playground.shown import differences
-
-        self._tell("difference", view, {"pieces": differences(self.cells(), against)})
-
-    def _tell_saved(self, view: str, content: Mapping[str, Any]) -> None:
-        try:
-            self._tell("saved", view, {"ok": True, "text": self.save_to(content)})
-        except (PexError, OSError) as error:
-            self._tell("saved", view, {"ok": False, "text": said(error)})
-
-    def _tell_code(self, view: str) -> None:
-        try:
-            text = saving.to_code(self.draft, self.base)
-        except PexError as error:
-            text = "".join(f"# {line}\n" for line in str(error).splitlines())
-        self._tell("code", view, {"text": text})
-
-
-def desk_of(key: str, base: Experiment | None, record: bool) -> Desk:
-    """The desk of a draft: the one that is there already, or a new one."""
-    found = _desks.get(key) if key else None
+def session_of(key: str, base: Experiment | None, record: bool) -> Session:
+    """The session of a draft: the one that is there already, or a new one."""
+    found = _sessions.get(key) if key else None
     if found is not None:
-        found.renew(base, record)
+        found.reopen(base, record)
         return found
-    desk = Desk(key, base, record)
+    session = Session(key, base, record)
     if key:
-        _desks[key] = desk
-    return desk
+        _sessions[key] = session
+    return session
 
 
 def _key(column: Column, entry: Entry) -> str:
     return f"{column.id}|{entry.id}"
 
 
-def _ids(content: Mapping[str, Any], name: str) -> list[str] | None:
-    value = content.get(name)
-    return [str(item) for item in value] if isinstance(value, list) else None
-
-
-def _of(saved_at: str, *, changed: bool) -> str:
-    """What is said of a draft that was found again."""
+def _restored_notice(saved_at: str, *, changed: bool) -> str:
     try:
         when = datetime.datetime.fromisoformat(saved_at)
-        said = f"Your draft of {when.day} {when:%b}, {when:%H:%M}, is here again"
+        said = f"Your draft of {when.day} {when:%b}, {when:%H:%M}, was restored"
     except ValueError:
-        said = "Your draft is here again"
-    return (
-        f"{said}; the experiment that it began from has changed since." if changed else f"{said}."
-    )
-
-
-def _apart(act: Callable[[], None]) -> None:
-    """Something that takes time, away from the thread that the kernel needs."""
-    threading.Thread(target=act, name="pex-play", daemon=True).start()
+        said = "Your draft was restored"
+    return f"{said}; its experiment has changed since." if changed else f"{said}."

@@ -5,6 +5,7 @@ import { button, choice, element, output } from "../widgets/shared.js";
 import { makeAnswer } from "./answers.js";
 import { makeCase, makeChooser } from "./cases.js";
 import { arrange, iconButton, makeKeys, makeViews, setChoices, signButton } from "./controls.js";
+import { followDocument } from "./document.js";
 import { makeOutbox } from "./outbox.js";
 import { makeSaver } from "./saving.js";
 import { makeHead } from "./variants.js";
@@ -397,4 +398,7 @@ function renderPlayground({ model, el }) {
   };
 }
 
-export default { render: renderPlayground };
+export default {
+  initialize: ({ model }) => followDocument(model),
+  render: renderPlayground,
+};

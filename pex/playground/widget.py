@@ -1,6 +1,7 @@
-"""The Playground's view: what is typed goes to Python, documents and answers come back.
+"""The Playground's view: messages from the browser become calls, and what they change goes back.
 
-It knows nothing of drafts and runs: it hands on what it is given, and asks who made it.
+A change of the draft goes to the browser as what differs from the last document, because a
+keystroke changes one field of one variant or case.
 """
 
 from __future__ import annotations
@@ -8,54 +9,56 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 from IPython.display import display
 
+from pex.core.errors import PexError
+from pex.playground.draft_view import changes
+from pex.playground.runs import error_text, in_background
 from pex.playground.shown import Shown, static_draft
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput
 from pex.widgets.subshell import answer_at_once
 
+if TYPE_CHECKING:
+    from pex.playground.session import Session
+
 BATCH_S = 0.05
 """Between two messages with answers."""
+VIEWS = 16
+"""So many browser views are remembered, with the last message of each."""
 
 
 class PlaygroundView(anywidget.AnyWidget):
-    """The view of a draft in a notebook.
+    """The view of a session in a notebook.
 
     Args:
-        doc: the document.
-        read: gives the answers of these keys, or all of them for None.
-        status: gives how things stand.
-        on_message: called for whatever somebody does in the view.
+        session: what is shown and worked on.
+        acked: the number of the last message that was carried out for each browser view, from an
+            earlier view of the same session.
     """
 
     _esm = shared.script("playground/widget")
     _css = shared.styles("playground/playground")
 
     _doc = traitlets.Dict().tag(sync=True)
+    _change = traitlets.Dict().tag(sync=True)
     _cells = traitlets.Dict().tag(sync=True)
     _status = traitlets.Dict().tag(sync=True)
 
-    def __init__(
-        self,
-        doc: Shown,
-        read: Callable[[Iterable[str] | None], dict[str, Shown]],
-        status: Callable[[], Shown],
-        on_message: Callable[[Mapping[str, Any]], None],
-    ) -> None:
-        self._read = read
-        self._read_status = status
-        self._on = on_message
+    def __init__(self, session: Session, acked: Mapping[str, int] | None = None) -> None:
+        self.acked = dict(acked or {})
+        self._session = session
         self._static: StaticOutput | None = None
         self._touched: set[str] = set()
         self._stirred = False
         self._following = False
         self._guard = threading.Lock()
-        super().__init__(_doc=doc, _status=status(), _cells=read(None))
+        doc = {**session.document(), "acked": dict(self.acked), "rev": 0}
+        super().__init__(_doc=doc, _status=session.status(), _cells=session.cells())
         self.on_msg(self._on_message)
         answer_at_once(self)
 
@@ -65,18 +68,27 @@ class PlaygroundView(anywidget.AnyWidget):
         return f"Playground: {' x '.join(shown)}"
 
     def show(self) -> None:
-        """Display it and, in an output of its own, what is left of it without a kernel."""
+        """Display it and, in an output of its own, a static copy for readers without a kernel."""
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
         display(bundle[0], raw=True)
         self._static = StaticOutput(static_draft(self._doc, self._cells))
 
     def set_doc(self, doc: Shown) -> None:
-        """Show a document."""
-        self._doc = doc
+        """Show a document, by sending what differs from the last one."""
+        with self._guard:
+            doc = {**doc, "acked": dict(self.acked)}
+            before = self._doc
+            change = changes(before, doc)
+            if not change:
+                return
+            rev = before["rev"]
+            # In place: nothing is sent, and a page that is opened later still gets all of it.
+            before.update(doc, rev=rev + 1)
+            self._change = {"from": rev, "rev": rev + 1, **change}
 
     def touch(self, keys: Iterable[str] = ()) -> None:
-        """Show how things stand now, and these answers; within 50 ms, together with others."""
+        """Show the status and these answers; within 50 ms, together with others."""
         with self._guard:
             self._touched.update(keys)
             self._stirred = True
@@ -87,14 +99,14 @@ class PlaygroundView(anywidget.AnyWidget):
 
     def settle(self) -> None:
         """Show everything, and leave it for readers without a kernel."""
-        self._status = self._read_status()
-        self._cells = self._read(None)
+        self._status = self._session.status()
+        self._cells = self._session.cells()
         if self._static is not None:
             self._static.replace(static_draft(self._doc, self._cells))
 
     def close_view(self, why: str) -> None:
-        """Say that this view is of no use any more."""
-        self._status = {**self._read_status(), "gone": why}
+        """Say that this view is no longer used."""
+        self._status = {**self._session.status(), "gone": why}
 
     def _follow(self) -> None:
         """A thread of its own, only while something changes."""
@@ -105,11 +117,88 @@ class PlaygroundView(anywidget.AnyWidget):
                     self._following = False
                     return
                 self._stirred = False
-            self._status = self._read_status()
+            self._status = self._session.status()
             if keys:
-                self.send({"kind": "cells", "cells": self._read(keys)})
+                self.send({"kind": "cells", "cells": self._session.cells(keys)})
             time.sleep(BATCH_S)
 
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
-        if isinstance(content, Mapping):
-            self._on(content)
+        """Do what somebody asks for in the browser."""
+        if not isinstance(content, Mapping):
+            return
+        session, view = self._session, str(content.get("view", ""))
+        match content.get("kind"):
+            case "ready":
+                self.settle()
+            case "document":
+                self.send_state("_doc")
+            case "act":
+                self._act(content, view)
+            case "run":
+                variants, cases = _ids(content, "variants"), _ids(content, "cases")
+                self._attempt(lambda: session.run(variants, cases))
+            case "stop":
+                session.stop()
+            case "difference":
+                in_background(lambda: self._send_differences(content, view))
+            case "save":
+                in_background(lambda: self._save(content, view))
+            case "code":
+                self._send_code(view)
+
+    def _act(self, content: Mapping[str, Any], view: str) -> None:
+        self._acknowledge(view, content.get("mine"))
+        session, act, how = self._session, content.get("act"), content.get("from")
+        if act == "undo":
+            self._attempt(session.undo)
+        elif act == "redo":
+            self._attempt(session.redo)
+        elif act == "reset":
+            self._attempt(session.reset)
+        elif act == "fresh":
+            self._attempt(lambda: session.set_fresh(bool(content.get("value"))))
+        elif act == "add_case" and how not in (None, "typed"):
+            # The cases of the last run may have to come from MLflow, which takes seconds.
+            add = lambda: session.add_cases(str(how), content.get("value"))  # noqa: E731
+            in_background(lambda: self._attempt(add))
+        else:
+            self._attempt(lambda: session.edit(content))
+
+    def _attempt(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 - a traceback would be in some cell's output
+            self._session.fail(error)
+
+    def _acknowledge(self, view: str, number: Any) -> None:
+        """The next document says that this message was carried out."""
+        if not view or not isinstance(number, int):
+            return
+        with self._guard:
+            before = self.acked.pop(view, 0)
+            self.acked[view] = max(before, number)
+            while len(self.acked) > VIEWS:
+                del self.acked[next(iter(self.acked))]
+
+    def _send_differences(self, content: Mapping[str, Any], view: str) -> None:
+        pieces = self._session.differences(str(content.get("against", "")))
+        self.send({"kind": "difference", "view": view, "pieces": pieces})
+
+    def _save(self, content: Mapping[str, Any], view: str) -> None:
+        try:
+            ok, text = True, self._session.save_to(content)
+        except (PexError, OSError) as error:
+            ok, text = False, error_text(error)
+        self.send({"kind": "saved", "view": view, "ok": ok, "text": text})
+
+    def _send_code(self, view: str) -> None:
+        try:
+            text = self._session.code()
+        except PexError as error:
+            text = "".join(f"# {line}\n" for line in str(error).splitlines())
+        self.send({"kind": "code", "view": view, "text": text})
+
+
+def _ids(content: Mapping[str, Any], name: str) -> list[str] | None:
+    value = content.get(name)
+    return [str(item) for item in value] if isinstance(value, list) else None

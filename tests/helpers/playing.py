@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import pex
-from pex.playground import session as desks
-from pex.playground.session import Desk
+from pex.playground import session as sessions
+from pex.playground.session import Session
+from pex.playground.widget import PlaygroundView
 from pex.run.request import requests
 
 CASES = [
@@ -21,45 +22,44 @@ CASES = [
 ]
 
 
-class View:
-    """Takes what a view gets, as the widget does."""
+class View(PlaygroundView):
+    """The view without a browser: what it is sent, and what a browser would send it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
         self.docs: list[dict] = []
         self.seen: list[dict] = []
         self.sent: list[dict] = []
-        self.gone = ""
-        desk._view = self  # type: ignore[assignment]
+        session._view = self
 
     def set_doc(self, doc: dict) -> None:
-        json.dumps(doc).encode()  # as Jupyter sends it
-        self.docs.append(doc)
+        super().set_doc(doc)
+        self.docs.append(json.loads(json.dumps(self._doc, ensure_ascii=False).encode()))
 
     def touch(self, keys: Any = ()) -> None:
-        self.seen.append(json.loads(json.dumps(self.desk.cells(keys), ensure_ascii=False)))
+        self.seen.append(json.loads(json.dumps(self.session.cells(keys), ensure_ascii=False)))
 
     def settle(self) -> None:
         self.touch(None)
 
-    def send(self, message: dict) -> None:
+    def send(self, message: dict, buffers: Any = None) -> None:
         self.sent.append(message)
 
-    def close_view(self, why: str) -> None:
-        self.gone = why
+    def message(self, content: Any) -> None:
+        """As if a browser had sent it."""
+        self._on_message(None, content, [])
 
     def do(self, act: str, **rest: Any) -> dict:
-        self.desk.on_message(
-            {"kind": "act", "view": "v", "mine": len(self.docs), "act": act, **rest}
-        )
+        self.message({"kind": "act", "view": "v", "mine": len(self.docs), "act": act, **rest})
         return self.docs[-1]
 
     def press(self, variants: list[str] | None = None, cases: list[str] | None = None) -> None:
-        self.desk.on_message({"kind": "run", "view": "v", "variants": variants, "cases": cases})
+        self.message({"kind": "run", "view": "v", "variants": variants, "cases": cases})
 
     def wait(self) -> dict:
-        until(lambda: not self.desk.trials.running)
-        return self.desk.status()
+        until(lambda: not self.session.runs.running)
+        return self.session.status()
 
     def wait_sent(self, kind: str) -> dict:
         until(lambda: any(message["kind"] == kind for message in self.sent))
@@ -78,19 +78,19 @@ def until(there: Callable[[], bool], seconds: float = 300) -> None:
 @pytest.fixture
 def new_kernel() -> Iterator[None]:
     """Each test begins as a new kernel does, and no thread of it goes on."""
-    desks._desks.clear()
+    sessions._sessions.clear()
     yield
-    for desk in desks._desks.values():
-        desk.trials.stop()
-    desks._desks.clear()
+    for session in sessions._sessions.values():
+        session.runs.stop()
+    sessions._sessions.clear()
     until(lambda: not [t for t in threading.enumerate() if t.name in ("pex-play", "pex-run")])
 
 
 def restarted() -> None:
     """As if the kernel were another one."""
-    for desk in desks._desks.values():
-        desk.flush()
-    desks._desks.clear()
+    for session in sessions._sessions.values():
+        session.flush()
+    sessions._sessions.clear()
 
 
 def experiment(*texts: str, model: str = "lab/m1", scorers: Any = ("label",)) -> pex.Experiment:
@@ -99,16 +99,16 @@ def experiment(*texts: str, model: str = "lab/m1", scorers: Any = ("label",)) ->
 
 
 def column(play: pex.Playground, number: int = 0) -> str:
-    return play._desk.draft.columns[number].id
+    return play._session.draft.columns[number].id
 
 
 def entry(play: pex.Playground, number: int = 0) -> str:
-    return play._desk.draft.entries[number].id
+    return play._session.draft.entries[number].id
 
 
 def typed(play: pex.Playground, text: str, number: int = 0) -> None:
     act = {"act": "edit", "variant": column(play, number), "field": "message", "index": 0}
-    play._desk.on_message({"kind": "act", "view": "v", **act, "value": text})
+    play._session.edit({**act, "value": text})
 
 
 def keys_of(exp: pex.Experiment) -> list[str]:

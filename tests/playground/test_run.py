@@ -42,12 +42,12 @@ def test_the_real_model_answers_piece_by_piece_and_the_run_is_recorded(
         ["label"],
     )
     play = pex.Playground(exp, name="real")
-    view = View(play._desk)
+    view = View(play._session)
     view.press()
     status = view.wait()
     assert status["error"] == ""
     assert status["said"].startswith("recorded in MLflow: real / ")
-    cells = play._desk.cells()
+    cells = play._session.cells()
     assert len(cells) == 3
     for cell in cells.values():
         assert cell["state"] == "answered"
@@ -65,14 +65,14 @@ def test_the_real_model_answers_piece_by_piece_and_the_run_is_recorded(
     assert run.info.status == "FINISHED"
     view.press()
     view.wait()
-    assert all("from the journal" in cell["facts"] for cell in play._desk.cells().values())
+    assert all("from the journal" in cell["facts"] for cell in play._session.cells().values())
 
 
 def test_the_playground_begins_with_a_few_of_the_experiment_and_says_so(
     lab: FaultyEndpoint,
 ) -> None:
     play = pex.Playground(experiment(*(f"{n} {{{{ review }}}}" for n in range(6))), record=False)
-    doc = play._desk.document()
+    doc = play._session.document()
     assert (len(doc["variants"]), len(doc["cases"])) == (4, 3)
     assert "first 4 of 6 variants" in doc["notice"]
     assert "first 3 of 4 cases" in doc["notice"]
@@ -92,7 +92,7 @@ def test_an_experiment_is_found_by_its_folder_and_a_wrong_name_is_mended(
 def test_only_what_is_asked_for_runs_and_only_what_is_right(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}", "b {{ review }}", "c {{ review }}"),
                           record=False)  # fmt: skip
-    view = View(play._desk)
+    view = View(play._session)
     view.press([column(play, 1)], [entry(play, 2)])
     view.wait()
     assert [body["messages"][0]["content"] for body in lab.bodies] == ["b It broke at once."]
@@ -102,20 +102,20 @@ def test_only_what_is_asked_for_runs_and_only_what_is_right(lab: FaultyEndpoint)
     assert {body["messages"][0]["content"][0] for body in lab.bodies} == {"b", "c"}
     assert len(lab.bodies) == 6  # of b one was in the journal
     view.press([column(play, 0)])
-    assert "variant 'p0', line 1" in play._desk.status()["error"]
+    assert "variant 'p0', line 1" in play._session.status()["error"]
     typed(play, "a {{ review }}", 0)
-    assert play._desk.status()["error"] == ""
+    assert play._session.status()["error"] == ""
 
 
 def test_a_template_that_fails_on_a_case_keeps_only_its_own_variant_from_running(
     lab: FaultyEndpoint,
 ) -> None:
     play = pex.Playground(experiment("{{ review.x.y }}", "{{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.press()
     view.wait()
-    assert {key.split("|")[0] for key in play._desk.cells()} == {column(play, 1)}
-    (problem,) = play._desk.document()["variants"][0]["problems"]
+    assert {key.split("|")[0] for key in play._session.cells()} == {column(play, 1)}
+    (problem,) = play._session.document()["variants"][0]["problems"]
     assert problem["where"] == "message:0"
 
 
@@ -134,17 +134,17 @@ def test_a_model_that_cannot_be_asked_says_why_and_nothing_is_asked(
     toml = project / "pex.toml"
     toml.write_text(toml.read_text() + f'[providers.dear]\nbase_url = "{lab.url}"\n')
     play = pex.Playground(experiment("{{ review }}", "other {{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.do("edit", variant=column(play), field="model", value=model)
     view.press([column(play)])
-    error = play._desk.status()["error"]
+    error = play._session.status()["error"]
     assert said in error
     assert "Traceback" not in error
     assert lab.calls == 0
     view.press()
     view.wait()
     assert lab.calls == 3, "the other variant runs all the same"
-    (problem,) = play._desk.document()["variants"][0]["problems"]
+    (problem,) = play._session.document()["variants"][0]["problems"]
     assert problem["where"] == "model"
 
 
@@ -152,12 +152,12 @@ def test_an_answer_is_old_when_its_prompt_or_case_changes_and_new_again_when_it_
     lab: FaultyEndpoint,
 ) -> None:
     play = pex.Playground(experiment("a {{ review }}", "b {{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.press()
     view.wait()
 
     def stale() -> set[str]:
-        return {key for key, cell in play._desk.cells().items() if cell["stale"]}
+        return {key for key, cell in play._session.cells().items() if cell["stale"]}
 
     assert stale() == set()
     typed(play, "new {{ review }}", 0)
@@ -177,15 +177,15 @@ def test_a_second_column_runs_beside_the_first_and_nothing_is_asked_twice(
 ) -> None:
     lab.latency_s = 0.5
     play = pex.Playground(experiment("a {{ review }}", "b {{ review }}"))
-    view = View(play._desk)
+    view = View(play._session)
     view.press([column(play, 0)])
     until(lambda: lab.calls > 0)
     view.press([column(play, 1)])
     view.press()  # both are being asked: this is no third run
     view.wait()
-    assert play._desk.status()["error"] == ""
+    assert play._session.status()["error"] == ""
     assert lab.calls == 6
-    cells = play._desk.cells()
+    cells = play._session.cells()
     assert len(cells) == 6
     assert {cell["state"] for cell in cells.values()} == {"answered"}
     assert {cell["run"] for cell in cells.values()} == {1, 2}
@@ -194,20 +194,20 @@ def test_a_second_column_runs_beside_the_first_and_nothing_is_asked_twice(
 def test_stop_keeps_what_is_there_and_marks_the_rest(lab: FaultyEndpoint) -> None:
     lab.reply = lambda body, number: None if number == 1 else "hang"
     play = pex.Playground(experiment("a {{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.press()
-    until(lambda: any(c["state"] == "answered" for c in play._desk.cells().values()))
-    view.desk.on_message({"kind": "stop", "view": "v"})
-    assert "stopped" in {cell["state"] for cell in play._desk.cells().values()}, "at once"
-    assert not {cell["state"] for cell in play._desk.cells().values()} & {"queued", "running"}
+    until(lambda: any(c["state"] == "answered" for c in play._session.cells().values()))
+    view.message({"kind": "stop", "view": "v"})
+    assert "stopped" in {cell["state"] for cell in play._session.cells().values()}, "at once"
+    assert not {cell["state"] for cell in play._session.cells().values()} & {"queued", "running"}
     view.wait()
-    states = sorted(cell["state"] for cell in play._desk.cells().values())
+    states = sorted(cell["state"] for cell in play._session.cells().values())
     assert states == ["answered", "stopped", "stopped"]
 
 
 def test_the_toggle_asks_again_what_the_journal_has(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     for fresh, calls in ((False, 3), (False, 3), (True, 6), (False, 6)):
         view.do("fresh", value=fresh)
         view.press()
@@ -226,14 +226,14 @@ def test_errors_of_the_provider_are_in_the_cells_without_the_key(
         {"error": {"message": f"bad key {secret}"}}, status=400
     )
     play = pex.Playground(experiment("a {{ review }}"), name="k", record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.press()
     status = view.wait()
     restarted()
     everything = f"{status} {view.seen} {(project / '.pex/drafts/k.json').read_text()}"
     assert "bad key" in everything
     assert secret not in everything
-    assert {cell["state"] for cell in view.desk.cells().values()} == {"error"}
+    assert {cell["state"] for cell in view.session.cells().values()} == {"error"}
 
 
 def test_a_budget_that_is_used_up_stops_the_rest(lab: FaultyEndpoint, project: Path) -> None:
@@ -244,35 +244,35 @@ def test_a_budget_that_is_used_up_stops_the_rest(lab: FaultyEndpoint, project: P
         "[budget]\nusd_per_run = 0.5\n"
     )
     play = pex.Playground(experiment("a {{ review }}"), record=False)
-    play._desk._look()
-    assert "at most $" in play._desk.document()["estimate"]
-    view = View(play._desk)
+    play._session.check()
+    assert "at most $" in play._session.document()["estimate"]
+    view = View(play._session)
     view.press()
     view.wait()
     assert lab.calls == 0
-    assert {cell["state"] for cell in play._desk.cells().values()} == {"stopped"}
-    assert "budget" in play._desk.status()["line"]
+    assert {cell["state"] for cell in play._session.cells().values()} == {"stopped"}
+    assert "budget" in play._session.status()["line"]
 
 
 def test_the_estimate_says_what_is_asked_and_what_is_there_already(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}"), record=False)
-    view = View(play._desk)
-    play._desk._look()
-    assert play._desk.document()["estimate"] == "3 answers, free"
+    view = View(play._session)
+    play._session.check()
+    assert play._session.document()["estimate"] == "3 answers, free"
     view.press([column(play)], [entry(play)])
     view.wait()
-    play._desk._look()
-    assert play._desk.document()["estimate"] == "2 answers, free, 1 more from the journal"
+    play._session.check()
+    assert play._session.document()["estimate"] == "2 answers, free, 1 more from the journal"
     assert lab.calls == 1
     typed(play, "{{ broken", 0)
-    play._desk._look()
-    assert play._desk.document()["estimate"] == ""
+    play._session.check()
+    assert play._session.document()["estimate"] == ""
 
 
 def test_the_estimate_starts_no_server(project: Path) -> None:
     play = pex.Playground(experiment("{{ review }}", model="local/smollm2"), record=False)
-    play._desk._look()
-    assert play._desk.document()["estimate"].startswith("3 answers")
+    play._session.check()
+    assert play._session.document()["estimate"].startswith("3 answers")
     assert not (project / ".pex" / "model.json").exists()
 
 
@@ -310,24 +310,24 @@ def test_scorers_know_the_labels_of_cases_that_are_not_shown(lab: FaultyEndpoint
     }
     exp = pex.Experiment("l", pex.grid(pex.Prompt("{{ review }}", "p"), "lab/m1"), CASES, ["label"])
     play = pex.Playground(exp, record=False)
-    view = View(play._desk)
+    view = View(play._session)
     for _ in range(2):
         view.do("remove_case", case=entry(play, 1))
     view.press()
     view.wait()
-    (cell,) = play._desk.cells().values()
+    (cell,) = play._session.cells().values()
     assert cell["marks"][0][0] == "bad", "two labels are named; one case alone knows only one"
 
 
 def test_without_scorers_what_is_expected_is_looked_for(lab: FaultyEndpoint) -> None:
     play = pex.Playground(record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.do("edit", variant=column(play), field="model", value="lab/m1")
     view.do("edit_case", case=entry(play), field="text", value="It is Positive.")
     view.do("edit_case", case=entry(play), field="expected", value="positive")
     view.press()
     view.wait()
-    (cell,) = play._desk.cells().values()
+    (cell,) = play._session.cells().values()
     assert cell["marks"][0][:2] == ["good", "✓ contains"]
 
 
@@ -339,7 +339,7 @@ def test_a_run_in_a_servers_store_has_a_link_to_its_page(
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         play = pex.Playground(experiment("a {{ review }}"))
-        view = View(play._desk)
+        view = View(play._session)
         view.press()
         status = view.wait()
         assert play.results is not None
@@ -354,7 +354,7 @@ def test_a_run_in_a_servers_store_has_a_link_to_its_page(
         status = view.wait()
         assert server.uri in status["error"]
         assert lab.calls == 3, "nothing is asked that cannot be recorded"
-        assert {cell["state"] for cell in play._desk.cells().values()} == {"stopped"}
+        assert {cell["state"] for cell in play._session.cells().values()} == {"stopped"}
     finally:
         server.kill()
 

@@ -27,13 +27,13 @@ def test_the_code_makes_the_same_requests_in_a_fresh_namespace(lab: FaultyEndpoi
         "experiments/reviews/experiment.yaml"
     )
     play = pex.Playground("reviews", record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.do("edit", variant=column(play), field="params", index="temperature", value="0.5")
     typed(play, "system text, 日本\n{{ review }}", 1)
     view.do("add_message", variant=column(play, 1), index=1)
     view.do("edit", variant=column(play, 1), field="message", index=0, value="Be kind.\n\n")
     view.do("edit_case", case=entry(play), field="review", value='new "quoted" \n\x07 text')
-    view.desk.on_message({"kind": "code", "view": "v"})
+    view.message({"kind": "code", "view": "v"})
     text = view.wait_sent("code")["text"]
     assert text == play.code()
     assert 'pex.Prompt.load("experiments/reviews/prompts/p0.prompty")' in text
@@ -47,19 +47,19 @@ def test_what_stands_there_is_saved_as_an_experiment_and_nothing_is_overwritten(
     lab: FaultyEndpoint,
 ) -> None:
     play = pex.Playground(experiment("a {{ review }}", "b {{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     typed(play, "changed {{ review }}")
     file = play.save("experiments/mine/experiment.yaml")
     saved = pex.Experiment.load(file)
     assert keys_of(saved) == keys_of(play.experiment)
     assert [scorer.name for scorer in saved._built] == ["label"]
     typed(play, "again {{ review }}")
-    view.desk.on_message({"kind": "save", "view": "v", "to": "experiment", "path": str(file)})
+    view.message({"kind": "save", "view": "v", "to": "experiment", "path": str(file)})
     answer = view.wait_sent("saved")
     assert not answer["ok"]
     assert "already" in answer["text"]
     assert "tick overwrite" in answer["text"]
-    view.desk.on_message(
+    view.message(
         {"kind": "save", "view": "v", "to": "experiment", "path": str(file), "overwrite": True}
     )
     assert view.wait_sent("saved")["ok"]
@@ -71,11 +71,11 @@ def test_a_gate_that_does_not_fit_is_left_out_and_said(lab: FaultyEndpoint) -> N
     gate = {"baseline": "short", "metric": "label", "margin": 0.1}
     exp = pex.Experiment("g", pex.grid(prompts, "lab/m1"), CASES, ["label"], gate=gate)
     play = pex.Playground(exp, record=False)
-    view = View(play._desk)
+    view = View(play._session)
     assert play.save("one/experiment.yaml")
     assert pex.Experiment.load("one/experiment.yaml")._spec.gate is not None
     view.do("remove_variant", variant=column(play))
-    view.desk.on_message({"kind": "save", "view": "v", "to": "experiment", "path": "two/e.yaml"})
+    view.message({"kind": "save", "view": "v", "to": "experiment", "path": "two/e.yaml"})
     answer = view.wait_sent("saved")
     assert answer["ok"]
     assert "without its gate" in answer["text"]
@@ -84,12 +84,12 @@ def test_a_gate_that_does_not_fit_is_left_out_and_said(lab: FaultyEndpoint) -> N
 
 def test_a_prompt_is_saved_as_a_file_with_its_model_and_parameters(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     typed(play, "mine {{ review }}")
     view.do("edit", variant=column(play), field="params", index="seed", value="3")
 
     def save(**rest: Any) -> dict:
-        view.desk.on_message(
+        view.message(
             {"kind": "save", "view": "v", "to": "prompty", "variant": column(play), **rest}
         )
         return view.wait_sent("saved")
@@ -103,9 +103,9 @@ def test_a_prompt_is_saved_as_a_file_with_its_model_and_parameters(lab: FaultyEn
         "lab/m1",
         {"seed": 3},
     )
-    assert play._desk.document()["variants"][0]["origin"] == "prompts/p0.prompty"
+    assert play._session.document()["variants"][0]["origin"] == "prompts/p0.prompty"
     typed(play, "other {{ review }}")
-    assert play._desk.document()["variants"][0]["origin"] == "prompts/p0.prompty, changed"
+    assert play._session.document()["variants"][0]["origin"] == "prompts/p0.prompty, changed"
     assert not save(path="prompts/p0.prompty")["ok"]
     assert pex.Prompt.load("prompts/p0.prompty") == prompt
     assert save(path="prompts/p0.prompty", overwrite=True)["ok"]
@@ -115,16 +115,16 @@ def test_a_prompt_is_saved_as_a_file_with_its_model_and_parameters(lab: FaultyEn
 
 def test_a_prompt_is_saved_to_the_library_with_alias_and_note(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}"), record=False)
-    view = View(play._desk)
+    view = View(play._session)
     typed(play, "champion {{ review }}")
     to = {"kind": "save", "view": "v", "to": "library", "variant": column(play)}
-    view.desk.on_message(to | {"name": "reviews", "alias": "champion", "message": "shorter"})
+    view.message(to | {"name": "reviews", "alias": "champion", "message": "shorter"})
     answer = view.wait_sent("saved")
     assert answer["ok"], answer["text"]
     assert pex.library.load("reviews@champion").text == "champion {{ review }}"
-    assert play._desk.document()["variants"][0]["origin"] == "reviews/1"
+    assert play._session.document()["variants"][0]["origin"] == "reviews/1"
     assert pex.library.versions("reviews")["note"].tolist() == ["shorter"]
-    view.desk.on_message(to | {"name": "two words", "alias": "", "message": ""})
+    view.message(to | {"name": "two words", "alias": "", "message": ""})
     answer = view.wait_sent("saved")
     assert not answer["ok"]
     assert "two-words" in answer["text"]

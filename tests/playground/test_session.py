@@ -7,8 +7,8 @@ import pytest
 
 import pex
 from pex.playground import draft_files
-from pex.playground import session as desks
-from pex.playground.session import Desk
+from pex.playground import session as sessions
+from pex.playground.session import Session
 from tests.helpers.effort import calls_of
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.playing import (
@@ -29,32 +29,32 @@ pytestmark = pytest.mark.usefixtures("new_kernel")
 
 def test_a_draft_is_there_again_after_a_restart_with_its_answers(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}", "b {{ review }}"), name="mine", record=False)
-    view = View(play._desk)
+    view = View(play._session)
     typed(play, "changed {{ review }} \ud800", 1)
     view.do("add_case")
     view.do("edit_case", case=entry(play, 3), field="review", value="typed")
     view.press()
     view.wait()
-    before, cells = play._desk.document(), play._desk.cells()
+    before, cells = play._session.document(), play._session.cells()
     restarted()
     again = pex.Playground(
         experiment("a {{ review }}", "b {{ review }}"), name="mine", record=False
     )
-    now = again._desk.document()
+    now = again._session.document()
     for part in ("variants", "cases", "baseline", "variables", "notice"):
         assert now[part] == before[part] or part == "notice"
     assert now["notice"].startswith("Your draft of ")
-    assert now["notice"].endswith(" is here again.")
+    assert now["notice"].endswith(" was restored.")
     assert now["can_reset"]
-    assert again._desk.cells() == cells
+    assert again._session.cells() == cells
     assert len(cells) == 8
     typed(again, "else {{ review }}", 0)
-    assert sum(cell["stale"] for cell in again._desk.cells().values()) == 4
+    assert sum(cell["stale"] for cell in again._session.cells().values()) == 4
     calls = lab.calls
     again.run(["p1"], ["c1"]).wait()
-    until(lambda: not again._desk.trials.running)
+    until(lambda: not again._session.runs.running)
     assert lab.calls == calls
-    assert "�" in again._desk.cells()[f"{column(again, 1)}|{entry(again)}"]["text"]
+    assert "�" in again._session.cells()[f"{column(again, 1)}|{entry(again)}"]["text"]
 
 
 def test_a_draft_of_an_experiment_that_has_changed_since_wins_and_says_so(
@@ -64,8 +64,8 @@ def test_a_draft_of_an_experiment_that_has_changed_since_wins_and_says_so(
     typed(play, "mine {{ review }}")
     restarted()
     again = pex.Playground(experiment("b {{ review }}"), name="mine", record=False)
-    view = View(again._desk)
-    doc = again._desk.document()
+    view = View(again._session)
+    doc = again._session.document()
     assert doc["variants"][0]["messages"][0]["text"] == "mine {{ review }}"
     assert "has changed since" in doc["notice"]
     assert doc["can_reset"]
@@ -80,13 +80,13 @@ def test_a_cell_that_is_run_again_goes_on_with_the_same_draft_and_run(
 ) -> None:
     lab.latency_s = 0.3
     play = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
-    view = View(play._desk)
+    view = View(play._session)
     typed(play, "mine {{ review }}")
     view.press()
     again = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
-    assert again._desk is play._desk
+    assert again._session is play._session
     view.wait()
-    assert {cell["state"] for cell in again._desk.cells().values()} == {"answered"}
+    assert {cell["state"] for cell in again._session.cells().values()} == {"answered"}
 
 
 def test_two_playgrounds_of_one_notebook_have_drafts_of_their_own(
@@ -100,22 +100,22 @@ def test_two_playgrounds_of_one_notebook_have_drafts_of_their_own(
     three = pex.Playground(record=False)
     cell[:] = ["run-3", "cell-1"]
     again = pex.Playground(record=False)
-    keys = [play._desk.key for play in (one, two, three, again)]
+    keys = [play._session.key for play in (one, two, three, again)]
     assert keys[0] == keys[3]
     assert len(set(keys)) == 3
     assert keys[0].startswith("My-notebook-")
     typed(one, "one")
-    assert two._desk.draft.columns[0].messages[0].text == "{{ text }}"
+    assert two._session.draft.columns[0].messages[0].text == "{{ text }}"
     restarted()
     monkeypatch.setenv("JPY_SESSION_NAME", str(project / "Other.ipynb"))
     cell[:] = ["run-4", "cell-1"]
-    assert pex.Playground(record=False)._desk.key not in keys
+    assert pex.Playground(record=False)._session.key not in keys
 
 
 def test_what_is_said_of_the_first_cases_goes_when_somebody_chooses(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}"), record=False)
-    view = View(play._desk)
-    assert not play._desk.document()["can_reset"]
+    view = View(play._session)
+    assert not play._session.document()["can_reset"]
     doc = view.do("edit", variant=column(play), field="name", value="other")
     assert doc["notice"].startswith("Shown are the first 3 of 4 cases")
     assert doc["can_reset"]
@@ -128,25 +128,25 @@ def test_what_is_said_of_the_first_cases_goes_when_somebody_chooses(lab: FaultyE
 def test_outside_of_a_notebook_nothing_is_kept(project: Path) -> None:
     play = pex.Playground(record=False)
     typed(play, "script")
-    play._desk.flush()
+    play._session.flush()
     assert not (project / ".pex" / "drafts").exists()
 
 
 def test_two_kernels_with_one_draft_lose_nothing(lab: FaultyEndpoint, project: Path) -> None:
     exp = experiment("a {{ review }}")
-    one, two = Desk("mine", exp, False), Desk("mine", exp, False)
+    one, two = Session("mine", exp, False), Session("mine", exp, False)
     views = [View(one), View(two)]
-    for desk, view, text in zip((one, two), views, ("one", "two"), strict=True):
-        view.do("edit", variant=desk.draft.columns[0].id, field="message", index=0, value=text)
-        desk.flush()
+    for session, view, text in zip((one, two), views, ("one", "two"), strict=True):
+        view.do("edit", variant=session.draft.columns[0].id, field="message", index=0, value=text)
+        session.flush()
     said = two.status()["error"]
     assert "another kernel" in said
     name = said.split('name="')[1].split('"')[0]
     files = sorted((project / ".pex/drafts").glob("*.json"))
     assert [file.name for file in files] == sorted([f"{name}.json", "mine.json"])
-    desks._desks.clear()
-    assert pex.Playground(name="mine")._desk.draft.columns[0].messages[0].text == "two"
-    assert pex.Playground(name=name)._desk.draft.columns[0].messages[0].text == "one"
+    sessions._sessions.clear()
+    assert pex.Playground(name="mine")._session.draft.columns[0].messages[0].text == "two"
+    assert pex.Playground(name=name)._session.draft.columns[0].messages[0].text == "one"
 
 
 def test_a_damaged_draft_is_put_aside(project: Path) -> None:
@@ -157,10 +157,10 @@ def test_a_damaged_draft_is_put_aside(project: Path) -> None:
                                    '"baseline": ""}, "cells": {}}']):  # fmt: skip
         (folder / f"d{number}.json").write_text(text)
         play = pex.Playground(name=f"d{number}")
-        assert "could not be read" in play._desk.status()["error"]
+        assert "could not be read" in play._session.status()["error"]
         assert (folder / f"d{number}.damaged.json").read_text() == text
         typed(play, "goes on")
-        play._desk.flush()
+        play._session.flush()
         assert "goes on" in (folder / f"d{number}.json").read_text()
 
 
@@ -177,12 +177,12 @@ def test_acts_are_quick_with_8_variants_and_20_cases(lab: FaultyEndpoint) -> Non
     cases = [{"review": f"{n} " + "text " * 50} for n in range(20)]
     exp = pex.Experiment("big", pex.grid(prompts, "lab/m1"), cases, [])
     play = pex.Playground(exp, record=False)
-    view = View(play._desk)
+    view = View(play._session)
     for _ in range(4):
         view.do("duplicate", variant=column(play))
     view.do("add_case", **{"from": "first", "value": 17})
-    until(lambda: len(play._desk.draft.entries) == 20)
-    assert len(play._desk.draft.columns) == 8
+    until(lambda: len(play._session.draft.entries) == 20)
+    assert len(play._session.draft.columns) == 8
     typed(play, "0 {{ review }}", 3)
     effort = calls_of(lambda: typed(play, "1 {{ review }}", 3))
     assert effort < 20_000, effort
@@ -192,30 +192,34 @@ def test_cases_are_chosen_by_id_in_order_at_random_and_by_failure(lab: FaultyEnd
     exp = experiment("{{ review }}")
     exp.run(record=False)  # the answer is the review: no label is named, so every case fails
     play = pex.Playground(exp, record=False)
-    view = View(play._desk)
+    view = View(play._session)
     for _ in range(3):
         view.do("remove_case", case=entry(play))
 
     def add(how: str, value: object, count: int) -> list[str]:
-        view.desk.on_message({"kind": "act", "act": "add_case", "from": how, "value": value})
-        until(lambda: len(play._desk.draft.entries) == count or play._desk.status()["error"] != "")
-        return [e.base.id for e in play._desk.draft.entries if e.base is not None]
+        view.message({"kind": "act", "act": "add_case", "from": how, "value": value})
+        until(
+            lambda: (
+                len(play._session.draft.entries) == count or play._session.status()["error"] != ""
+            )
+        )
+        return [e.base.id for e in play._session.draft.entries if e.base is not None]
 
     assert add("id", "c3", 1) == ["c3"]
     assert add("first", 2, 3) == ["c3", "c1", "c2"]
     assert add("random", 5, 4) == ["c3", "c1", "c2", "c4"]
     assert len(add("failures", 1, 5)) == 4
-    assert "all failed cases of the last run are here" in play._desk.status()["error"]
+    assert "all failed cases of the last run are here" in play._session.status()["error"]
     view.do("remove_case", case=entry(play))
     assert add("failures", 3, 4)[-1] == "c3"
     add("id", "c9", 9)
-    assert "no case has the id 'c9'" in play._desk.status()["error"]
+    assert "no case has the id 'c9'" in play._session.status()["error"]
 
 
 def test_messages_that_make_no_sense_break_nothing(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("{{ review }}"), record=False)
-    view = View(play._desk)
-    before = play._desk.draft
+    view = View(play._session)
+    before = play._session.draft
     for message in (
         {},
         {"kind": "act"},
@@ -228,30 +232,30 @@ def test_messages_that_make_no_sense_break_nothing(lab: FaultyEndpoint) -> None:
         {"kind": "save", "view": "v", "to": "moon"},
         {"kind": "what"},
     ):
-        view.desk.on_message(message)
+        view.message(message)
     assert view.wait_sent("saved")["ok"] is False
-    assert play._desk.draft == before
+    assert play._session.draft == before
     view.wait()
 
 
 def test_hostile_texts_are_shown_sent_and_kept(lab: FaultyEndpoint) -> None:
     hostile = "<script>x</script>\x00\x1b[31m \ud800 \u202e {{ '{{' }}" + "long " * 10_000
     play = pex.Playground(name="h", record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.do("edit", variant=column(play), field="model", value="lab/m1")
     typed(play, hostile + "{{ text }}")
     view.do("edit_case", case=entry(play), field="text", value="half \udfff")
     view.do("edit_case", case=entry(play), field="expected", value="\x00")
     view.press()
     assert view.wait()["error"] == ""
-    (cell,) = play._desk.cells().values()
+    (cell,) = play._session.cells().values()
     assert cell["cut"]
     assert len(cell["text"]) == 20_000
     assert "\x00" not in cell["text"]
     assert "\x1b" not in cell["text"]
-    json.dumps(play._desk.document(), ensure_ascii=False).encode()
+    json.dumps(play._session.document(), ensure_ascii=False).encode()
     restarted()
-    again = pex.Playground(name="h", record=False)._desk.document()
+    again = pex.Playground(name="h", record=False)._session.document()
     assert again["variants"][0]["messages"][0]["text"].startswith(
         "<script>x</script>\x00\x1b[31m �"
     )
@@ -261,7 +265,7 @@ def test_the_data_of_a_case_can_be_deleted_from_drafts_too(
     lab: FaultyEndpoint, project: Path
 ) -> None:
     play = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
-    view = View(play._desk)
+    view = View(play._session)
     view.do("edit_case", case=entry(play, 1), field="review", value="a copy of c2")
     view.press()
     view.wait()
@@ -274,5 +278,5 @@ def test_the_data_of_a_case_can_be_deleted_from_drafts_too(
     assert "a copy of c2" not in (folder / "mine.json").read_text()
     assert draft_files.forget(folder, None, "nobody", delete=True) == 0
     again = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
-    assert [e.base.id for e in again._desk.draft.entries if e.base] == ["c1", "c3"]
-    assert len(again._desk.cells()) == 2
+    assert [e.base.id for e in again._session.draft.entries if e.base] == ["c1", "c3"]
+    assert len(again._session.cells()) == 2

@@ -1,15 +1,32 @@
 """The Playground's view without a browser: what is sent, and what is left without a kernel."""
 
+import contextlib
+import itertools
+import json
+import random
+import shutil
+import subprocess
 import threading
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+import pex
+from pex.core.errors import PexError
+from pex.playground.draft import Draft
+from pex.playground.draft_view import changes, document
+from pex.playground.history import History
 from pex.playground.shown import MAX_CHARS, STATIC_BYTES, Shown, differences, shown, static_draft
 from pex.playground.widget import PlaygroundView
 from pex.widgets.sheet import Cell, Mark
 from tests.helpers.made import HOSTILE
+
+ACTS = ["edit"] * 4 + ["edit_case"] * 4 + [
+    "add_variant", "duplicate", "remove_variant", "move", "add_message", "remove_message",
+    "add_case", "add_case", "remove_case", "baseline",
+]  # fmt: skip
 
 
 def doc(variants: int = 2, cases: int = 1, text: str = "{{ text }}") -> Shown:
@@ -27,30 +44,44 @@ def answered(text: str, number: int = 1, **facts: object) -> Shown:
     return shown(Cell("answered", text, facts=facts), number)
 
 
-class Desk:
-    """What a view asks, and what it is told."""
+class FakeSession:
+    """What a view asks, what it is told, and what it sends."""
 
     def __init__(self) -> None:
-        self.cells: dict[str, Shown] = {}
-        self.heard: list[dict] = []
+        self.answers: dict[str, Shown] = {}
+        self.calls: list[object] = []
         self.sent: list[tuple[float, dict]] = []
         self.running = False
-        self.view = PlaygroundView(doc(), self.read, self.status, self.heard.append)  # type: ignore[arg-type]
+        self.doc = doc()
+        self.view = PlaygroundView(self)  # type: ignore[arg-type]
         self.view.send = self.send  # type: ignore[method-assign]
 
-    def read(self, keys: object) -> dict[str, Shown]:
-        return {k: v for k, v in self.cells.items() if keys is None or k in keys}  # type: ignore[operator]
+    def document(self) -> Shown:
+        return self.doc
+
+    def cells(self, keys: object = None) -> dict[str, Shown]:
+        return {k: v for k, v in self.answers.items() if keys is None or k in keys}  # type: ignore[operator]
 
     def status(self) -> Shown:
         return {"running": self.running}
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+    def edit(self, act: object) -> None:
+        self.calls.append(act)
+        raise RuntimeError("no")
+
+    def fail(self, error: Exception) -> None:
+        self.calls.append(str(error))
 
     def send(self, content: dict, buffers: object = None) -> None:
         self.sent.append((time.monotonic(), content))
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def session() -> FakeSession:
+    return FakeSession()
 
 
 def idle() -> bool:
@@ -64,41 +95,99 @@ def settle() -> None:
         time.sleep(0.01)
 
 
-def test_answers_that_grow_go_out_together_at_most_twenty_times_a_second(desk: Desk) -> None:
+def test_answers_that_grow_go_out_together_at_most_twenty_times_a_second(
+    session: FakeSession,
+) -> None:
     begun = time.monotonic()
     for n in range(2000):
-        desk.cells["v0|c0"] = answered("word " * n)
-        desk.view.touch(["v0|c0"])
+        session.answers["v0|c0"] = answered("word " * n)
+        session.view.touch(["v0|c0"])
         time.sleep(0.0002)
     took = time.monotonic() - begun
     settle()
-    assert 1 < len(desk.sent) <= took / 0.05 + 2
-    assert desk.sent[-1][1]["cells"]["v0|c0"]["text"] == "word " * 1999
-    gaps = [b[0] - a[0] for a, b in zip(desk.sent, desk.sent[1:], strict=False)]
+    assert 1 < len(session.sent) <= took / 0.05 + 2
+    assert session.sent[-1][1]["cells"]["v0|c0"]["text"] == "word " * 1999
+    gaps = [b[0] - a[0] for a, b in zip(session.sent, session.sent[1:], strict=False)]
     assert min(gaps) > 0.045
 
 
-def test_only_what_has_changed_is_sent_and_the_thread_ends(desk: Desk) -> None:
-    desk.cells = {"v0|c0": answered("a"), "v1|c0": answered("b")}
-    desk.view.touch(["v1|c0"])
+def test_only_what_has_changed_is_sent_and_the_thread_ends(session: FakeSession) -> None:
+    session.answers = {"v0|c0": answered("a"), "v1|c0": answered("b")}
+    session.view.touch(["v1|c0"])
     settle()
-    assert [list(message["cells"]) for _, message in desk.sent] == [["v1|c0"]]
-    desk.running = True
-    desk.view.touch()
+    assert [list(message["cells"]) for _, message in session.sent] == [["v1|c0"]]
+    session.running = True
+    session.view.touch()
     settle()
-    assert desk.view._status == {"running": True}
-    assert len(desk.sent) == 1
+    assert session.view._status == {"running": True}
+    assert len(session.sent) == 1
 
 
-def test_what_somebody_does_is_handed_on_and_what_is_no_message_is_not(desk: Desk) -> None:
-    for content in ({"kind": "stop"}, "stop", None, [1]):
-        desk.view._on_message(None, content, [])
-    assert desk.heard == [{"kind": "stop"}]
+def test_messages_become_calls_and_what_is_no_message_does_not(session: FakeSession) -> None:
+    act = {"kind": "act", "act": "edit", "view": "b", "mine": 3}
+    for content in ({"kind": "stop"}, "stop", None, [1], {"kind": []}, act):
+        session.view._on_message(None, content, [])
+    assert session.calls == ["stop", act, "no"]
+    assert session.view.acked == {"b": 3}
 
 
-def test_an_old_view_says_that_it_is_of_no_use(desk: Desk) -> None:
-    desk.view.close_view("opened again")
-    assert desk.view._status["gone"] == "opened again"
+def test_a_change_is_sent_without_the_rest(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = list[dict]()
+    monkeypatch.setattr(session.view, "_send", lambda message, buffers=None: sent.append(message))
+    new = doc(cases=50)
+    session.view.set_doc(new)
+    session.view.set_doc(new)
+    assert len(sent) == 1  # nothing has changed since
+    edited = {**new, "variants": [{**new["variants"][0], "name": "q"}, new["variants"][1]]}
+    session.view.set_doc(edited)
+    assert sent[1]["state"] == {
+        "_change": {"from": 1, "rev": 2, "lists": {"variants": {"items": {"v0": {"name": "q"}}}}}
+    }
+    # A page that is opened now, or has missed a change, gets all of it.
+    assert session.view.get_state("_doc")["_doc"] == {**edited, "acked": {}, "rev": 2}
+    session.view._on_message(None, {"kind": "document"}, [])
+    assert sent[2]["state"]["_doc"]["rev"] == 2
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_a_browser_makes_of_each_change_the_same_document() -> None:
+    chance = random.Random(4)
+    history, docs, sent = History(Draft()), list[dict](), list[dict]()
+    for _ in range(300):
+        draft = history.draft
+        act: dict[str, object] = {"act": chance.choice(ACTS), "by": chance.choice([-1, 1])}
+        act |= {"index": 0, "value": chance.choice(["", "a {{ b }}", "{{ c }}", "1", "true", "é"])}
+        act["variant"] = chance.choice(draft.columns).id if draft.columns else None
+        act["case"] = chance.choice(draft.entries).id if draft.entries else None
+        act["field"] = chance.choice(["name", "model", "params", "message", "role"])
+        if act["field"] == "params":
+            act["index"] = chance.choice(["temperature", "seed"])
+        if act["act"] == "edit_case":
+            act["field"] = chance.choice(["b", "c", "expected"])
+        with contextlib.suppress(PexError):
+            history.undo() if chance.random() < 0.1 else history.do(act)
+        docs.append({**document(history.draft, None, {}), "rev": len(docs)})
+    for before, after in itertools.pairwise(docs):
+        sent.append(json.loads(json.dumps({"rev": after["rev"], **changes(before, after)})))
+    assert any("order" in part for change in sent for part in change.get("lists", {}).values())
+    module = (Path(pex.__file__).parent / "playground/document.js").as_posix()
+    script = f"""import {{ readFileSync }} from "node:fs";
+        const {{ changed }} = await import("data:text/javascript," +
+          encodeURIComponent(readFileSync({json.dumps(module)}, "utf8")));
+        let [doc, ...sent] = {json.dumps([docs[0], *sent])};
+        console.log(JSON.stringify(sent.map((change) => (doc = changed(doc, change)))));"""
+    done = subprocess.run(
+        ["node", "--input-type=module", "-"],
+        input=script, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == docs[1:]
+
+
+def test_an_old_view_says_that_it_is_of_no_use(session: FakeSession) -> None:
+    session.view.close_view("opened again")
+    assert session.view._status["gone"] == "opened again"
 
 
 def test_the_facts_of_an_answer_in_one_line() -> None:
