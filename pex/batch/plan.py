@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pex.batch.parameters import check_parameters, declared
 from pex.core.batch_context import BatchContext
-from pex.core.canonical_json import canonical_json, digest
+from pex.core.canonical_json import canonical_text, digest
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_file_name
 from pex.core.project import check_inside, find_project
@@ -293,7 +293,7 @@ def _job_id(step: str, swept: dict[str, Any]) -> str:
     """
     parts = [step]
     for key, value in swept.items():
-        text = value if isinstance(value, str) else canonical_json(value).decode()
+        text = canonical_text(value)
         parts.append(f"{key}={text.rpartition('/')[2]}")
     name = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join(parts))
     # A long name, or one that lost characters, is told apart by a digest of its values.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pex.batch.result import BatchResult
 from pex.core.canonical_json import canonical_json
 from pex.core.spreadsheet import table_text
+from pex.core.values import missing
 from pex.record.search import find
 from pex.report.tables import format_seconds, fragment
 from pex.report.terminal import text_table
@@ -97,8 +98,8 @@ def _cells(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _interval(row: dict[Any, Any], name: str) -> str:
     value, low, high = (row.get(f"{name}{end}") for end in ("", ".lo", ".hi"))
-    if value is None or value != value:
+    if missing(value):
         return ""
-    if low is None or low != low:
+    if missing(low):
         return f"{value:.3g}"
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"

@@ -16,7 +16,8 @@ from typing import Any
 
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
-from pex.report.tables import cut, value_text
+from pex.core.text import value_text
+from pex.report.tables import cut
 from pex.report.words import word_difference
 
 MAX_CHARS = 200_000

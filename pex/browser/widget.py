@@ -31,6 +31,7 @@ from pex.browser.versions import (
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
+from pex.core.text import replace_surrogates
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html, static_text
 
@@ -324,7 +325,7 @@ class LibraryBrowser(anywidget.AnyWidget):
     def _copy(self, content: Mapping[str, Any]) -> None:
         prompt = self.selected
         if prompt is not None:
-            text = prompt.text.encode("utf-8", "replace")
+            text = replace_surrogates(prompt.text).encode()
             self.send({"kind": "copy", "view": content.get("view")}, buffers=[text])
 
     def _act(self, action: Callable[[Prompt], str]) -> None:

@@ -17,7 +17,7 @@ from pex.core.canonical_json import digest
 from pex.core.cases import Case, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError
 from pex.core.project import FILE, find_project
-from pex.core.sanitized_json import replace_surrogates
+from pex.core.text import replace_surrogates
 from pex.core.user_name import user_name
 from pex.core.values import to_json_value
 from pex.project.settings import load_settings

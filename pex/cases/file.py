@@ -21,6 +21,7 @@ from typing import Any
 from pex.core.cases import ROLES, Case, csv_reader, parse_cases, roles_of, rows_of
 from pex.core.errors import PexError, nearest
 from pex.core.parquet import read_table
+from pex.core.text import value_text
 from pex.core.textfile import decoded
 from pex.core.values import to_json_value
 
@@ -255,7 +256,7 @@ def _csv_text(value: Any) -> str:
     value = to_json_value(value)
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value_text(value)
 
 
 def _csv_field(value: str, quoted: bool) -> str:

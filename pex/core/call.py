@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from pex.core.sanitized_json import json_text, replace_surrogates, sanitized_json
+from pex.core.sanitized_json import json_text, sanitized_json
+from pex.core.text import replace_surrogates
 
 MOST_TOKENS = 2**31 - 1
 """A larger count is taken for a mistake; PostgreSQL's INTEGER ends here too."""

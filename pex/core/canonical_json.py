@@ -26,6 +26,16 @@ def canonical_json(value: Any) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+def canonical_text(value: Any) -> str:
+    """A value in a name or a short line: a string as it is, anything else as canonical JSON.
+
+    Example:
+        >>> canonical_text("a"), canonical_text(["a", 1])
+        ('a', '["a",1]')
+    """
+    return value if isinstance(value, str) else canonical_json(value).decode()
+
+
 def json_text(value: Any) -> str:
     """Plain data as JSON, also with whole numbers of more than 64 bits.
 

@@ -23,6 +23,15 @@ def find_project(start: Path | None = None) -> Path:
     return start
 
 
+def project_of(folder: Path | None) -> Path:
+    """The project that a folder is in, else the current one (also for None).
+
+    A notebook or a scheduled job may run elsewhere than in the project of the file it works on.
+    """
+    found = find_project(folder)
+    return found if (found / FILE).is_file() else find_project()
+
+
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path is the folder or lies below it, with the links of both followed.
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
 """Python's own note of which warnings were shown, so that each comes once."""
 
+FIELDS = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
+"""What a prompt has beside its messages, by the names of the arguments of `Prompt`."""
+
 Message = dict[str, Any]
 """`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
 
@@ -309,8 +312,7 @@ class Prompt:
             >>> Prompt("Hi {{ x }}", name="a").changed(name="b", model="local/smollm2").model
             'local/smollm2'
         """
-        names = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
-        given = {name: changes.pop(name, getattr(self, name)) for name in names}
+        given = {name: changes.pop(name, getattr(self, name)) for name in FIELDS}
         prompt = Prompt(changes.pop("messages", self.messages), given.pop("name"), **given)
         object.__setattr__(prompt, "home", self.home)
         object.__setattr__(prompt, "front", self.front)

@@ -7,28 +7,12 @@ from typing import Any
 
 import orjson
 
+from pex.core.text import replace_surrogates
+
 DEEPEST = 100
 """Levels of lists and objects that are kept; orjson writes 254."""
 
 _LARGEST = 2**63 - 1
-
-
-def replace_surrogates(text: str) -> str:
-    r"""`text` with two halves of a character put together, and a lone half replaced.
-
-    SQLite, Parquet, MLflow and pandas refuse half a surrogate pair.
-
-    Example:
-        >>> replace_surrogates("\ud83d\ude00 and \ud83d")
-        '😀 and �'
-    """
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def sanitized_json(value: Any, depth: int = DEEPEST) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pex.core.errors import PexError
@@ -53,3 +54,31 @@ def _whole_str(text: str, where: str) -> str:
             f"{where}: half a character ({half}) at position {error.start + 1}",
             hint='to replace it: text.encode("utf-8", "replace").decode()',
         ) from None
+
+
+def replace_surrogates(text: str) -> str:
+    r"""`text` with two halves of a character put together, and a lone half replaced.
+
+    SQLite, Parquet, MLflow and pandas refuse half a surrogate pair.
+
+    Example:
+        >>> replace_surrogates("\ud83d\ude00 and \ud83d")
+        '😀 and �'
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def value_text(value: Any) -> str:
+    """A value as people read it: a string as it is, anything else as JSON.
+
+    Example:
+        >>> value_text("a"), value_text([1, "é"]), value_text(None)
+        ('a', '[1, "é"]', 'null')
+    """
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

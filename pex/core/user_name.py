@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 
+from pex.core.text import replace_surrogates
+
 
 def user_name() -> str:
     """The name of the user; `uid 1234` where the system has no name for its number.
@@ -22,5 +24,5 @@ def user_name() -> str:
     except (OSError, KeyError, ImportError):
         name = ""
     # A variable may hold bytes that are not UTF-8: no file could be written with them.
-    name = name.encode("utf-8", "replace").decode().strip()
+    name = replace_surrogates(name).strip()
     return name or (f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown")

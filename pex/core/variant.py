@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pex.core.canonical_json import canonical_json
+from pex.core.canonical_json import canonical_json, canonical_text
 from pex.core.errors import PexError
 from pex.core.params import check_params, check_tool_choice, json_params
 from pex.core.prompt import Prompt
@@ -200,5 +200,5 @@ def _varying_params(params: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else canonical_json(value).decode()
+    text = canonical_text(value)
     return text if len(text) <= 24 else f"{text[:23]}…"

@@ -17,7 +17,7 @@ from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
 from pex.core.events import RowKey
-from pex.core.project import FILE, find_project
+from pex.core.project import project_of
 from pex.core.variant import Variant
 from pex.experiment import options
 from pex.experiment.execution import Execution
@@ -231,7 +231,7 @@ def check_judges(
 
 
 def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
-    project = _project(experiment.path)
+    project = project_of(experiment.path.parent if experiment.path else None)
     settings = load_settings(project)
     mode = check_mode(chosen["journal"])
     cases = select(
@@ -248,12 +248,6 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     if ready is not None:
         ready = dataclasses.replace(ready, api_of=settings.api_of)
     return _Plan(project, settings, mode, cases, times, todo, scorers, ready)
-
-
-def _project(path: Path | None) -> Path:
-    """The project of the experiment's file, wherever the job runs; else of this folder."""
-    project = find_project(path.parent) if path else None
-    return project if project and (project / FILE).is_file() else find_project()
 
 
 def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
-from pex.core.project import FILE, find_project, is_inside, projects_of
+from pex.core.project import FILE, is_inside, project_of, projects_of
 from pex.core.variant import ClientModel, Variant
 from pex.project.folder import cases_text, variants_spec, write
 from pex.project.settings import load_settings
@@ -111,9 +111,7 @@ def unconfigured(models: Iterable[ClientModel], path: Path) -> str:
         models: those that are asked through the user's own clients.
         path: the saved file.
     """
-    project = find_project(path.parent)
-    if not (project / FILE).is_file():
-        project = find_project()
+    project = project_of(path.parent)
     settings = load_settings(project)
     found = {tuple(settings_lines(model, settings)): model.ref for model in models}
     parts = [

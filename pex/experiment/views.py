@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from pex.core.cases import Case
 from pex.core.events import Done, Event
+from pex.core.text import value_text
 from pex.experiment.execution import Execution
 from pex.experiment.job import Job
-from pex.report.tables import value_text
 
 if TYPE_CHECKING:
     from pex.widgets.cell_details import Messages

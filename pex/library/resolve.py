@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pex.core.project import FILE, find_project
+from pex.core.project import project_of
 from pex.core.prompt import Prompt
 from pex.library.reference import parse_reference
 from pex.library.registry import fetch
@@ -30,7 +30,5 @@ def resolve(ref: str, uri: str) -> Prompt:
 
 def resolve_beside(folder: Path, ref: str) -> Prompt:
     """The same, from the store of the project that a folder belongs to."""
-    project = find_project(folder)
-    if not (project / FILE).is_file():
-        project = find_project()
+    project = project_of(folder)
     return resolve(ref, tracking_uri(project, load_settings(project)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +22,7 @@ from pex.core.names import check_name
 from pex.core.params import check_params
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
-from pex.core.sanitized_json import replace_surrogates
+from pex.core.text import replace_surrogates, value_text
 from pex.core.values import to_json_value
 from pex.core.variant import Variant, check_model
 
@@ -337,9 +336,7 @@ def text_of(value: Any) -> str:
         >>> text_of("a"), text_of(None), text_of([1, "b"])
         ('a', '', '[1, "b"]')
     """
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return "" if value is None else value_text(value)
 
 
 def sound_all(value: Any) -> Any:

@@ -21,14 +21,13 @@ from pex.core.canonical_json import digest
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import check_name
-from pex.core.prompt import Prompt
+from pex.core.prompt import FIELDS, Prompt
 from pex.playground.draft import Column, Draft, Entry, Message, sound_all
 
 FOLDER = "drafts"
 VERSION = 1
 MOST_CHARS = 400_000
 """Characters of answers that a file holds."""
-_PROMPT = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
 
 _in_cell: Counter[str] = Counter()
 """How many drafts each execution of a cell has begun."""
@@ -288,7 +287,7 @@ def _ended(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 def _prompt_data(prompt: Prompt) -> dict[str, Any]:
     return {
-        **{name: getattr(prompt, name) for name in _PROMPT},
+        **{name: getattr(prompt, name) for name in FIELDS},
         "messages": list(prompt.messages),
         "path": str(prompt.path) if prompt.path is not None else None,
         "source": prompt.source,
@@ -297,7 +296,7 @@ def _prompt_data(prompt: Prompt) -> dict[str, Any]:
 
 
 def _prompt(data: Mapping[str, Any]) -> Prompt:
-    fields = {name: data[name] for name in _PROMPT if name != "name"}
+    fields = {name: data[name] for name in FIELDS if name != "name"}
     prompt = Prompt(data["messages"], data["name"], **fields).at(Path.cwd())
     path = Path(data["path"]) if data["path"] else None
     for name, value in (("path", path), ("source", data["source"]), ("origin", data["origin"])):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pex.core.sanitized_json import replace_surrogates
+from pex.core.text import replace_surrogates
 from pex.experiment.experiment import Experiment
 from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.saving import first_path

@@ -14,7 +14,7 @@ from pex import local
 from pex.core.canonical_json import digest
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
-from pex.core.project import find_project
+from pex.core.project import find_project, project_of
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
 from pex.experiment.experiment import Experiment
@@ -295,9 +295,7 @@ def look(
 def settings_of(experiment: Experiment | None) -> tuple[Path, Settings]:
     """The project that a draft's runs belong to, and its settings."""
     start = experiment.path.parent if experiment is not None and experiment.path else None
-    project = find_project(start)
-    if not (project / "pex.toml").is_file():
-        project = find_project()
+    project = project_of(start)
     return project, load_settings(project)
 
 

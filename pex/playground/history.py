@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
-from pex.core.sanitized_json import replace_surrogates
+from pex.core.text import replace_surrogates
 from pex.playground.draft import Column, Draft, Entry, Message, parameter, sound_case
 
 DEPTH = 100

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from pex.core.errors import PexError
-from pex.core.sanitized_json import replace_surrogates
+from pex.core.text import replace_surrogates
 from pex.rating.order import Pair, Presentation, presentation_order
 from pex.rating.preference import now
 from pex.rating.store import CHOICES, MAX_NAME, MAX_NOTE, Choice, PairRating, RatingFile

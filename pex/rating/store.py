@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pex.cases import file as case_file
 from pex.core import jsonl, private
 from pex.core.errors import PexError, nearest
-from pex.core.sanitized_json import replace_surrogates
+from pex.core.text import replace_surrogates
 
 Choice = Literal["left", "right", "tie", "both bad"]
 CHOICES: tuple[Choice, ...] = ("left", "right", "tie", "both bad")

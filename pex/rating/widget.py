@@ -17,11 +17,12 @@ from IPython.display import display
 
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
+from pex.core.text import value_text
 from pex.core.values import missing
 from pex.rating.order import Pair
 from pex.rating.session import RatingSession, rater_name
 from pex.rating.store import PairRating
-from pex.report.tables import cut, value_text
+from pex.report.tables import cut
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html, static_text
 from pex.widgets.subshell import answer_at_once

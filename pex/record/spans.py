@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pex.core.canonical_json import canonical_json, digest
+from pex.core.canonical_json import canonical_json, canonical_text, digest
 from pex.guard.redact import redact
 from pex.score.frame import score_names, yes_no
 
@@ -83,11 +83,7 @@ def preview(case_id: str, repeat: int | None, inputs: Mapping[str, Any]) -> str:
         >>> preview("c1", None, {"a": 1, "b": None, "c": ["x"]})
         'c1 | a: 1 · c: ["x"]'
     """
-    texts = {
-        name: value if isinstance(value, str) else canonical_json(value).decode()
-        for name, value in inputs.items()
-        if value is not None
-    }
+    texts = {name: canonical_text(value) for name, value in inputs.items() if value is not None}
     shown = list(texts.values()) if len(texts) == 1 else [f"{n}: {t}" for n, t in texts.items()]
     return f"{_key(case_id, repeat)} | {' '.join(' · '.join(shown).split())}"[:_PREVIEW]
 

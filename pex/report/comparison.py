@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.compare.effect import METHODS
 from pex.compare.verdict import BETTER, NO_WORSE, POWER, UNDECIDED, WORSE
+from pex.core.values import missing
 from pex.report.tables import format_score, format_seconds, format_usd, fragment
 from pex.report.terminal import text_table
 
@@ -30,7 +31,7 @@ def format_value(value: Any, metric: str, yes_no: bool) -> str:
         >>> format_value(0.655, "label", True), format_value(0.2, "latency_s", False)
         ('66 %', '200 ms')
     """
-    if _missing(value):
+    if missing(value):
         return "–"
     if metric in _MONEY:
         return f"{format_usd(float(value) * 1000)} per 1,000"
@@ -48,7 +49,7 @@ def format_difference(value: Any, metric: str, yes_no: bool, *, unit: bool = Tru
         >>> format_difference(0.31, "latency_s", False), format_difference(0.0, "label", True)
         ('+310 ms', '0 points')
     """
-    if _missing(value):
+    if missing(value):
         return "–"
     number = float(value)
     if yes_no and abs(number) < 0.0005:
@@ -69,7 +70,7 @@ def format_difference(value: Any, metric: str, yes_no: bool, *, unit: bool = Tru
 
 def format_ends(row: Mapping[str, Any]) -> str:
     """The ends of a difference's interval, in brackets; nothing where there is none."""
-    if _missing(row["lo"]):
+    if missing(row["lo"]):
         return ""
     ends = (
         format_difference(row[end], row["metric"], row["yes_no"], unit=False)
@@ -108,7 +109,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def decides(row: Mapping[str, Any]) -> str:
     """How many more cases would decide an undecided row, in a sentence; else nothing."""
-    if row["verdict"] != UNDECIDED or _missing(row["more_cases"]):
+    if row["verdict"] != UNDECIDED or missing(row["more_cases"]):
         return ""
     more = _round(int(row["more_cases"]))
     return f"About {more:,} more cases would decide, if the difference is as large as it looks."
@@ -157,7 +158,7 @@ def headline(table: pd.DataFrame) -> str:
     baseline = f"from '{baselines[0]}'" if len(baselines) == 1 else "pair by pair"
     level = f"{first['confidence'] * 100:.4g} %"
     text = f"Differences {baseline} on the same cases, with {level} intervals"
-    if not _missing(first["margin"]):
+    if not missing(first["margin"]):
         margin = format_difference(first["margin"], first["metric"], first["yes_no"])
         text += f"; 'no worse' means worse by less than {margin.removeprefix('+')}"
     return f"{text}."
@@ -240,7 +241,7 @@ def _times(repeats: int) -> str:
 def _more_cases(row: Mapping[str, Any]) -> str:
     if row["verdict"] != UNDECIDED:
         return "–"
-    if _missing(row["more_cases"]):
+    if missing(row["more_cases"]):
         return "n/a"
     return f"about {_round(int(row['more_cases'])):,}"
 
@@ -256,12 +257,6 @@ def _round(count: int) -> int:
         return count
     step: int = 10 ** (int(math.log10(count)) - 1)
     return round(count / step) * step
-
-
-def _missing(value: Any) -> bool:
-    import pandas as pd
-
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 _METHODS = {

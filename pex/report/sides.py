@@ -9,7 +9,9 @@ import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pex.report.tables import cut, escaped, value_text
+from pex.core.text import value_text
+from pex.core.values import missing
+from pex.report.tables import cut, escaped
 from pex.report.words import MIN_SIMILARITY, word_difference
 from pex.score.unusual import remarks_of
 
@@ -87,12 +89,12 @@ def case_states(
 
     `lost`: a variant is worse than the baseline on a yes/no score; `split`: variants differ.
     """
-    words = ["error"] if any(not _missing(row["error"]) for row in rows) else []
+    words = ["error"] if any(not missing(row["error"]) for row in rows) else []
     for name in yes_no:
         values: dict[str, list[float]] = {}
         for row in rows:
             value = row[f"score.{name}"]
-            if not _missing(value):
+            if not missing(value):
                 values.setdefault(row["variant"], []).append(float(value))
         means = {variant: math.fsum(found) / len(found) for variant, found in values.items()}
         if any(mean < 1 for mean in means.values()):
@@ -150,13 +152,13 @@ def _caption(
 
 def _case_cell(case_id: str, row: Row, inputs: Sequence[str], max_chars: int) -> str:
     lines = []
-    group = None if _missing(row.get("group")) else str(row["group"])
+    group = None if missing(row.get("group")) else str(row["group"])
     for column in inputs:
         value = row[column]
-        if not _missing(value) and str(value) != group:  # the group is beside the id
+        if not missing(value) and str(value) != group:  # the group is beside the id
             text = escaped(cut(value_text(value), max_chars))
             lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
-    if not _missing(row["expected"]):
+    if not missing(row["expected"]):
         text = escaped(cut(value_text(row["expected"]), max_chars))
         lines.append(f'<div class="pex-meta">expected: {text}</div>')
     about = case_id if group is None else f"{case_id} · {group}"
@@ -171,7 +173,7 @@ def _answer(
     max_chars: int,
     baseline: dict[int, Any] | None,
 ) -> str:
-    if not _missing(row["error"]):
+    if not missing(row["error"]):
         kind, message = escaped(str(row["error_kind"])), escaped(cut(str(row["error"]), max_chars))
         return (
             f'<div><span class="pex-bad">! error: {kind}</span></div>'
@@ -209,18 +211,14 @@ def _verdict(row: Row, name: str, yes_no: Collection[str]) -> str:
     """A score in one or two words, with the reason as a tooltip."""
     value, failed = row[f"score.{name}"], row.get(f"score_error.{name}")
     reason = row.get(f"reason.{name}")
-    hint = "" if _missing(reason) else f' title="{escaped(str(reason))}"'
-    if not _missing(failed):
+    hint = "" if missing(reason) else f' title="{escaped(str(reason))}"'
+    if not missing(failed):
         return (
             f'<span class="pex-bad" title="{escaped(str(failed))}">! {escaped(name)} failed</span>'
         )
-    if _missing(value):
+    if missing(value):
         return ""
     if name in yes_no:
         kind, sign = ("good", "✓") if value == 1 else ("bad", "✗")
         return f'<span class="pex-{kind}"{hint}>{sign} {escaped(name)}</span>'
     return f"<span{hint}>{escaped(name)} {value:.3g}</span>"
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -5,11 +5,10 @@ Model output is hostile text: it is escaped here, in the one place where it beco
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pex.core.safe_text import clean
 from pex.report.terminal import text_table
@@ -176,8 +175,3 @@ def cut(text: str, max_chars: int) -> str:
     if len(text) <= max_chars:
         return text
     return f"{text[:max_chars]}… ({len(text) - max_chars:,} more characters)"
-
-
-def value_text(value: Any) -> str:
-    """A case's value as text; lists and objects as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from pex.core.sanitized_json import json_text, replace_surrogates, sanitized_json
+from pex.core.sanitized_json import json_text, sanitized_json
+from pex.core.text import replace_surrogates
 
 _THOUGHTS = frozenset(
     {

@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 
 from pex.core.call import Answer
-from pex.core.sanitized_json import replace_surrogates, sanitized_json
+from pex.core.sanitized_json import sanitized_json
+from pex.core.text import replace_surrogates
 from pex.run.error_body import message_of
 from pex.run.errors import CallError
 from pex.run.failures import failure_in

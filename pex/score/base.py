@@ -11,6 +11,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.score import Score
+from pex.core.text import replace_surrogates
 from pex.guard.redact import redact
 
 Rule = Callable[[Answer, Case], Any]
@@ -101,15 +102,15 @@ def named_scores(name: str, result: Any) -> dict[str, Score]:
         else:
             scores[inner] = _score(value)
     if bad:
-        scores[name] = Score(None, error=_storable(f"PexError: {'; '.join(bad)}"))
+        scores[name] = Score(None, error=replace_surrogates(f"PexError: {'; '.join(bad)}"))
     return scores
 
 
 def _score(result: Any) -> Score:
     given = result if isinstance(result, Score) else Score(result)
     try:
-        reason = None if given.reason is None else _storable(str(given.reason))
-        error = None if given.error is None else _storable(redact(str(given.error)))
+        reason = None if given.reason is None else replace_surrogates(str(given.reason))
+        error = None if given.error is None else replace_surrogates(redact(str(given.error)))
         return Score(_value(given.value), reason, error)
     except Exception as raised:  # noqa: BLE001 - a value may fail in any way when looked at
         return _failure(raised)
@@ -136,12 +137,7 @@ def _failure(error: BaseException) -> Score:
         message = redact(str(error))
     except Exception:  # noqa: BLE001 - an error that cannot say what it is must not end the run
         message = "it has no readable message"
-    return Score(None, error=_storable(f"{kind}: {message}" if message else kind))
-
-
-def _storable(text: str) -> str:
-    # Half a character (a lone surrogate, from "\\ud800" in a JSON answer) cannot be written.
-    return text.encode("utf-8", "replace").decode()
+    return Score(None, error=replace_surrogates(f"{kind}: {message}" if message else kind))
 
 
 def needs_expected(rule: Callable[[Answer, Case, Any], Any]) -> Rule:

@@ -11,9 +11,10 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.score import Score
+from pex.core.text import value_text
 from pex.score.base import Rule, needs_expected
 from pex.score.letters import Letters, is_letter
-from pex.score.reading import answer_texts, fold, quoted, shorten, text_of
+from pex.score.reading import answer_texts, fold, quoted, shorten
 
 # Underscores around a word are Markdown; those inside it (`not_spam`) are part of it.
 _EMPHASIS = re.compile(r"(?<!\w)_++|(?<!_)_++(?!\w)")
@@ -29,10 +30,12 @@ def allowed_labels(labels: Sequence[Any] | None, cases: Sequence[Case]) -> list[
     """
     for case in cases:
         if isinstance(case.expected, dict | list):
-            shown = shorten(text_of(case.expected))
+            shown = shorten(value_text(case.expected))
             raise PexError(f"case '{case.id}' expects {shown}, and a label is one text")
-    seen = {text_of(case.expected).strip() for case in cases if case.expected is not None}
-    chosen = sorted(filter(_plain, seen)) if labels is None else [text_of(item) for item in labels]
+    seen = {value_text(case.expected).strip() for case in cases if case.expected is not None}
+    chosen = (
+        sorted(filter(_plain, seen)) if labels is None else [value_text(item) for item in labels]
+    )
     if not all(map(_plain, chosen)):
         raise PexError("labels: one of them is empty")
     known = {_plain(item) for item in chosen}
@@ -70,7 +73,7 @@ def label(labels: Sequence[str]) -> Rule:
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
         found = named(answer_texts(answer.output or ""))
         if len(found) == 1:
-            right = found[0] == _plain(text_of(expected))
+            right = found[0] == _plain(value_text(expected))
             return Score(right, reason=f"names '{names[found[0]]}'")
         if not found:
             count = "the 1 label" if len(names) == 1 else f"the {len(names)} labels"

@@ -13,9 +13,10 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.score import Score
+from pex.core.text import value_text
 from pex.score.base import Rule, needs_expected
 from pex.score.numerals import Numeral, as_typed, numerals
-from pex.score.reading import ANSWER, shorten, text_of
+from pex.score.reading import ANSWER, shorten
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{")
 _HASHES = re.compile(r"^\s{0,3}####\s{0,9}([^\n]*)$", re.MULTILINE)
@@ -40,7 +41,7 @@ def number(tolerance: float, relative: float) -> Rule:
     """
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
-        wanted = _expected(text_of(expected))
+        wanted = _expected(value_text(expected))
         if isinstance(wanted, str):
             raise ValueError(f"the expected answer {expected!r} {wanted}")
         given, skipped = _found(answer.output or "")
@@ -85,9 +86,9 @@ def check_numbers(cases: Sequence[Case]) -> None:
     for case in cases:
         if case.expected is None:
             continue
-        wanted = _expected(text_of(case.expected))
+        wanted = _expected(value_text(case.expected))
         if isinstance(wanted, str):
-            shown = shorten(text_of(case.expected))
+            shown = shorten(value_text(case.expected))
             raise PexError(f"case '{case.id}' expects '{shown}', which {wanted}")
 
 

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from pex.core.text import value_text
+
 ANSWER = (
     r"(?:答案\s?[是为：:]|(?:answer|antwort|lösung|réponse|respuesta|resposta|risposta|ответ)"
     r"""["'*_`)]{0,4}\s{0,3}(?:\s(?:is|ist|est|es|è|would\sbe|=)(?!\w)|[:：=])(?!\s*not\b))"""
@@ -141,15 +143,8 @@ def answer_texts(output: str) -> list[str]:
         elif isinstance(value, list):
             rest.extend(reversed(value))
         elif value is not None:
-            texts.append(text_of(value))
+            texts.append(value_text(value))
     return texts
-
-
-def text_of(value: Any) -> str:
-    """An expected value as the text that an answer is compared with."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def fold(text: str) -> str:

@@ -14,6 +14,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.schemas import check_schema
 from pex.core.score import Score
+from pex.core.text import value_text
 from pex.score import schema_patterns
 from pex.score.base import (
     CUT_OFF,
@@ -23,7 +24,7 @@ from pex.score.base import (
     needs_expected,
     needs_whole,
 )
-from pex.score.reading import JsonText, NoJson, fold, parse_json, read_json, shorten, text_of
+from pex.score.reading import JsonText, NoJson, fold, parse_json, read_json, shorten
 
 _MOST_PROBLEMS = 1000
 
@@ -178,8 +179,8 @@ def _check_fields(names: Sequence[str] | None, cases: Sequence[Case]) -> None:
         expected = _object(case.expected)
         if expected is None:
             raise PexError(
-                f"case '{case.id}' expects '{shorten(text_of(case.expected))}', which is no object "
-                "with fields"
+                f"case '{case.id}' expects '{shorten(value_text(case.expected))}', which is not an "
+                "object with fields"
             )
         known |= dict.fromkeys(expected)
     for name in names or known:

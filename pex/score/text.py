@@ -9,6 +9,7 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.score import Score
+from pex.core.text import value_text
 from pex.score.base import (
     CUT_OFF,
     NOT_EXPECTED,
@@ -18,14 +19,14 @@ from pex.score.base import (
     needs_whole,
 )
 from pex.score.patterns import Pattern
-from pex.score.reading import fold, quoted, shorten, text_of
+from pex.score.reading import fold, quoted, shorten
 
 
 def exact(ignore_case: bool, strip: bool) -> Rule:
     """The answer is the expected one."""
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
-        given, wanted = answer.output or "", text_of(expected)
+        given, wanted = answer.output or "", value_text(expected)
         if strip:
             given, wanted = given.strip(), wanted.strip()
         if ignore_case:
@@ -43,7 +44,9 @@ def contains(ignore_case: bool, value: str | list[str] | None) -> Rule:
     """
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
-        parts = [text_of(part) for part in (expected if isinstance(expected, list) else [expected])]
+        parts = [
+            value_text(part) for part in (expected if isinstance(expected, list) else [expected])
+        ]
         if not any(parts):
             return Score(None, reason=NOT_EXPECTED)
         given = fold(answer.output or "") if ignore_case else answer.output or ""
@@ -78,11 +81,11 @@ def regex(pattern: str | None, ignore_case: bool, full: bool, cases: Sequence[Ca
         text: Pattern(text, ignore_case, f"case '{case.id}': expected pattern")
         for case in cases
         if case.expected is not None
-        for text in [text_of(case.expected)]
+        for text in [value_text(case.expected)]
     }
 
     def expected_pattern(answer: Answer, case: Case, expected: Any) -> Score:
-        text = text_of(expected)
+        text = value_text(expected)
         if is_cut_off(answer):
             return Score(False, reason=CUT_OFF)
         return match(answer, compiled.get(text) or Pattern(text, ignore_case, "expected pattern"))
@@ -96,7 +99,7 @@ def similarity(ignore_case: bool) -> Rule:
     def rule(answer: Answer, case: Case, expected: Any) -> float:
         from rapidfuzz import fuzz
 
-        given, wanted = answer.output or "", text_of(expected)
+        given, wanted = answer.output or "", value_text(expected)
         if ignore_case:
             given, wanted = fold(given), fold(wanted)
         return float(fuzz.ratio(given, wanted)) / 100

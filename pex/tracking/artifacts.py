@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pex.core.errors import PexError
-from pex.core.project import FILE, find_project
+from pex.core.project import project_of
 from pex.guard.redact import redact
 from pex.project.trust import TrustError, shown, trusts_place
 from pex.run.provider_trust import is_remote
@@ -44,8 +44,7 @@ def check_places(database: Path, subject: str | None = None) -> None:
     for place in remote_places(database, subject):
         root = root_of(place)
         if not trusts_place(database, root):
-            above = find_project(database.parent)
-            project = above if (above / FILE).is_file() else find_project()
+            project = project_of(database.parent)
             where = f"{database}: the files of runs are at {shown(redact(place))}"
             raise TrustError(project, [f"{where}: MLflow's login would be sent to {shown(root)}"])
 

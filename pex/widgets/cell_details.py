@@ -12,8 +12,9 @@ from pex.core import jsontext
 from pex.core.events import RowKey
 from pex.core.remarks import of_answer
 from pex.core.safe_text import clean
+from pex.core.text import value_text
 from pex.core.values import missing
-from pex.report.tables import cut, format_seconds, format_usd, value_text
+from pex.report.tables import cut, format_seconds, format_usd
 from pex.report.text import markdown_html
 from pex.report.words import word_difference
 from pex.widgets.code import pieces

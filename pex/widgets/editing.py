@@ -14,7 +14,7 @@ from pex.cases.edits import DiffersError, Draft
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
-from pex.report.tables import value_text
+from pex.core.text import value_text
 from pex.widgets.cell_details import MAX_CHARS
 from pex.widgets.sheet import Cell
 

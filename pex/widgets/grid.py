@@ -31,7 +31,7 @@ from pex.core.events import (
 )
 from pex.core.safe_text import clean
 from pex.core.spreadsheet import table_text
-from pex.report.tables import value_text
+from pex.core.text import value_text
 from pex.stats import intervals
 from pex.widgets import rows, shared
 from pex.widgets.cell_details import MODES, Messages, opened

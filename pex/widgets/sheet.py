@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.events import RowKey
 from pex.core.score import Score
-from pex.report.tables import value_text
+from pex.core.text import value_text
 from pex.score.unusual import remarks_of
 
 if TYPE_CHECKING:

@@ -104,7 +104,7 @@ def test_fields() -> None:
     )
     assert score("fields", "sorry", expected)["fields"].value == 0
     assert score("fields", '{"id": "42"}', {"id": "0042"})["fields.id"].value is False
-    with pytest.raises(pex.PexError, match="case 'c' expects 'text', which is no object"):
+    with pytest.raises(pex.PexError, match="case 'c' expects 'text', which is not an object"):
         score("fields", "{}", "text")
 
 

@@ -223,7 +223,7 @@ def test_a_field_from_a_hostile_answer_can_be_written_and_is_short() -> None:
         ({"kind": "fields", "fields": ["nmae"]}, {"name": 1}, "did you mean 'name'"),
         ("fields", {"order number": 1}, "for example 'order-number'"),
         ("fields", {"": 1}, "field: it is empty"),
-        ("fields", [1], "case 'c' expects '\\[1\\]', which is no object"),
+        ("fields", [1], "case 'c' expects '\\[1\\]', which is not an object"),
     ],
 )
 def test_fields_that_cannot_be_scored(item: Any, expected: Any, message: str) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pex.batch.night.run_changes import Pieces, Recorded, fingerprint, word_changes
 from pex.core.safe_text import clean
-from pex.report.tables import cut, value_text
+from pex.core.text import value_text
+from pex.core.values import missing
+from pex.report.tables import cut
 from pex.report.words import MIN_SIMILARITY
 from pex.score.frame import score_names, yes_no
 
@@ -167,12 +169,12 @@ def _side_by_side(
         row, other = mine[case], theirs.get(case)
         before = _answer(other) if other is not None else ""
         answer = _answer(row)
-        both = not _missing(row["output"]) and other is not None and not _missing(other["output"])
+        both = not missing(row["output"]) and other is not None and not missing(other["output"])
         found.append(
             Shown(
                 case,
                 inputs[case],
-                "" if _missing(row["expected"]) else _text(value_text(row["expected"]), 300),
+                "" if missing(row["expected"]) else _text(value_text(row["expected"]), 300),
                 before,
                 word_changes(answer, before, min_similarity=MIN_SIMILARITY)
                 if both
@@ -200,7 +202,7 @@ def _worst(
 
 
 def _answer(row: Mapping[str, Any]) -> str:
-    if not _missing(row["error"]):
+    if not missing(row["error"]):
         return _text(f"error ({row['error_kind']}): {row['error']}", 300)
     text = _text(str(row["output"]), MAX_CHARS)
     return text if text.strip() else "(empty answer)"
@@ -208,17 +210,13 @@ def _answer(row: Mapping[str, Any]) -> str:
 
 def _reason(row: Mapping[str, Any], metric: str) -> str:
     reason = row.get(f"reason.{metric}")
-    return "" if _missing(reason) else _text(str(reason), 300)
+    return "" if missing(reason) else _text(str(reason), 300)
 
 
 def _score(row: Mapping[str, Any] | None, metric: str) -> float | None:
     value = None if row is None else row[f"score.{metric}"]
-    return None if _missing(value) else float(str(value))
+    return None if missing(value) else float(str(value))
 
 
 def _text(text: str, most: int) -> str:
     return clean(cut(text, most))
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value

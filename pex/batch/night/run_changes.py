@@ -13,7 +13,7 @@ from pex.batch.night.answer_drift import measure_drift
 from pex.core.about import About, VariantInfo
 from pex.core.canonical_json import digest
 from pex.core.safe_text import clean
-from pex.report.tables import value_text
+from pex.core.text import value_text
 from pex.report.words import word_difference
 
 if TYPE_CHECKING:

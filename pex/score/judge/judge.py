@@ -16,11 +16,12 @@ from pex.core.names import check_name
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
 from pex.core.score import WORDS
+from pex.core.text import value_text
 from pex.core.variant import ClientModel, Variant
 from pex.score.base import check_expected, is_cut_off
 from pex.score.judge.calibration import Calibration
 from pex.score.judge.read_verdict import VerdictReader
-from pex.score.reading import NoJson, parse_json, shorten, text_of
+from pex.score.reading import NoJson, parse_json, shorten
 from pex.score.structured import follows
 
 KINDS = ("pointwise", "pairwise")
@@ -105,14 +106,10 @@ class Judge:
         except PexError as error:
             raise PexError(f"{where}: {error.message}", hint=error.hint) from None
         wanted = {"temperature": 0, **self.prompt.params, **(params or {})}
-        asked = Prompt(
-            list(self.prompt.messages),
-            self.prompt.name,
+        asked = self.prompt.changed(
             params={key: value for key, value in wanted.items() if value is not None},
-            defaults=self.prompt.defaults,
             response_schema=schema,
-            tools=self.prompt.tools,
-        ).at(self.prompt.home)
+        )
         self.variant = Variant(asked, model or self.prompt.model or "", name=self.name)
         """What is asked: the prompt with its schema and parameters, and the model."""
 
@@ -211,7 +208,7 @@ class Judge:
         if problem is not None:
             return None, shorten(problem)
         reason = said.get("reason")
-        text = reason if reason is None or isinstance(reason, str) else text_of(reason)
+        text = reason if reason is None or isinstance(reason, str) else value_text(reason)
         return (said["verdict"], text), None
 
     def to_dict(self) -> dict[str, Any]:
