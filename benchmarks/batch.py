@@ -1,10 +1,10 @@
-"""A batch against a plain Papermill loop over the same notebooks, command starts included.
+"""A batch compared with a plain Papermill loop over the same notebooks, with all start-up time.
 
     python benchmarks/batch.py [16 64] [--minute] [--plan]
 
 The notebooks import pandas, plotly, MLflow and pex and make one small table. `--minute` adds
-notebooks whose cells take 20 s, against the bare execution of these cells; `--plan` schedules
-10,000 jobs that do nothing, and looks at the memory.
+notebooks whose cells take 20 s, compared with these cells alone; `--plan` schedules 10,000 jobs
+that do nothing, and measures memory.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def write_plan(folder: Path, jobs: int) -> None:
 
 
 def timed(*command: str, cwd: Path, times: int = 1) -> tuple[float, float]:
-    """Seconds that a command takes, one after another, by the clock and of the processor.
+    """Wall and CPU seconds of a command, run several times in a row.
 
-    The processor's are those of all processes of the command; other work on the machine hardly
-    changes them.
+    CPU seconds are those of all processes of the command; other work on the machine hardly changes
+    them.
     """
     begun, before = time.perf_counter(), os.times()
     for n in range(times):
@@ -73,7 +73,7 @@ def timed(*command: str, cwd: Path, times: int = 1) -> tuple[float, float]:
 
 
 def median(found: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """Of seconds by the clock, with the processor's seconds of that run."""
+    """The median wall time, with the CPU time of that run."""
     return statistics.median_low(found)
 
 
@@ -93,7 +93,7 @@ def compare(jobs: int, folder: Path) -> None:
     once = min(jobs, 4)
     single = [took / once * jobs for took in timed(*command, cwd=folder, times=once)]
     for kind, ours, in_loop, by_command in zip(
-        ("by the clock", "of the processor"), batch, loop, single, strict=True
+        ("wall time", "CPU time"), batch, loop, single, strict=True
     ):
         print(
             f"| {jobs} notebooks, {kind} | {ours:.1f} s | {in_loop:.1f} s | {in_loop / ours:.1f} x "

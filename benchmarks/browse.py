@@ -1,8 +1,8 @@
 """How fast the library browser is with many prompts and versions in a SQLite store.
 
-Filling the store takes a few minutes and is not counted. List: from asking for it until all names
-with their newest version, aliases and files are there, the first time in a process (with MLflow's
-import) and again. Choose: from choosing a prompt until its versions and its text are there.
+Filling the store takes a few minutes and is not counted. List: until all names with their newest
+version, aliases and files are there, the first time in a process (with MLflow's import) and later.
+Choose: from choosing a prompt until its versions and its text are there.
 
 Run: python benchmarks/browse.py [--prompts 500] [--versions 20] [--folder FOLDER]
 """
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--versions", type=int, default=20)
-    parser.add_argument("--folder", type=Path, help="keep the store here, and use it again")
+    parser.add_argument("--folder", type=Path, help="keep the store here and reuse it")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = asked.folder or Path(made)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def fill(uri: str, prompts: int, versions: int) -> None:
-    """So many prompts of 150 words, with an alias each."""
+    """Prompts of 150 words, with an alias each."""
     from pex.library.content import encode
     from pex.tracking.store import connect
 

@@ -1,8 +1,8 @@
 """How long verdicts, reports and the end of a recorded run take.
 
-The floor for a comparison is scipy's paired t test on the same numbers, already paired: what
-remains is the pairing, the checks and the choice of the method. promptfoo, Inspect and MLflow
-compare no pairs, so there is no peer to hold it against.
+The floor for a comparison is scipy's paired t test on the same numbers, already paired: the
+rest is pairing, checks and the choice of the method. promptfoo, Inspect and MLflow compare no
+pairs, so there is nothing else to compare with.
 
 Run: python benchmarks/compare.py [--cases 10000] [--variants 8] [--rounds 3]
 """
@@ -129,7 +129,7 @@ def reports(rounds: int) -> None:
 
 
 def recorded(answers: int) -> None:
-    """From the last answer to the return of `exp.run()`, and the background after it."""
+    """From the last answer to the return of `exp.run()`, then the background work."""
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(0.02, there), daemon=True)
     server.start()
@@ -145,13 +145,13 @@ def recorded(answers: int) -> None:
             exp.run(show=False, limit=1, max_in_flight=256)  # the store is made here
             last = 0.0
 
-            def look(event: Event) -> None:
+            def note_last(event: Event) -> None:
                 nonlocal last
                 if isinstance(event, Answered):
                     last = time.perf_counter()
 
             execution = exp.start(max_in_flight=256)
-            execution.listen(look)
+            execution.listen(note_last)
             begun = time.perf_counter()
             found = execution.wait()
             ended = time.perf_counter()

@@ -1,7 +1,7 @@
-"""The least that a live table of many answers takes: virtual rows and nothing else.
+"""A minimal live table of many answers: virtual rows and nothing else.
 
-No scores, search, keys, selection, late views, static output or hostile text: what
-`benchmarks/widgets.py` holds the result grid against, in the same run on the same machine.
+No scores, search, keys, selection, late views, static output or hostile text.
+`benchmarks/widgets.py` compares the result grid with it, in the same run on the same machine.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Floor(anywidget.AnyWidget):
         self._grown.append((row, column, text))
 
     def follow(self, until: Any) -> None:
-        """Send what has grown until `until` returns True; begins when there is a view."""
+        """Send what has grown until `until` returns True; starts when there is a view."""
         self.shown.wait()
         while not until() or self._grown:
             grown, self._grown = self._grown, []

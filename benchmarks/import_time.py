@@ -1,4 +1,4 @@
-"""How long `import pex` takes, beside starting Python and beside importing pandas.
+"""How long `import pex` takes, compared with starting Python and importing pandas.
 
 Run: python benchmarks/import_time.py
 """

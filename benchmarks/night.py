@@ -1,4 +1,4 @@
-"""How long the page of a night takes: 2,000 cases x 4 variants, held against last night.
+"""How long the page of a night takes: 2,000 cases x 4 variants, compared with last night.
 
 Run: PYTHONPATH=. python benchmarks/night.py [--cases 2000] [--variants 4]
 """

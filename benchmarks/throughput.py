@@ -1,4 +1,4 @@
-"""How much of an endpoint's speed a run of pex reaches, beside bare aiohttp in the same run.
+"""How much of an endpoint's speed a run of pex reaches, compared with bare aiohttp.
 
 A local endpoint answers every call after a fixed time; the limit is calls / concurrency x latency.
 The openai package's client is measured too, alone and with pex around it, and Inspect where it is
@@ -30,7 +30,7 @@ import pex
 
 
 def serve(latency_s: float, pipe: Connection) -> None:
-    """The endpoint, in a process of its own so that it takes no time from the one measured."""
+    """The endpoint, in its own process so it takes no time from the measured one."""
     body = orjson.dumps(
         {
             "model": "m1",
@@ -101,8 +101,8 @@ def run_with_client(url: str, calls: int, in_flight: int) -> None:
     assert results.about["counts"]["answered"] == calls
 
 
-def replay(url: str, calls: int, in_flight: int) -> None:
-    """The same with every answer in the journal."""
+def reuse(url: str, calls: int, in_flight: int) -> None:
+    """The same with every answer reused from the journal."""
     results = experiment(calls).run(record=False, show=False)
     assert results.about["counts"]["replayed"] == calls
 
@@ -158,7 +158,7 @@ def installed(package: str) -> bool:
 WAYS = {
     "bare aiohttp": floor,
     "pex": run_pex,
-    "pex, replayed": replay,
+    "pex, reused": reuse,
     "openai client": openai_client,
     "pex through it": run_with_client,
     **({"Inspect": inspect} if installed("inspect-ai") else {}),
@@ -192,14 +192,14 @@ def measure(url: str, calls: int, in_flight: int, latency: float, rounds: int) -
         value = statistics.median(times[name])
         thousand = statistics.median(cpu[name]) / calls * 1000
         ratios = f"{value / limit:5.2f} x the limit  {value / base:5.2f} x aiohttp"
-        if name == "pex, replayed":
+        if name == "pex, reused":
             ratios = f"{'no call is made':33}"
         print(f"{name:14} {value:7.2f} s  {ratios}  {thousand:5.2f} CPU s per 1,000 calls")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, help="only this many, in place of both sizes")
+    parser.add_argument("--calls", type=int, help="only this number, instead of both sizes")
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,14 +1,14 @@
-"""How fast the result grid is in JupyterLab and headless Chromium, beside the least and the worst.
+"""How fast the result grid is in JupyterLab and headless Chromium, between two other tables.
 
-The least is `floor.py`, virtual rows without any feature; the worst one static HTML table.
+The fastest is `floor.py`, virtual rows without any feature; the slowest is a static HTML table.
 
 First paint and all rows: seconds from running the cell until the first row is painted, and until
-every row is in the page; the results and the widget's imports are there before. Playwright, which
-hears every message, has its share in that. Heap is what JavaScript holds after a garbage
-collection, above JupyterLab's own, the bytes of the rows included. Frames are the times between
-two while a wheel turns (120 pixels a frame), and while every frame shows other rows.
-Lateness is how long after a piece of text was made it is painted, eight answers growing by 50
-pieces a second each.
+every row is in the page; the results and the widget's imports are there before. Part of that is
+Playwright, which sees every message. Heap is what JavaScript holds after a garbage collection,
+beyond JupyterLab's own, including the bytes of the rows. Frames are the times
+between two frames while a wheel turns (120 pixels a frame), and while every frame shows other
+rows. Lateness is the time from a piece of text until it is painted, with eight answers growing by
+50 pieces a second each.
 
 Run: python benchmarks/widgets.py [--cases 10000] [--variants 8] [--static 2000]
 """
@@ -114,7 +114,7 @@ def until(lab: Lab, condition: str, timeout_s: float = 90) -> float:
     return time.perf_counter() - begun
 
 
-def seen(lab: Lab, selector: str) -> None:
+def wait_for_element(lab: Lab, selector: str) -> None:
     until(lab, f'() => document.querySelector("{selector}")')
 
 
@@ -141,9 +141,9 @@ def size(folder: Path, cases: int, variants: int, which: str) -> None:
         before, marks = heap(lab), sum(received)
         begun = time.perf_counter()
         run_cell(lab, 1)
-        seen(lab, SHOWN[which])
+        wait_for_element(lab, SHOWN[which])
         first = time.perf_counter() - begun
-        seen(lab, WHOLE[which].format(cases=cases))
+        wait_for_element(lab, WHOLE[which].format(cases=cases))
         whole = time.perf_counter() - begun
         lab.page.wait_for_timeout(1000)
         used = heap(lab) - before
@@ -181,7 +181,7 @@ def static(folder: Path, cases: int, variants: int) -> None:
 
 
 def stream(folder: Path, meanwhile: str, which: str) -> None:
-    """How late text is painted that grows while the next cell is at work."""
+    """How late growing text is painted while the next cell is running."""
     notebook(folder / "stream.ipynb", None, f"{SETUP}{STREAMS[which]}", meanwhile)
     with jupyterlab(folder) as lab:
         lab.open("stream.ipynb")

@@ -220,7 +220,7 @@ def test_a_page_that_is_not_there_is_named(lab: FaultyEndpoint, project: Path, s
         exp.run(record=False, show=False)
     asked = lab.url.removesuffix("/v1")
     asked += "/llm/chat/completions?tenant=7&api_key=[redacted]" if status == 404 else V1
-    assert f"asked: {asked}" in str(found.value)
+    assert f"address: {asked}" in str(found.value)
 
 
 def test_azures_whole_deployment_url_is_asked(

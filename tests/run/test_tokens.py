@@ -169,7 +169,7 @@ BROKEN = {
     "prints two lines": ("print('Logging in...')\nprint('abc')", "got 2 lines"),
     "prints words": ("print('not logged in')", "a line that is not a token"),
     "prints JSON": ('print(\'{\\n "accessToken": "abc"\\n}\')', "got 3 lines"),
-    "fails": ("sys.exit('please log in first')", "exit code 1: please log in first"),
+    "fails": ("sys.exit('please log in first')", "exited with code 1: please log in first"),
     "fails with a token": ("print('abc')\nsys.exit(3)", "exited with code 3"),
     "hangs": ("time.sleep(60)", r"printed no token within 0\.7 s"),
     "asks": ("print(input('password? '))", "exited with code 1: EOFError"),
