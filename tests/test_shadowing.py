@@ -21,7 +21,7 @@ from pex.batch.kernels.engine import end_tree
 from pex.batch.kernels.zygotes import Zygote
 from pex.core import python
 from pex.local import package, server
-from pex.record import deleted
+from pex.record import deleted_runs
 from pex.tracking.store import connect
 from tests.helpers.browser import free_port
 from tests.helpers.notebooks import notebook, plan
@@ -144,9 +144,9 @@ def test_mlflows_gc(project: Path, marks: Path, monkeypatch: pytest.MonkeyPatch)
     client = connect(uri)
     experiment = client.create_experiment("e", (project / "mlruns" / "artifacts").as_uri())
     client.delete_run(client.create_run(experiment).info.run_id)
-    deleted.delete(uri, deleted.deleted(uri, project))
+    deleted_runs.delete(uri, deleted_runs.deleted(uri, project))
     assert marks.read_text() == ""
-    assert deleted.deleted(uri, project) == []
+    assert deleted_runs.deleted(uri, project) == []
 
 
 def test_pip(project: Path, marks: Path, monkeypatch: pytest.MonkeyPatch) -> None:

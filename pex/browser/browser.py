@@ -15,8 +15,8 @@ from pex.core.variant import grid
 from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.library import listing, registry
+from pex.library.alias_history import Move
 from pex.library.files import PromptFile, prompt_files, write_new
-from pex.library.moves import Move
 from pex.library.reference import Reference, parse_reference
 from pex.project.listing import experiment_files
 from pex.project.settings import load_settings

@@ -93,7 +93,7 @@ def _clash() -> list[Finding]:
 
 
 def _project(project: Path, settings: Settings) -> list[Finding]:
-    from pex.record import kept
+    from pex.record import unrecorded
     from pex.tracking import store
 
     has = (project / FILE).is_file()
@@ -108,7 +108,7 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
         findings.append(Finding("record", "problem", f"{_NOT_ASKED}{command(error.project)}"))
     except PexError as error:
         findings.append(Finding("record", "problem", error.message))
-    if waiting := len(kept.waiting(project / settings.journal.path)):
+    if waiting := len(unrecorded.waiting(project / settings.journal.path)):
         how = f"{waiting} {'run waits' if waiting == 1 else 'runs wait'}: pexlab record"
         findings.append(Finding("unrecorded", "problem", how))
     for name in (settings.journal.path, "mlruns"):

@@ -113,16 +113,16 @@ def _check_place(state: Path, project: Path, uri: str) -> None:
 
 
 def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) -> _Going:
-    from pex.record import deleted
+    from pex.record import deleted_runs
 
     count, size = answers(database, which)
-    runs = deleted.deleted(uri, project)
+    runs = deleted_runs.deleted(uri, project)
 
     def go() -> None:
-        deleted.check(uri, runs)
+        deleted_runs.check(uri, runs)
         delete(database, which)
         if runs:
-            deleted.delete(uri, runs)
+            deleted_runs.delete(uri, runs)
 
     days = f"{which.older_than_days:g}"
     return _Going(
@@ -141,13 +141,13 @@ def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) 
 
 def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> _Going:
     from pex.playground import draft_files
-    from pex.record import forget, kept
+    from pex.record import forget_cases, unrecorded
     from pex.results.outcome import outcome_of
 
     case, group = which.case_id, which.group
     count, size = answers(database, which)
-    recorded = forget.find(uri, case, group)
-    waiting = forget.find_waiting(state, case, group)
+    recorded = forget_cases.find(uri, case, group)
+    waiting = forget_cases.find_waiting(state, case, group)
     edited = edits.journalled(state, case, group)
     if torn := edits.unreadable(state):
         said = "1 line" if torn == 1 else f"{torn:,} lines"
@@ -163,11 +163,11 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
     def go() -> None:
         draft_files.forget(state / draft_files.FOLDER, case, group, delete=True)
         for run in waiting:
-            forget.forget_waiting(state, run.run_id, case, group)
+            forget_cases.forget_waiting(state, run.run_id, case, group)
         for run in recorded:
-            forget.forget(uri, run.run_id, case, group, lambda *left: outcome_of(*left).page)
+            forget_cases.forget(uri, run.run_id, case, group, lambda *left: outcome_of(*left).page)
         edits.forget(state, case, group)
-        forget.shrink(uri)
+        forget_cases.shrink(uri)
         ratings.forget(state, case, group, go=True)
         # Last: where one of the others could not be done, the same command finds the case again.
         delete(database, which)
@@ -194,6 +194,6 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
         *([str(state / edits.JOURNAL)] if edited else []),
         *([str(state / ratings.FOLDER)] if rated else []),
         *([str(state / draft_files.FOLDER)] if drafted else []),
-        *(str(kept.folder_of(state, run.run_id)) for run in waiting),
+        *(str(unrecorded.folder_of(state, run.run_id)) for run in waiting),
     ]
     return _Going(items, paths, go)

@@ -53,7 +53,7 @@ def record(
     A run whose record failed waits in the project and is recorded now. Of a run that has been
     recorded, the missing traces are written, and the dataset of its cases.
     """
-    from pex.record import kept
+    from pex.record import unrecorded
     from pex.record.traces import check_traces, complete
     from pex.tracking.store import errors_of, tracking_uri
 
@@ -64,9 +64,9 @@ def record(
     if run is None:
         _list(state, uri)
         return
-    run_id = run if run in kept.waiting(state) else run_id_of(run)
+    run_id = run if run in unrecorded.waiting(state) else run_id_of(run)
     tell = _Progress()
-    if run_id in kept.waiting(state):
+    if run_id in unrecorded.waiting(state):
         results = _bring(state, run_id, uri, wanted)
         uri = str(results.about.tracking_uri)
         if results.run_id != run_id:
@@ -86,15 +86,15 @@ def _number(text: str) -> int | str:
 
 def _list(state: Path, uri: str) -> None:
     """Say what waits in the project, and which recorded runs lack traces."""
-    from pex.record import kept
+    from pex.record import unrecorded
 
     lines = []
-    for run_id in kept.waiting(state):
-        frame, about, _ = kept.take(state, run_id)
+    for run_id in unrecorded.waiting(state):
+        frame, about, _ = unrecorded.take(state, run_id)
         lines.append(f"{run_id}  {about.name}: {len(frame):,} answers wait to be recorded")
     lines += [
         f"{item['run_id']}  {item['experiment']}: {item['traces']} traces"
-        for item in kept.unfinished(uri)
+        for item in unrecorded.unfinished(uri)
     ]
     console.out("\n".join(lines) or "Nothing is missing in MLflow.")
     if lines:
@@ -106,19 +106,19 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
 
     A store that does not have the run gets it as a new one.
     """
-    from pex.record import files, kept
+    from pex.record import files, unrecorded
     from pex.record.runs import Recorder
     from pex.results.outcome import outcome_of
     from pex.results.record import record as write
     from pex.tracking.store import connect, errors_of
 
-    frame, about, texts = kept.take(state, run_id)
+    frame, about, texts = unrecorded.take(state, run_id)
     uri = _store_of(about, uri, state)
     connect(uri)
     later = _recorded_later(uri, run_id, Results(frame, about))
     if later is None:
         tags = {"pex.note": about.note} if about.note else {}
-        cases = load_cases(kept.folder_of(state, run_id) / files.CASES)
+        cases = load_cases(unrecorded.folder_of(state, run_id) / files.CASES)
         with errors_of(uri, "could not take the run"):
             recorder = Recorder(uri, about.name, tags, continued=run_id)
             about = dataclasses.replace(about, run_id=recorder.run_id, tracking_uri=uri)
@@ -126,7 +126,7 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
             later = Results.of(outcome)
             prompts = _prompts(about, texts)
             later.traces = write(recorder, outcome, texts, prompts, cases, traces)
-    kept.drop(state, run_id)
+    unrecorded.drop(state, run_id)
     return later
 
 

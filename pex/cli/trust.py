@@ -84,7 +84,7 @@ def _allow(project: Path) -> None:
 
 def _places(project: Path) -> dict[Path, list[str]]:
     """Where on other machines the project's own record is, by what says so."""
-    from pex.record import kept as runs
+    from pex.record import unrecorded as runs
     from pex.tracking.artifacts import remote_places, root_of
     from pex.tracking.store import database_file, stored_in
 

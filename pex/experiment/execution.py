@@ -365,7 +365,7 @@ class Execution:
 
     def _record(self, recorder: Recorder, frame: pd.DataFrame, about: About) -> Results:
         """Record the run; if that fails, its files wait in the project."""
-        from pex.record import kept
+        from pex.record import unrecorded
 
         job = self._job
         prompts = list({variant.prompt.name: variant.prompt for variant in job.variants}.values())
@@ -374,9 +374,9 @@ class Execution:
             outcome = outcome_of(frame, about)
             results = Results.of(outcome, job.edits)
             results.traces = record(recorder, outcome, texts, prompts, job.cases, job.traces)
-            kept.drop(job.state, recorder.run_id)  # an earlier start may have had to wait
+            unrecorded.drop(job.state, recorder.run_id)  # an earlier start may have had to wait
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
-            folder = kept.keep(job.state, recorder.run_id, frame, about, texts)
+            folder = unrecorded.keep(job.state, recorder.run_id, frame, about, texts)
             # A PexError's hint is about the start of a run, not about its end.
             why = redact(error.message if isinstance(error, PexError) else str(error))
             message = f"the run could not be recorded in MLflow: {why}"

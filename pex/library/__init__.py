@@ -6,8 +6,8 @@ Plain MLflow reads what is saved here: `mlflow.genai.load_prompt("prompts:/short
 
 from __future__ import annotations
 
-from pex.library.entries import Version
 from pex.library.registry import load, save, set_alias, versions
 from pex.library.registry import table as list  # noqa: A004 - the public name is pex.library.list
+from pex.library.registry_api import Version
 
 __all__ = ["Version", "list", "load", "save", "set_alias", "versions"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pex.core.names import check_name
 from pex.core.prompt import Prompt
 from pex.library import content
+from pex.library.alias_history import Move, moves
 from pex.library.content import UnfitError, encode
-from pex.library.entries import Version, all_versions, card_of, cards, describe, find
-from pex.library.moves import Move, moves
+from pex.library.registry_api import Version, all_versions, card_of, cards, describe, find
 from pex.tracking.store import errors_of
 
 if TYPE_CHECKING:

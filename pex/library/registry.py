@@ -15,8 +15,10 @@ from pex.core.names import check_name
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.guard.redact import redact
+from pex.library.alias_history import point
 from pex.library.content import LONGEST, UnfitError, decode, encode
-from pex.library.entries import (
+from pex.library.reference import Reference, check_alias, parse_reference
+from pex.library.registry_api import (
     Version,
     add,
     all_versions,
@@ -27,8 +29,6 @@ from pex.library.entries import (
     get,
     latest_of,
 )
-from pex.library.moves import point
-from pex.library.reference import Reference, check_alias, parse_reference
 from pex.project.settings import load_settings
 from pex.tracking.store import connect, errors_of
 from pex.tracking.store import tracking_uri as store_of

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pex.record.note import verdicts_of
+from pex.record.description import verdicts_of
 from pex.record.search import numbers_of, page
 from pex.tracking.store import connect
 

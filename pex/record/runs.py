@@ -23,7 +23,7 @@ from pex.core.errors import PexError
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
 from pex.record import files
-from pex.record.note import note
+from pex.record.description import note
 from pex.record.prompts import YES_NO
 from pex.record.search import children, run_of
 from pex.score.frame import is_part, typed, yes_no

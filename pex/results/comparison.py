@@ -229,7 +229,7 @@ def compare_runs(
     Raises:
         PexError: no such run, nothing in it to compare, no case or variant in common.
     """
-    from pex.record.foreign import load_any
+    from pex.record.other_runs import load_any
     from pex.tracking.store import tracking_uri as resolve
 
     project = find_project()

@@ -13,7 +13,7 @@ import pytest
 
 import pex
 from pex.cli.record import record
-from pex.record import kept
+from pex.record import unrecorded
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 
@@ -33,7 +33,7 @@ def full(*_: object) -> None:
     raise OSError("disk full")
 
 
-def unrecorded(monkeypatch: pytest.MonkeyPatch, exp: pex.Experiment) -> pex.Results:
+def run_without_record(monkeypatch: pytest.MonkeyPatch, exp: pex.Experiment) -> pex.Results:
     """A run whose record fails."""
     with monkeypatch.context() as fault:
         fault.setattr("pex.record.files.upload", full)
@@ -57,7 +57,9 @@ def test_a_waiting_run_is_listed_and_brought(
 ) -> None:
     pex.library.save(pex.Prompt("{{ word }}", name="echo"), name="parrot")
     mine = pex.library.load("parrot").called("echo", "parrot/1")
-    results = unrecorded(monkeypatch, experiment(mine, pex.Prompt("Say {{ word }}", name="say")))
+    results = run_without_record(
+        monkeypatch, experiment(mine, pex.Prompt("Say {{ word }}", name="say"))
+    )
     asked = lab.calls
     record()
     said = capsys.readouterr()
@@ -84,7 +86,7 @@ def test_a_store_that_lost_the_run_gets_it_as_a_new_one(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    results = unrecorded(monkeypatch, experiment())
+    results = run_without_record(monkeypatch, experiment())
     client_of(project).delete_run(results.run_id)
     record(str(results.run_id), "none")
     said = capsys.readouterr()
@@ -93,7 +95,7 @@ def test_a_store_that_lost_the_run_gets_it_as_a_new_one(
     again = pex.load_run(run_id)
     assert again.run_id == run_id != results.run_id
     same(again.frame, results.frame)
-    assert kept.waiting(project / ".pex") == []
+    assert unrecorded.waiting(project / ".pex") == []
 
 
 def test_what_waits_goes_to_its_server_unless_another_store_is_named(
@@ -102,14 +104,14 @@ def test_what_waits_goes_to_its_server_unless_another_store_is_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    results = unrecorded(monkeypatch, experiment())
-    about = kept.folder_of(project / ".pex", str(results.run_id)) / "about.json"
+    results = run_without_record(monkeypatch, experiment())
+    about = unrecorded.folder_of(project / ".pex", str(results.run_id)) / "about.json"
     text = json.loads(about.read_text()) | {"tracking_uri": "http://127.0.0.1:9"}
     about.write_text(json.dumps(text))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(pex.PexError, match=r"http://127.0.0.1:9 does not answer"):
         record(str(results.run_id))
-    assert kept.waiting(project / ".pex") == [results.run_id]
+    assert unrecorded.waiting(project / ".pex") == [results.run_id]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other/mine.db")
     record(str(results.run_id), "none")
     run_id = capsys.readouterr().out.splitlines()[0].rpartition(" ")[2]
@@ -138,7 +140,7 @@ def test_a_later_start_that_was_recorded_is_not_written_over(
     assert results.traces.wait(60)
     record(str(results.run_id))
     assert len(pex.load_run(results.run_id)) == 8
-    assert kept.waiting(project / ".pex") == []
+    assert unrecorded.waiting(project / ".pex") == []
 
 
 def test_missing_traces_are_listed_and_written(
@@ -168,7 +170,7 @@ def test_mistakes_are_named(
 ) -> None:
     with pytest.raises(pex.PexError, match="nothing has been recorded in this project yet"):
         record("latest")
-    waits = unrecorded(monkeypatch, experiment())
+    waits = run_without_record(monkeypatch, experiment())
     there = experiment().run(show=False, traces="none")
     assert there.traces is not None
     assert there.traces.wait(60)

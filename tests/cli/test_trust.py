@@ -20,7 +20,7 @@ from pex.batch.plan import load_plan
 from pex.batch.run import run_batch
 from pex.batch.schedule.cron import parse
 from pex.project.trust import TrustError, place
-from pex.record import kept
+from pex.record import unrecorded
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.notebooks import notebook, plan, printed
@@ -368,7 +368,7 @@ def test_a_waiting_run_names_no_server_by_itself(
     recorded: str, keyed: Listening, project: Path
 ) -> None:
     frame, about = (pex.load_run(recorded).frame, pex.load_run(recorded).about)
-    folder = kept.keep(project / ".pex", recorded, frame, about, {})
+    folder = unrecorded.keep(project / ".pex", recorded, frame, about, {})
     text = json.loads((folder / "about.json").read_text())
     (folder / "about.json").write_text(json.dumps(text | {"tracking_uri": "http://127.0.0.1:9"}))
     done = pexlab("record", recorded, folder=project, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")

@@ -13,7 +13,7 @@ import pex
 from pex.batch.job_log import alone
 from pex.core import private
 from pex.project.settings import Settings
-from pex.record import kept
+from pex.record import unrecorded
 from pex.run.database import database_of
 from tests.helpers.endpoint import FaultyEndpoint
 
@@ -103,5 +103,5 @@ def test_a_run_that_waits_to_be_recorded(lab: FaultyEndpoint, project: Path) -> 
     )
     results = exp.run(show=False, record=False)
     state = project / ".pex"
-    kept.keep(state, "r1", results.frame, results.about, {"prompts/a.prompty": "x"})
-    assert open_ones(state / kept.FOLDER) == []
+    unrecorded.keep(state, "r1", results.frame, results.about, {"prompts/a.prompty": "x"})
+    assert open_ones(state / unrecorded.FOLDER) == []

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 
 import pex
 from pex.core.errors import PexError
-from pex.record import assessments, forget, kept, traces
+from pex.record import assessments, forget_cases, traces, unrecorded
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.files import texts_with
 
@@ -71,14 +71,14 @@ def test_nothing_of_a_forgotten_case_is_left_in_the_files_of_the_store(
     (dataset,) = client.search_datasets()
     assert len(texts_with(project, CANARY)) >= 9  # the database, two runs with four files each
 
-    found = forget.find(uri, case, group)
+    found = forget_cases.find(uri, case, group)
     assert {(item.run_id, item.rows) for item in found} == {(r.run_id, 2) for r in both}
     for item in found:
-        forget.forget(uri, item.run_id, case, group, page)
+        forget_cases.forget(uri, item.run_id, case, group, page)
     assert texts_with(project, CANARY) == ["mlruns/mlflow.db"]  # in its free pages
-    forget.shrink(uri)
+    forget_cases.shrink(uri)
     assert texts_with(project, CANARY) == []
-    assert forget.find(uri, case, group) == []
+    assert forget_cases.find(uri, case, group) == []
 
     assert client.search_datasets() == []
     for results in both:
@@ -106,15 +106,15 @@ def test_a_store_in_use_is_said_and_the_case_is_gone_all_the_same(
 ) -> None:
     (results,) = run(1)
     uri = str(results.about["tracking_uri"])
-    forget.forget(uri, str(results.run_id), "c1", None, page)
-    monkeypatch.setattr(forget, "_PATIENCE_S", 0.1)
+    forget_cases.forget(uri, str(results.run_id), "c1", None, page)
+    monkeypatch.setattr(forget_cases, "_PATIENCE_S", 0.1)
     with sqlite3.connect(project / "mlruns" / "mlflow.db") as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(PexError, match=r"free pages of .*mlflow\.db: database is locked"):
-            forget.shrink(uri)
+            forget_cases.shrink(uri)
         other.rollback()
-    forget.shrink(uri)
-    assert forget.find(uri, "c1", None) == []
+    forget_cases.shrink(uri)
+    assert forget_cases.find(uri, "c1", None) == []
 
 
 def test_a_run_that_waits_to_be_recorded_forgets_too(
@@ -127,15 +127,15 @@ def test_a_run_that_waits_to_be_recorded_forgets_too(
     with pytest.warns(UserWarning, match="disk full"):
         results = experiment().run(show=False, journal="off")
     state = project / ".pex"
-    waiting = kept.folder_of(state, str(results.run_id))
+    waiting = unrecorded.folder_of(state, str(results.run_id))
     assert len(texts_with(waiting, CANARY)) == 3
-    assert forget.find_waiting(state, "c9", None) == []
-    (found,) = forget.find_waiting(state, None, CANARY)
+    assert forget_cases.find_waiting(state, "c9", None) == []
+    (found,) = forget_cases.find_waiting(state, None, CANARY)
     assert (found.run_id, found.experiment, found.rows) == (results.run_id, "echo", 2)
-    forget.forget_waiting(state, found.run_id, None, CANARY)
+    forget_cases.forget_waiting(state, found.run_id, None, CANARY)
     assert texts_with(state, CANARY) == []
-    frame, about, texts = kept.take(state, found.run_id)
+    frame, about, texts = unrecorded.take(state, found.run_id)
     assert list(frame["case_id"]) == ["c0", "c2", "c0", "c2"]
     assert about["forgotten"] == 2
     assert "prompts/echo.prompty" in texts
-    assert kept.waiting(state) == [results.run_id]
+    assert unrecorded.waiting(state) == [results.run_id]

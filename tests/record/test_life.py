@@ -20,7 +20,7 @@ from aiohttp import web
 import pex
 from pex.cli.record import record
 from pex.core.errors import ProviderError
-from pex.record import kept
+from pex.record import unrecorded
 from pex.record.search import children
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.mlflow_server import MlflowServer
@@ -137,7 +137,7 @@ def test_a_server_that_dies_costs_nothing(
         results = experiment("exact", last_words).run(show=False, note="the night it died")
     assert len(results) == 8
     assert results.about["counts"]["answered"] == 8
-    assert kept.waiting(project / ".pex") == [results.run_id]
+    assert unrecorded.waiting(project / ".pex") == [results.run_id]
     asked = served.calls
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(pex.PexError, match="does not answer"):  # at the start nothing is asked
@@ -149,7 +149,7 @@ def test_a_server_that_dies_costs_nothing(
     assert f"recorded 8 answers as run {results.run_id}\n8 traces are there" in said.out
     assert f"{server.uri}/#/experiments/" in said.err
     assert served.calls == asked
-    assert kept.waiting(project / ".pex") == []
+    assert unrecorded.waiting(project / ".pex") == []
     client = mlflow.MlflowClient(server.uri)
     run = client.get_run(results.run_id)
     assert run.info.status == "FINISHED"

@@ -7,7 +7,7 @@ import mlflow
 import pandas as pd
 
 import pex
-from pex.record.note import verdicts_of
+from pex.record.description import verdicts_of
 from pex.record.prompts import scores
 from tests.helpers.endpoint import FaultyEndpoint
 

@@ -8,9 +8,9 @@ import pytest
 
 import pex
 from pex.core.user_name import user_name
-from pex.library.entries import card_of
+from pex.library.alias_history import moves
 from pex.library.listing import editions
-from pex.library.moves import moves
+from pex.library.registry_api import card_of
 
 HI = pex.Prompt("Hi {{ name }}", name="hi")
 HO = pex.Prompt("Ho {{ name }}", name="hi")

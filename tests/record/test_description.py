@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from pex.record.note import note, verdicts_of
+from pex.record.description import note, verdicts_of
 
 HOST = "http://evil.example"
 TEXTS = [

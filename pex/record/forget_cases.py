@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core import jsonl
 from pex.core.about import About
 from pex.core.errors import PexError
-from pex.record import kept, traces
+from pex.record import traces, unrecorded
 from pex.record.files import CASES, replace
 from pex.record.runs import NoResultsError, load
 from pex.tracking.store import connect, local_folder
@@ -84,8 +84,8 @@ def forget(
 def find_waiting(state: Path, case_id: str | None, group: str | None) -> list[Recorded]:
     """The runs that wait in the project to be recorded and have the case or the group."""
     found = []
-    for run_id in kept.waiting(state):
-        frame, about, _ = kept.take(state, run_id)
+    for run_id in unrecorded.waiting(state):
+        frame, about, _ = unrecorded.take(state, run_id)
         count = int(_of(frame, case_id, group).sum())
         if count:
             found.append(Recorded(run_id, about.name, count))
@@ -94,9 +94,9 @@ def find_waiting(state: Path, case_id: str | None, group: str | None) -> list[Re
 
 def forget_waiting(state: Path, run_id: str, case_id: str | None, group: str | None) -> None:
     """Take the case or the group out of a run that waits in the project."""
-    frame, about, texts = kept.take(state, run_id)
+    frame, about, texts = unrecorded.take(state, run_id)
     left, about, cases, _ = _without(frame, about, texts[CASES], case_id, group)
-    kept.keep(state, run_id, left, about, {**texts, CASES: cases})
+    unrecorded.keep(state, run_id, left, about, {**texts, CASES: cases})
 
 
 def shrink(uri: str) -> None:
