@@ -14,7 +14,8 @@ from typing import Any
 from pex.cases import file as case_file
 from pex.core import jsonl, jsontext, private
 from pex.core.canonical_json import digest
-from pex.core.cases import Case, parse_cases, roles_of, rows_of
+from pex.core.case_files import rows_of
+from pex.core.cases import Case, parse_cases, roles_of
 from pex.core.errors import PexError
 from pex.core.project import FILE, find_project
 from pex.core.text import replace_surrogates

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core.cases import ROLES, Case, csv_reader, parse_cases, roles_of, rows_of
+from pex.core.case_files import csv_reader, rows_of
+from pex.core.cases import ROLES, Case, parse_cases, roles_of
 from pex.core.errors import PexError, nearest
 from pex.core.parquet import read_table
 from pex.core.text import value_text

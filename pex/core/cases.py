@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import collections
-import csv
 import dataclasses
-import io
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from pex.core import jsontext
 from pex.core.canonical_json import digest
+from pex.core.case_files import case_file_bytes, check_columns, rows_of, whole_numbers
 from pex.core.errors import PexError, nearest
-from pex.core.parquet import read_table
 from pex.core.text import whole_text
-from pex.core.textfile import decoded, read_bytes
-from pex.core.values import is_json_value, missing, to_json_value
+from pex.core.values import is_json_value, to_json_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = {"id": "case_id", "expected": "expected", "group": "group", "tags": "tags"}
 """What a column can be for, and the name it has unless `columns` says otherwise."""
-
-
-LARGEST_MB = 1000
-"""Of a file of cases: what is read of it takes some ten times its size."""
-_MOST_COLUMNS = 10_000
-_LONG = re.compile(r"\d{19}")
-_EXACT = 2.0**53
-"""From here on a float does not hold every whole number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,10 +67,10 @@ def load_cases(
     """
     if isinstance(source, str | Path):
         path = Path(base or ".") / source
-        return parse_cases(_file_bytes(path), path, columns)
+        return parse_cases(case_file_bytes(path), path, columns)
     where = "cases"
     if hasattr(source, "columns"):  # a DataFrame
-        _check_columns(list(map(str, source.columns)), where)
+        check_columns(list(map(str, source.columns)), where)
         records = records_of(source)
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(records, 1)]
     elif isinstance(source, Iterable):
@@ -111,15 +95,6 @@ def parse_cases(data: bytes, path: Path, columns: Mapping[str, str] | None = Non
         PexError: a missing column, an unreadable row, no rows, two equal rows.
     """
     return _cases_in(list(rows_of(data, path)), path.name, columns or {})
-
-
-def rows_of(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows in the bytes of a file of cases, each with where it stands; blank ones left out.
-
-    Raises:
-        PexError: an ending that cannot be read, an unreadable row.
-    """
-    return _reader(path)(data, path)
 
 
 def roles_of(names: Sequence[str], columns: Mapping[str, str], where: str) -> dict[str, str]:
@@ -212,15 +187,6 @@ def records_of(frame: Any) -> list[dict[str, Any]]:
 
 def _is_float(frame: Any, name: Any) -> bool:
     return getattr(frame.dtypes.get(name), "kind", "") == "f"
-
-
-def whole_numbers(values: Sequence[Any]) -> list[Any]:
-    """The values of a column of floats; whole ones as whole numbers where the column has gaps."""
-    there = [value for value in values if not missing(value)]
-    gaps = len(there) < len(values)
-    if gaps and all(abs(value) < _EXACT and value == int(value) for value in there):
-        return [None if missing(value) else int(value) for value in values]
-    return list(values)
 
 
 def _mapping(row: Any, number: int) -> dict[str, Any]:
@@ -328,132 +294,3 @@ def _tags(value: Any) -> tuple[str, ...]:
     parts = re.split(r"[;,]", value) if isinstance(value, str) else value
     parts = parts if isinstance(parts, list) else [parts]
     return tuple(dict.fromkeys(tag for tag in (str(part).strip() for part in parts) if tag))
-
-
-def _reader(path: Path) -> Callable[[bytes, Path], Iterator[tuple[str, dict[str, Any]]]]:
-    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise PexError(
-            f"cases file {path.name}: cannot read '{path.suffix or 'no ending'}'",
-            hint="use .csv, .jsonl or .parquet",
-        )
-    return reader
-
-
-def _file_bytes(path: Path) -> bytes:
-    _reader(path)
-    return read_bytes(path, "cases file", LARGEST_MB)
-
-
-def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise PexError(f"cases file {path}: this is UTF-16", hint="save it as 'CSV UTF-8'")
-    text = decoded(data, path, "cases file").removeprefix("\ufeff")
-    reader = csv_reader(text, strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if not any(header):
-            said = "its first line is empty" if text.strip() else "it is empty"
-            raise PexError(f"cases file {path}: {said}", hint="it begins with the columns' names")
-        for mark, what in ((";", "semicolons"), ("\t", "tabs")):
-            if len(header) == 1 and mark in header[0]:
-                raise PexError(
-                    f"cases file {path}: its columns are separated by {what}",
-                    hint="save it with commas (in a spreadsheet: CSV UTF-8, comma delimited)",
-                )
-        _check_columns([name for name in header if name], f"cases file {path}")
-        if len(header) > _MOST_COLUMNS:
-            raise PexError(
-                f"cases file {path}: {len(header):,} columns; at most {_MOST_COLUMNS:,} are read",
-                hint="is it a file of cases? Its first line names the columns",
-            )
-        start = reader.line_num + 1
-        for row in reader:
-            place = f"line {start}"
-            start = reader.line_num + 1
-            if not any(row):
-                continue
-            yield place, _csv_row(header, row, f"cases file {path}, {place}")
-    except csv.Error as error:
-        raise PexError(f"cases file {path}, line {reader.line_num}: {error}") from None
-
-
-def _check_columns(names: Sequence[str], where: str) -> None:
-    twice = sorted(name for name, times in collections.Counter(names).items() if times > 1)
-    if twice:
-        raise PexError(f"{where}: two columns are called '{twice[0]}'")
-
-
-def csv_reader(text: str, *, strict: bool = False) -> Any:
-    """The rows of a CSV; a cell may be as long as it likes.
-
-    Python's own limit of 131,072 characters is one for the whole process, and is only ever raised.
-    """
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-    return csv.reader(io.StringIO(text, newline=""), strict=strict)
-
-
-_LONGEST_CELL = 2**31 - 1
-"""Characters: what a C long holds on every system."""
-
-
-def _csv_row(header: Sequence[str], row: Sequence[str], where: str) -> dict[str, Any]:
-    """The values of a row by their columns.
-
-    Spreadsheets end lines with commas where a column was emptied: cells without a name and without
-    a value are left out.
-    """
-    cells = list(zip([*header, *[""] * (len(row) - len(header))], row, strict=False))
-    extra = next((n for n, (name, value) in enumerate(cells) if value and not name), None)
-    filled = max((n for n, name in enumerate(header, 1) if name), default=0)
-    if len(row) < filled or (extra is not None and extra >= len(header)):
-        raise PexError(
-            f"{where}: {len(row)} values for {filled} columns",
-            hint='a value with a comma or a line break must stand in "quotes"',
-        )
-    if extra is not None:
-        raise PexError(
-            f"{where}: column {extra + 1} has a value and no name in the first line",
-            hint="give the column a name there, or empty it (pandas: to_csv(…, index=False))",
-        )
-    return {name: value or None for name, value in cells if name}
-
-
-def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not `splitlines`: a JSON text may have other marks in it that end a line elsewhere.
-    lines = re.split(r"\r\n|\n|\r", decoded(data, path, "cases file").removeprefix("\ufeff"))
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-            if _LONG.search(line):  # orjson makes a float of a whole number of over 64 bits
-                row = jsontext.loads(line)
-            jsontext.check_depth(row, line)
-        except ValueError as error:
-            own = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            said = jsontext.why(line, own)
-            raise PexError(
-                f"cases file {path}, line {number}: not valid JSON: {said}",
-                hint='one JSON object a line, such as {"review": "Nice."}',
-            ) from None
-        if not isinstance(row, dict):
-            raise PexError(f"cases file {path}, line {number}: expected a JSON object")
-        yield f"line {number}", row
-
-
-def _read_parquet(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not through pandas: with a gap in their column it makes 7.0 of a 7, and loses digits.
-    table = read_table(data, f"cases file {path}")
-    index = (table.schema.pandas_metadata or {}).get("index_columns", [])
-    table = table.drop_columns([name for name in index if name in table.column_names])
-    _check_columns(table.column_names, f"cases file {path}")
-    columns = {
-        str(field.name): whole_numbers(column.to_pylist())
-        if str(field.type) in ("double", "float", "halffloat")
-        else column.to_pylist()
-        for field, column in zip(table.schema, table.columns, strict=True)
-    }
-    for number, values in enumerate(zip(*columns.values(), strict=True), 1):
-        yield f"row {number}", dict(zip(columns, values, strict=True))

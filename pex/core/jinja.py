@@ -13,14 +13,14 @@ import math
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, cast
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes, pass_context
+from jinja2 import StrictUndefined, UndefinedError, nodes, pass_context
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
-from jinja2.visitor import NodeTransformer
 
 from pex.core import filter_bounds, template_bounds
 from pex.core.errors import nearest
+from pex.core.template_marks import CALLED, OWN_FUNCTION, TEXT_FILTERS, Marker
 
 _LAZY = (
     "map", "select", "reject", "selectattr", "rejectattr", "unique", "batch", "slice", "reverse",
@@ -28,24 +28,11 @@ _LAZY = (
 )  # fmt: skip
 """Filters whose result is used up while it is read, and has no text of its own."""
 
-_TEXT = (
-    "string", "upper", "lower", "trim", "replace", "title", "capitalize", "center", "indent",
-    "truncate", "wordwrap", "wordcount", "escape", "e", "forceescape", "striptags", "urlencode",
-    "urlize", "safe", "pprint", "format", "tojson", "join", "xmlattr",
-)  # fmt: skip
-"""Filters that make text of whatever they are given, and of whatever is in it."""
-
 _COMPARING = (
     "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt", "lessthan",
     "<=", "le", "in",
 )  # fmt: skip
 """Tests that look at all of two values."""
-
-_CALLED = "()"
-"""Marks an attribute that is called; no attribute's name can end so."""
-
-_OURS = "pex_"
-"""Stands before Jinja's own functions, so that a bare `range` is a variable like any other."""
 
 _TYPES = {
     str: "text", bool: "a boolean", int: "a number", float: "a number", list: "a list",
@@ -132,12 +119,12 @@ class Environment(ImmutableSandboxedEnvironment):
             autoescape=False,  # a prompt is not HTML
             optimized=False,  # or `"a" * 10 ** 9` is made when the template is read
         )
-        self.globals = {f"{_OURS}{name}": value for name, value in self.globals.items()}
+        self.globals = {f"{OWN_FUNCTION}{name}": value for name, value in self.globals.items()}
         self.filters = {
             name: filter_bounds.filtered(name, make) for name, make in self.filters.items()
         }
         self.filters |= {name: _lazily(name, self.filters[name]) for name in _LAZY}
-        self.filters |= {name: _as_text(name, self.filters[name]) for name in _TEXT}
+        self.filters |= {name: _as_text(name, self.filters[name]) for name in TEXT_FILTERS}
         self.filters |= {
             "pex_shown": _written,
             "pex_checked": _joined,
@@ -151,14 +138,14 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        _Marker(tree, self.globals).visit(tree)
+        Marker(tree, self.globals).visit(tree)
         tree.set_environment(self)
         return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """The value of `obj.attribute`: a key comes before a method, unless that is called."""
-        if attribute.endswith(_CALLED):
-            return super().getattr(obj, attribute.removesuffix(_CALLED))
+        if attribute.endswith(CALLED):
+            return super().getattr(obj, attribute.removesuffix(CALLED))
         if isinstance(obj, Mapping):
             return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
         return self._no_method(obj, attribute, super().getattr(obj, attribute))
@@ -328,125 +315,3 @@ def _as_text(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
         return make(context, *args, **kwargs)
 
     return filtered
-
-
-class _Marker(NodeTransformer):
-    """Puts a check around everything that becomes text, and marks what is called."""
-
-    def __init__(self, tree: nodes.Template, functions: Mapping[str, Any]) -> None:
-        own = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-        own |= {node.name for node in tree.find_all(nodes.Macro)}
-        self._functions = {name.removeprefix(_OURS) for name in functions} - own
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        size = nodes.Const(_data_in(node.body))
-        node.iter = nodes.Filter(node.iter, "pex_counted", [size], [], None, None)
-        if node.recursive:
-            node.body.insert(0, _begun(node))
-        return node
-
-    def visit_Macro(self, node: Any) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        node.body.insert(0, _begun(node))
-        return node  # type: ignore[no-any-return]
-
-    visit_CallBlock = visit_Block = visit_Macro  # noqa: N815
-
-    def visit_ScopedEvalContextModifier(self, node: Any) -> nodes.Node:  # noqa: N802
-        for option in node.options:
-            if not isinstance(option.value, nodes.Const):
-                raise TemplateSyntaxError("autoescape takes true or false", node.lineno)
-        self.generic_visit(node)
-        return node  # type: ignore[no-any-return]
-
-    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
-        target = node.node
-        if isinstance(target, nodes.Getattr):
-            target.attr += _CALLED
-        elif isinstance(target, nodes.Name) and target.name in self._functions:
-            target.name = f"{_OURS}{target.name}"
-        return self.generic_visit(node)
-
-    def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        node.nodes = [
-            item if isinstance(item, nodes.TemplateData) else _filtered(item, "pex_shown")
-            for item in node.nodes
-        ]
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        node.nodes = [_filtered(item, "pex_checked") for item in node.nodes]
-        return node
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        values = [node.expr, *(operand.expr for operand in node.ops)]
-        if not any(isinstance(value, nodes.Const) for value in values):
-            node.expr = _compared(node.expr)
-            for operand in node.ops[:-1]:
-                operand.expr = _compared(operand.expr)
-        return node
-
-    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        if not isinstance(node.key, nodes.Const):
-            node.key = _compared(node.key)
-        return node
-
-    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        # Here an error can name the expression; `join` also takes what is only looped over.
-        if node.name in _TEXT and node.name != "join" and node.node is not None:
-            node.node = _filtered(node.node, "pex_checked")
-        return node
-
-
-def _begun(node: Any) -> nodes.Output:
-    """What counts each time that a body begins which may begin any number of times."""
-    size = nodes.Const(_data_in(node.body))
-    return nodes.Output([nodes.Filter(nodes.Const(0), "pex_begun", [size], [], None, None)])
-
-
-def _data_in(body: list[nodes.Node]) -> int:
-    """The characters that stand in a body as they are; loops in it count their own."""
-    found, rest = 0, list(body)
-    while rest:
-        node = rest.pop()
-        if isinstance(node, nodes.TemplateData):
-            found += len(node.data)
-        elif not isinstance(node, nodes.For | nodes.Macro | nodes.CallBlock | nodes.Block):
-            rest += node.iter_child_nodes()
-    return found
-
-
-def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
-    source = nodes.Const(_source(node))
-    return nodes.Filter(node, name, [source], [], None, None, lineno=node.lineno)
-
-
-def _compared(node: nodes.Expr) -> nodes.Filter:
-    return nodes.Filter(node, "pex_compared", [], [], None, None, lineno=node.lineno)
-
-
-def _source(node: nodes.Node | None) -> str:
-    """An expression roughly as it stands in the template."""
-    match node:
-        case nodes.Name():
-            return node.name.removeprefix(_OURS)
-        case nodes.Getattr():
-            return f"{_source(node.node)}.{node.attr.removesuffix(_CALLED)}"
-        case nodes.Getitem(arg=nodes.Const(value=key)):
-            return f"{_source(node.node)}[{key!r}]"
-        case nodes.Call():
-            return f"{_source(node.node)}({'…' if node.args or node.kwargs else ''})"
-        case nodes.Filter(name="pex_checked" | "pex_shown" | "pex_compared"):
-            return _source(node.node)
-        case nodes.Filter():
-            return f"{_source(node.node)} | {node.name}"
-        case nodes.Const():
-            return repr(node.value)
-        case _:
-            return "…"

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pex.core import prompty, template
 from pex.core.canonical_json import digest
-from pex.core.errors import PexError, nearest
+from pex.core.errors import PexError
 from pex.core.images import with_files
+from pex.core.messages import (
+    Message,
+    check_messages,
+    content_templates,
+    content_text,
+    render_content,
+)
 from pex.core.names import check_name
 from pex.core.params import check_params, check_tools, json_params
 from pex.core.response_model import strict_schema
@@ -30,9 +37,6 @@ _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
 
 FIELDS = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
 """What a prompt has beside its messages, by the names of the arguments of `Prompt`."""
-
-Message = dict[str, Any]
-"""`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -103,7 +107,7 @@ class Prompt:
             response_schema = strict_schema(response_model, f"prompt '{name}'")
         values: dict[str, Any] = {
             "name": name,
-            "messages": _messages(text, name),
+            "messages": check_messages(text, name),
             "description": description,
             "model": model,
             "params": json_params(params or {}),
@@ -138,8 +142,8 @@ class Prompt:
     def text(self) -> str:
         """The template as one text, roles as lines where there is more than a user message."""
         if len(self.messages) == 1 and self.messages[0]["role"] == "user":
-            return _as_text(self.messages[0]["content"])
-        return "\n\n".join(f"{m['role']}:\n{_as_text(m['content'])}" for m in self.messages)
+            return content_text(self.messages[0]["content"])
+        return "\n\n".join(f"{m['role']}:\n{content_text(m['content'])}" for m in self.messages)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -153,7 +157,7 @@ class Prompt:
             f"message {number}, line {line}: '{_shorten(found)}' is a comment between {{# and #}}: "
             "it is not sent"
             for number, message in enumerate(self.messages, 1)
-            for text in _content_texts(message["content"])
+            for text in content_templates(message["content"])
             for line, found in template.comments(text)
         ]
         return (*self.unread, *swallowed)
@@ -176,7 +180,7 @@ class Prompt:
         return [
             message
             if turns and number == len(self.messages)
-            else {**message, "content": _render_content(message, filled, where)}
+            else {**message, "content": render_content(message, filled, where)}
             for number, message in enumerate(messages or self.messages, 1)
         ]
 
@@ -356,7 +360,7 @@ class Prompt:
     @property
     def templates(self) -> list[str]:
         """Every template in its messages."""
-        return [text for message in self.messages for text in _content_texts(message["content"])]
+        return [text for message in self.messages for text in content_templates(message["content"])]
 
 
 def warn(remarks: Sequence[str], where: str, file: str) -> None:
@@ -375,67 +379,5 @@ def warn(remarks: Sequence[str], where: str, file: str) -> None:
         )  # fmt: skip
 
 
-def _messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Message, ...]:
-    given = [{"role": "user", "content": text}] if isinstance(text, str) else list(text)
-    messages = []
-    for number, message in enumerate(given, 1):
-        where = f"prompt '{name}', message {number}"
-        if not isinstance(message, Mapping) or not {"role", "content"} <= set(message):
-            raise PexError(f"{where}: expected {{'role': …, 'content': …}}, got {message!r}")
-        role, content = message["role"], message["content"]
-        if role not in prompty.ROLES:
-            raise PexError(f"{where}: unknown role '{role}'", hint=nearest(role, prompty.ROLES))
-        content = content.strip() if isinstance(content, str) else to_json_value(content)
-        for piece in _content_texts(content):
-            template.check(piece, f"{where} ({role})")
-        messages.append(whole_text({**to_json_value(dict(message)), "content": content}, where))
-    if not any(_content_texts(message["content"]) for message in messages):
-        raise PexError(f"prompt '{name}': it has no text")
-    return tuple(messages)
-
-
-def _content_texts(content: Any) -> list[str]:
-    """Every template in a message's content."""
-    if isinstance(content, str):
-        return [content] if content else []
-    return [str(_templates(part)) for part in content if _templates(part)]
-
-
-def _templates(part: Mapping[str, Any]) -> Any:
-    image = part.get("image_url")
-    if part.get("type") == "image_url" and isinstance(image, Mapping):
-        return image.get("url")
-    return part.get("text") if part.get("type") == "text" else None
-
-
-def _render_content(message: Message, values: Mapping[str, Any], where: str) -> Any:
-    content = message["content"]
-    if not isinstance(content, str):
-        return [_render_part(part, values, where) for part in content]
-    if message["role"] != "user" or not template.has_images(content):
-        return template.render(content, values, where)
-    parts: list[dict[str, Any]] = []
-    for number, piece in enumerate(template.cut(content, values, where)):
-        if number % 2:
-            parts.append({"type": "image_url", "image_url": {"url": piece}})
-        elif piece.strip():
-            parts.append({"type": "text", "text": piece.strip()})
-    return parts
-
-
-def _render_part(part: dict[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    text = _templates(part)
-    if text is None:
-        return part
-    filled = template.render(text, values, where)
-    if part["type"] == "text":
-        return {**part, "text": filled}
-    return {**part, "image_url": {**part["image_url"], "url": filled}}
-
-
 def _shorten(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _as_text(content: Any) -> str:
-    return content if isinstance(content, str) else "\n".join(_content_texts(content))

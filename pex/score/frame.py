@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.core.call import Answer, Request, checked
-from pex.core.cases import Case, whole_numbers
+from pex.core.case_files import whole_numbers
+from pex.core.cases import Case
 from pex.core.events import RowKey
 from pex.core.score import Score
 from pex.core.values import to_json_value

@@ -1,0 +1,83 @@
+"""The chat messages of a prompt: checked, and filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pex.core import prompty, template
+from pex.core.errors import PexError, nearest
+from pex.core.text import whole_text
+from pex.core.values import to_json_value
+
+Message = dict[str, Any]
+"""`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
+
+
+def check_messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Message, ...]:
+    """The messages of a prompt, checked and without white space around them.
+
+    Raises:
+        PexError: an unknown role, a template that is not valid, no text at all.
+    """
+    given = [{"role": "user", "content": text}] if isinstance(text, str) else list(text)
+    messages = []
+    for number, message in enumerate(given, 1):
+        where = f"prompt '{name}', message {number}"
+        if not isinstance(message, Mapping) or not {"role", "content"} <= set(message):
+            raise PexError(f"{where}: expected {{'role': …, 'content': …}}, got {message!r}")
+        role, content = message["role"], message["content"]
+        if role not in prompty.ROLES:
+            raise PexError(f"{where}: unknown role '{role}'", hint=nearest(role, prompty.ROLES))
+        content = content.strip() if isinstance(content, str) else to_json_value(content)
+        for piece in content_templates(content):
+            template.check(piece, f"{where} ({role})")
+        messages.append(whole_text({**to_json_value(dict(message)), "content": content}, where))
+    if not any(content_templates(message["content"]) for message in messages):
+        raise PexError(f"prompt '{name}': it has no text")
+    return tuple(messages)
+
+
+def content_templates(content: Any) -> list[str]:
+    """Every template in a message's content."""
+    if isinstance(content, str):
+        return [content] if content else []
+    return [str(_templates(part)) for part in content if _templates(part)]
+
+
+def _templates(part: Mapping[str, Any]) -> Any:
+    image = part.get("image_url")
+    if part.get("type") == "image_url" and isinstance(image, Mapping):
+        return image.get("url")
+    return part.get("text") if part.get("type") == "text" else None
+
+
+def render_content(message: Message, values: Mapping[str, Any], where: str) -> Any:
+    """A message's content with `values` filled in; Markdown images of the user become parts."""
+    content = message["content"]
+    if not isinstance(content, str):
+        return [_render_part(part, values, where) for part in content]
+    if message["role"] != "user" or not template.has_images(content):
+        return template.render(content, values, where)
+    parts: list[dict[str, Any]] = []
+    for number, piece in enumerate(template.cut(content, values, where)):
+        if number % 2:
+            parts.append({"type": "image_url", "image_url": {"url": piece}})
+        elif piece.strip():
+            parts.append({"type": "text", "text": piece.strip()})
+    return parts
+
+
+def _render_part(part: dict[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    text = _templates(part)
+    if text is None:
+        return part
+    filled = template.render(text, values, where)
+    if part["type"] == "text":
+        return {**part, "text": filled}
+    return {**part, "image_url": {**part["image_url"], "url": filled}}
+
+
+def content_text(content: Any) -> str:
+    """The templates of a message's content, one below the other."""
+    return content if isinstance(content, str) else "\n".join(content_templates(content))
