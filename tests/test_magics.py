@@ -24,7 +24,7 @@ from pex.magics import overview
 from pex.magics.asking import question
 from pex.magics.cell import Ask, read_line, read_prompt
 from pex.tracking.store import connect
-from pex.widgets.answer import GrowingAnswer
+from pex.widgets.answer import LiveAnswer
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.effort import calls_of
@@ -335,7 +335,7 @@ def test_hostile_answers_are_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("IPython.display.display", lambda item, display_id: Handle())
     for text in HOSTILE:
-        view = GrowingAnswer("<b>t</b>", live=True)
+        view = LiveAnswer("<b>t</b>", live=True)
         view.on_event(Delta(("v", "c", 1), text))
         view.on_event(Retried(("v", "c", 1), 1, 0.5, "server"))
         view.finish({"output": text, "error": None, "score.x": 1.0, "expected": text}, {"x"}, "")
@@ -349,12 +349,12 @@ def test_hostile_answers_are_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_empty_answer_and_a_tool_call_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    GrowingAnswer("t", live=False).finish({"output": "", "error": None}, (), "kept in r")
+    LiveAnswer("t", live=False).finish({"output": "", "error": None}, (), "kept in r")
     assert capsys.readouterr().out == "t\n(the answer is empty)\nkept in r\n"
     row = {"output": None, "error": None, "tool_calls": [{"name": "look"}]}
-    GrowingAnswer("t", live=False).finish(row, (), "kept in r")
+    LiveAnswer("t", live=False).finish(row, (), "kept in r")
     assert '"name": "look"' in capsys.readouterr().out
-    GrowingAnswer("t", live=False).finish(None, (), "kept in r")
+    LiveAnswer("t", live=False).finish(None, (), "kept in r")
     assert capsys.readouterr().out == "t\n\nkept in r\n"
 
 

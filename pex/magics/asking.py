@@ -19,7 +19,7 @@ from pex.magics.cell import Ask, value_of
 from pex.project.listing import experiment_files
 from pex.results.results import Results
 from pex.score.frame import yes_no
-from pex.widgets.answer import GrowingAnswer, say
+from pex.widgets.answer import LiveAnswer, say
 
 MODEL = "local/smollm2"
 """Who is asked where nobody is named: the built-in model, which is free."""
@@ -283,7 +283,7 @@ def _title(
 def _one(
     asked: Question, options: dict[str, Any], live: bool, kept: str, bind: Callable[[Results], None]
 ) -> Results:
-    view = GrowingAnswer(asked.title, live)
+    view = LiveAnswer(asked.title, live)
     results: Results | None = None
     try:
         execution, _ = asked.experiment.prepare(**options)

@@ -22,7 +22,7 @@ from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.results.results import Results
-from pex.widgets.live_cell import grown
+from pex.widgets.live_cell import cell_after
 from pex.widgets.sheet import Cell
 from pex.widgets.tally import Tally
 
@@ -263,7 +263,7 @@ class Runs:
                 slot = self.slots.get(key) if key is not None else None
                 if key is not None and slot is not None and slot.number == run.number:
                     before = None if slot.cell.state in ("queued", "stopped") else slot.cell
-                    slot.cell = grown(before, event)
+                    slot.cell = cell_after(before, event)
                     changed.append(key)
         self._on_cells(changed)
 

@@ -9,6 +9,7 @@ from typing import Any
 from pex.core.safe_text import clean
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
 from pex.report.words import word_difference
+from pex.widgets.live_cell import RUNNING
 from pex.widgets.sheet import Cell
 
 MAX_CHARS = 20_000
@@ -34,7 +35,7 @@ def shown(cell: Cell, number: int) -> Shown:
     text = clean(cell.text[: MAX_CHARS + 1])
     facts = _facts(cell)
     if cell.state == "asked":
-        text, facts = "", "" if cell.text == "asking…" else clean(cell.text)
+        text, facts = "", "" if cell.text == RUNNING else clean(cell.text)
     return {
         "state": _STATES.get(cell.state, cell.state),
         "text": text[:MAX_CHARS],

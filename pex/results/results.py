@@ -405,7 +405,7 @@ class Results:
             what is selected in it as rows of `frame`.
         """
         from pex.widgets.grid import show
-        from pex.widgets.sent_messages import messages_of
+        from pex.widgets.sent_messages import sent_messages
         from pex.widgets.sheet import sheet_of
 
         # One grid: showing it twice makes a second view, not a second copy of its rows.
@@ -417,7 +417,7 @@ class Results:
                 self.summary(),
                 sheet,
                 binary,
-                messages_of(self.frame, self.about),
+                sent_messages(self.frame, self.about),
                 self._editing(),
                 self.trace_url,
             )

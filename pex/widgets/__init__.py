@@ -6,7 +6,7 @@ import sys
 
 
 def in_notebook() -> bool:
-    """Whether this process is a Jupyter kernel, whose output is a page."""
+    """Whether this process is a Jupyter kernel."""
     if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython

@@ -1,7 +1,7 @@
-"""One answer that is seen as it grows, and what is known of it at the end.
+"""One answer shown while it streams in, with its facts at the end.
 
 In a notebook it is plain HTML that is replaced while its cell runs, so it stays in the saved file
-and needs neither a kernel nor a script. In a terminal it is written as it comes.
+and needs neither a kernel nor a script. In a terminal it is printed as it streams in.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pex.core.safe_text import clean
 from pex.report.tables import cut, format_score, format_seconds, format_usd, fragment
 
 EVERY_S = 0.1
-"""Between two pictures of a growing answer."""
+"""Between two updates of a streaming answer."""
 TAIL = 4_000
-"""Characters that are seen of an answer while it grows."""
-LONGEST = 100_000
-"""Characters that are kept in the notebook; the whole is in the results."""
+"""Characters of an answer that are shown while it streams in."""
+MAX_CHARS = 100_000
+"""Characters that are kept in the notebook; the results have all of them."""
 
 
 class Shown:
-    """A piece of HTML, and the same as plain text for readers that show no HTML."""
+    """HTML, and the same as plain text for readers that show no HTML."""
 
     def __init__(self, html: str, text: str) -> None:
         self._html, self._text = html, text
@@ -42,7 +42,7 @@ class Shown:
 
 
 def say(text: str) -> None:
-    """A line about what is done, in the notebook's own look or as plain text."""
+    """Show a line of text, in the notebook's own look or as plain text."""
     from IPython.display import display
 
     display(Shown(fragment(f'<div class="pex-soft">{escape(clean(text))}</div>'), clean(text)))
@@ -53,12 +53,12 @@ def _style() -> str:
     return Path(__file__).with_name("answer.css").read_text("utf-8")
 
 
-class GrowingAnswer:
-    """Shows one answer while it comes.
+class LiveAnswer:
+    """Shows one answer while it streams in.
 
     Args:
-        title: what is asked of whom, in a line.
-        live: whether there is a page to show it on; else it is written to standard output.
+        title: the prompt, its case and the model, in a line.
+        live: show it in a notebook; else it is written to standard output.
     """
 
     def __init__(self, title: str, live: bool) -> None:
@@ -70,7 +70,7 @@ class GrowingAnswer:
         if live:
             from IPython.display import display
 
-            self._output = display(self._shown("", "asking…"), display_id=True)
+            self._output = display(self._shown("", "running…"), display_id=True)
         else:
             sys.stdout.write(f"{clean(title)}\n")
 
@@ -78,7 +78,7 @@ class GrowingAnswer:
         """Take in an event of the run."""
         if isinstance(event, Retried):
             self._text = ""
-            self._draw(f"{event.error_kind}, again in {event.wait_s:.1f} s")
+            self._draw(f"{event.error_kind}, retrying in {event.wait_s:.1f} s")
         elif isinstance(event, Delta):
             self._text += event.text
             if self._output is None:
@@ -92,17 +92,17 @@ class GrowingAnswer:
         """Show the whole answer and its facts.
 
         Args:
-            row: the answer as a row of `results.frame`; None where nothing was asked.
+            row: the answer as a row of `results.frame`; None if the model was not run.
             binary: the scores that are yes or no.
             note: where the answer is kept.
         """
         text, kind = answer_text(row)
-        said = [*(facts(row, binary) if row is not None else []), note]
+        notes = [*(answer_facts(row, binary) if row is not None else []), note]
         if self._output is not None:
-            self._output.update(self._shown(cut(text, LONGEST), " · ".join(said), kind))
+            self._output.update(self._shown(cut(text, MAX_CHARS), " · ".join(notes), kind))
             return
         whole = "" if self._written and kind == "answer" else clean(text)
-        sys.stdout.write(f"{whole}\n{' · '.join(said)}\n")
+        sys.stdout.write(f"{whole}\n{' · '.join(notes)}\n")
 
     def _draw(self, state: str) -> None:
         self._drawn_at = time.monotonic()
@@ -128,7 +128,7 @@ class GrowingAnswer:
 
 
 def answer_text(row: Mapping[str, Any] | None) -> tuple[str, str]:
-    """What there is to read of an answer, and whether it is an "answer", an "error" or "nothing".
+    """The text of an answer, and whether it is an "answer", an "error" or "nothing".
 
     Example:
         >>> answer_text({"output": "Yes.", "error": None})
@@ -145,13 +145,13 @@ def answer_text(row: Mapping[str, Any] | None) -> tuple[str, str]:
     return "\n".join(parts) or "(the answer is empty)", "answer"
 
 
-def facts(row: Mapping[str, Any], binary: Collection[str]) -> list[str]:
-    """What is known of an answer: scores, times, tokens, cost, and whether it was asked now.
+def answer_facts(row: Mapping[str, Any], binary: Collection[str]) -> list[str]:
+    """The facts of an answer: scores, times, tokens, cost, and whether it was reused.
 
     Example:
-        >>> facts({"error": None, "latency_s": 1.25, "ttft_s": 0.2, "prompt_tokens": 30.0,
+        >>> answer_facts({"error": None, "latency_s": 1.25, "ttft_s": 0.2, "prompt_tokens": 30.0,
         ...     "completion_tokens": 2.0, "cost_usd": 0.0, "from_journal": False}, ())
-        ['first token after 200 ms', '1.2 s in all', '30 tokens in, 2 out', 'free']
+        ['first token after 200 ms', '1.2 s in total', '30 tokens in, 2 out', 'free']
     """
     said = []
     for name in (key[6:] for key in row if key.startswith("score.")):
@@ -159,23 +159,23 @@ def facts(row: Mapping[str, Any], binary: Collection[str]) -> list[str]:
         if isinstance(value, int | float) and not math.isnan(value):
             shown = ("✓" if value else "✗") if name in binary else format_score(value, False)
             said.append(f"{name} {shown}")
-    if said and _there(row.get("expected")):
+    if said and _known(row.get("expected")):
         said.append(f"expected: {cut(str(row['expected']), 60)}")
-    if _there(row.get("ttft_s")):
+    if _known(row.get("ttft_s")):
         said.append(f"first token after {format_seconds(row['ttft_s'])}")
-    if _there(row.get("latency_s")):
-        said.append(f"{format_seconds(row['latency_s'])} in all")
-    if _there(row.get("prompt_tokens")) and _there(row.get("completion_tokens")):
+    if _known(row.get("latency_s")):
+        said.append(f"{format_seconds(row['latency_s'])} in total")
+    if _known(row.get("prompt_tokens")) and _known(row.get("completion_tokens")):
         tokens_in, tokens_out = int(row["prompt_tokens"]), int(row["completion_tokens"])
         said.append(f"{tokens_in:,} tokens in, {tokens_out:,} out")
-    if _there(row.get("cost_usd")):
+    if _known(row.get("cost_usd")):
         said.append(format_usd(float(row["cost_usd"])))
     if row.get("finish_reason") == "length":
         said.append("cut off at max_tokens")
     if row.get("from_journal"):
-        said.append("from the journal, nothing asked now (--fresh asks anew)")
+        said.append("reused (--fresh runs it again)")
     return said
 
 
-def _there(value: Any) -> bool:
+def _known(value: Any) -> bool:
     return value is not None and value == value  # a missing number is not equal to itself

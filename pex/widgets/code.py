@@ -1,8 +1,7 @@
-"""Code in an answer as coloured pieces: what it is written in, and which word is what.
+"""Syntax highlighting of code in an answer: the language, and the kind of each piece.
 
-Pieces and not HTML, so that nothing in an answer can become HTML. Only a few languages, whose
-rules are known to be quick on any text, and only texts of a bounded size: a kernel that looks for
-colours cannot do anything else.
+Pieces and not HTML, so nothing in an answer can become HTML. Only languages whose rules are fast
+on any text, and only texts of a bounded size: a kernel that highlights cannot do anything else.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _LANGUAGES = {
     "shell": "bash", "java": "java", "c": "c", "cpp": "cpp", "c++": "cpp", "go": "go",
     "rust": "rust", "r": "r", "toml": "toml", "diff": "diff",
 }  # fmt: skip
-"""How a fence calls a language, and how Pygments does."""
+"""The name of a language in a fence, and Pygments' name for it."""
 _FENCED = re.compile(
     r"^[ \t]*```[ \t]*(?P<name>[\w+#-]*)[^\n]*\n(?P<code>.*?)(?=^[ \t]*```|\Z)",
     re.MULTILINE | re.DOTALL,
@@ -40,7 +39,7 @@ _SIGNS = (
      "python"),
     (re.compile(r"#!.*\b(?:ba|z)?sh\b"), "bash"),
 )  # fmt: skip
-"""What says of a text without a fence what it is."""
+"""How the language of a text without a fence is recognised."""
 _KINDS = (
     ("Comment", "comment"), ("Keyword.Constant", "atom"), ("Keyword", "keyword"),
     ("Name.Tag", "tag"), ("Name.Attribute", "attribute"), ("Name.Builtin", "builtin"),
@@ -51,10 +50,10 @@ _KINDS = (
 
 
 def pieces(text: str) -> list[tuple[str, str]]:
-    """A text as pieces of code: what kind each is (empty: none) and its text, cleaned.
+    """A text as pieces of code: the kind of each (empty: none) and its text, cleaned.
 
-    In a text with fenced blocks (```) these are coloured, else the whole where its beginning says
-    what it is. Together the pieces are the text.
+    Fenced blocks (```) are highlighted; without any, the whole text is, if its start shows its
+    language. Together the pieces are the text.
 
     Example:
         >>> pieces('{"a": 1}')
@@ -65,7 +64,7 @@ def pieces(text: str) -> list[tuple[str, str]]:
     until = time.monotonic() + MAX_S
     found: list[tuple[str, str]] = []
     for language, part in _parts(text):
-        for kind, piece in _coloured(language, part, until):
+        for kind, piece in _highlighted(language, part, until):
             if found and found[-1][0] == kind:
                 found[-1] = (kind, found[-1][1] + piece)
             elif piece:
@@ -74,7 +73,7 @@ def pieces(text: str) -> list[tuple[str, str]]:
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """The parts of a text, each with its language, empty where it is none that is known."""
+    """The parts of a text, each with its language; empty if it is unknown."""
     at = 0
     for block in _FENCED.finditer(text):
         yield "", text[at : block.start("code")]
@@ -86,16 +85,16 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
     yield next((language for sign, language in _SIGNS if sign.match(text)), ""), text
 
 
-def _coloured(language: str, text: str, until: float) -> Iterator[tuple[str, str]]:
+def _highlighted(language: str, text: str, until: float) -> Iterator[tuple[str, str]]:
     if not language or not text:
         yield "", text
         return
     from pygments.lexers import get_lexer_by_name
 
-    # As it is: by itself it would trim the text and end it with a line.
+    # Unchanged: by default it would strip the text and add a newline.
     lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     at = 0
-    # Not get_tokens, which makes other ends of lines.
+    # Not get_tokens, which changes line endings.
     for start, token, piece in lexer.get_tokens_unprocessed(text):
         yield _kind(token), piece
         at = start + len(piece)

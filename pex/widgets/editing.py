@@ -1,7 +1,7 @@
-"""What an opened cell does with its case: correct what is expected, save the answer as a case.
+"""Editing from an opened cell: correct the expected answer, or save the answer as a new case.
 
-Plain data for a view comes out; what is to be done goes to callbacks, which raise a `PexError`
-with the reason where it cannot be.
+The result is plain data for a view; the work is done by callbacks, which raise a `PexError` with
+the reason if it is not possible.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Editing:
     """The callbacks of a grid's opened cells.
 
     Args:
-        file: what the file of cases is called; empty where there is none.
+        file: the name of the file of cases; empty if there is none.
         case_of: the case of an id, as it is shown.
-        check: raises where the file cannot be changed.
-        draft: what a new case with the same inputs may be called.
+        check: raises if the file cannot be changed.
+        draft: suggests an id and tags for a new case with the same inputs.
         on_correct: writes another expected answer (None: takes the file's), given what was seen.
         on_save: writes a new case with an expected answer, an id and tags.
         row: a case as text to copy.
-        again: the code that computes the scores anew.
+        again: the code that recalculates the scores.
     """
 
     file: str
@@ -46,8 +46,8 @@ class Editing:
     again: Callable[[], list[str]]
 
 
-def form(editing: Editing, case_id: str, cell: Cell | None, what: str) -> dict[str, Any]:
-    """What is shown to be edited, or the reason why nothing can be, with a text to copy.
+def edit_form(editing: Editing, case_id: str, cell: Cell | None, what: str) -> dict[str, Any]:
+    """The form to edit, or the reason why editing is not possible, with a text to copy.
 
     Args:
         editing: the callbacks.
@@ -75,20 +75,20 @@ def form(editing: Editing, case_id: str, cell: Cell | None, what: str) -> dict[s
         return {"what": what, **_problem(error, editing.row(case if what == CORRECT else new))}
 
 
-def keep(
+def apply_edit(
     editing: Editing, case_id: str, cell: Cell | None, content: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Case | None]:
-    """Do what a view asks for.
+    """Apply an edit of a view.
 
     Args:
         editing: the callbacks.
         case_id: the case.
         cell: its answer.
-        content: `what`; `text`, None where it was not edited; `id`, `tags`; `seen` and `take`
+        content: `what`; `text`, None if it was not edited; `id`, `tags`; `seen` and `take`
             after the file was found to differ.
 
     Returns:
-        What is to be shown, and the case as it is now where it was corrected.
+        The outcome for the view, and the corrected case, if it was corrected.
     """
     case = editing.case_of(case_id)
     text = content.get("text")
@@ -104,8 +104,8 @@ def keep(
             case, whole, str(content.get("id") or ""), None if tags is None else str(tags)
         )
         return {
-            "done": f"Saved in {clean(editing.file)} as the case '{clean(new.id)}'. "
-            "The next run asks it.",
+            "done": f"Saved in {clean(editing.file)} as case '{clean(new.id)}'. "
+            "The next run includes it.",
             "code": ["results = exp.run()"],
         }, None
     except DiffersError as error:
@@ -123,11 +123,11 @@ def keep(
 
 def _corrected(editing: Editing, before: Case, after: Case) -> dict[str, Any]:
     if after.expected == before.expected:
-        return {"done": "The file says so already.", "code": [], "expected": None}
+        return {"done": "The file already has this answer.", "code": [], "expected": None}
     return {
         "done": f"Saved in {clean(editing.file)}. The scores here do not change by themselves: "
-        "the first line scores these answers anew, the second is a next run, which takes the "
-        "answers from the journal.",
+        "the first line rescores these answers, the second is a new run, which reuses "
+        "them.",
         "code": [*editing.again(), "results = exp.run()"],
         "expected": clean(_text(after.expected)[:MAX_CHARS]),
     }

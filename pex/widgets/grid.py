@@ -1,9 +1,9 @@
 """The result grid: cases x variants x repeats, live while a run goes on and afterwards.
 
-The rows are kept here. A view gets the first of them with the widget, the others in chunks on a
-thread, and asks for what it is missing; so a late view, a second one or a reload of the page
-fills by itself. Sorting, filtering, searching and all that is in an opened cell are worked out
-here; the browser keeps short texts of the rows and nothing else.
+The rows are kept here. A view gets the first of them with the widget, the others in chunks from a
+thread, and requests what it is missing; so a late view, a second one or a reload of the page
+fills by itself. Sorting, filtering, searching and opened cells are calculated here; the browser
+keeps only short texts of the rows.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from pex.core.spreadsheet import table_text
 from pex.core.text import value_text
 from pex.stats import intervals
 from pex.widgets import rows, shared
-from pex.widgets.cell_details import MODES, Messages, opened
-from pex.widgets.editing import Editing, form, keep
-from pex.widgets.live_cell import grown
-from pex.widgets.query import KINDS, Query, order, slices
+from pex.widgets.cell_details import MODES, Messages, cell_details
+from pex.widgets.editing import Editing, apply_edit, edit_form
+from pex.widgets.live_cell import cell_after
+from pex.widgets.query import KINDS, Query, find_rows, tags_and_groups
 from pex.widgets.sheet import Sheet
 from pex.widgets.static_output import RUNNING, StaticOutput, static_table, static_text
 from pex.widgets.subshell import answer_at_once
@@ -47,29 +47,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BATCH_S = 0.05
-"""Between two messages of a run; messages are what costs, not what is in them."""
-UNASKED_S = (0.3, 1.0, 3.0, 8.0)
-"""After its begin a run sends all it has unasked: a blocking cell keeps questions waiting."""
+"""Between two messages of a run; the number of messages costs, not their size."""
+PUSH_AFTER_S = (0.3, 1.0, 3.0, 8.0)
+"""After its start a run pushes all rows: a view cannot ask while a cell blocks the kernel."""
 HEAD_S = 0.25
-"""Between two states of the whole run, which nobody reads faster."""
+"""Between two updates of the line above the grid."""
 REORDER_S = 1.0
-TOGETHER = 10
+CHUNKS_PER_MESSAGE = 10
 """Chunks in one message."""
-PUSHED = 400
-"""Chunks that a view gets without asking; it keeps as many."""
-VIEWS = 16
+PUSHED_CHUNKS = 400
+"""Chunks that a view gets without requesting them; it keeps as many."""
+MAX_VIEWS = 16
 
 
 class ResultGrid(anywidget.AnyWidget):
     """Cases x variants in a notebook.
 
     Args:
-        sheet: the rows; empty at the begin of a run.
-        on_stop: called when somebody presses Stop; without it there is no such button.
-        messages: gives what was sent for a place, for opened cells.
-        editing: what opened cells may do with their cases; without it, nothing.
-        trace_url: the address of a trace, where it has one.
-        blocks: the run keeps the kernel busy; a Stop that is not heard then interrupts it.
+        sheet: the rows; empty at the start of a run.
+        on_stop: called when somebody presses Stop; None hides the button.
+        messages: gives the messages that were sent, for opened cells.
+        editing: edits cases from opened cells; None hides that.
+        trace_url: the address of a trace, if it has one.
+        blocks: the run keeps the kernel busy; a Stop that does not get through interrupts it.
     """
 
     _esm = shared.script("widgets/grid")
@@ -120,10 +120,10 @@ class ResultGrid(anywidget.AnyWidget):
         return f"Result grid: {said}, {len(self._sheet.variants)} variants"
 
     def _ipython_display_(self) -> None:
-        """The widget and, in an output of its own, what is left of it without a kernel."""
+        """The widget and, in its own output, a static table for readers without a kernel."""
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
-        with self._pushing:  # rows that are sent meanwhile would slow down both
+        with self._pushing:  # sending rows at the same time would slow down both
             display(bundle[0], raw=True)
             self._statics.append(StaticOutput(self.html))
 
@@ -138,7 +138,7 @@ class ResultGrid(anywidget.AnyWidget):
 
     @property
     def selection(self) -> pd.DataFrame:
-        """The selected answers, as rows of `results.frame`; empty where none is selected."""
+        """The selected answers as rows of `results.frame`; empty if none is selected."""
         import pandas as pd
 
         with self._lock:
@@ -146,10 +146,10 @@ class ResultGrid(anywidget.AnyWidget):
         if self._frame is not None:
             return self._frame.iloc[self._sheet.positions(cells)]
         names = ["variant", "case_id", "repeat", "state", "output"]
-        return pd.DataFrame(self._early(cells), columns=names)
+        return pd.DataFrame(self._running_rows(cells), columns=names)
 
     def finish(self, frame: pd.DataFrame, summary: pd.DataFrame, yes_no: set[str]) -> None:
-        """Show the results: of a run that has ended, or of an earlier one.
+        """Show the results of a run that has ended.
 
         Args:
             frame: the long frame.
@@ -168,23 +168,25 @@ class ResultGrid(anywidget.AnyWidget):
             static.replace(self.html)
 
     def on_event(self, event: Event) -> None:
-        """Take in an event of a run; returns at once, the view follows within 50 ms."""
+        """Handle an event of a run; returns at once, the view follows within 50 ms."""
         with self._lock:
             self._tally.add(event)
             if isinstance(event, Queued) and self._sender is None:
-                self._sender = threading.Thread(target=self._follow, name="pex-view", daemon=True)
+                self._sender = threading.Thread(
+                    target=self._send_updates, name="pex-view", daemon=True
+                )
                 self._sender.start()
             if isinstance(event, Started | Delta | Retried | Answered | Failed | Scored):
-                cell = grown(self._sheet.cell(event.place), event)
-                found = self._sheet.put(event.place, cell)
-                if found is not None:
-                    self._mark_changed(*found)
+                cell = cell_after(self._sheet.cell(event.place), event)
+                position = self._sheet.put(event.place, cell)
+                if position is not None:
+                    self._mark_changed(*position)
             if isinstance(event, Scored):
                 self._add_scores(event)
         self._wake.set()
 
     def close_run(self) -> None:
-        """Send what is left; the view stays as it is then."""
+        """Send the last changes; the view does not change after that."""
         self._closed.set()
         self._wake.set()
         if self._sender is not None:
@@ -200,9 +202,9 @@ class ResultGrid(anywidget.AnyWidget):
             "baseline": sheet.baseline,
             "rows": len(sheet),
             "chunk": rows.CHUNK,
-            "kept": PUSHED,
+            "kept": PUSHED_CHUNKS,
             "kinds": [[kind, text] for kind, text in KINDS.items()],
-            "slices": [clean(part) for part in slices(sheet.lines)],
+            "slices": [clean(part) for part in tags_and_groups(sheet.lines)],
             "scores": [clean(name) for name in sheet.score_names],
             "can_stop": self._on_stop is not None,
             "blocks": self._blocks,
@@ -216,25 +218,25 @@ class ResultGrid(anywidget.AnyWidget):
             "total": tally.total,
             "line": tally.line() if live else "",
             "status": tally.status if live else "finished",
-            "columns": rows.heads(self._sheet, summary) if summary is not None else
-            [self._running(name) for name in self._sheet.variants],
+            "columns": rows.column_heads(self._sheet, summary) if summary is not None else
+            [self._running_scores(name) for name in self._sheet.variants],
         }  # fmt: skip
 
-    def _running(self, variant: str) -> str:
-        said = []
+    def _running_scores(self, variant: str) -> str:
+        scores = []
         for name, values in self._sums.get(variant, {}).items():
             mean = math.fsum(values) / len(values)
             if all(value in (0.0, 1.0) for value in values):
                 low, high = intervals.wilson(math.fsum(values), len(values))
-                said.append(f"{name} {mean:.0%} [{low * 100:.0f}, {high * 100:.0f}] "
-                            f"of {len(values)}")  # fmt: skip
+                scores.append(f"{name} {mean:.0%} [{low * 100:.0f}, {high * 100:.0f}] "
+                              f"of {len(values)}")  # fmt: skip
             else:
-                said.append(f"{name} {mean:.3g} of {len(values)}")
-        return " · ".join(said)
+                scores.append(f"{name} {mean:.3g} of {len(values)}")
+        return " · ".join(scores)
 
     def _mark_changed(self, row: int, column: int) -> None:
         self._changed.add((row, column))
-        if column == self._sheet.baseline:  # what the others are held against
+        if column == self._sheet.baseline:  # the others are compared with it
             cells = self._sheet.row(row)
             self._changed |= {(row, n) for n, cell in enumerate(cells) if cell is not None}
 
@@ -244,13 +246,13 @@ class ResultGrid(anywidget.AnyWidget):
             if score.value is not None:
                 by_name.setdefault(name, []).append(float(score.value))
 
-    def _follow(self) -> None:
-        """On a thread of its own, while a run goes on."""
+    def _send_updates(self) -> None:
+        """Send changes while a run goes on; runs on its own thread."""
         begun = ordered = time.monotonic()
         headed, behind = -HEAD_S, False
-        unasked = list(UNASKED_S)
+        pushes = list(PUSH_AFTER_S)
         while not self._closed.is_set():
-            # Once a second without news too: times are counted in the line.
+            # Once a second even without events: the line shows times.
             self._wake.wait(HEAD_S if behind else 1.0)
             self._wake.clear()
             self._send_changes()
@@ -259,8 +261,8 @@ class ResultGrid(anywidget.AnyWidget):
             if not behind:
                 headed = now
                 self._send_head()
-            if unasked and now - begun > unasked[0]:
-                unasked.pop(0)
+            if pushes and now - begun > pushes[0]:
+                pushes.pop(0)
                 self._push()
             if now - ordered > REORDER_S:
                 ordered = now
@@ -270,7 +272,8 @@ class ResultGrid(anywidget.AnyWidget):
     def _send_changes(self) -> None:
         with self._lock:
             cells = [
-                [row, column, rows.short(self._sheet, row, column)] for row, column in self._changed
+                [row, column, rows.cell_for_view(self._sheet, row, column)]
+                for row, column in self._changed
             ]
             self._changed.clear()
         if cells:
@@ -284,13 +287,13 @@ class ResultGrid(anywidget.AnyWidget):
         self._head = head
 
     def _push(self) -> None:
-        """Send the first chunks, all of them where there are not too many."""
+        """Send the first chunks; all of them if there are not too many."""
         with self._pushing:
-            self._send_chunks(range(min(rows.chunks(self._sheet), PUSHED)))
+            self._send_chunks(range(min(rows.chunk_count(self._sheet), PUSHED_CHUNKS)))
 
     def _send_chunks(self, numbers: Sequence[int]) -> None:
-        for start in range(0, len(numbers), TOGETHER):
-            part = list(numbers[start : start + TOGETHER])
+        for start in range(0, len(numbers), CHUNKS_PER_MESSAGE):
+            part = list(numbers[start : start + CHUNKS_PER_MESSAGE])
             with self._lock:
                 buffers = [rows.chunk(self._sheet, number) for number in part]
             self.send({"kind": "rows", "chunks": part}, buffers=buffers)
@@ -302,48 +305,50 @@ class ResultGrid(anywidget.AnyWidget):
 
     def _send_order(self, view: str, query: Query) -> None:
         with self._lock:
-            found = order(self._sheet, query)
-        self.send({"kind": "order", "view": view}, buffers=[rows.numbers(found)])
+            found = find_rows(self._sheet, query)
+        self.send({"kind": "order", "view": view}, buffers=[rows.pack_numbers(found)])
 
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
-        what = content.get("kind") if isinstance(content, Mapping) else None
-        if what == "stop" and self._on_stop is not None:
+        kind = content.get("kind") if isinstance(content, Mapping) else None
+        if kind == "stop" and self._on_stop is not None:
             self._on_stop()
-        elif what == "ready":
+        elif kind == "ready":
             threading.Thread(target=self._push, name="pex-rows", daemon=True).start()
-        elif what == "rows":
-            known = range(rows.chunks(self._sheet))
-            self._send_chunks([n for n in content["chunks"] if n in known][: 2 * TOGETHER])
-        elif what == "query":
-            self._ask(str(content["view"]), Query.of(content))
-        elif what == "bye":
+        elif kind == "rows":
+            known = range(rows.chunk_count(self._sheet))
+            self._send_chunks(
+                [n for n in content["chunks"] if n in known][: 2 * CHUNKS_PER_MESSAGE]
+            )
+        elif kind == "query":
+            self._set_query(str(content["view"]), Query.from_message(content))
+        elif kind == "bye":
             self._queries.pop(str(content["view"]), None)
-        elif what in ("open", "edit", "keep"):
-            self._open(content, what)
-        elif what == "select":
-            wide, cells = len(self._sheet.variants), rows.read_numbers(buffers[0])
+        elif kind in ("open", "edit", "keep"):
+            self._open(content, kind)
+        elif kind == "select":
+            wide, cells = len(self._sheet.variants), rows.unpack_numbers(buffers[0])
             with self._lock:
                 self._selected = [divmod(cell, wide) for cell in cells]
-        elif what == "export":
+        elif kind == "export":
             self._export(content)
 
-    def _ask(self, view: str, query: Query) -> None:
+    def _set_query(self, view: str, query: Query) -> None:
         self._queries.pop(view, None)
         self._queries[view] = query
-        while len(self._queries) > VIEWS:
+        while len(self._queries) > MAX_VIEWS:
             del self._queries[next(iter(self._queries))]
         self._send_order(view, query)
 
-    def _open(self, content: Mapping[str, Any], what: str) -> None:
+    def _open(self, content: Mapping[str, Any], kind: str) -> None:
         row, column, mode = int(content["row"]), int(content["column"]), content.get("mode")
         if not (0 <= row < len(self._sheet) and 0 <= column < len(self._sheet.variants)):
             return
         about = {"view": content["view"], "row": row, "column": column}
-        if what != "open":
-            self.send({"kind": what, **about, **self._edit(content, row, column)})
+        if kind != "open":
+            self.send({"kind": kind, **about, **self._edit(content, row, column)})
             return
         with self._lock:
-            shown = opened(
+            shown = cell_details(
                 self._sheet, row, column, self._messages, mode if mode in MODES else "text",
                 self._trace_url,
             )  # fmt: skip
@@ -355,37 +360,37 @@ class ResultGrid(anywidget.AnyWidget):
             return {}
         place, cell = self._sheet.place(row, column), self._sheet.row(row)[column]
         if content["kind"] == "edit":
-            return form(self._editing, place[1], cell, str(content.get("what")))
-        shown, case = keep(self._editing, place[1], cell, content)
+            return edit_form(self._editing, place[1], cell, str(content.get("what")))
+        shown, case = apply_edit(self._editing, place[1], cell, content)
         if case is not None:
-            self._expect(row, case)
+            self._show_expected(row, case)
         return shown
 
-    def _expect(self, row: int, case: Case) -> None:
-        """Show another expected answer in all rows of a case."""
+    def _show_expected(self, row: int, case: Case) -> None:
+        """Show a corrected expected answer in all rows of its case."""
         with self._lock:
             self._sheet.line(row).expected = (
                 "" if case.expected is None else value_text(case.expected)
             )
         first = row - row % self._sheet.repeats
-        there = {n // rows.CHUNK for n in range(first, first + self._sheet.repeats)}
+        chunks = {n // rows.CHUNK for n in range(first, first + self._sheet.repeats)}
         self._first, self._html = rows.chunk(self._sheet, 0), None
-        self._send_chunks(sorted(there))
+        self._send_chunks(sorted(chunks))
 
     def _export(self, content: Mapping[str, Any]) -> None:
         frame = self.selection
         if not len(frame) and self._frame is not None:
             query = self._queries.get(str(content["view"]), Query())
             wide = len(self._sheet.variants)
-            cells = [(row, c) for row in order(self._sheet, query) for c in range(wide)]
+            cells = [(row, c) for row in find_rows(self._sheet, query) for c in range(wide)]
             frame = self._frame.iloc[self._sheet.positions(cells)]
         paste = content.get("form") == "tabs"
         text = table_text(frame, "\t" if paste else ",")
         about = {"view": content["view"], "form": content.get("form"), "count": len(frame)}
         self.send({"kind": "export", **about}, buffers=[text.encode()])
 
-    def _early(self, cells: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
-        """What there is of answers while a run goes on."""
+    def _running_rows(self, cells: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
+        """Cells as rows of a frame, while a run goes on."""
         found = [(cell, self._sheet.row(cell[0])[cell[1]]) for cell in cells]
         return [
             (*self._sheet.place(*at), cell.state, cell.text)
@@ -397,7 +402,7 @@ class ResultGrid(anywidget.AnyWidget):
 def show(frame: pd.DataFrame, summary: pd.DataFrame, sheet: Sheet, yes_no: set[str],
          messages: Messages | None = None, editing: Editing | None = None,
          trace_url: Callable[[str], str | None] | None = None) -> ResultGrid:  # fmt: skip
-    """The grid of a run that has ended; shown where it is the last thing in a cell."""
+    """The grid of a run that has ended; it shows itself as the last thing in a cell."""
     grid = ResultGrid(sheet, None, messages, editing, trace_url)
     grid.finish(frame, summary, yes_no)
     return grid

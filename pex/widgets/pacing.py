@@ -1,4 +1,4 @@
-"""How a provider is asked just now, in words."""
+"""The current pace of a provider's calls, in words."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from pex.core.events import Pace
 
-MOST_NAMED = 3
-"""Of more providers only the sum is said."""
+MAX_NAMED = 3
+"""For more providers only the sum is shown."""
 
-_KINDS = {"server": "errors of its server", "timeout": "time-outs"}
+_KINDS = {"server": "server errors", "timeout": "timeouts"}
 
 
 def pace_text(paces: Sequence[Pace]) -> str:
-    """How many calls are in flight, how many may be, and why not more.
+    """How many calls are in flight, the limit, and why it is not higher.
 
     Example:
         >>> pace_text([Pace("lab", 3, 8, 64, "rate_limit")])
@@ -32,7 +32,7 @@ def pace_text(paces: Sequence[Pace]) -> str:
             f" ({why})" if why else ""
         )
     flying = f"{sum(pace.in_flight for pace in used):,} calls in flight"
-    if len(used) > MOST_NAMED:
+    if len(used) > MAX_NAMED:
         return flying
     each = [f"{pace.provider} {pace.in_flight:,} of {pace.allowed:,}" for pace in used]
     reasons = [why for pace in used if (why := _why(pace))]
@@ -40,23 +40,23 @@ def pace_text(paces: Sequence[Pace]) -> str:
 
 
 def waits_text(paces: Sequence[Pace], now: float) -> str:
-    """What is waited for where nothing goes out; `now` in seconds of `time.monotonic()`.
+    """What the calls wait for, if none is sent; `now` in seconds of `time.monotonic()`.
 
     Example:
         >>> waits_text([Pace("openai", 0, 8, 8, waits_until=112.0, waits_for="rate_limit")], 100.0)
         "waiting 12 s for openai's rate limit"
     """
-    said = []
+    waits = []
     for pace in paces:
         left = math.ceil(pace.waits_until - now)
         if left <= 0:
             continue
         if pace.waits_for == "rate_limit":
-            said.append(f"waiting {left} s for {pace.provider}'s rate limit")
+            waits.append(f"waiting {left} s for {pace.provider}'s rate limit")
         else:
             kind = _KINDS.get(pace.waits_for, f"{pace.waits_for.replace('_', ' ')} error")
-            said.append(f"waiting {left} s to ask {pace.provider} again ({kind})")
-    return ", ".join(said)
+            waits.append(f"retrying {pace.provider} in {left} s ({kind})")
+    return ", ".join(waits)
 
 
 def _why(pace: Pace) -> str:
@@ -64,12 +64,12 @@ def _why(pace: Pace) -> str:
         others = "another process" if pace.others == 1 else f"{pace.others} other processes"
         return f"{pace.provider} is shared with {others}"
     if pace.why == "rate":
-        return f"{pace.provider} is kept to its rate per minute"
+        return f"{pace.provider} is limited to its rate per minute"
     if not pace.why:
         return ""
     reason = {
         "rate_limit": f"rate limit of {pace.provider}",
-        "timeout": f"time-outs of {pace.provider}",
+        "timeout": f"timeouts of {pace.provider}",
         "server": f"{pace.provider} was overloaded",
-    }.get(pace.why, f"learnt of {pace.provider} before")
+    }.get(pace.why, f"known from earlier calls to {pace.provider}")
     return f"{pace.most:,} were too many: {reason}"

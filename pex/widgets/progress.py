@@ -1,4 +1,4 @@
-"""The progress of a run on a terminal: a bar, or a line now and then where there is none."""
+"""The progress of a run on a terminal: a bar, or a line now and then if it is not a terminal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 QUIET_S = 10.0
-"""Seconds between two lines where the stream is no terminal (CI, cron)."""
+"""Seconds between two lines if the stream is not a terminal (CI, cron)."""
 
 
 class TerminalProgress:
-    """Listens to a run and shows how far it is.
+    """Listens to a run and shows its progress.
 
     Args:
         stream: where to write; a bar on a terminal, plain lines elsewhere.
@@ -32,7 +32,7 @@ class TerminalProgress:
         self._said_at = 0.0
 
     def on_event(self, event: Event) -> None:
-        """Take in an event of the run."""
+        """Handle an event of the run."""
         self._tally.add(event)
         if isinstance(event, Queued):
             self._said_at = time.monotonic()
@@ -59,7 +59,7 @@ class TerminalProgress:
         tally = self._tally
 
         class Line(ProgressColumn):
-            """The line as it is when it is drawn: times go on without news; wraps, cuts nothing."""
+            """The line when it is drawn: times go on between events; it wraps and is never cut."""
 
             def render(self, task: Task) -> Text:
                 return Text(tally.line())

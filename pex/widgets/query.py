@@ -15,24 +15,25 @@ KINDS = {
     "failures": "Failures",
     "errors": "Errors",
     "disagreements": "Disagreements",
-    "changed": "Changed against the baseline",
+    "changed": "Differs from baseline",
 }
-"""What may be shown, and how it is called."""
+"""The filters and their labels."""
 
 MAX_SLICES = 300
-"""Tags and groups that are offered; with more of them searching is the better way."""
+"""Tags and groups that are offered; with more of them, searching is better."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Query:
-    """What somebody looks for.
+    """A filter and an order of the rows.
 
     Args:
-        search: words that all occur in the case or in one of its answers, in any case of letters.
+        search: words that must all occur in the case or in one of its answers, in upper or lower
+            case.
         kind: one of `KINDS`.
         part: `tag:name` or `group:name`; empty for all.
         sort: `case`, `latency`, `cost`, or `score:name`.
-        column: which variant is sorted by; None: the mean over all.
+        column: the variant to sort by; None: the mean over all.
         down: the largest first.
     """
 
@@ -45,12 +46,12 @@ class Query:
 
     @property
     def plain(self) -> bool:
-        """Whether it asks for all rows in their own order."""
+        """Whether it has all rows in their own order."""
         return self == Query()
 
     @classmethod
-    def of(cls, message: Mapping[str, Any]) -> Query:
-        """From what a view sends.
+    def from_message(cls, message: Mapping[str, Any]) -> Query:
+        """The query of a view's message.
 
         Raises:
             PexError: an unknown kind.
@@ -69,41 +70,41 @@ class Query:
         )
 
 
-def order(sheet: Sheet, query: Query) -> list[int]:
-    """The rows that a query finds, in its order; rows with nothing to sort by come last.
+def find_rows(sheet: Sheet, query: Query) -> list[int]:
+    """The rows that a query finds, in its order; rows without a value to sort by come last.
 
     Example:
         >>> sheet = Sheet(["a"], [Line("c1", "One"), Line("c2", "Two")], 1)
-        >>> order(sheet, Query(search="two")), order(sheet, Query(sort="case", down=True))
+        >>> find_rows(sheet, Query(search="two")), find_rows(sheet, Query(sort="case", down=True))
         ([1], [1, 0])
     """
-    rows = [row for row in range(len(sheet)) if _found(sheet, row, query)]
+    rows = [row for row in range(len(sheet)) if _matches(sheet, row, query)]
     if query.sort == "case":
         return rows[::-1] if query.down else rows
-    keys = {row: _key(sheet.row(row), query) for row in rows}
+    keys = {row: _sort_key(sheet.row(row), query) for row in rows}
     known = [row for row in rows if not math.isnan(keys[row])]
     known.sort(key=keys.__getitem__, reverse=query.down)
     return known + [row for row in rows if math.isnan(keys[row])]
 
 
-def slices(lines: Sequence[Line]) -> list[str]:
+def tags_and_groups(lines: Sequence[Line]) -> list[str]:
     """The tags and groups of cases, as `part` of a query takes them."""
     tags = dict.fromkeys(f"tag:{tag}" for line in lines for tag in line.tags)
     groups = dict.fromkeys(f"group:{line.group}" for line in lines if line.group is not None)
     return [*sorted(tags), *(sorted(groups) if len(groups) < len(lines) else [])][:MAX_SLICES]
 
 
-def is_of(cells: Sequence[Cell | None], kind: str, baseline: int) -> bool:
-    """Whether a row is of one of `KINDS`.
+def matches_kind(cells: Sequence[Cell | None], kind: str, baseline: int) -> bool:
+    """Whether a row matches one of `KINDS`.
 
-    Variants disagree where a yes/no score differs; without such scores, where answers do. A row
-    has changed where an answer or a yes/no score is not that of the baseline.
+    Variants disagree if a yes/no score differs; without such scores, if answers do. A row has
+    changed if an answer or a yes/no score differs from the baseline's.
     """
     ended = [cell for cell in cells if cell is not None and cell.state in ("answered", "error")]
     if kind == "errors":
-        return any(cell.state == "error" for cell in ended) or _any(ended, "failed")
+        return any(cell.state == "error" for cell in ended) or _has_mark(ended, "failed")
     if kind == "failures":
-        return _any(ended, "bad")
+        return _has_mark(ended, "bad")
     if kind == "disagreements":
         answered = [cell for cell in ended if cell.state == "answered"]
         verdicts = [_verdicts(cell) for cell in answered]
@@ -117,15 +118,15 @@ def is_of(cells: Sequence[Cell | None], kind: str, baseline: int) -> bool:
     return True
 
 
-def changed(cell: Cell, first: Cell) -> bool:
-    """Whether an answer or its verdicts are not those of the baseline's cell."""
-    states = {cell.state, first.state}
-    if cell is first or not states <= {"answered", "error"} or states == {"error"}:
+def changed(cell: Cell, baseline: Cell) -> bool:
+    """Whether an answer or its yes/no scores differ from the baseline's."""
+    states = {cell.state, baseline.state}
+    if cell is baseline or not states <= {"answered", "error"} or states == {"error"}:
         return False
-    return cell.text.strip() != first.text.strip() or _verdicts(cell) != _verdicts(first)
+    return cell.text.strip() != baseline.text.strip() or _verdicts(cell) != _verdicts(baseline)
 
 
-def _any(cells: Sequence[Cell], kind: str) -> bool:
+def _has_mark(cells: Sequence[Cell], kind: str) -> bool:
     return any(mark.kind == kind for cell in cells for mark in cell.marks)
 
 
@@ -133,13 +134,13 @@ def _verdicts(cell: Cell) -> dict[str, str]:
     return {mark.name: mark.kind for mark in cell.marks if mark.kind in ("good", "bad")}
 
 
-def _found(sheet: Sheet, row: int, query: Query) -> bool:
+def _matches(sheet: Sheet, row: int, query: Query) -> bool:
     line = sheet.line(row)
     if query.part.startswith("tag:") and query.part[4:] not in line.tags:
         return False
     if query.part.startswith("group:") and query.part[6:] != line.group:
         return False
-    if query.kind != "all" and not is_of(sheet.row(row), query.kind, sheet.baseline):
+    if query.kind != "all" and not matches_kind(sheet.row(row), query.kind, sheet.baseline):
         return False
     if not query.search:
         return True
@@ -149,7 +150,7 @@ def _found(sheet: Sheet, row: int, query: Query) -> bool:
     return all(word in whole for word in query.search.split())
 
 
-def _key(cells: Sequence[Cell | None], query: Query) -> float:
+def _sort_key(cells: Sequence[Cell | None], query: Query) -> float:
     chosen = cells if query.column is None else cells[query.column : query.column + 1]
     values = [value for cell in chosen if cell is not None
               if (value := _value(cell, query.sort)) is not None]  # fmt: skip

@@ -1,6 +1,6 @@
-"""How rows travel to the browser: in chunks of bytes that it opens when it shows them.
+"""How rows are sent to the browser: in chunks of bytes, which it unpacks to show them.
 
-A chunk is the number of its rows and where each ends (32-bit numbers, low byte first), then each
+A chunk is the number of its rows and the end of each (32-bit numbers, little-endian), then each
 row as JSON: id, text, note, and per variant None or [state, text, marks, ms, dollars, changed].
 """
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 CHUNK = 50
 MAX_CHARS = 400
-"""Characters of a text in a row; the whole is in the opened cell."""
+"""Characters of a text in a row; the opened cell has all of them."""
 WIDE_CHARS = 1280
-"""Characters in all columns of a row together, where there are many: they are narrow then."""
+"""Characters in all columns of a row together; many columns are narrow."""
 
 
-def chunks(sheet: Sheet) -> int:
+def chunk_count(sheet: Sheet) -> int:
     """How many chunks a sheet has."""
     return math.ceil(len(sheet) / CHUNK)
 
@@ -40,7 +40,7 @@ def chunks(sheet: Sheet) -> int:
 def chunk(sheet: Sheet, number: int) -> bytes:
     """A chunk of a sheet's rows."""
     there = range(number * CHUNK, min((number + 1) * CHUNK, len(sheet)))
-    briefs, wide, most = sheet.briefs(there), len(sheet.variants), _most(sheet)
+    briefs, wide, most = sheet.briefs(there), len(sheet.variants), _max_chars(sheet)
     texts = [
         _row(sheet, row, briefs[at * wide : (at + 1) * wide], most) for at, row in enumerate(there)
     ]
@@ -48,15 +48,15 @@ def chunk(sheet: Sheet, number: int) -> bytes:
     return struct.pack(f"<{len(ends) + 1}I", len(ends), *ends) + b"".join(texts)
 
 
-def short(sheet: Sheet, row: int, column: int) -> list[Any] | None:
-    """A cell as a row has it."""
-    found = sheet.briefs(range(row, row + 1))
-    return _cell(found[column], found[sheet.baseline], _most(sheet))
+def cell_for_view(sheet: Sheet, row: int, column: int) -> list[Any] | None:
+    """A cell as it is in a row."""
+    cells = sheet.briefs(range(row, row + 1))
+    return _cell(cells[column], cells[sheet.baseline], _max_chars(sheet))
 
 
-def heads(sheet: Sheet, summary: pd.DataFrame) -> list[str]:
-    """What stands below the name of each variant: scores with intervals, cost, time, errors."""
-    found = {}
+def column_heads(sheet: Sheet, summary: pd.DataFrame) -> list[str]:
+    """The line below the name of each variant: scores with intervals, cost, time, errors."""
+    lines = {}
     names = scores_of(summary)
     for record in summary.to_dict("records"):
         parts = []
@@ -69,11 +69,11 @@ def heads(sheet: Sheet, summary: pd.DataFrame) -> list[str]:
         if record["errors"]:
             parts.append(f"{record['errors']} error{'s' if record['errors'] > 1 else ''}")
         parts += counts(record)
-        found[str(record["variant"])] = " · ".join(parts)
-    return [clean(found.get(name, "")) for name in sheet.variants]
+        lines[str(record["variant"])] = " · ".join(parts)
+    return [clean(lines.get(name, "")) for name in sheet.variants]
 
 
-def numbers(values: Sequence[int]) -> bytes:
+def pack_numbers(values: Sequence[int]) -> bytes:
     """Whole numbers as bytes, 32 bits each."""
     found = array.array("I", values)
     if sys.byteorder == "big":
@@ -81,8 +81,8 @@ def numbers(values: Sequence[int]) -> bytes:
     return found.tobytes()
 
 
-def read_numbers(data: Any) -> list[int]:
-    """The numbers in such bytes."""
+def unpack_numbers(data: Any) -> list[int]:
+    """The numbers in bytes of `pack_numbers`."""
     found = array.array("I", bytes(data))
     if sys.byteorder == "big":
         found.byteswap()
@@ -101,7 +101,7 @@ def _row(sheet: Sheet, row: int, found: Sequence[Brief | None], most: int) -> by
     return orjson.dumps([about, text, note, shown])
 
 
-def _most(sheet: Sheet) -> int:
+def _max_chars(sheet: Sheet) -> int:
     return max(100, min(MAX_CHARS, WIDE_CHARS // max(1, len(sheet.variants))))
 
 
@@ -110,7 +110,7 @@ def _cell(found: Brief | None, first: Brief | None, most: int) -> list[Any] | No
         return None
     state, text, marks, latency_s, cost_usd = found
     if state == "growing":
-        text = text[-most:]  # its end is what is new
+        text = text[-most:]  # the end is new
     changed = first is not None and _changed(found, first)
     latency_ms = None if latency_s is None else int(latency_s * 1000 + 0.5)
     return [state, _cut(text, most), marks, latency_ms, cost_usd, int(changed)]
@@ -120,7 +120,7 @@ _ENDED = ("answered", "error")
 
 
 def _changed(found: Brief, first: Brief) -> bool:
-    """What `query.changed` says, without whole cells."""
+    """The same as `query.changed`, without whole cells."""
     if found is first or found[0] not in _ENDED or first[0] not in _ENDED:
         return False
     if found[0] == first[0] == "error":

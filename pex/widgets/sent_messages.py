@@ -1,4 +1,4 @@
-"""What was sent for an answer, rendered again: to keep every request would cost memory."""
+"""The messages sent for an answer, rendered again: keeping every request would cost memory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def messages_of(frame: pd.DataFrame, about: About) -> Messages:
-    """The messages of a place, from the prompts that are in the record.
+def sent_messages(frame: pd.DataFrame, about: About) -> Messages:
+    """A function that gives the messages of a cell, rendered from the recorded prompts.
 
     Args:
         frame: the long frame.
         about: what was run.
     """
     prompts = {item.name: item.text for item in about.prompts}
-    of = {item.name: item.prompt for item in about.variants}
+    prompt_of = {item.name: item.prompt for item in about.variants}
     columns = [str(name) for name in frame.columns if str(name).startswith("case.")]
 
     def messages(place: RowKey) -> Sequence[Mapping[str, Any]]:
-        text = prompts.get(of.get(place[0], ""))
+        text = prompts.get(prompt_of.get(place[0], ""))
         rows = frame[frame["case_id"] == place[1]]
         if text is None or not len(rows):
             return []

@@ -1,8 +1,8 @@
 """The rows of a grid: one per case and repeat, a cell per variant, filled by a run or a frame.
 
-A run puts cell after cell; a frame is read when a row is asked for, because a view shows few of
-them. What a row shows of its cells is read for many rows at once and without making `Cell`s: all
-rows go to the browser.
+A run puts cell after cell; a frame is read when a row is needed, because a view shows few of them.
+What a row shows of its cells is read for many rows at once and without making `Cell`s: all rows
+are sent to the browser.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(slots=True)
 class Line:
-    """What is said of a case: its inputs as one text, what is expected, tags, group."""
+    """A case in the grid: its inputs as one text, the expected answer, tags, group."""
 
     id: str
     text: str
@@ -33,7 +33,7 @@ class Line:
 
 @dataclasses.dataclass(slots=True)
 class Mark:
-    """A score in a cell; `kind` is good, bad, number or failed (the scorer itself)."""
+    """A score in a cell; `kind` is good, bad, number or failed (the scorer raised)."""
 
     name: str
     kind: str
@@ -80,7 +80,7 @@ def brief(cell: Cell) -> Brief:
 
 
 def _unusual(finish_reason: Any, remarks: Any) -> list[list[str]]:
-    """Marks for what is unusual about an answer and not seen in it: it is cut off, filtered."""
+    """Marks for what cannot be seen in an answer: that it is cut off or filtered."""
     if finish_reason == "stop" and not remarks:
         return []
     row = {"finish_reason": finish_reason, "remarks": remarks}
@@ -93,8 +93,8 @@ class Sheet:
     Args:
         variants: names, in the order of the columns.
         lines: the cases, in the order of the rows.
-        repeats: how often each case is asked.
-        baseline: the variant that the others are held against; None: the first.
+        repeats: how often each case is run.
+        baseline: the variant that the others are compared with; None: the first.
 
     Example:
         >>> sheet = Sheet(["a", "b"], [Line("c1", "Hello")], repeats=2)
@@ -119,14 +119,14 @@ class Sheet:
         self._source: _Source | None = None
         self._names: dict[str, None] = {}
         self.yes_no: frozenset[str] = frozenset()
-        """The scores that are yes or no, known when a frame has been taken in."""
+        """The scores that are yes or no; known once a frame has been read."""
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
     def score_names(self) -> list[str]:
-        """The names of the scores there are so far."""
+        """The names of the scores so far."""
         return list(self._names)
 
     def line(self, row: int) -> Line:
@@ -138,7 +138,7 @@ class Sheet:
         return (self.variants[column], self.line(row).id, row % self.repeats + 1)
 
     def where(self, place: RowKey) -> tuple[int, int] | None:
-        """The row and column of a place, None where the sheet does not have it."""
+        """The row and column of a place; None if it is not in the sheet."""
         variant, case_id, repeat = place
         number, column = self._numbers.get(case_id), self._columns.get(variant)
         if number is None or column is None or not 1 <= repeat <= self.repeats:
@@ -146,7 +146,7 @@ class Sheet:
         return number * self.repeats + repeat - 1, column
 
     def row(self, row: int) -> list[Cell | None]:
-        """The cells of a row; None where nothing has been asked."""
+        """The cells of a row; None for a cell that has not been run."""
         if self._source is not None:
             # Not kept: so many small objects would cost more, in garbage collection alone.
             return self._source.read(row)
@@ -175,7 +175,7 @@ class Sheet:
         return found
 
     def fill(self, frame: pd.DataFrame, yes_no: Collection[str]) -> None:
-        """Take all cells from a long frame, in place of what a run has put there."""
+        """Read all cells from a long frame; they replace those that a run has put there."""
         self._source = _Source(frame, yes_no, self._numbers, self._columns, self.repeats)
         self._names = dict.fromkeys(self._source.scores)
         self.yes_no = frozenset(yes_no)
@@ -190,11 +190,11 @@ class Sheet:
 
 
 def sheet_of(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
-    """A sheet with the rows and columns of a long frame, its cells still to be filled.
+    """A sheet with the rows and columns of a long frame, its cells still empty.
 
     Args:
         frame: one row per variant, case and repeat.
-        baseline: the variant that the others are held against.
+        baseline: the variant that the others are compared with.
     """
     first = frame.drop_duplicates("case_id")
     names = [name for name in frame.columns if str(name).startswith("case.")]
@@ -223,7 +223,7 @@ def sheet_of(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
 
 
 class _Source:
-    """A long frame as lists, with None for what is missing, and where in it each cell is."""
+    """A long frame as lists, with None for missing values, and the position of each cell in it."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ class _Source:
         self._answers = tuple(self.plain(name) for name in names)
 
     def plain(self, name: str) -> list[Any]:
-        """A column as plain values; nothing but None where there is no such column."""
+        """A column as plain values; only None if there is no such column."""
         found = self._lists.get(name)
         if found is None:
             series = self.columns.get(name)
@@ -351,7 +351,7 @@ def _positions(
 
 
 class _Facts(Mapping[str, Any]):
-    """A row of the frame, read when it is looked at."""
+    """A row of the frame, read on access."""
 
     __slots__ = ("_position", "_source")
 
@@ -371,7 +371,7 @@ class _Facts(Mapping[str, Any]):
 
 
 def mark_of(name: str, score: Score) -> Mark | None:
-    """A score as a mark, None where the scorer does not apply."""
+    """A score as a mark; None if the scorer does not apply."""
     reason = score.reason or ""
     if score.error is not None:
         return Mark(name, "failed", None, score.error)

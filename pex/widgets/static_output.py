@@ -1,7 +1,7 @@
 """What a widget leaves for readers without a kernel: a static table, escaped and bounded.
 
-It stands in an output of its own: one in the same output as the widget stays blank in JupyterLab
-and in exported pages.
+It is in an output of its own: in the widget's output it would stay blank in JupyterLab and in
+exported pages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pex.core.safe_text import clean
 from pex.report.sides import side_by_side_table
 from pex.report.tables import NO_MATH, fragment, summary_table
 from pex.score.frame import yes_no
-from pex.widgets.query import is_of
+from pex.widgets.query import matches_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 200
 MAX_CELLS = 800
-"""More would keep the browser from painting the grid; a page of that many is enough to read."""
+"""More would slow down the browser, and is more than anyone reads."""
 MAX_CHARS = 600
 MAX_BYTES = 900_000
 RUNNING = "Running; the results appear here."
 
 
 class StaticOutput:
-    """The static output beside a widget; a later text replaces it while its cell runs."""
+    """The static output below a widget; it can be replaced while its cell runs."""
 
     def __init__(self, html: str) -> None:
         handle = display(HTML(html), display_id=True)
@@ -39,7 +39,7 @@ class StaticOutput:
         self._handle = handle
 
     def replace(self, html: str) -> None:
-        """Put another text there."""
+        """Show other HTML."""
         self._handle.update(HTML(html))
 
 
@@ -54,7 +54,7 @@ def static_html(html: str) -> str:
 
 
 def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """The summary and the cases side by side, those first that differ or went wrong.
+    """The summary and the cases side by side, starting with those that differ or failed.
 
     Args:
         sheet: the sheet of the same frame.
@@ -62,13 +62,13 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
         summary: one row per variant.
 
     Returns:
-        HTML of less than 1 MB; what is left out is said.
+        HTML of less than 1 MB; it says what is left out.
     """
     if not len(frame):
         return static_text("No answers.")
     binary = yes_no(frame)
     chosen = _worth_seeing(sheet)
-    # Picked before the table is built, which looks at every row it is given.
+    # Selected before the table is built, which reads every row it is given.
     part = frame[frame["case_id"].isin(chosen)] if len(chosen) < len(sheet.lines) else frame
     texts = {
         str(name): part[name].map(_cleaned) for name in part if part[name].dtype.kind not in "biuf"
@@ -78,8 +78,8 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
     note = ""
     if len(chosen) < len(sheet.lines):
         note = (
-            f"<p>{len(chosen):,} of {len(sheet.lines):,} cases are looked at here, those first "
-            "that differ or went wrong; the rest is in results.frame and results.show().</p>"
+            f"<p>{len(chosen):,} of {len(sheet.lines):,} cases are shown here, starting with those "
+            "that differ or failed; all are in results.frame and results.show().</p>"
         )
     return _wrapped(fragment(summary_table(summary, binary) + note + table))
 
@@ -89,18 +89,18 @@ def _cleaned(value: Any) -> Any:
 
 
 def _worth_seeing(sheet: Sheet) -> set[str]:
-    wide = max(1, len(sheet.variants) * sheet.repeats)
-    most = min(MAX_ROWS, max(10, MAX_CELLS // wide))
-    if len(sheet.lines) <= most:
+    cells_per_case = max(1, len(sheet.variants) * sheet.repeats)
+    max_cases = min(MAX_ROWS, max(10, MAX_CELLS // cells_per_case))
+    if len(sheet.lines) <= max_cases:
         return {line.id for line in sheet.lines}
-    found: dict[str, None] = {}
+    chosen: set[str] = set()
     for kind in ("disagreements", "errors", "failures", "all"):
         for row in range(len(sheet)):
-            if len(found) >= most:
-                return set(found)
-            if is_of(sheet.row(row), kind, sheet.baseline):
-                found[sheet.line(row).id] = None
-    return set(found)
+            if len(chosen) >= max_cases:
+                return chosen
+            if matches_kind(sheet.row(row), kind, sheet.baseline):
+                chosen.add(sheet.line(row).id)
+    return chosen
 
 
 def _wrapped(html: str) -> str:

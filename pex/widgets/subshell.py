@@ -1,7 +1,7 @@
 """Messages of a widget's views are answered while a cell keeps the kernel busy.
 
-JupyterLab 4 and Notebook 7 send what a widget's view says to a subshell of the kernel, a thread of
-its own beside the cells. ipykernel 7.4 hands such a message back to the shell from which the
+JupyterLab 4 and Notebook 7 send the messages of a widget's view to a subshell of the kernel, a
+thread beside the cells. ipykernel 7.4 hands such a message back to the shell from which the
 widget spoke last, which is the one that the cell keeps busy, so that it waits for the cell's end.
 Elsewhere (ipykernel 6, VS Code) there are no subshells and nothing changes.
 """
@@ -15,10 +15,9 @@ import ipywidgets
 
 
 def answer_at_once(widget: ipywidgets.Widget) -> None:
-    """Have the messages that a widget's views `send` answered where the page sent them to.
+    """Answer the messages that a widget's views `send` in the subshell they were sent to.
 
-    They may come on a thread of their own, at the same time as a cell runs. What is synced
-    (traits) goes the usual way.
+    They can arrive on a thread of their own, while a cell runs. Synced traits go the usual way.
 
     Args:
         widget: open, with its comm.
@@ -34,8 +33,8 @@ def answer_at_once(widget: ipywidgets.Widget) -> None:
     handle = getattr(comm, "handle_msg", None)
 
     def hear(message: dict[str, Any]) -> None:
-        # Beside a cell there is no cell that begins or ends: IPython's hooks for that would, for
-        # one, draw the figures of the cell that is still running, where nobody sees them.
+        # In a subshell no cell starts or ends: IPython's hooks for that would, for example, draw
+        # the figures of the cell that is still running, where nobody sees them.
         if threading.current_thread() is threading.main_thread():
             assert handle is not None  # checked below
             handle(message)

@@ -1,4 +1,4 @@
-"""What every view counts while a run goes on, so that all of them say the same."""
+"""The counts of a running run, the same for every view."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from pex.report.tables import format_usd
 from pex.widgets.pacing import pace_text, waits_text
 
 RECENT_S = 15.0
-"""The rate is that of the last seconds: a limit, a pause or the judges change it."""
+"""The rate is that of the last seconds, because limits, pauses and judges change it."""
 SAMPLE_S = 0.5
-FEWEST = 3
-"""With fewer answers nothing is said of a rate or of the time left."""
-MOST_KINDS = 3
-"""Of more kinds of errors only the number is said."""
+MIN_ANSWERS = 3
+"""With fewer answers no rate and no remaining time is shown."""
+MAX_KINDS = 3
+"""For more kinds of errors only their number is shown."""
 
 _ENDED = {
     "finished": "",
@@ -66,7 +66,7 @@ class Tally:
     errors: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     paces: dict[str, Pace] = dataclasses.field(default_factory=dict)
     away: str = ""
-    begun_at: float | None = None
+    started_at: float | None = None
     ended_at: float | None = None
     _samples: collections.deque[tuple[float, int]] = dataclasses.field(
         default_factory=collections.deque
@@ -74,12 +74,12 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """Requests in all, and questions to judges: as many as there may be."""
+        """All requests, and the questions to judges known so far."""
         return self.asked + self.to_judge
 
     @property
     def done(self) -> int:
-        """Requests that have ended, in an answer or an error, and judgements."""
+        """Requests that ended in an answer or an error, and judgements."""
         return self.answered + self.errors.total() + self.judged
 
     @property
@@ -89,16 +89,16 @@ class Tally:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the run began, until its end."""
-        if self.begun_at is None:
+        """Seconds since the run started, until its end."""
+        if self.started_at is None:
             return 0.0
-        return (self.clock() if self.ended_at is None else self.ended_at) - self.begun_at
+        return (self.clock() if self.ended_at is None else self.ended_at) - self.started_at
 
     @property
     def rate(self) -> float | None:
-        """Requests ended per second, those from the journal aside: of late, at the end in all."""
+        """Requests per second, not counting reused answers: recently, and at the end overall."""
         asked = self.done - self.replayed
-        if asked < FEWEST or not self._samples:
+        if asked < MIN_ANSWERS or not self._samples:
             return None
         since, before = self._samples[0]
         if self.over:
@@ -109,15 +109,15 @@ class Tally:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds still to go at this rate, None while it is not known."""
+        """Seconds left at this rate; None while it is not known."""
         rate = self.rate
         return None if rate is None else (self.total - self.done) / rate
 
     def add(self, event: Event) -> None:
-        """Take in one event."""
+        """Count one event."""
         if isinstance(event, Queued):
-            self.asked, self.begun_at = event.total, self.clock()
-            self._samples.append((self.begun_at, 0))
+            self.asked, self.started_at = event.total, self.clock()
+            self._samples.append((self.started_at, 0))
         elif isinstance(event, Retried):
             self.retries += 1
         elif isinstance(event, Answered):
@@ -133,9 +133,9 @@ class Tally:
             self.judged, self.to_judge = event.done, event.total
             self._sample()
         else:
-            self._add_news(event)
+            self._add_status(event)
 
-    def _add_news(self, event: Event) -> None:
+    def _add_status(self, event: Event) -> None:
         if isinstance(event, Spent):
             self.spent_usd, self.cap_usd = event.usd, event.cap_usd
         elif isinstance(event, Pace):
@@ -145,7 +145,7 @@ class Tally:
         elif isinstance(event, Away):
             self.away = (
                 f"provider batch {event.batch_id} {event.status.replace('_', ' ')}, "
-                f"{event.completed} of {event.total} done there"
+                f"{event.completed} of {event.total} done"
             )
         elif isinstance(event, Done):
             self.status, self.ended_at = event.status, self.clock()
@@ -159,25 +159,25 @@ class Tally:
 
     def line(self) -> str:
         """The state in one line of text."""
-        parts = [f"{self.done:,}/{self.total:,}", self._speed()]
+        parts = [f"{self.done:,}/{self.total:,}", self._rate_text()]
         if self.over:
             parts += [f"in {_clock(self.elapsed_s)}", _ENDED.get(self.status, self.status)]
         else:
-            parts += self._now()
-        parts.append(f"{self.replayed:,} from the journal" if self.replayed else "")
+            parts += self._running_parts()
+        parts.append(f"{self.replayed:,} reused" if self.replayed else "")
         if self.spent_usd:
             cap = "" if self.cap_usd is None else f" of {format_usd(self.cap_usd)}"
             parts.append(f"{format_usd(self.spent_usd)}{cap}")
-        parts.append(self._failed())
+        parts.append(self._errors_text())
         parts.append(_counted(self.unscored, "answer not scored", "answers not scored"))
         parts.append(_counted(self.retries, "retry", "retries"))
         return clean(" · ".join(part for part in parts if part))
 
-    def _now(self) -> list[str]:
-        """What goes on, while it does."""
+    def _running_parts(self) -> list[str]:
+        """The parts of the line while the run goes on."""
         if self.status == "stopping":
             flying = sum(pace.in_flight for pace in self.paces.values())
-            return [f"stopping: {_counted(flying, 'call', 'calls') or 'no call'} in flight"]
+            return [f"stopping: {_counted(flying, 'call', 'calls') or 'no calls'} in flight"]
         left = self.left_s
         judging = self.to_judge and (self.judged or self.done == self.asked)
         return [
@@ -188,14 +188,14 @@ class Tally:
             self.away,
         ]
 
-    def _failed(self) -> str:
-        most = self.errors.most_common(MOST_KINDS)
-        said = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in most]
+    def _errors_text(self) -> str:
+        most = self.errors.most_common(MAX_KINDS)
+        counts = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in most]
         rest = self.errors.total() - sum(count for _, count in most)
-        said += [f"{rest:,} other"] if rest else []
-        return f"errors: {', '.join(said)}" if said else ""
+        counts += [f"{rest:,} other"] if rest else []
+        return f"errors: {', '.join(counts)}" if counts else ""
 
-    def _speed(self) -> str:
+    def _rate_text(self) -> str:
         rate = self.rate
         if rate is None:
             return ""

@@ -205,10 +205,10 @@ def test_the_facts_of_an_answer_in_one_line() -> None:
 
 
 def test_a_wait_for_another_attempt_is_a_fact_and_no_answer() -> None:
-    assert shown(Cell("asked", "asking…"), 1)["facts"] == ""
-    found = shown(Cell("asked", "rate_limit, again in 2.0 s"), 1)
+    assert shown(Cell("asked", "running…"), 1)["facts"] == ""
+    found = shown(Cell("asked", "rate_limit, retrying in 2.0 s"), 1)
     assert (found["state"], found["text"]) == ("running", "")
-    assert found["facts"] == "rate_limit, again in 2.0 s"
+    assert found["facts"] == "rate_limit, retrying in 2.0 s"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

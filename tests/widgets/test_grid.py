@@ -20,9 +20,9 @@ from pex.core.variant import Variant
 from pex.run.request import requests
 from pex.score.frame import build_frame, summarise, yes_no
 from pex.widgets import rows
-from pex.widgets.cell_details import opened
+from pex.widgets.cell_details import cell_details
 from pex.widgets.grid import ResultGrid
-from pex.widgets.query import Query, changed, order, slices
+from pex.widgets.query import Query, changed, find_rows, tags_and_groups
 from pex.widgets.sheet import Line, Sheet, brief, sheet_of
 from pex.widgets.static_output import static_table
 from tests.helpers.made import HALF, HOSTILE
@@ -120,23 +120,23 @@ FRAME = frame_of(
     ],
 )
 def test_what_is_looked_for(query: Query, found: list[int]) -> None:
-    assert order(filled(FRAME), query) == found
+    assert find_rows(filled(FRAME), query) == found
 
 
 def test_without_yes_no_scores_variants_disagree_where_their_answers_do() -> None:
     frame = FRAME.drop(columns=["score.ok", "reason.ok", "score_error.ok"])
-    assert order(filled(frame), Query(kind="disagreements")) == [1]
+    assert find_rows(filled(frame), Query(kind="disagreements")) == [1]
 
 
 def test_a_filter_that_does_not_exist_is_a_mistake() -> None:
     with pytest.raises(PexError, match="no filter 'failure'"):
-        Query.of({"kind_of_rows": "failure"})
+        Query.from_message({"kind_of_rows": "failure"})
 
 
 def test_slices_are_tags_and_groups_that_more_than_one_case_has() -> None:
-    assert slices(filled(FRAME).lines) == ["tag:even", "tag:odd", "group:a", "group:b"]
+    assert tags_and_groups(filled(FRAME).lines) == ["tag:even", "tag:odd", "group:a", "group:b"]
     alone = [Line("c1", "x", group="g1"), Line("c2", "y", group="g2")]
-    assert slices(alone) == []
+    assert tags_and_groups(alone) == []
 
 
 def test_a_sheet_has_a_row_for_each_repeat_and_finds_its_cells_in_the_frame() -> None:
@@ -194,14 +194,14 @@ def test_no_cases_and_forty_variants() -> None:
 
 
 def test_an_opened_cell_has_the_conversation_the_scores_and_the_difference() -> None:
-    shown = opened(filled(FRAME), 1, 1, lambda place: [{"role": "user", "content": place[1]}])
+    shown = cell_details(filled(FRAME), 1, 1, lambda place: [{"role": "user", "content": place[1]}])
     assert shown["inputs"] == [["text", "question 1"]]
     assert [m["role"] for m in shown["messages"]] == ["user", "assistant"]
     assert shown["messages"][0]["text"] == "c1"
     assert shown["marks"] == [["bad", "✗ ok", "why"]]
     assert shown["difference"] == [("gone", "good"), ("new", "bad one")]
     assert ["cost", "$0.01"] in shown["facts"]
-    assert opened(filled(FRAME), 2, 0, None)["answer"]["text"] == "server: no"
+    assert cell_details(filled(FRAME), 2, 0, None)["answer"]["text"] == "server: no"
 
 
 def test_an_opened_cell_has_the_reasoning_and_the_remarks() -> None:
@@ -211,13 +211,13 @@ def test_an_opened_cell_has_the_reasoning_and_the_remarks() -> None:
         remarks=[["cut_off", "parameter_dropped"]] * count,
         cache_write_tokens=[7] * count,
     )
-    shown = opened(filled(frame), 1, 1, None)
+    shown = cell_details(filled(frame), 1, 1, None)
     assert [m["role"] for m in shown["messages"]] == ["reasoning", "assistant"]
     assert shown["messages"][0]["text"].startswith("let me ")
     assert "\x1b" not in shown["messages"][0]["text"]
     assert ["remarks", "cut off (max_tokens)"] in shown["facts"]
     assert ["tokens written to the cache", "7"] in shown["facts"]
-    plain = opened(filled(FRAME.assign(remarks=[[]] * count)), 1, 1, None)
+    plain = cell_details(filled(FRAME.assign(remarks=[[]] * count)), 1, 1, None)
     assert [m["role"] for m in plain["messages"]] == ["assistant"]
     assert "remarks" not in [fact[0] for fact in plain["facts"]]
 
@@ -226,9 +226,9 @@ def test_a_trace_is_a_link_where_mlflow_is_a_server() -> None:
     sheet = filled(FRAME.assign(trace_id="tr-1"))
     for url, fact in (
         ("https://host/#/tr-1", ["trace", "tr-1", "", "https://host/#/tr-1"]),
-        (None, ["trace", "tr-1", "`pexlab ui` shows it"]),
+        (None, ["trace", "tr-1", "open it in `pexlab ui`"]),
     ):
-        facts = opened(sheet, 0, 0, None, trace_url=lambda trace_id, url=url: url)["facts"]
+        facts = cell_details(sheet, 0, 0, None, trace_url=lambda trace_id, url=url: url)["facts"]
         assert fact in facts
 
 
@@ -236,20 +236,20 @@ def test_an_opened_cell_is_bounded_and_its_markdown_harmless() -> None:
     sheet = filled(frame_of({"a": ["x"] * len(HOSTILE), "b": HOSTILE[:]}))
     for row in range(len(HOSTILE)):
         for mode in ("text", "markdown", "json", "code"):
-            shown = opened(sheet, row, 1, None, mode)
+            shown = cell_details(sheet, row, 1, None, mode)
             assert len(json.dumps(shown).encode()) < 2_000_000
             html = shown["answer"].get("html", "")
             assert "<img" not in html
             assert "<script" not in html
             assert 'href="javascript' not in html
-    assert opened(sheet, 9, 1, None)["answer"]["empty"] == "(only whitespace)"
-    assert "more characters" in opened(sheet, 7, 1, None)["answer"]["text"]
+    assert cell_details(sheet, 9, 1, None)["answer"]["empty"] == "(only whitespace)"
+    assert "more characters" in cell_details(sheet, 7, 1, None)["answer"]["text"]
 
 
 def test_json_is_found_in_a_fence_too() -> None:
     sheet = filled(frame_of({"a": ['```json\n{"a": 1}\n```'], "b": ["no"]}))
-    assert opened(sheet, 0, 0, None, "json")["answer"]["json"] == '{"a": 1}'
-    assert opened(sheet, 0, 1, None, "json")["answer"]["json"] is None
+    assert cell_details(sheet, 0, 0, None, "json")["answer"]["json"] == '{"a": 1}'
+    assert cell_details(sheet, 0, 1, None, "json")["answer"]["json"] is None
 
 
 def test_csv_has_no_formula() -> None:

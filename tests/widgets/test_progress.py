@@ -89,9 +89,9 @@ def test_the_rate_is_that_of_the_last_seconds(run: Watched) -> None:
 
 def test_answers_of_the_journal_say_nothing_about_the_rate(run: Watched) -> None:
     run.answers(50, 0.0, from_journal=True)
-    assert run.line() == "50/100 · 50 from the journal"
+    assert run.line() == "50/100 · 50 reused"
     run.answers(10, 1.0)
-    assert run.line() == "60/100 · 1.0/s · 40 s left · 50 from the journal"
+    assert run.line() == "60/100 · 1.0/s · 40 s left · 50 reused"
 
 
 def test_money_of_the_cap_and_errors_by_kind(run: Watched) -> None:
@@ -108,10 +108,10 @@ def test_money_of_the_cap_and_errors_by_kind(run: Watched) -> None:
 def test_calls_in_flight_their_limit_and_why(run: Watched) -> None:
     said = {
         Pace("lab", 3, 8, 8): "3 of 8 calls in flight",
-        Pace("lab", 3, 8, 64, "timeout"): "(64 were too many: time-outs of lab)",
-        Pace("lab", 3, 8, 64, "learnt"): "(64 were too many: learnt of lab before)",
+        Pace("lab", 3, 8, 64, "timeout"): "(64 were too many: timeouts of lab)",
+        Pace("lab", 3, 8, 64, "learnt"): "(64 were too many: known from earlier calls to lab)",
         Pace("lab", 3, 8, 64, "shared", 1): "(lab is shared with another process)",
-        Pace("lab", 3, 8, 8, "rate"): "(lab is kept to its rate per minute)",
+        Pace("lab", 3, 8, 8, "rate"): "(lab is limited to its rate per minute)",
     }
     for pace, text in said.items():
         run.add(pace)
@@ -132,7 +132,7 @@ def test_a_wait_is_counted_down(run: Watched) -> None:
     run.now += 8
     assert "waiting" not in run.line()
     run.add(Pace("lab", 0, 8, 8, waits_until=run.now + 3, waits_for="connection"))
-    assert run.line().endswith("waiting 3 s to ask lab again (connection error)")
+    assert run.line().endswith("retrying lab in 3 s (connection error)")
 
 
 def test_judges_are_counted(run: Watched) -> None:
@@ -146,7 +146,7 @@ def test_judges_are_counted(run: Watched) -> None:
 
 def test_a_provider_batch_that_is_waited_for(run: Watched) -> None:
     run.add(Away("batch_1", "in_progress", 40, 100))
-    assert run.line() == "0/100 · provider batch batch_1 in progress, 40 of 100 done there"
+    assert run.line() == "0/100 · provider batch batch_1 in progress, 40 of 100 done"
 
 
 def test_a_stop_is_said_and_how_the_run_ended(run: Watched) -> None:
