@@ -21,7 +21,7 @@ from pex import local
 from pex.core.errors import PexError
 from pex.core.events import Delta, Retried
 from pex.magics import overview
-from pex.magics.asking import question
+from pex.magics.asking import plan_run
 from pex.magics.cell import Ask, read_line, read_prompt
 from pex.tracking.store import connect
 from pex.widgets.answer import LiveAnswer
@@ -114,16 +114,16 @@ def test_a_line_is_read_with_all_its_options() -> None:
         ("", "the prompt's name comes first"),
         ("--run", "the prompt's name comes first"),
         ("short --rnu", "unknown option '--rnu'\n  did you mean '--run'?"),
-        ("short other", "'other' is one name too many"),
+        ("short other", "unexpected second name 'other'"),
         ("short --run yes", "--run takes no value, got 'yes'"),
         ("short --run -m", "--model needs a value"),
         ("short --run --cases a b", "--cases takes one value, got 2"),
         ("short --run --with review", "--with review: expected name=value"),
         ("short --run --param a=1 a=2", "--param: 'a' is given twice"),
-        ("short --case 3", "--case belongs to a run\n  add --run"),
+        ("short --case 3", "--case needs --run\n  add --run"),
         ("short --run --cases a --with b=1", "give --cases or --with, not both"),
         ("short --run --case 1 --with b=1", "--with is a case of its own"),
-        ("short --run --with review='open", "a quotation mark is not closed"),
+        ("short --run --with review='open", "unclosed quotation mark"),
     ],
 )
 def test_a_wrong_line_is_said_in_words(line: str, message: str) -> None:
@@ -182,10 +182,10 @@ def test_a_mistake_has_no_traceback_and_binds_nothing(shell: Shell) -> None:
 def test_one_answer_with_its_facts(shell: Shell, project: Path, lab: FaultyEndpoint) -> None:
     said = shell.run(SHORT.format('--run -m lab/m1 --with review="Nice {it} $is."'))
     title, *text, facts = said.strip().split("\n")
-    assert title == "short, asked of lab/m1"
+    assert title == "short · model: lab/m1"
     assert text == ["Review: Nice {it} $is.", "Positive or negative? One word."]
     assert re.fullmatch(
-        r"(first token after .+ · )?\d+ ms in all · 10 tokens in, 2 out · free · "
+        r"(first token after .+ · )?\d+ ms in total · 10 tokens in, 2 out · free · "
         r"kept in short_results",
         facts,
     )
@@ -194,7 +194,7 @@ def test_one_answer_with_its_facts(shell: Shell, project: Path, lab: FaultyEndpo
     assert run.data.tags["pex.source"] == "magic"
     assert lab.calls == 1
     again = shell.run(SHORT.format('--run -m lab/m1 --no-record --with review="Nice {it} $is."'))
-    assert "from the journal, nothing asked now" in again
+    assert "reused (--fresh runs it again)" in again
     assert lab.calls == 1
     assert shell.space["short_results"].run_id is None
     shell.run(SHORT.format('--run -m lab/m1 --no-record --fresh --with review="Nice {it} $is."'))
@@ -222,7 +222,7 @@ def test_a_prompt_without_variables_is_asked_once(reviews: Shell, lab: FaultyEnd
 
 def test_the_last_experiment_that_fits_gives_the_cases(reviews: Shell, lab: FaultyEndpoint) -> None:
     said = reviews.run(SHORT.format("--run --no-record"))
-    assert said.startswith("short on all 3 cases of reviews, asked of lab/m1 · temperature 0\n")
+    assert said.startswith("short on all 3 cases of reviews · model: lab/m1 · temperature 0\n")
     assert "3 of 3 answers · kept in short_results" in said
     assert [body["temperature"] for body in lab.bodies] == [0, 0, 0]
     assert list(reviews.space["short_results"].frame["score.contains"]) == [1.0, 1.0, 1.0]
@@ -233,7 +233,7 @@ def test_the_last_experiment_that_fits_gives_the_cases(reviews: Shell, lab: Faul
     )
     # The newest one has no reviews; the one before has.
     assert "3 cases of reviews" in reviews.run(SHORT.format("--run --no-record"))
-    assert "2 cases of other, asked of lab/m2" in reviews.run(
+    assert "2 cases of other · model: lab/m2" in reviews.run(
         "%%prompt ask --run --no-record\n{{ question }}"
     )
     assert "3 cases of reviews" in reviews.run(SHORT.format("--run --no-record --cases exp"))
@@ -261,7 +261,7 @@ def test_cases_of_a_file_a_folder_a_table(reviews: Shell, project: Path) -> None
     assert "all 3 cases of reviews" in reviews.run(one.format("reviews"))
     assert "all 3 cases of reviews" in reviews.run(one.format("experiments/reviews"))
     reviews.run("import pandas as pd; table = pd.DataFrame({'review': ['x']})")
-    assert "short, asked of lab/m1" in reviews.run(one.format("table"))
+    assert "short · model: lab/m1" in reviews.run(one.format("table"))
     said = reviews.run(one.format("reveiws"))
     assert "--cases: there is no experiment or file 'reveiws'\n  did you mean 'reviews'?" in said
 
@@ -272,13 +272,13 @@ def test_a_missing_variable_says_what_there_is(reviews: Shell, lab: FaultyEndpoi
     assert "did you mean 'review'?" in said
     reviews.run("del exp")
     said = reviews.run("%%prompt p --run -m lab/m1\n{{ review }}")
-    assert "give it, --with review=…, or say which cases: --cases reviews" in said
+    assert "give it with --with review=…, or choose cases with --cases reviews" in said
     assert lab.calls == 0
 
 
 def test_several_models_are_variants(reviews: Shell, lab: FaultyEndpoint) -> None:
     said = reviews.run(SHORT.format("--run --no-record --case 1 -m lab/m1 lab/m2"))
-    assert "short on case a1 of reviews, asked of lab/m1, lab/m2" in said
+    assert "short on case a1 of reviews · models: lab/m1, lab/m2" in said
     assert "2 of 2 answers" in said
     assert list(reviews.space["short_results"].frame["variant"]) == ["short|m1", "short|m2"]
 
@@ -297,7 +297,7 @@ def test_what_cannot_be_asked_does_not_go_on_asking(reviews: Shell, project: Pat
     toml = project / "pex.toml"
     toml.write_text(toml.read_text().replace("free = true", ""))
     said = reviews.run(SHORT.format("--run --case 1"))
-    assert "not asked\nPexError: model 'lab/m1': no price is known" in said
+    assert "not run\nPexError: model 'lab/m1': no price is known" in said
     assert "short_results" not in reviews.space
 
 
@@ -317,8 +317,8 @@ def test_the_built_in_model_streams(shell: Shell, project: Path) -> None:
     said = shell.run(
         "%%prompt story --run --no-record --param max_tokens=12 temperature=0\nTell a story."
     )
-    assert said.startswith("story, asked of local/smollm2 · max_tokens 12 · temperature 0\n")
-    assert re.search(r"first token after .+ · .+ in all · \d+ tokens in, 12 out · free", said)
+    assert said.startswith("story · model: local/smollm2 · max_tokens 12 · temperature 0\n")
+    assert re.search(r"first token after .+ · .+ in total · \d+ tokens in, 12 out · free", said)
     assert "cut off at max_tokens" in said
     (row,) = shell.space["story_results"].frame.to_dict("records")
     assert row["ttft_s"] < row["latency_s"]
@@ -345,7 +345,7 @@ def test_hostile_answers_are_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "<b>" not in html
         assert "\x00" not in html
         assert len(html.encode()) < 400_000
-        assert "server, again in 0.5 s" in shown[-2]._repr_html_()  # type: ignore[attr-defined]
+        assert "server, retrying in 0.5 s" in shown[-2]._repr_html_()  # type: ignore[attr-defined]
 
 
 def test_an_empty_answer_and_a_tool_call_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -360,7 +360,7 @@ def test_an_empty_answer_and_a_tool_call_are_shown(capsys: pytest.CaptureFixture
 
 def test_a_question_asks_nobody(reviews: Shell, lab: FaultyEndpoint) -> None:
     prompt = pex.Prompt("{{ review }}", "p")
-    asked = question(read_line("p --run"), prompt, reviews.space)
+    asked = plan_run(read_line("p --run"), prompt, reviews.space)
     assert (asked.single, list(asked.chosen)) == (False, ["a1", "a2", "7"])
     assert lab.calls == 0
 
@@ -369,10 +369,10 @@ def test_a_question_asks_nobody(reviews: Shell, lab: FaultyEndpoint) -> None:
 
 
 def test_pex_shows_the_project(reviews: Shell, project: Path, lab: FaultyEndpoint) -> None:
-    said = str(overview.look())
+    said = str(overview.project_overview())
     assert re.search(r"reviews +1 × 3 +never", said)
     assert "Spent today $0.00 (0 calls)" in said
-    assert "Cap: $5.00 for each run." in said
+    assert "Cap: $5.00 per run." in said
     reviews.run(
         "prompts = [pex.Prompt('{{ review }}', 'a'), pex.Prompt('w {{ review }}', 'b')]\n"
         "exp.drafted(pex.grid(prompts, 'lab/m1'), exp.cases).run()"
@@ -384,11 +384,11 @@ def test_pex_shows_the_project(reviews: Shell, project: Path, lab: FaultyEndpoin
     reviews.run("out = %pex")
     shown = reviews.space["out"]
     text = repr(shown)
-    assert re.search(r"reviews +1 × 3 +today \d\d:\d\d +undecided: b \(against a\)", text)
+    assert re.search(r"reviews +1 × 3 +today \d\d:\d\d +undecided: b \(compared with a\)", text)
     assert re.search(r"broken +– +– +✗ .*unknown key 'nmae'; did you mean 'name'", text)
     assert str(project) not in text
     assert "(7 calls)" in text
-    assert "Nothing runs now." in text
+    assert "No runs in progress." in text
     html = shown._repr_html_()
     assert '<th scope="row">reviews</th><td>1 × 3</td>' in html
     assert "Project" in html
@@ -397,9 +397,9 @@ def test_pex_shows_the_project(reviews: Shell, project: Path, lab: FaultyEndpoin
 def test_pex_says_what_runs(reviews: Shell, lab: FaultyEndpoint) -> None:
     lab.latency_s = 1.0
     execution = reviews.space["exp"].start(record=False)
-    assert "Running: reviews since" in str(overview.look())
+    assert "Running: reviews since" in str(overview.project_overview())
     execution.wait()
-    assert "Nothing runs now." in str(overview.look())
+    assert "No runs in progress." in str(overview.project_overview())
 
 
 def test_pex_shows_and_runs_one(reviews: Shell, lab: FaultyEndpoint) -> None:
@@ -424,7 +424,7 @@ def test_days_are_said_as_people_do() -> None:
 
 
 def test_an_empty_project_says_how_to_begin(shell: Shell) -> None:
-    assert "No experiments yet: `pexlab init` begins one" in str(overview.look())
+    assert "No experiments yet: `pexlab init` creates one" in str(overview.project_overview())
 
 
 # Tab
@@ -506,7 +506,7 @@ def test_an_answer_grows_in_a_kernel_and_an_interrupt_keeps_what_came(
     html = outputs[-1]["data"]["text/html"]
     assert "Say &lt;b&gt;1&lt;/b&gt;" in html
     assert "kept in p_results" in html
-    assert outputs[-1]["data"]["text/plain"].startswith("p, asked of lab/m1\nSay <b>1</b>\n")
+    assert outputs[-1]["data"]["text/plain"].startswith("p · model: lab/m1\nSay <b>1</b>\n")
 
     kernel.run("rows = [{'x': n} for n in range(40)]")
     lab.latency_s, before = 0.3, lab.calls

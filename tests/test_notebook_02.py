@@ -33,7 +33,7 @@ def test_it_runs_on_the_built_in_model_and_shows_everything_without_a_kernel(
         for cell, text in zip(content.cells, shown, strict=True)
         if cell.cell_type == "code"
     }
-    assert "asked of local/smollm2" in by_source["%%prompt plain --run --cases review-sentiment "
+    assert "model: local/smollm2" in by_source["%%prompt plain --run --cases review-sentiment "
                                                  "--case 2"]  # fmt: skip
     assert "first token" in by_source['other = pex.Playground("review-sentiment", '
                                       'name="tour-reviews")']  # fmt: skip

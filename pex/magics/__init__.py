@@ -1,6 +1,6 @@
-"""`%load_ext pex`: prompts and runs in a notebook's own language.
+"""`%load_ext pex`: prompts and runs as magics of a notebook.
 
-Loading it prints nothing and asks nothing; loaded twice it is there once.
+Loading it prints nothing and runs nothing; loading it twice has no effect.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from pex.results.results import Results
 from pex.widgets import in_notebook
 from pex.widgets.answer import say
 
-HIDDEN = "_pex_experiment"
+CASES_VARIABLE = "_pex_experiment"
 """The notebook's variable that keeps the cases of `--cases` for the cells that follow."""
 
 
 def load(shell: Any) -> None:
-    """Register the magics and what Tab offers in them.
+    """Register the magics and their Tab completion.
 
     Args:
-        shell: IPython's.
+        shell: IPython's shell.
     """
     shell.register_magics(PexMagics(shell))
     completing.register(shell)
@@ -43,9 +43,9 @@ class PexMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def prompt(self, line: str, cell: str | None = None) -> None:
-        """Write a prompt as a cell, and ask it.
+        """Write a prompt in a cell, and run it.
 
-        A prompt, from then on the Python variable `short`::
+        A prompt, which becomes the Python variable `short`::
 
             %%prompt short
             Review: {{ review }}
@@ -63,34 +63,34 @@ class PexMagics(Magics):
             user:
             {{ review }}
 
-        Asked, with the answer below as it grows::
+        Run it; the answer streams in below::
 
             %%prompt short --run --with review="Broke after a day."
             %%prompt short --run --cases review-sentiment --case 3
             %%prompt short --run -m local/smollm2 openai/gpt-4.1-mini --param temperature=0
 
-        A prompt that is there already: a variable, a file of the project, or the library's::
+        An existing prompt: a variable, a file of the project, or from the library::
 
             %prompt short
             %prompt library:short@champion --run --case 3
 
-        Options, all of them behind --run:
-            -m, --model  provider/model, one or more. Else the prompt's own, the experiment's
+        Options, all of them with --run:
+            -m, --model  provider/model, one or more. Default: the prompt's own, the experiment's
                          first, or the built-in local/smollm2.
             --cases      an experiment of the project, a file (.csv, .jsonl, .parquet), or a Python
-                         variable. Else the experiment that was used last and fits.
-            --case       some of them: 3 is the third, anything else an id.
-            --with       name=value for each variable, in place of cases. A value that is JSON (3,
-                         true, [1, 2], "01") is taken as that; $name is a Python variable's.
+                         variable. Default: the experiment used last whose columns fit.
+            --case       only these cases: 3 is the third, anything else an id.
+            --with       name=value for each variable, instead of cases. A value that is JSON (3,
+                         true, [1, 2], "01") is read as JSON; $name is a Python variable's value.
             --param      name=value: temperature, max_tokens, seed, …
-            --fresh      ask anew; else an answer that was paid for before is used again.
+            --fresh      get new answers; otherwise earlier ones are reused.
             --no-record  write nothing to MLflow.
 
         The answers are kept in `short_results`: .frame, .show(), .compare(). An interrupt keeps
-        what was answered.
+        the answers so far.
         """
         ask = read_line(line, "%prompt" if cell is None else "%%prompt")
-        prompt = self._known(ask.name) if cell is None else read_prompt(ask.name, cell)
+        prompt = self._find_prompt(ask.name) if cell is None else read_prompt(ask.name, cell)
         name = identifier(prompt.name)
         if not ask.run:
             say(_summary(prompt, name, self._space.get(name)))
@@ -106,11 +106,11 @@ class PexMagics(Magics):
     def pex(self, line: str) -> Any:
         """The project at a glance.
 
-        The experiments with their last run and what it said, what was spent, what runs now::
+        The experiments with their last run and its verdict, the spending, the runs in progress::
 
             %pex
 
-        An experiment and what a run of it would do, or a prompt::
+        An experiment with a preview of its run, or a prompt::
 
             %pex show review-sentiment
 
@@ -121,7 +121,7 @@ class PexMagics(Magics):
         command, _, name = line.strip().partition(" ")
         name = name.strip()
         if not command:
-            return overview.look()
+            return overview.project_overview()
         if command not in completing.COMMANDS:
             raise PexError(f"%pex: unknown command '{command}'",
                            hint=nearest(command, completing.COMMANDS))  # fmt: skip
@@ -142,15 +142,15 @@ class PexMagics(Magics):
 
     def _run(self, ask: Ask, prompt: Prompt) -> None:
         space = self._space
-        asked = asking.question(ask, prompt, space)
+        planned = asking.plan_run(ask, prompt, space)
         if ask.source is not None:
-            space[HIDDEN] = asked.source
+            space[CASES_VARIABLE] = planned.source
         kept = f"{identifier(prompt.name)}_results"
 
         def bind(results: Results) -> None:
             space[kept] = results
 
-        asking.run(asked, ask, in_notebook(), kept, bind)
+        asking.run(planned, ask, in_notebook(), kept, bind)
 
     def _run_experiment(self, name: str) -> Results:
         experiment = self._experiment(name, "%pex run")
@@ -165,7 +165,7 @@ class PexMagics(Magics):
     def _show(self, name: str) -> None:
         known = [*experiment_files(find_project()), *prompt_files(find_project())]
         if name in prompt_files(find_project()) or name.startswith(LIBRARY):
-            prompt = self._known(name)
+            prompt = self._find_prompt(name)
             say(_summary(prompt, "", None))
             print(clean(prompt.text))  # noqa: T201 - what the cell asked for
             return
@@ -177,16 +177,16 @@ class PexMagics(Magics):
         print(clean(f"{experiment!r}\n{purpose}\n{experiment.preview()}"))  # noqa: T201 - asked for
 
     def _experiment(self, name: str, where: str) -> Experiment:
-        found = asking.find_source(name, self._space, where)
-        if isinstance(found, Experiment):
-            return found
-        raise PexError(f"{where}: '{name}' has cases, but is no experiment")
+        source = asking.find_source(name, self._space, where)
+        if isinstance(source, Experiment):
+            return source
+        raise PexError(f"{where}: '{name}' has cases but is not an experiment")
 
-    def _known(self, name: str) -> Prompt:
-        """A prompt that is there: a variable, a file of the project, the library's.
+    def _find_prompt(self, name: str) -> Prompt:
+        """An existing prompt: a variable, a file of the project, or from the library.
 
         Raises:
-            PexError: there is none of that name, or more than one.
+            PexError: there is no prompt of that name, or more than one.
         """
         value = self._space.get(identifier(name))
         if isinstance(value, Prompt):
@@ -203,26 +203,26 @@ class PexMagics(Magics):
                            hint="load one: NAME = pex.Prompt.load(path)")  # fmt: skip
         if name in files:
             return Prompt.load(files[name][0])
-        own = [item.name for item in self._space.values() if isinstance(item, Prompt)]
+        own = [value.name for value in self._space.values() if isinstance(value, Prompt)]
         raise PexError(f"%prompt: there is no prompt '{name}'", hint=nearest(name, [*own, *files]))
 
 
 def _summary(prompt: Prompt, name: str, before: Any) -> str:
-    """A prompt in a line: messages, variables, model and parameters, its name in Python."""
+    """A prompt in a line: messages, variables, model, parameters, its name in Python."""
     roles = [message["role"] for message in prompt.messages]
-    said = [prompt.name, "one message" if roles == ["user"] else f"messages {', '.join(roles)}"]
+    parts = [prompt.name, "one message" if roles == ["user"] else f"messages {', '.join(roles)}"]
     variables = ", ".join(
-        f"{item} (or {prompt.defaults[item]!r})" if item in prompt.defaults else item
-        for item in prompt.variables
+        f"{name} (default {prompt.defaults[name]!r})" if name in prompt.defaults else name
+        for name in prompt.variables
     )
     count = len(prompt.variables)
     label = "variable" if count == 1 else "variables"
-    said.append(f"{label} {variables}" if count else "no variables")
-    said += [prompt.model] if prompt.model else []
-    said += [f"{key} {value}" for key, value in prompt.params.items()]
-    said += ["answers by a JSON schema"] if prompt.response_schema else []
+    parts.append(f"{label} {variables}" if count else "no variables")
+    parts += [prompt.model] if prompt.model else []
+    parts += [f"{key} {value}" for key, value in prompt.params.items()]
+    parts += ["JSON schema for the answer"] if prompt.response_schema else []
     if name and name != prompt.name:
-        said.append(f"in Python: {name}")
+        parts.append(f"in Python: {name}")
     if before is not None and not isinstance(before, Prompt):
-        said.append(f"replaces {name}, of type {type(before).__name__}")
-    return " · ".join(said)
+        parts.append(f"replaces {name}, of type {type(before).__name__}")
+    return " · ".join(parts)

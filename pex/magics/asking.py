@@ -1,4 +1,4 @@
-"""Asking a prompt from a cell: which cases, which model, and the run itself."""
+"""Running a prompt from a cell: its cases, its model, and the run itself."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
 from pex.experiment.experiment import Experiment
-from pex.magics.cell import Ask, value_of
+from pex.magics.cell import Ask, resolve_value
 from pex.project.listing import experiment_files
 from pex.results.results import Results
 from pex.score.frame import yes_no
 from pex.widgets.answer import LiveAnswer, say
 
 MODEL = "local/smollm2"
-"""Who is asked where nobody is named: the built-in model, which is free."""
+"""The default model: the built-in one, which is free."""
 ONCE = "once"
-"""The id of the one case of a prompt without variables."""
+"""The id of the only case of a prompt without variables."""
 TAGS = {"pex.source": "magic"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Question:
-    """What will be asked: an experiment of its own, and the ids of the cases of it.
+class PlannedRun:
+    """What a cell will run: an experiment of its own, and the ids of its cases to run.
 
-    `source` is the experiment that the cases are from, None where they are the cell's own.
+    `source` is the experiment that the cases are from; None if they are the cell's own.
     """
 
     experiment: Experiment
@@ -42,16 +42,16 @@ class Question:
 
     @property
     def single(self) -> bool:
-        """Whether one answer is all that will come."""
+        """Whether there will be only one answer."""
         return len(self.experiment.variants) == 1 and len(self.chosen) == 1
 
 
-def question(ask: Ask, prompt: Prompt, space: Mapping[str, Any]) -> Question:
-    """Put together what a cell asks for; no model is asked.
+def plan_run(ask: Ask, prompt: Prompt, space: Mapping[str, Any]) -> PlannedRun:
+    """What a cell's options mean, as a run; nothing runs yet.
 
     Args:
         ask: the options of the cell's line.
-        prompt: what is asked.
+        prompt: the prompt to run.
         space: the variables of the notebook.
 
     Raises:
@@ -60,34 +60,38 @@ def question(ask: Ask, prompt: Prompt, space: Mapping[str, Any]) -> Question:
     where = f"%%prompt {prompt.name}"
     source = _source(ask, prompt, space, where)
     cases = source.cases if isinstance(source, Experiment) else source
-    of = source if isinstance(source, Experiment) else None
-    check_columns(prompt, cases, where, of.name if of is not None else None)
-    models, params = _way(ask, prompt, of)
+    origin = source if isinstance(source, Experiment) else None
+    check_columns(prompt, cases, where, origin.name if origin is not None else None)
+    models, params = _models_and_params(ask, prompt, origin)
     variants = grid([prompt], models, [params])
-    experiment = of.drafted(variants, of.cases) if of else Experiment(prompt.name, variants, cases)
-    chosen = [case.id for case in _chosen(cases, ask.cases, where)]
-    return Question(experiment, of, chosen, _title(prompt, cases, chosen, of, variants))
+    experiment = (
+        origin.drafted(variants, origin.cases)
+        if origin is not None
+        else Experiment(prompt.name, variants, cases)
+    )
+    chosen = [case.id for case in _choose_cases(cases, ask.cases, where)]
+    return PlannedRun(experiment, origin, chosen, _title(prompt, cases, chosen, origin, variants))
 
 
 def run(
-    asked: Question, ask: Ask, live: bool, kept: str, bind: Callable[[Results], None]
+    planned: PlannedRun, ask: Ask, live: bool, kept: str, bind: Callable[[Results], None]
 ) -> Results:
-    """Ask, and show the answers as they come.
+    """Run it, and show the answers as they come.
 
     Args:
-        asked: what.
+        planned: what to run.
         ask: the options of the cell's line.
-        live: whether there is a page to show it on.
-        kept: the Python name under which the results are kept.
-        bind: keeps them; also those of a run that was interrupted.
+        live: show it in a notebook; else on a terminal.
+        kept: the Python name of the results.
+        bind: stores them; also those of an interrupted run.
 
     Raises:
-        PexError: something does not fit; nothing was asked.
-        ProviderError: no answer came at all.
-        Interrupted: interrupted from the keyboard; what was answered is kept.
+        PexError: something does not fit; nothing was run.
+        ProviderError: there is not a single answer.
+        Interrupted: interrupted from the keyboard; the answers so far are kept.
     """
     options: dict[str, Any] = {
-        "cases": asked.chosen,
+        "cases": planned.chosen,
         "repeats": 1,
         "stream": True,
         "journal": "fresh" if ask.fresh else None,
@@ -95,13 +99,13 @@ def run(
         "mlflow_tags": TAGS,
     }
     try:
-        results = (_one if asked.single else _several)(asked, options, live, kept, bind)
+        results = (_run_single if planned.single else _run_many)(planned, options, live, kept, bind)
     except Interrupted as stopped:
         results = cast(Results, stopped.results)  # a run's own interrupt always has them
         counts = results.about.counts
         raise Interrupted(
             f"stopped after {counts.answered} of {counts.requests} answers; they are in "
-            f"{kept}, and the same cell again asks only for the rest",
+            f"{kept}. Rerun the cell to get only the rest",
             results,
         ) from None
     return results
@@ -111,22 +115,22 @@ def find_source(name: str, space: Mapping[str, Any], where: str) -> Experiment |
     """The cases of a name: a Python variable, an experiment of the project, a file.
 
     Raises:
-        PexError: there is nothing of that name; the nearest is given.
+        PexError: there is nothing of that name; the nearest name is given.
     """
     value = space.get(name)
     if isinstance(value, Experiment):
         return value
     if hasattr(value, "to_dict") or (isinstance(value, list) and value):
-        return _loaded(name, value)
-    found = experiment_files(find_project())
-    path = found.get(name) or next((p for p in _places(name) if p.exists()), None)
+        return _load_cases(name, value)
+    files = experiment_files(find_project())
+    path = files.get(name) or next((p for p in _paths(name) if p.exists()), None)
     if path is not None and path.is_dir():
         path = path / "experiment.yaml"
     if path is not None and path.suffix in (".yaml", ".yml"):
         return Experiment.load(path)
     if path is not None or name.endswith((".csv", ".jsonl", ".parquet")):
-        return _loaded(name, path or Path(name))
-    known = [*found, *(key for key, item in space.items() if isinstance(item, Experiment))]
+        return _load_cases(name, path or Path(name))
+    known = [*files, *(key for key, item in space.items() if isinstance(item, Experiment))]
     raise PexError(
         f"{where}: there is no experiment or file '{name}'",
         hint=nearest(name, known) if known else "the project has no folder experiments/NAME yet",
@@ -137,8 +141,8 @@ def last_experiment(
     space: Mapping[str, Any], fits: Callable[[Experiment], bool] = lambda exp: True
 ) -> Experiment | None:
     """The experiment among the notebook's variables that was used last, of those that fit."""
-    found = {id(value): value for value in space.values() if isinstance(value, Experiment)}
-    return max(filter(fits, found.values()), key=lambda exp: exp.used, default=None)
+    experiments = {id(value): value for value in space.values() if isinstance(value, Experiment)}
+    return max(filter(fits, experiments.values()), key=lambda exp: exp.used, default=None)
 
 
 def columns_of(cases: Sequence[Case]) -> list[str]:
@@ -146,19 +150,19 @@ def columns_of(cases: Sequence[Case]) -> list[str]:
     return list(dict.fromkeys(name for case in cases for name in case.inputs))
 
 
-def needed(prompt: Prompt) -> list[str]:
+def required_variables(prompt: Prompt) -> list[str]:
     """The variables that have no default."""
     return [name for name in prompt.variables if name not in prompt.defaults]
 
 
-def check_columns(prompt: Prompt, cases: Sequence[Case], where: str, of: str | None) -> None:
-    """Raise a `PexError` for a variable without a value; it says what there is, and the nearest."""
+def check_columns(prompt: Prompt, cases: Sequence[Case], where: str, origin: str | None) -> None:
+    """Raise a `PexError` for a variable without a value; it names the columns there are."""
     columns = columns_of(cases)
-    missing = [name for name in needed(prompt) if name not in columns]
+    missing = [name for name in required_variables(prompt) if name not in columns]
     if not missing:
         return
     have = ", ".join(columns) or "nothing"
-    whose = f"the cases of '{of}' have" if of else "there is"
+    whose = f"the cases of '{origin}' have" if origin else "there is"
     hint = nearest(missing[0], columns)
     raise PexError(
         f"{where}: no value for {_braces(missing)}; {whose} {have}",
@@ -170,18 +174,18 @@ def _source(
     ask: Ask, prompt: Prompt, space: Mapping[str, Any], where: str
 ) -> Experiment | list[Case]:
     if ask.source is not None:
-        found = find_source(ask.source, space, f"{where}: --cases")
-        if isinstance(found, Experiment):
-            return found
-        # The cells that follow have the same cases, but not this one's options.
-        check_columns(prompt, found, where, ask.source)
+        source = find_source(ask.source, space, f"{where}: --cases")
+        if isinstance(source, Experiment):
+            return source
+        # The following cells have the same cases, but not this one's options.
+        check_columns(prompt, source, where, ask.source)
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(ask.source).stem)
-        return Experiment(name, grid([prompt], prompt.model or MODEL), found)
+        return Experiment(name, grid([prompt], prompt.model or MODEL), source)
     if ask.values:
-        return [_given(ask, prompt, space, where)]
+        return [_case_of_values(ask, prompt, space, where)]
     if not prompt.variables:
         return last_experiment(space) or [Case(ONCE, {})] if ask.cases else [Case(ONCE, {})]
-    wanted = set(needed(prompt))
+    wanted = set(required_variables(prompt))
 
     def fits(exp: Experiment) -> bool:
         columns = set(columns_of(exp.cases))
@@ -194,25 +198,25 @@ def _source(
         return [Case(ONCE, {})]
     last = last_experiment(space)
     if last is not None:
-        return last  # what it does not have is said in one place
+        return last  # check_columns reports the missing columns
     names = list(experiment_files(find_project()))
     cases = f"--cases {names[0]}" if names else "--cases FILE.csv"
     values = " ".join(f"{name}=…" for name in sorted(wanted or prompt.variables))
     raise PexError(f"{where}: no value for {_braces(sorted(wanted or prompt.variables))}",
-                   hint=f"give it, --with {values}, or say which cases: {cases}")  # fmt: skip
+                   hint=f"give it with --with {values}, or choose cases with {cases}")  # fmt: skip
 
 
-def _given(ask: Ask, prompt: Prompt, space: Mapping[str, Any], where: str) -> Case:
+def _case_of_values(ask: Ask, prompt: Prompt, space: Mapping[str, Any], where: str) -> Case:
     for name in ask.values:
         if name not in prompt.variables:
             raise PexError(f"{where}: the prompt has no variable '{name}'",
                            hint=nearest(name, prompt.variables))  # fmt: skip
-    values = {k: value_of(v, space, f"{where}: --with {k}") for k, v in ask.values.items()}
+    values = {k: resolve_value(v, space, f"{where}: --with {k}") for k, v in ask.values.items()}
     return Case(digest(values), values)
 
 
-def _loaded(name: str, source: Any) -> Experiment | list[Case]:
-    """Cases by the way of an experiment, which knows the columns of a file."""
+def _load_cases(name: str, source: Any) -> Experiment | list[Case]:
+    """The cases of a file or table, with the columns that an experiment beside the file names."""
     from pex.core.cases import load_cases
     from pex.project.folder import columns_beside
 
@@ -227,20 +231,22 @@ def _braces(names: Sequence[str]) -> str:
     return ", ".join(f"{{{{ {name} }}}}" for name in names)
 
 
-def _places(name: str) -> list[Path]:
+def _paths(name: str) -> list[Path]:
     return [Path(name), find_project() / name]
 
 
-def _way(ask: Ask, prompt: Prompt, scored: Experiment | None) -> tuple[list[str], dict[str, Any]]:
-    """The models and parameters: asked for, else the prompt's, else the experiment's first."""
+def _models_and_params(
+    ask: Ask, prompt: Prompt, scored: Experiment | None
+) -> tuple[list[str], dict[str, Any]]:
+    """The models and parameters: of the line, else the prompt's, else the experiment's first."""
     first = scored.variants[0] if scored is not None else None
     models = ask.models or ([] if prompt.model else [first.model if first else MODEL])
     own = {k: v for k, v in first.params.items() if k not in prompt.params} if first else {}
     return models, {**own, **ask.params}
 
 
-def _chosen(cases: Sequence[Case], asked: Sequence[str], where: str) -> list[Case]:
-    """Cases by id, or by their place from 1; an id that is a number comes first."""
+def _choose_cases(cases: Sequence[Case], asked: Sequence[str], where: str) -> list[Case]:
+    """Cases by id, or by position from 1; an id that is a number takes precedence."""
     if not asked:
         return list(cases)
     known = {case.id for case in cases}
@@ -266,27 +272,32 @@ def _title(
     scored: Experiment | None,
     variants: Sequence[Variant],
 ) -> str:
-    """What is asked of whom, in a line."""
-    of = f" of {scored.name}" if scored is not None else ""
+    """The prompt, its cases, the model and the parameters, in a line."""
+    origin = f" of {scored.name}" if scored is not None else ""
     if not cases[0].inputs and len(cases) == 1:
         which = ""
     elif len(chosen) == 1:
-        which = f" on case {chosen[0]}{of}" if len(cases) > 1 else ""
+        which = f" on case {chosen[0]}{origin}" if len(cases) > 1 else ""
     else:
         all_of = "all " if len(chosen) == len(cases) else ""
-        which = f" on {all_of}{len(chosen)} cases{of}"
+        which = f" on {all_of}{len(chosen)} cases{origin}"
     models = ", ".join(dict.fromkeys(variant.model for variant in variants))
     params = [f"{k} {canonical_json(v).decode()}" for k, v in variants[0].all_params.items()]
-    return " · ".join([f"{prompt.name}{which}, asked of {models}", *params])
+    model = "model" if len({variant.model for variant in variants}) == 1 else "models"
+    return " · ".join([f"{prompt.name}{which}", f"{model}: {models}", *params])
 
 
-def _one(
-    asked: Question, options: dict[str, Any], live: bool, kept: str, bind: Callable[[Results], None]
+def _run_single(
+    planned: PlannedRun,
+    options: dict[str, Any],
+    live: bool,
+    kept: str,
+    bind: Callable[[Results], None],
 ) -> Results:
-    view = LiveAnswer(asked.title, live)
+    view = LiveAnswer(planned.title, live)
     results: Results | None = None
     try:
-        execution, _ = asked.experiment.prepare(**options)
+        execution, _ = planned.experiment.prepare(**options)
         execution.listen(view.on_event)
         execution.start()
         try:
@@ -294,26 +305,30 @@ def _one(
         finally:
             results = execution.results
     finally:
-        # Whatever ends it, nothing goes on saying that it is being asked.
+        # However it ends, the view must not go on saying that it runs.
         if results is None:
-            view.finish(None, (), "not asked")
+            view.finish(None, (), "not run")
         else:
             bind(results)
             records = results.frame.to_dict("records")
             row = {str(k): v for k, v in records[0].items()} if records else None
-            ended = "" if records else f"not asked ({results.status}) · "
+            ended = "" if records else f"not run ({results.status}) · "
             view.finish(row, yes_no(results.frame), f"{ended}kept in {kept}")
 
 
-def _several(
-    asked: Question, options: dict[str, Any], live: bool, kept: str, bind: Callable[[Results], None]
+def _run_many(
+    planned: PlannedRun,
+    options: dict[str, Any],
+    live: bool,
+    kept: str,
+    bind: Callable[[Results], None],
 ) -> Results:
-    say(asked.title)
+    say(planned.title)
     try:
-        results = asked.experiment.run(**options)
+        results = planned.experiment.run(**options)
     finally:
-        if asked.experiment.results is not None:
-            bind(asked.experiment.results)
+        if planned.experiment.results is not None:
+            bind(planned.experiment.results)
     counts = results.about.counts
     errors = f", {counts.errors} without an answer" if counts.errors else ""
     say(f"{counts.answered} of {counts.requests} answers{errors} · kept in {kept}")

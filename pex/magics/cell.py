@@ -1,4 +1,4 @@
-"""A cell of `%%prompt`: the options in its first line, the prompt in the rest."""
+"""A cell of `%%prompt`: options in its first line, the prompt in the rest."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from pex.core.prompt import Prompt, warn
 from pex.core.values import to_json_value
 
 OPTIONS = {
-    "--run": "ask it, and show the answers below",
+    "--run": "run it, and show the answers below",
     "--model": "provider/model, one or more; also -m",
-    "--case": "which cases: the third is 3, or ids",
+    "--case": "only these cases: 3 is the third, or ids",
     "--cases": "an experiment, a file of cases, or a Python variable",
-    "--with": "name=value for each variable, in place of cases",
+    "--with": "name=value for each variable, instead of cases",
     "--param": "name=value, for example temperature=0",
-    "--fresh": "ask anew, also what is in the journal",
+    "--fresh": "get new answers, reuse none",
     "--no-record": "write nothing to MLflow",
 }
 SHORT = {"-m": "--model"}
 FLAGS = ("--run", "--fresh", "--no-record")
-MANY = ("--model", "--case", "--with", "--param")
+REPEATABLE = ("--model", "--case", "--with", "--param")
 _OPTION = re.compile(r"--?[A-Za-z]")
 _EXAMPLE = "for example %%prompt short --run -m local/smollm2 --case 3"
 
 
 @dataclasses.dataclass(slots=True)
 class Ask:
-    """What the line of a cell asks for.
+    """The options in the line of a cell.
 
-    `name` is the prompt's; `models` and `cases` (positions or ids) may be empty; `source` says
-    where the cases are; `values` are those of the variables, as written, and `params` as typed.
+    `name` is the prompt's; `models` and `cases` (positions or ids) can be empty; `source` names the
+    cases; `values` are those of the variables, as written, and `params` the parameters, parsed.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Ask:
 
 
 def read_line(line: str, magic: str = "%%prompt") -> Ask:
-    """Read what stands behind `%%prompt`.
+    """Parse the line after `%%prompt`.
 
     Args:
         line: the rest of the line.
-        magic: how it is named in an error.
+        magic: its name in errors.
 
     Raises:
-        PexError: no name, an unknown option (the nearest is named), a value too many or missing.
+        PexError: no name, an unknown option (the nearest is given), an extra or missing value.
 
     Example:
         >>> ask = read_line("short --run -m local/smollm2 --case 3 --param temperature=0")
@@ -81,7 +81,7 @@ def read_line(line: str, magic: str = "%%prompt") -> Ask:
                 raise PexError(f"{magic}: unknown option '{option}'", hint=nearest(option, known))
             given.setdefault(option, []).extend([value] if equals else [])
         elif not option:
-            raise PexError(f"{magic}: '{word}' is one name too many", hint=_EXAMPLE)
+            raise PexError(f"{magic}: unexpected second name '{word}'", hint=_EXAMPLE)
         else:
             given[option].append(word)
     _check_counts(given, magic)
@@ -96,23 +96,25 @@ def read_line(line: str, magic: str = "%%prompt") -> Ask:
         record="--no-record" not in given,
     )
     params = _pairs(given.get("--param", []), f"{magic}: --param")
-    ask.params = {name: typed(text) for name, text in params.items()}
+    ask.params = {name: parse_value(text) for name, text in params.items()}
     others = [name for name in given if name != "--run"]
     if others and not ask.run:
-        raise PexError(f"{magic}: {others[0]} belongs to a run", hint="add --run to ask the model")
+        raise PexError(f"{magic}: {others[0]} needs --run", hint="add --run to run the prompt")
     if ask.source is not None and ask.values:
         raise PexError(f"{magic}: give --cases or --with, not both")
     if ask.cases and ask.values:
-        raise PexError(f"{magic}: --case chooses among cases, and --with is a case of its own")
+        raise PexError(
+            f"{magic}: --case cannot be combined with --with, which is a case of its own"
+        )
     return ask
 
 
-def typed(text: str) -> Any:
-    """The value of a text that is JSON, else the text itself.
+def parse_value(text: str) -> Any:
+    """The value of a string that is JSON, else the string itself.
 
     Example:
-        >>> typed("0.5"), typed("true"), typed('"01"'), typed("Great: loved it")
-        (0.5, True, '01', 'Great: loved it')
+        >>> [parse_value(text) for text in ("0.5", "true", '"01"', "Great: loved it")]
+        [0.5, True, '01', 'Great: loved it']
     """
     try:
         return orjson.loads(text)
@@ -120,14 +122,14 @@ def typed(text: str) -> Any:
         return text
 
 
-def value_of(text: str, space: Mapping[str, Any], where: str) -> Any:
-    """A value of `--with`: `$name` is a Python variable's, anything else as `typed` says.
+def resolve_value(text: str, space: Mapping[str, Any], where: str) -> Any:
+    """A value of `--with`: `$name` is a Python variable's, anything else goes to `parse_value`.
 
     Raises:
         PexError: there is no such variable, or its value cannot go into a prompt.
     """
     if not re.fullmatch(r"\$[A-Za-z_]\w*", text):
-        return typed(text)
+        return parse_value(text)
     if text[1:] not in space:
         names = [name for name in space if not name.startswith("_")]
         raise PexError(f"{where}: there is no Python variable '{text[1:]}'",
@@ -139,15 +141,15 @@ def value_of(text: str, space: Mapping[str, Any], where: str) -> Any:
 
 
 def identifier(name: str) -> str:
-    """What Python can call a prompt of this name.
+    """A Python identifier for a prompt of this name.
 
     Example:
         >>> identifier("short"), identifier("my-prompt.v2"), identifier("2nd"), identifier("class")
         ('short', 'my_prompt_v2', '_2nd', 'class_')
     """
-    made = re.sub(r"\W", "_", name)
-    made = f"_{made}" if made[:1].isdigit() else made
-    return f"{made}_" if keyword.iskeyword(made) else made
+    variable = re.sub(r"\W", "_", name)
+    variable = f"_{variable}" if variable[:1].isdigit() else variable
+    return f"{variable}_" if keyword.iskeyword(variable) else variable
 
 
 def read_prompt(name: str, text: str) -> Prompt:
@@ -155,10 +157,10 @@ def read_prompt(name: str, text: str) -> Prompt:
 
     Args:
         name: from the cell's first line.
-        text: what follows it.
+        text: the lines after it.
 
     Raises:
-        PexError: no valid prompt; lines are counted from the cell's first.
+        PexError: it is not a valid prompt; lines are counted from the cell's first.
     """
     where = f"%%prompt {name}"
     if not text.strip():
@@ -166,12 +168,12 @@ def read_prompt(name: str, text: str) -> Prompt:
     try:
         fields = prompty.parse(text, where)
     except PexError as error:
-        raise _placed(error, text, where) from None
+        raise _with_cell_line(error, text, where) from None
     at = len(text) - len(text.lstrip("\ufeff"))
     for message in fields["messages"]:
         found = text.find(message["content"], at)
         at = max(found, at)
-        # Lines before it, blank: so the template's own count is the cell's.
+        # Blank lines before it, so that the template's line numbers are the cell's.
         blank = "\n" * (text.count("\n", 0, at) + 1)
         try:
             template.check(blank + message["content"], where)
@@ -181,7 +183,7 @@ def read_prompt(name: str, text: str) -> Prompt:
     if given not in (None, name):
         raise PexError(
             f"{where}: its front matter calls it '{given}'",
-            hint="leave 'name:' out there, or write it the same in both places",
+            hint="remove 'name:' there, or use the same name in both places",
         )
     prompt = Prompt.parse(text, where, name)
     # The first line of the cell is the magic's own.
@@ -197,7 +199,7 @@ def _words(line: str, magic: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError:
-        raise PexError(f"{magic}: a quotation mark is not closed", hint=_EXAMPLE) from None
+        raise PexError(f"{magic}: unclosed quotation mark", hint=_EXAMPLE) from None
 
 
 def _check_counts(given: Mapping[str, Sequence[str]], magic: str) -> None:
@@ -206,26 +208,26 @@ def _check_counts(given: Mapping[str, Sequence[str]], magic: str) -> None:
             raise PexError(f"{magic}: {option} takes no value, got '{values[0]}'")
         if option not in FLAGS and not values:
             raise PexError(f"{magic}: {option} needs a value", hint=OPTIONS[option])
-        if option not in FLAGS and option not in MANY and len(values) > 1:
+        if option not in FLAGS and option not in REPEATABLE and len(values) > 1:
             raise PexError(f"{magic}: {option} takes one value, got {len(values)}",
-                           hint='a value with spaces stands in "quotes"')  # fmt: skip
+                           hint='put a value with spaces in "quotes"')  # fmt: skip
 
 
 def _pairs(items: Sequence[str], where: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for item in items:
         name, equals, text = item.partition("=")
         if not equals or not name:
-            hint = 'a value with spaces stands in quotes: name="two words"'
+            hint = 'put a value with spaces in quotes: name="two words"'
             raise PexError(f"{where} {item}: expected name=value", hint=hint)
-        if name in found:
+        if name in pairs:
             raise PexError(f"{where}: '{name}' is given twice")
-        found[name] = text
-    return found
+        pairs[name] = text
+    return pairs
 
 
-def _placed(error: PexError, text: str, where: str) -> PexError:
-    """An error of the front matter with the line that it has in the cell."""
+def _with_cell_line(error: PexError, text: str, where: str) -> PexError:
+    """An error of the front matter, with its line number in the cell."""
     found = re.match(rf"{re.escape(where)}, line (\d+)", error.message)
     if found:
         number = int(found[1]) + 1  # the first line of the cell is the magic's own
@@ -241,7 +243,7 @@ def _placed(error: PexError, text: str, where: str) -> PexError:
 
 
 def _with_line(error: PexError, text: str) -> PexError:
-    """The same error with the line itself, as far as it can be read at a glance."""
+    """The same error with the text of its line, shortened."""
     found = re.search(r", line (\d+)", error.message)
     lines = text.split("\n")
     if found is None or not 2 <= int(found[1]) <= len(lines) + 1:

@@ -1,7 +1,7 @@
-"""What Tab offers in cells with `%%prompt` and `%pex`.
+"""Tab completion in cells with `%%prompt` and `%pex`.
 
-Nothing here asks a model, a server or MLflow, and nothing raises: whatever is wrong is said when
-the cell is run. What is read of the disk is kept until it changes.
+Nothing here calls a model, a server or MLflow, and nothing raises: errors show when the cell is
+run. What is read from disk is cached until it changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pex.core.prompty import ROLES
 from pex.experiment.experiment import Experiment
 from pex.library.names import names as library_names
 from pex.magics.asking import columns_of, last_experiment
-from pex.magics.cell import FLAGS, MANY, OPTIONS, SHORT, identifier
+from pex.magics.cell import FLAGS, OPTIONS, REPEATABLE, SHORT, identifier
 from pex.project.folder import columns_beside
 from pex.project.listing import experiment_files, prompt_files
 from pex.project.settings import Settings, load_settings
@@ -41,25 +41,27 @@ from pex.tracking.store import tracking_uri
 MATCHER = "pex"
 COMMANDS = ("show", "run")
 PARAMS = ("temperature", "max_tokens", "top_p", "seed", "stop", "reasoning_effort")
-BIGGEST = 5_000_000
-"""Bytes of a file of cases; a bigger one would keep the typist waiting."""
+MAX_BYTES = 5_000_000
+"""Bytes of a file of cases; reading a larger one would take too long while typing."""
 _CASES = (".csv", ".jsonl", ".parquet")
 _VARIABLE = re.compile(r"\{\{-?\s*(\w*)$|\{%-?\s[^%}|]*?(\w*)$")
 _IN_TEXT = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
 
 
 def register(shell: Any) -> None:
-    """Let the shell's completer ask here first; once, however often it is called."""
-    finder = Finder(shell.user_ns)
+    """Register with the shell's completer; once, however often it is called."""
+    completer = PexCompleter(shell.user_ns)
 
     @context_matcher(identifier=MATCHER)  # type: ignore[untyped-decorator]
     def matcher(context: CompletionContext) -> SimpleMatcherResult:
         lines = context.full_text.split("\n")
-        offered, fragment = finder.offers(lines, context.cursor_line, context.text_until_cursor)
+        completions, fragment = completer.complete(
+            lines, context.cursor_line, context.text_until_cursor
+        )
         return SimpleMatcherResult(
-            completions=[SimpleCompletion(text, type=kind) for text, kind in offered],
+            completions=[SimpleCompletion(text, type=kind) for text, kind in completions],
             matched_fragment=fragment,
-            suppress=bool(offered),
+            suppress=bool(completions),
             ordered=True,
         )
 
@@ -71,12 +73,12 @@ def register(shell: Any) -> None:
     shell.Completer.custom_matchers = [*others, matcher]
 
 
-Offer = tuple[str, str]
-"""What is offered, and what kind of thing it is."""
+Completion = tuple[str, str]
+"""A completion and its kind."""
 
 
-class Finder:
-    """Finds what fits where the cursor is.
+class PexCompleter:
+    """Finds the completions at the cursor.
 
     Args:
         space: the variables of the notebook.
@@ -88,8 +90,8 @@ class Finder:
         self._tables: dict[str, list[str]] = {}
         self._asked_for_tables = False
 
-    def offers(self, lines: list[str], number: int, before: str) -> tuple[list[Offer], str]:
-        """What is offered, and the text before the cursor that it takes the place of.
+    def complete(self, lines: list[str], number: int, before: str) -> tuple[list[Completion], str]:
+        """The completions, and the text before the cursor that they replace.
 
         Args:
             lines: of the cell.
@@ -105,11 +107,11 @@ class Finder:
             if number > first and re.match(r"\s*%%prompt\b", lines[first]):
                 return self._in_text(lines[first], before)
         except (PexError, OSError, ValueError):
-            # Whatever is wrong with a file is said when the cell is run.
+            # Errors of a file show when the cell is run.
             return [], ""
         return [], ""
 
-    def _in_line(self, magic: str, before: str, text: list[str]) -> tuple[list[Offer], str]:
+    def _in_line(self, magic: str, before: str, text: list[str]) -> tuple[list[Completion], str]:
         fragment = re.findall(r"\S*$", before)[0]
         words = before[: len(before) - len(fragment)].split()
         if magic == "%pex":
@@ -118,9 +120,9 @@ class Finder:
             found = self._prompts(library=magic == "%prompt")
         else:
             found = self._for_option(words, fragment, "\n".join(text))
-        return _fitting(found, fragment), fragment
+        return _starting_with(found, fragment), fragment
 
-    def _for_pex(self, words: list[str]) -> list[Offer]:
+    def _for_pex(self, words: list[str]) -> list[Completion]:
         if not words:
             return [(name, "command") for name in COMMANDS]
         known = [(name, "experiment") for name in experiment_files(find_project())]
@@ -128,15 +130,15 @@ class Finder:
             return [*known, *self._prompts(library=True)]
         return known if words == ["run"] else []
 
-    def _for_option(self, words: list[str], fragment: str, text: str) -> list[Offer]:
+    def _for_option(self, words: list[str], fragment: str, text: str) -> list[Completion]:
         given = [SHORT.get(w.partition("=")[0], w.partition("=")[0]) for w in words]
         at = max((n for n, word in enumerate(given) if word in OPTIONS), default=None)
         option = given[at] if at is not None else ""
         values = words[at + 1 :] if at is not None else []
-        left = [(name, "option") for name in OPTIONS if name not in given or name in MANY]
+        left = [(name, "option") for name in OPTIONS if name not in given or name in REPEATABLE]
         if fragment.startswith("-"):
             return [*left, *((name, "option") for name in SHORT)]
-        if not option or option in FLAGS or (values and option not in MANY):
+        if not option or option in FLAGS or (values and option not in REPEATABLE):
             return left
         source = next((words[n + 1] for n, w in enumerate(given[:-1]) if w == "--cases"), None)
         found = {
@@ -149,12 +151,12 @@ class Finder:
         found = [item for item in found if item[0] not in values]
         return [*found, *left] if values and not fragment else found
 
-    def _in_text(self, line: str, before: str) -> tuple[list[Offer], str]:
+    def _in_text(self, line: str, before: str) -> tuple[list[Completion], str]:
         inside = _VARIABLE.search(before)
         if inside is None:
             role = re.fullmatch(r"\w+", before)
             fragment = role[0] if role else ""
-            return (_fitting([(f"{name}:", "role") for name in ROLES], fragment), fragment) \
+            return (_starting_with([(f"{name}:", "role") for name in ROLES], fragment), fragment) \
                 if role else ([], "")  # fmt: skip
         fragment = inside[1] if inside[1] is not None else inside[2]
         words = line.split()
@@ -164,19 +166,19 @@ class Finder:
             files = experiment_files(find_project())
             columns = [name for item in files for name in columns_of(self._cases(item))]
         kept = [name for name in dict.fromkeys(columns) if name.isidentifier()]
-        return _fitting([(name, "variable") for name in kept], fragment), fragment
+        return _starting_with([(name, "variable") for name in kept], fragment), fragment
 
-    def _prompts(self, library: bool) -> list[Offer]:
+    def _prompts(self, library: bool) -> list[Completion]:
         project = find_project()
         own = [v.name for v in self._space.values() if isinstance(v, Prompt)]
         found = [*own, *prompt_files(project)]
         if library:
-            with contextlib.suppress(PexError):  # a store that is not to be asked
+            with contextlib.suppress(PexError):  # a store that cannot be used
                 uri = tracking_uri(project, _settings(project))
                 found += [f"library:{name}" for name in library_names(uri)]
         return [(name, "prompt") for name in dict.fromkeys(found)]
 
-    def _models(self, fragment: str) -> list[Offer]:
+    def _models(self, fragment: str) -> list[Completion]:
         project = find_project()
         settings = _settings(project)
         provider, slash, _ = fragment.partition("/")
@@ -186,7 +188,7 @@ class Finder:
             if isinstance(value, Experiment):
                 found += [variant.model for variant in value.variants]
         for path in experiment_files(project).values():
-            spec = self._once(path, load_spec)
+            spec = self._cached(path, load_spec)
             if spec is not None:
                 found += [*spec.models, *(v.model for v in spec.variants if v.model)]
         found += [f"{provider}/{name}" for name in table]
@@ -194,7 +196,7 @@ class Finder:
         found += [] if slash else [f"{name}/" for name in open_ended]
         return [(name, "model") for name in dict.fromkeys(found)]
 
-    def _sources(self) -> list[Offer]:
+    def _sources(self) -> list[Completion]:
         project = find_project()
         files = [path for path in Path.cwd().iterdir() if path.suffix in _CASES]
         files += [path for path in project.glob("experiments/[!.]*/*") if path.suffix in _CASES]
@@ -207,8 +209,8 @@ class Finder:
         known = [(name, "experiment") for name in experiment_files(project)]
         return [*known, *variables, *((name, "file") for name in dict.fromkeys(relative))]
 
-    def _values(self, name: str, text: str, fragment: str) -> list[Offer]:
-        """Variables of the prompt, and behind `name=$` those of the notebook."""
+    def _values(self, name: str, text: str, fragment: str) -> list[Completion]:
+        """Variables of the prompt, and after `name=$` those of the notebook."""
         known, equals, value = fragment.partition("=")
         if equals and value.startswith("$"):
             names = [key for key in self._space if not key.startswith("_")]
@@ -220,7 +222,7 @@ class Finder:
         return [(f"{item}=", "variable") for item in found]
 
     def _cases(self, source: str | None) -> list[Case]:
-        """The cases in use, as far as they can be had quickly."""
+        """The cases in use, if they can be read quickly."""
         value = last_experiment(self._space) if source is None else self._space.get(source)
         if isinstance(value, Experiment):
             return value.cases
@@ -232,18 +234,18 @@ class Finder:
         path = experiment_files(project).get(source) or project / source
         columns: Mapping[str, str] | None = None
         if path.suffix in (".yaml", ".yml"):
-            spec = self._once(path, load_spec)
+            spec = self._cached(path, load_spec)
             if spec is None:
                 return []
             path, columns = path.parent / spec.cases, spec.columns
         elif path.suffix in _CASES:
             columns = columns_beside(path)
-        if not path.is_file() or path.stat().st_size > BIGGEST:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return []
-        return self._once(path, lambda file: load_cases(file, columns)) or []
+        return self._cached(path, lambda file: load_cases(file, columns)) or []
 
-    def _once(self, path: Path, read: Callable[[Path], Any]) -> Any:
-        """What `read` makes of a file, read again only when it changes; None if it cannot be."""
+    def _cached(self, path: Path, read: Callable[[Path], Any]) -> Any:
+        """The result of `read` for a file, cached until the file changes; None if reading fails."""
         state = attempt(path.stat)
         if isinstance(state, PexError):
             return None
@@ -268,7 +270,7 @@ class Finder:
         self._tables = {name: listed.get(item.prices or "", []) for name, item in BUILT_IN.items()}
 
 
-def _fitting(found: Iterable[Offer], fragment: str) -> list[Offer]:
+def _starting_with(found: Iterable[Completion], fragment: str) -> list[Completion]:
     return [item for item in dict.fromkeys(found) if item[0].startswith(fragment)]
 
 

@@ -1,4 +1,4 @@
-"""The project at a glance: its experiments, what they said last, money, what runs now."""
+"""The project at a glance: its experiments and last verdicts, spending, runs in progress."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ORDER = ("better", "no worse", "worse", "undecided")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One experiment: how big it is, when it was run last, and what that said.
+    """One experiment: its size, its last run and verdict.
 
     `problem` says why its file cannot be read.
     """
@@ -77,11 +77,11 @@ class Overview:
 _HEAD = ("experiment", "variants × cases", "last run", "last verdict")
 
 
-def look(now: datetime.datetime | None = None) -> Overview:
+def project_overview(now: datetime.datetime | None = None) -> Overview:
     """The project of the current folder.
 
     Args:
-        now: the time that "today" is of; None: now.
+        now: the time from which "today" is told; None: the current time.
 
     Raises:
         PexError: `pex.toml` cannot be read.
@@ -95,26 +95,26 @@ def look(now: datetime.datetime | None = None) -> Overview:
     runs, why = _runs(project, settings, named)
     rows = [_row(name, path, runs, now) for name, path in files.items()]
     rows += [
-        Row(name, "in a notebook", *_said(run, now))
+        Row(name, "in a notebook", *_last_run(run, now))
         for name, run in runs.items()
         if name not in named
     ]
     if not rows:
         notes.append(
-            'No experiments yet: `pexlab init` begins one, exp.save("experiments/NAME/'
-            'experiment.yaml") keeps one of a notebook.'
+            'No experiments yet: `pexlab init` creates one, exp.save("experiments/NAME/'
+            'experiment.yaml") saves one from a notebook.'
         )
     if why:
         notes.append(why)
     try:
-        notes += _money(project, settings, now)
+        notes += _spending_lines(project, settings, now)
     except PexError as error:
-        notes.append(f"What was spent is not known: {error.message}")
+        notes.append(f"Spending is unknown: {error.message}")
     return Overview(project.name, rows, notes)
 
 
 def when(at: datetime.datetime, now: datetime.datetime) -> str:
-    """A time as people say it.
+    """A time relative to now, for people.
 
     Example:
         >>> noon = datetime.datetime(2026, 3, 5, 12)
@@ -131,28 +131,30 @@ def when(at: datetime.datetime, now: datetime.datetime) -> str:
     return f"{days} days ago" if days < 14 else f"{at:%Y-%m-%d}"
 
 
-def in_words(verdicts: str) -> str:
-    """The verdicts of a run's tag, the good ones first.
+def verdicts_text(verdicts: str) -> str:
+    """The verdicts of a run's tag in words, the good ones first.
 
     Example:
-        >>> in_words("a: undecided; b: better; c: undecided")
+        >>> verdicts_text("a: undecided; b: better; c: undecided")
         'better: b · undecided: a, c'
-        >>> in_words("a: better; a: undecided")
+        >>> verdicts_text("a: better; a: undecided")
         'better: a (on 1 of 2 scores) · undecided: a (on 1 of 2 scores)'
     """
     pairs = [item.rpartition(": ")[::2] for item in verdicts.split("; ") if ": " in item]
     scores = collections.Counter(name for name, _ in pairs)
-    found: dict[str, collections.Counter[str]] = {}
+    names_by_verdict: dict[str, collections.Counter[str]] = {}
     for name, verdict in pairs:
-        found.setdefault(verdict, collections.Counter())[name] += 1
-    said = []
-    for verdict in sorted(found, key=lambda v: (_ORDER.index(v) if v in _ORDER else 9, v)):
+        names_by_verdict.setdefault(verdict, collections.Counter())[name] += 1
+    parts = []
+    for verdict in sorted(
+        names_by_verdict, key=lambda v: (_ORDER.index(v) if v in _ORDER else 9, v)
+    ):
         names = [
             name if times == scores[name] else f"{name} (on {times} of {scores[name]} scores)"
-            for name, times in found[verdict].items()
+            for name, times in names_by_verdict[verdict].items()
         ]
-        said.append(f"{verdict}: {', '.join(names)}")
-    return " · ".join(said)
+        parts.append(f"{verdict}: {', '.join(names)}")
+    return " · ".join(parts)
 
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
@@ -160,19 +162,19 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
 
 
 def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetime.datetime) -> Row:
-    found = attempt(lambda: _sized(path))
+    found = attempt(lambda: _spec_and_size(path))
     if isinstance(found, PexError):
         problem = str(found).replace(f"{path.parent}/", "").replace("\n ", ";")
         return Row(name, "–", "–", "", problem=cut(problem, 300))
     spec, cases = found
-    last, verdict = _said(runs[spec.name], now) if spec.name in runs else ("never", "")
+    last, verdict = _last_run(runs[spec.name], now) if spec.name in runs else ("never", "")
     variants = _variants(spec)
     if last != "never" and not verdict:
         verdict = "one variant: nothing to compare" if variants == 1 else "no verdict"
     return Row(name, f"{variants} × {cases:,}", last, verdict)
 
 
-def _sized(path: Path) -> tuple[ExperimentSpec, int]:
+def _spec_and_size(path: Path) -> tuple[ExperimentSpec, int]:
     spec = load_spec(path)
     return spec, len(load_cases(spec.cases, spec.columns, path.parent))
 
@@ -187,18 +189,18 @@ def _variants(spec: ExperimentSpec) -> int:
     return len(spec.variants) or grid
 
 
-def _said(run: dict[str, object], now: datetime.datetime) -> tuple[str, str]:
+def _last_run(run: dict[str, object], now: datetime.datetime) -> tuple[str, str]:
     at = datetime.datetime.fromtimestamp(float(str(run["started_at"])))
     status = _STATUS.get(str(run["status"]), "")
-    verdict = in_words(str(run["verdicts"]))
-    verdict += f" (against {run['baseline']})" if verdict and run["baseline"] else ""
+    verdict = verdicts_text(str(run["verdicts"]))
+    verdict += f" (compared with {run['baseline']})" if verdict and run["baseline"] else ""
     return when(at, now) + (f", {status}" if status else ""), verdict
 
 
 def _runs(
     project: Path, settings: Settings, names: Sequence[str]
 ) -> tuple[dict[str, dict[str, object]], str]:
-    """The newest run of each experiment, and why that is not known."""
+    """The newest run of each experiment, or the reason why it is unknown."""
     from pex.record import search
     from pex.tracking import store
 
@@ -208,26 +210,26 @@ def _runs(
             return {}, ""
         return search.newest(uri, names), ""
     except PexError as error:
-        return {}, f"Last runs are not known: {error.message}"
+        return {}, f"Last runs are unknown: {error.message}"
 
 
-def _money(project: Path, settings: Settings, now: datetime.datetime) -> list[str]:
+def _spending_lines(project: Path, settings: Settings, now: datetime.datetime) -> list[str]:
     database = database_of(project / settings.journal.path, settings)
     days = spending(database, "day")
     today = total([item for item in days if item.name == f"{now:%Y-%m-%d}"])
     month = total([item for item in days if item.name.startswith(f"{now:%Y-%m}")])
-    cap = f"Cap: ${settings.budget.usd_per_run:,.2f} for each run"
+    cap = f"Cap: ${settings.budget.usd_per_run:,.2f} per run"
     whole = BatchContext.from_environ().budget_usd
     cap += f", ${whole:,.2f} for this batch." if whole is not None else "."
-    said = [f"Spent today {_usd(today)}, this month {_usd(month)}. {cap}"]
+    lines = [f"Spent today {_usd(today)}, this month {_usd(month)}. {cap}"]
     going = [
         f"{name} since {datetime.datetime.fromtimestamp(begun):%H:%M} ({calls:,} calls so far)"
         for name, begun, calls in running(database)
     ]
-    return [*said, f"Running: {', '.join(going)}." if going else "Nothing runs now."]
+    return [*lines, f"Running: {', '.join(going)}." if going else "No runs in progress."]
 
 
 def _usd(spent: Spending) -> str:
-    unsure = f", perhaps ${spent.unsure_usd:.2f} more" if spent.unsure_usd else ""
+    unsure = f", possibly ${spent.unsure_usd:.2f} more" if spent.unsure_usd else ""
     amount = f"${spent.usd:,.2f}" if spent.usd >= 0.01 or not spent.usd else "less than $0.01"
     return f"{amount} ({spent.calls:,} {'call' if spent.calls == 1 else 'calls'}{unsure})"

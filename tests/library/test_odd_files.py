@@ -15,7 +15,7 @@ from pex.core import prompt as prompts
 from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.library.files import prompt_files
-from pex.magics.overview import look
+from pex.magics.overview import project_overview
 
 PROMPT = "---\nname: good\n---\nuser:\nSay {{ word }}\n"
 SPEC = "name: good\ncases: cases.csv\nprompts: [p.prompty]\nmodels: [lab/m1]\n"
@@ -87,7 +87,7 @@ def test_an_odd_experiment(make: Callable[[Path], object], project: Path) -> Non
         (folder / "p.prompty").write_text(PROMPT)
     (project / "experiments" / "good" / "experiment.yaml").write_text(SPEC)
     make(project / "experiments" / "odd" / "experiment.yaml")
-    rows = {row.name: row for row in look().rows}
+    rows = {row.name: row for row in project_overview().rows}
     assert rows["good"].problem == ""
     assert rows["odd"].problem
 
@@ -103,7 +103,7 @@ def test_odd_cases(make: Callable[[Path], object], project: Path) -> None:
     if make is sparse:
         pytest.skip("a large file of cases may be meant")
     make(project / "experiments" / "odd" / "cases.csv")
-    rows = {row.name: row for row in look().rows}
+    rows = {row.name: row for row in project_overview().rows}
     assert rows["good"].problem == ""
 
 

@@ -10,63 +10,22 @@ import pandas as pd
 import pytest
 
 from pex.core.call import Answer
-from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.events import Answered, Delta, Done, Failed, Queued, Scored, Started
-from pex.core.prompt import Prompt
 from pex.core.score import Score
 from pex.core.spreadsheet import table_text
-from pex.core.variant import Variant
-from pex.run.request import requests
-from pex.score.frame import build_frame, summarise, yes_no
+from pex.score.frame import summarise, yes_no
 from pex.widgets import rows
 from pex.widgets.cell_details import cell_details
 from pex.widgets.grid import ResultGrid
 from pex.widgets.query import Query, changed, find_rows, tags_and_groups
 from pex.widgets.sheet import Line, Sheet, brief, sheet_of
 from pex.widgets.static_output import static_table
-from tests.helpers.made import HALF, HOSTILE
+from tests.helpers.grids import filled, frame_of
+from tests.helpers.made import HOSTILE
 
 BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
 PLACE = ("a", "c1", 1)
-
-
-def frame_of(outputs: dict[str, list[str | None]], repeats: int = 1) -> pd.DataFrame:
-    """A frame as a run makes it; None is an error, and an answer is right if it says "good"."""
-    prompt = Prompt("{{ text }}", "p")
-    variants = [Variant(prompt, "lab/m1", name=name) for name in outputs]
-    n = len(next(iter(outputs.values())))
-    cases = [
-        Case(
-            f"c{i}",
-            {"text": f"question {i}"},
-            "good",
-            "ab"[i % 2],
-            ("even", "odd")[i % 2 : i % 2 + 1],
-        )
-        for i in range(n)
-    ]
-    made = []
-    for request in requests(variants, cases, repeats):
-        output = outputs[request.variant][int(request.case_id[1:])]
-        if output is None:
-            made.append((request, Answer(error="no", error_kind="server"), {}))
-        else:
-            answer = Answer(
-                output=output.replace("\ud800", HALF), latency_s=len(output) / 10, cost_usd=0.01
-            )
-            made.append((request, answer, {"ok": Score("good" in output, reason="why")}))
-    frame = build_frame(made, variants, cases, ["ok"])
-    texts = [
-        text.replace(HALF, "\ud800") if isinstance(text, str) else None for text in frame["output"]
-    ]
-    return frame.assign(output=pd.Series(texts, index=frame.index, dtype=object))
-
-
-def filled(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
-    sheet = sheet_of(frame, baseline)
-    sheet.fill(frame, yes_no(frame))
-    return sheet
 
 
 def grid_of(frame: pd.DataFrame) -> ResultGrid:
@@ -88,7 +47,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, list[bytes]]]:
 
 def read(chunk: bytes) -> list[Any]:
     """The rows of a chunk, as the browser opens it."""
-    count, *ends = rows.read_numbers(chunk[: 4 * (1 + rows.read_numbers(chunk[:4])[0])])
+    count, *ends = rows.unpack_numbers(chunk[: 4 * (1 + rows.unpack_numbers(chunk[:4])[0])])
     body = chunk[4 * (count + 1) :]
     return [json.loads(body[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -334,7 +293,7 @@ def test_what_a_view_asks_is_answered_to_it(sent: list[tuple[dict, list]]) -> No
     grid._on_message(grid, {"kind": "query", "view": "v1", "kind_of_rows": "failures"}, [])
     content, (found,) = sent[-1]
     assert content == {"kind": "order", "view": "v1"}
-    assert rows.read_numbers(found) == [1, 3]
+    assert rows.unpack_numbers(found) == [1, 3]
     grid._on_message(grid, {"kind": "open", "view": "v1", "row": 3, "column": 1}, [])
     assert sent[-1][0]["cell"]["case"] == "c3"
     grid._on_message(grid, {"kind": "export", "view": "v1", "form": "csv"}, [])
@@ -347,6 +306,6 @@ def test_what_a_view_asks_is_answered_to_it(sent: list[tuple[dict, list]]) -> No
 def test_the_selection_is_rows_of_the_frame(sent: list[tuple[dict, list]]) -> None:
     grid = grid_of(FRAME)
     assert len(grid.selection) == 0
-    grid._on_message(grid, {"kind": "select"}, [memoryview(rows.numbers([3, 0]))])
+    grid._on_message(grid, {"kind": "select"}, [memoryview(rows.pack_numbers([3, 0]))])
     assert grid.selection[["case_id", "variant"]].to_numpy().tolist() == [["c1", "b"], ["c0", "a"]]
     assert list(grid.selection.columns) == list(FRAME.columns)
