@@ -75,10 +75,10 @@ def base_url(
         model: the model's name at the provider, on Azure its deployment.
         azure: the provider is Azure, whatever its host is called.
         version: Azure's api-version, which replaces one in the address.
-        default: Azure's api-version where nobody names one and the address needs one.
+        default: Azure's api-version if none is given and the address needs one.
 
     Raises:
-        PexError: an Azure address that names another deployment than the model.
+        PexError: an Azure address that names a deployment other than the model.
         ValueError: it is not a web address.
 
     Example:
@@ -109,7 +109,7 @@ def is_azure(text: str) -> bool:
 
 
 def deployment(text: str) -> str | None:
-    """The deployment that an Azure address names, None where it names none.
+    """The deployment that an Azure address names, None if it names none.
 
     Example:
         >>> deployment("https://x.openai.azure.com/openai/deployments/gpt/chat/completions")

@@ -129,7 +129,7 @@ async def whole(response: Any, most: int = MOST_BYTES, *, cut: bool = False) -> 
     Args:
         response: as for `pieces`.
         most: how many bytes it may have.
-        cut: leave out what is beyond that, where nobody needs all of it.
+        cut: leave out the rest instead of raising an error.
 
     Raises:
         CallError: it has more; the error keeps the beginning.

@@ -34,7 +34,7 @@ def worst_case(price: Price | None, size: int, longest: int) -> float:
 class Bill:
     """What one answered call is booked with.
 
-    `usd` is what the endpoint's report comes to; None where it reported nothing that can be
+    `usd` is what the endpoint's report comes to; None if it reported nothing that can be
     believed, and then `at_most_usd` is the call's worst case. `remark` is the ledger's word for
     what is unusual.
     """
@@ -103,7 +103,7 @@ class Budget:
         self.spent_usd = spent_usd
         self.reserved_usd = 0.0
         self.allowed_usd: float | None = None
-        """What a shared budget has granted this run in all; None where there is none."""
+        """What a shared budget has granted this run in all; None if there is none."""
 
     @property
     def used_usd(self) -> float:
@@ -111,7 +111,7 @@ class Budget:
         return self.spent_usd + self.reserved_usd
 
     def reserve(self, worst_usd: float) -> bool:
-        """Set the worst case of a call aside; False where it does not fit."""
+        """Set the worst case of a call aside; False if it does not fit."""
         used = self.used_usd + worst_usd
         if self.cap_usd is not None and used > self.cap_usd:
             return False

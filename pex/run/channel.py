@@ -30,7 +30,7 @@ from pex.run.request import BYTES_PER_TOKEN, max_tokens
 from pex.run.threads import run_in_thread
 
 RECONNECT_S = 0.5
-"""How long after a failure to connect again it is tried once more."""
+"""Seconds between a failure to reconnect and one more attempt."""
 
 TOOLS_AT_MOST = 1_000
 """Tokens of the words that a provider puts around tools (Anthropic: 264 to 804)."""
@@ -40,7 +40,7 @@ TOOLS_AT_MOST = 1_000
 class Call:
     """One request on its way, with the places that share its answer.
 
-    `body` is what is asked next; `earlier` are the answers to the turns of a conversation before.
+    `body` is what is sent next; `earlier` are the answers to the earlier turns of a conversation.
     `meant` and `sent` are the request as it went out last, and before the parameters that the
     model refuses were taken out.
     """
@@ -56,7 +56,7 @@ class Call:
     previous: str | None = None
     """The response that the bytes of `payload` go on from, in the Responses API."""
     unsent: int = 0
-    """So many bytes of the conversation are not sent for that, and paid all the same."""
+    """Bytes of the conversation that are therefore not sent, but paid all the same."""
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""
@@ -69,7 +69,7 @@ class Call:
         return orjson.dumps(self.sent) if chat else self._as_response(self.sent)
 
     def _as_response(self, body: dict[str, Any]) -> bytes:
-        """The bytes for the Responses API that ask the same as a chat body."""
+        """The bytes for the Responses API that mean the same as a chat body."""
         self.previous, self.unsent = None, 0
         whole = orjson.dumps(responses_body(body))
         named = self.earlier[-1].response_id if self.earlier else None
@@ -128,7 +128,7 @@ class Channel:
     known_models: list[str] | None = None
     http: Pool | None = None
     stateless: bool = False
-    """Its endpoint does not go on from an earlier response: conversations are sent whole."""
+    """Its endpoint cannot continue an earlier response: conversations are sent whole."""
     answered_at: float | None = None
     answered_by: Endpoint | None = None
     was_renewed: bool = False
@@ -163,7 +163,7 @@ class Channel:
     def may_renew(self, endpoint: Endpoint, kind: str) -> bool:
         """Whether a call that failed so on `endpoint` may succeed on another.
 
-        A token that was renewed and that nobody was ever served with is not renewed again.
+        A renewed token that has never worked is not renewed again.
         """
         if not endpoint.renewed_after(kind):
             return False
@@ -176,7 +176,7 @@ class Channel:
         Calls in flight keep the connections that they have.
 
         Raises:
-            PexError: it failed twice, now or for a call before.
+            PexError: it failed twice, now or for an earlier call.
         """
         async with self.renewing:
             if self.endpoint is not old:
@@ -228,10 +228,10 @@ def open_channels(
         models: `provider/model`, each once.
         settings: the project's.
         state: the project's `.pex/` folder.
-        max_in_flight: calls at once to each provider, in place of its own number.
-        timeout_s: how long one call may take, in place of the provider's own.
+        max_in_flight: calls at once to each provider, instead of its own number.
+        timeout_s: how long one call may take, instead of the provider's own.
         fixed: parameters in which the variants of the run differ: they are never dropped.
-        clients: the models that are asked through a client of the user's.
+        clients: the models that are called through a client of the user's.
 
     Raises:
         PexError: an unknown provider, a key that is not set or refused, no response at the address.
@@ -266,5 +266,5 @@ def open_channels(
 
 
 def _place(endpoint: Endpoint) -> str:
-    """The endpoint as it is remembered: the built-in server's port is another one each time."""
+    """The endpoint as it is remembered: the built-in server's port changes each time."""
     return endpoint.provider if endpoint.provider == LOCAL else endpoint.base

@@ -132,7 +132,7 @@ async def ask(
 def _stream_for(
     endpoint: Endpoint, response: Any, on_delta: Callable[[str], None] | None
 ) -> EventStream | None:
-    """What reads a response piece by piece, None where it is read whole.
+    """What reads a response piece by piece, None if it is read whole.
 
     Whatever it says it is: some endpoints stream as text/plain, others send one body.
     """
@@ -162,7 +162,7 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
     """List an endpoint's models, to find out before a run starts that it is there.
 
     Returns:
-        The names, or None where the endpoint does not list them.
+        The names, or None if the endpoint does not list them.
 
     Raises:
         PexError: there is no response at this address, or the key is refused.

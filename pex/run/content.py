@@ -50,7 +50,7 @@ _FIELDS = (
 class Content:
     """What was said, taken apart; `lost` where a piece of it could not be understood.
 
-    `text` is None where nothing was said at all.
+    `text` is None if nothing was said at all.
     """
 
     text: str | None = None
@@ -86,7 +86,7 @@ def _is_part(value: Mapping[str, Any]) -> bool:
 
 
 def read_reasoning(message: Mapping[str, Any]) -> str:
-    """The reasoning beside the content of a message, "" where there is none.
+    """The reasoning beside the content of a message, "" if there is none.
 
     Example:
         >>> read_reasoning({"content": "Yes", "reasoning_details": [{"text": "Hm."}]})
@@ -174,7 +174,7 @@ class ToolCalls:
         return bool(self._calls)
 
     def found(self) -> list[dict[str, Any]] | None:
-        """All calls in the order of their numbers, None where there are none."""
+        """All calls in the order of their numbers, None if there are none."""
         places = sorted(range(len(self._calls)), key=lambda n: self._order[n])
         return [self._calls[n] for n in places] or None
 
@@ -211,7 +211,7 @@ class ToolCalls:
         function["arguments"] += _arguments(piece)
 
     def _place(self, number: int | None, piece: Mapping[str, Any], name: str) -> int | None:
-        """Which call a piece belongs to, None where it begins one."""
+        """Which call a piece belongs to, None if it begins one."""
         given = _id(piece)
         same_id = [n for n, call in enumerate(self._calls) if given and call["id"] == given]
         if number is not None:

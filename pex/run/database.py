@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 class ConnectionLostError(JournalError):
-    """The database's server does not answer at the moment."""
+    """The database's server does not respond at the moment."""
 
 
 class Connection:
     """One connection, for one thread at a time.
 
     `rows` reads; inside `with connection.write():` everything happens or nothing does, and no
-    other writer gets between; `again` repeats work that a lost connection has ended.
+    other writer gets between; `again` repeats work that was ended by a lost connection.
     """
 
     def __init__(self, database: Database, raw: Any, durable: bool) -> None:
@@ -48,7 +48,7 @@ class Connection:
         self._durable = durable
 
     def again(self, work: Callable[[], T]) -> T:
-        """Do some work; where the connection is lost, connect anew and do it again, for a while."""
+        """Do some work; if the connection is lost, reconnect and retry, for a while."""
         give_up = time.monotonic() + BUSY_S
         while True:
             try:
@@ -143,7 +143,7 @@ class Database:
         return sql
 
     def shrink(self, connection: Connection) -> None:
-        """Give the space of deleted rows back, so that nothing of them is left in the files."""
+        """Free the space of deleted rows, so nothing of them is left in the files."""
         connection.rows("VACUUM")
 
     @contextlib.contextmanager
@@ -152,7 +152,7 @@ class Database:
         raise NotImplementedError
 
     def size(self) -> int | None:
-        """Bytes on disk, None where they are not ours to count."""
+        """Bytes on disk, None if they are not ours to count."""
         return None
 
     def _migrate(self, connection: Connection, version: int) -> None:
@@ -211,7 +211,7 @@ class SqliteDatabase(Database):
         return connection
 
     def shrink(self, connection: Connection) -> None:
-        """Write the file anew without deleted rows, and empty its log."""
+        """Rewrite the file without deleted rows, and empty its log."""
         super().shrink(connection)
         connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 

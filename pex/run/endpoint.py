@@ -66,7 +66,7 @@ class Endpoint:
 
     @property
     def through(self) -> str:
-        """The proxy in the words of a message, nothing where there is none."""
+        """The proxy in the words of a message, nothing if there is none."""
         return f" through the proxy {redact(self.proxy)}" if self.proxy else ""
 
 

@@ -102,7 +102,7 @@ def _without_tags(text: str) -> str:
 
 
 def parse_error(raw: bytes) -> ErrorBody:
-    """What a body says; nothing where it is not JSON, or longer than any error is."""
+    """What a body says; nothing if it is not JSON, or longer than any error is."""
     raw = raw[:_MOST_READ]
     try:
         value = orjson.loads(raw)

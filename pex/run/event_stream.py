@@ -146,7 +146,7 @@ class EventStream(ABC):
         """Take what one event says, a JSON value."""
 
     def _missing(self) -> CallError | None:
-        """Why what has come is no answer, None where it may be one."""
+        """Why this is not an answer so far, None if it may be one."""
         if not self.raw.strip():
             return CallError("bad_body", "the stream is empty")
         if not self._understood:
@@ -179,7 +179,7 @@ class EventStream(ABC):
         try:
             for line in lines:
                 self._line(line)
-        except Exception as error:  # noqa: BLE001 - what nobody has thought of is named all the same
+        except Exception as error:  # noqa: BLE001 - an unexpected error gets a name too
             self._fail(unforeseen(error, b""))
 
     def _line(self, line: bytes) -> None:

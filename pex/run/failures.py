@@ -153,7 +153,7 @@ _VAGUE: tuple[tuple[str, str], ...] = (
     ("provider", "server"),  # OpenRouter
     ("api_error", "server"),  # Anthropic; Ollama sends it with every status
 )
-"""Codes that say less than an HTTP status; they hold where there is none."""
+"""Codes that say less than an HTTP status; they hold if there is none."""
 
 _STATUSES: dict[int, str] = {
     401: "auth", 402: "quota", 403: "auth", 404: "unknown_model", 405: "unknown_model",
@@ -257,7 +257,7 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
 
 
 def failure_in(value: Any, *, begun: bool = False) -> CallError | None:
-    """The error that a body or a piece of a stream with status 200 is, None where it is none.
+    """The error that a body or a piece of a stream with status 200 is, None if it is none.
 
     Args:
         value: the JSON value.

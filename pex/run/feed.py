@@ -23,20 +23,20 @@ from pex.core.events import (
 )
 
 PAUSE_S = 0.01
-"""Between two rounds: waking for every event would take time from the calls."""
+"""Seconds between two rounds: waking for every event would take time from the calls."""
 
 MOST_WAITING = 10_000
 """With more waiting events than this, those that only show progress are left out."""
 
 _PASSING = (Started, Delta, Retried, Spent, Pace, Away)
 _LASTING = (Queued, Spent, Stopping, Away, Judging, Done)
-"""Of these the last one tells how things are now."""
+"""Of these, the last one shows the current state."""
 
 
 class Feed:
     """Hands events to one listener, in order.
 
-    One that falls behind misses passing news (a call that starts, a piece of text), never an
+    A listener that falls behind misses passing news (a call that starts, a piece of text), never an
     answer, an error or a score: what waits is bounded by the size of the run.
 
     Args:
@@ -70,7 +70,7 @@ class Feed:
                 event = self._waiting.popleft()
                 try:
                     self._listener(event)
-                except Exception as error:  # noqa: BLE001 - who watches must not end the run
+                except Exception as error:  # noqa: BLE001 - a listener must not end the run
                     self.failure = error
                     return
                 if isinstance(event, Done):
@@ -91,7 +91,7 @@ class Feeds:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        """Held where something is noted and told, so that nobody hears it twice or not at all."""
+        """Held while an event is noted and sent, so every listener gets it exactly once."""
         self._feeds: list[Feed] = []
         self._last: dict[object, Event] = {}
 

@@ -2,7 +2,7 @@
 
 An answer is found again by its request's key. `reuse` finds whatever was ever answered; `fresh`
 only what this batch (outside a batch: this run) has answered: it gets new answers, but a resumed
-one continues; `off` keeps and finds nothing. What was paid is in the ledger in every mode,
+one continues; `off` stores and finds nothing. What was paid is in the ledger in every mode,
 written in the same transaction as the answer.
 """
 
@@ -102,7 +102,7 @@ class Journal:
             experiment: its name.
             keys: of all its requests.
             mode: what may be used again.
-            mlflow_uri: where it is recorded, None where it is not.
+            mlflow_uri: where it is recorded, None if it is not.
         """
         context = BatchContext.from_environ()
         batch_id, job_id = context.scope, context.job_id

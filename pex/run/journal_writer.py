@@ -34,8 +34,8 @@ _LEDGER = (
 class Entry:
     """One call that has ended, on its way to the disk.
 
-    `at_most_usd` is set where it may have been charged and nobody said how much; `tell` are the
-    places that are waiting for the answer. `paid` is what the ledger counts where the answer also
+    `at_most_usd` is set if it may have been charged without a reported cost; `tell` are the
+    requests that are waiting for the answer. `paid` is what the ledger counts if the answer also
     holds what was paid before (the earlier turns of a conversation); `remark` is the ledger's word
     for what is unusual about the cost.
     """
@@ -48,7 +48,7 @@ class Entry:
     paid: Answer | None = None
     remark: str | None = None
     id: str = ""
-    """Of its line in the ledger; given by the writer where nobody else has."""
+    """Of its line in the ledger; given by the writer by default."""
 
 
 class Writer:
@@ -103,7 +103,7 @@ class Writer:
             self._wake.wait(_SEEN_EVERY_S)
             self._wake.clear()
             # What came while the group before was being synced is the next group: one answer on
-            # an idle disk waits for nobody, and a slow disk is never behind by more than a group.
+            # an idle disk is written at once, and a slow disk is never behind by more than a group.
             entries, self._waiting = self._waiting, []
             seen = time.monotonic() - seen_at > _SEEN_EVERY_S
             if failure is None and (entries or seen):
@@ -187,13 +187,13 @@ class Writer:
 
 
 def _storable(entry: Entry) -> Entry:
-    """The entry with answers of which all can be stored."""
+    """The entry, with its answers in a form that can be stored."""
     paid = None if entry.paid is None else checked(entry.paid)
     return dataclasses.replace(entry, answer=checked(entry.answer), paid=paid)
 
 
 def _reduced(entry: Entry) -> Entry:
-    """The entry with the texts of its answer alone."""
+    """The entry with only the text of its answer."""
     kept = ("output", "error", "error_kind", "finish_reason", "reasoning", "raw_body", "cost_usd")
     answer = answer_from({name: getattr(entry.answer, name) for name in kept})
     paid = answer if entry.paid is None else answer_from({"cost_usd": entry.paid.cost_usd})

@@ -107,14 +107,14 @@ class Leases:
     ) -> tuple[float, bool]:
         """Take more of a batch's budget.
 
-        What is free is the cap less the ledger of the batch and what other living runs hold.
+        Free is the cap minus the ledger of the batch and what other active runs hold.
 
         Args:
             batch_id: whose budget it is.
             cap_usd: what all its runs together may spend.
             used_usd: what this run has spent and set aside for calls in flight.
-            least_usd: what it needs besides for one call; with less it would only keep others out.
-            more_usd: what it has use for besides.
+            least_usd: what it also needs for one call; with less it would only block others.
+            more_usd: what else it could use.
 
         Returns:
             How much this run may have spent in all, and whether others hold something of the
@@ -258,7 +258,7 @@ class SharedLimits:
 
         Returns:
             A grant for each lane, and of the batch's budget how much the run may have spent in
-            all and whether others hold some that they may give back; None where there is none.
+            all and whether others hold some that they may give back; None if there is none.
 
         Raises:
             JournalError: the database cannot be reached.
@@ -286,7 +286,7 @@ def _read(connection: Connection, endpoint: str, now: float) -> _Endpoint:
     names = ", ".join(field.name for field in dataclasses.fields(_Endpoint))
     rows = connection.rows(f"SELECT {names} FROM endpoints WHERE name = ?", [endpoint])
     row = _Endpoint(*rows[0]) if rows else _Endpoint(None, 0, 1, 0, 0.0, -1.0, -1.0, now)
-    # A clock that was put back, or an endpoint that once asked for a day, holds up nobody for long.
+    # A clock that was put back, or an endpoint that once asked for a day, delays no one for long.
     row.at = min(row.at, now)
     latest = row.at + waits.LONGEST_S
     row.paused_until = min(row.paused_until, latest) if row.paused_until > 0 else 0.0
@@ -336,7 +336,7 @@ def _take(row: _Endpoint, what: str, per_minute: float | None, now: float, asked
         return 0.0
     holds = max(1.0 if what == "requests" else 0.0, per_minute / 60)
     level = getattr(row, what)
-    # The rate leaves room for one full bucket, so that no minute has more than was allowed.
+    # The rate leaves room for one full bucket, so no minute has more than was allowed.
     rate = max(per_minute - holds, per_minute / 2) / 60
     level = holds if level < 0 else min(holds, level + (now - row.at) * rate)
     taken = max(0.0, min(level, asked))

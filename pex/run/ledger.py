@@ -72,7 +72,7 @@ _SUMS = {
     "beyond": f"sum(CASE WHEN l.remark = '{BEYOND}' THEN 1 END)",
     "negative": "sum(CASE WHEN l.usd < 0 THEN 1 END)",
 }
-"""What the ledger is added up by, for each field of `Spending`."""
+"""How each field of `Spending` is added up."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Grant:
     requests: float = 0.0
     tokens: float = 0.0
     total: int | None = None
-    """What the endpoint is believed to serve at once; None where it never refused."""
+    """What the endpoint is believed to serve at once; None if it never refused."""
     others: int = 0
     """The other processes that use it now."""
 
@@ -67,8 +67,8 @@ class Limiter:
 
     Args:
         most: how many calls may be in flight.
-        meter_requests: a rate of requests is kept, so that a call needs a grant.
-        meter_tokens: a rate of tokens is kept, so that a call needs a grant.
+        meter_requests: a rate of requests is kept, so a call needs a grant.
+        meter_tokens: a rate of tokens is kept, so a call needs a grant.
 
     Example:
         >>> limiter = Limiter(64)
@@ -87,7 +87,7 @@ class Limiter:
         self.share = most
         self.in_flight = 0
         self.unsaved = 0
-        """Answers that are not on disk yet; they keep their place, so that a machine that dies
+        """Answers that are not on disk yet; they keep their place, so a machine that dies
         loses no more than the calls that were allowed to be in flight."""
         self.meter_tokens = meter_tokens
         self.granted_requests = 0.0 if meter_requests else math.inf
@@ -128,7 +128,7 @@ class Limiter:
         return self.granted_requests >= 1 and self.granted_tokens > 0
 
     def look_again_s(self, now: float) -> float | None:
-        """Seconds after which waiting may be over by itself; None: when a call has ended."""
+        """Seconds after which waiting may be over by itself; None: only when a call has ended."""
         if now < self.paused_until:
             return self.paused_until - now
         if self._ramping and self.in_flight < self.share and not self._asks_again:
@@ -192,7 +192,7 @@ class Limiter:
             self._lower(int(self.allowed() * OVERLOAD), kind)
 
     def report(self, now: float, waiting: int, tokens_each: float = 0.0) -> Report:
-        """What there is to tell, and begin anew.
+        """What there is to report; starts the next report.
 
         Args:
             now: the time.
@@ -214,7 +214,7 @@ class Limiter:
         return report
 
     def take(self, grant: Grant, now: float) -> None:
-        """Go on with what the lease gave."""
+        """Go on with what the lease granted."""
         self.share, self.total, self.others = grant.share, grant.total, grant.others
         self.paused_until = max(self.paused_until, now + grant.paused_s)
         self._asks_again = self._asks_again or grant.paused_s > waits.LONGEST_S / 2

@@ -78,7 +78,7 @@ class Model:
 
     @property
     def base_url(self) -> str | None:
-        """Where the client asks, None where it does not say."""
+        """Where the client asks, None if it does not say."""
         return base_url(self.client)
 
     def __repr__(self) -> str:
@@ -134,7 +134,7 @@ def base_url(client: Any) -> str | None:
 
 
 def settings_lines(model: ClientModel, settings: Settings) -> list[str]:
-    """What must stand in `pex.toml` for the model to be asked by its name; nothing where it does.
+    """What must stand in `pex.toml` for the model to be asked by its name; nothing if it does.
 
     Args:
         model: the user's.

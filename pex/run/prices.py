@@ -40,8 +40,8 @@ class Price:
 
     Args:
         source: "pex.toml", "genai-prices" or "free".
-        rates: for prompts of more and more tokens; none where it is free.
-        now: gives the rates at this moment, where they change with the time of the day; `rates`
+        rates: for prompts of more and more tokens; none if it is free.
+        now: gives the rates at this moment, if they change with the time of the day; `rates`
             are then all that may apply while a call is in flight.
 
     Example:
@@ -205,7 +205,7 @@ def _rate(value: Any, above: int) -> float | None:
 
 
 def cost(price: Price | None, answer: Answer) -> float | None:
-    """What an answer cost in USD, None where its tokens or its price are not known.
+    """What an answer cost in USD, None if its tokens or its price are not known.
 
     Tokens that contradict each other (more read from a cache than there were) or the answer (none
     for one that has text) are not known.

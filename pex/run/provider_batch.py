@@ -1,7 +1,7 @@
 """Provider batches: OpenAI's Batch API, at half the price, within a day.
 
 Requests go up as one JSONL file for each model, and come back by their custom id, which is the
-journal's key. What was uploaded is in the journal's database before it is waited for, so that a
+journal's key. What was uploaded is in the journal's database before it is waited for, so a
 process that was killed finds its batch again instead of paying for another one.
 """
 
@@ -267,7 +267,7 @@ class ProviderBatchRunner:
         why = why_unanswered(batch)
         for key in left:
             self._put(part, key, Answer(error=why, error_kind="server"), Bill(0.0))
-        # Only now: whoever starts again before this finds the batch and merges the rest of it.
+        # Only now: a restart before this finds the batch and merges the rest of it.
         while self._unwritten:
             await asyncio.sleep(0.01)
         if self._failure is None:
@@ -321,7 +321,7 @@ class ProviderBatchRunner:
         group = self._groups[key]
         self._budget.settle(self._reserved.get(key, 0.0), booked.charged_usd)
         charged = answer.error is None or booked.at_most_usd is not None
-        # Named after the batch, so that a batch that is merged twice is in the ledger once.
+        # Named after the batch, so a batch that is merged twice is in the ledger once.
         entry = Entry(
             group[0], answer, charged, booked.at_most_usd, group,
             remark=booked.remark, id=f"{part.id}-{key[:32]}",

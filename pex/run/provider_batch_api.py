@@ -39,10 +39,10 @@ async def call(
     take: Callable[[bytes], None] | None = None,
     names: bool = False,
 ) -> Any:
-    """One call to a page other than the chat's, tried again where that may help.
+    """One call to a page other than chat, retried if that may help.
 
-    The reply is an object, with `names` one that names what was made (`id`); with `take`, a
-    file that may be long, of which it gets every line.
+    The reply is an object, with `names` one that names what was created (`id`); with `take`, a
+    file of any length, whose lines are passed to `take`.
     """
     assert channel.http is not None  # run() has opened it
     page = page_of(channel)

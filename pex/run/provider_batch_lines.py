@@ -34,7 +34,7 @@ def reply_of(content: bytes, *, names: bool) -> dict[str, Any]:
 
 
 def find_line(line: bytes, left: Collection[str]) -> tuple[str | None, dict[str, Any]]:
-    """Whose line it is, None where that cannot be known, and what it says.
+    """Whose line it is, None if that cannot be known, and what it says.
 
     A line that is damaged still names its request, as long as its key can be found in it.
     """

@@ -26,7 +26,7 @@ class Part:
 
 
 def remember(database: Database, run: Run, part: Part) -> None:
-    """Note a batch before it is created, so that a killed process does not pay for it twice."""
+    """Note a batch before it is created, so a killed process does not pay for it twice."""
     columns = ("id", "run_id", "model", "batch_id", "keys", "created_at")
     keys = orjson.dumps(part.keys).decode()
     with database.opened() as connection:

@@ -40,7 +40,7 @@ def directed(settings: Settings) -> list[Part]:
 
 
 def asks_for_trust(settings: Settings) -> list[Part]:
-    """What would be sent or run where the project directs it; nothing where that is allowed."""
+    """What would be sent or run where the project directs it; nothing if that is allowed."""
     parts = directed(settings)
     sent = [part for part in parts if _is_at_hand(part, settings)]
     trusted = settings.project is None or is_trusted(settings.project, parts)
@@ -158,7 +158,7 @@ def _of_provider(name: str, own: ProviderSettings) -> Part | None:
 
 
 def _key(own: ProviderSettings, provider: Provider) -> str | None:
-    """The key of the settings that directs a secret; None where pex and the user alone do."""
+    """The key of the settings that directs a secret; None if pex and the user alone do."""
     if own.token_command is not None:
         return "token_command"
     if own.base_url is not None and _origin(own.base_url) != _origin(provider.base_url):

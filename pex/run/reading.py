@@ -21,7 +21,7 @@ from pex.run.responses import chat_form, response_id
 from pex.run.usage import read_usage
 
 LENIENT = "read_leniently"
-"""The remark of an answer of which something could not be read; its body is kept."""
+"""The remark of an answer that was only partly readable; its body is kept."""
 
 REASONS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "native_finish_reason")
 """Under which of these a choice says why the model stopped, the first that there is."""
@@ -56,9 +56,9 @@ def read_answer(raw: bytes, previous: str | None = None) -> Answer:
 
 
 def _ordinary(data: Any) -> Answer | None:
-    """A text that ended as it should and nothing else, as nearly all are; None where there is more.
+    """The usual answer: text that ended normally and nothing else; None if there is more.
 
-    Every call of a run comes by here.
+    On the path of every call, so it is fast.
     """
     try:
         choice = data["choices"][0]
@@ -119,7 +119,7 @@ def answer_of(
     except CallError as error:
         error.raw_body = kept(dumped(data) if raw is None else raw)
         raise
-    except Exception as error:  # what nobody has thought of is named all the same
+    except Exception as error:  # an unexpected error gets a name too
         raise unforeseen(error, dumped(data) if raw is None else raw) from error
     if lost or leniently:
         answer.remarks.append(LENIENT)
@@ -251,7 +251,7 @@ def _raise_failed(
     meaning: str | None,
     parts: _Parts,
 ) -> None:
-    """Raise where the choice, or the body around it, says that there is no whole answer."""
+    """Raise if the choice, or the body around it, says that the answer is not complete."""
     begun = bool(parts.text or parts.reasoning or parts.calls)
     message = choice.get("message")
     inside = message.get("error") if isinstance(message, dict) else None

@@ -106,7 +106,7 @@ def _tags(names: tuple[str, ...] | None) -> Tags | None:
 
 
 def split(text: str, tags: Tags | None) -> tuple[str, str]:
-    r"""The answer and the reasoning of a text, "" where there is none.
+    r"""The answer and the reasoning of a text, "" if there is none.
 
     Example:
         >>> usual = tags_of(None)
@@ -370,7 +370,7 @@ class AnswerText:
 
 
 def _nowhere(text: str) -> None:
-    """Where a text is shown to nobody."""
+    """A listener that ignores its text."""
 
 
 def _meets(text: str, opener: str) -> bool:

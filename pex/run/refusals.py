@@ -162,7 +162,7 @@ class Refusals:
         return Lesson(False, why, of_variant=True)
 
     def blocks(self, meant: Mapping[str, Any]) -> str | None:
-        """Why a request is not sent at all, None where it is."""
+        """Why a request is not sent at all, None if it is."""
         for (name, value), why in self.blocked.items():
             if name in meant and canonical_json(meant[name]) == value:
                 return why
@@ -264,7 +264,7 @@ def differing(variants: Sequence[Variant]) -> frozenset[str]:
 
 
 def _culprit(meant: Mapping[str, Any], sent: Mapping[str, Any], error: CallError) -> str | None:
-    """The parameter of a request that a refusal is about, None where that cannot be told."""
+    """The parameter of a request that a refusal is about, None if that cannot be told."""
     text = error.message
     if _type(sent) == JSON_OBJECT != _type(meant) and re.search("json|format", text, re.IGNORECASE):
         return FORMAT  # this mode has requirements of its own for the messages
@@ -294,7 +294,7 @@ def _snake(name: str) -> str:
 
 
 def _typo(name: str) -> str | None:
-    """The parameter that was perhaps meant by a name that nobody knows."""
+    """The known parameter that an unknown name may be a typo of."""
     if name in KNOWN:
         return None
     found = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.8)

@@ -34,7 +34,7 @@ _ORDINARY = frozenset({
     *_OWN_LIMITS, "model", "messages", "temperature", "top_p", "seed", "stop", "tools",
     "tool_choice", "response_format", "reasoning_effort", "logprobs", "top_logprobs",
 })  # fmt: skip
-"""Settings that say nothing else of the answer's length, so that most requests are done at once."""
+"""Settings that say nothing else of the answer's length, so most requests need no more checks."""
 
 _BESIDES = frozenset({"thinking_budget", "thinkingBudget", "budget_tokens", "reasoning_budget"})
 _TIMES = frozenset({"n", "best_of", "num_return_sequences", "candidateCount", "candidate_count"})
@@ -50,7 +50,7 @@ def requests(
     folder: Path | None = None,
     api_of: Callable[[str], str] = lambda ref: "chat",
 ) -> Iterator[Request]:
-    """Every request of a run, case by case, so that rows of the table fill one after another.
+    """Every request of a run, case by case, so the rows of the table fill one after another.
 
     Args:
         variants: what is compared.
@@ -78,7 +78,7 @@ def requests(
 
 
 def turn_of(request: Request, body: dict[str, Any]) -> Request:
-    """One turn of a conversation as a request of its own, so that its answer is kept too.
+    """One turn of a conversation as a request of its own, so its answer is kept too.
 
     Its key is not that of the same request outside of a conversation: both may be in flight at
     once, and a row must come back from the journal as it was.

@@ -57,7 +57,7 @@ def chat_form(data: Any) -> Any:
 
 
 def response_id(data: Any, previous: str | None = None) -> str | None:
-    """The id under which the endpoint keeps a response for the next turn; None where it does not.
+    """The id under which the endpoint keeps a response for the next turn; None if it does not.
 
     Args:
         data: the body of a response, or the last event's `response` of a streamed one.

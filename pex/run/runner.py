@@ -55,7 +55,7 @@ class Runner:
         requests: what to send.
         context: models, budget, journal, and who is told.
         find: an answer of the journal by its key, for the turns of a conversation.
-        stream: have answers streamed, so that `Delta` events come and `ttft_s` is known.
+        stream: have answers streamed, for `Delta` events and `ttft_s`.
     """
 
     def __init__(
@@ -303,7 +303,7 @@ class Runner:
             sent = dataclasses.replace(request, body=call.body)  # the ledger counts its bytes
             self._writer.put(Entry(sent, whole, True, at_most, call.group, answer, remark))
         else:
-            # An answer of its own, so that it is not asked again when a later turn is cut off.
+            # An answer of its own, so it is not paid again if a later turn is cut off.
             turn = turn_of(request, call.body)
             self._writer.put(Entry(turn, answer, True, at_most, remark=remark))
             call.earlier.append(answer)

@@ -1,7 +1,7 @@
 """The transport of a user's own client, for pex's calls: no redirects, and bodies with a limit.
 
-The package's clients read a whole body before anybody sees it, and that of an error in any case.
-So pex hands them a transport that is the user's in all but how a response is read.
+The package's clients read a whole body at once, and that of an error in any case. So pex hands
+them a transport that is the user's in everything except how a response is read.
 """
 
 from __future__ import annotations

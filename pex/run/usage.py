@@ -49,7 +49,7 @@ _NO_PARTS: dict[str, Any] = {}
 
 
 def read_usage(usage: Any) -> dict[str, Any]:
-    """The counts in `usage` under the names of `Answer`; none where nothing is reported.
+    """The counts in `usage` under the names of `Answer`; none if nothing is reported.
 
     Args:
         usage: what stands in the body, of whatever type.
@@ -93,7 +93,7 @@ def read_usage(usage: Any) -> dict[str, Any]:
 
 
 def _ordinary(usage: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The counts in OpenAI's own form, which most reports have; None where it is another."""
+    """The counts in OpenAI's own form, which most reports have; None if it is another."""
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int or not usage.keys() <= _ORDINARY:
         return None

@@ -39,11 +39,11 @@ File = tuple[str, bytes, str]
 
 
 class ClientSession:
-    """Asks through a client; used like an `aiohttp.ClientSession`, on one event loop.
+    """Calls through a client; used like an `aiohttp.ClientSession`, on one event loop.
 
-    A client that blocks is asked on threads, one for each call in flight. An asynchronous one gets
-    connections of this loop's own. Only those of an `http_client` of the user's are shared with
-    the user's own loop; each is closed after its answer, as it would be of no use there.
+    A blocking client is called on threads, one for each call in flight. An asynchronous one gets
+    connections of this loop's own. Only those of the user's own `http_client` are shared with the
+    user's loop; each is closed after its answer, as it would be useless there.
 
     Args:
         client: the user's.
@@ -309,7 +309,7 @@ async def _on_thread(call: Callable[[], Any]) -> Any:
     future: asyncio.Future[Any] = loop.create_future()
 
     def tell(result: Any, error: BaseException | None) -> None:
-        if future.done():  # nobody waits any more
+        if future.done():  # nothing is waiting any more
             return
         if error is None:
             future.set_result(result)
@@ -341,7 +341,7 @@ def _refused(error: Exception) -> Reply | None:
 
 
 def _failure(error: Exception, place: str) -> CallError:
-    """What an exception of the client means where there is no reply."""
+    """What an exception of the client means if there is no reply."""
     chain = list(_chain(error))
     for item in chain:
         if isinstance(item, CallError):  # of the transport that pex has put in between

@@ -58,7 +58,7 @@ def bounded(wait_s: float | None) -> float | None:
 
 
 def asked_s(headers: Mapping[str, str]) -> float | None:
-    """How long a reply's headers ask to wait, from 0 to a minute; None where they do not say.
+    """How long a reply's headers ask to wait, from 0 to a minute; None if they do not say.
 
     Example:
         >>> asked_s({"Retry-After": "86400"}), asked_s({"Retry-After-Ms": "250"}), asked_s({})
@@ -141,7 +141,7 @@ def _seconds_of(value: Any) -> float | None:
 
 
 def _unit_of(key: Any) -> float | None:
-    """The unit of a number under a key that names a wait, None where it names none."""
+    """The unit of a number under a key that names a wait, None if it names none."""
     if not isinstance(key, str) or len(key) > _LONGEST_KEY:
         return None
     name = re.sub(r"[^a-z]", "", key.lower())
