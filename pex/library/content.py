@@ -106,8 +106,8 @@ def decode(found: PromptVersion) -> Prompt:
     text = "".join(pieces)
     if hashlib.sha256(text.encode()).hexdigest() != found.tags[SHA256]:
         raise PexError(
-            f"{origin}: the text that its tags {_TEXT}1 … keep is not the one that was saved",
-            hint="somebody has changed these tags in MLflow; save the prompt again",
+            f"{origin}: the text in its tags {_TEXT}1 … is not the one that was saved",
+            hint="these tags were changed in MLflow; save the prompt again",
         )
     if found.tags[_FORM] == "prompty":
         prompt = Prompt.parse(text, origin, found.name)

@@ -60,7 +60,7 @@ def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
         The path from the project on, and whether it has been written just now.
 
     Raises:
-        PexError: there is a file with another content, or the prompt fits into no file.
+        PexError: a file with different content exists, or the prompt cannot be saved as a file.
     """
     path = project / "prompts" / f"{prompt.name}.prompty"
     text = _text(prompt).encode()

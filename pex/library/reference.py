@@ -48,7 +48,7 @@ def parse_reference(text: str) -> Reference:
         >>> parse_reference("review-sentiment/three")
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: 'review-sentiment/three': the version is a whole number from 1
+        pex.core.errors.PexError: 'review-sentiment/three': expected a version from 1
           for example 'review-sentiment/3'
     """
     short = text.removeprefix(LIBRARY)
@@ -57,7 +57,8 @@ def parse_reference(text: str) -> Reference:
     if mark == "/":
         if not re.fullmatch("[1-9][0-9]*", rest):
             raise PexError(
-                f"'{text}': the version is a whole number from 1", hint=f"for example '{name}/3'"
+                f"'{text}': expected a version from 1",
+                hint=f"for example '{name}/3'",
             )
         return Reference(name, version=int(rest))
     if mark == "@" and rest.lower() != "latest":
@@ -75,7 +76,7 @@ def check_alias(alias: str) -> str:
         >>> check_alias("v3")
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: alias 'v3': MLflow keeps this name for itself
+        pex.core.errors.PexError: alias 'v3': MLflow reserves this name
           version 3 of a prompt is 'name/3' without an alias
     """
     if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
@@ -85,12 +86,12 @@ def check_alias(alias: str) -> str:
         )
     if alias.lower() == "latest":
         raise PexError(
-            f"alias '{alias}': MLflow keeps this name for itself",
+            f"alias '{alias}': MLflow reserves this name",
             hint="the latest version of a prompt is 'name' without an alias",
         )
     if re.fullmatch("[vV][0-9]+", alias):
         raise PexError(
-            f"alias '{alias}': MLflow keeps this name for itself",
+            f"alias '{alias}': MLflow reserves this name",
             hint=f"version {alias[1:]} of a prompt is 'name/{alias[1:]}' without an alias",
         )
     return alias

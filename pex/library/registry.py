@@ -75,7 +75,7 @@ def save(
     """
     if not isinstance(prompt, Prompt):
         raise PexError(
-            f"a pex.Prompt is expected, got {type(prompt).__name__}",
+            f"expected a pex.Prompt, got {type(prompt).__name__}",
             hint="make one with pex.Prompt.load(path)",
         )
     name = check_name(prompt.name if name is None else name, "prompt name")
@@ -84,7 +84,7 @@ def save(
     own = _check_tags(tags or {})
     note = redact(note)
     if len(note) > _NOTE_LENGTH:
-        raise PexError(f"note: {len(note):,} characters; MLflow holds {_NOTE_LENGTH:,}")
+        raise PexError(f"note: {len(note):,} characters, at most {_NOTE_LENGTH:,}")
     written = encode(prompt)
     uri = _store(tracking_uri)
     client = connect(uri)
@@ -314,7 +314,7 @@ def _row(version: Version) -> dict[str, Any]:
 def _check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     for key, value in tags.items():
         if key.startswith(("pex.", "mlflow.", "_mlflow")):
-            raise PexError(f"tags: '{key}' begins as the tags that pex and MLflow keep")
+            raise PexError(f"tags: '{key}' starts like the tags of pex and MLflow themselves")
         if not isinstance(value, str) or len(value) > LONGEST:
-            raise PexError(f"tags: '{key}': expected a text of at most {LONGEST:,} characters")
+            raise PexError(f"tags: '{key}': expected a string of at most {LONGEST:,} characters")
     return {key: redact(value) for key, value in tags.items()}

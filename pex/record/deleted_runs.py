@@ -1,4 +1,4 @@
-"""Runs that were deleted in MLflow and are still on disk, and their end.
+"""Runs that were deleted in MLflow and are still on disk: finding and removing them.
 
 The store's database says where the files of each run are, and a database can come with a project.
 So its word is taken only for a folder below the project or the store, with its links followed,
@@ -69,11 +69,11 @@ def delete(uri: str, found: list[Deleted]) -> None:
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise PexError(f"mlflow gc did not work: {last}")
+        raise PexError(f"mlflow gc failed: {last}")
 
 
 def check(uri: str, found: list[Deleted]) -> None:
-    """Refuse to delete where the store names files that are not the project's.
+    """Refuse to delete if the store names files that are not the project's.
 
     Raises:
         PexError: it does; the first such place is named.
@@ -83,9 +83,9 @@ def check(uri: str, found: list[Deleted]) -> None:
         more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
         raise PexError(
             f"nothing was deleted: {redact(uri)} says that the files of the deleted run "
-            f"{foreign[0].id} are in {foreign[0].place}{more}, which is no folder of a run below "
+            f"{foreign[0].id} are in {foreign[0].place}{more}, which is not a run's folder in "
             "the project or its store",
-            hint=f"look where that is; if it may go: mlflow gc --backend-store-uri {redact(uri)}",
+            hint=f"if it can be deleted: mlflow gc --backend-store-uri {redact(uri)}",
         )
 
 

@@ -1,4 +1,4 @@
-"""The note of a run: what MLflow's run page says in words and a small table."""
+"""The description of a run on MLflow's run page: a few sentences and a small table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking a case or a group out of what was recorded.
+"""Deleting the data of a case or a group from recorded runs.
 
 A case's texts are in a run's tables and report, in its traces, in the datasets of its cases, and
 where its record failed in the project. Metrics and verdicts are sums over cases and stay.
@@ -117,7 +117,7 @@ def shrink(uri: str) -> None:
     except sqlite3.Error as error:
         raise PexError(
             f"what was deleted may still be in the free pages of {path}: {error}",
-            hint=f"end what uses it, then: sqlite3 {path} VACUUM",
+            hint=f"close the programs that use it, then: sqlite3 {path} VACUUM",
         ) from None
 
 

@@ -101,7 +101,8 @@ def tag(uri: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
     before = dict(run_of(uri, run_id).data.tags)
     if before.get("pex.kind") != "run":
         raise PexError(
-            f"run '{run_id}' is no whole run of pex", hint="name the parent, not one variant's run"
+            f"run '{run_id}' is not a parent run of pex",
+            hint="name the parent, not one variant's run",
         )
     for key, value in tags.items():
         client.set_tag(run_id, key, redact(value))

@@ -118,7 +118,7 @@ def _from_tables(client: MlflowClient, run: Run, id_column: str | None) -> pd.Da
     where = f"run '{run.info.run_id}'"
     if not names:
         raise PexError(
-            f"{where} has no traces with assessments and no table: there is nothing to compare",
+            f"{where} has no traces with assessments and no table, so there is nothing to compare",
             hint="name a run of pex, of mlflow.genai.evaluate, or one with mlflow.log_table",
         )
     if id_column is not None and id_column not in seen:
@@ -126,8 +126,8 @@ def _from_tables(client: MlflowClient, run: Run, id_column: str | None) -> pd.Da
             f"{where}: no table has a column '{id_column}'", hint=nearest(id_column, seen)
         )
     raise PexError(
-        f"{where}: no table says which case a row is, or none has a column of numbers",
-        hint=f"name the column of the ids; its columns are: {', '.join(dict.fromkeys(seen))}",
+        f"{where}: no table has a column of case ids and a column of numbers",
+        hint=f"name the column with the ids; the columns are: {', '.join(dict.fromkeys(seen))}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing a run to MLflow, and finding it again.
+"""Writing a run to MLflow, and reading it back.
 
 What is written: a parent run with the counts, the comparison, the files (`results.parquet`, the
 same as a table that MLflow's UI shows, `experiment.yaml`, `cases.jsonl`, the prompts,

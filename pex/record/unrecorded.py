@@ -1,4 +1,4 @@
-"""Runs whose record is not whole: those kept in the project, and those whose traces are missing.
+"""Runs whose record is incomplete: not yet in MLflow and kept in the project, or without traces.
 
 A run whose record did not reach MLflow waits in the project until `pexlab record` brings it.
 """

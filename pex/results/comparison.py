@@ -1,4 +1,4 @@
-"""A comparison as a user holds it: a table that has its frame, plots, words and a gate."""
+"""A comparison as a user sees it: a table with its frame, plots, explanation and gate."""
 
 from __future__ import annotations
 

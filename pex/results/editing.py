@@ -1,4 +1,4 @@
-"""From an opened cell back into the cases of a run: their file, and the results that were shown."""
+"""From an opened cell back into a run's cases: their file, and the results shown."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def editing(
     """What the opened cells of a grid may do with their cases.
 
     Args:
-        edits: of the file of cases; None where there is none.
+        edits: of the file of cases; None if there is none.
         case_of: the case of an id, as it is shown.
         on_corrected: told of every case that has another expected answer now.
-        again: the code that computes the scores anew.
+        again: the code that calculates the scores again.
     """
     from pex.widgets.editing import Editing
 
     def file() -> Edits:
         if edits is None:
             raise PexError(
-                "the cases of this run came from no file: there is nothing to write to",
-                hint="save the text below as cases.jsonl, or exp.save() the experiment",
+                "these cases were created in Python; there is no file to edit",
+                hint="save the text below as cases.jsonl, or save the experiment with exp.save()",
             )
         return edits
 
@@ -78,7 +78,7 @@ def row_text(edits: Edits | None, case: Case) -> str:
     if edits is not None:
         try:
             return edits.row(case)
-        except (PexError, OSError):  # gone, or of other columns by now
+        except (PexError, OSError):  # deleted, or with other columns
             pass
     return cases_text([case]).rstrip("\n")
 
@@ -111,7 +111,7 @@ def expect(frame: pd.DataFrame, case: Case) -> None:
 
 
 def rescoring_code(scorer_items: Sequence[Any] | None) -> list[str]:
-    """The line that scores a run's answers anew, where its scorers can be written down."""
+    """The line of code that scores a run's answers again, if its scorers can be written down."""
     if not scorer_items:
         return ["results = results.rescore(…)  # the scorers of the experiment"]
     return [f"results = results.rescore({list(scorer_items)!r})"]

@@ -1,4 +1,4 @@
-"""New scores on answers that are there already: no model is asked, but for judges."""
+"""New scores on existing answers: no model is called, except by judges."""
 
 from __future__ import annotations
 
@@ -136,5 +136,5 @@ def _rating(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise PexError(
-            f"a rating is {value!r}", hint="expected yes or no, True or False, or a number"
+            f"rating {value!r}: expected yes or no, True or False, or a number"
         ) from None

@@ -1,4 +1,4 @@
-"""What came out of a run: a frame, a summary, tables, plots and a report."""
+"""The results of a run: a frame, a summary, tables, plots and a report."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Results:
 
     @classmethod
     def of(cls, outcome: Outcome, edits: Edits | None = None) -> Results:
-        """Results of which table and comparison are known already."""
+        """Results whose table and comparison are already calculated."""
         self = cls(outcome.frame, outcome.about, edits)
         self._summary, self._verdicts = outcome.summary, outcome.verdicts
         return self
@@ -88,7 +88,7 @@ class Results:
 
         `score.<name>` is the mean over the cases, `.lo` and `.hi` the ends of its 95 % interval,
         `.n` the number of cases, `.errors` how often the scorer itself failed. `cut_off`, `empty`
-        and `filtered` count answers that are there and yet not what was asked for. Cost in USD in
+        and `filtered` count answers that came but are incomplete or empty. Cost in USD in
         total, latency as the median in seconds.
         """
         if self._summary is None:
@@ -111,7 +111,7 @@ class Results:
         return f"{headline}{table}{remarks_html(self.remarks())}"
 
     def remarks(self) -> list[str]:
-        """What is unusual about the answers, in sentences: what they were asked without, say.
+        """Unusual things about the answers, in sentences, such as a parameter that was left out.
 
         The words themselves are in `frame`, in the column `remarks`; judges' verdicts count too.
         """
@@ -121,13 +121,13 @@ class Results:
         counts = self.about.counts
         text = f"{self.about.name}: {counts.answered} of {counts.requests} answers"
         if counts.replayed:
-            text += f" ({counts.replayed} from the journal)"
+            text += f" ({counts.replayed} reused)"
         if counts.errors:
             text += f", {counts.errors} {'error' if counts.errors == 1 else 'errors'}"
         summary = self.summary()
         text += "".join(f", {summary[name].sum()} {UNUSUAL[name]}" for name in columns(summary))
         if counts.not_asked:
-            text += f", {counts.not_asked} not asked"
+            text += f", {counts.not_asked} not run"
         if self.status != "finished":
             text += f" ({_WHY[self.status]})"
         return text
@@ -135,7 +135,7 @@ class Results:
     def parse(self, model: type[Any] | None = None) -> pd.Series:
         """The answers as objects of a pydantic class, in the order of `frame`.
 
-        None stands where there is no answer, or one that does not fit the class.
+        None if there is no answer, or it does not fit the class.
 
         Args:
             model: the class; left out, the `response_model` of each row's prompt.
@@ -194,11 +194,11 @@ class Results:
                 first variant.
             metric: a score, a list of them, or `cost_usd`, `latency_s`, `ttft_s`,
                 `prompt_tokens`, `completion_tokens`. None: every score, corrected for all of them.
-            margin: by how much a candidate may be worse and still be "no worse", in the unit of
+            margin: how much worse a candidate can be and still be "no worse", in the unit of
                 the metric: 0.02 are two percentage points of a yes/no score.
             confidence: the level of the two-sided interval that "better" and "worse" need, and the
                 one-sided level that "no worse" needs.
-            lower_is_better: turn the direction of a score round, for example of a number of words.
+            lower_is_better: reverse the direction of a score, for example of a number of words.
 
         Returns:
             A table with `.frame`, `.plot()`, `.explain()`, `.cases()`, `.slices(by)`, `.gate()`.
@@ -234,7 +234,7 @@ class Results:
         given = rule if rule is not None else self.about.gate
         if given is None:
             raise PexError(
-                "there is no gate",
+                "no gate is defined",
                 hint="gate({'baseline': …, 'metric': …, 'margin': 0.02}), or 'gate:' in the "
                 "experiment's file",
             )
@@ -247,7 +247,7 @@ class Results:
     def slices(
         self, by: str, baseline: str | None = None, metric: str | None = None, **options: Any
     ) -> Comparison:
-        """Where does a variant lose? The comparison within parts of the cases.
+        """Where is a variant worse? The comparison within parts of the cases.
 
         Args:
             by: `tags`, `group`, `length` of the inputs, or a column of the cases.
@@ -322,7 +322,7 @@ class Results:
         return read(str(self.about.tracking_uri), [self.run_id])
 
     def calibrate(self, judge: str, ratings: pd.DataFrame | None = None) -> Calibration:
-        """Hold a judge's scores against people's: kappa, where they differ, what to trust.
+        """Compare a judge's scores with people's: kappa, where they differ, what to trust.
 
         Args:
             judge: the name of the judge's score.
@@ -361,10 +361,10 @@ class Results:
         )
 
     def verdicts(self) -> pd.DataFrame | None:
-        """The comparison that is recorded with the run: every score, against its baseline.
+        """The comparison recorded with the run: every score, against its baseline.
 
-        The baseline is the gate's, else the first variant. None where there is only one variant
-        or no score.
+        The baseline is the gate's, else the first variant. None if there is only one variant or
+        no score.
         """
         from pex.results.outcome import verdicts_of
 
@@ -374,7 +374,7 @@ class Results:
 
     @property
     def baseline(self) -> str | None:
-        """What the recorded comparison is against: the gate's baseline; None: the first variant."""
+        """The baseline of the recorded comparison: the gate's; None: the first variant."""
         from pex.results.outcome import baseline_of
 
         return baseline_of(self.about)

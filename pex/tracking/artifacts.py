@@ -69,7 +69,7 @@ def remote_places(database: Path, subject: str | None = None) -> list[str]:
                 if query.partition(" FROM ")[2].split()[0] in there:
                     found += [str(row[0]) for row in opened.execute(query, values) if row[0]]
     except sqlite3.Error as error:
-        raise PexError(f"{database}: cannot be read as a database of MLflow's: {error}") from None
+        raise PexError(f"{database}: cannot be read as an MLflow database: {error}") from None
     return [place for place in dict.fromkeys(found) if is_remote(place)]
 
 

@@ -224,7 +224,7 @@ def test_search_versions_difference_alias_and_file_with_keys_only(
         window = opened.page.get_by_role("dialog")
         keys.type("v2")
         keys.press("Enter")
-        window.get_by_role("alert").filter(has_text="MLflow keeps this name").wait_for()
+        window.get_by_role("alert").filter(has_text="MLflow reserves this name").wait_for()
         window.get_by_role("combobox").fill("champion")
         window.get_by_text("champion will move from version 1 to version 3.").wait_for()
         keys.press("Enter")

@@ -73,7 +73,7 @@ class Shelf:
 
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
         if alias == "latest":
-            raise pex.PexError("alias 'latest': MLflow keeps this name for itself")
+            raise pex.PexError("alias 'latest': MLflow reserves this name")
         return f"{name} {alias} {version} {seen}"
 
     def save_file(self, prompt: pex.Prompt) -> str:
@@ -154,7 +154,7 @@ def test_an_alias_a_file_and_a_failure_say_what_came_of_them(browser: LibraryBro
     assert (browser._said["text"], browser._said["of"]) == ("ask champion 2 1", "alias")
     tell(browser, kind="alias", alias="latest", seen=None)
     assert browser._said["error"]
-    assert "MLflow keeps this name" in browser._said["text"]
+    assert "MLflow reserves this name" in browser._said["text"]
     tell(browser, kind="file")
     assert (browser._said["text"], browser._said["error"]) == ("Saved ask.", False)
     tell(browser, kind="keep")

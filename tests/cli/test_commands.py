@@ -174,7 +174,7 @@ def test_interrupted_is_130_and_keeps_the_answers(
     process.send_signal(how)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
-    assert "2 of 6 answers, 4 not asked (interrupted)" in out
+    assert "2 of 6 answers, 4 not run (interrupted)" in out
     assert "interrupted: stopped after 2 of 6 answers; they are kept" in err
     assert "Traceback" not in err
     done = pexlab("report", "latest", "--out", "r.html", folder=folder)

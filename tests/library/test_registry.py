@@ -92,16 +92,16 @@ def test_an_empty_library_says_so(uri: str) -> None:
 
 def test_a_wrong_call_writes_nothing(uri: str) -> None:
     wrong = [
-        ({"alias": "v2"}, "MLflow keeps this name"),
+        ({"alias": "v2"}, "MLflow reserves this name"),
         ({"name": "a/b"}, "for example 'a-b'"),
-        ({"note": "x" * 5001}, "MLflow holds 5,000"),
-        ({"tags": {"pex.digest": "x"}}, "begins as the tags"),
+        ({"note": "x" * 5001}, "at most 5,000"),
+        ({"tags": {"pex.digest": "x"}}, "starts like the tags"),
         ({"tags": {"n": 3}}, "expected a text"),
     ]
     for options, message in wrong:
         with pytest.raises(pex.PexError, match=message):
             pex.library.save(HI, **options)  # type: ignore[arg-type]
-    with pytest.raises(pex.PexError, match=r"a pex.Prompt is expected, got str"):
+    with pytest.raises(pex.PexError, match=r"expected a pex.Prompt, got str"):
         pex.library.save("Hi")  # type: ignore[arg-type]
     assert pex.library.list().empty
 

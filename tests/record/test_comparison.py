@@ -125,7 +125,7 @@ def test_runs_of_others_are_compared(project: Path, monkeypatch: pytest.MonkeyPa
             pex.compare_runs(*ids, id_column="qid")
         with mlflow.start_run() as run:
             mlflow.log_table({"n": [1, 2]}, "eval.json")
-        with pytest.raises(pex.PexError, match="which case a row is"):
+        with pytest.raises(pex.PexError, match="a column of case ids"):
             pex.compare_runs(ids[0], run.info.run_id)
         with mlflow.start_run() as run:
             pass

@@ -56,7 +56,7 @@ def test_ratings_may_be_a_table(project: Path, lab: FaultyEndpoint) -> None:
     assert found.disagreements[0].place == ("kind", ids[5], 1)
     with pytest.raises(pex.PexError, match="no column 'case_id'"):
         results.calibrate("polite", table.drop(columns="case_id"))
-    with pytest.raises(pex.PexError, match="a rating is 'perhaps'"):
+    with pytest.raises(pex.PexError, match="rating 'perhaps': expected yes or no"):
         results.calibrate("polite", table.assign(value="perhaps"))
     with pytest.raises(pex.PexError, match="there is no judge 'polit'"):
         results.calibrate("polit", table)

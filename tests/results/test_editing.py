@@ -122,7 +122,7 @@ def test_cases_without_a_file_say_so_and_are_given_as_text(
     view = View(exp.run(show=False), monkeypatch)
     for what in ("correct", "new"):
         form = view.ask("edit", what)
-        assert "came from no file" in form["problem"]
+        assert "created in Python" in form["problem"]
         assert json.loads(form["copy"])["q"] == "x"
     answer = json.loads(view.ask("edit", "new")["copy"])["expected"]
     assert answer == view.grid._frame["output"].iloc[0]

@@ -44,10 +44,10 @@ def test_a_replay_needs_no_endpoint(project: Path) -> None:
 
 def test_results_and_report_say_what_was_replayed(lab: FaultyEndpoint, project: Path) -> None:
     first, second = run(experiment()), run(experiment())
-    assert "from the journal" not in repr(first)
-    assert "10 of 10 answers (10 from the journal)" in repr(second)
+    assert "reused" not in repr(first)
+    assert "10 of 10 answers (10 reused)" in repr(second)
     page = second.report(project / "report.html").read_text()
-    assert "10 of 10 requests answered (10 from the journal, at no cost now)" in page
+    assert "10 of 10 requests answered (10 reused, at no cost)" in page
 
 
 def test_another_experiment_finds_the_answers_too(lab: FaultyEndpoint) -> None:
