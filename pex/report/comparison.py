@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.effect import METHODS
 from pex.compare.verdict import BETTER, NO_WORSE, POWER, UNDECIDED, WORSE
 from pex.core.values import missing
-from pex.report.tables import format_score, format_seconds, format_usd, fragment
+from pex.report.tables import format_score, format_seconds, format_usd, fragment, minus
 from pex.report.terminal import text_table
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def format_difference(value: Any, metric: str, yes_no: bool, *, unit: bool = Tru
         return f"{text} per 1,000" if unit else text
     if metric in _SECONDS:
         return f"{sign}{format_seconds(size)}" if size else "0 s"
-    return f"{sign}{size:.3g}"
+    return minus(f"{sign}{size:.3g}")
 
 
 def format_ends(row: Mapping[str, Any]) -> str:

@@ -33,6 +33,11 @@ def summary_scores(summary: pd.DataFrame) -> list[str]:
     return [column[6:-2] for column in summary.columns if column.endswith(".n")]
 
 
+def minus(number: str) -> str:
+    """A written number with the minus sign in place of the hyphen that Python puts there."""
+    return number.replace("-", "−")
+
+
 def format_score(value: float, yes_no: bool) -> str:
     """A score as people read it: a share in percent, any other number to three digits.
 
@@ -42,7 +47,7 @@ def format_score(value: float, yes_no: bool) -> str:
     """  # noqa: E501 - the example is one line
     if math.isnan(value):
         return "–"
-    return f"{value * 100:.0f} %" if yes_no else f"{value:.3g}"
+    return f"{value * 100:.0f} %" if yes_no else minus(f"{value:.3g}")
 
 
 def format_interval(low: float, high: float, yes_no: bool) -> str:
@@ -51,7 +56,7 @@ def format_interval(low: float, high: float, yes_no: bool) -> str:
         return ""
     if yes_no:
         return f"[{low * 100:.0f}, {high * 100:.0f}]"
-    return f"[{low:.3g}, {high:.3g}]"
+    return minus(f"[{low:.3g}, {high:.3g}]")
 
 
 def format_usd(value: float) -> str:
