@@ -213,9 +213,8 @@ def _warnings(
         both = ", ".join(f"{n} of '{who}'" for n, who in zip(counts, row.pair, strict=True))
         said.append(f"answers {UNUSUAL[name]}: {both}")
     if pairing.shared:
-        said.append(
-            f"{pairing.shared} answers come from the same request: both variants sent the same"
-        )
+        answers = "1 answer comes" if pairing.shared == 1 else f"{pairing.shared:,} answers come"
+        said.append(f"{answers} from the same request: both variants sent the same")
     if pairing.n > 1 and not pairing.differences.any():
         said.append("identical on every case")
     elif not found.solid:

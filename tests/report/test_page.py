@@ -1,0 +1,186 @@
+"""The HTML report: complete, closed, hostile to nobody, and saying what it has not got."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pex.results.results import Results
+from tests.helpers.made_results import results
+from tests.helpers.markup import check_balanced, plain_text
+
+COUNTS = {"requests": 6, "answered": 6, "errors": 0, "not_asked": 0}
+
+
+def heads(html: str) -> list[str]:
+    return re.findall(r"<h2[^>]*>(.*?)</h2>", html)
+
+
+def page(made: Results) -> str:
+    html = made.page()
+    tags = check_balanced(html)
+    assert tags.count("script") == 1  # the page's own
+    assert not {"img", "iframe", "link", "object", "form", "a"} & set(tags)
+    return html
+
+
+def test_two_variants_have_every_section_in_order_the_verdict_first() -> None:
+    html = page(results(30))
+    assert heads(html) == [
+        "Verdict", "Scores", "Quality against cost and time", "Results by group", "What was run",
+        "How this was calculated", "Prompts", "Cases side by side",
+    ]  # fmt: skip
+    assert html.count("<svg") == 2 + 2 + 2 + 2  # scores, differences, wins; cost and time
+
+
+def test_one_variant_has_no_verdict_and_nothing_to_choose() -> None:
+    html = page(results(8, ("alone",)))
+    assert heads(html) == ["Scores", "What was run", "Prompts", "Cases side by side"]
+    assert "(baseline)" not in html
+
+
+def test_one_case_is_a_page_that_calls_nothing_better() -> None:
+    text = plain_text(page(results(1)))
+    assert "▲ better" not in text
+    assert "no case has a value for both" in text
+
+
+def test_without_a_scorer_there_are_answers_and_no_verdict() -> None:
+    made = results(4)
+    bare = made.frame.drop(columns=[c for c in made.frame if re.match("(score|reason)", c)])
+    html = page(Results(bare, made.about))
+    assert "Verdict" not in heads(html)
+    assert "Cases side by side" in heads(html)
+
+
+def test_without_a_price_there_is_only_time_to_choose_by() -> None:
+    made = results(8)
+    made.frame["cost_usd"] = 0.0
+    html = page(made)
+    assert html.count("against median seconds per answer") == 1
+    assert "US dollars" not in html
+
+
+def test_every_hostile_text_is_shown_as_text() -> None:
+    html = page(results(3))
+    text = plain_text(html)
+    assert text.count('<img src=x onerror="window.hacked=1">') > 5
+    assert "{{ 7*7 }}" in text
+
+
+def test_a_name_of_the_run_cannot_end_the_title() -> None:
+    html = page(results(2, name="</title><script>x</script>"))
+    assert "<title>&lt;/title&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("counts", "said", "not_said"),
+    [
+        ({}, "6 of 6 requests answered; 3 cases", ["reused", "failed", "not run"]),
+        ({"errors": 2, "answered": 4}, "4 of 6 requests answered, 2 failed;", ["reused"]),
+        ({"replayed": 5}, "answered (5 reused, at no cost);", ["failed"]),
+        ({"not_asked": 1, "answered": 5}, "answered, 1 not run;", ["failed"]),
+    ],
+)
+def test_the_counts_are_in_the_first_line(
+    counts: dict[str, int], said: str, not_said: list[str]
+) -> None:
+    text = plain_text(page(results(3, counts=COUNTS | counts))).split("Verdict")[0]
+    assert said in text
+    assert not [word for word in not_said if word in text]
+
+
+@pytest.mark.parametrize("status", ["interrupted", "budget", "failed"])
+def test_a_run_that_did_not_finish_says_so_before_its_verdict(status: str) -> None:
+    text = plain_text(page(results(8, status=status)))
+    assert text.index(f"This run did not finish: {status}.") < text.index("Verdict")
+    assert "did not finish" not in plain_text(page(results(8)))
+
+
+def judge(**more: Any) -> dict[str, Any]:
+    usual = {"name": "polite", "calibrated": False, "why": "12 ratings are too few"}
+    return usual | more
+
+
+def test_a_judge_nobody_checked_is_a_warning_with_the_reason_one_that_was_is_none() -> None:
+    text = plain_text(page(results(8, judges=[judge(), judge(name="kind", calibrated=True)])))
+    assert "The judge 'polite' is not calibrated against people (12 ratings are too few)" in text
+    assert "'kind'" not in text
+    assert "not calibrated" not in plain_text(page(results(8, judges=[])))
+
+
+def test_what_a_judge_remarked_and_why_a_run_was_not_recorded_is_said() -> None:
+    told = {"judges": [judge(calibrated=True, remarks=["polite said <i>maybe</i>"])]}
+    html = page(results(8, record_error="no room <left>", **told))
+    assert html.count('class="warn"') == 2
+    text = plain_text(html)
+    assert "polite said <i>maybe</i>." in text
+    assert "no room <left>" in text
+
+
+def test_how_to_run_it_again_and_the_run_in_mlflow_are_told_where_known() -> None:
+    html = page(results(3, run_id="abc123", note="a note", budget_usd=2.0, spent_usd=0.1234567))
+    text = plain_text(html)
+    assert "pexlab run e.yaml" in text
+    assert 'pex.load_run("abc123")' in text
+    assert "$0.1235 of a budget of $2" in text
+    assert "a note" in text
+    bare = plain_text(page(results(3, how_to=[])))
+    assert "run it again" not in bare
+    assert "load_run" not in bare
+    assert "budget" not in bare
+
+
+def test_small_slices_are_named_and_not_compared() -> None:
+    made = results(40)
+    cases = list(dict.fromkeys(made.frame["case_id"]))
+    group = {case: "large" if n < 34 else "small" for n, case in enumerate(cases)}
+    made.frame["group"] = made.frame["case_id"].map(group)
+    html = page(made)
+    assert "Results by group" in heads(html)
+    part = html.split("Results by group")[1].split("<h2")[0]
+    assert '<th scope="row">large</th>' in part
+    assert '<th scope="row">small</th>' not in part
+    assert "Too few cases (fewer than 10): small." in plain_text(part)
+
+
+def test_the_baselines_words_are_the_ones_the_others_are_marked_against() -> None:
+    made = results(12)
+    made.frame["output"] = made.frame["variant"].map(
+        {"a": "the red fox ran", "b": "the red fox sat"}
+    )
+    html = page(made)
+    assert "a (baseline)" in html
+    assert set(re.findall("<ins>(.*?)</ins>", html)) == {"sat"}
+
+
+def test_a_page_without_answers_is_still_a_page() -> None:
+    made = results(3)
+    frame = made.frame.assign(error="gone", error_kind="server")
+    frame[["score.ok", "score.size", "latency_s", "cost_usd"]] = float("nan")
+    text = plain_text(page(Results(frame, made.about)))
+    assert "nan" not in text.lower().replace("finance", "")
+    assert text.count("! error: server") == 6
+
+
+def test_pictures_have_a_name_for_readers_who_do_not_see_them() -> None:
+    html = page(results(12))
+    pictures = re.findall(r"<svg [^>]*>", html)
+    assert pictures
+    assert all(
+        'role="img"' in found and re.search('aria-label="[^"]{20,}"', found) for found in pictures
+    )
+
+
+def test_light_and_dark_have_the_same_colours_to_name() -> None:
+    from pex.report.theme import page_style, style
+
+    light = set(re.findall(r"(--pex-[a-z]+):", style().split("}")[0]))
+    dark = re.search(r"dark\) \{(.*?)\}", page_style(), re.DOTALL)
+    assert dark
+    assert set(re.findall(r"(--pex-[a-z]+):", dark[1])) == light
+    assert "prefers-color-scheme" not in style()  # in JupyterLab the theme decides
+    assert pd.Series(re.findall(r"--pex-good: (#\w+)", style())).nunique() == 2
