@@ -66,6 +66,7 @@ def test_a_variant_without_the_score_leaves_no_hole_in_the_picture_and_its_row_i
     assert len(list(root(svg.plot_svg(made, "label", True)).iter("circle"))) == 2
 
 
+@FEW
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500)),
                 min_size=1, max_size=6))  # fmt: skip
 def test_bars_are_as_long_as_their_counts(rows: list[tuple[int, int, int]]) -> None:
