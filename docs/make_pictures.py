@@ -130,7 +130,7 @@ def playground(project: Path) -> None:
         play = lab.page.locator(".pex-play").first
         play.get_by_role("button", name="Run all").click()
         lab.page.get_by_text("recorded in MLflow").first.wait_for(timeout=300_000)
-        down = "e => e.scrollTop = e.querySelector('.pex-play-heads').offsetHeight - 260"
+        down = "e => e.scrollTop = e.querySelector('.pex-play-variants').offsetHeight - 260"
         play.locator(".pex-play-pane").evaluate(down)
         both(lab, ".pex-play", "playground-answers")
         play.get_by_role("button", name="Show differences").click()
@@ -224,7 +224,7 @@ def rating(project: Path, run_id: str) -> None:
         lab.command("application:toggle-left-area")
         lab.run_all()
         lab.page.locator(".pex-rating-pair").wait_for()
-        lab.page.get_by_role("button", name="Keys are off").click()
+        lab.page.get_by_role("button", name="Enable keyboard shortcuts").click()
         for key in "c1f2a01b1c":
             lab.page.keyboard.press(key)
             lab.page.wait_for_timeout(300)

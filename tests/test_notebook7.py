@@ -76,7 +76,7 @@ def test_the_playground_and_a_rating_work_there_too(tmp_path: Path) -> None:
         keys.press("Control+Shift+Enter")
         expect(box.locator("[data-state=answered]")).to_have_count(6)
         page.page.locator(".pex-rating-pair").wait_for()
-        page.page.get_by_role("button", name="Keys are off").click()
+        page.page.get_by_role("button", name="Enable keyboard shortcuts").click()
         for number in (1, 2):
             page.page.get_by_text(f"Pair {number} of").wait_for()
             keys.press(str(number))

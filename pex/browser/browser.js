@@ -1,8 +1,8 @@
 // The library browser: the list of prompts beside the chosen one. What it shows comes from widget.py.
 
 import { button, copyText, element, output } from "../widgets/shared.js";
-import { drawApart, drawEditions, drawScores, drawText, makeAliasWindow } from "./prompt.js";
-import { intoView, makeShelf } from "./prompt_list.js";
+import { drawVersionDifference, drawVersions, drawScores, drawText, makeAliasWindow } from "./prompt.js";
+import { intoView, makePromptList } from "./prompt_list.js";
 
 const PANELS = [["text", "Text"], ["difference", "Difference"], ["scores", "Scores"]];
 
@@ -15,28 +15,28 @@ function renderBrowser({ model, el }) {
   let panel = "text";
   let reading = false;
 
-  const shelf = makeShelf(`pex-${view}`, choose, () => model.send({ kind: "refresh" }));
+  const promptList = makePromptList(`pex-${view}`, choose, () => model.send({ kind: "refresh" }));
   const said = element("div", "pex-said");
   said.setAttribute("role", "status");
   const problem = element("div", "pex-problem");
   problem.setAttribute("role", "alert");
-  const leaf = element("section", "pex-leaf-side");
-  leaf.setAttribute("aria-label", "The chosen prompt");
-  const head = element("div", "pex-leaf-head");
+  const promptView = element("section", "pex-prompt");
+  promptView.setAttribute("aria-label", "Selected prompt");
+  const head = element("div", "pex-prompt-head");
   const actions = element("div", "pex-bar");
   actions.setAttribute("role", "group");
-  actions.setAttribute("aria-label", "With this prompt");
+  actions.setAttribute("aria-label", "Actions for this prompt");
   const tabs = element("div", "pex-tabs");
   tabs.setAttribute("role", "tablist");
-  tabs.setAttribute("aria-label", "What is shown of the prompt");
-  const body = element("div", "pex-leaf-body");
+  tabs.setAttribute("aria-label", "Views of the prompt");
+  const body = element("div", "pex-prompt-body");
   body.id = `pex-${view}-body`;
   body.setAttribute("role", "tabpanel");
   body.tabIndex = 0;
   const alias = makeAliasWindow((name, seen) => model.send({ kind: "alias", alias: name, seen }));
-  leaf.append(head, actions, said, tabs, body);
+  promptView.append(head, actions, said, tabs, body);
   const split = element("div", "pex-split");
-  split.append(shelf.box, leaf);
+  split.append(promptList.box, promptView);
   el.append(problem, split, alias.box);
 
   const act = {
@@ -76,7 +76,7 @@ function renderBrowser({ model, el }) {
   }
 
   function choose(name, key) {
-    shelf.mark(name);
+    promptList.mark(name);
     tell(`Reading ${name}…`);
     reading = true;
     model.send({ kind: "choose", name, key });
@@ -89,7 +89,7 @@ function renderBrowser({ model, el }) {
 
   function drawList() {
     const list = model.get("_list");
-    shelf.draw(list);
+    promptList.draw(list);
     problem.replaceChildren();
     if (list.problem) {
       problem.append(element("strong", "", "The library cannot be read. "), list.problem);
@@ -128,28 +128,28 @@ function renderBrowser({ model, el }) {
       drawNothing();
       return;
     }
-    shelf.mark(prompt.name);
-    const edition = prompt.editions.find((item) => item.key === prompt.key);
+    promptList.mark(prompt.name);
+    const version = prompt.versions.find((item) => item.key === prompt.key);
     const title = element("h2", "pex-title");
     const name = element("bdi", "", prompt.name);
-    title.append(name, edition ? ` · ${edition.label}` : "");
+    title.append(name, version ? ` · ${version.label}` : "");
     const nodes = [title];
     if (prompt.about) nodes.push(output(prompt.about, "pex-clamp"));
     if (prompt.used.length) nodes.push(element("div", "pex-meta", `Used in ${prompt.used.join(", ")}`));
-    if (prompt.editions.length) nodes.push(drawEditions(prompt, (key) => choose(prompt.name, key)));
-    const at = head.querySelector(".pex-editions")?.scrollTop ?? 0;
+    if (prompt.versions.length) nodes.push(drawVersions(prompt, (key) => choose(prompt.name, key)));
+    const at = head.querySelector(".pex-versions")?.scrollTop ?? 0;
     head.replaceChildren(...nodes);
-    const box = head.querySelector(".pex-editions");
+    const box = head.querySelector(".pex-versions");
     if (box) {
       box.scrollTop = at;
       const picked = box.querySelector(".pex-chosen");
       if (picked) intoView(box, picked, box.querySelector("thead").offsetHeight);
     }
     if (focused) [...head.querySelectorAll("[data-key]")].find((node) => node.dataset.key === focused)?.focus();
-    if (reading) tell(""); // what an action has said stays
+    if (reading) tell(""); // the message of an action stays
     reading = false;
     if (prompt.problem) tell([prompt.problem, prompt.hint].filter(Boolean).join(": "), true);
-    const file = Boolean(edition?.file);
+    const file = Boolean(version?.file);
     act.alias.hidden = act.file.hidden = file;
     act.keep.hidden = !file;
     drawPanel();
@@ -173,7 +173,7 @@ function renderBrowser({ model, el }) {
     else {
       const difference = model.get("_difference");
       const mine = difference.of?.[0] === prompt.name && difference.of?.[1] === prompt.key;
-      nodes = drawApart(prompt, mine ? difference : {}, (key) => model.send({ kind: "against", key }));
+      nodes = drawVersionDifference(prompt, mine ? difference : {}, (key) => model.send({ kind: "against", key }));
     }
     body.replaceChildren(...nodes);
     if (picking) body.querySelector("select")?.focus();
@@ -191,14 +191,14 @@ function renderBrowser({ model, el }) {
   function onMessage(message, buffers) {
     if (message.kind !== "copy" || message.view !== view) return;
     copyText(new TextDecoder().decode(buffers[0]));
-    tell("The text is copied.");
+    tell("Text copied.");
   }
 
   el.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target.closest("input, select, textarea, dialog")) return;
     event.preventDefault();
-    shelf.search.focus();
-    shelf.search.select();
+    promptList.search.focus();
+    promptList.search.select();
   });
   const watched = {
     "change:_list": drawList,

@@ -1,5 +1,5 @@
-// The right side of the library browser: the chosen prompt with its versions, text, differences
-// and scores. Texts of prompts only ever become textContent.
+// The right side of the library browser: the selected prompt with its versions, text, differences
+// and scores. Text of prompts only ever becomes textContent.
 
 import { button, choice, dialog, drawDifference, element, output } from "../widgets/shared.js";
 
@@ -92,7 +92,7 @@ export function drawScores(scores) {
   }
   const nodes = scores.trends.map(drawTrend);
   if (nodes.length) {
-    nodes.push(element("p", "pex-soft", "The newest run of each version, with 95 % intervals. Runs may differ in their cases; a verdict compares on the same ones."));
+    nodes.push(element("p", "pex-soft", "The newest run of each version, with 95 % intervals. Runs can have different cases; a verdict compares the same ones."));
   }
   const kinds = { better: "▲ pex-good", worse: "▼ pex-bad", "no worse": "◆ ", undecided: "○ " };
   const rows = scores.rows.map((row) => {
@@ -105,7 +105,7 @@ export function drawScores(scores) {
       run.href = row.url;
       run.target = "_blank";
       run.rel = "noopener noreferrer";
-      run.setAttribute("aria-label", `run ${row.run} in MLflow, opens elsewhere`);
+      run.setAttribute("aria-label", `run ${row.run} in MLflow, opens in a new tab`);
     }
     return cells(element("tr"), `v${row.version}`, row.experiment, row.variant, row.score, value, row.n, row.when, verdict, run);
   });
@@ -115,54 +115,54 @@ export function drawScores(scores) {
   return nodes;
 }
 
-/** The difference to another edition, which is chosen above it. */
-export function drawApart(prompt, difference, onAgainst) {
-  const others = prompt.editions.filter((edition) => edition.key !== prompt.key);
+/** The difference from another version, which is chosen above it. */
+export function drawVersionDifference(prompt, difference, onAgainst) {
+  const others = prompt.versions.filter((version) => version.key !== prompt.key);
   if (!others.length) return [element("p", "pex-soft", "There is no other version or file to compare with.")];
   const label = element("label", "pex-bar");
-  const pick = choice("Compare with", others.map((edition) => [edition.key, edition.label]), onAgainst);
+  const pick = choice("Compare with", others.map((version) => [version.key, version.label]), onAgainst);
   if (!difference.against) pick.prepend(new Option("choose…", "", true, true));
   pick.value = difference.against ?? "";
   label.append("Compare with", pick);
   if (!difference.against) return [label];
   const nodes = [label, element("p", "pex-soft pex-legend", "")];
-  nodes[1].append("In this one ", element("ins", "", "new"), ", no longer in it ", element("del", "", "gone"), ".");
+  nodes[1].append(element("ins", "", "Added"), " / ", element("del", "", "removed"));
   nodes.push(drawDifference(difference.text));
   if (difference.facts.length) {
     const rows = difference.facts.map(([name, before, now]) =>
       cells(element("tr"), name, output(before || "–"), output(now || "–")));
-    nodes.push(table(["what", "before", "now"], rows, "What else is different"));
-  } else nodes.push(element("p", "pex-soft", "Model, parameters and the rest are the same."));
+    nodes.push(table(["what", "before", "now"], rows, "Other differences"));
+  } else nodes.push(element("p", "pex-soft", "Model, parameters and all other fields are the same."));
   return nodes;
 }
 
 /** The table of versions and files; one is chosen. */
-export function drawEditions(prompt, onEdition) {
-  const rows = prompt.editions.map((edition) => {
-    const row = element("tr", edition.key === prompt.key ? "pex-chosen" : "");
-    const pick = button(edition.file ? "file" : edition.label, () => onEdition(edition.key), edition.file ? `file ${edition.label}` : "");
+export function drawVersions(prompt, onVersion) {
+  const rows = prompt.versions.map((version) => {
+    const row = element("tr", version.key === prompt.key ? "pex-chosen" : "");
+    const pick = button(version.file ? "file" : version.label, () => onVersion(version.key), version.file ? `file ${version.label}` : "");
     pick.className = "pex-link";
-    pick.dataset.key = edition.key;
-    if (edition.key === prompt.key) pick.setAttribute("aria-current", "true");
+    pick.dataset.key = version.key;
+    if (version.key === prompt.key) pick.setAttribute("aria-current", "true");
     const chips = element("span", "pex-chips");
-    for (const alias of edition.aliases) {
+    for (const alias of version.aliases) {
       const chip = element("span", "pex-chip", alias.name);
       if (alias.moved) chip.title = alias.moved;
       chips.append(chip);
     }
-    if (edition.state) chips.append(element("span", "pex-chip pex-chip-file", edition.state));
-    const moved = edition.aliases.filter((alias) => alias.moved).map((alias) => `${alias.name} ${alias.moved}`);
+    if (version.state) chips.append(element("span", "pex-chip pex-chip-file", version.state));
+    const moved = version.aliases.filter((alias) => alias.moved).map((alias) => `${alias.name} ${alias.moved}`);
     const note = element("div");
-    if (edition.file) note.append(element("span", "pex-id", edition.label));
-    if (edition.note) note.append(output(edition.note, "pex-clamp"));
+    if (version.file) note.append(element("span", "pex-id", version.label));
+    if (version.note) note.append(output(version.note, "pex-clamp"));
     for (const line of moved) note.append(element("div", "pex-meta", line));
     row.addEventListener("click", (event) => {
-      if (!event.target.closest("button") && !String(window.getSelection())) onEdition(edition.key);
+      if (!event.target.closest("button") && !String(window.getSelection())) onVersion(version.key);
     });
-    return cells(row, pick, chips, edition.when, edition.by, note);
+    return cells(row, pick, chips, version.when, version.by, note);
   });
   const box = table(["version", "aliases", "saved", "by", "message"], rows, "Versions and files");
-  box.classList.add("pex-editions");
+  box.classList.add("pex-versions");
   return box;
 }
 
@@ -199,9 +199,9 @@ export function makeAliasWindow(onMove) {
     problem.textContent = "";
     go.disabled = !alias || now?.version === version;
     go.textContent = now ? "Move alias" : "Set alias";
-    if (!alias) said.textContent = "Whoever loads the prompt by this alias gets the version that it points to.";
+    if (!alias) said.textContent = "Loading the prompt by this alias gets the version that it points to.";
     else if (!now) said.textContent = `${alias} is new and will point to version ${version}.`;
-    else if (now.version === version) said.textContent = `${alias} points to version ${version} already.`;
+    else if (now.version === version) said.textContent = `${alias} already points to version ${version}.`;
     else {
       const last = now.moved ? ` It was ${now.moved}.` : "";
       said.textContent = `${alias} will move from version ${now.version} to version ${version}.${last}`;
@@ -217,7 +217,7 @@ export function makeAliasWindow(onMove) {
     event.preventDefault();
     const alias = name.value.trim();
     go.disabled = true;
-    said.textContent = "Asking MLflow…";
+    said.textContent = "Updating MLflow…";
     onMove(alias, there.get(alias)?.version ?? null);
   });
   return {
@@ -225,8 +225,8 @@ export function makeAliasWindow(onMove) {
     open(prompt) {
       version = Number(prompt.key);
       there = new Map();
-      for (const edition of prompt.editions) {
-        for (const alias of edition.aliases) there.set(alias.name, { version: Number(edition.key), moved: alias.moved });
+      for (const item of prompt.versions) {
+        for (const alias of item.aliases) there.set(alias.name, { version: Number(item.key), moved: alias.moved });
       }
       known.replaceChildren(...[...new Set([...there.keys(), "champion"])].map((alias) => new Option(alias, alias)));
       title.textContent = `Set an alias of ${prompt.name}, version ${version}`;

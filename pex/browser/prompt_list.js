@@ -1,5 +1,5 @@
-// The left side of the library browser: the list of prompts, searched in the browser, so that a
-// busy kernel keeps nobody from looking.
+// The left side of the library browser: the list of prompts, searched in the browser, so a busy
+// kernel does not matter.
 
 import { button, element } from "../widgets/shared.js";
 
@@ -11,8 +11,8 @@ export function intoView(box, node, top = 0) {
 }
 
 /** @param {(name: string) => void} onChoose */
-export function makeShelf(id, onChoose, onRefresh) {
-  const box = element("section", "pex-shelf");
+export function makePromptList(id, onChoose, onRefresh) {
+  const box = element("section", "pex-prompts");
   box.setAttribute("aria-label", "Prompts");
   const bar = element("div", "pex-bar");
   bar.setAttribute("role", "search");
@@ -22,9 +22,9 @@ export function makeShelf(id, onChoose, onRefresh) {
   search.setAttribute("aria-label", "Search in names, aliases, experiments and descriptions");
   const refresh = button("Refresh", onRefresh, "Refresh: read the library and the files again");
   bar.append(search, refresh);
-  const count = element("div", "pex-meta pex-shelf-count");
+  const count = element("div", "pex-meta pex-prompts-count");
   count.setAttribute("role", "status");
-  const list = element("div", "pex-shelf-list");
+  const list = element("div", "pex-prompts-list");
   list.tabIndex = 0;
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", "Prompts");
@@ -37,11 +37,11 @@ export function makeShelf(id, onChoose, onRefresh) {
   let chosen = "";
 
   function drawRow(row, number) {
-    const node = element("div", "pex-shelf-row");
+    const node = element("div", "pex-prompts-row");
     node.id = `${id}-${number}`;
     node.setAttribute("role", "option");
     const head = element("div", "pex-ends");
-    head.append(element("span", "pex-shelf-name", row.name));
+    head.append(element("span", "pex-prompts-name", row.name));
     head.append(element("span", "pex-meta", row.version === null ? "file" : `v${row.version}`));
     head.firstChild.dir = "auto";
     node.append(head);

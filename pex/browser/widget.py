@@ -256,7 +256,7 @@ class LibraryBrowser(anywidget.AnyWidget):
             "key": clean(key),
             "about": clean(row.about) if row else "",
             "used": [clean(item) for item in row.used] if row else [],
-            "editions": [version_for_view(version) for version in self._versions],
+            "versions": [version_for_view(version) for version in self._versions],
             **shown,
         }
 

@@ -20,14 +20,14 @@ class Playground:
     """Edit prompts, run them on cases and watch the answers side by side.
 
     In a notebook, as the last line of a cell, it is a table: variants across, cases down, answers
-    that grow. Everything typed is kept in `.pex/drafts/` and is there again after a restart; what
-    is run goes through the journal and the budget, and is recorded in MLflow.
+    that stream in. Everything typed is kept in `.pex/drafts/` and is restored after a restart; runs
+    go through the journal and the budget, and are recorded in MLflow.
 
     Args:
-        experiment: what it begins from: an experiment, its file, its folder's name in
+        experiment: what it starts from: an experiment, its file, its folder's name in
             `experiments/`, a prompt or several; None: one empty prompt.
         name: of the draft, for one that several notebooks share; None: the notebook's cell has
-            its own.
+            a draft of its own.
         record: whether runs are recorded in MLflow.
 
     Raises:
@@ -69,29 +69,29 @@ class Playground:
 
     @property
     def experiment(self) -> Experiment:
-        """What stands there as an experiment.
+        """Variants and cases as an experiment.
 
         Raises:
-            PexError: something in it is not right; all problems are named.
+            PexError: something in it is not valid; all problems are named.
         """
         return drafting.experiment_of(self._session.draft, self._session.base)
 
     @property
     def results(self) -> Results | None:
-        """The results of the last run, None before the first has ended."""
+        """The results of the last run, None before the first one ends."""
         return self._session.results
 
     def run(
         self, variants: Sequence[str] | None = None, cases: Sequence[str] | None = None
     ) -> Execution:
-        """Ask, as the buttons do, and return the handle at once: `.wait()`, `.cancel()`.
+        """Run, as the buttons do, and return the handle at once: `.wait()`, `.cancel()`.
 
         Args:
             variants: names; None: all.
             cases: ids; None: all.
 
         Raises:
-            PexError: no such variant or case, or nothing that can be asked.
+            PexError: no such variant or case, or nothing that can be run.
         """
         draft = self._session.draft
         columns = {column.name: column.id for column in draft.columns}
@@ -100,30 +100,30 @@ class Playground:
             _ids("variant", variants, columns), _ids("case", cases, entries), now=True
         )
         if execution is None:
-            raise PexError("these answers are being asked for already; wait for them, or stop()")
+            raise PexError("these answers are already running; wait for them, or stop()")
         return execution
 
     def stop(self) -> None:
-        """End all runs now; answers that are there stay."""
+        """Stop all runs now; answers that are there stay."""
         self._session.stop()
 
     def code(self) -> str:
         """The cell that makes the same experiment and runs it.
 
         Raises:
-            PexError: something is not right yet; all problems are named.
+            PexError: something is not valid yet; all problems are named.
         """
         return self._session.code()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write variants and cases as an `experiment.yaml`, with the files that belong to it.
+        """Write variants and cases as an `experiment.yaml`, with its files.
 
         Args:
             path: the YAML file.
             overwrite: replace files that have another content.
 
         Raises:
-            PexError: something is not right yet, or a file would be lost.
+            PexError: something is not valid yet, or a file would be lost.
         """
         return saving.to_experiment(self._session.draft, self._session.base, str(path), overwrite)[
             0

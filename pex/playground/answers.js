@@ -1,12 +1,12 @@
-// The answers: one cell per variant and case. A cell is drawn anew only where it changed.
+// The answers: one cell per variant and case. A cell is redrawn only if it changed.
 
 import { element, output } from "../widgets/shared.js";
 import { iconButton, relabel } from "./controls.js";
 
 const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "pex-number" };
-const STATES = { queued: "waiting", running: "answering…", stopped: "stopped", error: "error" };
+const STATES = { queued: "queued", running: "answering…", stopped: "stopped", error: "error" };
 
-/** Show a text; where it only grew, what is selected in it stays so. */
+/** Show a text; if it only grew, a selection in it stays. */
 function grow(node, text) {
   const had = node.firstChild;
   if (had?.nodeType === Node.TEXT_NODE && node.childNodes.length === 1 && text.startsWith(had.data)) {
@@ -26,7 +26,7 @@ export function makeAnswer(onRun, key) {
   node.setAttribute("role", "gridcell");
   node.tabIndex = -1;
   node.dataset.cell = key;
-  const who = element("div", "pex-answer-who"); // said where there is no head above the column
+  const who = element("div", "pex-answer-who"); // shown if there is no title above the column
   const text = output("", "pex-answer-text");
   const note = element("div", "pex-meta pex-answer-note");
   const marks = element("div", "pex-marks");
@@ -65,7 +65,7 @@ export function makeAnswer(onRun, key) {
   function notes(cell, pieces) {
     return [
       STATES[cell.state],
-      cell.stale && "changed since this answer",
+      cell.stale && "out of date: the prompt or case changed",
       cell.cut && "only the beginning is shown",
       typeof pieces === "string" && pieces,
     ].filter(Boolean).join(" · ");
@@ -84,7 +84,7 @@ export function makeAnswer(onRun, key) {
       node.dataset.state = cell?.state ?? "";
       node.classList.toggle("pex-stale", Boolean(cell?.stale));
       if (!cell) {
-        note.textContent = "not asked yet";
+        note.textContent = "not run";
         note.hidden = false;
         text.hidden = marks.hidden = true;
         text.replaceChildren();
@@ -95,7 +95,7 @@ export function makeAnswer(onRun, key) {
       note.hidden = !note.textContent;
       drawText(cell, cell.state === "answered" ? pieces : undefined);
       drawMarks(cell);
-      const kept = cell.journal && !/journal/.test(cell.facts ?? "") ? "from the journal" : "";
+      const kept = cell.journal && !/reused|journal/.test(cell.facts ?? "") ? "reused" : "";
       facts.textContent = [cell.facts, kept].filter(Boolean).join(" · ");
     },
   };

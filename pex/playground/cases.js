@@ -1,4 +1,4 @@
-// The cases: what each gives to the prompts, and how further ones are chosen.
+// The cases: their inputs for the prompts, and the window that adds more.
 
 import { button, choice, dialog, element } from "../widgets/shared.js";
 import { arrange, field, iconButton, relabel, textInput } from "./controls.js";
@@ -6,13 +6,13 @@ import { makeEditor, problemList } from "./editor.js";
 import { tie } from "./outbox.js";
 
 /** The left cell of a row. */
-export function makeCase(desk, id) {
-  const { outbox } = desk;
+export function makeCase(session, id) {
+  const { outbox } = session;
   const node = element("div", "pex-case-cell");
   node.setAttribute("role", "rowheader");
   node.dataset.case = id;
   const key = element("span", "pex-id pex-case-id");
-  const run = iconButton("run", "Run this row", () => desk.run(null, [id]));
+  const run = iconButton("run", "Run this row", () => session.run(null, [id]));
   const gone = iconButton("gone", "Remove this case", () => outbox.act("remove_case", { case: id }));
   const icons = element("div", "pex-icons");
   icons.append(run, gone);
@@ -21,7 +21,7 @@ export function makeCase(desk, id) {
   const tags = element("div", "pex-tags");
   const fields = element("div", "pex-inputs");
   const unused = element("div", "pex-meta");
-  const expected = makeInput(desk, id, "expected", "optional");
+  const expected = makeInput(session, id, "expected", "optional");
   const problems = problemList(node);
   node.append(top, tags, fields, unused, expected.node, problems.list);
   const inputs = new Map();
@@ -30,9 +30,9 @@ export function makeCase(desk, id) {
     node,
     focus: () => (inputs.values().next().value ?? expected).focus(),
     update(found, number, variables) {
-      // The key of a typed case changes with what is typed.
+      // The key of a typed case changes with its text.
       const name = found.typed ? String(number) : found.key;
-      key.textContent = found.typed ? `${number} · typed` : `${number} · ${found.key}`;
+      key.textContent = found.typed ? `Case ${number}` : `${number} · ${found.key}`;
       key.title = found.key;
       relabel(run, `Run case ${name}`);
       relabel(gone, `Remove case ${name}`);
@@ -45,12 +45,12 @@ export function makeCase(desk, id) {
         inputs.delete(variable);
       }
       for (const variable of variables) {
-        if (!inputs.has(variable)) inputs.set(variable, makeInput(desk, id, variable));
+        if (!inputs.has(variable)) inputs.set(variable, makeInput(session, id, variable));
         inputs.get(variable).update(found.inputs[variable], name);
       }
       arrange(fields, variables.map((variable) => inputs.get(variable).node));
       const others = Object.keys(found.inputs).filter((other) => !shown.has(other));
-      unused.textContent = others.length ? `not used by a prompt: ${others.join(", ")}` : "";
+      unused.textContent = others.length ? `not used by any prompt: ${others.join(", ")}` : "";
       unused.hidden = !others.length;
       expected.update(found.expected, name);
       problems.draw(found.problems ?? [], variables.every((variable) => !found.inputs[variable]));
@@ -58,9 +58,9 @@ export function makeCase(desk, id) {
   };
 }
 
-function makeInput(desk, id, name, placeholder = "") {
+function makeInput(session, id, name, placeholder = "") {
   const editor = makeEditor(name, { placeholder });
-  const write = tie(desk.outbox, editor.area, () => `case|${id}|${name}`, (value) => {
+  const write = tie(session.outbox, editor.area, () => `case|${id}|${name}`, (value) => {
     return { act: "edit_case", case: id, field: name, value };
   }, editor.set);
   const node = field(name, editor.box);
@@ -84,14 +84,14 @@ export function makeChooser(outbox, onAdd) {
   ids.id = `pex-pool-${Math.random().toString(36).slice(2)}`;
   let from = "first";
   const how = choice("Which", [
-    ["first", "The next ones"], ["random", "Some at random"], ["failures", "Those that failed"], ["id", "One by its id"],
+    ["first", "Next"], ["random", "Random"], ["failures", "Failed in the last run"], ["id", "By ID"],
   ], (value) => pick(value));
   const count = textInput("How many");
   count.type = "number";
   count.min = "1";
   count.max = "100";
   count.value = "3";
-  const one = textInput("Id of the case", "id");
+  const one = textInput("ID of the case", "ID");
   one.setAttribute("list", ids.id);
   const bar = element("div", "pex-bar");
 
@@ -119,7 +119,7 @@ export function makeChooser(outbox, onAdd) {
       if (event.key === "Enter") take.click();
     });
   }
-  const typed = button("An empty case to type in", () => add("typed"));
+  const typed = button("New empty case", () => add("typed"));
   const foot = element("div", "pex-dialog-foot");
   foot.append(typed, close);
   box.append(title, about, bar, ids, foot);

@@ -63,7 +63,7 @@ export function textInput(label, placeholder = "") {
   return node;
 }
 
-/** Other choices in a select; what was chosen stays, where it is still there. */
+/** Other choices in a select; the chosen one stays if it is still there. */
 export function setChoices(select, choices) {
   const now = JSON.stringify(choices);
   if (select.dataset.choices === now) return;
@@ -86,7 +86,7 @@ export function arrange(parent, nodes) {
   }
 }
 
-/** Keep one view per thing, by its id: made when new, taken away when gone. */
+/** Keep one view per thing, by its id: made when added, removed when gone. */
 export function makeViews(make) {
   const views = new Map();
   return {

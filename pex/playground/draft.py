@@ -1,6 +1,6 @@
-"""A draft: prompts, models, parameters and cases as somebody types them, right or not yet.
+"""A draft: prompts, models, parameters and cases as somebody types them, valid or not yet.
 
-Words of their own, because a `Variant` or a `Case` is always right: a `Column` becomes a variant,
+Separate types, because a `Variant` or a `Case` is always valid: a `Column` becomes a variant,
 an `Entry` a case. All of it is immutable, so that going back is cheap.
 """
 
@@ -32,7 +32,7 @@ _NEARLY = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """What keeps a column or an entry from being asked.
+    """What keeps a column or an entry from being run.
 
     `where` is name, model, params, `message:<n>` (from 0) or case; `line` counts from 1.
     """
@@ -53,7 +53,7 @@ class Message:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A variant as it is typed; `base` is the prompt that it began from.
+    """A variant as it is typed; `base` is the prompt that it started from.
 
     `params` are all of them, those of the prompt too.
     """
@@ -67,11 +67,11 @@ class Column:
 
     @functools.cached_property
     def locked(self) -> str:
-        """Why the messages cannot be edited as text, "" where they can."""
+        """Why the messages cannot be edited as text, "" if they can."""
         plain_ones = all(
             isinstance(m["content"], str) and set(m) == {"role", "content"} for m in self._given
         )
-        return "" if plain_ones else "it has images or other parts that are no text"
+        return "" if plain_ones else "it has images or other parts that are not text"
 
     @functools.cached_property
     def variables(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class Column:
 
     @functools.cached_property
     def prompt(self) -> Prompt:
-        """The prompt: the one it began from where that is unchanged, else a new one.
+        """The prompt: the one it started from if that is unchanged, else a new one.
 
         Raises:
             PexError: the column has a problem.
@@ -125,7 +125,7 @@ class Column:
 
     @property
     def is_as_given(self) -> bool:
-        """Whether the prompt is the one that the column began from."""
+        """Whether the prompt is the one that the column started from."""
         return (
             self.base is not None
             and self._unchanged
@@ -144,7 +144,7 @@ class Column:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Changes with whatever changes what is asked."""
+        """Changes with whatever changes the request."""
         base = self.base
         more = [base.response_schema, base.tools, base.defaults] if base else []
         parts: list[Any] = [[m.role, m.text.strip()] for m in self.messages]
@@ -201,7 +201,7 @@ class Entry:
         """The case; one that was given and not changed is that very one.
 
         Args:
-            variables: what the prompts ask for; what is not typed is an empty text.
+            variables: what the prompts ask for; what is not typed is an empty string.
         """
         if self.base is not None and not self.typed:
             return self.base
@@ -223,7 +223,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """Columns x entries; `baseline` is the id of the column that the others are held against."""
+    """Columns x entries; `baseline` is the id of the column that the others are compared with."""
 
     columns: tuple[Column, ...] = ()
     entries: tuple[Entry, ...] = ()
@@ -246,8 +246,8 @@ class Draft:
         for column in self.columns:
             more = []
             if column.name in names:
-                hint = "each variant needs a name of its own"
-                text = f"another variant is called '{column.name}' too"
+                hint = "each variant needs its own name"
+                text = f"another variant has the name '{column.name}' too"
                 more.append(Problem("name", text, None, hint))
             names.add(column.name)
             found[column.id] = (*column.problems, *more, *self._absent(column))
@@ -262,7 +262,7 @@ class Draft:
             problems = []
             names = self.variables
             if entry.base is None and names and not any(entry.text(name) for name in names):
-                problems.append(Problem("case", "nothing is typed here yet"))
+                problems.append(Problem("case", "fill in at least one input"))
             key = self.cases[entry.id].id
             if key in seen and not problems:
                 problems.append(Problem("case", f"the same as case {seen[key]}"))
@@ -340,7 +340,7 @@ def text_of(value: Any) -> str:
 
 
 def sound_all(value: Any) -> Any:
-    """Plain data whose texts can be sent and stored: a lone half surrogate is replaced."""
+    """Plain data whose strings can be sent and stored: a lone half surrogate is replaced."""
     if isinstance(value, str):
         return replace_surrogates(value)
     if isinstance(value, Mapping):
@@ -349,7 +349,7 @@ def sound_all(value: Any) -> Any:
 
 
 def sound_case(case: Case) -> Case:
-    """A given case, without half surrogates: what cannot be sent cannot be asked either."""
+    """A given case, without half surrogates: they cannot be sent."""
     inputs, expected = sound_all(case.inputs), sound_all(case.expected)
     if inputs == case.inputs and expected == case.expected:
         return case
@@ -357,7 +357,7 @@ def sound_case(case: Case) -> Case:
 
 
 def parameter(text: Any) -> Any:
-    """The value of a parameter that was typed: a number or JSON where it is one, else a text.
+    """The value of a parameter that was typed: a number or JSON if it is one, else a string.
 
     Example:
         >>> parameter("0."), parameter("8"), parameter('["a"]'), parameter("low"), parameter("nan")
@@ -374,7 +374,7 @@ def parameter(text: Any) -> Any:
 
 
 def _like(value: Any, text: str) -> Any:
-    """What a text means where `value` stood: a number or a list stays one."""
+    """The value of a text in place of `value`: a number or a list stays one."""
     if value is None or isinstance(value, str) or not text:
         return text
     if text == text_of(value):

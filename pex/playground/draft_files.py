@@ -30,12 +30,12 @@ MOST_CHARS = 400_000
 """Characters of answers that a file holds."""
 
 _in_cell: Counter[str] = Counter()
-"""How many drafts each execution of a cell has begun."""
+"""How many drafts each execution of a cell has started."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept: a draft, its answers as the view has them, what it began from, and when."""
+    """What is kept: a draft, its answers as the view has them, what it started from, and when."""
 
     draft: Draft
     cells: dict[str, dict[str, Any]]
@@ -58,7 +58,7 @@ class DraftFile:
         self._told: set[str] = set()
 
     def read(self) -> Kept | None:
-        """What was kept, None where nothing was.
+        """What was kept, None if nothing was.
 
         Raises:
             PexError: the file is damaged; it has been moved aside.
@@ -88,7 +88,7 @@ class DraftFile:
         """Keep a draft, and as many of its answers, the last ones, as there is room for.
 
         Returns:
-            A sentence where another writer's draft was in the way and has been put aside, else "".
+            A sentence if another writer's draft was in the way and was put aside, else "".
         """
         room, cells = MOST_CHARS, {}
         for key, cell in reversed(kept.cells.items()):
@@ -130,7 +130,7 @@ class DraftFile:
             return ""
         self._told.add(other)
         return (
-            "another kernel has changed this draft too; its state is kept, and opens as "
+            "another kernel changed this draft too; its version was kept and opens as "
             f'pex.Playground(name="{aside.stem}")'
         )
 
@@ -143,17 +143,17 @@ class DraftFile:
 
 
 def key_of(name: str | None, about: str) -> str:
-    """The key of a draft: its name, else the notebook and the cell that it stands in.
+    """The key of a draft: its name, else the notebook and the cell that it is in.
 
     Args:
         name: what the user calls it.
-        about: what it begins from; another experiment in the same cell is another draft.
+        about: what it starts from; another experiment in the same cell is another draft.
 
     Returns:
-        The key; "" outside of a notebook's cell, where nothing would find the draft again.
+        The key; "" outside a notebook's cell, where nothing would find the draft again.
 
     Raises:
-        PexError: a name that cannot be one.
+        PexError: a name that is not valid.
     """
     if name is not None:
         return check_name(name, "Playground name").lstrip(".") or "draft"
@@ -167,7 +167,7 @@ def key_of(name: str | None, about: str) -> str:
 
 
 def _cell() -> tuple[str, str]:
-    """The execution that goes on and the id of its cell; "" where there is none."""
+    """The current execution and the id of its cell; "" if there is none."""
     if "IPython" not in sys.modules:
         return "", ""
     from IPython import get_ipython
@@ -196,7 +196,7 @@ def forget(folder: Path, case: str | None, group: str | None, *, delete: bool) -
                 whole = orjson.loads(path.read_bytes())
                 entries = whole["draft"]["entries"]
                 gone = [item["id"] for item in entries if _is_of(item["base"], case, group)]
-            except (OSError, ValueError, TypeError, KeyError):  # damaged: nobody reads it any more
+            except (OSError, ValueError, TypeError, KeyError):  # damaged: it is no longer read
                 continue
             count += len(gone)
             if gone and delete:
@@ -244,7 +244,7 @@ def from_json(data: Mapping[str, Any]) -> Draft:
     """A draft from plain data.
 
     Raises:
-        PexError: it is none.
+        PexError: it is not a draft.
     """
     try:
         columns = [
@@ -269,7 +269,7 @@ def from_json(data: Mapping[str, Any]) -> Draft:
         ]
         return Draft(tuple(columns), tuple(entries), str(data["baseline"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PexError(f"this is no draft: {type(error).__name__}: {error}") from None
+        raise PexError(f"this is not a draft: {type(error).__name__}: {error}") from None
 
 
 def _is_of(base: Mapping[str, Any] | None, case: str | None, group: str | None) -> bool:
@@ -280,7 +280,7 @@ def _is_of(base: Mapping[str, Any] | None, case: str | None, group: str | None) 
 
 
 def _ended(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """A kept answer; what was being asked when it was kept has stopped."""
+    """A kept answer; what was running when it was kept has stopped."""
     state = "stopped" if cell["state"] in ("queued", "running") else str(cell["state"])
     return {**cell, "state": state, "print": str(cell["print"]), "text": str(cell["text"])}
 

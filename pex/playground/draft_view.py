@@ -21,12 +21,12 @@ _LISTS = ("variants", "cases")
 def document(
     draft: Draft, base: Experiment | None, late: Mapping[str, Sequence[Problem]]
 ) -> dict[str, Any]:
-    """Variants, cases and what is wrong with them.
+    """Variants, cases and their problems.
 
     Args:
         draft: what is shown.
-        base: the experiment that it began from.
-        late: further problems of variants by id, found out since.
+        base: the experiment that it started from.
+        late: further problems of variants by id, found later.
     """
     pool = None
     if base is not None:

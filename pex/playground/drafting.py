@@ -1,4 +1,4 @@
-"""Between an experiment and a draft of it: what a draft begins from, and what it becomes."""
+"""Between an experiment and a draft of it: what a draft starts from, and what it becomes."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from pex.run.providers import BUILT_IN
 from pex.run.request import requests
 
 NAME = "playground"
-"""What an experiment that began from nothing is called."""
+"""The name of an experiment that started from nothing."""
 FIRST_VARIANTS = 4
 FIRST_CASES = 3
 EXPECTED = {"kind": "contains", "ignore_case": True}
-"""How an answer is held against what was typed as expected, where there are no scorers."""
-SHOWN = "Shown are"
+"""How an answer is compared with the expected one if there are no scorers."""
+SHOWN = "Showing"
 BUILT_IN_MODEL = f"local/{local.MODEL}"
 
 
 Source = Experiment | Prompt | Sequence[Prompt] | str | Path
-"""What a Playground can begin from."""
+"""What a Playground can start from."""
 
 
 def given(experiment: Source | None) -> Experiment | None:
@@ -71,7 +71,7 @@ def given(experiment: Source | None) -> Experiment | None:
 
 
 def _of_prompts(prompts: Sequence[Prompt]) -> Experiment:
-    """Prompts on one case, in which nothing stands yet."""
+    """Prompts on one empty case."""
     names = {name: "" for prompt in prompts for name in prompt.variables} or {"text": ""}
     variants = [
         variant
@@ -82,7 +82,7 @@ def _of_prompts(prompts: Sequence[Prompt]) -> Experiment:
 
 
 def begin(experiment: Experiment | None) -> tuple[Draft, str]:
-    """The first draft of an experiment, or of nothing, and what is to be said of it."""
+    """The first draft of an experiment, or of nothing, and a notice about it."""
     if experiment is None:
         model = BUILT_IN_MODEL if local.missing() is None else ""
         column = Column(_id_of("draft"), "draft", model, {}, (Message("user", "{{ text }}"),))
@@ -103,7 +103,7 @@ def begin(experiment: Experiment | None) -> tuple[Draft, str]:
 
 
 def _id_of(name: str) -> str:
-    """The same in every kernel, for what was typed while one was gone and is sent to the next."""
+    """The same in every kernel, for edits made while there was none."""
     return digest(["begin", name], 8)
 
 
@@ -118,7 +118,7 @@ def alike(one: Draft, other: Draft) -> bool:
 
 
 def warm(base: Experiment | None) -> None:
-    """Load what a recorded run needs, so that the first one begins at once; makes nothing new."""
+    """Load what a recorded run needs, so the first one starts at once; creates nothing."""
     from pex.tracking import store
 
     with contextlib.suppress(PexError):  # a run will say so
@@ -127,7 +127,7 @@ def warm(base: Experiment | None) -> None:
 
 
 def source_fingerprint(experiment: Experiment | None) -> str:
-    """Changes when the experiment that a draft began from does."""
+    """Changes when the experiment that a draft started from does."""
     if experiment is None:
         return ""
     variants = [
@@ -151,7 +151,7 @@ def pick(experiment: Experiment | None, draft: Draft, how: str, value: Any) -> l
     """
     if experiment is None:
         raise PexError(
-            "there is nothing to choose cases from",
+            "there is no experiment to choose cases from",
             hint="pex.Playground(experiment) has the cases of an experiment",
         )
     if how == "id":
@@ -184,13 +184,13 @@ def experiment_of(
 
     Args:
         draft: where it is taken from.
-        base: the experiment that the draft began from: name, scorers, budget.
+        base: the experiment that the draft started from: name, scorers, budget.
         columns: ids of those wanted; None: all.
         entries: ids of those wanted; None: all.
         whole: with the gate of `base`; judges that do not fit are an error then.
 
     Raises:
-        PexError: a part that has a problem; all problems are in it.
+        PexError: the part has a problem; all problems are in it.
     """
     wanted = [c for c in draft.columns if columns is None or c.id in columns]
     rows = [e for e in draft.entries if entries is None or e.id in entries]
@@ -233,11 +233,11 @@ def problems(draft: Draft, columns: Sequence[str], entries: Sequence[str]) -> li
 def late_problems(
     draft: Draft, base: Experiment | None, columns: Sequence[str], entries: Sequence[str]
 ) -> dict[str, list[Problem]]:
-    """What is wrong with sound columns once models and cases are looked at, by the column's id.
+    """Problems of valid columns with models and cases, by the column's id.
 
     Args:
         draft: where they are.
-        base: the experiment that it began from.
+        base: the experiment that it started from.
         columns: ids of columns without a problem.
         entries: ids of entries without a problem.
     """
@@ -272,9 +272,9 @@ def check_none(columns: Sequence[tuple[Column, Sequence[Problem]]]) -> None:
 def look(
     draft: Draft, base: Experiment | None, fresh: bool
 ) -> tuple[str, dict[str, list[Problem]], list[str]]:
-    """What a run of everything would take, what is wrong with models, and which there are.
+    """What a run of everything would take, problems with models, and which models there are.
 
-    No model is asked, and no server started.
+    No model is called, and no server started.
     """
     columns = [c.id for c in draft.columns if not draft.column_problems[c.id]]
     entries = [e.id for e in draft.entries if not draft.entry_problems[e.id]]
@@ -302,13 +302,13 @@ def settings_of(experiment: Experiment | None) -> tuple[Path, Settings]:
 def model_fault(
     ref: str, settings: Settings, known: Sequence[str], own: Collection[str] = ()
 ) -> PexError | None:
-    """Why a model cannot be asked, as far as that is known without asking.
+    """Why a model cannot be called, as far as that is known without a call.
 
     Args:
         ref: `provider/model`.
         settings: the project's.
         known: models that may be meant.
-        own: models that are asked through a client of the user's.
+        own: models that are called through a client of the user's.
     """
     try:
         if ref not in own:
@@ -344,7 +344,7 @@ def known_models(experiment: Experiment | None, draft: Draft, settings: Settings
 def size(preview: Preview) -> str:
     """What a run would take, in a few words."""
     if not preview.calls:
-        return f"{_answers(preview.replayed)}, all from the journal: free"
+        return f"{_answers(preview.replayed)}, all reused: free"
     parts = [_answers(preview.calls)]
     if preview.unpriced:
         parts.append(f"no price is known for {', '.join(preview.unpriced)}")
@@ -353,7 +353,7 @@ def size(preview: Preview) -> str:
     elif preview.at_most_usd is not None:
         parts.append(f"at most ${preview.at_most_usd:.2g}")
     if preview.replayed:
-        parts.append(f"{preview.replayed} more from the journal")
+        parts.append(f"{preview.replayed} more reused")
     return ", ".join(parts)
 
 
@@ -415,7 +415,7 @@ def prompt_of(draft: Draft, column_id: Any) -> Prompt:
     """The prompt of one column, named after it.
 
     Raises:
-        PexError: the column is gone, or has a problem.
+        PexError: the column was removed, or has a problem.
     """
     for column in draft.columns:
         if column.id == column_id:

@@ -1,6 +1,6 @@
-// A text field that grows with its text and marks what a template asks for. The marks stand behind
-// the field, in a copy of its text that is not seen; both lie in one box that scrolls, so they
-// cannot come apart, and what is read, selected and composed is always the field's own text.
+// A text field that grows with its text and marks what a template asks for. The marks are behind
+// the field, in an invisible copy of its text; both are in one box that scrolls, so they cannot
+// come apart, and what is read, selected and composed is always the field's own text.
 
 import { element, output } from "../widgets/shared.js";
 

@@ -1,4 +1,4 @@
-"""What is done to a draft, one act after another, with a way back."""
+"""Changes of a draft, one after another, with undo and redo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pex.core.text import replace_surrogates
 from pex.playground.draft import Column, Draft, Entry, Message, parameter, sound_case
 
 DEPTH = 100
-"""So many steps back are kept."""
+"""So many steps can be undone."""
 TOGETHER_S = 2.0
 """Edits of one field that follow each other this fast are one step."""
 MOST_COLUMNS = 24
@@ -26,10 +26,10 @@ _Item = TypeVar("_Item", Column, Entry)
 
 
 class History:
-    """A draft and the way to it.
+    """A draft and the steps to it.
 
     Args:
-        draft: where it begins.
+        draft: where it starts.
 
     Example:
         >>> history = History(Draft())
@@ -54,14 +54,14 @@ class History:
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a step that was taken back."""
+        """Whether there is a step that was undone."""
         return bool(self._after)
 
     def do(self, act: Act) -> None:
         """Take a step that comes from outside.
 
         Raises:
-            PexError: there is no such act, or it does not fit the draft, which stays as it is.
+            PexError: there is no such act, or it does not fit the draft, which is unchanged.
         """
         field = (act.get("act"), act.get("variant"), act.get("case"), act.get("field"),
                  act.get("index"))  # fmt: skip
@@ -86,18 +86,18 @@ class History:
         self.draft = draft
 
     def replace(self, draft: Draft) -> None:
-        """Change the draft without a step: what it is has only another source now."""
+        """Change the draft without a step: only its source is another one now."""
         self.draft = draft
 
     def undo(self) -> None:
-        """One step back; nothing where there is none."""
+        """One step back, if there is one."""
         if self._before:
             self._after.append(self.draft)
             self.draft = self._before.pop()
         self._last = None
 
     def redo(self) -> None:
-        """One step forward again; nothing where none was taken back."""
+        """One step forward again, if one was undone."""
         if self._after:
             self._before.append(self.draft)
             self.draft = self._after.pop()
@@ -179,7 +179,7 @@ def _duplicate(draft: Draft, act: Act) -> Draft:
 def _remove_variant(draft: Draft, act: Act) -> Draft:
     column = _column(draft, act)
     if len(draft.columns) == 1:
-        raise PexError("the last variant stays", hint="edit it, or add another one first")
+        raise PexError("the last variant cannot be removed", hint="edit it, or add another first")
     return _with_columns(draft, [item for item in draft.columns if item is not column])
 
 
@@ -322,9 +322,9 @@ def _index(act: Act, messages: Sequence[Message]) -> int:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise PexError(f"expected a text, got {type(value).__name__}")
+        raise PexError(f"expected a string, got {type(value).__name__}")
     if len(value) > MOST_CHARS:
-        raise PexError(f"{len(value):,} characters are too many: a text holds {MOST_CHARS:,}")
+        raise PexError(f"{len(value):,} characters are too many, at most {MOST_CHARS:,}")
     return replace_surrogates(value)
 
 

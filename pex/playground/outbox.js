@@ -1,12 +1,13 @@
-// What a user did, on its way to Python: edits wait a moment and go together, what Python has not
-// taken in yet is kept in the browser, and a view that is opened later sends it again.
+// Edits on their way to Python: they wait a moment and go together. What Python has not confirmed
+// is kept in the browser, and a view that is opened later sends it again. An edit is one field's
+// whole text, so sending it twice, or to another kernel, does no harm.
 
 const EDIT_MS = 200;
-const UNHEARD_MS = 4000;
+const UNCONFIRMED_MS = 4000;
 const KEPT = "pex-draft";
 const OLDEST_MS = 7 * 24 * 3600 * 1000;
 
-/** Kept edits are a second net: a browser that keeps nothing for pages does without. */
+/** Kept edits are a second safety net: a browser without storage works without it. */
 function keep(name, value) {
   try {
     if (value === null) localStorage.removeItem(name);
@@ -16,7 +17,7 @@ function keep(name, value) {
   }
 }
 
-/** The edits that earlier views of a draft have not brought to Python: {view, at, acts}. */
+/** The edits that earlier views of a draft could not send to Python: {view, at, acts}. */
 function kept(key) {
   const found = [];
   try {
@@ -33,19 +34,19 @@ function kept(key) {
 /** @param {(late: boolean) => void} onLate told when Python does not answer, and when it does */
 export function makeOutbox(model, view, onLate) {
   const waiting = new Map(); // field -> act, not sent yet
-  const sent = []; // {mine, field, act}, not taken in yet
+  const sent = []; // {mine, field, act}, not confirmed yet
   const mineKey = () => `${KEPT}:${model.get("_doc").key ?? ""}:${view}`;
   let count = 0;
-  let turned = 0; // the act that put another text in the place of what is being typed
+  let turned = 0; // the last undo, redo or reset, which replaces what is being typed
   let turning = false;
   let timer = 0;
-  let unheard = 0;
+  let lateTimer = 0;
 
   function send(message) {
     try {
       model.send({ view, ...message });
     } catch (error) {
-      console.warn(`pex: the kernel is not there: ${error.message}`);
+      console.warn(`pex: there is no kernel: ${error.message}`);
     }
   }
 
@@ -53,11 +54,11 @@ export function makeOutbox(model, view, onLate) {
     const acts = [...sent.filter(({ field }) => field), ...[...waiting].map(([field, act]) => ({ field, act }))];
     keep(mineKey(), acts.length ? { view, at: Date.now(), acts } : null);
     if (sent.length) {
-      unheard ||= setTimeout(() => onLate(true), UNHEARD_MS);
+      lateTimer ||= setTimeout(() => onLate(true), UNCONFIRMED_MS);
       return;
     }
-    clearTimeout(unheard);
-    unheard = 0;
+    clearTimeout(lateTimer);
+    lateTimer = 0;
     onLate(false);
   }
 
@@ -84,7 +85,7 @@ export function makeOutbox(model, view, onLate) {
 
   return {
     flush, edit,
-    /** Something that is not typing: it goes at once, after what was typed before it. */
+    /** An action that is not typing: sent at once, after what was typed before it. */
     act(name, rest = {}) {
       flush();
       post({ act: name, ...rest });
@@ -107,7 +108,7 @@ export function makeOutbox(model, view, onLate) {
       turning = turned > 0 && upTo >= turned;
       if (turning) turned = 0;
     },
-    /** Send again what earlier views could not; returns how many edits these were. */
+    /** Send the edits that earlier views could not; returns how many there were. */
     replay() {
       const { key, acked = {} } = model.get("_doc");
       let found = 0;
@@ -126,13 +127,13 @@ export function makeOutbox(model, view, onLate) {
     },
     close() {
       flush();
-      clearTimeout(unheard);
+      clearTimeout(lateTimer);
     },
   };
 }
 
 /**
- * Tie a field to a text of the document, so that it never changes under who is typing in it.
+ * Tie a field to a text of the document; it never changes while somebody is typing in it.
  * @param {(text: string) => object} act what an edit does
  */
 export function tie(outbox, area, field, act, write = (text) => (area.value = text)) {

@@ -1,4 +1,4 @@
-"""Runs of a Playground: each on a thread of its own, its events becoming answers in cells."""
+"""Runs of a Playground: each on a thread of its own, with its events becoming answers in cells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pex.widgets.sheet import Cell
 from pex.widgets.tally import Tally
 
 AT_ONCE = 4
-"""So many runs go on beside each other; a further one waits for its turn."""
+"""So many runs go on at the same time; others wait."""
 MOST_CELLS = 5_000
 
 _OPEN = ("queued", "asked", "growing")
@@ -36,7 +36,7 @@ _NEWS = Started | Delta | Retried | Answered | Failed | Scored
 
 @dataclasses.dataclass(slots=True)
 class Slot:
-    """The answer in a cell; `fingerprint` says what was asked, `number` which run asked it."""
+    """The answer in a cell; `fingerprint` is of the request, `number` of the run."""
 
     fingerprint: str
     number: int
@@ -45,7 +45,7 @@ class Slot:
 
 @dataclasses.dataclass(slots=True)
 class Run:
-    """One run: the places that it fills, as keys of cells."""
+    """One run, with the cell of each of its rows."""
 
     number: int
     keys: Mapping[RowKey, str]
@@ -57,7 +57,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run is to ask: for each place the key of its cell, for each key what is asked."""
+    """What to run: for each row the key of its cell, for each key a fingerprint."""
 
     experiment: Experiment
     keys: Mapping[RowKey, str]
@@ -66,10 +66,10 @@ class Wanted:
     record: bool
 
     def prepare(self) -> Execution:
-        """Open all that the run needs.
+        """Open what the run needs.
 
         Raises:
-            PexError: something does not fit; nothing was asked.
+            PexError: something does not fit; no call was made.
         """
         execution, _ = self.experiment.prepare(
             repeats=1,
@@ -82,11 +82,11 @@ class Wanted:
 
 
 class Runs:
-    """All runs of a Playground, and the answers that they brought.
+    """All runs of a Playground, and their answers.
 
     Args:
-        on_cells: told which cells have changed, and with none of them that a run has gone on.
-        on_end: told when a run has ended: where it is recorded, and the address of its page.
+        on_cells: called with the cells that changed; with none if only a run's progress did.
+        on_end: called when a run has ended, with where it is recorded and the address of its page.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class Runs:
 
     @property
     def running(self) -> bool:
-        """Whether a run goes on or waits."""
+        """Whether a run is in progress or waiting."""
         return bool(self._going)
 
     @property
     def line(self) -> str:
-        """How far the runs are, in one line."""
+        """The progress of the runs, in one line."""
         with self._lock:
             going = list(self._going)
         tallies = [run.tally for run in going]
@@ -128,7 +128,7 @@ class Runs:
         return f"{done}/{total} in {len(tallies)} runs"
 
     def asking(self, key: str) -> Execution | None:
-        """The run that fills a cell, where one goes on."""
+        """The run that fills a cell, if one is in progress."""
         with self._lock:
             slot = self.slots.get(key)
             if slot is None:
@@ -137,21 +137,21 @@ class Runs:
             return going[0].execution if going else None
 
     def waits(self, key: str, fingerprint: str) -> bool:
-        """Whether this is being asked for a cell, or waits for it."""
+        """Whether this request of a cell is in progress or waiting."""
         with self._lock:
             slot = self.slots.get(key)
             return slot is not None and slot.fingerprint == fingerprint and slot.cell.state in _OPEN
 
     def begin(self, wanted: Wanted, now: bool) -> Execution | None:
-        """Begin a run.
+        """Start a run.
 
         Args:
-            wanted: what is asked.
-            now: begin at once, and return the handle; without it in the background, and what goes
-                wrong is in `error`.
+            wanted: what to run.
+            now: start at once, and return the handle; else in the background, with errors in
+                `error`.
 
         Raises:
-            PexError: with `now`: something does not fit; nothing was asked.
+            PexError: with `now`: something does not fit; no call was made.
         """
         if not now:
             run = self._open(wanted)
@@ -164,7 +164,7 @@ class Runs:
         return execution
 
     def stop(self) -> None:
-        """End all runs now; answers that are there stay, and what is not has stopped."""
+        """Stop all runs now; answers that are there stay."""
         changed = []
         with self._lock:
             going = list(self._going)
@@ -178,7 +178,7 @@ class Runs:
                 run.execution.cancel()
 
     def _close(self, run: Run) -> list[str]:
-        """Mark what a run has not answered, and return which cells these are."""
+        """Mark the cells that a run has not answered as stopped, and return them."""
         changed = []
         for key in run.keys.values():
             slot = self.slots.get(key)
@@ -256,7 +256,7 @@ class Runs:
                 return
             run.tally.add(event)
             changed = []
-            # What was in flight when somebody stopped may still come, but grows no more.
+            # Calls that were in flight when somebody stopped can still end, but stream no more.
             news = Answered | Scored if run.stopped else _NEWS
             if isinstance(event, news):
                 key = run.keys.get(event.place)
@@ -269,7 +269,7 @@ class Runs:
 
 
 def error_text(error: BaseException) -> str:
-    """An error in words, without a traceback and without keys."""
+    """An error's message, without a traceback and without keys."""
     if isinstance(error, PexError):
         return redact(f"{error.message} ({error.hint})" if error.hint else error.message)
     return redact(f"{type(error).__name__}: {error}")

@@ -1,13 +1,13 @@
-// The window in which the work is saved: as a prompt file, in the library, as an experiment, as code.
+// The window that saves: as a prompt file, to the library, as an experiment, as code.
 
 import { button, choice, copyText, dialog, element, output } from "../widgets/shared.js";
 import { field, setChoices, textInput } from "./controls.js";
 
 const GOALS = [
-  ["prompty", "Prompt file", "One variant's prompt as a .prompty file, which editors open."],
+  ["prompty", "Prompt file", "One variant's prompt as a .prompty file; opens in any editor."],
   ["library", "Library", "One variant's prompt as a new version in MLflow's prompt registry."],
   ["experiment", "Experiment", "All variants and cases as an experiment.yaml, to run every night."],
-  ["code", "Code", "The cell that does the same without this window."],
+  ["code", "Code", "Python code for this comparison."],
 ];
 
 /** What a registry or a file accepts in a name. */
@@ -20,20 +20,20 @@ export function makeSaver(outbox, model) {
   let goal = "prompty";
   const goals = element("div", "pex-bar pex-goals");
   goals.setAttribute("role", "group");
-  goals.setAttribute("aria-label", "Where to");
+  goals.setAttribute("aria-label", "Save as");
   const about = element("p", "pex-meta");
   const form = element("form", "pex-form");
   const result = element("div", "pex-result");
   result.setAttribute("role", "status");
   const variant = choice("Which variant", [], () => fill());
   const name = textInput("", "review-sentiment");
-  const alias = textInput("", "optional, for instance champion");
-  const note = textInput("", "optional: what is new");
+  const alias = textInput("", "optional, e.g. champion");
+  const note = textInput("", "optional: what changed");
   const path = textInput("", "prompts/name.prompty");
   const over = element("input");
   over.type = "checkbox";
   const overwrite = element("label", "pex-check");
-  overwrite.append(over, " Overwrite what is there");
+  overwrite.append(over, " Overwrite the existing file");
   const code = element("textarea", "pex-input pex-code-text");
   code.readOnly = true;
   code.setAttribute("aria-label", "Code");

@@ -1,4 +1,4 @@
-"""What stands in a Playground goes to the library, to files, or into a cell as code."""
+"""A draft goes to the library, to files, or into a cell as code."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> t
     """Save a prompt as a version in the library.
 
     Returns:
-        What is to be said, and the draft, whose column comes from that version now.
+        A message, and the draft, whose column comes from that version now.
 
     Raises:
-        PexError: the column has a problem, or the library does not take it.
+        PexError: the column has a problem, or the library does not accept it.
     """
     prompt = drafting.prompt_of(draft, column)
     version = library.save(prompt, name.strip() or None, alias.strip() or None, note)
     origin = f"{version.name}/{version.version}"
-    said = f"saved as {origin}" if version.new else f"{origin} has this text already"
+    said = f"saved as {origin}" if version.new else f"{origin} already has this text"
     if alias.strip():
-        said += f"; {version.name}@{alias.strip()} is this version now"
+        said += f"; {version.name}@{alias.strip()} now points to this version"
     return said, _based(draft, column, prompt.called(prompt.name, origin))
 
 
@@ -49,7 +49,7 @@ def to_prompty(draft: Draft, column: str, path: str, overwrite: bool) -> tuple[s
     text = prompt.to_prompty().encode()
     if not overwrite and file.is_file() and file.read_bytes() != text:
         raise PexError(
-            f"{_shown(file)}: there is already a file with another content",
+            f"{_shown(file)}: the file exists and has other content",
             hint="give another path, or tick overwrite",
         )
     prompt.save(file)
@@ -102,7 +102,7 @@ def to_code(draft: Draft, base: Experiment | None) -> str:
 
 
 def first_path(base: Experiment | None) -> str:
-    """Where an experiment is saved unless the user says otherwise."""
+    """Where an experiment is saved by default."""
     if base is not None and base.path is not None:
         return _shown(base.path)
     name = base.name if base is not None else drafting.NAME
@@ -110,7 +110,7 @@ def first_path(base: Experiment | None) -> str:
 
 
 def _as_on_disk(variants: Sequence[Variant]) -> list[Variant]:
-    """The variants; a prompt whose file says something else by now stands for itself."""
+    """The variants; a prompt that differs from its file no longer refers to it."""
     found = []
     for variant in variants:
         prompt = variant.prompt

@@ -16,10 +16,10 @@ MAX_CHARS = 20_000
 """Characters of an answer that are shown; the whole is in `.results.frame`."""
 STATIC_CHARS = 600
 PROMPT_CHARS = 300
-"""Characters of a prompt in the head of the static table, which one long prompt makes high."""
+"""Characters of a prompt in the head of the static table, which a long prompt makes too high."""
 STATIC_BYTES = 400_000
 _STATES = {"asked": "running", "growing": "running"}
-_SAID = {"queued": "waiting", "running": "asking", "stopped": "stopped", "error": "error"}
+_SAID = {"queued": "queued", "running": "running", "stopped": "stopped", "error": "error"}
 
 Shown = dict[str, Any]
 """An answer as the view gets it."""
@@ -49,7 +49,7 @@ def shown(cell: Cell, number: int) -> Shown:
 
 
 def differences(cells: Mapping[str, Shown], against: str) -> dict[str, list[tuple[str, str]] | str]:
-    """Each answer word by word against another column's; a sentence where that is not possible.
+    """Each answer word by word against another column's; a sentence if that is not possible.
 
     Args:
         cells: answers by "<variant id>|<case id>".
@@ -105,9 +105,9 @@ def static_draft(doc: Mapping[str, Any], cells: Mapping[str, Shown]) -> str:
 
 def _answer(cell: Shown | None) -> str:
     if cell is None:
-        return "<td>not asked</td>"
+        return "<td>not run</td>"
     notes = [_SAID.get(cell["state"], ""), *(mark[1] for mark in cell["marks"]), cell["facts"]]
-    notes.append("the prompt or the case has changed since" if cell["stale"] else "")
+    notes.append("out of date: the prompt or case changed" if cell["stale"] else "")
     note = " · ".join(part for part in notes if part)
     small = f'<div style="color:var(--pex-soft)">{escape(note)}</div>'
     return f"<td>{_text(cell['text'])}{small}</td>"
@@ -135,5 +135,5 @@ def _facts(cell: Cell) -> str:
     if facts.get("finish_reason") == "length":
         parts.append("cut off at max_tokens")
     if facts.get("from_journal"):
-        parts.append("from the journal")
+        parts.append("reused")
     return " · ".join(parts)

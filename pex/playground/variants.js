@@ -1,4 +1,4 @@
-// The head of a column: a variant's name, model, parameters and messages, each to be edited.
+// A variant at the top of its column: name, model, parameters and messages, all editable.
 
 import { choice, element } from "../widgets/shared.js";
 import { field, iconButton, relabel, setChoices, signButton, textInput } from "./controls.js";
@@ -18,31 +18,31 @@ function at(problems, where) {
   return problems.filter((problem) => problem.where === where);
 }
 
-/** @param {{outbox: any, models: string, run: Function}} desk */
-export function makeHead(desk, id) {
-  const { outbox } = desk;
+/** @param {{outbox: any, models: string, run: Function}} session */
+export function makeVariant(session, id) {
+  const { outbox } = session;
   let variant = null;
   const edit = (name, index) => (value) => ({ act: "edit", variant: id, field: name, index, value });
-  const node = element("section", "pex-head");
+  const node = element("section", "pex-variant");
   node.dataset.variant = id;
 
   const name = textInput("Name of the variant");
-  name.classList.add("pex-head-name");
+  name.classList.add("pex-variant-name");
   const tieName = tie(outbox, name, () => `${id}|name`, edit("name", null));
-  const run = iconButton("run", "Run this column", () => desk.run([id], null));
+  const run = iconButton("run", "Run this column", () => session.run([id], null));
   const copy = iconButton("copy", "Duplicate", () => outbox.act("duplicate", { variant: id }));
   const before = iconButton("left", "Move left", () => outbox.act("move", { variant: id, by: -1 }));
   const after = iconButton("right", "Move right", () => outbox.act("move", { variant: id, by: 1 }));
   const gone = iconButton("gone", "Remove this variant", () => outbox.act("remove_variant", { variant: id }));
   const buttons = element("div", "pex-icons");
   buttons.append(run, copy, before, after, gone);
-  const top = element("div", "pex-head-top");
+  const top = element("div", "pex-variant-top");
   top.append(name, buttons);
   const nameProblems = problemList(name);
   const origin = element("div", "pex-meta pex-origin");
 
   const model = textInput("", "provider/model");
-  model.setAttribute("list", desk.models);
+  model.setAttribute("list", session.models);
   const tieModel = tie(outbox, model, () => `${id}|model`, edit("model", null));
   const modelProblems = problemList(model);
   const params = makeParams(outbox, id);
@@ -102,7 +102,7 @@ export function makeHead(desk, id) {
   };
 }
 
-/** Temperature and length, which nearly every call has, and a field for each further parameter. */
+/** Temperature and length, which nearly every call has, and a field for each other parameter. */
 function makeParams(outbox, id) {
   const node = element("div", "pex-params");
   node.setAttribute("role", "group");
@@ -122,7 +122,7 @@ function makeParams(outbox, id) {
   }
 
   const more = textInput("", "name=value");
-  const moreBox = field("Further parameter", more);
+  const moreBox = field("Other parameter", more);
   moreBox.classList.add("pex-field-more");
   moreBox.hidden = true;
   const take = () => {
@@ -158,7 +158,7 @@ function makeParams(outbox, id) {
   };
 }
 
-/** One message: who says it, and a template. */
+/** One message: its role and its template. */
 function makeMessage(outbox, id, index) {
   const node = element("div", "pex-block");
   const role = choice(`Role of message ${index + 1}`, [], (value) => {
@@ -173,7 +173,7 @@ function makeMessage(outbox, id, index) {
   icons.append(up, down, gone);
   const top = element("div", "pex-block-top");
   top.append(role, icons);
-  const editor = makeEditor(`Message ${index + 1}`, { template: true, placeholder: "What the model is told; {{ name }} stands for a case's input" });
+  const editor = makeEditor(`Message ${index + 1}`, { template: true, placeholder: "Instructions for the model; {{ name }} is replaced with a case's input" });
   const problems = problemList(editor.area);
   const write = tie(outbox, editor.area, () => `${id}|message|${index}`, (value) => {
     return { act: "edit", variant: id, field: "message", index, value };

@@ -1,5 +1,5 @@
-// The Playground: columns are variants, rows are cases, and in between stand the answers. What is
-// shown is Python's document (widget.py); outbox.js brings what is done here to it.
+// The Playground: columns are variants, rows are cases, the cells are answers. What is shown is
+// Python's document (document.js); outbox.js sends edits to it.
 
 import { button, choice, element, output } from "../widgets/shared.js";
 import { makeAnswer } from "./answers.js";
@@ -8,7 +8,7 @@ import { arrange, iconButton, makeKeys, makeViews, setChoices, signButton } from
 import { followDocument } from "./document.js";
 import { makeOutbox } from "./outbox.js";
 import { makeSaver } from "./saving.js";
-import { makeHead } from "./variants.js";
+import { makeVariant } from "./variants.js";
 
 const DIFFERENCE_MS = 300;
 const KEYS = [
@@ -22,7 +22,7 @@ const KEYS = [
 
 const HINTS = [
   "Each column is a variant: a prompt, a model, its parameters. Each row is a case.",
-  "What a prompt has in {{ double braces }} is an input of every case.",
+  "Text in {{ double braces }} becomes an input of every case.",
 ];
 
 const NOTHING = "Write a prompt and fill in a case, then run.";
@@ -33,11 +33,11 @@ function makeTools(act) {
   bar.setAttribute("aria-label", "Playground");
   const tools = {
     run: signButton("run", "Run all", act.run), stop: signButton("stop", "Stop", act.stop),
-    fresh: button("Ask again", act.fresh, "Ask the models again instead of using answers of the journal"),
+    fresh: button("Ask for new answers", act.fresh, "Ask the models for new answers instead of reusing earlier ones"),
     undo: signButton("undo", "Undo", act.undo), redo: signButton("redo", "Redo", act.redo),
     variant: signButton("plus", "Add variant", act.variant), cases: signButton("plus", "Add case", act.cases),
     differences: button("Show differences", act.differences),
-    against: choice("Differences against", [], act.against), save: button("Save…", act.save),
+    against: choice("Compare with", [], act.against), save: button("Save…", act.save),
   };
   tools.run.classList.add("pex-first");
   const group = (...nodes) => {
@@ -52,7 +52,7 @@ function makeTools(act) {
   return { bar, ...tools };
 }
 
-/** How a run goes: what it would cost, how far it is, where it was recorded. */
+/** A run: what it would cost, its progress, where it was recorded. */
 function makeStatus() {
   const bar = element("div", "pex-bar pex-play-status");
   const progress = document.createElement("progress");
@@ -80,7 +80,7 @@ function makeStatus() {
       const web = /^https?:\/\//.test(status.url ?? "");
       link.hidden = !web;
       if (web) link.href = status.url;
-      const wrong = [status.error, late && "The kernel does not answer yet; what you type is kept in this browser."];
+      const wrong = [status.error, late && "The kernel is not responding; what you type is kept in this browser."];
       const text = wrong.filter(Boolean).join(" ");
       error.hidden = !text;
       if (error.textContent !== text) error.textContent = text;
@@ -89,11 +89,11 @@ function makeStatus() {
 }
 
 /** A row: a case and its answers, one for each variant. */
-function makeRow(desk, id) {
+function makeRow(session, id) {
   const node = element("div", "pex-play-row");
   node.setAttribute("role", "row");
-  const about = makeCase(desk, id);
-  const answers = makeViews((variant) => makeAnswer(() => desk.run([variant], [id]), `${variant}|${id}`));
+  const about = makeCase(session, id);
+  const answers = makeViews((variant) => makeAnswer(() => session.run([variant], [id]), `${variant}|${id}`));
   return {
     node,
     focus: about.focus,
@@ -116,7 +116,7 @@ function renderPlayground({ model, el }) {
   let pieces = null; // differences by cell, while they are shown
   let active = null; // the answer that the arrow keys are at
   let late = false;
-  let adding = ""; // what the next new column or row was asked for: it gets the focus
+  let adding = ""; // what was added last: the new column or row gets the focus
   let top = [0, 0];
   const doc = () => model.get("_doc");
   const status = () => model.get("_status");
@@ -125,13 +125,13 @@ function renderPlayground({ model, el }) {
     late = is;
     drawStatus();
   });
-  const desk = {
+  const session = {
     outbox, models: `pex-models-${view}`,
     run: (variants, cases) => outbox.say("run", { variants, cases }),
     running: () => Boolean(status().running),
   };
   const stop = () => outbox.say("stop");
-  const runAll = () => desk.run(null, null);
+  const runAll = () => session.run(null, null);
   const saver = makeSaver(outbox, model);
   const chooser = makeChooser(outbox, () => (adding = "case"));
   const tools = makeTools({
@@ -146,7 +146,7 @@ function renderPlayground({ model, el }) {
   const state = makeStatus();
   const notice = element("div", "pex-bar pex-notice");
   const noticeText = output("");
-  const reset = button("Start over", () => outbox.act("reset"), "Leave this draft and begin from the experiment again");
+  const reset = button("Start over", () => outbox.act("reset"), "Leave this draft and start from the experiment again");
   const dismiss = iconButton("gone", "Dismiss this notice", () => {
     dismissed = doc().notice;
     drawStatus();
@@ -155,25 +155,25 @@ function renderPlayground({ model, el }) {
   let dismissed = "";
   notice.append(noticeText, reset, dismiss);
   const pane = element("div", "pex-play-pane");
-  const heads = element("div", "pex-play-heads");
+  const variantRow = element("div", "pex-play-variants");
   const corner = element("div", "pex-play-corner pex-meta");
   for (const text of HINTS) corner.append(element("p", "", text));
-  heads.append(corner);
+  variantRow.append(corner);
   const grid = element("div", "pex-play-grid");
   grid.setAttribute("role", "grid");
   grid.setAttribute("aria-label", "Cases and answers");
   const titles = element("div", "pex-play-row pex-play-titles");
   titles.setAttribute("role", "row");
   grid.append(titles);
-  const empty = element("div", "pex-empty", "There is no case yet.");
+  const empty = element("div", "pex-empty", "No cases yet.");
   empty.append(button("Add case", () => tools.cases.click()));
-  pane.append(heads, grid, empty);
+  pane.append(variantRow, grid, empty);
   const models = element("datalist");
-  models.id = desk.models;
+  models.id = session.models;
   el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), models, saver.box, chooser.box);
 
-  const columns = makeViews((id) => makeHead(desk, id));
-  const rows = makeViews((id) => makeRow(desk, id));
+  const columns = makeViews((id) => makeVariant(session, id));
+  const rows = makeViews((id) => makeRow(session, id));
 
   function draw() {
     const { variants, cases, variables } = doc();
@@ -184,7 +184,7 @@ function renderPlayground({ model, el }) {
     variants.forEach((variant, i) => columns.get(variant.id).update(variant, {
       first: !i, last: i === variants.length - 1, only: variants.length === 1,
     }));
-    arrange(heads, [corner, ...variants.map(({ id }) => columns.get(id).node)]);
+    arrange(variantRow, [corner, ...variants.map(({ id }) => columns.get(id).node)]);
     const newRows = rows.keep(cases.map(({ id }) => id));
     cases.forEach((found, i) => rows.get(found.id).update(found, i + 1, variables, variants));
     arrange(grid, [titles, ...cases.map(({ id }) => rows.get(id).node)]);
@@ -221,7 +221,7 @@ function renderPlayground({ model, el }) {
 
   function drawTools() {
     const { variants, cases, can_undo: undo, can_redo: redo, baseline } = doc();
-    const running = desk.running();
+    const running = session.running();
     tools.run.disabled = !variants.length || !cases.length;
     tools.stop.disabled = !running;
     tools.fresh.setAttribute("aria-pressed", String(Boolean(status().fresh)));
@@ -229,7 +229,7 @@ function renderPlayground({ model, el }) {
     tools.redo.disabled = !redo;
     tools.differences.disabled = variants.length < 2;
     tools.differences.setAttribute("aria-pressed", String(pieces !== null));
-    setChoices(tools.against, variants.map(({ id, name }) => [id, `against ${name}`]));
+    setChoices(tools.against, variants.map(({ id, name }) => [id, `compared with ${name}`]));
     tools.against.value = baseline;
     tools.against.hidden = variants.length < 2;
   }
@@ -298,7 +298,7 @@ function renderPlayground({ model, el }) {
     const [variant, found] = node.closest("[data-cell]")?.dataset.cell.split("|") ?? [];
     const column = variant ?? node.closest("[data-variant]")?.dataset.variant;
     const row = found ?? node.closest("[data-case]")?.dataset.case;
-    if (column || row) desk.run(column ? [column] : null, row ? [row] : null);
+    if (column || row) session.run(column ? [column] : null, row ? [row] : null);
   }
 
   function onKey(event) {
@@ -313,7 +313,7 @@ function renderPlayground({ model, el }) {
       runHere(cell);
     } else if (event.code === "KeyZ" && event.altKey && !control) {
       outbox.act(event.shiftKey ? "redo" : "undo");
-    } else if (event.key === "Escape" && desk.running()) {
+    } else if (event.key === "Escape" && session.running()) {
       stop();
     } else if (cell && /^(Arrow|Home$|End$)/.test(event.key) && !event.altKey && !event.shiftKey) {
       move(cell, event.key, control);
@@ -350,7 +350,7 @@ function renderPlayground({ model, el }) {
   function onStatus() {
     const { running, fresh, gone } = status();
     const now = JSON.stringify([running, fresh, gone]);
-    if (now === drawnStatus) drawStatus(); // only how far it is
+    if (now === drawnStatus) drawStatus(); // only the progress
     else draw();
     drawnStatus = now;
   }
@@ -374,7 +374,7 @@ function renderPlayground({ model, el }) {
     if (pane.clientHeight) top = [pane.scrollLeft, pane.scrollTop];
   }, { passive: true });
   const size = new ResizeObserver(() => {
-    // JupyterLab takes a cell that is out of sight out of the page, and with it where it was.
+    // JupyterLab removes a cell that is out of sight from the page, and with it its scroll position.
     if (pane.clientHeight && !pane.scrollTop && !pane.scrollLeft) pane.scrollTo(...top);
   });
   size.observe(pane);

@@ -1,4 +1,4 @@
-// The rating in a notebook: Python has the pairs and keeps what is said.
+// The rating in a notebook: Python has the pairs and stores the ratings.
 
 import { button, sanitised } from "../widgets/shared.js";
 import { makeRating } from "./pair.js";
@@ -14,7 +14,7 @@ function renderRating({ model, el }) {
     need: (turn) => model.send({ kind: "need", turn }),
     rate: (turn, said) => model.send({ kind: "rate", turn, ...said }),
     reveal: () => model.send({ kind: "reveal" }),
-    drawEnd: (state) => (state.result ? [sanitised(state.result)] : [button("Reveal who is who", () => model.send({ kind: "reveal" }))]),
+    drawEnd: (state) => (state.result ? [sanitised(state.result)] : [button("Reveal the variants", () => model.send({ kind: "reveal" }))]),
   });
   const onState = () => view.state(model.get("_state"));
   const onMessage = (message) => {

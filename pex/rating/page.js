@@ -1,5 +1,5 @@
-// The rating as a page of its own: its data is in it, what is said stays in this browser until it
-// is saved as a file. Nothing here knows the names of the variants.
+// The rating as a page of its own, with its data in it. Ratings stay in this browser until they are
+// saved as a file. Nothing here knows the names of the variants.
 
 import { button } from "../widgets/shared.js";
 import { makeRating } from "./pair.js";
@@ -32,7 +32,7 @@ function startPage() {
     const done = Object.keys(mine()).length;
     let position = 0;
     while (position < total && mine()[position]) position += 1;
-    const line = keeps ? "" : "This browser keeps nothing: save your ratings before you close the page.";
+    const line = keeps ? "" : "This browser cannot store your ratings: save them before you close the page.";
     return { rater: kept.last, total, done, position, line, result: "" };
   }
 
@@ -59,7 +59,7 @@ function startPage() {
     ...data.begin,
     keys: document,
     revealText: "",
-    thanks: "All pairs are rated. Thank you. Save your ratings as a file and send it to whoever asked you.",
+    thanks: "All pairs are rated. Thank you. Save your ratings as a file and send it to the person who asked you.",
     start(rater) {
       kept.last = rater;
       kept.raters[rater] ??= {};

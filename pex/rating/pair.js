@@ -1,6 +1,6 @@
 // A blind rating: two answers side by side, one key for each choice. The same file is used in a
-// notebook and in the page that goes without one; `host` says what there is to rate and keeps what
-// is said: kernel.js asks Python, page.js the page's own data.
+// notebook and in a page without one; `host` has the pairs and stores the ratings: kernel.js asks
+// Python, page.js the page's own data.
 
 import { button, element, output } from "../widgets/shared.js";
 
@@ -16,7 +16,7 @@ function keyed(text, key, onClick) {
   return node;
 }
 
-/** What the rating of a case stands on: its inputs, and what is expected behind a button. */
+/** The case: its inputs, and the expected answer behind a button. */
 function makeCase() {
   const inputs = element("div", "pex-rating-inputs");
   inputs.tabIndex = 0;
@@ -82,7 +82,7 @@ function makeBegin(host, onStart) {
   const keys = element("ul", "pex-rating-keys");
   for (const [sign, text] of [["1", "A is better"], ["2", "B is better"], ["0", "a tie"], ["9", "both are bad"],
     ["← →", "back and forward; a choice can be changed"], ["a–f", "reasons, before or after the choice"],
-    ["n", "a note"], ["x", "the expected answer, where there is one"]]) {
+    ["n", "a note"], ["x", "the expected answer, if there is one"]]) {
     const item = element("li");
     item.append(element("kbd", "pex-key", sign), element("span", "", text));
     keys.append(item);
@@ -116,10 +116,10 @@ export function makeRating(el, host) {
   let screen = "begin";
   let shown = -1; // the turn that is drawn
   const turns = new Map();
-  const drafts = new Map(); // reasons and note of turns that have no choice yet
+  const drafts = new Map(); // reasons and notes of turns without a choice
   const unsaved = new Set();
   const asked = new Set();
-  const stored = new Map(); // what was last known to be on disk of turns that are unsaved
+  const stored = new Map(); // for unsaved turns: the last rating that is on disk
 
   const head = element("div", "pex-bar pex-rating-head");
   const count = element("strong", "pex-rating-count");
@@ -135,7 +135,7 @@ export function makeRating(el, host) {
       host.reveal();
     } else {
       reveal.dataset.sure = "yes";
-      reveal.textContent = "Show who is who now?";
+      reveal.textContent = "Show the variants now?";
       setTimeout(() => calm(), 6000);
     }
   });
@@ -145,7 +145,7 @@ export function makeRating(el, host) {
   };
   calm();
   // Without the focus the keys would act on the notebook.
-  const keysOn = button("Keys are off: turn them on", () => el.focus());
+  const keysOn = button("Enable keyboard shortcuts", () => el.focus());
   keysOn.addEventListener("focus", () => el.focus()); // the focus is all it takes
   keysOn.classList.add("pex-primary", "pex-rating-keys-on");
   keysOn.hidden = host.keys !== el;
@@ -219,10 +219,10 @@ export function makeRating(el, host) {
   }
 
   function waiting() {
-    if (unsaved.size) status.textContent = `${unsaved.size} not stored yet; the kernel is busy or gone.`;
+    if (unsaved.size) status.textContent = `${unsaved.size} not saved yet; the kernel is busy or has stopped.`;
   }
 
-  /** Something of a turn that has its choice was changed. */
+  /** The reasons or the note of a rated turn changed. */
   function resay(n) {
     clearTimeout(timer);
     const said = turns.get(n)?.said;
@@ -259,7 +259,7 @@ export function makeRating(el, host) {
     const inside = el.contains(document.activeElement);
     screen = name;
     draw();
-    // What had the focus may be hidden now; the keys must go on working.
+    // What had the focus may be hidden now; the keys must keep working.
     if (inside && name !== "begin" && (document.activeElement === document.body || document.activeElement.closest("[hidden]"))) el.focus();
     if (name === "begin") begin.name.focus();
   }
@@ -298,8 +298,8 @@ export function makeRating(el, host) {
     const nodes = [];
     if (left > 0 && at === state.total) {
       nodes.push(element("p", "", `${left} of ${state.total} pairs are not rated yet.`),
-        button("Go to the first of them", () => go(state.position)));
-    } else if (left > 0) nodes.push(button("Go on rating", () => go(Math.min(at, state.position))));
+        button("Go to the first one", () => go(state.position)));
+    } else if (left > 0) nodes.push(button("Continue rating", () => go(Math.min(at, state.position))));
     else nodes.push(element("p", "", host.thanks));
     nodes.push(...host.drawEnd(state));
     end.replaceChildren(...nodes);
@@ -367,7 +367,7 @@ export function makeRating(el, host) {
     saved(n) {
       unsaved.delete(n);
       stored.delete(n);
-      if (!unsaved.size && status.textContent.includes("not stored")) status.textContent = "Stored.";
+      if (!unsaved.size && status.textContent.includes("not saved")) status.textContent = "Saved.";
     },
     failed(n, text) {
       unsaved.delete(n);

@@ -1,10 +1,10 @@
-// An opened cell: what cell_details.py says of it, in a window.
+// An opened cell in a window: what cell_details.py found about it.
 
 import { MARKS } from "./cells.js";
 import { makeCaseEditor } from "./editing.js";
 import { button, dialog, drawDifference, element, output, sanitised } from "./shared.js";
 
-/** JSON as a tree that opens and closes; built level by level, when it is opened. */
+/** JSON as a tree; each level is built when it is opened. */
 function tree(value, name) {
   const label = name === undefined ? "" : `${name}: `;
   if (value === null || typeof value !== "object") {
@@ -108,7 +108,7 @@ function drawOpened(cell, ask, editor) {
     nodes.push(section("Scores", list));
   }
   if (cell.difference) {
-    nodes.push(section(`Against the baseline, ${cell.baseline}`, drawDifference(cell.difference)));
+    nodes.push(section(`Compared with the baseline, ${cell.baseline}`, drawDifference(cell.difference)));
   }
   if (cell.facts.length) {
     const list = element("dl", "pex-facts");
@@ -130,7 +130,7 @@ export function makeReader(ask, step, send) {
   const box = dialog("An answer");
   const title = element("h2", "pex-title");
   const bar = element("div", "pex-bar");
-  const moves = [["←", 0, -1, "Variant before"], ["→", 0, 1, "Next variant"], ["↑", -1, 0, "Row before"], ["↓", 1, 0, "Next row"]];
+  const moves = [["←", 0, -1, "Previous variant"], ["→", 0, 1, "Next variant"], ["↑", -1, 0, "Previous row"], ["↓", 1, 0, "Next row"]];
   const close = button("Close", () => box.close());
   bar.append(...moves.map(([sign, rows, columns, label]) => button(sign, () => step(rows, columns), label)), close);
   const head = element("div", "pex-reader-head");
@@ -157,7 +157,7 @@ export function makeReader(ask, step, send) {
     edited: (message) => editors.get(`${message.row},${message.column}`)?.said(message),
     wait(text) {
       title.textContent = text;
-      body.replaceChildren(element("div", "pex-soft", "The whole comes as soon as the kernel is free."));
+      body.replaceChildren(element("div", "pex-soft", "The full answer is shown when the kernel is free."));
       if (!box.open) box.showModal();
     },
     draw(cell) {

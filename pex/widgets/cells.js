@@ -1,17 +1,17 @@
-// A cell of the grid: what of an answer fits there, its scores, its facts.
+// A cell of the grid: as much of the answer as fits, its scores and its facts.
 
 import { dollars, element, output, seconds } from "./shared.js";
 
 export const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "" };
 
-/** What fits into three lines of a cell; the browser would lay out all of a longer text. */
+/** What fits into three lines of a cell; the browser would lay out all of a longer one. */
 export function fitting(text, width, growing) {
   if (growing) return text.slice(-Math.floor(width / 8) * 3); // its end is what is new
   const most = Math.ceil(width / 5) * 3;
   return text.length > most ? text.slice(0, most) : text;
 }
 
-/** The parts of a cell, made once: most of what is drawn is other texts in the same places. */
+/** The parts of a cell, made once: mostly only their text changes. */
 function cellParts(node) {
   if (node.children.length === 2) return node.children;
   const meta = element("div", "pex-meta pex-ends");
@@ -22,7 +22,7 @@ function cellParts(node) {
 
 export function drawCell(node, cell, wait, width) {
   if (!cell) {
-    node.replaceChildren(element("div", "pex-soft", wait ? "…" : "not asked"));
+    node.replaceChildren(element("div", "pex-soft", wait ? "…" : "not run"));
     return;
   }
   const [state, text, marks, latency, cost, changed] = cell;
@@ -42,5 +42,5 @@ export function drawCell(node, cell, wait, width) {
   marks.forEach(([kind, label], i) => scores.append(i ? " · " : "", element("span", MARKS[kind], label)));
   const said = [changed && "≠", latency != null && seconds(latency / 1000), cost && dollars(cost)];
   facts.textContent = said.filter(Boolean).join(" · ");
-  facts.title = changed ? "≠: not the answer of the baseline, or another verdict" : "";
+  facts.title = changed ? "Differs from baseline" : "";
 }

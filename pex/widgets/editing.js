@@ -1,5 +1,5 @@
-// What an opened cell does with its case: see editing.py. A form stays with its cell, so that a
-// look at another one loses nothing that was written.
+// Editing the case of an opened cell, see editing.py. A form stays with its cell, so looking at
+// another cell loses nothing that was typed.
 
 import { button, copyText, element, output } from "./shared.js";
 
@@ -12,7 +12,7 @@ function labelled(label, node, note) {
   return box;
 }
 
-/** A text that is there to be copied. */
+/** Text with a button that copies it. */
 function copyable(text, label) {
   const code = element("pre", "pex-code", text);
   code.tabIndex = 0;
@@ -38,7 +38,7 @@ export function makeCaseEditor(cell, send, changed) {
 
   for (const [what, label] of Object.entries(EDITS)) {
     actions.append(button(label, () => {
-      slot.replaceChildren(element("div", "pex-soft", "The form comes as soon as the kernel is free."));
+      slot.replaceChildren(element("div", "pex-soft", "The form opens when the kernel is free."));
       tell({ kind: "edit", what });
     }));
   }
@@ -73,19 +73,19 @@ export function makeCaseEditor(cell, send, changed) {
     form.setAttribute("aria-label", EDITS[message.what]);
     const correct = message.what === "correct";
     form.append(labelled(correct ? "Expected answer" : "Expected answer of the new case", text,
-      "Leave it empty where no answer is expected."));
+      "Leave it empty if no answer is expected."));
     if (correct && message.before) {
       const was = element("div");
-      was.append(element("span", "pex-meta", "was"), output(message.before, "pex-long"));
+      was.append(element("span", "pex-meta", "before"), output(message.before, "pex-long"));
       form.append(was);
     }
     if (message.long) {
       form.append(element("div", "pex-soft", correct
-        ? "It is too long to be edited here: edit it in the file."
-        : "It is too long to be edited here; the whole of it is saved."));
+        ? "Too long to edit here: edit it in the file."
+        : "Too long to edit here; all of it is saved."));
     }
     if (message.id) {
-      const id = input("Id of the new case", message.id);
+      const id = input("ID of the new case", message.id);
       draft.id = id.node;
       form.append(id.field);
     }
@@ -138,7 +138,7 @@ export function makeCaseEditor(cell, send, changed) {
     }
     const bar = element("div", "pex-bar");
     bar.append(
-      button("Write yours", () => keep({ text: text.value, seen: message.seen })),
+      button("Save yours", () => keep({ text: text.value, seen: message.seen })),
       button("Keep the file's", () => keep({ take: true, seen: message.seen })),
     );
     const problem = element("div", "pex-bad-text", `! Nothing was written: ${message.differs}.`);

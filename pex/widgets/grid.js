@@ -113,7 +113,7 @@ function renderGrid({ model, el, store }) {
   function layout() {
     body.style.height = `${count() * ROW_PX}px`;
     scroll.setAttribute("aria-rowcount", String(count() + 1));
-    empty.textContent = begin.rows ? "No row is like this." : "There are no cases.";
+    empty.textContent = begin.rows ? "No rows match." : "There are no cases.";
     empty.hidden = count() > 0;
     markBusy();
     scroll.hidden = !begin.rows;
@@ -358,7 +358,7 @@ function renderGrid({ model, el, store }) {
     later();
   }, { passive: true });
   const size = new ResizeObserver(() => {
-    // JupyterLab takes a cell that is out of sight out of the page, and with it where it was.
+    // JupyterLab removes a cell that is out of sight from the page, and with it its scroll position.
     if (scroll.clientHeight && scroll.scrollTop !== top) scroll.scrollTop = top;
     paint(); // not later: it is before this frame is shown
   });

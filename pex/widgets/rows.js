@@ -1,6 +1,6 @@
-// Rows in the browser: bytes from rows.py, opened when they are shown.
+// Rows in the browser: bytes from rows.py, decoded when they are shown.
 
-/** The rows that have come, shared by all views of a grid: bytes, opened when they are shown. */
+/** The rows received, shared by all views of a grid: bytes, decoded when they are shown. */
 export function makeStore() {
   const chunks = new Map();
   const late = new Map();
@@ -82,7 +82,7 @@ export function makeStore() {
       }
       if (!missing.size) return;
       for (const number of missing) asked.add(number);
-      // A question that a busy kernel never hears is put again.
+      // A request that a busy kernel never gets is repeated.
       setTimeout(() => missing.forEach((number) => asked.delete(number)), 3000);
       model.send({ kind: "rows", chunks: [...missing] });
     },

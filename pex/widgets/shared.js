@@ -32,7 +32,7 @@ export function choice(label, choices, onChange) {
   return node;
 }
 
-/** A text of somebody else's: its own direction, line breaks kept. */
+/** Text from elsewhere: in its own direction, with its line breaks. */
 export function output(text, className = "") {
   const node = element("div", `pex-output ${className}`.trim(), text);
   node.dir = "auto";
@@ -55,7 +55,7 @@ export function dollars(value) {
   return value < 0.1 ? `$${Number(value.toPrecision(2))}` : `$${value.toFixed(2)}`;
 }
 
-/** Call `work` once in the next frame, however often it is asked for. */
+/** Call `work` once in the next frame, however often it is called. */
 export function oncePerFrame(work) {
   let asked = 0;
   const later = () => {
@@ -68,7 +68,7 @@ export function oncePerFrame(work) {
   return later;
 }
 
-/** A window over the page; Escape closes it, and what had the focus has it again. */
+/** A window over the page; Escape closes it and gives the focus back. */
 export function dialog(label) {
   const node = element("dialog", "pex-dialog");
   node.setAttribute("aria-label", label);

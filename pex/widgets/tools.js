@@ -1,4 +1,4 @@
-// What stands above a grid: the run's progress, and what is looked for.
+// The bars above a grid: the run's progress, search and filters.
 
 import { button, choice, element } from "./shared.js";
 
@@ -10,7 +10,7 @@ export function save(text, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-const HEARD_MS = 2000;
+const REACTION_MS = 2000;
 
 /** The line above a run: how far it is, what it costs, Stop. */
 export function makeProgress(model, onGone) {
@@ -21,25 +21,25 @@ export function makeProgress(model, onGone) {
   const stop = button("Stop", async () => {
     const { status } = model.get("_head");
     model.send({ kind: "stop" });
-    if (status === "running" && await unheard()) await interrupt();
+    if (status === "running" && await ignored()) await interrupt();
   });
   bar.append(progress, stop, line); // Stop stays where it is while the line grows
 
-  /** Whether Python has not said within a while that it has heard of Stop. */
-  async function unheard() {
+  /** Whether Python has not reacted to Stop within a while. */
+  async function ignored() {
     stop.disabled = true;
-    for (let waited = 0; waited < HEARD_MS && model.get("_head").status === "running"; waited += 100) {
+    for (let waited = 0; waited < REACTION_MS && model.get("_head").status === "running"; waited += 100) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     stop.disabled = false;
     return model.get("_head").status === "running";
   }
 
-  /** The kernel's interrupt; a run that keeps it busy ends cleanly by it. */
+  /** Interrupt the kernel; a run that keeps it busy ends cleanly. */
   async function interrupt() {
     const kernel = model.get("_begin").blocks && model.widget_manager?.kernel;
     if (kernel?.interrupt) await kernel.interrupt();
-    else line.textContent = "not heard yet: the kernel is busy; interrupt it to stop the run";
+    else line.textContent = "not stopped yet: the kernel is busy; interrupt it to stop the run";
   }
   return {
     bar,
@@ -50,18 +50,18 @@ export function makeProgress(model, onGone) {
       progress.value = head.done;
       line.textContent = head.line;
       const goes = head.status === "running" || head.status === "stopping";
-      // A button that goes while it has the focus would leave the keyboard nowhere.
+      // A button that disappears while it has the focus would take the focus with it.
       if (!goes && stop === stop.getRootNode().activeElement) onGone();
       stop.hidden = !model.get("_begin").can_stop || !goes;
       stop.textContent = head.status === "stopping" ? "Stop now" : "Stop";
       stop.title = head.status === "stopping"
-        ? "Wait no longer for the calls in flight; they are paid all the same"
-        : "Ask nothing new and keep all answers; calls in flight get five seconds";
+        ? "Stop waiting for calls in flight; they are paid for anyway"
+        : "Start no new calls and keep all answers; calls in flight get five seconds";
     },
   };
 }
 
-/** What is looked for: search, filter, part, order. */
+/** Search, filters and order of the rows. */
 export function makeTools(onQuery, onExport) {
   const query = { search: "", kind_of_rows: "all", part: "", sort: "case", column: null, down: false };
   const bar = element("div", "pex-bar pex-grid-tools");
@@ -81,7 +81,7 @@ export function makeTools(onQuery, onExport) {
     change({ down: !query.down });
     turn.textContent = query.down ? "↑" : "↓";
     turn.setAttribute("aria-pressed", String(query.down));
-  }, "Turn the order round");
+  }, "Reverse order");
   turn.setAttribute("aria-pressed", "false");
   const count = element("span", "pex-meta");
   count.setAttribute("role", "status");

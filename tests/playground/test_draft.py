@@ -109,7 +109,7 @@ def test_a_default_of_the_prompt_stands_for_a_missing_variable() -> None:
 def test_an_empty_typed_case_is_not_asked_and_a_second_equal_one_neither() -> None:
     history = History(draft_of("{{ text }}"))
     (found,) = history.draft.entry_problems["c0"]
-    assert found.text == "nothing is typed here yet"
+    assert found.text == "fill in at least one input"
     history.do({"act": "edit_case", "case": "c0", "field": "text", "value": "a"})
     history.do({"act": "add_case"})
     second = history.draft.entries[1].id
@@ -189,7 +189,7 @@ def test_a_prompt_with_images_is_locked_and_asked_as_it_is() -> None:
     column = column_of(Variant(Prompt([{"role": "user", "content": parts}], "p"), "lab/m"), "v0")
     draft = Draft((column,), (Entry("c0"),), "v0")
     assert set(column.variables) == {"it", "photo"}
-    with pytest.raises(PexError, match="no text"):
+    with pytest.raises(PexError, match="not text"):
         edited(draft, "message", "x")
     renamed = edited(draft, "params", "1", "seed").columns[0]
     assert renamed.prompt.messages == column.prompt.messages
@@ -343,7 +343,7 @@ def test_a_draft_comes_back_from_json_with_the_prompts_it_began_from(tmp_path) -
     assert again == draft
     assert again.columns[0].prompt.to_prompty() == file.read_text()
     assert again.columns[0].prompt.path == file
-    with pytest.raises(PexError, match="no draft"):
+    with pytest.raises(PexError, match="not a draft"):
         from_json({"columns": [{"id": 1}]})
 
 

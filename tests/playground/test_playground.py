@@ -91,7 +91,7 @@ def opened(lab: Lab, name: str) -> Locator:
 
 def playground(lab: Lab, number: int = 0) -> Locator:
     found = lab.page.locator(".pex-play").nth(number)
-    found.locator(".pex-head").first.wait_for()
+    found.locator(".pex-variant").first.wait_for()
     return found
 
 
@@ -104,7 +104,7 @@ def restart(lab: Lab) -> None:
 
 
 def column(play: Locator, number: int) -> Locator:
-    return play.locator(".pex-head").nth(number)
+    return play.locator(".pex-variant").nth(number)
 
 
 def write(place: Locator, text: str) -> None:
@@ -129,7 +129,7 @@ def test_the_whole_story_on_the_built_in_model(tmp_path: Path) -> None:
         _type_and_run(lab, play)
         _compare_and_save(lab, play, tmp_path)
         other = playground(lab, 1)
-        expect(other.locator(".pex-head")).to_have_count(1)
+        expect(other.locator(".pex-variant")).to_have_count(1)
         write(column(other, 0), "Another text")
         expect(column(play, 0).get_by_role("textbox", name="Message 1")).to_have_value(
             "Tell me about {{ thing }}."
@@ -166,7 +166,7 @@ def _type_and_run(lab: Lab, play: Locator) -> None:
     play.get_by_role("textbox", name="thing of case").fill("a small cat")
     first.get_by_label("Max tokens").fill("40")
     play.get_by_role("button", name="Add variant").click()
-    expect(play.locator(".pex-head")).to_have_count(2)
+    expect(play.locator(".pex-variant")).to_have_count(2)
     second = column(play, 1)
     expect(second.get_by_label("Name of the variant")).to_be_focused()
     lab.page.keyboard.press("Control+A")
@@ -221,7 +221,7 @@ def _compare_and_save(lab: Lab, play: Locator, folder: Path) -> None:
 
 
 def _is_as_it_was(play: Locator) -> None:
-    expect(play.locator(".pex-head")).to_have_count(2)
+    expect(play.locator(".pex-variant")).to_have_count(2)
     text = column(play, 1).get_by_role("textbox", name="Message 1")
     expect(text).to_have_value("Tell me a poem about {{ thing }}.")
     states(play, "answered", 2)

@@ -65,7 +65,7 @@ def test_the_real_model_answers_piece_by_piece_and_the_run_is_recorded(
     assert run.info.status == "FINISHED"
     view.press()
     view.wait()
-    assert all("from the journal" in cell["facts"] for cell in play._session.cells().values())
+    assert all("reused" in cell["facts"] for cell in play._session.cells().values())
 
 
 def test_the_playground_begins_with_a_few_of_the_experiment_and_says_so(
@@ -262,7 +262,7 @@ def test_the_estimate_says_what_is_asked_and_what_is_there_already(lab: FaultyEn
     view.press([column(play)], [entry(play)])
     view.wait()
     play._session.check()
-    assert play._session.document()["estimate"] == "2 answers, free, 1 more from the journal"
+    assert play._session.document()["estimate"] == "2 answers, free, 1 more reused"
     assert lab.calls == 1
     typed(play, "{{ broken", 0)
     play._session.check()

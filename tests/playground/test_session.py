@@ -117,11 +117,11 @@ def test_what_is_said_of_the_first_cases_goes_when_somebody_chooses(lab: FaultyE
     view = View(play._session)
     assert not play._session.document()["can_reset"]
     doc = view.do("edit", variant=column(play), field="name", value="other")
-    assert doc["notice"].startswith("Shown are the first 3 of 4 cases")
+    assert doc["notice"].startswith("Showing the first 3 of 4 cases")
     assert doc["can_reset"]
     assert view.do("remove_case", case=entry(play))["notice"] == ""
     doc = view.do("reset")
-    assert doc["notice"].startswith("Shown are")
+    assert doc["notice"].startswith("Showing")
     assert not doc["can_reset"]
 
 

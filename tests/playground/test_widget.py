@@ -198,7 +198,7 @@ def test_the_facts_of_an_answer_in_one_line() -> None:
     found = shown(cell, 3)
     assert found["facts"] == (
         "210 ms to first token · 1.2 s · 1,040 + 8 tokens · $0.0123 · cut off at max_tokens · "
-        "from the journal"
+        "reused"
     )
     assert found["marks"] == [["good", "✓ label", "why"]]
     assert (found["journal"], found["run"], found["state"]) == (True, 3, "answered")
@@ -274,6 +274,6 @@ def test_the_static_table_has_prompts_answers_and_their_state() -> None:
         "v1|c0": shown(Cell("error", "server: no"), 1),
     }
     said = " ".join(Tags(static_draft(doc(3), cells)).texts)
-    for part in ("user: {{ text }}", "lab/m1 · seed=0", "fine", "has changed since", "server: no",
-                 "error", "not asked"):  # fmt: skip
+    for part in ("user: {{ text }}", "lab/m1 · seed=0", "fine", "out of date", "server: no",
+                 "error", "not run"):  # fmt: skip
         assert part in said

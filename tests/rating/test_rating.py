@@ -171,7 +171,7 @@ def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None
         lab.page.locator(".pex-rating-count").wait_for()
         at_pair(lab.page, 12)
         # Keys would act on the notebook now, which is said.
-        on = lab.page.get_by_role("button", name="Keys are off")
+        on = lab.page.get_by_role("button", name="Enable keyboard shortcuts")
         on.focus()
         expect(on).to_be_hidden()
         assert lab.page.locator(".pex-rating").get_by_text("variant-").count() == 0
@@ -179,7 +179,7 @@ def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None
         reveal = lab.page.get_by_role("button", name="Reveal")
         reveal.focus()
         keys.press("Enter")
-        lab.page.get_by_role("button", name="Show who is who now?").wait_for()
+        lab.page.get_by_role("button", name="Show the variants now?").wait_for()
         lab.page.locator(".pex-rating-text").first.focus()
         for number in range(12, 23):
             at_pair(lab.page, number)
@@ -223,7 +223,7 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> No
         lab.page.keyboard.press("a")
         lab.page.keyboard.press("1")
         lab.page.get_by_role("button", name="Reveal").click()
-        lab.page.get_by_role("button", name="Show who is who now?").click()
+        lab.page.get_by_role("button", name="Show the variants now?").click()
         lab.page.locator(".pex-rating-result").first.wait_for()
         for dark in (False, True):
             lab.theme(dark)

@@ -212,7 +212,7 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
         window.get_by_role("button", name="Next row").click()
         window.get_by_role("heading", name="r2").wait_for()
         assert window.get_by_role("textbox").count() == 0
-        window.get_by_role("button", name="Row before").click()
+        window.get_by_role("button", name="Previous row").click()
         to_be(text).to_have_value("neg, or so")
         text.press("Control+Enter")
         to_be(window.get_by_role("status")).to_contain_text("Saved in cases.csv")
@@ -221,11 +221,11 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
         to_be(grid.get_by_text("expected: neg, or so")).to_be_visible()
 
         window.get_by_role("button", name="Save as a new case").click()
-        to_be(window.get_by_label("Id of the new case")).to_have_value("r1-2")
-        window.get_by_label("Id of the new case").fill("r2")
+        to_be(window.get_by_label("ID of the new case")).to_have_value("r1-2")
+        window.get_by_label("ID of the new case").fill("r2")
         window.get_by_role("button", name="Save", exact=True).click()
         to_be(window.get_by_role("alert")).to_contain_text("has a case 'r2' already")
-        window.get_by_label("Id of the new case").fill("new")
+        window.get_by_label("ID of the new case").fill("new")
         window.get_by_label("Tags").fill("short; from the grid")
         window.get_by_role("button", name="Save", exact=True).click()
         to_be(window.get_by_role("status")).to_contain_text("as the case 'new'")
