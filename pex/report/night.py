@@ -53,7 +53,7 @@ def page(night: Mapping[str, Any]) -> str:
             already and escaped here.
     """
     template = _templates().get_template("night.html.jinja")
-    return template.render(**_gathered(night), style=Markup(_style() + page_style()))
+    return template.render(**_page_data(night), style=Markup(_style() + page_style()))
 
 
 def part(night: Mapping[str, Any]) -> str:
@@ -62,7 +62,7 @@ def part(night: Mapping[str, Any]) -> str:
     Args:
         night: as for `page`.
     """
-    body = _templates().get_template("night_body.html.jinja").render(**_gathered(night))
+    body = _templates().get_template("night_body.html.jinja").render(**_page_data(night))
     return f'<div class="pex pex-night {NO_MATH}"><style>{_style()}</style>{body}</div>'
 
 
@@ -70,14 +70,14 @@ def _style() -> str:
     return style() + (Path(__file__).parent / "night.css").read_text(encoding="utf-8")
 
 
-def _gathered(night: Mapping[str, Any]) -> dict[str, Any]:
+def _page_data(night: Mapping[str, Any]) -> dict[str, Any]:
     """A night with its tables, its plots, and the cases that fit."""
     left = MAX_BYTES
     subjects = []
     for subject in night["subjects"]:
         binary = subject["metric"] in subject["yes_no"]
         trend = subject["trend"]
-        cases, left = _casework(subject, left)
+        cases, left = _cases_that_fit(subject, left)
         timeline = "" if trend is None else timeline_svg(trend, subject["metric"], binary)
         subjects.append(
             {
@@ -85,7 +85,7 @@ def _gathered(night: Mapping[str, Any]) -> dict[str, Any]:
                 "cases": cases,
                 "table": Markup(_reachable(summary_table(subject["summary"], subject["yes_no"]))),
                 "scored": _scored(subject),
-                "beside": _beside(subject),
+                "beside": _score_rows(subject),
                 "timeline": Markup(timeline),
             }
         )
@@ -98,32 +98,32 @@ def _gathered(night: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _casework(subject: Mapping[str, Any], left: int) -> tuple[list[dict[str, Any]], int]:
+def _cases_that_fit(subject: Mapping[str, Any], left: int) -> tuple[list[dict[str, Any]], int]:
     """The variants that have cases to show, what got worse first, and the bytes left then."""
     outcomes = {item.candidate: item.outcome for item in subject["judged"]}
     rank = {"fail": 0, None: 2}
-    found = [item for item in subject["cases"] if _said(item)]
-    found.sort(key=lambda item: rank.get(outcomes.get(item.variant), 1))
+    works = [work for work in subject["cases"] if _case_counts(work)]
+    works.sort(key=lambda work: rank.get(outcomes.get(work.variant), 1))
     shown = []
     baselines = {item.baseline for item in subject["judged"]} if not subject["accepted"] else set()
-    for place, item in enumerate(found):
-        lost, left = _fitting(item.lost, left)
-        failing, left = _fitting(item.failing, left)
-        worse = outcomes.get(item.variant) == "fail"
+    for place, work in enumerate(works):
+        lost, left = _fitting(work.lost, left)
+        failing, left = _fitting(work.failing, left)
+        worse = outcomes.get(work.variant) == "fail"
         shown.append(
             {
-                "of": item,
+                "of": work,
                 "lost": lost,
                 "failing": failing,
-                "said": _said(item),
-                "open": place == 0 or (place < OPEN and (worse or len(found) <= OPEN)),
-                "baseline": item.variant in baselines,
+                "said": _case_counts(work),
+                "open": place == 0 or (place < OPEN and (worse or len(works) <= OPEN)),
+                "baseline": work.variant in baselines,
             }
         )
     return shown, left
 
 
-def _said(item: Any) -> str:
+def _case_counts(item: Any) -> str:
     """The counts of a variant's cases in a line; nothing where all are zero."""
     new = "all" if item.lost_new == item.lost_count else f"{item.lost_new:,} of them"
     fresh = f" ({new} new)" if item.lost_new else ""
@@ -148,7 +148,7 @@ def _scored(subject: Mapping[str, Any]) -> bool:
     return last is not None and column in last.columns and column in subject["summary"].columns
 
 
-def _beside(subject: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def _score_rows(subject: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Score, cost, latency and errors of each variant, each beside last night's."""
     now, last = subject["summary"], subject["last_summary"]
     if last is None:
