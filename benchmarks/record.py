@@ -21,6 +21,7 @@ from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.score import Score
 from pex.record import traces
+from pex.record.choose_traces import choose
 from pex.record.dataset import log_dataset
 from pex.record.runs import Recorder
 from pex.score.frame import build_frame, summarise
@@ -88,7 +89,7 @@ def measure(uri: str, count: int) -> tuple[float, float]:
     cases = make_cases(count // len(VARIANTS))
     frame = make_frame(cases)
     target = make_target(uri, frame, cases)
-    places = traces.choose(frame, "all")
+    places = choose(frame, "all")
     begun = time.perf_counter()
     assert len(traces.write(target, frame, places)) == count
     middle = time.perf_counter()

@@ -54,7 +54,8 @@ def record(
     recorded, the missing traces are written, and the dataset of its cases.
     """
     from pex.record import unrecorded
-    from pex.record.traces import check_traces, complete
+    from pex.record.choose_traces import check_traces
+    from pex.record.traces import complete
     from pex.tracking.store import errors_of, tracking_uri
 
     project = find_project()

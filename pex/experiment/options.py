@@ -156,7 +156,7 @@ def budget_usd(options: RunOptions, spec: ExperimentSpec, settings: Settings) ->
 
 def traces(options: RunOptions, settings: Settings) -> int | str:
     """How many rows get a trace in MLflow: the option, else the project's setting."""
-    from pex.record.traces import check_traces
+    from pex.record.choose_traces import check_traces
 
     value = options["traces"]
     return check_traces(settings.record.traces if value is None else value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,9 +23,10 @@ from pex.core.remarks import of_run
 from pex.guard.redact import redact
 from pex.record import files
 from pex.record.description import note
+from pex.record.metrics import differences_of, is_of_scorer, metric_name, rounded, rows_of
 from pex.record.prompts import YES_NO
 from pex.record.search import children, run_of
-from pex.score.frame import is_part, typed, yes_no
+from pex.score.frame import typed, yes_no
 from pex.score.unusual import UNUSUAL, columns
 from pex.tracking import active
 from pex.tracking.store import artifact_location, check_files, connect
@@ -169,18 +169,18 @@ class Recorder:
         remarks: Sequence[str],
     ) -> None:
         """Write scores and differences as metrics, and the note that says them in words."""
-        differences = {} if comparison is None else _differences(comparison)
+        differences = {} if comparison is None else differences_of(comparison)
         for variant in summary.to_dict("records"):
             row = {str(key): value for key, value in variant.items()}
             self._child(row, about, differences.get(row["variant"], {}))
         on_parent = {
-            f"{metric}.{_metric_name(variant)}": value
+            f"{metric}.{metric_name(variant)}": value
             for variant, metrics in differences.items()
             for metric, value in metrics.items()
         }
         self._log(self.run_id, {}, on_parent)
         if comparison is not None:
-            words = [f"{row['candidate']}: {row['verdict']}" for row in _rows(comparison)]
+            words = [f"{row['candidate']}: {row['verdict']}" for row in rows_of(comparison)]
             self._client.set_tag(self.run_id, "pex.verdicts", "; ".join(words)[:_PARAM_LENGTH])
             if comparison["baseline"].nunique() == 1:
                 self._client.set_tag(
@@ -207,7 +207,7 @@ class Recorder:
             stale = {
                 name: 0.0 if name.endswith("_errors") else math.nan
                 for name, value in there.items()
-                if name not in written and not math.isnan(value) and _of_scorer(name, scorers)
+                if name not in written and not math.isnan(value) and is_of_scorer(name, scorers)
             }
             self._log(run_id, {}, stale, keep_nan=True)
 
@@ -313,7 +313,7 @@ class Recorder:
         # MLflow's pages print a metric as it is stored, so it is rounded to what it means; and a
         # NaN would be drawn as a value.
         shown = [
-            Metric(key, _rounded(float(value)), now, 0)
+            Metric(key, rounded(float(value)), now, 0)
             for key, value in metrics.items()
             if keep_nan or math.isfinite(value)
         ]
@@ -401,45 +401,3 @@ def experiment_of(client: MlflowClient, uri: str, name: str) -> str:
             hint="restore it in MLflow, or give the experiment another name",
         )
     return str(found.experiment_id)
-
-
-def _rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): value for key, value in row.items()} for row in comparison.to_dict("records")
-    ]
-
-
-def _differences(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """For each candidate its differences as metrics: `label.diff`, `.diff.lo`, `.diff.hi`, `.p`."""
-    found: dict[str, dict[str, float]] = {}
-    many = comparison["baseline"].nunique() > 1
-    for row in _rows(comparison):
-        # In a comparison pair by pair a candidate may have several baselines.
-        stem = f"{row['metric']}.diff" + (f".{_metric_name(row['baseline'])}" if many else "")
-        ends = {"": "diff", ".lo": "lo", ".hi": "hi", ".p": "p_adjusted"}
-        found.setdefault(row["candidate"], {}).update(
-            {
-                f"{stem}{end}": float(row[column])
-                for end, column in ends.items()
-                if isinstance(row[column], float)
-            }
-        )
-    return found
-
-
-def _of_scorer(metric: str, scorers: Sequence[str]) -> bool:
-    """Whether a metric is about a scorer's scores, for example `tone.lo` or `tone.polite.diff`."""
-    name = metric.removesuffix("_errors")
-    return name in scorers or any(is_part(name, scorer, scorers) for scorer in scorers)
-
-
-def _metric_name(text: str) -> str:
-    """A variant's name with what MLflow refuses in a metric's name taken out."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-")
-
-
-def _rounded(value: float) -> float:
-    """Four significant digits, and whole numbers as they are."""
-    if math.isnan(value):
-        return value
-    return value if value == int(value) else float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""Traces in MLflow: which rows of a run get one, and writing them, also in the background.
+"""Traces in MLflow: writing those of a run, also in the background.
 
 The ids come from the run, the case and the repeat: writing again finds what is there and adds only
 what is missing.
@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.about import About
 from pex.core.cases import Case, load_cases
-from pex.core.errors import PexError, nearest
 from pex.core.events import RowKey
 from pex.core.safe_text import clean
 from pex.core.values import to_json_value
 from pex.guard.redact import redact
+from pex.record.choose_traces import choose
 from pex.record.dataset import forget_dataset, log_dataset
 from pex.record.files import CASES
 from pex.record.runs import load
 from pex.record.search import children
 from pex.record.spans import CASE_ID, METADATA, Shapes, Target, store, trace_id_of
-from pex.score.frame import yes_no
 from pex.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ __all__ = [
     "WRITTEN",
     "Target",
     "TraceWriter",
-    "check_traces",
-    "choose",
     "complete",
     "forget",
     "of_run",
@@ -55,78 +52,6 @@ WRITTEN = "pex.traces"
 
 _BATCH, _PAGE, _DELETED = 50, 500, 100
 _UNNOTICED_S, _LAST_BATCH_S = 0.5, 5.0
-_WORDS = ("all", "none")
-
-
-def check_traces(value: Any) -> int | str:
-    """Return `value` if it says how many traces to write.
-
-    Raises:
-        PexError: it is neither a whole number from 0 nor "all" or "none".
-
-    Example:
-        >>> check_traces("all"), check_traces(500)
-        ('all', 500)
-        >>> check_traces("al")
-        Traceback (most recent call last):
-        ...
-        pex.core.errors.PexError: traces: expected a whole number from 0, 'all' or 'none', got 'al'
-          did you mean 'all'?
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, str) and value in _WORDS:
-        return value
-    raise PexError(
-        f"traces: expected a whole number from 0, 'all' or 'none', got {value!r}",
-        hint=nearest(value, _WORDS) if isinstance(value, str) else None,
-    )
-
-
-def choose(frame: pd.DataFrame, limit: int | str) -> list[tuple[str, int]]:
-    """Which cases and repeats get a trace: the same ones for every variant.
-
-    What somebody will want to open comes first: cases with an error, then those on which the
-    variants differ in a yes/no score, then those that all of them fail, then the rest, each in
-    the order of the frame. A larger limit adds to what a smaller one chooses.
-
-    Args:
-        frame: the long frame.
-        limit: how many traces in all (variants x cases x repeats), "all" or "none".
-
-    Returns:
-        (case_id, repeat), at most `limit` divided by the number of variants.
-
-    Raises:
-        PexError: `limit` is something else.
-    """
-    limit = check_traces(limit)
-    if limit == "none" or not len(frame):
-        return []
-    rank = _ranks(frame)
-    places = frame[["case_id", "repeat"]].drop_duplicates()
-    ordered = sorted(
-        zip(places["case_id"], places["repeat"], strict=True),
-        key=lambda place: rank[place[0]],  # sorting is stable: the order of the frame stays
-    )
-    found = [(str(case_id), int(repeat)) for case_id, repeat in ordered]
-    return found if isinstance(limit, str) else found[: limit // frame["variant"].nunique()]
-
-
-def _ranks(frame: pd.DataFrame) -> dict[str, int]:
-    """0 for a case with an error, 1 where variants differ, 2 where they fail, 3 for the rest."""
-    import pandas as pd
-
-    cases = pd.Index(frame["case_id"].unique())
-    rank = pd.Series(3, index=cases)
-    columns = [f"score.{name}" for name in sorted(yes_no(frame))]
-    for column in columns:
-        means = frame.groupby(["case_id", "variant"], sort=False)[column].mean()
-        lowest, highest = means.groupby("case_id").min(), means.groupby("case_id").max()
-        rank[lowest.index[lowest < 1.0]] = rank[lowest.index[lowest < 1.0]].clip(upper=2)
-        rank[lowest.index[lowest < highest]] = 1
-    rank[frame.loc[frame["error"].notna(), "case_id"].unique()] = 0
-    return {str(case_id): int(value) for case_id, value in rank.items()}
 
 
 def write(

@@ -37,7 +37,8 @@ def record(
         PexError: MLflow does not answer.
     """
     from pex.library import registry
-    from pex.record.traces import TraceWriter, choose, target_of, trace_id_of
+    from pex.record.choose_traces import choose
+    from pex.record.traces import TraceWriter, target_of, trace_id_of
     from pex.tracking.store import connect
 
     # A server that has gone since the run began is noticed within seconds here; every call below

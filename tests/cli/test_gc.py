@@ -84,10 +84,10 @@ def count(project: Path) -> int:
 def test_the_data_of_a_case_or_group_goes_for_good(
     ran: pex.Results, project: Path, options: tuple[str, str], gone: list[str], stays: list[str]
 ) -> None:
-    sitting = ran.rate()._sit("ada")
-    assert len(sitting) >= 4
-    for number, turn in enumerate(sitting.turns):
-        sitting.rate(number, "left", (), f"private{turn.pair.case_id[1:]} is well put")
+    session = ran.rate()._open_session("ada")
+    assert len(session) >= 4
+    for number, shown in enumerate(session.order):
+        session.rate(number, "left", (), f"private{shown.pair.case_id[1:]} is well put")
     for word in gone:
         assert len(texts_with(project, word)) >= 5  # journal, two tables, cases, ratings
         assert any(name.startswith(".pex/ratings/") for name in texts_with(project, word))

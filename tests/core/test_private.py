@@ -36,7 +36,7 @@ def test_a_run_and_a_rating_leave_nothing_to_others(lab: FaultyEndpoint, project
     prompts = [pex.Prompt("{{ word }}", name="a"), pex.Prompt("So: {{ word }}", name="b")]
     exp = pex.Experiment("e", pex.grid(prompts, "lab/m1"), [{"word": "hi"}], ["length"])
     results = exp.run(show=False)
-    results.rate()._sit("ada").rate(0, "left", (), "")
+    results.rate()._open_session("ada").rate(0, "left", (), "")
     state = project / ".pex"
     assert (state / "journal.db").is_file()
     assert list((state / "ratings").glob("*.jsonl"))

@@ -6,6 +6,7 @@ from mlflow.entities import AssessmentSource, Feedback
 
 import pex
 from pex.record import assessments, traces
+from pex.record.choose_traces import choose
 from tests.helpers.sample_run import make_cases, make_frame, record
 
 
@@ -19,7 +20,7 @@ def target(uri: str) -> traces.Target:
     cases = make_cases(3)
     frame = make_frame(cases, repeats=2)
     found = record(uri, "rated", frame, cases)
-    traces.write(found, frame, traces.choose(frame, "all"))
+    traces.write(found, frame, choose(frame, "all"))
     return found
 
 

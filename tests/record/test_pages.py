@@ -21,6 +21,7 @@ import pytest
 import uvicorn
 
 from pex.record import traces
+from pex.record.choose_traces import choose
 from pex.record.pages import Guarded
 from tests.helpers import browser
 from tests.helpers.processes import wait_for
@@ -291,7 +292,7 @@ def link(tmp_path_factory: pytest.TempPathFactory, elsewhere: _Elsewhere) -> Ite
     frame = make_frame(make_cases(3), odd=False)
     frame["output"] = frame["reason.label"] = text
     target = record(uri, "hostile", frame, make_cases(3))
-    traces.write(target, frame, traces.choose(frame, "all"))
+    traces.write(target, frame, choose(frame, "all"))
     client = mlflow.MlflowClient(uri)
     client.set_tag(target.run_id, "mlflow.note.content", text)
     client.log_text(target.run_id, text, "evil.md")

@@ -92,11 +92,11 @@ def test_a_judge_scores_answers_that_are_there(project: Path, lab: FaultyEndpoin
 
 def rate_all(rating: pex.Rating, rater: str, better: str) -> None:
     """One rater finds one variant's answer better wherever it stands."""
-    sitting = rating._sit(rater)
-    for number, turn in enumerate(sitting.turns):
-        first_is_left = not turn.swapped
+    session = rating._open_session(rater)
+    for number, shown in enumerate(session.order):
+        first_is_left = not shown.swapped
         left = (better == rating.variants[0]) == first_is_left
-        sitting.rate(number, "left" if left else "right", ["tone"])
+        session.rate(number, "left" if left else "right", ["tone"])
 
 
 def test_ratings_by_hand_are_assessments_that_calibrate_a_pairwise_judge(
@@ -117,7 +117,7 @@ def test_ratings_by_hand_are_assessments_that_calibrate_a_pairwise_judge(
     # Again adds nothing; a mind that was changed takes the place of what was said before.
     rating.record()
     assert len(loaded.ratings()) == 12
-    changed = rating._sit("ada")
+    changed = rating._open_session("ada")
     changed.rate(0, "both bad")
     rating.record()
     found = loaded.ratings()
@@ -146,7 +146,7 @@ def test_a_run_without_traces_keeps_its_ratings_until_there_are_some(
     rating = results.rate()
     rate_all(rating, "ada", "kind")
     said = rating.record()
-    assert said.startswith("MLflow has 0 of 12 ratings of answers; 12 are of answers without")
+    assert said.startswith("MLflow has 0 of 12 ratings of answers; 12 are for answers without")
     assert f"pexlab record {results.run_id} --traces all" in said
     complete(results.about["tracking_uri"], str(results.run_id), "all")
     assert rating.record() == "MLflow has 12 of 12 ratings of answers."

@@ -20,6 +20,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 import pex
 from pex.record import traces
+from pex.record.choose_traces import check_traces, choose
 from pex.record.search import trace_page
 from pex.record.spans import preview
 from tests.helpers import browser
@@ -55,21 +56,21 @@ def tag(target: traces.Target) -> str:
 
 def test_what_somebody_will_want_to_open_is_chosen_first() -> None:
     frame = make_frame(make_cases(6), repeats=2)
-    order = traces.choose(frame, "all")
+    order = choose(frame, "all")
     ids = list(dict.fromkeys(case_id for case_id, _ in order))
     assert ids == ["c1", "c2", "c3", "c0", "c4", "c5"]
     assert len(order) == 12
     # Five traces are two places of two variants, and more adds to fewer.
-    assert traces.choose(frame, 5) == [("c1", 1), ("c1", 2)]
-    assert traces.choose(frame, 9) == order[:4]
-    assert traces.choose(frame, 1) == traces.choose(frame, 0) == traces.choose(frame, "none") == []
-    assert traces.choose(frame[:0], "all") == []
+    assert choose(frame, 5) == [("c1", 1), ("c1", 2)]
+    assert choose(frame, 9) == order[:4]
+    assert choose(frame, 1) == choose(frame, 0) == choose(frame, "none") == []
+    assert choose(frame[:0], "all") == []
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, None, "al", "ALL"])
 def test_anything_else_than_a_number_all_or_none_is_refused(value: object) -> None:
     with pytest.raises(pex.PexError, match="traces: expected a whole number from 0"):
-        traces.check_traces(value)
+        check_traces(value)
 
 
 def test_the_preview_names_its_case_also_where_it_is_cut() -> None:
@@ -85,7 +86,7 @@ def test_the_preview_names_its_case_also_where_it_is_cut() -> None:
 def test_both_variants_have_the_same_rows_and_each_tells_its_own(uri: str) -> None:
     frame = make_frame(make_cases(4), repeats=2)
     target = record(uri, "pairs", frame, make_cases(4))
-    ids = traces.write(target, frame, traces.choose(frame, "all"))
+    ids = traces.write(target, frame, choose(frame, "all"))
     found = written(target)
     previews = {v: sorted(t.info.request_preview for t in found[v]) for v in found}
     assert previews["a"] == previews["b"]
@@ -103,7 +104,7 @@ def test_a_trace_has_the_call_its_scores_and_where_it_belongs(uri: str) -> None:
     frame = make_frame(make_cases(4))
     target = record(uri, "whole", frame, make_cases(4))
     target = dataclasses.replace(target, prompts={"a": ("sums", 3)})
-    ids = traces.write(target, frame, traces.choose(frame, "all"))
+    ids = traces.write(target, frame, choose(frame, "all"))
     client = mlflow.MlflowClient(uri)
     trace = client.get_trace(ids["a", "c2", 1])
     info, (span,) = trace.info, trace.data.spans
@@ -136,7 +137,7 @@ def test_an_error_and_a_scorer_that_failed_are_shown_as_such(uri: str) -> None:
     frame = make_frame(make_cases(2))
     target = record(uri, "errors", frame, make_cases(2))
     frame.loc[frame["error"].notna(), "started_at"] = pd.Timestamp(0, tz="UTC")  # never sent
-    ids = traces.write(target, frame, traces.choose(frame, "all"))
+    ids = traces.write(target, frame, choose(frame, "all"))
     client = mlflow.MlflowClient(uri)
     failed = client.get_trace(ids["b", "c1", 1])
     assert (failed.info.state, failed.info.response_preview) == ("ERROR", "503: no room")
@@ -159,7 +160,7 @@ def test_writing_goes_on_where_it_was_killed_and_doubles_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(SqlAlchemyStore, "log_spans", killed)
         with pytest.raises(KeyboardInterrupt):
-            traces.write(target, frame, traces.choose(frame, 4))
+            traces.write(target, frame, choose(frame, 4))
     assert tag(target) == "0/4"  # they are there, without their spans
     assert traces.complete(uri, target.run_id, "all") == (6, 6)
     assert traces.complete(uri, target.run_id, "all") == (0, 6)
@@ -179,7 +180,7 @@ def test_a_stop_leaves_pairs(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = traces.write(
         target,
         frame,
-        traces.choose(frame, "all"),
+        choose(frame, "all"),
         lambda *news: seen.append(news),
         lambda: len(seen) > 2,
     )
@@ -191,7 +192,7 @@ def test_a_stop_leaves_pairs(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_new_scores_replace_old_ones_but_not_what_a_person_changed(uri: str) -> None:
     frame = make_frame(make_cases(2), odd=False)
     target = record(uri, "rescored", frame, make_cases(2))
-    places = traces.choose(frame, "all")
+    places = choose(frame, "all")
     ids = traces.write(target, frame, places)
     client = mlflow.MlflowClient(uri)
     mine = ids["a", "c0", 1]
@@ -219,10 +220,10 @@ def test_an_answer_that_came_later_takes_the_place_of_its_error(uri: str) -> Non
     cases = make_cases(2)
     before, after = make_frame(cases), make_frame(cases, odd=False)
     target = record(uri, "later", before, cases)
-    ids = traces.write(target, before, traces.choose(before, "all"))
+    ids = traces.write(target, before, choose(before, "all"))
     client = mlflow.MlflowClient(uri)
     assert client.get_trace(ids["b", "c1", 1]).info.state == "ERROR"
-    assert traces.write(target, after, traces.choose(after, "all")) == ids
+    assert traces.write(target, after, choose(after, "all")) == ids
     trace = client.get_trace(ids["b", "c1", 1])
     assert (trace.info.state, trace.info.response_preview) == ("OK", "2")
     assert [span.outputs for span in trace.data.spans] == ["2"]
@@ -237,7 +238,7 @@ def test_the_users_own_run_store_and_tracing_are_left_alone(uri: str, tmp_path: 
     try:
         mlflow.set_experiment("mine")
         with mlflow.start_run() as run, mlflow.start_span("mine") as span:
-            writer = traces.TraceWriter(target, frame, traces.choose(frame, "all"), make_cases(2))
+            writer = traces.TraceWriter(target, frame, choose(frame, "all"), make_cases(2))
             writer.start()
             assert writer.wait(60)
             assert mlflow.active_run().info.run_id == run.info.run_id
@@ -256,7 +257,7 @@ def test_what_goes_wrong_in_the_background_is_said_once_and_kept(uri: str) -> No
     frame = make_frame(make_cases(2))
     target = record(uri, "lost", frame, make_cases(2))
     target = dataclasses.replace(target, experiment_id="9999")
-    writer = traces.TraceWriter(target, frame, traces.choose(frame, 4))
+    writer = traces.TraceWriter(target, frame, choose(frame, 4))
     writer.start()
     with pytest.warns(UserWarning, match=f"pexlab record {target.run_id}") as caught:
         assert not writer.wait(60)
@@ -275,7 +276,7 @@ def test_a_server_that_takes_no_spans_gets_them_as_files(
         raise NotImplementedError
 
     monkeypatch.setattr(SqlAlchemyStore, "log_spans", old)
-    ids = traces.write(target, frame, traces.choose(frame, "all"))
+    ids = traces.write(target, frame, choose(frame, "all"))
     (span,) = mlflow.MlflowClient(uri).get_trace(ids["a", "c0", 1]).data.spans
     assert span.outputs == "0"
     assert traces.complete(uri, target.run_id, "all") == (0, 2)
@@ -299,7 +300,8 @@ def test_a_case_that_is_to_be_forgotten_leaves_no_trace(uri: str) -> None:
 EXITING = """
 import sys
 from pex.record.runs import load
-from pex.record.traces import TraceWriter, choose, target_of
+from pex.record.choose_traces import choose
+from pex.record.traces import TraceWriter, target_of
 uri, run_id = sys.argv[1:]
 frame, about = load(uri, run_id)
 TraceWriter(target_of(uri, run_id, about), frame, choose(frame, "all")).start()
@@ -356,7 +358,7 @@ def server(uri: str) -> Iterator[str]:
 def test_mlflows_own_comparison_pairs_every_case_and_repeat(uri: str, server: str) -> None:
     frame = make_frame(make_cases(4), repeats=2)
     target = record(uri, "seen", frame, make_cases(4))
-    traces.write(target, frame, traces.choose(frame, "all"))
+    traces.write(target, frame, choose(frame, "all"))
     link = (
         f"{server}/#/experiments/{target.experiment_id}/evaluation-runs?workflowType=genai"
         f"&selectedRunUuid={target.children['b']}&compareToRunUuid={target.children['a']}"
@@ -379,8 +381,8 @@ def test_a_server_gets_the_same_traces(uri: str, server: str) -> None:
     frame = make_frame(make_cases(2))
     target = record(uri, "remote", frame, make_cases(2))
     remote = dataclasses.replace(target, uri=server, prompts={"a": ("sums", 7)})
-    ids = traces.write(remote, frame, traces.choose(frame, "all"))
-    assert traces.write(remote, frame, traces.choose(frame, "all")) == ids
+    ids = traces.write(remote, frame, choose(frame, "all"))
+    assert traces.write(remote, frame, choose(frame, "all")) == ids
     assert tag(target) == "4/4"
     assert traces.complete(uri, target.run_id, "all") == (0, 4)
     trace = mlflow.MlflowClient(uri).get_trace(ids["b", "c1", 1])
