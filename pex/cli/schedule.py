@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -15,7 +14,6 @@ from pex.cli import console
 from pex.core.errors import PexError, nearest
 
 if TYPE_CHECKING:
-    from pex.batch.plan import Plan
     from pex.batch.schedule.schedulers import Schedule
 
 
@@ -45,6 +43,7 @@ def schedule(
     from pex.batch.plan import load_plan
     from pex.batch.schedule import schedulers as texts
     from pex.batch.schedule.cron import parse
+    from pex.batch.schedule.envfile import key_names
     from pex.batch.schedule.nightly import default_env_file, log_of
     from pex.batch.schedule.timezones import read_zone, users_zone
     from pex.cli.trust import asking
@@ -69,7 +68,7 @@ def schedule(
     # Said now, and not by the first night.
     asking(lambda: check_trusted(load_settings(find_project(loaded.folder))))
     env_file = env_file or default_env_file(plan)
-    made = texts.make(plan, parse(cron), zone, env_file, _keys(loaded, env_file))
+    made = texts.make(plan, parse(cron), zone, env_file, key_names(loaded, env_file))
     text = _text(made, to)
     _warn(made, to)
     if install:
@@ -86,6 +85,7 @@ def schedule(
 
 
 def _text(made: Schedule, to: str) -> str:
+    from pex.batch.schedule import hosted
     from pex.batch.schedule import schedulers as texts
     from pex.batch.schedule.install import units
     from pex.batch.schedule.timezones import machine_zone
@@ -97,10 +97,10 @@ def _text(made: Schedule, to: str) -> str:
         service, timer = units(made)
         return f"# {service}\n{texts.service(made)}\n# {timer}\n{texts.timer(made, now.date())}"
     if to == "github":
-        return texts.github(made, now)
+        return hosted.github(made, now)
     if to == "airflow":
-        return texts.airflow(made, now.date())
-    return texts.kubernetes(made, now.date())
+        return hosted.airflow(made, now.date())
+    return hosted.kubernetes(made, now.date())
 
 
 def _install(made: Schedule, to: str, text: str) -> None:
@@ -125,24 +125,6 @@ def _remove(made: Schedule, to: str) -> None:
 
     gone = install.change_crontab(made, "") if to == "crontab" else install.remove_units(made)
     console.out(f"{'removed' if gone else 'there was nothing'}: {made.relative}, {to}")
-
-
-def _keys(plan: Plan, env_file: Path | None) -> list[str]:
-    """The names of what a night may need: in the file, the settings, the plan's notices."""
-    from pex.batch.schedule.envfile import read_env
-    from pex.core.project import find_project
-    from pex.guard.redact import is_key_name
-    from pex.project.settings import load_settings
-    from pex.run.providers import BUILT_IN
-
-    settings = load_settings(find_project(plan.folder))
-    names = [name for item in settings.providers.values() for name in item.variables]
-    built_in = [item.key_env for item in BUILT_IN.values() if item.key_env]
-    names += [name for name in built_in if name in os.environ]
-    names += [name for notice in plan.notify for name in notice.variables]
-    if env_file is not None:
-        names += [name for name in read_env(env_file) if is_key_name(name)]
-    return sorted({name for name in names if name})
 
 
 def _warn(made: Schedule, to: str) -> None:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 import pex
-from pex.batch.schedule import clocks
+from pex.batch.schedule import clocks, hosted
 from pex.batch.schedule import schedulers as texts
 from pex.batch.schedule.cron import Cron, parse
 from pex.batch.schedule.nightly import Night, due_name
@@ -186,7 +186,7 @@ def test_airflow(zone: str) -> None:
 def test_kubernetes(zone: str, tmp_path: Path) -> None:
     place = ZoneInfo(zone)
     for cron in TIMES:
-        jobs = list(yaml.safe_load_all(texts.kubernetes(made(tmp_path, cron, place), TODAY)))
+        jobs = list(yaml.safe_load_all(hosted.kubernetes(made(tmp_path, cron, place), TODAY)))
         assert len({job["metadata"]["name"] for job in jobs}) == len(jobs)
         found: dict[str, datetime.datetime] = {}
         for job in jobs:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import pex
+from pex.batch.schedule import hosted
 from pex.batch.schedule import schedulers as texts
 from pex.batch.schedule.nightly import label_of
 from tests.helpers.schedules import BERLIN, made
@@ -77,7 +78,7 @@ def after_nightly(words: list[str]) -> str:
 def test_github_puts_nothing_in_its_place(folder: Path) -> None:
     subprocess.run(["git", "init", "-q", str(folder.parent)], check=True)
     schedule = named(folder)
-    flow = yaml.safe_load(texts.github(schedule, NOW))
+    flow = yaml.safe_load(hosted.github(schedule, NOW))
     assert flow["permissions"] == {"contents": "read"}
     assert set(flow) == {"name", True, "permissions", "concurrency", "jobs"}
     (job,) = flow["jobs"].values()
@@ -101,7 +102,7 @@ def evaluated(text: str) -> str:
 
 def test_airflow_reads_python_and_renders_the_names(folder: Path) -> None:
     schedule = dataclasses.replace(named(folder), python_path=str(folder))
-    source = texts.airflow(schedule, TODAY).encode()
+    source = hosted.airflow(schedule, TODAY).encode()
     calls = {
         node.func.id: {word.arg: word.value for word in node.keywords}
         for node in ast.walk(ast.parse(source))
@@ -124,7 +125,7 @@ def rendered(template: str) -> str:
 
 
 def test_kubernetes_takes_the_names_and_puts_nothing_in_their_place(folder: Path) -> None:
-    jobs = list(yaml.safe_load_all(texts.kubernetes(named(folder), TODAY)))
+    jobs = list(yaml.safe_load_all(hosted.kubernetes(named(folder), TODAY)))
     assert [job["kind"] for job in jobs] == ["CronJob"] * 2
     for job in jobs:
         # 11 letters are added to it for the job of a night, and a label takes 63.

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import pex
+from pex.batch.schedule import hosted
 from pex.batch.schedule import schedulers as texts
 from pex.batch.schedule.cron import parse
 from tests.helpers.schedules import BERLIN, made
@@ -156,7 +157,7 @@ def test_a_unit_keeps_percent_dollar_and_quotes(odd: Path) -> None:
 
 def test_the_workflow_is_yaml_that_actions_can_run(odd: Path) -> None:
     subprocess.run(["git", "init", "-q", str(odd.parent)], check=True)
-    text = texts.github(made(odd, keys=("OPENAI_API_KEY",)), NOW)
+    text = hosted.github(made(odd, keys=("OPENAI_API_KEY",)), NOW)
     flow = yaml.safe_load(text)
     on = flow[True]  # YAML 1.1 reads the word `on` as true; GitHub does not
     assert on["schedule"] == [{"cron": "0 1 * * *"}]
@@ -176,14 +177,14 @@ def test_the_workflow_is_yaml_that_actions_can_run(odd: Path) -> None:
 
 
 def test_the_workflow_says_that_its_times_are_utc(tmp_path: Path) -> None:
-    text = texts.github(made(tmp_path, "0 0 * * mon"), NOW)
+    text = hosted.github(made(tmp_path, "0 0 * * mon"), NOW)
     assert '- cron: "0 23 * * 0"' in text
     assert "at 0 0 * * 1 (Europe/Berlin)" in text
     assert "GitHub counts in UTC" in text
 
 
 def test_the_dag_is_python_with_the_times_and_one_run_at_a_time(odd: Path) -> None:
-    text = texts.airflow(made(odd), TODAY)
+    text = hosted.airflow(made(odd), TODAY)
     tree = ast.parse(text)
     calls = {
         node.func.id: {word.arg: word.value for word in node.keywords}
@@ -202,7 +203,7 @@ def test_the_dag_is_python_with_the_times_and_one_run_at_a_time(odd: Path) -> No
 
 
 def test_airflow_does_not_render_what_is_in_a_path(odd: Path) -> None:
-    text = texts.airflow(made(odd, env_file=odd / "keys.env"), TODAY)
+    text = hosted.airflow(made(odd, env_file=odd / "keys.env"), TODAY)
     command = re.search(r"bash_command=(.+),\n", text)
     assert command is not None
     assert str(odd / "keys.env") in shlex.split(rendered(ast.literal_eval(command.group(1))))
@@ -214,7 +215,7 @@ def rendered(template: str) -> str:
 
 
 def test_the_cronjob_has_what_kubernetes_requires(odd: Path) -> None:
-    job, _ = yaml.safe_load_all(texts.kubernetes(made(odd, keys=("LAB_KEY",)), TODAY))
+    job, _ = yaml.safe_load_all(hosted.kubernetes(made(odd, keys=("LAB_KEY",)), TODAY))
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", job["metadata"]["name"])
     spec = job["spec"]
@@ -240,8 +241,8 @@ def test_no_text_has_a_key(tmp_path: Path) -> None:
     every = [
         texts.crontab(schedule, BERLIN, TODAY),
         texts.service(schedule) + texts.timer(schedule, TODAY),
-        texts.github(schedule, NOW),
-        texts.airflow(schedule, TODAY),
-        texts.kubernetes(schedule, TODAY),
+        hosted.github(schedule, NOW),
+        hosted.airflow(schedule, TODAY),
+        hosted.kubernetes(schedule, TODAY),
     ]
     assert "12345678" not in json.dumps(every)
