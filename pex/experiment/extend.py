@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pex.compare.gate import UNDECIDED
+from pex.core.about import About
 from pex.experiment.experiment import Experiment
 from pex.experiment.options import RunOptions
 from pex.results.results import Results
@@ -35,7 +36,8 @@ def extend(
     """
     tags = {**(options.get("mlflow_tags") or {}), "pex.extends": results.run_id or ""}
     spent, cap = results.about.spent_usd, results.about.budget_usd or 0.0
-    while results.status == "finished" and _is_open(results):
+    metric = (results.about.gate or {}).get("metric", "")
+    while results.status == "finished" and is_open(results.gate().outcome, metric, results.about):
         more = _more(exp, results, options)
         if more is None or (spent and spent >= cap):
             break
@@ -47,11 +49,21 @@ def extend(
     return results
 
 
-def _is_open(results: Results) -> bool:
-    """Whether more answers could decide: an uncalibrated judge stays undecided whatever comes."""
-    gate = results.about.gate or {}
-    judged = gate.get("metric") in results.about.uncalibrated
-    return not judged and results.gate().outcome == UNDECIDED
+def is_open(outcome: str, metric: str, about: About) -> bool:
+    """Whether more answers could decide a gate: an uncalibrated judge stays undecided.
+
+    Args:
+        outcome: what the gate says now.
+        metric: the score that it goes by.
+        about: the run.
+    """
+    return outcome == UNDECIDED and metric not in about.uncalibrated
+
+
+def more_repeats(about: About) -> int | None:
+    """How many repeats the next extension of a run has; None where more would say little."""
+    repeats = 2 * about.repeats
+    return repeats if repeats <= MOST_REPEATS else None
 
 
 def _more(exp: Experiment, results: Results, options: RunOptions) -> RunOptions | None:
@@ -59,5 +71,5 @@ def _more(exp: Experiment, results: Results, options: RunOptions) -> RunOptions 
     limit, cases = options.get("limit"), results.about.cases
     if limit is not None and cases == limit and cases < len(exp.cases):
         return {"limit": 2 * cases}
-    repeats = 2 * results.about.repeats
-    return {"repeats": repeats} if repeats <= MOST_REPEATS else None
+    repeats = more_repeats(results.about)
+    return None if repeats is None else {"repeats": repeats}

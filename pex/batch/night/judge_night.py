@@ -25,7 +25,7 @@ from pex.batch.result import BatchResult
 from pex.compare.gate import UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
-from pex.experiment.extend import MOST_REPEATS
+from pex.experiment.extend import is_open, more_repeats
 from pex.guard.redact import redact
 from pex.score.frame import score_names
 
@@ -34,13 +34,12 @@ EARLIER = 4
 
 
 def _is_open(subject: JudgedRun) -> bool:
-    """Whether twice the repeats could decide: an uncalibrated judge stays undecided."""
+    """Whether a gate of the run asks for more repeats, and these could decide it."""
     about = subject.now.about
-    return 2 * about.repeats <= MOST_REPEATS and any(
-        item.outcome == UNDECIDED
-        and item.on_undecided == "extend"
+    return more_repeats(about) is not None and any(
+        item.on_undecided == "extend"
         and item.row is not None
-        and item.metric not in about.uncalibrated
+        and is_open(item.outcome, item.metric, about)
         for item in subject.judged
     )
 
