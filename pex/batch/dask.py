@@ -1,6 +1,6 @@
 """The jobs of a batch on a Dask cluster: the driver hands them out, workers execute them.
 
-A worker that is lost takes nothing with it but calls in flight: Dask gives its job to another one,
+If a worker is lost, only its calls in flight are lost: Dask gives its job to another one,
 which finds the answers in the journal that all share.
 """
 
@@ -133,7 +133,7 @@ class Cluster:
         except distributed.KilledWorker as error:
             return Outcome("failed", f"its worker was lost, as were those before: {error}")
         except (concurrent.futures.CancelledError, asyncio.CancelledError, OSError):
-            return Outcome("failed", f"the scheduler {self._address} has gone")
+            return Outcome("failed", f"the scheduler {self._address} no longer answers")
         except Exception as error:  # noqa: BLE001 - of the worker, before the notebook began
             return Outcome("failed", f"{type(error).__name__}: {redact(str(error))}")
         if returned.output is not None:
@@ -177,7 +177,7 @@ class Cluster:
         ):
             if own:
                 raise PexError(
-                    f"the worker {alone} does not see the folder {self._plan.folder}, and the "
+                    f"the worker {alone} cannot see the folder {self._plan.folder}, and the "
                     f"{what} is a file there",
                     hint=f"give all of them one folder, or one {what}: {instead} in pex.toml",
                 )

@@ -61,7 +61,7 @@ class JobLog:
                 raise PexError(
                     f"the job '{job.id}' is done, but its notebook or its parameters have changed "
                     "since",
-                    hint="begin a new batch, or put them back as they were",
+                    hint="start a new batch, or restore them",
                 )
         return found
 
@@ -96,13 +96,13 @@ def alone(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise PexError(
-            f"the batch '{folder.name}' is running already: {folder}",
-            hint="wait for its end, or give another --batch-id",
+            f"the batch '{folder.name}' is already running: {folder}",
+            hint="wait until it ends, or use another --batch-id",
         ) from None
     except OSError as error:
         raise PexError(
             f"the batch cannot write its outputs to {folder}: {error.strerror or error}",
-            hint="outputs/ is beside the plan; make room, or let this user write there",
+            hint="outputs/ is beside the plan; free some space, or let this user write there",
         ) from None
     try:
         yield
@@ -139,7 +139,7 @@ def newest_unfinished(plan: Plan) -> str:
             return folder.name
     raise PexError(
         f"there is no unfinished batch of '{plan.name}' in {plan.outputs}",
-        hint="without --resume a new one begins",
+        hint="without --resume a new batch starts",
     )
 
 

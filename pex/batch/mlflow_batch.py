@@ -104,7 +104,7 @@ class BatchRecorder:
         thread.start()
         thread.join(_PATIENCE_S)
         if thread.is_alive():
-            self._say(f"the record of the batch in MLflow is not whole after {_PATIENCE_S:.0f} s")
+            self._say(f"the record of the batch in MLflow is incomplete after {_PATIENCE_S:.0f} s")
 
     def _live(self) -> None:
         """Write what has ended, until the pause."""
@@ -138,7 +138,7 @@ class BatchRecorder:
         except (PexError, OSError) as error:
             if not self._told:
                 why = error.message if isinstance(error, PexError) else error.strerror
-                self._say(f"the batch goes on without a record in MLflow: {why}")
+                self._say(f"the batch continues without a record in MLflow: {why}")
             self._told = True
 
     def _begin(self) -> None:
@@ -187,7 +187,7 @@ class BatchRecorder:
             try:
                 _sign(output, self._plan.name, about, run.page)
             except (OSError, ValueError) as error:  # a full disk has cut it off
-                why = error.strerror if isinstance(error, OSError) else "it is no whole notebook"
+                why = error.strerror if isinstance(error, OSError) else "it is incomplete"
                 if not self._unsigned:
                     self._say(f"{output.name} does not say where its record is: {why}")
                 self._unsigned = True

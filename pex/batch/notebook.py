@@ -31,8 +31,8 @@ def read_notebook(path: Path, where: str) -> Any:
         where: how to name the step in an error.
 
     Raises:
-        PexError: it is missing or no notebook, its kernel is not installed, or a cell of it is no
-            valid Python.
+        PexError: it is missing or not a notebook, its kernel is not installed, or one of its cells
+            is not valid Python.
     """
     put_off()  # or nbformat, by way of jsonschema, builds it
     import nbformat
@@ -81,7 +81,7 @@ def python_of(source: str) -> str:
     r"""A cell's source with its magics and shell commands as the calls that IPython makes of them.
 
     Raises:
-        SyntaxError: it is no Python with magics.
+        SyntaxError: it is not Python with magics.
 
     Example:
         >>> python_of("x = 1")
@@ -130,8 +130,8 @@ def _text(path: Path, where: str) -> str:
             hint="save the file as UTF-8",
         ) from None
     except (ValueError, RecursionError) as error:
-        fault = "it is empty" if not path.stat().st_size else f"no JSON: {_short(error)}"
-        raise PexError(f"{where}: {path} is not a notebook: {fault}") from None
+        why = "it is empty" if not path.stat().st_size else f"not valid JSON: {_short(error)}"
+        raise PexError(f"{where}: {path} is not a notebook: {why}") from None
     if not isinstance(found, dict) or not isinstance(found.get("nbformat"), int):
         raise PexError(f"{where}: {path} is not a notebook: it does not say its 'nbformat'")
     return text
@@ -141,7 +141,7 @@ def _installed(kernel: str, path: Path, where: str) -> None:
     known = own_kernels().find_kernel_specs()
     if kernel.lower() not in known and kernel not in known:
         raise PexError(
-            f"{where}: {path.name} asks for the kernel '{kernel}', which is not installed",
+            f"{where}: {path.name} needs the kernel '{kernel}', which is not installed",
             hint=nearest(kernel, sorted(known)),
         )
 

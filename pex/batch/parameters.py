@@ -53,7 +53,7 @@ def declared(notebook: Path, where: str) -> dict[str, Parameter]:
         where: how to name the step in an error.
 
     Raises:
-        PexError: the notebook is missing or could not run, or its parameters cell is no Python.
+        PexError: the notebook is missing or could not run, or its parameters are not valid Python.
     """
     content = read_notebook(notebook, where)
     source = next((cell.source for cell in content.cells if _is_tagged(cell)), "")
@@ -126,13 +126,13 @@ def _refuse_keys(name: str, value: Any, where: str) -> None:
             if len(secret) >= SHORTEST and secret in text and is_secret(variable, secret):
                 raise PexError(
                     f"{where}: the parameter '{name}' is the value of {variable}; output "
-                    "notebooks keep parameters in clear",
+                    "notebooks store parameters in plain text",
                     hint="let the notebook read the variable itself",
                 )
         if redact(text) != text or (is_sure(name) and _looks_like_a_key(part)):
             raise PexError(
                 f"{where}: the parameter '{name}' looks like a key or a password; output "
-                "notebooks keep parameters in clear",
+                "notebooks store parameters in plain text",
                 hint="give the name of an environment variable and let the notebook read it",
             )
 
@@ -158,14 +158,14 @@ def _refuse_unwritable(name: str, value: Any, where: str) -> None:
         if isinstance(part, float) and not math.isfinite(part):
             raise PexError(
                 f"{where}: the parameter '{name}' has a value that a notebook cannot hold: {part}",
-                hint="a text such as 'nan', which the notebook turns into a number, can be",
+                hint="a string such as 'nan', which the notebook turns into a number, works",
             )
         if not isinstance(part, str | int | float | None):
             kind = type(part).__name__
             raise PexError(
                 f"{where}: the parameter '{name}' has a value of the type {kind}, which a notebook "
                 "cannot hold",
-                hint=f"in quotes it is a text: '{part}'",
+                hint=f"in quotes it is a string: '{part}'",
             )
 
 

@@ -28,7 +28,7 @@ from pex.project.spec import Strict
 CANARY = "canary"
 """The step that the canary's own runs belong to."""
 MOST_JOBS = 100_000
-"""A larger sweep is a slip: its notebooks would run for days."""
+"""A larger sweep is a mistake: its notebooks would run for days."""
 MOST_WORKERS = 1000
 _YEAR_S = 365 * 86400.0
 
@@ -309,7 +309,9 @@ def _ordered(steps: list[Step], path: Path) -> list[Step]:
         except PexError as error:
             raise PexError(f"{path}: {error.message}", hint=error.hint) from None
         if step.id == CANARY:
-            raise PexError(f"{path}: no step can be called '{CANARY}': the canary's runs are")
+            raise PexError(
+                f"{path}: no step can be called '{CANARY}': that is the name of the canary's runs"
+            )
         if step.id.lower() in map(str.lower, by_id):  # on some systems one file
             raise PexError(f"{path}: two steps are called '{step.id}'")
         by_id[step.id] = step
@@ -317,7 +319,7 @@ def _ordered(steps: list[Step], path: Path) -> list[Step]:
         for need in step.needs:
             if need not in by_id:
                 raise PexError(
-                    f"{path}: step '{step.id}' needs '{need}', which is no step",
+                    f"{path}: step '{step.id}' needs '{need}', which is not a step",
                     hint=nearest(need, by_id),
                 )
     done: list[Step] = []

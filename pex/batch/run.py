@@ -112,7 +112,7 @@ def run_batch(
             pass
         raise PexError(
             f"there is already a batch '{batch_id}': {folder}",
-            hint="--resume goes on with it; else give another id",
+            hint="--resume continues it; or use another id",
         )
     trusted = _trusted(plan)
     with alone(folder):

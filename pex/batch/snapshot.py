@@ -1,4 +1,4 @@
-"""What a batch was as it began, so that a resume can say what is another by now."""
+"""What a batch was when it started, so a resume can say what has changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def begin(folder: Path, plan: Plan) -> list[str]:
     except OSError as error:
         raise PexError(
             f"the batch cannot write its outputs to {folder}: {error.strerror or error}",
-            hint="make room, or let this user write there",
+            hint="free some space, or let this user write there",
         ) from None
     return []
 
@@ -65,10 +65,10 @@ def _since(folder: Path, plan: Plan) -> list[str]:
     ids = {job.id for job in plan.jobs}
     other = [name for name, digest in files.items() if name in now and now[name] != digest]
     found = [
-        ("new in the plan since this batch began", ids - jobs),
-        ("no longer in the plan, and left as they are", jobs - ids),
-        ("changed since this batch began; what is done stays as it is", other),
-        ("gone since this batch began", files.keys() - now.keys()),
+        ("added to the plan since this batch started", ids - jobs),
+        ("removed from the plan, and kept as they are", jobs - ids),
+        ("changed since this batch started; finished jobs are not rerun", other),
+        ("deleted since this batch started", files.keys() - now.keys()),
     ]
     return [f"{what}: {_names(names)}" for what, names in found if names]
 

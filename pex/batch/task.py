@@ -136,7 +136,9 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
         return Outcome("failed", _first_line(said), error.exec_count)
     except engine.KernelDied as error:
         if late.is_set():
-            return Outcome("timeout", f"not done within {task.timeout_s:g} s", error.cell or None)
+            return Outcome(
+                "timeout", f"not finished within {task.timeout_s:g} s", error.cell or None
+            )
         return Outcome("failed", str(error), error.cell or None)
     except Exception as error:  # noqa: BLE001 - every failure of a notebook is a row of the table
         # What a kernel could not send, such as half a character, leaves an error without a word.

@@ -19,7 +19,7 @@ _PLAN = "plan"
 
 
 class _Batch(TyperGroup):
-    """A group whose first word may be a plan instead of a command."""
+    """A group whose first word can be a plan instead of a command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         command = bool(args) and args[0] in self.commands
@@ -32,7 +32,8 @@ class _Batch(TyperGroup):
 
 app = typer.Typer(
     cls=_Batch,
-    help="A night: notebooks with their parameters, then the gate and the morning page.",
+    help="Run a plan of notebooks as a batch (a night), judge it and write the morning page. "
+    "A night is one batch of a plan, at whatever time of day it runs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -48,8 +49,8 @@ def batch(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the batch of --batch-id, or with the newest unfinished one: what is "
-            "done stays.",
+            help="Continue the batch of --batch-id, or the newest unfinished one; finished jobs "
+            "are kept.",
         ),
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Notebooks at once.")] = None,
@@ -67,8 +68,8 @@ def batch(
         str | None,
         typer.Option(
             metavar="26h",
-            help="Run nothing: say whether a night began within this time and ended well (0) or "
-            "not (1), for a monitor.",
+            help="Run nothing: exit with 0 if a night started within this time and ended well, "
+            "else with 1; for a monitor.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -113,9 +114,9 @@ def accept(
         str, typer.Argument(metavar="RUN", help="A run of a batch in MLflow, or a batch's id.")
     ],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, kept with it.")] = "",
-    who: Annotated[str | None, typer.Option(metavar="NAME", help="Else the user's name.")] = None,
+    who: Annotated[str | None, typer.Option(metavar="NAME", help="Default: the user.")] = None,
 ) -> None:
-    """Make a night's run the baseline that the next nights are held against."""
+    """Make a night's run the baseline that later nights are compared with."""
     from pex.batch.night.baseline import accept as pin
     from pex.core.project import find_project
     from pex.project.settings import load_settings
@@ -128,7 +129,7 @@ def accept(
     plans = sorted(set(of_night.values()))
     if len(plans) > 1:
         raise PexError(
-            f"'{run}' is the night of several plans: {', '.join(plans)}",
+            f"'{run}' is a night of several plans: {', '.join(plans)}",
             hint="accept the runs one by one; each night's page names them",
         )
     runs = list(of_night) or [run]
@@ -136,11 +137,11 @@ def accept(
         several = f"the {len(runs)} runs" if len(runs) > 1 else "the run"
         what = f"run {run}" if runs == [run] else f"{several} of {run}"
         console.out(f"accepted {what} as the baseline: {path}")
-    console.err("commit that file, so that every machine judges by the same baseline")
+    console.err("commit that file, so every machine judges by the same baseline")
 
 
 def _check(plan: Plan, span: str, as_json: bool) -> None:
-    """Print whether the last night is there; ends the process with 1 where it is not."""
+    """Print whether the last night ended well; exits with 1 if it did not."""
     from pex.batch.night.nights import check_last, seconds_of
 
     good, said = check_last(plan, seconds_of(span))

@@ -45,7 +45,7 @@ def compare(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Compare two recorded runs case by case; no model is asked.
+    """Compare two recorded runs case by case; no model is called.
 
     A run may be one of pex, the run of one of its variants, one of mlflow.genai.evaluate, or one
     with a table of mlflow.log_table.

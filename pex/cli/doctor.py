@@ -41,13 +41,13 @@ class Finding:
     found: str
 
 
-_NOT_ASKED = "not asked: "
+_NOT_ASKED = "not checked: "
 
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Say what is installed, set and reachable, and what to do about the rest."""
+    """Show what is installed, set and reachable, and what to do about the rest."""
     project = find_project()
     settings = load_settings(project)
     findings = [

@@ -1,4 +1,4 @@
-"""`pexlab gc`: what may go, and the deletion of what has to."""
+"""`pexlab gc`: what can be deleted, and its deletion."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from pex.run.retention import AnswerFilter, answers, delete
 
 def gc(
     older_than: Annotated[
-        float, typer.Option(metavar="DAYS", help="Answers in the journal older than this may go.")
+        float, typer.Option(metavar="DAYS", help="Delete answers in the journal older than this.")
     ] = 90.0,
     case: Annotated[
-        str | None, typer.Option(metavar="ID", help="The data of this case, of whatever age.")
+        str | None, typer.Option(metavar="ID", help="All data of this case, whatever its age.")
     ] = None,
     group: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The data of all cases of this group.")
+        str | None, typer.Option(metavar="NAME", help="All data of the cases of this group.")
     ] = None,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Delete it; without this nothing is touched.")
+        bool, typer.Option("--delete", help="Delete it; without this, nothing is changed.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Say what may go from .pex/ and mlruns/, with its size; --delete deletes it.
+    """List what can be deleted from .pex/ and mlruns/, with its size; --delete deletes it.
 
-    Without --case or --group: answers that are older than --older-than days (they would be paid
-    again), and runs that were deleted in MLflow but are still on disk. With them: every answer in
-    the journal, every case in drafts of the Playground that is not open, and of the recorded runs,
-    and of those that wait to be recorded, every row, input and trace that belongs to the case or
-    group, with the ratings that people gave it, and the MLflow datasets of the cases; reports are
-    written anew.
-    What stays: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
-    and their outputs (those that a batch keeps with its jobs in MLflow, too), reports and tables
+    Without --case or --group: answers older than --older-than days (they would have to be paid for
+    again), and runs that were deleted in MLflow but are still on disk. With them, all data of the
+    case or group: its answers in the journal, its cases in drafts of a Playground that is not open,
+    its rows, inputs and traces in all runs, recorded or waiting to be recorded, the ratings that
+    people gave it, and the MLflow datasets of the cases; reports are rewritten.
+    What is kept: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
+    and their outputs (also those that a batch keeps with its jobs in MLflow), reports and tables
     that were saved elsewhere, what others logged into a run, backups, and what a provider keeps.
-    Only a database in a file gets its space back here; that of a server frees it by its own rules.
+    Only a database in a file gives its space back here; a database server frees it by its own
+    rules.
     """
     from pex.tracking.store import tracking_uri
 
@@ -75,12 +75,12 @@ def gc(
     elif delete:
         console.err("deleted")
     elif any(item["count"] for item in going.items):
-        console.err("nothing was deleted; --delete does it")
+        console.err("nothing was deleted; --delete deletes it")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Going:
-    """What may go: how much of what, from which files and folders, and its deletion."""
+    """What can be deleted: how much of what, from which files and folders, and its deletion."""
 
     items: list[dict[str, Any]]
     paths: list[str]
@@ -93,9 +93,9 @@ def _cells(item: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _check_place(state: Path, project: Path, uri: str) -> None:
-    """Refuse to delete where a link or a path with `..` leads out of the project.
+    """Refuse to delete if a link or a path with `..` leads out of the project.
 
-    Somebody else's project may bring them along. A whole path names a place of this machine.
+    Somebody else's project can contain them. An absolute path names a place on this machine.
     """
     from pex.tracking.store import local_folder
 
@@ -151,14 +151,14 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
     edited = edits.journalled(state, case, group)
     if torn := edits.unreadable(state):
         said = "1 line" if torn == 1 else f"{torn:,} lines"
-        console.err(f"{state / edits.JOURNAL}: {said} cut off, which cannot be read")
+        console.err(f"{state / edits.JOURNAL}: {said} cut off, which could not be read")
     rated = ratings.forget(state, case, group, go=False)
     drafted = draft_files.forget(state / draft_files.FOLDER, case, group, delete=False)
     if not any((count, recorded, waiting, edited, rated, drafted)):
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
         )
-        raise PexError(f"there is nothing of {named} in the journal or in MLflow")
+        raise PexError(f"there is no data of {named} in the journal or in MLflow")
 
     def go() -> None:
         draft_files.forget(state / draft_files.FOLDER, case, group, delete=True)

@@ -26,7 +26,7 @@ _Reference = Annotated[
 
 @app.command("list")
 def list_prompts() -> None:
-    """Say which prompts there are: latest version, aliases, model, variables."""
+    """List the prompts: latest version, aliases, model, variables."""
     from pex.library import registry
 
     found = registry.table()

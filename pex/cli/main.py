@@ -41,7 +41,7 @@ def main() -> None:
     except MemoryError:
         sys.stderr.write("error: there is not enough memory for this\n")
         sys.exit(2)
-    except Exception:  # noqa: BLE001 - a fault of pex itself: what was seen of it, without keys
+    except Exception:  # noqa: BLE001 - an error of pex itself: its traceback, without keys
         sys.stderr.write(_clean(traceback.format_exc()))
         sys.exit(1)
 

@@ -68,13 +68,13 @@ def serve(
 
 @app.command()
 def stop() -> None:
-    """End this project's server."""
+    """Stop this project's server."""
     console.out("stopped" if local.stop(_state()) else "no server was running")
 
 
 @app.command()
 def status() -> None:
-    """Say whether the model is installed and this project's server runs."""
+    """Show whether the model is installed and this project's server is running."""
     absent = local.missing()
     if absent is not None:
         raise PexError(absent)

@@ -18,12 +18,12 @@ _SHOWN = 20
 def nightly(
     plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="The plan.")],
     cron: Annotated[str, typer.Option(metavar="TIMES", help="When nights are due.")] = "0 2 * * *",
-    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where the times count.")] = "UTC",
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Their time zone.")] = "UTC",
     env_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Variables as NAME=value lines.")
     ] = None,
     on_time: Annotated[
-        bool, typer.Option("--on-time", help="Leave a start alone that comes after the first.")
+        bool, typer.Option("--on-time", help="Ignore a start that comes after the first.")
     ] = False,
     only_skipped: Annotated[
         bool,
@@ -32,7 +32,7 @@ def nightly(
         ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say nothing of a night that went well.")
+        bool, typer.Option("--quiet", help="Print nothing if the night went well.")
     ] = False,
 ) -> None:
     """Run the night of a plan that is due: once, never two at a time, with a log."""

@@ -1,4 +1,4 @@
-"""`pexlab record`: what is missing of a run in MLflow."""
+"""`pexlab record`: missing parts of a run in MLflow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def record(
         str | None,
         typer.Argument(
             metavar="[RUN]",
-            help="The run's id, or 'latest'; left out, the runs of which something is missing.",
+            help="The run's id, or 'latest'; left out, all runs with missing parts.",
             show_default=False,
         ),
     ] = None,
@@ -44,14 +44,14 @@ def record(
         str | None,
         typer.Option(
             metavar="N|all|none",
-            help="How many answers get a trace in all; default: what pex.toml says, else 500.",
+            help="How many answers get a trace in total; default: pex.toml's setting, else 500.",
         ),
     ] = None,
 ) -> None:
-    """Bring what is missing of a run into MLflow; no model is asked.
+    """Upload missing parts of a run to MLflow; no model is called.
 
-    A run whose record failed waits in the project and is recorded now. Of a run that has been
-    recorded, the missing traces are written, and the dataset of its cases.
+    A run whose record failed waits in the project and is recorded now. For a run that has been
+    recorded, the missing traces and the dataset of its cases are written.
     """
     from pex.record import unrecorded
     from pex.record.choose_traces import check_traces
@@ -71,14 +71,14 @@ def record(
         results = _bring(state, run_id, uri, wanted)
         uri = str(results.about.tracking_uri)
         if results.run_id != run_id:
-            console.err(f"MLflow does not have run {run_id}: it is a new run there")
+            console.err(f"MLflow does not have run {run_id}: it becomes a new run there")
         run_id = str(results.run_id)
         console.out(f"recorded {len(results):,} answers as run {run_id}")
         _follow(results, tell)
     with errors_of(uri, "could not take all traces"):
         new, there = complete(uri, run_id, wanted, tell)
-    console.out(f"{there:,} traces are there, {new:,} of them new")
-    console.err(f"look: {_where(uri, run_id)}")
+    console.out(f"{there:,} traces, {new:,} of them new")
+    console.err(f"see: {_where(uri, run_id)}")
 
 
 def _number(text: str) -> int | str:
@@ -86,7 +86,7 @@ def _number(text: str) -> int | str:
 
 
 def _list(state: Path, uri: str) -> None:
-    """Say what waits in the project, and which recorded runs lack traces."""
+    """Print what waits in the project, and which recorded runs lack traces."""
     from pex.record import unrecorded
 
     lines = []
@@ -99,11 +99,11 @@ def _list(state: Path, uri: str) -> None:
     ]
     console.out("\n".join(lines) or "Nothing is missing in MLflow.")
     if lines:
-        console.err("`pexlab record RUN` brings what is missing")
+        console.err("`pexlab record RUN` uploads what is missing")
 
 
 def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
-    """Record a run that waits in the project; it goes on waiting where that fails.
+    """Record a run that waits in the project; if that fails, it keeps waiting.
 
     A store that does not have the run gets it as a new one.
     """

@@ -38,25 +38,25 @@ def run(
         str | None,
         typer.Option(metavar="failed|errors", help="Only what failed in the last run."),
     ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Ask each case N times.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Run each case N times.")] = None,
     budget: Annotated[float | None, typer.Option(metavar="USD", help="Spend at most.")] = None,
     max_in_flight: Annotated[
-        int | None, typer.Option(help="Calls at once to each provider.")
+        int | None, typer.Option(help="Concurrent calls to each provider.")
     ] = None,
     journal: Annotated[
         str | None,
         typer.Option(
             metavar="reuse|fresh|off",
-            help="reuse: take every answer that was ever paid for (the default); fresh: ask anew; "
-            "off: keep nothing.",
+            help="reuse: reuse every answer that was ever paid for (the default); fresh: get new "
+            "answers; off: keep nothing.",
         ),
     ] = None,
     provider_batch: Annotated[
         bool,
         typer.Option(
             "--provider-batch",
-            help="Through the provider's Batch API: half the price, up to a day. Ended early, the "
-            "same command fetches it.",
+            help="Use the provider's Batch API: half the price, up to a day. If interrupted, the "
+            "same command fetches the answers.",
         ),
     ] = False,
     no_record: Annotated[
@@ -64,14 +64,14 @@ def run(
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print the first request, calls and cost; ask nothing."),
+        typer.Option("--dry-run", help="Print the first request, calls and cost; call no model."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.parquet", help="Also write the long table.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Run an experiment: ask, score, record in MLflow, print the table."""
+    """Run an experiment: call the models, score, record in MLflow, print the table."""
     from pex.cli.trust import asking
     from pex.experiment.experiment import Experiment
     from pex.experiment.extend import extend
@@ -126,7 +126,7 @@ def run(
 
 
 def gate_code(results: Results) -> int:
-    """Say what the experiment's gate says, and the exit code for it; 0 where there is none."""
+    """Print what the experiment's gate says; returns its exit code, 0 if there is no gate."""
     rule = results.about.gate
     if rule is None:
         return 0
@@ -145,13 +145,13 @@ def check(results: Results, max_error_share: float) -> None:
         raise BudgetError(
             f"the budget of ${results.about.budget_usd:g} ended the run: {counts.answered} "
             f"of {counts.requests} requests were answered",
-            hint="what was answered is kept; raise it with --budget USD",
+            hint="all answers are kept; raise it with --budget USD",
         )
     broken = [judge for judge in results.about.judges if judge.error]
     if results.status == "failed" and broken:
         raise ProviderError(
             f"the judge '{broken[0].name}' gave no verdict: {broken[0].error}",
-            hint="the answers and other scores are kept; the same command goes on",
+            hint="the answers and other scores are kept; the same command continues",
         )
     share = counts.errors / counts.requests
     if share > max_error_share:

@@ -26,7 +26,8 @@ def schedule(
         str, typer.Option(metavar="WHAT", help="crontab, systemd, github, airflow or kubernetes.")
     ] = "crontab",
     timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Where the times count; default: here.")
+        str | None,
+        typer.Option(metavar="ZONE", help="Their time zone; default: this machine's."),
     ] = None,
     env_file: Annotated[
         Path | None,
@@ -35,11 +36,11 @@ def schedule(
         ),
     ] = None,
     install: Annotated[
-        bool, typer.Option("--install", help="Put it into your crontab or systemd.")
+        bool, typer.Option("--install", help="Install it in your crontab or systemd.")
     ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
 ) -> None:
-    """Print what makes a scheduler run a plan every night, or install it."""
+    """Print the lines that make a scheduler run a plan every night, or install them."""
     from pex.batch.plan import load_plan
     from pex.batch.schedule import schedulers as texts
     from pex.batch.schedule.cron import parse
@@ -54,11 +55,11 @@ def schedule(
     if to not in texts.KINDS:
         raise PexError(f"--to {to}: no such scheduler", hint=nearest(to, texts.KINDS))
     if install and remove:
-        raise PexError("--install and --remove: expected one of them")
+        raise PexError("--install and --remove: give only one of them")
     if (install or remove) and to not in ("crontab", "systemd"):
         raise PexError(
             f"--to {to}: only a crontab or systemd can be changed from here",
-            hint="leave --install and --remove out and put what is printed where it belongs",
+            hint="leave out --install and --remove, and put the printed text where it belongs",
         )
     zone = read_zone(timezone or users_zone())
     if remove:  # also for a plan that is gone or broken by now
@@ -81,7 +82,7 @@ def schedule(
     if install:
         console.err(f"undo: pexlab schedule {plan} --to {to} --remove")
     elif to in ("crontab", "systemd"):
-        console.err("nothing was changed; --install puts it in place")
+        console.err("nothing was changed; --install installs it")
 
 
 def _text(made: Schedule, to: str) -> str:
@@ -109,22 +110,22 @@ def _install(made: Schedule, to: str, text: str) -> None:
 
     if to == "crontab":
         changed = install.change_crontab(made, text)
-        console.out(f"{'installed' if changed else 'there already'}, in your crontab:\n{text}")
+        console.out(f"{'installed' if changed else 'already there'}, in your crontab:\n{text}")
         if not install.cron_runs():
-            console.err("warning: no cron runs on this machine now, so nothing starts the nights")
+            console.err("warning: no cron daemon is running here, so nothing starts the nights")
         return
     today = datetime.datetime.now(made.zone).date()
     install.add_units(made, schedule.service(made), schedule.timer(made, today))
     for file in install.units(made):
         console.out(f"installed  {file}")
-    console.err("so that it also runs while you are logged out: loginctl enable-linger")
+    console.err("to run it also while you are logged out: loginctl enable-linger")
 
 
 def _remove(made: Schedule, to: str) -> None:
     from pex.batch.schedule import install
 
     gone = install.change_crontab(made, "") if to == "crontab" else install.remove_units(made)
-    console.out(f"{'removed' if gone else 'there was nothing'}: {made.relative}, {to}")
+    console.out(f"{'removed' if gone else 'nothing to remove'}: {made.relative}, {to}")
 
 
 def _warn(made: Schedule, to: str) -> None:

@@ -34,7 +34,7 @@ def score(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Score a recorded run's answers again; no model is asked, except by judges.
+    """Rescore a recorded run's answers; no model is called, except by judges.
 
     The new scores join the run's record; a scorer whose name is there replaces it.
     """

@@ -33,9 +33,9 @@ def lab(
         list[str] | None, typer.Argument(help="Passed on to jupyter lab, after --.")
     ] = None,
 ) -> None:
-    """Open JupyterLab in this project, on the first notebook where there is one.
+    """Open JupyterLab in this project, on the first notebook if there is one.
 
-    Nothing of it asks another host by itself: no newer version, no news, no list of extensions
+    It calls no other host by itself: no check for updates, no news, no list of extensions
     (-- --LabApp.extension_manager=pypi brings the list back), no telemetry in its kernels.
     """
     keep_loopback_direct()
@@ -64,8 +64,8 @@ def ui(
 
     The printed link has a token, which is new with each start: without it other users of this
     machine could read the record through the port. The link leaves a cookie in the browser;
-    programs set MLFLOW_TRACKING_TOKEN to the token. The pages load nothing from other hosts, so
-    that an answer that names an image there tells nobody that it is being read. MLflow's jobs
+    programs set MLFLOW_TRACKING_TOKEN to the token. The pages load nothing from other hosts, so an
+    answer that names an image there tells nobody that it is being read. MLflow's jobs
     (judges that it runs by itself) are off unless MLFLOW_SERVER_ENABLE_JOB_EXECUTION is true.
     """
     from pex.guard.redact import redact

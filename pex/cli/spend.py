@@ -33,10 +33,10 @@ def spend(
     ] = "experiment",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Say what the project has spent, from the ledger beside the journal.
+    """Show what the project has spent, from the ledger beside the journal.
 
     Every call that was charged counts once, also of runs that were killed or not recorded;
-    answers that came from the journal count nothing.
+    reused answers cost nothing.
     """
     project = find_project()
     settings = load_settings(project)
@@ -48,7 +48,7 @@ def spend(
         console.document({"by": by, "rows": rows, "total": _numbers(whole)})
         return
     if not items:
-        console.out(f"Nothing has been asked yet: there are no calls in {database.place}")
+        console.out(f"No model has been called yet: there are no calls in {database.place}")
         return
     columns = [(head, name) for head, name in _COLUMNS if name in _ALWAYS or getattr(whole, name)]
     cells = [[_cell(getattr(item, name)) for _, name in columns] for item in [*items, whole]]
@@ -58,17 +58,17 @@ def spend(
     console.out(text_table(lines, head, right=range(1, len(head))))
     if whole.unsure_usd:
         console.err(
-            "perhaps more: at most so much for calls that were cut off, or of which the provider "
-            "did not say what they cost"
+            "perhaps more: the most that calls could cost that were cut off, or whose cost the "
+            "provider did not report"
         )
     if whole.beyond:
         console.err(
-            f"{_calls(whole.beyond)} more than what was sent allowed: the endpoint does not keep "
-            "to max_tokens, or counts otherwise"
+            f"{_calls(whole.beyond)} more than max_tokens allows: the endpoint ignores it, "
+            "or counts differently"
         )
     if whole.negative:
         console.err(
-            f"{_calls(whole.negative)} less than nothing, by an earlier version's sums: counted "
+            f"{_calls(whole.negative)} less than nothing, as an earlier version added up: counted "
             "as 0"
         )
 

@@ -23,12 +23,12 @@ def trust(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project, or in it.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Allow a project what its pex.toml directs: keys of yours to its addresses, its commands.
+    """Trust a project: let its pex.toml send your keys to its addresses and run its commands.
 
     Prints which keys would be sent where, which commands would be run, and where outside this
-    machine its record has files of runs; then keeps your word for exactly that in your own
-    configuration, outside of the project. A change of it asks again; a change of limits, prices or
-    budgets does not. Keys of built-in providers at their own addresses need no trust. In CI,
+    machine its record has files of runs; then keeps your permission for exactly that in your own
+    configuration, outside of the project. A change of these asks again; a change of limits, prices
+    or budgets does not. Keys of built-in providers at their own addresses need no trust. In CI,
     PEX_TRUST=1 in the environment trusts every project.
     """
     if not folder.is_dir():
@@ -42,11 +42,11 @@ def trust(
         console.out("\n".join([str(project), *(f"  {line}" for line in told)]))
         console.out(f"Trusted until one of these changes; kept in {kept.place()}")
     else:
-        console.out(f"{project} directs no key and runs no command: it needs no trust")
+        console.out(f"{project} sends no key and runs no command: it needs no trust")
 
 
 def asking(act: Callable[[], Done]) -> Done:
-    """Do something that may need trust, and ask for it where there is somebody to ask.
+    """Do something that can need trust, and ask for it if there is somebody to ask.
 
     Args:
         act: raises a `TrustError` before it has done anything.

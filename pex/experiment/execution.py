@@ -154,7 +154,7 @@ class Execution:
         self.show()._ipython_display_()
 
     def start(self) -> Execution:
-        """Begin; returns at once."""
+        """Start; returns at once."""
         self._emit(
             Queued(
                 variants=tuple(variant.name for variant in self._job.variants),
@@ -180,7 +180,7 @@ class Execution:
         return self._results
 
     def cancel(self) -> None:
-        """Ask nothing new; calls in flight may finish for a few seconds. Twice: stop now."""
+        """Start no new call; calls in flight can finish for a few seconds. Twice: stop now."""
         if not self.done:
             self._emit(Stopping())
         if self._judge_run is not None:
@@ -192,7 +192,7 @@ class Execution:
 
         Raises:
             Interrupted: the keyboard or the kernel interrupted the run; it holds the results.
-            ProviderError: no answer came at all, and asking again would not help.
+            ProviderError: no answer came at all, and retrying would not help.
             BudgetError: an endpoint reported more than a call could cost.
         """
         interrupted = False
@@ -239,7 +239,7 @@ class Execution:
             if judge_run is not None
             else ""
         )
-        batch = "; the provider batch goes on, and the same call again fetches it"
+        batch = "; the provider batch continues, and the same call fetches it"
         return (
             f"stopped after {counts.answered} of {counts.requests} answers{judged}; "
             "they are kept in the experiment's .results"
@@ -275,7 +275,7 @@ class Execution:
             if self._judge_run is not None:
                 status = self._judge(self._judge_run, status)
             self._results = self._finish(status)
-            if self._scoring.failure is not None:  # a scorer never raises: a fault of our own
+            if self._scoring.failure is not None:  # a scorer never raises: an error of our own
                 raise self._scoring.failure
             self._job.journal.end(self._job.run, status)
         except BaseException as error:  # noqa: BLE001 - raised by wait()

@@ -53,19 +53,19 @@ class Experiment:
         cases: a CSV, JSONL or Parquet file, a DataFrame, or a list of dicts.
         scorers: names, dicts with `kind`, functions `(output, expected=…, **case)`, MLflow scorers,
             judges.
-        repeats: how often each case is asked.
-        budget_usd: what a run may spend at most.
+        repeats: how often each case is run.
+        budget_usd: the most that a run may spend.
         purpose: what it is for, in a sentence; shown in MLflow and the report.
         columns: which column of the cases is `id`, `expected`, `group`, `tags`; left out, what an
             `experiment.yaml` beside the file of cases says.
         max_error_share: more errors than this share make `pexlab run` end with 5.
-        max_in_flight: calls at once to each provider.
+        max_in_flight: concurrent calls to each provider.
         timeout_s: how long one call may take.
         gate: a rule on the comparison: `baseline`, `metric`, `margin`, perhaps `confidence` and
             `on_undecided`; `results.gate()` judges by it.
 
     Raises:
-        PexError: whatever does not fit, before any model is asked.
+        PexError: whatever does not fit, before any model is called.
 
     Example:
         >>> import pex
@@ -230,7 +230,7 @@ class Experiment:
     def preview(self, **options: Unpack[PreviewOptions]) -> Preview:
         """What a run would do: the first request as sent, calls, estimated tokens, cost, time.
 
-        No model is asked. Earlier calls in the journal say most about tokens and time; without
+        No model is called. Earlier calls in the journal say most about tokens and time; without
         them the built-in model's tokenizer where its server runs, else the bytes. Calls to judges
         are in it; what they cost is estimated where the answers that they judge are not there yet.
         """
@@ -240,24 +240,24 @@ class Experiment:
 
     @shows(RunOptions)
     def run(self, **options: Unpack[RunOptions]) -> Results:
-        """Ask every variant for every case, score, show and record; returns when it is done.
+        """Run every variant on every case, score, show and record; returns when it is done.
 
         Args:
             limit: only the first cases.
             cases: only the cases with these ids.
             tags: only cases with one of these tags.
             only: "failed" or "errors": only what failed, or had no answer, in the last run.
-            repeats: how often each case is asked.
-            budget_usd: what this run may spend at most.
-            max_in_flight: calls at once to each provider, at most.
+            repeats: how often each case is run.
+            budget_usd: the most that this run may spend.
+            max_in_flight: concurrent calls to each provider, at most.
             timeout_s: how long one call may take.
-            journal: "reuse" takes every answer that was ever paid for; "fresh" asks anew, but
-                goes on where this batch or an unfinished run has stopped; "off" keeps nothing.
+            journal: "reuse" reuses every answer that was ever paid for; "fresh" gets new ones, but
+                continues this batch or an unfinished run; "off" keeps nothing.
                 Left out, "fresh" within a batch, else "reuse".
-            stream: have answers streamed, so that they are seen as they grow and `ttft_s` is
+            stream: stream the answers, so they are shown as they grow and `ttft_s` is
                 known.
             provider_batch: send all requests as one file through the provider's Batch API, at half
-                the price, and wait (up to a day); an interrupted wait goes on with the same call.
+                the price, and wait (up to a day); the same call continues an interrupted wait.
             record: write the run to MLflow.
             traces: how many rows get a trace there, written in the background: a number (the same
                 cases for every variant, failures and disagreements first), "all" or "none". None:
@@ -271,8 +271,8 @@ class Experiment:
             The results; they are also kept as `.results`.
 
         Raises:
-            PexError: something does not fit; nothing was asked.
-            ProviderError: no answer came at all, and asking again would not help.
+            PexError: something does not fit; no model was called.
+            ProviderError: no answer came at all, and retrying would not help.
             BudgetError: an endpoint reported more than a call could cost; `.results` has the rest.
             Interrupted: interrupted from the keyboard; it holds the results so far.
         """
@@ -301,7 +301,7 @@ class Experiment:
 
     @shows(StartOptions)
     def start(self, **options: Unpack[StartOptions]) -> Execution:
-        """Begin a run with the options of `run` (without `show`) and return its handle at once.
+        """Start a run with the options of `run` (without `show`) and return its handle at once.
 
         The handle as the last thing in a cell shows the live grid.
         """
@@ -436,7 +436,7 @@ class Experiment:
             self.cases = cases
         self._read, self._stamp = cases.copy(), now
         if changed:
-            what = "exp.cases was changed too and is used" if own else "it is used as it is now"
+            what = "exp.cases was changed too and is used" if own else "the new version is used"
             warnings.warn(
                 clean(f"{self._cases_path.name} has changed since it was read ({changed}); {what}"),
                 stacklevel=4,

@@ -42,7 +42,7 @@ def extend(
         if more is None or (spent and spent >= cap):
             break
         said = ", ".join(f"{key} {value}" for key, value in more.items())
-        say(f"undecided; going on with {said}")
+        say(f"undecided; continuing with {said}")
         options = {**options, **more, "budget_usd": cap - spent, "mlflow_tags": tags}
         results = exp.run(**options)
         spent += results.about.spent_usd

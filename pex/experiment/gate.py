@@ -1,4 +1,4 @@
-"""An experiment's gate, held against what the experiment has before anything is asked."""
+"""An experiment's gate, checked against what the experiment has before any model is called."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def gate_rule(
     known = {*scores, *MEASURED}
     if not any(gate.metric == name or gate.metric.startswith(f"{name}.") for name in known):
         raise PexError(
-            f"gate: no scorer makes the metric '{gate.metric}'",
+            f"gate: no scorer produces the metric '{gate.metric}'",
             hint=nearest(gate.metric, [*scores, *MEASURED]),
         )
     return rule

@@ -91,13 +91,13 @@ class _Plan:
 
     @property
     def models(self) -> set[str]:
-        """Every model that may be asked."""
+        """Every model that can be called."""
         judges = self.panel.judges if self.panel is not None else ()
         return {request.model for request in self.requests} | {judge.model for judge in judges}
 
 
 def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
-    """What a run would do; no model is asked.
+    """What a run would do; no model is called.
 
     Raises:
         PexError: something does not fit.
@@ -135,7 +135,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     """Open what a run needs: the journal, the endpoints of models and judges, the record.
 
     Raises:
-        PexError: something does not fit; nothing was asked.
+        PexError: something does not fit; no model was called.
     """
     from pex.record import runs
     from pex.record.commit import commit_tags

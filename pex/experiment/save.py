@@ -60,7 +60,7 @@ def save(
         if not overwrite and there not in (None, judge.prompt.to_prompty()):
             raise PexError(
                 f"{file}: there is already a file with another content",
-                hint="give the judge another name, or say overwrite=True",
+                hint="give the judge another name, or pass overwrite=True",
             )
     written = write(path, spec.model_copy(update={"scorers": items}), variants, cases, overwrite)
     for file, judge in prompts.items():
@@ -115,7 +115,7 @@ def unconfigured(models: Iterable[ClientModel], path: Path) -> str:
     settings = load_settings(project)
     found = {tuple(settings_lines(model, settings)): model.ref for model in models}
     parts = [
-        f"{path.name} names the model '{ref}'; for it to be asked without your client, add to "
+        f"{path.name} names the model '{ref}'; to use it without your client, add to "
         f"{project / FILE}:\n" + "\n".join(lines)
         for lines, ref in found.items()
         if lines

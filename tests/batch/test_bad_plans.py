@@ -183,7 +183,7 @@ def test_files_that_are_no_plan(folder: Path) -> None:
     ("data", "message"),
     [
         (b"", "is not a notebook: it is empty"),
-        (b"{]", "is not a notebook: no JSON: "),
+        (b"{]", "is not a notebook: not valid JSON: "),
         (b"[]", "it does not say its 'nbformat'"),
         (b'{"nbformat": 9, "nbformat_minor": 0, "cells": []}', "Unsupported nbformat version 9"),
         (b'{"nbformat": 4, "nbformat_minor": 5, "cells": 3}', "is not a notebook"),
@@ -234,7 +234,7 @@ def test_a_kernel_that_is_not_installed_is_named(folder: Path) -> None:
     content.metadata.kernelspec = {"name": "pyhton3", "display_name": "R", "language": "R"}
     nbformat.write(content, folder / "n.ipynb")
     said = refused(folder, f"steps: [{{{A}}}]\n")
-    assert "n.ipynb asks for the kernel 'pyhton3', which is not installed" in said
+    assert "n.ipynb needs the kernel 'pyhton3', which is not installed" in said
     assert "did you mean 'python3'?" in said
 
 

@@ -204,5 +204,5 @@ def test_a_store_that_does_not_answer_is_said_once_and_the_batch_goes_on(project
         record.end(result)
     assert not result.failed
     (line,) = said
-    assert line.startswith("the batch goes on without a record in MLflow: ")
+    assert line.startswith("the batch continues without a record in MLflow: ")
     assert "127.0.0.1:9" in line

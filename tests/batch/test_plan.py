@@ -60,7 +60,7 @@ def test_sweeps(tmp_path: Path) -> None:
         ("- {id: a, notebook: m.ipynb}", "did you mean 'n.ipynb'"),
         ("- {id: a, notebook: bare.ipynb, parameters: {x: 1}}", "tag the cell that declares them"),
         ("- {id: a, notebook: broken.ipynb}", "broken.ipynb is not a notebook"),
-        ("- {id: a, notebook: n.ipynb, needs: [b]}", "needs 'b', which is no step"),
+        ("- {id: a, notebook: n.ipynb, needs: [b]}", "needs 'b', which is not a step"),
         ("- {id: a, notebook: n.ipynb, needs: [a]}", "need each other: 'a'"),
         ("- {id: a, notebook: n.ipynb}\n- {id: a, notebook: n.ipynb}", "two steps are called 'a'"),
         ("- {id: a, notebook: n.ipynb, sweep: {limit: [1, 1]}}", "twice: a-limit=1"),

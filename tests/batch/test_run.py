@@ -81,7 +81,7 @@ def test_timeout_and_retries(tmp_path: Path) -> None:
     )
     slow, again = run_batch(loaded).results
     assert (slow.status, slow.attempts) == ("timeout", 2)
-    assert slow.error == "not done within 8 s"
+    assert slow.error == "not finished within 8 s"
     assert (again.status, again.attempts) == ("done", 2)
     assert no_kernel_is_left(tmp_path)
 
@@ -336,7 +336,7 @@ def test_a_batch_that_runs_or_whose_finished_jobs_have_changed_is_not_resumed(
     steps = "steps: [{{id: a, notebook: n.ipynb, sweep: {{x: [0, 1]}}, parameters: {p}}}]\n"
     loaded = load_plan(plan(tmp_path, steps.format(p="{}")))
     first = run_batch(loaded, "night")
-    with alone(first.folder), pytest.raises(pex.PexError, match="'night' is running already"):
+    with alone(first.folder), pytest.raises(pex.PexError, match="'night' is already running"):
         run_batch(loaded, "night", resume=True)
     notebook(tmp_path / "n.ipynb", "x: int = 0", "2 / x")
     with pytest.raises(pex.PexError, match="the job 'a-x=1' is done, but its notebook or its"):

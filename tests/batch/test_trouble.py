@@ -121,8 +121,8 @@ def test_each_kind_of_bad_notebook_is_named_and_the_others_are_done(tmp_path: Pa
     found = {item.job.id: (item.status, item.error, item.cell) for item in result.results}
     hostile_said = found.pop("hostile")
     assert found == {
-        "slow": ("timeout", "not done within 15 s", 2),
-        "deaf": ("timeout", "not done within 15 s", 1),
+        "slow": ("timeout", "not finished within 15 s", 2),
+        "deaf": ("timeout", "not finished within 15 s", 1),
         "exits": ("failed", "its kernel died in cell 1 (exit code 7)", 1),
         "leaves": ("failed", "SystemExit: 3", 1),
         "killed": ("failed", "its kernel died in cell 2 (killed, perhaps out of memory)", 2),
@@ -218,10 +218,11 @@ def test_what_changed_between_start_and_resume_is_said(tmp_path: Path) -> None:
     said: list[str] = []
     result = run_batch(changed, resume=True, say=said.append)
     assert said[:4] == [
-        "new in the plan since this batch began: b",
-        "no longer in the plan, and left as they are: a-x=2",
-        "changed since this batch began; what is done stays as it is: plan.yaml, prompts/p.prompty",
-        "gone since this batch began: c.csv",
+        "added to the plan since this batch started: b",
+        "removed from the plan, and kept as they are: a-x=2",
+        "changed since this batch started; finished jobs are not rerun: "
+        "plan.yaml, prompts/p.prompty",
+        "deleted since this batch started: c.csv",
     ]
     assert [(item.job.id, item.status) for item in result.results] == [
         ("a-x=0", "done"), ("a-x=1", "done"), ("b", "done")
@@ -260,7 +261,7 @@ def test_of_two_starts_of_one_batch_the_second_says_that_it_runs(
     for process in (second, start(path, "--resume"), start(path, "--batch-id", "night")):
         _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 2
-        assert "error: the batch 'night' is running already" in err
+        assert "error: the batch 'night' is already running" in err
     assert (tmp_path / "up").read_text() == "x"
     first.send_signal(signal.SIGTERM)
     first.communicate(timeout=PATIENCE_S)

@@ -287,7 +287,7 @@ def test_bad_numbers_cost_nothing(
 
 
 def test_spend(folder: Path) -> None:
-    assert "Nothing has been asked yet" in pexlab("spend", folder=folder).stdout
+    assert "No model has been called yet" in pexlab("spend", folder=folder).stdout
     assert not (folder / ".pex").exists()
     pexlab("run", "e.yaml", "--no-record", folder=folder)
     lines = pexlab("spend", "--by", "model", folder=folder).stdout.splitlines()

@@ -50,7 +50,7 @@ def test_an_undecided_gate_may_ask_for_more_cases(folder: Path, lab: FaultyEndpo
     done = pexlab("run", "e.yaml", "--limit", "3", folder=folder)
     # Three cases cannot decide, six can; nothing is asked twice.
     assert done.returncode == 1, done.stderr
-    assert "undecided; going on with limit 6" in done.stderr
+    assert "undecided; continuing with limit 6" in done.stderr
     assert "limit 12" not in done.stderr
     assert "▼ worse" in done.stdout
     assert lab.calls == 12

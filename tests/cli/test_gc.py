@@ -59,7 +59,7 @@ def test_old_answers_may_go(ran: pex.Results, project: Path) -> None:
         "days",
         "2",
     ]
-    assert "--delete does it" in done.stderr
+    assert "--delete deletes it" in done.stderr
     assert count(project) == 8
     done = pexlab("gc", "--delete", "--json", folder=project)
     assert json.loads(done.stdout)["items"][0]["count"] == 2
@@ -107,7 +107,7 @@ def test_the_data_of_a_case_or_group_goes_for_good(
     assert left.about["forgotten"] == 2 * len(gone)
     again = pexlab("gc", *options, folder=project)
     assert again.returncode == 2
-    assert f"there is nothing of {options[0][2:]} '{options[1]}'" in again.stderr
+    assert f"there is no data of {options[0][2:]} '{options[1]}'" in again.stderr
 
 
 def test_the_only_case_of_a_run(lab: FaultyEndpoint, project: Path) -> None:

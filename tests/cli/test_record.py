@@ -64,11 +64,11 @@ def test_a_waiting_run_is_listed_and_brought(
     record()
     said = capsys.readouterr()
     assert said.out == f"{results.run_id}  echo: 8 answers wait to be recorded\n"
-    assert "`pexlab record RUN` brings" in said.err
+    assert "`pexlab record RUN` uploads" in said.err
     assert "unrecorded" in pexlab("doctor", folder=project).stdout
     done = pexlab("record", str(results.run_id), folder=project)
     assert done.returncode == 0, done.stderr
-    assert f"recorded 8 answers as run {results.run_id}\n8 traces are there" in done.stdout
+    assert f"recorded 8 answers as run {results.run_id}\n8 traces," in done.stdout
     assert f"pexlab ui, run {results.run_id}" in done.stderr
     assert lab.calls == asked
     same(pex.load_run(results.run_id).frame, results.frame)
@@ -90,7 +90,7 @@ def test_a_store_that_lost_the_run_gets_it_as_a_new_one(
     client_of(project).delete_run(results.run_id)
     record(str(results.run_id), "none")
     said = capsys.readouterr()
-    assert f"MLflow does not have run {results.run_id}: it is a new run there" in said.err
+    assert f"MLflow does not have run {results.run_id}: it becomes a new run there" in said.err
     run_id = said.out.splitlines()[0].rpartition(" ")[2]
     again = pex.load_run(run_id)
     assert again.run_id == run_id != results.run_id
@@ -159,9 +159,9 @@ def test_missing_traces_are_listed_and_written(
     record()
     assert capsys.readouterr().out == f"{results.run_id}  echo: 3/4 traces\n"
     record("latest", "4")
-    assert capsys.readouterr().out == "4 traces are there, 1 of them new\n"
+    assert capsys.readouterr().out == "4 traces, 1 of them new\n"
     record("latest", "all")
-    assert capsys.readouterr().out == "8 traces are there, 4 of them new\n"
+    assert capsys.readouterr().out == "8 traces, 4 of them new\n"
     assert len(client.search_traces(locations=[experiment_id], max_results=100)) == 8
 
 

@@ -41,7 +41,7 @@ def test_installing_twice_and_removing(
     assert "undo: pexlab schedule plan.yaml --to crontab --remove\n" in first.stderr
     with_line = table.read_text()
     again = pexlab("schedule", "plan.yaml", "--install", folder=project)
-    assert again.stdout.startswith("there already")
+    assert again.stdout.startswith("already there")
     assert table.read_text() == with_line
     pexlab("schedule", "plan.yaml", "--cron", "0 3 * * *", "--install", folder=project)
     assert table.read_text().count("pex.cli nightly") == 1
@@ -50,7 +50,7 @@ def test_installing_twice_and_removing(
     assert gone.stdout == "removed: plan.yaml, crontab\n"
     assert table.read_text() == "MAILTO=me\n"
     none = pexlab("schedule", "plan.yaml", "--remove", folder=project)
-    assert none.stdout == "there was nothing: plan.yaml, crontab\n"
+    assert none.stdout == "nothing to remove: plan.yaml, crontab\n"
 
 
 def test_keys_that_a_night_would_miss_are_named(project: Path, file: Path) -> None:
@@ -82,7 +82,7 @@ def test_keys_that_a_night_would_miss_are_named(project: Path, file: Path) -> No
     [
         (["--to", "crontap"], "--to crontap: no such scheduler\n  did you mean 'crontab'?"),
         (["--to", "github", "--install"], "only a crontab or systemd"),
-        (["--install", "--remove"], "expected one of them"),
+        (["--install", "--remove"], "give only one of them"),
         (["--cron", "0 25 * * *"], "hour 25: expected 0 to 23\n  did you mean '23'?"),
         (["--timezone", "Europe/Belrin"], "did you mean 'Europe/Berlin'?"),
         (["--env-file", "nowhere.env"], "no such file"),

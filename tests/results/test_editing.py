@@ -157,7 +157,9 @@ def test_a_run_says_when_its_cases_changed_and_keeps_what_was_changed_in_python(
 ) -> None:
     exp = experiment(cases)
     cases.write_text(CASES + "r3,So so.,mixed,,\n")
-    with pytest.warns(UserWarning, match=r"changed since it was read \(1 new\); it is used"):
+    with pytest.warns(
+        UserWarning, match=r"changed since it was read \(1 new\); the new version is used"
+    ):
         assert exp.preview().calls == 3
     exp.cases = exp.cases[:1]
     cases.write_text(CASES)

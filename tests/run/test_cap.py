@@ -526,7 +526,7 @@ def test_the_command_line_says_what_ended_it_and_what_was_paid(
     assert "written to cache" in head
     assert row.split() == ["e", "3", "30", "8", "10", "5,004", f"{5.01 + 0.00965:.4f}"]
     assert whole.split()[1:] == row.split()[1:]
-    assert "1 call cost more than what was sent allowed" in spent.stderr
+    assert "1 call cost more than max_tokens allows" in spent.stderr
     assert "1 call cost less than nothing" in spent.stderr
     document = json.loads(pexlab("spend", "--json", folder=project).stdout)
     assert document["total"]["cache_write_tokens"] == 10

@@ -310,7 +310,7 @@ def test_the_command_line(away: BatchEndpoint, project: Path) -> None:
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "the provider batch goes on, and the same call again fetches it" in said
+    assert "the provider batch continues, and the same call fetches it" in said
     refused = subprocess.run(command[:5], cwd=project, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "pending in the provider batch batch_1" in refused.stderr

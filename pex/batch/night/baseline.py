@@ -1,6 +1,6 @@
-"""The accepted baseline: which recorded runs a plan's candidates are held against.
+"""The accepted baseline: the recorded runs that a plan's candidates are compared with.
 
-It stands in `baseline.json` beside the plan, to be committed with it, and as tags on the run.
+It is in `baseline.json` beside the plan, to be committed with it, and as tags on the run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def accept(
         The files that were written.
 
     Raises:
-        PexError: no such run, no run of a plan, a plan's folder that is gone, an unwritable file.
+        PexError: no such run, not a run of a plan, a missing plan folder, an unwritable file.
     """
     from pex.record.nights import tag
 
@@ -46,12 +46,12 @@ def accept(
         tags = tag(uri, run_id, {})
         if "pex.plan" not in tags:
             raise PexError(
-                f"run '{run_id}' is not of a batch",
+                f"run '{run_id}' is not a run of a batch",
                 hint="accept a run that `pexlab batch` made; each night's page names them",
             )
         folder = project / tags["pex.plan_folder"]
         if not folder.is_dir():
-            raise PexError(f"the folder of the plan '{tags['pex.plan']}' is gone: {folder}")
+            raise PexError(f"the folder of the plan '{tags['pex.plan']}' does not exist: {folder}")
         entry = {
             "run_id": run_id,
             "experiment": tags["pex.experiment"],
@@ -97,8 +97,8 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
                 entry["run_id"], entry["experiment"], entry["job"]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PexError(
-            f"{path}: this is no list of accepted runs",
-            hint="take it back from git, or accept a run anew: pexlab batch accept RUN",
+            f"{path}: this is not a list of accepted runs",
+            hint="restore it from git, or accept a run again: pexlab batch accept RUN",
         ) from None
     return dict(found)
 

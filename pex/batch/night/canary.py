@@ -1,7 +1,8 @@
-"""The canary: the same few questions to every model every night.
+"""The canary: the same few questions for every model every night.
 
-Its prompt and cases never change, so that other answers mean another model behind the name. Each is
-asked several times, so that a model that never quite repeats itself is not taken for another one.
+Its prompt and cases never change, so different answers mean a different model behind the name. Each
+question is run several times, so a model that never quite repeats itself is not taken for another
+one.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _as_a_job(plan: Plan, batch_id: str) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CanaryHistory:
-    """What the canary said tonight, None where it was not asked, and its runs of earlier nights.
+    """What the canary said tonight, None if it was not run, and its runs of earlier nights.
 
     `earlier` are rows of the store, the newest first; `read` reads one back.
     """
@@ -111,8 +112,8 @@ def changes(now: Recorded, before: Recorded) -> list[Change]:
         seen = measure_drift(*(part[part["model"] == model] for part in (now.frame, before.frame)))
         if seen.confident:
             text = (
-                f"{model} is not what it was: {seen.other} of {seen.asked} canary questions, the "
-                "same to the letter, got another answer."
+                f"{model} has changed: {seen.other} of {seen.asked} identical canary questions got "
+                "a different answer."
             )
             found.append(Change(ANSWERS, text, of=model))
     return found

@@ -67,7 +67,7 @@ def casework(subject: JudgedRun) -> list[Casework]:
     if metric is None or metric not in score_names(subject.now.frame):
         return []
     judged = {item.candidate: item for item in subject.judged if item.cases is not None}
-    # The baseline of the same night has its own faults and flaky cases.
+    # The baseline of the same night has its own failures and flaky cases.
     names = list(dict.fromkeys(subject.now.frame["variant"]))
     inputs = _inputs(subject.now.frame)
     return [_cases_of_variant(subject, name, judged.get(name), metric, inputs) for name in names]
@@ -93,7 +93,7 @@ def _cases_of_variant(
         baseline, beside = judged.baseline, subject.accepted or subject.now
     failing = [case for case in now if case in fell and case not in set(lost)]
     flaky = _flaky(subject, name, metric)
-    # A case that flickers is neither news nor mended.
+    # A flaky case is neither news nor fixed.
     fixed = [case for case in rose if case not in flaky]
     return Casework(
         name,

@@ -181,7 +181,7 @@ def _over_nights(
     uri: str,
     of: int,
 ) -> None:
-    """Set tonight beside the nights before it that held the same against the same.
+    """Add tonight to the nights before it that compared the same things.
 
     `same` is what has to be the same besides the variant itself: plan, baseline, cases; `of` is how
     many candidates are judged with it.

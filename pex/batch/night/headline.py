@@ -25,7 +25,7 @@ def headline(night: JudgedNight) -> str:
     if bad:
         said.append(f"The night is incomplete: {_unfinished(len(bad), total)}.")
     if night.stopped_by_budget:
-        said.append("The budget ended it before everything was asked.")
+        said.append("The budget ended it before all calls were made.")
     erring = night.erring
     if erring:
         said.append(f"Too many calls ended in an error: {', '.join(s.title for s in erring)}.")
@@ -40,7 +40,7 @@ def headline(night: JudgedNight) -> str:
         open_ = [item for item in night.judged if item.outcome == UNDECIDED]
         said.append(_undecided(open_, len(night.judged)))
     elif night.outcome is not None and not said:
-        said.append("Nothing got worse. What was judged may be shipped.")
+        said.append("Nothing got worse. What was judged can be shipped.")
     elif night.outcome is None and not said:
         said.append("All notebooks ran. Nothing was judged: there is no gate.")
     return " ".join(said)

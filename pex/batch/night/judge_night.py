@@ -116,13 +116,13 @@ def _judged(
     said = history.since(next((item.last for item in subjects if item.last), None))
     cut = history.now is not None and history.now.about.status == "budget"
     if cut:
-        problems.append("The budget ended the canary before all of its questions were asked.")
+        problems.append("The budget ended the canary before all of its questions were run.")
     shown = nights.nights(plan)
     return JudgedNight(batch, started_at, uri, subjects, said, problems, shown, rows, cut)
 
 
 def _add_canary_changes(subject: JudgedRun, history: canary.CanaryHistory) -> None:
-    """Add what the canary says of the run's models, since each night that it is held against."""
+    """Add what the canary says of the run's models, since each night that it is compared with."""
     sides = [(subject.since_last, subject.last)]
     if subject.accepted is not subject.last:
         sides.append((subject.since_accepted, subject.accepted))
@@ -206,7 +206,7 @@ def _canary(
         now = None if asked is None else Recorded({}, asked.frame, asked.about)
         return canary.CanaryHistory(now, history, read)
     except PexError as error:
-        problems.append(f"The canary was not heard: {redact(error.message)}.")
+        problems.append(f"The canary could not be run: {redact(error.message)}.")
         return canary.CanaryHistory(None, [], read)
 
 

@@ -18,7 +18,7 @@ PAGE = "night.html"
 
 @dataclasses.dataclass(slots=True)
 class JudgedRun:
-    """One run of tonight: what it is held against, and what was found."""
+    """One run of tonight: what it is compared with, and what was found."""
 
     now: Recorded
     last: Recorded | None

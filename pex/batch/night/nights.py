@@ -147,7 +147,7 @@ def seconds_of(text: str) -> float:
 def check_last(
     plan: Plan, within_s: float, now: datetime.datetime | None = None
 ) -> tuple[bool, str]:
-    """Whether a night began within the span and ended well, and a sentence for a monitor.
+    """Whether a night started within the span and ended well, and a sentence for a monitor.
 
     Args:
         plan: whose nights.
@@ -157,20 +157,20 @@ def check_last(
     at = now or datetime.datetime.now(datetime.UTC)
     found = nights(plan)
     good = [night for night in found if night.status == DONE]
-    last_good = f"the last good night was {_when(good[-1], at)}" if good else "no night ended well"
+    last_good = f"last good run: {_when(good[-1], at)}" if good else "no run has ended well"
     if not found:
-        return False, f"{plan.name}: no night has run yet"
+        return False, f"{plan.name}: no run yet"
     last = found[-1]
     if (at - last.started_at).total_seconds() > within_s:
-        return False, f"{plan.name}: the last night began {_when(last, at)}; {last_good}"
+        return False, f"{plan.name}: last run: {_when(last, at)}; {last_good}"
     if last.status == DONE:
-        return True, f"{plan.name}: the night {_when(last, at)} ended well"
+        return True, f"{plan.name}: last run: {_when(last, at)}, ended well"
     # A night that runs now is in order as long as the one before it was.
     if last.status == "not finished" and any(
         (at - night.started_at).total_seconds() <= within_s for night in good
     ):
-        return True, f"{plan.name}: a night runs, or was stopped, {_when(last, at)}; {last_good}"
-    return False, f"{plan.name}: the night {_when(last, at)} {_WORDS[last.status]}; {last_good}"
+        return True, f"{plan.name}: running, or stopped: {_when(last, at)}; {last_good}"
+    return False, f"{plan.name}: last run: {_when(last, at)}, {_WORDS[last.status]}; {last_good}"
 
 
 _WORDS = {"failed": "had failed notebooks", "not finished": "did not finish"}
@@ -181,4 +181,4 @@ def _when(night: Night, now: datetime.datetime) -> str:
     ago = f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:.0f} hours"
     if hours >= 72:
         ago = f"{hours / 24:.0f} days"
-    return f"{night.batch_id} ({ago} ago)"
+    return f'"{night.batch_id}", started {ago} ago'

@@ -1,4 +1,4 @@
-"""What is not as it was: prompts, models, settings, data and scorers of two runs, held together.
+"""What changed between two runs: prompts, models, settings, data and scorers.
 
 Looked at before any score: a score that fell says nothing of why.
 """
@@ -28,7 +28,7 @@ Pieces = list[tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is not as it was: its kind, a sentence, for texts the pieces that differ.
+    """One thing that changed: its kind, a sentence, for texts the pieces that differ.
 
     `of` is the prompt, model or variant that it is about; nothing where it is about all.
     """
@@ -81,18 +81,18 @@ def cause(found: Sequence[Change]) -> str:
         >>> cause([Change(PROMPT, "…")])
         'Only the prompt changed, so that is the likely cause.'
         >>> cause([Change(PROMPT, "…"), Change(MODEL, "…")])
-        'The prompt and the model changed at once: this night cannot tell which of them it was.'
+        'The prompt and the model changed at once: this night cannot tell which one it was.'
         >>> cause([])
-        'Nothing that can be seen changed: it is chance, or the model behind its name.'
+        'No visible change: this is chance, or a different model behind the same name.'
     """
     kinds = list(dict.fromkeys(_CAUSES[item.kind] for item in found if item.kind in _CAUSES))
     if not kinds:
-        return "Nothing that can be seen changed: it is chance, or the model behind its name."
+        return "No visible change: this is chance, or a different model behind the same name."
     if len(kinds) == 1:
         verb = "are" if kinds[0] in ("settings",) else "is"
         return f"Only the {kinds[0]} changed, so that {verb} the likely cause."
     listed = f"{', the '.join(kinds[:-1])} and the {kinds[-1]}"
-    return f"The {listed} changed at once: this night cannot tell which of them it was."
+    return f"The {listed} changed at once: this night cannot tell which one it was."
 
 
 _CAUSES = {PROMPT: "prompt", MODEL: "model", ANSWERS: "model", DATA: "data", SETTINGS: "settings"}
@@ -111,7 +111,7 @@ def cases_digest(frame: pd.DataFrame) -> str:
 
 
 def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
-    """Models that answered under another name than before, by the name that was asked for."""
+    """Models that answered under another name than before, by the name that was called."""
     found = []
     for model in dict.fromkeys(frame["model"]):
         now, then = (_names(part[part["model"] == model]) for part in (frame, before))
@@ -122,17 +122,17 @@ def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
 
 
 def other_answers(now: Recorded, before: Recorded) -> list[Change]:
-    """What other answers to the very same questions at temperature 0 say of the model."""
+    """What different answers to identical questions at temperature 0 say of the model."""
     seen = measure_drift(_cold(now), _cold(before))
     if not seen.drifted:
         return []
     text = (
-        f"{seen.other:,} of {seen.asked:,} questions that are the same to the letter got another "
-        "answer, though they are asked at temperature 0"
+        f"{seen.other:,} of {seen.asked:,} identical questions got a different answer, even at "
+        "temperature 0"
     )
     if seen.confident:
-        return [Change(ANSWERS, f"{text}, more than the model's own flicker.")]
-    return [Change(UNSTEADY, f"{text}: another model, or one that does not repeat itself.")]
+        return [Change(ANSWERS, f"{text}, more than the model's own variation.")]
+    return [Change(UNSTEADY, f"{text}: a different model, or one that does not repeat itself.")]
 
 
 def _cold(recorded: Recorded) -> pd.DataFrame:
@@ -147,14 +147,14 @@ def _prompts(now: Recorded, before: Recorded) -> list[Change]:
     found = []
     for name, version in digests[0].items():
         if name not in digests[1]:
-            found.append(Change(PROMPT, f"The prompt '{name}' is new.", of=name))
+            found.append(Change(PROMPT, f"The prompt '{name}' was added.", of=name))
         elif version != digests[1][name]:
             new, old = texts[0].get(name, ""), texts[1].get(name, "")
             what = "" if new != old else " (not its words: its tools, schema or parameters)"
             pieces = word_changes(new, old) if new != old else []
             found.append(Change(PROMPT, f"The prompt '{name}' was changed{what}.", pieces, name))
     gone = [name for name in digests[1] if name not in digests[0]]
-    return found + [Change(PROMPT, f"The prompt '{name}' is gone.", of=name) for name in gone]
+    return found + [Change(PROMPT, f"The prompt '{name}' was removed.", of=name) for name in gone]
 
 
 def word_changes(new: str, old: str, *, min_similarity: float = 0.0) -> Pieces:
@@ -168,7 +168,7 @@ def _models(now: Recorded, before: Recorded) -> list[Change]:
     models = [list(dict.fromkeys(r.about.models)) for r in (now, before)]
     new, gone = ([m for m in a if m not in b] for a, b in (models, models[::-1]))
     if new or gone:
-        said = [f"{_listed(new)} is new" if new else "", f"{_listed(gone)} is gone" if gone else ""]
+        said = [f"{_listed(new)} added" if new else "", f"{_listed(gone)} removed" if gone else ""]
         # What was asked of another model is another variant: nothing that is left has felt it.
         named = ", ".join([*new, *gone])
         found.append(Change(MODEL, f"Models: {', '.join(filter(None, said))}.", of=named))
@@ -189,7 +189,7 @@ def _settings(now: Recorded, before: Recorded) -> list[Change]:
         ]
         found.append(Change(SETTINGS, f"'{name}': {', '.join(said)}.", of=name))
     if now.about.repeats != before.about.repeats:
-        text = f"Each case is asked {now.about.repeats} times instead of {before.about.repeats}."
+        text = f"Each case is run {now.about.repeats} times instead of {before.about.repeats}."
         found.append(Change(SETTINGS, text))
     return found
 
@@ -201,8 +201,8 @@ def _setting(value: Any) -> str:
 def _data(now: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
     new, old = _cases(now), _cases(before)
     counts = [
-        (len(new.keys() - old.keys()), "new"),
-        (len(old.keys() - new.keys()), "gone"),
+        (len(new.keys() - old.keys()), "added"),
+        (len(old.keys() - new.keys()), "removed"),
         (sum(new[key] != old[key] for key in new.keys() & old.keys()), "changed"),
     ]
     said = [f"{count:,} {what}" for count, what in counts if count]
@@ -215,7 +215,7 @@ def _scorers(now: Recorded, before: Recorded) -> list[Change]:
 
     if told(now) == told(before):
         return []
-    return [Change(SETTINGS, "The scorers are not the same: scores may not mean the same.")]
+    return [Change(SETTINGS, "The scorers differ: scores may not be comparable.")]
 
 
 def _cases(frame: pd.DataFrame) -> dict[str, str]:

@@ -134,7 +134,7 @@ def _judged(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> Nigh
             except PexError as error:  # the notebooks are there all the same
                 unread = error
             if night is not None and (again := open_jobs(night)):
-                wanted.say(f"undecided: {', '.join(again)} once more, with twice the repeats")
+                wanted.say(f"undecided: rerunning {', '.join(again)} with twice the repeats")
                 return NightOutput("", {}, "", again=again)
             if night is not None:
                 said, outcome = headline(night), night.outcome
@@ -166,7 +166,7 @@ def _written(result: BatchResult) -> Iterator[None]:
         place = f"{error.filename}: " if error.filename else ""
         raise ProviderError(
             f"the page of the night cannot be written: {place}{error.strerror or error}",
-            hint=f"make room; --batch-id {result.batch_id} --resume then keeps what is done",
+            hint=f"free some space; --batch-id {result.batch_id} --resume then keeps what is done",
         ) from None
 
 
@@ -175,7 +175,7 @@ def _end(
 ) -> BaseException | None:
     """What ends the command, as the command line promises; None where all is well."""
     if night is not None and night.stopped_by_budget:
-        return BudgetError("the budget ended the night before everything was asked")
+        return BudgetError("the budget ended the night before all calls were made")
     if result.failed:
         names = ", ".join(item.job.id for item in result.failed)
         return ProviderError(
@@ -184,7 +184,7 @@ def _end(
     if unread is not None:
         return ProviderError(
             f"the night cannot be judged: {unread.message}",
-            hint="the notebooks are there, and what was answered is in the journal",
+            hint="the notebooks are saved, and all answers are in the journal",
         )
     if night is not None and night.erring:
         names = ", ".join(subject.title for subject in night.erring)

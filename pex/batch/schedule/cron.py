@@ -229,7 +229,7 @@ def parse(text: str) -> Cron:
     where = f"the times '{written}'"
     if written.startswith("@"):
         if written.lower() not in _SHORT:
-            raise PexError(f"{where}: no such word", hint=nearest(written, _SHORT))
+            raise PexError(f"{where}: unknown word", hint=nearest(written, _SHORT))
         written = _SHORT[written.lower()]
     fields = written.split(" ")
     if len(fields) != 5 or not written:

@@ -17,7 +17,7 @@ from pex.batch.schedule.quoting import (
     yaml_text,
 )
 from pex.batch.schedule.schedulers import Schedule
-from pex.core.names import digest
+from pex.core.canonical_json import digest
 from pex.core.version import __version__
 
 

@@ -138,7 +138,7 @@ def run_night(
             log.rotate()
             return _run(night, name, tell)
     except Timeout:
-        tell(f"night {name}: an earlier one still runs; this start ends here")
+        tell(f"night {name}: an earlier one is still running; this start does nothing")
         return 0
     except PexError as error:
         note(f"night {name}: error: {error.message}")
@@ -235,12 +235,12 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
     folder = plan.folder / "outputs" / plan.name / name
     code = _code(folder)
     if code in _SETTLED:
-        tell(f"night {name}: was done before; nothing to do")
+        tell(f"night {name}: already done; nothing to do")
         return 0
     arguments = ["batch", str(night.file.resolve()), "--batch-id", name]
     arguments += ["--junit", str(folder / JUNIT)]
     arguments += ["--resume"] if folder.exists() else []
-    tell(f"night {name}: {'goes on' if folder.exists() else 'begins'}")
+    tell(f"night {name}: {'continues' if folder.exists() else 'starts'}")
     begun = time.monotonic()
     try:
         with _started(arguments, find_project(plan.folder)) as process:
@@ -248,7 +248,7 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
             for line in process.stdout:
                 tell(line)
     except KeyboardInterrupt:
-        tell(f"night {name}: stopped; the next start goes on with it")
+        tell(f"night {name}: stopped; the next start continues it")
         raise
     code = process.returncode
     minutes = (time.monotonic() - begun) / 60

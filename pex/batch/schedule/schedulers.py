@@ -23,7 +23,6 @@ from pex.batch.schedule.quoting import (
     unit_word,
 )
 from pex.core import python
-from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.project.settings import load_settings

@@ -305,7 +305,7 @@ def judge(
         The scores; after Ctrl-C those so far, with the status "interrupted".
 
     Raises:
-        PexError: something does not fit; nothing was asked.
+        PexError: something does not fit; no model was called.
         JournalError: the journal cannot be read or written.
     """
     check_positive("budget_usd", budget_usd, zero=True)

@@ -88,7 +88,7 @@ def test_a_night_whose_budget_is_used_up_asks_no_canary(
     assert judged.canary_cut
     assert judged.exit_code == 4
     (said,) = [text for text in judged.problems if "canary" in text]
-    assert said == "The budget ended the canary before all of its questions were asked."
+    assert said == "The budget ended the canary before all of its questions were run."
     # The night after has a budget of its own.
     again = night(project, "night-2", 5.0, monkeypatch, 4)
     assert not again.canary_cut

@@ -32,7 +32,7 @@ def test_a_night_that_the_budget_ends_exits_with_4_and_says_so(
     code, found = night(plan, "night-1")
     assert code == 4, found
     assert found["exit_code"] == 4
-    assert "The budget ended it before everything was asked." in found["headline"]
+    assert "The budget ended it before all calls were made." in found["headline"]
     text = Path(found["page"]).read_text()
     assert (
         "The budget stopped this run before all calls were made. The results below are partial."

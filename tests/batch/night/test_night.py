@@ -72,7 +72,7 @@ def test_a_regression_and_a_changed_model_are_each_named(
     assert "Only the model changed" in third["headline"]
     said = str(third["changed_since_last_night"])
     assert "lab/m1: answered by m1-2026-03, before by m1-2026-01." in said
-    assert "3 of 3 canary questions, the same to the letter" in said
+    assert "3 of 3 identical canary questions" in said
 
     # Nothing is changed: the series goes on, its evidence is with the run.
     code, fourth = night(plan, "night-4")
@@ -168,7 +168,7 @@ def test_only_a_run_of_a_batch_can_be_accepted(project: Path, lab: FaultyEndpoin
     run_id = json.loads(ran.stdout)["run_id"]
     done = pexlab("batch", "accept", run_id, folder=project)
     assert done.returncode == 2
-    assert "is not of a batch" in done.stderr
+    assert "is not a run of a batch" in done.stderr
     assert not (project / "experiments/words/baseline.json").exists()
 
 
@@ -189,7 +189,7 @@ def test_an_undecided_night_asks_for_more_and_only_for_what_is_new(
     lab.reply = reply
     gate = "gate: {baseline: short, metric: label, margin: 0.15, on_undecided: extend}\n"
     code, found = night(lay_out(project, gate), "2026-03-01")
-    assert "undecided: compare once more, with twice the repeats" in found["stderr"]
+    assert "undecided: rerunning compare with twice the repeats" in found["stderr"]
     words = {text: count for text, count in asked.items() if any(w in text for w in WORDS)}
     assert len(words) == 40
     (times,) = set(words.values())

@@ -36,13 +36,13 @@ def night(plan: Plan, name: str, hours_ago: float, status: str = "done") -> None
 
 
 def test_a_monitor_is_told_of_a_night_that_did_not_run(plan: Plan) -> None:
-    assert check_last(plan, 26 * HOUR, NOON) == (False, "nightly: no night has run yet")
+    assert check_last(plan, 26 * HOUR, NOON) == (False, "nightly: no run yet")
     night(plan, "03-08", 58)
     good, said = check_last(plan, 26 * HOUR, NOON)
     assert not good
     assert said == (
-        "nightly: the last night began 03-08 (58 hours ago); the last good night was 03-08 "
-        "(58 hours ago)"
+        'nightly: last run: "03-08", started 58 hours ago; last good run: "03-08", started '
+        "58 hours ago"
     )
     night(plan, "03-10", 10)
     assert check_last(plan, 26 * HOUR, NOON)[0]
@@ -53,7 +53,7 @@ def test_a_monitor_is_told_of_a_night_that_failed(plan: Plan) -> None:
     night(plan, "03-10", 10, "failed")
     good, said = check_last(plan, 26 * HOUR, NOON)
     assert not good
-    assert "03-10 (10 hours ago) had failed notebooks; the last good night was 03-09" in said
+    assert '"03-10", started 10 hours ago, had failed notebooks; last good run: "03-09"' in said
 
 
 def test_a_killed_night_is_one_that_did_not_finish(plan: Plan) -> None:

@@ -50,8 +50,8 @@ def test_every_kind_of_change_is_told_in_words() -> None:
         "The prompt 'p' was changed.",
         "lab/m1: answered by m1-b␀, before by m1-a.",
         "'variant-1': temperature not set instead of 1.",
-        "Cases: 1 new, 1 changed.",
-        "The scorers are not the same: scores may not mean the same.",
+        "Cases: 1 added, 1 changed.",
+        "The scorers differ: scores may not be comparable.",
     ]
     assert ("gone", "Report:") in found[0].pieces
     # Another variant's settings are no cause of what this one lost.

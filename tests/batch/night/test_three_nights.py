@@ -229,7 +229,7 @@ def test_nights_of_cron_name_a_changed_prompt_a_changed_model_and_a_night_that_d
             nights_ago(night, days)
         done = pexlab("batch", "--check-last", "26h", str(plan), folder=project)
         assert done.returncode == 1
-        assert f"the last night began {third.name} (48 hours ago)" in done.stdout
+        assert f'last run: "{third.name}", started 48 hours ago' in done.stdout
 
         # The next night is started twice at once.
         cron.next()
@@ -237,7 +237,7 @@ def test_nights_of_cron_name_a_changed_prompt_a_changed_model_and_a_night_that_d
             ended = [process.communicate(timeout=300)[1] for process in (one, other)]
         # As bad as last night, and nothing was changed since: one night is not believed.
         assert [item.returncode for item in (one, other)] == [0, 0], ended
-        assert cron.log.count("an earlier one still runs; this start ends here") == 1
+        assert cron.log.count("an earlier one is still running; this start does nothing") == 1
         (name,) = cron.nights() - {night.name for night in (first, second, third)}
         fourth = cron.outputs / name
         text = reader.text(fourth)
@@ -297,7 +297,7 @@ def test_a_night_that_was_killed_goes_on_and_asks_only_what_is_missing(
         _, mailed = process.communicate(timeout=300)
     assert (process.returncode, mailed) == (0, "")
     assert cron.nights() == {name}
-    assert f"night {name}: goes on" in cron.log
+    assert f"night {name}: continues" in cron.log
     assert "kept     first" in cron.log
     assert (plan.parent / "first").read_text() == "x"
     words = [body for body in lab.bodies[before:] if "positive" in body["messages"][-1]["content"]]
@@ -307,7 +307,7 @@ def test_a_night_that_was_killed_goes_on_and_asks_only_what_is_missing(
 
     with cron.start() as process:
         process.communicate(timeout=300)
-    assert f"night {name}: was done before; nothing to do" in cron.log
+    assert f"night {name}: already done; nothing to do" in cron.log
 
 
 def until(true: Callable[[], bool], seconds: float = 300) -> None:

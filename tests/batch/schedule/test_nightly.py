@@ -85,12 +85,12 @@ def test_the_printed_line_runs_a_night_under_a_bare_environment(
     assert "'HOME'" in shown
     assert "'LANG'" in shown
     log = log_of(file).read_text()
-    assert f"night {night}: begins" in log
+    assert f"night {night}: starts" in log
     assert f"night {night}: ended after 0." in log
     assert "notebooks of old nights deleted: 2020-01-01" in log
     again = subprocess.run(shell(line), capture_output=True, text=True, check=False)
     assert again.returncode == 0
-    assert "was done before" in log_of(file).read_text()
+    assert "already done" in log_of(file).read_text()
 
 
 @pytest.mark.model
@@ -123,7 +123,7 @@ def test_two_starts_at_once_do_not_overlap(tmp_path: Path, monkeypatch: pytest.M
         wait_for(tmp_path / "runs")
         second = subprocess.run(shell(line), capture_output=True, text=True, check=False)
         assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-        assert "an earlier one still runs" in log_of(file).read_text()
+        assert "an earlier one is still running" in log_of(file).read_text()
         (tmp_path / "go").touch()
         assert first.wait(240) == 0
     assert (tmp_path / "runs").read_text() == "x"
@@ -142,7 +142,7 @@ def test_a_night_that_is_stopped_ends_its_kernels_and_says_so(
         kernel = int((tmp_path / "pid").read_text())
         process.send_signal(signal.SIGTERM)
         assert process.wait(240) == 130
-    assert "stopped; the next start goes on" in log_of(file).read_text()
+    assert "stopped; the next start continues" in log_of(file).read_text()
     assert not Path(f"/proc/{kernel}").exists()
 
 
@@ -214,7 +214,7 @@ def test_a_night_has_the_date_at_which_it_was_due(
     (folder / "night.json").write_text('{"exit_code": 0}')
     said: list[str] = []
     assert run_night(Night(file, parse(cron), BERLIN), said.append, at(now)) == 0
-    assert said == [f"night {night}: was done before; nothing to do"]
+    assert said == [f"night {night}: already done; nothing to do"]
 
 
 def test_a_line_for_the_other_half_of_the_year_does_nothing(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_night_that_did_not_end_well_goes_on_where_it_was(
     assert start() == 0
     assert [(tmp_path / name).read_text() for name in ("good", "bad")] == ["x", "xx"]
     log = log_of(tmp_path / "plan.yaml").read_text()
-    assert ": goes on" in log
+    assert ": continues" in log
     assert "kept     good" in log
     (night,) = (tmp_path / "outputs" / "nightly").iterdir()
     (suite, _) = Xml.parse(night / "night.xml").getroot()
@@ -261,7 +261,7 @@ def test_a_night_that_was_cut_off_before_a_notebook_was_done_goes_on(
     said: list[str] = []
     night = Night(file, parse("0 2 * * *"), BERLIN)
     assert run_night(night, said.append, at("2026-11-25T03:00")) == 0
-    assert said[0] == "night 2026-11-25: goes on"
+    assert said[0] == "night 2026-11-25: continues"
     assert any(line.startswith("done     a") for line in said)
     assert (folder / "a.ipynb").is_file()
 
