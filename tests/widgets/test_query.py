@@ -58,6 +58,10 @@ def test_what_differs_from_the_baseline(cell: Cell, differs: bool) -> None:
     assert changed(cell, answered("same", GOOD)) is differs
 
 
+def test_space_around_the_answer_of_the_baseline_is_no_difference() -> None:
+    assert not changed(answered("same"), answered(" same\n"))
+
+
 def test_two_errors_do_not_differ() -> None:
     assert not changed(Cell("error", "server: no"), Cell("error", "timeout: no"))
 
