@@ -122,7 +122,7 @@ def test_a_line_is_read_with_all_its_options() -> None:
         ("short --run --param a=1 a=2", "--param: 'a' is given twice"),
         ("short --case 3", "--case needs --run\n  add --run"),
         ("short --run --cases a --with b=1", "give --cases or --with, not both"),
-        ("short --run --case 1 --with b=1", "--with is a case of its own"),
+        ("short --run --case 1 --with b=1", "cannot be combined with --with"),
         ("short --run --with review='open", "unclosed quotation mark"),
     ],
 )
@@ -162,7 +162,8 @@ def test_a_cell_becomes_a_prompt(shell: Shell) -> None:
     front = "---\nmodel: {options: {temperature: 0}}\ninputs: [{name: x, default: 3}]\n---\n"
     said = shell.run(f"%%prompt my-p.v2\n{front}system:\nBe kind.\n\nuser:\n{{{{ x }}}}")
     assert said == (
-        "my-p.v2 · messages system, user · variable x (or 3) · temperature 0 · in Python: my_p_v2\n"
+        "my-p.v2 · messages system, user · variable x (default 3) · "
+        "temperature 0 · in Python: my_p_v2\n"
     )
     assert shell.space["my_p_v2"].name == "my-p.v2"
     shell.run("number = 3")
