@@ -94,6 +94,7 @@ def test_only_the_newest_nights_are_drawn() -> None:
     assert len(list(root.iter("circle"))) == NIGHTS
     assert f"over {NIGHTS} nights" in str(root.get("aria-label"))
     assert "13 May" in texts(root)  # the first that is drawn
+    assert "1 May" not in texts(root)
 
 
 @pytest.mark.parametrize("more", [0, 1, 5])
