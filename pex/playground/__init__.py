@@ -63,7 +63,9 @@ class Playground:
         from pex.widgets import in_notebook
 
         if in_notebook():
-            self._session.show()
+            from pex.playground.widget import PlaygroundView
+
+            self._session.show(PlaygroundView)
         else:
             sys.stdout.write(f"{self!r}\n")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pex.core.canonical_json import digest
 from pex.core.errors import PexError
@@ -22,16 +22,35 @@ from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
 from pex.playground.history import History, with_cases
 from pex.playground.runs import Runs, Wanted, error_text, in_background
+from pex.playground.shown import Shown
 from pex.results.results import Results
-
-if TYPE_CHECKING:
-    from pex.playground.widget import PlaygroundView
 
 SETTLE_S = 0.4
 """After the first change: so long until the draft is saved, and sizes and models are checked."""
 GONE = "This Playground was opened again; continue in the newer one."
 
 _sessions: dict[str, Session] = {}
+
+
+class View(Protocol):
+    """What a session needs of the view that shows it."""
+
+    acked: dict[str, int]
+
+    def show(self) -> None:
+        """Display it."""
+
+    def set_doc(self, doc: Shown) -> None:
+        """Show a document."""
+
+    def touch(self, keys: Iterable[str] = ()) -> None:
+        """Show the status and these answers, soon."""
+
+    def settle(self) -> None:
+        """Show everything, and leave it for readers without a kernel."""
+
+    def close_view(self, why: str) -> None:
+        """Say that this view is no longer used."""
 
 
 class Session:
@@ -50,7 +69,7 @@ class Session:
         self.fresh = False
         self.runs = Runs(self._show_cells, self._on_run_end)
         self._lock = threading.RLock()
-        self._view: PlaygroundView | None = None
+        self._view: View | None = None
         self._error = self._said = self._url = self._estimate = ""
         self._late: dict[str, list[Problem]] = {}
         self._models: list[str] = []
@@ -84,13 +103,15 @@ class Session:
                 self._notice = _restored_notice("", changed=True)
             self._error = ""
 
-    def show(self) -> None:
-        """Display the view; an earlier one says that it is no longer used."""
-        from pex.playground.widget import PlaygroundView
+    def show(self, new_view: Callable[[Session, Mapping[str, int]], View]) -> None:
+        """Display a new view; an earlier one says that it is no longer used.
 
+        Args:
+            new_view: makes it, from the session and the messages that an earlier one carried out.
+        """
         with self._lock:
             old = self._view
-            view = self._view = PlaygroundView(self, old.acked if old is not None else {})
+            view = self._view = new_view(self, old.acked if old is not None else {})
         if old is not None:
             old.close_view(GONE)
         view.show()
