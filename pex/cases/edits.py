@@ -72,10 +72,10 @@ class Edits:
     def check(self) -> None:
         """Raise a `PexError` that says why the file cannot be changed, where it cannot."""
         if not self.path.is_file():
-            raise PexError(f"{self.name} is not there any more")
+            raise PexError(f"{self.name} no longer exists")
         for place in (self.path, self.path.resolve().parent):
             if not os.access(place, os.W_OK):
-                raise PexError(f"{place} may not be written to")
+                raise PexError(f"{place} is read-only")
 
     def draft(self, case: Case) -> Draft:
         """What a new row with the inputs of `case` may be called, and its tags.
@@ -298,7 +298,7 @@ def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
         return to_json_value(jsontext.loads(text))
     except ValueError:
         raise PexError(
-            "the expected answers in this file are no texts: this one has to be JSON too",
+            "the expected answers in this file are not strings: this one must be JSON too",
             hint=f"as {json.dumps(samples[0], ensure_ascii=False)[:80]} is",
         ) from None
 

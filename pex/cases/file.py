@@ -160,9 +160,7 @@ def write(path: Path, data: bytes, seen: os.stat_result) -> None:
             file.flush()
             os.fsync(file.fileno())
         if stamp(path.stat()) != stamp(seen):
-            raise PexError(
-                f"{path.name} was written to by somebody else just now", hint="try again"
-            )
+            raise PexError(f"{path.name} was just changed by somebody else", hint="try again")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -240,7 +238,7 @@ def _records(text: str) -> Iterator[tuple[list[tuple[int, int]], str]]:
         field = _FIELD.match(text, at)
         end = _END.match(text, field.end()) if field else None
         if field is None or end is None:  # the reader has refused such a file before
-            raise PexError(f"no valid CSV at character {at + 1}")
+            raise PexError(f"not valid CSV at character {at + 1}")
         spans.append(field.span())
         at = end.end()
         if end[0] != ",":

@@ -105,7 +105,7 @@ def pull(
     same = path.is_file() and path.read_bytes() == content
     if path.is_file() and not same and not force:
         raise PexError(
-            f"{path}: there is already a file with another content",
+            f"{path}: a file with other content already exists",
             hint="--force replaces it, --to FILE writes another",
         )
     if not same:

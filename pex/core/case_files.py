@@ -71,7 +71,10 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         header = [name.strip() for name in next(reader, [])]
         if not any(header):
             said = "its first line is empty" if text.strip() else "it is empty"
-            raise PexError(f"cases file {path}: {said}", hint="it begins with the columns' names")
+            raise PexError(
+                f"cases file {path}: {said}",
+                hint="its first line must have the names of the columns",
+            )
         for mark, what in ((";", "semicolons"), ("\t", "tabs")):
             if len(header) == 1 and mark in header[0]:
                 raise PexError(
@@ -82,7 +85,7 @@ def _read_csv(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if len(header) > _MOST_COLUMNS:
             raise PexError(
                 f"cases file {path}: {len(header):,} columns; at most {_MOST_COLUMNS:,} are read",
-                hint="is it a file of cases? Its first line names the columns",
+                hint="is this a file of cases? Its first line has the names of the columns",
             )
         start = reader.line_num + 1
         for row in reader:
@@ -127,12 +130,12 @@ def _csv_row(header: Sequence[str], row: Sequence[str], where: str) -> dict[str,
     if len(row) < filled or (extra is not None and extra >= len(header)):
         raise PexError(
             f"{where}: {len(row)} values for {filled} columns",
-            hint='a value with a comma or a line break must stand in "quotes"',
+            hint='a value with a comma or a line break must be in "quotes"',
         )
     if extra is not None:
         raise PexError(
             f"{where}: column {extra + 1} has a value and no name in the first line",
-            hint="give the column a name there, or empty it (pandas: to_csv(…, index=False))",
+            hint="name the column there, or empty it (pandas: to_csv(…, index=False))",
         )
     return {name: value or None for name, value in cells if name}
 

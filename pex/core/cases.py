@@ -156,10 +156,10 @@ def select(
         chosen = [case for case in chosen if asked & set(case.tags)]
     if limit is not None:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise PexError(f"limit: expected a whole number of cases from 1, got {limit!r}")
+            raise PexError(f"limit: expected a whole number, at least 1, got {limit!r}")
         chosen = chosen[:limit]
     if not chosen:
-        raise PexError("no cases are left by this choice of ids, tags and limit")
+        raise PexError("no case matches these ids, tags and limit")
     return chosen
 
 
@@ -199,7 +199,7 @@ def _cases_in(
     rows: list[tuple[str, dict[str, Any]]], where: str, columns: Mapping[str, str]
 ) -> list[Case]:
     if not rows:
-        raise PexError(f"{where}: there are no cases in it")
+        raise PexError(f"{where}: it has no cases")
     names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
     for name in names:
         whole_text(name, f"{where}: the name of a column")
@@ -229,9 +229,9 @@ def _build(
             same = f"the id '{case_id}'" if "id" in roles else "the same inputs"
             raise PexError(
                 f"{where}: {seen[case_id]} and {place} have {same}",
-                hint="drop one of them, or ask more than once with repeats="
+                hint="drop one of them, or use repeats= to run a case more than once"
                 if "id" not in roles
-                else "each case needs an id of its own",
+                else "each case needs its own id",
             )
         seen[case_id] = place
         group = given.get(roles.get("group", ""))

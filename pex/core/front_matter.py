@@ -65,7 +65,7 @@ def split(text: str, where: str, known: Sequence[str]) -> Parts:
         Traceback (most recent call last):
         ...
         pex.core.errors.PexError: f, line 2: front matter that is not at the start of the file
-          nothing may stand before its first '---'; a comment goes below that line
+          nothing can come before its first '---'; put comments below that line
     """
     shown = text.removeprefix("\ufeff")
     lines = _lines(shown)
@@ -176,15 +176,15 @@ def _misplaced(
         if any(line.strip() for line in lines[:before]):
             return PexError(
                 f"{where}, line {before + 1}: front matter that is not at the start of the file",
-                hint="nothing may stand before its first '---'; a comment goes below that line",
+                hint="nothing can come before its first '---'; put comments below that line",
             )
     elif before in fences:
         return PexError(
-            f"{where}, line {before + 1}: front matter begins after '{lines[before].strip()[:20]}'",
+            f"{where}, line {before + 1}: front matter starts after '{lines[before].strip()[:20]}'",
             hint="its first line is '---' alone, its last too",
         )
     return PexError(
-        f"{where}, line {begin + 1}: front matter that does not begin with a line '---'",
+        f"{where}, line {begin + 1}: front matter without a first line '---'",
         hint="put '---' alone on the line before it and on the line after it; a prompt that is "
-        "only text, and looks so, begins with two such lines",
+        "only text, and looks like this, starts with two lines '---'",
     )

@@ -97,8 +97,8 @@ def _resolved(url: str, folder: Path, own: _Own) -> Path:
     else:
         whose = f"the cases' folder {folder.absolute()}"
     raise PexError(
-        f"the image {url!r} is outside of {whose}",
-        hint="links are followed, and ~ is no folder here; copy the image there, or give an "
+        f"the image {url!r} is outside {whose}",
+        hint="links are followed, and ~ is not expanded; copy the image there, or give an "
         "address: https://… or data:image/…",
     )
 
@@ -115,4 +115,4 @@ def _data(path: Path, changed: int, size: int) -> str:
     for start, kind in _KINDS.items():
         if content.startswith(start):
             return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    raise PexError(f"{path} is not an image that models take: expected PNG, JPEG, GIF or WebP")
+    raise PexError(f"{path} is not an image that models accept: expected PNG, JPEG, GIF or WebP")

@@ -96,7 +96,7 @@ class _Missing(StrictUndefined):
         public = isinstance(name, str) and not name.startswith("_")
         method = public and callable(getattr(value, str(name), None))
         if isinstance(value, Mapping):
-            call = f"; the method is written .{name}()" if method else ""
+            call = f"; call the method as .{name}()" if method else ""
             return f"there is no key '{name}'\n{nearest(str(name), map(str, value))}{call}"
         kind = _TYPES.get(type(value), type(value).__name__)
         if method:
@@ -155,7 +155,7 @@ class Environment(ImmutableSandboxedEnvironment):
         if isinstance(obj, Mapping) and isinstance(argument, str):
             return obj[argument] if argument in obj else self.undefined(obj=obj, name=argument)
         if isinstance(argument, dict | list | tuple):
-            return self.undefined(hint="a list or a dict is not a key")
+            return self.undefined(hint="a list or a dict cannot be a key")
         return self._no_method(obj, argument, super().getitem(obj, argument))
 
     def _no_method(self, obj: Any, name: Any, value: Any) -> Any:
@@ -278,16 +278,16 @@ def _in_json(source: str) -> Callable[[Any], Any]:
 
 
 def _not_text(value: Any, source: str) -> NotTextError:
-    kind = _TYPES.get(type(value), f"an object of Python ({type(value).__name__})")
+    kind = _TYPES.get(type(value), f"a Python object ({type(value).__name__})")
     if isinstance(value, Lazy):
         named = value._source if source.startswith("…") else source
         return NotTextError(
-            f"{{{{ {named} }}}} is a sequence that has no text of its own",
+            f"{{{{ {named} }}}} is a lazy sequence without text",
             "add | list, or | join(', ')",
         )
     if isinstance(value, tuple):
         return NotTextError(f"{{{{ {source} }}}} is {kind}", "add | list, or | join(', ')")
-    hint = "name the part of it that is meant"
+    hint = "name the part you mean"
     if callable(value) and "…" not in source:
         hint = f"call it: {source}(…)"
     return NotTextError(f"{{{{ {source} }}}} is {kind}, not text", hint)

@@ -16,8 +16,8 @@ RESERVED = {
     "messages": "messages come from the prompt",
     "stream": "answers are streamed with run(stream=True)",
     "stream_options": "answers are streamed with run(stream=True)",
-    "n": "several answers to one case are repeats=",
-    "background": "answers are waited for; provider_batch=True does not keep a connection open",
+    "n": "for several answers to one case use repeats=",
+    "background": "pex waits for answers; provider_batch=True does not keep a connection open",
     "previous_response_id": "a conversation is a case with a list of turns",
 }
 TEXTS = ("reasoning_effort", "stop", "user")
@@ -80,11 +80,11 @@ def check_params(params: Mapping[str, Any], where: str) -> None:
         >>> check_params({"n": 3}, "prompt 'p'")
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: prompt 'p': 'n' is no parameter: several answers to one case are repeats=
+        pex.core.errors.PexError: prompt 'p': 'n' is not a parameter: for several answers to one case use repeats=
     """  # noqa: E501 - the message is one line
     for name in params:
         if name in RESERVED and params[name] is not None:
-            raise PexError(f"{where}: '{name}' is no parameter: {RESERVED[name]}")
+            raise PexError(f"{where}: '{name}' is not a parameter: {RESERVED[name]}")
     for name in ("max_tokens", "max_completion_tokens"):
         value = params.get(name)
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1

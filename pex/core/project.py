@@ -89,8 +89,8 @@ def check_inside(given: str, folder: Path, where: str) -> None:
         place = folder / given
     raise PexError(
         f"{where}: {given!r} is {str(place)!r}, outside of the project {projects[0]}",
-        hint="what an experiment or a plan names stays in its project, links followed: copy it "
-        "there, or give it in Python",
+        hint="a file that an experiment or a plan names must be in its project, links followed: "
+        "copy it there, or give it in Python",
     )
 
 

@@ -257,8 +257,8 @@ class Prompt:
         for turn in value:
             if not isinstance(turn, str):
                 raise PexError(
-                    f"prompt '{self.name}': '{name}' is a list, so each of its items is a turn of "
-                    f"the user's and must be a text, got {turn!r}",
+                    f"prompt '{self.name}': '{name}' is a list, so each item is a turn of "
+                    f"the user's and must be a string, got {turn!r}",
                     hint="write {{ " + str(name) + " | tojson }} to send it as JSON",
                 )
         return list(value)

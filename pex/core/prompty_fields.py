@@ -125,14 +125,14 @@ class FrontMatter:
                 continue
             if key in ("system", "developer", "user", "assistant"):
                 raise self._fail(
-                    (*path, key), "a role stands in the front matter",
+                    (*path, key), "a role in the front matter",
                     "is the line '---' missing that ends it?",
                 )  # fmt: skip
             place = f"{_name(path)}: " if path else ""
             near = nearest(key, known)
             if key in OPTIONS or key in FROM_PEX or (not path and key in _MODEL_KEYS[4:]):
                 self._remark(
-                    (*path, key), f"{place}'{key}' is not read here; it belongs to model.options"
+                    (*path, key), f"{place}'{key}' is ignored here; it belongs in model.options"
                 )
             elif near.startswith("did you mean"):
                 self._remark((*path, key), f"{place}unknown key '{key}' is not read; {near}")
@@ -154,9 +154,7 @@ class FrontMatter:
                 break
         kind = data.get("apiType") or data.get("api")
         if kind not in (None, "chat", "responses"):
-            self._remark(
-                (*path, "apiType"), f"apiType '{kind}' is not known: it is asked as a chat"
-            )
+            self._remark((*path, "apiType"), f"apiType '{kind}' is unknown: the chat API is used")
         params = self._parameters(data.get("parameters"), (*path, "parameters"))
         params |= self._options(data.get("options"))
         if "tools" in params:
@@ -249,7 +247,9 @@ class FrontMatter:
     def _inputs(self, inputs: Any) -> dict[str, Any]:
         path: Path = ("inputs",)
         if isinstance(inputs, str) and _REFERENCE.fullmatch(inputs):
-            self._remark(path, f"inputs: {inputs} is not looked up: it has no default values here")
+            self._remark(
+                path, f"inputs: {inputs} is not looked up: its default values are not used"
+            )
             return {}
         defaults = {}
         for at, item in enumerate(self._named(inputs, path)):

@@ -195,7 +195,7 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
     except template_bounds.TooMuchError as error:
         raise PexError(
             f"{where}: the template does too much: {error}",
-            hint="a prompt may have loops, but not as many as a program has",
+            hint="a prompt can have loops, but not as many as a program",
         ) from None
     except SecurityError as error:
         raise PexError(f"{where}: not allowed in a template: {error.message}") from None

@@ -68,19 +68,19 @@ class Account:
     def make(self, size: int) -> None:
         """One text or list of so many characters or parts is about to be made."""
         if size > MOST_OUTPUT and size > self._all_room():
-            raise TooMuchError(f"it makes a text or a list of more than {MOST_OUTPUT:,} parts")
+            raise TooMuchError(f"it makes a string or a list of more than {MOST_OUTPUT:,} parts")
         self.take(size)
 
     def write(self, size: int) -> None:
         """So many characters of the result."""
         self._output += size
         if self._output > MOST_OUTPUT and self._output > self._all_room():
-            raise TooMuchError(f"it makes a text of more than {MOST_OUTPUT:,} characters")
+            raise TooMuchError(f"it makes a string of more than {MOST_OUTPUT:,} characters")
 
     def end(self, text: str) -> str:
         """The result, which also has what stands in the template itself."""
         if len(text) > MOST_OUTPUT and len(text) > self._all_room():
-            raise TooMuchError(f"it makes a text of more than {MOST_OUTPUT:,} characters")
+            raise TooMuchError(f"it makes a string of more than {MOST_OUTPUT:,} characters")
         return text
 
     def step(self, times: int = 1) -> None:

@@ -96,7 +96,7 @@ def check_model(model: str | None, prompt: Prompt) -> str:
     if not isinstance(model, str):
         raise PexError(
             f"prompt '{prompt.name}': expected a model's name, got {type(model).__name__}",
-            hint="a client of your own is wrapped: pex.Model(client, 'gpt-4.1-mini')",
+            hint="wrap your own client: pex.Model(client, 'gpt-4.1-mini')",
         )
     provider, _, name = model.partition("/")
     if not provider or not name:
@@ -185,7 +185,7 @@ def check_distinct(variants: Sequence[Variant]) -> None:
         if variant.name in seen:
             raise PexError(
                 f"two variants are called '{variant.name}'",
-                hint="give the prompts different names, or each variant a name= of its own",
+                hint="give the prompts different names, or give each variant its own name=",
             )
         seen.add(variant.name)
 

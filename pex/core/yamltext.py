@@ -126,7 +126,7 @@ class _Composer(Composer):
             node = super().compose_node(parent, index)
             size, depth = self._sizes.get(id(node), (0, 0))
             if not size:
-                raise ComposerError(None, None, "an alias stands inside what it names", mark)
+                raise ComposerError(None, None, "an alias inside the value that it names", mark)
             self._added += size
             if self._added > MOST_ALIASED:
                 said = f"its aliases stand for more than {MOST_ALIASED:,} values"

@@ -73,7 +73,7 @@ def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
         if path.is_file() and path.read_bytes() == text:
             return shown, False
         raise PexError(
-            f"{shown}: there is already a file with another content",
+            f"{shown}: a file with other content already exists",
             hint="move it away, or save that one to the library first",
         ) from None
     return shown, True

@@ -69,7 +69,7 @@ def read(state: Path, strict: bool = True) -> ServerInfo | None:
         return None
     except _NotOurs as reason:
         warnings.warn(
-            f"{file_of(state)} is ignored: {reason}; pex writes it anew with the next server",
+            f"{file_of(state)} is ignored: {reason}; pex rewrites it with the next server",
             stacklevel=2,
         )
         return None
@@ -113,7 +113,7 @@ def _content(path: Path, strict: bool) -> bytes:
                 raise _NotOurs("it belongs to another user")
             if about.st_mode & 0o077:
                 mode = stat.S_IMODE(about.st_mode)
-                raise _NotOurs(f"other users may read or change it (its mode is {mode:o})")
+                raise _NotOurs(f"other users can read or change it (its mode is {mode:o})")
         return file.read(_LARGEST)
 
 
@@ -122,10 +122,10 @@ def _parsed(content: bytes) -> ServerInfo:
         info = ServerInfo(**jsontext.loads(content))
         port = urllib.parse.urlsplit(info.base_url).port
     except (ValueError, TypeError, AttributeError):
-        raise _NotOurs("pex did not write it like this") from None
+        raise _NotOurs("pex did not write it in this form") from None
     kinds = {"base_url": str, "api_key": str, "pid": int, "model": str, "started": int | float}
     if port is None or not all(isinstance(getattr(info, k), kind) for k, kind in kinds.items()):
-        raise _NotOurs("pex did not write it like this")
+        raise _NotOurs("pex did not write it in this form")
     return info
 
 
@@ -138,7 +138,7 @@ def _check(info: ServerInfo) -> None:
     """
     where = urllib.parse.urlsplit(info.base_url)
     if where.scheme != "http" or where.hostname not in _LOOPBACK or where.username is not None:
-        raise _NotOurs(f"its address is not one of this machine: {info.base_url}")
+        raise _NotOurs(f"its address is not on this machine: {info.base_url}")
     try:
         process = psutil.Process(info.pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -148,7 +148,7 @@ def _check(info: ServerInfo) -> None:
         same = abs(process.create_time() - info.started) < _SAME_S
         places = [item.laddr for item in process.net_connections("tcp") if not item.raddr]
     except (ValueError, OverflowError, psutil.AccessDenied):
-        raise _NotOurs(f"process {info.pid} is not one of this user's") from None
+        raise _NotOurs(f"process {info.pid} belongs to another user") from None
     if line[-3:-1] != ["-m", CHILD] or not (ours and same):
         raise _NotOurs(f"process {info.pid} is not the built-in model's server")
     if (where.hostname, where.port) not in [(place.ip, place.port) for place in places]:

@@ -78,7 +78,7 @@ def _run(what: list[str]) -> None:
         command = python.command("pip", "install", "--quiet", "--disable-pip-version-check")
     else:
         raise PexError(
-            "neither uv nor pip is there to install with",
+            "neither uv nor pip is available to install with",
             hint=f"{sys.executable} -m ensurepip",
         )
     done = subprocess.run(

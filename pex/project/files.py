@@ -54,7 +54,7 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     except tomllib.TOMLDecodeError as error:
         raise PexError(f"{path}: not valid TOML: {error}") from None
     except ValueError:
-        raise PexError(f"{path}: not valid TOML: a number that is too long or no number") from None
+        raise PexError(f"{path}: not valid TOML: a number that is too long or not valid") from None
     except RecursionError:
         data = None
     if data is None or is_deep(data):

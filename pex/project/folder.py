@@ -73,7 +73,7 @@ def _prompt(ref: str, base: Path, load: Callable[[str], Prompt] | None) -> Promp
     if not ref.startswith(LIBRARY):
         return Prompt.load(base / ref)
     if load is None:
-        raise PexError(f"'{ref}': the library cannot be asked from here")
+        raise PexError(f"'{ref}': the library cannot be reached from here")
     return load(ref)
 
 
@@ -174,8 +174,8 @@ def write(
     for file, text in files.items():
         if not overwrite and file.is_file() and file.read_bytes() != text.encode():
             raise PexError(
-                f"{file}: there is already a file with another content",
-                hint="save under another name, or say overwrite=True",
+                f"{file}: a file with other content already exists",
+                hint="save under another name, or use overwrite=True",
             )
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)

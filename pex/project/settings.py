@@ -46,7 +46,7 @@ def _header(value: Any) -> Any:
         return value
     # What is shown is never the value: it may be the key itself.
     if not isinstance(value, dict) or value.keys() != {"env"}:
-        raise ValueError('expected a text, or { env = "NAME" } with the name of a variable')
+        raise ValueError('expected a string, or { env = "NAME" } with the name of a variable')
     try:
         return FromEnvironment.model_validate(value)
     except ValidationError:

@@ -54,7 +54,7 @@ class TrustError(PexError):
         """What would happen, each with its place."""
         super().__init__(
             f"{'; '.join(found)}: this project is not trusted on this machine",
-            hint=f"if you know whose it is, allow it with  {command(project)}  "
+            hint=f"if you know who made it, allow it with  {command(project)}  "
             f"(in CI: {VARIABLE}=1){also}",
         )
 
@@ -154,7 +154,8 @@ def _keep(subject: Path, entry: Mapping[str, Any]) -> None:
             _write(path, {**_read(path), str(subject.resolve()): dict(entry)})
     except OSError as error:
         raise PexError(
-            f"{error.filename or path}: what is trusted cannot be kept: {error.strerror or error}",
+            f"{error.filename or path}: the list of trusted projects cannot be saved: "
+            f"{error.strerror or error}",
             hint=f"{VARIABLE}=1 trusts for one command",
         ) from None
 
@@ -198,7 +199,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     sound = isinstance(found, dict) and all(isinstance(item, dict) for item in found.values())
     if not sound:
         raise PexError(
-            f"{path}: what is trusted cannot be read: {why}",
+            f"{path}: the list of trusted projects cannot be read: {why}",
             hint="repair it, or remove it and trust your projects again: pexlab trust DIR",
         )
     return dict(found)

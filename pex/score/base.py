@@ -176,6 +176,6 @@ def check_expected(cases: Sequence[Case], name: str) -> None:
     """Raise a `PexError` where a scorer needs expected answers and no case has one."""
     if cases and all(case.expected is None for case in cases):
         raise PexError(
-            f"scorer '{name}' compares with an expected answer, and no case has one",
-            hint="say which column holds it: columns: {expected: …}",
+            f"scorer '{name}' compares with the expected answer, but no case has one",
+            hint="name its column: columns: {expected: …}",
         )

@@ -79,7 +79,7 @@ def _check_names(names: Sequence[Any]) -> None:
             problems.append(error)
         if names.count(name) > 1:
             number = {2: "two", 3: "three"}.get(names.count(name), str(names.count(name)))
-            hint = f"give one a name of its own: {{kind: …, name: {name}_2}}"
+            hint = f"give one its own name: {{kind: …, name: {name}_2}}"
             problems.append(PexError(f"{number} scorers are called '{name}'", hint=hint))
     if len(problems) == 1:
         raise problems[0]
@@ -144,7 +144,7 @@ def _build_one(item: Any, cases: list[Case], base: Path) -> Scorer | Judge:
     name = callable_name(item)
     if _is_lambda(item):
         raise PexError(
-            "a lambda has no name that its score could have",
+            "a lambda has no name to give to its score",
             hint="write it as a function: def polite(output): return …",
         )
     return _build_rule(check_name(name, "score name"), lambda: callable_rule(item, cases))

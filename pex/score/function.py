@@ -141,8 +141,8 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:
         raise PexError(
-            "it does not say which parameters it takes",
-            hint="call it in a function of your own: def polite(output): return …",
+            "its parameters cannot be read",
+            hint="call it in your own function: def polite(output): return …",
         ) from None
     first = (
         inspect.Parameter.POSITIONAL_ONLY,
@@ -158,6 +158,6 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
             raise PexError(
                 f"'{parameter.name}' cannot be given by its name",
-                hint="only the output may stand before '/'",
+                hint="only the output can come before '/'",
             )
     return parameters

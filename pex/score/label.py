@@ -31,7 +31,7 @@ def allowed_labels(labels: Sequence[Any] | None, cases: Sequence[Case]) -> list[
     for case in cases:
         if isinstance(case.expected, dict | list):
             shown = shorten(value_text(case.expected))
-            raise PexError(f"case '{case.id}' expects {shown}, and a label is one text")
+            raise PexError(f"case '{case.id}' expects {shown}; a label must be one string")
     seen = {value_text(case.expected).strip() for case in cases if case.expected is not None}
     chosen = (
         sorted(filter(_plain, seen)) if labels is None else [value_text(item) for item in labels]
@@ -42,7 +42,8 @@ def allowed_labels(labels: Sequence[Any] | None, cases: Sequence[Case]) -> list[
     for item in sorted(seen):
         if _plain(item) not in known:
             raise PexError(
-                f"a case expects '{shorten(item)}', which is no label", hint=nearest(item, chosen)
+                f"a case expects '{shorten(item)}', which is not a label",
+                hint=nearest(item, chosen),
             )
     return chosen
 

@@ -104,7 +104,7 @@ def _expected(text: str) -> Fraction | str:
         said = f": '{shorten(str(found[-1]))}' is not read as one" if found else ""
         return f"has no number in it{said}"
     if len(found) > 1:
-        return f"has {len(found)} numbers in it: which one is meant?"
+        return f"has {len(found)} numbers: it is unclear which one counts"
     return values[0].value
 
 

@@ -55,7 +55,7 @@ def check_function(reference: str, function: Any) -> None:
 def _refused(reference: str, reason: str) -> PexError:
     return PexError(
         f"function: '{reference}' cannot be a scorer: {reason}",
-        hint="name a function of your own that calls it, in a module of the project or of an "
+        hint="name your own function that calls it, in a module of the project or of an "
         "installed package",
     )
 

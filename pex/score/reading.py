@@ -71,9 +71,9 @@ def read_json(output: str) -> JsonText:
 
     Example:
         >>> read_json("Sure:\n~~~json\n[1]\n~~~")
-        JsonText(value=[1], notes=['text around the code fence was not read'])
+        JsonText(value=[1], notes=['text around the code fence was ignored'])
         >>> read_json('{"a": 1, "a": 2}')
-        JsonText(value={'a': 2}, notes=["of the key 'a', which stands twice, the last was read"])
+        JsonText(value={'a': 2}, notes=["the key 'a' appears twice; the last one was read"])
     """
     text = output.strip()
     found = _loads(text)
@@ -88,14 +88,16 @@ def read_json(output: str) -> JsonText:
             return inside
     fences = list(_FENCE.finditer(text))
     if len(fences) > 1:
-        return JsonText(NoJson(f"there are {len(fences)} code fences: which one is meant?"))
+        return JsonText(
+            NoJson(f"there are {len(fences)} code fences: it is unclear which one counts")
+        )
     within = list(_WITHIN_A_LINE.finditer(text))
     for fence in [*fences, *within] if len(within) < 2 else fences:
         inside = _loads(fence["inside"])
         if isinstance(inside.value, NoJson):
             continue
         if text[: fence.start()].strip() or text[fence.end() :].strip():
-            inside.notes.append("text around the code fence was not read")
+            inside.notes.append("text around the code fence was ignored")
         return inside
     if fences:
         return _loads(fences[0]["inside"])
@@ -110,7 +112,7 @@ def _loads(text: str) -> JsonText:
         if len(found) < len(items):
             times = collections.Counter(key for key, _ in items)
             twice = next(key for key in found if times[key] > 1)
-            notes[f"of the key '{shorten(twice)}', which stands twice, the last was read"] = None
+            notes[f"the key '{shorten(twice)}' appears twice; the last one was read"] = None
         return found
 
     try:

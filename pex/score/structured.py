@@ -95,7 +95,7 @@ def _validator(schema: Any) -> Any:
     if not isinstance(schema, dict):
         raise PexError("the schema is not a JSON Schema: it must be an object")
     if not isinstance(schema.get("$schema", ""), str):
-        raise PexError("the schema is not a JSON Schema: $schema must be a text")
+        raise PexError("the schema is not a JSON Schema: $schema must be a string")
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         check_schema(kind, schema)
@@ -121,8 +121,8 @@ def _check_references(part: Any, resolver: Any, specification: Any) -> None:
                 resolver.lookup(reference)
             except Unresolvable:
                 raise PexError(
-                    f"the schema has no part that '$ref: {shorten(reference)}' names",
-                    hint="put what it refers to into the schema, under $defs",
+                    f"the schema has no part for '$ref: {shorten(reference)}'",
+                    hint="put the part into the schema, under $defs",
                 ) from None
     for item in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
         _check_references(item, resolver, specification)

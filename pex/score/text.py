@@ -56,7 +56,7 @@ def contains(ignore_case: bool, value: str | list[str] | None) -> Rule:
     if value is None:
         return needs_expected(rule)
     if not value or not all(value):
-        raise PexError("value: it is empty, and every answer contains that")
+        raise PexError("value: it is empty, and every answer contains the empty string")
     return lambda answer, case: rule(answer, case, value)
 
 

@@ -91,7 +91,7 @@ def test_what_a_prompt_says_in_vain_is_said_before_a_call(folder: Path) -> None:
         (["run", "e.yaml", "--set", "models=[gpt]"], "expected provider/model"),
         (["run", "e.yaml", "--set", "models=[openai/gpt-4.1]"], "OPENAI_API_KEY is not set"),
         (["run", "e.yaml", "--set", "columns={expected: lable}"], "no column 'lable'"),
-        (["run", "e.yaml", "--limit", "0"], "whole number of cases from 1"),
+        (["run", "e.yaml", "--limit", "0"], "whole number, at least 1"),
         (["run", "e.yaml", "--budget", "-1"], "budget_usd: expected a number, 0 or more"),
         (["run", "e.yaml", "--budget", "nan"], "budget_usd: expected a number"),
         (["run", "e.yaml", "--max-in-flight", "0"], "expected a whole number from 1"),

@@ -64,7 +64,7 @@ def test_csv_details(tmp_path: Path) -> None:
     [
         (b"", "it is empty"),
         (b"\n\nreview,expected\nx,y\n", "its first line is empty"),
-        (b"review,expected\n", "there are no cases in it"),
+        (b"review,expected\n", "it has no cases"),
         ("review,expected\nx,y\n".encode("utf-16"), "this is UTF-16"),
         (b"review;expected\nx;y\n", "separated by semicolons"),
         (b"review\texpected\nx\ty\n", "separated by tabs"),
@@ -94,7 +94,7 @@ def test_bad_csv(content: bytes, message: str, tmp_path: Path) -> None:
         ("cases.xlsx", {}, "use .csv, .jsonl or .parquet"),
         ([{"a": float("inf")}], {}, "row 1, column 'a': an infinite number"),
         ([{"a": 1}, "b"], {}, "row 2: expected a dict"),
-        ([], {}, "there are no cases"),
+        ([], {}, "it has no cases"),
         (None, {}, "expected a file or rows, got NoneType"),
         (pd.Series(["a", "b"]), {}, "row 1: expected a dict, got str"),
         (pd.DataFrame([["a", "b"]], columns=["q", "q"]), {}, "two columns are called 'q'"),
@@ -138,11 +138,11 @@ def test_select() -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"limit": 0}, "whole number of cases from 1, got 0"),
+        ({"limit": 0}, "whole number, at least 1, got 0"),
         ({"limit": True}, "got True"),
         ({"ids": ["casee"]}, "did you mean 'case'"),
         ({"tags": ["hrad"]}, "did you mean 'hard'"),
-        ({"ids": ["case"], "tags": ["hard"]}, "no cases are left"),
+        ({"ids": ["case"], "tags": ["hard"]}, "no case matches"),
     ],
 )
 def test_bad_selections(choice: dict, message: str) -> None:
@@ -217,7 +217,7 @@ def test_cells_without_a_name_and_a_value_are_left_out(content: str, tmp_path: P
         ("q,expected,\na\n", "line 2: 1 values for 2 columns"),
         ('q,expected\n"a"b,y\n', "line 2: ',' expected"),
         ('q,expected\n"a,y\nb,z\n', "unexpected end of data"),
-        ("q,expected\n\n\n", "there are no cases"),
+        ("q,expected\n\n\n", "it has no cases"),
     ],
 )
 def test_what_a_row_has_too_much_or_too_little_is_named(

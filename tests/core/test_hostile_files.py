@@ -39,8 +39,8 @@ BOMBS: dict[str, tuple[str, str]] = {
         "a: &a [" + ", ".join(["x"] * 999) + "]\n" + "b: [" + ", ".join(["*a"] * 999) + "]",
         f"line 2: not valid YAML: {MANY}",
     ),
-    "an alias of itself": ("a: &a [1, *a]", "line 1: not valid YAML: an alias stands inside"),
-    "a mapping of itself": ("a: &a\n  b: *a", "line 2: not valid YAML: an alias stands inside"),
+    "an alias of itself": ("a: &a [1, *a]", "line 1: not valid YAML: an alias inside"),
+    "a mapping of itself": ("a: &a\n  b: *a", "line 2: not valid YAML: an alias inside"),
     "deep by aliases": (
         "a0: &a0 [x]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 2000)),
         f"not valid YAML: {DEEP}",
@@ -61,7 +61,7 @@ BOMBS: dict[str, tuple[str, str]] = {
     "a list as a key": ("? [a, b]\n: c\n? [a, [b]]\n: d\n? {a: b}\n: c", "not valid YAML"),
     "a strange boolean": ("a: !!bool perhaps", "not valid YAML"),
     "a strange number": ("a: !!int many", ""),
-    "an object of Python": ("a: !!python/object/apply:os.system [ls]", "not valid YAML"),
+    "a Python object": ("a: !!python/object/apply:os.system [ls]", "not valid YAML"),
 }
 
 

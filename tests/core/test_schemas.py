@@ -121,7 +121,7 @@ def test_a_million_problems_are_not_all_written_out() -> None:
     ],
 )
 def test_nothing_is_fetched(schema: dict[str, Any]) -> None:
-    with pytest.raises(PexError, match="put what it refers to into the schema"):
+    with pytest.raises(PexError, match="put the part into the schema"):
         follows(schema)
 
 

@@ -146,7 +146,7 @@ MACRO = "{% macro m(x) %}{{ x }}{% endmacro %}"
     ],
 )  # fmt: skip
 def test_nor_does_one_slip_in_by_a_list_a_filter_or_a_format(text: str, what: str) -> None:
-    with pytest.raises(pex.PexError, match="is an object of Python"):
+    with pytest.raises(pex.PexError, match="is a Python object"):
         render(MACRO + text.replace("X", what))
 
 
@@ -181,7 +181,7 @@ def test_a_column_does_not_hide_what_is_called() -> None:
             "{{ order.itmes }}: there is no key 'itmes'\n  did you mean 'items'?",
         ),
         ("{{ bare.b }}", "{{ bare.b }}: there is no key 'b'\n  there is: 'a'"),
-        ("{{ bare.items }}", "the method is written .items()"),
+        ("{{ bare.items }}", "call the method as .items()"),
         ("{{ word.upper }}", "'upper' is a method of text\n  write .upper()"),
         ("{{ xs | map('upper') }}", "has no text of its own\n  add | list, or | join(', ')"),
         ("{{ wrod }}", "no value for the variable 'wrod'\n  did you mean 'word'?"),

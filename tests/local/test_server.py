@@ -193,7 +193,7 @@ def test_a_file_that_a_project_brought_is_not_believed(
     before = file.read_bytes()
     try:
         change(running)
-        with pytest.warns(UserWarning, match=r"model\.json is ignored: .*pex writes it anew"):
+        with pytest.warns(UserWarning, match=r"model\.json is ignored: .*pex rewrites it"):
             assert local.status(running) is None
         with pytest.warns(UserWarning, match="is ignored"):
             assert local.stop(running) is False

@@ -83,13 +83,15 @@ def test_a_file_that_cannot_be_read_is_an_error(text: str, tmp_path: Path) -> No
     place().parent.mkdir(parents=True)
     place().write_bytes(text.encode("utf-8", "surrogateescape"))
     for act in (lambda: is_trusted(tmp_path, [ONE]), lambda: trust(tmp_path, [ONE])):
-        with pytest.raises(pex.PexError, match=r"trust\.json: what is trusted cannot be read"):
+        with pytest.raises(
+            pex.PexError, match=r"trust\.json: the list of trusted projects cannot be read"
+        ):
             act()
 
 
 def test_a_configuration_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file")
-    with pytest.raises(pex.PexError, match="cannot be kept"):
+    with pytest.raises(pex.PexError, match="cannot be saved"):
         trust(tmp_path, [ONE])
 
 
@@ -105,7 +107,7 @@ def test_a_refusal_says_what_where_and_how_to_allow_it() -> None:
     assert error.exit_code == 2
     assert str(error) == (
         "/p/my lab/pex.toml, [providers.lab] base_url: LAB_KEY …: this project is not trusted on "
-        "this machine\n  if you know whose it is, allow it with  pexlab trust '/p/my lab'  "
+        "this machine\n  if you know who made it, allow it with  pexlab trust '/p/my lab'  "
         "(in CI: PEX_TRUST=1)"
     )
 

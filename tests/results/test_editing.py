@@ -132,7 +132,7 @@ def test_a_file_that_has_gone_says_so(cases: Path, monkeypatch: pytest.MonkeyPat
     view = View(experiment(cases).run(show=False), monkeypatch)
     cases.unlink()
     form = view.ask("edit", "correct")
-    assert form["problem"] == "cases.csv is not there any more."
+    assert form["problem"] == "cases.csv no longer exists."
     assert json.loads(form["copy"])["case_id"] == "r1"
 
 

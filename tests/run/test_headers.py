@@ -65,13 +65,13 @@ def test_a_variable_that_is_no_header_stops_before_any_call(
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ('{environment = "MY_DOOR"}', 'X-Door: expected a text, or { env = "NAME" } with'),
-        ('{env = "MY_DOOR", x = 1}', 'X-Door: expected a text, or { env = "NAME" } with'),
-        ("{}", 'X-Door: expected a text, or { env = "NAME" } with'),
+        ('{environment = "MY_DOOR"}', 'X-Door: expected a string, or { env = "NAME" } with'),
+        ('{env = "MY_DOOR", x = 1}', 'X-Door: expected a string, or { env = "NAME" } with'),
+        ("{}", 'X-Door: expected a string, or { env = "NAME" } with'),
         ('{env = "sk-secret-1234567"}', "X-Door: env must be the name of an environment variable"),
         ("{env = 7}", "X-Door: env must be the name of an environment variable"),
-        ('["MY_DOOR"]', "X-Door: expected a text"),
-        ("true", "X-Door: expected a text"),
+        ('["MY_DOOR"]', "X-Door: expected a string"),
+        ("true", "X-Door: expected a string"),
     ],
 )
 def test_another_form_is_refused(

@@ -69,7 +69,7 @@ def test_images_of_the_cases_are_sent(lab: FaultyEndpoint, project: Path) -> Non
     [
         ("b.png", r"there is no image .*b\.png \(case '1'\)\n.*did you mean 'a\.png'"),
         ("", r"an image is empty \(case '1'\)"),
-        ("text.txt", r"is not an image that models take"),
+        ("text.txt", r"is not an image that models accept"),
         ("folder", r"cannot be read"),
     ],
 )
@@ -166,7 +166,7 @@ def test_parameters_have_the_name_that_the_model_takes(project: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"n": 3}, "'n' is no parameter: several answers to one case are repeats="),
+        ({"n": 3}, "'n' is not a parameter: for several answers to one case use repeats="),
         ({"stream": True}, r"run\(stream=True\)"),
         ({"model": "x"}, "the model is named as provider/model"),
         ({"max_tokens": 0}, "max_tokens: expected a whole number from 1, got 0"),

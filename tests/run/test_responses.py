@@ -288,7 +288,7 @@ def test_a_response_that_is_not_ready_is_no_answer(status: str) -> None:
 
 @pytest.mark.parametrize("name", ["background", "previous_response_id"])
 def test_what_pex_sees_to_itself_is_no_parameter(name: str) -> None:
-    with pytest.raises(pex.PexError, match=f"'{name}' is no parameter"):
+    with pytest.raises(pex.PexError, match=f"'{name}' is not a parameter"):
         experiment(**{name: True})
 
 

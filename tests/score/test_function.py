@@ -63,7 +63,7 @@ def wants(output: str, group_: str) -> bool:
         (waits, "scorer 'waits': it is asynchronous"),
         (Waits(), "scorer 'Waits': it is asynchronous"),
         (keyword, "first parameter must be the output"),
-        (max, "does not say which parameters"),
+        (max, "its parameters cannot be read"),
         (
             functools.partial(wants),
             "scorer 'partial': no case has 'group_'\n  did you mean 'group'",

@@ -53,8 +53,8 @@ def test_labels_may_be_numbers() -> None:
 @pytest.mark.parametrize(
     ("item", "expected", "message"),
     [
-        ("label", "", "a case expects '', which is no label"),
-        ("label", ["a", "b"], "case 'c' expects .*, and a label is one text"),
+        ("label", "", "a case expects '', which is not a label"),
+        ("label", ["a", "b"], "case 'c' expects .*; a label must be one string"),
         ({"kind": "label", "labels": ["a", " "]}, "a", "one of them is empty"),
         ({"kind": "label", "labels": ["a", "__"]}, "a", "one of them is empty"),
         ({"kind": "label", "labels": []}, "a", "at least 1 item"),

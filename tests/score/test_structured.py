@@ -64,12 +64,12 @@ def test_what_is_json(output: str | None, right: bool) -> None:
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
-        ("Sure:\n```json\n[1]\n```", "text around the code fence was not read"),
+        ("Sure:\n```json\n[1]\n```", "text around the code fence was ignored"),
         ("```json\n[1]\n```", None),
-        ('{"a": 1, "a": 2}', "of the key 'a', which stands twice, the last was read"),
+        ('{"a": 1, "a": 2}', "the key 'a' appears twice; the last one was read"),
         (
             "```\n[1]\n```\n~~~\n[2]\n~~~",
-            "not valid JSON: there are 2 code fences: which one is meant?",
+            "not valid JSON: there are 2 code fences: it is unclear which one counts",
         ),
         ('{"a": NaN}', "not valid JSON: NaN is not JSON"),
         ("[" * 100_000, "not valid JSON: it is nested too deeply"),
@@ -81,7 +81,7 @@ def test_the_reason_says_what_was_not_read(output: str, reason: str | None) -> N
 
 def test_fields_say_what_was_not_read_too() -> None:
     scores = score("fields", 'So:\n```\n{"a": 1}\n```', {"a": 1})
-    assert scores["fields"].reason == "1 of 1 field; text around the code fence was not read"
+    assert scores["fields"].reason == "1 of 1 field; text around the code fence was ignored"
     assert score("fields", "NaN", {"a": 1})["fields"].reason == "not valid JSON: NaN is not JSON"
 
 
@@ -150,9 +150,9 @@ def test_a_schema_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ({"$ref": "#/$defs/no"}, "no part that '\\$ref: #/\\$defs/no' names"),
-        ({"properties": {"a": {"$ref": "http://127.0.0.1:9/x.json"}}}, "no part that"),
-        ({"$schema": 5}, "must be a text"),
+        ({"$ref": "#/$defs/no"}, "no part for '\\$ref: #/\\$defs/no'"),
+        ({"properties": {"a": {"$ref": "http://127.0.0.1:9/x.json"}}}, "no part for"),
+        ({"$schema": 5}, "must be a string"),
         ({"pattern": "("}, "not a JSON Schema"),
     ],
 )
@@ -213,7 +213,7 @@ def test_fields_of_which_nothing_is_expected_are_not_counted() -> None:
 def test_a_field_from_a_hostile_answer_can_be_written_and_is_short() -> None:
     reason = score("fields", '{"a": "\\ud800' + "z" * 9000 + '"}', {"a": "b"})["fields.a"].reason
     assert reason is not None
-    assert reason.encode().startswith(b'"?zzz')
+    assert reason.startswith('"\N{REPLACEMENT CHARACTER}zzz')
     assert len(reason) < 300
 
 

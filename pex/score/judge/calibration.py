@@ -83,12 +83,12 @@ class Calibration:
         """Whether the agreement suffices, and the figures that say so."""
         if self.kappa is None or self.kappa_low is None:
             only = f"all {self.n} ratings and verdicts are {self.labels_seen[0]:g}"
-            return False, f"uncalibrated: {only}, which tells nothing of agreement"
+            return False, f"uncalibrated: {only}, which says nothing about agreement"
         shown = f"kappa {self.kappa:.2f} [{self.kappa_low:.2f}, {self.kappa_high:.2f}]"
         if self.kappa < min_kappa:
             return False, f"{shown} is below {min_kappa:g}"
         if self.kappa_low <= 0:
-            return False, f"{shown} may be chance: {self.n} rated answers are too few"
+            return False, f"{shown} could be chance: {self.n} rated answers are too few"
         return True, f"{shown} over {self.n} rated answers"
 
     @property

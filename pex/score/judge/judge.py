@@ -273,7 +273,8 @@ class Judge:
         if missing:
             other = "output" in self.prompt.variables
             raise PexError(
-                f"{where}: its prompt shows no answer: '{{{{ {missing[0]} }}}}' is missing",
+                f"{where}: its prompt does not show the answer: "
+                f"'{{{{ {missing[0]} }}}}' is missing",
                 hint="'output' is what a judge without a baseline sees"
                 if self.pairwise and other
                 else None,
@@ -292,7 +293,7 @@ def _kind(kind: str | None, baseline: str | None, where: str) -> str:
             hint="baseline= names the variant, prompt or model that it compares with",
         )
     if given == "pointwise" and baseline:
-        raise PexError(f"{where}: a pointwise judge compares with no baseline")
+        raise PexError(f"{where}: a pointwise judge has no baseline")
     return given
 
 
@@ -303,7 +304,7 @@ def _scale(
         return None
     if has_schema or kind == "pairwise":
         what = "the response schema of its prompt" if has_schema else "a pairwise judge"
-        raise PexError(f"{where}: scale: {what} says already what a verdict is")
+        raise PexError(f"{where}: scale: {what} already defines the verdict")
     ends = list(scale)
     whole = all(isinstance(end, int) and not isinstance(end, bool) for end in ends)
     if len(ends) != 2 or not whole or not 0 < ends[1] - ends[0] <= _WIDEST_SCALE:
@@ -345,7 +346,7 @@ def _check_verdict(schema: Mapping[str, Any], kind: str, where: str) -> None:
     ):
         raise PexError(
             f"{where}: the response schema must be an object with the required property 'verdict'",
-            hint="leave the schema out, and a reason and a verdict are asked for",
+            hint="without a schema, the judge gives a reason and a verdict",
         )
     values = [verdict["const"]] if "const" in verdict else verdict.get("enum")
     if kind == "pairwise":

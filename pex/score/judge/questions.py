@@ -261,4 +261,4 @@ def self_preference(judge: Judge, models: Sequence[str]) -> str | None:
     kin = [model for model in models if family(model) == family(judge.model)]
     if not kin:
         return None
-    return f"{judge.model} judges {kin[0]}: models tend to prefer answers of their own family"
+    return f"{judge.model} judges {kin[0]}: models tend to prefer answers from their own family"

@@ -78,7 +78,7 @@ def test_scores_that_are_all_the_same_say_nothing() -> None:
     assert (found.kappa, found.specificity) == (None, None)
     assert found.enough(0.6) == (
         False,
-        "uncalibrated: all 30 ratings and verdicts are 1, which tells nothing of agreement",
+        "uncalibrated: all 30 ratings and verdicts are 1, which says nothing about agreement",
     )
 
 

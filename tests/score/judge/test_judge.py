@@ -240,20 +240,23 @@ def test_a_schema_of_ones_own(verdict: dict[str, Any], given: Any, value: Any) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"text": "Is it polite?"}, r"its prompt shows no answer: '{{ output }}' is missing"),
+        (
+            {"text": "Is it polite?"},
+            r"its prompt does not show the answer: '{{ output }}' is missing",
+        ),
         ({"baseline": "short"}, r"'{{ first }}' is missing\n.*without a baseline"),
         ({"kind": "pairwise"}, "a pairwise judge needs a baseline"),
         ({"kind": "pairwize"}, "did you mean 'pairwise'"),
-        ({"kind": "pointwise", "baseline": "a"}, "compares with no baseline"),
+        ({"kind": "pointwise", "baseline": "a"}, "has no baseline"),
         ({"scale": [5, 1]}, "scale: expected two whole numbers"),
         ({"scale": [0, 0.5]}, "scale: expected two whole numbers"),
         ({"schema": schema(type="string")}, "the verdict must be yes or no"),
         ({"schema": schema(enum=["good", "bad"])}, "the verdict must be yes or no"),
         ({"schema": {"type": "object", "properties": {}}}, "required property 'verdict'"),
-        ({"schema": schema(type="boolean"), "scale": [1, 5]}, "says already what a verdict is"),
+        ({"schema": schema(type="boolean"), "scale": [1, 5]}, "already defines the verdict"),
         ({"name": "how polite"}, "score name 'how polite'"),
         ({"model": None}, "no model is given"),
-        ({"params": {"n": 2}}, "'n' is no parameter"),
+        ({"params": {"n": 2}}, "'n' is not a parameter"),
     ],
 )
 def test_what_cannot_judge_is_refused(options: dict[str, Any], message: str) -> None:
@@ -444,7 +447,7 @@ def test_agreement_on_few_answers_may_be_chance(filed: Path) -> None:
     rated(judge, wrong=0, n=2)
     calibrated, why = judge.calibrated()
     assert not calibrated
-    assert "may be chance: 2 rated answers are too few" in why
+    assert "could be chance: 2 rated answers are too few" in why
 
 
 def test_a_changed_judge_is_uncalibrated_again(filed: Path) -> None:
