@@ -1,7 +1,32 @@
 """pex: a prompt laboratory that lives in Jupyter.
 
-The names below are the public ones. Each is loaded on first use, so that `import pex` costs
-little and brings in none of MLflow, pandas, plotly, papermill or the widgets.
+The names below are the public ones. Each is loaded on first use, so `import pex` is cheap and
+imports none of MLflow, pandas, plotly, papermill or the widgets.
+
+Each room (a package in this folder) is a subject, and imports only rooms further down this list:
+
+    cli             the command line
+    magics          %%prompt and %pex
+    browser         pex.browse: the library browser
+    playground      pex.Playground
+    batch           plans run by Papermill, night by night: judged, shown, scheduled
+    experiment      pex.Experiment: prepared, run, gated, extended, saved
+    results         pex.Results: loaded, compared, rescored, corrected, recorded
+    rating          pex.Rating: which of two answers is better?
+    widgets         the result grid, progress bars, and what all views share
+    report          frames and verdicts as tables, plots and pages
+    record          runs, traces, tables and data sets in MLflow
+    library         pex.library: prompts in files and in MLflow's registry
+    compare         frames in, verdicts out
+    score           scorers and judges
+    tracking        which MLflow store is used
+    run             how calls are made: endpoints, limits, budget, prices, journal
+    cases           files of cases, read and edited in place
+    local           the built-in model
+    project         pex.toml, experiment.yaml, plan.yaml and their folders
+    guard           keeping keys out of what is shown or stored
+    stats           intervals, paired tests, power, agreement
+    core            the words as plain data: prompt, variant, case, answer, score
 """
 
 from __future__ import annotations
