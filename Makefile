@@ -44,7 +44,8 @@ check: $(VENV)/.dev
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -p no:cacheprovider --doctest-modules pex tests/test_notebooks_clean.py
+	$(BIN)/python -m pytest -q -p no:cacheprovider --doctest-modules pex tests/test_notebooks_clean.py \
+		tests/test_contributing.py tests/test_plain_english.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/import_time.py
