@@ -176,7 +176,7 @@ class LibraryBrowser(anywidget.AnyWidget):
             except PexError as error:
                 self._say(error.message, error.hint or "", error=True)
             except Exception as error:
-                # The next job starts another thread, so nobody waits in vain.
+                # The next job starts another thread, so nobody waits forever.
                 self._say(f"{type(error).__name__}: {error}", error=True)
                 with self._lock:
                     self._thread = None

@@ -48,7 +48,7 @@ def demo(
     )
     shown = min(cases, len(exp.cases))
     console.err(
-        f"1. {len(exp.variants)} prompts on {shown} reviews, asked of a real model on this machine"
+        f"1. {len(exp.variants)} prompts on {shown} reviews, with a real model on this machine"
     )
     results = exp.run(limit=shown, show=True)
     check(results, exp.max_error_share)

@@ -21,7 +21,7 @@ _LATEST = 9e9
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a model: one variant, one case, one repeat.
+    """What is sent to a model: one variant, one case, one repeat.
 
     `body` is the JSON body of a chat completion; `key` names the request and its repeat
     independently of host, port and credentials. `turns` are what the user says after the first

@@ -14,7 +14,7 @@ from pex.core.safe_text import clean
 
 
 class PexError(Exception):
-    """Wrong use or configuration; nothing was asked of a model.
+    """Wrong use or configuration; no call was made.
 
     Example:
         >>> raise PexError("cases.csv: no column 'reveiw'", hint="did you mean 'review'?")
@@ -38,7 +38,7 @@ class PexError(Exception):
 
 
 class ProviderError(PexError):
-    """The provider refused in a way that asking again will not mend, or too many calls failed."""
+    """The provider refused in a way that a retry cannot fix, or too many calls failed."""
 
     exit_code = 5
 

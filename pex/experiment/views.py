@@ -41,7 +41,7 @@ def watch(
         execution: what is watched; it has not been started yet.
         job: what it does.
         show: False for no view; None where there is somebody to see it.
-        blocks: the cell keeps the kernel busy meanwhile. Where its Stop button is not heard
+        blocks: the cell keeps the kernel busy meanwhile. If its Stop button has no effect
             then, it interrupts the kernel, which is the same clean stop.
     """
     if show is False:

@@ -3,7 +3,7 @@
 Projects are cloned and mailed. What a `pex.toml` may not do by itself is to have a key of the
 user's sent to an address, or a command run: that needs the user's word, given once with
 `pexlab trust` and kept in the user's configuration, outside of every project. It holds for exactly
-what was shown: a change asks again.
+what was shown: a change needs it once more.
 """
 
 from __future__ import annotations

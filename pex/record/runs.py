@@ -72,7 +72,7 @@ class Recorder:
             continued: the run that an earlier start began and did not finish; it goes on.
 
         Raises:
-            PexError: the store does not answer; nothing has been asked of a model yet.
+            PexError: the store does not answer; no model has been called yet.
             TrustError: its database names another machine for the run's files.
         """
         self.uri = uri

@@ -222,7 +222,7 @@ class Limiter:
         self.granted_tokens += grant.tokens
 
     def _pause(self, now: float, asked_s: float | None) -> None:
-        """Wait as long as is asked, a minute at most; after that, one call asks again."""
+        """Wait as long as is asked, a minute at most; after that, one call tries."""
         wait_s = waits.bounded(asked_s) or 0.0
         self.paused_until = max(self.paused_until, now + wait_s)
         self._asks_again = self._asks_again or wait_s >= waits.LONGEST_S

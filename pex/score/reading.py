@@ -150,7 +150,7 @@ def answer_texts(output: str) -> list[str]:
 
 
 def fold(text: str) -> str:
-    """Text as it is compared where case is no matter; equal looking letters are equal."""
+    """Text as it is compared ignoring case; letters that look equal are equal."""
     return unicodedata.normalize("NFC", text).casefold()
 
 

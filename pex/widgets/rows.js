@@ -3,7 +3,7 @@
 /** The rows received, shared by all views of a grid: bytes, decoded when they are shown. */
 export function makeStore() {
   const chunks = new Map();
-  const late = new Map();
+  const pending = new Map();
   const decoder = new TextDecoder();
   const views = new Set();
   let asked = new Set();
@@ -14,11 +14,11 @@ export function makeStore() {
     chunks.delete(number);
     chunks.set(number, bytes);
     asked.delete(number);
-    for (let row = number * size; row < (number + 1) * size; row++) late.delete(row);
+    for (let row = number * size; row < (number + 1) * size; row++) pending.delete(row);
     while (chunks.size > kept) {
       const oldest = chunks.keys().next().value;
       chunks.delete(oldest);
-      for (let row = oldest * size; row < (oldest + 1) * size; row++) late.delete(row);
+      for (let row = oldest * size; row < (oldest + 1) * size; row++) pending.delete(row);
     }
   }
 
@@ -27,8 +27,8 @@ export function makeStore() {
     if (message.kind === "cells") {
       for (const [row, column, cell] of message.cells) {
         if (!chunks.has(Math.floor(row / size))) continue; // it comes with its chunk
-        if (!late.has(row)) late.set(row, new Map());
-        late.get(row).set(column, cell);
+        if (!pending.has(row)) pending.set(row, new Map());
+        pending.get(row).set(column, cell);
       }
     }
     for (const view of views) view(message, buffers);
@@ -71,7 +71,7 @@ export function makeStore() {
       const to = base + bytes.getUint32(4 * (at + 1), true);
       const text = decoder.decode(new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from));
       const row = JSON.parse(text);
-      for (const [column, cell] of late.get(number) ?? []) row[3][column] = cell;
+      for (const [column, cell] of pending.get(number) ?? []) row[3][column] = cell;
       return row;
     },
     want(model, rows) {

@@ -107,7 +107,7 @@ def _run(cmd: list[str]) -> int:
 def _end(control: Any) -> None:
     """End the thread that has heard of the end before ipykernel ends the one that sends outputs.
 
-    Now and then it still waits for that one, two and a half seconds and in vain.
+    Now and then it still waits for that one, for two and a half seconds, without effect.
     """
     if control is not None and control.is_alive():
         control.stop()

@@ -169,7 +169,7 @@ def _models(now: Recorded, before: Recorded) -> list[Change]:
     new, gone = ([m for m in a if m not in b] for a, b in (models, models[::-1]))
     if new or gone:
         said = [f"{_listed(new)} added" if new else "", f"{_listed(gone)} removed" if gone else ""]
-        # What was asked of another model is another variant: nothing that is left has felt it.
+        # What was sent to another model is another variant: nothing that is left has felt it.
         named = ", ".join([*new, *gone])
         found.append(Change(MODEL, f"Models: {', '.join(filter(None, said))}.", of=named))
     return found + resolved_now(now.frame, before.frame)

@@ -25,7 +25,7 @@ def github(schedule: Schedule, today: datetime.datetime) -> str:
     """A workflow for GitHub Actions; its times are in UTC, and the same all year.
 
     Raises:
-        PexError: the times cannot be said in UTC.
+        PexError: the times cannot be expressed in UTC.
     """
     lines, late = latest_in_utc(schedule.cron, schedule.zone, today.date())
     root = _repository(schedule.project)

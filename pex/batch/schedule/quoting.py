@@ -22,7 +22,7 @@ def github_text(text: str) -> str:
 
 
 def comment(text: str) -> str:
-    """A text as it stands in a comment: what is not to be seen is written as its number."""
+    """A text as a comment shows it: what cannot be seen is written as its number."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
