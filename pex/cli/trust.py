@@ -28,8 +28,8 @@ def trust(
     Prints which keys would be sent where, which commands would be run, and where outside this
     machine its record has files of runs; then keeps your permission for exactly that in your own
     configuration, outside of the project. A change of these needs your word once more; a change of
-    limits, prices or budgets does not. Keys of built-in providers at their own addresses need no trust. In CI,
-    PEX_TRUST=1 in the environment trusts every project.
+    limits, prices or budgets does not. Keys of built-in providers at their own addresses need no
+    trust. In CI, PEX_TRUST=1 in the environment trusts every project.
     """
     if not folder.is_dir():
         raise PexError(f"{folder}: there is no such folder", hint="name the project's folder")
