@@ -232,7 +232,7 @@ def test_a_webhook_that_redirects_is_told_nothing_elsewhere(
     with page(200, {}) as (other, asked), page(code, {"Location": f"{other}/x"}) as (url, _):
         monkeypatch.setenv("HOOK", f"{url}/secret-path-of-the-hook")
         notice: Any = SimpleNamespace(webhook_env="HOOK", mail_to_env=None)
-        said = notify._sent(notice, SimpleNamespace(), "")
+        said = notify._send(notice, SimpleNamespace(), "")
         assert f"redirects to {other}/x; set HOOK to that address" in said
         assert asked == []
 
