@@ -233,7 +233,7 @@ class LibrarySource:
         """Write `prompts/NAME.prompty`.
 
         Raises:
-            PexError: there is a file with other content.
+            PexError: a file with different content exists.
         """
         path, new = write_new(self._project, prompt)
         return f"Saved as {path}." if new else f"{path} already has this prompt."

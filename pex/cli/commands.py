@@ -15,7 +15,7 @@ from pex.core.version import __version__
 COMMANDS = {
     "demo": "Compare prompts on the built-in model, record in MLflow, run a Papermill batch, "
     "report.",
-    "init": "Start a project: pex.toml, one experiment, two notebooks, a CI workflow.",
+    "init": "Start a project: pex.toml, one experiment, three notebooks, a CI workflow.",
     "run": "Run an experiment: call the models, score, record in MLflow, print the table.",
     "schedule": "Print the lines that make a scheduler run a plan every night, or install them.",
     "nightly": "",

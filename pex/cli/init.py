@@ -14,7 +14,7 @@ from pex.core.errors import PexError
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where.")] = Path(),
 ) -> None:
-    """Start a project: pex.toml, one experiment, two notebooks, a CI workflow.
+    """Start a project: pex.toml, one experiment, three notebooks, a CI workflow.
 
     Nothing that is there is overwritten.
     """

@@ -91,7 +91,7 @@ def pull(
         Path | None, typer.Option(metavar="FILE", help="Where to; else NAME.prompty.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a file with another content.")
+        bool, typer.Option("--force", help="Replace a file with different content.")
     ] = False,
 ) -> None:
     """Write a prompt of the library to a file, with every byte that was saved."""
@@ -105,7 +105,7 @@ def pull(
     same = path.is_file() and path.read_bytes() == content
     if path.is_file() and not same and not force:
         raise PexError(
-            f"{path}: a file with other content already exists",
+            f"{path}: a file with different content already exists",
             hint="--force replaces it, --to FILE writes another",
         )
     if not same:

@@ -315,7 +315,7 @@ class Experiment:
 
         Args:
             path: the YAML file.
-            overwrite: replace files that have another content.
+            overwrite: replace files with different content.
 
         A `pex.Model` is written as `provider/model`; where its provider is not in `pex.toml`, a
         warning says which lines to add. Never with the key.

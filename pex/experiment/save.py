@@ -40,7 +40,7 @@ def save(
         cases: its cases, or their file.
         scorers: its scorers as the user gave them.
         base: where the paths in them start.
-        overwrite: replace files that have another content.
+        overwrite: replace files with different content.
 
     Raises:
         PexError: a scorer that cannot be named in a file, or a file that would be lost.
@@ -59,7 +59,7 @@ def save(
         there = file.read_text("utf-8") if file.is_file() else None
         if not overwrite and there not in (None, judge.prompt.to_prompty()):
             raise PexError(
-                f"{file}: there is already a file with another content",
+                f"{file}: a file with different content already exists",
                 hint="give the judge another name, or pass overwrite=True",
             )
     written = write(path, spec.model_copy(update={"scorers": items}), variants, cases, overwrite)

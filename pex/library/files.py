@@ -50,7 +50,7 @@ def _read(project: Path, path: Path) -> PromptFile:
 
 
 def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
-    """Write a prompt to `prompts/NAME.prompty`, unless the file has another content.
+    """Write a prompt to `prompts/NAME.prompty`, unless a file there has different content.
 
     Args:
         project: its folder.
@@ -73,7 +73,7 @@ def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
         if path.is_file() and path.read_bytes() == text:
             return shown, False
         raise PexError(
-            f"{shown}: a file with other content already exists",
+            f"{shown}: a file with different content already exists",
             hint="move it away, or save that one to the library first",
         ) from None
     return shown, True

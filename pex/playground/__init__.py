@@ -122,7 +122,7 @@ class Playground:
 
         Args:
             path: the YAML file.
-            overwrite: replace files that have another content.
+            overwrite: replace files with different content.
 
         Raises:
             PexError: something is not valid yet, or a file would be lost.

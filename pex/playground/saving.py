@@ -49,7 +49,7 @@ def to_prompty(draft: Draft, column: str, path: str, overwrite: bool) -> tuple[s
     text = prompt.to_prompty().encode()
     if not overwrite and file.is_file() and file.read_bytes() != text:
         raise PexError(
-            f"{_shown(file)}: the file exists and has other content",
+            f"{_shown(file)}: a file with different content already exists",
             hint="give another path, or tick overwrite",
         )
     prompt.save(file)

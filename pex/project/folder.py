@@ -144,7 +144,7 @@ def write(
         variants: what is compared; a prompt that was loaded in the project is referred to where it
             is, one of the library by its version.
         cases: the file they are in, or the cases themselves.
-        overwrite: replace files that have another content.
+        overwrite: replace files with different content.
 
     Raises:
         PexError: a file would be lost; nothing has been written then.
@@ -174,7 +174,7 @@ def write(
     for file, text in files.items():
         if not overwrite and file.is_file() and file.read_bytes() != text.encode():
             raise PexError(
-                f"{file}: a file with other content already exists",
+                f"{file}: a file with different content already exists",
                 hint="save under another name, or use overwrite=True",
             )
     for file, text in files.items():

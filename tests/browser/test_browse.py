@@ -86,7 +86,7 @@ def test_a_file_that_has_another_content_is_not_replaced(
     shelf = library(project)
     assert shelf.save_file(ASK) == "Saved as prompts/ask.prompty."
     assert shelf.save_file(ASK) == "prompts/ask.prompty already has this prompt."
-    with pytest.raises(pex.PexError, match=r"prompts/ask\.prompty: a file with other content"):
+    with pytest.raises(pex.PexError, match=r"prompts/ask\.prompty: a file with different content"):
         shelf.save_file(SHORT)
 
 
@@ -238,7 +238,7 @@ def test_search_versions_difference_alias_and_file_with_keys_only(
         box.get_by_role("button", name="version 2").press("Enter")
         box.get_by_role("heading", name="ask · version 2").wait_for()
         box.get_by_role("button", name="Save to file").press("Enter")
-        box.get_by_text("a file with other content already exists").wait_for()
+        box.get_by_text("a file with different content already exists").wait_for()
 
         # A reload in which the kernel goes on: the same prompt is shown.
         opened.save()

@@ -53,7 +53,7 @@ def test_a_file_with_another_content_is_replaced_only_when_asked(file: Path) -> 
     file.write_text("mine")
     refused = run("pull", "short/1").exception
     assert isinstance(refused, pex.PexError)
-    assert "a file with other content already exists" in str(refused)
+    assert "a file with different content already exists" in str(refused)
     assert file.read_text() == "mine"
     assert run("pull", "short", "--force").exit_code == 0
     assert file.read_text() == TEXT

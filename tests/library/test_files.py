@@ -31,7 +31,7 @@ def test_files_are_found_in_experiments_and_in_prompts(tmp_path: Path) -> None:
 def test_a_file_with_another_content_stays(tmp_path: Path) -> None:
     assert write_new(tmp_path, HI) == ("prompts/hi.prompty", True)
     assert write_new(tmp_path, HI) == ("prompts/hi.prompty", False)
-    with pytest.raises(pex.PexError, match="a file with other content already exists"):
+    with pytest.raises(pex.PexError, match="a file with different content already exists"):
         write_new(tmp_path, pex.Prompt("Ho", name="hi"))
     assert pex.Prompt.load(tmp_path / "prompts/hi.prompty") == HI
 

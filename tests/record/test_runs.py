@@ -144,7 +144,7 @@ def test_experiments_are_saved_and_nothing_is_lost(project: Path, lab: FaultyEnd
     assert again.cases == exp.cases
     assert again.save(path) == path  # unchanged
     (project / "saved/prompts/echo.prompty").write_text("mine {{ word }}")
-    with pytest.raises(pex.PexError, match="another content"):
+    with pytest.raises(pex.PexError, match="different content"):
         exp.save(path)
     assert (project / "saved/prompts/echo.prompty").read_text() == "mine {{ word }}"
     exp.save(path, overwrite=True)
