@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pex.batch.night.page import page
+from pex.batch.night.write_page import page
 from pex.tracking.store import connect
 from tests.helpers.night_pages import morning
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pex.batch.notebook import python_of, read_notebook
 from pex.core.errors import PexError, nearest
-from pex.guard.names import is_sure
+from pex.guard.key_names import is_sure
 from pex.guard.redact import SHORTEST, is_secret, redact
 
 TAG = "parameters"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pex.batch.kernels.aside import ASIDE
+from pex.batch.kernels.redacted_output import ASIDE
 from pex.batch.notebook import kernel_of, own_kernels
 from pex.core import jsontext
 from pex.guard.redact import redact

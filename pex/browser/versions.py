@@ -18,7 +18,7 @@ from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.report.tables import cut
-from pex.report.words import word_difference
+from pex.report.word_difference import word_difference
 
 MAX_CHARS = 200_000
 """Characters of one text that are shown."""

@@ -29,7 +29,7 @@ def demo(
     from pex.batch.night import nights
     from pex.batch.night.headline import headline
     from pex.batch.night.judge_night import judge_night
-    from pex.batch.night.page import write_page
+    from pex.batch.night.write_page import write_page
     from pex.batch.plan import load_plan
     from pex.batch.run import run_batch
     from pex.batch.summary import collect, text, write

@@ -11,7 +11,7 @@ import typer
 from pex.cli import console
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.core.yamltext import load_yaml
-from pex.experiment.gate import PINNED
+from pex.experiment.gate_rule import PINNED
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:

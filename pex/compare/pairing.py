@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.metric import Metric
-from pex.score.unusual import unusual
+from pex.score.unusual_answers import unusual
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from pex.compare.effect import FEW_GROUPS, METHODS, SEED, Effect
 from pex.compare.metric import Metric
 from pex.compare.pairing import Pairing
 from pex.core.pairs import Pair
-from pex.score.unusual import UNUSUAL
+from pex.score.unusual_answers import UNUSUAL
 from pex.stats import power
 
 if TYPE_CHECKING:

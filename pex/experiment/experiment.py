@@ -19,7 +19,7 @@ from pex.core.safe_text import clean
 from pex.core.values import to_json_value
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
 from pex.experiment.execution import Execution
-from pex.experiment.gate import gate_rule
+from pex.experiment.gate_rule import gate_rule
 from pex.experiment.job import Job
 from pex.experiment.options import PreviewOptions, RunOptions, StartOptions, complete, shows
 from pex.experiment.prepare import ExperimentState, check_judges, prepare, preview

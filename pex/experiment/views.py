@@ -15,8 +15,8 @@ from pex.experiment.execution import Execution
 from pex.experiment.job import Job
 
 if TYPE_CHECKING:
+    from pex.widgets.case_form import Editing
     from pex.widgets.cell_details import Messages
-    from pex.widgets.editing import Editing
     from pex.widgets.grid import ResultGrid
     from pex.widgets.sheet import Line
 
@@ -127,7 +127,7 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
 
 def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) -> None:
     """Show the results; `corrected` are the cases that were corrected while the run went on."""
-    from pex.results.editing import expect
+    from pex.results.correct_case import expect
     from pex.score.frame import yes_no
 
     results = execution.results
@@ -156,7 +156,7 @@ def _sent_messages(job: Job) -> Messages:
 
 def _editing(execution: Execution, job: Job, corrected: dict[str, Case]) -> Editing:
     """What opened cells may do with their cases; `corrected` is filled with what they did."""
-    from pex.results.editing import editing, expect, rescoring_code
+    from pex.results.correct_case import editing, expect, rescoring_code
 
     known = {case.id: case for case in job.cases}
 

@@ -12,11 +12,11 @@ import os
 import re
 from collections.abc import Mapping
 
-from pex.guard import inside, printed, shapes
+from pex.guard import key_shapes, keys_inside, printed_output
 from pex.guard import project_secrets as project
-from pex.guard.known import Known
-from pex.guard.names import holds_a_key, is_key_name
-from pex.guard.written import SHORTEST
+from pex.guard.encoded_keys import SHORTEST
+from pex.guard.key_names import holds_a_key, is_key_name
+from pex.guard.known_keys import Known
 
 __all__ = [
     "MASK",
@@ -39,7 +39,7 @@ _OPEN_HEADER = re.compile(
 
 _registered: set[str] = set()
 
-MASK = shapes.MASK
+MASK = key_shapes.MASK
 
 
 def register(secret: str | None) -> None:
@@ -75,7 +75,7 @@ def register_headers(headers: Mapping[str, str]) -> None:
 
 @functools.lru_cache(maxsize=1024)
 def _of_header(name: str, value: str) -> tuple[str, ...]:
-    named = shapes.names_a_secret(name)
+    named = key_shapes.names_a_secret(name)
     if not named and (_OPEN_HEADER.fullmatch(name) or re.fullmatch(r"[A-Za-z]*", value)):
         return ()
     value = value.strip()
@@ -91,7 +91,7 @@ def is_secret(name: str, value: str) -> bool:
         (True, False)
     """
     named = name in project.noted.variables or holds_a_key(name, value)
-    return named and bool(inside.in_variable(value))
+    return named and bool(keys_inside.in_variable(value))
 
 
 def secrets(environment: Mapping[str, str] | None = None) -> list[str]:
@@ -108,7 +108,7 @@ def secrets(environment: Mapping[str, str] | None = None) -> list[str]:
     found = set(_registered)
     for name, value in given.items():
         if name in named or holds_a_key(name, value):
-            found.update(inside.in_variable(value))
+            found.update(keys_inside.in_variable(value))
         elif "://" in value:
             found.update(_of_address(value))
         elif "@" in value and name.lower().endswith("_proxy"):  # they may lack their http://
@@ -122,7 +122,7 @@ def secrets(environment: Mapping[str, str] | None = None) -> list[str]:
 
 @functools.lru_cache(maxsize=1024)
 def _of_address(text: str) -> tuple[str, ...]:
-    return tuple(inside.in_address(text))
+    return tuple(keys_inside.in_address(text))
 
 
 def known(environment: Mapping[str, str] | None = None) -> Known:
@@ -158,4 +158,4 @@ def redact(text: str) -> str:
         >>> redact("a basic understanding, and a bearer of bad news")
         'a basic understanding, and a bearer of bad news'
     """
-    return shapes.redact_shapes(printed.masked(text, known()))
+    return key_shapes.redact_shapes(printed_output.masked(text, known()))

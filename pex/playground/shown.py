@@ -8,7 +8,7 @@ from typing import Any
 
 from pex.core.safe_text import clean
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
-from pex.report.words import word_difference
+from pex.report.word_difference import word_difference
 from pex.widgets.live_cell import RUNNING
 from pex.widgets.sheet import Cell
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pex.core.safe_text import from_markdown, in_markdown
-from pex.score.unusual import UNUSUAL, columns
+from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,7 @@ from pex.record.metrics import differences_of, is_of_scorer, metric_name, rounde
 from pex.record.prompts import YES_NO
 from pex.record.search import children, run_of
 from pex.score.frame import typed, yes_no
-from pex.score.unusual import UNUSUAL, columns
+from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active
 from pex.tracking.store import artifact_location, check_files, connect
 

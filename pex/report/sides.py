@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pex.core.text import value_text
 from pex.core.values import missing
 from pex.report.tables import cut, escaped
-from pex.report.words import MIN_SIMILARITY, word_difference
-from pex.score.unusual import remarks_of
+from pex.report.word_difference import MIN_SIMILARITY, word_difference
+from pex.score.unusual_answers import remarks_of
 
 if TYPE_CHECKING:
     import pandas as pd

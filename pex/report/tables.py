@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pex.core.safe_text import clean
 from pex.report.terminal import text_table
 from pex.report.theme import style
-from pex.score.unusual import UNUSUAL, columns
+from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
     import pandas as pd

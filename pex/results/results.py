@@ -13,7 +13,7 @@ from pex.core.remarks import of_run
 from pex.core.safe_text import clean
 from pex.project.settings import load_settings
 from pex.score.frame import score_names, summarise, yes_no
-from pex.score.unusual import UNUSUAL, columns
+from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pex.results.comparison import Comparison
     from pex.results.outcome import Outcome
     from pex.score.judge.calibration import Calibration
-    from pex.widgets.editing import Editing
+    from pex.widgets.case_form import Editing
     from pex.widgets.grid import ResultGrid
 
 
@@ -432,7 +432,7 @@ class Results:
 
     def _editing(self) -> Editing:
         """What the opened cells of the grid may do with the cases."""
-        from pex.results.editing import case_in, editing, edits_in, expect, rescoring_code
+        from pex.results.correct_case import case_in, editing, edits_in, expect, rescoring_code
 
         project = find_project()
         state = project / load_settings(project).journal.path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pex.core.call import Answer
-from pex.guard.known import Known
+from pex.guard.known_keys import Known
 
 _TEXTS = ("output", "reasoning", "raw_body", "error")
 

@@ -17,7 +17,7 @@ import orjson
 
 from pex.guard.redact import redact, redact_values
 from pex.run.lenient import dumped, read_leniently
-from pex.run.waits import wait_in
+from pex.run.retry_after import wait_in
 
 _INSIDE = ("error", "errors", "detail", "details", "innererror", "inner_error", "metadata",
            "message", "msg", "fault", "raw", "body", "response", "cause", "violations",

@@ -22,7 +22,7 @@ from pex.run.error_body import (
     readable,
 )
 from pex.run.errors import BUSY, CASE_PARTS, CallError, of_kind
-from pex.run.waits import asked_s
+from pex.run.retry_after import asked_s
 
 _CODES: tuple[tuple[str, str], ...] = (
     # -- the prompt was flagged: says nothing about the model or about other cases

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pex.run import waits
+from pex.run import retry_after
 from pex.run.channel import Lane
 from pex.run.database import Connection, Database
 from pex.run.ledger import BOOKED
@@ -288,7 +288,7 @@ def _read(connection: Connection, endpoint: str, now: float) -> _Endpoint:
     row = _Endpoint(*rows[0]) if rows else _Endpoint(None, 0, 1, 0, 0.0, -1.0, -1.0, now)
     # A clock that was put back, or an endpoint that once asked for a day, delays no one for long.
     row.at = min(row.at, now)
-    latest = row.at + waits.LONGEST_S
+    latest = row.at + retry_after.LONGEST_S
     row.paused_until = min(row.paused_until, latest) if row.paused_until > 0 else 0.0
     if now - row.at > FORGET_S:
         row.total, row.quiet, row.backoff, row.raised = None, 0, 1, 0
@@ -305,7 +305,7 @@ def _learn(row: _Endpoint, report: Report, cap: int, now: float) -> None:
         row.quiet += report.served
     if report.recover_to and row.total is not None:
         row.total = max(row.total, report.recover_to)
-    row.paused_until = max(row.paused_until, now + (waits.bounded(report.paused_s) or 0.0))
+    row.paused_until = max(row.paused_until, now + (retry_after.bounded(report.paused_s) or 0.0))
     if row.total is None or row.total >= cap:
         row.total = None
     elif report.full and row.quiet >= max(QUIET, 2 * row.total) * row.backoff:

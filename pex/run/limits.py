@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from pex.run import waits
+from pex.run import retry_after
 
 START = 4
 RAMP_S = 0.001
@@ -163,7 +163,7 @@ class Limiter:
             if asked_again:  # nothing was left, and an answer came all the same
                 self._wrong.add(what)
                 continue
-            self._pause(now, waits.seconds(headers.get(f"x-ratelimit-reset-{what}")))
+            self._pause(now, retry_after.seconds(headers.get(f"x-ratelimit-reset-{what}")))
 
     def refused(self, now: float, retry_after_s: float | None) -> None:
         """The endpoint serves no more than what is still in flight (429)."""
@@ -217,15 +217,15 @@ class Limiter:
         """Go on with what the lease granted."""
         self.share, self.total, self.others = grant.share, grant.total, grant.others
         self.paused_until = max(self.paused_until, now + grant.paused_s)
-        self._asks_again = self._asks_again or grant.paused_s > waits.LONGEST_S / 2
+        self._asks_again = self._asks_again or grant.paused_s > retry_after.LONGEST_S / 2
         self.granted_requests += grant.requests
         self.granted_tokens += grant.tokens
 
     def _pause(self, now: float, asked_s: float | None) -> None:
         """Wait as long as is asked, a minute at most; after that, one call tries."""
-        wait_s = waits.bounded(asked_s) or 0.0
+        wait_s = retry_after.bounded(asked_s) or 0.0
         self.paused_until = max(self.paused_until, now + wait_s)
-        self._asks_again = self._asks_again or wait_s >= waits.LONGEST_S
+        self._asks_again = self._asks_again or wait_s >= retry_after.LONGEST_S
 
     def _lower(self, to: int, kind: str) -> None:
         self.lowered_by = kind

@@ -18,8 +18,8 @@ from pex.run.client import Pool
 from pex.run.errors import CallError
 from pex.run.failures import refusal
 from pex.run.provider_batch_lines import reply_of
+from pex.run.retry_after import bounded
 from pex.run.user_client import ClientSession, File, Reply
-from pex.run.waits import bounded
 
 ATTEMPTS = 5
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from pex.run import waits
+from pex.run import retry_after
 from pex.run.channel import Channel
 from pex.run.errors import FATAL, TRANSIENT, CallError
 
@@ -48,7 +48,7 @@ def wait_s(attempt: int, asked_s: float | None) -> float:
 
     The random part keeps many calls that failed together from coming back together.
     """
-    asked_s = waits.bounded(asked_s)
+    asked_s = retry_after.bounded(asked_s)
     if asked_s is not None:
         return asked_s + random.uniform(0, 0.1)
     return min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.0)
@@ -66,7 +66,9 @@ def is_lost(channel: Channel, error: CallError, now: float, *, last: bool) -> bo
         now: the event loop's time in seconds.
         last: the call is not tried again.
     """
-    used_up = error.kind == "rate_limit" and last and (error.retry_after_s or 0) >= waits.LONGEST_S
+    used_up = (
+        error.kind == "rate_limit" and last and (error.retry_after_s or 0) >= retry_after.LONGEST_S
+    )
     if error.kind not in FATAL | {"connection"} and not used_up:
         return False
     if error.kind == "redirect":  # the address is wrong, whatever else is sent there

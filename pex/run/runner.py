@@ -28,11 +28,11 @@ from pex.run.endpoint import Endpoint
 from pex.run.errors import CallError
 from pex.run.journal_writer import Entry
 from pex.run.leases import TICK_S, need_of
+from pex.run.pace_reporter import PaceReporter
 from pex.run.reasoning import AnswerText, without_reasoning
 from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.runner_context import RunnerContext, by_key
-from pex.run.waiting import PaceReporter
 
 GRACE_S = 5.0
 """How long calls in flight may go on after the first interrupt."""

@@ -15,7 +15,7 @@ from pex.core.events import RowKey
 from pex.core.score import Score
 from pex.core.values import to_json_value
 from pex.core.variant import Variant
-from pex.score.unusual import unusual
+from pex.score.unusual_answers import unusual
 from pex.stats import intervals
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from pex.core.remarks import of_answer
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.values import missing
+from pex.report.safe_html import markdown_html
 from pex.report.tables import cut, format_seconds, format_usd
-from pex.report.text import markdown_html
-from pex.report.words import word_difference
+from pex.report.word_difference import word_difference
 from pex.widgets.code import pieces
 from pex.widgets.sheet import Cell, Sheet
 

@@ -1,4 +1,4 @@
-// Editing the case of an opened cell, see editing.py. A form stays with its cell, so looking at
+// Editing the case of an opened cell, see case_form.py. A form stays with its cell, so looking at
 // another cell loses nothing that was typed.
 
 import { button, copyText, element, output } from "./shared.js";

@@ -34,8 +34,8 @@ from pex.core.spreadsheet import table_text
 from pex.core.text import value_text
 from pex.stats import intervals
 from pex.widgets import rows, shared
+from pex.widgets.case_form import Editing, apply_edit, edit_form
 from pex.widgets.cell_details import MODES, Messages, cell_details
-from pex.widgets.editing import Editing, apply_edit, edit_form
 from pex.widgets.live_cell import cell_after
 from pex.widgets.query import KINDS, Query, find_rows, tags_and_groups
 from pex.widgets.sheet import Sheet

@@ -19,7 +19,7 @@ import orjson
 from pex.core.safe_text import clean
 from pex.report.tables import format_interval, format_score, format_seconds, format_usd
 from pex.report.tables import summary_scores as scores_of
-from pex.score.unusual import counts
+from pex.score.unusual_answers import counts
 from pex.widgets.sheet import Brief, Sheet
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.events import RowKey
 from pex.core.score import Score
 from pex.core.text import value_text
-from pex.score.unusual import remarks_of
+from pex.score.unusual_answers import remarks_of
 
 if TYPE_CHECKING:
     import pandas as pd

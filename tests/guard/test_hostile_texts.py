@@ -24,7 +24,7 @@ def read_all() -> None:
     from pex.core.errors import PexError
     from pex.core.front_matter import split as split_front
     from pex.core.prompt import Prompt
-    from pex.guard.shapes import redact_shapes
+    from pex.guard.key_shapes import redact_shapes
     from pex.run import reading
     from pex.run.error_body import message_of
     from pex.run.errors import CallError

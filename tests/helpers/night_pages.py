@@ -3,8 +3,8 @@
 import datetime
 from pathlib import Path
 
-from pex.batch.night.gate import judge, rule_of
 from pex.batch.night.night import JudgedNight, JudgedRun
+from pex.batch.night.night_gate import judge, rule_of
 from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import Job, Plan, PlanGate
 from pex.batch.result import BatchResult, JobResult

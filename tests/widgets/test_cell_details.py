@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pex.report.words import MAX_WORDS
+from pex.report.word_difference import MAX_WORDS
 from pex.widgets.cell_details import MAX_CHARS, cell_details
 from pex.widgets.sheet import Cell, Line, Sheet
 

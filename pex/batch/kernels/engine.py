@@ -31,13 +31,13 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 from traitlets import DottedObjectName, Type
 
-from pex.batch.kernels.aside import ASIDE
 from pex.batch.kernels.forked import ForkProvisioner, forkable
+from pex.batch.kernels.redacted_output import ASIDE
 from pex.batch.kernels.zygotes import ZYGOTES
 from pex.core.errors import PexError
 from pex.core.project import find_project
-from pex.guard import printed
-from pex.guard.known import Known
+from pex.guard import printed_output
+from pex.guard.known_keys import Known
 from pex.guard.project_secrets import LISTED, note
 from pex.guard.redact import known
 from pex.project.settings import load_settings
@@ -201,18 +201,18 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]
 
     def clean(self) -> None:
         """Take keys out for good: nothing runs any more."""
-        printed.content(self.nb, self.secrets)
+        printed_output.content(self.nb, self.secrets)
         for cell in self.nb.cells:
-            printed.streams(cell.get("outputs", ()), self.secrets)
+            printed_output.streams(cell.get("outputs", ()), self.secrets)
         self._has_keys = False
 
     def save(self, **kwargs: Any) -> None:
         """Save it; a key in its source or parameters is kept for the kernel alone."""
         if self.cell is not None:
-            printed.streams(self.cell.get("outputs", ()), self.secrets)
+            printed_output.streams(self.cell.get("outputs", ()), self.secrets)
         executed = self.nb
         if self._has_keys:
-            self.nb = printed.content(copy.deepcopy(executed), self.secrets)
+            self.nb = printed_output.content(copy.deepcopy(executed), self.secrets)
         try:
             super().save()
         finally:
@@ -228,7 +228,7 @@ class _Notebook(PapermillNotebookClient):  # type: ignore[misc]
         """By stream: what has come of its last line, for the log."""
 
     def process_message(self, message: dict[str, Any], *args: Any) -> Any:
-        message["content"] = printed.content(message["content"], self.nb_man.secrets)
+        message["content"] = printed_output.content(message["content"], self.nb_man.secrets)
         return super().process_message(message, *args)
 
     def log_output_message(self, output: Any) -> None:
@@ -242,7 +242,7 @@ class _Notebook(PapermillNotebookClient):  # type: ignore[misc]
             self._log(output.name, lines + end)
 
     def _log(self, name: str, text: str) -> None:
-        text = printed.masked(text, self.nb_man.secrets)
+        text = printed_output.masked(text, self.nb_man.secrets)
         super().log_output_message(
             nbformat.from_dict({"output_type": "stream", "name": name, "text": text})  # type: ignore[no-untyped-call]
         )

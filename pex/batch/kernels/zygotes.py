@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pex.batch.kernels.aside import ASIDE
+from pex.batch.kernels.redacted_output import ASIDE
 from pex.core import batch_context, python
 from pex.guard.project_secrets import LISTED
 

@@ -12,14 +12,14 @@ from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.values import missing
 from pex.report.tables import cut
-from pex.report.words import MIN_SIMILARITY
+from pex.report.word_difference import MIN_SIMILARITY
 from pex.score.frame import score_names, yes_no
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.batch.night.gate import CandidateVerdict
     from pex.batch.night.night import JudgedRun
+    from pex.batch.night.night_gate import CandidateVerdict
 
 MAX_CASES = 60
 """Cases of one list that are shown with their answers; how many there are is said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pex.batch.night.gate import CandidateVerdict
+from pex.batch.night.night_gate import CandidateVerdict
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.report.comparison import format_value

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.batch.night import canary, nights
-from pex.batch.night.gate import CandidateVerdict, judge, keep, rule_of
 from pex.batch.night.night import JudgedNight, JudgedRun
+from pex.batch.night.night_gate import CandidateVerdict, judge, keep, rule_of
 from pex.batch.night.run_changes import (
     ANSWERS,
     UNSTEADY,

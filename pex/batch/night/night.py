@@ -7,7 +7,7 @@ import datetime
 from typing import Any
 
 from pex.batch.night import nights
-from pex.batch.night.gate import CandidateVerdict, outcome_of
+from pex.batch.night.night_gate import CandidateVerdict, outcome_of
 from pex.batch.night.run_changes import Change, Recorded
 from pex.batch.result import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.batch import snapshot
-from pex.batch.night import page
+from pex.batch.night import write_page
 from pex.batch.night.headline import headline
 from pex.batch.night.judge_night import read_judged
 from pex.batch.night.night import JudgedNight
@@ -29,7 +29,7 @@ class ReadNight(JudgedNight):
         return clean("\n".join([headline(self), *(item.reason for item in self.judged)]))
 
     def _repr_html_(self) -> str:
-        return page.part(self)
+        return write_page.part(self)
 
 
 def read_night(plan: str | Path, batch_id: str | None = None) -> ReadNight:

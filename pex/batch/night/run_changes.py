@@ -14,7 +14,7 @@ from pex.core.about import About, VariantInfo
 from pex.core.canonical_json import digest
 from pex.core.safe_text import clean
 from pex.core.text import value_text
-from pex.report.words import word_difference
+from pex.report.word_difference import word_difference
 
 if TYPE_CHECKING:
     import pandas as pd

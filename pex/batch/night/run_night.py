@@ -120,7 +120,7 @@ def _judged(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> Nigh
     from pex.batch.night.as_json import as_json
     from pex.batch.night.headline import headline
     from pex.batch.night.judge_night import judge_night, open_jobs
-    from pex.batch.night.page import write_page
+    from pex.batch.night.write_page import write_page
     from pex.batch.summary import collect, text, write
 
     night = page = unread = said = outcome = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pex.batch.night.gate import judge, outcome_of, rule_of
+from pex.batch.night.night_gate import judge, outcome_of, rule_of
 from pex.batch.night.run_changes import Recorded
 from pex.batch.plan import PlanGate
 from pex.tracking.store import connect

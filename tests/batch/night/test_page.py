@@ -12,7 +12,7 @@ import pytest
 from pex.batch.night.document import document, what_happened
 from pex.batch.night.junit import junit
 from pex.batch.night.nights import Night
-from pex.batch.night.page import page
+from pex.batch.night.write_page import page
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.night_pages import AT, judged_night
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from pex.batch.night.night import JudgedNight
 from pex.batch.night.nights import Night
-from pex.batch.night.page import page
+from pex.batch.night.write_page import page
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.browser import page as opened

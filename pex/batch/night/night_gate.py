@@ -17,7 +17,7 @@ from pex.compare.runs import BASELINE, CANDIDATE, both
 from pex.compare.verdict import WORSE, Options
 from pex.core.about import About
 from pex.core.errors import PexError
-from pex.experiment.gate import PINNED
+from pex.experiment.gate_rule import PINNED
 from pex.project.spec import GateSpec
 from pex.stats import EProcess, e_month, e_process
 

@@ -58,11 +58,11 @@ def _pass_on(read: int) -> None:
 
 
 def _say(data: bytes) -> None:
-    from pex.guard import printed
+    from pex.guard import printed_output
     from pex.guard.redact import known
 
     if data:
-        text = printed.masked(data.decode("utf-8", "surrogateescape"), known())
+        text = printed_output.masked(data.decode("utf-8", "surrogateescape"), known())
         with contextlib.suppress(OSError):  # nobody reads it any more
             left = text.encode("utf-8", "surrogateescape")
             while left:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 import pex
-from pex.batch.night.gate import ALARM, decide, rule_of, together
+from pex.batch.night.night_gate import ALARM, decide, rule_of, together
 from pex.batch.plan import PlanGate
 from pex.stats import e_process
 

@@ -15,7 +15,7 @@ from pex.core.values import to_json_value
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.widgets.editing import Editing
+    from pex.widgets.case_form import Editing
 
 
 def edits_in(about: About, project: Path, state: Path) -> Edits | None:
@@ -44,7 +44,7 @@ def editing(
         on_corrected: told of every case that has another expected answer now.
         again: the code that calculates the scores again.
     """
-    from pex.widgets.editing import Editing
+    from pex.widgets.case_form import Editing
 
     def file() -> Edits:
         if edits is None:

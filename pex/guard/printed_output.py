@@ -12,8 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pex.guard.known import Known
-from pex.guard.shapes import MASK
+from pex.guard.key_shapes import MASK
+from pex.guard.known_keys import Known
 
 _FORMAT = re.compile(
     r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # colours and the like

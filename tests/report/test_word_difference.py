@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pex.report.words import MAX_WORDS, MIN_SIMILARITY, word_difference
+from pex.report.word_difference import MAX_WORDS, MIN_SIMILARITY, word_difference
 
 
 def numbered(count: int, start: int = 0) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pex.guard import redact
-from pex.guard.shapes import MASK
+from pex.guard.key_shapes import MASK
 
 PROSE = """
 You need a basic understanding of the topic.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
-from pex.guard.shapes import NOT_SECRET
-from pex.guard.written import is_word
+from pex.guard.encoded_keys import is_word
+from pex.guard.key_shapes import NOT_SECRET
 
 _KEYS = frozenset(
     ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS",

@@ -10,7 +10,7 @@ from playwright.sync_api import expect as to_be
 
 import pex
 from pex.core.cases import Case, load_cases
-from pex.results.editing import case_in, expect, row_text
+from pex.results.correct_case import case_in, expect, row_text
 from tests.helpers import ROOT
 from tests.helpers.browser import jupyterlab
 from tests.helpers.endpoint import FaultyEndpoint
@@ -189,7 +189,7 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
 ) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tests.results.test_editing import experiment, Path\n"
+        "from tests.results.test_correct_case import experiment, Path\n"
         "exp = experiment(Path('cases.csv'))\nresults = exp.run()"
     )
     notebook(project / "edit.ipynb", None, code, "results.show()")

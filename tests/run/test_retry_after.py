@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import pex
 from pex.core.events import Event, Pace, Retried
-from pex.run import waits
+from pex.run import retry_after
 from pex.run.database import SqliteDatabase
 from pex.run.failures import refusal
 from pex.run.leases import Leases
@@ -67,17 +67,17 @@ FORMS = {
 @pytest.mark.parametrize("text", FORMS)
 def test_each_form_is_read(text: str) -> None:
     expected = FORMS[text]
-    found = waits.seconds(text, NOW)
+    found = retry_after.seconds(text, NOW)
     assert found == (None if expected is None else pytest.approx(expected, abs=0.001))
 
 
 @given(st.text() | st.floats().map(str) | st.integers().map(str))
 def test_no_header_asks_for_more_than_a_minute_or_fails(text: str) -> None:
     for name in ("Retry-After", "Retry-After-Ms"):
-        wait_s = waits.asked_s({name: text})
-        assert wait_s is None or 0 <= wait_s <= waits.LONGEST_S
+        wait_s = retry_after.asked_s({name: text})
+        assert wait_s is None or 0 <= wait_s <= retry_after.LONGEST_S
         error = refusal(429, b"{}", {name: text})
-        assert error.retry_after_s is None or 0 <= error.retry_after_s <= waits.LONGEST_S
+        assert error.retry_after_s is None or 0 <= error.retry_after_s <= retry_after.LONGEST_S
 
 
 FAR = ["86400", "1d", "inf", "4102444800", "Fri, 01 Jan 2100 00:00:00 GMT"]
@@ -192,7 +192,7 @@ def experiment(count: int) -> pex.Experiment:
 def test_a_run_goes_on_after_the_longest_wait(
     lab: FaultyEndpoint, project: Path, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waits, "LONGEST_S", 0.6)
+    monkeypatch.setattr(retry_after, "LONGEST_S", 0.6)
     lab.reply = lambda body, number: (
         web.Response(status=429, headers={"Retry-After": asked}) if number <= 6 else None
     )
@@ -217,13 +217,13 @@ def test_a_run_after_one_of_an_earlier_version_that_was_told_to_wait_a_day(
     execution = experiment(3).start(record=False)
     execution.wait()
     assert execution.results is not None
-    assert execution.results.about["elapsed_s"] < waits.LONGEST_S
+    assert execution.results.about["elapsed_s"] < retry_after.LONGEST_S
 
 
 def test_an_endpoint_that_keeps_asking_for_a_day_is_given_up(
     lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waits, "LONGEST_S", 0.05)
+    monkeypatch.setattr(retry_after, "LONGEST_S", 0.05)
     monkeypatch.setattr("pex.run.retry.MAX_REFUSALS", 3)
     lab.reply = lambda body, number: web.Response(status=429, headers={"Retry-After": "86400"})
     results = experiment(500).run(record=False, show=False)

@@ -6,8 +6,8 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
-from pex.guard.shapes import MASK
-from pex.guard.written import written
+from pex.guard.encoded_keys import written
+from pex.guard.key_shapes import MASK
 
 _HEAD = 12
 """Letters of a beginning that is one for sure."""

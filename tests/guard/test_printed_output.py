@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pex.guard import printed
-from pex.guard.known import Known
+from pex.guard import printed_output
+from pex.guard.known_keys import Known
 
 KEY = "open-4711+sesame/now"
 KNOWN = Known([KEY])
@@ -30,7 +30,7 @@ KNOWN = Known([KEY])
     ],
 )
 def test_a_key_is_found_through_what_formats_it(text: str, clean: str) -> None:
-    assert printed.masked(text, KNOWN) == clean
+    assert printed_output.masked(text, KNOWN) == clean
 
 
 def stream(name: str, *texts: str) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def stream(name: str, *texts: str) -> list[dict[str, Any]]:
     ],
 )
 def test_streams_are_joined(outputs: list[dict[str, Any]], texts: list[str]) -> None:
-    printed.streams(outputs, KNOWN)
+    printed_output.streams(outputs, KNOWN)
     assert [output["text"] for output in outputs] == texts
 
 
@@ -64,7 +64,7 @@ def test_a_notebook_has_a_key_nowhere() -> None:
         "state": {"a": {"outputs": stream("stdout", KEY[:5], KEY[5:])}},
         "text": ["of one\n", "and another\n"],
     }
-    clean = printed.content(value, KNOWN)
+    clean = printed_output.content(value, KNOWN)
     assert clean is value
     assert clean["traceback"] == ["Error: [redacted]", "", "end"]
     assert clean["data"] == {
@@ -85,4 +85,4 @@ def test_a_notebook_has_a_key_nowhere() -> None:
      "&amp;" * 40_000],
 )  # fmt: skip
 def test_hostile_texts_come_to_an_end(text: str) -> None:
-    assert printed.masked(text, KNOWN) == text
+    assert printed_output.masked(text, KNOWN) == text

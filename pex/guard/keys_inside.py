@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from pex.guard import shapes
-from pex.guard.written import SHORTEST, is_word
+from pex.guard import key_shapes
+from pex.guard.encoded_keys import SHORTEST, is_word
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,30})://([^\s\"'<>`]{1,4000})")
 _PART = re.compile(r"(?:^|[;\s,])\s*([A-Za-z][A-Za-z0-9_ -]{0,40}?)\s*=\s*([^;\s,]{1,2000})")
@@ -48,7 +48,7 @@ def in_address(text: str) -> Iterator[str]:
         yield from _in_login(scheme.lower(), login)
         for part in re.split(r"[&;]", query.partition("#")[0]):
             name, _, value = part.partition("=")
-            if shapes.is_secret_parameter(name, value):
+            if key_shapes.is_secret_parameter(name, value):
                 yield from (value, unquote(value), unquote_plus(value))
 
 
@@ -60,7 +60,7 @@ def _in_login(scheme: str, login: str) -> Iterator[str]:
         yield base64.b64encode(unquote(login).encode()).decode()
     plain = unquote(user)
     alone = scheme in _WEB and password in ("", "x-oauth-basic")
-    if alone and user and (colon or shapes.looks_random(plain)):
+    if alone and user and (colon or key_shapes.looks_random(plain)):
         yield from (user, plain, base64.b64encode(f"{plain}:".encode()).decode())
 
 
@@ -102,7 +102,7 @@ def _pieces(value: str) -> Iterator[str]:
         if re.fullmatch(r"[^\s=]{8,}(?:\s*[,;\s]\s*[^\s=]{8,}){1,20}", value):
             yield from re.split(r"[,;\s]+", value)  # several keys in one variable
     for name, part in _PART.findall(value):
-        if shapes.names_a_secret(name.replace(" ", "_")):
+        if key_shapes.names_a_secret(name.replace(" ", "_")):
             yield part
     if value.startswith("{"):
         try:
@@ -114,7 +114,7 @@ def _pieces(value: str) -> Iterator[str]:
 def _in_json(value: Any) -> Iterator[str]:
     """Of a file of credentials, such as Google's."""
     for name, item in value.items() if isinstance(value, dict) else ():
-        if isinstance(item, str) and (shapes.names_a_secret(name) or name == "private_key"):
+        if isinstance(item, str) and (key_shapes.names_a_secret(name) or name == "private_key"):
             yield item
         elif isinstance(item, dict):
             yield from _in_json(item)
