@@ -48,7 +48,7 @@ def parse_reference(text: str) -> Reference:
         >>> parse_reference("review-sentiment/three")
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: 'review-sentiment/three': expected a version from 1
+        pex.core.errors.PexError: 'review-sentiment/three': expected a version number from 1
           for example 'review-sentiment/3'
     """
     short = text.removeprefix(LIBRARY)
@@ -57,7 +57,7 @@ def parse_reference(text: str) -> Reference:
     if mark == "/":
         if not re.fullmatch("[1-9][0-9]*", rest):
             raise PexError(
-                f"'{text}': expected a version from 1",
+                f"'{text}': expected a version number from 1",
                 hint=f"for example '{name}/3'",
             )
         return Reference(name, version=int(rest))

@@ -80,7 +80,7 @@ def to_experiment(
     try:
         experiment.save(file, overwrite=overwrite)
     except PexError as error:
-        hint = (error.hint or "").replace("say overwrite=True", "tick overwrite")
+        hint = (error.hint or "").replace("pass overwrite=True", "tick overwrite")
         raise PexError(error.message, hint=hint or None) from None
     return file, f"saved as {_shown(file)}: pexlab run {_shown(file)}{said}"
 

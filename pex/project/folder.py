@@ -175,7 +175,7 @@ def write(
         if not overwrite and file.is_file() and file.read_bytes() != text.encode():
             raise PexError(
                 f"{file}: a file with different content already exists",
-                hint="save under another name, or use overwrite=True",
+                hint="save under another name, or pass overwrite=True",
             )
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)

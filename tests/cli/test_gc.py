@@ -201,7 +201,7 @@ def test_nothing_is_deleted_where_a_database_alone_says_so(
     done = pexlab("gc", "--delete", folder=project)
     assert done.returncode == 2
     assert "nothing was deleted: sqlite:///" in done.stderr
-    assert "no folder of a run below the project or its store" in done.stderr
+    assert "not a run's folder in the project or its store" in done.stderr
     assert all(file.exists() for file in kept)
     assert (home / ran.run_id / "artifacts").is_dir()
     assert count(project) == 8

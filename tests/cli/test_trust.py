@@ -167,7 +167,7 @@ def test_doctor_never_runs_a_command(lab: Listening, project: Path) -> None:
         done = pexlab("doctor", folder=project)
         assert done.returncode == 0, done.stderr
         [line] = [line for line in done.stdout.splitlines() if line.split()[1] == "lab"]
-        assert "not asked" in line
+        assert "not checked" in line
         assert ("pexlab trust" in line) is not trusted
     assert not (project / "marker").exists()
     assert lab.all == 0

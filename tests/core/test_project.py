@@ -193,9 +193,7 @@ def test_an_image_of_a_value_lies_below_the_cases_folder(
     with pytest.raises(pex.PexError) as caught:
         image(cases, prompt, photo=photo.format(up=project))
     assert "(case '1')" in caught.value.message
-    assert (
-        "outside of the cases' folder" in caught.value.message or "no image" in caught.value.message
-    )
+    assert "outside the cases' folder" in caught.value.message or "no image" in caught.value.message
 
 
 @pytest.mark.parametrize("prompt", [MARKDOWN, PARTS], ids=["markdown", "parts"])

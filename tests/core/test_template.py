@@ -183,7 +183,10 @@ def test_a_column_does_not_hide_what_is_called() -> None:
         ("{{ bare.b }}", "{{ bare.b }}: there is no key 'b'\n  there is: 'a'"),
         ("{{ bare.items }}", "call the method as .items()"),
         ("{{ word.upper }}", "'upper' is a method of text\n  write .upper()"),
-        ("{{ xs | map('upper') }}", "has no text of its own\n  add | list, or | join(', ')"),
+        (
+            "{{ xs | map('upper') }}",
+            "is a lazy sequence without text\n  add | list, or | join(', ')",
+        ),
         ("{{ wrod }}", "no value for the variable 'wrod'\n  did you mean 'word'?"),
         ("{{ wrod.a }}", "no value for the variable 'wrod'"),
         ("{% if a is defined %}{% endif %}{{ bare.b }}", "{{ bare.b }}: there is no key 'b'"),

@@ -172,5 +172,5 @@ def test_the_longest_conversation_is_counted_in_characters_not_in_escapes(uri: s
 def test_a_kept_text_that_somebody_changed_is_noticed(uri: str) -> None:
     pex.library.save(pex.Prompt("Hi", name="p"))
     mlflow.MlflowClient(uri).set_prompt_version_tag("p", 1, "pex.text.1", "---\nname: p\n---\nHo")
-    with pytest.raises(pex.PexError, match="p/1: the text that its tags"):
+    with pytest.raises(pex.PexError, match="p/1: the text in its tags"):
         pex.library.load("p")

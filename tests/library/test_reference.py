@@ -26,9 +26,9 @@ def test_a_reference_names_a_version_an_alias_or_the_latest(text: str, meant: Re
     [
         ("", "prompt name: it is empty"),
         ("my prompt@x", "for example 'my-prompt'"),
-        ("short/", "whole number from 1"),
-        ("short/0", "whole number from 1"),
-        ("short/1/2", "whole number from 1"),
+        ("short/", "version number from 1"),
+        ("short/0", "version number from 1"),
+        ("short/1/2", "version number from 1"),
         ("short@", "only letters"),
         ("short@a/b", "only letters"),
         ("short@v2", "version 2 of a prompt is 'name/2'"),

@@ -96,7 +96,7 @@ def test_a_wrong_call_writes_nothing(uri: str) -> None:
         ({"name": "a/b"}, "for example 'a-b'"),
         ({"note": "x" * 5001}, "at most 5,000"),
         ({"tags": {"pex.digest": "x"}}, "starts like the tags"),
-        ({"tags": {"n": 3}}, "expected a text"),
+        ({"tags": {"n": 3}}, "expected a string"),
     ]
     for options, message in wrong:
         with pytest.raises(pex.PexError, match=message):

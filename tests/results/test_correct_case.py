@@ -86,7 +86,7 @@ def test_a_recorded_run_finds_the_file_again(cases: Path, monkeypatch: pytest.Mo
         "r1-2", "short; easy", results.frame["output"].iloc[0]
     )  # fmt: skip
     done = view.ask("keep", "new", text="neither", id="r1-2", tags="hard")
-    assert "as the case 'r1-2'" in done["done"]
+    assert "as case 'r1-2'" in done["done"]
     assert cases.read_text() == CASES + "r1-2,Nice.,neither,g1,hard\n"
     assert "a case 'r1-2' already" in view.ask("keep", "new", text="x", id="r1-2")["problem"]
     assert loaded.frame["case_id"].tolist() == ["r1", "r2"]

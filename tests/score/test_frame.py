@@ -21,6 +21,7 @@ from pex.core.score import Score
 from pex.record.files import read, write
 from pex.report.tables import summary_html, summary_text
 from pex.score.frame import build_frame, restore, score_names, summarise, typed
+from tests.helpers.sample_run import about
 
 VARIANT = pex.Variant(pex.Prompt("{{ q }}", name="a"), "lab/m1")
 LARGE = 2**53 + 1
@@ -45,8 +46,8 @@ def frame_of(
 
 def again(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The frame as it comes back from a record."""
-    write(folder, frame, {}, {}, None)
-    return typed(read(folder)[0])
+    write(folder, frame, about("again", frame, []), {}, None)
+    return typed(read(folder, "run")[0])
 
 
 # -- whole numbers

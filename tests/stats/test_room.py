@@ -48,6 +48,8 @@ def test_importing_the_room_brings_in_nothing_heavy_and_nothing_of_pex() -> None
     assert not found & {"numpy", "scipy", "choix", "statsmodels", "pandas"}
     assert {name for name in found if name.startswith("pex")} <= {
         "pex",
+        "pex.core",
+        "pex.core.version",
         "pex.stats",
         *(f"pex.stats.{file.stem}" for file in Path(pex.stats.__file__).parent.glob("*.py")),
     }
