@@ -14,7 +14,7 @@ from pex.cli import console
 from pex.core.errors import PexError, nearest
 
 if TYPE_CHECKING:
-    from pex.batch.schedule.schedulers import Schedule
+    from pex.batch.schedule.schedule import Schedule
 
 
 def schedule(
@@ -42,18 +42,18 @@ def schedule(
 ) -> None:
     """Print the lines that make a scheduler run a plan every night, or install them."""
     from pex.batch.plan import load_plan
-    from pex.batch.schedule import schedulers as texts
     from pex.batch.schedule.cron import parse
     from pex.batch.schedule.envfile import key_names
     from pex.batch.schedule.nightly import default_env_file, log_of
+    from pex.batch.schedule.schedule import KINDS, make
     from pex.batch.schedule.timezones import read_zone, users_zone
     from pex.cli.trust import asking
     from pex.core.project import find_project
     from pex.project.settings import load_settings
     from pex.run.provider_trust import check_trusted
 
-    if to not in texts.KINDS:
-        raise PexError(f"--to {to}: no such scheduler", hint=nearest(to, texts.KINDS))
+    if to not in KINDS:
+        raise PexError(f"--to {to}: no such scheduler", hint=nearest(to, KINDS))
     if install and remove:
         raise PexError("--install and --remove: give only one of them")
     if (install or remove) and to not in ("crontab", "systemd"):
@@ -63,13 +63,13 @@ def schedule(
         )
     zone = read_zone(timezone or users_zone())
     if remove:  # also for a plan that is gone or broken by now
-        _remove(texts.make(plan, parse(cron), zone, None, []), to)
+        _remove(make(plan, parse(cron), zone, None, []), to)
         return
     loaded = load_plan(plan)
     # Said now, and not by the first night.
     asking(lambda: check_trusted(load_settings(find_project(loaded.folder))))
     env_file = env_file or default_env_file(plan)
-    made = texts.make(plan, parse(cron), zone, env_file, key_names(loaded, env_file))
+    made = make(plan, parse(cron), zone, env_file, key_names(loaded, env_file))
     text = _text(made, to)
     _warn(made, to)
     if install:
@@ -86,17 +86,16 @@ def schedule(
 
 
 def _text(made: Schedule, to: str) -> str:
-    from pex.batch.schedule import hosted
-    from pex.batch.schedule import schedulers as texts
+    from pex.batch.schedule import crontab, hosted, systemd
     from pex.batch.schedule.install import units
     from pex.batch.schedule.timezones import machine_zone
 
     now = datetime.datetime.now(made.zone)
     if to == "crontab":
-        return texts.crontab(made, ZoneInfo(machine_zone()), now.date())
+        return crontab.crontab(made, ZoneInfo(machine_zone()), now.date())
     if to == "systemd":
         service, timer = units(made)
-        return f"# {service}\n{texts.service(made)}\n# {timer}\n{texts.timer(made, now.date())}"
+        return f"# {service}\n{systemd.service(made)}\n# {timer}\n{systemd.timer(made, now.date())}"
     if to == "github":
         return hosted.github(made, now)
     if to == "airflow":
@@ -105,8 +104,7 @@ def _text(made: Schedule, to: str) -> str:
 
 
 def _install(made: Schedule, to: str, text: str) -> None:
-    from pex.batch.schedule import install
-    from pex.batch.schedule import schedulers as schedule
+    from pex.batch.schedule import install, systemd
 
     if to == "crontab":
         changed = install.change_crontab(made, text)
@@ -115,7 +113,7 @@ def _install(made: Schedule, to: str, text: str) -> None:
             console.err("warning: no cron daemon is running here, so nothing starts the nights")
         return
     today = datetime.datetime.now(made.zone).date()
-    install.add_units(made, schedule.service(made), schedule.timer(made, today))
+    install.add_units(made, systemd.service(made), systemd.timer(made, today))
     for file in install.units(made):
         console.out(f"installed  {file}")
     console.err("to run it also while you are logged out: loginctl enable-linger")

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pex.batch.schedule import schedulers as texts
+from pex.batch.schedule import schedule
 from pex.batch.schedule.cron import parse
 from tests.helpers.notebooks import notebook, plan
 
@@ -43,11 +43,11 @@ def made(
     zone: ZoneInfo = BERLIN,
     keys: tuple[str, ...] = (),
     env_file: Path | None = None,
-) -> texts.Schedule:
+) -> schedule.Schedule:
     """The schedule of a small plan in `folder`, which becomes a project."""
     inner = folder / "experiments" / "sums"
     inner.mkdir(parents=True, exist_ok=True)
     (folder / "pex.toml").write_text("")
     notebook(inner / "n.ipynb", None, "1")
     file = plan(inner, "steps: [{id: a, notebook: n.ipynb}]\n")
-    return texts.make(file, parse(cron), zone, env_file, keys)
+    return schedule.make(file, parse(cron), zone, env_file, keys)

@@ -16,7 +16,7 @@ from pex.batch.schedule.quoting import (
     github_text,
     yaml_text,
 )
-from pex.batch.schedule.schedulers import Schedule
+from pex.batch.schedule.schedule import Schedule
 from pex.core.canonical_json import digest
 from pex.core.version import __version__
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pex.batch.schedule.schedulers import Schedule, marks
+from pex.batch.schedule.crontab import marks
+from pex.batch.schedule.schedule import Schedule
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 

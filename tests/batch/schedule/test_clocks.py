@@ -19,8 +19,7 @@ import pytest
 import yaml
 
 import pex
-from pex.batch.schedule import clocks, hosted
-from pex.batch.schedule import schedulers as texts
+from pex.batch.schedule import clocks, crontab, hosted, systemd
 from pex.batch.schedule.cron import Cron, parse
 from pex.batch.schedule.nightly import Night, due_name
 from tests.batch.schedule.test_schedule import made
@@ -101,7 +100,7 @@ def test_a_crontab_of_the_machines_own_zone(zone: str) -> None:
 
 
 def test_the_night_that_a_machine_in_utc_lost(tmp_path: Path) -> None:
-    lines = texts.crontab(made(tmp_path, "30 2 * * *"), UTC, TODAY).splitlines()[1:-1]
+    lines = crontab.crontab(made(tmp_path, "30 2 * * *"), UTC, TODAY).splitlines()[1:-1]
     assert all("--on-time" in line for line in lines)
     night = night_of("30 2 * * *", "Europe/Berlin", on_time=True)
     spring = [datetime.datetime(2027, 3, 28, hour, 30, 2, tzinfo=UTC) for hour in (0, 1)]
@@ -116,7 +115,7 @@ def test_systemd(zone: str) -> None:
         parsed, place = parse(cron), ZoneInfo(zone)
         starts = [start.at.astimezone(UTC) for day in days() for start in parsed.starts(day, place)
                   if not start.skipped]  # fmt: skip
-        for line in texts.after_gaps(parsed, place, TODAY):
+        for line in systemd.after_gaps(parsed, place, TODAY):
             wall, _, name = line.rpartition(" ")
             assert name == zone
             moment = datetime.datetime.fromisoformat(wall).replace(tzinfo=place)
@@ -134,7 +133,7 @@ def test_systemd_counts_the_same_moments(zone: str) -> None:
         for change in (start.at, start.at + 217 * DAY):
             base = change.astimezone(UTC) - 4 * DAY
             shown: set[str] = set()
-            lines = [*texts.calendar(cron, place), *texts.after_gaps(cron, place, TODAY)]
+            lines = [*systemd.calendar(cron, place), *systemd.after_gaps(cron, place, TODAY)]
             for line in lines:
                 done = subprocess.run(
                     ["systemd-analyze", "calendar", "--iterations=8",

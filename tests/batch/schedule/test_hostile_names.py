@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 import pex
-from pex.batch.schedule import hosted
-from pex.batch.schedule import schedulers as texts
+from pex.batch.schedule import crontab, hosted, schedule, systemd
 from pex.batch.schedule.nightly import label_of
 from tests.helpers.schedules import BERLIN, made
 
@@ -59,7 +58,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-def named(folder: Path) -> texts.Schedule:
+def named(folder: Path) -> schedule.Schedule:
     """A schedule of a plan in a folder of that name, in a project of that name."""
     plan = made(folder).file
     inner = folder / "experiments" / folder.name
@@ -67,7 +66,7 @@ def named(folder: Path) -> texts.Schedule:
     moved = inner / "plan.yaml"
     moved.write_text(plan.read_text())
     (inner / "n.ipynb").write_text((plan.parent / "n.ipynb").read_text())
-    return texts.make(moved, made(folder).cron, BERLIN, folder / "keys.env", ("LAB_KEY",))
+    return schedule.make(moved, made(folder).cron, BERLIN, folder / "keys.env", ("LAB_KEY",))
 
 
 def after_nightly(words: list[str]) -> str:
@@ -137,7 +136,7 @@ def test_kubernetes_takes_the_names_and_puts_nothing_in_their_place(folder: Path
 
 
 def test_cron_and_its_shell_find_the_names(folder: Path) -> None:
-    _, line, _ = texts.crontab(named(folder), BERLIN, TODAY).splitlines()
+    _, line, _ = crontab.crontab(named(folder), BERLIN, TODAY).splitlines()
     command = handed_over(line.removeprefix("0 2 * * * "))
     words = shlex.split(command)
     assert words[:3] == ["cd", str(folder), "&&"]
@@ -165,7 +164,7 @@ def handed_over(command: str) -> str:
 
 
 def test_a_unit_has_one_line_for_each_value(folder: Path) -> None:
-    text = texts.service(named(folder))
+    text = systemd.service(named(folder))
     keys = [line.partition("=")[0] for line in text.splitlines() if "=" in line]
     assert keys == [
         "Description", "Type", "WorkingDirectory", "Environment", "ExecStart", "KillMode",

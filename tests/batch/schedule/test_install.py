@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import pex
 from pex.batch.schedule import install
-from pex.batch.schedule.schedulers import marks
+from pex.batch.schedule.crontab import marks
 from tests.helpers.schedules import made, stand_ins
 
 LINES = st.lists(

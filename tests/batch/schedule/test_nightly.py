@@ -17,10 +17,11 @@ import pytest
 from pex import local
 from pex.batch.job_log import alone
 from pex.batch.plan import load_plan
-from pex.batch.schedule import schedulers as texts
+from pex.batch.schedule import crontab
 from pex.batch.schedule.cron import parse
 from pex.batch.schedule.nightlog import NightLog
 from pex.batch.schedule.nightly import Night, label_of, log_of, prune, run_night
+from pex.batch.schedule.schedule import make
 from pex.cli import starter
 from pex.core.errors import PexError
 from tests.helpers import ROOT
@@ -48,8 +49,8 @@ def at(text: str) -> datetime.datetime:
 def command(file: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The command of the line that `pexlab schedule` prints, as cron hands it to the shell."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    schedule = texts.make(file, parse("0 2 * * *"), UTC, None, [])
-    line = texts.crontab(schedule, UTC, datetime.date.today()).splitlines()[1]
+    schedule = make(file, parse("0 2 * * *"), UTC, None, [])
+    line = crontab.crontab(schedule, UTC, datetime.date.today()).splitlines()[1]
     return line.removeprefix("0 2 * * * ").replace("\\%", "%")
 
 

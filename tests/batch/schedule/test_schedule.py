@@ -17,8 +17,7 @@ import pytest
 import yaml
 
 import pex
-from pex.batch.schedule import hosted
-from pex.batch.schedule import schedulers as texts
+from pex.batch.schedule import crontab, hosted, systemd
 from pex.batch.schedule.cron import parse
 from tests.helpers.schedules import BERLIN, made
 
@@ -38,7 +37,7 @@ def odd(tmp_path: Path) -> Path:
 
 def test_a_crontab_line_says_to_the_shell_what_was_meant(odd: Path) -> None:
     schedule = made(odd, env_file=odd / "keys.env")
-    begin, line, end = texts.crontab(schedule, BERLIN, TODAY).splitlines()
+    begin, line, end = crontab.crontab(schedule, BERLIN, TODAY).splitlines()
     assert begin.startswith("# pexlab nightly, begin: ")
     assert end.startswith("# pexlab nightly, end: ")
     assert line.startswith("0 2 * * * cd ")
@@ -69,17 +68,17 @@ def test_a_crontab_line_starts_an_interpreter_whose_path_has_spaces(odd: Path) -
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$PWD" "$@"\n')
     python.chmod(0o755)
     schedule = dataclasses.replace(made(odd), python=str(python))
-    line = texts.crontab(schedule, BERLIN, TODAY).splitlines()[1]
+    line = crontab.crontab(schedule, BERLIN, TODAY).splitlines()[1]
     command = line.removeprefix("0 2 * * * ").replace("\\%", "%")
     shown = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[:3] == [str(odd), "-P", "-m"]
 
 
 def test_another_time_zone_becomes_the_hours_of_summer_and_of_winter(tmp_path: Path) -> None:
-    lines = texts.crontab(made(tmp_path), UTC, TODAY).splitlines()[1:-1]
+    lines = crontab.crontab(made(tmp_path), UTC, TODAY).splitlines()[1:-1]
     assert [line[:10] for line in lines] == ["0 1 * * * ", "0 0 * * * "]
     assert all(line.endswith(" --on-time") for line in lines)
-    lines = texts.crontab(made(tmp_path, zone=ZoneInfo("Asia/Kolkata")), UTC, TODAY).splitlines()
+    lines = crontab.crontab(made(tmp_path, zone=ZoneInfo("Asia/Kolkata")), UTC, TODAY).splitlines()
     assert [line[:11] for line in lines[1:-1]] == ["30 20 * * *"]
     assert "--on-time" not in lines[1]
 
@@ -88,7 +87,7 @@ def test_a_command_that_cron_would_cut_off_is_refused(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["n" * 200] * 5)
     deep.mkdir(parents=True)
     with pytest.raises(pex.PexError, match="cron takes 990\n  --to systemd"):
-        texts.crontab(made(deep), BERLIN, TODAY)
+        crontab.crontab(made(deep), BERLIN, TODAY)
 
 
 def test_a_path_with_a_line_break_is_refused(tmp_path: Path) -> None:
@@ -104,7 +103,7 @@ def test_cron_takes_the_crontab(odd: Path, tmp_path: Path) -> None:
     if asked.returncode:
         pytest.skip("this crontab has no -T, which only checks")
     file = tmp_path / "crontab"
-    file.write_text(texts.crontab(made(odd, "*/20 2,14 1-7 * mon"), UTC, TODAY))
+    file.write_text(crontab.crontab(made(odd, "*/20 2,14 1-7 * mon"), UTC, TODAY))
     subprocess.run(["crontab", "-T", str(file)], check=True)
 
 
@@ -113,8 +112,8 @@ def test_cron_takes_the_crontab(odd: Path, tmp_path: Path) -> None:
 def test_systemd_takes_the_units(odd: Path, tmp_path: Path, cron: str) -> None:
     schedule = made(odd, cron)
     service, timer = tmp_path / "pexlab.service", tmp_path / "pexlab.timer"
-    service.write_text(texts.service(schedule))
-    timer.write_text(texts.timer(schedule, TODAY))
+    service.write_text(systemd.service(schedule))
+    timer.write_text(systemd.timer(schedule, TODAY))
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     done = subprocess.run(
@@ -135,7 +134,7 @@ def test_systemd_takes_the_units(odd: Path, tmp_path: Path, cron: str) -> None:
 )
 def test_systemd_counts_the_same_times(cron: str) -> None:
     shown = []
-    for line in texts.calendar(parse(cron), BERLIN):
+    for line in systemd.calendar(parse(cron), BERLIN):
         done = subprocess.run(
             ["systemd-analyze", "calendar", "--iterations=3", line],
             env={**os.environ, "TZ": "UTC", "LANG": "C"},
@@ -150,7 +149,7 @@ def test_systemd_counts_the_same_times(cron: str) -> None:
 
 
 def test_a_unit_keeps_percent_dollar_and_quotes(odd: Path) -> None:
-    text = texts.service(made(odd, env_file=odd / "keys.env"))
+    text = systemd.service(made(odd, env_file=odd / "keys.env"))
     assert f"WorkingDirectory={str(odd).replace('%', '%%')}" in text
     assert '50 %% $$HOME \\"it\'s\\"' in text
 
@@ -239,8 +238,8 @@ def test_no_text_has_a_key(tmp_path: Path) -> None:
     (tmp_path / "keys.env").write_text("LAB_KEY=sk-12345678\n")
     schedule = made(tmp_path, keys=("LAB_KEY",), env_file=tmp_path / "keys.env")
     every = [
-        texts.crontab(schedule, BERLIN, TODAY),
-        texts.service(schedule) + texts.timer(schedule, TODAY),
+        crontab.crontab(schedule, BERLIN, TODAY),
+        systemd.service(schedule) + systemd.timer(schedule, TODAY),
         hosted.github(schedule, NOW),
         hosted.airflow(schedule, TODAY),
         hosted.kubernetes(schedule, TODAY),

@@ -1,0 +1,93 @@
+"""A plan and its times as a service and a timer of systemd; `install` puts them in place."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from pex.batch.schedule.clocks import YEARS, skipped
+from pex.batch.schedule.cron import Cron
+from pex.batch.schedule.quoting import unit_text, unit_word
+from pex.batch.schedule.schedule import Schedule
+
+_WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+
+
+def service(schedule: Schedule) -> str:
+    """The unit that systemd starts."""
+    words = [schedule.python, *schedule.arguments(*schedule.keys_file())]
+    folder = str(schedule.project)
+    folder += "/" if folder[-1].isspace() else ""  # systemd drops spaces at the end of a line
+    lines = [
+        "[Unit]",
+        f"Description=pexlab nightly: {unit_text(schedule.relative)}",
+        "",
+        "[Service]",
+        "Type=oneshot",
+        f"WorkingDirectory={unit_text(folder)}",
+        "Environment=LANG=C.UTF-8",
+    ]
+    if schedule.python_path:
+        lines.append(f"Environment={unit_word('PYTHONPATH=' + schedule.python_path)}")
+    lines += [
+        f"ExecStart={' '.join(unit_word(word).replace('$', '$$') for word in words)}",
+        "# The batch is asked to end and keeps what was answered.",
+        "KillMode=mixed",
+        "TimeoutStopSec=60",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def timer(schedule: Schedule, today: datetime.date) -> str:
+    """The unit that says when; a night that was missed while the machine was off is made up."""
+    lines = ["[Unit]", f"Description=Times of pexlab nightly: {unit_text(schedule.relative)}", ""]
+    times = [f"OnCalendar={item}" for item in calendar(schedule.cron, schedule.zone)]
+    extra = [f"OnCalendar={item}" for item in after_gaps(schedule.cron, schedule.zone, today)]
+    lines += ["[Timer]", *times]
+    if extra:
+        lines += [
+            f"# When the clocks skip that time; for {YEARS} years, then write this file again.",
+            *extra,
+        ]
+    lines += ["Persistent=true", "", "[Install]", "WantedBy=timers.target"]
+    return "\n".join(lines) + "\n"
+
+
+def calendar(cron: Cron, zone: ZoneInfo) -> list[str]:
+    """The times as systemd writes them.
+
+    Example:
+        >>> from pex.batch.schedule.cron import parse
+        >>> calendar(parse("0 2 * * mon-fri"), ZoneInfo("Europe/Berlin"))
+        ['Mon,Tue,Wed,Thu,Fri *-*-* 02:00:00 Europe/Berlin']
+    """
+    hours = "*" if len(cron.hours) == 24 else _two(cron.hours)
+    minutes = "*" if len(cron.minutes) == 60 else _two(cron.minutes)
+    months = "*" if len(cron.months) == 12 else _two(cron.months)
+    clock = f"{hours}:{minutes}:00 {zone.key}"
+    by_date = f"*-{months}-{'*' if cron.any_day else _two(cron.days)} {clock}"
+    week = ",".join(_WEEKDAYS[day] for day in cron.weekdays)
+    if cron.any_weekday:
+        return [by_date]
+    if cron.any_day:
+        return [f"{week} {by_date}"]
+    # Cron takes a day that fits either field; a line of systemd's, one that fits both.
+    return [by_date, f"{week} *-{months}-* {clock}"]
+
+
+def after_gaps(cron: Cron, zone: ZoneInfo, today: datetime.date) -> list[str]:
+    """The times to add for systemd, which starts nothing at a time that the clocks skip.
+
+    Example:
+        >>> from pex.batch.schedule.cron import parse
+        >>> new_york = ZoneInfo("America/New_York")
+        >>> after_gaps(parse("30 2 * * *"), new_york, datetime.date(2026, 11, 26))[0]
+        '2027-03-14 03:00:00 America/New_York'
+    """
+    moments = dict.fromkeys(start.at for start in skipped(cron, zone, today))
+    return [f"{moment:%Y-%m-%d %H:%M}:00 {zone.key}" for moment in moments]
+
+
+def _two(values: Sequence[int]) -> str:
+    return ",".join(f"{value:02d}" for value in values)
