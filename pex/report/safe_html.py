@@ -1,6 +1,8 @@
-"""Texts of models made safe to show; Markdown becomes HTML in this place only."""
+"""Texts of models and files made safe to show as HTML: escaped, or read as Markdown."""
 
 from __future__ import annotations
+
+from html import escape
 
 from pex.core.safe_text import clean
 
@@ -28,3 +30,8 @@ def markdown_html(text: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer",
     )
+
+
+def escaped(text: str) -> str:
+    """Text of a model or a file as HTML, with hidden characters made visible."""
+    return escape(clean(text))

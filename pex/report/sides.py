@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.text import value_text
 from pex.core.values import missing
-from pex.report.tables import cut, escaped
+from pex.report.safe_html import escaped
+from pex.report.tables import cut
 from pex.report.word_difference import MIN_SIMILARITY, word_difference
 from pex.score.unusual_answers import remarks_of
 

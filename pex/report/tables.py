@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from pex.core.safe_text import clean
 from pex.report.terminal import text_table
 from pex.report.theme import style
 from pex.score.unusual_answers import UNUSUAL, columns
@@ -168,11 +167,6 @@ def remarks_html(said: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in said)
     return fragment(f'<ul class="pex-notes" aria-label="Remarks">{items}</ul>')
-
-
-def escaped(text: str) -> str:
-    """Text of a model or a file as HTML, with hidden characters made visible."""
-    return escape(clean(text))
 
 
 def cut(text: str, max_chars: int) -> str:

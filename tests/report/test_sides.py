@@ -170,7 +170,7 @@ def test_words_are_marked_against_the_same_repeat_of_the_baseline_only() -> None
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_marking_changes_nothing_but_the_marks(text: str, against: str) -> None:
-    from pex.report.tables import escaped
+    from pex.report.safe_html import escaped
 
     html = sides.marked(text, against)
     assert html.replace("<ins>", "").replace("</ins>", "") == escaped(text)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pex.report import tables
+from pex.report import safe_html, tables
 from pex.report.comparison import format_difference, format_value
 from pex.report.plots import paper
 from tests.helpers.markup import check_balanced, plain_text
@@ -174,4 +174,4 @@ def test_remarks_are_a_list_of_escaped_texts_or_nothing() -> None:
 
 
 def test_hidden_characters_are_shown_where_a_text_becomes_html() -> None:
-    assert tables.escaped("a\u202eb\x00<i>") == "a⟨U+202E⟩b␀&lt;i&gt;"
+    assert safe_html.escaped("a\u202eb\x00<i>") == "a⟨U+202E⟩b␀&lt;i&gt;"
