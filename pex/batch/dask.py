@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from distributed import Client, Worker
 
 _TIMEOUT_S = 8.0
-"""How long a scheduler may take to answer, and a cluster to have a worker."""
+"""How long to wait for the scheduler's answer, and for the cluster to have a worker."""
 _LOOK_S = 0.5
-"""How often it is looked whether a job is still wanted."""
+"""How often to check whether a job is still wanted."""
 _PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
-"""What else of the driver's environment its jobs get, where no login is in it."""
+"""Other variables of the driver's environment that jobs get, unless they hold a login."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """A task as it is sent: what a worker needs where it does not see the driver's folder.
+    """A task as it is sent: what a worker needs if it does not see the driver's folder.
 
-    `marker` is a file beside the plan: who sees it shares the driver's disk. `place` is the plan's
-    folder as the project sees it, `secrets` are the names of the variables with keys.
+    `marker` is a file beside the plan: a worker that sees it shares the driver's disk. `place` is
+    the plan's folder relative to the project; `secrets` names the variables with keys.
     """
 
     task: Task
@@ -58,7 +58,7 @@ class Order:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Returned:
-    """What comes back: how it went, and the output where the driver cannot see it."""
+    """What a worker returns: the outcome, and the output if the driver cannot see it."""
 
     outcome: Outcome
     output: bytes | None = None
@@ -66,7 +66,7 @@ class Returned:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fitness:
-    """What a worker says of itself before it gets a job."""
+    """What a worker reports about itself before it gets a job."""
 
     host: str
     version: str
@@ -78,13 +78,13 @@ class Cluster:
     """A Dask cluster as the executor of a plan's jobs.
 
     Args:
-        address: of its scheduler, as `tcp://host:8786`.
-        plan: whose jobs.
-        say: gets a line for what is not as it should be, and still works.
+        address: the scheduler's, as `tcp://host:8786`.
+        plan: the plan whose jobs it runs.
+        say: gets a line for each problem that does not stop the batch.
 
     Raises:
-        PexError: `distributed` is not installed, nobody answers, there is no worker, or one could
-            not do its work: another version of pex, a key that it lacks, a journal of its own.
+        PexError: `distributed` is not installed, the scheduler does not answer, there is no worker,
+            or a worker is unfit: another version of pex, a missing key, a separate journal.
     """
 
     def __init__(self, address: str, plan: Plan, say: Callable[[str], None]) -> None:
@@ -105,11 +105,11 @@ class Cluster:
 
     @property
     def threads(self) -> int:
-        """How many jobs its workers run at once, now."""
+        """The number of jobs that its workers can run at once, now."""
         return max(1, sum(int(count) for count in self._client.nthreads().values()))
 
     def __call__(self, task: Task, running: Running) -> Outcome:
-        """Have a worker execute a task; waits for it, or until `running` is ended."""
+        """Have a worker execute a task; wait for it, or until `running` is ended."""
         import distributed
 
         order = Order(
@@ -134,7 +134,7 @@ class Cluster:
             return Outcome("failed", f"its worker was lost, as were those before: {error}")
         except (concurrent.futures.CancelledError, asyncio.CancelledError, OSError):
             return Outcome("failed", f"the scheduler {self._address} no longer answers")
-        except Exception as error:  # noqa: BLE001 - of the worker, before the notebook began
+        except Exception as error:  # noqa: BLE001 - of the worker, before the notebook started
             return Outcome("failed", f"{type(error).__name__}: {redact(str(error))}")
         if returned.output is not None:
             part = task.output.with_suffix(".part")
@@ -143,7 +143,7 @@ class Cluster:
         return Outcome(*dataclasses.astuple(returned.outcome))
 
     def close(self) -> None:
-        """Let go of the cluster; jobs that still run there are ended by their workers."""
+        """Disconnect from the cluster; workers end the jobs that still run there."""
         self._marker.unlink(missing_ok=True)
         with contextlib.suppress(OSError, TimeoutError):
             self._client.close(timeout=_TIMEOUT_S)
@@ -187,7 +187,7 @@ class Cluster:
 def cluster_of(
     address: str | None, plan: Plan, say: Callable[[str], None]
 ) -> Iterator[Cluster | None]:
-    """The cluster that a plan's jobs run on, None where they run on this machine."""
+    """The cluster that a plan's jobs run on; None if they run on this machine."""
     if address is None:
         yield None
         return
@@ -200,13 +200,13 @@ def cluster_of(
 
 
 def fitness(marker: Path, secrets: tuple[str, ...]) -> Fitness:
-    """What this process, a worker, has of what a job will need."""
+    """What this process, a worker, has of what a job needs."""
     missing = tuple(name for name in secrets if not os.environ.get(name))
     return Fitness(socket.gethostname(), __version__, marker.exists(), missing)
 
 
 def run_order(order: Order) -> Returned:
-    """Execute a task on a worker, as long as it is wanted."""
+    """Execute a task on a worker while it is wanted."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -217,7 +217,7 @@ def run_order(order: Order) -> Returned:
     environment = {**os.environ, **order.task.environment}
     task = dataclasses.replace(order.task, environment=environment)
     if sys.platform == "linux":
-        ZYGOTES.of(environment).wait()  # its imports are not to count as a notebook's time
+        ZYGOTES.of(environment).wait()  # its imports must not count as the notebook's time
     with tempfile.TemporaryDirectory(prefix="pex-job-") as name:
         shared = order.marker.exists()
         if not shared:
@@ -253,14 +253,14 @@ def _execute(task: Task, worker: Worker) -> Outcome:
 
 
 def _wanted(worker: Worker, key: Any) -> bool:
-    """Whether anybody waits for a task; Dask itself lets one that runs run on."""
+    """Whether anyone still waits for a task; Dask itself does not stop a running one."""
     state = worker.state.tasks.get(key)
     leaving = worker.status.name in ("closing", "closed", "failed")
     return not leaving and state is not None and state.state != "cancelled"
 
 
 def _raise_unfit(worker: str, found: Any, version: str = __version__) -> None:
-    """Raise a `PexError` where a worker cannot do the jobs."""
+    """Raise a `PexError` if a worker cannot run the jobs."""
     if isinstance(found, ModuleNotFoundError):
         raise PexError(
             f"the worker {worker} has no pex {version}: {found}",
@@ -299,7 +299,7 @@ def _connect(address: str) -> Client:
 
 
 async def _identify(address: str) -> None:
-    """Ask for the scheduler's name; a client that found none would not let go of it."""
+    """Check that a scheduler answers; a client that found none would keep trying to connect."""
     from distributed import Security, rpc
 
     arguments = Security().get_connection_args("client")
@@ -316,7 +316,7 @@ def _secret_names(settings: Settings) -> tuple[str, ...]:
 
 
 def _environment_for_worker(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of a job's environment goes to a worker: what the batch says, and no key."""
+    """The part of a job's environment that a worker gets: the batch's settings, and no key."""
     names = {*OF_A_JOB, *QUIET} - {"JPY_PARENT_PID"}
     names |= {
         name for name in _PASSED_ON if redact(environment.get(name, "")) == environment.get(name)

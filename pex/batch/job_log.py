@@ -1,4 +1,4 @@
-"""Which jobs of a batch have ended, written down as they end, so that a batch can be resumed."""
+"""Which jobs of a batch have ended, recorded as they end, so a batch can be resumed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pex.core.names import is_file_name
 FILE = "jobs.jsonl"
 LOCK = ".lock"
 SUMMARY = "batch.json"
-"""How a batch went, written at its end."""
+"""The result of a batch, written at its end."""
 _KEYS = ("status", "seconds", "attempts", "asked")
 
 
@@ -36,24 +36,24 @@ class JobLog:
         self._lock = threading.Lock()
 
     def add(self, job: Job, status: str, seconds: float, attempts: int) -> None:
-        """Write down how a job has ended.
+        """Record how a job ended.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         entry = {
             "id": job.id, "status": status, "seconds": round(seconds, 1), "attempts": attempts,
             "asked": _asked(job),
         }  # fmt: skip
-        self._path.parent.mkdir(parents=True, exist_ok=True)  # somebody tidied up meanwhile
+        self._path.parent.mkdir(parents=True, exist_ok=True)  # the folder may be gone
         with self._lock:
             jsonl.append(self._path, [entry])
 
     def done(self, plan: Plan) -> dict[str, dict[str, Any]]:
-        """The jobs that are done, by id.
+        """The completed jobs, by id.
 
         Raises:
-            PexError: a job that is done is another one in the plan by now.
+            PexError: a completed job differs from the plan's job of the same id.
         """
         found = self._done()
         for job in plan.jobs:
@@ -66,7 +66,7 @@ class JobLog:
         return found
 
     def finished(self, wanted: set[str]) -> bool:
-        """Whether every job that the batch began with is done; `wanted` where it does not say."""
+        """Whether every job the batch started with is done; `wanted` if it has no such list."""
         began = snapshot.jobs_of(self._path.parent)
         return (wanted if began is None else set(began)) <= self._done().keys()
 
@@ -82,12 +82,12 @@ class JobLog:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Nobody else runs this batch meanwhile; the lock of a killed process is free.
+    """Lock a batch against other processes; the lock of a killed process is free.
 
-    The folder is made where there is none.
+    The folder is created if it is missing.
 
     Raises:
-        PexError: somebody does, or the folder cannot be written.
+        PexError: another process runs the batch, or the folder cannot be written.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -112,9 +112,9 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def batches_of(plan: Plan) -> list[Path]:
-    """The folders of a plan's batches; Jupyter's checkpoints, copies and notes are not.
+    """The folders of a plan's batches, without Jupyter's checkpoints, copies and notes.
 
-    A batch has a name that one may be given, and a file that it writes before anything else.
+    A batch has a valid name, and a file that is written before anything else.
     """
     if not plan.outputs.is_dir():
         return []
@@ -127,7 +127,7 @@ def batches_of(plan: Plan) -> list[Path]:
 
 
 def newest_unfinished(plan: Plan) -> str:
-    """The id of the newest batch of a plan in which not every job is done.
+    """The id of a plan's newest batch with unfinished jobs.
 
     Raises:
         PexError: there is none.

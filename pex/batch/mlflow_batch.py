@@ -1,4 +1,4 @@
-"""A batch's way into MLflow, beside its jobs: no job waits for the store, nor ends with it."""
+"""Recording a batch in MLflow, beside its jobs: no job waits for the store, or fails with it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from pex.record.batches import BatchRun, JobRun
 
 CELL = "pex-record"
-"""The id of the cell of an output notebook that says where its record is."""
+"""The id of the cell in an output notebook that links to its record."""
 LIVE_AFTER_S = 15.0
-"""A batch that takes longer is written while it runs; a shorter one at its end, where MLflow has
-been imported already: its import takes as long as several notebooks."""
+"""A longer batch is recorded while it runs, a shorter one at its end, once MLflow is already
+imported: its import takes as long as several notebooks."""
 _PATIENCE_S = 60.0
 """How long the end of a batch waits for a slow store."""
 
 
 class BatchRecorder:
-    """Writes a batch into MLflow, beside its jobs where it takes long, else at its end.
+    """Records a batch in MLflow: beside its jobs if it is long, otherwise at its end.
 
-    A store that does not answer is said once; what it misses is tried again at the end. Paused, it
-    can be pickled, and ended in another process.
+    A store that does not answer is reported once; what it misses is retried at the end. When
+    paused, it can be pickled, and ended in another process.
 
     Args:
         uri: the store.
@@ -57,7 +57,7 @@ class BatchRecorder:
         return {**vars(self), "_ended": None, "_paused": None, "_thread": None}
 
     def begin(self, plan: Plan, batch_id: str) -> None:
-        """A batch has begun, or goes on after a pause; returns at once."""
+        """Record that a batch has started or been resumed; returns at once."""
         if self._plan is None:
             self._plan, self._batch_id, self._begun_at = plan, batch_id, time.time()
         self._paused.clear()
@@ -65,11 +65,11 @@ class BatchRecorder:
         self._thread.start()
 
     def add(self, result: JobResult) -> None:
-        """A job has ended; returns at once."""
+        """Record that a job has ended; returns at once."""
         self._ended.put((result, time.time()))
 
     def pause(self) -> None:
-        """Write no more until the end; what is being written is waited for."""
+        """Write nothing more until the end; waits for writes in progress."""
         if self._thread is None:
             return
         self._paused.set()
@@ -87,12 +87,12 @@ class BatchRecorder:
         outcome: str | None = None,
         page: Path | None = None,
     ) -> None:
-        """The batch has ended, or, without a result, was interrupted; waits until that is written.
+        """Record that the batch has ended, or was interrupted (no result); wait for the write.
 
         Args:
-            batch: how it went.
-            headline: the night in a sentence, where it was judged.
-            outcome: what its gate says of all together.
+            batch: the result.
+            headline: the night in a sentence, if it was judged.
+            outcome: the combined outcome of its gate.
             page: the file that shows them.
         """
         if self._plan is None:
@@ -107,7 +107,7 @@ class BatchRecorder:
             self._say(f"the record of the batch in MLflow is incomplete after {_PATIENCE_S:.0f} s")
 
     def _live(self) -> None:
-        """Write what has ended, until the pause."""
+        """Record jobs as they end, until the pause."""
         if self._paused.wait(LIVE_AFTER_S):
             return
         with self._store():
@@ -132,7 +132,7 @@ class BatchRecorder:
 
     @contextlib.contextmanager
     def _store(self) -> Iterator[None]:
-        """Use the store; that it does not answer is said once."""
+        """Use the store; report once if it does not answer."""
         try:
             yield
         except (PexError, OSError) as error:
@@ -156,7 +156,7 @@ class BatchRecorder:
     def _write_waiting(self) -> None:
         while self._waiting:
             self._write(*self._waiting[0])
-            del self._waiting[0]  # only now: where the store has gone it goes on waiting
+            del self._waiting[0]  # only now: if the store is gone, it has to stay queued
 
     def _write(self, result: JobResult, ended_at: float) -> None:
         from pex.record.batches import Ended
@@ -173,7 +173,7 @@ class BatchRecorder:
             result.error,
         )
         run = self._jobs.get(job.id)
-        if run is None:  # else the store went away after this
+        if run is None:  # else the store became unavailable after this
             run = self._jobs[job.id] = self._run.add(job)
         output = result.output if result.output.is_file() else None
         if output is not None:
@@ -186,7 +186,7 @@ class BatchRecorder:
             }
             try:
                 _sign(output, self._plan.name, about, run.page)
-            except (OSError, ValueError) as error:  # a full disk has cut it off
+            except (OSError, ValueError) as error:  # cut off by a full disk
                 why = error.strerror if isinstance(error, OSError) else "it is incomplete"
                 if not self._unsigned:
                     self._say(f"{output.name} does not say where its record is: {why}")
@@ -220,11 +220,11 @@ class BatchRecorder:
 
 @contextlib.contextmanager
 def recording(uri: str, say: Callable[[str], None]) -> Iterator[BatchRecorder]:
-    """A batch's record; what ends the block ends the batch's run in MLflow, too.
+    """Record a batch; if the block ends early, so does the batch's run in MLflow.
 
     Args:
         uri: the store.
-        say: gets a line where the store does not answer.
+        say: gets a line if the store does not answer.
     """
     record = BatchRecorder(uri, say)
     try:
@@ -235,7 +235,7 @@ def recording(uri: str, say: Callable[[str], None]) -> Iterator[BatchRecorder]:
 
 
 def _table(batch: BatchResult, links: Mapping[str, str]) -> list[str]:
-    """The jobs as Markdown, first those to look at: a note has no room for thousands."""
+    """The jobs as Markdown, those that need attention first: a note has no room for thousands."""
     lines = ["| job | status | took |", "|---|---|---|"]
     for item in sorted(batch.results, key=lambda item: item.status == "done"):
         name = in_markdown(item.job.id)
@@ -245,7 +245,7 @@ def _table(batch: BatchResult, links: Mapping[str, str]) -> list[str]:
 
 
 def _nobody_runs(folder: Path) -> bool:
-    """Whether a batch was killed; one whose folder is not here may run on another machine."""
+    """Whether a batch was killed; if its folder is not here, it may run on another machine."""
     if not folder.is_dir():
         return False
     with contextlib.suppress(PexError), alone(folder):
@@ -254,7 +254,7 @@ def _nobody_runs(folder: Path) -> bool:
 
 
 def _sign(path: Path, plan: str, about: dict[str, Any], page: str | None) -> None:
-    """Say in an output notebook where its record is: in its metadata, and in its first cell."""
+    """Link an output notebook to its record, in its metadata and in its first cell."""
     content = json.loads(path.read_text(encoding="utf-8"))
     content["metadata"]["pex"] = {**about, **({"page": page} if page else {})}
     where = f"[its run in MLflow]({page})" if page else f"in MLflow: run `{about['job_run_id']}`"

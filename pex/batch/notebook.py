@@ -1,4 +1,4 @@
-"""A notebook as it is before it runs: read, and refused where it could not run at all."""
+"""A notebook before it runs: read, and refused if it could not run at all."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpecManager
 
 KERNEL = "python3"
-"""What a notebook without a kernel's name gets."""
+"""The kernel of a notebook that names none."""
 LARGEST_MB = 500
-"""Of a notebook, its pictures with it."""
+"""Maximum size of a notebook with its images."""
 _NOT_RUN = {"skip-execution", "raises-exception"}
-"""Tags of cells that may hold anything."""
+"""Tags of cells that can contain anything."""
 
 
 def read_notebook(path: Path, where: str) -> Any:
-    """A notebook in nbformat 4, checked as far as can be without running it.
+    """Read a notebook in nbformat 4, checked as far as possible without running it.
 
     Args:
         path: the `.ipynb` file.
-        where: how to name the step in an error.
+        where: the name of the step in an error.
 
     Raises:
         PexError: it is missing or not a notebook, its kernel is not installed, or one of its cells
             is not valid Python.
     """
-    put_off()  # or nbformat, by way of jsonschema, builds it
+    put_off()  # or nbformat builds the grammar, through jsonschema
     import nbformat
 
     text = _text(path, where)
     try:
-        # Old forms are brought to the new one; that they have no ids for cells is no news.
+        # Old formats are upgraded; a warning about missing cell ids is of no use.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
             nbformat.validate(content)
-    # nbformat 4 itself takes the file apart without looking.
+    # nbformat 4 itself parses the file without checks.
     except Exception as error:  # noqa: BLE001
         raise PexError(f"{where}: {path} is not a notebook: {_short(error)}") from None
     kernel, language = kernel_of(content.metadata)
@@ -68,7 +68,7 @@ def kernel_of(metadata: Any) -> tuple[str, str]:
 
 
 def own_kernels() -> KernelSpecManager:
-    """The kernels of this environment first, also where the user has one of the same name."""
+    """The kernels of this environment first, even if the user has one of the same name."""
     from jupyter_client.kernelspec import KernelSpecManager
 
     found = KernelSpecManager()
@@ -78,7 +78,7 @@ def own_kernels() -> KernelSpecManager:
 
 
 def python_of(source: str) -> str:
-    r"""A cell's source with its magics and shell commands as the calls that IPython makes of them.
+    r"""A cell's source, with magics and shell commands replaced by the calls that IPython makes.
 
     Raises:
         SyntaxError: it is not Python with magics.
@@ -107,7 +107,7 @@ def _compile(source: str) -> None:
 
 
 def _text(path: Path, where: str) -> str:
-    """The file's text, JSON for sure."""
+    """The file's text, checked to be JSON."""
     if path.is_dir():
         raise PexError(f"{where}: {path} is a folder, expected a notebook")
     if not path.is_file():
@@ -159,7 +159,7 @@ def _check_cells(content: Any, path: Path, where: str) -> None:
             raise PexError(f"{where}: {path.name}, code cell {number}{line}: {error.msg}") from None
         except ValueError as error:  # null bytes, half characters
             raise PexError(f"{where}: {path.name}, code cell {number}: {_short(error)}") from None
-        except (RecursionError, MemoryError):  # too deep for this look at it: the kernel will say
+        except (RecursionError, MemoryError):  # too deep for this check: the kernel will report it
             continue
 
 

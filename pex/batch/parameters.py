@@ -1,4 +1,4 @@
-"""What a notebook takes as parameters, read from its `parameters` cell.
+"""The parameters that a notebook takes, read from its `parameters` cell.
 
 Papermill's own reading misses annotated ones such as `limit: int | None = None`, and a parameter
 that no cell declares is only a warning there; here it is an error before anything runs.
@@ -36,8 +36,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 class Parameter:
     """A declared parameter.
 
-    `types` are those it takes, None where the notebook does not say; `required` is one that has no
-    value there: `X: int`.
+    `types` are the types it accepts, None if the notebook does not say; `required` means it has no
+    default there: `X: int`.
     """
 
     name: str
@@ -50,7 +50,7 @@ def declared(notebook: Path, where: str) -> dict[str, Parameter]:
 
     Args:
         notebook: the `.ipynb` file.
-        where: how to name the step in an error.
+        where: the name of the step in an error.
 
     Raises:
         PexError: the notebook is missing or could not run, or its parameters are not valid Python.
@@ -79,11 +79,11 @@ def declared(notebook: Path, where: str) -> dict[str, Parameter]:
 def check_parameters(
     given: Mapping[str, Any], known: Mapping[str, Parameter], notebook: Path, where: str
 ) -> None:
-    """Check what a notebook is given against what it declares.
+    """Check the given parameters against the notebook's declarations.
 
     Raises:
-        PexError: a parameter that is not declared, does not fit, cannot be written into a notebook
-            or is a key; one that is required and lacking.
+        PexError: a parameter is not declared, does not fit, cannot be written into a notebook or is
+            a key; or a required one is missing.
     """
     for name, value in given.items():
         if name not in known:
@@ -138,7 +138,7 @@ def _refuse_keys(name: str, value: Any, where: str) -> None:
 
 
 def _looks_like_a_key(value: Any) -> bool:
-    """Whether a parameter that is called a key holds one, not a column's or a variable's name.
+    """Whether a parameter named like a key holds one, not the name of a column or variable.
 
     Example:
         >>> [_looks_like_a_key(text) for text in ("sk-a1b2c3d4e5f6", "created_at", "KEY_2_OF_TEAM")]
@@ -153,7 +153,7 @@ def _looks_like_a_key(value: Any) -> bool:
 
 
 def _refuse_unwritable(name: str, value: Any, where: str) -> None:
-    """Output notebooks hold their parameters as JSON."""
+    """Refuse a value that JSON cannot hold: output notebooks store their parameters as JSON."""
     for part in _parts(value):
         if isinstance(part, float) and not math.isfinite(part):
             raise PexError(
@@ -170,7 +170,7 @@ def _refuse_unwritable(name: str, value: Any, where: str) -> None:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """Every value within lists and dicts, the keys too."""
+    """Every value within lists and dicts, including keys."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield key
@@ -203,7 +203,7 @@ def _annotated(annotation: ast.expr) -> tuple[str, ...] | None:
 
 
 def _of_default(value: ast.expr) -> tuple[str, ...] | None:
-    """The type of a default, where it says one: None says nothing, and 1 may mean 1.0."""
+    """The type of a default, if it implies one: None implies nothing, and 1 may mean 1.0."""
     try:
         kind = type(ast.literal_eval(value)).__name__
     except (ValueError, TypeError, SyntaxError):

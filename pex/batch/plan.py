@@ -26,7 +26,7 @@ from pex.project.settings import load_settings
 from pex.project.spec import Strict
 
 CANARY = "canary"
-"""The step that the canary's own runs belong to."""
+"""The step id of the canary's own runs."""
 MOST_JOBS = 100_000
 """A larger sweep is a mistake: its notebooks would run for days."""
 MOST_WORKERS = 1000
@@ -34,7 +34,7 @@ _YEAR_S = 365 * 86400.0
 
 
 class Step(Strict):
-    """One notebook, with parameters, perhaps swept over several sets of them."""
+    """One notebook with parameters, optionally swept over several sets of them."""
 
     id: str
     notebook: str
@@ -59,7 +59,7 @@ class Step(Strict):
 
 
 class PlanGate(Strict):
-    """A rule on the comparison; what it leaves out is as the experiment's own gate says."""
+    """A rule on the comparison; missing keys are taken from the experiment's own gate."""
 
     baseline: str | None = None
     metric: str | None = None
@@ -69,9 +69,9 @@ class PlanGate(Strict):
 
 
 class Canary(Strict):
-    """Fixed cases, asked the same way every night, that tell a changed model from a changed prompt.
+    """Fixed cases, run the same way every night, that tell a changed model from a changed prompt.
 
-    Without a prompt, each case's only input is what is asked.
+    Without a prompt, each case's only input is sent as it is.
     """
 
     cases: str
@@ -80,14 +80,14 @@ class Canary(Strict):
 
 
 class Notice(Strict):
-    """Whom to tell in the morning; addresses and keys by the names of variables that hold them.
+    """Whom to notify in the morning; addresses and keys are named by their variables.
 
     Attributes:
-        webhook_env: the variable with an address that takes JSON as Slack does.
-        mail_to_env: the variable with the addresses to mail to, by commas.
+        webhook_env: the variable with an address that accepts Slack-style JSON.
+        mail_to_env: the variable with the mail addresses, separated by commas.
         smtp_env: the variable with the server: `smtp://user:password@host:587`, or `smtps://…`.
-        mail_from_env: the variable with the sender; left out, the first recipient.
-        when: after every night, or only where something has to be looked at.
+        mail_from_env: the variable with the sender; by default the first recipient.
+        when: after every night, or only if something needs attention.
     """
 
     webhook_env: str | None = None
@@ -115,7 +115,7 @@ class Notice(Strict):
 
 
 class PlanSpec(Strict):
-    """What `plan.yaml` holds; paths are relative to the file's folder."""
+    """The contents of `plan.yaml`; paths are relative to the file's folder."""
 
     name: str
     steps: list[Step] = Field(min_length=1)
@@ -153,10 +153,10 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked plan; its jobs stand in an order in which they can run.
+    """A checked plan; its jobs are in an order in which they can run.
 
-    `budget_usd` is for all its jobs together; `keep` is how many nights of output notebooks stay;
-    `tags` are put on every run in MLflow; `scheduler` is the address of a Dask cluster's.
+    `budget_usd` is for all its jobs together; `keep` is the number of nights to keep outputs for;
+    `tags` are set on every run in MLflow; `scheduler` is the address of a Dask cluster's scheduler.
     """
 
     name: str
@@ -176,18 +176,18 @@ class Plan:
 
     @property
     def outputs(self) -> Path:
-        """The folder of its nights, one folder each."""
+        """The folder of its nights, with one folder for each."""
         return self.folder / "outputs" / self.name
 
     @property
     def place(self) -> str:
-        """Its folder as the project sees it, since a store outlives the machine."""
+        """Its folder relative to the project, since a store outlives the machine."""
         project = find_project(self.folder)
         inside = self.folder.is_relative_to(project)
         return (self.folder.relative_to(project) if inside else self.folder).as_posix()
 
     def context(self, batch_id: str, times: int = 1) -> BatchContext:
-        """What the jobs of a batch are told of it.
+        """The context that the jobs of a batch get.
 
         Args:
             batch_id: the batch.
@@ -205,15 +205,15 @@ class Plan:
 
 
 def load_plan(path: Path) -> Plan:
-    """Read `plan.yaml` and check every notebook and parameter, before anything runs.
+    """Read `plan.yaml` and check every notebook and parameter before anything runs.
 
     Raises:
-        PexError: a missing file or notebook, an unknown key or step, steps that need each other,
+        PexError: a missing file or notebook, an unknown key or step, steps that need each other, or
             a parameter that a notebook does not declare or that does not fit.
     """
     path = Path(path).resolve()
     spec = read_yaml(path, PlanSpec, "plan")
-    # What is secret is known before a parameter is looked at, or anything is said.
+    # Secrets must be known before a parameter is checked or anything is printed.
     load_settings(find_project(path.parent))
     note(name for notice in spec.notify for name in notice.variables)
     steps = _ordered(spec.steps, path)
@@ -251,13 +251,13 @@ def _is_dict(value: Any) -> bool:
 
 
 def _count(step: Step) -> int:
-    """How many jobs a step is."""
+    """The number of jobs of a step."""
     sweep = step.sweep or [{}]
     return len(sweep) if isinstance(sweep, list) else math.prod(map(len, sweep.values()))
 
 
 def _jobs_of(step: Step, path: Path) -> list[Job]:
-    """A step's jobs, their parameters checked."""
+    """A step's jobs, with checked parameters."""
     where = f"{path}: step '{step.id}'"
     notebook = (path.parent / step.notebook).resolve()
     known = declared(notebook, where)
@@ -278,14 +278,14 @@ def _jobs_of(step: Step, path: Path) -> list[Job]:
 
 
 def _sets(sweep: dict[str, list[Any]] | list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The sets of a sweep: every combination of a dict of lists, or the list as it is."""
+    """The parameter sets of a sweep: every combination of a dict of lists, or the list itself."""
     if isinstance(sweep, list):
         return sweep
     return [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
 
 
 def _job_id(step: str, swept: dict[str, Any]) -> str:
-    """A name that can be a file's: `compare-model=smollm2-seed=1`.
+    """A name that is valid for a file: `compare-model=smollm2-seed=1`.
 
     Example:
         >>> _job_id("compare", {"model": "local/smollm2", "seed": 1})
@@ -296,7 +296,7 @@ def _job_id(step: str, swept: dict[str, Any]) -> str:
         text = canonical_text(value)
         parts.append(f"{key}={text.rpartition('/')[2]}")
     name = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join(parts))
-    # A long name, or one that lost characters, is told apart by a digest of its values.
+    # A digest of the values distinguishes long names, and names that lost characters.
     exact = len(name) <= 100 and name == "-".join(parts)
     return name if exact else f"{name[:100]}-{digest(swept, 6)}"
 
@@ -312,7 +312,7 @@ def _ordered(steps: list[Step], path: Path) -> list[Step]:
             raise PexError(
                 f"{path}: no step can be called '{CANARY}': that is the name of the canary's runs"
             )
-        if step.id.lower() in map(str.lower, by_id):  # on some systems one file
+        if step.id.lower() in map(str.lower, by_id):  # on some systems the same file
             raise PexError(f"{path}: two steps are called '{step.id}'")
         by_id[step.id] = step
     for step in steps:
@@ -334,7 +334,7 @@ def _ordered(steps: list[Step], path: Path) -> list[Step]:
 
 
 def _circle(stuck: list[Step]) -> str:
-    """Steps that each need the next one, the last one the first."""
+    """The steps of a cycle, each needing the next, and the last one the first."""
     needs = {step.id: step.needs for step in stuck}
     way = [stuck[0].id]
     while way.count(way[-1]) == 1:

@@ -1,4 +1,4 @@
-"""How the jobs of a batch ended, as data."""
+"""The results of a batch's jobs, as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pex.batch.plan import Job, Plan
 
 @dataclasses.dataclass(slots=True)
 class JobResult:
-    """How a job went: done, failed, timeout, skipped or interrupted."""
+    """The result of a job: done, failed, timeout, skipped or interrupted."""
 
     job: Job
     output: Path
@@ -23,7 +23,7 @@ class JobResult:
 
 @dataclasses.dataclass(slots=True)
 class BatchResult:
-    """How a batch went, job by job in the plan's order."""
+    """The result of a batch, job by job in the plan's order."""
 
     batch_id: str
     plan: Plan

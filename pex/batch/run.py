@@ -1,4 +1,4 @@
-"""Running a plan: jobs side by side, each in its own kernel, one failure never ends the rest."""
+"""Running a plan: jobs in parallel, each in its own kernel; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class _Jobs:
-    """The jobs that run now, so that all can be ended at once."""
+    """The running jobs, so all can be ended at once."""
 
     def __init__(self) -> None:
         self.stopped = False
@@ -46,7 +46,7 @@ class _Jobs:
 
     @contextlib.contextmanager
     def one(self, running: Running) -> Iterator[Running]:
-        """One that runs inside the `with`."""
+        """A job that runs inside the `with`."""
         with self._lock:
             self._running.add(running)
         try:
@@ -80,26 +80,26 @@ def run_batch(
 
     Args:
         plan: a checked plan.
-        batch_id: names the batch; left out, the time of its start.
-        workers: jobs at once, in place of the plan's number.
+        batch_id: names the batch; by default the time of its start.
+        workers: concurrent jobs, instead of the plan's number.
         say: gets a line when a job starts or ends.
-        executor: executes a job, called in a thread for each that runs at once; left out, a
-            kernel on this machine does.
-        resume: go on with the batch of this id, or with the newest unfinished one: jobs that are
-            done stay, a job that was cut off asks only for the answers that it does not have.
-        again: ids of jobs that run once more although they are done, with `resume`.
-        times: multiplies how often a job asks each case.
-        record: keeps it in MLflow; whoever gives it ends it.
+        executor: executes a job; called in one thread per concurrent job; by default a kernel on
+            this machine.
+        resume: resume the batch of this id, or the newest unfinished one: completed jobs are kept,
+            and a job that was cut off requests only its missing answers.
+        again: ids of completed jobs to run once more, with `resume`.
+        times: multiplies the number of repeats of each case.
+        record: records the batch in MLflow; the caller ends it.
 
     Returns:
         A result for every job. Output notebooks are in
         `<plan's folder>/outputs/<plan>/<batch id>/`, saved while they run.
 
     Raises:
-        PexError: there is already a batch of this id, or, with `resume`, none; somebody else runs
-            it; a job that is done has changed since.
-        TrustError: the project directs keys or commands that the user has not allowed.
-        KeyboardInterrupt: all kernels have been ended, outputs are kept.
+        PexError: a batch of this id exists, or, with `resume`, none does; another process runs it;
+            a completed job has changed since.
+        TrustError: the project sends keys or runs commands that the user has not allowed.
+        KeyboardInterrupt: all kernels have been ended; outputs are kept.
     """
     if batch_id is None:
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
@@ -108,7 +108,7 @@ def run_batch(
     if folder.exists() != resume:
         if resume:
             raise PexError(f"there is no batch '{batch_id}' to resume: {folder}")
-        with alone(folder):  # or it says that it runs
+        with alone(folder):  # or it reports that it runs
             pass
         raise PexError(
             f"there is already a batch '{batch_id}': {folder}",
@@ -152,12 +152,12 @@ def _run_in(
 
 @contextlib.contextmanager
 def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
-    """A process that kernels are forked from, started while Papermill is imported here."""
+    """A process to fork kernels from, started while Papermill is imported here."""
     prepared = ZYGOTES.alive
     zygote = ZYGOTES.of(environment) if sys.platform == "linux" else None
     importlib.import_module("pex.batch.kernels.engine")
     if zygote is not None:
-        zygote.wait()  # its imports are not to count as a notebook's time
+        zygote.wait()  # its imports must not count as a notebook's time
     try:
         yield
     finally:
@@ -166,7 +166,7 @@ def _kernels(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _trusted(plan: Plan) -> dict[str, str]:
-    """What tells the jobs, on whatever machine, that these settings of the project are trusted.
+    """The variables that tell jobs on any machine that these project settings are trusted.
 
     Raises:
         TrustError: they are not; no kernel has been started.
@@ -178,12 +178,12 @@ def _trusted(plan: Plan) -> dict[str, str]:
 
 
 def secret_names(plan: Plan) -> dict[str, str]:
-    """What tells the jobs which variables hold the keys of the plan's notices."""
+    """The variables that tell jobs which variables hold the keys of the plan's notices."""
     return {LISTED: ",".join(name for notice in plan.notify for name in notice.variables)}
 
 
 class _Run:
-    """The jobs of a plan on their way: a step's are handed out when those before it have ended."""
+    """The progress of a plan's jobs: a step's jobs are queued when those it needs have ended."""
 
     def __init__(
         self,
@@ -213,11 +213,11 @@ class _Run:
         self._file = JobLog(folder)
 
     def all(self, workers: int, done: Mapping[str, Mapping[str, Any]]) -> list[JobResult]:
-        """Run them, a number at once; returns their results in the plan's order.
+        """Run the jobs, `workers` at once; returns their results in the plan's order.
 
         Args:
-            workers: how many at once.
-            done: those that are done already.
+            workers: the number of concurrent jobs.
+            done: the jobs that are done already.
         """
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pex-job")
         steps: dict[str, list[Job]] = {}
@@ -258,9 +258,9 @@ class _Run:
         return [results[job.id] for job in self._plan.jobs]
 
     def _hand_out(self, jobs: Sequence[Job], pool: ThreadPoolExecutor) -> None:
-        """Let jobs run as soon as there is room for them.
+        """Queue jobs to run as soon as there is room.
 
-        All are known before the first one runs: it looks for a kernel to start ahead.
+        All are known before the first one runs, which looks for a kernel to start ahead.
         """
         with self._lock:
             self._coming.update((job.id, job) for job in jobs)
@@ -268,7 +268,7 @@ class _Run:
             pool.submit(self._run_job, job).add_done_callback(self._ended.put)
 
     def close(self) -> None:
-        """Start no further one, and wait for those that run."""
+        """Start no more jobs, and wait for the running ones."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
         for running in self._ahead.values():
@@ -289,13 +289,13 @@ class _Run:
         )
 
     def _take_ahead(self, job: Job) -> Running | None:
-        """A job's turn has come; its kernel if it was started ahead."""
+        """Take a job's kernel if it was started ahead, now that its turn has come."""
         with self._lock:
             self._coming.pop(job.id, None)
             return self._ahead.pop(job.id, None)
 
     def _start_next(self) -> None:
-        """Start the kernel of a job to come while another one runs, where that saves time."""
+        """Start the kernel of a later job while another one runs, if that saves time."""
         if not self._starts_ahead or self._jobs.stopped:
             return
         with self._lock:
@@ -311,7 +311,7 @@ class _Run:
         return self._recorded(JobResult(job, self._output(job), "skipped", error=error))
 
     def _recorded(self, result: JobResult) -> JobResult:
-        """The same, once it is on its way into MLflow."""
+        """The same result, once it is queued for MLflow."""
         if self._record is not None:
             self._record.add(result)
         return result

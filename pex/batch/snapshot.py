@@ -1,4 +1,4 @@
-"""What a batch was when it started, so a resume can say what has changed."""
+"""The state of a batch at its start, so a resume can report changes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pex.core.errors import PexError
 FILE = "begun.json"
 _KINDS = (".csv", ".json", ".jsonl", ".md", ".parquet", ".prompty", ".py", ".toml", ".tsv", ".txt",
           ".xlsx", ".yaml", ".yml")  # fmt: skip
-"""Files that a notebook may ask its cases and prompts from."""
+"""Files that a notebook may read its cases and prompts from."""
 _MOST_FILES, _MOST_SEEN = 2000, 20_000
 _LARGE = 16_000_000
-"""A file of more bytes is told by its size and time."""
+"""A larger file is identified by its size and time."""
 _SHOWN = 8
 
 
 def begin(folder: Path, plan: Plan) -> list[str]:
-    """Write down a batch's jobs and digests of the files beside its plan, when it is new.
+    """Record the jobs of a new batch and digests of the files beside its plan.
 
     Returns:
-        What is another by now, in sentences without an end; nothing of a new one.
+        What has changed, in sentences without a full stop; nothing for a new batch.
 
     Raises:
         PexError: the folder cannot be written.
@@ -48,7 +48,7 @@ def begin(folder: Path, plan: Plan) -> list[str]:
 
 
 def jobs_of(folder: Path) -> list[str] | None:
-    """The ids of the jobs that a batch began with; None where it does not say."""
+    """The ids of the jobs that a batch started with; None if they were not recorded."""
     try:
         return [str(name) for name in jsontext.loads((folder / FILE).read_text("utf-8"))["jobs"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -96,7 +96,7 @@ def _digests(plan: Plan) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Those of the plan's folder and below, without what is written while a batch runs."""
+    """The files in and below the plan's folder, except those written while a batch runs."""
     seen = 0
     for place, folders, names in os.walk(folder):
         seen += len(names)

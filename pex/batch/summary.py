@@ -1,4 +1,4 @@
-"""The table at the end of a batch: its jobs, and what the runs in them measured."""
+"""The table at the end of a batch: its jobs, and what their runs measured."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
 
 
 def scores(table: pd.DataFrame) -> list[str]:
-    """The scores in a table: the metrics that have a number of cases beside them."""
+    """The scores in a table: the metrics that come with a number of cases."""
     return [column[:-2] for column in table.columns if column.endswith(".n")]
 
 
@@ -59,7 +59,7 @@ def text(table: pd.DataFrame) -> str:
 
 
 def html(table: pd.DataFrame, title: str) -> str:
-    """The table as a page of its own."""
+    """The table as a separate page."""
     head, rows = _cells(table)
     out = [f"<h1>{escape(title)}</h1><div class='pex-scroll'><table class='pex-table'><thead><tr>"]
     out += [f'<th scope="col">{escape(name)}</th>' for name in head]
@@ -75,7 +75,7 @@ def html(table: pd.DataFrame, title: str) -> str:
 
 
 def write(table: pd.DataFrame, batch: BatchResult) -> Path:
-    """Keep the table beside the output notebooks, as `summary.csv` and `summary.html`."""
+    """Save the table beside the output notebooks, as `summary.csv` and `summary.html`."""
     text = table_text(table)
     (batch.folder / "summary.csv").write_text(text, encoding="utf-8", newline="")
     page = html(table, f"{batch.plan.name}, {batch.batch_id}")

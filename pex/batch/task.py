@@ -1,4 +1,4 @@
-"""One notebook to be executed, wherever that is done: plain data in, plain data out."""
+"""One notebook to execute, on any machine: plain data in, plain data out."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pex.batch.kernels.engine import Kernel
 
 _LONGEST = 500
-"""Letters of an error that the table and the page show; the output notebook has all of it."""
+"""Characters of an error shown in the table and on the page; the output notebook has all of it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Task:
     """A notebook with its parameters, where it runs and where its output goes.
 
-    `timeout_s` is for the whole notebook, the start of its kernel counted.
+    `timeout_s` is for the whole notebook, including the start of its kernel.
     """
 
     notebook: Path
@@ -38,7 +38,7 @@ class Task:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a task went; `cell` as in `In [4]` of the output, the injected parameters counted."""
+    """The outcome of a task; `cell` is as in `In [4]` of the output, with injected parameters."""
 
     status: Literal["done", "failed", "timeout", "interrupted"]
     error: str | None = None
@@ -46,9 +46,9 @@ class Outcome:
 
 
 class Running:
-    """A task's kernel, made before its turn, so that it can be started ahead and ended at any time.
+    """A task's kernel, created before its turn, so it can be started ahead and ended at any time.
 
-    Another thread may end it.
+    Another thread can end it.
     """
 
     def __init__(self, task: Task) -> None:
@@ -58,7 +58,7 @@ class Running:
         self._lock = threading.RLock()
 
     def kernel(self) -> Kernel:
-        """The kernel; nothing of it runs before it is started."""
+        """The kernel; it does not run until it is started."""
         from pex.batch.kernels.engine import Kernel
 
         with self._lock:
@@ -71,18 +71,18 @@ class Running:
 
     @property
     def ended(self) -> bool:
-        """Whether somebody has ended it, or will as soon as it starts."""
+        """Whether it has been ended, or will be as soon as it starts."""
         return self._ended
 
     def start_ahead(self) -> None:
-        """Start it now, where it could not be forked in no time when its turn comes."""
+        """Start it now, unless it could be forked almost instantly when its turn comes."""
         place = {"env": dict(self._task.environment), "cwd": str(self._task.folder)}
-        # What is wrong with the kernel or its notebook is said when their turn comes.
+        # Problems with the kernel or its notebook are reported when their turn comes.
         with self._lock, contextlib.suppress(OSError, KeyError, ValueError):
             self.kernel().start_ahead(stdout=ASIDE.fileno(), stderr=ASIDE.fileno(), **place)
 
     def end(self) -> None:
-        """End the kernel and what it has started, now or as soon as it starts."""
+        """End the kernel and its child processes, now or as soon as it starts."""
         with self._lock:
             self._ended = True
             kernel = self._kernel
@@ -94,11 +94,11 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
     """Execute a notebook with Papermill in a fresh kernel.
 
     Args:
-        task: what to do.
+        task: the notebook to execute.
         running: lets another thread end it.
 
     Returns:
-        How it went; the output notebook has what there is in any case.
+        The outcome; the output notebook has everything produced so far in any case.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -117,7 +117,7 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
     watch.daemon = True
     watch.start()
     try:
-        # Named here, since Papermill refuses a notebook that does not name them itself.
+        # Named here, since Papermill refuses a notebook that does not name its kernel and language.
         kernel_name, language = _asked_kernel(task.notebook)
         papermill.execute_notebook(
             _literal(task.notebook),
@@ -141,7 +141,7 @@ def execute(task: Task, running: Running | None = None) -> Outcome:
             )
         return Outcome("failed", str(error), error.cell or None)
     except Exception as error:  # noqa: BLE001 - every failure of a notebook is a row of the table
-        # What a kernel could not send, such as half a character, leaves an error without a word.
+        # Output that a kernel could not send, such as half a character, leaves an empty error.
         said = str(error).strip() or "a cell failed with an error that cannot be shown"
         return Outcome("failed", _first_line(f"{type(error).__name__}: {said}"))
     finally:
@@ -161,5 +161,5 @@ def _asked_kernel(notebook: Path) -> tuple[str, str]:
 
 
 def _literal(path: Path) -> str:
-    """A path that Papermill leaves as it is: it fills in what is in braces."""
+    """A path that Papermill leaves unchanged: it fills in expressions in braces."""
     return str(path).replace("{", "{{").replace("}", "}}")

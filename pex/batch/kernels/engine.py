@@ -44,7 +44,7 @@ from pex.project.settings import load_settings
 
 NAME = "pex"
 _LOOK_S = 0.01
-"""How often it is looked whether a kernel has ended."""
+"""How often to check whether a kernel has ended."""
 
 
 class KernelDied(RuntimeError):  # noqa: N818 - as in "its kernel died in cell 3"
@@ -71,13 +71,13 @@ def _manner(code: int | None) -> str:
 
 
 class Client(AsyncKernelClient):
-    """Waits for a kernel no longer than it takes."""
+    """A client that waits for a kernel no longer than needed."""
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Return when the kernel answers and its outputs arrive.
 
-        The inherited one then waits until nothing has arrived for 0.2 s; nbclient leaves aside by
-        itself what belongs to no cell.
+        The inherited method then waits until nothing has arrived for 0.2 s; nbclient itself
+        ignores messages that belong to no cell.
         """
         end = time.monotonic() + (timeout or float("inf"))
         while True:
@@ -97,7 +97,7 @@ class Client(AsyncKernelClient):
 
 
 class Kernel(AsyncKernelManager):
-    """A fresh kernel, forked where that is possible; it listens in a private folder."""
+    """A fresh kernel, forked if possible; its sockets are in a private folder."""
 
     client_class = DottedObjectName(f"{__name__}.Client")
     client_factory = Type(klass=Client)
@@ -105,22 +105,22 @@ class Kernel(AsyncKernelManager):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.code: int | None = None
-        """How it ended, where it did."""
+        """Its exit code, once it has ended."""
         self.idle = False
         """Whether there is nothing left to interrupt."""
         self._doomed = False
 
     def end(self) -> None:
-        """End the kernel and what it has started, from any thread; before its start, too."""
+        """End the kernel and its child processes, from any thread, even before its start."""
         self._doomed = True
         process = getattr(self.provisioner, "process", None)
         if process is not None:
             end_tree(process.pid)
 
     async def async_start_ahead(self, **kw: Any) -> bool:
-        """Start it before its notebook's turn, if it is an ordinary one; says whether it was.
+        """Start an ordinary kernel before its notebook's turn; returns whether it was started.
 
-        Nothing is connected yet: that belongs to the thread that executes the notebook.
+        It is not connected yet: the thread that executes the notebook does that.
         """
         spec = self.kernel_spec
         assert spec is not None  # or it has raised NoSuchKernel
@@ -156,12 +156,12 @@ class Kernel(AsyncKernelManager):
         return await super()._async_pre_start_kernel(**kw)
 
     async def listening(self, timeout: float) -> None:
-        """Wait for the kernel's sockets: who knocks earlier knocks again only after 0.1 s."""
+        """Wait for the kernel's sockets: a client that connects too early waits 0.1 s to retry."""
         end = time.monotonic() + timeout
         sockets = [Path(f"{self.ip}-{port}") for port in self.ports]
         while self.transport == "ipc" and not all(path.exists() for path in sockets):
             if time.monotonic() > end or not await self._async_is_alive():
-                return  # the client says so
+                return  # the client reports it
             await asyncio.sleep(_LOOK_S / 2)
 
     async def _async_is_alive(self) -> bool:
@@ -183,31 +183,31 @@ class Kernel(AsyncKernelManager):
 
 
 class _Manager(NotebookExecutionManager):  # type: ignore[misc]
-    """Papermill's record of a notebook; no key is in what it saves."""
+    """Papermill's record of a notebook, saved without keys."""
 
     def __init__(self, nb: Any, environment: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(nb, **kwargs)
         self.nb: Any
         self.environment = environment
         self.cell: Any = None
-        """The one that runs: its outputs still grow."""
+        """The cell that runs now: its outputs can still grow."""
         given = [nb.metadata, *(cell.source for cell in nb.cells)]
         self._has_keys = self.secrets.within(json.dumps(given))
 
     @property
     def secrets(self) -> Known:
-        """What must not be shown, now: a token may have come in the meantime."""
+        """The values to redact, now: a token may have been added since."""
         return known(self.environment)
 
     def clean(self) -> None:
-        """Take keys out for good: nothing runs any more."""
+        """Remove keys for good, when nothing runs any more."""
         printed_output.content(self.nb, self.secrets)
         for cell in self.nb.cells:
             printed_output.streams(cell.get("outputs", ()), self.secrets)
         self._has_keys = False
 
     def save(self, **kwargs: Any) -> None:
-        """Save it; a key in its source or parameters is kept for the kernel alone."""
+        """Save the notebook; only the kernel sees a key in its source or parameters."""
         if self.cell is not None:
             printed_output.streams(self.cell.get("outputs", ()), self.secrets)
         executed = self.nb
@@ -220,19 +220,19 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]
 
 
 class _Notebook(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's way through a notebook; keys are taken out of outputs as they arrive."""
+    """Papermill's notebook client; keys are removed from outputs as they arrive."""
 
     def __init__(self, nb_man: _Manager, **kwargs: Any) -> None:
         super().__init__(nb_man, **kwargs)
         self._begun: dict[str, str] = {}
-        """By stream: what has come of its last line, for the log."""
+        """For each stream, the part of its last line received so far, for the log."""
 
     def process_message(self, message: dict[str, Any], *args: Any) -> Any:
         message["content"] = printed_output.content(message["content"], self.nb_man.secrets)
         return super().process_message(message, *args)
 
     def log_output_message(self, output: Any) -> None:
-        """Pass on whole lines only: a key may come in pieces."""
+        """Log whole lines only: a key can arrive in pieces."""
         if output.output_type != "stream":
             super().log_output_message(output)
             return
@@ -274,7 +274,7 @@ class _Notebook(PapermillNotebookClient):  # type: ignore[misc]
 
 
 def end_tree(pid: int) -> None:
-    """End a process and everything it has started."""
+    """End a process and all its descendants."""
     try:
         process = psutil.Process(pid)
         family = [*process.children(recursive=True), process]
@@ -303,20 +303,20 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         autosave_cell_every: int = 30,
         **kwargs: Any,
     ) -> Any:
-        """Execute a notebook; as Papermill's own engine, without keys in what is saved.
+        """Execute a notebook as Papermill's own engine does, but save it without keys.
 
         Args:
             nb: the notebook.
             kernel_name: as Jupyter lists it.
             output_path: where it is saved while it runs.
-            progress_bar: show one.
+            progress_bar: whether to show one.
             log_output: show outputs in Papermill's log.
             autosave_cell_every: seconds.
-            **kwargs: as of `execute_managed_notebook`.
+            **kwargs: those of `execute_managed_notebook`.
         """
         folders = (kwargs.get("kernel_cwd"), Path(str(kwargs.get("input_path") or "")).parent)
         for folder in filter(None, folders):
-            # A pex.toml that cannot be read: the notebook says so.
+            # If pex.toml cannot be read, the notebook reports it.
             with contextlib.suppress(PexError):
                 load_settings(find_project(Path(folder)))
         environment = {**os.environ, **(kwargs.get("kernel_env") or {})}
@@ -363,10 +363,10 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file: gets what cells print as errors.
             start_timeout: seconds that a kernel may take to start.
             execution_timeout: seconds that a cell may take.
-            kernel_env: the kernel's environment; left out, that of this process.
-            kernel_cwd: the kernel's folder; left out, that of this process.
-            kernel: a fresh one, perhaps started ahead; left out, as Jupyter looks it up.
-            **kwargs: as of Papermill's own engine.
+            kernel_env: the kernel's environment; by default that of this process.
+            kernel_cwd: the kernel's folder; by default that of this process.
+            kernel: a fresh kernel, perhaps started ahead; by default Jupyter looks it up.
+            **kwargs: those of Papermill's own engine.
 
         Raises:
             KernelDied: the kernel ended before the notebook did.
@@ -389,7 +389,7 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         )
         place = {} if kernel_cwd is None else {"cwd": kernel_cwd}
         try:
-            # What a kernel says beside its outputs must not get among those of this process.
+            # A kernel's direct output must not mix with that of this process.
             env = dict(kernel_env or os.environ)
             client.execute(
                 env=env, stdout=ASIDE.fileno(), stderr=ASIDE.fileno(), cleanup_kc=True, **place
@@ -399,7 +399,7 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
 
 
 def register() -> None:
-    """Make the engine known to Papermill; where pex is installed, it is already."""
+    """Register the engine with Papermill; an installed pex has done so already."""
     papermill_engines.register(NAME, PexEngine)
-    # Its warnings, such as those of parameters that it does not find, go nowhere by themselves.
+    # Papermill's warnings, such as those about unknown parameters, have no handler by default.
     logger.addHandler(logging.NullHandler())

@@ -1,6 +1,6 @@
-"""What Papermill's entry point names.
+"""The class that Papermill's entry point names.
 
-Papermill loads it while it is itself being imported, so that nothing here may import Papermill.
+Papermill loads it during its own import, so nothing here may import Papermill.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ class Engine:
 
     @classmethod
     def execute_notebook(cls, *args: Any, **kwargs: Any) -> Any:
-        """Execute a notebook; as `PexEngine`."""
+        """Execute a notebook; see `PexEngine`."""
         return _engine().execute_notebook(*args, **kwargs)
 
     @classmethod
     def nb_kernel_name(cls, *args: Any, **kwargs: Any) -> Any:
-        """The name of a notebook's kernel; as `PexEngine`."""
+        """The name of a notebook's kernel; see `PexEngine`."""
         return _engine().nb_kernel_name(*args, **kwargs)
 
     @classmethod
     def nb_language(cls, *args: Any, **kwargs: Any) -> Any:
-        """A notebook's language; as `PexEngine`."""
+        """A notebook's language; see `PexEngine`."""
         return _engine().nb_language(*args, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""Kernels that are forked from a zygote, as a kernel provisioner of Jupyter's."""
+"""A Jupyter kernel provisioner that forks kernels from a zygote."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pex.batch.kernels.zygotes import ZYGOTES, Refused, Zygote
 
 
 class ForkProvisioner(LocalProvisioner):
-    """Starts kernels by forking, and others as Jupyter does."""
+    """Forks kernels if possible, and starts others as Jupyter does."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Fork the kernel that `cmd` would start; start it where it cannot be forked."""
+        """Fork the kernel that `cmd` would start; start it normally if it cannot be forked."""
         env = kwargs.get("env", os.environ)
         if not forkable(cmd):
             return await super().launch_kernel(safe(cmd), **kwargs)
@@ -31,7 +31,7 @@ class ForkProvisioner(LocalProvisioner):
                 zygote.refusal = str(reason)
                 self.log.debug("an ordinary kernel: %s", reason)
                 break
-            except OSError as error:  # it has just died
+            except OSError as error:  # it has just ended
                 self.log.debug("another zygote: %s", error)
                 continue
             self.process = process  # type: ignore[assignment]
@@ -47,6 +47,6 @@ def _twice(env: Mapping[str, str]) -> Iterator[Zygote]:
 
 
 def forkable(cmd: list[str]) -> bool:
-    """Whether a kernel's command is this interpreter's own kernel, on a system that forks well."""
+    """Whether a command starts this interpreter's own kernel, on a system that forks safely."""
     own = len(cmd) > 3 and cmd[0] == sys.executable and tuple(cmd[1:3]) == USUAL
     return own and sys.platform == "linux"

@@ -1,7 +1,7 @@
-"""How a process that was forked from the zygote becomes a kernel like any other, or a function.
+"""Turns a process forked from the zygote into an ordinary kernel, or into a function call.
 
-What an interpreter and its packages settle once, as they start, is settled anew: the environment,
-the folder, randomness, threads of linear algebra, and whatever looked whether a notebook is there.
+Everything an interpreter and its packages set only once, at start, is set again: the environment,
+the folder, random seeds, threads of linear algebra, and checks for a running notebook.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 _DEATH_SIGNAL, _NAME = 1, 15
-"""What prctl(2) calls them."""
+"""The names of these options in prctl(2)."""
 _BY_IMPORTS = {"PYDEVD_USE_FRAME_EVAL"}
-"""Variables that a kernel's own packages set as they are imported."""
+"""Variables that a kernel's own packages set on import."""
 
 
 def become_kernel(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
-    """Run the kernel of an order (`cmd`, `cwd`, `env`) to its end, and end with it.
+    """Run the kernel of an order (`cmd`, `cwd`, `env`) to its end, then exit.
 
     Args:
         order: what Jupyter would have started.
-        generators: sources of random numbers that are to begin anew.
+        generators: random number generators to seed again.
     """
     _be(order, generators, b"ipykernel", lambda: _run(order["cmd"]))
 
 
 def answer(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
-    """Call the function of an order (`call`, `path`, `cwd`, `env`), tell the `line` its answer.
+    """Call the function of an order (`call`, `path`, `cwd`, `env`) and send its answer to `line`.
 
     Args:
         order: the function with its arguments, as `Zygote.call` packs them.
-        generators: sources of random numbers that are to begin anew.
+        generators: random number generators to seed again.
     """
 
     def call() -> int:
@@ -65,7 +65,7 @@ def answer(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
 def _be(
     order: dict[str, Any], generators: Iterable[Any], name: bytes, run: Callable[[], int]
 ) -> NoReturn:
-    """Be a process of its own until `run` says its exit code."""
+    """Become a separate process until `run` returns its exit code."""
     code = 1
     try:
         gc.enable()
@@ -73,10 +73,10 @@ def _be(
         _new_randomness(generators)
         _restore_threads()
         code = run()
-    except BaseException:  # noqa: BLE001 - there is nobody above to say it
+    except BaseException:  # noqa: BLE001 - no caller is left to report it
         traceback.print_exc(file=sys.__stderr__)
     finally:
-        # What an interpreter does at its end, without taking every object of the stack apart.
+        # What an interpreter does at exit, without freeing every object of the stack.
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
@@ -105,9 +105,9 @@ def _run(cmd: list[str]) -> int:
 
 
 def _end(control: Any) -> None:
-    """End the thread that has heard of the end before ipykernel ends the one that sends outputs.
+    """End the control thread before ipykernel ends the thread that sends outputs.
 
-    Now and then it still waits for that one, for two and a half seconds, without effect.
+    Otherwise it sometimes waits two and a half seconds for that one, without effect.
     """
     if control is not None and control.is_alive():
         control.stop()
@@ -120,7 +120,7 @@ def _own_process(order: dict[str, Any], name: bytes) -> None:
     libc.prctl(_DEATH_SIGNAL, signal.SIGKILL)
     libc.prctl(_NAME, name)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # The debugger, as it is imported, makes a thread that never starts.
+    # The debugger, on import, creates a thread that never starts.
     threading._counter = itertools.count(1).__next__  # type: ignore[attr-defined]
     os.chdir(order["cwd"])
     left = {key: os.environ[key] for key in _BY_IMPORTS & os.environ.keys()}
@@ -129,13 +129,13 @@ def _own_process(order: dict[str, Any], name: bytes) -> None:
 
 
 def _new_randomness(generators: Iterable[Any]) -> None:
-    """`random` begins anew by itself after a fork; what others made for themselves does not."""
+    """Seed generators again; after a fork, only `random` itself does so."""
     for generator in generators:
         generator.seed()
 
 
 def _restore_threads() -> None:
-    """Give linear algebra the threads that it would have taken for itself."""
+    """Restore the thread counts that linear algebra would have chosen."""
     from threadpoolctl import ThreadpoolController
 
     cores = len(os.sched_getaffinity(0))
@@ -153,7 +153,7 @@ def _number(name: str) -> int | None:
 
 
 def _redirect_logs(before: tuple[Any, Any]) -> None:
-    """Logs that packages set up go where the notebook's own output goes."""
+    """Redirect the logs that packages set up to the notebook's own output."""
     named = list(logging.root.manager.loggerDict.values())
     loggers = [logging.root, *(item for item in named if isinstance(item, logging.Logger))]
     for handler in [handler for logger in loggers for handler in logger.handlers]:
@@ -163,7 +163,7 @@ def _redirect_logs(before: tuple[Any, Any]) -> None:
 
 
 def _notice_notebook() -> None:
-    """Let packages look again where they are; at their import there was no notebook."""
+    """Let packages check their environment again; at import there was no notebook."""
     if "ipywidgets" in sys.modules:
         sys.modules["ipywidgets"]._handle_ipython()
     renderers = sys.modules.get("plotly.io._renderers")

@@ -1,7 +1,7 @@
-"""A kernel whose start imports nothing from its folder; started as `ipykernel_launcher` is.
+"""A kernel that imports nothing from its folder at start; run like `ipykernel_launcher`.
 
-Python runs it with `-P`, and the folder comes among the places of modules when everything is
-imported, where IPython has it: after Python's own modules, before those that are installed.
+Python runs it with `-P`. The folder is added to the module search path once everything is
+imported, at IPython's usual position: after Python's own modules, before installed packages.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _LATER = (
     "matplotlib_inline", "stack_data", "IPython.core.completer", "IPython.core.completerlib",
     "IPython.core.debugger", "IPython.core.oinspect", "IPython.extensions.storemagic",
 )  # fmt: skip
-"""What a kernel imports by itself only when its folder is among the places of modules: as it is
-looked at, asked to complete a word, or ended. What is not installed is left out."""
+"""Modules that a kernel would import only after its folder is on the search path: on inspection, on
+completion, or at exit. Those not installed are skipped."""
 
 
 class KernelApp(IPKernelApp):
-    """ipykernel's application; IPython itself leaves the folder out where Python runs with -P."""
+    """ipykernel's application; with -P, IPython itself leaves the folder off the search path."""
 
     def init_path(self) -> None:
-        """Put the kernel's folder among the places of modules, unless the user wants it out."""
+        """Add the kernel's folder to the module search path, unless the user excludes it."""
         if "" in sys.path or self.ignore_cwd or os.environ.get("PYTHONSAFEPATH"):
             return
         installed = ("site-packages", "dist-packages")
@@ -36,7 +36,7 @@ class KernelApp(IPKernelApp):
 
 
 def import_later() -> None:
-    """Import now what would be looked for in the kernel's folder later."""
+    """Import now what would later be looked for in the kernel's folder."""
     for name in _LATER:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""The kernels of `pexlab lab`: none imports anything of its notebook's folder as it starts."""
+"""The kernels of `pexlab lab`: none imports anything from its notebook's folder at start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pex.batch.kernels.safe import safe
 
 
 class Manager(ServerKernelManager):
-    """JupyterLab's own, with another launcher."""
+    """JupyterLab's own kernel manager with a different launcher."""
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         """The command that starts the kernel."""

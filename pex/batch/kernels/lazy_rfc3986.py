@@ -1,7 +1,7 @@
-"""The grammar of internationalised addresses, built when it is asked for.
+"""The grammar of internationalised addresses, built only on first use.
 
-jsonschema, where its optional formats are installed, imports `rfc3987_syntax`, which builds a
-grammar as it is imported: a second and a half, for a check that no notebook's format asks for.
+If jsonschema's optional formats are installed, it imports `rfc3987_syntax`, which builds a grammar
+on import: a second and a half, for a check that no notebook's format needs.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _NAME = "rfc3987_syntax"
 
 
 def put_off() -> None:
-    """Import jsonschema; its checks are all there, the grammar only after the first use of it.
+    """Import jsonschema with all its checks, but build the grammar only on first use.
 
-    Where either is imported already, nothing changes.
+    If either is already imported, nothing changes.
     """
     if {_NAME, "jsonschema"} & sys.modules.keys() or importlib.util.find_spec(_NAME) is None:
         return

@@ -1,6 +1,6 @@
-"""What kernels say beside their outputs, on its way to this process's standard error.
+"""Output that kernels write outside cells, on its way to this process's standard error.
 
-A cell's `os.system("env")` is nobody's output: it goes line by line, and without keys.
+The output of a cell's `os.system("env")` belongs to no cell: it is passed on in lines, redacted.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 import threading
 
 _MOST = 1 << 20
-"""A line that is longer is passed on in parts."""
+"""Longer lines are passed on in parts."""
 _PATIENCE_S = 1.0
-"""For what has been said at the end; a process that goes on does not hold this one up."""
+"""How long to wait for final output; a process that keeps running does not delay this one."""
 
 
 class Aside:
-    """A pipe for processes to write to; made when the first one needs it."""
+    """A pipe for processes to write to, created when the first one needs it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,7 +25,7 @@ class Aside:
         self._thread: threading.Thread | None = None
 
     def fileno(self) -> int:
-        """Where a process is to write."""
+        """The descriptor that a process writes to."""
         with self._lock:
             if self._write is None:
                 read, self._write = os.pipe()
@@ -36,7 +36,7 @@ class Aside:
             return self._write
 
     def close(self) -> None:
-        """Pass on what has been said, once those who could say more have ended."""
+        """Pass on the remaining output, once the processes that could write more have ended."""
         with self._lock:
             if self._write is None or self._thread is None:
                 return
@@ -63,7 +63,7 @@ def _say(data: bytes) -> None:
 
     if data:
         text = printed_output.masked(data.decode("utf-8", "surrogateescape"), known())
-        with contextlib.suppress(OSError):  # nobody reads it any more
+        with contextlib.suppress(OSError):  # the reader has closed
             left = text.encode("utf-8", "surrogateescape")
             while left:
                 left = left[os.write(2, left) :]

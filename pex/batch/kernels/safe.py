@@ -1,7 +1,7 @@
-"""The command of a kernel whose start imports nothing from its folder.
+"""The command of a kernel that imports nothing from its folder at start.
 
-`python -m ipykernel_launcher` looks for modules in the notebook's folder before it takes that out
-of their places: a file `pathlib.py` beside a notebook would run as soon as the notebook is opened.
+`python -m ipykernel_launcher` searches the notebook's folder before removing it from the search
+path: a file `pathlib.py` beside a notebook would run as soon as the notebook is opened.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _OWN = ("-P", "-m", "pex.batch.kernels.ipykernel_launcher")
 
 
 def safe(cmd: Sequence[str]) -> list[str]:
-    """The command of a kernel of this Python's with pex's launcher; any other as it is.
+    """The kernel's command with pex's launcher if it runs this Python; otherwise unchanged.
 
     Example:
         >>> safe([sys.executable, "-X", "dev", "-m", "ipykernel_launcher", "-f", "a.json"])[1:]

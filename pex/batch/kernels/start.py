@@ -1,8 +1,8 @@
-"""Runs a module of pex's as `python -P -m` does, in a process that does not know of `-P`.
+"""Runs a module of pex as `python -P -m` does, in a process that does not appear to use `-P`.
 
-`python start.py MODULE ARGUMENTS`. A kernel is to be as an ordinary one, down to `sys.flags`, and
-has its own folder among the places of modules. What is imported before that is not looked for
-there: Python puts the folder of this file first, which goes before anything else is imported.
+`python start.py MODULE ARGUMENTS`. A kernel should look like an ordinary one, including
+`sys.flags`, and have its own folder on the module search path. Earlier imports must not be looked
+for there: Python puts this file's folder first, which is removed before any other import.
 """
 
 import sys

@@ -1,15 +1,15 @@
 """A process that has imported what notebooks import, and forks a fresh kernel on demand.
 
-Started by `start.py` with the arguments SOCKET and FOLDER, where SOCKET is the number of an
-inherited socket. A message there brings a line of its own for one kernel, which begins with an
-order in JSON (`cmd`, `cwd`, `env`); it is told the kernel's `pid` and later its exit `code`, or why
-there is to be an ordinary kernel (`no`). An order with a `call` is for a function in place of a
-kernel; its `answer` is told before the code. Who closes the line ends the kernel; when the socket
-closes, because its owner has ended in whatever way, everything ends and the folder goes. So a
-killed batch leaves nothing.
+Started by `start.py` with the arguments SOCKET and FOLDER; SOCKET is the number of an inherited
+socket. Each message there brings a separate line for one kernel, which starts with an order in
+JSON (`cmd`, `cwd`, `env`). The line reports the kernel's `pid` and later its exit `code`, or why
+an ordinary kernel is needed (`no`). An order with a `call` runs a function instead of a kernel;
+its `answer` is sent before the code. Closing the line ends the kernel. When the socket closes,
+because its owner has ended in any way, everything ends and the folder is removed, so a killed
+batch leaves nothing behind.
 
-A fork copies the thread that forks and no other, so there must be no other one: libraries of
-linear algebra start theirs while they are imported unless they are told to do with one.
+A fork copies only the thread that forks, so there must be no other thread: libraries of linear
+algebra start theirs on import unless they are limited to one.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ STACK = (
     "pex.experiment.experiment", "pex.results.results", "pex.widgets.grid", "pex.results.outcome",
     "pex.results.record",
 )  # fmt: skip
-"""What is imported before the first fork, down to what a kernel's start and a cell that shows a
-table or a chart import; a part that is not installed is left out. Not matplotlib: it reads its
-settings from the folder and the environment of the notebook."""
+"""Imported before the first fork, including what a kernel's start and a cell with a table or a
+chart import; packages not installed are skipped. Not matplotlib: it reads its settings from the
+notebook's folder and environment."""
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "MLFLOW_DISABLE_TELEMETRY": "true", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }  # fmt: skip
-"""Variables that keep libraries from starting threads as they are imported, and the debugger from
+"""Variables that keep libraries from starting threads on import, and the debugger from
 a warning."""
 _PATIENCE_S = 2.0
-"""How long a thread that a package started in passing may take to end."""
+"""How long to wait for a temporary thread of a package to end."""
 
 
 def threads() -> int:
-    """The threads of this process, as the system counts them."""
+    """The number of threads of this process, as the system counts them."""
     return len(list(Path("/proc/self/task").iterdir()))
 
 
 def import_stack() -> None:
-    """Import what notebooks import, without a thread of its own for anything."""
+    """Import what notebooks import, without starting any thread."""
     given = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     put_off()
@@ -78,7 +78,7 @@ def import_stack() -> None:
 
 
 def _first_chart() -> None:
-    """The first chart in a process takes plotly a tenth of a second more than the next ones."""
+    """Draw a first chart: in plotly, it takes a tenth of a second longer than later ones."""
     import pandas as pd
     import plotly.express as px
 
@@ -87,14 +87,14 @@ def _first_chart() -> None:
 
 def main() -> None:
     """Import, then fork until the socket closes."""
-    gc.disable()  # next to nothing of what is imported is garbage, and looking takes long
+    gc.disable()  # almost nothing of what is imported is garbage, and collecting takes long
     control, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
     import_stack()
     end = time.monotonic() + _PATIENCE_S
     while (extra := threads() - 1) and time.monotonic() < end:
         time.sleep(0.02)
     generators = random_generators()
-    gc.freeze()  # collecting must not touch, and so copy, what was imported
+    gc.freeze()  # the collector must not touch, and so copy, what was imported
     refusal = f"{extra} threads beside the first one after the imports" if extra else None
     order = ZygoteServer(control, refusal).serve()
     if order is not None and "call" in order:
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 class ZygoteServer:
-    """The kernels that were forked from here, each with the line of whoever asked for it."""
+    """The kernels forked from here, each with the line of its client."""
 
     def __init__(self, control: socket.socket, refusal: str | None) -> None:
         self._control = control
@@ -121,7 +121,7 @@ class ZygoteServer:
             self._selector.register(source, selectors.EVENT_READ)
 
     def serve(self) -> dict[str, Any] | None:
-        """Fork on demand; returns the order in a new kernel, None when all is over."""
+        """Fork on demand; returns the order in a new kernel, None in the zygote at the end."""
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is self._wake:
@@ -158,7 +158,7 @@ class ZygoteServer:
         return None
 
     def _leave(self, line: socket.socket, talks: bool) -> None:
-        """Let go of everything that is not the new process's; a kernel has no use for the line."""
+        """Close everything the new process does not own; a kernel does not need the line."""
         self._selector.close()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -181,18 +181,18 @@ class ZygoteServer:
                 line.close()
 
     def _hang_up(self, line: Any) -> None:
-        """Nobody wants this kernel any more; it is reaped like any other."""
+        """End a kernel that is no longer wanted; it is reaped like any other."""
         self._ignore(line)
         for pid, owner in self._kernels.items():
             if owner is line:
                 _kill(pid)
 
     def _ignore(self, line: socket.socket) -> None:
-        with contextlib.suppress(KeyError, ValueError):  # ended just now, and heard of before
+        with contextlib.suppress(KeyError, ValueError):  # it has just ended, and is already known
             self._selector.unregister(line)
 
     def _end(self) -> None:
-        # The sockets go before the last kernels have ended: there is nobody to be woken.
+        # The sockets close before the last kernels have ended: there is nobody to wake.
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for pid in self._kernels:
@@ -200,7 +200,7 @@ class ZygoteServer:
 
 
 def shadowed(folder: Path) -> str | None:
-    """Which module of a notebook's folder it would find in place of an imported one, if any."""
+    """The first module in a notebook's folder that would hide an imported one, if any."""
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
@@ -221,7 +221,7 @@ def _importable(entry: os.DirEntry[str]) -> bool:
 
 
 def random_generators() -> list[Any]:
-    """The generators of random numbers that packages made for themselves as they were imported."""
+    """The random number generators that packages created on import."""
     import random
 
     import numpy as np
@@ -231,12 +231,12 @@ def random_generators() -> list[Any]:
 
 
 def _send(line: socket.socket, what: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # nobody listens any more: its end is read next
+    with contextlib.suppress(OSError):  # the client has closed: its end is read next
         line.sendall(json.dumps(what).encode() + b"\n")
 
 
 def _kill(pid: int) -> None:
-    """End a kernel and what it has started."""
+    """End a kernel and its child processes."""
     import psutil
 
     try:

@@ -1,6 +1,6 @@
-"""The processes that kernels are forked from, as those who order kernels see them.
+"""The processes that kernels are forked from, as seen by their clients.
 
-Nothing of Jupyter is imported here: the first one starts while a command is still being read.
+Nothing of Jupyter is imported here: the first one starts while a command is still being parsed.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from pex.guard.project_secrets import LISTED
 OF_A_JOB = (
     *batch_context.VARIABLES, "PEX_TRUST", LISTED, "JPY_PARENT_PID", "PYTEST_CURRENT_TEST",
 )  # fmt: skip
-"""Variables that no package reads as it is imported: kernels that differ in these alone may be
+"""Variables that no package reads on import: kernels that differ only in these can be
 forked from one process."""
 QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-"""No warning of the debugger's in every kernel."""
+"""Prevents the debugger's warning in every kernel."""
 _OWNER = "owner"
-"""A file in the folder of sockets that is locked while somebody uses them."""
+"""A file in the folder of sockets that is locked while they are in use."""
 _LONGEST = 60
-"""Letters that the folder of sockets may have: an address has 108, and ZeroMQ adds to it."""
+"""Maximum length of the socket folder's path: an address has 108, and ZeroMQ adds to it."""
 
 
-class Refused(Exception):  # noqa: N818 - no error: an ordinary kernel is started instead
-    """The zygote does not fork this one, and says why."""
+class Refused(Exception):  # noqa: N818 - not an error: an ordinary kernel is started instead
+    """The zygote refuses to fork this kernel; the message says why."""
 
 
 class Zygote:
-    """The process that kernels with one environment are forked from, and where they listen."""
+    """The process that kernels with one environment are forked from, and their socket folder."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.folder = private_folder()
@@ -63,30 +63,30 @@ class Zygote:
             stderr=ASIDE.fileno(),
             pass_fds=[theirs.fileno()],
             env=python.environment(env),
-            start_new_session=True,  # an interrupt is its owner's to hand on
+            start_new_session=True,  # its owner passes interrupts on
         )
         theirs.close()
         self._forked: list[Forked] = []
         self.refusal: str | None = None
-        """Why it did not fork the last one."""
+        """Why it did not fork the last kernel."""
 
     @property
     def busy(self) -> bool:
-        """Whether a kernel of it runs."""
+        """Whether one of its kernels runs."""
         return any(kernel.returncode is None for kernel in self._forked)
 
     @property
     def alive(self) -> bool:
-        """Whether it still forks."""
+        """Whether it can still fork."""
         return self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """Of the process that forks."""
+        """The process that forks."""
         return self._process.pid
 
     def wait(self) -> None:
-        """Wait until it has imported everything, or has died of it."""
+        """Wait until it has imported everything, or has died trying."""
         line = self._line()
         line.shutdown(socket.SHUT_WR)
         with line, contextlib.suppress(OSError):
@@ -94,24 +94,24 @@ class Zygote:
 
     def _line(self) -> socket.socket:
         ours, theirs = socket.socketpair()
-        with theirs, contextlib.suppress(BrokenPipeError):  # then `ours` says the same
+        with theirs, contextlib.suppress(BrokenPipeError):  # then `ours` reports the same
             socket.send_fds(self._control, [b"k"], [theirs.fileno()])
         return ours
 
     def fork(self, cmd: list[str], cwd: str, env: Mapping[str, str]) -> Forked:
-        """A new kernel.
+        """Fork a new kernel.
 
         Raises:
-            Refused: there is to be an ordinary one.
+            Refused: an ordinary kernel has to be started.
             OSError: the zygote has ended.
         """
         return self._order({"cmd": cmd, "cwd": cwd, "env": dict(env)})
 
     def ask(self, function: Callable[..., Any], *args: Any) -> Forked:
-        """A process that calls a function; `Forked.answer` is what it returns.
+        """A process that calls a function; `Forked.answer` is its return value.
 
         Raises:
-            Refused: it has to be called here.
+            Refused: the function has to be called here.
             OSError: the zygote has ended.
         """
         packed = base64.b64encode(pickle.dumps((function, args))).decode()
@@ -129,26 +129,26 @@ class Zygote:
     def close(self) -> None:
         """End it, its kernels and their folder."""
         self._control.close()
-        if not self.busy:  # it may still import
+        if not self.busy:  # it may still be importing
             self._process.kill()
         self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def private_folder() -> Path:
-    """A new folder of the user's own whose name is short enough for sockets in it."""
+    """A new private folder with a path short enough for sockets."""
     usual = Path(tempfile.gettempdir())
     short = usual if len(str(usual)) <= _LONGEST - len("/pex-12345678") else Path("/tmp")
     _tidy(short)
     folder = Path(tempfile.mkdtemp(prefix="pex-", dir=short))
-    # Locked before it has its name: nobody can take it for one that was left.
+    # Locked before it gets its name, so nobody can mistake it for an abandoned folder.
     _locked(folder / "new")
     (folder / "new").rename(folder / _OWNER)
     return folder
 
 
 def _locked(path: Path) -> int | None:
-    """An open file that is locked until it is closed or this process ends; None if it was."""
+    """An open file locked until it is closed or this process ends; None if already locked."""
     import fcntl
 
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -161,7 +161,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _tidy(place: Path) -> None:
-    """Remove the folders of those who were killed together with their zygotes."""
+    """Remove the folders of processes that were killed together with their zygotes."""
     for path in place.glob(f"pex-*/{_OWNER}"):
         with contextlib.suppress(OSError):
             if path.stat().st_uid == os.getuid() and (file := _locked(path)) is not None:
@@ -177,7 +177,7 @@ class Zygotes:
         self._lock = threading.Lock()
 
     def of(self, env: Mapping[str, str]) -> Zygote:
-        """The zygote for an environment; a new one where there is none, or it has died."""
+        """The zygote for an environment; a new one if there is none, or it has died."""
         shared = {name: value for name, value in env.items() if name not in OF_A_JOB}
         key = json.dumps(shared, sort_keys=True)
         with self._lock:
@@ -189,18 +189,18 @@ class Zygotes:
             return zygote
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """What a function returns, called where MLflow and pandas have been imported.
+        """Call a function in a process that has imported MLflow and pandas.
 
         Args:
-            function: of a module; it may not count on anything that this process has set up but
-                its environment, its folder and the places of its modules.
-            *args: can be pickled, as can what it returns or raises.
+            function: a module-level function; it can rely only on this process's environment,
+                folder and module search path.
+            *args: must be picklable, like what it returns or raises.
 
         Returns:
-            Its answer; what it raises is raised here. Where nothing forks, it is called here.
+            Its return value; its exception is raised here. If nothing can fork, it is called here.
 
         Raises:
-            RuntimeError: the process ended before it answered.
+            RuntimeError: the process ended before it returned.
         """
         with self._lock:
             alive = [zygote for zygote in self._known.values() if zygote.alive]
@@ -214,12 +214,12 @@ class Zygotes:
 
     @property
     def alive(self) -> bool:
-        """Whether there is one that forks."""
+        """Whether any of them can fork."""
         with self._lock:
             return any(zygote.alive for zygote in self._known.values())
 
     def close(self, idle: bool = False) -> None:
-        """End all of them, or those that are idle."""
+        """End all of them, or only the idle ones."""
         with self._lock:
             for key, zygote in list(self._known.items()):
                 if not (idle and zygote.busy):
@@ -232,13 +232,13 @@ atexit.register(ZYGOTES.close)
 
 
 def prepare() -> None:
-    """Start the process that a batch's kernels are forked from, while its plan is still read."""
+    """Start the process that a batch's kernels are forked from while its plan is being read."""
     if sys.platform == "linux":
         ZYGOTES.of({**os.environ, **QUIET})
 
 
 class Forked:
-    """What a provisioner needs of a process, for one that another process has forked."""
+    """The interface a provisioner needs, for a process that another process has forked."""
 
     stdin = stdout = stderr = None
 
@@ -262,10 +262,10 @@ class Forked:
         return dict(json.loads(text)) if text else {}
 
     def answer(self) -> Any:
-        """What the function that it calls returns; what that raises is raised.
+        """The return value of its function; its exception is raised.
 
         Raises:
-            RuntimeError: it ended before it answered.
+            RuntimeError: it ended before it returned.
         """
         try:
             packed = self._hear().get("answer")
@@ -280,7 +280,7 @@ class Forked:
         return value
 
     def poll(self) -> int | None:
-        """The exit code, None while it runs; a kernel whose zygote has died is dead, too."""
+        """The exit code, None while it runs; if a kernel's zygote has died, so has the kernel."""
         if self.returncode is None:
             waiting = select.poll()
             waiting.register(self._line, select.POLLIN)
@@ -299,7 +299,7 @@ class Forked:
         return code
 
     def send_signal(self, signum: int) -> None:
-        """Signal the kernel alone."""
+        """Send a signal to the kernel alone."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signum)
