@@ -1,1 +1,1 @@
-"""What a night said: gate, changes, the morning page, and who is told."""
+"""The result of a night: gate, changes, the morning page, and notices."""

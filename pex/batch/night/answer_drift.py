@@ -1,6 +1,6 @@
 """Answer drift: whether a model answers differently, or never quite repeats itself.
 
-Each question is asked several times a night. A model that has stayed the same differs between two
+Each question is run several times a night. A model that has not changed differs between two
 nights as much as within one.
 """
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CHANCE = 0.0015
-"""So rarely does a night of the same model look changed: in thirty nights 4.5 %."""
+"""How rarely a night of an unchanged model may look changed: in thirty nights 4.5 %."""
 MAX_SHARE = 0.2
-"""A few answers turn for nothing, where two words are all but equally likely."""
+"""A few answers change without a cause, if two words are almost equally likely."""
 MOST = 7
-"""Answers of one question and one night that are looked at."""
+"""Maximum number of answers compared for each question and night."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Drift:
-    """Questions that are the same in two runs, and how many have no answer in common.
+    """Questions that are identical in two runs, and how many of them share no answer.
 
-    `chance` is how often a model that has not changed would agree with itself as little.
+    `chance` is how often an unchanged model would agree with itself as little.
     """
 
     asked: int
@@ -38,17 +38,17 @@ class Drift:
 
     @property
     def drifted(self) -> bool:
-        """Whether more than a few questions have other answers."""
+        """Whether more than a few questions have different answers."""
         return self.asked > 0 and self.other / self.asked > MAX_SHARE
 
     @property
     def confident(self) -> bool:
-        """Whether that is another model: its own variation does not explain it."""
+        """Whether this is a different model: its own variation does not explain it."""
         return self.drifted and self.chance <= MAX_CHANCE
 
 
 def repeats_for(questions: int) -> int:
-    """How often to run each question in a night, so that only new answers cannot be chance.
+    """How often to run each question in a night, so entirely new answers cannot be chance.
 
     Example:
         >>> [repeats_for(n) for n in (1, 2, 3, 50)]
@@ -65,7 +65,7 @@ def measure_drift(now: pd.DataFrame, before: pd.DataFrame) -> Drift:
     alike; its distribution over all ways to deal the answers out is exact, question by question.
 
     Args:
-        now: a run's rows; `request_key` says which requests are the same.
+        now: a run's rows; `request_key` identifies identical requests.
         before: the other run's.
 
     Source: R. A. Fisher, The Design of Experiments (1935), section 21: the permutation test.
@@ -84,7 +84,7 @@ def measure_drift(now: pd.DataFrame, before: pd.DataFrame) -> Drift:
 
 
 def _answers(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """The answers to each question, by the request of its first time."""
+    """The answers to each question, keyed by its first request."""
     names = ["variant", "case_id", "request_key", "output", "error"]
     keys: dict[tuple[str, str], str] = {}
     found: dict[str, list[str]] = {}
@@ -102,7 +102,7 @@ def _alike(new: Sequence[object], old: Sequence[object]) -> int:
 
 @functools.cache
 def _spread(counts: tuple[int, ...], first: int) -> np.ndarray:
-    """How likely each number of pairs that are alike is, if the answers are dealt out by chance.
+    """The probability of each number of equal pairs, if the answers are dealt out by chance.
 
     Args:
         counts: how often each answer was given, in both runs together.

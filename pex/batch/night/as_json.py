@@ -19,9 +19,9 @@ def as_json(
     """The document of `pexlab batch --json`.
 
     Args:
-        result: how the notebooks went.
+        result: the result of the notebooks.
         table: what their runs measured, one row for each variant of each job.
-        night: the judged night; None where the store did not answer.
+        night: the judged night; None if the store did not answer.
         page: the file that shows it.
     """
     told: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """The accepted baseline: the recorded runs that a plan's candidates are compared with.
 
-It is in `baseline.json` beside the plan, to be committed with it, and as tags on the run.
+It is in `baseline.json` beside the plan, to be committed with it, and in tags on the run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def accept(
     Args:
         uri: the store that the runs are in.
         project: the project that the plans are in.
-        run_ids: one run, or those of all jobs of a night.
-        why: the reason, for whoever asks in half a year.
-        who: who accepts; left out, the user.
+        run_ids: one run, or the runs of all jobs of a night.
+        why: the reason, for later readers.
+        who: the person who accepts; by default the user.
 
     Returns:
         The files that were written.
@@ -72,12 +72,12 @@ def pinned(folder: Path, plan: str, run: Mapping[str, Any]) -> dict[str, Any] | 
     """The accepted run that belongs to a run: of the same job, else the only one of its experiment.
 
     Args:
-        folder: the plan's.
-        plan: its name.
+        folder: the plan's folder.
+        plan: the plan's name.
         run: `experiment` and `job_id`.
 
     Raises:
-        PexError: the file is broken.
+        PexError: the file is damaged.
     """
     known = _read(folder / FILE).get(plan, [])
     entries = [item for item in known if item["experiment"] == run["experiment"]]

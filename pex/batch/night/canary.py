@@ -1,8 +1,8 @@
 """The canary: the same few questions for every model every night.
 
 Its prompt and cases never change, so different answers mean a different model behind the name. Each
-question is run several times, so a model that never quite repeats itself is not taken for another
-one.
+question is run several times, so a model that never quite repeats itself is not mistaken for a
+different one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ JOB = CANARY
 
 
 def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
-    """Ask the canary's questions of these models; None where the plan has none.
+    """Run the canary's questions on these models; None if the plan has no canary.
 
     They are paid from the plan's budget, like the night's other runs.
 
     Args:
-        plan: whose canary.
-        batch_id: of the night.
-        models: the models that tonight's runs asked.
+        plan: the plan with the canary.
+        batch_id: the night.
+        models: the models that tonight's runs called.
 
     Raises:
-        PexError: cases that do not fit the prompt, a provider that refuses.
+        PexError: cases that do not fit the prompt, or a provider that refuses.
     """
     from pex.experiment.experiment import Experiment
 
@@ -67,7 +67,7 @@ def ask(plan: Plan, batch_id: str, models: Sequence[str]) -> Results | None:
 
 @contextlib.contextmanager
 def _as_a_job(plan: Plan, batch_id: str) -> Iterator[None]:
-    """What is run inside belongs to the batch, as if a job of it ran it: its tags, its budget."""
+    """Run the block as if a job of the batch did: with its tags and its budget."""
     context = dataclasses.replace(plan.context(batch_id), job_id=JOB)
     own = context.to_environ() | secret_names(plan)
     before = {name: os.environ.get(name) for name in own}
@@ -84,9 +84,9 @@ def _as_a_job(plan: Plan, batch_id: str) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CanaryHistory:
-    """What the canary said tonight, None if it was not run, and its runs of earlier nights.
+    """The canary's results tonight, None if it was not run, and its runs of earlier nights.
 
-    `earlier` are rows of the store, the newest first; `read` reads one back.
+    `earlier` are rows of the store, newest first; `read` reads one back.
     """
 
     now: Recorded | None
@@ -94,19 +94,19 @@ class CanaryHistory:
     read: Loader
 
     def since(self, then: Recorded | None) -> list[Change]:
-        """What it says of the models since a night: the one that `then` is a run of."""
+        """The canary's findings about the models since the night that `then` belongs to."""
         if self.now is None or then is None or "batch_id" not in then.run:
             return []
         for row in self.earlier:
             own = row["batch_id"] == then.run["batch_id"]
             if own or row["started_at"] < then.run["started_at"]:
-                with contextlib.suppress(PexError):  # it was cut off; the one before may do
+                with contextlib.suppress(PexError):  # it was cut off; try the one before
                     return changes(self.now, self.read(row["run_id"]))
         return []
 
 
 def changes(now: Recorded, before: Recorded) -> list[Change]:
-    """What the canary says of the models: another name that answers, other answers."""
+    """The canary's findings about the models: a different resolved name, different answers."""
     found = resolved_now(now.frame, before.frame)
     for model in dict.fromkeys(now.frame["model"]):
         seen = measure_drift(*(part[part["model"] == model] for part in (now.frame, before.frame)))

@@ -1,4 +1,4 @@
-"""Case by case: what a night lost, what it got right again, what now passes and now fails."""
+"""Changes case by case: lost, fixed, and flaky cases of a night."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pex.batch.night.night_gate import CandidateVerdict
 
 MAX_CASES = 60
-"""Cases of one list that are shown with their answers; how many there are is said."""
+"""Maximum number of cases of one list shown with their answers; the total is always given."""
 MAX_CHARS = 1500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shown:
-    """A case with two answers beside each other; the second as pieces against the first."""
+    """A case with two answers side by side; the second as pieces compared with the first."""
 
     case_id: str
     inputs: str
@@ -42,10 +42,10 @@ class Shown:
 
 @dataclasses.dataclass(slots=True)
 class Casework:
-    """The cases of one variant.
+    """The changed cases of one variant.
 
-    `lost` against the baseline, `failing` since last night where the baseline fails too, `fixed`
-    and `flaky` as ids with their inputs; the counts are of all, not only of those shown.
+    `lost`: compared with the baseline; `failing`: since last night, if the baseline fails too;
+    `fixed` and `flaky`: ids with their inputs. The counts are of all cases, not only those shown.
     """
 
     variant: str
@@ -62,12 +62,12 @@ class Casework:
 
 
 def casework(subject: JudgedRun) -> list[Casework]:
-    """The cases of each variant of a run that is judged, or of all where none is."""
+    """The changed cases of each judged variant of a run, or of all variants if none is judged."""
     metric = subject.metric
     if metric is None or metric not in score_names(subject.now.frame):
         return []
     judged = {item.candidate: item for item in subject.judged if item.cases is not None}
-    # The baseline of the same night has its own failures and flaky cases.
+    # A baseline of the same night has its own failures and flaky cases.
     names = list(dict.fromkeys(subject.now.frame["variant"]))
     inputs = _inputs(subject.now.frame)
     return [_cases_of_variant(subject, name, judged.get(name), metric, inputs) for name in names]
@@ -93,7 +93,7 @@ def _cases_of_variant(
         baseline, beside = judged.baseline, subject.accepted or subject.now
     failing = [case for case in now if case in fell and case not in set(lost)]
     flaky = _flaky(subject, name, metric)
-    # A flaky case is neither news nor fixed.
+    # A flaky case is neither new nor fixed.
     fixed = [case for case in rose if case not in flaky]
     return Casework(
         name,
@@ -111,7 +111,7 @@ def _cases_of_variant(
 
 
 def _means(recorded: Recorded | None, variant: str, metric: str) -> dict[str, float]:
-    """The mean score of each case of a variant, errors left out."""
+    """The mean score of each case of a variant, without errors."""
     if recorded is None or f"score.{metric}" not in recorded.frame.columns:
         return {}
     rows = recorded.frame[recorded.frame["variant"] == variant]
@@ -159,7 +159,7 @@ def _side_by_side(
     metric: str,
     new: set[str],
 ) -> list[Shown]:
-    # What is new since last night comes first.
+    # Changes since last night come first.
     order = sorted(cases, key=lambda case: case not in new)[:MAX_CASES]
     mine = _worst(now, variant, metric, order)
     theirs = _worst(beside, baseline, metric, order) if beside is not None else {}
@@ -190,7 +190,7 @@ def _side_by_side(
 def _worst(
     recorded: Recorded, variant: str, metric: str, cases: Sequence[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """One row for each case: of its repeats the one with the lowest score."""
+    """One row for each case: the repeat with the lowest score."""
     frame = recorded.frame
     rows = frame[(frame["variant"] == variant) & frame["case_id"].isin(list(cases))]
     column = f"score.{metric}"

@@ -1,4 +1,4 @@
-"""What the page of a night shows, gathered from a judged night as plain data and frames."""
+"""The contents of a night's page, gathered from a judged night as plain data and frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pex.batch.result import JobResult
 
 MAX_ERROR, MAX_TRACEBACK = 600, 6000
-"""Characters of an error's message and of its traceback."""
+"""Characters kept of an error's message and of its traceback."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ENDS = {
     "failed": "ended with an error",
@@ -35,13 +35,13 @@ _ENDS = {
 
 
 def document(night: JudgedNight) -> dict[str, Any]:
-    """All that the page shows.
+    """Everything that the page shows.
 
     Args:
         night: the judged night.
     """
     batch = night.batch
-    # A night may be read again long after it: what came later is not of its page.
+    # A night can be read long after it: later events do not belong on its page.
     before = [item for item in night.nights if item.started_at < night.started_at]
     before = [item for item in before if item.batch_id != batch.batch_id]
     good = [item for item in before if item.good]
@@ -66,12 +66,12 @@ def document(night: JudgedNight) -> dict[str, Any]:
 
 
 def cost(night: JudgedNight) -> float:
-    """What a night's answers cost, in USD; those from the journal were paid for earlier."""
+    """The cost of a night's answers, in USD; those from the journal were paid for earlier."""
     return sum(_cost(subject.now) for subject in night.subjects)
 
 
 def what_happened(item: JobResult) -> str:
-    """How a notebook that did not finish ended, in words."""
+    """How an unfinished notebook ended, in words."""
     error = cut(clean(_ANSI.sub("", redact(item.error or ""))), MAX_ERROR)
     where = f" in cell {item.cell}" if item.cell else ""
     text = f"{_ENDS.get(item.status, item.status)}{where}"
@@ -81,7 +81,7 @@ def what_happened(item: JobResult) -> str:
 def _gaps(
     before: list[nights.Night], started_at: datetime.datetime
 ) -> list[tuple[datetime.datetime, str]]:
-    """The nights up to this one that did not run, or not to their end, the newest first."""
+    """The nights up to this one that did not run or did not finish, newest first."""
     missed = nights.missed([*(item.started_at for item in before), started_at])
     found = [(when, "nothing ran, going by the usual time between nights") for when in missed]
     for item in before[-30:]:
@@ -151,7 +151,7 @@ def _job(item: JobResult) -> Mapping[str, Any]:
 
 
 def _traceback(path: Path) -> str:
-    """The traceback that a notebook ended with, without its colours."""
+    """The traceback that a notebook ended with, without colours."""
     try:
         cells = jsontext.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pex.batch.night.night import JudgedNight
 
 MOST = 4
-"""Candidates that are named; of more their number is said."""
+"""Maximum number of candidates named; of others only the number is given."""
 
 
 def headline(night: JudgedNight) -> str:
@@ -68,7 +68,7 @@ def _unfinished(bad: int, total: int) -> str:
 
 
 def _named(items: Sequence[CandidateVerdict], *, scores: bool = False) -> str:
-    """The first candidates, experiment by experiment, with their scores where these say more."""
+    """The first candidates, experiment by experiment, with their scores if these say more."""
     by_experiment: dict[str, dict[str, None]] = {}
     for item in items[:MOST]:
         name = f"'{item.candidate}'" + (_score(item) if scores else "")

@@ -1,4 +1,4 @@
-"""Judging a night: its runs are read back, compared with those before, and their canary asked."""
+"""Judging a night: its runs are read back, compared with earlier runs, and its canary is run."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from pex.guard.redact import redact
 from pex.score.frame import score_names
 
 EARLIER = 4
-"""Nights before the last that are read for cases that now pass and now fail."""
+"""Nights before the last that are read to find cases that pass one night and fail another."""
 
 
 def _is_open(subject: JudgedRun) -> bool:
-    """Whether a gate of the run asks for more repeats, and these could decide it."""
+    """Whether a gate of the run wants more repeats, and these could decide it."""
     about = subject.now.about
     return more_repeats(about) is not None and any(
         item.on_undecided == "extend"
@@ -45,20 +45,20 @@ def _is_open(subject: JudgedRun) -> bool:
 
 
 def open_jobs(night: JudgedNight) -> list[str]:
-    """The jobs whose gate is undecided and asks for more, where more could decide it."""
+    """The jobs with an undecided gate that wants more repeats, if these could decide it."""
     if night.stopped_by_budget:
         return []
     return list(dict.fromkeys(s.now.run["job_id"] for s in night.subjects if _is_open(s)))
 
 
 def judge_night(batch: BatchResult, started_at: datetime.datetime, uri: str) -> JudgedNight:
-    """Ask a night's canary, judge the night, and keep its evidence with its runs.
+    """Run a night's canary, judge the night, and store its evidence with its runs.
 
-    Only the batch itself does this, once; whoever reads the night later calls `read_judged`.
+    Only the batch itself does this, once; later readers call `read_judged`.
 
     Args:
-        batch: how its notebooks went.
-        started_at: when it began.
+        batch: the result of its notebooks.
+        started_at: when it started.
         uri: the store.
 
     Raises:
@@ -70,11 +70,11 @@ def judge_night(batch: BatchResult, started_at: datetime.datetime, uri: str) -> 
 
 
 def read_judged(batch: BatchResult, started_at: datetime.datetime, uri: str) -> JudgedNight:
-    """Read a night back from the store, and say what its gate says; nothing is asked or written.
+    """Read a night back from the store, with its gate's result; nothing is run or written.
 
     Args:
-        batch: how its notebooks went.
-        started_at: when it began.
+        batch: the result of its notebooks.
+        started_at: when it started.
         uri: the store.
 
     Raises:
@@ -86,7 +86,7 @@ def read_judged(batch: BatchResult, started_at: datetime.datetime, uri: str) -> 
 def _judged(
     batch: BatchResult, started_at: datetime.datetime, uri: str, *, asks: bool
 ) -> JudgedNight:
-    """The night; `asks` whether a canary that has not been asked is asked."""
+    """The judged night; `asks`: run the canary if it has not been run."""
     from pex.record.nights import of_plan
     from pex.record.runs import load
 
@@ -122,20 +122,20 @@ def _judged(
 
 
 def _add_canary_changes(subject: JudgedRun, history: canary.CanaryHistory) -> None:
-    """Add what the canary says of the run's models, since each night that it is compared with."""
+    """Add the canary's findings about the run's models, since each night it is compared with."""
     sides = [(subject.since_last, subject.last)]
     if subject.accepted is not subject.last:
         sides.append((subject.since_accepted, subject.accepted))
     for found, then in sides:
         known = {change.text for change in found}
         said = [item for item in history.since(then) if item.of in subject.now.about.models]
-        if any(item.kind == ANSWERS for item in said):  # that settles what was open
+        if any(item.kind == ANSWERS for item in said):  # that settles the open question
             found[:] = [item for item in found if item.kind != UNSTEADY]
         found += [item for item in said if item.text not in known]
 
 
 def _tonight(rows: Sequence[Mapping[str, Any]], batch_id: str) -> list[Mapping[str, Any]]:
-    """The newest run of each job and experiment: a job that was tried again has older ones."""
+    """The newest run of each job and experiment: a retried job has older ones."""
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in rows:
         if row["batch_id"] == batch_id and row["job_id"] != canary.JOB:
@@ -153,7 +153,7 @@ def _judge_run(
             break
         try:
             before.append(read(row["run_id"]))
-        except PexError:  # it was killed before it had results: the list of nights says so
+        except PexError:  # killed before it had results: the list of nights reports it
             continue
     last = before[0] if before else None
     judged, accepted = [], None
@@ -174,7 +174,7 @@ def _judge_run(
 
 
 def _before(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The runs of the same job and experiment in earlier nights, one a night, the newest first."""
+    """The runs of the same job and experiment in earlier nights, one per night, newest first."""
     found: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         same = (row["job_id"], row["experiment"]) == (run["job_id"], run["experiment"])
@@ -184,7 +184,7 @@ def _before(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[M
 
 
 def _since(now: Recorded, then: Recorded | None) -> list[Change]:
-    """What changed since a run; other answers to the very same questions speak for the model."""
+    """Changes since a run; different answers to identical questions point to the model."""
     if then is None:
         return []
     return [*changes(now, then), *other_answers(now, then)]
@@ -194,12 +194,12 @@ def _canary(
     plan: Plan, batch_id: str, models: list[str], rows: Sequence[Mapping[str, Any]], read: Any,
     problems: list[str], asks: bool,
 ) -> canary.CanaryHistory:  # fmt: skip
-    """What the canary said that night; where it has not been asked, it is asked if `asks`."""
+    """The canary's results that night; if it has not been run, it is run if `asks`."""
     history = [row for row in rows if row["job_id"] == canary.JOB]
     tonight = [row for row in history if row["batch_id"] == batch_id]
     try:
         if tonight:
-            # The rows are the newest first.
+            # The rows are sorted newest first.
             earlier = history[history.index(tonight[-1]) + 1 :]
             return canary.CanaryHistory(read(tonight[0]["run_id"]), earlier, read)
         asked = canary.ask(plan, batch_id, models) if asks else None
@@ -211,7 +211,7 @@ def _canary(
 
 
 def _add_causes(subject: JudgedRun) -> None:
-    """Say of each candidate that lost what its loss may come from."""
+    """Add a likely cause to each candidate that lost."""
     for item in subject.judged:
         then = subject.accepted or subject.last
         lost = item.row is not None and item.row["verdict"] == WORSE

@@ -10,11 +10,11 @@ from pex.compare.gate import FAIL, PASS
 from pex.guard.redact import redact
 
 _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold."""
+"""Characters that XML cannot contain."""
 
 
 def junit(night: JudgedNight) -> str:
-    """The text of the file: a suite of the notebooks, one of the gate's candidates."""
+    """The file's text: one suite for the notebooks, one for the gate's candidates."""
     batch = night.batch
     plan = _clean(batch.plan.name)
     root = Xml.Element("testsuites", name=f"{plan} {_clean(batch.batch_id)}")

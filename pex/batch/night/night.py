@@ -1,4 +1,4 @@
-"""A judged night as data: its runs, what was found of each, and the exit code."""
+"""A judged night as data: its runs, the findings for each, and the exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = "night.html"
 
 @dataclasses.dataclass(slots=True)
 class JudgedRun:
-    """One run of tonight: what it is compared with, and what was found."""
+    """One run of tonight: what it is compared with, and the findings."""
 
     now: Recorded
     last: Recorded | None
@@ -31,7 +31,7 @@ class JudgedRun:
 
     @property
     def title(self) -> str:
-        """The experiment, with the job where its name says more."""
+        """The experiment, with the job if its name says more."""
         job, name = self.now.run["job_id"], self.now.run["experiment"]
         return name if job == name or not job else f"{name} · {job}"
 
@@ -40,8 +40,8 @@ class JudgedRun:
 class JudgedNight:
     """A judged night.
 
-    `problems` are what kept parts of it from being read or asked, in sentences; `canary_cut` where
-    the budget ended the canary.
+    `problems` are sentences about parts that could not be read or run; `canary_cut` means that the
+    budget ended the canary.
     """
 
     batch: BatchResult
@@ -61,12 +61,12 @@ class JudgedNight:
 
     @property
     def outcome(self) -> str | None:
-        """What the gate says of all together; None where nothing is judged."""
+        """The combined outcome of the gate; None if nothing is judged."""
         return outcome_of(self.judged)
 
     @property
     def stopped_by_budget(self) -> bool:
-        """Whether a run was ended by its budget, or the batch's."""
+        """Whether a run was ended by its own budget or the batch's."""
         cut = any(subject.now.about.status == "budget" for subject in self.subjects)
         return cut or self.canary_cut
 
@@ -82,7 +82,7 @@ class JudgedNight:
 
     @property
     def exit_code(self) -> int:
-        """As the command line promises: budget, then failures, then the gate."""
+        """The exit code in its documented order: budget, then failures, then the gate."""
         if self.stopped_by_budget:
             return 4
         if self.batch.failed or self.erring:

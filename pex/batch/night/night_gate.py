@@ -1,4 +1,4 @@
-"""Judging a night: every candidate against its baseline, tonight and over the nights together."""
+"""Judging a night: every candidate compared with its baseline, tonight and across nights."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALARM = 40.0
-"""Evidence at which the nights together say "worse": of series without a change at most 1 in 40
-get there. The first night of a series may also fail by itself (2.5 %), so that both together stay
-under 5 % of months. Where a run has several candidates, each has to reach it as many times over."""
+"""Evidence at which the nights together say "worse": at most 1 in 40 series without a change reach
+it. The first night of a series can also fail by itself (2.5 %), so both together stay under 5 % of
+months. With several candidates in a run, each needs that many times the evidence."""
 
 
 @dataclasses.dataclass(slots=True)
 class CandidateVerdict:
-    """What is said of one candidate.
+    """The findings about one candidate.
 
-    `row` is its row of the comparison, `cases` one row per case, the largest loss first; None
-    where there was nothing to compare. `nights` counts the nights of its series, this one too;
-    `cause` says what a loss may come from.
+    `row` is its row of the comparison, `cases` has one row per case, the largest loss first; None
+    if there was nothing to compare. `nights` counts the nights of its series, including this one;
+    `cause` is the likely cause of a loss.
     """
 
     run: Mapping[str, Any]
@@ -56,10 +56,10 @@ class CandidateVerdict:
 
 
 def rule_of(plan: PlanGate | None, own: Mapping[str, Any] | None) -> GateSpec | None:
-    """The rule for a run: the plan's, key by key over the experiment's own; None without one.
+    """The rule for a run: the plan's keys override the experiment's own; None without a rule.
 
     Raises:
-        PexError: together they do not say everything.
+        PexError: together they are incomplete.
 
     Example:
         >>> rule_of(PlanGate(margin=0.1), {"baseline": "a", "metric": "ok", "margin": 0.0}).margin
@@ -85,14 +85,14 @@ def judge(
 
     Args:
         tonight: the run.
-        rule: by which rule.
+        rule: the rule to judge by.
         plan: the plan's name.
         folder: the plan's folder, where the accepted baseline is.
         load: reads a run back.
         uri: the store.
 
     Returns:
-        One for each candidate; where nothing can be compared, one for the run that says why.
+        One for each candidate; if nothing can be compared, one for the run with the reason.
     """
     accepted = None
     try:
@@ -121,7 +121,7 @@ def judge(
 
 
 def _within(tonight: Recorded, rule: GateSpec) -> list[tuple[CandidateVerdict, str]]:
-    """The candidates against a variant of the same night."""
+    """Compare the candidates with a variant of the same night."""
     table, frame = _compared(tonight.frame, rule, rule.baseline, tonight.about)
     found = _judged(table, frame, tonight, rule)
     return [(item, fingerprint(tonight, item.baseline)) for item in found]
@@ -130,7 +130,7 @@ def _within(tonight: Recorded, rule: GateSpec) -> list[tuple[CandidateVerdict, s
 def _against_accepted(
     tonight: Recorded, accepted: Recorded, rule: GateSpec
 ) -> list[tuple[CandidateVerdict, str]]:
-    """The variants against the same ones of the accepted run."""
+    """Compare the variants with those of the same name in the accepted run."""
     frame, variants, _ = both(accepted.frame, tonight.frame)
     about = dataclasses.replace(tonight.about, variants=variants)
     table, frame = _compared(frame, rule, BASELINE, about)
@@ -181,10 +181,10 @@ def _over_nights(
     uri: str,
     of: int,
 ) -> None:
-    """Add tonight to the nights before it that compared the same things.
+    """Add tonight to the earlier nights that compared the same things.
 
-    `same` is what has to be the same besides the variant itself: plan, baseline, cases; `of` is how
-    many candidates are judged with it.
+    `same` is what must be equal besides the variant itself: plan, baseline, cases; `of` is the
+    number of candidates judged with it.
     """
     from pex.core.canonical_json import digest
     from pex.record.nights import evidence
@@ -193,20 +193,20 @@ def _over_nights(
     variant = item.candidate
     what = [item.run["job_id"], item.run["experiment"], variant, rule.metric]
     item.sequence = digest([*what, *same, fingerprint(tonight, variant)], 20)
-    # A night that is read again is judged by what came before it.
+    # A night that is read again is judged only by what came before it.
     own = item.run["batch_id"]
     nights = {e["batch_id"]: e for e in evidence(uri, item.sequence)}  # of several runs the last
     before = itertools.takewhile(lambda e: e["batch_id"] != own, nights.values())
     counts = [(e["baseline_only"], e["candidate_only"]) for e in before]
     counts.append((int(item.row["losses"]), int(item.row["wins"])))
-    # Only answers that are given anew on both sides every night make the nights independent.
+    # The nights are independent only if both sides get new answers every night.
     series = together(counts, rule.baseline == PINNED, of)
     item.e, item.nights = series.e, len(counts)
     item.outcome, item.reason = decide(item.outcome, item.reason, item.row, series)
 
 
 def keep(items: Sequence[CandidateVerdict], uri: str) -> None:
-    """Keep the evidence of a night with its runs, for the nights that come after."""
+    """Store the evidence of a night with its runs, for later nights."""
     from pex.record.nights import keep_evidence
 
     for item in items:
@@ -226,9 +226,9 @@ def together(counts: Sequence[tuple[int, int]], stored: bool, of: int = 1) -> EP
     """The evidence of a series of nights that it got worse.
 
     Args:
-        counts: for each night the cases lost and the cases won against the baseline.
+        counts: for each night the cases lost and the cases won compared with the baseline.
         stored: whether the baseline's answers are those of one earlier night.
-        of: how many candidates are judged with this one, which could each ring.
+        of: how many candidates are judged together, each of which could raise an alarm.
 
     Example:
         >>> together([(0, 0), (8, 0)], stored=False).alarm
@@ -240,10 +240,10 @@ def together(counts: Sequence[tuple[int, int]], stored: bool, of: int = 1) -> EP
 
 
 def decide(outcome: str, reason: str, row: Mapping[str, Any], series: EProcess) -> tuple[str, str]:
-    """The outcome of a night that may be one of many, and why.
+    """The outcome of a night that can be part of a series, and the reason.
 
-    Worse in the first night of a series is a fail, as anywhere. Later the same test would be
-    bound to err once in some nights: then the nights together decide.
+    Worse in the first night of a series is a fail, as anywhere. Later, the same test would be
+    bound to be wrong in some nights, so the nights together decide.
     """
     nights = len(series.values)
     if series.alarm is not None and outcome != FAIL:
@@ -257,6 +257,6 @@ def decide(outcome: str, reason: str, row: Mapping[str, Any], series: EProcess) 
 
 
 def outcome_of(items: Sequence[CandidateVerdict]) -> str | None:
-    """`fail` where one failed, else `undecided` where one is, else `pass`; None without any."""
+    """`fail` if one failed, else `undecided` if one is, else `pass`; None without candidates."""
     found = {item.outcome for item in items}
     return next((word for word in (FAIL, UNDECIDED, PASS) if word in found), None)

@@ -1,4 +1,4 @@
-"""The nights of a plan: what each one did, which did not run, whether the last is there."""
+"""The nights of a plan: their results, those that did not run, whether the last one ran."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86400}
 class Night:
     """One batch of a plan.
 
-    `status` is `done`, `failed` (a notebook did), or `not finished`: it was killed, or still runs.
-    `outcome` is what its gate said, None where nothing was judged; `jobs` has the status of each.
+    `status` is `done`, `failed` (a notebook failed), or `not finished`: killed, or still running.
+    `outcome` is its gate's outcome, None if nothing was judged; `jobs` has the status of each.
     """
 
     batch_id: str
@@ -40,17 +40,17 @@ class Night:
 
     @property
     def good(self) -> bool:
-        """Whether it ran to its end and its gate did not fail."""
+        """Whether it finished and its gate did not fail."""
         return self.status == DONE and self.outcome != "fail"
 
 
 def keep(batch: BatchResult, started_at: datetime.datetime, outcome: str | None = None) -> Path:
-    """Write how a batch went beside its notebooks, for the nights that come after.
+    """Write the result of a batch beside its notebooks, for later nights.
 
     Args:
-        batch: how it went.
-        started_at: when it began.
-        outcome: what the gate says; None where nothing is judged.
+        batch: the result.
+        started_at: when it started.
+        outcome: the gate's outcome; None if nothing is judged.
     """
     path = batch.folder / FILE
     entry = {
@@ -78,7 +78,7 @@ def keep(batch: BatchResult, started_at: datetime.datetime, outcome: str | None 
 
 
 def nights(plan: Plan) -> list[Night]:
-    """Every night whose folder is still there, the oldest first."""
+    """Every night whose folder still exists, oldest first."""
     return sorted(map(_night, batches_of(plan)), key=lambda night: night.started_at)
 
 
@@ -94,17 +94,17 @@ def _night(folder: Path) -> Night:
             tuple(entry["jobs"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
-        # It was killed before it could say anything: its first file says when it began.
+        # Killed before it wrote a result: its first file shows when it started.
         times = [item.stat().st_mtime for item in (folder, *folder.iterdir())]
         began = datetime.datetime.fromtimestamp(min(times), datetime.UTC)
         return Night(folder.name, began, "not finished")
 
 
 def missed(starts: Sequence[datetime.datetime]) -> list[datetime.datetime]:
-    """When a night should have run and did not, going by the usual time between two.
+    """When a night should have run and did not, judged by the usual time between two.
 
     Args:
-        starts: when the nights began, the oldest first; fewer than four say nothing of a habit.
+        starts: when the nights started, oldest first; fewer than four show no habit.
 
     Example:
         >>> days = [datetime.datetime(2026, 3, day, 2) for day in (1, 2, 3, 6)]
@@ -115,7 +115,7 @@ def missed(starts: Sequence[datetime.datetime]) -> list[datetime.datetime]:
     if len(gaps) < 3:
         return []
     usual = statistics.median_low(gaps)
-    if usual < 3600:  # tried by hand, one after another
+    if usual < 3600:  # run by hand, one after another
         return []
     found = []
     for start, gap in zip(starts, gaps, strict=False):
@@ -129,7 +129,7 @@ def seconds_of(text: str) -> float:
     """A span of time in seconds.
 
     Raises:
-        PexError: another form.
+        PexError: the string has another form.
 
     Example:
         >>> seconds_of("26h"), seconds_of("90 min")
@@ -150,8 +150,8 @@ def check_last(
     """Whether a night started within the span and ended well, and a sentence for a monitor.
 
     Args:
-        plan: whose nights.
-        within_s: the span until now, in seconds.
+        plan: the plan whose nights are checked.
+        within_s: the span before now, in seconds.
         now: for tests.
     """
     at = now or datetime.datetime.now(datetime.UTC)
@@ -165,7 +165,7 @@ def check_last(
         return False, f"{plan.name}: last run: {_when(last, at)}; {last_good}"
     if last.status == DONE:
         return True, f"{plan.name}: last run: {_when(last, at)}, ended well"
-    # A night that runs now is in order as long as the one before it was.
+    # A night that is still running counts as good if the one before it was.
     if last.status == "not finished" and any(
         (at - night.started_at).total_seconds() <= within_s for night in good
     ):

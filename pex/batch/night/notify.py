@@ -1,4 +1,4 @@
-"""Telling people in the morning: a webhook or a mail, which never make a night fail."""
+"""Morning notices: a webhook or a mail; they never make a night fail."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from pex.run.bodies import redirect
 from pex.run.proxy import proxy_for
 
 PATIENCE_S = 12.0
-"""For all notices together: what has not been sent by then is given up."""
+"""Time limit for all notices together; those not sent by then are given up."""
 MOST = 5
-"""Things of a kind that a notice names; the page has all."""
+"""Items of one kind that a notice names; the page has all of them."""
 
 
 def notify(night: JudgedNight, page: str, say: Callable[[str], None]) -> None:
-    """Send what the plan asks for; what cannot be sent is said, and that is all.
+    """Send the plan's notices; those that cannot be sent are only reported.
 
     Args:
         night: the judged night.
-        page: the page, which goes with a mail.
+        page: the page, which is attached to a mail.
         say: gets a line for each notice.
     """
     quiet = night.exit_code == 0 and night.outcome != "undecided"
@@ -49,8 +49,8 @@ def notify(night: JudgedNight, page: str, say: Callable[[str], None]) -> None:
     def send(number: int, notice: Notice) -> None:
         ended.put((number, _send(notice, night, page)))
 
-    # A server that answers a byte at a time never runs into a socket's time-out: each notice has a
-    # thread that is left behind.
+    # A server that answers one byte at a time never hits a socket time-out, so each notice has
+    # a thread that can be abandoned.
     for number, notice in enumerate(wanted):
         threading.Thread(target=send, args=(number, notice), daemon=True).start()
     said = [f"the {_kind(item)} could not be sent in {PATIENCE_S:.0f} s" for item in wanted]
@@ -60,18 +60,18 @@ def notify(night: JudgedNight, page: str, say: Callable[[str], None]) -> None:
             number, line = ended.get(timeout=max(end - time.monotonic(), 0.001))
             said[number] = line
     except queue.Empty:
-        pass  # the lines of those that are late say so already
+        pass  # the lines of late notices already say so
     for line in said:
         say(line)
 
 
 def summary(night: JudgedNight) -> str:
-    """The night in a few lines of plain text, for those who read nothing else."""
+    """The night in a few lines of plain text, for readers who read nothing else."""
     batch = night.batch
     lines = [f"{batch.plan.name}, {batch.batch_id}: {headline(night)}"]
     failed = [f"{item.job.id} {what_happened(item)}" for item in batch.failed]
     lines += [cut(text, 300) for text in failed[:MOST]]
-    # What got worse comes first, then what is open; what passed is on the page.
+    # Losses come first, then open verdicts; what passed is on the page.
     order = {"fail": 0, "undecided": 1}
     judged = sorted(night.judged, key=lambda item: order.get(item.outcome, 2))
     lines += [f"{item.run['experiment']}: {item.reason}" for item in judged][:MOST]
@@ -89,7 +89,7 @@ def summary(night: JudgedNight) -> str:
 
 
 def _in_mlflow(night: JudgedNight) -> list[str]:
-    """Where the page is for somebody at another machine, if the store is a server."""
+    """Where the page is for readers on other machines, if the store is a server."""
     from pex.record.search import page as run_page
 
     for subject in night.subjects:
@@ -105,7 +105,7 @@ def _kind(notice: Notice) -> str:
 
 
 def _send(notice: Notice, night: JudgedNight, page: str) -> str:
-    """Send a notice; returns how that went, in a line."""
+    """Send a notice; returns the result in a line."""
     kind = _kind(notice)
     try:
         _mail(notice, night, page) if notice.mail_to_env else _webhook(notice, night)
@@ -119,12 +119,12 @@ def _send(notice: Notice, night: JudgedNight, page: str) -> str:
 
 def _webhook(notice: Notice, night: JudgedNight) -> None:
     url = os.environ[str(notice.webhook_env)].strip()
-    # The address itself is the key, and messages may name a part of it.
+    # The address itself is the key, and messages can contain part of it.
     for secret in (url, url.partition("://")[2], "/" + url.partition("://")[2].partition("/")[2]):
         register(secret)
     if urlsplit(url).scheme not in ("http", "https") or not url.isascii() or " " in url:
         raise ValueError(f"{notice.webhook_env} holds no web address")
-    # Slack reads &, < and > as its own marks.
+    # Slack treats &, < and > as markup.
     text = summary(night).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     request = urllib.request.Request(
         url,
@@ -143,7 +143,7 @@ def _webhook(notice: Notice, night: JudgedNight) -> None:
             answer.read(1000)
     except OSError as error:
         if isinstance(error, urllib.error.HTTPError) and 300 <= error.code < 400:
-            # That host would get the summary of the night, and may be nobody's that was meant.
+            # The other host would get the night's summary, and may not be the intended one.
             said = redirect(error.code, dict(error.headers), url, str(notice.webhook_env)).message
             raise OSError(said) from None
         if proxy is None:
@@ -152,10 +152,10 @@ def _webhook(notice: Notice, night: JudgedNight) -> None:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect."""
+    """Follows no redirects."""
 
     def redirect_request(self, *asked: Any, **named: Any) -> None:
-        """None: the reply is an error like any other."""
+        """Return None: the reply is an error like any other."""
 
 
 def _mail(notice: Notice, night: JudgedNight, page: str) -> None:
@@ -193,7 +193,7 @@ def _server(name: str) -> tuple[str, str, int, str, str]:
     try:
         parts = urlsplit(address)
         port = parts.port or (465 if parts.scheme == "smtps" else 587)
-    except ValueError:  # its message names a part of the password
+    except ValueError:  # its message contains part of the password
         raise wrong from None
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
         raise wrong

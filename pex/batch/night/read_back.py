@@ -1,4 +1,4 @@
-"""A night read again: for a notebook, within the batch itself or long after it."""
+"""A night read back: for a notebook, within the batch itself or long after it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pex.core.safe_text import clean
 
 
 class ReadNight(JudgedNight):
-    """A judged night as a notebook shows it: its page."""
+    """A judged night that displays its page in a notebook."""
 
     def __repr__(self) -> str:
         return clean("\n".join([headline(self), *(item.reason for item in self.judged)]))
@@ -33,14 +33,14 @@ class ReadNight(JudgedNight):
 
 
 def read_night(plan: str | Path, batch_id: str | None = None) -> ReadNight:
-    """The judged night of a plan; in a notebook it shows its page.
+    """The judged night of a plan; in a notebook it displays its page.
 
     Args:
         plan: the plan's file.
-        batch_id: which night; left out, the batch that this notebook is a job of, else the newest.
+        batch_id: the night; by default the batch that this notebook is a job of, else the newest.
 
     Raises:
-        PexError: no such plan or night, or the store does not answer.
+        PexError: there is no such plan or night, or the store does not answer.
     """
     from pex.core.project import find_project
     from pex.project.settings import load_settings
@@ -62,14 +62,14 @@ def read_night(plan: str | Path, batch_id: str | None = None) -> ReadNight:
 
 
 def _result(plan: Plan, batch_id: str) -> BatchResult:
-    """How its jobs went: as was written at its end, before that as their notebooks say."""
+    """The results of its jobs: from its final record, before that from their notebooks."""
     folder = plan.outputs / batch_id
     known = {job.id: job for job in plan.jobs}
     try:
         entries = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))["jobs"]
         results = [_of_entry(entry, known, folder) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError):  # it was killed, or still runs
-        own = BatchContext.from_environ().job_id  # this notebook: it cannot say yet how it ends
+    except (OSError, ValueError, KeyError, TypeError):  # it was killed, or is still running
+        own = BatchContext.from_environ().job_id  # this notebook: its result is not known yet
         began = snapshot.jobs_of(folder) or known
         jobs = [job for job in plan.jobs if job.id in began and job.id != own]
         results = [_of_notebook(job, folder / f"{job.id}.ipynb") for job in jobs]
@@ -77,7 +77,7 @@ def _result(plan: Plan, batch_id: str) -> BatchResult:
 
 
 def _of_entry(entry: Mapping[str, Any], known: Mapping[str, Job], folder: Path) -> JobResult:
-    """A job as the night wrote it down; the plan may have lost it since."""
+    """A job as the night recorded it; the plan may no longer contain it."""
     name, output = entry["id"], folder / f"{entry['id']}.ipynb"
     job = known.get(name) or Job(name, name, output, {}, ())
     result = JobResult(job, output, entry["status"], entry["seconds"], entry["error"])

@@ -1,6 +1,6 @@
 """What changed between two runs: prompts, models, settings, data and scorers.
 
-Looked at before any score: a score that fell says nothing of why.
+They are compared before any score: a lower score alone does not show its cause.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 PROMPT, MODEL, DATA, SETTINGS, ANSWERS = "prompt", "model", "data", "settings", "answers"
 UNSTEADY = "unsteady"
-"""Other answers that may be another model, or one that does not repeat itself: no cause."""
+"""Different answers: perhaps a different model, or one that does not repeat itself; not a cause."""
 
 Pieces = list[tuple[str, str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changed: its kind, a sentence, for texts the pieces that differ.
+    """One change: its kind, a sentence, and for texts the pieces that differ.
 
-    `of` is the prompt, model or variant that it is about; nothing where it is about all.
+    `of` is the prompt, model or variant that it is about; empty if it is about all.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Change:
 
 @dataclasses.dataclass(slots=True)
 class Recorded:
-    """A run as it is read back: its row in the store, its frame, what was run."""
+    """A run read back: its row in the store, its frame, and its configuration."""
 
     run: Mapping[str, Any]
     frame: pd.DataFrame
@@ -49,7 +49,7 @@ class Recorded:
 
     @property
     def variants(self) -> dict[str, VariantInfo]:
-        """What is known of each variant, by its name."""
+        """The known facts about each variant, by its name."""
         return {item.name: item for item in self.about.variants}
 
 
@@ -69,13 +69,13 @@ def changes(now: Recorded, before: Recorded) -> list[Change]:
 
 
 def touching(found: Sequence[Change], variant: VariantInfo) -> list[Change]:
-    """The changes that a variant can have felt: not those of another prompt or model."""
+    """The changes that could affect a variant: not those of another prompt or model."""
     own = {"", variant.name, variant.prompt, variant.model}
     return [change for change in found if change.of in own]
 
 
 def cause(found: Sequence[Change]) -> str:
-    """What a difference of scores may come from, in a sentence.
+    """The likely cause of a difference in scores, in a sentence.
 
     Example:
         >>> cause([Change(PROMPT, "…")])
@@ -99,7 +99,7 @@ _CAUSES = {PROMPT: "prompt", MODEL: "model", ANSWERS: "model", DATA: "data", SET
 
 
 def fingerprint(recorded: Recorded, variant: str) -> str:
-    """A digest of what a variant is: prompt, model as it answered, parameters."""
+    """A digest of a variant: prompt, resolved model, parameters."""
     item = recorded.variants[variant]
     resolved = sorted(_resolved(recorded.frame, variant))
     return digest([item.prompt_version, item.model, item.params, resolved])
@@ -111,7 +111,7 @@ def cases_digest(frame: pd.DataFrame) -> str:
 
 
 def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
-    """Models that answered under another name than before, by the name that was called."""
+    """Models that answered under a different name than before, by the name that was called."""
     found = []
     for model in dict.fromkeys(frame["model"]):
         now, then = (_names(part[part["model"] == model]) for part in (frame, before))
@@ -122,7 +122,7 @@ def resolved_now(frame: pd.DataFrame, before: pd.DataFrame) -> list[Change]:
 
 
 def other_answers(now: Recorded, before: Recorded) -> list[Change]:
-    """What different answers to identical questions at temperature 0 say of the model."""
+    """What different answers to identical questions at temperature 0 mean for the model."""
     seen = measure_drift(_cold(now), _cold(before))
     if not seen.drifted:
         return []
@@ -136,7 +136,7 @@ def other_answers(now: Recorded, before: Recorded) -> list[Change]:
 
 
 def _cold(recorded: Recorded) -> pd.DataFrame:
-    """The rows that should answer the same again."""
+    """The rows that should give the same answers again."""
     names = [n for n, item in recorded.variants.items() if item.params.get("temperature") == 0]
     return recorded.frame[recorded.frame["variant"].isin(names)]
 
@@ -158,7 +158,7 @@ def _prompts(now: Recorded, before: Recorded) -> list[Change]:
 
 
 def word_changes(new: str, old: str, *, min_similarity: float = 0.0) -> Pieces:
-    """Two texts word by word, cleaned of what cannot be seen; the new one alone if too unlike."""
+    """Two texts word by word, without invisible characters; the new one alone if too unlike."""
     pieces = word_difference(new, old, min_similarity=min_similarity)
     return [(kind, clean(text)) for kind, text in ([("same", new)] if pieces is None else pieces)]
 
@@ -169,7 +169,7 @@ def _models(now: Recorded, before: Recorded) -> list[Change]:
     new, gone = ([m for m in a if m not in b] for a, b in (models, models[::-1]))
     if new or gone:
         said = [f"{_listed(new)} added" if new else "", f"{_listed(gone)} removed" if gone else ""]
-        # What was sent to another model is another variant: nothing that is left has felt it.
+        # Requests to a different model belong to another variant: no remaining one was affected.
         named = ", ".join([*new, *gone])
         found.append(Change(MODEL, f"Models: {', '.join(filter(None, said))}.", of=named))
     return found + resolved_now(now.frame, before.frame)

@@ -1,4 +1,4 @@
-"""A night from its plan to its page: notebooks, gate, more where it is undecided, page."""
+"""A night from its plan to its page: notebooks, gate, more repeats if it is undecided, page."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NightOutput:
-    """What a night has to say, and what ends the command with its code.
+    """The output of a night, and the error that ends the command with its code.
 
-    `text` and `document` are the result, for people and for programs; `notes` are lines about what
-    went on. `again` are jobs that ask for more before that.
+    `text` and `document` are the result, for people and for programs; `notes` are lines about
+    what happened. `again` are jobs that need more repeats first.
     """
 
     text: str
@@ -43,7 +43,7 @@ class NightOutput:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is to come of a night: when it began, its store, its files, who gets a line."""
+    """The inputs of a night: when it started, its store, its files, who gets a line."""
 
     started_at: datetime.datetime
     uri: str
@@ -69,16 +69,16 @@ def run_night(
     Args:
         plan: the plan.
         uri: the store.
-        say: gets a line for what happens; a function of a module, since another process calls it.
-        batch_id: names the batch; default: the time.
-        resume: go on with a batch, what is done stays.
-        workers: notebooks at once.
+        say: gets a line for each event; a module-level function, since another process calls it.
+        batch_id: names the batch; by default the time.
+        resume: resume a batch; completed jobs are kept.
+        workers: number of concurrent notebooks.
         scheduler: the address of a Dask cluster.
         report: where the page is also written.
         junit: where JUnit XML is also written.
 
     Raises:
-        PexError: what kept the batch from running.
+        PexError: the batch could not run.
     """
     started_at = datetime.datetime.now(datetime.UTC)
     with (
@@ -106,7 +106,7 @@ def run_night(
 
 
 def _output(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> NightOutput:
-    """Judge the night and write its page, in a process that has what that needs imported."""
+    """Judge the night and write its page, in a process with the necessary imports."""
     notes = io.StringIO()
     with contextlib.redirect_stdout(notes), contextlib.redirect_stderr(notes):
         try:
@@ -131,7 +131,7 @@ def _judged(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> Nigh
             try:
                 night = judge_night(result, wanted.started_at, wanted.uri)
                 nights.keep(result, wanted.started_at, night.outcome)
-            except PexError as error:  # the notebooks are there all the same
+            except PexError as error:  # the notebooks are still there
                 unread = error
             if night is not None and (again := open_jobs(night)):
                 wanted.say(f"undecided: rerunning {', '.join(again)} with twice the repeats")
@@ -158,7 +158,7 @@ def _judged(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> Nigh
 
 @contextlib.contextmanager
 def _written(result: BatchResult) -> Iterator[None]:
-    """What comes after the notebooks; a full disk then is no reason to run them again."""
+    """Run the steps after the notebooks; a full disk is then no reason to run them again."""
     try:
         result.folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -173,7 +173,7 @@ def _written(result: BatchResult) -> Iterator[None]:
 def _end(
     result: BatchResult, night: JudgedNight | None, unread: PexError | None
 ) -> BaseException | None:
-    """What ends the command, as the command line promises; None where all is well."""
+    """The error that ends the command, with its documented code; None if all is well."""
     if night is not None and night.stopped_by_budget:
         return BudgetError("the budget ended the night before all calls were made")
     if result.failed:

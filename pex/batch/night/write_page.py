@@ -1,4 +1,4 @@
-"""The page of a night: its text, and where it goes: beside the notebooks, to MLflow, to people."""
+"""The page of a night: its text, and its copies: beside the notebooks, in MLflow, in mails."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pex.report import night as night_page
 
 
 def page(night: JudgedNight) -> str:
-    """The page of a night: one HTML file without links to anything but the store."""
+    """The page of a night: one HTML file that links only to the store."""
     return night_page.page(document(night))
 
 
 def part(night: JudgedNight) -> str:
-    """The page of a night as a piece of another one, such as a notebook's output."""
+    """The page of a night as part of another, such as a notebook's output."""
     return night_page.part(document(night))
 
 
@@ -30,13 +30,13 @@ def write_page(
     report: Path | None = None,
     junit: Path | None = None,
 ) -> Path:
-    """Write what is asked for, keep the page with the night's runs, tell whom the plan names.
+    """Write the requested files, store the page with the night's runs, send the plan's notices.
 
     Args:
         night: the judged night.
         say: gets a line for each notice.
-        report: where else the page is written.
-        junit: where JUnit XML is written.
+        report: an additional path for the page.
+        junit: the path for the JUnit XML.
     """
     path = night.batch.folder / PAGE
     content = page(night)

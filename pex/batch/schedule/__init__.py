@@ -1,1 +1,1 @@
-"""When a plan runs by itself: schedulers, and one night under their bare environment."""
+"""Scheduled plans: schedulers, and one night under their bare environment."""

@@ -1,4 +1,4 @@
-"""The times of one clock on another, and what becomes of them where clocks change."""
+"""The times of one clock on another, and the effect of clock changes on them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pex.batch.schedule.cron import Cron, Start, parse
 from pex.core.errors import PexError
 
 EARLY = datetime.timedelta(seconds=30)
-"""How far ahead of its time a scheduler may start something."""
+"""How far ahead of its time a scheduler may start a job."""
 LATE = datetime.timedelta(minutes=30)
 YEARS = 10
-"""For how long dates are written down where a scheduler has no rule for them."""
+"""How many years of dates to write if a scheduler has no rule for them."""
 _DAY = datetime.timedelta(days=1)
 _MINUTES = 24 * 60
 _UTC = ZoneInfo("UTC")
@@ -22,11 +22,11 @@ _UTC = ZoneInfo("UTC")
 
 @functools.lru_cache
 def differences(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) -> tuple[int, ...]:
-    """The differences of two clocks at the starts of the coming year, in the order they come in.
+    """The differences of two clocks at the starts of the coming year, in order of appearance.
 
-    Two zones that change on the same day do not do so at the same moment: between the two they
-    have a difference of their own, for an hour or a few. A crontab does not start anything when
-    the clock shows a time again: then the same time after that hour is one more to start at.
+    Two zones that change on the same day do not change at the same moment: in between they have
+    another difference, for an hour or a few. A crontab starts nothing when the clock shows a time
+    for the second time: then the same time after that hour is an additional start.
     """
     found: dict[int, None] = {}
     for day in (today + n * _DAY for n in range(366)):
@@ -48,7 +48,7 @@ def _minutes(span: datetime.timedelta | None, less: datetime.timedelta | None = 
 
 
 def moved(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) -> list[str]:
-    """The expressions of another time zone that together catch every start of a year.
+    """The expressions in another time zone that together cover every start of a year.
 
     Example:
         >>> berlin, utc = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
@@ -64,14 +64,14 @@ def moved(cron: Cron, zone: ZoneInfo, to: ZoneInfo, today: datetime.date) -> lis
 def is_first(cron: Cron, zone: ZoneInfo, machine: ZoneInfo, now: datetime.datetime) -> bool:
     """Whether a start now is the first that a crontab makes since the last night was due.
 
-    The lines of `moved` fire at the hours of summer and of winter, and only one of them is meant:
-    in general the one that fires when the night is due; where the clocks have just changed, the
-    next one after that.
+    The lines of `moved` fire at the hours of summer and of winter, and only one of them is right:
+    usually the one that fires when the night is due; if the clocks have just changed, the next
+    one after that.
 
     Args:
         cron: when nights are due.
-        zone: where these times count.
-        machine: the time zone in which the crontab counts.
+        zone: the time zone of these times.
+        machine: the crontab's time zone.
         now: the moment of the start.
 
     Example:
@@ -83,7 +83,7 @@ def is_first(cron: Cron, zone: ZoneInfo, machine: ZoneInfo, now: datetime.dateti
     now = now.astimezone(datetime.UTC) + EARLY
     due = cron.latest(now, zone).astimezone(datetime.UTC)
     lines = [parse(line) for line in moved(cron, zone, machine, now.date().replace(day=1))]
-    # By a rule that is not crond(8)'s the clock may have started this one by itself.
+    # The clock may have started this one by a rule that crond(8) does not have.
     fired = _fired(lines, machine, due, now) or {due}
     return len(fired) == 1 and now - min(fired) <= LATE + EARLY
 
@@ -91,9 +91,9 @@ def is_first(cron: Cron, zone: ZoneInfo, machine: ZoneInfo, now: datetime.dateti
 def _fired(
     lines: Iterable[Cron], machine: ZoneInfo, since: datetime.datetime, now: datetime.datetime
 ) -> set[datetime.datetime]:
-    """When a crontab has fired between two moments; all in UTC, since clocks show times twice.
+    """When a crontab has fired between two moments; all in UTC, since clocks repeat times.
 
-    As crond(8) says: what the clocks skip starts right after the gap, what they show twice once.
+    Per crond(8): a skipped time starts right after the gap, a repeated time starts once.
     """
     found = set()
     for line in lines:
@@ -106,7 +106,7 @@ def _fired(
 
 
 def skipped(cron: Cron, zone: ZoneInfo, today: datetime.date) -> Iterator[Start]:
-    """The starts of the coming years whose time the clocks skip.
+    """The starts of the coming years at times that the clocks skip.
 
     Example:
         >>> new_york = ZoneInfo("America/New_York")
@@ -116,26 +116,26 @@ def skipped(cron: Cron, zone: ZoneInfo, today: datetime.date) -> Iterator[Start]
     """
     midnight = datetime.datetime.combine(today, datetime.time(), zone)
     for _ in range(366 * YEARS):
-        tomorrow = midnight + _DAY  # by the wall
+        tomorrow = midnight + _DAY  # in local time
         if tomorrow.utcoffset() != midnight.utcoffset():
             yield from (s for s in cron.starts(midnight.date(), zone) if s.skipped)
         midnight = tomorrow
 
 
 def latest_in_utc(cron: Cron, zone: ZoneInfo, today: datetime.date) -> tuple[list[str], int]:
-    """The one time in UTC at which a night is due in every season, and how late it is in others.
+    """The one UTC time at which a night is due in every season, and how late it is in others.
 
-    Of the two that a zone with summer time has it is the later one: a start that comes before its
-    night is due would find the night of the day before.
+    In a zone with summer time it is the later one of the two: a start before the night is due
+    would find the night of the day before.
 
     Raises:
-        PexError: starts follow each other so closely that a later one would take their place.
+        PexError: the starts are so close together that a later one would take their place.
     """
     shifts = differences(cron, zone, _UTC, today)
     late = max(shifts) - min(shifts)
     times = [60 * hour + minute for hour in cron.hours for minute in cron.minutes]
     days = [*times, *(time + _MINUTES for time in times)]
-    # Each start, as it is in the other season, and the night that is due by then.
+    # Each start, shifted to the other season, and the night that is due then.
     due = {max(time for time in days if time <= start + late) % _MINUTES for start in times}
     if due != set(times):
         raise PexError(

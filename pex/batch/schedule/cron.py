@@ -1,4 +1,4 @@
-"""Times in cron's five fields: checked, counted out in a time zone, carried to another one."""
+"""Times in cron's five fields: checked, computed in a time zone, converted to another one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _FIELDS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Start:
-    """A start: the time on the wall that was asked for, and the moment that it is.
+    """A start: the requested local time, and the actual moment.
 
     `at` has the time zone, `wall` has none.
     """
@@ -62,9 +62,9 @@ class Start:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cron:
-    """The minutes, hours and days at which something is to start; weekday 0 is Sunday.
+    """The minutes, hours and days of the starts; weekday 0 is Sunday.
 
-    `any_day` and `any_weekday` say that the field is `*`. Where neither is, a day needs to fit
+    `any_day` and `any_weekday` mean that the field is `*`. If neither is, a day needs to match
     only one of the two, as in every cron.
     """
 
@@ -77,7 +77,7 @@ class Cron:
     any_weekday: bool
 
     def __str__(self) -> str:
-        """The five fields in numbers and lists only, which every scheduler reads alike."""
+        """The five fields as numbers and lists only, which all schedulers read in the same way."""
         return " ".join(
             (
                 _written(self.minutes, 60),
@@ -94,7 +94,7 @@ class Cron:
         return len(self.minutes) * len(self.hours) == 1
 
     def on(self, day: datetime.date) -> bool:
-        """Whether something starts on this day."""
+        """Whether this day has a start."""
         if day.month not in self.months:
             return False
         fits = day.day in self.days
@@ -106,12 +106,12 @@ class Cron:
     def coming(self, after: datetime.datetime, zone: ZoneInfo) -> Iterator[datetime.datetime]:
         """The starts after a moment, one by one.
 
-        A time that the clocks skip in spring is the first minute after the gap; one that
-        they show twice in autumn is the first of the two. A day that a zone skips has none.
+        A time that the clocks skip in spring becomes the first minute after the gap; a time that
+        they repeat in autumn means the first of the two. A day that a zone skips has no starts.
 
         Args:
             after: a moment with a time zone.
-            zone: the time zone in which the fields count.
+            zone: the time zone of the fields.
 
         Example:
             >>> zone = ZoneInfo("Europe/Berlin")
@@ -129,7 +129,7 @@ class Cron:
             day += _DAY
 
     def latest(self, now: datetime.datetime, zone: ZoneInfo) -> datetime.datetime:
-        """The last start that is not after a moment.
+        """The last start at or before a moment.
 
         Example:
             >>> zone = ZoneInfo("UTC")
@@ -139,7 +139,7 @@ class Cron:
         return self.due(now, zone).at
 
     def due(self, now: datetime.datetime, zone: ZoneInfo) -> Start:
-        """The last start that is not after a moment, with the time that was asked for.
+        """The last start at or before a moment, with the requested time.
 
         Example:
             >>> zone = ZoneInfo("America/Scoresbysund")  # after 22:59 on Saturday comes Sunday
@@ -159,8 +159,8 @@ class Cron:
         """The same starts on a clock that is `minutes` ahead, as one or more expressions.
 
         Raises:
-            PexError: the day changes on the way, and the expression picks days of the month or
-                months: no expression says "the day before the first".
+            PexError: the day changes in the conversion, and the expression restricts the day of the
+                month or the month: no expression says "the day before the first".
 
         Example:
             >>> parse("30 1 * * mon").shifted(-120)
@@ -194,7 +194,7 @@ class Cron:
         ]
 
     def starts(self, day: datetime.date, zone: ZoneInfo) -> list[Start]:
-        """The starts of a day, the earliest first; of several at one moment the last."""
+        """The starts of a day, earliest first; of several at one moment the last."""
         begins = _exists(datetime.datetime.combine(day, datetime.time()), zone)
         if not self.on(day) or begins.date() > day:
             return []
@@ -210,11 +210,11 @@ class Cron:
 def parse(text: str) -> Cron:
     """Read five fields (minute, hour, day of the month, month, day of the week) or `@daily`.
 
-    Fields take `*`, numbers, names (`mon`, `jan`), ranges, lists and steps.
+    Fields accept `*`, numbers, names (`mon`, `jan`), ranges, lists and steps.
 
     Raises:
-        PexError: a wrong number of fields, a value out of its range, or days that never come.
-            Also what schedulers read differently: `*/2` in one field of days beside the other.
+        PexError: a wrong number of fields, a value out of range, or days that never come. Also
+            what schedulers read differently: `*/2` in one day field beside the other.
 
     Example:
         >>> str(parse("*/20 2 * * mon-fri"))
@@ -303,7 +303,7 @@ def _value(text: str, rule: _Field, where: str) -> int:
 
 
 def _written(values: tuple[int, ...], all_of: int = 0) -> str:
-    """A field as ranges and lists; three in a row are a range.
+    """A field as ranges and lists; three consecutive values form a range.
 
     Example:
         >>> _written((1, 2, 3, 5, 6))
@@ -324,7 +324,7 @@ def _written(values: tuple[int, ...], all_of: int = 0) -> str:
 
 
 def _exists(wall: datetime.datetime, zone: ZoneInfo) -> datetime.datetime:
-    """The moment of a time on the wall, or the first one after a gap of the clocks."""
+    """The moment of a local time, or the first one after a gap of the clocks."""
     while True:
         moment = wall.replace(tzinfo=zone)
         back = moment.astimezone(datetime.UTC).astimezone(zone)

@@ -1,4 +1,4 @@
-"""A plan and its times as lines of a crontab; `install` puts them in place."""
+"""A plan and its times as crontab lines; `install` installs them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LONGEST_LINE = 990
 def crontab(schedule: Schedule, machine: ZoneInfo, today: datetime.date) -> str:
     """The lines of a crontab, between two comments that mark them.
 
-    Cron counts in the machine's time zone, and Debian's knows no other. Times of another zone
-    become the lines for each difference that the two have in the coming year; `pexlab nightly`
-    leaves alone what is not due.
+    Cron uses the machine's time zone, and Debian's supports no other. Times of another zone become
+    a line for each difference between the two in the coming year; `pexlab nightly` skips starts
+    that are not due.
 
     Raises:
-        PexError: the command is longer than cron takes, or the times cannot be moved.
+        PexError: the command is too long for cron, or the times cannot be converted.
     """
     times = moved(schedule.cron, schedule.zone, machine, today)
     more = [*schedule.keys_file(), "--quiet", *(["--on-time"] if len(times) > 1 else [])]
@@ -30,7 +30,7 @@ def crontab(schedule: Schedule, machine: ZoneInfo, today: datetime.date) -> str:
     if schedule.python_path:
         command = f"PYTHONPATH={shlex.quote(schedule.python_path)} {command}"
     command = f"cd {shlex.quote(str(schedule.project))} && {command}"
-    # To cron a bare % is a line break, also after two backslashes: a pair of quotes parts them.
+    # In a crontab a bare % is a line break, even after two backslashes: quotes separate them.
     command = command.replace("\\%", "\\''%").replace("%", "\\%")
     if len(command) > _LONGEST_LINE:
         raise PexError(

@@ -46,7 +46,7 @@ def read_env(path: Path) -> dict[str, str]:
 
 
 def exposed(path: Path) -> str | None:
-    """A warning if others than the owner can read or write the file, else None."""
+    """A warning if anyone but the owner can read or write the file, else None."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if not mode & 0o077:
         return None
@@ -54,7 +54,7 @@ def exposed(path: Path) -> str | None:
 
 
 def key_names(plan: Plan, env_file: Path | None) -> list[str]:
-    """The names of the variables that a night needs: in the file, the settings, the plan's notices.
+    """The variables that a night needs, by name: from the file, the settings, the plan's notices.
 
     Args:
         plan: the plan.

@@ -126,13 +126,13 @@ with DAG(
 
 
 def kubernetes(schedule: Schedule, today: datetime.date) -> str:
-    """A CronJob; the project lies on a volume, the keys in a secret.
+    """A CronJob; the project is on a volume, the keys are in a secret.
 
     Kubernetes starts nothing at a time that the clocks skip: a second CronJob does, in the
-    months and on the weekdays when clocks change, and leaves every other night alone.
+    months and on the weekdays when clocks change, and ignores every other night.
     """
     name = re.sub(r"[^a-z0-9-]+", "-", f"pexlab-{schedule.label}".lower()).strip("-")
-    if len(name) > 44:  # two long ones must not become one
+    if len(name) > 44:  # two long names must not become the same
         name = f"{name[:35].strip('-')}-{digest(name, 8)}"
     text = _cron_job(schedule, name, name, str(schedule.cron), schedule.arguments())
     gaps = list(skipped(schedule.cron, schedule.zone, today))
@@ -153,7 +153,7 @@ def kubernetes(schedule: Schedule, today: datetime.date) -> str:
 
 
 def _cron_job(schedule: Schedule, group: str, name: str, cron: str, words: Sequence[str]) -> str:
-    # Kubernetes puts variables in place of $(NAME); two dollar signs are one.
+    # Kubernetes substitutes variables for $(NAME); two dollar signs give one.
     escaped = (word.replace("$", "$$") for word in words)
     arguments = "".join(f"                - {yaml_text(word)}\n" for word in escaped)
     source = comment(shlex.quote(str(schedule.env_file or ".pex/schedule.env")))

@@ -1,4 +1,4 @@
-"""Putting a schedule into the user's crontab or systemd, and taking it out again."""
+"""Installing a schedule in the user's crontab or systemd, and removing it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pex.guard.redact import redact
 
 
 def merged(existing: str, block: str, begin: str, end: str) -> str:
-    r"""A crontab with the marked block in it once; other lines stay as they are.
+    r"""A crontab with the marked block in it once; other lines are unchanged.
 
     Args:
         existing: the crontab.
-        block: the new block, marks and all; empty to take it out.
+        block: the new block, including its marks; empty to remove it.
         begin: its first line.
         end: its last line.
 
@@ -31,7 +31,7 @@ def merged(existing: str, block: str, begin: str, end: str) -> str:
         >>> merged("MAILTO=me\n# a\nold\n# b\n", "# a\nnew\n# b\n", "# a", "# b")
         'MAILTO=me\n# a\nnew\n# b\n'
     """
-    # Only a line feed ends a line of a crontab.
+    # Only a line feed ends a crontab line.
     lines = re.findall(r"[^\n]*\n|[^\n]+", existing)
     bare = [line.rstrip("\r\n") for line in lines]
     if begin not in bare:
@@ -49,13 +49,13 @@ def merged(existing: str, block: str, begin: str, end: str) -> str:
 
 
 def change_crontab(schedule: Schedule, block: str) -> bool:
-    """Put the block into the user's crontab, or take it out with an empty one.
+    """Put the block into the user's crontab, or remove it if `block` is empty.
 
     Returns:
-        Whether the crontab is another one now.
+        Whether the crontab changed.
 
     Raises:
-        PexError: there is no `crontab` here, or it refuses.
+        PexError: there is no `crontab` here, or it fails.
     """
     program = _program("crontab", "systemd")
     listed = subprocess.run([program, "-l"], capture_output=True, text=True, check=False)
@@ -72,7 +72,7 @@ def change_crontab(schedule: Schedule, block: str) -> bool:
 
 
 def cron_runs() -> bool:
-    """Whether a cron daemon was seen; containers often have `crontab` and none."""
+    """Whether a cron daemon was found running; containers often have `crontab` but no daemon."""
     import psutil
 
     found = {item.info["name"] for item in psutil.process_iter(["name"])}
@@ -80,7 +80,7 @@ def cron_runs() -> bool:
 
 
 def units(schedule: Schedule) -> tuple[Path, Path]:
-    """The files of the service and of the timer."""
+    """The paths of the service and the timer."""
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser())
     folder = home / "systemd" / "user"
     name = f"pexlab-{schedule.label}"
@@ -91,7 +91,7 @@ def add_units(schedule: Schedule, service: str, timer: str) -> None:
     """Write both units and start the timer.
 
     Raises:
-        PexError: there is no systemd for the user; then no file stays behind.
+        PexError: there is no systemd for the user; then no file is left behind.
     """
     program = _program("systemctl", "crontab")
     files = units(schedule)
@@ -102,7 +102,7 @@ def add_units(schedule: Schedule, service: str, timer: str) -> None:
     try:
         _systemctl(program, "daemon-reload")
         _systemctl(program, "enable", files[1].name)
-        # A timer that runs already takes new times only when it is started anew.
+        # A running timer takes new times only after a restart.
         _systemctl(program, "restart", files[1].name)
     except PexError:
         for file, old in zip(files, before, strict=True):
@@ -114,7 +114,7 @@ def add_units(schedule: Schedule, service: str, timer: str) -> None:
 
 
 def remove_units(schedule: Schedule) -> bool:
-    """Stop the timer and delete both units; whether there were any."""
+    """Stop the timer and delete both units; returns whether there were any."""
     program = _program("systemctl", "crontab")
     files = [file for file in units(schedule) if file.is_file()]
     if not files:

@@ -10,16 +10,16 @@ from zoneinfo import ZoneInfo
 from pex.guard.redact import redact
 
 LARGEST = 1_000_000
-"""Bytes of a log; then it is put aside as `.1`, the one before as `.2` …"""
+"""Maximum bytes of a log; then it is renamed to `.1`, the one before to `.2` …"""
 OLDER = 4
-"""How many are kept aside."""
+"""How many older logs to keep."""
 _LONGEST = 4000
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class NightLog:
-    """Lines with their time. Opened anew for each, so that two processes may write at once."""
+    """Lines with their time. The file is opened for each, so two processes can write at once."""
 
     def __init__(self, path: Path, zone: ZoneInfo) -> None:
         self.path = path
@@ -27,13 +27,13 @@ class NightLog:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, line: str) -> None:
-        """Add a line, without keys and without characters that steer a terminal."""
+        """Add a line, without keys and without terminal control characters."""
         now = datetime.datetime.now(self._zone).isoformat(sep=" ", timespec="seconds")
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{now}  {clean(line)}\n")
 
     def rotate(self) -> None:
-        """Put a log that has become large aside; only for who holds the plan's lock."""
+        """Rotate a log that has become large; the caller must hold the plan's lock."""
         if not self.path.is_file() or self.path.stat().st_size < LARGEST:
             return
         for number in range(OLDER, 0, -1):
@@ -46,7 +46,7 @@ class NightLog:
 
 
 def clean(line: str) -> str:
-    r"""A line as it may be logged or shown.
+    r"""A line made safe for a log or a terminal.
 
     Example:
         >>> clean("\x1b[31mred\x1b[0m\r\x00 done")

@@ -1,7 +1,7 @@
-"""One scheduled night of a plan, right under a scheduler's bare environment.
+"""One scheduled night of a plan, directly under a scheduler's bare environment.
 
-Schedulers start `pexlab nightly`, which knows what night it is, whether that night still runs or
-is done, reads the keys from their file, and runs `pexlab batch` as a user would.
+Schedulers start `pexlab nightly`, which determines the night, checks whether it is running or
+done, reads the keys from their file, and runs `pexlab batch` as a user would.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ _NIGHT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d-\d\d)?")
 _LONGEST_LABEL = 190
 _PAGES = ("night.html", "summary.html", "summary.csv")
 _SETTLED = (0, 1, 3)
-"""Exit codes after which a night is not started again: done, gate failed, undecided."""
+"""Exit codes after which a night is not retried: done, gate failed, undecided."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Night:
-    """What is to run: the plan's file, the times it is due, where its keys are.
+    """A scheduled night: the plan's file, when it is due, and the file of keys.
 
-    `on_time` leaves a start alone that is not the first since the night was due: a crontab in
-    another time zone fires at the hours of summer and of winter. `only_skipped` leaves all nights
-    alone but those whose time the clocks skip, for schedulers that skip them too.
+    `on_time` ignores a start that is not the first since the night was due: a crontab in another
+    time zone fires at the hours of summer and of winter. `only_skipped` ignores all nights except
+    those at times that the clocks skip, for schedulers that skip them too.
     """
 
     file: Path
@@ -65,7 +65,7 @@ class Night:
 
 
 def label_of(file: Path) -> str:
-    """A name for a plan's log, timer and job, from where it is in its project.
+    """A name for a plan's log, timer and job, from its path in the project.
 
     Example:
         >>> label_of(Path("/nowhere/plan.yaml"))
@@ -76,7 +76,7 @@ def label_of(file: Path) -> str:
     if parts[0] == "experiments" and len(parts) > 1:
         parts = parts[1:]
     label = re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(parts)).strip("-.") or "plan"
-    # It becomes the name of files, of which systems take 255 letters with what is around it.
+    # It becomes part of file names, which systems limit to 255 characters.
     return label if len(label) <= _LONGEST_LABEL else f"{label[:180]}-{digest(label, 8)}"
 
 
@@ -92,7 +92,7 @@ def log_of(file: Path) -> Path:
 
 
 def default_env_file(file: Path) -> Path | None:
-    """The project's file of keys, where there is one."""
+    """The project's file of keys, if there is one."""
     path = state_of(file) / NAME
     return path if path.is_file() else None
 
@@ -102,20 +102,20 @@ def run_night(
     say: Callable[[str], None] = lambda line: None,
     now: datetime.datetime | None = None,
 ) -> int:
-    """Run the night that is due, unless it runs already or is done.
+    """Run the night that is due, unless it is running or done.
 
     Args:
-        night: which plan, when, with which keys.
-        say: gets every line that goes into the log.
-        now: the time; left out, the clock's.
+        night: the plan, its times, its keys.
+        say: gets every line of the log.
+        now: the time; by default the current time.
 
     Returns:
-        The exit code of `pexlab batch`; 0 where there was nothing to do.
+        The exit code of `pexlab batch`; 0 if there was nothing to do.
 
     Raises:
         PexError: the plan, the settings or the file of keys are wrong; the log says so too.
         OSError: the folder of the log, or an old night, cannot be written.
-        KeyboardInterrupt: stopped; the batch has been ended and can be resumed.
+        KeyboardInterrupt: interrupted; the batch has been ended and can be resumed.
     """
     os.environ.update(_bare())
     log = NightLog(log_of(night.file), night.zone)
@@ -146,12 +146,12 @@ def run_night(
 
 
 def due_name(night: Night, now: datetime.datetime, machine: ZoneInfo) -> str | None:
-    """The name of the night that a start is for; None where the start is to be left alone.
+    """The name of the night that a start is for; None if the start is to be ignored.
 
     Args:
-        night: when nights are due, and which starts are left alone.
+        night: when nights are due, and which starts are ignored.
         now: the moment of the start.
-        machine: the time zone in which a crontab counts.
+        machine: the crontab's time zone.
 
     Example:
         >>> from pex.batch.schedule.cron import parse
@@ -164,7 +164,7 @@ def due_name(night: Night, now: datetime.datetime, machine: ZoneInfo) -> str | N
         return None
     if night.on_time and not is_first(night.cron, night.zone, machine, now):
         return None
-    # A night has the day that was asked for, though its time may come only after midnight.
+    # A night is named by its scheduled day, even if it starts only after midnight.
     once = night.cron.once_a_day
     return f"{due.wall:%Y-%m-%d}" if once else f"{due.at:%Y-%m-%dT%H-%M}"
 
@@ -172,18 +172,18 @@ def due_name(night: Night, now: datetime.datetime, machine: ZoneInfo) -> str | N
 def prune(plan: Plan, keep: int) -> list[Path]:
     """Delete the notebooks and pages of all but the newest nights.
 
-    How each night ended stays, since later pages speak of it; so do batches that were named by
-    hand, nights that were cut off or still run, and files that somebody else put there.
+    Each night's result is kept, since later pages refer to it; so are batches that were named by
+    hand, nights that were cut off or are still running, and files that others put there.
 
     Args:
-        plan: whose nights.
-        keep: how many stay as they are.
+        plan: the plan whose nights are pruned.
+        keep: how many nights to keep unchanged.
 
     Returns:
         The folders in which something was deleted.
 
     Raises:
-        PexError: a link leads from the outputs out of the project.
+        PexError: a link in the outputs leads out of the project.
     """
     project = find_project(plan.folder)
     if (outside := led_outside(plan.outputs, project)) is not None:
@@ -197,7 +197,7 @@ def prune(plan: Plan, keep: int) -> list[Path]:
     )
     old = []
     for folder in nights[:-keep]:
-        # One that runs is left alone.
+        # A running night is not touched.
         with contextlib.suppress(PexError), alone(folder):
             found = [path for path in _bulky(folder) if path.is_file()]
             for path in found:
@@ -207,7 +207,7 @@ def prune(plan: Plan, keep: int) -> list[Path]:
 
 
 def _bulky(folder: Path) -> list[Path]:
-    """What a night that has ended wrote besides how it ended; nothing of one that was cut off."""
+    """A finished night's files other than its result; none for a night that was cut off."""
     if _code(folder) is None:
         return []
     names = [f"{job}.ipynb" for job in snapshot.jobs_of(folder) or ()]
@@ -216,7 +216,7 @@ def _bulky(folder: Path) -> list[Path]:
         names += [f"{entry['id']}.ipynb" for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # a full disk: its end could not be written
-    # A name with a folder in it is none of a job's.
+    # A job's name contains no folder.
     return [folder / name for name in dict.fromkeys([*names, *_PAGES]) if Path(name).name == name]
 
 
@@ -225,9 +225,9 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
     if env_file is not None:
         variables = read_env(env_file)
         if night.env_file is None:
-            variables.pop(TRUST, None)  # a file of the project's cannot say that it is trusted
+            variables.pop(TRUST, None)  # a project's file cannot declare itself trusted
         os.environ.update(variables)
-        for value in variables.values():  # an address may be a secret too
+        for value in variables.values():  # an address can be a secret too
             register(value)
         if warning := exposed(env_file):
             tell(f"warning: {warning}")
@@ -273,7 +273,7 @@ def _tell_pruned(plan: Plan, keep: int, tell: Callable[[str], None]) -> None:
 
 @contextlib.contextmanager
 def _started(arguments: list[str], project: Path) -> Iterator[subprocess.Popen[str]]:
-    """A pexlab command that writes to a pipe; it ends with us, in its own orderly way."""
+    """A pexlab command that writes to a pipe; if this process ends, it ends cleanly too."""
     process = subprocess.Popen(
         python.command("pex.cli", *arguments),
         env=python.environment(),
@@ -295,7 +295,7 @@ def _started(arguments: list[str], project: Path) -> Iterator[subprocess.Popen[s
 
 
 def _code(folder: Path) -> int | None:
-    """How a night ended; None where it did not run or was cut off."""
+    """A night's exit code; None if it did not run or was cut off."""
     try:
         return int(jsontext.loads((folder / DONE).read_text(encoding="utf-8"))["exit_code"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -303,7 +303,7 @@ def _code(folder: Path) -> int | None:
 
 
 def _home() -> str:
-    """The user's folder; that of temporary files where the system knows no user of this number."""
+    """The user's home folder; the temporary folder if the system has no entry for this user."""
     try:
         return str(Path("~").expanduser())
     except RuntimeError:
@@ -311,7 +311,7 @@ def _home() -> str:
 
 
 def _bare() -> dict[str, str]:
-    """What programs expect and a scheduler may leave out."""
+    """Variables that programs expect and a scheduler may omit."""
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
     return {

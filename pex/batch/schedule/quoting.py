@@ -1,4 +1,4 @@
-"""Names as the file of a scheduler holds them: its reader finds the name, and puts in no value."""
+"""Quoting for schedulers' files, so their parsers find a name and substitute nothing."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import re
 
 
 def airflow_text(text: str) -> str:
-    """A text that Airflow, which renders commands, folders and variables, leaves as it is."""
+    """A string that Airflow leaves unchanged; it renders commands, folders and variables."""
     return text.replace("{", "{{ '{' }}")
 
 
 def airflow_folder(path: str) -> str:
-    """A folder for Airflow, which takes a text with the ending of a script for a file's name."""
+    """A folder for Airflow, which takes a string with a script's ending for a file name."""
     return f"{airflow_text(path)}/" if path.endswith((".sh", ".bash")) else airflow_text(path)
 
 
 def github_text(text: str) -> str:
-    """A text in which GitHub finds no expression to put a value in place of."""
+    """A string in which GitHub finds no expression to replace."""
     return text.replace("${{", "${{ '${{' }}")
 
 
 def comment(text: str) -> str:
-    """A text as a comment shows it: what cannot be seen is written as its number."""
+    """A string as a comment shows it: invisible characters are written as their numbers."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def yaml_text(text: str) -> str:
-    r"""A string as YAML reads it: JSON is YAML, but for letters that take two of JSON's numbers.
+    r"""A string as YAML reads it: JSON is YAML, except for characters that take two JSON escapes.
 
     Example:
         >>> print(yaml_text('"ü" 🙂'))
@@ -41,7 +41,7 @@ def yaml_text(text: str) -> str:
 
 
 def unit_text(text: str) -> str:
-    r"""A value of a unit file: % begins a specifier, \\ at the end a further line."""
+    r"""A value in a unit file: % starts a specifier, \\ at the end continues the line."""
     return text.replace("%", "%%").replace("\\", "\\\\")
 
 

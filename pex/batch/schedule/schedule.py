@@ -1,4 +1,4 @@
-"""What a scheduler has to know of a plan: its file, its times, its keys."""
+"""What a scheduler needs to know about a plan: its file, its times, its keys."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Schedule:
-    """What every text is made of.
+    """The data that every scheduler's file is made from.
 
-    `python` and `python_path` are this process's own: a night finds what is found here.
+    `python` and `python_path` are this process's own: a night finds the same modules as it does.
     """
 
     file: Path
@@ -42,21 +42,21 @@ class Schedule:
 
     @property
     def relative(self) -> str:
-        """The plan's file as seen from the project."""
+        """The plan's file relative to the project."""
         return self.file.relative_to(self.project).as_posix()
 
     @property
     def trusted(self) -> dict[str, str]:
-        """What tells another machine that the project is trusted, where its settings need it."""
+        """The variables that tell another machine that the project is trusted, if needed."""
         return {TRUST: "1"} if directed(load_settings(self.project)) else {}
 
     def arguments(self, *more: str) -> list[str]:
-        """What comes after the interpreter, started in the project's folder."""
+        """The arguments after the interpreter, when started in the project's folder."""
         line = [*python.command("pex.cli", "nightly", self.relative)[1:]]
         return [*line, "--cron", str(self.cron), "--timezone", self.zone.key, *more]
 
     def keys_file(self) -> list[str]:
-        """The option that names the file of keys, where it is not the one found anyway."""
+        """The option that names the file of keys, unless it is the default one."""
         if self.env_file is None or self.env_file == default_env_file(self.file):
             return []
         return ["--env-file", str(self.env_file)]
@@ -65,17 +65,17 @@ class Schedule:
 def make(
     file: Path, cron: Cron, zone: ZoneInfo, env_file: Path | None, keys: Sequence[str]
 ) -> Schedule:
-    """Gather what a scheduler has to know.
+    """Gather what a scheduler needs to know.
 
     Args:
         file: the plan.
-        cron: when.
-        zone: where these times count.
+        cron: the times.
+        zone: the time zone of these times.
         env_file: the file of keys, None for none.
         keys: names of the variables with keys.
 
     Raises:
-        PexError: a path cannot stand in one line.
+        PexError: a path cannot be written on one line.
     """
     file = file.resolve()
     project = find_project(file.parent)
@@ -88,7 +88,7 @@ def make(
             )
     for key in keys:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
-            # It is not shown: it may be the key itself.
+            # It is not shown: it could be the key itself.
             raise PexError(
                 "a variable that the plan or the project names for a key has another name than "
                 "variables have: letters, digits and '_'"

@@ -1,4 +1,4 @@
-"""A plan and its times as a service and a timer of systemd; `install` puts them in place."""
+"""A plan and its times as a systemd service and timer; `install` installs them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def service(schedule: Schedule) -> str:
 
 
 def timer(schedule: Schedule, today: datetime.date) -> str:
-    """The unit that says when; a night that was missed while the machine was off is made up."""
+    """The timer unit; a night missed while the machine was off is run later."""
     lines = ["[Unit]", f"Description=Times of pexlab nightly: {unit_text(schedule.relative)}", ""]
     times = [f"OnCalendar={item}" for item in calendar(schedule.cron, schedule.zone)]
     extra = [f"OnCalendar={item}" for item in after_gaps(schedule.cron, schedule.zone, today)]
@@ -55,7 +55,7 @@ def timer(schedule: Schedule, today: datetime.date) -> str:
 
 
 def calendar(cron: Cron, zone: ZoneInfo) -> list[str]:
-    """The times as systemd writes them.
+    """The times in systemd's format.
 
     Example:
         >>> from pex.batch.schedule.cron import parse
@@ -72,7 +72,7 @@ def calendar(cron: Cron, zone: ZoneInfo) -> list[str]:
         return [by_date]
     if cron.any_day:
         return [f"{week} {by_date}"]
-    # Cron takes a day that fits either field; a line of systemd's, one that fits both.
+    # Cron accepts a day that matches either field; a systemd line, one that matches both.
     return [by_date, f"{week} *-{months}-* {clock}"]
 
 

@@ -1,4 +1,4 @@
-"""Time zones: the one of the machine, and one that a user names."""
+"""Time zones: the machine's, and one that a user names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = Path("/etc/timezone")
 
 
 def machine_zone() -> str:
-    """The name of the time zone in which the machine's own cron counts; UTC where none is set.
+    """The name of the time zone that the machine's own cron uses; UTC if none is set.
 
     Example:
         >>> _ = zoneinfo.ZoneInfo(machine_zone())
@@ -28,7 +28,7 @@ def machine_zone() -> str:
 
 
 def users_zone() -> str:
-    """The time zone of the user: `TZ` where it names one, else the machine's."""
+    """The user's time zone: `TZ` if it names one, else the machine's."""
     name = os.environ.get("TZ", "").removeprefix(":")
     return name if name and _is_zone(name) else machine_zone()
 
@@ -37,7 +37,7 @@ def read_zone(name: str) -> zoneinfo.ZoneInfo:
     """The time zone of this name.
 
     Raises:
-        PexError: there is none.
+        PexError: there is no such time zone.
 
     Example:
         >>> read_zone("Europe/Belrin")
