@@ -1,4 +1,4 @@
-"""What people said of answers, read from MLflow and written to it."""
+"""People's ratings of answers, read from MLflow and written to it."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ COLUMNS = ("case_id", "variant", "repeat", "name", "value", "rationale", "rater"
 
 
 def read(uri: str, run_ids: Sequence[str]) -> pd.DataFrame:
-    """The ratings that people gave in MLflow's UI or in pex, oldest first.
+    """Return the ratings that people gave in MLflow's UI or in pex, oldest first.
 
-    What scorers said, and the expected answers, are left out: they are in the run's own frame.
+    Scores and expected answers are left out: they are in the run's own frame.
 
     Args:
         uri: the store.
         run_ids: parent runs of pex, or the runs of single variants.
 
     Returns:
-        One row per rating: case_id, variant, repeat, name, value (yes/no, a number or a text),
+        One row per rating: case_id, variant, repeat, name, value (yes/no, a number or a string),
         rationale, rater, at (UTC), trace_id.
 
     Raises:
-        PexError: there is no such run.
+        PexError: the run does not exist.
     """
     import pandas as pd
 
@@ -67,10 +67,10 @@ def add(
     Args:
         uri: the store.
         trace_id: the answer's trace, from the frame or from `traces.trace_id_of`.
-        name: what was rated, for example `polite`.
+        name: the quality rated, for example `polite`.
         value: yes or no, a number, or one of a few words.
-        rationale: why.
-        rater: who.
+        rationale: the reason.
+        rater: the rater's name.
 
     Returns:
         The id that MLflow gave the rating.
@@ -101,7 +101,7 @@ def add(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Put:
-    """What became of ratings: written now, there already, or without a trace to be written on."""
+    """The outcome of ratings: just written, already there, or without a trace to write them on."""
 
     written: int
     already: int
@@ -109,18 +109,18 @@ class Put:
 
 
 def put(uri: str, run_id: str, name: str, ratings: Sequence[Mapping[str, Any]]) -> Put:
-    """Write people's ratings of a run's answers; what is there already is not written again.
+    """Write people's ratings of a run's answers; existing ones are not written again.
 
-    A rating that its rater has changed takes the place of the one before.
+    A rating that its rater has changed replaces the earlier one.
 
     Args:
         uri: the store.
         run_id: the parent run.
-        name: what was rated.
+        name: the quality rated.
         ratings: each with variant, case_id, repeat, value, rationale, rater.
 
     Raises:
-        PexError: the name cannot be used, or there is no such run.
+        PexError: the name cannot be used, or the run does not exist.
     """
     check_name(name, "rating")
     client = connect(uri)

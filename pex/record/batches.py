@@ -1,6 +1,6 @@
-"""A batch in MLflow: one run for the whole, one under it for each job, links both ways.
+"""A batch in MLflow: one run for the batch, one child run for each job, links both ways.
 
-Their `pex.kind` is `batch` and `job`, so that nothing takes them for runs of an experiment.
+Their `pex.kind` is `batch` and `job`, so nothing mistakes them for runs of an experiment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
 _STATUS = {"done": "FINISHED", "interrupted": "KILLED", "skipped": "KILLED"}
 _LENGTH, _NOTE_LENGTH = 500, 7000
-"""Letters of a tag or parameter, and of a note; MLflow takes 8,000 of a note."""
+"""Characters of a tag or parameter, and of a note; MLflow accepts notes of up to 8,000."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Ended:
 class JobRun:
     """A job's run in MLflow, and the runs of experiments that its notebook recorded.
 
-    `page` is its address where the store is a server.
+    `page` is its address if the store is a server.
     """
 
     run_id: str
@@ -56,14 +56,14 @@ class JobRun:
 
 
 class BatchRun:
-    """The run of a batch: begun, or gone on with where an earlier start began it.
+    """The run of a batch: opened, or continued if an earlier start opened it.
 
     Args:
         uri: the store.
         plan: the plan's name, which is also the name of the MLflow experiment.
-        batch_id: which batch.
-        tags: further ones.
-        begun_at: when it began, in seconds since 1970.
+        batch_id: the batch.
+        tags: further tags.
+        begun_at: when it started, in seconds since 1970.
 
     Raises:
         PexError: the store does not answer.
@@ -92,7 +92,7 @@ class BatchRun:
                 run_name=f"{plan} {batch_id}",
                 start_time=round(begun_at * 1000),
                 tags={
-                    **who,  # and at which commit
+                    **who,  # and the commit
                     **{key: redact(value) for key, value in tags.items()},
                     **self._tags,
                     "pex.kind": "batch",
@@ -102,11 +102,11 @@ class BatchRun:
 
     @property
     def _client(self) -> MlflowClient:
-        """Not kept: a batch is ended in another process than it is begun in."""
+        """Not kept: a batch ends in a different process from the one that started it."""
         return client_of(self._uri)
 
     def add(self, job: Ended) -> JobRun:
-        """Write a job that has ended, and put the runs that its notebook recorded under it.
+        """Write a job that has ended, and make the runs that its notebook recorded its children.
 
         Raises:
             PexError: the store does not answer.
@@ -114,7 +114,7 @@ class BatchRun:
         from mlflow.entities import Metric, Param
 
         if self._uri.startswith("http"):
-            connect(self._uri)  # one that has gone is noticed within seconds, not minutes
+            connect(self._uri)  # a lost server is noticed within seconds, not minutes
         client = self._client
         with errors_of(self._uri):
             recorded = [run for run in self._recorded(job.id) if self._is_ours(run)]
@@ -153,7 +153,7 @@ class BatchRun:
         return JobRun(run_id, page(self._uri, self._experiment_id, run_id), ids)
 
     def links(self) -> dict[str, str]:
-        """Where each job's newest run is within MLflow's pages, by the job's id.
+        """Return the address of each job's newest run within MLflow's pages, by the job's id.
 
         Raises:
             PexError: the store does not answer.
@@ -166,7 +166,7 @@ class BatchRun:
         }
 
     def end_job(self, run: JobRun, job: Ended, output: Path | None) -> None:
-        """Keep a job's output notebook with its run, and close that.
+        """Attach a job's output notebook to its run, and close the run.
 
         Raises:
             PexError: the store does not answer.
@@ -185,14 +185,14 @@ class BatchRun:
         note: str,
         files: Sequence[Path],
     ) -> None:
-        """Write how the batch went, and close its run.
+        """Write the outcome of the batch, and close its run.
 
         Args:
             status: `done`, `failed` or `interrupted`.
-            metrics: counts and the like; what its runs have cost is added here.
-            tags: further ones.
+            metrics: counts and similar figures; the cost of its runs is added here.
+            tags: further tags.
             note: Markdown for its page.
-            files: what is kept with it.
+            files: the files attached to it.
 
         Raises:
             PexError: the store does not answer.
@@ -200,7 +200,7 @@ class BatchRun:
         connect(self._uri)
         with errors_of(self._uri):
             recorded = self._recorded()
-            for run in recorded:  # the canary, and what belongs to a job that was cut off
+            for run in recorded:  # the canary, and the runs of a job that was interrupted
                 if PARENT not in run.data.tags:
                     self._client.set_tag(run.info.run_id, PARENT, self.run_id)
             costs = [run.data.metrics.get("cost_usd", math.nan) for run in recorded]
@@ -216,18 +216,18 @@ class BatchRun:
             self._client.set_terminated(self.run_id, _STATUS.get(status, "FAILED"))
 
     def _is_ours(self, run: Run) -> bool:
-        """Whether a run may be put under its job: not if the notebook has put it under another."""
+        """Whether a run may become a child of its job: not if the notebook gave it another parent."""
         return run.data.tags.get(PARENT, self.run_id) == self.run_id
 
     def _recorded(self, job_id: str | None = None) -> list[Run]:
-        """The runs of experiments that this batch recorded, or one job of it."""
+        """The runs of experiments that this batch, or one of its jobs, recorded."""
         more = [f"tags.`pex.batch_id` = '{self._batch_id}'"]
         more += [f"tags.`pex.job_id` = '{job_id}'"] if job_id is not None else []
         return _of_kind(self._client, self._plan, "run", *more)
 
 
 def running(uri: str, plan: str) -> dict[str, str]:
-    """The batches of a plan that are said to run, by id, with their runs.
+    """Return the batches of a plan that are marked as running: their runs by batch id.
 
     Raises:
         PexError: the store does not answer.
@@ -260,7 +260,7 @@ def _link(experiment_id: str, run_id: str) -> str:
 
 
 def _note_of_job(job: Ended, recorded: Sequence[Run]) -> str:
-    """What the page of a job's run says: how it went, and where what it recorded is."""
+    """The text of a job's page: its outcome, and links to the runs that it recorded."""
     again = f" in {job.attempts} attempts" if job.attempts > 1 else ""
     lines = [f"**{job.status}** after {job.seconds:.0f} s{again}"]
     if job.error:
@@ -276,6 +276,6 @@ def _note_of_job(job: Ended, recorded: Sequence[Run]) -> str:
 
 
 def _cut(note: str) -> str:
-    """A note that MLflow takes: whole lines of it."""
+    """Cut a note to a length that MLflow accepts, at a line's end."""
     whole = len(note) <= _NOTE_LENGTH
     return note if whole else note[:_NOTE_LENGTH].rpartition("\n")[0] + "\n\n…"

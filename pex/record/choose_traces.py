@@ -1,4 +1,4 @@
-"""Which rows of a run get a trace in MLflow, if not all of them do."""
+"""Choosing the rows of a run that get a trace in MLflow, if not all of them do."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _WORDS = ("all", "none")
 
 
 def check_traces(value: Any) -> int | str:
-    """Return `value` if it says how many traces to write.
+    """Return `value` if it is a valid number of traces to write.
 
     Raises:
-        PexError: it is neither a whole number from 0 nor "all" or "none".
+        PexError: it is neither a non-negative whole number nor "all" or "none".
 
     Example:
         >>> check_traces("all"), check_traces(500)
@@ -39,21 +39,21 @@ def check_traces(value: Any) -> int | str:
 
 
 def choose(frame: pd.DataFrame, limit: int | str) -> list[tuple[str, int]]:
-    """Which cases and repeats get a trace: the same ones for every variant.
+    """Choose the cases and repeats that get a trace: the same ones for every variant.
 
-    What somebody will want to open comes first: cases with an error, then those on which the
-    variants differ in a yes/no score, then those that all of them fail, then the rest, each in
-    the order of the frame. A larger limit adds to what a smaller one chooses.
+    The most interesting come first: cases with an error, then cases on which the variants
+    differ in a yes/no score, then cases that all variants fail, then the rest, each in the
+    order of the frame. A larger limit adds to the choice of a smaller one.
 
     Args:
         frame: the long frame.
-        limit: how many traces in all (variants x cases x repeats), "all" or "none".
+        limit: the total number of traces (variants x cases x repeats), "all" or "none".
 
     Returns:
-        (case_id, repeat), at most `limit` divided by the number of variants.
+        (case_id, repeat) pairs, at most `limit` divided by the number of variants.
 
     Raises:
-        PexError: `limit` is something else.
+        PexError: `limit` is not valid.
     """
     limit = check_traces(limit)
     if limit == "none" or not len(frame):
@@ -62,14 +62,14 @@ def choose(frame: pd.DataFrame, limit: int | str) -> list[tuple[str, int]]:
     places = frame[["case_id", "repeat"]].drop_duplicates()
     ordered = sorted(
         zip(places["case_id"], places["repeat"], strict=True),
-        key=lambda place: rank[place[0]],  # sorting is stable: the order of the frame stays
+        key=lambda place: rank[place[0]],  # sorting is stable: it keeps the order of the frame
     )
     found = [(str(case_id), int(repeat)) for case_id, repeat in ordered]
     return found if isinstance(limit, str) else found[: limit // frame["variant"].nunique()]
 
 
 def _ranks(frame: pd.DataFrame) -> dict[str, int]:
-    """0 for a case with an error, 1 where variants differ, 2 where they fail, 3 for the rest."""
+    """0 for a case with an error, 1 if variants differ, 2 if they all fail, 3 for the rest."""
     import pandas as pd
 
     cases = pd.Index(frame["case_id"].unique())

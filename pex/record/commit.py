@@ -1,4 +1,4 @@
-"""Which commit of the user's own repository a run was made from."""
+"""The commit of the user's own repository that a run was made from."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _PATIENCE_S = 5.0
 
 
 def commit_tags(folder: Path) -> dict[str, str]:
-    """MLflow's tag with the commit, and whether files differ from it; nothing outside of git.
+    """MLflow's tag with the commit, and whether files differ from it; empty outside git.
 
-    MLflow itself looks where the program is: for a notebook that is where Jupyter is installed.
+    MLflow itself looks in the program's folder: for a notebook, that is Jupyter's installation.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if not commit:
@@ -24,7 +24,7 @@ def commit_tags(folder: Path) -> dict[str, str]:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            # A folder's own settings of git may name a program that watches its files.
+            # A folder's own git settings may name a program that watches its files.
             ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,

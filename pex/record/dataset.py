@@ -1,7 +1,7 @@
 """The cases of a run as an MLflow evaluation dataset.
 
-MLflow gives a dataset a new digest whenever its records change, so one that is complete is never
-written again: every run on the same cases, and every variant of it, shows the same name and digest.
+MLflow gives a dataset a new digest whenever its records change, so a complete dataset is never
+written again: all runs on the same cases, and all their variants, show the same name and digest.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _SOURCE_TYPE = "mlflow_evaluation_dataset"
 _COMPLETE = "pex.complete"
 _CHUNK = 1000
-"""Records at a time: a thousand hold the database for about a second."""
+"""Records at a time: a thousand lock the database for about a second."""
 
 
 def dataset_name(name: str, cases: Sequence[Case]) -> str:
-    """The name under which MLflow has these cases: the experiment's, and a digest of them.
+    """The name of these cases in MLflow: the experiment's name and a digest of the cases.
 
     Example:
         >>> dataset_name("review-sentiment", [Case("c1", {"review": "Nice."}, "positive")])
@@ -44,28 +44,28 @@ def log_dataset(
     run_ids: Sequence[str],
     stopped: Callable[[], bool] | None = None,
 ) -> str | None:
-    """Write the cases as a dataset unless it is there, and name it as an input of the runs.
+    """Write the cases as a dataset unless it exists, and log it as an input of the runs.
 
     MLflow stores about a thousand records a second; `TraceWriter` does it in the background.
-    Cases whose inputs are the same are one record there: it knows a record by its inputs.
+    Cases with the same inputs are one record there: MLflow identifies a record by its inputs.
 
     Args:
         uri: the store.
-        experiment_id: MLflow's experiment, which lists the dataset.
+        experiment_id: the MLflow experiment that lists the dataset.
         name: the experiment's name.
-        cases: what the runs were asked.
+        cases: the cases of the runs.
         run_ids: the parent run and the runs of its variants.
-        stopped: asked before every thousand records; True ends the writing.
+        stopped: called before every thousand records; True stops the writing.
 
     Returns:
-        The id of the dataset; None where it was stopped, and then the runs do not name it yet.
+        The id of the dataset; None if it was stopped: then the runs do not name it yet.
     """
     client = connect(uri)
     dataset = _find(client, experiment_id, dataset_name(name, cases))
     if not (dataset.tags or {}).get(_COMPLETE):
         from mlflow.tracing.client import TracingClient
 
-        store = TracingClient(uri).store  # merge_records would go to the user's own store
+        store = TracingClient(uri).store  # merge_records would write to the user's own store
         for start in range(0, len(cases), _CHUNK):
             if stopped and stopped():
                 return None
@@ -78,7 +78,7 @@ def log_dataset(
 
 
 def forget_dataset(uri: str, run_id: str) -> None:
-    """Delete the datasets that pex made of a run's cases; the runs still say their names."""
+    """Delete the datasets that pex made from a run's cases; the runs still show their names."""
     from mlflow.exceptions import MlflowException
 
     client = connect(uri)
@@ -89,14 +89,14 @@ def forget_dataset(uri: str, run_id: str) -> None:
         dataset_id = json.loads(item.dataset.source)["dataset_id"]
         try:
             tags = client.get_dataset(dataset_id).tags or {}
-        except MlflowException:  # another run's forgetting was before this one's
+        except MlflowException:  # already deleted for another run
             continue
         if tags.get("pex.kind") == "cases":
             client.delete_dataset(dataset_id)
 
 
 def _find(client: MlflowClient, experiment_id: str, name: str) -> EvaluationDataset:
-    """The dataset of that name, made where there is none."""
+    """Return the dataset of that name; create it if there is none."""
     found = client.search_datasets(filter_string=f"name = '{name}'", order_by=["created_time ASC"])
     if not found:
         return client.create_dataset(name, [experiment_id], tags={"pex.kind": "cases"})

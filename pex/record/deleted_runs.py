@@ -1,8 +1,8 @@
 """Runs that were deleted in MLflow and are still on disk: finding and removing them.
 
-The store's database says where the files of each run are, and a database can come with a project.
-So its word is taken only for a folder below the project or the store, with its links followed,
-and of the form that MLflow gives it: nothing else of the machine's is deleted on the word of a row.
+The store's database names the folder of each run's files, and a database can come with a project.
+So a folder is accepted only if it is below the project or the store after links are resolved, and
+has the form that MLflow gives it: no row can make pex delete anything else on the machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ASKED = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Deleted:
-    """A run, or a model that was logged, with where its files are; `foreign` ones stay."""
+    """A run or a logged model, with the place of its files; `foreign` ones are not deleted."""
 
     id: str
     place: str
@@ -37,13 +37,13 @@ class Deleted:
 
     @property
     def size(self) -> int:
-        """The bytes of its files; of foreign ones nothing is looked at."""
+        """The size of its files in bytes; foreign files are not looked at."""
         files = () if self.foreign else Path(self.place).rglob("*")
         return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def deleted(uri: str, project: Path) -> list[Deleted]:
-    """What was deleted in a store of this machine and is still there; nothing of a server's."""
+    """Find what was deleted in a store on this machine and is still on disk; none for a server."""
     folder = local_folder(uri)
     if folder is None:
         return []
@@ -57,10 +57,10 @@ def deleted(uri: str, project: Path) -> list[Deleted]:
 
 
 def delete(uri: str, found: list[Deleted]) -> None:
-    """Remove what was deleted for good, with MLflow's own command.
+    """Permanently remove what was deleted, with MLflow's own command.
 
     Raises:
-        PexError: files are elsewhere (then nothing is deleted), or MLflow could not do it.
+        PexError: files are elsewhere (then nothing is deleted), or MLflow's command failed.
     """
     check(uri, found)
     command = python.command("mlflow", "gc", "--backend-store-uri", uri, "--tracking-uri", uri)
@@ -73,10 +73,10 @@ def delete(uri: str, found: list[Deleted]) -> None:
 
 
 def check(uri: str, found: list[Deleted]) -> None:
-    """Refuse to delete if the store names files that are not the project's.
+    """Refuse to delete if the store names files outside the project.
 
     Raises:
-        PexError: it does; the first such place is named.
+        PexError: it does; the message names the first place.
     """
     foreign = [item for item in found if item.foreign]
     if foreign:
@@ -97,16 +97,16 @@ def _rows(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _local(location: str) -> Path | None:
-    """The path that a location names; None for one that is not on this machine's disks."""
+    """The path that a location names; None if it is not on this machine's disks."""
     parts = urlsplit(location)
-    if len(parts.scheme) < 2:  # one letter is a drive
+    if len(parts.scheme) < 2:  # a single letter is a drive
         return Path(location).absolute()
     local = parts.scheme == "file" and parts.netloc in ("", "localhost")
     return Path(unquote(parts.path)) if local else None
 
 
 def _is_own(path: Path, name: str, project: Path, folder: Path) -> bool:
-    """Whether a path is `…/<its own id>/artifacts` below the project or the store's folder."""
+    """Whether a path is `…/<own id>/artifacts` below the project or the store's folder."""
     if path.name != "artifacts" or path.parent.name != name or len(name) < 32:
         return False
     roots = [project] if led_outside(folder, project) else [project, folder]

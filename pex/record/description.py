@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LENGTH = 7000
-"""MLflow takes 8,000 characters; a table of very many variants is cut."""
+"""MLflow accepts 8,000 characters; a table with very many variants is cut."""
 
 
 def note(
@@ -24,10 +24,10 @@ def note(
     comparison: pd.DataFrame | None,
     remarks: Sequence[str],
 ) -> str:
-    """A few lines of Markdown for MLflow's run page; `own` is what was given with the run."""
+    """A few lines of Markdown for MLflow's run page; `own` is the note given with the run."""
     lines = [in_markdown(purpose), ""]
     if own:
-        # A person wrote it, and may want a link in it.
+        # A person wrote it, possibly with a link.
         lines += [own.replace("<", "&lt;").replace("![", "!\\["), ""]
     lines += _scores(summary)
     if remarks:
@@ -62,7 +62,7 @@ def _verdicts(comparison: pd.DataFrame) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for row in comparison.to_dict("records"):
-        # NA where no case was in common, or one case only.
+        # NA if there was no case in common, or only one.
         numbers = [f"{v:.3g}" for v in (row["diff"], row["lo"], row["hi"]) if isinstance(v, float)]
         difference = numbers[0] if numbers else "–"
         if len(numbers) == 3:
@@ -75,9 +75,9 @@ def _verdicts(comparison: pd.DataFrame) -> list[str]:
 
 
 def verdicts_of(text: str) -> dict[tuple[str, str], tuple[str, str]]:
-    """For each variant and score its baseline and verdict, read back from a note.
+    """The baseline and verdict of each variant and score, read back from a note.
 
-    Where a variant was compared with several, the first counts.
+    If a variant was compared with several baselines, the first counts.
 
     Example:
         >>> verdicts_of("| short | strict | label | 0.1 [0.02, 0.2] | **better** | 40 |")

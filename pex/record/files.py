@@ -1,4 +1,4 @@
-"""The files of a run in MLflow: the long table twice, what was run, the texts to run it again."""
+"""The files of a run in MLflow: the long table twice, its description, the texts to rerun it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
     stored = {**about.to_json(), JSON_COLUMNS: json_columns}
-    if about.tracking_uri:  # a database's address has a password in it
+    if about.tracking_uri:  # a database's address contains a password
         stored["tracking_uri"] = redact(about.tracking_uri)
     (folder / ABOUT).write_bytes(orjson.dumps(to_json_value(stored), option=orjson.OPT_INDENT_2))
     table.to_parquet(folder / PARQUET, index=False)
@@ -56,9 +56,9 @@ def write(
 
 
 def upload(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Send a folder of files to a run and say which of them are tables."""
+    """Upload a folder of files to a run and mark its tables."""
     client.log_artifacts(run_id, str(folder))
-    # What log_table does, but it would append to the table of an earlier start of this run.
+    # As log_table does; but that would append to the table of an earlier start of this run.
     tables = [{"path": n, "type": "table"} for n in (TABLE, COMPARISON) if (folder / n).is_file()]
     there = json.loads(client.get_run(run_id).data.tags.get(_LOGGED, "[]"))
     others = [item for item in there if item not in tables]
@@ -73,21 +73,21 @@ def replace(
     files: Mapping[str, str],
     comparison: pd.DataFrame | None = None,
 ) -> None:
-    """Write a run's tables, description and further text files anew."""
+    """Replace a run's tables, description and further text files."""
     with tempfile.TemporaryDirectory() as name:
         write(Path(name), frame, about, files, comparison)
         upload(client, run_id, Path(name))
 
 
 def read(folder: Path, where: str) -> tuple[pd.DataFrame, About]:
-    """The long frame and the description from a folder, as they were written.
+    """Read the long frame and the description from a folder, as they were written.
 
     Args:
-        folder: where the files are.
-        where: whose they are, for messages.
+        folder: the folder of the files.
+        where: their source, for messages.
 
     Raises:
-        PexError: the description lacks something, or is of a newer version.
+        PexError: the description is incomplete, or from a newer version.
     """
     import pandas as pd
 
@@ -97,16 +97,16 @@ def read(folder: Path, where: str) -> tuple[pd.DataFrame, About]:
     frame = read_table(folder / PARQUET, PARQUET).to_pandas()
     for column in json_columns:
         values = [json.loads(value) if isinstance(value, str) else None for value in frame[column]]
-        # As they are: pandas would make floats of whole numbers beside a gap.
+        # Unconverted: pandas would turn whole numbers beside a gap into floats.
         frame[column] = pd.Series(values, index=frame.index, dtype=object)
     return frame, about
 
 
 @functools.cache
 def packages() -> str:
-    """Every installed package with its version, a line each, as pip can read it.
+    """Every installed package with its version, one per line, in pip's format.
 
-    Taken from the names of the installed folders: reading each one's metadata takes half a second.
+    Taken from the installed folders' names: reading every package's metadata takes half a second.
     """
     found: dict[str, str] = {}
     for folder in map(Path, sys.path):
@@ -118,7 +118,7 @@ def packages() -> str:
 
 
 def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A copy that Parquet can hold: columns of lists, dicts or mixed values become JSON texts."""
+    """A copy that Parquet can hold: columns of lists, dicts or mixed values become JSON strings."""
     changed: dict[str, Any] = {}
     for column in frame.columns:
         values = frame[column]
@@ -134,7 +134,7 @@ def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as MLflow's page shows it best: what is read first on the left, case by case."""
+    """The table arranged for MLflow's page: the main columns on the left, case by case."""
     inputs = [name for name in table.columns if name.startswith("case.")]
     scores = [name for name in table.columns if name.startswith("score.")]
     first = ["case_id", *inputs[:1], "expected", "variant", "output", *scores]
@@ -146,7 +146,7 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _readable_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The verdicts as MLflow's page shows them best."""
+    """The verdicts arranged for MLflow's page."""
     first = [
         "metric",
         "candidate",

@@ -1,7 +1,7 @@
 """Deleting the data of a case or a group from recorded runs.
 
-A case's texts are in a run's tables and report, in its traces, in the datasets of its cases, and
-where its record failed in the project. Metrics and verdicts are sums over cases and stay.
+A case's texts are in a run's tables and report, in its traces, in the datasets of its cases, and,
+if recording failed, in the project. Metrics and verdicts are totals over cases and stay.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PATIENCE_S = 60.0
-"""How long other processes may take to leave the store's file alone."""
+"""How long to wait for other processes to release the store's file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recorded:
-    """A run that has rows of a case or a group."""
+    """A run with rows of a case or a group."""
 
     run_id: str
     experiment: str
@@ -39,12 +39,12 @@ class Recorded:
 
 
 def find(uri: str, case_id: str | None, group: str | None) -> list[Recorded]:
-    """The runs whose tables have the case or the group."""
+    """Find the runs whose tables contain the case or the group."""
     found = []
     for run in _runs(uri):
         try:
             frame, _ = load(uri, run.info.run_id)
-        except NoResultsError:  # it never got as far as a table
+        except NoResultsError:  # it ended before it had a table
             continue
         count = int(_of(frame, case_id, group).sum())
         if count:
@@ -59,16 +59,16 @@ def forget(
     group: str | None,
     page: Callable[[pd.DataFrame, About], str],
 ) -> None:
-    """Take the case or the group out of a run: its files, traces and datasets; metrics stay.
+    """Remove the case or the group from a run: its files, traces and datasets; metrics stay.
 
-    A local store keeps what was deleted in its file until `shrink`.
+    A local store's file retains deleted data until `shrink`.
 
     Args:
         uri: the store.
         run_id: the parent run.
         case_id: the case, or None.
         group: the group, or None.
-        page: makes the report from the frame and the description that are left.
+        page: makes the report from the remaining frame and description.
     """
     client = connect(uri)
     whole = load(uri, run_id)
@@ -76,13 +76,13 @@ def forget(
         path = Path(client.download_artifacts(run_id, CASES, folder))
         cases = path.read_bytes().decode()
     left, about, cases, ids = _without(*whole, cases, case_id, group)
-    # The table comes last: while it has the case, the same command finds the run again.
+    # The table comes last: as long as it has the case, the same command finds the run again.
     traces.forget(uri, run_id, ids)
     replace(client, run_id, left, about, {CASES: cases, "report.html": page(left, about)})
 
 
 def find_waiting(state: Path, case_id: str | None, group: str | None) -> list[Recorded]:
-    """The runs that wait in the project to be recorded and have the case or the group."""
+    """Find the runs waiting in the project to be recorded that have the case or the group."""
     found = []
     for run_id in unrecorded.waiting(state):
         frame, about, _ = unrecorded.take(state, run_id)
@@ -93,17 +93,17 @@ def find_waiting(state: Path, case_id: str | None, group: str | None) -> list[Re
 
 
 def forget_waiting(state: Path, run_id: str, case_id: str | None, group: str | None) -> None:
-    """Take the case or the group out of a run that waits in the project."""
+    """Remove the case or the group from a run that waits in the project."""
     frame, about, texts = unrecorded.take(state, run_id)
     left, about, cases, _ = _without(frame, about, texts[CASES], case_id, group)
     unrecorded.keep(state, run_id, left, about, {**texts, CASES: cases})
 
 
 def shrink(uri: str) -> None:
-    """Write a local store's file anew: SQLite may leave what was deleted in its free pages.
+    """Rewrite a local store's file: SQLite may leave deleted data in its free pages.
 
     Raises:
-        PexError: another process holds the file.
+        PexError: another process is using the file.
     """
     if local_folder(uri) is None:
         return
@@ -142,7 +142,7 @@ def _runs(uri: str) -> list[Any]:
 def _without(
     frame: pd.DataFrame, about: About, cases: str, case_id: str | None, group: str | None
 ) -> tuple[pd.DataFrame, About, str, set[str]]:
-    """What is left of a frame, its description and its `cases.jsonl`, and the ids that go."""
+    """The rest of a frame, its description and its `cases.jsonl`, and the ids removed."""
     gone = _of(frame, case_id, group)
     ids = set(frame.loc[gone, "case_id"])
     lines = jsonl.lines_in(cases.encode())

@@ -1,4 +1,4 @@
-"""Scores and differences as metrics of MLflow: their names and how they are rounded."""
+"""Scores and differences as MLflow metrics: their names and their rounding."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def rows_of(comparison: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a comparison by the names of its columns."""
+    """The rows of a comparison as dicts by column name."""
     return [
         {str(key): value for key, value in row.items()} for row in comparison.to_dict("records")
     ]
 
 
 def differences_of(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """For each candidate its differences as metrics: `label.diff`, `.diff.lo`, `.diff.hi`, `.p`."""
+    """Each candidate's differences as metrics: `label.diff`, `.diff.lo`, `.diff.hi`, `.p`."""
     found: dict[str, dict[str, float]] = {}
     many = comparison["baseline"].nunique() > 1
     for row in rows_of(comparison):
-        # In a comparison pair by pair a candidate may have several baselines.
+        # In a pairwise comparison a candidate can have several baselines.
         stem = f"{row['metric']}.diff" + (f".{metric_name(row['baseline'])}" if many else "")
         ends = {"": "diff", ".lo": "lo", ".hi": "hi", ".p": "p_adjusted"}
         found.setdefault(row["candidate"], {}).update(
@@ -39,18 +39,18 @@ def differences_of(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def is_of_scorer(metric: str, scorers: Sequence[str]) -> bool:
-    """Whether a metric is about a scorer's scores, for example `tone.lo` or `tone.polite.diff`."""
+    """Whether a metric belongs to a scorer, for example `tone.lo` or `tone.polite.diff`."""
     name = metric.removesuffix("_errors")
     return name in scorers or any(is_part(name, scorer, scorers) for scorer in scorers)
 
 
 def metric_name(text: str) -> str:
-    """A variant's name with what MLflow refuses in a metric's name taken out."""
+    """A variant's name without the characters that MLflow refuses in a metric's name."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-")
 
 
 def rounded(value: float) -> float:
-    """Four significant digits, and whole numbers as they are."""
+    """Round to four significant digits; whole numbers stay unchanged."""
     if math.isnan(value):
         return value
     return value if value == int(value) else float(f"{value:.4g}")

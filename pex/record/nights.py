@@ -1,4 +1,4 @@
-"""What a plan's nights have recorded, and the evidence that is kept with their runs."""
+"""What a plan's nights have recorded, and the evidence kept with their runs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SEQUENCE, EVIDENCE = "pex.sequence", "pex.evidence"
 
 
 def of_plan(uri: str, plan: str) -> list[dict[str, Any]]:
-    """The runs of a plan's nights, the newest first.
+    """Return the runs of a plan's nights, newest first.
 
     Args:
         uri: the store.
         plan: the plan's name.
 
     Returns:
-        `run_id, experiment_id, experiment, batch_id, job_id, started_at` (UTC) and `status` as
-        MLflow says it, at most the newest 1,000.
+        `run_id, experiment_id, experiment, batch_id, job_id, started_at` (UTC) and MLflow's
+        `status`, at most the newest 1,000.
     """
     if not exists(uri):
         return []
@@ -48,7 +48,7 @@ def of_plan(uri: str, plan: str) -> list[dict[str, Any]]:
 
 
 def of_batch(uri: str, batch_id: str) -> dict[str, str]:
-    """The runs of the jobs of a batch, its canary aside, and the plan of each."""
+    """The runs of a batch's jobs, without its canary, and the plan of each."""
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     name = batch_id.replace("'", "")
@@ -64,7 +64,7 @@ def of_batch(uri: str, batch_id: str) -> dict[str, str]:
 
 
 def evidence(uri: str, sequence: str) -> list[dict[str, Any]]:
-    """What the nights of one sequence found, the oldest first: `batch_id` and what was kept."""
+    """The findings of one sequence's nights, oldest first: `batch_id` and the evidence kept."""
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     query = f"tags.`{SEQUENCE}` = '{sequence}'"
@@ -79,7 +79,7 @@ def evidence(uri: str, sequence: str) -> list[dict[str, Any]]:
 def keep_evidence(
     uri: str, run: Mapping[str, Any], variant: str, sequence: str, found: Mapping[str, Any]
 ) -> None:
-    """Keep what a night found about a variant: tags and the metric `e_value` on its run."""
+    """Keep a night's finding about a variant: tags and the metric `e_value` on its run."""
     client = connect(uri)
     child = children(client, run["experiment_id"], run["run_id"]).get(variant)
     if child is None:
@@ -92,10 +92,10 @@ def keep_evidence(
 
 
 def tag(uri: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Tag a run, and say which tags it had before.
+    """Tag a run, and return the tags that it had before.
 
     Raises:
-        PexError: there is no such run of pex.
+        PexError: pex has recorded no run with this id.
     """
     client = connect(uri)
     before = dict(run_of(uri, run_id).data.tags)
@@ -110,5 +110,5 @@ def tag(uri: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def attach(uri: str, run_id: str, path: Path) -> None:
-    """Keep a file with a run."""
+    """Attach a file to a run."""
     connect(uri).log_artifact(run_id, str(path))

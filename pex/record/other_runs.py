@@ -1,4 +1,4 @@
-"""Runs that others wrote, as long frames: `mlflow.genai.evaluate`, `mlflow.log_table`."""
+"""Runs of other tools as long frames: `mlflow.genai.evaluate`, `mlflow.log_table`."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 IDS = ("case_id", "id", "case", "question_id", "example_id", "key")
-"""Columns of a table that are taken for the case's id where none is named."""
+"""Columns of a table that are used as the case's id if none is named."""
 
 
 def load_any(uri: str, run_id: str, id_column: str | None = None) -> pd.DataFrame:
-    """The long frame of any run that has one answer a row.
+    """Return the long frame of any run with one answer per row.
 
-    A run of pex gives all of its variants, the run of one variant gives that one. Of other runs
-    the traces with assessments are read, else the tables.
+    A run of pex gives all its variants, the run of one variant gives that one. For other runs,
+    the traces with assessments are read, or the tables if there are none.
 
     Args:
         uri: the store.
         run_id: the run.
-        id_column: the column of its table that says which case a row is.
+        id_column: the column of its table that has the case's id.
 
     Raises:
-        PexError: there is no such run, or nothing in it can be compared.
+        PexError: the run does not exist, or nothing in it can be compared.
     """
     client = connect(uri)
     run = run_of(uri, run_id)
@@ -56,7 +56,7 @@ def load_any(uri: str, run_id: str, id_column: str | None = None) -> pd.DataFram
 
 
 def _from_traces(client: MlflowClient, run: Run) -> pd.DataFrame | None:
-    """What `mlflow.genai.evaluate` leaves: a trace for each row, with assessments."""
+    """The output of `mlflow.genai.evaluate`: a trace with assessments for each row."""
     rows: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
     for trace in _traces(client, run):
@@ -102,7 +102,7 @@ def _traces(client: MlflowClient, run: Run) -> Iterable[Any]:
 
 
 def _from_tables(client: MlflowClient, run: Run, id_column: str | None) -> pd.DataFrame:
-    """The first table of a run that has a case's id and something to compare."""
+    """The first table of a run with a case id and something to compare."""
     tables = jsontext.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
     names = [item["path"] for item in tables if item.get("type") == "table"]
     seen: list[str] = []
@@ -143,7 +143,7 @@ def _table(client: MlflowClient, run_id: str, name: str) -> pd.DataFrame:
 
 
 def _long(frame: pd.DataFrame, id_column: str, scores: list[str]) -> pd.DataFrame:
-    """A table as a long frame: its numbers are scores, its texts are the case's."""
+    """A table as a long frame: numbers become scores, texts belong to the case."""
     renamed = {
         name: f"score.{name.removeprefix('score.').removeprefix('score_')}" for name in scores
     }

@@ -1,8 +1,8 @@
-"""MLflow's own pages behind a token, and without loads from other hosts: what `pexlab ui` serves.
+"""MLflow's own pages, behind a token and without loads from other hosts, for `pexlab ui`.
 
-MLflow asks nobody who they are, so that any user of a machine could read another one's record
-through a port of 127.0.0.1; and its pages show Markdown, in which an answer of a model can name
-an image of any host. MLflow's server runs as always, with this around its application.
+MLflow has no login, so any user of a machine could read another user's record through a port of
+127.0.0.1; and its pages show Markdown, in which a model's answer can name an image on any host.
+MLflow's server runs as usual, with this wrapped around its application.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 from pex.core.network import is_loopback
 
 APP = "pex"
-"""The name of the application among MLflow's: an entry point of this package."""
+"""The application's name for MLflow: an entry point of this package."""
 
 TOKEN = "PEX_UI_TOKEN"
-"""The variable that hands the token to the server: others can read a process's arguments."""
+"""The variable that passes the token to the server: others can read a process's arguments."""
 
 _ALLOWED_HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"
 _ALLOWED_ORIGINS = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
@@ -39,11 +39,11 @@ _PAGE = (
     + "; connect-src 'self' blob: data:; worker-src 'self' blob:; frame-src 'self' blob:; "
     "manifest-src 'self'"
 )
-"""For MLflow's page itself. Its HTML viewer shows a file in a frame that inherits this, and the
-scripts of a report stand in the file: therefore 'unsafe-inline'."""
+"""For MLflow's page itself. Its HTML viewer shows a file in a frame that inherits this, and a
+report's scripts are inline: therefore 'unsafe-inline'."""
 
 _FILE = "sandbox allow-scripts; " + _NOTHING_FOREIGN.format(own="")
-"""For everything else: a file of a run that is opened by its address runs in no origin, where it
+"""For everything else: a run's file that is opened by its address runs without an origin, so it
 can neither read the record nor write to it."""
 
 _AGAIN = "location.reload()"
@@ -56,14 +56,14 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def application() -> App:
-    """MLflow's application as `mlflow ui --app-name pex` starts it in each of its workers."""
+    """MLflow's application, as `mlflow ui --app-name pex` starts it in each worker."""
     from mlflow.server.fastapi_app import app
 
     return Guarded(app, os.environ[TOKEN])
 
 
 class Guarded:
-    """An ASGI application that only those reach who know its token."""
+    """An ASGI application that can be reached only with its token."""
 
     def __init__(self, app: App, token: str) -> None:
         self._app = app
@@ -73,14 +73,14 @@ class Guarded:
         self._origins = _listed(_ALLOWED_ORIGINS)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request, or let MLflow do it."""
+        """Answer a request, or pass it to MLflow."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         headers = _Headers(scope["headers"])
         refusal = self._foreign(scope, headers)
         if refusal is None and scope["type"] == "http":
-            if scope["path"] == f"{self._prefix}/health":  # says that it is up, and nothing else
+            if scope["path"] == f"{self._prefix}/health":  # says only that the server is up
                 await self._app(scope, receive, _with(_FILE, send))
                 return
             if (asked := self._without_token(scope)) is not None:
@@ -101,7 +101,7 @@ class Guarded:
             await _answer(send, HTTPStatus.FORBIDDEN, _refused(refusal, again))
 
     def _foreign(self, scope: Message, headers: _Headers) -> str | None:
-        """Why a request is not one of a person at this machine or of a program of theirs."""
+        """Why a request does not come from a person on this machine or from their program."""
         host = headers["host"]
         name = _split(f"//{host}").hostname or ""
         if not (_is_address(name) or _matches(host, self._hosts) or _matches(name, self._hosts)):
@@ -120,7 +120,7 @@ class Guarded:
         return None
 
     def _without_token(self, scope: Message) -> list[tuple[bytes, bytes]] | None:
-        """Where to go on from a link with the token, with the cookie; None for anything else."""
+        """The redirect and the cookie for a link with the token; None for any other request."""
         query = urllib.parse.parse_qsl(
             scope["query_string"].decode("latin-1"), keep_blank_values=True
         )
@@ -128,7 +128,7 @@ class Guarded:
         if not given or not self._is_token(given[0]):
             return None
         rest = urllib.parse.urlencode([pair for pair in query if pair[0] != "token"])
-        # One slash: two would name a host.
+        # One slash only: two would name a host.
         path = "/" + urllib.parse.quote(scope["path"].lstrip("/\\"))
         scope["query_string"] = b""  # the server logs the request after this
         cookie = f"{_cookie(scope)}={self._token}; Path=/; HttpOnly; SameSite=Strict"
@@ -153,7 +153,7 @@ class Guarded:
 
 
 class _Headers:
-    """The headers of a request by their names in small letters; "" for one that is not there."""
+    """The headers of a request by their lower-case names; "" for a missing header."""
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
         self._found: dict[str, list[str]] = {}
@@ -182,7 +182,7 @@ def _matches(text: str, patterns: list[str]) -> bool:
 
 
 def _is_address(name: str) -> bool:
-    """Whether a host is this machine or an IP address: neither can be pointed elsewhere by DNS.
+    """Whether a host is this machine or an IP address: DNS can redirect neither.
 
     Example:
         >>> [_is_address(name) for name in ("localhost", "192.168.1.7", "::1", "10.evil.example")]
@@ -198,7 +198,7 @@ def _is_address(name: str) -> bool:
 
 
 def _is_link(scope: Message, headers: _Headers) -> bool:
-    """Whether somebody has followed a link or typed the address."""
+    """Whether a person followed a link or typed the address."""
     return (
         scope.get("method") == "GET"
         and headers["sec-fetch-mode"] == "navigate"
@@ -207,12 +207,12 @@ def _is_link(scope: Message, headers: _Headers) -> bool:
 
 
 def _cookie(scope: Message) -> str:
-    """The cookie's name: the cookies of all ports of a host are in one jar."""
+    """The cookie's name: all ports of a host share their cookies."""
     return f"pex-ui-{(scope.get('server') or ('', 0))[1]}"
 
 
 def _with(policy: str, send: Send) -> Send:
-    """Send an answer with the headers that keep a browser at this server."""
+    """Send an answer with the headers that keep a browser on this server."""
     ours = {
         b"content-security-policy": policy.encode(),
         b"x-content-type-options": b"nosniff",
@@ -250,8 +250,8 @@ async def _answer(send: Send, status: int, page: str, *headers: tuple[bytes, byt
 def _refused(reason: str, again: bool) -> str:
     """The page of a refusal.
 
-    A browser keeps a strict cookie back where a page of another address led here; asked `again`
-    from this page, which is the server's own, it sends it.
+    A browser withholds a strict cookie if a page of another address led here; on a request
+    `again` from this page, which is the server's own, it sends the cookie.
     """
     import html
 

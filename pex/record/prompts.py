@@ -1,4 +1,4 @@
-"""How the versions of a prompt did: the recorded runs in which they took part."""
+"""The performance of a prompt's versions in the recorded runs that used them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ COLUMNS = [
     "started_at", "verdict", "baseline", "run_id", "url",
 ]  # fmt: skip
 YES_NO = "pex.yes_no"
-"""The tag of a run with the names of its scores that are yes or no."""
+"""The tag of a run that lists its yes/no scores."""
 
 
 def scores(uri: str, name: str, experiments: Iterable[str], limit: int = 300) -> pd.DataFrame:
-    """The scores of a prompt's versions in recorded runs, the newest run first.
+    """Return the scores of a prompt's versions in recorded runs, newest run first.
 
     Args:
         uri: the store.
         name: the prompt's name in the library.
-        experiments: the numbers of the MLflow experiments to look in.
-        limit: the newest so many variants of runs.
+        experiments: the ids of the MLflow experiments to search.
+        limit: at most this many variants of runs, the newest first.
 
     Returns:
         A row for each version, variant, run and score: `COLUMNS`; `verdict` and `baseline` are
-        empty where the variant was not compared, `url` where the store is no server.
+        empty if the variant was not compared, `url` if the store is not a server.
 
     Raises:
         PexError: the store does not answer.
@@ -66,7 +66,7 @@ def scores(uri: str, name: str, experiments: Iterable[str], limit: int = 300) ->
 
 
 def _version(run: Run, name: str) -> int | None:
-    """The version that a variant used; in a search `_` stands for any character."""
+    """The version that a variant used; in a search, `_` matches any character."""
     linked = json.loads(run.data.tags.get("mlflow.linkedPrompts", "[]"))
     return next((int(item["version"]) for item in linked if item["name"] == name), None)
 

@@ -1,9 +1,9 @@
 """Writing a run to MLflow, and reading it back.
 
-What is written: a parent run with the counts, the comparison, the files (`results.parquet`, the
+A run becomes a parent run with the counts, the comparison and the files (`results.parquet`, the
 same as a table that MLflow's UI shows, `experiment.yaml`, `cases.jsonl`, the prompts,
-`about.json`), and a child run per variant with its parameters and rounded metrics, so that
-MLflow's own comparison works.
+`about.json`), and a child run per variant with its parameters and rounded metrics, so MLflow's
+own comparison works.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "budget": "FINISHED"
 _PARAM_LENGTH = 500
 _TAG_LENGTH = 5000
 _BATCH = 1000
-"""Metrics that MLflow takes at once."""
+"""Metrics that MLflow accepts at once."""
 
 
 def _batch_tags(context: BatchContext) -> dict[str, str]:
-    """The tags that the runs of a batch's jobs get."""
+    """The tags of the runs of a batch's jobs."""
     tags = {
         "pex.batch_id": context.batch_id,
         "pex.job_id": context.job_id,
@@ -54,7 +54,7 @@ def _batch_tags(context: BatchContext) -> dict[str, str]:
 
 
 class Recorder:
-    """One parent run in MLflow, begun before the first call and ended after the last."""
+    """One parent run in MLflow, opened before the first call and closed after the last."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class Recorder:
         Args:
             uri: the store.
             experiment: its name.
-            tags: for the run.
-            continued: the run that an earlier start began and did not finish; it goes on.
+            tags: tags of the run.
+            continued: the unfinished run of an earlier start, to be continued.
 
         Raises:
             PexError: the store does not answer; no model has been called yet.
@@ -78,7 +78,7 @@ class Recorder:
         self.uri = uri
         self._client = connect(uri)
         self.children: dict[str, str] = {}
-        self._written: dict[str, set[str]] = {}  # the metrics of each run
+        self._written: dict[str, set[str]] = {}  # metrics by run
         if continued is not None and self._reopen(continued):
             return
         from mlflow.tracking.context.registry import resolve_tags
@@ -100,7 +100,7 @@ class Recorder:
             self.experiment_id,
             run_name=own.get("pex.job_id", experiment),
             tags={
-                **resolve_tags(),  # who, from which file, at which commit
+                **resolve_tags(),  # the user, the source file, the commit
                 **own,
                 **{key: redact(value) for key, value in tags.items()},
             },
@@ -108,7 +108,7 @@ class Recorder:
         self.run_id = str(run.info.run_id)
 
     def _outer_run(self) -> Any:
-        """The run that the user has open, where it is in the same store."""
+        """The run that the user has open, if it is in the same store."""
         from mlflow.exceptions import MlflowException
 
         run_id = active.run_id()
@@ -127,14 +127,14 @@ class Recorder:
         texts: Mapping[str, str],
         comparison: pd.DataFrame | None = None,
     ) -> None:
-        """Write what came of it, and close the run.
+        """Write the run's results, and close the run.
 
         Args:
             frame: the long frame.
             summary: one row per variant.
-            about: what was run; its `status` becomes the run's.
+            about: the run's description; its `status` becomes the run's.
             texts: further text files, by their path in the run.
-            comparison: the verdicts, where there is more than one variant.
+            comparison: the verdicts, if there is more than one variant.
         """
         self.write_scores(summary, about, comparison, of_run(frame, about))
         self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
@@ -168,7 +168,7 @@ class Recorder:
         comparison: pd.DataFrame | None,
         remarks: Sequence[str],
     ) -> None:
-        """Write scores and differences as metrics, and the note that says them in words."""
+        """Write scores and differences as metrics, and the note that states them in words."""
         differences = {} if comparison is None else differences_of(comparison)
         for variant in summary.to_dict("records"):
             row = {str(key): value for key, value in variant.items()}
@@ -193,7 +193,7 @@ class Recorder:
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
 
     def clear_stale(self, scorers: Sequence[str]) -> None:
-        """Take back the metrics of scores that are not there any more.
+        """Clear the metrics of scores that no longer exist.
 
         MLflow cannot delete a metric, so it becomes NaN. A count of
         errors becomes 0.
@@ -212,13 +212,13 @@ class Recorder:
             self._log(run_id, {}, stale, keep_nan=True)
 
     def close(self, status: str) -> None:
-        """End the run and its children with what a run's status is called in MLflow."""
+        """End the run and its children with MLflow's name for the run's status."""
         for run_id in (*self.children.values(), self.run_id):
             self._client.set_terminated(run_id, _STATUS.get(status, "FAILED"))
 
     @classmethod
     def of(cls, uri: str, run_id: str) -> Recorder:
-        """A recorder for a run that has ended; it stays as it ended.
+        """A recorder for a run that has ended; the run's status does not change.
 
         Raises:
             PexError: the run is deleted.
@@ -230,10 +230,10 @@ class Recorder:
         return self
 
     def _reopen(self, run_id: str) -> bool:
-        """Go on with a run; False where somebody has deleted it."""
+        """Continue a run; False if it has been deleted."""
         if not self._attach(run_id):
             return False
-        # The end of the earlier start stays until this one has ended: MLflow cannot take it away.
+        # The earlier start's end time stays until this one has ended: MLflow cannot remove it.
         self._client.update_run(run_id, status="RUNNING")
         return True
 
@@ -252,11 +252,11 @@ class Recorder:
         return True
 
     def fail(self) -> None:
-        """Close the run after an error of our own."""
+        """Close the run after an error in pex itself."""
         self._client.set_terminated(self.run_id, "FAILED")
 
     def begin_children(self, variants: Sequence[str], about: About) -> None:
-        """Open the runs of the variants that have none yet."""
+        """Open a run for each variant that has none yet."""
         for name in variants:
             if name in self.children:
                 continue
@@ -269,7 +269,7 @@ class Recorder:
             self.children[name] = str(run.info.run_id)
 
     def link_prompts(self, versions: Mapping[str, tuple[str, int]], about: About) -> None:
-        """Say which version of which prompt each variant used, so that MLflow's pages show it."""
+        """Link each variant to the prompt version that it used, so MLflow's pages show it."""
         from pex.library import registry
 
         used = {item.name: versions.get(item.prompt) for item in about.variants}
@@ -282,7 +282,7 @@ class Recorder:
     def _child(self, row: dict[str, Any], about: About, differences: Mapping[str, float]) -> None:
         name = row["variant"]
         self.begin_children([name], about)
-        # MLflow shows metrics in this order: scores, their differences, then what it took.
+        # MLflow shows metrics in this order: scores, their differences, then cost and time.
         scores = {key[6:]: value for key, value in row.items() if key.startswith("score.")}
         failed = {f"{k[:-7]}_errors": v for k, v in scores.items() if k.endswith(".errors") and v}
         scores = {key: value for key, value in scores.items() if not key.endswith(".errors")}
@@ -310,15 +310,15 @@ class Recorder:
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
-        # MLflow's pages print a metric as it is stored, so it is rounded to what it means; and a
-        # NaN would be drawn as a value.
+        # MLflow's pages print a metric as it is stored, so it is rounded to its meaningful digits;
+        # and a NaN would be plotted as a value.
         shown = [
             Metric(key, rounded(float(value)), now, 0)
             for key, value in metrics.items()
             if keep_nan or math.isfinite(value)
         ]
         self._written.setdefault(run_id, set()).update(metric.key for metric in shown)
-        # A parameter cannot change; a run that goes on keeps the ones it began with.
+        # A parameter cannot change; a continued run keeps the ones that it started with.
         there = self._client.get_run(run_id).data.params if params else {}
         texts = [
             Param(key, redact(str(value))[:_PARAM_LENGTH])
@@ -339,7 +339,7 @@ def rescore(
     page: str,
     comparison: pd.DataFrame | None,
 ) -> None:
-    """Bring new scores into a recorded run: its metrics, tables, note and report."""
+    """Update a recorded run with new scores: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
     recorder.write_scores(summary, about, comparison, of_run(frame, about))
     recorder.clear_stale(about.scorers)
@@ -349,15 +349,15 @@ def rescore(
 
 
 class NoResultsError(PexError):
-    """A run in MLflow that has no table of pex: it was killed early, or is another program's."""
+    """A run in MLflow without a table of pex: it was killed early, or is another program's."""
 
 
 def load(uri: str, run_id: str) -> tuple[pd.DataFrame, About]:
-    """The long frame and the description of a recorded run.
+    """Return the long frame and the description of a recorded run.
 
     Raises:
-        NoResultsError: pex did not record it, or it never got as far as a table.
-        PexError: there is no such run, or its files cannot be read.
+        NoResultsError: pex did not record it, or it ended before it had a table.
+        PexError: the run does not exist, or its files cannot be read.
     """
     from mlflow.exceptions import MlflowException
 
@@ -373,14 +373,14 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, About]:
                 f"run '{run_id}' has no results of pex in it",
                 hint="name the parent run, not the run of one variant",
             ) from None
-    # It may be reached under another address than where it was written, and with a login.
+    # The address may differ from the one that it was written to, and may contain a login.
     experiment_id = str(run.info.experiment_id)
     about = dataclasses.replace(about, tracking_uri=uri, experiment_id=experiment_id)
     return typed(frame), about
 
 
 def experiment_of(client: MlflowClient, uri: str, name: str) -> str:
-    """The number of an MLflow experiment, made where there is none of this name.
+    """Return the id of an MLflow experiment; create it if there is none of this name.
 
     Raises:
         PexError: it is deleted.
@@ -393,7 +393,7 @@ def experiment_of(client: MlflowClient, uri: str, name: str) -> str:
             location = artifact_location(uri, name)
             kind = {"mlflow.experimentKind": "genai_development"}
             return str(client.create_experiment(name, artifact_location=location, tags=kind))
-        except MlflowException:  # another process was quicker
+        except MlflowException:  # another process created it first
             found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage == "deleted":
         raise PexError(

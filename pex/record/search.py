@@ -1,4 +1,4 @@
-"""Finding what was recorded: runs of pex, their variants, how a score has gone."""
+"""Finding recorded data: runs of pex, their variants, the history of a score."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MOST = 1000
-"""Runs that MLflow gives at once."""
+"""Runs that MLflow returns at once."""
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-"""What a store says of a run that it does not have, and of an id that none can have."""
+"""A store's error codes for a run that it does not have, and for an invalid id."""
 
 
 def run_of(uri: str, run_id: str) -> Run:
-    """A recorded run, as MLflow has it.
+    """Return MLflow's record of a run.
 
     Raises:
-        PexError: there is no such run, or the store cannot say.
+        PexError: the run does not exist, or the store does not answer.
     """
     from mlflow.exceptions import MlflowException
 
@@ -45,15 +45,15 @@ def run_of(uri: str, run_id: str) -> Run:
 
 
 def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict[str, Any]]:
-    """The newest runs of pex in a store: run_id, experiment, status.
+    """Return the newest runs of pex in a store: run_id, experiment, status.
 
-    Of one experiment only its own runs: what was tried in a Playground or a cell is a part of it,
-    changed.
+    With `experiment`, only its own runs: a run tried in a Playground or a cell is a changed part
+    of it.
     """
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     query = "tags.`pex.kind` = 'run'"
-    if experiment is not None:  # it may be recorded under an experiment of the user's choice
+    if experiment is not None:  # it may be recorded under an experiment that the user chose
         query += f" and tags.`pex.experiment` = '{experiment}'"
     tried = _tried(client, everywhere, query) if experiment is not None else set()
     found = client.search_runs(everywhere, query, max_results=min(limit + len(tried), MOST))
@@ -69,15 +69,15 @@ def latest(uri: str, limit: int = 1, experiment: str | None = None) -> list[dict
 
 
 def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The newest run of each experiment, what was tried in a Playground or a cell aside.
+    """Return the newest run of each experiment, without those tried in a Playground or a cell.
 
     Args:
         uri: the store.
-        experiments: whose runs are looked for further back than the newest 500.
+        experiments: experiments whose runs are searched for beyond the newest 500.
 
     Returns:
-        By name: `run_id`, `status` as MLflow says it, `started_at` in seconds since 1970, and
-        `verdicts` and `baseline` as in the run's tags, empty where there was nothing to compare.
+        By name: `run_id`, MLflow's `status`, `started_at` in seconds since 1970, and `verdicts`
+        and `baseline` as in the run's tags, empty if there was nothing to compare.
     """
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
@@ -107,7 +107,7 @@ def _about_run(run: Run) -> dict[str, Any]:
 
 
 def _tried(client: MlflowClient, everywhere: list[str], query: str) -> set[str]:
-    """The runs among those of a query that were tried in a Playground or a cell."""
+    """The runs of a query that were tried in a Playground or a cell."""
     query += " and tags.`pex.source` LIKE '%'"
     found = client.search_runs(everywhere, query, max_results=MOST) if everywhere else []
     return {str(run.info.run_id) for run in found}
@@ -116,9 +116,9 @@ def _tried(client: MlflowClient, everywhere: list[str], query: str) -> set[str]:
 def children(
     client: MlflowClient, experiment_id: str, run_id: str, *, deleted: bool = False
 ) -> dict[str, str]:
-    """The runs of the variants under a parent run, by the variant's name.
+    """Return the runs of the variants under a parent run, by the variant's name.
 
-    With `deleted` also those that were deleted in MLflow and are still there.
+    With `deleted`, also those that were deleted in MLflow and are still in the store.
     """
     from mlflow.entities import ViewType
 
@@ -133,10 +133,10 @@ def children(
 
 
 def find(uri: str, batch_id: str, plan: str) -> list[dict[str, Any]]:
-    """The variants that the jobs of a plan's batch recorded: job_id, variant, run_id, metrics."""
+    """The variants recorded by the jobs of a plan's batch: job_id, variant, run_id, metrics."""
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
-    # A scheduler names the batches of all its plans by the same date.
+    # A scheduler gives the batches of all its plans the same date as name.
     query = f"tags.`pex.batch_id` = '{batch_id}' and tags.`pex.plan` = '{plan}'"
     parents = client.search_runs(everywhere, f"{query} and tags.`pex.kind` = 'run'")
     found = []
@@ -159,18 +159,18 @@ def find(uri: str, batch_id: str, plan: str) -> list[dict[str, Any]]:
 
 
 def numbers_of(run: Run) -> dict[str, float]:
-    """The metrics of a run that are there: those that new scores took back have no number."""
+    """The current metrics of a run: those cleared by new scores have no number."""
     return {name: value for name, value in run.data.metrics.items() if not math.isnan(value)}
 
 
 def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataFrame:
-    """How a score has gone over an experiment's runs, the oldest first.
+    """Return the history of a score over an experiment's runs, oldest first.
 
     Args:
         uri: the store.
         experiment: the experiment's name.
         score: the score's name.
-        limit: the newest so many runs.
+        limit: at most this many runs, the newest.
 
     Returns:
         `run_id, started_at, variant, value, lo, hi, n`; a row for each run and variant.
@@ -203,7 +203,7 @@ def history(uri: str, experiment: str, score: str, limit: int = 100) -> pd.DataF
 
 
 def page(uri: str, experiment_id: str, run_id: str) -> str | None:
-    """The address of a run in MLflow's UI, where the store is a server; without a login.
+    """The address of a run in MLflow's UI, if the store is a server; without a login.
 
     Example:
         >>> page("https://me:pw@host/mlflow/", "3", "a1")
@@ -219,7 +219,7 @@ def page(uri: str, experiment_id: str, run_id: str) -> str | None:
 
 
 def trace_page(uri: str, experiment_id: str, trace_id: str) -> str | None:
-    """The address of a trace in MLflow's UI, where the store is a server; without a login.
+    """The address of a trace in MLflow's UI, if the store is a server; without a login.
 
     Example:
         >>> trace_page("https://me:pw@host/mlflow/", "3", "tr-1")
@@ -236,7 +236,7 @@ def trace_page(uri: str, experiment_id: str, trace_id: str) -> str | None:
 
 
 def place(uri: str, run_id: str) -> tuple[str, str | None]:
-    """The name of the experiment that a run is in, and the run's page where there is one."""
+    """The name of a run's experiment, and the run's page if there is one."""
     client = connect(uri)
     experiment_id = str(client.get_run(run_id).info.experiment_id)
     name = str(client.get_experiment(experiment_id).name)

@@ -1,7 +1,7 @@
-"""One row of a run as MLflow's trace, with its assessments and its one span, and storing it.
+"""One row of a run as an MLflow trace with its assessments and its one span, and storing it.
 
-MLflow's comparison of two runs pairs traces whose `request_preview` is the same text, so that text
-is made of the case alone; whatever the variants do differently is in the span.
+MLflow's comparison of two runs pairs traces with the same `request_preview`, so that text is made
+from the case alone; the differences between variants are in the span.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from mlflow.tracing.client import TracingClient
 
 SCORED_BY = "pex.scored"
-"""The metadata that every assessment has which pex wrote for a scorer or for a case."""
+"""The metadata of every assessment that pex wrote for a scorer or for a case."""
 CASE_ID = "pex.case_id"
 VARIANT = "pex.variant"
 REPEAT = "pex.repeat"
 
 METADATA = 250
-"""Characters that MLflow keeps of a metadata value."""
+"""Characters of a metadata value that MLflow keeps."""
 _PREVIEW, _RESPONSE, _ID = 900, 1000, 120
 """Characters; MLflow cuts previews at 1000."""
 _SPANS = "mlflow.trace.spansLocation"
 """A tag that MLflow sets together with the spans."""
 _FILED = "pex.spans_filed"
-"""The same where the spans are a file."""
+"""The same if the spans are a file."""
 _YEAR_2000 = 946_684_800.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """Where the traces of one run go, and what its frame does not say of them.
+    """The destination of one run's traces, and the facts about them that its frame lacks.
 
     `experiment` is its name in pex, `children` are the MLflow runs of the variants, `params` their
-    parameters, `prompts` their versions in MLflow's registry where they have one, `judges` the
-    models of the scores that a model gave, by the name of the score or of its scorer.
+    parameters, `prompts` their prompt versions in MLflow's registry, if any, `judges` the models
+    behind the scores given by models, by the name of the score or of its scorer.
     """
 
-    uri: str = dataclasses.field(repr=False)  # it may hold a password
+    uri: str = dataclasses.field(repr=False)  # it may contain a password
     experiment: str
     experiment_id: str
     run_id: str
@@ -60,7 +60,7 @@ class Target:
 
 
 def trace_id_of(child_run_id: str, case_id: str, repeat: int) -> str:
-    """The id that the trace of a row has in MLflow, whether it is written yet or not.
+    """The id of a row's trace in MLflow, whether it has been written or not.
 
     Example:
         >>> trace_id_of("5f1d", "c1", 1)
@@ -70,12 +70,12 @@ def trace_id_of(child_run_id: str, case_id: str, repeat: int) -> str:
 
 
 def preview(case_id: str, repeat: int | None, inputs: Mapping[str, Any]) -> str:
-    r"""The text by which MLflow finds the same case in another run.
+    r"""The text that MLflow uses to find the same case in another run.
 
     Args:
         case_id: the case.
-        repeat: its number, None where nothing was asked twice.
-        inputs: the case's inputs, of which as much as fits is shown.
+        repeat: its number, None if there are no repeats.
+        inputs: the case's inputs, cut to fit.
 
     Example:
         >>> preview("c1", 2, {"review": "Nice,\n  really."})
@@ -94,7 +94,7 @@ def _key(case_id: str, repeat: int | None) -> str:
 
 
 class Shapes:
-    """Makes traces of rows; what is the same for a whole frame is looked up once."""
+    """Makes traces from rows; values shared by the whole frame are looked up once."""
 
     def __init__(self, target: Target, frame: pd.DataFrame) -> None:
         self._target = target
@@ -104,7 +104,7 @@ class Shapes:
         self._now = time.time()
 
     def is_whole(self, info: TraceInfo, row: Mapping[str, Any]) -> bool:
-        """Whether a trace in MLflow has its spans, and the answer and scores that the row has."""
+        """Whether a trace in MLflow has its spans, and the row's answer and scores."""
         if not {_SPANS, _FILED} & info.tags.keys():
             return False
         if (info.response_preview or "") != _response(row):
@@ -118,9 +118,9 @@ class Shapes:
         )
 
     def stale(self, there: TraceInfo | None, row: Mapping[str, Any]) -> list[str]:
-        """The assessments in MLflow of scores that the row does not have any more, by their ids.
+        """The ids of MLflow assessments for scores that the row no longer has.
 
-        One that somebody has changed there, or made themselves, is left alone.
+        An assessment that a person changed or made in MLflow is kept.
         """
         if there is None:
             return []
@@ -136,11 +136,11 @@ class Shapes:
     def trace(
         self, row: Mapping[str, Any], there: TraceInfo | None = None
     ) -> tuple[TraceInfo, Span]:
-        """What MLflow stores of a row: the trace with its assessments, and its one span.
+        """MLflow's form of a row: the trace with its assessments, and its one span.
 
         Args:
-            row: of the long frame, as plain values.
-            there: the trace that MLflow has already, of which changed scores are left alone.
+            row: a row of the long frame, as plain values.
+            there: the trace that MLflow already has; scores changed there are kept.
         """
         from mlflow.entities import TraceInfo, TraceLocation, TraceState
 
@@ -188,7 +188,7 @@ class Shapes:
             ],
         )
         attributes = {
-            "case": _key(row["case_id"], repeat),  # MLflow's search looks into spans alone
+            "case": _key(row["case_id"], repeat),  # MLflow's search looks only in spans
             **_attributes(row, self._target.params.get(row["variant"], {})),
             "mlflow.spanInputs": inputs,
             "mlflow.chat.tokenUsage": usage,
@@ -199,7 +199,7 @@ class Shapes:
 
     def _begun_ms(self, row: Mapping[str, Any]) -> int:
         begun = datetime.fromisoformat(row["started_at"]).timestamp() if row["started_at"] else 0.0
-        # A call that never went out has no time of its own, and 1970 is on no page of MLflow.
+        # A call that was never sent has no time of its own, and no MLflow page shows 1970.
         return int((begun if begun > _YEAR_2000 else self._now) * 1000)
 
     def _assessments(self, trace_id: str, row: Mapping[str, Any]) -> list[Assessment]:
@@ -211,7 +211,7 @@ class Shapes:
         for name in self._scores:
             value, failed = row[f"score.{name}"], row.get(f"score_error.{name}")
             if value is None and failed is None:
-                continue  # the scorer does not apply, or there was nothing to score
+                continue  # the scorer does not apply, or there is nothing to score
             judge = self._judge(name)
             kind = "CODE" if judge is None else "LLM_JUDGE"
             found.append(
@@ -230,7 +230,7 @@ class Shapes:
                 Expectation("expected", row["expected"], source=source, metadata=dict(metadata))
             )
         for item in found:
-            # Ids of our own: written twice, by two processes even, they are still there once.
+            # Fixed ids: even if two processes write them, each is stored once.
             item.assessment_id = f"a-{_hash(trace_id, item.name, type(item).__name__)[:32]}"
             item.trace_id = trace_id
             item.last_update_time_ms = item.create_time_ms
@@ -252,7 +252,7 @@ def _said(item: Assessment) -> tuple[Any, ...]:
 
 
 def _changed(item: Assessment) -> bool:
-    """Whether somebody has overruled or edited it since it was written."""
+    """Whether a person has overruled or edited it since it was written."""
     return item.valid is False or item.last_update_time_ms != item.create_time_ms
 
 
@@ -319,13 +319,13 @@ def _span(
             context=SpanContext(trace_id=number, span_id=number % 2**64 or 1, is_remote=False),
             start_time=begun_ms * 1_000_000,
             end_time=end_ns,
-            # Every value is JSON: so MLflow's own spans are.
+            # Every value is JSON, as in MLflow's own spans.
             attributes={
                 k: json.dumps(v, ensure_ascii=False) for k, v in values.items() if v is not None
             },
             status=status,
             events=events,
-            resource=Resource.get_empty(),  # one made anew asks the whole environment
+            resource=Resource.get_empty(),  # a new one would read the whole environment
         )
     )
 
@@ -336,19 +336,19 @@ def store(
     pairs: Sequence[tuple[TraceInfo, Span]],
     prompts: Sequence[tuple[str, int] | None],
 ) -> None:
-    """Write some traces; the spans come last: a trace that has them is whole.
+    """Write some traces; the spans come last: a trace with spans is complete.
 
     Args:
         tracing: MLflow's client.
         experiment_id: MLflow's experiment.
         pairs: the traces and their spans.
-        prompts: for each, the version of its prompt in MLflow's registry.
+        prompts: the version of each trace's prompt in MLflow's registry.
     """
     from mlflow.entities.model_registry import PromptVersion
 
     stored = [(tracing.start_trace(info), span) for info, span in pairs]
     for (info, _), prompt in zip(stored, prompts, strict=True):
-        # Earlier versions of MLflow know the tag alone, and that is in the trace already.
+        # Earlier versions of MLflow use only the tag, and the trace already has it.
         if prompt is not None and hasattr(tracing.store, "link_prompts_to_trace"):
             version = PromptVersion(prompt[0], prompt[1], "")  # type: ignore[abstract]
             tracing.store.link_prompts_to_trace(info.trace_id, [version])
@@ -363,12 +363,12 @@ def _store_spans(
 
     try:
         tracing.log_spans(experiment_id, [span for _, span in pairs])
-    except NotImplementedError:  # an older server: spans are files there, as MLflow's own are
+    except NotImplementedError:  # an older server stores spans as files, also MLflow's own
         for info, span in pairs:
             tracing._upload_trace_data(info, TraceData([span]))
             tracing.set_trace_tag(info.trace_id, _FILED, "true")
     except MlflowException:
         if len(pairs) == 1:
             raise
-        for pair in pairs:  # earlier versions take the spans of one trace at a time
+        for pair in pairs:  # earlier versions accept the spans of one trace at a time
             _store_spans(tracing, experiment_id, [pair])

@@ -1,7 +1,7 @@
-"""Traces in MLflow: writing those of a run, also in the background.
+"""Writing the traces of a run to MLflow, also in the background.
 
-The ids come from the run, the case and the repeat: writing again finds what is there and adds only
-what is missing.
+The ids come from the run, the case and the repeat: writing again finds the existing traces and
+adds only the missing ones.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 WRITTEN = "pex.traces"
-"""The tag of a parent run that says how many of its traces are there: `120/500`."""
+"""The tag of a parent run with the number of traces written: `120/500`."""
 
 _BATCH, _PAGE, _DELETED = 50, 500, 100
 _UNNOTICED_S, _LAST_BATCH_S = 0.5, 5.0
@@ -61,20 +61,20 @@ def write(
     on_progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
 ) -> dict[RowKey, str]:
-    """Write the traces that are not there yet, and keep the count on the parent run.
+    """Write the missing traces, and keep the count on the parent run.
 
-    One that is there is written again where its answer or its scores are other ones now; a score
-    that somebody has changed in MLflow stays as they left it.
+    An existing trace is rewritten if its answer or its scores have changed; a score that a person
+    has changed in MLflow is kept.
 
     Args:
         target: the run.
         frame: its long frame.
-        places: what to write, from `choose`.
-        on_progress: gets the number of traces that are there and of those that shall be.
-        stopped: asked before every batch; True ends the writing.
+        places: the traces to write, from `choose`.
+        on_progress: called with the number of traces written and their total.
+        stopped: called before every batch; True stops the writing.
 
     Returns:
-        The id of every trace that is there.
+        The ids of all traces written, now or before.
     """
     client = connect(target.uri)
     from mlflow.tracing.client import TracingClient
@@ -118,7 +118,7 @@ def write(
 
 
 def of_run(client: MlflowClient, experiment_id: str, run_id: str) -> Iterator[TraceInfo]:
-    """What MLflow knows of the traces of a run, without their spans."""
+    """The traces of a run in MLflow, without their spans."""
     token = None
     while True:
         page = client.search_traces(
@@ -136,10 +136,10 @@ def of_run(client: MlflowClient, experiment_id: str, run_id: str) -> Iterator[Tr
 
 
 def target_of(uri: str, run_id: str, about: About) -> Target:
-    """Where the traces of a recorded run go.
+    """The destination of a recorded run's traces.
 
-    The versions of the prompts are those that MLflow links to the runs of the variants, the
-    judges those of `about.judges`, by their names.
+    The prompt versions are those that MLflow links to the runs of the variants; the judges are
+    those of `about.judges`, by their names.
 
     Args:
         uri: the store.
@@ -167,11 +167,11 @@ def target_of(uri: str, run_id: str, about: About) -> Target:
 
 
 class TraceWriter(threading.Thread):
-    """Writes a run's traces, and its cases as a dataset, while the user goes on.
+    """Writes a run's traces, and its cases as a dataset, while the user continues working.
 
-    Started once the run's table is in MLflow. Nothing that happens here reaches the run: what
-    goes wrong is warned of once and kept in `error`. A process that ends waits for it, says so,
-    and lets Ctrl-C end the waiting; `complete` writes what is missing then.
+    Started once the run's table is in MLflow. Nothing that happens here affects the run: an error
+    is shown once as a warning and kept in `error`. A process that exits waits for it, says so,
+    and lets Ctrl-C end the wait; `complete` then writes the missing traces.
     """
 
     def __init__(
@@ -181,25 +181,25 @@ class TraceWriter(threading.Thread):
         places: Sequence[tuple[str, int]],
         cases: Sequence[Case] = (),
     ) -> None:
-        """Prepare the writing; `start()` begins it.
+        """Prepare the writing; `start()` starts it.
 
         Args:
             target: the run.
             frame: its long frame.
-            places: what gets a trace, from `choose`.
-            cases: for the dataset; none, no dataset.
+            places: the rows that get a trace, from `choose`.
+            cases: the cases of the dataset; without cases, no dataset.
         """
-        # The handler of the exit waits, not the interpreter: that would do so without a word.
+        # The exit handler waits, not the interpreter: that would wait without a message.
         super().__init__(name="pex-traces", daemon=True)
         self._target, self._cases = target, cases
-        self._frame = frame.copy()  # the user may change theirs meanwhile
+        self._frame = frame.copy()  # the user may change theirs in the meantime
         self._places = places
         self._halted = threading.Event()
         self.progress = (0, len(self._places) * len(target.children))
         self.error: Exception | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the writing."""
         atexit.register(self._at_exit)
         super().start()
 
@@ -209,7 +209,7 @@ class TraceWriter(threading.Thread):
             _write_all(
                 self._target, self._frame, self._places, self._cases, self._note, self._halted
             )
-        except Exception as error:  # noqa: BLE001 - the run has long ended, and well
+        except Exception as error:  # noqa: BLE001 - the run itself has already succeeded
             self.error = error
             warnings.warn(
                 clean(
@@ -222,12 +222,12 @@ class TraceWriter(threading.Thread):
             atexit.unregister(self._at_exit)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end, at most `timeout` seconds; whether all is written."""
+        """Wait for the end, at most `timeout` seconds; return whether everything is written."""
         self.join(timeout)
         return not self.is_alive() and self.error is None and not self._halted.is_set()
 
     def stop(self) -> None:
-        """End the writing after the batch that is being written."""
+        """Stop the writing after the current batch."""
         self._halted.set()
 
     def _note(self, done: int, total: int) -> None:
@@ -258,19 +258,19 @@ def complete(
     traces: int | str,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, int]:
-    """Write the traces of a recorded run that are missing, and its dataset.
+    """Write the missing traces of a recorded run, and its dataset.
 
     Args:
         uri: the store.
         run_id: the parent run.
-        traces: how many in all, see `choose`.
-        on_progress: gets the number of traces that are there and of those that shall be.
+        traces: the total number, see `choose`.
+        on_progress: called with the number of traces written and their total.
 
     Returns:
-        How many of the traces are new, and how many there are of those asked for.
+        The number of traces added, and the number of requested traces that now exist.
 
     Raises:
-        PexError: there is no such run, or `traces` is not a number of traces.
+        PexError: the run does not exist, or `traces` is not a valid number of traces.
     """
     frame, about = load(uri, run_id)
     target = target_of(uri, run_id, about)
@@ -288,9 +288,9 @@ def complete(
 
 
 def forget(uri: str, run_id: str, case_ids: Collection[str]) -> int:
-    """Delete the traces of some cases of a run, and the datasets that have those cases.
+    """Delete the traces of some of a run's cases, and the datasets with those cases.
 
-    A dataset goes as a whole: the cases that remain are in the run's own files.
+    A dataset is deleted as a whole: the remaining cases are in the run's own files.
 
     Args:
         uri: the store.
@@ -298,7 +298,7 @@ def forget(uri: str, run_id: str, case_ids: Collection[str]) -> int:
         case_ids: the cases.
 
     Returns:
-        How many traces were deleted.
+        The number of traces deleted.
     """
     client = connect(uri)
     run = client.get_run(run_id)
@@ -334,7 +334,7 @@ def _write_all(
 def _rows(
     target: Target, frame: pd.DataFrame, places: Sequence[tuple[str, int]]
 ) -> list[tuple[RowKey, dict[str, Any]]]:
-    """The chosen rows, all variants of a place together: an interrupted writing has pairs too."""
+    """The chosen rows, all variants of a place together, so a partial record also has pairs."""
     order = {place: number for number, place in enumerate(places)}
     numbers = [order.get(place) for place in zip(frame["case_id"], frame["repeat"], strict=True)]
     chosen = frame[[number is not None for number in numbers]]

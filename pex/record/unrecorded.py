@@ -1,6 +1,6 @@
-"""Runs whose record is incomplete: not yet in MLflow and kept in the project, or without traces.
+"""Runs with an incomplete record: kept in the project and not yet in MLflow, or without traces.
 
-A run whose record did not reach MLflow waits in the project until `pexlab record` brings it.
+A run whose record did not reach MLflow waits in the project until `pexlab record` sends it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = "unrecorded"
 NEWEST = 100
-"""Runs in MLflow that are looked through for missing traces."""
+"""Number of runs in MLflow that are searched for missing traces."""
 
 _OWN = (files.ABOUT, files.PARQUET, files.TABLE)
 
@@ -39,7 +39,7 @@ def keep(
 ) -> Path:
     """Write a run's files into the project's state; returns their folder."""
     folder = folder_of(state, run_id)
-    part = folder.with_name(f".{run_id}")  # half a folder would look like a run that waits
+    part = folder.with_name(f".{run_id}")  # a partial folder would look like a waiting run
     shutil.rmtree(part, ignore_errors=True)
     private.folder(state)
     part.mkdir(parents=True)
@@ -50,19 +50,19 @@ def keep(
 
 
 def folder_of(state: Path, run_id: str) -> Path:
-    """Where a run waits."""
+    """The folder of a waiting run."""
     return state / FOLDER / run_id
 
 
 def waiting(state: Path) -> list[str]:
-    """The runs that wait to be recorded."""
+    """The runs that are waiting to be recorded."""
     folder = state / FOLDER
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return sorted(name for name in names if not name.startswith("."))
 
 
 def take(state: Path, run_id: str) -> tuple[pd.DataFrame, About, dict[str, str]]:
-    """The frame, the description and the texts of a run that waits."""
+    """The frame, the description and the texts of a waiting run."""
     folder = folder_of(state, run_id)
     frame, about = files.read(folder, str(folder))
     texts = {
@@ -74,7 +74,7 @@ def take(state: Path, run_id: str) -> tuple[pd.DataFrame, About, dict[str, str]]
 
 
 def addresses(state: Path) -> list[str]:
-    """The stores that the waiting runs were begun for; one that cannot be read names none."""
+    """The intended stores of the waiting runs; an unreadable run is skipped."""
     found: list[str] = []
     for run_id in waiting(state):
         with contextlib.suppress(OSError, ValueError):
@@ -85,21 +85,20 @@ def addresses(state: Path) -> list[str]:
 
 
 def drop(state: Path, run_id: str) -> None:
-    """Forget a run that has been recorded; one that a link led to elsewhere stays there."""
+    """Remove a recorded run; if its folder is a link, the link's target is kept."""
     folder = folder_of(state, run_id)
     if folder != state / FOLDER and is_inside(folder, state):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def unfinished(uri: str) -> list[dict[str, str]]:
-    """Of the newest runs in MLflow those whose traces are not all there.
+    """Return those of the newest runs in MLflow that have missing traces.
 
     Args:
         uri: the store.
 
     Returns:
-        `run_id`, `experiment` and `traces` (how many are there of how many, as `120/500`), the
-        newest first.
+        `run_id`, `experiment` and `traces` (written of total, as `120/500`), newest first.
 
     Raises:
         PexError: the store does not answer.
