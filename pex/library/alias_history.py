@@ -1,7 +1,7 @@
-"""Who changed the library: who saved a version, who moved an alias, when and from where.
+"""The history of the library: who saved a version, who moved an alias, when and from where.
 
-MLflow knows neither: a version has no author there, and an alias only where it is now. Tags of the
-version and of the prompt say so.
+MLflow records neither: its versions have no author, its aliases only their current version. Tags
+of the version and of the prompt keep both.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 BY = "pex.by"
-"""The tag of a version with the name of who saved it."""
+"""The tag of a version with the name of the person who saved it."""
 
 _MOVED = "pex.alias."
 _KEY_LENGTH = 250
-"""MLflow takes no longer name of a tag."""
+"""The longest tag name that MLflow accepts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Move:
-    """An alias was pointed to version `to`; `before` is None where it pointed to none."""
+    """A move of an alias to version `to`; `before` is None if it pointed to none."""
 
     by: str
     at: datetime.datetime
@@ -37,13 +37,13 @@ class Move:
 
 
 def point(client: MlflowClient, card: RegisteredModel, alias: str, version: int) -> None:
-    """Let an alias point to a version, and keep who moved it from where.
+    """Point an alias to a version, and record who moved it and from which version.
 
     Args:
-        client: for the store.
-        card: the prompt's entry as it is before.
+        client: a client for the store.
+        card: the prompt's entry before the move.
         alias: the alias.
-        version: where it points from now on.
+        version: the version that it will point to.
     """
     before = card.aliases.get(alias)
     client.set_prompt_alias(card.name, alias, version)
@@ -56,13 +56,13 @@ def point(client: MlflowClient, card: RegisteredModel, alias: str, version: int)
 
 
 def moves(tags: Mapping[str, str], aliases: Mapping[str, int | str]) -> dict[str, Move]:
-    """The last move of each alias that is where it was moved to.
+    """The last move of each alias that is still on the version it was moved to.
 
-    One that plain MLflow has moved since is not among them: nobody knows who did.
+    An alias that plain MLflow has moved since is left out: nobody knows who moved it.
 
     Args:
-        tags: of the prompt.
-        aliases: where they are now.
+        tags: the prompt's tags.
+        aliases: the current version of each alias.
 
     Example:
         >>> kept = '{"by": "ada", "at": "2026-01-02T03:04:05+00:00", "before": 1, "to": 2}'
@@ -80,7 +80,7 @@ def moves(tags: Mapping[str, str], aliases: Mapping[str, int | str]) -> dict[str
 
 
 def _read(text: str) -> Move | None:
-    """What a tag says; None where somebody has written something else there."""
+    """Read a move from a tag; None if the tag contains anything else."""
     try:
         kept = json.loads(text)
         at = datetime.datetime.fromisoformat(kept["at"])

@@ -1,8 +1,8 @@
-"""A prompt as MLflow's registry holds it, and back.
+"""Converting a prompt to its form in MLflow's registry, and back.
 
-MLflow gets what its own `load_prompt` and `format` understand: a text or a list of chat messages,
-the model's configuration, the response format. Beside these, tags keep the exact text of the
-`.prompty` file, so that nothing is lost where MLflow has no word for it.
+MLflow gets a form that its own `load_prompt` and `format` understand: a text or a list of chat
+messages, the model's configuration, the response format. In addition, tags keep the exact text of
+the `.prompty` file, so nothing is lost if MLflow has no field for it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import PromptVersion
 
 DIGEST = "pex.digest"
-"""`Prompt.digest`, which the tables of runs call `prompt_version`."""
+"""`Prompt.digest`, called `prompt_version` in the tables of runs."""
 
 SHA256 = "pex.sha256"
-"""Of the kept text: two versions with the same one are the same prompt."""
+"""The digest of the kept text: two versions with the same digest are the same prompt."""
 
 _MODEL = "pex.model"
 _VARIABLES = "pex.variables"
@@ -32,11 +32,11 @@ _FORM = "pex.form"
 _TEXT = "pex.text."
 
 LONGEST = 100_000
-"""Characters that MLflow takes in one tag, and it keeps a template in one."""
+"""Characters that MLflow accepts in one tag; it keeps a template in one tag."""
 
 _WHO = ("provider", "model_name")
 _PIECE = 16_000
-# MySQL holds 65,535 bytes in the column of a tag, and a character has up to four.
+# A tag's column in MySQL holds 65,535 bytes, and a character takes up to four.
 
 
 class UnfitError(PexError):
@@ -45,7 +45,7 @@ class UnfitError(PexError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Content:
-    """What is written of a prompt."""
+    """The parts of a prompt that are written."""
 
     template: str
     tags: dict[str, str]
@@ -55,10 +55,10 @@ class Content:
 
 
 def encode(prompt: Prompt) -> Content:
-    """A prompt as MLflow holds it.
+    """Convert a prompt to MLflow's form.
 
     Raises:
-        UnfitError: its text is too long for MLflow, or has a part that MLflow has no form for.
+        UnfitError: its text is too long for MLflow, or has a part that MLflow cannot represent.
 
     Example:
         >>> content = encode(Prompt("Say {{ word }}.", name="say", model="openai/gpt-4.1-mini"))
@@ -84,18 +84,18 @@ def encode(prompt: Prompt) -> Content:
         **({_VARIABLES: ", ".join(prompt.variables)} if prompt.variables else {}),
         _FORM: form,
         **{f"{_TEXT}{number}": piece for number, piece in enumerate(pieces, 1)},
-        # The template goes in as JSON that has been written here: MLflow's own would take six
-        # characters for each letter that is not ASCII, and so get too long much sooner.
+        # The template's JSON is written here: MLflow's own would take six characters for each
+        # non-ASCII letter, and so reach the limit much sooner.
         "_mlflow_prompt_type": kind,
     }
     return Content(template, tags, _model_config(prompt), prompt.response_schema, sha256)
 
 
 def decode(found: PromptVersion) -> Prompt:
-    """The prompt of a version, whether pex or plain MLflow has saved it.
+    """Return the prompt of a version, whether pex or plain MLflow saved it.
 
     Raises:
-        PexError: MLflow's text is no valid template, or the kept text has been changed.
+        PexError: MLflow's text is not a valid template, or the kept text has been changed.
     """
     origin = f"{found.name}/{found.version}"
     if SHA256 not in found.tags:
@@ -126,7 +126,7 @@ def model_of(found: PromptVersion) -> str | None:
 
 
 def variables_of(found: PromptVersion) -> tuple[str, ...]:
-    """The variables of a version; of one that plain MLflow has saved, those that MLflow sees."""
+    """The variables of a version; if plain MLflow saved it, those that MLflow finds."""
     if SHA256 in found.tags:
         names = found.tags.get(_VARIABLES)
         return tuple(names.split(", ")) if names else ()
@@ -134,17 +134,17 @@ def variables_of(found: PromptVersion) -> tuple[str, ...]:
 
 
 def _whole(prompt: Prompt) -> tuple[str, str]:
-    """All of a prompt as one text, and the form of it."""
+    """The whole prompt as one text, and the text's format."""
     try:
         return "prompty", prompt.to_prompty()
-    except PexError:  # a message with images, or a line that is only a role
+    except PexError:  # a message with images, or a line with only a role
         names = ("messages", "description", "model", "params", "defaults", "response_schema")
         fields = {name: getattr(prompt, name) for name in (*names, "tools")}
         return "json", canonical_json(fields).decode()
 
 
 def _template(prompt: Prompt) -> tuple[str, str]:
-    """MLflow's kind of template, and the template."""
+    """MLflow's template type, and the template."""
     first = prompt.messages[0]
     if len(prompt.messages) == 1 and first["role"] == "user" and isinstance(first["content"], str):
         return "text", first["content"]
@@ -164,7 +164,7 @@ def _template(prompt: Prompt) -> tuple[str, str]:
 
 
 def _model_config(prompt: Prompt) -> dict[str, Any]:
-    """Model and parameters as MLflow names them; what it would refuse is left to the kept text."""
+    """Model and parameters by MLflow's names; those it would refuse are only in the kept text."""
     from mlflow.entities.model_registry import PromptModelConfig
     from pydantic import ValidationError
 

@@ -14,7 +14,7 @@ from pex.project.listing import prompt_paths
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PromptFile:
-    """A file: its path from the project on, and its prompt, or what keeps it from being read."""
+    """A file: its path relative to the project, and its prompt or the error in reading it."""
 
     path: str
     prompt: Prompt | None
@@ -23,18 +23,18 @@ class PromptFile:
 
     @property
     def name(self) -> str:
-        """The prompt's name; where it cannot be read, the file's."""
+        """The prompt's name; if it cannot be read, the file's."""
         return self.prompt.name if self.prompt else Path(self.path).stem
 
     @property
     def experiment(self) -> str | None:
-        """The experiment in whose folder it is."""
+        """The experiment whose folder it is in."""
         parts = Path(self.path).parts
         return parts[1] if parts[0] == "experiments" else None
 
 
 def prompt_files(project: Path) -> list[PromptFile]:
-    """The prompt files of a project, in the order of their paths."""
+    """Return the prompt files of a project, in the order of their paths."""
     return [_read(project, path) for path in prompt_paths(project)]
 
 
@@ -53,11 +53,11 @@ def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
     """Write a prompt to `prompts/NAME.prompty`, unless a file there has different content.
 
     Args:
-        project: its folder.
-        prompt: what is written, under the name that it has in the library.
+        project: the project's folder.
+        prompt: the prompt, under its name in the library.
 
     Returns:
-        The path from the project on, and whether it has been written just now.
+        The path relative to the project, and whether the file was written by this call.
 
     Raises:
         PexError: a file with different content exists, or the prompt cannot be saved as a file.
@@ -80,7 +80,7 @@ def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
 
 
 def _text(prompt: Prompt) -> str:
-    """The text of the file; a kept one that names the prompt otherwise is written anew."""
+    """The text of the file; kept text with a different prompt name is rewritten."""
     text = prompt.to_prompty()
     if Prompt.parse(text, prompt.name, prompt.name).name == prompt.name:
         return text

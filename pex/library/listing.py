@@ -1,4 +1,4 @@
-"""Which prompts stand in the library, all at once and without their texts."""
+"""Listing the prompts in the library, all at once and without their texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPERIMENTS = "_mlflow_experiment_ids"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """A prompt of the library; `sha256` is its newest version's, None where MLflow saved it."""
+    """A prompt of the library; `sha256` is its newest version's, None if MLflow saved it."""
 
     name: str
     version: int
@@ -33,15 +33,15 @@ class Entry:
     changed: datetime.datetime
     model: str | None
     experiments: tuple[str, ...]
-    """The numbers of the MLflow experiments that it was used in."""
+    """The ids of the MLflow experiments that used it."""
     sha256: str | None
 
 
 def entries(client: MlflowClient, uri: str) -> list[Entry]:
-    """The prompts of a store in the order of the alphabet.
+    """Return the prompts of a store in alphabetical order.
 
     Args:
-        client: for the store.
+        client: a client for the store.
         uri: the store.
 
     Raises:
@@ -71,10 +71,10 @@ def _entry(card: RegisteredModel) -> Entry:
 def editions(
     client: MlflowClient, uri: str, name: str
 ) -> tuple[list[Version], dict[str, Move], dict[str, int]]:
-    """The versions of a prompt, the newest first; how its aliases came where they are; aliases.
+    """Return the versions of a prompt, newest first, the last moves of its aliases, its aliases.
 
     Raises:
-        PexError: there is no such prompt, or the store does not answer.
+        PexError: the prompt does not exist, or the store does not answer.
     """
     card = card_of(client, uri, check_name(name, "prompt name"))
     with errors_of(uri, "does not answer"):
@@ -87,13 +87,13 @@ def editions(
 def versions_of(
     client: MlflowClient, uri: str, prompts: Iterable[Prompt], there: Mapping[str, Entry]
 ) -> list[int | None]:
-    """For each prompt the version of its name that is the same, None where there is none.
+    """Return for each prompt the identical version under its name, None if there is none.
 
     Args:
-        client: for the store.
+        client: a client for the store.
         uri: the store.
-        prompts: for example those of files.
-        there: the entries of the library by their names.
+        prompts: the prompts, for example those of files.
+        there: the entries of the library by name.
 
     Raises:
         PexError: the store does not answer.
@@ -108,7 +108,7 @@ def versions_of(
 def _version_of(client: MlflowClient, uri: str, prompt: Prompt, entry: Entry) -> int | None:
     try:
         written = encode(prompt)
-    except UnfitError:  # then it has never been saved either
+    except UnfitError:  # then it cannot have been saved
         return None
     if written.sha256 == entry.sha256:
         return entry.version

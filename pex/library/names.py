@@ -1,4 +1,4 @@
-"""The names in the library at a glance, for completion: quick, offline, and never an error."""
+"""The names in the library, for completion: quick, offline, and never an error."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PROMPTS = (
 def names(uri: str) -> list[str]:
     """Prompts and their aliases: `short`, `short@champion`.
 
-    Read from the database itself: MLflow takes seconds to import. Nothing is found where the store
-    is a server, or its tables are other ones.
+    Read from the database itself: MLflow takes seconds to import. Nothing is found if the store
+    is a server, or its tables are different.
     """
     if not uri.startswith("sqlite:///"):
         return []

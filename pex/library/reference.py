@@ -1,4 +1,4 @@
-"""How a prompt of the library is referred to: `name`, `name@alias` or `name/version`."""
+"""References to prompts of the library: `name`, `name@alias` or `name/version`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reference:
-    """Which prompt is meant: by alias or by version, the latest where neither is given."""
+    """A prompt by alias or by version; the latest version if neither is given."""
 
     name: str
     alias: str | None = None
@@ -27,7 +27,7 @@ class Reference:
 
 
 def is_reference(text: str) -> bool:
-    """Whether a prompt is referred to in the library, not as a file.
+    """Whether a text refers to a prompt in the library, not to a file.
 
     Example:
         >>> is_reference("library:short@champion"), is_reference("prompts/short.prompty")
@@ -37,10 +37,10 @@ def is_reference(text: str) -> bool:
 
 
 def parse_reference(text: str) -> Reference:
-    """Read a reference, with or without `library:` before it.
+    """Parse a reference, with or without the prefix `library:`.
 
     Raises:
-        PexError: a name, an alias or a version that there cannot be.
+        PexError: the name, the alias or the version is not valid.
 
     Example:
         >>> parse_reference("library:review-sentiment@champion")
@@ -67,10 +67,10 @@ def parse_reference(text: str) -> Reference:
 
 
 def check_alias(alias: str) -> str:
-    """Return `alias` if MLflow takes it.
+    """Return `alias` if MLflow accepts it.
 
     Raises:
-        PexError: other characters, or a name that MLflow keeps for itself.
+        PexError: it has invalid characters, or MLflow reserves the name.
 
     Example:
         >>> check_alias("v3")

@@ -56,22 +56,22 @@ def save(
     tags: Mapping[str, str] | None = None,
     tracking_uri: str | None = None,
 ) -> Version:
-    """Save a prompt as a new version; one that is there already stays the version it is.
+    """Save a prompt as a new version; a prompt saved before keeps its version.
 
     Args:
-        prompt: what is saved, with every byte of its file.
-        name: the name in the library; left out, the prompt's own.
-        alias: points to this version from now on, for example "champion".
-        note: why this version, at most 5,000 characters; kept with a new version only.
+        prompt: the prompt, saved with every byte of its file.
+        name: the name in the library; by default, the prompt's own.
+        alias: an alias to point to this version, for example "champion".
+        note: the reason for this version, at most 5,000 characters; kept only with a new version.
         tags: further tags for the version.
-        tracking_uri: another store than the project's.
+        tracking_uri: a store other than the project's.
 
     Returns:
-        The version; `new` is False where the same text was saved before.
+        The version; `new` is False if the same text was saved before.
 
     Raises:
-        PexError: a name or an alias that MLflow does not take, a prompt that it cannot hold, or a
-            store that does not answer.
+        PexError: MLflow does not accept the name or the alias, or cannot hold the prompt, or the
+            store does not answer.
     """
     if not isinstance(prompt, Prompt):
         raise PexError(
@@ -103,35 +103,35 @@ def save(
 
 
 def load(reference: str, tracking_uri: str | None = None) -> Prompt:
-    """A prompt of the library, as it was saved.
+    """Load a prompt of the library, as it was saved.
 
     Args:
         reference: "name@alias", "name/3", or "name" for its latest version.
-        tracking_uri: another store than the project's.
+        tracking_uri: a store other than the project's.
 
     Returns:
-        The prompt under its name in the library; `origin` says which version it is.
+        The prompt under its name in the library; `origin` names its version.
 
     Raises:
-        PexError: there is no such name, alias or version; the nearest right one is given.
+        PexError: the name, alias or version does not exist; the message gives the nearest one.
     """
     return fetch(_store(tracking_uri), parse_reference(reference))
 
 
 def fetch(uri: str, reference: Reference) -> Prompt:
-    """The prompt of a reference.
+    """Return the prompt of a reference.
 
     Raises:
-        PexError: there is no such name, alias or version, or the store does not answer.
+        PexError: the name, alias or version does not exist, or the store does not answer.
     """
     return decode(get(connect(uri), uri, reference))
 
 
 def look(reference: str, tracking_uri: str | None = None) -> Version:
-    """What there is to say about the version that a reference means.
+    """Describe the version that a reference names.
 
     Raises:
-        PexError: there is no such name, alias or version.
+        PexError: the name, alias or version does not exist.
     """
     uri = _store(tracking_uri)
     client = connect(uri)
@@ -140,14 +140,14 @@ def look(reference: str, tracking_uri: str | None = None) -> Version:
 
 
 def table(tracking_uri: str | None = None) -> pd.DataFrame:
-    """The prompts of the library, one in a row, in the order of the alphabet.
+    """Return the prompts of the library, one per row, in alphabetical order.
 
     Args:
-        tracking_uri: another store than the project's.
+        tracking_uri: a store other than the project's.
 
     Returns:
-        `name`, `version` (the latest), `aliases` (each with its version), `description`, and of
-        the latest version `note`, `created`, `model`, `variables`.
+        `name`, `version` (the latest), `aliases` (each with its version), `description`, and the
+        latest version's `note`, `created`, `model`, `variables`.
     """
     import pandas as pd
 
@@ -165,7 +165,7 @@ def table(tracking_uri: str | None = None) -> pd.DataFrame:
 
 def _latest_row(client: MlflowClient, card: RegisteredModel) -> dict[str, Any]:
     latest = latest_of(client, card)
-    assert latest is not None  # it has versions
+    assert latest is not None  # because it has versions
     return {
         **_row(describe(latest, card)),
         "name": card.name,
@@ -175,7 +175,7 @@ def _latest_row(client: MlflowClient, card: RegisteredModel) -> dict[str, Any]:
 
 
 def _odd_row(card: RegisteredModel, problem: PexError) -> dict[str, Any]:
-    """Of a prompt that cannot be read, what its entry says, and why."""
+    """The row of an unreadable prompt: the facts of its entry, and the error."""
     at = datetime.datetime.fromtimestamp(card.last_updated_timestamp / 1000, datetime.UTC)
     return {
         "name": card.name,
@@ -190,17 +190,17 @@ def _odd_row(card: RegisteredModel, problem: PexError) -> dict[str, Any]:
 
 
 def versions(name: str, tracking_uri: str | None = None) -> pd.DataFrame:
-    """The versions of a prompt, the latest first.
+    """Return the versions of a prompt, latest first.
 
     Args:
         name: its name in the library.
-        tracking_uri: another store than the project's.
+        tracking_uri: a store other than the project's.
 
     Returns:
         `version`, `aliases`, `note`, `created`, `model`, `variables`, `digest`.
 
     Raises:
-        PexError: there is no such prompt.
+        PexError: the prompt does not exist.
     """
     import pandas as pd
 
@@ -214,16 +214,16 @@ def versions(name: str, tracking_uri: str | None = None) -> pd.DataFrame:
 
 
 def set_alias(name: str, alias: str, version: int, tracking_uri: str | None = None) -> Version:
-    """Let an alias point to a version; it no longer points to another.
+    """Point an alias to a version, instead of the one it pointed to before.
 
     Args:
         name: the prompt's name in the library.
-        alias: letters, digits, `_`, `-`; `latest` and `v3` are MLflow's own.
-        version: the number of the version.
-        tracking_uri: another store than the project's.
+        alias: letters, digits, `_`, `-`; MLflow reserves names such as `latest` and `v3`.
+        version: the version's number.
+        tracking_uri: a store other than the project's.
 
     Raises:
-        PexError: there is no such prompt or version, or MLflow does not take the alias.
+        PexError: the prompt or version does not exist, or MLflow does not accept the alias.
     """
     check_alias(alias)
     uri = _store(tracking_uri)
@@ -235,17 +235,17 @@ def set_alias(name: str, alias: str, version: int, tracking_uri: str | None = No
 
 
 def register(uri: str, prompts: Iterable[Prompt]) -> dict[str, tuple[str, int]]:
-    """See that the prompts of a run are in the library.
+    """Save the prompts of a run in the library if they are not there.
 
-    A prompt that came from the library stays the version it is there.
+    A prompt from the library keeps its version.
 
     Args:
         uri: the store.
         prompts: the prompts of a run.
 
     Returns:
-        For each prompt's name its name in the library and its version. One that MLflow cannot
-        hold, or whose name a model has taken, is not in it.
+        Name in the library and version, by prompt name. Prompts that MLflow cannot hold, or whose
+        name is taken by a model, are left out.
 
     Raises:
         PexError: the store does not answer.
@@ -266,18 +266,18 @@ def register(uri: str, prompts: Iterable[Prompt]) -> dict[str, tuple[str, int]]:
 
 
 def link(client: MlflowClient, run_id: str, versions: Iterable[tuple[str, int]]) -> None:
-    """Show versions of prompts on a run's page in MLflow, and on its experiment's page of prompts.
+    """Show prompt versions on a run's page in MLflow, and on its experiment's page of prompts.
 
-    MLflow's own `link_prompt_version_to_run` asks the store that is set for the whole process,
-    whatever the client's is.
+    MLflow's own `link_prompt_version_to_run` uses the store set for the whole process, not the
+    client's.
 
     Args:
-        client: for the store of the run.
+        client: a client for the run's store.
         run_id: the run.
         versions: names in the library and versions, as `register` returns them.
 
     Raises:
-        PexError: MLflow refuses; there is no such run.
+        PexError: MLflow refuses, or the run does not exist.
     """
     pairs = list(dict.fromkeys(versions))
     with errors_of(client.tracking_uri):
@@ -285,7 +285,7 @@ def link(client: MlflowClient, run_id: str, versions: Iterable[tuple[str, int]])
         linked = json.loads(run.data.tags.get(_LINKED, "[]"))
         for name, version in pairs:
             entry = {"name": name, "version": str(version)}
-            # A tag of a run that is too long would be cut, and half a list is none.
+            # A run's tag that is too long would be cut, and a cut list is useless.
             if entry not in linked and len(json.dumps([*linked, entry])) <= _LINKED_LENGTH:
                 linked.append(entry)
         client.set_tag(run_id, _LINKED, json.dumps(linked))

@@ -1,7 +1,7 @@
-"""What stands in MLflow's prompt registry: finding it, reading it, adding to it.
+"""MLflow's prompt registry: finding, reading and adding versions.
 
-`register_prompt` is not used: it writes a version's tags to the prompt as well, where they are
-shown as the prompt's own and a database takes 5,000 characters at most.
+`register_prompt` is not used: it also writes a version's tags to the prompt, where they appear
+as the prompt's own and a database accepts at most 5,000 characters.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 class Version:
     """One version of a prompt in the library.
 
-    `new` says whether it has just been made, `by` who made it, where that is known.
+    `new` says whether it has just been created, `by` who created it, if known.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Version:
 
     @property
     def reference(self) -> str:
-        """How it is referred to, such as `review-sentiment/3`."""
+        """Its reference, for example `review-sentiment/3`."""
         return f"{self.name}/{self.version}"
 
 
 def describe(found: PromptVersion, card: RegisteredModel) -> Version:
-    """What there is to say about a version.
+    """Describe a version.
 
     Args:
         found: the version.
-        card: the prompt's entry, which knows the aliases.
+        card: the prompt's entry, which has the aliases.
     """
     number = int(found.version)
     return Version(
@@ -75,7 +75,7 @@ def describe(found: PromptVersion, card: RegisteredModel) -> Version:
 
 
 def cards(client: MlflowClient) -> Iterator[RegisteredModel]:
-    """The entries of all prompts, in the order of the alphabet."""
+    """The entries of all prompts, in alphabetical order."""
     token = None
     while True:
         page = client.search_registered_models(_IS_PROMPT, 100, ["name ASC"], token)
@@ -86,10 +86,10 @@ def cards(client: MlflowClient) -> Iterator[RegisteredModel]:
 
 
 def card_of(client: MlflowClient, uri: str, name: str) -> RegisteredModel:
-    """The entry of a prompt: its aliases and its latest version.
+    """Return the entry of a prompt: its aliases and its latest version.
 
     Raises:
-        PexError: there is no such prompt; the nearest name is given.
+        PexError: the prompt does not exist; the message gives the nearest name.
     """
     with errors_of(uri):
         found = client.search_registered_models(f"name = '{name}' AND {_IS_PROMPT}")
@@ -103,12 +103,12 @@ def card_of(client: MlflowClient, uri: str, name: str) -> RegisteredModel:
 
 
 def latest_of(client: MlflowClient, card: RegisteredModel) -> PromptVersion | None:
-    """The latest version of a prompt; None where it was made without one."""
+    """The latest version of a prompt; None if it was created without one."""
     if not card.latest_versions:
         return None
     latest: PromptVersion | None
     latest = max(card.latest_versions, key=lambda found: int(found.version))
-    # What pex has saved is known from its tags, which came with the entry.
+    # If pex saved it, the tags that came with the entry are enough.
     if content.SHA256 not in latest.tags:
         latest = client.get_prompt_version(card.name, latest.version)
     return latest
@@ -127,10 +127,10 @@ def all_versions(client: MlflowClient, name: str) -> list[PromptVersion]:
 
 
 def get(client: MlflowClient, uri: str, reference: Reference) -> PromptVersion:
-    """The version that a reference means.
+    """Return the version that a reference names.
 
     Raises:
-        PexError: there is no such prompt, alias or version.
+        PexError: the prompt, alias or version does not exist.
     """
     name, alias = reference.name, reference.alias
     wanted = str(reference.version or alias or "latest")
@@ -151,14 +151,14 @@ def get(client: MlflowClient, uri: str, reference: Reference) -> PromptVersion:
 
 
 def find(client: MlflowClient, uri: str, name: str, prompt: Prompt, written: Content) -> int | None:
-    """The version of `name` that holds the same prompt already.
+    """Find the version of `name` that already holds the same prompt.
 
     Args:
-        client: for the store.
+        client: a client for the store.
         uri: the store.
         name: the name in the library.
-        prompt: what is looked for.
-        written: the same as MLflow holds it.
+        prompt: the prompt to find.
+        written: the prompt in MLflow's form.
     """
     with errors_of(uri):
         same = client.search_model_versions(
@@ -170,7 +170,7 @@ def find(client: MlflowClient, uri: str, name: str, prompt: Prompt, written: Con
         return int(same[0].version)
     if prompt.origin is None:
         return None
-    # Plain MLflow saved it, so there is no tag to find it by.
+    # A version saved by plain MLflow has no tag to find it by.
     origin = parse_reference(prompt.origin)
     there = _get(client, uri, name, str(origin.version)) if origin.name == name else None
     if there is None or decode(there).called(prompt.name, None) != prompt:
@@ -187,22 +187,22 @@ def add(
     note: str = "",
     tags: Mapping[str, str] | None = None,
 ) -> tuple[int, bool]:
-    """Add a version, unless another process has just done so.
+    """Add a version, unless another process has just added it.
 
     Args:
-        client: for the store.
+        client: a client for the store.
         uri: the store.
         name: the name in the library.
         prompt: the prompt.
-        written: the same as MLflow holds it.
-        note: why this version.
+        written: the prompt in MLflow's form.
+        note: the reason for this version.
         tags: further tags.
 
     Returns:
-        The number of the version, and whether it is new.
+        The version's number, and whether it is new.
 
     Raises:
-        UnfitError: a registered model has the name.
+        UnfitError: a registered model already has the name.
     """
     with alone(uri):
         number = find(client, uri, name, prompt, written)
@@ -231,7 +231,7 @@ def _begin(client: MlflowClient, name: str, description: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        if client.get_prompt(name) is None:  # else another machine was quicker
+        if client.get_prompt(name) is None:  # else another machine created it first
             raise UnfitError(
                 f"prompt '{name}': MLflow has a registered model of this name",
                 hint="give the prompt another name",
@@ -239,7 +239,7 @@ def _begin(client: MlflowClient, name: str, description: str) -> None:
 
 
 def _get(client: MlflowClient, uri: str, name: str, wanted: str) -> PromptVersion | None:
-    """A version by its number or alias, None where there is none."""
+    """A version by its number or alias, None if it does not exist."""
     from mlflow.exceptions import MlflowException
 
     with errors_of(uri):

@@ -1,4 +1,4 @@
-"""The library's prompts for the references in an experiment's file."""
+"""Resolving references to the library in an experiment's file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pex.tracking.store import tracking_uri
 
 
 def resolve(ref: str, uri: str) -> Prompt:
-    """The prompt of a reference such as `library:review-sentiment@champion`.
+    """Return the prompt of a reference such as `library:review-sentiment@champion`.
 
     Args:
-        ref: what stands in the file.
+        ref: the reference in the file.
         uri: the store.
 
     Returns:
-        The prompt; its `origin` is the version that it is now, such as `review-sentiment/3`.
+        The prompt; its `origin` is its current version, for example `review-sentiment/3`.
 
     Raises:
-        PexError: there is no such prompt, alias or version, or the store does not answer.
+        PexError: the prompt, alias or version does not exist, or the store does not answer.
     """
     return fetch(uri, parse_reference(ref))
 
 
 def resolve_beside(folder: Path, ref: str) -> Prompt:
-    """The same, from the store of the project that a folder belongs to."""
+    """The same, using the store of the project that a folder belongs to."""
     project = project_of(folder)
     return resolve(ref, tracking_uri(project, load_settings(project)))

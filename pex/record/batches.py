@@ -216,7 +216,7 @@ class BatchRun:
             self._client.set_terminated(self.run_id, _STATUS.get(status, "FAILED"))
 
     def _is_ours(self, run: Run) -> bool:
-        """Whether a run may become a child of its job: not if the notebook gave it another parent."""
+        """Whether a run may become a child of its job: no if the notebook gave it a parent."""
         return run.data.tags.get(PARENT, self.run_id) == self.run_id
 
     def _recorded(self, job_id: str | None = None) -> list[Run]:

@@ -85,7 +85,7 @@ def addresses(state: Path) -> list[str]:
 
 
 def drop(state: Path, run_id: str) -> None:
-    """Remove a recorded run; if its folder is a link, the link's target is kept."""
+    """Remove a recorded run; a folder that a link places outside the state is kept."""
     folder = folder_of(state, run_id)
     if folder != state / FOLDER and is_inside(folder, state):
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""What a run found: loaded, compared, rescored, corrected, recorded."""
+"""The results of a run: loaded, compared, rescored, corrected, recorded."""

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 class Comparison:
     """Paired differences between variants, each with its interval and a verdict.
 
-    Made by `Results.compare()` and `pex.compare_runs()`. Shown in a notebook or a terminal it is
-    a table. `frame` has one row per metric and candidate, `results.frame`'s cases are at hand with
-    `cases()`.
+    Made by `Results.compare()` and `pex.compare_runs()`. In a notebook or a terminal it is shown as
+    a table. `frame` has one row per metric and candidate; `cases()` gives the cases of
+    `results.frame`.
 
     Args:
         frame: the long frame that was compared.
         table: the verdicts, from `pex.compare.compare`.
-        how: baseline, options and variants, to compare parts of the cases in the same way.
-        by: what the rows are slices of; None for the whole.
+        how: baseline, options and variants, for comparing parts of the cases in the same way.
+        by: the column or property that defines the slices; None for the whole.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Comparison:
     ) -> None:
         self.frame = table
         self.notes: list[str] = []
-        """Caveats besides those of the table itself."""
+        """Caveats in addition to the table's own."""
         self._long = frame
         self._how = dict(how)
         self._by = by
@@ -69,21 +69,21 @@ class Comparison:
         return html(self.frame, self._by is not None, self.notes)
 
     def explain(self) -> str:
-        """The findings in sentences, the methods in words with their sources, and caveats."""
+        """The findings in sentences, the methods with their sources, and caveats."""
         from pex.report.comparison import explain
 
         return _Text(clean(explain(self.frame, self.notes)))
 
     def plot(self, kind: str = "differences", *, table: bool = False) -> Figure | pd.DataFrame:
-        """A picture of the comparison.
+        """A plot of the comparison.
 
         Args:
             kind: "differences" with their intervals, "wins" (cases on which each variant is above,
                 the same, or below), or "cases" (every case of the first candidate).
-            table: the numbers drawn, instead of the picture.
+            table: return the plotted numbers instead of the plot.
 
         Raises:
-            PexError: there is no such kind.
+            PexError: the kind does not exist.
         """
         from pex.report import plots
 
@@ -103,14 +103,14 @@ class Comparison:
         return (plots.differences_table if table else plots.differences)(self.frame, binary)
 
     def cases(self, candidate: str | None = None, slice: str | None = None) -> pd.DataFrame:  # noqa: A002 - the word that the table uses
-        """The cases of one pair, the largest loss first: where does the candidate lose?
+        """The cases of one pair, the largest loss first: where is the candidate worse?
 
         Args:
-            candidate: which one; None where there is only one.
+            candidate: the candidate; None if there is only one.
             slice: only the cases of this slice.
 
         Raises:
-            PexError: there is no such candidate or slice, or more than one to choose from.
+            PexError: the candidate or slice does not exist, or there is more than one.
         """
         known = list(dict.fromkeys(self.frame["candidate"]))
         if candidate is None and len(known) > 1:
@@ -131,23 +131,23 @@ class Comparison:
         return found[found["case_id"].isin(parts[slice])].reset_index(drop=True)
 
     def slices(self, by: str) -> Comparison:
-        """The same comparison within parts of the cases, corrected for how many were looked at.
+        """The same comparison within parts of the cases, corrected for the number of parts.
 
         Args:
             by: `tags`, `group`, `length` of the inputs, or a column of the cases.
 
         Raises:
-            PexError: there is no such column, or it has too many values.
+            PexError: the column does not exist, or it has too many values.
         """
         self._one_metric("slices")
         how = {**self._how, "metric": self.frame["metric"].iloc[0]}
         return Comparison(self._long, slices(self._long, by, **how), self._how, by)
 
     def gate(self) -> Gate:
-        """Pass, fail or undecided for each candidate: the rule that batches and CI use.
+        """Pass, fail or undecided for each candidate, by the rule that batches and CI use.
 
         Raises:
-            PexError: more than one metric.
+            PexError: there is more than one metric.
         """
         from pex.report.comparison import findings
 
@@ -191,7 +191,7 @@ def compare_frame(
     variants: Sequence[VariantInfo] | None = None,
     uncalibrated: Sequence[str] = (),
 ) -> Comparison:
-    """Compare the variants of a long frame; `Results.compare` says what the options mean."""
+    """Compare the variants of a long frame; `Results.compare` explains the options."""
     options = Options(margin, confidence, lower_is_better, tuple(uncalibrated))
     table = compare(frame, baseline, metric, options, variants)
     return Comparison(
@@ -213,21 +213,22 @@ def compare_runs(
     """Compare two recorded runs on the cases that both have; the first is the baseline.
 
     Variants of the same name are compared with each other; two runs of one variant each are
-    compared whatever their names. A run may be one of pex, the run of one of its variants, one of
-    `mlflow.genai.evaluate`, or one with a table from `mlflow.log_table`.
+    compared whatever their names. A run can be a run of pex, the run of one of its variants, a run
+    of `mlflow.genai.evaluate`, or one with a table from `mlflow.log_table`.
 
     Args:
         run_a: the baseline's run in MLflow.
-        run_b: the candidate's.
+        run_b: the candidate's run.
         metric: as in `Results.compare`.
         margin: as in `Results.compare`.
         confidence: as in `Results.compare`.
         lower_is_better: as in `Results.compare`.
-        id_column: which column of the tables says which case a row is.
-        tracking_uri: another store than the project's.
+        id_column: the column of the tables that has the case's id.
+        tracking_uri: a store other than the project's.
 
     Raises:
-        PexError: no such run, nothing in it to compare, no case or variant in common.
+        PexError: a run does not exist or has nothing to compare, or the runs have no case or
+            variant in common.
     """
     from pex.record.other_runs import load_any
     from pex.tracking.store import tracking_uri as resolve

@@ -1,4 +1,4 @@
-"""From an opened cell back into a run's cases: their file, and the results shown."""
+"""Correcting a run's cases from an opened cell: in their file, and in the results shown."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def edits_in(about: About, project: Path, state: Path) -> Edits | None:
-    """The file that the cases of a recorded run came from, None where that is not known.
+    """The file that the cases of a recorded run came from, None if it is not known.
 
     Args:
-        about: what was run.
-        project: where the paths of a record start.
+        about: the run's description.
+        project: the folder that the paths of a record start from.
         state: the project's `.pex/`.
     """
     source = about.cases_file
@@ -36,13 +36,13 @@ def editing(
     on_corrected: Callable[[Case], None],
     again: Callable[[], list[str]],
 ) -> Editing:
-    """What the opened cells of a grid may do with their cases.
+    """The edits that the opened cells of a grid can make to their cases.
 
     Args:
-        edits: of the file of cases; None if there is none.
-        case_of: the case of an id, as it is shown.
-        on_corrected: told of every case that has another expected answer now.
-        again: the code that calculates the scores again.
+        edits: edits of the file of cases; None if there is none.
+        case_of: returns the case of an id, as shown.
+        on_corrected: called with every case that gets a new expected answer.
+        again: the code that recalculates the scores.
     """
     from pex.widgets.case_form import Editing
 
@@ -72,7 +72,7 @@ def editing(
 
 
 def row_text(edits: Edits | None, case: Case) -> str:
-    """A case as text to paste into its file; without a file that can be read, as JSONL."""
+    """A case as text to paste into its file; as JSONL if there is no readable file."""
     from pex.project.folder import cases_text
 
     if edits is not None:
@@ -84,7 +84,7 @@ def row_text(edits: Edits | None, case: Case) -> str:
 
 
 def case_in(frame: pd.DataFrame, case_id: str) -> Case:
-    """A case as a long frame has it."""
+    """Return a case from a long frame."""
     row = frame[frame["case_id"] == case_id].iloc[0].to_dict()
     values = {
         str(name)[5:]: to_json_value(row[name]) for name in row if str(name).startswith("case.")
@@ -99,7 +99,7 @@ def case_in(frame: pd.DataFrame, case_id: str) -> Case:
 
 
 def expect(frame: pd.DataFrame, case: Case) -> None:
-    """Give a case its expected answer in a long frame; scores stay as they are."""
+    """Set a case's expected answer in a long frame; scores stay unchanged."""
     import pandas as pd
 
     values = [None if to_json_value(value) is None else value for value in frame["expected"]]
@@ -111,7 +111,7 @@ def expect(frame: pd.DataFrame, case: Case) -> None:
 
 
 def rescoring_code(scorer_items: Sequence[Any] | None) -> list[str]:
-    """The line of code that scores a run's answers again, if its scorers can be written down."""
+    """The line of code that rescores a run's answers, if its scorers can be written as code."""
     if not scorer_items:
         return ["results = results.rescore(…)  # the scorers of the experiment"]
     return [f"results = results.rescore({list(scorer_items)!r})"]

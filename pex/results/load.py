@@ -1,4 +1,4 @@
-"""Results from a run that was recorded."""
+"""Loading results from a recorded run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pex.results.results import Results
 
 
 def load_run(run_id: str, tracking_uri: str | None = None) -> Results:
-    """The results of a recorded run, from MLflow alone.
+    """Load the results of a recorded run, from MLflow alone.
 
     Args:
-        run_id: the parent run that pex recorded.
-        tracking_uri: another store than the project's.
+        run_id: the parent run recorded by pex.
+        tracking_uri: a store other than the project's.
 
     Raises:
-        PexError: there is no such run, or pex did not record it.
+        PexError: the run does not exist, or pex did not record it.
     """
     from pex.record.runs import load
     from pex.tracking.store import tracking_uri as resolve

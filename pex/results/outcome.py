@@ -1,6 +1,6 @@
-"""What follows from a run's frame and its `About`: table, comparison, report.
+"""The outcome calculated from a run's frame and its `About`: table, comparison, report.
 
-Plain functions of the two, so that data goes one way: answers, frame, outcome, record.
+Plain functions of the two, so data flows one way: answers, frame, outcome, record.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run as it is recorded.
+    """A run in the form that is recorded.
 
-    `frame` is the long frame, `summary` has one row per variant, `about` says what was run,
+    `frame` is the long frame, `summary` has one row per variant, `about` describes the run,
     `verdicts` is the comparison (None without one), `page` the report as HTML.
     """
 
@@ -34,25 +34,25 @@ class Outcome:
 
 
 def outcome_of(frame: pd.DataFrame, about: About) -> Outcome:
-    """Everything that is recorded of a run, calculated once.
+    """Calculate once everything that is recorded of a run.
 
     Args:
         frame: the long frame.
-        about: what was run.
+        about: the run's description.
     """
     summary, verdicts = summarise(frame), verdicts_of(frame, about)
     return Outcome(frame, summary, about, verdicts, report_of(frame, about, summary, verdicts))
 
 
 def baseline_of(about: About) -> str | None:
-    """The baseline of the recorded comparison: the gate's; None: the first variant."""
+    """The baseline of the recorded comparison: the gate's, or None for the first variant."""
     baseline = (about.gate or {}).get("baseline")
     known = {name for item in about.variants for name in (item.name, item.prompt, item.model)}
     return baseline if baseline in known else None
 
 
 def compare_variants(frame: pd.DataFrame, about: About, **options: Any) -> Comparison:
-    """Compare a run's variants; `Results.compare` says what the options mean."""
+    """Compare a run's variants; `Results.compare` explains the options."""
     from pex.results.comparison import compare_frame
 
     found = compare_frame(
@@ -63,7 +63,7 @@ def compare_variants(frame: pd.DataFrame, about: About, **options: Any) -> Compa
 
 
 def verdicts_of(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:
-    """The recorded comparison: every score, against `baseline_of`.
+    """The recorded comparison: every score, compared with `baseline_of`.
 
     None if there is only one variant, or no score.
     """
@@ -82,7 +82,7 @@ def report_of(
 
 
 def _slices(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:
-    """The slices that a report shows: by tag, else by group, for the first score."""
+    """The slices shown in a report: by tag, or else by group, for the first score."""
     scores = score_names(frame)
     if not scores or frame["variant"].nunique() < 2:
         return None

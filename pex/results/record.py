@@ -1,4 +1,4 @@
-"""A run's way into MLflow: scores and tables at once, prompts linked, traces in the background."""
+"""Recording a run in MLflow: scores and tables at once, prompts linked, traces in background."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def record(
     cases: Sequence[Case],
     traces: int | str,
 ) -> TraceWriter:
-    """Record a run; returns when the tables are there, while the traces are being written.
+    """Record a run; return when the tables are written, while the traces are being written.
 
     Args:
         recorder: the open run.
-        outcome: what came of it; the column `trace_id` of its frame is filled here.
-        texts: the files to run it again.
-        prompts: what was asked, for MLflow's registry.
-        cases: for the dataset.
-        traces: how many rows get a trace.
+        outcome: the run's outcome; the column `trace_id` of its frame is filled here.
+        texts: the files to rerun it.
+        prompts: the run's prompts, for MLflow's registry.
+        cases: the cases, for the dataset.
+        traces: the number of rows that get a trace.
 
     Raises:
         PexError: MLflow does not answer.
@@ -41,8 +41,8 @@ def record(
     from pex.record.traces import TraceWriter, target_of, trace_id_of
     from pex.tracking.store import connect
 
-    # A server that has gone since the run began is noticed within seconds here; every call below
-    # would go on asking for minutes.
+    # A server lost since the run started is noticed within seconds here; every call below would
+    # retry for minutes.
     connect(recorder.uri)
     frame, about = outcome.frame, outcome.about
     variants = [str(name) for name in dict.fromkeys(frame["variant"])]
@@ -63,13 +63,13 @@ def record(
     writer = TraceWriter(target_of(recorder.uri, recorder.run_id, about), frame, chosen, cases)
     writer.start()
     if BatchContext.from_environ().batch_id:
-        # A job's kernel is ended as soon as its last cell is; nobody waits for a thread of it.
+        # A job's kernel is stopped as soon as its last cell ends; nobody waits for its threads.
         writer.wait()
     return writer
 
 
 def record_again(uri: str, run_id: str, outcome: Outcome) -> TraceWriter:
-    """Bring new scores into a run's record: tables, metrics, note, and the traces that there are.
+    """Update a run's record with new scores: tables, metrics, note, and the existing traces.
 
     Args:
         uri: the store.

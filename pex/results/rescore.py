@@ -1,4 +1,4 @@
-"""New scores on existing answers: no model is called, except by judges."""
+"""New scores for existing answers: no model is called, except by judges."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def rescore(
     base: Path,
     budget_usd: float | None = None,
 ) -> tuple[pd.DataFrame, About]:
-    """A long frame with further scores, and the description that says so.
+    """Return a long frame with further scores, and the updated description.
 
     Args:
         frame: the long frame.
-        about: what was run.
-        items: scorers and judges, as in an experiment; one of a name that is there replaces it.
-        project: where the journal is, for judges.
+        about: the run's description.
+        items: scorers and judges, as in an experiment; an existing name is replaced.
+        project: the folder of the project, whose journal judges use.
         base: the folder that paths in `items` start from.
-        budget_usd: what judges may spend at most.
+        budget_usd: the most that judges may spend.
 
     Raises:
-        PexError: a scorer that does not fit; nothing has been scored or asked.
+        PexError: a scorer does not fit; nothing has been scored, no judge called.
     """
     rows = list(restore(frame))
     cases: dict[str, Case] = {case.id: case for _, _, case in rows}
@@ -86,7 +86,7 @@ def rescore(
     new = [*(scorer.name for scorer in scorers), *(judge.name for judge in judges)]
     known = list(dict.fromkeys([*about.scorers, *new]))
     spread = dict(zip(scores, spread_failures(list(scores.values()), new), strict=True))
-    # A scorer that gave no score at all has a column all the same.
+    # A scorer that gave no score at all still has a column.
     nothing = dict.fromkeys(score_columns(list(spread.values()), new), Score(None))
     complete = {place: {**nothing, **given} for place, given in spread.items()}
     stale = [
@@ -99,12 +99,12 @@ def rescore(
 
 
 def human_scores(ratings: pd.DataFrame, places: Sequence[RowKey]) -> dict[RowKey, float]:
-    """People's ratings by the place of the answer; several of one answer count with their mean.
+    """People's ratings by the place of the answer; several ratings of one answer are averaged.
 
     Args:
-        ratings: `case_id` and `value`; with `variant` and `repeat` they are of one answer, without
-            of every answer to the case.
-        places: the answers that there are.
+        ratings: `case_id` and `value`; with `variant` and `repeat`, each rates one answer, without
+            them, every answer to the case.
+        places: the places of the existing answers.
 
     Raises:
         PexError: a column is missing, or a value is neither yes/no nor a number.

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 class Results:
     """The answers and scores of one run.
 
-    Shown in a notebook it is a table: variant, score with its 95 % interval, cost, latency,
-    errors. `frame` is the whole, one row per (variant, case_id, repeat).
+    In a notebook it is shown as a table: variant, score with its 95 % interval, cost, latency,
+    errors. `frame` has all the data, one row per (variant, case_id, repeat).
 
     Args:
         frame: the long frame.
-        about: what was run and how it went, or the same as plain data: `about.counts` says how many
-            requests were answered, ended in an error or were not sent. It is a read-only mapping
-            too: `about["counts"]["answered"]`.
-        edits: of the file of cases; left out, the one that `about` names.
+        about: the description of the run and its outcome, or the same as plain data:
+            `about.counts` has the numbers of requests that were answered, ended in an error or
+            were not sent. It is also a read-only mapping: `about["counts"]["answered"]`.
+        edits: edits of the file of cases; by default, the file that `about` names.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Results:
         self._verdicts: pd.DataFrame | None = None
         self._grid: ResultGrid | None = None
         self.traces: TraceWriter | None = None
-        """What writes the traces to MLflow in the background: `.progress`, `.wait()`."""
+        """The background writer of the traces to MLflow: `.progress`, `.wait()`."""
         self.response_models: Mapping[str, type[Any]] = {}
-        """The pydantic classes of the prompts that have one, by the prompt's name."""
+        """The prompts' pydantic classes, if any, by the prompt's name."""
 
     @classmethod
     def of(cls, outcome: Outcome, edits: Edits | None = None) -> Results:
@@ -67,7 +67,7 @@ class Results:
 
     @property
     def run_id(self) -> str | None:
-        """The run in MLflow, None where the run was not recorded."""
+        """The run in MLflow, None if the run was not recorded."""
         return self.about.run_id
 
     @property
@@ -87,9 +87,9 @@ class Results:
         """One row per variant: counts, each score with its interval, cost, latency, tokens.
 
         `score.<name>` is the mean over the cases, `.lo` and `.hi` the ends of its 95 % interval,
-        `.n` the number of cases, `.errors` how often the scorer itself failed. `cut_off`, `empty`
-        and `filtered` count answers that came but are incomplete or empty. Cost in USD in
-        total, latency as the median in seconds.
+        `.n` the number of cases, `.errors` the number of failures of the scorer itself. `cut_off`,
+        `empty` and `filtered` count answers that arrived but are incomplete or empty. Cost is the
+        total in USD, latency the median in seconds.
         """
         if self._summary is None:
             self._summary = summarise(self.frame)
@@ -111,9 +111,9 @@ class Results:
         return f"{headline}{table}{remarks_html(self.remarks())}"
 
     def remarks(self) -> list[str]:
-        """Unusual things about the answers, in sentences, such as a parameter that was left out.
+        """Unusual things about the answers, in sentences, for example a parameter left out.
 
-        The words themselves are in `frame`, in the column `remarks`; judges' verdicts count too.
+        The remarks themselves are in the column `remarks` of `frame`; judges' verdicts count too.
         """
         return of_run(self.frame, self.about)
 
@@ -135,10 +135,10 @@ class Results:
     def parse(self, model: type[Any] | None = None) -> pd.Series:
         """The answers as objects of a pydantic class, in the order of `frame`.
 
-        None if there is no answer, or it does not fit the class.
+        A value is None if there is no answer, or it does not fit the class.
 
         Args:
-            model: the class; left out, the `response_model` of each row's prompt.
+            model: the class; by default, the `response_model` of each row's prompt.
 
         Raises:
             PexError: no class is given, and no prompt has one.
@@ -150,16 +150,16 @@ class Results:
     def plot(
         self, kind: str = "scores", score: str | None = None, *, table: bool = False
     ) -> Figure | pd.DataFrame:
-        """A picture of the run; `results.compare().plot()` has those of differences.
+        """A plot of the run; `results.compare().plot()` plots differences.
 
         Args:
             kind: "scores" with their intervals, "cost" or "latency" (quality against it, with the
-                frontier), "repeats" (which cases are flaky), "trend" (over the runs in MLflow).
-            score: which score, for the kinds that show one; None: the first.
-            table: the numbers drawn, instead of the picture.
+                frontier), "repeats" (flaky cases), "trend" (over the runs in MLflow).
+            score: the score, for the kinds that show only one; None: the first.
+            table: return the plotted numbers instead of the plot.
 
         Raises:
-            PexError: there is no such kind or score.
+            PexError: the kind or score does not exist.
         """
         from pex.report import plots
 
@@ -189,13 +189,12 @@ class Results:
         """Is one variant better, or is it noise? Paired differences, intervals, verdicts.
 
         Args:
-            baseline: what the others are compared with: a variant's name, or a prompt's or
-                model's, which compares every pair that is equal in the other factors. None: the
-                first variant.
+            baseline: the name of a variant, or of a prompt or model, which compares every pair that
+                is equal in the other factors. None: the first variant.
             metric: a score, a list of them, or `cost_usd`, `latency_s`, `ttft_s`,
                 `prompt_tokens`, `completion_tokens`. None: every score, corrected for all of them.
             margin: how much worse a candidate can be and still be "no worse", in the unit of
-                the metric: 0.02 are two percentage points of a yes/no score.
+                the metric: 0.02 is two percentage points of a yes/no score.
             confidence: the level of the two-sided interval that "better" and "worse" need, and the
                 one-sided level that "no worse" needs.
             lower_is_better: reverse the direction of a score, for example of a number of words.
@@ -204,7 +203,7 @@ class Results:
             A table with `.frame`, `.plot()`, `.explain()`, `.cases()`, `.slices(by)`, `.gate()`.
 
         Raises:
-            PexError: no such metric or baseline, a margin on the wrong scale.
+            PexError: the metric or baseline does not exist, or the margin is on the wrong scale.
         """
         from pex.results.outcome import compare_variants
 
@@ -222,11 +221,11 @@ class Results:
         """Pass, fail or undecided for each candidate, by a rule on the comparison.
 
         Args:
-            rule: `baseline`, `metric`, `margin`, perhaps `confidence`, `on_undecided`; None: the
+            rule: `baseline`, `metric`, `margin`, optionally `confidence`, `on_undecided`; None: the
                 experiment's own.
 
         Raises:
-            PexError: there is no rule, or it does not fit what was run.
+            PexError: there is no rule, or it does not fit the run.
         """
         from pex.project.files import validate
         from pex.project.spec import GateSpec
@@ -253,10 +252,10 @@ class Results:
             by: `tags`, `group`, `length` of the inputs, or a column of the cases.
             baseline: as in `compare`.
             metric: one score; None: the first.
-            options: the others of `compare`.
+            options: the other options of `compare`.
 
         Raises:
-            PexError: there is no such column, or it has too many values.
+            PexError: the column does not exist, or it has too many values.
         """
         name = metric if metric is not None else self._score(None)
         return self.compare(baseline, name, **options).slices(by)
@@ -269,19 +268,19 @@ class Results:
         record: bool = True,
         base: str | Path | None = None,
     ) -> Results:
-        """New or changed scorers on the same answers: no model is asked, except by judges.
+        """Apply new or changed scorers to the same answers: no model is called, except by judges.
 
         Args:
-            scorers: what an experiment takes as scorers; one whose name is there replaces it.
-            budget_usd: what judges may spend at most.
-            record: bring the new scores into the run's record in MLflow.
+            scorers: scorers as in an experiment; a scorer with an existing name replaces it.
+            budget_usd: the most that judges may spend.
+            record: update the run's record in MLflow with the new scores.
             base: the folder that paths in `scorers` start from; None: the current one.
 
         Returns:
-            New results; these stay as they are.
+            New results; the present ones stay unchanged.
 
         Raises:
-            PexError: a scorer that does not fit; nothing has been scored or asked.
+            PexError: a scorer does not fit; nothing has been scored, no judge called.
         """
         from pex.results.outcome import outcome_of
         from pex.results.record import record_again
@@ -304,10 +303,10 @@ class Results:
         return results
 
     def ratings(self) -> pd.DataFrame:
-        """What people said of the answers, in MLflow's pages or in pex: one row per rating.
+        """People's ratings of the answers, given in MLflow's pages or in pex: one row per rating.
 
         Returns:
-            `case_id, variant, repeat, name, value, rationale, rater, at, trace_id`; no rows where
+            `case_id, variant, repeat, name, value, rationale, rater, at, trace_id`; no rows if
             the run is not recorded.
 
         Raises:
@@ -322,19 +321,19 @@ class Results:
         return read(str(self.about.tracking_uri), [self.run_id])
 
     def calibrate(self, judge: str, ratings: pd.DataFrame | None = None) -> Calibration:
-        """Compare a judge's scores with people's: kappa, where they differ, what to trust.
+        """Compare a judge's scores with people's: kappa, disagreements, how far to trust the judge.
 
         Args:
             judge: the name of the judge's score.
-            ratings: `case_id`, `value`, and where they say so `variant`, `repeat`, `rater`; None:
-                the ratings of that name in MLflow. Several of one answer count with their mean,
-                rounded to yes or no where all are.
+            ratings: `case_id`, `value`, and optionally `variant`, `repeat`, `rater`; None: the
+                ratings of that name in MLflow. Several ratings of one answer are averaged, and the
+                mean rounded to yes or no if all are yes/no.
 
         Returns:
-            A calibration; `.save(path)` beside the judge's prompt makes it count from then on.
+            A calibration; `.save(path)` beside the judge's prompt puts it into effect.
 
         Raises:
-            PexError: there is no such judge, or no answer with both.
+            PexError: the judge does not exist, or no answer has both scores.
         """
         from pex.results.rescore import human_scores
         from pex.score.judge.calibration import calibrate
@@ -361,10 +360,10 @@ class Results:
         )
 
     def verdicts(self) -> pd.DataFrame | None:
-        """The comparison recorded with the run: every score, against its baseline.
+        """The comparison recorded with the run: every score, compared with the baseline.
 
-        The baseline is the gate's, else the first variant. None if there is only one variant or
-        no score.
+        The baseline is the gate's, or else the first variant. None if there is only one variant
+        or no score.
         """
         from pex.results.outcome import verdicts_of
 
@@ -374,7 +373,7 @@ class Results:
 
     @property
     def baseline(self) -> str | None:
-        """The baseline of the recorded comparison: the gate's; None: the first variant."""
+        """The baseline of the recorded comparison: the gate's, or None for the first variant."""
         from pex.results.outcome import baseline_of
 
         return baseline_of(self.about)
@@ -401,8 +400,8 @@ class Results:
         """The cases side by side, one column per variant: sort, search, filter, open a cell.
 
         Returns:
-            The grid; in a notebook it shows itself as the last thing in a cell. `.selection` has
-            what is selected in it as rows of `frame`.
+            The grid; in a notebook it is displayed as the last expression of a cell. `.selection`
+            has the selected rows of `frame`.
         """
         from pex.widgets.grid import show
         from pex.widgets.sent_messages import sent_messages
@@ -424,14 +423,14 @@ class Results:
         return self._grid
 
     def trace_url(self, trace_id: str) -> str | None:
-        """The address of a trace in MLflow's pages; None where the store is a file."""
+        """The address of a trace in MLflow's pages; None if the store is a file."""
         from pex.record.search import trace_page
 
         experiment_id, uri = self.about.experiment_id, str(self.about.tracking_uri)
         return trace_page(uri, experiment_id, trace_id) if experiment_id else None
 
     def _editing(self) -> Editing:
-        """What the opened cells of the grid may do with the cases."""
+        """The edits that the opened cells of the grid can make to the cases."""
         from pex.results.correct_case import case_in, editing, edits_in, expect, rescoring_code
 
         project = find_project()
@@ -447,19 +446,19 @@ class Results:
         """Rate the answers of two variants by hand, side by side and without names.
 
         Args:
-            variants: two names; None: the baseline and the other, or the two best by the first
-                score.
-            options: `rater` (a name; None asks for it), `precision` (half the width of the win
-                rate's interval that is enough, 0.1), `confidence` (0.95), `reasons` (at most six
-                tags), `seed` (of order and sides).
+            variants: two names; None: the baseline and the other variant, or the two best by the
+                first score.
+            options: `rater` (a name; None asks for it), `precision` (the half-width of the win
+                rate's interval that is sufficient, 0.1), `confidence` (0.95), `reasons` (at most
+                six tags), `seed` (of order and sides).
 
         Returns:
-            A rating; in a notebook it shows itself as the last thing in a cell. `.summary()`,
+            A rating; in a notebook it is displayed as the last expression of a cell. `.summary()`,
             `.explain()`, `.frame`, `.to_html(path)` and `.add(path)` for raters without Jupyter,
             `.record()` to MLflow.
 
         Raises:
-            PexError: not two variants, an unknown one, or an option that does not fit.
+            PexError: not two variants, an unknown variant, or an option that is not valid.
         """
         from pex.rating.rating import rate
 
@@ -468,7 +467,7 @@ class Results:
         return rate(*two, **options, wait=wait)
 
     def report(self, path: str | Path) -> Path:
-        """Write one HTML file with everything; it needs no other file and no network."""
+        """Write the report as one HTML file; it needs no other file and no network."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.page(), encoding="utf-8")
@@ -487,7 +486,7 @@ class Results:
             variant: only this variant's.
 
         Raises:
-            PexError: there is no such variant.
+            PexError: the variant does not exist.
         """
         rows = self.frame[failed_rows(self.frame)]
         if variant is None:
@@ -507,7 +506,7 @@ _WHY = {
 
 
 def failed_rows(frame: pd.DataFrame) -> pd.Series[bool]:
-    """Which rows of a long frame ended in an error or failed a yes/no score."""
+    """A mask of the rows of a long frame that ended in an error or failed a yes/no score."""
     bad = frame["error"].notna()
     for name in yes_no(frame):
         bad |= frame[f"score.{name}"] == 0.0

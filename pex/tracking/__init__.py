@@ -1,1 +1,1 @@
-"""Which MLflow store a project uses, and what is active in it."""
+"""The MLflow store of a project, and its active experiment and run."""

@@ -1,4 +1,4 @@
-"""What the user has chosen in MLflow itself: an experiment, a run that is open."""
+"""The user's own choices in MLflow: an experiment, an open run."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 def experiment_name(client: MlflowClient) -> str | None:
-    """The experiment that the user has set, by `mlflow.set_experiment` or the environment.
+    """The experiment that the user has set with `mlflow.set_experiment` or the environment.
 
-    None where nothing was chosen. Its name counts, not its number: the number means another
-    experiment in another store.
+    None if nothing was chosen. Its name counts, not its id: the same id is a different experiment
+    in another store.
 
     Args:
-        client: of the store that is recorded into, which a number in the environment is about.
+        client: a client of the store for recording; an id in the environment refers to this store.
     """
     from mlflow import get_experiment
     from mlflow.exceptions import MlflowException
 
-    # MLflow has no public way to ask without making the experiment "Default".
+    # MLflow has no public way to find out without creating the experiment "Default".
     fluent = sys.modules.get("mlflow.tracking.fluent")
     chosen = getattr(fluent, "_active_experiment_id", None)
     number = os.environ.get("MLFLOW_EXPERIMENT_ID")
@@ -37,7 +37,7 @@ def experiment_name(client: MlflowClient) -> str | None:
 
 
 def run_id() -> str | None:
-    """The run that the user has open in this thread, None where there is none."""
+    """The run that the user has open in this thread, None if there is none."""
     mlflow = sys.modules.get("mlflow")
     if mlflow is None or not hasattr(mlflow, "active_run"):
         return None

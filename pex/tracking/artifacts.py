@@ -1,7 +1,7 @@
-"""Where a database of MLflow's says that the files of runs are.
+"""The places of runs' files according to an MLflow database.
 
-Such a file may have come with a project, and MLflow sends its login wherever it points: to go to
-another place than this machine needs trust, as a server for the record does.
+A database can come with a project, and MLflow sends its login wherever it points: any place
+outside this machine needs trust, as a tracking server does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pex.project.trust import TrustError, shown, trusts_place
 from pex.run.provider_trust import is_remote
 
 _PATIENCE_S = 60.0
-"""As long as somebody else may write."""
+"""Seconds to wait while another process writes."""
 _OF_ONE = (
     "SELECT artifact_uri FROM runs WHERE run_uuid = ?",
     "SELECT artifact_location FROM experiments WHERE experiment_id = ?",
@@ -32,14 +32,14 @@ _OF_ALL = (
 
 
 def check_places(database: Path, subject: str | None = None) -> None:
-    """Refuse to go to files that are not on this machine, without trust.
+    """Refuse access to files outside this machine, unless they are trusted.
 
     Args:
         database: MLflow's.
-        subject: the id of a run, an experiment or a trace; None: all that there is.
+        subject: the id of a run, an experiment or a trace; None: everything.
 
     Raises:
-        TrustError: they are elsewhere, and the user has not allowed it.
+        TrustError: they are elsewhere, and the user has not allowed that.
     """
     for place in remote_places(database, subject):
         root = root_of(place)
@@ -50,14 +50,14 @@ def check_places(database: Path, subject: str | None = None) -> None:
 
 
 def remote_places(database: Path, subject: str | None = None) -> list[str]:
-    """The addresses in a database of files that are not on this machine.
+    """The addresses in a database that point outside this machine.
 
     Args:
         database: MLflow's.
-        subject: the id of a run, an experiment or a trace; None: all that there is.
+        subject: the id of a run, an experiment or a trace; None: everything.
 
     Raises:
-        PexError: it cannot be read.
+        PexError: the database cannot be read.
     """
     found: list[str] = []
     queries, values = (_OF_ALL, ()) if subject is None else (_OF_ONE, (subject,))
@@ -74,7 +74,7 @@ def remote_places(database: Path, subject: str | None = None) -> list[str]:
 
 
 def root_of(address: str) -> str:
-    """The server or the bucket of an address, which is what is trusted.
+    """The server or the bucket of an address: the unit of trust.
 
     Example:
         >>> root_of("s3://bucket/a/b"), root_of("mlflow-artifacts:/0/x")

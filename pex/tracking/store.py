@@ -1,4 +1,4 @@
-"""Which MLflow store a project uses, for prompts and for runs, and a client for it."""
+"""The MLflow store of a project, for prompts and for runs, and a client for it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _SQLITE = re.compile(r"sqlite:///(?!/)(.+)")
 
 
 def tracking_uri(project: Path, settings: Settings, given: str | None = None) -> str:
-    """The store to use: an argument, the user's own choice in MLflow, the settings, `mlruns/`.
+    """The store to use: the argument, the user's own choice in MLflow, the settings, or `mlruns/`.
 
-    A relative sqlite path starts from the project, whatever folder the notebook runs in.
+    A relative sqlite path starts from the project, not from the notebook's folder.
 
     Raises:
-        TrustError: it is a server that the project's `pex.toml` names, and the user has not
+        TrustError: it is a server named in the project's `pex.toml`, and the user has not
             allowed it.
     """
     uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
@@ -43,7 +43,7 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
 
 
 def stored_in(project: Path, uri: str | None) -> str:
-    """The address of a store, as MLflow takes it in any folder; None is the project's `mlruns/`."""
+    """The address of a store, valid in any folder; None is the project's `mlruns/`."""
     uri = uri or "sqlite:///mlruns/mlflow.db"
     note(addresses=[uri])
     relative = _SQLITE.fullmatch(uri)
@@ -51,13 +51,13 @@ def stored_in(project: Path, uri: str | None) -> str:
 
 
 def check_place(uri: str, project: Path) -> None:
-    """Refuse a project's own store where MLflow would make it elsewhere, or not at all.
+    """Refuse a project's own store if MLflow would create it elsewhere, or not at all.
 
-    Its database is named by an address, in which `?` and `%20` mean something, and it writes its
-    first row with the folder's name between quotes.
+    MLflow names its database by an address, in which `?` and `%20` have a meaning, and it writes
+    its first row with the folder's name between quotes.
 
     Raises:
-        PexError: the folder's name is such a one.
+        PexError: the folder's name breaks one of these rules.
 
     Example:
         >>> check_place("sqlite:////nowhere/what?/mlruns/mlflow.db", Path("/nowhere/what?"))
@@ -79,25 +79,25 @@ def check_place(uri: str, project: Path) -> None:
 
 def _chosen_in_mlflow() -> str | None:
     mlflow = sys.modules.get("mlflow")
-    # Not imported by the user: then nothing was chosen, and importing it costs a second.
+    # If the user has not imported it, nothing was chosen, and importing it takes a second.
     if mlflow is None or not hasattr(mlflow, "is_tracking_uri_set"):
         return None
     return str(mlflow.get_tracking_uri()) if mlflow.is_tracking_uri_set() else None
 
 
 def quiet() -> None:
-    """Keep MLflow from phoning home, from announcing each database step, and off proxies here."""
+    """Stop MLflow's telemetry, its messages on each database step, and local use of proxies."""
     disable_telemetry()
     keep_loopback_direct()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # A server's client would print an address whenever a run ends.
+    # With a server, the client would print an address whenever a run ends.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client whose store answers.
+    """Return a client, after checking that its store answers.
 
     Raises:
         PexError: the store cannot be reached or opened.
@@ -107,7 +107,7 @@ def connect(uri: str) -> MlflowClient:
         "start it, change it (MLFLOW_TRACKING_URI, or [record] tracking_uri in pex.toml), or, for "
         "a run, do without a record: record=False, --no-record"
     )
-    # Two processes that make the database together would both fail.
+    # If two processes created the database at once, both would fail.
     with errors_of(uri, "does not answer", hint), alone(uri), _few_retries():
         _make(uri)
         client = client_of(uri)
@@ -116,9 +116,9 @@ def connect(uri: str) -> MlflowClient:
 
 
 def client_of(uri: str) -> MlflowClient:
-    """A client that goes for a run's files only where they are on this machine, or allowed.
+    """A client that accesses a run's files only if they are on this machine, or trusted.
 
-    Its methods for files raise a `TrustError` where the database says that they are elsewhere.
+    Its methods for files raise a `TrustError` if the database places them elsewhere.
     """
     made: MlflowClient = _guarded_client()(uri)
     return made
@@ -132,7 +132,7 @@ def _guarded_client() -> Any:
         method = getattr(MlflowClient, name)
 
         def checked(self: Any, subject: Any = None, *args: Any, **options: Any) -> Any:
-            if options.get("include_spans") is not False:  # what they are of is in the database
+            if options.get("include_spans") is not False:  # their data is in the database
                 check_files(self.tracking_uri, subject if isinstance(subject, str) else None)
             return method(self, *([] if subject is None else [subject]), *args, **options)
 
@@ -144,14 +144,14 @@ def _guarded_client() -> Any:
 
 
 def check_files(uri: str, subject: str | None = None) -> None:
-    """Refuse to go where a database of this machine says that a run's files are, without trust.
+    """Refuse access to a run's files if a local database places them elsewhere without trust.
 
     Args:
-        uri: the store; one that the user chose for MLflow is not looked into.
-        subject: the id of a run, an experiment or a trace; None: all that there is.
+        uri: the store; a store that the user chose in MLflow is not checked.
+        subject: the id of a run, an experiment or a trace; None: everything.
 
     Raises:
-        TrustError: they are not on this machine, and the user has not allowed it.
+        TrustError: they are not on this machine, and the user has not allowed that.
     """
     path = database_file(uri)
     if path is not None and uri not in (_chosen_in_mlflow(), os.environ.get("MLFLOW_TRACKING_URI")):
@@ -159,15 +159,15 @@ def check_files(uri: str, subject: str | None = None) -> None:
 
 
 def database_file(uri: str) -> Path | None:
-    """The file of a store that is a file of this machine and is there, else None."""
+    """The file of a local store if it exists, else None."""
     path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
     return path if local_folder(uri) is not None and path.is_file() else None
 
 
 def _make(uri: str) -> None:
-    """Make a store of this machine that is not there yet, whole or not at all.
+    """Create a local store that does not exist yet, completely or not at all.
 
-    MLflow takes seconds for it, and could never open what is left where it is killed meanwhile.
+    MLflow takes seconds for this, and could never open an incomplete store if killed halfway.
     """
     path = Path(uri.removeprefix("sqlite:///"))
     if local_folder(uri) is None or path.exists() or "?" in path.name:
@@ -182,12 +182,12 @@ def _make(uri: str) -> None:
 
 @contextmanager
 def errors_of(uri: str, what: str = "refused", hint: str | None = None) -> Iterator[None]:
-    """Make what MLflow or its database raises a `PexError` that names the store.
+    """Turn an error of MLflow or its database into a `PexError` that names the store.
 
     Args:
         uri: the store.
-        what: what it did, for the message.
-        hint: what can be done about it.
+        what: the store's action, for the message.
+        hint: the hint of the message.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -201,7 +201,7 @@ def errors_of(uri: str, what: str = "refused", hint: str | None = None) -> Itera
 
 @contextmanager
 def alone(uri: str) -> Iterator[None]:
-    """Let one process at a time in, where the store is a file of this machine."""
+    """Let in one process at a time, if the store is a local file."""
     folder = local_folder(uri)
     if folder is None:
         yield
@@ -215,7 +215,7 @@ def alone(uri: str) -> Iterator[None]:
 
 @contextmanager
 def _few_retries() -> Iterator[None]:
-    """Ask a server that is not there three times, not for four minutes as MLflow would."""
+    """Try a missing server three times, not for four minutes as MLflow would."""
     name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
     if name in os.environ:
         yield
@@ -228,28 +228,28 @@ def _few_retries() -> Iterator[None]:
 
 
 def local_folder(uri: str) -> Path | None:
-    """The folder of a store that is a file of this machine, None where it is a server's."""
+    """The folder of a local store, None for a server."""
     return Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else None
 
 
 def artifact_location(uri: str, name: str) -> str | None:
-    """Where a local store keeps the files of an experiment; a server decides for itself."""
+    """The place of an experiment's files in a local store; None if a server decides."""
     folder = local_folder(uri)
     return (folder / "artifacts" / name).as_uri() if folder else None
 
 
 def exists(uri: str) -> bool:
-    """Whether anything can have been recorded: MLflow would make an empty store to look into."""
+    """Whether anything can have been recorded: MLflow would create an empty store to search."""
     kind, _, path = uri.partition(":///")
     return kind != "sqlite" or Path(path).exists()
 
 
 def warm(uri: str) -> None:
-    """Load MLflow, and open a store of this machine that is there; nothing new is made."""
+    """Load MLflow, and open an existing local store; nothing is created."""
     quiet()
-    import mlflow  # noqa: F401 - it takes seconds, which a run need not wait for then
+    import mlflow  # noqa: F401 - takes seconds, and a later run need not wait for it
 
     folder = local_folder(uri)
     if folder is not None and Path(uri.removeprefix("sqlite:///")).is_file():
-        with suppress(PexError):  # a run will say so
+        with suppress(PexError):  # a run will report it
             connect(uri)
