@@ -1,8 +1,8 @@
 """Frames in, verdicts out: the paired comparison that everything else is built on.
 
-Per metric and pair: mean over the repeats of a case, the cases that both variants have, their
-differences, an interval, a p adjusted for how many pairs were looked at, and a verdict that is
-"undecided" unless the evidence is there. What was left out is counted, and the same comparison
+Per metric and pair: the mean over the repeats of a case, the cases that both variants have, their
+differences, an interval, a p adjusted for the number of pairs, and a verdict that is
+"undecided" unless the evidence suffices. Omissions are counted, and the same comparison
 with errors counted as failures is beside it.
 """
 
@@ -40,14 +40,14 @@ def compare(
     options: Options | None = None,
     variants: Sequence[VariantInfo] | None = None,
 ) -> pd.DataFrame:
-    """Every candidate against its baseline, one row per metric and candidate.
+    """Compare every candidate with its baseline, one row per metric and candidate.
 
     Args:
-        frame: the long frame; needed are `variant`, `case_id` and a score or a cost.
-        baseline: a variant's, prompt's or model's name; None: the first variant.
+        frame: the long frame, with at least `variant`, `case_id` and a score or a cost.
+        baseline: the name of a variant, prompt or model; None: the first variant.
         metrics: scores, or `cost_usd`, `latency_s`, …; None: every score.
         options: margin, confidence, direction.
-        variants: name, prompt, model and parameters of each; None: what the frame says.
+        variants: name, prompt, model and parameters of each; None: taken from the frame.
 
     Returns:
         `metric, candidate, baseline, verdict, diff, lo, hi, bound, p, p_adjusted, …`; `diff` is
@@ -55,7 +55,7 @@ def compare(
         needs beyond the margin. Missing numbers are `<NA>`, never NaN.
 
     Raises:
-        PexError: no such metric or baseline, nothing to compare, a bad margin, double rows.
+        PexError: no such metric or baseline, nothing to compare, an invalid margin, duplicate rows.
 
     Example:
         >>> import pandas as pd
@@ -103,7 +103,7 @@ def pair_cases(frame: pd.DataFrame, candidate: str, baseline: str, metric: str) 
 
 
 def names_of(frame: pd.DataFrame, metrics: Sequence[str] | str | None) -> list[str]:
-    """The metrics to compare, every score where none is named."""
+    """The metrics to compare; every score if none is named."""
     if isinstance(metrics, str):
         return [metrics]
     if metrics is not None:
@@ -128,8 +128,8 @@ def rows_of(
 ) -> list[Row]:
     """Every pair on every metric within every part of a checked frame, adjusted together.
 
-    A pair with fewer than `smallest` cases is shown and not tested, so that it costs the others
-    nothing.
+    A pair with fewer than `smallest` cases is shown but not tested, so it does not weaken the
+    other tests.
     """
     check_confidence(options.confidence)
     there = set(frame["variant"])
@@ -185,7 +185,7 @@ def _within(
 
 
 def _adjust(rows: Sequence[Row]) -> None:
-    """Holm's correction over all rows of one table: every one of them was looked at."""
+    """Apply Holm's correction over all rows of a table, since all of them are shown."""
     tested = [row for row in rows if row.effect.p is not None]
     for row, p in zip(tested, multiple.holm([_p(row.effect) for row in tested]), strict=True):
         row.p_adjusted = float(p)

@@ -1,4 +1,4 @@
-"""Which method fits a pairing, and its result: difference, interval, p."""
+"""The method that fits a pairing, and its result: difference, interval, p."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEED = 20_260_101
-"""Of every resampling, so a comparison gives the same result every time."""
+"""The seed of every resampling, so a comparison gives the same result every time."""
 
 FEW_GROUPS = 10
 SAME = 59
@@ -28,8 +28,8 @@ class Effect:
 
     `low` and `high` are the two-sided interval, `least` and `most` the one-sided ends at the same
     confidence (those of the interval with twice the error). `sd` is the standard deviation of one
-    case's difference as far as it counts for the interval: clusters make it larger. None where
-    there is none. Not `solid`: an interval of no width from few cases.
+    case's difference as it enters the interval: clusters make it larger. Missing values are None.
+    Not `solid`: an interval of zero width from few cases.
     """
 
     method: str
@@ -58,8 +58,8 @@ METHODS = {
 def effect(pairing: Pairing, metric: Metric, confidence: float) -> Effect:
     """The difference of a pairing by the method that fits its kind of values.
 
-    Groups of more than one case decide first, then whether a case is a plain yes or no, then
-    whether the metric is a cost or a time.
+    The order of the checks: groups of more than one case, then cases that are a plain yes or no,
+    then metrics that are a cost or a time.
     """
     if pairing.n == 0:
         return Effect("none", 0.0, None, None, None, None, None, None, None, None)
@@ -94,8 +94,8 @@ def _yes_no(pairing: Pairing, confidence: float) -> Effect:
     a, b = pairing.candidate == 1, pairing.baseline == 1
     table = (int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum()), int((~a & ~b).sum()))
     low, high = paired.newcombe_paired(*table, confidence=confidence)
-    # Newcombe's ends would let a candidate that is worse by just the margin pass too often
-    # (docs/methods.md has the figures); Tango's hold.
+    # Newcombe's ends would too often pass a candidate that is worse by exactly the margin
+    # (docs/methods.md has the figures); Tango's keep the level.
     least, most = paired.tango(*table, confidence=one_sided(confidence))
     test = paired.mcnemar(table[1], table[2])
     return Effect(
@@ -142,7 +142,7 @@ def _clustered(
     if wide is None or narrow is None:  # one group: its cases say nothing about other groups
         value = float(differences.mean())
         return Effect("clustered t", value, None, None, None, None, None, None, None, n_groups)
-    # What one case is worth here: the standard error as if the cases were independent.
+    # The standard deviation per case that gives this standard error if cases are independent.
     sd = wide.se * math.sqrt(len(values))
     ends = (wide.low, wide.high, narrow.low, narrow.high)
     solid = wide.se > 0 or n_groups >= SAME

@@ -1,4 +1,4 @@
-"""A gate: a rule on a comparison, with three outcomes, of which "undecided" is not "pass"."""
+"""A gate: a rule on a comparison with three outcomes; "undecided" is not "pass"."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _OUTCOME = {BETTER: PASS, NO_WORSE: PASS, WORSE: FAIL}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gate:
-    """The result of a gate: the outcome of each candidate and why, and of all together."""
+    """The result of a gate: each candidate's outcome and reason, and the combined outcome."""
 
     outcomes: dict[str, str]
     reasons: dict[str, str]
 
     @property
     def outcome(self) -> str:
-        """`fail` where one failed, else `undecided` where one is, else `pass`."""
+        """`fail` if one failed, else `undecided` if one is, else `pass`."""
         found = set(self.outcomes.values())
         return FAIL if FAIL in found else UNDECIDED if UNDECIDED in found else PASS
 
@@ -38,12 +38,12 @@ class Gate:
 def gate(table: pd.DataFrame, texts: Sequence[str]) -> Gate:
     """Judge every candidate of a comparison that was made with a margin.
 
-    A candidate passes if it is better, or no worse beyond the margin; it fails if it is
-    measurably worse. A judge that is not calibrated against people passes nobody.
+    A candidate passes if it is better, or not worse by more than the margin; it fails if it is
+    measurably worse. With a judge that is not calibrated against people, no candidate passes.
 
     Args:
         table: the comparison, on one metric.
-        texts: for each of its rows, the finding in words.
+        texts: the finding in words for each of its rows.
 
     Example:
         >>> import pandas as pd

@@ -1,4 +1,4 @@
-"""What is compared: the checks that a long frame has to pass, and the metric's column."""
+"""The inputs of a comparison: checks on the long frame, and the metric's column."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURED = ("cost_usd", "latency_s", "ttft_s", "prompt_tokens", "completion_tokens")
-"""What every call has besides scores; less of it is better."""
+"""Metrics of every call besides scores; lower is better."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metric:
-    """One thing to compare by: its name, its column, and which way is better."""
+    """One metric to compare by: its name, its column, and its direction."""
 
     name: str
     column: str
@@ -26,7 +26,7 @@ class Metric:
 
     @property
     def is_score(self) -> bool:
-        """Whether a scorer made it, so that an error can count as its worst value."""
+        """Whether it comes from a scorer, so an error can count as its worst value."""
         return self.column.startswith("score.")
 
     @property
@@ -36,10 +36,10 @@ class Metric:
 
 
 def metric_of(frame: pd.DataFrame, name: str, lower_is_better: bool | None = None) -> Metric:
-    """The metric that `name` names.
+    """The metric named `name`.
 
     Raises:
-        PexError: no scorer made it and no call has it, or its values are not numbers.
+        PexError: no scorer or call has it, or its values are not numbers.
     """
     import pandas as pd
 
@@ -71,13 +71,13 @@ def _is_number(value: object) -> bool:
 
 
 def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with what may be left out of one filled in: `repeat`, `error`, `group`.
+    """The frame with optional columns filled in: `repeat`, `error`, `group`.
 
     Args:
         frame: one row per (variant, case_id, repeat).
 
     Raises:
-        PexError: no rows, no variants or case ids, a missing id, the same row twice.
+        PexError: no rows, no variants or case ids, a missing id, a duplicate row.
     """
     if "case_id" not in frame.columns:
         raise PexError(
@@ -112,7 +112,7 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_margin(margin: float | None, metric: Metric, frame: pd.DataFrame) -> None:
-    """Raise a `PexError` for a margin that makes no sense: negative, or beyond the scale."""
+    """Raise a `PexError` for an invalid margin: negative, or beyond the scale."""
     if margin is None:
         return
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e300:
@@ -135,7 +135,7 @@ def check_margin(margin: float | None, metric: Metric, frame: pd.DataFrame) -> N
 
 
 def check_confidence(confidence: float) -> None:
-    """Raise a `PexError` for a level that is not valid."""
+    """Raise a `PexError` for an invalid level."""
     is_number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
     if not is_number or not 0.5 < confidence < 1:
         raise PexError(

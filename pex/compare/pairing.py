@@ -1,4 +1,4 @@
-"""From the long frame to one number per case and variant, with what was left out counted."""
+"""From the long frame to one number per case and variant, with omissions counted."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pairing:
-    """A candidate and its baseline on the cases that both have a value for.
+    """A candidate and its baseline on the cases with a value for both.
 
     `candidate` and `baseline` hold one mean over the repeats for each of `case_ids`; `groups` the
-    cases' groups as numbers. `dropped` counts the cases that were run and are not among them,
+    cases' groups as numbers. `dropped` counts the cases that were run but are not included,
     `errors_*` the calls that ended in an error, `replayed` the answers that were reused,
     `shared` the answers that both took from the same request.
     """
@@ -35,7 +35,7 @@ class Pairing:
     replayed: int
     shared: int
     unusual: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
-    """How many answers of candidate and baseline were cut off or are empty, where there are any."""
+    """How many answers of candidate and baseline were cut off or empty, if any."""
 
     @property
     def n(self) -> int:
@@ -61,7 +61,7 @@ class Table:
     def __init__(self, frame: pd.DataFrame, metric: Metric, errors_as_worst: bool = False) -> None:
         values = frame[metric.column].astype("float64")
         failed = frame["error"].notna()
-        # A refused or broken call may still have a time; that is not the time of an answer.
+        # A refused or broken call can still have a time, but not that of an answer.
         values = values.where(~failed)
         if errors_as_worst and failed.any():
             seen = values.dropna()
@@ -77,7 +77,7 @@ class Table:
             name: rows.groupby(frame["variant"]).sum() for name, rows in unusual(frame).items()
         }
         groups = frame.groupby("case_id", sort=False)["group"].first().reindex(self._means.index)
-        # A case without a group is a group of its own.
+        # A case without a group is its own group.
         own = groups.where(groups.notna(), [f"\0{case}" for case in groups.index])
         self._groups = own.astype("category").cat.codes.to_numpy("int64")
         self._replayed = (
@@ -92,7 +92,7 @@ class Table:
         )
 
     def pair(self, candidate: str, baseline: str) -> Pairing:
-        """Two variants on the cases that both have; none where one of them has no rows."""
+        """Two variants on the cases that both have; empty if either has no rows."""
         if not {candidate, baseline} <= set(self._means.columns):
             nothing = self._groups[:0]
             none = nothing.astype("float64")

@@ -18,10 +18,10 @@ CANDIDATE = "B"
 def both(
     baseline: pd.DataFrame, candidate: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[VariantInfo], list[str]]:
-    """One frame of two, its variants with their factors, and caveats.
+    """Combine two runs in one frame; also returns its variants with their factors, and caveats.
 
-    Variants of the same name belong together; where each run has one variant, those do. The run is
-    the factor that `compare` finds the pairs by.
+    Variants of the same name are paired; if each run has only one variant, those are paired. The
+    run is the factor by which `compare` finds the pairs.
 
     Raises:
         PexError: no variant, score or case in common.
@@ -74,7 +74,7 @@ def _check_common(baseline: pd.DataFrame, candidate: pd.DataFrame) -> None:
 
 
 def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
-    """What differs in the data: cases that one run does not have, or with other contents."""
+    """Differences in the data: cases missing from one run, or with other contents."""
     a, b = (
         frame.drop_duplicates("case_id").set_index("case_id") for frame in (baseline, candidate)
     )

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 20
-"""More different values are too many for slices, unless they are numbers: those are cut in four."""
+"""More distinct values are too many for slices, unless they are numbers, which are cut in four."""
 
 SMALLEST = 10
-"""Slices with fewer cases are shown and not tested: no test could find anything."""
+"""Slices with fewer cases are shown but not tested: no test could find anything."""
 
 
 def slices(
@@ -29,7 +29,7 @@ def slices(
     options: Options | None = None,
     variants: Sequence[VariantInfo] | None = None,
 ) -> pd.DataFrame:
-    """Compare within each slice; p is adjusted over all that have enough cases to be tested.
+    """Compare within each slice; p is adjusted over all slices with enough cases to test.
 
     Args:
         frame: the long frame.
@@ -40,10 +40,10 @@ def slices(
         variants: as in `compare`.
 
     Returns:
-        The columns of `compare`, and in front `slice_by`, `slice` and `small` (too few cases).
+        The columns of `compare`, preceded by `slice_by`, `slice` and `small` (too few cases).
 
     Raises:
-        PexError: there is no such column, or it has too many values to be slices.
+        PexError: there is no such column, or it has too many values for slices.
     """
     frame = check_frame(frame)
     parts = list(cut(frame, by))
@@ -63,7 +63,7 @@ def slices(
 
 
 def cut(frame: pd.DataFrame, by: str) -> Iterator[tuple[str, set[str]]]:
-    """The slices of the cases, each a name and its case ids."""
+    """The slices of the cases, each as a name and its case ids."""
     cases = frame.drop_duplicates("case_id").set_index("case_id")
     if by == "tags":
         yield from _tags(cases)
@@ -92,7 +92,7 @@ def _tags(cases: pd.DataFrame) -> Iterator[tuple[str, set[str]]]:
         return
     by_tag: dict[str, set[str]] = {}
     for case_id, tags in cases["tags"].items():
-        # A frame from elsewhere has strings here, or nothing.
+        # A frame from elsewhere can have strings here, or no values.
         for tag in tags if isinstance(tags, list | tuple) or hasattr(tags, "tolist") else []:
             by_tag.setdefault(str(tag), set()).add(str(case_id))
     yield from sorted(by_tag.items())
@@ -112,7 +112,7 @@ def _values(values: pd.Series[Any], by: str) -> Iterator[tuple[str, set[str]]]:
 
     numbers = pd.to_numeric(values, errors="coerce")
     if numbers.notna().all() and numbers.nunique() > 8:
-        # Quarters by rank, so that many equal values cannot make one empty.
+        # Quarters by rank, so many equal values cannot leave one empty.
         quarter = pd.qcut(numbers, 4, duplicates="drop")
         unit = " characters" if by == "length" else ""
         for interval, part in numbers.groupby(quarter, observed=True):

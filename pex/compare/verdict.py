@@ -21,7 +21,7 @@ BETTER, WORSE, NO_WORSE, UNDECIDED = "better", "worse", "no worse", "undecided"
 VERDICTS = (BETTER, WORSE, NO_WORSE, UNDECIDED)
 
 POWER = 0.8
-"""How likely a difference has to be found to count as detectable."""
+"""The probability of finding a difference for it to count as detectable."""
 
 SMALL = 20
 
@@ -34,11 +34,11 @@ _WHOLE = ("n_groups", "more_cases")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """How to compare.
+    """The options of a comparison.
 
     `confidence` is the level of the two-sided interval that `better` and `worse` need, and the
-    one-sided level that `no worse` needs. `uncalibrated` are scores of judges that nobody
-    has compared with human ratings.
+    one-sided level that `no worse` needs. `uncalibrated` are scores of judges that have not
+    been compared with human ratings.
     """
 
     margin: float | None = None
@@ -49,11 +49,11 @@ class Options:
 
 @dataclasses.dataclass(slots=True)
 class Row:
-    """One pair on one metric, on its way to a row of the table.
+    """One pair on one metric, before it becomes a row of the table.
 
-    `strict` is the effect with errors counted as failures, where there are errors; `within` the
-    standard error as it is and with unlimited repeats, where there are repeats; `remarks` say what
-    is unusual about the answers of either.
+    `strict` is the effect with errors counted as failures, if there are errors; `within` the
+    standard error as it is and with unlimited repeats, if there are repeats; `remarks` describe
+    unusual answers of either variant.
     """
 
     metric: Metric
@@ -70,10 +70,10 @@ class Row:
 def verdict(
     found: Effect, p_adjusted: float | None, higher_is_better: bool, options: Options
 ) -> str:
-    """The word for an effect: better, worse, no worse or undecided.
+    """The verdict for an effect: better, worse, no worse or undecided.
 
     `better` and `worse` need both the interval and the adjusted p; `no worse` needs the one-sided
-    bound to be inside of the margin.
+    bound to be within the margin.
     """
     if found.low is None or found.high is None or found.least is None or found.most is None:
         return UNDECIDED
@@ -152,7 +152,7 @@ def _record(row: Row, family: int, options: Options) -> dict[str, Any]:
 
 
 def _min_detectable(row: Row, options: Options) -> float | None:
-    """The smallest true difference that this many cases find four times in five."""
+    """The smallest true difference that this many cases detect four times in five."""
     n, sd = row.pairing.n, row.effect.sd
     if n < 2 or sd is None:
         return None
@@ -160,12 +160,12 @@ def _min_detectable(row: Row, options: Options) -> float | None:
         # No case differed: a share of cases above this would have shown one 19 times in 20.
         return 1 - 0.05 ** (1 / n) if row.metric.yes_no else None
     found = float(power.minimal_difference(n, sd, alpha=1 - options.confidence, power=POWER))
-    # A difference of shares is at most 1: so few cases can find none.
+    # A difference of shares is at most 1: very few cases cannot detect any.
     return None if row.metric.yes_no and found > 1 else found
 
 
 def _more_cases(row: Row, word: str, family: int, options: Options) -> int | None:
-    """About how many more cases are needed, if the difference is as large as it looks."""
+    """About how many more cases are needed if the difference is as large as it appears."""
     n, sd, difference = row.pairing.n, row.effect.sd, row.effect.difference
     if word != UNDECIDED or n < 2 or sd is None:
         return None
@@ -174,7 +174,7 @@ def _more_cases(row: Row, word: str, family: int, options: Options) -> int | Non
     if sd > 0 and difference != 0:
         alpha = (1 - options.confidence) / max(
             1, family
-        )  # what the correction leaves of it at worst
+        )  # the level that the correction leaves in the worst case
         found.append(power.cases_for_difference(abs(difference), sd, alpha=alpha, power=POWER))
     if options.margin and sd > 0:
         found.append(

@@ -1,4 +1,4 @@
-"""One execution of an experiment: asks, scores, judges and records, on a thread of its own."""
+"""One execution of an experiment: runs, scores, judges and records on its own thread."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ if TYPE_CHECKING:
 
 
 DRAIN_S = 2.0
-"""How long the end of a run waits for those who watch it."""
+"""How long the end of a run waits for its listeners."""
 
 WAKE_S = 0.5
 
 
 class Execution:
-    """The handle of a run that goes on in the background.
+    """The handle of a run in the background.
 
-    Made by `Experiment.start()`. The kernel stays free; `wait()` gives the results, `cancel()`
-    ends the run and keeps what was answered. As the last thing in a cell it shows the live grid,
-    in as many cells as you like; so does `show()`.
+    Made by `Experiment.start()`. The kernel stays free; `wait()` returns the results, `cancel()`
+    ends the run and keeps the answers so far. As the last expression in a cell it shows the live
+    grid, in any number of cells; so does `show()`.
     """
 
     def __init__(self, job: Job, recorder: Recorder | None) -> None:
@@ -109,9 +109,9 @@ class Execution:
         self._thread = threading.Thread(target=self._main, name="pex-run", daemon=True)
 
     def listen(self, listener: Listener) -> None:
-        """Tell `listener` of every event, on a thread of its own; what has been comes first.
+        """Tell `listener` about every event, on a thread of its own; past events come first.
 
-        A slow one slows nobody; it misses passing news then, never an answer.
+        A slow listener slows nobody down; it then misses progress events, never an answer.
         """
         self._feeds.listen(listener, self._events_so_far())
 
@@ -122,19 +122,19 @@ class Execution:
             yield Scored(place, scores)
 
     def viewed_by(self, viewer: Callable[[], ResultGrid]) -> Execution:
-        """Have `show()` show what `viewer` makes; returns the execution."""
+        """Use `viewer` to make the view for `show()`; returns the execution."""
         self._viewer = viewer
         return self
 
     def show(self) -> ResultGrid:
-        """The live grid; the last thing in a cell, in as many cells as you like.
+        """The live grid; as the last expression in a cell, in any number of cells.
 
-        All of them show the same, whenever they come: the run so far, then how it goes on. Its
-        Stop does what `cancel()` does.
+        All of them show the same, whenever they are opened: the run so far, then its progress.
+        Their Stop button does what `cancel()` does.
         """
         with self._feeds.lock:
             if self._grid is None:
-                assert self._viewer is not None  # Experiment.start() gives one
+                assert self._viewer is not None  # Experiment.start() sets one
                 self._grid = self._viewer()
         return self._grid
 
@@ -150,7 +150,7 @@ class Execution:
         from pex.widgets import in_notebook
 
         if not in_notebook() or self._viewer is None:
-            raise NotImplementedError  # IPython shows the repr then
+            raise NotImplementedError  # IPython then shows the repr
         self.show()._ipython_display_()
 
     def start(self) -> Execution:
@@ -163,24 +163,24 @@ class Execution:
                 total=len(self._job.requests),
             )
         )
-        if self._judge_run is not None:  # judges' questions are part of what there is to do
+        if self._judge_run is not None:  # judges' questions are part of the work
             self._emit(Judging(0, self.progress.total - len(self._job.requests)))
-        self._ended.set_running_or_notify_cancel()  # nobody who waits can cancel it
+        self._ended.set_running_or_notify_cancel()  # no waiting caller can cancel it
         self._thread.start()
         return self
 
     @property
     def done(self) -> bool:
-        """Whether the run has ended, records and all."""
+        """Whether the run has ended and been recorded."""
         return self._ended.done()
 
     @property
     def results(self) -> Results | None:
-        """The results, None while the run goes on."""
+        """The results, None while the run is in progress."""
         return self._results
 
     def cancel(self) -> None:
-        """Start no new call; calls in flight can finish for a few seconds. Twice: stop now."""
+        """Start no new calls; calls in flight get a few seconds to finish. Twice: stop now."""
         if not self.done:
             self._emit(Stopping())
         if self._judge_run is not None:
@@ -192,8 +192,8 @@ class Execution:
 
         Raises:
             Interrupted: the keyboard or the kernel interrupted the run; it holds the results.
-            ProviderError: no answer came at all, and retrying would not help.
-            BudgetError: an endpoint reported more than a call could cost.
+            ProviderError: there was no answer at all, and retrying would not help.
+            BudgetError: an endpoint reported a higher cost than a call could have.
         """
         interrupted = False
         while not self.done:
@@ -211,14 +211,14 @@ class Execution:
         """Wait for the end without blocking the event loop.
 
         Raises:
-            asyncio.CancelledError: the waiting was cancelled, in a notebook by an interrupt; the
-                run has been stopped, and ended.
+            asyncio.CancelledError: the wait was cancelled, in a notebook by an interrupt; the run
+                has been stopped and has ended.
         """
         ended = asyncio.wrap_future(self._ended)
         cancelled = False
         while not ended.done():
             try:
-                # A kernel's interrupt does not wake its event loop, so this does now and then.
+                # A kernel's interrupt does not wake its event loop, so this loop does so regularly.
                 await asyncio.wait([ended], timeout=WAKE_S)
             except asyncio.CancelledError:
                 cancelled = True
@@ -227,7 +227,7 @@ class Execution:
         if cancelled:
             said = self._interrupted(results)
             error = asyncio.CancelledError(said)
-            # IPython calls this; timeouts of asyncio want exactly this class, so none of our own.
+            # IPython calls this; asyncio's timeouts need exactly this class, so not one of our own.
             vars(error)["_render_traceback_"] = lambda: [f"Interrupted: {said}"]
             raise error
         return results
@@ -258,8 +258,8 @@ class Execution:
 
     def _main(self) -> None:
         status = "failed"
-        # What is there already need not be searched for garbage again and again while answers
-        # come: it would take 2 % of the time of a large run.
+        # Existing objects need not be searched for garbage again and again while answers arrive:
+        # that would take 2 % of the time of a large run.
         gc.freeze()
         try:
             try:
@@ -275,7 +275,7 @@ class Execution:
             if self._judge_run is not None:
                 status = self._judge(self._judge_run, status)
             self._results = self._finish(status)
-            if self._scoring.failure is not None:  # a scorer never raises: an error of our own
+            if self._scoring.failure is not None:  # a scorer never raises: an error in pex itself
                 raise self._scoring.failure
             self._job.journal.end(self._job.run, status)
         except BaseException as error:  # noqa: BLE001 - raised by wait()
@@ -290,7 +290,7 @@ class Execution:
             self._ended.set_result(None)
 
     def _judge(self, judge_run: JudgeRun, status: str) -> str:
-        """Ask the judges; a failure here is raised by wait(), after the answers are kept."""
+        """Call the judges; a failure here is raised by wait(), after the answers are stored."""
         try:
             status = judge_run.judge(self._answers, self._job.cases, status)
         except Exception as error:  # noqa: BLE001 - raised by wait(); the answers come first
@@ -308,7 +308,7 @@ class Execution:
             self._emit(event)
 
     def _update_judging(self, judge_run: JudgeRun) -> None:
-        """Take over how far the judges are, and tell."""
+        """Update the judges' progress and publish it."""
         self._emit(Judging(judge_run.done, judge_run.total))
         counts = self.progress
         counts.judged = judge_run.done
@@ -333,7 +333,7 @@ class Execution:
             self._scoring.put(event)
 
     def _score(self, event: Event) -> None:
-        """On a thread of its own: a slow scorer holds up no call."""
+        """Score on a separate thread: a slow scorer delays no call."""
         if not isinstance(event, Answered):
             return
         scores: dict[str, Score] = {}
@@ -364,7 +364,7 @@ class Execution:
         return results
 
     def _record(self, recorder: Recorder, frame: pd.DataFrame, about: About) -> Results:
-        """Record the run; if that fails, its files wait in the project."""
+        """Record the run; if that fails, its files are kept in the project."""
         from pex.record import unrecorded
 
         job = self._job
@@ -374,10 +374,10 @@ class Execution:
             outcome = outcome_of(frame, about)
             results = Results.of(outcome, job.edits)
             results.traces = record(recorder, outcome, texts, prompts, job.cases, job.traces)
-            unrecorded.drop(job.state, recorder.run_id)  # an earlier start may have had to wait
+            unrecorded.drop(job.state, recorder.run_id)  # an earlier start may have left them
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
             folder = unrecorded.keep(job.state, recorder.run_id, frame, about, texts)
-            # A PexError's hint is about the start of a run, not about its end.
+            # A PexError's hint is about the start of a run, not its end.
             why = redact(error.message if isinstance(error, PexError) else str(error))
             message = f"the run could not be recorded in MLflow: {why}"
             about = dataclasses.replace(about, record_error=message)

@@ -1,4 +1,4 @@
-"""An experiment: variants x cases x scorers, to be run by hand and every night."""
+"""An experiment: variants x cases x scorers, run by hand or every night."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 _COMPARED = {"prompts", "models", "params", "variants", "scorers"}
-"""Keys of the file that say what is compared with what."""
+"""Keys of the file that define the comparison."""
 
 _uses = itertools.count(1)
 
@@ -48,24 +48,24 @@ class Experiment:
     """Variants on the same cases, scored.
 
     Args:
-        name: letters, digits, `_`, `.`, `-`; MLflow's experiment gets it too.
-        variants: what is compared, usually from `pex.grid`.
+        name: letters, digits, `_`, `.`, `-`; also used for MLflow's experiment.
+        variants: the variants to compare, usually from `pex.grid`.
         cases: a CSV, JSONL or Parquet file, a DataFrame, or a list of dicts.
         scorers: names, dicts with `kind`, functions `(output, expected=…, **case)`, MLflow scorers,
             judges.
         repeats: how often each case is run.
         budget_usd: the most that a run may spend.
-        purpose: what it is for, in a sentence; shown in MLflow and the report.
-        columns: which column of the cases is `id`, `expected`, `group`, `tags`; left out, what an
-            `experiment.yaml` beside the file of cases says.
-        max_error_share: more errors than this share make `pexlab run` end with 5.
+        purpose: its purpose, in a sentence; shown in MLflow and the report.
+        columns: which column of the cases is `id`, `expected`, `group`, `tags`; by default as in an
+            `experiment.yaml` beside the file of cases.
+        max_error_share: with a larger share of errors, `pexlab run` exits with code 5.
         max_in_flight: concurrent calls to each provider.
-        timeout_s: how long one call may take.
-        gate: a rule on the comparison: `baseline`, `metric`, `margin`, perhaps `confidence` and
-            `on_undecided`; `results.gate()` judges by it.
+        timeout_s: the time limit of one call.
+        gate: a rule on the comparison: `baseline`, `metric`, `margin`, optionally `confidence` and
+            `on_undecided`; `results.gate()` applies it.
 
     Raises:
-        PexError: whatever does not fit, before any model is called.
+        PexError: something does not fit; raised before any model is called.
 
     Example:
         >>> import pex
@@ -133,10 +133,10 @@ class Experiment:
         """Read `experiment.yaml`, with some of its keys replaced.
 
         Args:
-            path: the file; its paths start from its folder.
-            prompts: in place of the file's prompts.
-            models: in place of the file's models; `pex.Model` of your own clients too.
-            set_params: parameters that every variant gets over its own.
+            path: the file; paths in it are relative to its folder.
+            prompts: instead of the file's prompts.
+            models: instead of the file's models; also `pex.Model` with your own clients.
+            set_params: parameters for every variant, overriding its own.
             changes: any other key of the file, for example `repeats=3`.
 
         Raises:
@@ -150,7 +150,7 @@ class Experiment:
         if replaced:
             data = spec.model_dump(exclude_unset=True) | to_json_value(replaced)
             if replaced.keys() & _COMPARED and "gate" not in replaced:
-                data.pop("gate", None)  # it is a rule on the file's own variants and scores
+                data.pop("gate", None)  # a rule on the file's own variants and scores
             spec = validate(ExperimentSpec, data, str(path))
         self = cls.__new__(cls)
         self._spec = spec
@@ -166,7 +166,7 @@ class Experiment:
         return self
 
     _drafted_in: Path | None = None
-    """Of one that a Playground has changed: where the paths of its images start."""
+    """If a Playground has changed it: the folder that its image paths are relative to."""
 
     def _setup(
         self, variants: list[Variant], cases: list[Case], scorers: list[Any], base: Path | None
@@ -188,7 +188,7 @@ class Experiment:
         self.path: Path | None = None
         self.results: Results | None = None
         self.used = next(_uses)
-        """Grows with each use of any experiment: the greatest is the one used last."""
+        """Grows with each use of any experiment: the one used last has the largest value."""
         self._scorers = scorers
         self._base = base
         self._built = build(scorers, cases, base)
@@ -205,17 +205,17 @@ class Experiment:
 
     @property
     def purpose(self) -> str:
-        """What it is for."""
+        """Its purpose."""
         return self._spec.purpose
 
     @property
     def budget_usd(self) -> float | None:
-        """What a run may spend, None where the project says it."""
+        """What a run may spend, None if the project's setting applies."""
         return self._spec.budget_usd
 
     @property
     def max_error_share(self) -> float:
-        """The share of errors from which on a run counts as failed."""
+        """The share of errors above which a run counts as failed."""
         return self._spec.max_error_share
 
     def __repr__(self) -> str:
@@ -230,9 +230,9 @@ class Experiment:
     def preview(self, **options: Unpack[PreviewOptions]) -> Preview:
         """What a run would do: the first request as sent, calls, estimated tokens, cost, time.
 
-        No model is called. Earlier calls in the journal say most about tokens and time; without
-        them the built-in model's tokenizer where its server runs, else the bytes. Calls to judges
-        are in it; what they cost is estimated where the answers that they judge are not there yet.
+        No model is called. Earlier calls in the journal give the best estimate of tokens and time;
+        without them, the built-in model's tokenizer if its server is running, else the byte count.
+        Calls to judges are included; their cost is estimated if the answers do not exist yet.
         """
         chosen = complete(options, PreviewOptions)
         self._read_again()
@@ -240,7 +240,7 @@ class Experiment:
 
     @shows(RunOptions)
     def run(self, **options: Unpack[RunOptions]) -> Results:
-        """Run every variant on every case, score, show and record; returns when it is done.
+        """Run every variant on every case; score, show and record the answers.
 
         Args:
             limit: only the first cases.
@@ -250,10 +250,10 @@ class Experiment:
             repeats: how often each case is run.
             budget_usd: the most that this run may spend.
             max_in_flight: concurrent calls to each provider, at most.
-            timeout_s: how long one call may take.
-            journal: "reuse" reuses every answer that was ever paid for; "fresh" gets new ones, but
-                continues this batch or an unfinished run; "off" keeps nothing.
-                Left out, "fresh" within a batch, else "reuse".
+            timeout_s: the time limit of one call.
+            journal: "reuse" reuses every answer already paid for; "fresh" gets new ones, but
+                continues this batch or an unfinished run; "off" stores nothing.
+                By default "fresh" within a batch, else "reuse".
             stream: stream the answers, so they are shown as they grow and `ttft_s` is
                 known.
             provider_batch: send all requests as one file through the provider's Batch API, at half
@@ -261,19 +261,20 @@ class Experiment:
             record: write the run to MLflow.
             traces: how many rows get a trace there, written in the background: a number (the same
                 cases for every variant, failures and disagreements first), "all" or "none". None:
-                what `pex.toml` says, else 500.
-            show: a live view in a notebook, a progress bar in a terminal; None shows it where
-                there is somebody to see it.
-            note: why this run; kept with its record.
-            mlflow_tags: further tags for the run in MLflow.
+                the setting in `pex.toml`, else 500.
+            show: a live view in a notebook, a progress bar in a terminal; None shows it if the
+                session is interactive.
+            note: the reason for this run; stored in its record.
+            mlflow_tags: additional tags for the run in MLflow.
 
         Returns:
-            The results; they are also kept as `.results`.
+            The results; they are also available as `.results`.
 
         Raises:
             PexError: something does not fit; no model was called.
-            ProviderError: no answer came at all, and retrying would not help.
-            BudgetError: an endpoint reported more than a call could cost; `.results` has the rest.
+            ProviderError: there was no answer at all, and retrying would not help.
+            BudgetError: an endpoint reported a higher cost than a call could have; `.results` has
+                the rest.
             Interrupted: interrupted from the keyboard; it holds the results so far.
         """
         from pex.experiment.views import watch
@@ -288,7 +289,7 @@ class Experiment:
 
     @shows(RunOptions)
     async def arun(self, **options: Unpack[RunOptions]) -> Results:
-        """The same as `run`, for asynchronous code: `await exp.arun()` keeps the kernel free."""
+        """Like `run`, for asynchronous code: `await exp.arun()` keeps the kernel free."""
         from pex.experiment.views import watch
 
         execution, job = self._prepare(complete(options, RunOptions))
@@ -303,7 +304,7 @@ class Experiment:
     def start(self, **options: Unpack[StartOptions]) -> Execution:
         """Start a run with the options of `run` (without `show`) and return its handle at once.
 
-        The handle as the last thing in a cell shows the live grid.
+        As the last expression in a cell, the handle shows the live grid.
         """
         from pex.experiment.views import in_background
 
@@ -317,11 +318,11 @@ class Experiment:
             path: the YAML file.
             overwrite: replace files with different content.
 
-        A `pex.Model` is written as `provider/model`; where its provider is not in `pex.toml`, a
-        warning says which lines to add. Never with the key.
+        A `pex.Model` is written as `provider/model`, never with its key; if its provider is not in
+        `pex.toml`, a warning shows the lines to add.
 
         Raises:
-            PexError: a scorer that cannot be named in a file, or a file that would be lost.
+            PexError: a scorer that cannot be named in a file, or a file that would be overwritten.
         """
         self.path = save(
             Path(path).resolve(),
@@ -341,18 +342,18 @@ class Experiment:
     def drafted(
         self, variants: Sequence[Variant], cases: Sequence[Case], *, whole: bool = False
     ) -> Experiment:
-        """The same experiment with other variants and cases, as a Playground or a cell has them.
+        """The same experiment with other variants and cases, for a Playground or a cell.
 
-        Its scorers stay those that know all of the experiment's cases. It counts as a use of this
+        Its scorers remain those that know all of the experiment's cases. It counts as a use of this
         experiment.
 
         Args:
-            variants: what is compared.
-            cases: what is asked.
-            whole: keep the gate; without it, judges that have nobody to compare with are left out.
+            variants: the variants to compare.
+            cases: the cases to run.
+            whole: keep the gate; otherwise, judges without an opponent are left out.
 
         Raises:
-            PexError: something does not fit, with `whole` the gate or a judge too.
+            PexError: something does not fit; with `whole`, also the gate or a judge.
         """
         self.used = next(_uses)
         new = copy.copy(self)
@@ -379,16 +380,16 @@ class Experiment:
         return new
 
     def dumped_scorers(self, folder: Path) -> tuple[list[Any], list[str]]:
-        """The scorers as a file in `folder` would have them, and the names of those that cannot.
+        """The scorers as written to a file in `folder`, and the names of those that cannot be.
 
         Args:
-            folder: where paths in them start.
+            folder: the folder that paths in them are relative to.
         """
         return dumped(self._scorers, self._built, self._base or Path.cwd(), folder)
 
     @property
     def folder(self) -> Path:
-        """Where the paths of images start."""
+        """The folder that image paths are relative to."""
         if self._drafted_in is not None:
             return self._drafted_in
         return self._cases_path.parent if self._cases_path else Path.cwd()
@@ -421,9 +422,9 @@ class Experiment:
         return stamp(path.stat()) if path is not None and path.is_file() else None
 
     def _read_again(self) -> None:
-        """Take the cases as their file has them now: one was corrected in a grid, say.
+        """Reload the cases from their file, for example after one was corrected in a grid.
 
-        What was changed in `exp.cases` itself stays; either way it is said.
+        Changes made in `exp.cases` itself are kept; either way a message says so.
         """
         now = self._stamp_now()
         if self._cases_path is None or now in (None, self._stamp):
@@ -443,7 +444,7 @@ class Experiment:
             )
 
     def prepare(self, **options: Unpack[StartOptions]) -> tuple[Execution, Job]:
-        """A run with the options of `start`, ready to be listened to and started."""
+        """A run with the options of `start`, ready for listeners and for its start."""
         return self._prepare(complete(options, StartOptions))
 
     def _prepare(self, chosen: RunOptions) -> tuple[Execution, Job]:

@@ -1,4 +1,4 @@
-"""A gate that is undecided asks for more: more cases, then more repeats, up to the budget."""
+"""Extending an undecided gate: more cases, then more repeats, up to the budget."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pex.experiment.options import RunOptions
 from pex.results.results import Results
 
 MOST_REPEATS = 16
-"""Beyond this, repeats of the same cases say little that is new."""
+"""Beyond this, repeats of the same cases add little information."""
 
 
 def extend(
@@ -20,16 +20,16 @@ def extend(
     options: RunOptions,
     say: Callable[[str], None] = lambda text: None,
 ) -> Results:
-    """Run again with twice as much until the gate decides, the budget is spent, or all is asked.
+    """Double the run until the gate decides, the budget is spent, or everything has been run.
 
-    What was answered comes from the journal, so only what is new is paid for. Each extension is a
-    run of its own in MLflow, tagged `pex.extends` with the first one.
+    Existing answers come from the journal, so only new ones are paid for. Each extension is a
+    separate run in MLflow, tagged `pex.extends` with the first one.
 
     Args:
         exp: the experiment; it has a gate.
         results: its first run.
-        options: what that run was started with.
-        say: told before each extension.
+        options: the options of the first run.
+        say: called before each extension.
 
     Returns:
         The results of the last run.
@@ -50,24 +50,24 @@ def extend(
 
 
 def is_open(outcome: str, metric: str, about: About) -> bool:
-    """Whether more answers could decide a gate: an uncalibrated judge stays undecided.
+    """Whether more answers could decide a gate: with an uncalibrated judge it stays undecided.
 
     Args:
-        outcome: what the gate says now.
-        metric: the score that it goes by.
+        outcome: the gate's current outcome.
+        metric: the gate's score.
         about: the run.
     """
     return outcome == UNDECIDED and metric not in about.uncalibrated
 
 
 def more_repeats(about: About) -> int | None:
-    """How many repeats the next extension of a run has; None where more would say little."""
+    """The number of repeats in a run's next extension; None if more would add little."""
     repeats = 2 * about.repeats
     return repeats if repeats <= MOST_REPEATS else None
 
 
 def _more(exp: Experiment, results: Results, options: RunOptions) -> RunOptions | None:
-    """Twice the cases where there are more, else twice the repeats; None at the end of both."""
+    """Twice the cases if there are more, else twice the repeats; None if both are exhausted."""
     limit, cases = options.get("limit"), results.about.cases
     if limit is not None and cases == limit and cases < len(exp.cases):
         return {"limit": 2 * cases}

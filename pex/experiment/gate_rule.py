@@ -1,4 +1,4 @@
-"""An experiment's gate, checked against what the experiment has before any model is called."""
+"""An experiment's gate, checked against the experiment before any model is called."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pex.library.resolve import resolve_beside
 from pex.project.spec import GateSpec
 
 PINNED = "pinned"
-"""The baseline that a batch has accepted; a run by itself has none."""
+"""The baseline accepted for a batch; a run by itself has none."""
 
 
 def gate_rule(
     gate: GateSpec, variants: Sequence[Variant], scores: Sequence[str], folder: Path
 ) -> dict[str, Any]:
-    """The rule as plain data, its baseline a name that the comparison knows.
+    """The rule as plain data, with its baseline resolved to a name that the comparison knows.
 
     Args:
         gate: the rule.
-        variants: those of the experiment.
+        variants: the experiment's variants.
         scores: the names of its scorers and judges.
-        folder: where the experiment is, for a baseline in the library.
+        folder: the experiment's folder, for a baseline in the library.
 
     Raises:
         PexError: a baseline or a metric that the experiment does not have.
@@ -41,7 +41,7 @@ def gate_rule(
             pairs([VariantInfo.of(variant) for variant in variants], rule["baseline"])
         except PexError as error:
             raise PexError(f"gate: {error.message}", hint=error.hint) from None
-    # A scorer may give several scores, `name.key`, which nobody knows before it has run.
+    # A scorer can give several scores, `name.key`, which are unknown before it runs.
     known = {*scores, *MEASURED}
     if not any(gate.metric == name or gate.metric.startswith(f"{name}.") for name in known):
         raise PexError(
@@ -52,7 +52,7 @@ def gate_rule(
 
 
 def _of_library(reference: str, variants: Sequence[Variant], folder: Path) -> str:
-    """The name of the variants' prompt that the library has under this reference."""
+    """The name of the variants' prompt that a library reference resolves to."""
     origin = resolve_beside(folder, reference).origin
     names = {variant.prompt.name for variant in variants if variant.prompt.origin == origin}
     if not names:

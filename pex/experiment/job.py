@@ -1,4 +1,4 @@
-"""What an execution has to do, and how far it is."""
+"""The work of an execution, and its progress."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pex.score.judge.asking import JudgePanel
 class Job:
     """Everything that an execution needs, resolved: plain data, open endpoints, the journal.
 
-    `found` are the answers, by key, that the journal has already; `panel` are the judges, None
-    where there are none; `state` is the project's folder for what is not recorded yet;
-    `edits` are of the file of cases, None where they have none; `scorer_items` are the scorers as
-    a user may write them, None where they depend on files or this process.
+    `found` are the answers, by key, already in the journal; `panel` are the judges, None
+    if there are none; `state` is the project's folder for unrecorded runs; `edits` are those of
+    the file of cases, None if it has none; `scorer_items` are the scorers as a user can write
+    them, None if they depend on files or this process.
     """
 
     name: str
@@ -55,18 +55,18 @@ class Job:
 
     @property
     def score_names(self) -> list[str]:
-        """The names of all scores, those of judges last."""
+        """The names of all scores, judges' scores last."""
         judges = self.panel.judges if self.panel is not None else ()
         return [*(scorer.name for scorer in self.scorers), *(judge.name for judge in judges)]
 
 
 @dataclasses.dataclass(slots=True)
 class Progress:
-    """How far a run is: requests in all, answers and errors so far, seconds, USD.
+    """The progress of a run: total requests, answers and errors so far, seconds, USD.
 
-    `replayed` of the answers came from the journal. `total` has the questions to judges too: as
-    many as there may be, until the answers are there and it is known how many there are; `judged`
-    of them have come to an end.
+    `replayed` counts the answers from the journal. `total` includes the questions to judges: their
+    maximum number, until the answers exist and the number is known; `judged` of them have
+    finished.
     """
 
     total: int

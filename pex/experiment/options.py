@@ -1,4 +1,4 @@
-"""The options of a run: their names and types, and what holds for one that is left out."""
+"""The options of a run: their names and types, and the defaults."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ DEFAULTS: RunOptions = {
     "note": "",
     "mlflow_tags": None,
 }
-"""Of all options, in the order in which they are shown. None: the experiment says it, else the
-project's settings."""
+"""Default values of all options, in the order in which they are shown. None: the experiment's
+value, else the project's setting."""
 
 
 def shows(record: type) -> Callable[[F], F]:
-    """Have a function that takes `**options: Unpack[record]` show each of them.
+    """Make a function that takes `**options: Unpack[record]` show each of them.
 
-    `help()` and a notebook's Tab go by the signature; in the code itself the record says it.
+    `help()` and a notebook's Tab use the signature; in the code itself the record defines them.
 
     Example:
         >>> @shows(PreviewOptions)
@@ -99,10 +99,10 @@ def shows(record: type) -> Callable[[F], F]:
 
 
 def complete(options: Mapping[str, Any], record: type) -> RunOptions:
-    """The options with the defaults of those that are left out.
+    """The options, completed with defaults.
 
     Raises:
-        PexError: `record` has no such option, or the record of a run could not hold its value.
+        PexError: `record` has no such option, or a value that a run's record cannot store.
 
     Example:
         >>> complete({"limit": 3}, RunOptions)["record"]
@@ -125,10 +125,10 @@ def complete(options: Mapping[str, Any], record: type) -> RunOptions:
 
 
 def check(options: RunOptions) -> None:
-    """Check the values that are needed only once a run starts.
+    """Check the values that are needed only when a run starts.
 
     Raises:
-        PexError: one of them does not fit.
+        PexError: a value does not fit.
     """
     check_count("max_in_flight", options["max_in_flight"])
     check_positive("timeout_s", options["timeout_s"])
@@ -138,7 +138,7 @@ def check(options: RunOptions) -> None:
 
 
 def repeats(options: RunOptions, spec: ExperimentSpec) -> int:
-    """How often each case is run: the option, else the experiment's; a batch may multiply it."""
+    """How often each case is run: the option, else the experiment's; a batch can multiply it."""
     value = spec.repeats if options["repeats"] is None else options["repeats"]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
@@ -146,7 +146,7 @@ def repeats(options: RunOptions, spec: ExperimentSpec) -> int:
 
 
 def budget_usd(options: RunOptions, spec: ExperimentSpec, settings: Settings) -> float:
-    """What the run may spend: the option, else the experiment's, else the project's."""
+    """What the run may spend: the option, else the experiment's value, else the project's."""
     check_positive("budget_usd", options["budget_usd"], zero=True)
     for value in (options["budget_usd"], spec.budget_usd):
         if value is not None:

@@ -1,4 +1,4 @@
-"""Before a run: what it would do, and everything that it needs, looked up and opened."""
+"""Before a run: the preview, and everything the run needs, looked up and opened."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExperimentState:
-    """An experiment, as far as its runs need it.
+    """The part of an experiment that its runs need.
 
-    `gate` is its rule with the baseline resolved; `folder` is where the paths of images start,
-    `files` gives what is kept with the record, for the cases of a run; `last` is the frame of the
-    last run of this object, `cases_path` the file of its cases; `scorer_items` are for `Job`. One
-    that is `drafted` is no longer what its file says.
+    `gate` is its rule with the baseline resolved; `folder` is what image paths are relative to;
+    `files` returns the files to store with the record, for the cases of a run; `last` is the frame
+    of this object's last run, `cases_path` the file of its cases; `scorer_items` are for `Job`. A
+    `drafted` one no longer matches its file.
     """
 
     spec: ExperimentSpec
@@ -73,7 +73,7 @@ class ExperimentState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a run would ask, before anything is opened."""
+    """The requests of a run, before anything is opened."""
 
     project: Path
     settings: Settings
@@ -225,7 +225,7 @@ def check_judges(
     """The judges of an experiment, each pairwise one with the baseline of every variant.
 
     Raises:
-        PexError: a baseline that no variant, prompt or model is.
+        PexError: a baseline that is not a variant, prompt or model.
     """
     return judge_panel(judges, [VariantInfo.of(variant) for variant in variants], longest, folder)
 
@@ -251,7 +251,7 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
 
 
 def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:
-    """What makes two runs the same one, begun again: the table they fill."""
+    """What identifies a run that is started again: the table it fills."""
     yield experiment.spec.purpose
     yield from (scorer.name for scorer in experiment.scorers)
     if plan.panel is not None:
@@ -261,7 +261,7 @@ def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:
 
 
 def _part(plan: _Plan, experiment: ExperimentState, only: str, uri: str) -> list[Request]:
-    """The requests whose places failed in the last run, or had an error."""
+    """The requests that failed in the last run, or had an error."""
     wanted = _places(only, uri, experiment)
     todo = [request for request in plan.requests if request.place in wanted]
     if not todo:
@@ -288,7 +288,7 @@ def _places(only: str, uri: str, experiment: ExperimentState) -> set[RowKey]:
 def _to_ask(
     ready: JudgePanel, plan: _Plan, book: Journal, run: Run, found: Mapping[str, Answer]
 ) -> Collection[str]:
-    """The models of judges that have to be asked, as far as can be known before the answers."""
+    """The judges' models to call, as far as they are known before the answers."""
     answers = {r.place: found[r.key] for r in plan.requests if r.key in found}
     if len(answers) < len(plan.requests):
         return {judge.model for judge in ready.judges}
@@ -300,23 +300,23 @@ def _to_ask(
 def _questions(
     plan: _Plan, ready: JudgePanel, found: Mapping[str, Answer], before: Past
 ) -> list[Request]:
-    """What judges would be asked, with stand-ins for the answers that are not there yet.
+    """The questions to judges, with placeholders for the answers that do not exist yet.
 
-    A stand-in is as long as earlier answers were, where there were none as long as is allowed.
+    A placeholder is as long as earlier answers, or, without any, as long as allowed.
     """
     answers: dict[RowKey, Answer] = {}
     for request in plan.requests:
         longest = max_tokens(request.body)
         mean = before.completion_tokens.get((request.variant, request.model), longest)
         size = round(BYTES_PER_TOKEN * min(mean, longest or mean))
-        # It begins with the key: other requests have other answers, equal ones the same.
+        # It starts with the key: different requests have different answers, equal ones the same.
         text = request.key[:12].ljust(size, "x")
         answers[request.place] = found.get(request.key) or Answer(output=text)
     return ready.verdicts(answers, plan.cases).requests
 
 
 def _together(answers: Preview, judges: Preview) -> Preview:
-    """The first request and the sums of both waves."""
+    """The first request and the totals of both waves."""
 
     def added(name: str) -> float | None:
         one, two = getattr(answers, name), getattr(judges, name)

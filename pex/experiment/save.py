@@ -1,4 +1,4 @@
-"""An experiment as files: where a user saves it, and beside the record of a run."""
+"""An experiment as files: in a user's folder, and in the record of a run."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def save(
         variants: its variants.
         cases: its cases, or their file.
         scorers: its scorers as the user gave them.
-        base: where the paths in them start.
+        base: the folder that paths in them are relative to.
         overwrite: replace files with different content.
 
     Raises:
-        PexError: a scorer that cannot be named in a file, or a file that would be lost.
+        PexError: a scorer that cannot be named in a file, or a file that would be overwritten.
     """
     if isinstance(cases, Path) and not any(is_inside(cases, p) for p in projects_of(path.parent)):
         cases = load_cases(cases, spec.columns)
@@ -71,13 +71,13 @@ def save(
 def dumped(
     scorers: Sequence[Any], built: Sequence[Scorer | Judge], base: Path, folder: Path
 ) -> tuple[list[Any], list[str]]:
-    """The scorers as a file in `folder` would have them, and the names of those that cannot.
+    """The scorers as written to a file in `folder`, and the names of those that cannot be.
 
     Args:
         scorers: as the user gave them.
-        built: what they became.
-        base: where the paths in them start.
-        folder: where they shall start.
+        built: the scorers built from them.
+        base: the folder that paths in them are relative to.
+        folder: the folder they should be relative to.
     """
     found: list[Any] = []
     left: list[str] = []
@@ -93,7 +93,7 @@ def dumped(
 
 
 def portable(scorers: Sequence[Any]) -> list[Any] | None:
-    """The scorers as they can be written down anywhere; None where they need more."""
+    """The scorers in a form that can be written anywhere; None if they need more."""
     try:
         items = dump(scorers)
     except PexError:
@@ -105,10 +105,10 @@ def portable(scorers: Sequence[Any]) -> list[Any] | None:
 
 
 def unconfigured(models: Iterable[ClientModel], path: Path) -> str:
-    """What to add to `pex.toml` so that a saved experiment finds its models; empty where nothing.
+    """The lines that `pex.toml` needs so a saved experiment finds its models; empty if none.
 
     Args:
-        models: those that are asked through the user's own clients.
+        models: the models called through the user's own clients.
         path: the saved file.
     """
     project = project_of(path.parent)
@@ -132,24 +132,24 @@ def kept_files(
     built: Sequence[Scorer | Judge],
     base: Path,
 ) -> dict[str, str]:
-    """The experiment as files, to be kept with the record; a part that cannot be is left.
+    """The experiment as files to store with the record; parts that cannot be stored are left out.
 
-    `experiment.yaml` refers to nothing but the other files.
+    `experiment.yaml` refers only to the other files.
 
     Args:
         spec: the experiment as data.
         variants: its variants.
         cases: its cases.
         scorers: its scorers as the user gave them.
-        built: what they became.
-        base: where the paths in them start.
+        built: the scorers built from them.
+        base: the folder that paths in them are relative to.
     """
     files = {"cases.jsonl": cases_text(cases)}
     prompts = {variant.prompt.name: variant.prompt for variant in variants}
     refs = {}
     for name, prompt in prompts.items():
         refs[name] = _unused("prompts", f"{name}.prompty", files)
-        with contextlib.suppress(PexError):  # one with images has no such file; about.json says it
+        with contextlib.suppress(PexError):  # no such file with images; about.json says so
             files[refs[name]] = prompt.to_prompty()
     data: dict[str, Any] = {"cases": "cases.jsonl", "columns": {}, "scorers": []}
     for given, scorer in zip(scorers, built, strict=True):
@@ -170,13 +170,13 @@ def kept_files(
 
 
 def _unused(folder: str, name: str, files: Mapping[str, str]) -> str:
-    """A path for a file, with a number where there is another of this name.
+    """A path for a file, with a number if the name is taken.
 
     Example:
         >>> _unused("schemas", "a.json", {"schemas/A.json": ""})
         'schemas/a-2.json'
     """
-    taken = {path.casefold() for path in files}  # not every system tells a.json from A.json
+    taken = {path.casefold() for path in files}  # some file systems ignore case
     path, wanted, number = f"{folder}/{name}", Path(name), 1
     while path.casefold() in taken:
         number += 1
@@ -185,7 +185,7 @@ def _unused(folder: str, name: str, files: Mapping[str, str]) -> str:
 
 
 def _move(items: list[Any], base: Path, folder: Path) -> list[Any]:
-    """Have the paths in dumped scorers start from another folder; changed in place."""
+    """Make the paths in dumped scorers relative to another folder; changed in place."""
     for item in items:
         for key in ("schema", "prompt") if isinstance(item, dict) else ():
             if isinstance(item.get(key), str):

@@ -1,4 +1,4 @@
-"""Which view a run is watched in: a live grid in a notebook, a progress line in a terminal."""
+"""The view of a run: a live grid in a notebook, a progress line in a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pex.widgets.sheet import Line
 
 END_S = 5.0
-"""How long a grid of a run that has ended is waited for before it is shown."""
+"""How long to wait for the grid of an ended run before it is shown."""
 
 
 @contextmanager
@@ -32,17 +32,17 @@ def watch(
     *,
     blocks: bool,
 ) -> Iterator[None]:
-    """Watch an execution from its first event to its last.
+    """Show an execution from its first event to its last.
 
-    In a notebook the live grid is joined by a static table in the same cell, which is what a
-    reader without a kernel sees.
+    In a notebook the live grid comes with a static table in the same cell, for readers without a
+    kernel.
 
     Args:
-        execution: what is watched; it has not been started yet.
-        job: what it does.
-        show: False for no view; None where there is somebody to see it.
-        blocks: the cell keeps the kernel busy meanwhile. If its Stop button has no effect
-            then, it interrupts the kernel, which is the same clean stop.
+        execution: the execution, not started yet.
+        job: its job.
+        show: False for no view; None shows it if the session is interactive.
+        blocks: the cell keeps the kernel busy. If the view's Stop button then has no effect,
+            it interrupts the kernel, which stops the run just as cleanly.
     """
     if show is False:
         yield
@@ -86,7 +86,7 @@ def _live(execution: Execution, job: Job, blocks: bool) -> Iterator[None]:
 
 
 def in_background(execution: Execution, job: Job) -> ResultGrid:
-    """The grid of a run that goes on while cells come and go; it may be shown in any of them."""
+    """The grid of a background run, which can be shown in any cell."""
     corrected: dict[str, Case] = {}
     grid = _grid(execution, job, False, corrected)
     ended = threading.Event()
@@ -98,7 +98,7 @@ def in_background(execution: Execution, job: Job) -> ResultGrid:
             ended.set()
 
     execution.listen(on_event)
-    if execution.done:  # so that the results stand in the cell from the first
+    if execution.done:  # so the cell has the results from the start
         ended.wait(END_S)
     return grid
 
@@ -126,7 +126,7 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
 
 
 def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) -> None:
-    """Show the results; `corrected` are the cases that were corrected while the run went on."""
+    """Show the results; `corrected` are the cases that were corrected during the run."""
     from pex.results.correct_case import expect
     from pex.score.frame import yes_no
 
@@ -139,7 +139,7 @@ def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) 
 
 
 def _line(case: Case, used: set[str]) -> Line:
-    """What a prompt gets to see of a case, and what is expected of the answer."""
+    """What a prompt sees of a case, and the expected answer."""
     from pex.widgets.sheet import Line
 
     texts = [value_text(case.inputs[name]) for name in case.inputs if name in used]
@@ -148,14 +148,14 @@ def _line(case: Case, used: set[str]) -> Line:
 
 
 def _sent_messages(job: Job) -> Messages:
-    """What was sent for a place, rendered again: to keep every request would cost memory."""
+    """The messages of a request, rendered again: storing every request would cost memory."""
     prompts = {variant.name: variant.prompt for variant in job.variants}
     inputs = {case.id: case.inputs for case in job.cases}
     return lambda place: prompts[place[0]].render(inputs[place[1]])
 
 
 def _editing(execution: Execution, job: Job, corrected: dict[str, Case]) -> Editing:
-    """What opened cells may do with their cases; `corrected` is filled with what they did."""
+    """What opened cells can do with their cases; corrections are added to `corrected`."""
     from pex.results.correct_case import editing, expect, rescoring_code
 
     known = {case.id: case for case in job.cases}
