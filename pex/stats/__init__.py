@@ -1,7 +1,7 @@
 """Pure functions on arrays: intervals, paired tests, power, repeats, sequential tests, judges.
 
-They know nothing of prompts and runs, and can be used alone. None of them returns NaN: what cannot
-be computed is None or a ValueError that says why. NumPy and SciPy load on first use.
+They do not depend on prompts or runs, and can be used alone. None of them returns NaN: a value
+that cannot be computed is None or a ValueError with the reason. NumPy and SciPy load on first use.
 """
 
 from __future__ import annotations

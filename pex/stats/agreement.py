@@ -23,16 +23,16 @@ Level = Literal["nominal", "ordinal", "interval", "ratio"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kappa:
-    """Agreement beyond chance of two raters.
+    """Agreement of two raters beyond chance.
 
     Args:
-        kappa: 1 is perfect, 0 what chance gives; None where both used one and the same category,
-            so that chance alone explains everything.
+        kappa: 1 is perfect, 0 is chance level; None if both used one and the same category, so that
+            chance alone explains the agreement.
         se: its standard error; None where `kappa` is.
         low: lower end of the interval.
         high: upper end.
-        observed: share of agreement that was seen (weighted, if weights were asked for).
-        expected: share that chance would give.
+        observed: observed share of agreement (weighted, if weights were given).
+        expected: share of agreement expected by chance.
         n: number of items.
     """
 
@@ -47,13 +47,13 @@ class Kappa:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DetectorRates:
-    """How a judge or detector does on items whose truth is known.
+    """The performance of a judge or detector on items with known truth.
 
     Args:
-        sensitivity: share of true items that it finds; None without a true item.
-        sensitivity_interval: Wilson interval of it.
-        specificity: share of false items that it leaves alone; None without a false item.
-        specificity_interval: Wilson interval of it.
+        sensitivity: share of true items that it flags; None without a true item.
+        sensitivity_interval: its Wilson interval.
+        specificity: share of false items that it does not flag; None without a false item.
+        specificity_interval: its Wilson interval.
     """
 
     sensitivity: float | None
@@ -68,21 +68,21 @@ def kappa(
     """Cohen's kappa: agreement of two raters beyond chance, with its interval.
 
     Perfect agreement has a standard error of 0, but few items do not prove it: the lower end is
-    then what is left if agreement is only at its Wilson bound. The same share of agreement can
-    be a very different kappa where one category is rare; show the table beside it.
+    then the kappa at the Wilson bound of the agreement. The same share of agreement can give a
+    very different kappa if one category is rare; show the table beside it.
 
     Args:
-        table: counts; rows are the categories of the first rater, columns those of the second,
-            in the same order.
-        weights: None counts every disagreement fully; "linear" and "quadratic" by the distance of
-            the categories, for ordered ones.
+        table: counts; rows are the first rater's categories, columns the second's, in the same
+            order.
+        weights: None counts every disagreement fully; "linear" and "quadratic" weight it by the
+            distance of the categories, for ordered ones.
         confidence: two-sided level.
 
     Returns:
         Kappa, standard error and interval within -1 and 1.
 
     Raises:
-        ValueError: no square table of counts, no item, or unknown weights.
+        ValueError: not a square table of counts, no items, or unknown weights.
 
     Source: J. Cohen, Educational and Psychological Measurement 20 (1960) 37-46 and Psychological
     Bulletin 70 (1968) 213-220; standard error: J. L. Fleiss, J. Cohen and B. S. Everitt,
@@ -109,7 +109,7 @@ def kappa(
     if 1 - expected < 1e-12:
         return Kappa(None, None, None, None, observed, expected, n)
     value = (observed - expected) / (1 - expected)
-    # The credit that a rating earns on average, given the other rater's.
+    # The average credit of a rating, given the other rater's.
     of_rows, of_columns = credit @ columns, rows @ credit
     inner = credit - (of_rows[:, None] + of_columns[None, :]) * (1 - value)
     spread = float((share * inner**2).sum()) - (value - expected * (1 - value)) ** 2
@@ -124,20 +124,20 @@ def kappa(
 def krippendorff(
     ratings_by_rater: Sequence[Sequence[Hashable | None]], level: Level = "nominal"
 ) -> float | None:
-    """Krippendorff's alpha: agreement of any number of raters, with ratings missing.
+    """Krippendorff's alpha: agreement of any number of raters, allowing missing ratings.
 
     Args:
-        ratings_by_rater: for each rater one rating per item, in the same order; None is missing.
+        ratings_by_rater: for each rater one rating per item, in the same order; None if missing.
         level: "nominal" for names (any value), "ordinal" for ranks, "interval" for numbers with
             equal steps, "ratio" for numbers with a true zero.
 
     Returns:
-        1 is perfect, 0 what chance gives; None where all ratings that can be paired are the same,
-        so that chance alone explains everything.
+        1 is perfect, 0 is chance level; None if all ratings that can be paired are equal, so that
+        chance alone explains the agreement.
 
     Raises:
         ValueError: raters with different numbers of items, no item with two ratings, an unknown
-            level, or ratings that the level does not allow.
+            level, or ratings not valid for the level.
 
     Source: K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), University of
     Pennsylvania ScholarlyCommons.
@@ -180,12 +180,12 @@ def sensitivity_specificity(
     false_positives: int,
     confidence: float = 0.95,
 ) -> DetectorRates:
-    """What a judge or detector finds of the true items, and leaves alone of the others.
+    """The shares of true items that a judge or detector flags, and of false items that it does not.
 
     Args:
-        true_positives: true items that it finds.
+        true_positives: true items that it flags.
         false_negatives: true items that it misses.
-        true_negatives: false items that it leaves alone.
+        true_negatives: false items that it does not flag.
         false_positives: false items that it flags.
         confidence: two-sided level of both intervals.
 
@@ -216,7 +216,7 @@ def sensitivity_specificity(
 
 
 def _credit(size: int, weights: Weights | None) -> Floats:
-    """How much of an agreement each pair of categories is."""
+    """The share of agreement that each pair of categories counts for."""
     import numpy as np
 
     apart = abs(np.subtract.outer(np.arange(size), np.arange(size))) / max(1, size - 1)
@@ -228,7 +228,7 @@ def _credit(size: int, weights: Weights | None) -> Floats:
 
 
 def _values(items: list[list[Hashable]], level: Level) -> list[Any]:
-    """The ratings that occur, in order where the level has one."""
+    """The ratings that occur, in order if the level has one."""
     values: list[Any] = list(dict.fromkeys(rating for item in items for rating in item))
     if level == "nominal":
         if any(value != value for value in values):
@@ -243,7 +243,7 @@ def _values(items: list[list[Hashable]], level: Level) -> list[Any]:
 
 
 def _distance(values: list[Any], frequency: Floats, level: Level) -> Floats:
-    """The squared distance of every two ratings."""
+    """The squared distance between every two ratings."""
     import numpy as np
 
     if level == "nominal":
@@ -251,7 +251,7 @@ def _distance(values: list[Any], frequency: Floats, level: Level) -> Floats:
     if level == "ordinal":
         up_to = np.cumsum(frequency) - frequency / 2
         return np.subtract.outer(up_to, up_to) ** 2
-    # Alpha does not depend on the unit; in this one no square is too large for a float.
+    # Alpha does not depend on the unit; in this unit no square overflows a float.
     units = np.array(values, dtype=np.float64) / (max(map(abs, values)) or 1.0)
     apart = np.subtract.outer(units, units)
     if level == "interval":

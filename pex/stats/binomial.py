@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def binomial_cdf(k: ArrayLike, n: ArrayLike, p: float) -> NDArray[np.float64]:
-    """The probability of at most `k` successes in `n` tries.
+    """The probability of at most `k` successes in `n` trials.
 
     Args:
         k: whole numbers; below 0 gives 0, `n` and above gives 1.
-        n: tries, of the same shape as `k` or one number.
-        p: probability of a success in one try.
+        n: trials, of the same shape as `k` or one number.
+        p: probability of a success in one trial.
 
     Returns:
         One probability for each pair of `k` and `n`.
@@ -31,7 +31,7 @@ def binomial_cdf(k: ArrayLike, n: ArrayLike, p: float) -> NDArray[np.float64]:
 
     k, n = np.broadcast_arrays(np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64))
     inside = (k >= 0) & (k < n)
-    # Outside the function is not defined: any harmless pair stands in for it.
+    # The function is undefined outside this range: any valid pair serves as a placeholder.
     low = np.where(inside, k, 0.0)
     high = np.where(inside, n, 1.0)
     return np.where(inside, betainc(high - low, low + 1, 1 - p), np.where(k < 0, 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""What every function of this room asks of its input, in one wording."""
+"""The input checks shared by all functions of this package, in one wording."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def finite(values: Sequence[float] | Floats, what: str) -> Floats:
         A new array of float64.
 
     Raises:
-        ValueError: a value is missing, infinite or no number; its position is named.
+        ValueError: a value is missing, infinite or not a number; the message gives its position.
 
     Example:
         >>> finite([True, 0.5], "scores").tolist()
@@ -48,7 +48,7 @@ def finite(values: Sequence[float] | Floats, what: str) -> Floats:
 
 
 def square(table: Sequence[Sequence[float]], what: str) -> Floats:
-    """The table as a square array of counts, none of them below 0.
+    """The table as a square array of counts, none below 0.
 
     Args:
         table: as many rows as columns.
@@ -78,16 +78,16 @@ def square(table: Sequence[Sequence[float]], what: str) -> Floats:
 
 
 def between(value: float, low: float, high: float, what: str) -> None:
-    """Raise unless `value` lies strictly between the two.
+    """Raise unless `value` is strictly between the two.
 
     Args:
-        value: what the caller gave.
-        low: must be smaller.
-        high: must be larger.
+        value: the value to check.
+        low: the lower limit.
+        high: the upper limit.
         what: its name in the message.
 
     Raises:
-        ValueError: it does not.
+        ValueError: `value` is not between them.
 
     Example:
         >>> between(95, 0, 1, "confidence")
@@ -106,7 +106,7 @@ def counted(values: Iterable[float], what: str) -> None:
         what: their name in the message.
 
     Raises:
-        ValueError: one of them is not.
+        ValueError: a value is not.
 
     Example:
         >>> counted([3, 0], "passes")
@@ -117,7 +117,7 @@ def counted(values: Iterable[float], what: str) -> None:
 
 
 def normal_quantile(confidence: float) -> float:
-    """How many standard errors a two-sided interval reaches to each side.
+    """The number of standard errors by which a two-sided interval extends to each side.
 
     Args:
         confidence: two-sided level, between 0 and 1.

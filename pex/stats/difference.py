@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROUNDING = 1e-12
-"""A spread below this share of the values is what rounding leaves of equal differences."""
+"""A spread below this share of the values is a rounding error of equal differences."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Difference:
         low: lower end of the interval.
         high: upper end.
         se: standard error of `diff`.
-        t: `diff` / `se`; None where `se` is 0.
+        t: `diff` / `se`; None if `se` is 0.
         df: degrees of freedom.
         p: two-sided.
         n: number of values.
-        n_groups: number of groups; None where values do not come in groups.
+        n_groups: number of groups; None if values are not grouped.
     """
 
     diff: float
@@ -50,14 +50,14 @@ def of_groups(
     confidence: float,
     grouped: bool,
 ) -> Difference | None:
-    """The mean of values in groups, its standard error from the sums within groups.
+    """The mean of grouped values; its standard error comes from the sums within groups.
 
     Args:
         array: one value per case.
         codes: the number of each case's group, from 0.
         n_groups: how many groups.
         confidence: two-sided level.
-        grouped: whether to say so in the result.
+        grouped: whether the result includes the number of groups.
 
     Returns:
         None for fewer than two groups.
@@ -89,10 +89,10 @@ def without_spread(
         df: degrees of freedom.
         n: number of values.
         n_groups: number of groups, or None.
-        smallest: the smallest p that rearranging so many values can give.
+        smallest: the smallest p that rearranging this many values can give.
 
     Returns:
-        An interval without width, and no t.
+        An interval of zero width, and no t.
     """
     p = smallest if diff else 1.0
     return Difference(diff, diff, diff, 0.0, None, df, p, n, n_groups)
@@ -112,7 +112,7 @@ def with_t(
         confidence: two-sided level.
 
     Returns:
-        Everything filled in.
+        The complete result.
     """
     from scipy.special import stdtr, stdtrit
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pex.stats.checks import between, counted, finite, normal_quantile
 
 BCA_LIMIT = 2000
-"""Up to so many values `bca` is a bootstrap, above it is Student's t interval."""
+"""Up to this many values `bca` is a bootstrap, above it is Student's t interval."""
 
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """The score interval for a share of successes.
 
-    Unlike the textbook interval it has a width at 0 and at n successes. `successes` may be a
-    sum of shares (repeats averaged within a case); the interval is then conservative.
+    Unlike the textbook interval it has a positive width at 0 and at n successes. `successes` can
+    be a sum of shares (repeats averaged within a case); the interval is then conservative.
 
     Args:
         successes: from 0 to `n`.
@@ -41,7 +41,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, f
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # At the ends the exact value is 0 or 1; floating point misses it by an ulp.
+    # At the ends the exact value is 0 or 1; floating point can be off by one ulp.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     return low, 1.0 if successes == n else min(1.0, centre + half)
 
@@ -73,7 +73,7 @@ def mean(values: Sequence[float], confidence: float = 0.95) -> tuple[float, floa
 
 
 def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval for a share: never covers less than it says, and is wider for it.
+    """The exact interval for a share: coverage is never below the level, so it is wider.
 
     Args:
         successes: from 0 to `n`.
@@ -84,7 +84,7 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[f
         Lower and upper end, between 0 and 1.
 
     Raises:
-        ValueError: `n` below 1, or `successes` no whole number from 0 to `n`.
+        ValueError: `n` below 1, or `successes` not a whole number from 0 to `n`.
 
     Source: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413.
 
@@ -105,7 +105,7 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 
 
 def zero_failures_bound(n: int, confidence: float = 0.95) -> float:
-    """The largest failure rate that `n` cases without a failure still allow.
+    """The largest failure rate compatible with `n` cases without a failure.
 
     Args:
         n: number of cases, at least 1; none of them failed.
@@ -171,17 +171,17 @@ def bca(
 ) -> tuple[float, float] | None:
     """The bootstrap interval for the mean of skewed numbers, such as costs and latencies.
 
-    Bias-corrected and accelerated. Above `BCA_LIMIT` values it is the t interval of `mean`: the
-    mean of so many is close to normal, and the resampling would cost seconds.
+    Bias-corrected and accelerated. Above `BCA_LIMIT` values it is the t interval of `mean`: a mean
+    of that many is close to normal, and the resampling would take seconds.
 
     Args:
         values: one number per case; resampled one by one, so they must not be clustered.
         confidence: two-sided level.
-        seed: of the resampling; the same seed gives the same interval.
-        resamples: how many.
+        seed: seed of the resampling; the same seed gives the same interval.
+        resamples: number of resamples.
 
     Returns:
-        Lower and upper end; both the value itself where all are equal; None for fewer than two.
+        Lower and upper end; both equal to the value if all are equal; None for fewer than two.
 
     Raises:
         ValueError: a value is not finite.
@@ -205,8 +205,8 @@ def bca(
     import numpy as np
     from scipy.stats import bootstrap
 
-    # In units of their own range: differences of the size of rounding errors, of which the
-    # bootstrap makes nan, become ordinary numbers.
+    # In units of their own range: differences as small as rounding errors, for which the bootstrap
+    # returns nan, become ordinary numbers.
     found = bootstrap(
         ((array - smallest) / (largest - smallest),),
         np.mean,

@@ -1,4 +1,4 @@
-"""What a judge's labels are worth, once some of them have been checked by people."""
+"""Estimates from a judge's labels, once people have checked some of them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JudgedMean:
-    """The mean of what people would have said of every case, estimated in four ways.
+    """The mean that people would give over all cases, estimated in four ways.
 
     Args:
-        ppi: the judge's mean on the unlabelled cases, corrected by its errors on the labelled.
-        ppi_plus: the same, using the judge only as far as it helps. The one to use.
-        human_only: from the people's labels alone.
-        judge_only: from the judge's labels alone. Its interval knows nothing of the judge's errors.
-        tuning: how far `ppi_plus` uses the judge, from 0 (not) to 1 (as `ppi`).
+        ppi: the judge's mean on the unlabelled cases, corrected by its errors on the labelled ones.
+        ppi_plus: the same, using the judge only as far as it helps. Use this one.
+        human_only: from people's labels alone.
+        judge_only: from the judge's labels alone. Its interval ignores the judge's errors.
+        tuning: how far `ppi_plus` uses the judge, from 0 (not at all) to 1 (as `ppi`).
     """
 
     ppi: Estimate
@@ -58,9 +58,9 @@ def ppi_mean(
     judge_unlabelled: Sequence[float],
     confidence: float = 0.95,
 ) -> JudgedMean:
-    """The mean that people would give, from few labels of theirs and many of a judge.
+    """The mean that people would give, from a few of their labels and many of a judge's.
 
-    It holds however bad the judge is, if the labelled cases were drawn at random from all, and
+    It is valid however bad the judge is, if the labelled cases were drawn at random from all, and
     there are enough of them for a normal interval: with 50 it is too narrow (docs/methods.md has
     the figures), with 200 it is not.
 
@@ -71,10 +71,10 @@ def ppi_mean(
         confidence: two-sided level.
 
     Returns:
-        Four estimates with intervals. Where all of a kind are equal, the interval has no width.
+        Four estimates with intervals. If all scores of a kind are equal, the interval has no width.
 
     Raises:
-        ValueError: fewer than 2 scores of a kind, or not as many from the judge as from people.
+        ValueError: fewer than 2 scores of a kind, or different numbers from the judge and people.
 
     Source: A. N. Angelopoulos, S. Bates, C. Fannjiang, M. I. Jordan and T. Zrnic, Science 382
     (2023) 669-674; tuning: A. N. Angelopoulos, J. C. Duchi and T. Zrnic, arXiv 2311.01453 (2023).
@@ -126,10 +126,10 @@ def rogan_gladen(observed: float, sensitivity: float, specificity: float) -> flo
     Args:
         observed: share that was flagged.
         sensitivity: share of true items that it flags.
-        specificity: share of false items that it leaves alone.
+        specificity: share of false items that it does not flag.
 
     Returns:
-        The corrected share, cut to 0 and 1.
+        The corrected share, limited to the range 0 to 1.
 
     Raises:
         ValueError: a rate outside 0 to 1, or a detector that is no better than chance.
@@ -166,23 +166,23 @@ def rogan_gladen_interval(
     seed: int = 0,
     resamples: int = 9999,
 ) -> tuple[float, float]:
-    """The interval of a corrected share that allows for the detector having been tested on few.
+    """The interval of a corrected share that allows for a detector tested on few items.
 
-    Both samples are drawn anew: the flagged cases, and those whose truth is known. Each rate is
+    Both samples are resampled: the flagged cases, and the items with known truth. Each rate is
     drawn around a value half a case away from 0 and 1, since a detector that found 20 of 20 is
-    not known to be perfect. A draw that is no better than chance could mean any share, and
+    not known to be perfect. A draw no better than chance is compatible with any share, and
     counts at both ends.
 
     Args:
         flagged: cases that the detector flagged.
-        n: cases that it saw, at least 1.
-        true_positives: of the items known to be true, those flagged.
+        n: cases that it checked, at least 1.
+        true_positives: items known to be true that it flagged.
         positives: items known to be true, at least 1.
-        true_negatives: of the items known to be false, those left alone.
+        true_negatives: items known to be false that it did not flag.
         negatives: items known to be false, at least 1.
         confidence: two-sided level.
-        seed: of the drawing; the same seed gives the same interval.
-        resamples: how many.
+        seed: seed of the draws; the same seed gives the same interval.
+        resamples: number of resamples.
 
     Returns:
         Lower and upper end, between 0 and 1.

@@ -1,4 +1,4 @@
-"""Many comparisons at once: p-values that allow for the number of looks."""
+"""Many comparisons at once: p-values adjusted for their number."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Adjust for the chance of even one false find; the default for variants against a baseline.
+    """Adjust for the chance of any false positive; the default for variants against a baseline.
 
     Args:
         p_values: one per comparison, in any order.
 
     Returns:
-        Adjusted p-values in the same order: reject where one is at most the level.
+        Adjusted p-values in the same order: reject if one is at most the level.
 
     Raises:
         ValueError: a p-value is not between 0 and 1.
@@ -39,7 +39,7 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
 
 
 def bonferroni(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Adjust by the number of comparisons; `holm` promises the same and finds more.
+    """Adjust by the number of comparisons; `holm` gives the same guarantee and more power.
 
     Args:
         p_values: one per comparison.
@@ -63,7 +63,7 @@ def bonferroni(p_values: Sequence[float]) -> NDArray[np.float64]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Adjust for the share of false finds among all finds; for looking around, not for deciding.
+    """Adjust for the share of false positives among all positives; to explore, not to decide.
 
     Args:
         p_values: one per comparison, in any order; independent or positively dependent.

@@ -12,18 +12,18 @@ from pex.stats.difference import ROUNDING, Difference, of_groups, with_t, withou
 from pex.stats.intervals import wilson
 
 EXACT_LIMIT = 12
-"""Up to so many non-zero differences `sign_flip` tries every sign."""
+"""Up to this many non-zero differences `sign_flip` tries every sign."""
 SAMPLED_LIMIT = 2000
-"""Up to so many it draws signs, above it takes Student's t."""
+"""Up to this many it draws signs, above it uses Student's t."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class McNemar:
-    """p-values of one table, all two-sided: a test of "A and B pass equally often".
+    """Two-sided p-values for one table: a test of "A and B pass equally often".
 
     Args:
         exact: conditional binomial test; keeps its level, and is conservative.
-        mid: the same with half the probability of what was seen; the one to use.
+        mid: the same with half the probability of the observed result; use this one.
         chi2: the large-sample test.
         chi2_corrected: the same with the continuity correction.
     """
@@ -35,7 +35,7 @@ class McNemar:
 
 
 def phi(both: int, a_only: int, b_only: int, neither: int) -> float:
-    """The correlation of passing under A with passing under B; 0 where one of them never varies.
+    """The correlation of passing under A with passing under B; 0 if either of them never varies.
 
     Args:
         both: cases that pass under A and B.
@@ -65,9 +65,9 @@ def newcombe_paired(
 ) -> tuple[float, float]:
     """The interval for the difference of two pass rates on the same cases, A minus B.
 
-    Where no case is discordant, the formula shrinks to nothing as soon as some cases pass and
-    some fail, as if twenty equal answers were proof of equality. There the interval is what
-    `tango` gives: the Wilson bound on the share of discordant cases, to both sides.
+    Without discordant cases the formula shrinks to nothing as soon as some cases pass and some
+    fail, as if twenty equal answers proved equality. Then the interval is the one that `tango`
+    gives: the Wilson bound on the share of discordant cases, on both sides.
 
     Args:
         both: cases that pass under A and B.
@@ -111,8 +111,8 @@ def tango(
 ) -> tuple[float, float]:
     """The score interval for the difference of two pass rates on the same cases, A minus B.
 
-    It holds its level where few cases are discordant; the one for a decision "not worse by more
-    than a margin".
+    It keeps its level with few discordant cases; use it for a decision "not worse by more than
+    a margin".
 
     Args:
         both: cases that pass under A and B.
@@ -138,7 +138,7 @@ def tango(
     diff = (a_only - b_only) / n
 
     def excess(delta: float) -> float:
-        # z times the standard error under this difference, minus how far it is from the one seen.
+        # z times the standard error under this difference, minus its distance from the one seen.
         linear = (2 * n - a_only + b_only) * delta - a_only - b_only
         product = b_only * delta * (1 - delta)
         b_share = (math.sqrt(max(0.0, linear**2 + 8 * n * product)) - linear) / (4 * n)
@@ -151,7 +151,7 @@ def tango(
 def mcnemar(a_only: int, b_only: int) -> McNemar:
     """Test whether A and B pass equally often on the same cases.
 
-    Only the discordant cases count. "Not significant" does not mean "equal": for that, ask the
+    Only the discordant cases count. "Not significant" does not mean "equal": for that, see the
     interval. Without a discordant case every p is 1.
 
     Args:
@@ -159,7 +159,7 @@ def mcnemar(a_only: int, b_only: int) -> McNemar:
         b_only: cases that pass under B alone.
 
     Returns:
-        Four p-values; `mid` is the one to use.
+        Four p-values; use `mid`.
 
     Raises:
         ValueError: a count is below 0 or not whole.
@@ -177,7 +177,7 @@ def mcnemar(a_only: int, b_only: int) -> McNemar:
     if n == 0:
         return McNemar(1.0, 1.0, 1.0, 1.0)
     below, at_most = binomial_cdf([min(a_only, b_only) - 1, min(a_only, b_only)], n, 0.5).tolist()
-    # With equal counts the two tails meet, and half of the middle is taken off once.
+    # With equal counts the two tails meet, and half of the middle is subtracted once.
     mid = below + at_most if gap else 1 - (at_most - below) / 2
     return McNemar(
         exact=min(1.0, 2 * at_most),
@@ -190,9 +190,9 @@ def mcnemar(a_only: int, b_only: int) -> McNemar:
 def paired_t(diffs: Sequence[float], confidence: float = 0.95) -> Difference | None:
     """The mean of paired differences with Student's t interval and test.
 
-    Equal differences have a standard error of 0, so the interval is the difference itself. All
-    zero: p is 1. All the same otherwise: t does not exist and p is 2^(1-n), the smallest that
-    a sign-flip test of n values can give, since n equal numbers are no proof of no spread.
+    Equal differences have a standard error of 0, so the interval is the difference itself. If all
+    are zero, p is 1. If all are equal but not zero, t does not exist and p is 2^(1-n), the smallest
+    that a sign-flip test of n values can give, since n equal numbers do not prove zero spread.
 
     Args:
         diffs: A minus B, one number per case.
@@ -219,11 +219,11 @@ def paired_t(diffs: Sequence[float], confidence: float = 0.95) -> Difference | N
 def clustered(
     diffs: Sequence[float], groups: Sequence[Hashable], confidence: float = 0.95
 ) -> Difference | None:
-    """The mean of paired differences where cases belong together, such as one customer's.
+    """The mean of paired differences for cases in groups, such as one customer's.
 
-    Cases of a group share more than chance, so the groups are what counts: the standard error
-    comes from the sums within groups, the interval from t with (groups - 1) degrees of freedom.
-    With fewer than about ten groups read it with care.
+    Cases of a group are correlated, so the groups are the units: the standard error comes from the
+    sums within groups, the interval from t with (groups - 1) degrees of freedom. With fewer than
+    about ten groups, interpret it with caution.
 
     Args:
         diffs: A minus B, one number per case.
@@ -257,7 +257,7 @@ def clustered(
 def welch_t(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Difference | None:
     """The difference of two means on different cases, A minus B, with interval and test.
 
-    For two variants on the same cases this throws away the pairing; use `paired_t`.
+    For two variants on the same cases this discards the pairing; use `paired_t`.
 
     Args:
         a: one number per case of A.
@@ -265,8 +265,8 @@ def welch_t(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) ->
         confidence: two-sided level.
 
     Returns:
-        Difference, interval and p; None where A or B has fewer than two cases. Without any
-        spread p is the smallest that a permutation test of so many values can give.
+        Difference, interval and p; None if A or B has fewer than two cases. Without any spread, p
+        is the smallest that a permutation test of this many values can give.
 
     Raises:
         ValueError: a value is not finite.
@@ -296,17 +296,17 @@ def welch_t(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) ->
 def sign_flip(diffs: Sequence[float], seed: int = 0, resamples: int = 9999) -> float:
     """The p-value of "A and B are exchangeable on every case", without assuming a normal mean.
 
-    Zeros have no sign and do not count. Up to `EXACT_LIMIT` other differences every assignment
-    of signs is tried; up to `SAMPLED_LIMIT` signs are drawn; above that it is the p of
-    `paired_t`, which so many values bring to the same number.
+    Zeros have no sign and do not count. With up to `EXACT_LIMIT` other differences, every
+    assignment of signs is tried; with up to `SAMPLED_LIMIT`, signs are drawn; above that, it is the
+    p of `paired_t`, which converges to the same value.
 
     Args:
         diffs: A minus B, one number per case.
-        seed: of the drawing; the same seed gives the same p.
+        seed: seed of the draws; the same seed gives the same p.
         resamples: how many assignments are drawn.
 
     Returns:
-        Two-sided p, never 0; 1 where every difference is zero.
+        Two-sided p, never 0; 1 if every difference is zero.
 
     Raises:
         ValueError: a difference is not finite.
@@ -329,7 +329,7 @@ def sign_flip(diffs: Sequence[float], seed: int = 0, resamples: int = 9999) -> f
         found = paired_t(array.tolist())
         return found.p if found else 1.0
     sizes = abs(moved) / abs(moved).max()
-    # An assignment as extreme as the one seen may miss it by a rounding error.
+    # An assignment as extreme as the observed one can miss it by a rounding error.
     seen = abs(float((np.sign(moved) * sizes).sum())) - 1e-9
     if moved.size <= EXACT_LIMIT:
         every = (np.arange(2**moved.size)[:, None] >> np.arange(moved.size)) & 1
@@ -352,7 +352,7 @@ def _table(both: int, a_only: int, b_only: int, neither: int) -> int:
 
 
 def _edge(excess: Callable[[float], float], inside: float, outside: float) -> float:
-    """Where `excess` turns negative on the way from a point where it is not to the outermost."""
+    """The point where `excess` turns negative, from a point where it is not to the outermost."""
     if inside == outside:
         return outside
     # Half the distance sixty times is below the spacing of floats near 1.

@@ -1,4 +1,4 @@
-"""How small a difference so many cases can show, and how many cases a difference needs."""
+"""The smallest difference that a number of cases can show, and the cases a difference needs."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class McNemarPower:
 
 
 def minimal_difference(n: int, sd: float, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The smallest true mean difference that a paired t test of `n` cases finds often enough.
+    """The smallest true mean difference that a paired t test of `n` cases detects often enough.
 
     Args:
         n: number of cases, at least 2.
         sd: standard deviation of the difference per case, in the unit of the score.
         alpha: two-sided level of the test.
-        power: how often the difference should be found.
+        power: how often the difference should be detected.
 
     Returns:
-        The difference in the unit of `sd`; 0 where `sd` is 0.
+        The difference in the unit of `sd`; 0 if `sd` is 0.
 
     Raises:
         ValueError: fewer than 2 cases, `sd` below 0, or `power` not between `alpha` and 1.
@@ -76,16 +76,16 @@ def minimal_difference(n: int, sd: float, alpha: float = 0.05, power: float = 0.
 def cases_for_difference(
     diff: float, sd: float, alpha: float = 0.05, power: float = 0.8
 ) -> int | None:
-    """How many cases a paired t test needs to find a true mean difference.
+    """The number of cases that a paired t test needs to detect a true mean difference.
 
     Args:
         diff: the difference, of either sign, in the unit of `sd`.
         sd: standard deviation of the difference per case.
         alpha: two-sided level of the test.
-        power: how often the difference should be found.
+        power: how often the difference should be detected.
 
     Returns:
-        The number of cases, at least 2; None where no number will do (`diff` is 0).
+        The number of cases, at least 2; None if no number suffices (`diff` is 0).
 
     Raises:
         ValueError: `sd` below 0, or `power` not between `alpha` and 1.
@@ -103,17 +103,17 @@ def cases_for_difference(
 def cases_for_noninferiority(
     diff: float, sd: float, margin: float, confidence: float = 0.95, power: float = 0.8
 ) -> int | None:
-    """How many cases it takes to show that a candidate is not worse by more than a margin.
+    """The number of cases needed to show that a candidate is not worse by more than a margin.
 
     Args:
         diff: true difference, candidate minus baseline, in the unit of `sd`.
         sd: standard deviation of the difference per case.
         margin: how much worse is still acceptable, above 0.
-        confidence: one-sided level of the lower bound that must lie above -`margin`.
+        confidence: one-sided level of the lower bound that must be above -`margin`.
         power: how often that should succeed.
 
     Returns:
-        The number of cases, at least 2; None where the candidate is worse than the margin allows.
+        The number of cases, at least 2; None if the candidate is worse than the margin allows.
 
     Raises:
         ValueError: `sd` or `margin` below 0, or `power` not between 1 - `confidence` and 1.
@@ -134,7 +134,7 @@ def cases_for_noninferiority(
 
 
 def mcnemar_power(n: int, p_a_only: float, p_b_only: float, alpha: float = 0.05) -> McNemarPower:
-    """How often McNemar's test finds a difference in pass rates, by full enumeration.
+    """How often McNemar's test detects a difference in pass rates, by full enumeration.
 
     Args:
         n: number of cases, discordant or not.
@@ -163,13 +163,13 @@ def mcnemar_power(n: int, p_a_only: float, p_b_only: float, alpha: float = 0.05)
         raise ValueError("n is 0; expected at least 1 case")
     if share == 0:
         return McNemarPower(0.0, 0.0)
-    # Numbers of discordant cases further off have a probability below 1e-30.
+    # Numbers of discordant cases further away have a probability below 1e-30.
     reach = 12 * math.sqrt(n * share * (1 - share)) + 40
     m = np.arange(max(0, math.floor(n * share - reach)), min(n, math.ceil(n * share + reach)) + 1)
     weights = np.diff(binomial_cdf(np.append(m[0] - 1, m), n, share))
     exact = _critical(m, alpha)
-    # The mid-p of one more is a sum of two neighbours, that of two more exceeds the exact p of
-    # one more: so mid-p rejects at most one count more.
+    # The mid-p of one count more is a sum of two neighbouring tails; that of two more exceeds the
+    # exact p of one more: so mid-p rejects at most one count more.
     more = binomial_cdf(exact, m, 0.5) + binomial_cdf(exact + 1, m, 0.5) <= alpha
     mid = np.where(more & (2 * (exact + 1) < m), exact + 1, exact)
     of_a = p_a_only / (p_a_only + p_b_only)
@@ -184,19 +184,19 @@ def mcnemar_power(n: int, p_a_only: float, p_b_only: float, alpha: float = 0.05)
 def cases_for_mcnemar(
     p_a_only: float, p_b_only: float, alpha: float = 0.05, power: float = 0.8
 ) -> int | None:
-    """How many cases McNemar's mid-p test needs to find a difference in pass rates.
+    """The number of cases that McNemar's mid-p test needs to detect a difference in pass rates.
 
-    Take the shares from a pilot: what counts is how many cases are discordant, not how many pass.
+    Take the shares from a pilot: the number of discordant cases matters, not the pass rate.
 
     Args:
         p_a_only: share of cases that pass under A alone.
         p_b_only: share of cases that pass under B alone.
         alpha: two-sided level of the test.
-        power: how often the difference should be found.
+        power: how often the difference should be detected.
 
     Returns:
-        A number of cases with that power; None where no number will do (equal shares). The power
-        moves in small steps up and down with the cases, so a few less can have it too.
+        A number of cases with that power; None if no number suffices (equal shares). The power
+        moves in small steps up and down with the cases, so slightly fewer can have it too.
 
     Raises:
         ValueError: the shares are not between 0 and 1 together, or `power` is not between `alpha`
@@ -232,11 +232,11 @@ def _check_shares(p_a_only: float, p_b_only: float, alpha: float) -> None:
 
 
 def _critical(m: NDArray[np.int_], alpha: float) -> NDArray[np.float64]:
-    """For each number of discordant cases the largest smaller count that the exact test rejects."""
+    """For each number of discordant cases, the largest smaller count the exact test rejects."""
     import numpy as np
     from scipy.special import ndtri
 
-    # Start near the answer, at the normal quantile, and walk the last steps.
+    # Start near the answer, at the normal quantile, and search the last steps.
     k = np.floor(m / 2 + float(ndtri(alpha / 2)) * np.sqrt(m) / 2)
     while (too_many := 2 * binomial_cdf(k, m, 0.5) > alpha).any():
         k -= too_many
@@ -246,7 +246,7 @@ def _critical(m: NDArray[np.int_], alpha: float) -> NDArray[np.float64]:
 
 
 def _t_power(n: int, effect: float, alpha: float, two_sided: bool) -> float:
-    """The power of a t test of `n` values whose mean is `effect` standard deviations off."""
+    """The power of a t test of `n` values whose mean differs by `effect` standard deviations."""
     from scipy.special import stdtrit
 
     quantile = float(stdtrit(n - 1, 1 - (alpha / 2 if two_sided else alpha)))
@@ -256,16 +256,16 @@ def _t_power(n: int, effect: float, alpha: float, two_sided: bool) -> float:
 
 
 def _exceeds(quantile: float, df: int, shift: float) -> float:
-    """The probability that a noncentral t is above a quantile above 0.
+    """The probability that a noncentral t exceeds a positive quantile.
 
-    Integrated over the numerator: SciPy's `nctdtr` is nan here and there in the far lower tail of
-    few degrees of freedom, just where a handful of cases is planned with.
+    Integrated over the numerator: SciPy's `nctdtr` is sometimes nan in the far lower tail with few
+    degrees of freedom, exactly where a plan with a handful of cases needs it.
     """
     import numpy as np
     from scipy.special import chdtr
 
-    # Beyond 9 a normal variable has a probability of 1e-19. In between the integrand is smooth
-    # but for where the numerator turns positive, and steep where it passes the quantile.
+    # Beyond 9 a normal variable has a probability of 1e-19. In between, the integrand is smooth,
+    # except where the numerator turns positive, and steep where it passes the quantile.
     steep = 8 * quantile / math.sqrt(2 * df)
     ends = [-9.0, -shift, quantile - shift - steep, quantile - shift + steep, 9.0]
     ends = sorted(min(9.0, max(-9.0, end)) for end in ends)
@@ -291,14 +291,14 @@ def _cases(
 ) -> int | None:
     if not diff > 0:
         return None
-    # No t test can say anything of one case, whatever the spread.
+    # A t test of a single case shows nothing, whatever the spread.
     if sd == 0:
         return 2
     return _first(lambda n: power_of(n, diff / sd) >= power)
 
 
 def _first(enough: Callable[[int], bool]) -> int | None:
-    """The first number of cases from 2 on that is enough, by doubling and halving."""
+    """The smallest sufficient number of cases, at least 2, by doubling and bisection."""
     low, high = 1, 2
     while not enough(high):
         low, high = high, 2 * high

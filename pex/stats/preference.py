@@ -1,4 +1,4 @@
-"""Which of several variants people prefer, from pairwise choices."""
+"""The variants that people prefer, estimated from pairwise choices."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 Wins = Mapping[tuple[str, str], float]
-"""How often the first of a pair was preferred to the second; half a win each for a tie."""
+"""How often the first of a pair was preferred to the second; a tie is half a win for each."""
 
 _ELO = 400 / math.log(10)
 _ENOUGH = 100
-"""Fewer resamples than this say nothing about an interval."""
+"""With fewer resamples there is no meaningful interval."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,17 +30,17 @@ class BradleyTerry:
     """Strengths of variants on the logit scale.
 
     Args:
-        names: in the order of everything below.
-        strengths: centred, so that they sum to 0.
+        names: in the order of all values below.
+        strengths: centred, so they sum to 0.
         reference: the name that `relative`, `se` and `elo` compare with.
         relative: strength minus that of the reference.
         se: standard error of `relative`; 0 for the reference.
-        elo: `relative` on the Elo scale, 400 for odds of ten to one; a rescaling, no more.
-        probabilities: entry i, j: how likely i is preferred to j.
-        connected: False where some variants never lose to the others, in which case only `alpha`
-            keeps their strengths finite.
-        blocks: the names, in parts that have both beaten and lost to each other, the strongest
-            first; one part where `connected`.
+        elo: `relative` on the Elo scale, 400 for odds of ten to one; only a rescaling.
+        probabilities: entry i, j: the probability that i is preferred to j.
+        connected: False if some variants never lose to the others; then only `alpha` keeps their
+            strengths finite.
+        blocks: the names, in groups whose members have both beaten and lost to each other, the
+            strongest first; one group if `connected`.
     """
 
     names: tuple[str, ...]
@@ -59,11 +59,11 @@ class StrengthIntervals:
     """Bootstrap intervals of centred strengths.
 
     Args:
-        names: in the order of the two below.
+        names: in the order of the values below.
         low: lower ends.
         high: upper ends.
-        resamples: how many resamples could be used: in the others a variant had no comparison
-            that ties it to the rest.
+        resamples: number of usable resamples: in the others a variant had no comparison that
+            connects it to the rest.
     """
 
     names: tuple[str, ...]
@@ -74,7 +74,7 @@ class StrengthIntervals:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PositionBias:
-    """How often the one shown first was preferred.
+    """How often the answer shown first was preferred.
 
     Args:
         share: one half without bias.
@@ -95,23 +95,23 @@ def bradley_terry(
     reference: str | None = None,
     alpha: float = 0.01,
 ) -> BradleyTerry:
-    """Strengths that explain who was preferred to whom.
+    """Strengths that explain the observed preferences.
 
     Args:
         wins: for each pair of names how often the first was preferred to the second; or a table,
-            rows preferred to columns, in the order of `names`. Half a win each for a tie.
-        names: their order; by default that of first mention, or "0", "1", … for a table.
-        reference: what the others are compared with; by default the first.
-        alpha: a little pull towards equal strengths. 0 is the plain maximum-likelihood estimate,
-            which exists only where every variant has lost to some and beaten some.
+            rows preferred to columns, in the order of `names`. A tie is half a win for each.
+        names: their order; by default of first mention, or "0", "1", … for a table.
+        reference: the name to compare the others with; by default the first.
+        alpha: a slight pull towards equal strengths. 0 is the plain maximum-likelihood estimate,
+            which exists only if every variant has lost to some and beaten some.
 
     Returns:
         Strengths, standard errors, Elo scale and probabilities.
 
     Raises:
         ValueError: fewer than two names, an unknown or repeated one, a count below 0, a variant
-            compared with itself, variants that no chain of comparisons ties together, or
-            `alpha` 0 where the estimate does not exist.
+            compared with itself, variants not connected by any chain of comparisons, or `alpha` 0
+            when the estimate does not exist.
 
     Source: R. A. Bradley and M. E. Terry, Biometrika 39 (1952) 324-345; fitted by L. Maystre and
     M. Grossglauser, Advances in Neural Information Processing Systems 28 (2015) 172-180.
@@ -169,16 +169,16 @@ def strength_intervals(
     resamples: int = 999,
     alpha: float = 0.01,
 ) -> StrengthIntervals:
-    """Intervals of Bradley-Terry strengths that allow for choices on one case being alike.
+    """Intervals of Bradley-Terry strengths that allow for correlated choices within a case.
 
-    Whole cases are drawn with replacement, with all their comparisons, and fitted again.
+    Whole cases are drawn with replacement, with all their comparisons, and refitted.
 
     Args:
-        wins_by_case: for each case its wins, as `bradley_terry` takes them.
+        wins_by_case: for each case its wins, in the format of `bradley_terry`.
         confidence: two-sided level.
-        seed: of the drawing; the same seed gives the same intervals.
-        resamples: how many.
-        alpha: as in `bradley_terry`, above 0: a resample may have a variant that never lost.
+        seed: seed of the draws; the same seed gives the same intervals.
+        resamples: number of resamples.
+        alpha: as in `bradley_terry`, above 0: in a resample, a variant may never lose.
 
     Returns:
         Percentile intervals of the centred strengths.
@@ -222,19 +222,19 @@ def strength_intervals(
 
 
 def position_bias(first_wins: int, n: int, confidence: float = 0.95) -> PositionBias:
-    """Whether the one shown first is preferred for being first.
+    """Whether the answer shown first is preferred because of its position.
 
     Args:
-        first_wins: how often the first one was preferred.
-        n: number of choices, ties left out, at least 1; every pair shown in both orders, or in
-            an order drawn at random.
+        first_wins: how often the answer shown first was preferred.
+        n: number of choices without ties, at least 1; every pair must be shown in both orders, or
+            in a random order.
         confidence: two-sided level of the interval.
 
     Returns:
         Share, interval and p-value.
 
     Raises:
-        ValueError: `n` below 1, or `first_wins` no whole number from 0 to `n`.
+        ValueError: `n` below 1, or `first_wins` not a whole number from 0 to `n`.
 
     Source: J. Arbuthnot, Philosophical Transactions 27 (1710) 186-190 (the sign test).
 
@@ -278,7 +278,7 @@ def _read(
 
 
 def _parts(names: Sequence[str], beats: Floats) -> tuple[tuple[str, ...], ...]:
-    """The names in parts whose members reach each other along wins, the strongest part first."""
+    """Groups of names whose members reach each other along wins, the strongest group first."""
     import numpy as np
 
     reach = (beats > 0) | np.eye(len(names), dtype=bool)

@@ -1,4 +1,4 @@
-"""Several answers to each case: where the spread comes from, and pass@k."""
+"""Several answers to each case: sources of variance, and pass@k."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pex.stats.checks import counted, finite
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VarianceComponents:
-    """The spread of scores, split into that between cases and that between repeats of a case.
+    """The variance of scores, split into that between cases and that between repeats of a case.
 
     Args:
         mean: mean of the case means.
         n_cases: number of cases.
         n_scores: number of scores.
-        repeats: repeats per case; where they differ, the number that the analysis of variance
-            takes for it.
+        repeats: repeats per case; if they differ, their effective number in the analysis of
+            variance.
         ms_between: mean square between cases.
         ms_within: mean square within cases.
         between: variance between cases, (ms_between - ms_within) / repeats, at least 0.
         within: variance between repeats of a case, equal to `ms_within`.
-        icc: share of the variance that is between cases; None where nothing varies.
-        se: standard error of `mean`, from the case means. The one to use.
-        se_as_if_independent: what it would be if each repeat were a case of its own: too small,
-            and only here to be compared.
+        icc: share of the variance that is between cases; None if nothing varies.
+        se: standard error of `mean`, from the case means. Use this one.
+        se_as_if_independent: the standard error if each repeat were a separate case: too small,
+            and given only for comparison.
         se_one: standard error to expect with 1 repeat per case.
-        se_endless: standard error to expect with any number of repeats: only more cases make it
+        se_endless: standard error to expect with unlimited repeats: only more cases make it
             smaller.
     """
 
@@ -48,13 +48,13 @@ class VarianceComponents:
     se_endless: float
 
     def se_with(self, repeats: int) -> float:
-        """The standard error of the mean to expect with so many repeats per case.
+        """The standard error of the mean to expect with this many repeats per case.
 
         Args:
             repeats: at least 1.
 
         Returns:
-            In the unit of the score.
+            The standard error in the unit of the score.
 
         Raises:
             ValueError: `repeats` below 1.
@@ -65,15 +65,15 @@ class VarianceComponents:
 
 
 def variance_components(scores: Sequence[Sequence[float]]) -> VarianceComponents:
-    """Split the spread of scores into that between cases and that between repeats.
+    """Split the variance of scores into that between cases and that between repeats.
 
     It answers "more cases or more repeats?": repeats only help against the part within cases.
 
     Args:
-        scores: for each case the scores of its repeats; cases may differ in their number.
+        scores: for each case the scores of its repeats; their number can vary.
 
     Returns:
-        Mean squares, variances, and the standard errors that follow.
+        Mean squares, variances, and the resulting standard errors.
 
     Raises:
         ValueError: fewer than two cases, a case without a score, no case with two, or a score
@@ -125,7 +125,7 @@ def pass_at_k(n: int, passed: int, k: int) -> float:
     """The probability that at least one of `k` answers passes, estimated without bias.
 
     Args:
-        n: answers that were made.
+        n: number of answers.
         passed: how many of them pass.
         k: from 1 to `n`.
 
@@ -150,7 +150,7 @@ def pass_hat_k(n: int, passed: int, k: int) -> float:
     """The probability that all of `k` answers pass, estimated without bias: reliability.
 
     Args:
-        n: answers that were made.
+        n: number of answers.
         passed: how many of them pass.
         k: from 1 to `n`.
 
@@ -174,7 +174,7 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int) -> float:
     """`pass_at_k`, averaged over cases.
 
     Args:
-        counts: for each case how many answers were made and how many of them pass.
+        counts: for each case the number of answers and how many of them pass.
         k: from 1 to the smallest number of answers.
 
     Returns:
@@ -198,7 +198,7 @@ def mean_pass_hat_k(counts: Sequence[tuple[int, int]], k: int) -> float:
     """`pass_hat_k`, averaged over cases.
 
     Args:
-        counts: for each case how many answers were made and how many of them pass.
+        counts: for each case the number of answers and how many of them pass.
         k: from 1 to the smallest number of answers.
 
     Returns:

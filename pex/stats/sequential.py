@@ -1,4 +1,4 @@
-"""Looking every night without crying wolf: evidence that may be read at any time."""
+"""Looking every night without false alarms: evidence that is valid at any time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pex.stats.checks import counted
 
 _HIGHEST_LOG = 700.0
-"""e^700 is near the largest float; more evidence than that is shown as that."""
+"""e^700 is near the largest float; larger evidence is reported as that value."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class EProcess:
     Args:
         values: the e-value of all pairs up to each night.
         e: the last of them, 1 before the first night.
-        p_always: p-value that holds at any time: 1 over the largest e-value so far, at most 1.
-        alarm: position of the first night at the threshold, from 0; None without one.
+        p_always: p-value valid at any time: 1 over the largest e-value so far, at most 1.
+        alarm: position of the first night to reach the threshold, from 0; None without one.
     """
 
     values: tuple[float, ...]
@@ -34,19 +34,19 @@ def e_value(a_only: int, b_only: int, prior: float = 0.5, one_sided: bool = Fals
 
     It is the likelihood of the discordant cases averaged over a Beta(prior, prior) on A's share,
     over their likelihood under equal shares. By Ville's inequality it exceeds 20 in at most 5 %
-    of all series of nights without a difference, however often one looks.
+    of all series of nights without a difference, however often it is checked.
 
     Args:
         a_only: cases that pass under A alone, over all nights.
         b_only: cases that pass under B alone, over all nights.
         prior: both parameters of the Beta distribution, above 0.
         one_sided: only evidence that A passes more often; with A the baseline: "it got worse".
-            The average then runs over shares above one half alone. Each of them gives a
+            The average then runs only over shares above one half. Each of them gives a
             likelihood ratio whose mean is at most 1 for every true share up to one half, so the
-            promise also holds while B is better.
+            guarantee also holds while B is better.
 
     Returns:
-        At least 0; above e^700 it is given as e^700.
+        At least 0; above e^700 it is reported as e^700.
 
     Raises:
         ValueError: a count is below 0 or not whole, or `prior` is not above 0.
@@ -66,7 +66,7 @@ def e_value(a_only: int, b_only: int, prior: float = 0.5, one_sided: bool = Fals
     log_e = float(betaln(prior + a_only, prior + b_only) - betaln(prior, prior))
     log_e += (a_only + b_only) * math.log(2)
     if one_sided:
-        # The half of the average that lies above one half, of a prior that has half its mass there.
+        # The half of the average above one half, from a prior with half its mass there.
         half = float(betainc(prior + b_only, prior + a_only, 0.5))
         if half == 0:
             return 0.0
@@ -80,11 +80,11 @@ def e_process(
     prior: float = 0.5,
     one_sided: bool = False,
 ) -> EProcess:
-    """Follow the evidence from night to night and say when it first reaches the threshold.
+    """Follow the evidence from night to night and report when it first reaches the threshold.
 
-    It holds if the baseline is fixed, the cases are paired, and each night asks both variants
-    anew: a stored output of the baseline makes the nights depend on each other. After an alarm
-    that was acted on, start again with the nights since.
+    It is valid if the baseline is fixed, the cases are paired, and each night gets new answers from
+    both variants: a stored output of the baseline makes the nights depend on each other. After
+    acting on an alarm, start again with the nights since.
 
     Args:
         nights: for each night the cases that pass under A alone and under B alone.
@@ -128,20 +128,20 @@ def e_month(
     prior: float = 0.5,
     one_sided: bool = False,
 ) -> EProcess:
-    """The evidence of nights that are not independent, such as those against a stored output.
+    """The evidence of dependent nights, such as those compared with a stored output.
 
-    A baseline that was lucky on a case is lucky there on every night: its losses come again and
-    again, and `e_process`, which multiplies, takes them for news. Here each night's own e-value
-    counts one part in `of`, and the parts are added. The mean of the largest sum is at most 1
-    whatever ties the nights together, so by Markov's inequality at most 1/threshold of all
-    series of `of` nights without a difference ever reach the threshold. It takes more evidence
-    than `e_process`: about ten discordant cases on one side within one night.
+    A baseline that was lucky on a case is lucky there every night: its losses recur, and
+    `e_process`, which multiplies, counts them as new evidence. Here each night's own e-value counts
+    as one part in `of`, and the parts are added. The mean of the largest sum is at most 1 whatever
+    the dependence between nights, so by Markov's inequality at most 1/threshold of all series of
+    `of` nights without a difference ever reach the threshold. It needs more evidence than
+    `e_process`: about ten discordant cases on one side within one night.
 
     Args:
-        nights: for each night the cases that pass under A alone and under B alone; what comes
-            after the first `of` nights adds nothing.
+        nights: for each night the cases that pass under A alone and under B alone; nights after the
+            first `of` add nothing.
         threshold: as in `e_process`.
-        of: nights that the promise is for, at least 1.
+        of: number of nights that the guarantee covers, at least 1.
         prior: as in `e_value`.
         one_sided: as in `e_value`.
 
@@ -152,7 +152,7 @@ def e_month(
         ValueError: as `e_process`, or `of` is below 1.
 
     Source: V. Vovk and R. Wang, E-values: calibration, combination and applications, Annals of
-    Statistics 49 (2021) 1736-1754: averages are what may be made of dependent e-values.
+    Statistics 49 (2021) 1736-1754: dependent e-values may be averaged.
 
     Example:
         >>> e_month([(1, 0)] * 30, one_sided=True).alarm
