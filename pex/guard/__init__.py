@@ -1,1 +1,1 @@
-"""Functions of text: finding keys, and keeping them out of what is shown or stored."""
+"""Text functions that find keys and keep them out of everything shown or stored."""

@@ -1,7 +1,7 @@
-r"""A secret in every way that it may be written: as it is, in JSON, in HTML, in an address, coded.
+r"""A secret in every form: as it is, or as written in JSON, HTML, an address or base64.
 
-Letters and digits stay as they are in all of these; each other character has a handful of forms,
-so that one pattern finds them in any mix (a notebook is JSON, and may show JSON in HTML).
+All forms but base64 keep letters and digits; every other character has only a few variants, so one
+pattern matches any mix of them (a notebook is JSON and can show JSON in HTML).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import functools
 import re
 
 SHORTEST = 8
-"""Shorter values are taken out only where they stand alone, and not where they are words or
-numbers; longer ones everywhere, but for words, which are taken out where they stand alone."""
+"""Shorter values are removed only as separate words, and not at all if they are ordinary words or
+numbers. Longer values are removed everywhere, ordinary words only as separate words."""
 _SHORTEST_ALONE = 4
 _LONGEST_WORD = 16
 _LONGEST = 4000
-"""Of a longer one so many letters are looked for: nobody types that far by chance."""
+"""For a longer value, only this many characters are matched: nobody types that many by chance."""
 _NAMED = {
     "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "=": "equals",
     "/": "sol",
@@ -24,16 +24,16 @@ _NAMED = {
 _ESCAPES = {"\n": ["n", "r\\\\{0,8}n", "\r\n"], "\r": ["r"], "\t": ["t"], " ": [r"\+"]}
 _BACKSLASHES = r"\\{0,8}"
 _BEGINS = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))"
-"""Behind nothing that belongs to it: a line break, or another character, as JSON writes it."""
+"""Not inside a longer word; an escape (a line break, or another character in JSON) can precede."""
 _PLAIN_RUN = re.compile(r"[A-Za-z0-9]+")
 
 
 class Written:
-    """A secret, ready to be looked for.
+    """A secret, prepared for searching.
 
     Attributes:
-        pattern: finds it in all its forms.
-        marks: one of these is in every text that has it; empty where none is sure to be.
+        pattern: matches it in all its forms.
+        marks: every text with the secret contains at least one of these; empty if none is certain.
     """
 
     __slots__ = ("marks", "pattern")
@@ -51,7 +51,7 @@ class Written:
 
 @functools.lru_cache(maxsize=1024)
 def written(value: str) -> Written | None:
-    r"""A value, ready to be looked for; None where it is too short, or a short word.
+    r"""A value prepared for searching; None if it is too short, or a short word.
 
     Example:
         >>> written("open+sesame").pattern.sub("…", "open%2bsesame, open\u002Bsesame")
@@ -71,7 +71,7 @@ def written(value: str) -> Written | None:
 
 
 def is_word(value: str) -> bool:
-    """Whether it looks like a word of a language.
+    """Whether it looks like a natural-language word.
 
     Example:
         >>> is_word("changeme"), is_word("Ab1")
@@ -82,12 +82,12 @@ def is_word(value: str) -> bool:
 
 
 def _is_common(value: str) -> bool:
-    """Whether it may be a part of a word in an ordinary text: it goes where it stands alone."""
+    """Whether ordinary words can contain it; if so, it is removed only as a separate word."""
     return len(value) < SHORTEST or is_word(value)
 
 
 def _any_form(char: str) -> str:
-    """A pattern for a character and what JSON, Python, HTML and addresses make of it."""
+    """A pattern for a character and its forms in JSON, Python, HTML and addresses."""
     if char.isascii() and char.isalnum():
         return char
     code = ord(char)
@@ -103,15 +103,15 @@ def _any_form(char: str) -> str:
     if char in _NAMED:
         forms.append(f"&(?:amp;){{0,3}}{_NAMED[char]};")
     forms += _ESCAPES.get(char, ())
-    # As many backslashes as texts have been put into other texts.
+    # Each level of quoting adds backslashes.
     return f"{_BACKSLASHES}(?:{'|'.join(forms)})"
 
 
 def _coded(value: str) -> list[str]:
-    """What base64 makes of it, alone or behind a user's name and a colon.
+    """Its base64 forms, alone or after a user name and a colon.
 
-    Three letters become four, so that it looks different behind none, one and two others; the
-    letters at both ends that depend on what stands beside it are left out.
+    Three bytes become four characters, so the form depends on whether zero, one or two bytes come
+    before it; characters at both ends that depend on neighbouring bytes are left out.
     """
     data = value.encode("utf-8", "replace")
     found = []

@@ -1,4 +1,4 @@
-"""Which environment variables hold a key, as far as their names tell."""
+"""Which environment variables hold a key, judging by their names."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _KEYS = frozenset(
      "PAT", "DSN", "AUTH", "BEARER", "JWT", "COOKIE", "WEBHOOK", "SSHPASS")
 )  # fmt: skip
 _PERHAPS = frozenset(("AUTH", "COOKIE", "PASS", "DSN", "WEBHOOK", "BEARER"))
-"""Names of settings, too, whose values are words: "required", "disabled"."""
+"""Also names of settings whose values are words: "required", "disabled"."""
 _AFTER_ANOTHER = frozenset(("PWD", "PASS"))
-"""Keys where a word stands before: PWD alone is a folder."""
+"""Keys only after another word: PWD alone is a folder."""
 _PAIRS = frozenset(
     (("CONNECTION", "STRING"), ("CONN", "STR"), ("CONNECTION", "STR"), ("WEBHOOK", "URL"),
      ("ACCESS", "KEY", "ID"), ("AUTH", "CONFIG"), ("AUTH", "HEADER"), ("SAS", "URL"),
      ("API", "KEYS"), ("ACCESS", "KEYS"), ("SECRET", "KEYS"), ("API", "TOKENS"),
      ("ACCESS", "TOKENS"), ("AUTH", "TOKENS"))
 )  # fmt: skip
-"""Words that make a key together. Other ids of keys are names, not keys."""
+"""Words that together name a key. Other key ids are names, not keys."""
 _ENDINGS = ("APIKEY", "ACCESSKEY", "SECRETKEY", "PRIVATEKEY", "PASSWORD", "PASSWD", "PASSPHRASE",
             "AUTHTOKEN", "ACCESSTOKEN", "APITOKEN", "CONNECTIONSTRING", "CONNSTR")  # fmt: skip
-"""Of one word, as in PGPASSWORD."""
+"""Endings of a single word, as in PGPASSWORD."""
 _WHICH = frozenset(
     ("PROD", "PRODUCTION", "STAGING", "STAGE", "DEV", "TEST", "LIVE", "OLD", "NEW", "BACKUP",
      "PRIMARY", "SECONDARY", "MAIN", "DEFAULT", "RO", "RW", "READ", "WRITE", "VALUE", "BASE64",
      "B64", "JSON", "EU", "US")
 )  # fmt: skip
-"""Says which of several keys it is, or how it is written."""
+"""Suffixes that distinguish several keys, or name the encoding."""
 _NO_TOKENS = frozenset(word.upper() for word in NOT_SECRET)
 _NUMBERED = re.compile(r"(?<=[A-Z])\d{1,3}$")
 _WHICH_ONE = re.compile(r"\d{1,4}|[A-Z]|V\d{1,3}")
 
 
 def is_sure(name: str) -> bool:
-    """Whether what has this name is a key, and no setting that is called so.
+    """Whether this name always means a key, never a setting of the same name.
 
     Example:
         >>> is_sure("api_key"), is_sure("dsn"), is_sure("limit")
@@ -48,7 +48,7 @@ def is_sure(name: str) -> bool:
 
 
 def holds_a_key(name: str, value: str) -> bool:
-    """Whether an environment variable is a key, by its name; a word may be a setting's value.
+    """Whether an environment variable holds a key, judging by its name; a word can be a setting.
 
     Example:
         >>> holds_a_key("NPM_AUTH", "a1b2c3d4"), holds_a_key("NPM_AUTH", "required")
@@ -80,7 +80,7 @@ def is_key_name(name: str) -> bool:
 
 
 def _last(name: str) -> list[str]:
-    """The words of a name without those that say which of several it is."""
+    """The words of a name without suffixes that distinguish keys."""
     words = [word for word in re.split(r"[_.-]+", name.upper()) if word] or [""]
     while len(words) > 1 and (words[-1] in _WHICH or _WHICH_ONE.fullmatch(words[-1])):
         words.pop()

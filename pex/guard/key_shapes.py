@@ -1,11 +1,11 @@
-"""What keys look like: the prefixes that their makers give them, and the places where they stand.
+"""What keys look like: the prefixes that vendors give them, and the places they appear in.
 
-A new kind of key is one more line in `_PREFIXED`; one without a prefix is known by its place only:
-the login of an address, a parameter of a query, a header, an assignment to a name such as
-`api_key`. There a value counts as a key where it looks random, so that "password: must be long"
-stays. Every pattern has bounded repeats, so that a long text takes time in proportion.
+A new kind of key is one more line in `_PREFIXED`. A key without a prefix is recognised only by its
+place: the login in an address, a query parameter, a header, an assignment to a name such as
+`api_key`. There a value counts as a key if it looks random, so "password: must be long" is kept.
+Every pattern has bounded repeats, so the time is proportional to the length of the text.
 
-Sources of the prefixes: the makers' own documentation, GitHub's list of secret scanning patterns,
+Sources of the prefixes: the vendors' documentation, GitHub's list of secret scanning patterns,
 gitleaks' rules (all read in 2026).
 """
 
@@ -62,7 +62,7 @@ _PREFIXED = (
 )  # fmt: skip
 _KEY = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_PREFIXED)})(?![A-Za-z0-9])")
 _SK = re.compile(r"(?<![A-Za-z0-9_])(?:sk|pk)-[A-Za-z0-9_*-]{12,400}")
-"""OpenAI, Anthropic, DeepSeek, OpenRouter, Langfuse …; also where a provider shows its ends."""
+"""OpenAI, Anthropic, DeepSeek, OpenRouter, Langfuse …; also keys shown with a masked middle."""
 
 _PRIVATE = re.compile(
     r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----.{0,8000}?"
@@ -99,20 +99,20 @@ _KEYS = frozenset(
      "service", "encryption", "signing", "client", "admin", "functions", "function", "goog",
      "storage", "deploy", "license", "server", "user", "project", "org", "gateway", "proxy", "x")
 )  # fmt: skip
-"""Before the word key: a private key is a secret, a primary key is not."""
+"""Words before "key" that make it a secret: a private key is one, a primary key is not."""
 
 NOT_SECRET = frozenset(
     ("eos", "bos", "pad", "unk", "stop", "page", "next", "end", "start", "special", "mask", "sep",
      "cls")
 )  # fmt: skip
-"""Before the word token."""
+"""Words before "token" that make it a secret."""
 
 _WORDY = re.compile(r"[A-Za-z]+\d{0,2}|[A-Z]{2,6}\d{1,5}|v?\d{1,4}|")
 _PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[*x.…<>$%{}_-]+.*", re.DOTALL)
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether what is assigned to this name is a secret.
+    """Whether a value assigned to this name is a secret.
 
     Example:
         >>> [names_a_secret(name) for name in ("x-api-key", "clientSecret", "max_tokens", "key")]
@@ -123,7 +123,7 @@ def names_a_secret(name: str) -> bool:
         return False
     last, before = parts[-1], parts[-2] if len(parts) > 1 else ""
     if last == "key":
-        # LAB_KEY is a variable of the environment and holds a key; request_key does not.
+        # LAB_KEY is an environment variable and holds a key; request_key does not.
         return before in _KEYS or (bool(before) and name.isupper())
     if last == "id":
         return parts[-3:-1] == ["access", "key"] or before == "session"
@@ -131,7 +131,7 @@ def names_a_secret(name: str) -> bool:
 
 
 def looks_random(value: str) -> bool:
-    """Whether a value looks like a key, and not like a word, a version or a placeholder.
+    """Whether a value looks like a key rather than a word, a version or a placeholder.
 
     Example:
         >>> [looks_random(text) for text in ("s3cr3tv4lue", "must-be-long", "gpt-4.1-mini")]
@@ -141,14 +141,14 @@ def looks_random(value: str) -> bool:
         return False
     pieces = re.split(r"[-_./+=:~@!?*]", value)
     if all(_WORDY.fullmatch(piece) for piece in pieces):
-        # No word of any language is that long and has no hyphen, or has capitals all over.
+        # No word of any language is that long without a hyphen, or has capitals throughout.
         longest = max(pieces, key=len)
         return len(longest) >= 40 or (len(longest) >= 16 and _mixed(longest))
     return any(char.isdigit() for char in value)
 
 
 def redact_shapes(text: str) -> str:
-    """`text` without what looks like a key.
+    """`text` without anything that looks like a key.
 
     Example:
         >>> redact_shapes("x-api-key: 0123456789abcdef0123456789abcdef; see sk-learn-contrib-tools")
@@ -169,14 +169,14 @@ def redact_shapes(text: str) -> str:
 
 def _login(found: re.Match[str]) -> str:
     scheme, login = found.groups()
-    # `ssh://git@host` and `postgresql://me@host` name a user; in a web address it is a token.
+    # `ssh://git@host` and `postgresql://me@host` name a user; in a web address this is a token.
     if ":" not in login and scheme.lower() not in ("http", "https", "ws", "wss"):
         return found[0]
     return f"{scheme}://{MASK}@"
 
 
 def is_secret_parameter(name: str, value: str) -> bool:
-    """Whether a parameter of an address's query is a key.
+    """Whether a query parameter of an address is a key.
 
     Example:
         >>> is_secret_parameter("api_key", "abc"), is_secret_parameter("code", "de")
@@ -193,7 +193,7 @@ def _query(found: re.Match[str]) -> str:
 
 
 def _sk(found: re.Match[str]) -> str:
-    """A hyphenated word may begin with sk-, too: a key has digits, stars or one long piece."""
+    """Hyphenated words can also begin with sk-: a key has digits, stars or one long piece."""
     rest = found[0][3:]
     long = max(map(len, re.split(r"[-_]", rest))) >= 16
     return MASK if long or re.search(r"[\d*]", rest) else found[0]
@@ -228,13 +228,13 @@ def _parts(name: str) -> list[str]:
 
 
 def _mixed(value: str) -> bool:
-    """Whether capitals stand here and there, more often than in a name such as ClientError."""
+    """Whether capitals are scattered, more of them than in a name such as ClientError."""
     changes = len(re.findall(r"[a-z][A-Z]|[A-Z][a-z]", value))
     return changes * 3 >= len(value)
 
 
 def _is_login(value: str) -> bool:
-    """Whether this is `user:password` as the scheme Basic sends it."""
+    """Whether this is `user:password` as encoded by Basic authentication."""
     try:
         text = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
     except (binascii.Error, ValueError):

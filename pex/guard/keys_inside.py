@@ -1,4 +1,4 @@
-"""The keys within a value: the login of an address, a parameter of its query, a part of a DSN."""
+"""The keys inside a value: the login in an address, a query parameter, a part of a DSN."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _PART = re.compile(r"(?:^|[;\s,])\s*([A-Za-z][A-Za-z0-9_ -]{0,40}?)\s*=\s*([^;\s
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token|apikey|api-key|key)\s+(\S+)")
 _PAIR = re.compile(r"[^\s:/{}\"]{1,200}:([^\s:/@]\S{0,500})")
 _UNQUOTED = re.compile(r"[^/:@?#]{0,200}:(?!\d{1,5}[/?#])[^/?#@]{0,500}[/?#]")
-"""The beginning of a login whose password has a / ? or # as it is, and of no host with a port."""
+"""The beginning of a login with an unescaped / ? or # in its password; not a host with a port."""
 _WEB = ("http", "https", "ws", "wss")
 _LONGEST = 20_000
-"""Longer values are taken as a whole only."""
+"""Longer values are treated only as a whole."""
 
 
 def in_address(text: str) -> Iterator[str]:
-    """The keys in the addresses of a text: passwords, tokens, and what `Basic` makes of a login.
+    """The keys in the addresses of a text: passwords, tokens, and logins encoded for `Basic`.
 
-    A user's name alone is no key, unless it looks like a token in a web address; a password that is
-    a word is one together with its user only, or that word would go from every text.
+    A user name alone is not a key, unless it looks like a token in a web address. A password that
+    is a word counts only together with its user; otherwise that word would be removed everywhere.
 
     Example:
         >>> sorted(in_address("postgresql://me:pass%2Fword@db/lab?sslmode=require"))
@@ -66,10 +66,10 @@ def _in_login(scheme: str, login: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=1024)
 def in_variable(value: str) -> tuple[str, ...]:
-    """The keys in the value of a variable that holds one: the whole, and what it is made of.
+    """The keys in the value of a key variable: the whole value and its parts.
 
-    The path of a file that is there is no key, and neither is an address without a login, unless it
-    is a web hook's.
+    The path of an existing file is not a key, nor is an address without a login, except a
+    webhook's.
 
     Example:
         >>> in_variable("Server=db;User Id=lab;Password=open-sesame")[1:]
@@ -91,7 +91,7 @@ def _pieces(value: str) -> Iterator[str]:
         return
     yield from in_address(value)
     if (found := _ADDRESS.fullmatch(value)) and found[1].lower() in _WEB:
-        # The path of a hook is its key, and messages may say it without the host.
+        # The path of a webhook is its key, and messages can contain it without the host.
         path = f"/{found[2].partition('/')[2]}"
         yield from (found[2], path) if len(path) > SHORTEST else ()
     if found := _SCHEME.fullmatch(value):
@@ -112,7 +112,7 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _in_json(value: Any) -> Iterator[str]:
-    """Of a file of credentials, such as Google's."""
+    """The keys in a credentials file, such as Google's."""
     for name, item in value.items() if isinstance(value, dict) else ():
         if isinstance(item, str) and (key_shapes.names_a_secret(name) or name == "private_key"):
             yield item
@@ -125,5 +125,5 @@ def _is_file(value: str) -> bool:
         return False
     try:
         return Path(value).expanduser().is_file()
-    except (OSError, ValueError, RuntimeError):  # too long, a null byte, nobody's home
+    except (OSError, ValueError, RuntimeError):  # too long, a null byte, an unknown home
         return False

@@ -1,4 +1,4 @@
-"""Many secrets at once, looked for in many texts."""
+"""Searches many texts for many secrets at once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pex.guard.encoded_keys import written
 from pex.guard.key_shapes import MASK
 
 _HEAD = 12
-"""Letters of a beginning that is one for sure."""
+"""A truncated secret must show at least this many characters to be recognised."""
 _DOTS = re.compile(r"…|\.\.\.")
 
 
 class Known:
-    r"""Values that must not be shown, ready to be taken out.
+    r"""Values that must not be shown, prepared for removal.
 
     Args:
-        values: as they are; those that are too short, or short words, are left alone.
+        values: the secrets as they are; values that are too short, or short words, are ignored.
 
     Example:
         >>> known = Known(["open+sesame"])
@@ -29,7 +29,7 @@ class Known:
     __slots__ = ("_heads", "_marks", "_patterns", "_sure")
 
     def __init__(self, values: Iterable[str]) -> None:
-        # The longest first: another may be a part of it.
+        # The longest first: it can contain another.
         ordered = sorted(set(values), key=len, reverse=True)
         ready = [written(value) for value in ordered]
         found = [item for item in ready if item is not None]
@@ -43,7 +43,7 @@ class Known:
         return bool(self._patterns)
 
     def within(self, text: str) -> bool:
-        """Whether one of them may be in the text: a quick look, right where it says no."""
+        """Whether the text may contain one: a quick check; only False is certain."""
         if not self._sure:
             return True
         # any() with a generator takes three times as long, and this is done for every answer.
@@ -60,7 +60,7 @@ class Known:
         return text
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where they are; two may overlap."""
+        """Their positions; two can overlap."""
         if self.within(text):
             for pattern in self._patterns:
                 for found in pattern.finditer(text):
@@ -69,7 +69,7 @@ class Known:
             yield from self._cut_off(text, cut.start())
 
     def _cut_off(self, text: str, end: int) -> Iterator[tuple[int, int]]:
-        """The beginnings that stand before dots: tables show half of what is long."""
+        """Beginnings followed by dots: tables truncate long values."""
         for head, form in self._heads:
             at = text.rfind(head, max(0, end - len(form)), end)
             if at >= 0 and form.startswith(text[at:end]):
@@ -77,5 +77,5 @@ class Known:
 
 
 def _shown(value: str) -> tuple[str, ...]:
-    """A value as tables and the like show it."""
+    """A value as shown in tables and similar output."""
     return value, html.escape(value), html.escape(value, quote=False), repr(value)[1:-1]

@@ -1,8 +1,7 @@
-r"""What a process has shown, without keys: in pieces, in colour, broken into lines, or as tags.
+r"""Removes keys from a process's output, even if split, coloured, wrapped or inside tags.
 
-A key that is printed in two pieces is in neither of them, and one in colour has escape codes in
-its midst. So what belongs together is joined, and what only formats it is left out while it is
-looked for.
+A key printed in two pieces is in neither of them, and a coloured one has escape codes inside it.
+So pieces that belong together are joined, and formatting is ignored during the search.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from pex.guard.key_shapes import MASK
 from pex.guard.known_keys import Known
 
 _FORMAT = re.compile(
-    r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # colours and the like
+    r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # colours and similar
     r"|\x1b\][^\x07\x1b]{0,4000}(?:\x07|\x1b\\)"  # links, titles
     r"|\x1b[@-Z\\^_=>()#][0-9A-B]?"
-    r"|[ \t│|]{0,200}[\r\n]+[ \t│|]{0,200}"  # a line that was too long, perhaps in a frame
+    r"|[ \t│|]{0,200}[\r\n]+[ \t│|]{0,200}"  # a wrapped line, possibly in a frame
     r"|</?[A-Za-z][^<>]{0,2000}>"
     r"|[\x00-\x08\u200b\u2060\ufeff\u00ad]"
 )
 
 
 def masked(text: str, known: Known) -> str:
-    r"""A text that was shown, without keys.
+    r"""Printed text, without keys.
 
     Args:
         text: any.
@@ -40,13 +39,13 @@ def masked(text: str, known: Known) -> str:
 
 
 def pieces(texts: Sequence[str], known: Known) -> list[str]:
-    """Pieces of one text, without keys that are in one of them or begin in one and end in another.
+    """Pieces of one text, without keys, including keys that span several pieces.
 
     Args:
-        texts: in their order.
-        known: what must not be in them.
+        texts: the pieces, in order.
+        known: the values to remove.
 
-    Example:
+        Example:
         >>> pieces(["it is open-", "ses", "ame, really"], Known(["open-sesame"]))
         ['it is [redacted]', '', ', really']
     """
@@ -64,7 +63,7 @@ def pieces(texts: Sequence[str], known: Known) -> list[str]:
 
 
 def content(value: Any, known: Known) -> Any:
-    """JSON such as a notebook, without keys, in place where it holds more; names, too.
+    """JSON such as a notebook, without keys, also in names; lists and dicts are changed in place.
 
     Args:
         value: any.
@@ -87,11 +86,11 @@ def content(value: Any, known: Known) -> Any:
 
 
 def streams(outputs: Sequence[Any], known: Known) -> None:
-    """Take out keys that were printed in pieces; the outputs of a cell are changed in place.
+    """Remove keys printed in pieces; a cell's outputs are changed in place.
 
     Args:
-        outputs: as a notebook holds them.
-        known: what must not be in them.
+        outputs: a cell's outputs, in notebook format.
+        known: the values to remove.
     """
     shown = [item for item in outputs if _is_stream(item)]
     names = {item["name"] for item in shown}
@@ -118,14 +117,14 @@ def _text(item: dict[str, Any]) -> str:
 
 
 def _lines(texts: list[str], known: Known) -> list[str]:
-    """A list of texts, such as a traceback: a key may go from one to the next."""
-    # The breaks between the lines of a traceback are not in its texts.
+    """A list of strings, such as a traceback; a key can continue from one into the next."""
+    # A traceback's strings do not contain the line breaks between them.
     cleaned = pieces([f"{text}\n" for text in texts], known)
     return [text.removesuffix("\n") for text in cleaned]
 
 
 def _squeezed(text: str) -> tuple[str, list[int], list[int]]:
-    """The text without what formats it; where each part begins in it, and how far that is off."""
+    """The text without formatting; where each part begins in it, and the offset of that part."""
     parts, starts, shifts = [], [0], [0]
     end = length = 0
     for found in _FORMAT.finditer(text):
@@ -139,7 +138,7 @@ def _squeezed(text: str) -> tuple[str, list[int], list[int]]:
 
 
 def _back(at: int, starts: list[int], shifts: list[int]) -> int:
-    """Where a letter of the squeezed text is in the text itself."""
+    """The position in the original text of a character of the squeezed text."""
     return at + shifts[bisect.bisect_right(starts, at) - 1]
 
 
@@ -154,7 +153,7 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _cut(texts: list[str], spans: list[tuple[int, int]]) -> list[str]:
-    """The pieces without these spans of the whole; the mask stands where each begins."""
+    """The pieces without these spans of the whole text; the mask replaces each at its beginning."""
     cut, begin = [], 0
     for text in texts:
         end, at, kept = begin + len(text), begin, []

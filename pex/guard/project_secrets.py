@@ -1,7 +1,7 @@
-"""Which values the project says are secret, noted as its files are read.
+"""The values that the project declares secret, noted as its files are read.
 
-`pex.guard.redact` takes them out of what is shown and kept. Variables are noted by their names:
-what they hold is looked up when it matters, so that one that is set later counts too.
+`pex.guard.redact` removes them from everything shown and stored. Variables are noted by name;
+their values are looked up when needed, so variables set later also count.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import dataclasses
 from collections.abc import Iterable
 
 LISTED = "PEX_KEY_NAMES"
-"""The variable that tells a batch's kernels and workers the names its plan gives, by commas."""
+"""Passes the names in a batch's plan, separated by commas, to its kernels and workers."""
 
 
 @dataclasses.dataclass(slots=True)
 class Noted:
-    """What has been read so far.
+    """Secrets noted so far.
 
-    `variables` are the names of those that hold a key; `addresses` may have a login or a key in
-    them; `headers` are sent with calls, by name and value.
+    `variables` are the names of variables that hold a key; `addresses` can contain a login or a
+    key; `headers` are sent with calls, by name and value.
     """
 
     variables: set[str] = dataclasses.field(default_factory=set)
@@ -34,12 +34,12 @@ def note(
     addresses: Iterable[str | None] = (),
     headers: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Remember what a file of the project names; what it leaves out may be None.
+    """Remember the secrets that a project file names; missing entries may be None.
 
     Args:
         variables: names of variables that hold a key or an address with one.
-        addresses: addresses as they stand in the file.
-        headers: names and values as they stand in the file.
+        addresses: addresses as written in the file.
+        headers: names and values as written in the file.
     """
     noted.variables.update(filter(None, variables))
     noted.addresses.update(filter(None, addresses))

@@ -1,7 +1,8 @@
-"""Keys are taken out of messages before anyone sees or stores them.
+"""Removes keys from messages before anyone sees or stores them.
 
-Two rules and no others: a *value* that is known to be secret (of a key variable, a header, a login)
-is taken out wherever it stands; in messages, so is what has the *shape* of a key (`shapes.py`).
+There are only two rules: a *value* known to be secret (from a key variable, a header, a login) is
+removed wherever it appears; messages also lose anything with the *shape* of a key
+(`key_shapes.py`).
 Words are never enough: "a basic understanding" is not a login.
 """
 
@@ -35,7 +36,7 @@ _OPEN_HEADER = re.compile(
     r"(?i)accept.*|content-.*|user-agent|(?:http-)?referer|origin|host|x-title|.*-(?:version|beta)"
     r"|openai-(?:organization|project)|x-(?:request|trace|correlation)-id"
 )
-"""Headers that say what a request is, not who sends it."""
+"""Headers that describe the request and do not identify the sender."""
 
 _registered: set[str] = set()
 
@@ -43,10 +44,10 @@ MASK = key_shapes.MASK
 
 
 def register(secret: str | None) -> None:
-    """Add a value that is to be taken out from now on, for example a token from a command.
+    """Add a value to remove from now on, for example a token from a command.
 
-    One of fewer than eight letters is taken out where it stands alone, and stays where it is a
-    word or a number ("local", "4711"): those stand in ordinary texts.
+    A value of fewer than eight characters is removed only as a separate word, and kept if it is a
+    word or a number ("local", "4711"): ordinary texts contain those.
 
     Example:
         >>> register("sk-1")
@@ -58,10 +59,10 @@ def register(secret: str | None) -> None:
 
 
 def register_headers(headers: Mapping[str, str]) -> None:
-    """Add the values of the headers of a provider.
+    """Add the header values of a provider.
 
-    A header of a well-known name that holds no key (`User-Agent`, `HTTP-Referer`) stays readable,
-    and so does one whose value is a plain word and whose name does not speak of a key.
+    Well-known headers without a key (`User-Agent`, `HTTP-Referer`) stay readable, and so do headers
+    whose value is a plain word and whose name does not suggest a key.
 
     Example:
         >>> register_headers({"X-Team": "research", "X-Gate": "open-4711-sesame"})
@@ -79,12 +80,12 @@ def _of_header(name: str, value: str) -> tuple[str, ...]:
     if not named and (_OPEN_HEADER.fullmatch(name) or re.fullmatch(r"[A-Za-z]*", value)):
         return ()
     value = value.strip()
-    scheme, _, rest = value.partition(" ")  # "Bearer …": the key may stand alone
+    scheme, _, rest = value.partition(" ")  # "Bearer …": the key can occur alone
     return (value, rest.strip()) if rest and scheme.isalpha() else (value,)
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether an environment variable holds a key: by its name, or because the project says so.
+    """Whether an environment variable holds a key, by its name or by the project's declaration.
 
     Example:
         >>> is_secret("LAB_KEY", "open-4711-sesame"), is_secret("LAB_KEY_FILE", "/etc/lab.pem")
@@ -97,11 +98,11 @@ def is_secret(name: str, value: str) -> bool:
 def secrets(environment: Mapping[str, str] | None = None) -> list[str]:
     """The values that must not be shown, longest first.
 
-    They are those of variables whose name speaks of a key or that the project names, the logins in
-    the addresses of other variables, and what has been registered.
+    These are the values of variables whose name suggests a key or that the project declares, the
+    logins in the addresses of other variables, and registered values.
 
     Args:
-        environment: left out, that of this process.
+        environment: default: this process's environment.
     """
     given: Mapping[str, str] = os.environ if environment is None else environment
     named = {*project.noted.variables, *given.get(project.LISTED, "").split(",")}
@@ -126,10 +127,10 @@ def _of_address(text: str) -> tuple[str, ...]:
 
 
 def known(environment: Mapping[str, str] | None = None) -> Known:
-    """The values that must not be shown, ready to be looked for in many texts.
+    """The values that must not be shown, prepared for searching many texts.
 
     Args:
-        environment: left out, that of this process.
+        environment: default: this process's environment.
     """
     return _ready(tuple(secrets(environment)))
 
@@ -140,7 +141,7 @@ def _ready(values: tuple[str, ...]) -> Known:
 
 
 def redact_values(text: str, values: Known | None = None) -> str:
-    """`text` without known values: for what a model or a case says, which is else left as it is.
+    """`text` without known values: for model answers and cases, which are otherwise unchanged.
 
     Args:
         text: any.
@@ -150,7 +151,7 @@ def redact_values(text: str, values: Known | None = None) -> str:
 
 
 def redact(text: str) -> str:
-    """`text` without known values and without what has the shape of a key: for messages.
+    """`text` without known values and without anything shaped like a key: for messages.
 
     Example:
         >>> redact("GET https://me:pw@host/v1?api_key=abc with Bearer abcdefgh1234")
