@@ -1,1 +1,1 @@
-"""Files of cases: read, and edited in place, byte for byte."""
+"""Case files: read, and edited in place, byte for byte."""

@@ -1,4 +1,4 @@
-"""Edits of the file that cases were read from: one at a time, journalled, never over another's."""
+"""Edits to a case file: one at a time, journalled, never overwriting another edit."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from pex.core.values import to_json_value
 from pex.project.settings import load_settings
 
 JOURNAL = "edits.jsonl"
-"""In the project's `.pex/`: who changed which case, when, from what to what."""
+"""In the project's `.pex/`: who changed which case, when, and the old and new values."""
 LOCK = "edits.lock"
 PATIENCE_S = 10.0
 
 
 class DiffersError(PexError):
-    """The file says something else than was shown; nothing has been written.
+    """The file differs from what was shown; nothing has been written.
 
-    `there` is the case as it is in the file, `seen` what says that somebody has seen that.
+    `there` is the case as it is in the file; pass `seen` back to confirm that it has been seen.
     """
 
     def __init__(self, message: str, there: Case, seen: str) -> None:
@@ -42,7 +42,7 @@ class DiffersError(PexError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Draft:
-    """What somebody is shown before a row is added: a free id, the tags (None: no such column)."""
+    """Shown before a row is added: a free id, and the tags (None: no tags column)."""
 
     new_id: str
     tags: str | None
@@ -50,12 +50,12 @@ class Draft:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Edits:
-    """What may be done to a file of cases.
+    """The edits that can be made to a case file.
 
     Args:
         path: the file, absolute.
-        columns: which column is what, as in the experiment.
-        state: the `.pex/` for the journal, where the file is in no project of its own.
+        columns: the column mapping, as in the experiment.
+        state: the `.pex/` for the journal, if the file is not in a project of its own.
     """
 
     path: Path
@@ -64,13 +64,13 @@ class Edits:
 
     @property
     def name(self) -> str:
-        """The file as people know it: from its project's folder, where it is in one."""
+        """The file's name for people: relative to its project's folder, if it is in one."""
         project = find_project(self.path.parent)
         here = (project / FILE).is_file() and self.path.is_relative_to(project)
         return (self.path.relative_to(project) if here else self.path).as_posix()
 
     def check(self) -> None:
-        """Raise a `PexError` that says why the file cannot be changed, where it cannot."""
+        """Raise a `PexError` with the reason if the file cannot be changed."""
         if not self.path.is_file():
             raise PexError(f"{self.name} no longer exists")
         for place in (self.path, self.path.resolve().parent):
@@ -78,7 +78,7 @@ class Edits:
                 raise PexError(f"{place} is read-only")
 
     def draft(self, case: Case) -> Draft:
-        """What a new row with the inputs of `case` may be called, and its tags.
+        """An id and tags for a new row with the inputs of `case`.
 
         Raises:
             PexError: the file cannot be changed, or cannot hold such a row.
@@ -98,13 +98,13 @@ class Edits:
         return Draft(new_id, "; ".join(case.tags) if taggable else None)
 
     def correct(self, case: Case, text: str | None, seen: str | None = None) -> Case:
-        """Give a case another expected answer in the file.
+        """Change a case's expected answer in the file.
 
         Args:
-            case: as it was shown.
-            text: the answer; empty for none. Where the file's answers are not texts, JSON. None
-                leaves the file as it is, and says what is in it.
-            seen: what `DiffersError` said, where somebody has seen what is in the file.
+            case: the case as it was shown.
+            text: the answer; empty for none; JSON if the file's answers are not strings. None
+                does not change the file and returns its case.
+            seen: the `seen` of a `DiffersError`, if the user has seen the file's case.
 
         Returns:
             The case as it is now.
@@ -132,13 +132,13 @@ class Edits:
         return self._change("corrected", change)
 
     def save(self, case: Case, text: str, case_id: str = "", tags: str | None = None) -> Case:
-        """Add a case with the inputs and the group of another.
+        """Add a case with the inputs and the group of another case.
 
         Args:
-            case: the other.
+            case: the other case.
             text: the expected answer; empty for none.
-            case_id: of the new one; without an id column it is that of the inputs.
-            tags: separated by semicolons or commas; None: none.
+            case_id: the new id; without an id column, the id derived from the inputs.
+            tags: separated by semicolons or commas; None for none.
 
         Raises:
             PexError: the id is taken, or it cannot be written.
@@ -161,7 +161,7 @@ class Edits:
         return self._change("added", change)
 
     def row(self, case: Case) -> str:
-        """A case as a row of the file, to be pasted there by hand.
+        """A case as a row of the file, to paste there by hand.
 
         Raises:
             PexError: the file cannot be read, or has no column for a value.
@@ -177,7 +177,7 @@ class Edits:
         from filelock import FileLock, Timeout
 
         self.check()
-        # Beside the file's own project, so that kernels in whatever folder meet at one lock.
+        # In the file's own project, so kernels in any folder share one lock.
         project, state = find_project(self.path.parent), self.state
         if (project / FILE).is_file():
             state = project / load_settings(project).journal.path
@@ -185,7 +185,7 @@ class Edits:
             private.folder(state)
             private.touch(state / JOURNAL)
             with FileLock(state / LOCK, timeout=PATIENCE_S):
-                # Where the journal cannot be written, the file is left alone.
+                # If the journal cannot be written, the file is not changed.
                 (state / JOURNAL).open("ab").close()
                 info, data = self.path.stat(), self.path.read_bytes()
                 changed, case, before = change(data)
@@ -204,7 +204,7 @@ class Edits:
                 case_file.write(self.path, changed, info)
                 try:
                     jsonl.append(state / JOURNAL, [entry])
-                except OSError:  # a full disk: no change without its line in the journal
+                except OSError:  # a full disk: no change without a journal line
                     case_file.write(self.path, data, self.path.stat())
                     raise
         except Timeout:
@@ -215,7 +215,7 @@ class Edits:
 
 
 def changes(before: Sequence[Case], after: Sequence[Case]) -> str:
-    """What has become of the cases, in a few words; empty where nothing has.
+    """A short summary of changes to the cases; empty if there are none.
 
     Example:
         >>> one = Case("a", {"q": "x"}, "yes")
@@ -236,9 +236,9 @@ def changes(before: Sequence[Case], after: Sequence[Case]) -> str:
 
 
 def journalled(state: Path, case_id: str | None, group: str | None) -> int:
-    """How many edits of a case or of a group's cases a project's journal has.
+    """The number of edits to a case, or to a group's cases, in a project's journal.
 
-    A line that was cut off counts where the id or the group is in it.
+    A truncated line counts if it contains the id or the group.
 
     Args:
         state: the project's `.pex/`.
@@ -249,7 +249,7 @@ def journalled(state: Path, case_id: str | None, group: str | None) -> int:
 
 
 def forget(state: Path, case_id: str | None, group: str | None) -> None:
-    """Take the edits of a case or of a group's cases out of a project's journal."""
+    """Remove the edits to a case, or to a group's cases, from a project's journal."""
     from filelock import FileLock, Timeout
 
     if not (state / JOURNAL).is_file():
@@ -264,7 +264,7 @@ def forget(state: Path, case_id: str | None, group: str | None) -> None:
 
 
 def unreadable(state: Path) -> int:
-    """How many lines of a project's journal cannot be read: a writer was killed in the middle."""
+    """The number of unreadable lines in a project's journal: their writer was killed."""
     return sum(jsonl.entry_in(line) is None for line in _entries(state) if line.strip())
 
 
@@ -286,13 +286,13 @@ def _seen(case: Case) -> str:
 
 
 def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
-    """What a text stands for as an expected answer: what the others are, text or JSON."""
+    """The expected answer that a text stands for: a string or JSON, like the others."""
     if not text:
         return None
     others = [case.expected for case in cases if case.expected is not None]
     samples = others if before is None else [before]
     if not samples or any(isinstance(value, str) for value in samples):
-        # Half of a character cannot be stored in any of these files.
+        # None of these file formats can store half a character.
         return replace_surrogates(text)
     try:
         return to_json_value(jsontext.loads(text))
@@ -304,7 +304,7 @@ def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
 
 
 def _free(case_id: str, taken: Sequence[str]) -> str:
-    """An id that no case has: the next number, where all are numbers.
+    """An unused id: the next number, if all ids are numbers.
 
     Example:
         >>> _free("7", ["7", "12"]), _free("r1", ["r1", "r1-2"])

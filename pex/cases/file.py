@@ -1,8 +1,7 @@
-"""A file of cases, changed in one place: every other byte of a CSV or JSONL stays as it is.
+"""Changes one place in a case file: every other byte of a CSV or JSONL is kept.
 
-`correct` and `add` take what is in the file and return what is to be in it; what they return has
-been read again and says what was meant. A Parquet file has no bytes to keep: its columns, types
-and metadata stay.
+`correct` and `add` take the file's content and return the new content, which they have read back
+and checked. In a Parquet file not the bytes are kept, but the columns, types and metadata.
 """
 
 from __future__ import annotations
@@ -35,18 +34,18 @@ _SPACE = re.compile(r"\s*")
 def correct(
     data: bytes, path: Path, columns: Mapping[str, str], case_id: str, expected: Any
 ) -> bytes:
-    r"""The file with another expected answer in one row.
+    r"""The file with a different expected answer in one row.
 
     Args:
-        data: what is in the file.
+        data: the file's content.
         path: its name.
-        columns: which column is what, as in an experiment.
-        case_id: the row.
+        columns: the column mapping, as in an experiment.
+        case_id: the id of the row.
         expected: the answer; None for none.
 
     Raises:
-        PexError: there is no such row or no column of expected answers, or the file cannot hold
-            this answer.
+        PexError: there is no row with this id or no column of expected answers, or the file cannot
+            hold this answer.
 
     Example:
         >>> correct(b"n,q,expected\r\n1,a,x\r\n2,b,y\r\n", Path("c.csv"), {"id": "n"}, "2", "a, z")
@@ -61,7 +60,7 @@ def correct(
     edit = {".csv": _correct_csv, ".jsonl": _correct_jsonl, ".parquet": _correct_parquet}
     changed = edit[path.suffix.lower()](data, number, name, expected)
     if path.suffix.lower() == ".csv" and expected == "":
-        expected = None  # a CSV has one way to say both
+        expected = None  # a CSV cannot distinguish the two
     cases[number] = dataclasses.replace(cases[number], expected=to_json_value(expected))
     return _checked(changed, path, columns, cases)
 
@@ -70,13 +69,13 @@ def add(data: bytes, path: Path, columns: Mapping[str, str], case: Case) -> byte
     r"""The file with one more row.
 
     Args:
-        data: what is in the file.
+        data: the file's content.
         path: its name.
-        columns: which column is what, as in an experiment.
-        case: the row; without an id column its id has to be that of its inputs.
+        columns: the column mapping, as in an experiment.
+        case: the row; without an id column, its id must be the one derived from its inputs.
 
     Raises:
-        PexError: the id or the inputs are there already, or the file has no column for a value.
+        PexError: the id or the inputs already exist, or the file has no column for a value.
 
     Example:
         >>> add(b"q,expected\na,x", Path("c.csv"), {}, Case("", {"q": "b"}, "y"))
@@ -99,7 +98,7 @@ def add(data: bytes, path: Path, columns: Mapping[str, str], case: Case) -> byte
 
 
 def row_text(data: bytes, path: Path, columns: Mapping[str, str], case: Case) -> str:
-    """A case as a row of this file, as text to paste; of a Parquet file, as JSON.
+    """A case as a row of this file, as text to paste; for a Parquet file, as JSON.
 
     Raises:
         PexError: the file cannot be read, or has no column for a value.
@@ -109,10 +108,10 @@ def row_text(data: bytes, path: Path, columns: Mapping[str, str], case: Case) ->
 
 
 def place_of(cases: Sequence[Case], case_id: str, path: Path) -> int:
-    """Which of the cases has the id.
+    """The index of the case with this id.
 
     Raises:
-        PexError: none has.
+        PexError: no case has it.
     """
     ids = [case.id for case in cases]
     if case_id not in ids:
@@ -121,7 +120,7 @@ def place_of(cases: Sequence[Case], case_id: str, path: Path) -> int:
 
 
 def line_of(data: bytes, path: Path, row: Mapping[str, Any]) -> str:
-    """A row as a line in the way of the file's others: quoting, spaces, order of the columns."""
+    """A row as a line in the file's style: quoting, spaces, column order."""
     if path.suffix.lower() == ".csv":
         text = decoded(data, path, "cases file")
         header, _ = next(_records(text))
@@ -137,24 +136,24 @@ def line_of(data: bytes, path: Path, row: Mapping[str, Any]) -> str:
 
 
 def write(path: Path, data: bytes, seen: os.stat_result) -> None:
-    """Put another content in a file's place: wholly, or not at all; its mode stays.
+    """Replace a file's content atomically; its mode is kept.
 
     Args:
         path: the file.
         data: its new content.
-        seen: what `path.stat()` was when the old content was read.
+        seen: the result of `path.stat()` when the old content was read.
 
     Raises:
-        PexError: somebody else has written to it since then.
+        PexError: somebody else has written to it since.
         OSError: it cannot be written.
     """
-    path = path.resolve()  # a link goes on being one
+    path = path.resolve()  # a link stays a link
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             part.chmod(stat.S_IMODE(seen.st_mode))
             if hasattr(os, "chown"):
-                with contextlib.suppress(OSError):  # only root may give files away
+                with contextlib.suppress(OSError):  # only root can change the owner
                     os.chown(part, seen.st_uid, seen.st_gid)
             file.write(data)
             file.flush()
@@ -164,7 +163,7 @@ def write(path: Path, data: bytes, seen: os.stat_result) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not every system lets a folder be opened
+    with contextlib.suppress(OSError):  # not every system can open a folder
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -173,7 +172,7 @@ def write(path: Path, data: bytes, seen: os.stat_result) -> None:
 
 
 def stamp(info: os.stat_result) -> tuple[int, int, int]:
-    """What is another after every change of a file."""
+    """A value that changes with every change of a file."""
     return (info.st_mtime_ns, info.st_size, info.st_ino)
 
 
@@ -183,7 +182,7 @@ def _roles(data: bytes, path: Path, columns: Mapping[str, str]) -> dict[str, str
 
 
 def _checked(data: bytes, path: Path, columns: Mapping[str, str], meant: Sequence[Case]) -> bytes:
-    """The new content, once it is sure that it will be read as it is meant."""
+    """The new content, after checking that it reads back as intended."""
     there = parse_cases(data, path, columns)
     if there == list(meant):
         return data
@@ -196,7 +195,7 @@ def _checked(data: bytes, path: Path, columns: Mapping[str, str], meant: Sequenc
 def _row(
     case: Case, roles: Mapping[str, str], rows: Sequence[Mapping[str, Any]], path: Path
 ) -> dict[str, Any]:
-    """A case as the values of columns, in the order and the types of the file's other rows."""
+    """A case as column values, in the order and with the types of the file's other rows."""
     row = dict(case.inputs)
     given = {"id": case.id, "expected": case.expected, "group": case.group}
     for role, value in given.items():
@@ -224,20 +223,20 @@ _CALLED = {"expected": "expected answers", "group": "groups"}
 
 
 def _like(value: Any, name: str, rows: Sequence[Mapping[str, Any]]) -> Any:
-    """A text as a whole number, in a column that has such."""
+    """A string as an integer, if the column has integers."""
     found = [other for row in rows if (other := to_json_value(row.get(name))) is not None]
     whole = found and all(isinstance(other, int) for other in found)
     return int(value) if whole and isinstance(value, str) and value.isdecimal() else value
 
 
 def _records(text: str) -> Iterator[tuple[list[tuple[int, int]], str]]:
-    """The rows of a CSV: where in the text each value is, and what ends the row."""
+    """The rows of a CSV: the span of each value in the text, and the row's line ending."""
     at = 1 if text.startswith("\ufeff") else 0
     spans: list[tuple[int, int]] = []
     while at < len(text) or spans:
         field = _FIELD.match(text, at)
         end = _END.match(text, field.end()) if field else None
-        if field is None or end is None:  # the reader has refused such a file before
+        if field is None or end is None:  # the reader has already rejected such a file
             raise PexError(f"not valid CSV at character {at + 1}")
         spans.append(field.span())
         at = end.end()
@@ -281,7 +280,7 @@ def _correct_csv(data: bytes, number: int, name: str, expected: Any) -> bytes:
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:
-    """The lines of a JSONL that are not blank, and where each begins."""
+    """The non-blank lines of a JSONL, and the position of each."""
     for found in _LINE.finditer(text):
         if found[0].strip():
             yield found[0], found.start()
@@ -293,7 +292,7 @@ def _line_end(text: str) -> str:
 
 
 def _values(line: str) -> dict[str, tuple[int, int]]:
-    """Where in a JSON object each value is."""
+    """The span of each value in a JSON object."""
     decoder = json.JSONDecoder()
     found: dict[str, tuple[int, int]] = {}
 
@@ -368,7 +367,7 @@ def _parquet(old: bytes, table: Any) -> bytes:
     import pyarrow.parquet as pq
 
     about = pq.ParquetFile(io.BytesIO(old)).metadata
-    # One word for all columns: files with a compression for each are not made by hand.
+    # One compression for all columns: files with several are not made by hand.
     packed = about.row_group(0).column(0).compression if about.num_row_groups else "SNAPPY"
     out = io.BytesIO()
     pq.write_table(table, out, compression="NONE" if packed == "UNCOMPRESSED" else packed)

@@ -1,1 +1,1 @@
-"""The words as plain data: prompt, variant, case, call, answer, score, event, error."""
+"""The basic concepts as plain data: prompt, variant, case, call, answer, score, event, error."""

@@ -1,4 +1,4 @@
-"""What a run says of itself: one typed record, `about.json` among the run's files in MLflow."""
+"""A run's description of itself: one typed record, `about.json` in the run's MLflow artifacts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pex.core.variant import Variant
 
 FORMAT = 1
-"""The version of `about.json`; files of pexlab 0.1 do not say it and are read as this one."""
+"""The version of `about.json`; files of pexlab 0.1 have none and are read as this one."""
 
 _WHEN_SET = frozenset({"record_error", "judging", "forgotten", "remarks", "positions"})
 """Written only if there is something to say."""
@@ -22,14 +22,14 @@ _WHEN_SET = frozenset({"record_error", "judging", "forgotten", "remarks", "posit
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Part:
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, kw_only=True)
-    """Keys of a newer pexlab: kept, and written back."""
+    """Keys from a newer pexlab: kept, and written back."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VariantInfo(_Part):
     """One variant: its prompt's name and digest, its model and its parameters.
 
-    `params` are all that were sent, `own_params` those of the variant alone; None if unknown.
+    `params` are all parameters sent, `own_params` only the variant's own; None if unknown.
     """
 
     name: str
@@ -41,7 +41,7 @@ class VariantInfo(_Part):
 
     @classmethod
     def of(cls, variant: Variant) -> VariantInfo:
-        """What is recorded of a variant."""
+        """The record of a variant."""
         prompt = variant.prompt
         return cls(
             variant.name,
@@ -55,7 +55,7 @@ class VariantInfo(_Part):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PromptInfo(_Part):
-    """One prompt: its text, and where in the library it is from."""
+    """One prompt: its text and its library version."""
 
     name: str
     text: str
@@ -64,16 +64,16 @@ class PromptInfo(_Part):
 
     @classmethod
     def of(cls, prompt: Prompt) -> PromptInfo:
-        """What is recorded of a prompt."""
+        """The record of a prompt."""
         return cls(prompt.name, prompt.text, prompt.description, prompt.origin)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JudgeInfo(_Part):
-    """One judge: what it is, whether its scores can be trusted, what it did and cost.
+    """One judge: its identity, whether its scores can be trusted, its counts and cost.
 
-    `identity` is what a calibration belongs to, `why` says why it is calibrated or not, `error`
-    is the first one, `cost_usd` counts reused verdicts too.
+    `identity` is the key of its calibration, `why` says why it is calibrated or not, `error` is the
+    first error, and `cost_usd` includes reused verdicts.
     """
 
     name: str
@@ -99,7 +99,7 @@ class JudgeInfo(_Part):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts(_Part):
-    """The requests of a run: in all, answered (of these `replayed` reused), failed, not sent."""
+    """A run's requests: total, answered (`replayed` of them reused), failed, not sent."""
 
     requests: int
     answered: int
@@ -110,7 +110,7 @@ class Counts(_Part):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CasesFile(_Part):
-    """The file that the cases came from, and which of its columns are what."""
+    """The case file and its column mapping."""
 
     path: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -118,14 +118,14 @@ class CasesFile(_Part):
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class About(Mapping[str, Any]):
-    """What was run, and how it went.
+    """A run's configuration and outcome.
 
     It is also a read-only mapping of plain data, as in `about.json`.
 
-    `status` is finished, interrupted, budget or failed; `started_at` ISO 8601 with its time zone;
-    `scorer_items` the scorers as an experiment's file would name them, None if they cannot be
-    written down; `record_error` why the run could not be recorded; `forgotten` the number of rows
-    deleted by `pexlab gc`.
+    `status` is finished, interrupted, budget or failed; `started_at` is ISO 8601 with a time zone;
+    `scorer_items` are the scorers as written in an experiment file, None if they cannot be
+    written; `record_error` says why the run could not be recorded; `forgotten` is the number of
+    rows deleted by `pexlab gc`.
 
     Example:
         >>> counts = {"requests": 2, "answered": 2, "errors": 0}
@@ -170,7 +170,7 @@ class About(Mapping[str, Any]):
 
     @property
     def uncalibrated(self) -> list[str]:
-        """The judges that nobody has compared with people, or that did not agree with them."""
+        """The judges that have not been compared with people, or did not agree with them."""
         return [judge.name for judge in self.judges if not judge.calibrated]
 
     @classmethod
@@ -178,7 +178,7 @@ class About(Mapping[str, Any]):
         """The record from plain data.
 
         Args:
-            data: as `to_json` makes it; unknown keys are kept in `extra`.
+            data: the result of `to_json`; unknown keys are kept in `extra`.
             where: the file, for messages.
 
         Raises:
@@ -227,7 +227,7 @@ def _part(kind: type[_T], data: Any, where: str) -> _T:
 
 
 def _values(kind: Any, data: Any, where: str) -> dict[str, Any]:
-    """The fields of a class that `data` has; all other keys together as `extra`."""
+    """The fields of a class found in `data`; all other keys together as `extra`."""
     if not isinstance(data, Mapping):
         raise PexError(f"{where}: expected an object, got {data!r}")
     fields = {field.name: field for field in dataclasses.fields(kind) if field.name != "extra"}

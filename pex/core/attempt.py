@@ -1,4 +1,4 @@
-"""One odd file among many: a listing says what is wrong with it and goes on."""
+"""Keeps one bad file from breaking a listing: the error is listed instead."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def attempt(read: Callable[[], T]) -> T | PexError:
-    """What `read` returns, or why it could not, whatever it raised.
+    """The result of `read`, or any exception it raised as a `PexError`.
 
-    A file of somebody else's may break what reads it in ways that nobody has thought of: for a
-    listing that is a line of its own and no end.
+    Somebody else's file can break its reader in unforeseen ways; a listing then shows the error on
+    a line and continues.
 
     Example:
         >>> attempt(lambda: 1)
@@ -32,6 +32,6 @@ def attempt(read: Callable[[], T]) -> T | PexError:
         return PexError("it cannot be read: it is nested too deeply")
     except MemoryError:
         return PexError("it cannot be read: it does not fit into memory")
-    except Exception as error:  # noqa: BLE001 - any other, with what there is to say of it
+    except Exception as error:  # noqa: BLE001 - any other error, with its type and message
         said = (str(error).strip().splitlines() or [""])[0][:200]
         return PexError(f"it cannot be read: {type(error).__name__}: {said}".removesuffix(": "))

@@ -1,4 +1,4 @@
-"""What a batch tells the jobs that it runs, by environment variables: written here, read here."""
+"""The environment variables that a batch passes to its jobs: both written and read here."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ VARIABLES = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BatchContext:
-    """The batch that a process works for; empty outside of a batch.
+    """The batch that a process belongs to; empty outside a batch.
 
-    `plan_folder` is relative to the project where it is inside; `journal` is the mode for its
-    runs; `tags` are for its runs in MLflow; `budget_usd` is for all runs of the batch together;
+    `plan_folder` is relative to the project if it is inside; `journal` is the journal mode of its
+    runs; `tags` are set on its runs in MLflow; `budget_usd` covers all runs of the batch together;
     `repeats_times` multiplies how often each case is run.
 
     Example:
@@ -50,9 +50,9 @@ class BatchContext:
 
     @property
     def scope(self) -> str | None:
-        """What names the batch in the journal: the plan and the batch id.
+        """The name of the batch in the journal: the plan and the batch id.
 
-        Schedulers name a batch by the date, and several plans of a project run on one date: they
+        Schedulers use the date as batch id, and a project can have several plans on one date: they
         share neither answers nor a budget.
         """
         if self.batch_id and self.plan:
@@ -61,13 +61,13 @@ class BatchContext:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> BatchContext:
-        """The context that this process was started with.
+        """The batch context of this process.
 
         Args:
-            environ: in place of the process's own environment.
+            environ: default: the process's own environment.
 
         Raises:
-            PexError: a variable does not hold what it should.
+            PexError: a variable has a value that is not valid.
         """
         environ = os.environ if environ is None else environ
         return cls(
@@ -82,7 +82,7 @@ class BatchContext:
         )
 
     def to_environ(self) -> dict[str, str]:
-        """The variables that say the same to another process; what is not known has none."""
+        """The variables that pass this context to another process; unknown fields are omitted."""
         texts = {
             _BATCH_ID: self.batch_id,
             _JOB_ID: self.job_id,

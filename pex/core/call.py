@@ -12,20 +12,20 @@ from pex.core.sanitized_json import json_text, sanitized_json
 from pex.core.text import replace_surrogates
 
 MOST_TOKENS = 2**31 - 1
-"""A larger count is taken for a mistake; PostgreSQL's INTEGER ends here too."""
+"""A larger count is considered a mistake; this is also the maximum of PostgreSQL's INTEGER."""
 
 _LARGEST = 1e300
 _LATEST = 9e9
-"""Seconds since 1970 up to which a time is believed: the year 2255, soon before pandas' end."""
+"""The latest plausible time in seconds since 1970: the year 2255, a little before pandas' limit."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent to a model: one variant, one case, one repeat.
+    """A request to a model: one variant, one case, one repeat.
 
-    `body` is the JSON body of a chat completion; `key` names the request and its repeat
-    independently of host, port and credentials. `turns` are what the user says after the first
-    answer, each after the answer before it.
+    `body` is the JSON body of a chat completion; `key` identifies the request and its repeat
+    independently of host, port and credentials. `turns` are the user's further messages, each sent
+    after the answer to the one before.
     """
 
     variant: str
@@ -37,7 +37,7 @@ class Request:
     case_group: str | None = None
     turns: tuple[str, ...] = ()
     api: str = "chat"
-    """The page that answers: "chat", or "responses" of OpenAI's Responses API."""
+    """The API that serves it: "chat", or "responses" for OpenAI's Responses API."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -47,10 +47,10 @@ class Request:
 
 @dataclasses.dataclass(slots=True)
 class Answer:
-    """What came back for one request; `error` is set where no answer came.
+    """The answer to one request; `error` is set if there is none.
 
-    Times are in seconds, `started_at` in seconds since 1970 (UTC); tokens are counts as the
-    provider reports them, None where it does not.
+    Times are in seconds, `started_at` in seconds since 1970 (UTC); token counts are the provider's,
+    None if it does not report them.
     """
 
     output: str | None = None
@@ -72,23 +72,22 @@ class Answer:
     tool_calls: list[dict[str, Any]] | None = None
     logprobs: list[dict[str, Any]] | None = None
     conversation: list[dict[str, Any]] | None = None
-    """Where a case has several turns: every message after the first request, the answers too."""
+    """If a case has several turns: every message after the first request, including answers."""
     reasoning: str | None = None
-    """What the model thought before it answered, kept apart from the output."""
+    """The model's reasoning before its answer, kept separate from the output."""
     remarks: list[str] = dataclasses.field(default_factory=list)
-    """Words for what is unusual: cut_off, filtered, read_leniently, parameter_dropped …"""
+    """Codes for anything unusual: cut_off, filtered, read_leniently, parameter_dropped …"""
     raw_body: str | None = None
-    """The body as it came, where it could not be read whole."""
+    """The raw body, if it could not be read completely."""
     response_id: str | None = None
-    """The name under which the endpoint keeps it, where the next turn can go on from there."""
+    """The id under which the endpoint stores it, if the next turn can continue from there."""
 
 
 def answer_from(fields: Mapping[str, Any]) -> Answer:
-    """An answer from fields of any kind: what does not fit its place is left out, never raised.
+    """An answer from fields of any kind: values that do not fit are dropped; nothing is raised.
 
-    Counts are whole numbers from 0 or unknown, times and costs finite, texts can be stored
-    everywhere. Fields that an answer does not have are ignored: a later version may have added
-    them.
+    Counts are whole numbers of at least 0 or unknown, times and costs are finite, and strings can
+    be stored everywhere. Unknown fields are ignored: a later version may have added them.
 
     Example:
         >>> answer = answer_from({"output": "Hi", "prompt_tokens": 10.5, "completion_tokens": 2.0})
@@ -99,14 +98,14 @@ def answer_from(fields: Mapping[str, Any]) -> Answer:
 
 
 def restored(fields: Mapping[str, Any]) -> Answer:
-    """The same for fields that were kept, nearly all of which fit: then it is quicker."""
+    """The same for stored fields, faster because nearly all of them fit."""
     if not fields.keys() <= _TYPES.keys():
         fields = {name: value for name, value in fields.items() if name in _TYPES}
     return checked(Answer(**fields))
 
 
 def checked(answer: Answer) -> Answer:
-    """The answer itself where all of it can be stored and shown, else a corrected copy."""
+    """The answer itself if all of it can be stored and shown, else a corrected copy."""
     for name, kind in _TYPES.items():
         value = getattr(answer, name)
         found = type(value)
@@ -114,7 +113,7 @@ def checked(answer: Answer) -> Answer:
             if name in _MAY_BE_NONE:
                 continue
         elif found is kind:
-            # Every answer of a run comes by here, so the usual types are told apart at once.
+            # Every answer of a run passes through here, so the usual types are checked first.
             if kind is str:
                 if value.isascii() or replace_surrogates(value) is value:
                     continue
@@ -131,7 +130,7 @@ def checked(answer: Answer) -> Answer:
 
 
 def read_count(value: Any) -> int | None:
-    """A count of tokens: a whole number from 0 up to what is plausible, else None.
+    """A token count: a whole number from 0 to the plausible maximum, else None.
 
     Example:
         >>> [read_count(value) for value in (12, 12.0, "12", 12.5, -3, True, 10**19, None)]
@@ -147,7 +146,7 @@ def read_count(value: Any) -> int | None:
 
 
 def read_text(value: Any) -> str | None:
-    """A text that can be stored everywhere; anything else as JSON.
+    """A string that can be stored everywhere; other values as JSON.
 
     Example:
         >>> read_text({"label": "positive"}), read_text(None)
@@ -209,13 +208,13 @@ _MOST = {**dict.fromkeys(_NUMBERS, _LARGEST), "started_at": _LATEST}
 
 
 def _fits(values: list[Any], name: str) -> bool:
-    """Whether a list can stay as it is."""
+    """Whether a list needs no change."""
     if name == "remarks":
         return all(isinstance(word, str) and replace_surrogates(word) is word for word in values)
     if not all(isinstance(item, dict) for item in values):
         return False
     try:
-        # Infinite numbers are written as null: only where there is one need the whole be searched.
+        # Infinite numbers are written as null: the whole value is searched only if there is a null.
         return b"null" not in orjson.dumps([[values]]) or sanitized_json(values) == values
     except TypeError:
         return False

@@ -1,4 +1,4 @@
-"""The one JSON form of a value, and digests of it."""
+"""The canonical JSON form of a value, and its digests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pex.core.values import to_json_value
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one JSON form of a value: sorted keys, no spaces, UTF-8.
+    """The canonical JSON form of a value: sorted keys, no spaces, UTF-8.
 
     Example:
         >>> canonical_json({"b": 1, "a": ["é"]}).decode()
@@ -21,13 +21,13 @@ def canonical_json(value: Any) -> bytes:
     value = to_json_value(value)
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:  # a whole number of more than 64 bits
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits
         text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return text.encode("utf-8", "surrogatepass")
 
 
 def canonical_text(value: Any) -> str:
-    """A value in a name or a short line: a string as it is, anything else as canonical JSON.
+    """A value for a name or a short line: a string as it is, anything else as canonical JSON.
 
     Example:
         >>> canonical_text("a"), canonical_text(["a", 1])
@@ -37,7 +37,7 @@ def canonical_text(value: Any) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Plain data as JSON, also with whole numbers of more than 64 bits.
+    """Plain data as JSON, including integers of more than 64 bits.
 
     Example:
         >>> json_text({"n": 2**70})

@@ -1,4 +1,4 @@
-"""The rows in a file of cases: CSV, JSONL or Parquet."""
+"""The rows of a case file: CSV, JSONL or Parquet."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from pex.core.textfile import decoded, read_bytes
 from pex.core.values import missing
 
 LARGEST_MB = 1000
-"""Of a file of cases: what is read of it takes some ten times its size."""
+"""The largest case file; in memory, its rows take about ten times its size."""
 _MOST_COLUMNS = 10_000
 _LONG = re.compile(r"\d{19}")
 _EXACT = 2.0**53
-"""From here on a float does not hold every whole number."""
+"""From here on, a float cannot represent every integer."""
 
 
 def rows_of(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows in the bytes of a file of cases, each with where it stands; blank ones left out.
+    """The rows in the bytes of a case file, each with its place; blank rows are skipped.
 
     Raises:
-        PexError: an ending that cannot be read, an unreadable row.
+        PexError: an unsupported file extension, an unreadable row.
     """
     return _reader(path)(data, path)
 
 
 def whole_numbers(values: Sequence[Any]) -> list[Any]:
-    """The values of a column of floats; whole ones as whole numbers where the column has gaps."""
+    """The values of a float column; if it has gaps and all numbers are whole, as integers."""
     there = [value for value in values if not missing(value)]
     gaps = len(there) < len(values)
     if gaps and all(abs(value) < _EXACT and value == int(value) for value in there):
@@ -57,7 +57,7 @@ def _reader(path: Path) -> Callable[[bytes, Path], Iterator[tuple[str, dict[str,
 
 
 def case_file_bytes(path: Path) -> bytes:
-    """The bytes of a file of cases; a `PexError` if its ending or the file cannot be read."""
+    """The bytes of a case file; a `PexError` if the file or its extension cannot be read."""
     _reader(path)
     return read_bytes(path, "cases file", LARGEST_MB)
 
@@ -106,23 +106,23 @@ def check_columns(names: Sequence[str], where: str) -> None:
 
 
 def csv_reader(text: str, *, strict: bool = False) -> Any:
-    """The rows of a CSV; a cell may be as long as it likes.
+    """The rows of a CSV; cells can have any length.
 
-    Python's own limit of 131,072 characters is one for the whole process, and is only ever raised.
+    Python's own limit of 131,072 characters holds for the whole process, and is only ever raised.
     """
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     return csv.reader(io.StringIO(text, newline=""), strict=strict)
 
 
 _LONGEST_CELL = 2**31 - 1
-"""Characters: what a C long holds on every system."""
+"""Characters: the maximum of a C long on every system."""
 
 
 def _csv_row(header: Sequence[str], row: Sequence[str], where: str) -> dict[str, Any]:
-    """The values of a row by their columns.
+    """The values of a row by column.
 
-    Spreadsheets end lines with commas where a column was emptied: cells without a name and without
-    a value are left out.
+    Spreadsheets leave trailing commas after a column is emptied: cells with neither a name nor a
+    value are skipped.
     """
     cells = list(zip([*header, *[""] * (len(row) - len(header))], row, strict=False))
     extra = next((n for n, (name, value) in enumerate(cells) if value and not name), None)
@@ -141,14 +141,14 @@ def _csv_row(header: Sequence[str], row: Sequence[str], where: str) -> dict[str,
 
 
 def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not `splitlines`: a JSON text may have other marks in it that end a line elsewhere.
+    # Not `splitlines`: JSON can contain other characters that it treats as line ends.
     lines = re.split(r"\r\n|\n|\r", decoded(data, path, "cases file").removeprefix("\ufeff"))
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             row = orjson.loads(line)
-            if _LONG.search(line):  # orjson makes a float of a whole number of over 64 bits
+            if _LONG.search(line):  # orjson makes a float of an integer over 64 bits
                 row = jsontext.loads(line)
             jsontext.check_depth(row, line)
         except ValueError as error:
@@ -164,7 +164,7 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _read_parquet(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not through pandas: with a gap in their column it makes 7.0 of a 7, and loses digits.
+    # Not through pandas: if a column has gaps, it turns 7 into 7.0 and loses digits.
     table = read_table(data, f"cases file {path}")
     index = (table.schema.pandas_metadata or {}).get("index_columns", [])
     table = table.drop_columns([name for name in index if name in table.column_names])

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = {"id": "case_id", "expected": "expected", "group": "group", "tags": "tags"}
-"""What a column can be for, and the name it has unless `columns` says otherwise."""
+"""The roles of columns, and their default names, which `columns` overrides."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Case:
     """One row of inputs.
 
-    `inputs` is what a prompt's variables see. `group` says which rows belong together, for
+    `inputs` are the values for a prompt's variables. `group` marks rows that belong together, for
     example one customer's; `tags` name slices.
     """
 
@@ -47,15 +47,15 @@ def load_cases(
     """Read cases from a CSV, JSONL or Parquet file, a DataFrame or a list of dicts.
 
     Args:
-        source: the file or the rows; cases that are already such are taken as they are.
-        columns: which column is the `id`, `expected`, `group` or `tags`, where they are not
-            called `case_id`, `expected`, `group` and `tags`. A group column under a name of its
-            own remains an input too.
+        source: the file or the rows; `Case` objects are used as they are.
+        columns: the `id`, `expected`, `group` or `tags` columns, if they are not called
+            `case_id`, `expected`, `group` and `tags`. A group column with another name is also
+            an input.
         base: the folder that a relative path starts from.
 
     Returns:
-        At least one case. In a column of a DataFrame that has gaps, numbers that are all whole
-        are whole numbers: pandas makes 7.0 of a 7 where a value is missing.
+        At least one case. In a DataFrame column with gaps whose numbers are all whole, they
+        become integers: pandas turns 7 into 7.0 if a value is missing.
         Without an id column, a case's id is the first 12 hex digits of SHA-256 over its inputs.
 
     Raises:
@@ -74,7 +74,7 @@ def load_cases(
         records = records_of(source)
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(records, 1)]
     elif isinstance(source, Iterable):
-        given = list(source)  # of an iterator, too, which gives each row once
+        given = list(source)  # also of an iterator, which yields each row only once
         if given and all(isinstance(item, Case) for item in given):
             return [_plain_case(item) for item in given if isinstance(item, Case)]
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(given, 1)]
@@ -87,8 +87,8 @@ def parse_cases(data: bytes, path: Path, columns: Mapping[str, str] | None = Non
     """The cases in the bytes of a file, as `load_cases` reads them.
 
     Args:
-        data: what is in the file.
-        path: its name, whose ending says how it is read.
+        data: the file's content.
+        path: its name; the extension determines the format.
         columns: as in `load_cases`.
 
     Raises:
@@ -98,11 +98,11 @@ def parse_cases(data: bytes, path: Path, columns: Mapping[str, str] | None = Non
 
 
 def roles_of(names: Sequence[str], columns: Mapping[str, str], where: str) -> dict[str, str]:
-    """Which of a file's columns is the id, expected answer, group and tags, where there is one.
+    """A file's columns by role: id, expected answer, group and tags, as far as it has them.
 
     Args:
-        names: of the columns.
-        columns: what `columns` says.
+        names: the column names.
+        columns: the column mapping.
         where: the file's name, for errors.
 
     Raises:
@@ -138,7 +138,7 @@ def select(
     """Take a part of the cases: by id, by tag (any of them), then the first `limit`.
 
     Raises:
-        PexError: an id or a tag that no case has, a limit below 1, or nothing left.
+        PexError: an id or a tag that no case has, a limit below 1, or no cases left.
     """
     chosen = list(cases)
     if ids is not None:
@@ -164,10 +164,10 @@ def select(
 
 
 def records_of(frame: Any) -> list[dict[str, Any]]:
-    """The rows of a DataFrame; whole numbers stay whole where a column has gaps.
+    """The rows of a DataFrame; integers stay integers in columns with gaps.
 
-    Such a column of floats is one of whole numbers where all its numbers are whole and small
-    enough for a float to hold them exactly; a column with 2.5 in it, or without gaps, stays.
+    A float column with gaps becomes integers if all its numbers are whole and small enough for a
+    float to represent exactly; a column with 2.5 in it, or without gaps, is not changed.
 
     Example:
         >>> import pandas as pd
@@ -214,7 +214,7 @@ def _build(
     columns: Mapping[str, str],
 ) -> list[Case]:
     left_out = {roles.get(role) for role in ("id", "expected", "tags")}
-    # A column called just `group` is about the row; one called `product` is an input too.
+    # A column called `group` describes only the row; one called `product` is also an input.
     left_out |= {name for name in (roles.get("group"),) if name == ROLES["group"]}
     inputs = [name for name in names if name not in left_out]
     if not inputs:
@@ -251,7 +251,7 @@ def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
     """The value of a column as plain data.
 
     Raises:
-        PexError: it has no form in JSON, or half a character in it; the row and the column are
+        PexError: it has no JSON form, or contains half a character; the row and the column are
             named.
     """
     try:
@@ -262,7 +262,7 @@ def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
 
 
 def _plain_case(case: Case) -> Case:
-    """A case that was made in Python, with values that can be sent and stored."""
+    """A case created in Python, with values that can be sent and stored."""
     where = f"case '{case.id}'"
     inputs: Any = case.inputs
     expected: Any = case.expected

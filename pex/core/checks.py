@@ -1,4 +1,4 @@
-"""Checks of numbers that users give."""
+"""Checks for numbers given by users."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_positive(key: str, value: Any, *, zero: bool = False) -> None:
 
 
 def check_count(key: str, value: Any) -> None:
-    """Raise a `PexError` unless `value` is None or a whole number from 1.
+    """Raise a `PexError` unless `value` is None or a whole number of at least 1.
 
     Example:
         >>> check_count("max_in_flight", 0)

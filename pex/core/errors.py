@@ -1,8 +1,8 @@
-"""Errors that a person can act on.
+"""Errors that a user can act on.
 
 Every error that a user can cause is a `PexError`: a message in plain words that names the place,
 what was expected and the nearest right name. The command line prints it without a traceback and
-ends with its `exit_code`; a notebook shows it in the same way.
+exits with its `exit_code`; a notebook shows it in the same way.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class PexError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = message
         self.hint = hint
-        # It names what files and endpoints said, and Python itself may print it.
+        # It quotes files and endpoints, and Python itself can print it.
         super().__init__(clean(f"{message}\n  {hint}" if hint else message))
 
     def _render_traceback_(self) -> list[str]:
-        # IPython calls this: a user's mistake does not deserve forty lines of our own frames.
+        # IPython calls this: a user's mistake does not need forty lines of our own frames.
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -44,17 +44,17 @@ class ProviderError(PexError):
 
 
 class BudgetError(PexError):
-    """The budget ended the run; what was answered is kept."""
+    """The run reached its budget; its answers are kept."""
 
     exit_code = 4
 
 
 class JournalError(PexError):
-    """The journal cannot be opened, read or written; nothing is asked without it."""
+    """The journal cannot be opened, read or written; no model is called without it."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was interrupted; `results` holds what had been answered until then."""
+    """A run was interrupted; `results` has the answers up to that point."""
 
     exit_code = 130
 
@@ -67,7 +67,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest right name, or lists what there is.
+    """A hint with the nearest right name, or a list of the known names.
 
     Example:
         >>> nearest("postive", ["positive", "negative"])

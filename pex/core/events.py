@@ -1,8 +1,8 @@
-"""What a run tells those who watch it: one stream of typed events.
+"""The events of a run: one typed stream for everything that watches it.
 
-Queued first, Done last; in between, for each place, Started, perhaps Delta and Retried, then
-Answered or Failed, and Scored after an answer. Spent says now and then what has been paid, Pace
-how a provider is asked, and Stopping that nothing new is asked any more.
+Queued comes first, Done last; in between, for each place, Started, perhaps Delta and Retried, then
+Answered or Failed, and Scored after an answer. Spent reports the cost from time to time, Pace the
+current call rate of a provider, and Stopping that no new calls are sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RowKey = tuple[str, str, int]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Queued:
-    """The run begins: these variants on these cases, `total` places to fill."""
+    """The run starts: these variants on these cases, `total` places to fill."""
 
     variants: tuple[str, ...]
     case_ids: tuple[str, ...]
@@ -29,14 +29,14 @@ class Queued:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Started:
-    """A request went out."""
+    """A request was sent."""
 
     place: RowKey
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Delta:
-    """Some more text of an answer that is streamed."""
+    """More text of a streamed answer."""
 
     place: RowKey
     text: str
@@ -44,7 +44,7 @@ class Delta:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Retried:
-    """An attempt failed and is repeated after `wait_s` seconds."""
+    """An attempt failed and will be retried after `wait_s` seconds."""
 
     place: RowKey
     attempt: int
@@ -54,7 +54,7 @@ class Retried:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer is there, and on disk."""
+    """An answer has arrived and is on disk."""
 
     place: RowKey
     answer: Answer
@@ -62,7 +62,7 @@ class Answered:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failed:
-    """No answer came; `answer.error` and `.error_kind` say why."""
+    """There is no answer; `answer.error` and `.error_kind` say why."""
 
     place: RowKey
     answer: Answer
@@ -78,7 +78,7 @@ class Scored:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spent:
-    """What the run has paid so far, and its cap; both in USD."""
+    """The run's cost so far and its cap, both in USD."""
 
     usd: float
     cap_usd: float | None
@@ -86,13 +86,13 @@ class Spent:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pace:
-    """How a provider is asked just now; told a few times a second, and only when it has changed.
+    """How a provider is being called; sent a few times a second, and only after a change.
 
-    `in_flight` of `allowed` calls are out; `most` were wished for, and `why` says what made it
-    fewer: "rate_limit", "timeout", "server", "learnt" (an earlier run or another process found
-    out), "shared" (with `others` processes) or "rate" (so many a minute were asked for). While
-    nothing can go out, `waits_until` is when that ends, in seconds of `time.monotonic()`, and
-    `waits_for` the kind of error that is waited out. A provider that is done with has only zeros.
+    `in_flight` of `allowed` calls are in flight; `most` is the configured maximum, and `why` says
+    what lowered it: "rate_limit", "timeout", "server", "learnt" (found by an earlier run or another
+    process), "shared" (with `others` processes) or "rate" (a configured rate per minute). While
+    nothing can be sent, `waits_until` is the end of the wait in seconds of `time.monotonic()`, and
+    `waits_for` the kind of error that caused it. A provider with no more calls has only zeros.
     """
 
     provider: str
@@ -107,12 +107,12 @@ class Pace:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stopping:
-    """Somebody stopped the run: nothing new is asked, calls in flight may still end."""
+    """The run was stopped: no new calls are sent, calls in flight can still finish."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Away:
-    """A provider batch is waited for: its state there, and how many of its requests are done."""
+    """A provider batch is pending: its state there, and how many of its requests are done."""
 
     batch_id: str
     status: str
@@ -122,7 +122,7 @@ class Away:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judging:
-    """How far the judges are: questions that have ended, and questions in all."""
+    """Progress of the judges: questions finished, and questions in total."""
 
     done: int
     total: int
@@ -152,4 +152,4 @@ Event = (
     | Done
 )
 Listener = Callable[[Event], None]
-"""Called with one event after another, on a thread of its own."""
+"""Called with one event after another, on its own thread."""

@@ -1,4 +1,4 @@
-"""What Jinja's filters and tests may do: each asks the account before it makes anything large."""
+"""Bounds for Jinja's filters and tests: each checks the account before creating anything large."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pex.core.template_bounds import (
 
 
 def comparing(make: Callable[..., Any]) -> Callable[..., Any]:
-    """A test of Jinja that compares two values."""
+    """A Jinja test that compares two values."""
 
     @functools.wraps(make)
     def bounded(context: Context, value: Any, *args: Any) -> Any:
@@ -32,12 +32,12 @@ def comparing(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def filtered(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter of Jinja that asks first how much it will make, and counts what it has made."""
+    """A Jinja filter that first checks the size of its result, and then counts it."""
     passed = getattr(make, "jinja_pass_arg", None)
     kind = passed.name if passed is not None else ""
     ask = _BEFORE.get(name)
 
-    if ask is None and passed is None:  # most of them: nothing but text in, and text out
+    if ask is None and passed is None:  # most of them: only text in and text out
 
         @functools.wraps(make)
         def quick(context: Context, value: Any = None, *args: Any, **named: Any) -> Any:
@@ -74,7 +74,7 @@ _Named = Mapping[str, Any]
 
 
 def _wide(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    """Widths, counts and the like; `indent` writes one before each line."""
+    """Widths, counts and similar; `indent` repeats one before each line."""
     given = [*args, *named.values()]
     check_numbers(given)
     width = max(
@@ -136,12 +136,12 @@ def _wrap(account: Account, value: Any, args: _Given, named: _Named) -> Any:
 def _sum(account: Account, value: Any, args: _Given, named: _Named) -> Any:
     items = value if isinstance(value, list | tuple | dict) else _listed(account, value)
     sizes = [len(item) for item in items if isinstance(item, Sized)]
-    account.take(sum(sizes) * len(sizes))  # each addition copies what is there
+    account.take(sum(sizes) * len(sizes))  # each addition copies the sum so far
     return items
 
 
 def _short_words(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    """`urlize` takes a time that grows with the square of a word."""
+    """`urlize` takes time quadratic in the length of a word."""
     if isinstance(value, str) and max(map(len, value.split()), default=0) > 2000:
         raise TooMuchError("urlize reads words of at most 2,000 characters")
     return value
@@ -155,7 +155,7 @@ def _few_comments(account: Account, value: Any, args: _Given, named: _Named) -> 
 
 
 def _compared(account: Account, value: Any, args: _Given, named: _Named) -> Any:
-    """Filters that compare the parts of a list with one another."""
+    """Filters that compare the items of a list with one another."""
     items = value if isinstance(value, list | tuple | str | dict) else _listed(account, value)
     account.go_through(items)
     return items
@@ -164,7 +164,7 @@ def _compared(account: Account, value: Any, args: _Given, named: _Named) -> Any:
 def _listed(account: Account, value: Any) -> Any:
     try:
         items = iter(value)
-    except TypeError:  # the filter itself says what is wrong with it
+    except TypeError:  # the filter itself reports the error
         return value
     found = []
     for item in items:
@@ -186,4 +186,4 @@ _BEFORE: dict[str, Callable[[Account, Any, _Given, _Named], Any]] = {
     "urlize": _short_words,
     "striptags": _few_comments,
 }
-"""What a filter is asked before it begins, where it can make more than it is given."""
+"""Checks before a filter starts, for filters whose result can be larger than their input."""

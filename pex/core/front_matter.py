@@ -1,7 +1,7 @@
-"""Where the front matter of a prompt file begins and ends.
+"""Finds the front matter of a prompt file.
 
-A file whose front matter is not read would be sent as it stands, with its parameters lost. So
-what looks like front matter is either read or an error that names the line.
+If a file's front matter were not recognised, the file would be sent as it is and its parameters
+lost. So anything that looks like front matter is either read or an error that names the line.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from pex.core.errors import PexError
 
 _BREAK = re.compile(r"\r\n|\n|\r")
 _ANY_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-"""Also what editors show as a new line, though no file format counts it as one."""
+"""Also characters that editors show as a new line, though no file format treats them as one."""
 
 _UNSEEN = "\ufeff\u200b\u200c\u200d\u2060\x00"
 _FENCE = re.compile(r"[ \t]*(?:---|\+\+\+)[ \t]*")
 _NEAR_FENCE = re.compile(r"\W*(?:[-+=~*_.–—−]{2,}|`{3,}).*|\s*[–—]\s*")
-"""What may have been meant for a fence; editors make one dash of three hyphens."""
+"""Possible attempts at a fence; editors turn three hyphens into one dash."""
 _KEY = re.compile(r"""(["']?)([A-Za-z_$][\w$-]*)\1\s*[:=](?:\s|$)""")
 _ROLE = re.compile(
     r"[ \t]*+#?[ \t]*+(?:system|developer|user|assistant)(?:\[.*\])?[ \t]*+:[ \t]*+", re.I
 )
 _TELLING = ("model", "inputs", "outputs", "tools", "template", "sample", "inputSchema")
-"""Keys that a plain text hardly has at the start of a line between two marks."""
+"""Keys that hardly ever start a line between two marks in plain text."""
 _NESTED = re.compile(rf"^(?:{'|'.join(_TELLING)}):[ \t]*\n[ \t]+(?:- )?\w+:", re.MULTILINE)
-"""What no plain text has: one of them with further keys below it."""
+"""Never found in plain text: one of these keys with further keys below it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Parts:
-    """A prompt file in two: `front` is None where there is clearly none.
+    """The two parts of a prompt file; `front` is None if there is clearly none.
 
-    `front_line` and `body_line` are the numbers of the first line of each.
+    `front_line` and `body_line` are the line numbers at which they start.
     """
 
     front: str | None
@@ -45,18 +45,18 @@ class Parts:
 
 
 def split(text: str, where: str, known: Sequence[str]) -> Parts:
-    r"""Cut a prompt file into its front matter and its body.
+    r"""Split a prompt file into its front matter and its body.
 
-    The front matter stands first, between two lines `---` (or `+++`); empty lines and a byte
-    order mark may come before it, and lines may end in any way.
+    The front matter comes first, between two lines `---` (or `+++`); empty lines and a byte
+    order mark can come before it, and lines can have any line ending.
 
     Args:
         text: the whole file.
         where: how to name it in an error.
-        known: the keys that front matter has.
+        known: the keys that front matter can have.
 
     Raises:
-        PexError: there is front matter that does not stand first, or has no end.
+        PexError: the front matter is not at the start, or has no end.
 
     Example:
         >>> split("\n---\nname: x\n---\nHi", "f", ["name"])
@@ -78,13 +78,13 @@ def split(text: str, where: str, known: Sequence[str]) -> Parts:
     if end is None:
         raise _no_end(lines, first, where)
     front = "".join(lines[first + 1 : end])
-    if not front.strip():  # the mark may stand twice, and the front matter after it
+    if not front.strip():  # there can be two marks in a row, followed by the front matter
         _check_no_front(shown, where, known)
     return Parts(front, "".join(lines[end + 1 :]), first + 2, end + 2)
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a text with their ends."""
+    """The lines of a text with their line endings."""
     ends = [found.end() for found in _BREAK.finditer(text)]
     starts = [0, *ends]
     lines = [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True)]
@@ -121,7 +121,7 @@ def _no_end(lines: Sequence[str], first: int, where: str) -> PexError:
 
 
 def _check_no_front(text: str, where: str, known: Sequence[str]) -> None:
-    """Raise a `PexError` for a text without front matter that contains some after all."""
+    """Raise a `PexError` if a text taken to be without front matter contains some after all."""
     if not re.search(rf"(?:{'|'.join(map(re.escape, known))})[\"']?\s*[:=]", text):
         return
     lines = _ANY_BREAK.split(text)
@@ -133,7 +133,7 @@ def _check_no_front(text: str, where: str, known: Sequence[str]) -> None:
         if begin is None:
             continue
         fenced = before in fences and after in fences
-        if not any(role < begin for role in roles):  # a message may quote half of such a block
+        if not any(role < begin for role in roles):  # a message can quote part of such a block
             fenced |= before in fences or after in fences
             nested = _NESTED.search("\n".join(lines[begin:after])) is not None
             fenced |= begin == _first_text(lines) and (bool(roles) or nested)
@@ -146,7 +146,7 @@ def _first_text(lines: Sequence[str]) -> int | None:
 
 
 def _first_key(lines: Sequence[str], start: int, end: int, known: Sequence[str]) -> int | None:
-    """The first line in a stretch that begins with a known key."""
+    """The first line in a range that begins with a known key."""
     for at in range(start, end):
         found = _KEY.match(_seen(lines[at]).strip())
         if found and found[2] in known:
@@ -155,7 +155,7 @@ def _first_key(lines: Sequence[str], start: int, end: int, known: Sequence[str])
 
 
 def _is_front(lines: Sequence[str], known: Sequence[str]) -> bool:
-    """Whether these lines are keys with values, and the keys are those of front matter."""
+    """Whether these lines are keys with values, and the keys are front matter keys."""
     depth = len(lines[0]) - len(lines[0].lstrip())
     keys: list[str] = []
     for line in lines:

@@ -29,17 +29,17 @@ def with_files(
     home: Path | None,
     whose: str,
 ) -> list[dict[str, Any]]:
-    """The messages with every image that is a file put in as data.
+    """The messages with image files embedded as data.
 
-    An image that a value names has to be below the folder: anybody can write cases, and the files
-    that they name are sent to a provider. One that the prompt's own text names has to be in the
-    prompt's project, or can be anywhere if the prompt was made in Python.
+    An image named by a value must be inside the folder: anybody can write cases, and the files
+    named in them are sent to a provider. An image named by the prompt's own text must be in the
+    prompt's project, or can be anywhere if the prompt was created in Python.
 
     Args:
         messages: as the prompt renders them.
-        folder: where relative paths start.
+        folder: the base of relative paths.
         templates: the prompt's own text.
-        home: a folder of the prompt's project; None for a prompt made in Python.
+        home: a folder of the prompt's project; None for a prompt created in Python.
         whose: how to name that project in an error.
 
     Raises:
@@ -56,7 +56,7 @@ def with_files(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Own:
-    """The prompt's own text, and the project that came with it."""
+    """The prompt's own text, and the project it comes from."""
 
     templates: Sequence[str]
     home: Path | None
@@ -105,7 +105,7 @@ def _resolved(url: str, folder: Path, own: _Own) -> Path:
 
 @functools.lru_cache(maxsize=256)
 def _data(path: Path, changed: int, size: int) -> str:
-    """The file as a data URL; cached, so that variants share one copy of it."""
+    """The file as a data URL; cached, so variants share one copy."""
     if size > LARGEST_MB * 1_000_000:
         raise PexError(f"the image {path} has {size / 1e6:.0f} MB; {LARGEST_MB} MB can be sent")
     try:

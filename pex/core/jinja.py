@@ -1,8 +1,9 @@
-"""Jinja's sandbox for prompts: only text, numbers, booleans, lists and dicts are written.
+"""Jinja's sandbox for prompts: only strings, numbers, booleans, lists and dicts are rendered.
 
-Jinja by itself writes whatever it is given, so `{{ order.items }}` sends the model
-`<built-in method items of dict object at 0x7f…>`. Here keys come before methods, a method that
-is not called is an error, and so is every object that is not plain data, by its name.
+Plain Jinja renders any object, so `{{ order.items }}` sends the model
+`<built-in method items of dict object at 0x7f…>`. Here keys take precedence over methods, and a
+method that is not called is an error, as is every object that is not plain data; the error names
+it.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _LAZY = (
     "map", "select", "reject", "selectattr", "rejectattr", "unique", "batch", "slice", "reverse",
     "items",
 )  # fmt: skip
-"""Filters whose result is used up while it is read, and has no text of its own."""
+"""Filters whose result is consumed when read, and has no text form."""
 
 _COMPARING = (
     "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt", "lessthan",
     "<=", "le", "in",
 )  # fmt: skip
-"""Tests that look at all of two values."""
+"""Tests that compare two values completely."""
 
 _TYPES = {
     str: "text", bool: "a boolean", int: "a number", float: "a number", list: "a list",
@@ -41,7 +42,7 @@ _TYPES = {
 
 
 class NotTextError(Exception):
-    """An object that cannot stand in a prompt."""
+    """An object that cannot be rendered in a prompt."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -49,7 +50,7 @@ class NotTextError(Exception):
 
 
 class Lazy:
-    """What a filter such as `map` gives, or `range(3)`: to be looped over, not to be written."""
+    """The result of a filter such as `map`, or of `range(3)`: for loops, not for rendering."""
 
     __slots__ = ("_items", "_source")
 
@@ -82,7 +83,7 @@ class Lazy:
 
 
 class _Missing(StrictUndefined):
-    """A variable, key or attribute that is not there; a second line of the message is a hint."""
+    """A missing variable, key or attribute; the message's second line is a hint."""
 
     __slots__ = ()
 
@@ -103,7 +104,7 @@ class _Missing(StrictUndefined):
             return f"'{name}' is a method of {kind}\nwrite .{name}()"
         return f"{kind} has no '{name}'" if isinstance(name, str) else f"{kind} has no item {name}"
 
-    def __repr__(self) -> str:  # in a list that becomes text, it would be the word "Undefined"
+    def __repr__(self) -> str:  # rendered in a list, it would be the word "Undefined"
         return str(self)
 
 
@@ -117,7 +118,7 @@ class Environment(ImmutableSandboxedEnvironment):
             undefined=_Missing,
             keep_trailing_newline=True,
             autoescape=False,  # a prompt is not HTML
-            optimized=False,  # or `"a" * 10 ** 9` is made when the template is read
+            optimized=False,  # or `"a" * 10 ** 9` is evaluated when the template is read
         )
         self.globals = {f"{OWN_FUNCTION}{name}": value for name, value in self.globals.items()}
         self.filters = {
@@ -143,7 +144,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """The value of `obj.attribute`: a key comes before a method, unless that is called."""
+        """The value of `obj.attribute`: a key comes before a method, unless the method is called."""
         if attribute.endswith(CALLED):
             return super().getattr(obj, attribute.removesuffix(CALLED))
         if isinstance(obj, Mapping):
@@ -151,7 +152,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return self._no_method(obj, attribute, super().getattr(obj, attribute))
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """The value of `obj[argument]`, which is never a method."""
+        """The value of `obj[argument]`, never a method."""
         if isinstance(obj, Mapping) and isinstance(argument, str):
             return obj[argument] if argument in obj else self.undefined(obj=obj, name=argument)
         if isinstance(argument, dict | list | tuple):
@@ -163,7 +164,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return self.undefined(obj=obj, name=name) if bound else value
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """An operator that may make more than it is given; `%` fills in a text."""
+        """An operator whose result can be larger than its operands; `%` formats a string."""
         if operator == "%" and isinstance(left, str):
             _check_all(right, "… % …", template_bounds.account_of(context))
         template_bounds.operation(context, operator, left, right)
@@ -175,8 +176,8 @@ class Environment(ImmutableSandboxedEnvironment):
         return None if found is None else template_bounds.format_method(self, value)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
-        """Call a function; what can only be looped over is told apart from a list."""
-        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox has a `format` of its own
+        """Call a function; a result that can only be looped over is marked as `Lazy`."""
+        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox has its own `format`
         if isinstance(getattr(method, "__self__", None), str):
             given = [*args, *kwargs.values()]
             _check_all(given, f"….{method.__name__}(…)", template_bounds.account_of(__context))
@@ -192,15 +193,15 @@ class Environment(ImmutableSandboxedEnvironment):
 
 
 def shown(value: Any, source: str = "") -> Any:
-    """What is written for a value: a dict or list as JSON, None as nothing.
+    """The rendered form of a value: a dict or list as JSON, None as nothing.
 
     Args:
-        value: what an expression has given.
-        source: the expression, for an error.
+        value: the value of an expression.
+        source: the expression, for errors.
 
     Raises:
-        NotTextError: it is neither text nor a number, a boolean, a list or a dict.
-        UndefinedError: there is no such variable or key.
+        NotTextError: it is not a string, number, boolean, list or dict.
+        UndefinedError: the variable or key does not exist.
 
     Example:
         >>> shown({"a": [1, None]}), shown(None), shown(1.5)
@@ -236,7 +237,7 @@ def _joined(context: Context, value: Any, source: str) -> Any:
 
 
 def _checked(value: Any, source: str) -> Any:
-    """The value as it is, unless it is an object that has no text."""
+    """The value itself, unless it is an object without a text form."""
     if isinstance(value, Undefined):
         _raise_missing(value, source)
     if isinstance(value, float) and not math.isfinite(value):
@@ -247,11 +248,11 @@ def _checked(value: Any, source: str) -> Any:
 
 
 def _check_all(value: Any, source: str, account: template_bounds.Account) -> Any:
-    """The value as it is, unless it or anything in it is an object that has no text."""
+    """The value itself, unless it or anything in it is an object without a text form."""
     if type(value) is str:
         return value
     if isinstance(value, dict | list | tuple):
-        account.step()  # a list may hold one list many times, and that one another
+        account.step()  # a list can contain one list many times, and that list another
         account.take(len(value))
         for item in [*value, *value.values()] if isinstance(value, dict) else value:
             _check_all(item, source, account)
@@ -303,7 +304,7 @@ def _lazily(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_text(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that refuses objects in what it is given, also where `map` calls it."""
+    """A filter that refuses objects in its input, even when called by `map`."""
 
     @functools.wraps(make)
     def filtered(context: Context, *args: Any, **kwargs: Any) -> Any:

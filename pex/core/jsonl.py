@@ -1,7 +1,7 @@
-"""Files of JSON lines that pex adds to: each line is on disk before it counts.
+"""Append-only files of JSON lines: each line is on disk before it counts.
 
-A writer that is killed leaves half a line at the end. The next one begins a line of its own, and
-who reads passes over what cannot be read.
+A writer that is killed can leave half a line at the end. The next writer starts a new line, and
+readers skip unreadable lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pex.core import jsontext
 
 
 def append(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Add entries, a line each; on disk when this returns.
+    """Append entries, one per line; they are on disk when this returns.
 
     Raises:
         OSError: the file cannot be written.
@@ -25,7 +25,7 @@ def append(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     with path.open("a+b") as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":  # the rest of a writer that was killed
+            if file.read(1) != b"\n":  # half a line from a writer that was killed
                 file.write(b"\n")
         file.write(b"".join(map(line_of, entries)))
         file.flush()
@@ -33,7 +33,7 @@ def append(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
 
 
 def line_of(entry: Mapping[str, Any]) -> bytes:
-    r"""An entry as a line; half a character is written as JSON's escape, so nothing is lost.
+    r"""An entry as a line; half a character is written as a JSON escape, so nothing is lost.
 
     Example:
         >>> line_of({"name": "Zoë\u2028"}).decode()
@@ -48,7 +48,7 @@ def line_of(entry: Mapping[str, Any]) -> bytes:
 
 
 def lines_in(data: bytes) -> list[bytes]:
-    r"""The lines of a file with their ends; only a line feed ends one.
+    r"""The lines of a file with their line endings; only a line feed ends a line.
 
     Example:
         >>> lines_in(b'{"a": "x\x0by"}\n{"a"')
@@ -59,7 +59,7 @@ def lines_in(data: bytes) -> list[bytes]:
 
 
 def entry_in(line: bytes) -> dict[str, Any] | None:
-    """What a line says; None where it cannot be read: a writer was killed or the disk was full.
+    """The entry in a line; None if it is unreadable: a writer was killed or the disk was full.
 
     Example:
         >>> entry_in(b'{"a": 1}'), entry_in(b'{"a": '), entry_in(b"[1]")
@@ -73,7 +73,7 @@ def entry_in(line: bytes) -> dict[str, Any] | None:
 
 
 def mentions(line: bytes, text: str) -> bool:
-    r"""Whether a line that cannot be read has this string in it, in either way of writing JSON.
+    r"""Whether an unreadable line contains this string, in either JSON spelling.
 
     Example:
         >>> mentions(b'{"case": "Zo\\u00eb", "af', "Zoë"), mentions(b'{"case": "r1', "r1")

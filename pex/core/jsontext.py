@@ -1,8 +1,8 @@
-"""JSON of files that somebody else may have written: each way not to be readable is a ValueError.
+"""Reads JSON written by others: every way of being unreadable is a ValueError.
 
-Python's own reader runs out of stack on a text that is nested deeply, and refuses long whole
-numbers with a sentence about `sys.set_int_max_str_digits`. What it does read may still be nested
-so deeply that everything after it runs out of stack.
+Python's own reader runs out of stack on deeply nested text, and refuses long integers with a
+message about `sys.set_int_max_str_digits`. Even a value it can read can be nested so deeply that
+later code runs out of stack.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 DEEPEST = 100
-"""Levels of lists and objects."""
+"""Levels of nested lists and objects."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}\n]')
 _LONG_NUMBER = re.compile(r"\d{4301}")
@@ -20,11 +20,11 @@ _TOO_LONG = "it has a whole number of more than 4300 digits; put it in quotes"
 
 
 def loads(text: str | bytes) -> Any:
-    """The JSON value of a text, as `json.loads` reads it.
+    """The JSON value of a text, as read by `json.loads`.
 
     Raises:
-        ValueError: it is not valid JSON, nested too deeply, or has a whole number that is too long;
-            a `json.JSONDecodeError` where it is not JSON.
+        ValueError: it is nested too deeply or has an integer that is too long; if it is not valid
+            JSON, a `json.JSONDecodeError`.
 
     Example:
         >>> loads('{"a": [1]}')
@@ -51,11 +51,11 @@ def loads(text: str | bytes) -> Any:
 
 
 def check_depth(value: Any, text: str | bytes) -> None:
-    """Raise a `ValueError` where a value that was read is nested too deeply.
+    """Raise a `ValueError` if a value that was read is nested too deeply.
 
     Args:
-        value: what was read.
-        text: what it was read from: one with few brackets needs no further look.
+        value: the value read.
+        text: its source: with few brackets, no further check is needed.
     """
     if isinstance(text, str):
         brackets = text.count("[") + text.count("{")
@@ -66,7 +66,7 @@ def check_depth(value: Any, text: str | bytes) -> None:
 
 
 def is_deep(value: Any, most: int = DEEPEST) -> bool:
-    """Whether lists and objects are nested in more levels than this.
+    """Whether lists and objects are nested more than `most` levels deep.
 
     Example:
         >>> is_deep([[1]], 2), is_deep([[{}]], 2)
@@ -87,11 +87,11 @@ def is_deep(value: Any, most: int = DEEPEST) -> bool:
 
 
 def why(text: str, said: str) -> str:
-    """Why a reader has refused a text, where it says so in words that help nobody.
+    """Why a reader refused a text, in better words if its own do not help.
 
     Args:
-        text: what it has refused.
-        said: its own words.
+        text: the refused text.
+        said: the reader's own message.
 
     Example:
         >>> why("[" * 2000, "Recursion limit reached"), why("9" * 5000, "number is infinity")[:25]
@@ -104,7 +104,7 @@ def why(text: str, said: str) -> str:
 
 
 def _too_deep(text: str | bytes) -> str:
-    """The sentence that names the line, "" where it is not nested too deeply."""
+    """The sentence that names the line; "" if it is not nested too deeply."""
     depth, line = 0, 1
     text = text if isinstance(text, str) else text.decode("utf-8", "replace")
     for found in _TOKEN.finditer(text):

@@ -11,11 +11,11 @@ from pex.core.text import whole_text
 from pex.core.values import to_json_value
 
 Message = dict[str, Any]
-"""`{"role": "user", "content": "…"}`; the content may be a list of parts (text, images)."""
+"""`{"role": "user", "content": "…"}`; the content can be a list of parts (text, images)."""
 
 
 def check_messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[Message, ...]:
-    """The messages of a prompt, checked and without white space around them.
+    """The messages of a prompt, checked and stripped of surrounding white space.
 
     Raises:
         PexError: an unknown role, a template that is not valid, no text at all.
@@ -53,7 +53,7 @@ def _templates(part: Mapping[str, Any]) -> Any:
 
 
 def render_content(message: Message, values: Mapping[str, Any], where: str) -> Any:
-    """A message's content with `values` filled in; Markdown images of the user become parts."""
+    """A message's content with `values` filled in; Markdown images in user messages become parts."""
     content = message["content"]
     if not isinstance(content, str):
         return [_render_part(part, values, where) for part in content]

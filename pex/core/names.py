@@ -1,4 +1,4 @@
-"""Names that prompts, experiments, scores and files can have."""
+"""Names for prompts, experiments, scores and files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pex.core.errors import PexError
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _LONGEST = 100
-"""Letters of a file's name; systems take 255, of which endings and digests need some."""
+"""Characters of a file name; systems allow 255, and extensions and digests need some of them."""
 
 
 def check_name(name: str, what: str) -> str:
-    """Return `name` if it may name a prompt, an experiment or a score.
+    """Return `name` if it is valid for a prompt, an experiment or a score.
 
-    MLflow's registry refuses spaces and `/`, its metrics refuse `@` and `(`: what passes here
-    can be used in both.
+    MLflow's registry refuses spaces and `/`, its metrics refuse `@` and `(`: names that pass here
+    work in both.
 
     Raises:
-        PexError: another character, or nothing at all.
+        PexError: the name has another character or is empty.
 
     Example:
         >>> check_name("review-sentiment", "experiment name")
@@ -41,10 +41,10 @@ def check_name(name: str, what: str) -> str:
 
 
 def check_file_name(name: str, what: str) -> str:
-    """Return `name` if it may name a folder or a file as well: no `..`, nothing hidden or long.
+    """Return `name` if it is also valid for a folder or file: no `..`, not hidden, not too long.
 
     Raises:
-        PexError: it may not.
+        PexError: it is not valid.
 
     Example:
         >>> check_file_name("..", "batch id")
@@ -61,7 +61,7 @@ def check_file_name(name: str, what: str) -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether `check_file_name` lets a name pass.
+    """Whether a name passes `check_file_name`.
 
     Example:
         >>> is_file_name("2026-03-10"), is_file_name(".ipynb_checkpoints"), is_file_name("a (copy)")

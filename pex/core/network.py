@@ -1,4 +1,4 @@
-"""Addresses as people paste them, and which of them never leave this machine."""
+"""Cleans pasted addresses, and recognises those that never leave this machine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import urllib.parse
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 _NAMES = frozenset(("localhost", "localhost.localdomain", "localhost6", "ip6-localhost",
                     "ip6-loopback"))  # fmt: skip
-"""What /etc/hosts calls this machine."""
+"""Names of this machine in /etc/hosts."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1", "[::1]", "0.0.0.0")
-"""As clients read them in NO_PROXY: names by their end, addresses as they stand or as a network."""
+"""In NO_PROXY form: clients match names by suffix, addresses exactly or as a network."""
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine itself, so that no proxy has any business with it.
+    """Whether a host is this machine itself and needs no proxy.
 
     Example:
         >>> [is_loopback(name) for name in ("127.3.2.1", "lab.localhost", "::1", "localhost.org")]
@@ -36,7 +36,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _written_out(name: str) -> str:
-    """An address of IPv4 in its usual form, also where it was shortened: 127.1, 0x7f000001."""
+    """An IPv4 address in its usual form, also from shortened forms: 127.1, 0x7f000001."""
     if not re.fullmatch(r"[\dxa-f]+(?:\.[\dxa-f]+){0,3}", name) or not name[0].isdigit():
         return name
     try:
@@ -46,9 +46,9 @@ def _written_out(name: str) -> str:
 
 
 def keep_loopback_direct() -> None:
-    """Tell every client of this process and of its children that no proxy serves this machine.
+    """Make all clients in this process and its children reach this machine without a proxy.
 
-    Nothing is changed where the environment names no proxy.
+    Changes nothing if the environment names no proxy.
     """
     names = {name.lower() for name, value in os.environ.items() if value}
     if names.isdisjoint(_PROXY_VARIABLES):
@@ -62,10 +62,10 @@ def keep_loopback_direct() -> None:
 
 
 def clean_url(text: str) -> str:
-    """A web address without what comes along when it is pasted: quotes, spaces, capitals.
+    """A web address without pasting artefacts: quotes, spaces, capitals.
 
-    A host without a scheme gets one: `http` where it is this machine, a bare name or an address
-    of a local network, else `https`.
+    A host without a scheme gets one: `http` if it is this machine, a bare name or a local network
+    address, else `https`.
 
     Raises:
         ValueError: it is not a web address; the message says what was expected.
@@ -79,7 +79,7 @@ def clean_url(text: str) -> str:
         raise ValueError("is empty: expected an address such as https://api.example.com/v1")
     if re.search(r"\s", url) or any(ord(char) < 32 for char in url):
         raise ValueError("must be one address, without spaces")
-    url = re.sub(r"(?i)^(https?)[:;]?/{1,3}(?=[^/])", r"\1://", url)  # a mark that got lost
+    url = re.sub(r"(?i)^(https?)[:;]?/{1,3}(?=[^/])", r"\1://", url)  # a lost colon or slash
     scheme, found, rest = url.partition("://")
     if not found:
         rest = url.lstrip("/")
@@ -101,8 +101,8 @@ def clean_url(text: str) -> str:
 def _split(url: str) -> urllib.parse.SplitResult:
     try:
         parts = urllib.parse.urlsplit(url)
-        _ = parts.port  # read only now
-    except ValueError:  # its message may show a login
+        _ = parts.port  # parsed only on access
+    except ValueError:  # its message can show a login
         raise ValueError("must be an address such as https://api.example.com:8080/v1") from None
     return parts
 

@@ -1,4 +1,4 @@
-"""A prompt as the arguments of a call with the openai package."""
+"""A prompt as the arguments of an openai package call."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pex.core.responses import responses_body
 
 APIS = ("chat", "responses")
 _NEWER_NAME = re.compile(r"(openai|azure)/(o\d|gpt-[5-9])")
-"""Models that call the limit on an answer `max_completion_tokens`."""
+"""Models whose answer limit is called `max_completion_tokens`."""
 
 
 def check_api(api: str, where: str) -> None:
-    """Raise a `PexError` for an API that there is not."""
+    """Raise a `PexError` for an unknown API."""
     if api not in APIS:
         raise PexError(
             f"{where}: api '{api}': expected 'chat' or 'responses'", hint=nearest(str(api), APIS)
@@ -27,10 +27,10 @@ def check_api(api: str, where: str) -> None:
 
 
 def case_values(case: Case | Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
-    """The values for a prompt's variables in a case.
+    """A case's values for a prompt's variables.
 
     Raises:
-        PexError: the case is not keys and values.
+        PexError: the case is not a mapping.
     """
     values = case.inputs if isinstance(case, Case) else {} if case is None else case
     if not isinstance(values, Mapping):
@@ -50,12 +50,12 @@ def call_arguments(
     tools: Sequence[Mapping[str, Any]] | None,
     api: str,
 ) -> dict[str, Any]:
-    """What `Prompt.openai` returns.
+    """The result of `Prompt.openai`.
 
     Args:
         messages: rendered, with their images.
         model: `provider/model`, if the prompt names one.
-        params: such as `temperature`.
+        params: parameters such as `temperature`.
         response_schema: the JSON Schema of the answer.
         tools: in OpenAI's form.
         api: "chat" or "responses".
@@ -72,7 +72,7 @@ def call_arguments(
     body = responses_body(body) if api == "responses" else body
     known = _known(api)
     unnamed = {key: value for key, value in body.items() if key not in known}
-    if unnamed:  # parameters of other endpoints, such as top_k, which the package does not name
+    if unnamed:  # parameters of other endpoints that the package does not name, such as top_k
         body = {key: value for key, value in body.items() if key in known}
         body["extra_body"] = unnamed
     return body
@@ -80,7 +80,7 @@ def call_arguments(
 
 @functools.cache
 def _known(api: str) -> frozenset[str]:
-    """The arguments that the installed openai package names."""
+    """The arguments named by the installed openai package."""
     if api == "responses":
         from openai.types.responses import ResponseCreateParams as Params
     else:

@@ -1,4 +1,4 @@
-"""Who is compared with whom: from a baseline's name to pairs of variants."""
+"""The pairs of variants to compare, from a baseline's name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Pair = tuple[str, str]
-"""(candidate, baseline), by their names."""
+"""The names of (candidate, baseline)."""
 
 
 def variants_in(frame: pd.DataFrame) -> list[VariantInfo]:
-    """The variants of a frame with their factors, in the order in which they come."""
+    """The variants of a frame with their factors, in order of appearance."""
     columns = [name for name in ("variant", "prompt", "model") if name in frame.columns]
     found = frame[columns].drop_duplicates("variant").to_dict("records")
     return [
@@ -27,15 +27,15 @@ def variants_in(frame: pd.DataFrame) -> list[VariantInfo]:
 
 
 def pairs(variants: Sequence[VariantInfo], baseline: str | None) -> list[Pair]:
-    """The pairs that a baseline means.
+    """The pairs selected by a baseline.
 
     Args:
         variants: their names and factors: prompt, model and parameters.
-        baseline: a variant's name: every other one is compared with it. Or a prompt's or a
-            model's: every pair that is equal in the other factors. None: the first variant.
+        baseline: a variant's name, to compare every other variant with it; or a prompt's or
+            model's name, for every pair equal in the other factors. None: the first variant.
 
     Raises:
-        PexError: it names none of these, or there is nothing to compare.
+        PexError: it is none of these, or there is nothing to compare.
 
     Example:
         >>> two = [VariantInfo(name, prompt=name, model="lab/m") for name in "ab"]
@@ -98,7 +98,7 @@ def _factor(variant: VariantInfo, factor: str) -> str:
 
 
 def _rest(variant: VariantInfo, factor: str) -> bytes:
-    """A variant's other factors, comparable."""
+    """A variant's other factors, in comparable form."""
     # A prompt's own parameters belong to the prompt.
     params = variant.params if variant.own_params is None else variant.own_params
     return canonical_json([params, _factor(variant, "model" if factor == "prompt" else "prompt")])

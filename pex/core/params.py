@@ -1,4 +1,4 @@
-"""What may stand among a prompt's parameters, and what tools look like."""
+"""Checks of a prompt's parameters and tools."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ RESERVED = {
     "previous_response_id": "a conversation is a case with a list of turns",
 }
 TEXTS = ("reasoning_effort", "stop", "user")
-"""Parameters that are text, even where it looks like a number."""
+"""Parameters that are strings, even if they look like numbers."""
 NUMBERS = ("frequency_penalty", "presence_penalty", "temperature", "top_p")
 WHOLE = ("max_tokens", "max_completion_tokens", "seed", "top_k", "top_logprobs")
-"""Parameters that are numbers, even where leading zeros look like text."""
+"""Parameters that are numbers, even if leading zeros make them look like strings."""
 
 KNOWN = frozenset(
     ("temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "stop", "stop_token_ids",
@@ -36,15 +36,15 @@ KNOWN = frozenset(
      "web_search_options", "functions", "function_call", "extra_body", "chat_template_kwargs",
      "safe_prompt", "cache_prompt", "grammar", "num_ctx", "keep_alive", "provider", "transforms")
 )  # fmt: skip
-"""What endpoints call their parameters; others are sent as they are too."""
+"""Parameter names of endpoints; other parameters are also sent as they are."""
 _CHOICES = ("auto", "none", "required")
 
 
 def json_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as they are sent: plain data, text or a number where a parameter is one.
+    """Parameters as they are sent: plain data, with strings and numbers as each parameter requires.
 
     Raises:
-        PexError: a value that JSON has no form for, or with half a character in it.
+        PexError: a value has no JSON form, or contains half a character.
 
     Example:
         >>> json_params({"stop": [1, "x"], "temperature": 0.5})
@@ -72,9 +72,9 @@ def _meant(name: str, value: Any) -> Any:
 
 
 def check_params(params: Mapping[str, Any], where: str) -> None:
-    """Raise a `PexError` for a parameter that pex sets itself, or that cannot be right.
+    """Raise a `PexError` for a parameter that pex sets itself, or a value that cannot be right.
 
-    One that is null is not sent: it takes away what the prompt has.
+    A null parameter is not sent: it removes the prompt's own.
 
     Example:
         >>> check_params({"n": 3}, "prompt 'p'")
@@ -147,7 +147,7 @@ def check_tools(tools: Any, where: str) -> list[str]:
 
 
 def check_tool_choice(choice: Any, names: Sequence[str], where: str) -> None:
-    """Raise a `PexError` for a choice that none of the tools fits."""
+    """Raise a `PexError` for a choice that fits none of the tools."""
     if choice is None:
         return
     if isinstance(choice, str):

@@ -1,4 +1,4 @@
-"""Parquet files that somebody else may have made: a small one may unpack to more than memory."""
+"""Reads Parquet files from others: a small one can unpack to more than the memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pex.core.errors import PexError
 
 _ALWAYS_BYTES = 1024**3
 _TIMES = 20
-"""What a file may unpack to: a gigabyte, or twenty times its own size where that is more."""
+"""The most a file may unpack to: a gigabyte, or twenty times its size if that is more."""
 
 _PART_BYTES = 512 * 1024 * 1024
 
@@ -18,15 +18,15 @@ _PART_BYTES = 512 * 1024 * 1024
 def read_table(source: bytes | Path, where: str) -> Any:
     """The `pyarrow.Table` of a Parquet file.
 
-    A column may hold one long text that every row repeats: the file's own word for its size does
-    not count that, so rows are read in parts and counted as they are unpacked.
+    A column can repeat one long string in every row, which the size stated in the file does not
+    count; so rows are read in parts and counted as they are unpacked.
 
     Args:
-        source: the file, or what is in it.
+        source: the file, or its content.
         where: how to name it in an error.
 
     Raises:
-        PexError: it is not a Parquet file, or unpacks to far more than its own size.
+        PexError: it is not a Parquet file, or unpacks to far more than its size.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -37,13 +37,13 @@ def read_table(source: bytes | Path, where: str) -> Any:
         with pq.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             about = file.metadata
             groups = [about.row_group(at) for at in range(about.num_row_groups)]
-            # A number that is repeated takes no room in the file, and eight bytes in memory.
+            # A repeated number takes no space in the file, and eight bytes in memory.
             columns = [
                 max(column.total_uncompressed_size, 8 * column.num_values)
                 for group in groups
                 for column in map(group.column, range(group.num_columns))
             ]
-            longest = max(columns, default=0)  # no value is longer than the column it stands in
+            longest = max(columns, default=0)  # no value is longer than its column
             if sum(columns) > most:
                 raise _too_large(where, size, sum(columns))
             if longest * about.num_rows * max(about.num_columns, 1) <= most:

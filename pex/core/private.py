@@ -1,7 +1,7 @@
-"""Folders and files that only their owner reads: what was asked, answered, rated and drafted.
+"""Owner-only folders and files: requests, answers, ratings and drafts.
 
-A folder that only its owner may enter keeps everything in it from others, whatever the modes of
-the files. They are set all the same: a copy or a move takes a file out of its folder.
+A folder that only its owner may enter protects everything in it, whatever the modes of the files.
+Their modes are set all the same: a copy or move takes a file out of its folder.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _OTHERS = 0o077
 
 
 def folder(path: Path, *, own: bool | None = None) -> Path:
-    """Make a folder for its owner alone; one that is there is made so, with all that is in it.
+    """Create a folder for its owner alone; an existing folder and its contents are made private.
 
-    A folder that the user has given another name (`[journal] path`) may hold other things and
-    stays as it is; so does one behind a link, which may lead anywhere.
+    A folder that the user has named (`[journal] path`) can contain other things and is not
+    changed; nor is one behind a link, which can lead anywhere.
 
     Args:
         path: the folder.
-        own: whether nothing but what pex writes is in it; left out, it is if its name is `.pex`
-            or it lies in such a one.
+        own: whether it contains only files of pex; default: whether it is named `.pex` or is
+            inside a folder with that name.
 
     Returns:
         The folder.
@@ -41,7 +41,7 @@ def folder(path: Path, *, own: bool | None = None) -> Path:
 
 
 def tighten(path: Path) -> None:
-    """Take a folder and what is in it away from others; links are not followed."""
+    """Remove others' access to a folder and its contents; links are not followed."""
     for place, _, names in os.walk(path):
         _set(Path(place), 0o700)
         for name in names:
@@ -49,7 +49,7 @@ def tighten(path: Path) -> None:
 
 
 def touch(path: Path) -> None:
-    """Make an empty file in `.pex` for its owner alone; what SQLite puts beside it has its mode."""
+    """Create an empty owner-only file in `.pex`; SQLite gives its mode to the files next to it."""
     if not _is_state(path):
         return
     with contextlib.suppress(FileExistsError):
@@ -65,7 +65,7 @@ def _is_open(path: Path) -> bool:
 
 
 def _set(path: Path, mode: int) -> None:
-    # Another user's file, or a file system without modes: there is nothing to be done.
+    # Another user's file, or a file system without modes: nothing can be done.
     with contextlib.suppress(OSError):
         if not path.is_symlink() and (path.is_dir() or path.is_file()) and _is_open(path):
             path.chmod(mode)

@@ -1,7 +1,7 @@
-"""Which folder is the project, and whether a path stays in it when its links are followed.
+"""Finds the project's folder, and checks whether a path stays in it after following links.
 
-What a project's own files name stays in the project: they may have come from elsewhere, and what
-is read by them is sent to a model.
+Paths named in a project's own files must stay in the project: the files may come from elsewhere,
+and what they read is sent to a model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FILE = "pex.toml"
 
 
 def find_project(start: Path | None = None) -> Path:
-    """The nearest folder from `start` upwards that has a `pex.toml`, else `start` itself."""
+    """The nearest folder from `start` upwards with a `pex.toml`, else `start` itself."""
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
@@ -26,14 +26,14 @@ def find_project(start: Path | None = None) -> Path:
 def project_of(folder: Path | None) -> Path:
     """The project that a folder is in, else the current one (also for None).
 
-    A notebook or a scheduled job may run elsewhere than in the project of the file it works on.
+    A notebook or a scheduled job can run outside the project of the file it works on.
     """
     found = find_project(folder)
     return found if (found / FILE).is_file() else find_project()
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path is the folder or lies below it, with the links of both followed.
+    """Whether a path is the folder or is inside it, after following the links of both.
 
     Example:
         >>> is_inside(Path("/a/b/../c"), Path("/a")), is_inside(Path("/a/../b"), Path("/a"))
@@ -46,9 +46,9 @@ def is_inside(path: Path, folder: Path) -> bool:
 
 
 def led_outside(path: Path, folder: Path) -> Path | None:
-    """Where a path of a folder leads by its links or `..`, if outside; None where it stays.
+    """The target of a folder's path if links or `..` lead outside; None if it stays inside.
 
-    A path that is written as one outside leads nowhere: somebody named that place.
+    A path explicitly written as outside is not led outside: somebody chose that place.
 
     Example:
         >>> led_outside(Path("/somewhere/else"), Path("/a"))
@@ -60,25 +60,25 @@ def led_outside(path: Path, folder: Path) -> Path | None:
 
 
 def projects_of(folder: Path) -> list[Path]:
-    """The folders that what a file in `folder` names may be in: its project.
+    """The folders that may contain paths named by a file in `folder`: its project.
 
-    Without a `pex.toml` above there is no telling how far that reaches: then it is the folder
-    itself, and the project that one works in.
+    Without a `pex.toml` above it, the extent of the project is unknown: then these are the folder
+    itself and the current project.
     """
     found = find_project(folder)
     return [found] if (found / FILE).is_file() else [found, find_project()]
 
 
 def check_inside(given: str, folder: Path, where: str) -> None:
-    """Refuse a path of a file that leads out of the file's project.
+    """Refuse a path in a file that leads out of the file's project.
 
     Args:
-        given: the path as the file has it, from `folder`.
+        given: the path as written in the file, relative to `folder`.
         folder: the file's folder.
         where: the file and the key.
 
     Raises:
-        PexError: it leads out; the place and the project are named.
+        PexError: it leads out; the error names the place and the project.
     """
     projects = projects_of(folder)
     if any(is_inside(folder / given, project) for project in projects):

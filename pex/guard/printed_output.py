@@ -45,7 +45,7 @@ def pieces(texts: Sequence[str], known: Known) -> list[str]:
         texts: the pieces, in order.
         known: the values to remove.
 
-        Example:
+    Example:
         >>> pieces(["it is open-", "ses", "ame, really"], Known(["open-sesame"]))
         ['it is [redacted]', '', ', really']
     """

@@ -1,4 +1,4 @@
-"""The server's own process: loads the weights, serves, and ends when nobody asks any more.
+"""The server process: loads the weights, serves, and exits when idle.
 
 Started by `pex.local.server` as `python -P -m pex.local.child STATE_FOLDER`.
 """
@@ -18,7 +18,7 @@ from pex.local.info import ServerInfo, own
 from pex.local.server import KEY_VARIABLE, forget, get, write
 
 IDLE_S = 600.0
-"""Seconds without a request after which the server ends; PEX_MODEL_IDLE_S replaces it."""
+"""Seconds without a request after which the server exits; overridden by PEX_MODEL_IDLE_S."""
 
 
 def main(state: Path) -> None:
@@ -44,7 +44,7 @@ def _serve_until_idle(state: Path, info: ServerInfo, idle_s: float) -> None:
     while state.is_dir() and time.monotonic() - asked_at < idle_s:
         time.sleep(min(5.0, idle_s / 4))
         slots = get(info, "/slots") or []
-        # A slot's task number moves with each request that it serves.
+        # A slot's task number changes with each request that it serves.
         now = [slot.get("id_task") for slot in slots]
         if now != last or any(slot.get("is_processing") for slot in slots):
             last, asked_at = now, time.monotonic()

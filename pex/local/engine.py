@@ -11,21 +11,21 @@ from pex.local.package import MODEL, weights
 
 SLOTS = 4
 CONTEXT = 2048
-"""Tokens of prompt and answer together, for each of the slots."""
+"""Tokens of prompt and answer together, per slot."""
 
 
 CACHE_MIB = 256
-"""Prompts that were read are kept up to this size; llama.cpp's own default is 8 GiB."""
+"""The size of the prompt cache; llama.cpp's own default is 8 GiB."""
 
 
 def open_server(host: str, port: int, api_key: str) -> Any:
-    """Load the model and listen; returns xllamacpp's server, which serves until it is dropped.
+    """Load the model and listen; returns xllamacpp's server, which serves while it is referenced.
 
     Raises:
-        RuntimeError: it cannot listen there.
+        RuntimeError: it cannot listen at this address.
     """
-    # Threads that wait for each other by spinning for long stand still as soon as something else
-    # wants a core: two servers at once then take ten times as long, with this twice.
+    # Threads that spin for long while waiting for each other stall when something else needs a
+    # core: two servers at once then take ten times as long; with this setting, twice.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     import xllamacpp
 

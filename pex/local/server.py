@@ -1,8 +1,8 @@
-"""One server for the built-in model in each project, shared by all its kernels and processes.
+"""One server for the built-in model per project, shared by all its kernels and processes.
 
-`.pex/model.json` says where it listens and with which key (readable by the user alone);
-`.pex/model.lock` lets one process at a time start it. The server is a process of its own
-(`pex.local.child`) that ends after ten idle minutes.
+`.pex/model.json` has its address and key (readable by the user alone); `.pex/model.lock` lets one
+process at a time start it. The server is a separate process (`pex.local.child`) that exits after
+ten idle minutes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KEY_VARIABLE = "PEX_MODEL_SERVER_KEY"
 
 
 def ensure(state: Path) -> ServerInfo:
-    """The project's server, started where none runs.
+    """The project's server, started if none is running.
 
     Args:
         state: the project's `.pex/` folder.
@@ -62,7 +62,7 @@ def status(state: Path) -> ServerInfo | None:
 
 
 def stop(state: Path) -> bool:
-    """End the project's server; False where none ran, or none that is known to be this one."""
+    """End the project's server; False if none was running, or none that is known to be its own."""
     info = about.read(state)
     if info is None or not about.serves(info, state):
         return False
@@ -84,7 +84,7 @@ def serve(host: str, port: int, api_key: str, say: Callable[[str], None]) -> Non
         host: the address to listen on.
         port: the port, 0 for a free one.
         api_key: what clients must send.
-        say: gets the address once it listens.
+        say: called with the address once the server listens.
 
     Raises:
         PexError: the model is not installed, or the port is taken.
@@ -104,7 +104,7 @@ def serve(host: str, port: int, api_key: str, say: Callable[[str], None]) -> Non
 
 
 def write(state: Path, info: ServerInfo) -> None:
-    """Tell other processes where the server is; used by the server's own process."""
+    """Publish the server's address to other processes; used by the server's own process."""
     temporary = state / f"model.json.{os.getpid()}"
     with _new(temporary) as file:
         file.write(json.dumps(dataclasses.asdict(info)).encode())
@@ -112,13 +112,13 @@ def write(state: Path, info: ServerInfo) -> None:
 
 
 def forget(state: Path, pid: int) -> None:
-    """Remove the file, if it is still this process's."""
+    """Remove the file if it still belongs to this process."""
     if about.pid_in(about.file_of(state)) == pid:
         about.file_of(state).unlink(missing_ok=True)
 
 
 def _start(state: Path) -> ServerInfo:
-    # The key goes through the environment: arguments can be read by every user of the machine.
+    # The key is passed in the environment: every user of the machine can read arguments.
     environment = python.environment(**{KEY_VARIABLE: secrets.token_urlsafe(24)})
     with _new(state / "model.log") as log:
         process = subprocess.Popen(
@@ -128,7 +128,7 @@ def _start(state: Path) -> ServerInfo:
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=state,
-            start_new_session=True,  # an interrupt in the notebook or terminal is not meant for it
+            start_new_session=True,  # an interrupt in the notebook or terminal must not reach it
         )
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -144,7 +144,7 @@ def _start(state: Path) -> ServerInfo:
 
 
 def _new(path: Path) -> BinaryIO:
-    """An empty file of the user's own, in place of one that is there or a link to one."""
+    """An empty file owned by the user, in place of an existing file or link."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
@@ -162,14 +162,14 @@ def _answers(info: ServerInfo) -> bool:
 
 
 def count_tokens(state: Path, text: str) -> int | None:
-    """How many tokens a text has for the built-in model, None where its server does not run."""
+    """The built-in model's token count for a text; None if its server is not running."""
     info = status(state)
     found = _ask(info, "POST", "/tokenize", {"content": text}) if info is not None else None
     return len(found["tokens"]) if found is not None else None
 
 
 def get(info: ServerInfo, path: str) -> Any:
-    """The JSON of a page of the server, None where it does not answer or refuses the key."""
+    """The JSON of a server page; None if the server does not answer or refuses the key."""
     return _ask(info, "GET", path)
 
 

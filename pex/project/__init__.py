@@ -1,1 +1,1 @@
-"""A project on disk: settings, experiment and plan files, folders, and what it is trusted with."""
+"""A project on disk: settings, experiment and plan files, folders, and trust in its settings."""

@@ -1,4 +1,4 @@
-"""YAML and TOML files read into pydantic models, with errors that name the file, line and key."""
+"""Reads YAML and TOML files into pydantic models; errors name the file, line and key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pex.core.yamltext import load_yaml
 _LONG_KEY = re.compile(
     r"""^[ \t\[]*(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""", re.MULTILINE
 )
-"""What takes tomllib a time that grows with the square of the key."""
+"""Keys that take tomllib time quadratic in their length."""
 
 Model = TypeVar("Model", bound=BaseModel)
 LineOf = Callable[[tuple[Any, ...]], int | None]
@@ -65,9 +65,9 @@ def read_toml(path: Path, model: type[Model]) -> Model:
 def validate(
     model: type[Model], data: dict[str, Any], where: str, line_of: LineOf = lambda keys: None
 ) -> Model:
-    """Validate `data`, or raise a `PexError` for the first thing that is wrong.
+    """Validate `data`, or raise a `PexError` for the first error.
 
-    A number where a string is expected is text: as it was written, if it comes from YAML.
+    If a string is expected, a number becomes one: as it was written, if it comes from YAML.
     """
     try:
         return model.model_validate(data)
@@ -75,7 +75,7 @@ def validate(
         problems = error.errors(include_url=False)
     if (text := _with_text(data, problems)) is not None:
         return validate(model, text, where, line_of)
-    # A key that is missing is often one that is misspelt: the misspelt one says more.
+    # A missing key is often a misspelt one: the misspelling is the more helpful error.
     unknown = [item for item in problems if item["type"] == "extra_forbidden"]
     problem = (unknown or problems)[0]
     keys = tuple(
@@ -92,14 +92,14 @@ def validate(
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = problem.get("input")
-    # Our own checks say what may be shown: the value may be a key that should not be there.
+    # Only our own checks decide what is shown: the value may be a key put there by mistake.
     own = problem["type"] == "value_error" or isinstance(given, dict | list)
     shown = "" if own else f", got {given!r}"
     raise PexError(f"{place}: {name}: {message}{shown}" if name else f"{place}: {message}")
 
 
 def _with_text(data: Any, problems: Sequence[Mapping[str, Any]]) -> Any:
-    """`data` with text for the numbers that stand where strings are expected; None if none do."""
+    """`data` with numbers as strings if strings are expected; None if there is nothing to convert."""
     changed = None
     for problem in problems:
         value = problem.get("input")
@@ -115,7 +115,7 @@ def _with_text(data: Any, problems: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _replaced(data: Any, keys: Sequence[Any], value: Any) -> Any:
-    """A copy of nested lists and dicts with another value at one place."""
+    """A copy of nested lists and dicts with a different value at one place."""
     if not keys:
         return value
     copied = list(data) if isinstance(data, list | tuple) else dict(data)
@@ -124,7 +124,7 @@ def _replaced(data: Any, keys: Sequence[Any], value: Any) -> Any:
 
 
 def _is_branch(key: str, data: Any) -> bool:
-    """Whether pydantic put the name of a union's branch into a place, rather than a key."""
+    """Whether this part of a pydantic location names a branch of a union rather than a key."""
     return "[" in key or "(" in key or key in ("str", "int", "float", "bool", "dict", "list")
 
 
@@ -133,7 +133,7 @@ def _fields_at(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
     for key in keys:
         if isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(key))
-            # No field: the place in a list, or a name in a dict, of this same model.
+            # Not a field: an index in a list, or a key in a dict, of this same model.
             current = _model_in(field.annotation) if field else current
     is_model = isinstance(current, type) and issubclass(current, BaseModel)
     if not is_model:
@@ -154,7 +154,7 @@ def _model_in(annotation: Any) -> Any:
 
 
 def _toml_line(text: str, keys: tuple[Any, ...]) -> int | None:
-    """The line of the last key in a TOML text; tomllib itself does not say."""
+    """The line of the last key in a TOML text; tomllib does not report it."""
     if not keys:
         return None
     table = ".".join(str(key) for key in keys[:-1])

@@ -1,4 +1,4 @@
-"""An experiment's folder: the words on one side, what its files say on the other."""
+"""An experiment's folder: converts between its files and variants, prompts and cases."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def load_variants(
     extra_params: Mapping[str, Any],
     load: Callable[[str], Prompt] | None = None,
 ) -> list[Variant]:
-    """The variants that a spec describes.
+    """The variants described by a spec.
 
     Args:
-        spec: what `experiment.yaml` says.
+        spec: the contents of `experiment.yaml`.
         base: the folder that its paths start from.
-        extra_params: parameters that every variant gets over its own.
-        load: finds the prompt of a reference that starts with `library:`.
+        extra_params: parameters that override those of every variant.
+        load: finds the prompt for a reference that starts with `library:`.
 
     Raises:
-        PexError: a prompt file that is missing or bad, a model without a provider.
+        PexError: a prompt file is missing or not valid, or a model has no provider.
     """
     extra = json_params(extra_params)
     if not spec.variants:
@@ -55,10 +55,10 @@ def load_variants(
 def _prompts(
     refs: Iterable[str], base: Path, load: Callable[[str], Prompt] | None
 ) -> dict[str, Prompt]:
-    """The prompts of an experiment's references.
+    """The prompts that an experiment refers to.
 
-    Versions of one prompt of the library are told apart by what was asked for: `short.champion`
-    and `short.4` for `library:short@champion` and `library:short/4`.
+    Versions of one library prompt are named after their references: `short.champion` and
+    `short.4` for `library:short@champion` and `library:short/4`.
     """
     found = {ref: _prompt(ref, base, load) for ref in dict.fromkeys(refs)}
     names = [prompt.name for prompt in found.values()]
@@ -78,9 +78,9 @@ def _prompt(ref: str, base: Path, load: Callable[[str], Prompt] | None) -> Promp
 
 
 def columns_beside(cases: Path) -> dict[str, str]:
-    """What the `experiment.yaml` beside a file of cases says of its columns; nothing without one.
+    """The columns declared in the `experiment.yaml` next to a case file; empty without one.
 
-    So that a notebook that uses the same cases need not say again which column is which.
+    A notebook that uses the same cases then need not map the columns again.
     """
     path = cases.parent / "experiment.yaml"
     if not path.is_file():
@@ -91,11 +91,11 @@ def columns_beside(cases: Path) -> dict[str, str]:
 
 
 def variants_spec(variants: Sequence[Variant], refs: Mapping[str, str]) -> dict[str, Any]:
-    """The keys of a spec that describe `variants`: a grid where they are one, else a list.
+    """The keys of a spec that describe `variants`: a grid if they form one, else a list.
 
     Args:
-        variants: what is compared.
-        refs: for each prompt's name, how the file refers to it.
+        variants: the variants to compare.
+        refs: for each prompt's name, the reference to it in the file.
     """
     prompts = list({v.prompt.name: v.prompt for v in variants}.values())
     models = list(dict.fromkeys(v.model for v in variants))
@@ -115,7 +115,7 @@ def variants_spec(variants: Sequence[Variant], refs: Mapping[str, str]) -> dict[
 
 
 def cases_text(cases: Sequence[Case]) -> str:
-    """The cases as the text of a `.jsonl` file with the default column names."""
+    """The cases in the format of a `.jsonl` file with the default column names."""
     lines = []
     for case in cases:
         row: dict[str, Any] = {"case_id": case.id, **case.inputs}
@@ -136,18 +136,18 @@ def write(
     cases: Path | Sequence[Case],
     overwrite: bool,
 ) -> Path:
-    """Write an experiment's file, and beside it the prompts and cases that have no file yet.
+    """Write an experiment's file and, next to it, the prompts and cases that have no file yet.
 
     Args:
         path: the YAML file, absolute.
         spec: everything but variants and cases.
-        variants: what is compared; a prompt that was loaded in the project is referred to where it
-            is, one of the library by its version.
-        cases: the file they are in, or the cases themselves.
-        overwrite: replace files with different content.
+        variants: the variants to compare; a prompt loaded from the project is referred to by its
+            path, a library prompt by its version.
+        cases: their file, or the cases themselves.
+        overwrite: replace files that have different content.
 
     Raises:
-        PexError: a file would be lost; nothing has been written then.
+        PexError: a file would be overwritten; nothing has been written.
     """
     folder = path.parent
     files: dict[Path, str] = {}

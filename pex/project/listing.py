@@ -1,4 +1,4 @@
-"""What lies in a project's folders: experiments, and the prompts beside them."""
+"""Lists a project's experiments and its prompt files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def experiment_files(project: Path) -> dict[str, Path]:
 
 
 def prompt_paths(project: Path) -> list[Path]:
-    """The prompt files of a project: those beside its experiments, and those in `prompts/`.
+    """The prompt files of a project: next to its experiments, and in `prompts/`.
 
-    What cannot be read, a link that leads nowhere or a pipe, is among them: who reads it says so.
+    Unreadable entries (a broken link, a pipe) are included: the reader reports them.
     """
     patterns = (f"{EXPERIMENTS}/*/prompts/*.prompty", "prompts/*.prompty")
     found = (path for pattern in patterns for path in project.glob(pattern))
@@ -29,7 +29,7 @@ def _is_hidden(path: Path, project: Path) -> bool:
 
 
 def prompt_files(project: Path) -> dict[str, list[Path]]:
-    """The prompt files by name; two experiments may use the same one."""
+    """The prompt files by name; two experiments can use the same name."""
     found: dict[str, list[Path]] = {}
     for path in prompt_paths(project):
         found.setdefault(path.stem, []).append(path)

@@ -1,4 +1,4 @@
-"""The project, and the settings in its `pex.toml`."""
+"""The project settings in `pex.toml`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def _variable_name(value: str | None) -> str | None:
 
 
 Api = Literal["chat", "responses"]
-"""The page of an endpoint that answers: chat completions, or OpenAI's Responses API."""
+"""The API of an endpoint: chat completions, or OpenAI's Responses API."""
 
 
 class FromEnvironment(Strict):
-    """A value that a variable of the environment holds: `{ env = "NAME" }`."""
+    """A value from an environment variable: `{ env = "NAME" }`."""
 
     env: str
 
@@ -44,7 +44,7 @@ class FromEnvironment(Strict):
 def _header(value: Any) -> Any:
     if not isinstance(value, dict | list | bool):
         return value
-    # What is shown is never the value: it may be the key itself.
+    # The value is never shown: it may be the key itself.
     if not isinstance(value, dict) or value.keys() != {"env"}:
         raise ValueError('expected a string, or { env = "NAME" } with the name of a variable')
     try:
@@ -54,7 +54,7 @@ def _header(value: Any) -> Any:
 
 
 Header = Annotated[str | FromEnvironment, BeforeValidator(_header)]
-"""The value of a header: as it is sent, or the variable that holds it."""
+"""The value of a header: the literal value, or the variable that holds it."""
 
 
 class ProviderSettings(Strict):
@@ -78,7 +78,7 @@ class ProviderSettings(Strict):
 
     @property
     def variables(self) -> list[str]:
-        """The names of the variables that hold its key and its headers."""
+        """The names of the variables for its key and its headers."""
         given = [item.env for item in self.headers.values() if isinstance(item, FromEnvironment)]
         return [*([] if self.api_key_env is None else [self.api_key_env]), *given]
 
@@ -91,15 +91,15 @@ class ProviderSettings(Strict):
     @classmethod
     def _is_a_proxy(cls, value: str | None) -> str | None:
         if value is None or not value.strip():
-            return value and ""  # "" is an answer: none, whatever the environment says
+            return value and ""  # "" means no proxy, whatever the environment says
         return clean_url(value if "://" in value else f"http://{value.strip()}")
 
 
 class ModelSettings(Strict):
-    """How one model is asked and read: `[models."provider/model"]`.
+    """How one model is called and its answers are read: `[models."provider/model"]`.
 
-    `reasoning_tags` are the names of the tags around what it thinks aloud; an empty list leaves
-    its answers as they came. `api` is the page that answers, in place of the provider's.
+    `reasoning_tags` are the names of the tags around its reasoning; with an empty list, answers
+    are not changed. `api` overrides the provider's API.
     """
 
     reasoning_tags: list[str] | None = None
@@ -107,7 +107,7 @@ class ModelSettings(Strict):
 
 
 class PriceSettings(Strict):
-    """The price of a model, in USD per million tokens; what is not given costs as input does."""
+    """The price of a model, in USD per million tokens; the input price is the default for others."""
 
     input_usd_per_million: float = Field(ge=0, allow_inf_nan=False)
     output_usd_per_million: float = Field(ge=0, allow_inf_nan=False)
@@ -116,7 +116,7 @@ class PriceSettings(Strict):
 
 
 class JournalSettings(Strict):
-    """Where the project's state is kept; `url_env` names a variable with PostgreSQL's address."""
+    """Where the project's state is stored; `url_env` names a variable with PostgreSQL's address."""
 
     path: str = ".pex"
     url_env: str | None = None
@@ -125,21 +125,21 @@ class JournalSettings(Strict):
 
 
 class RecordSettings(Strict):
-    """Where runs are recorded, and how many of their rows get a trace: a number, "all", "none"."""
+    """Where runs are recorded, and how many of their rows are traced: a number, "all" or "none"."""
 
     tracking_uri: str | None = None
     traces: int | str = 500
 
 
 class BudgetSettings(Strict):
-    """What a run may cost unless the experiment says otherwise."""
+    """The budget of a run unless the experiment sets its own."""
 
     usd_per_run: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     max_tokens: int = Field(default=1024, ge=1)
 
 
 class Settings(Strict):
-    """What `pex.toml` holds; every part has defaults."""
+    """The contents of `pex.toml`; every part has defaults."""
 
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
@@ -152,7 +152,7 @@ class Settings(Strict):
 
     @property
     def project(self) -> Path | None:
-        """The folder whose `pex.toml` they were read from; None where they were made in Python."""
+        """The folder of the `pex.toml` they were read from; None if they were created in Python."""
         return self._project
 
     @field_validator("prices", "models")
@@ -165,15 +165,15 @@ class Settings(Strict):
         return value
 
     def api_of(self, ref: str) -> Api:
-        """The page of the endpoint that answers for `provider/model`."""
+        """The API that serves `provider/model`."""
         model, provider = self.models.get(ref), self.providers.get(ref.partition("/")[0])
         return (model and model.api) or (provider and provider.api) or "chat"
 
 
 def load_settings(project: Path) -> Settings:
-    """The settings of a project; without a `pex.toml`, the defaults.
+    """The settings of a project, or the defaults without a `pex.toml`.
 
-    From then on what they say is secret is taken out of all that is shown and kept.
+    From then on, values they declare secret are removed from everything shown and stored.
 
     Raises:
         PexError: `pex.toml` is not valid TOML, or has an unknown key or a bad value.
@@ -182,14 +182,14 @@ def load_settings(project: Path) -> Settings:
     if not path.is_file():
         return Settings()
     settings = read_toml(path, Settings)
-    # What came in a file may be somebody else's, and asks for trust where it directs keys.
+    # Settings from a file may be somebody else's, and need trust if they direct keys.
     settings._project = project
     _note(settings)
     return settings
 
 
 def _note(settings: Settings) -> None:
-    """Name what is secret: keys, headers, and addresses that may have a login."""
+    """Note what is secret: keys, headers, and addresses that may contain a login."""
     note([settings.journal.url_env], [settings.record.tracking_uri])
     for own in settings.providers.values():
         plain = [(name, item) for name, item in own.headers.items() if isinstance(item, str)]

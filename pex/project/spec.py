@@ -1,4 +1,4 @@
-"""An experiment as data: what `experiment.yaml` holds."""
+"""An experiment as data: the contents of `experiment.yaml`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pex.core.yamltext import dump_yaml
 from pex.project.files import read_yaml
 
 LIBRARY = "library:"
-"""What a reference to a prompt of the library starts with, where a file's path may stand."""
+"""The prefix of a reference to a library prompt, used in place of a file path."""
 
 
 class Strict(BaseModel):
-    """A model that refuses keys it does not know, so that a typing error cannot pass."""
+    """A model that rejects unknown keys, so typing errors are caught."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class VariantSpec(Strict):
-    """One variant, where the grid of prompts x models x params is not what is wanted."""
+    """One variant, for experiments that are not a grid of prompts x models x params."""
 
     name: str | None = None
     prompt: str
@@ -35,7 +35,7 @@ class VariantSpec(Strict):
 
 
 class GateSpec(Strict):
-    """A rule on a comparison; `confidence` is the one-sided level."""
+    """A rule for a comparison; `confidence` is the one-sided level."""
 
     baseline: str
     metric: str
@@ -45,7 +45,7 @@ class GateSpec(Strict):
 
 
 class ExperimentSpec(Strict):
-    """What `experiment.yaml` holds; paths are relative to the file's folder."""
+    """The contents of `experiment.yaml`; paths are relative to the file's folder."""
 
     name: str
     purpose: str = ""
@@ -84,8 +84,8 @@ def load_spec(path: Path) -> ExperimentSpec:
     """Read `experiment.yaml`.
 
     Raises:
-        PexError: the file is missing, an unknown key, a value that does not fit; with the line; a
-            path that leads out of the project.
+        PexError: the file is missing, a key is unknown, or a value does not fit, with the line; or
+            a path leads out of the project.
     """
     spec = read_yaml(path, ExperimentSpec, "experiment file")
     if spec.variants and (spec.prompts or spec.models or spec.params):
@@ -100,7 +100,7 @@ def load_spec(path: Path) -> ExperimentSpec:
 
 
 def _files(spec: ExperimentSpec) -> Iterator[tuple[str, str]]:
-    """The paths that a spec names, with their keys."""
+    """The paths in a spec, with their keys."""
     yield "cases", spec.cases
     refs = [("prompts", ref) for ref in spec.prompts]
     refs += [(f"variants.{n}.prompt", item.prompt) for n, item in enumerate(spec.variants)]
@@ -113,6 +113,6 @@ def _files(spec: ExperimentSpec) -> Iterator[tuple[str, str]]:
 
 
 def dump_spec(spec: ExperimentSpec) -> str:
-    """The YAML text of a spec; what is left at its default is left out."""
+    """The YAML text of a spec; default values are omitted."""
     data = spec.model_dump(exclude_defaults=True)
     return dump_yaml({key: data[key] for key in ExperimentSpec.model_fields if key in data})

@@ -1,9 +1,9 @@
-"""What a project's settings direct, and which of that the user has allowed on this machine.
+"""What a project's settings direct, and which parts the user has allowed on this machine.
 
-Projects are cloned and mailed. What a `pex.toml` may not do by itself is to have a key of the
-user's sent to an address, or a command run: that needs the user's word, given once with
-`pexlab trust` and kept in the user's configuration, outside of every project. It holds for exactly
-what was shown: a change needs it once more.
+Projects are cloned and mailed. By itself, a `pex.toml` may not send one of the user's keys to an
+address or run a command: that needs the user's consent, given once with `pexlab trust` and stored
+in the user's configuration, outside every project. It covers exactly what was shown: a change needs
+new consent.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any
 from pex.core.errors import PexError
 
 VARIABLE = "PEX_TRUST"
-"""`1` trusts every project (CI); the print of settings trusts these (the jobs of a batch)."""
+"""`1` trusts every project (CI); a fingerprint trusts these settings (the jobs of a batch)."""
 FILE = "trust.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing that needs trust.
+    """One setting that needs trust.
 
     `section` and `key` are its place in `pex.toml`, `what` says what would be sent where, and
-    `data` is what the trust is about: it is no longer given where that has changed.
+    `data` is the content that is trusted: if it changes, the trust no longer holds.
     """
 
     section: str
@@ -41,12 +41,12 @@ class Part:
 
     @property
     def text(self) -> str:
-        """Where it stands, and what would happen."""
+        """Its place in the file, and what would happen."""
         return f"[{self.section}] {self.key}: {self.what}"
 
 
 class TrustError(PexError):
-    """The project directs what the user has not allowed; nothing was sent, nothing was run."""
+    """The project's settings need trust that the user has not given; nothing was sent or run."""
 
     def __init__(self, project: Path, found: Sequence[str], also: str = "") -> None:
         self.project = project
@@ -72,7 +72,7 @@ def command(project: Path) -> str:
 
 
 def fingerprint(parts: Sequence[Part]) -> str:
-    """What these parts are about, in 64 letters; the same on every machine.
+    """The content of these parts as 64 hex digits; the same on every machine.
 
     Example:
         >>> part = Part("record", "tracking_uri", "…", {"tracking_uri": "https://mlflow.example"})
@@ -91,10 +91,10 @@ def is_trusted(project: Path, parts: Sequence[Part]) -> bool:
 
     Args:
         project: its folder.
-        parts: all that its settings direct.
+        parts: everything its settings direct.
 
     Raises:
-        PexError: the file with what is trusted cannot be read.
+        PexError: the file of trusted settings cannot be read.
     """
     if not parts or os.environ.get(VARIABLE) == "1":
         return True
@@ -103,24 +103,24 @@ def is_trusted(project: Path, parts: Sequence[Part]) -> bool:
 
 
 def trusts_place(subject: Path, root: str) -> bool:
-    """Whether what is recorded may be read from and written to an address that the record names.
+    """Whether recorded data may be read from and written to an address named in the record.
 
     Args:
-        subject: what names it: MLflow's database, or the folder of runs that wait for a record.
+        subject: the source of the address: MLflow's database, or the folder of unrecorded runs.
         root: the beginning of the address, such as `s3://bucket`.
 
     Raises:
-        PexError: the file with what is trusted cannot be read.
+        PexError: the file of trusted settings cannot be read.
     """
     return os.environ.get(VARIABLE) == "1" or root in _kept(subject).get("places", ())
 
 
 def trust(project: Path, parts: Sequence[Part]) -> None:
-    """Remember that the user allows this, and nothing else, to a project.
+    """Remember that the user allows a project exactly this.
 
     Args:
         project: its folder.
-        parts: all that its settings direct.
+        parts: everything its settings direct.
 
     Raises:
         PexError: the user's configuration cannot be written.
@@ -134,10 +134,10 @@ def trust(project: Path, parts: Sequence[Part]) -> None:
 
 
 def trust_places(subject: Path, roots: Collection[str]) -> None:
-    """Remember that what is recorded may be where the record says.
+    """Remember that recorded data may be at the addresses named in the record.
 
     Args:
-        subject: what names the addresses.
+        subject: the source of the addresses.
         roots: the beginnings of the addresses.
 
     Raises:
@@ -161,14 +161,14 @@ def _keep(subject: Path, entry: Mapping[str, Any]) -> None:
 
 
 def place() -> Path:
-    """The file with what is trusted, in the user's configuration."""
+    """The file of trusted settings, in the user's configuration."""
     import platformdirs
 
     return Path(platformdirs.user_config_path("pexlab")) / FILE
 
 
 def shown(text: str, most: int = 300) -> str:
-    r"""A text of a project as it can be shown: nothing in it steers a terminal or hides.
+    r"""A project's text made safe to show: without terminal controls and hidden characters.
 
     Example:
         >>> shown("curl x\x1b[2K\rtrue")
@@ -183,7 +183,7 @@ def _now() -> str:
 
 
 def _kept(subject: Path) -> dict[str, Any]:
-    """What is kept of a project or a database."""
+    """The stored entry of a project or a database."""
     return _read(place()).get(str(subject.resolve()), {})
 
 
