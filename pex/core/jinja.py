@@ -144,7 +144,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """The value of `obj.attribute`: a key comes before a method, unless the method is called."""
+        """The value of `obj.attribute`: a key comes before a method, unless that is called."""
         if attribute.endswith(CALLED):
             return super().getattr(obj, attribute.removesuffix(CALLED))
         if isinstance(obj, Mapping):

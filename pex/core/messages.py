@@ -53,7 +53,7 @@ def _templates(part: Mapping[str, Any]) -> Any:
 
 
 def render_content(message: Message, values: Mapping[str, Any], where: str) -> Any:
-    """A message's content with `values` filled in; Markdown images in user messages become parts."""
+    """A message's content with `values` filled in; Markdown images of the user become parts."""
     content = message["content"]
     if not isinstance(content, str):
         return [_render_part(part, values, where) for part in content]

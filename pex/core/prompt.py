@@ -33,31 +33,31 @@ if TYPE_CHECKING:
     from pex.core.cases import Case
 
 _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
-"""Python's own note of which warnings were shown, so that each comes once."""
+"""Python's own registry of the warnings shown, so each is shown once."""
 
 FIELDS = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
-"""What a prompt has beside its messages, by the names of the arguments of `Prompt`."""
+"""A prompt's fields besides its messages, by the names of `Prompt`'s arguments."""
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Prompt:
-    r"""Text or chat messages with `{{ variables }}`, and what belongs to them.
+    r"""Text or chat messages with `{{ variables }}`, and their settings.
 
     Args:
         text: one user message, or a list of `{"role": …, "content": …}`. White space around a
             message is dropped, as in a `.prompty` file.
         name: letters, digits, `_`, `.`, `-`.
-        description: what the prompt is for, in a sentence.
-        model: the model it was written for; an experiment's `models` take its place.
-        params: parameters such as `temperature`; a variant's own come before these.
+        description: the purpose of the prompt, in a sentence.
+        model: the model it was written for; overridden by an experiment's `models`.
+        params: parameters such as `temperature`; overridden by a variant's own.
         defaults: values for variables that a case does not have.
         response_schema: a JSON Schema that the answer must follow.
         tools: tools in OpenAI's form.
         response_model: a pydantic class in place of `response_schema`: its strict JSON Schema is
-            asked for, and `results.parse()` gives objects of it.
+            requested, and `results.parse()` returns objects of the class.
 
     Raises:
-        PexError: a bad name, no text, an unknown role, or text that is no valid template.
+        PexError: a bad name, no text, an unknown role, or text that is not a valid template.
 
     Example:
         >>> p = Prompt("Review: {{ review }}\nPositive or negative?", name="short")
@@ -78,13 +78,13 @@ class Prompt:
     path: Path | None = dataclasses.field(compare=False, repr=False)
     source: str | None = dataclasses.field(compare=False, repr=False)
     origin: str | None = dataclasses.field(compare=False, repr=False)
-    """The version in the library that it came from, as `review-sentiment/3`."""
+    """The library version it came from, such as `review-sentiment/3`."""
     home: Path | None = dataclasses.field(compare=False, repr=False)
-    """A folder of the project that the images in its text stay in; None for one made in Python."""
+    """A folder of the project that must contain the images in its text; None if made in Python."""
     front: dict[str, Any] | None = dataclasses.field(compare=False, repr=False)
-    """The front matter of the file it came from; what pex does not read is kept on saving."""
+    """The front matter of the file it came from; keys that pex does not read are kept on saving."""
     unread: tuple[str, ...] = dataclasses.field(compare=False, repr=False)
-    """What the front matter says and pex does not use, where it may have been meant."""
+    """Parts of the front matter that pex does not use but that may have been intended."""
     response_model: type[Any] | None = dataclasses.field(compare=False, repr=False)
 
     def __init__(
@@ -135,19 +135,19 @@ class Prompt:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of all variables, in the order of the alphabet."""
+        """The names of all variables, in alphabetical order."""
         return tuple(sorted({name for text in self.templates for name in template.variables(text)}))
 
     @property
     def text(self) -> str:
-        """The template as one text, roles as lines where there is more than a user message."""
+        """The template as one text, with role lines if there is more than a user message."""
         if len(self.messages) == 1 and self.messages[0]["role"] == "user":
             return content_text(self.messages[0]["content"])
         return "\n\n".join(f"{m['role']}:\n{content_text(m['content'])}" for m in self.messages)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        r"""What in the prompt may not be meant as it is: text in comments, keys that are not read.
+        r"""Parts of the prompt that may be mistakes: text in comments, keys that are not read.
 
         Example:
             >>> Prompt("# Rules {#rules}\nBe kind. #}\nHi", name="p").remarks
@@ -164,7 +164,7 @@ class Prompt:
 
     @property
     def digest(self) -> str:
-        """Twelve hex digits that change with anything that changes a request."""
+        """Twelve hex digits that change whenever a request changes."""
         return digest([list(self.messages), self.params, self.response_schema, self.tools])
 
     def render(self, values: Mapping[str, Any]) -> list[Message]:
@@ -185,11 +185,11 @@ class Prompt:
         ]
 
     def render_with_images(self, values: Mapping[str, Any], folder: Path) -> list[Message]:
-        """The messages with `values` filled in and with image files put in as data.
+        """The messages with `values` filled in and image files embedded as data.
 
         Args:
             values: as in `render`.
-            folder: where relative paths of images start; an image that a value names is in it.
+            folder: the base of relative image paths; an image named by a value must be in it.
 
         Raises:
             PexError: a variable has no value, or an image cannot be sent.
@@ -207,13 +207,13 @@ class Prompt:
     ) -> dict[str, Any]:
         """The arguments of `client.chat.completions.create` of the openai package.
 
-        The model is among them where the prompt names one; parameters that the package does not
-        name go into `extra_body`. Of a conversation it is the first turn.
+        They include the model if the prompt names one; parameters that the package does not name go
+        into `extra_body`. For a conversation, these are the arguments of the first turn.
 
         Args:
             case: values for the variables: a dict, or one of `exp.cases`.
             api: "responses" gives the arguments of `client.responses.create`.
-            variables: values by name, in place of the case's or beside them.
+            variables: values by name, which override or extend the case's.
 
         Raises:
             PexError: a variable has no value; the nearest name is given.
@@ -240,13 +240,13 @@ class Prompt:
         )
 
     def turns(self, values: Mapping[str, Any]) -> list[str]:
-        """The user's turns of a conversation, which are answered one after another.
+        """The user's turns of a conversation, answered one after another.
 
-        There are some where the last message is one variable and nothing else, and the case has a
-        list of texts for it; `render` gives the messages up to the first.
+        A conversation is a prompt whose last message is a single variable for which the case has a
+        list of strings; `render` returns the messages up to the first turn.
 
         Raises:
-            PexError: a list with something else than texts in it.
+            PexError: the list has items that are not strings.
         """
         last = self.messages[-1]
         content = last["content"]
@@ -267,10 +267,10 @@ class Prompt:
     def load(cls, path: str | Path) -> Prompt:
         """Read a `.prompty` file, or a plain text file with or without role lines.
 
-        What in it may not be meant as it is (`remarks`) is said in a warning.
+        Possible mistakes in it (`remarks`) cause warnings.
 
         Raises:
-            PexError: no such file (the nearest name in its folder is given), or a bad one.
+            PexError: the file is missing (the nearest name in its folder is given) or not valid.
         """
         path = Path(path)
         prompt = cls.parse(read_text(path, "prompt file"), path.name, path.stem)
@@ -286,10 +286,10 @@ class Prompt:
         Args:
             text: the whole file.
             where: how to name it in an error.
-            name: the prompt's name, where the text gives none.
+            name: the prompt's name, if the text gives none.
 
         Raises:
-            PexError: no valid prompt.
+            PexError: it is not a valid prompt.
         """
         fields = prompty.parse(text, where)
         messages, front = fields.pop("messages"), fields.pop("front")
@@ -308,9 +308,9 @@ class Prompt:
         return prompt
 
     def changed(self, **changes: Any) -> Prompt:
-        """A prompt with other values for some arguments of `Prompt`; `messages` is its text.
+        """A copy with different values for some arguments of `Prompt`; `messages` is its text.
 
-        What its file says and pex does not read is kept.
+        Keys of its file that pex does not read are kept.
 
         Example:
             >>> Prompt("Hi {{ x }}", name="a").changed(name="b", model="local/smollm2").model
@@ -328,9 +328,9 @@ class Prompt:
         return prompt
 
     def called(self, name: str, origin: str | None) -> Prompt:
-        """The same prompt under another name, and where it came from.
+        """The same prompt under another name, with its origin.
 
-        The text of its file stays as it was, with the name that stands there.
+        Its file's text is not changed, nor is the name in it.
         """
         prompt = copy.copy(self)
         object.__setattr__(prompt, "name", check_name(name, "prompt name"))
@@ -338,13 +338,13 @@ class Prompt:
         return prompt if self.home is not None or origin is None else prompt.at(Path.cwd())
 
     def at(self, home: Path | None) -> Prompt:
-        """The same prompt, whose text came with the project of this folder."""
+        """The same prompt, with its text from the project of this folder."""
         prompt = copy.copy(self)
         object.__setattr__(prompt, "home", home)
         return prompt
 
     def save(self, path: str | Path) -> Path:
-        """Write a `.prompty` file; one that was loaded and not changed keeps every byte."""
+        """Write a `.prompty` file; a prompt that was loaded and not changed keeps every byte."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.to_prompty().encode())
@@ -364,10 +364,10 @@ class Prompt:
 
 
 def warn(remarks: Sequence[str], where: str, file: str) -> None:
-    """Say what in a prompt may not be meant as it is, each time once in a process.
+    """Warn of possible mistakes in a prompt, once per process for each.
 
     Args:
-        remarks: what to say.
+        remarks: the texts of the warnings.
         where: how to name the prompt.
         file: the file that the warnings are about.
     """

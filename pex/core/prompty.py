@@ -1,11 +1,11 @@
 """The `.prompty` file format: YAML front matter, then a body with role lines.
 
 Version 2 is written. Version 1 (`inputs: {x: {type: string}}`, `model.parameters`, `sample`) is
-read too. Plain dicts go in and out here; `pex.core.prompt.Prompt` is built on them.
+also read. The functions here work with plain dicts; `pex.core.prompt.Prompt` is built on them.
 
 Two things differ from the reference loader on purpose: text before the first role line is a user
-message (a lone system message is not what a chat model answers), and roles are found before the
-template is rendered, so that a case value cannot start a message of its own.
+message (a chat model does not answer a lone system message), and roles are found before the
+template is rendered, so a case value cannot start a message of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROLE_LINE = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _LINE_END = re.compile(r"\r*\n|\r")
-"""Also a lone CR, as Jinja reads it, and the CR CR LF of a file that was converted twice."""
+"""Also a lone CR, as in Jinja, and the CR CR LF of a file that was converted twice."""
 _ATTRIBUTE = re.compile(r'(\w+)[ \t]*=[ \t]*(?:"([^"]*)"|([^",\]]*))')
 
 
@@ -39,13 +39,12 @@ def parse(text: str, where: str) -> dict[str, Any]:
         where: how to name the file in an error.
 
     Returns:
-        `messages`, `front` (the front matter as it is), `remarks` on what is not used, and where
-        they are given `name`, `description`, `model`, `params`, `defaults`, `response_schema`,
-        `tools`.
+        `messages`, `front` (the raw front matter), `remarks` on unused parts, and, if given,
+        `name`, `description`, `model`, `params`, `defaults`, `response_schema`, `tools`.
 
     Raises:
-        PexError: front matter in the wrong place or not valid, a value of the wrong type, an
-            empty body.
+        PexError: front matter is in the wrong place or not valid, a value has the wrong type, or
+            the body is empty.
 
     Example:
         >>> parse("---\nname: hi\n---\nsystem:\nBe kind.\n\nuser:\n{{ q }}\n", "f")["messages"]
@@ -63,10 +62,10 @@ def parse(text: str, where: str) -> dict[str, Any]:
 
 
 def split_roles(body: str) -> list[dict[str, str]]:
-    r"""Cut a body at its role lines; text before the first one is a user message.
+    r"""Split a body at its role lines; text before the first one is a user message.
 
-    A role line may have attributes: `name` is the message's name, others (such as the `nonce`
-    that other tools write) are dropped.
+    A role line can have attributes: `name` is the message's name, others (such as the `nonce`
+    written by other tools) are dropped.
 
     Example:
         >>> split_roles('user[name="Ann", nonce=x1]:\nHi')
@@ -86,7 +85,7 @@ def split_roles(body: str) -> list[dict[str, str]]:
 def format_prompty(fields: dict[str, Any]) -> str:
     """Write the fields of a `Prompt` as a version 2 file.
 
-    `front` is the front matter that the prompt was read with: what the fields do not say
+    `front` is the front matter that the prompt was read with: anything not in the fields
     (`metadata`, `displayName`, descriptions of inputs, unknown keys) is kept from it.
 
     Raises:
@@ -107,7 +106,7 @@ def format_prompty(fields: dict[str, Any]) -> str:
     own = {"model": model, "inputs": inputs, "outputs": kept.get("outputs") if same else outputs}
     own["tools"] = tools
     data |= {key: value for key, value in own.items() if value}
-    # In the order of the file that it was read from; what is new comes at the end.
+    # In the order of the file it was read from; new keys come at the end.
     dropped = {"description", "instructions", *own} - set(data)
     rest = {key: value for key, value in kept.items() if key not in dropped}
     written = {key: data.get(key, value) for key, value in rest.items()} if kept else {}
@@ -124,7 +123,7 @@ def format_prompty(fields: dict[str, Any]) -> str:
 
 
 def _with_line_feeds(message: dict[str, Any]) -> dict[str, Any]:
-    """A message with the line ends that a template gives anyway."""
+    """A message with the line endings that a template produces anyway."""
     content = message["content"]
     return {
         **message,
@@ -133,7 +132,7 @@ def _with_line_feeds(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def slug(name: str) -> str:
-    """A name as `check_name` takes it, from one that another tool has written.
+    """A name that `check_name` accepts, from a name written by another tool.
 
     Example:
         >>> slug("Shakespearean Writing Prompty")
@@ -170,9 +169,9 @@ def _role_line(message: dict[str, Any]) -> str:
 def _model(
     fields: dict[str, Any], kept: Any, was: dict[str, Any], *, apart: bool
 ) -> dict[str, Any]:
-    """The key `model`: what was read is written anew, what was not stays.
+    """The key `model`: parts that were read are rewritten, others are kept.
 
-    `apart` says that tools stand here, in OpenAI's form, and not under a key of their own.
+    `apart` means that tools are here, in OpenAI's form, and not under their own key.
     """
     data: dict[str, Any] = {"id": kept} if isinstance(kept, str) else dict(kept or {})
     if fields.get("model") != was.get("model"):
@@ -205,7 +204,7 @@ def _is_unread(key: str) -> bool:
 
 
 def _inputs(fields: dict[str, Any], kept: Any, was: dict[str, Any]) -> list[dict[str, Any]]:
-    """The key `inputs`: the variables, with what the file said of each."""
+    """The key `inputs`: the variables, with the file's details on each."""
     defaults, before = fields.get("defaults") or {}, was.get("defaults") or {}
     known = {} if isinstance(kept, str) else {item["name"]: item for item in named(kept or [], "")}
     made = []

@@ -1,8 +1,8 @@
 """The front matter of a `.prompty` file as the fields of a prompt, each key with its type.
 
-Keys that are not known are kept and not read, as the format asks for; what is dropped that way
-and may have been meant is said in a remark. `${env:…}` and `${file:…}` are never resolved: a
-prompt must not depend on the machine, nor carry a secret.
+Unknown keys are kept and not read, as the format requires; a remark names those that may have been
+intended. `${env:…}` and `${file:…}` are never resolved: a prompt must not depend on the machine,
+nor carry a secret.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OPTIONS = {  # the format's name -> the name in pex
 FROM_PEX = {ours: theirs for theirs, ours in OPTIONS.items()}
 _SWITCHES = ("parallel_tool_calls", "logprobs")
 _SCHEMAS = ("response_format", "tools")
-"""Parameters with JSON Schemas in them."""
+"""Parameters that contain JSON Schemas."""
 _SCHEMA_TEXTS = ("description", "title", "pattern")
 _SCHEMA_VALUES = ("enum", "const", "default", "examples")
 _FLAGS = ("required", "nullable", "strict")
@@ -55,10 +55,10 @@ Path = tuple[Any, ...]
 
 
 class FrontMatter:
-    """Front matter that is read: `fields` for the prompt, and `remarks` on what is not used.
+    """Parsed front matter: `fields` for the prompt, and `remarks` on unused parts.
 
     Raises:
-        PexError: a value of the wrong type or shape; line and key are named.
+        PexError: a value has the wrong type or shape; the error names the line and key.
 
     Example:
         >>> from pex.core.yamltext import load_yaml
@@ -101,7 +101,7 @@ class FrontMatter:
         return self._document.written(path) or str(as_text(value))
 
     def _no_reference(self, value: Any, path: Path) -> None:
-        """Raise a `PexError` for a value that is to be looked up somewhere else."""
+        """Raise a `PexError` for a value that refers to another place."""
         if isinstance(value, str) and _REFERENCE.fullmatch(value.strip()):
             raise self._fail(
                 path,
@@ -206,7 +206,7 @@ class FrontMatter:
         return params
 
     def _parameter(self, name: str, value: Any, path: Path) -> Any:
-        """The value of a parameter, of the type that it has."""
+        """The value of a parameter, converted to its type."""
         self._no_reference(value, path)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is None:
@@ -259,14 +259,14 @@ class FrontMatter:
             if item.get("default") is None:
                 continue
             place = self._place(inputs, at, name, path)
-            if self._document.written(place) is None:  # else the default stands alone
+            if self._document.written(place) is None:  # else there is only the default
                 place = (*place, "default")
             self._no_reference(item["default"], place)
             defaults[name] = self._default(item["default"], kind, place)
         return defaults
 
     def _place(self, items: Any, at: int, name: str, path: Path) -> Path:
-        """The path of a property, whichever form its list has."""
+        """The path of a property, in either form of the list."""
         if isinstance(items, dict) and set(items) == {"properties"}:
             items, path = items["properties"], (*path, "properties")
         return (*path, at) if isinstance(items, list) else (*path, name)
@@ -291,7 +291,7 @@ class FrontMatter:
             self.fields["response_schema"] = to_schema(items, f"{self._where}: outputs")
 
     def _properties(self, items: Any, path: Path) -> list[dict[str, Any]]:
-        """Properties whose allowed values are text just as they were written."""
+        """Properties whose allowed values are strings, as written."""
         self._no_reference(items, path)
         found = self._named(items, path)
         for at, item in enumerate(found):
@@ -310,7 +310,7 @@ class FrontMatter:
         return found
 
     def _schema(self, value: Any, path: Path, text: bool = False) -> Any:
-        """A JSON Schema; what is `text` in it is what is written in the file."""
+        """A JSON Schema; with `text`, scalars become strings as written in the file."""
         if isinstance(value, list):
             return [self._schema(item, (*path, at), text) for at, item in enumerate(value)]
         if not isinstance(value, dict):
@@ -322,7 +322,7 @@ class FrontMatter:
 
     def _check_flags(self, data: Mapping[str, Any], path: Path) -> None:
         for key in _FLAGS:
-            if not isinstance(data.get(key), bool | None):  # in YAML 1.2 `yes` is text
+            if not isinstance(data.get(key), bool | None):  # in YAML 1.2 `yes` is a string
                 raise self._fail((*path, key), f"expected true or false, got {_shown(data[key])}")
 
     def _tools(self, tools: Any) -> None:

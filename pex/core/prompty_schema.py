@@ -11,7 +11,7 @@ KINDS = ("string", "integer", "float", "number", "boolean", "array", "object")
 
 
 def response_format(schema: dict[str, Any]) -> dict[str, Any]:
-    """What an OpenAI-compatible endpoint takes to answer by a JSON Schema."""
+    """The request field that makes an OpenAI-compatible endpoint follow a JSON Schema."""
     return {
         "type": "json_schema",
         "json_schema": {"name": "answer", "strict": True, "schema": schema},
@@ -35,13 +35,13 @@ def to_schema(outputs: Any, where: str) -> dict[str, Any]:
 
 
 def tool_schema(parameters: Any, where: str, *, strict: bool, bound: Any) -> dict[str, Any]:
-    """The JSON Schema of a tool's parameters; those without `required: true` may be left out.
+    """The JSON Schema of a tool's parameters; those without `required: true` are optional.
 
     Args:
-        parameters: properties, or a JSON Schema, which is taken as it is.
+        parameters: properties, or a JSON Schema, which is used as it is.
         where: how to name them in an error.
         strict: whether the endpoint checks the arguments; then every parameter is required, and
-            one that may be left out may be null.
+            optional ones can be null.
         bound: names of parameters that the model does not choose.
 
     Example:
@@ -63,7 +63,7 @@ def tool_schema(parameters: Any, where: str, *, strict: bool, bound: Any) -> dic
 
 
 def to_outputs(schema: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """Flat output properties for `schema`, or None where they cannot say the same."""
+    """Flat output properties for `schema`, or None if they cannot express it."""
     outputs = []
     for name, item in schema.get("properties", {}).items():
         kinds = item.get("type")
@@ -83,7 +83,7 @@ def to_outputs(schema: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 
 def named(items: Any, where: str) -> list[dict[str, Any]]:
-    """Properties as a list with names, from each of the forms that files use.
+    """Properties as a list with names, from any form used in files.
 
     Example:
         >>> named({"city": {"kind": "string"}, "n": 3}, "p")
@@ -102,7 +102,7 @@ def named(items: Any, where: str) -> list[dict[str, Any]]:
 
 
 def of_kind(value: Any, kind: str | None) -> Any:
-    """A value of a file as its kind says: text as it was written, else a number.
+    """A value from a file, according to its kind: a string as it was written, else a number.
 
     Example:
         >>> of_kind(["a", 1], "string"), of_kind(1, "integer")
@@ -114,7 +114,7 @@ def of_kind(value: Any, kind: str | None) -> Any:
 
 
 def _entry(item: Any) -> dict[str, Any]:
-    """A property from what stands after its name: its fields, or its default value alone."""
+    """A property from the value after its name: its fields, or only its default value."""
     if item is None:
         return {}
     fields = ("kind", "type", "description", "required", "default", "example", "sample",

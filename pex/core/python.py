@@ -1,4 +1,4 @@
-"""How a module is started in a process of its own: nothing of the current folder is imported."""
+"""Starts a module in its own process, without importing anything from the current folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module of this Python's.
+    """The command line that runs a module with this Python.
 
-    `python -m` alone looks for modules in the current folder first, so that a `selectors.py` of
-    a project would run in place of Python's own. `-P` leaves the folder out.
+    `python -m` alone looks for modules in the current folder first, so a project's `selectors.py`
+    would run in place of Python's own. `-P` skips the folder.
 
     Example:
         >>> command("pip", "install", "x")[1:]
@@ -21,11 +21,11 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment(variables: Mapping[str, str] | None = None, /, **more: str) -> dict[str, str]:
-    """The variables for a process of its own; without an empty entry in PYTHONPATH.
+    """The environment of a new process; without empty entries in PYTHONPATH.
 
     Args:
-        variables: in place of this process's.
-        **more: beside them.
+        variables: default: this process's environment.
+        **more: additional variables.
 
     Example:
         >>> environment({"PYTHONPATH": os.pathsep + "lib"}, LANG="C.UTF-8")
@@ -38,8 +38,8 @@ def environment(variables: Mapping[str, str] | None = None, /, **more: str) -> d
 
 
 def python_path(value: str) -> str:
-    """PYTHONPATH without empty entries: to Python they are the current folder.
+    """PYTHONPATH without empty entries, which Python reads as the current folder.
 
-    Nobody writes one on purpose: `PYTHONPATH=$PYTHONPATH:lib` leaves it where there was none.
+    Nobody writes them on purpose: `PYTHONPATH=$PYTHONPATH:lib` creates one if it was unset.
     """
     return os.pathsep.join(entry for entry in value.split(os.pathsep) if entry)

@@ -1,4 +1,4 @@
-"""What is unusual about answers, in words: from the column `remarks` to what a person reads."""
+"""Turns the codes in the column `remarks`, for unusual answers, into readable text."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _FORMAT = {
     "'response_format'",
 }
 _KINDS = frozenset({"parameter_dropped", "parameter_renamed"})
-"""Said by the words that follow them, which name the parameter."""
+"""Not described themselves: the codes that follow them name the parameter."""
 
 _IN_TABLES = frozenset({"cut_off", "empty", "filtered"})
-"""Of answers, counted for each variant in the table and in the comparison."""
+"""Counted per variant in the table and in the comparison."""
 
 
 def by_variant(rows: Iterable[tuple[str, Sequence[str] | None]]) -> dict[str, list[str]]:
-    """The remarks on a run's answers as sentences, for each variant, in the order of the rows.
+    """The remarks on a run's answers as sentences, per variant, in the order of the rows.
 
     Args:
-        rows: for each answer its variant and its remarks.
+        rows: the variant and remarks of each answer.
 
     Example:
         >>> rows = [("a", ["parameter_dropped", "dropped:seed"]), ("a", []), ("b", ["cut_off"])]
@@ -56,37 +56,37 @@ def by_variant(rows: Iterable[tuple[str, Sequence[str] | None]]) -> dict[str, li
 
 
 def of_frame(frame: Any) -> dict[str, list[str]]:
-    """The same of a long frame; nothing where it has no such column."""
+    """The same for a long frame; empty if it has no column `remarks`."""
     if "remarks" not in frame.columns:
         return {}
     return by_variant(zip(frame["variant"], frame["remarks"], strict=True))
 
 
 def of_run(frame: Any, about: About) -> list[str]:
-    """All remarks on a run: on its answers, then on what its judges said.
+    """All remarks on a run: on its answers, then on its judges' verdicts.
 
     Args:
         frame: the long frame.
-        about: what was run; its judges say what is unusual about their verdicts.
+        about: the record of the run, with the remarks on its judges' verdicts.
     """
     said = [text for texts in of_frame(frame).values() for text in texts]
     return [*said, *(text for judge in about.judges for text in judge.remarks)]
 
 
 def of_answer(words: Sequence[str] | None) -> list[str]:
-    """The remarks on one answer, in words.
+    """The remarks on one answer, as text.
 
     Example:
         >>> of_answer(["cut_off", "parameter_dropped", "dropped:seed"])
         ['cut off (max_tokens)', "asked without 'seed', which the model refuses"]
     """
-    if not isinstance(words, list | tuple):  # a gap in a column that came back from a file
+    if not isinstance(words, list | tuple):  # a gap in a column that was read from a file
         return []
     return [_sentence(str(word)) for word in words if word not in _KINDS]
 
 
 def of_judge(name: str, counts: Mapping[str, int], total: int) -> list[str]:
-    """The remarks on what a judge said, as sentences.
+    """The remarks on a judge's verdicts, as sentences.
 
     Example:
         >>> of_judge("polite", {"dropped:seed": 3}, 3)
@@ -105,7 +105,7 @@ def _counted(number: int, total: int, what: str, of: str, word: str) -> str:
 
 
 def _words(words: Sequence[str] | None) -> list[str]:
-    # A column that came back from a file may have gaps.
+    # A column that was read from a file can have gaps.
     if words is None or isinstance(words, str | float):
         return []
     return [str(word) for word in words if word not in _KINDS | _IN_TABLES]

@@ -1,8 +1,8 @@
-"""A pydantic class as the form of an answer: the JSON Schema that is asked for, and the way back.
+"""A pydantic class as the form of an answer: the JSON Schema to request, and parsing the answer.
 
-The schema is a strict one, as OpenAI's structured outputs want it: every property is required, and
-no others are allowed. It is made here, not by the openai package, because it is part of the
-journal's key: another version of that package must not ask anew what is paid for.
+The schema is strict, as OpenAI's structured outputs require: every property is required, and no
+others are allowed. It is created here, not by the openai package, because it is part of the
+journal's key: another version of that package must not cause paid answers to be requested again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def strict_schema(model: Any, where: str) -> dict[str, Any]:
         where: how to name the prompt in an error.
 
     Raises:
-        PexError: it is not such a class, or has no JSON Schema that is an object.
+        PexError: it is not such a class, or its JSON Schema is not an object.
 
     Example:
         >>> import pydantic
@@ -53,7 +53,7 @@ def strict_schema(model: Any, where: str) -> dict[str, Any]:
 
 
 def read_answer(model: Any, value: Any) -> Any:
-    """The object that an answer's JSON value stands for; None where it does not fit the class.
+    """The object for an answer's JSON value; None if it does not fit the class.
 
     Args:
         model: the pydantic class.
@@ -66,20 +66,20 @@ def read_answer(model: Any, value: Any) -> Any:
     try:
         # As JSON, in which a date or an enum is a string.
         return pydantic.TypeAdapter(model).validate_json(canonical_json(value))
-    except (pydantic.ValidationError, PexError):  # what has 1e999 in it cannot be written
+    except (pydantic.ValidationError, PexError):  # a value with 1e999 cannot be written
         return None
 
 
 def _strict(schema: Any, root: dict[str, Any]) -> Any:
-    """A schema and everything in it, made strict."""
+    """A schema made strict, with everything in it."""
     if not isinstance(schema, dict):
         return schema
     ref = schema.get("$ref")
-    if isinstance(ref, str) and len(schema) > 1:  # strict schemas have nothing beside a $ref
+    if isinstance(ref, str) and len(schema) > 1:  # strict schemas allow nothing next to a $ref
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         return _strict({**_resolved(ref, root), **rest}, root)
     made = {key: value for key, value in schema.items() if key not in ("default", "discriminator")}
-    if "oneOf" in made:  # of which strict schemas know only this form
+    if "oneOf" in made:  # strict schemas allow only `anyOf`
         made["anyOf"] = made.pop("oneOf")
     for key in ("$defs", "properties"):
         if isinstance(made.get(key), dict):

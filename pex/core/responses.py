@@ -1,7 +1,7 @@
 """A chat request in the form of OpenAI's Responses API.
 
-Requests are made, named and priced in the chat form, so that everything else has one path; this
-is the last step before they are sent.
+Requests are created, named and priced in the chat form, so there is one path for everything else;
+this is the last step before they are sent.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Any
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _TOOL = {"strict": False, "parameters": {"type": "object", "properties": {}}}
-"""What a tool of chat means where it does not say; this API has other defaults, or none."""
+"""The defaults of a chat tool; this API has other defaults, or none."""
 
 
 def responses_body(body: Mapping[str, Any], previous: str | None = None) -> dict[str, Any]:
-    """The body for `/responses` that asks the same as a chat body.
+    """The body for `/responses` that is equivalent to a chat body.
 
-    What the Responses API has no name for, such as `stop` or `seed`, is passed on as it is: the
-    endpoint says whether it takes it.
+    Parameters unknown to the Responses API, such as `stop` or `seed`, are passed on as they are:
+    the endpoint decides whether to accept them.
 
     Args:
         body: the JSON body of a chat completion.
-        previous: the response that the endpoint goes on from; then only the last message is sent,
-            and the instructions, which it does not keep.
+        previous: the response that the endpoint continues from; then only the last message is
+            sent, and the instructions, which it does not keep.
 
     Example:
         >>> responses_body({"model": "m", "messages": [
@@ -39,7 +39,7 @@ def responses_body(body: Mapping[str, Any], previous: str | None = None) -> dict
     if previous is not None:
         messages, made["previous_response_id"] = messages[-1:], previous
     made["input"] = [item for message in messages for item in _items(message)]
-    rest.pop("stream_options", None)  # which asks for the usage that always comes here
+    rest.pop("stream_options", None)  # it requests the usage, which this API always sends
     limits = [rest.pop(name) for name in _LIMITS if name in rest]
     if limits:
         rest.setdefault("max_output_tokens", limits[0])
@@ -58,7 +58,7 @@ def responses_body(body: Mapping[str, Any], previous: str | None = None) -> dict
 
 
 def _instructions(messages: Sequence[Mapping[str, Any]]) -> tuple[str | None, Sequence[Any]]:
-    """A system message at the beginning, as text, and the messages after it."""
+    """A leading system message, as text, and the messages after it."""
     first = messages[0] if messages else {}
     if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
         return first["content"], messages[1:]
@@ -107,7 +107,7 @@ def _part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
 
 
 def _flat(tool: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
-    """A function tool, or the choice of one, whose fields are not under `function`."""
+    """A function tool, or the choice of one, without nesting its fields under `function`."""
     function = tool.get("function")
     return {"type": tool["type"], **defaults, **function} if function else dict(tool)
 
@@ -118,7 +118,7 @@ def _format(form: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nest(rest: dict[str, Any], key: str, values: Mapping[str, Any]) -> None:
-    """Put the values that are there under one key, beside what was given under it."""
+    """Put the values that are present under one key, next to those already given under it."""
     there = {name: value for name, value in values.items() if value is not None}
     if there:
         rest[key] = {**there, **(rest.get(key) or {})}

@@ -1,4 +1,4 @@
-"""Text as it may be shown to a person: nothing in it steers a terminal or hides what it says."""
+"""Makes text safe to show: nothing in it can control a terminal or hide content."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ _SEEN = bytes([9, 10, *range(0x20, 0x7F)])
 
 
 def clean(text: str) -> str:
-    r"""A text in which nothing is unseen: control characters become their pictures.
+    r"""A text with nothing invisible: control characters become their Unicode pictures.
 
     Null bytes and terminal escapes are shown, half a surrogate becomes the replacement character
-    (it cannot be sent at all), and marks that turn the direction of all that follows are shown.
+    (it cannot be sent at all), and marks that change the direction of following text are shown.
 
     Example:
         >>> clean("a\x00b \x1b[31mred\ud800")
         'a␀b ␛[31mred�'
     """
-    # All rows of a grid go through here: for most texts this is several times as fast.
+    # All rows of a grid pass through here: for most texts this is several times as fast.
     if text.isascii() and not text.encode().translate(None, _SEEN):
         return text
     return _UNSEEN.sub(_picture, text)
 
 
 def clean_json(document: str) -> str:
-    r"""A JSON document that says the same without a character that a terminal would obey.
+    r"""An equivalent JSON document without characters that control a terminal.
 
     Example:
         >>> clean_json('{"a": "\x9b31m"}')
@@ -35,7 +35,7 @@ def clean_json(document: str) -> str:
 
 
 def in_markdown(text: str) -> str:
-    r"""A text of others as it stands in Markdown of ours: no image, no link and no HTML of its own.
+    r"""Foreign text escaped for our Markdown: it cannot add images, links or HTML.
 
     Example:
         >>> in_markdown("![i](http://a/b.png) <img src=x>")
@@ -47,7 +47,7 @@ def in_markdown(text: str) -> str:
 
 
 def from_markdown(text: str) -> str:
-    r"""What `in_markdown` was given, from what it made of it.
+    r"""The original text from the result of `in_markdown`.
 
     Example:
         >>> from_markdown(in_markdown("a[0] <b>"))

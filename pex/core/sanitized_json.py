@@ -1,4 +1,4 @@
-"""What came from outside as JSON that every file, table and database can hold."""
+"""Outside data as JSON that every file, table and database can store."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import orjson
 from pex.core.text import replace_surrogates
 
 DEEPEST = 100
-"""Levels of lists and objects that are kept; orjson writes 254."""
+"""Levels of lists and objects that are kept; orjson writes up to 254."""
 
 _LARGEST = 2**63 - 1
 
 
 def sanitized_json(value: Any, depth: int = DEEPEST) -> Any:
-    """The value with nothing in it that JSON has no form for.
+    """The value without anything that JSON cannot represent.
 
-    Infinite numbers, NaN, unknown objects and what is nested too deep become None; whole numbers
-    beyond 64 bits become decimal ones.
+    Infinite numbers, NaN, unknown objects and values nested too deeply become None; integers
+    beyond 64 bits become floats.
 
     Example:
         >>> sanitized_json({"logprob": float("-inf"), "rank": 10**30, 1: ("a", b"b")})
@@ -50,7 +50,7 @@ def _decimal(value: int) -> float | None:
 
 
 def json_text(value: Any) -> str:
-    """The value as JSON text, for what was sent as an object where a string was expected.
+    """The value as JSON text, for objects received in place of a string.
 
     Example:
         >>> json_text({"city": "Köln"})

@@ -1,6 +1,6 @@
-"""What `jsonschema` does in a time that grows with the square of a list, done in proportion.
+"""Linear-time versions of `jsonschema` checks that are quadratic in the length of a list.
 
-An answer, or a schema of somebody else's, may hold a list of a hundred thousand parts.
+An answer, or somebody else's schema, can contain a list of a hundred thousand items.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 
 def unique_items(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
-    """The keyword `uniqueItems`: each item is compared with all others by what it is written as.
+    """The keyword `uniqueItems`: items are compared by a canonical string.
 
-    Numbers are equal by value and no boolean is one; the order of an object's keys does not matter.
+    Numbers are equal by value, and booleans are not numbers; the order of an object's keys does not
+    matter.
     """
     from jsonschema import ValidationError
 
@@ -29,7 +30,7 @@ def unique_items(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterat
 
 
 def equality_key(value: Any) -> str:
-    """A text that is the same for values that are equal in JSON, and for no others.
+    """A string that is the same for values equal in JSON, and different for all others.
 
     Example:
         >>> equality_key({"b": 1.0, "a": [True]}) == equality_key({"a": [True], "b": 1})
@@ -44,7 +45,7 @@ def equality_key(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int):
-        return hex(value)  # Python writes no number of more than 4300 digits as a decimal one
+        return hex(value)  # Python refuses to write more than 4300 decimal digits
     if isinstance(value, dict):
         parts = sorted(
             f"{json.dumps(str(key))}:{equality_key(item)}" for key, item in value.items()
@@ -56,10 +57,10 @@ def equality_key(value: Any) -> str:
 
 
 def check_schema(kind: Any, schema: Any) -> None:
-    """Raise a `jsonschema.SchemaError` where this is not a JSON Schema.
+    """Raise a `jsonschema.SchemaError` if this is not a JSON Schema.
 
     Args:
-        kind: the validator class of the schema's version.
+        kind: the validator class for the schema's version.
         schema: any JSON value.
     """
     from jsonschema import SchemaError

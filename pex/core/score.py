@@ -1,21 +1,21 @@
-"""A score: what a scorer says of one answer."""
+"""A score: a scorer's result for one answer."""
 
 from __future__ import annotations
 
 import dataclasses
 
 WORDS = {"yes": True, "true": True, "pass": True, "no": False, "false": False, "fail": False}
-"""How models and other tools write a yes or a no."""
+"""Spellings of yes and no by models and other tools."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Score:
-    """A value and, where there is one, the reason for it.
+    """A value and, if there is one, its reason.
 
     Args:
-        value: True or False, a number, or None where the scorer does not apply (not counted).
-        reason: why, in a few words; shown beside the value.
-        error: set by pex where the scorer itself failed; such a score is not counted as 0.
+        value: True or False, a number, or None if the scorer does not apply (not counted).
+        reason: why, in a few words; shown next to the value.
+        error: set by pex if the scorer itself failed; the score is then not counted as 0.
 
     Example:
         >>> Score(True, reason="names 'positive'").value

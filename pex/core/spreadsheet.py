@@ -1,4 +1,4 @@
-"""Tables for spreadsheets: text from models and files is never a formula there."""
+"""Tables for spreadsheets: text from models and files never becomes a formula."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FORMULA = re.compile(r"""[\s"'\u200b\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r]""")
-"""What a formula begins with, in the wide forms of East Asian keyboards too; spaces, unseen signs
-and quotes before it do not keep every spreadsheet from taking it for one."""
+"""The first characters of formulas, also in the wide forms of East Asian keyboards; some
+spreadsheets recognise a formula even after spaces, invisible characters and quotes."""
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def inert(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula: an apostrophe before what looks like one.
+    """A value that no spreadsheet reads as a formula: lookalikes get a leading apostrophe.
 
-    Numbers stay numbers, also those that are written as text. For what people open in a
-    spreadsheet; a file of cases, which is read back, is written as it is.
+    Numbers stay numbers, also if they are written as strings. For files that people open in a
+    spreadsheet; a case file, which is read back, is written unchanged.
 
     Source: OWASP, CSV Injection.
 
@@ -43,7 +43,7 @@ def table_text(frame: pd.DataFrame, separator: str = ",") -> str:
 
     Args:
         frame: the rows.
-        separator: between columns.
+        separator: the column separator.
     """
     safe = frame.rename(columns=inert)
     for place, kind in enumerate(frame.dtypes):

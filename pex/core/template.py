@@ -1,8 +1,8 @@
-"""Jinja templates for messages, in a sandbox: case values go in as data and stay data.
+"""Jinja templates for messages, in a sandbox: case values are data and stay data.
 
 A value is never parsed as a template, and message boundaries are found before rendering, so a
-value that says `system:` or `{{ secret }}` is only text. What is rendered is text, numbers,
-booleans, lists and dicts: `pex.core.jinja` refuses everything else by its name.
+value that contains `system:` or `{{ secret }}` is only text. Only strings, numbers, booleans, lists
+and dicts are rendered: `pex.core.jinja` refuses everything else, with an error that names it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _environment = Environment()
 
 
 _IMAGE = re.compile(r"!\[[^\]\n]{0,1000}\]\(((?:\{\{.{0,1000}?\}\}|[^(){}\n])+)\)")
-"""Bounded, so that a text of nothing but `![` takes a time in proportion to its length."""
+"""Bounded, so a text of only `![` takes time proportional to its length."""
 _ONLY_A_VARIABLE = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
 
 
 _MARK = f"\x00{secrets.token_hex(16)}\x00"
-"""Stands around an image's address while it is rendered; drawn anew in each process, so that no
-value can hold it."""
+"""Placed around an image's address during rendering; random in each process, so no value can
+contain it."""
 
 _LONGEST_NOTE = 120
-"""Characters of a comment that is still taken for a note to the reader of the template."""
+"""The longest comment, in characters, that is treated as a note to the template's reader."""
 
 
 def has_images(text: str) -> bool:
@@ -60,7 +60,7 @@ def _compile(text: str) -> Template:
 
 @functools.lru_cache(maxsize=512)
 def variables(text: str) -> tuple[str, ...]:
-    """The variables a template asks for, in the order of the alphabet.
+    """The variables of a template, in alphabetical order.
 
     Example:
         >>> variables("{{ review }} {% for x in items %}{{ x }}{% endfor %}")
@@ -81,7 +81,7 @@ def check(text: str, where: str) -> None:
             hint="variables are written {{ name }}; literal braces {{ '{{' }}",
         ) from None
     except (RecursionError, SyntaxError, OverflowError, MemoryError) as error:
-        # Of the reader, or of the Python that is made of it, which has limits of its own.
+        # From the parser, or from the generated Python code, which has its own limits.
         line = _deepest_line(text)
         raise PexError(
             f"{where}, line {line}: the template is too deeply nested: {error}"
@@ -89,7 +89,7 @@ def check(text: str, where: str) -> None:
 
 
 def _deepest_line(text: str) -> int:
-    """The line in which a template is nested most deeply, or its longest expression stands."""
+    """The line with a template's deepest nesting or its longest expression."""
     deepest, found, depth, length = 0, 1, 0, 0
     for line, kind, value in _environment.lex(text):
         if kind == "operator":
@@ -104,14 +104,14 @@ def _deepest_line(text: str) -> int:
 
 @functools.lru_cache(maxsize=512)
 def comments(text: str) -> tuple[tuple[int, str], ...]:
-    r"""The Jinja comments that look as if their text was meant to be sent, with their lines.
+    r"""The Jinja comments whose text was probably meant to be sent, with their lines.
 
-    A short note on one line, with spaces around it, is an ordinary comment. One that goes on
-    over several lines, has variables in it, stands amid other text or has no space after `{#`
-    may be CSS, JSON or a Markdown heading's name, and is dropped without a trace.
+    A short note on one line, with spaces around it, is an ordinary comment. A comment that spans
+    several lines, contains variables, is in the middle of other text or has no space after `{#`
+    may be CSS, JSON or a Markdown heading's id, and would be dropped without a trace.
 
     Raises:
-        PexError: no valid template.
+        PexError: it is not a valid template.
 
     Example:
         >>> comments("a {{ x }} {# the review #}"), comments("# Rules {#rules}\nBe kind. #}")
@@ -124,7 +124,7 @@ def comments(text: str) -> tuple[tuple[int, str], ...]:
     text = "\n".join(text.replace("\r\n", "\n").split("\r"))  # as Jinja reads it
     for line, kind, value in _environment.lex(text):
         if kind == "comment_begin":
-            at = max(text.find(value, at), at)  # space before a tag with a `-` is left out
+            at = max(text.find(value, at), at)  # white space before a tag with `-` is dropped
             begun, content = (line, at), ""
         elif kind == "comment":
             content = value
@@ -137,7 +137,7 @@ def comments(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def _is_blank(text: str, at: int, step: int) -> bool:
-    """Whether nothing but space stands between a place and the end, or the start, of its line."""
+    """Whether there is only white space from a position to the end, or the start, of its line."""
     at += min(step, 0)
     while 0 <= at < len(text) and text[at] != "\n":
         if not text[at].isspace():
@@ -156,9 +156,9 @@ def _is_note(content: str, first: bool, last: bool) -> bool:
 
 
 def cut(text: str, values: Mapping[str, Any], where: str) -> list[str]:
-    r"""Render a template and cut it at its Markdown images: text, address, text, …, text.
+    r"""Render a template and split it at its Markdown images: text, address, text, …, text.
 
-    Only an image that the template itself writes counts; one in a value is text.
+    Only images written in the template itself count; an image in a value is text.
 
     Example:
         >>> cut("See ![]({{ photo }})!", {"photo": "![](a.png)"}, "p")
@@ -169,11 +169,11 @@ def cut(text: str, values: Mapping[str, Any], where: str) -> list[str]:
 
 
 def render(text: str, values: Mapping[str, Any], where: str) -> str:
-    """Fill in `values`; a dict or list is written as JSON, None as nothing.
+    """Fill in `values`; a dict or list is rendered as JSON, None as nothing.
 
     Raises:
-        PexError: a variable without a value, a value or a result that is not text, a number,
-            boolean, list or dict, or an operation that the sandbox forbids.
+        PexError: a variable has no value, a value or result is not a string, number, boolean,
+            list or dict, or the sandbox forbids an operation.
 
     Example:
         >>> render("Hello {{ name }}!", {"name": "{{ 7 * 7 }}"}, "prompt 'p'")

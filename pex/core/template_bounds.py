@@ -1,8 +1,8 @@
-"""How much one rendering of a template may do: characters made, steps taken, processor time.
+"""Limits for one rendering of a template: characters created, steps, processor time.
 
-A template of twenty letters can make gigabytes (`"a" * 10 ** 9`), and one of two loops runs for
-days. Whatever makes more than it was given is asked first how much that will be; every loop, call,
-operator and filter takes from one account.
+A template of twenty characters can create gigabytes (`"a" * 10 ** 9`), and one with two loops can
+run for days. Operations whose result can exceed their input are checked for its size first; every
+loop, call, operator and filter draws on one account.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 
 MOST_OUTPUT = 10_000_000
-"""Characters of the text that a template makes, besides those of the values that it is given."""
+"""Characters of a template's result, not counting those of its values."""
 
 MOST_WORK = 100_000_000
-"""Characters that are made on the way, and steps, each of them counted as `STEP` characters."""
+"""Intermediate characters, and steps, each counted as `STEP` characters."""
 
 MOST_SECONDS = 20.0
-"""Processor time; looked at every `_LOOK` characters."""
+"""Processor time; checked every `_LOOK` characters."""
 
 STEP = 100
 _CALL = 5
-"""So many steps of a loop take as long as a call."""
+"""The number of loop steps that take as long as a call."""
 
 _LOOK = 1_000_000
 _WIDEST = 1_000_000
-"""The largest number that may say how wide or how often something is."""
+"""The largest number allowed as a width or a count."""
 _MOST_BITS = 100_000
-"""A whole number of thirty thousand digits, which no text can show."""
+"""An integer of thirty thousand digits, which cannot be converted to text."""
 
 KEY = "pex account"
-"""Where the account is among the values of a rendering; no variable can have a space."""
+"""The account's key in the values of a rendering; no variable name can contain a space."""
 
 
 class TooMuchError(Exception):
-    """A template that does more than any prompt needs."""
+    """A template does more than any prompt needs."""
 
 
 class Account:
-    """What is left for one rendering."""
+    """The remaining budget of one rendering."""
 
     __slots__ = ("_began", "_left", "_look_at", "_output", "_room", "_values")
 
@@ -60,42 +60,42 @@ class Account:
         self._began = 0.0
 
     def take(self, size: int) -> None:
-        """So many characters are made, or about to be."""
+        """Count characters that have been, or are about to be, created."""
         self._left -= size
         if self._left < self._look_at:
             self._look()
 
     def make(self, size: int) -> None:
-        """One text or list of so many characters or parts is about to be made."""
+        """Count one string or list of this size that is about to be created."""
         if size > MOST_OUTPUT and size > self._all_room():
             raise TooMuchError(f"it makes a string or a list of more than {MOST_OUTPUT:,} parts")
         self.take(size)
 
     def write(self, size: int) -> None:
-        """So many characters of the result."""
+        """Count characters of the result."""
         self._output += size
         if self._output > MOST_OUTPUT and self._output > self._all_room():
             raise TooMuchError(f"it makes a string of more than {MOST_OUTPUT:,} characters")
 
     def end(self, text: str) -> str:
-        """The result, which also has what stands in the template itself."""
+        """The result, which also includes the template's own text."""
         if len(text) > MOST_OUTPUT and len(text) > self._all_room():
             raise TooMuchError(f"it makes a string of more than {MOST_OUTPUT:,} characters")
         return text
 
     def step(self, times: int = 1) -> None:
-        """A loop goes on, something is called."""
+        """Count loop steps or calls."""
         self.take(STEP * times)
 
     def size(self, value: Any) -> int:
-        """The characters and parts of all that a value holds: a list may hold one many times."""
+        """The characters and items in a value; an item that a list contains twice counts twice."""
         try:
             return _size(value, MOST_WORK)
         except TooMuchError:
             return _size(value, max(MOST_WORK, 10 * self._all_room()))
 
     def go_through(self, value: Any) -> None:
-        """All parts of a value are compared, or written."""
+        """Count a comparison or output of all items of a value."""
         if isinstance(value, dict | list | tuple):
             self.take(self.size(value))
 
@@ -109,9 +109,9 @@ class Account:
             raise TooMuchError(f"it has run for {MOST_SECONDS:.0f} s")
 
     def _all_room(self) -> int:
-        """How long the result may be: values that are long themselves, an image, count once more.
+        """The maximum length of the result; long values, such as an image, raise it.
 
-        Measured where it matters only, as nearly no rendering comes so far.
+        Measured only if needed, as hardly any rendering gets this far.
         """
         if self._room is None:
             self._room = MOST_OUTPUT + 2 * _size(self._values)
@@ -119,9 +119,9 @@ class Account:
 
 
 def account_of(context: Context) -> Account:
-    """The account of the rendering."""
+    """The account of the current rendering."""
     found = context.parent.get(KEY)
-    if found is None:  # rendered without one, as in the docs of Jinja
+    if found is None:  # rendered without one, as in Jinja's documentation
         found = context.parent[KEY] = Account({})
     return found
 
@@ -147,7 +147,7 @@ def _size(value: Any, most: float = math.inf) -> int:
 
 @pass_context
 def counted(context: Context, items: Any, data: int = 0) -> Any:
-    """What a loop goes over, counted: `data` characters stand in the loop as they are."""
+    """The items of a loop, counted; the loop's body has `data` literal characters."""
     account = account_of(context)
     if isinstance(items, Undefined):
         return items
@@ -166,14 +166,14 @@ def _one_by_one(account: Account, items: Any, data: int) -> Any:
 
 @pass_context
 def begun(context: Context, value: Any, data: int) -> str:
-    """The body of a macro or block begins, in which so many characters stand as they are."""
+    """Count the start of a macro's or block's body with this many literal characters."""
     account = account_of(context)
     account.take(STEP + data)
     return ""
 
 
 def operation(context: Context, operator: str, left: Any, right: Any) -> None:
-    """Raise a `TooMuchError` where an operator makes too much; else count it."""
+    """Raise a `TooMuchError` if an operator's result is too large; else count it."""
     account = account_of(context)
     account.step()
     if operator == "%":
@@ -202,7 +202,7 @@ def operation(context: Context, operator: str, left: Any, right: Any) -> None:
 
 
 def call(context: Context, function: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Raise a `TooMuchError` where a call makes too much; else count it."""
+    """Raise a `TooMuchError` if a call's result is too large; else count it."""
     account = account_of(context)
     account.step(_CALL)
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
@@ -215,7 +215,7 @@ def call(context: Context, function: Any, args: tuple[Any, ...], named: Mapping[
             raise TooMuchError("lipsum makes at most 1,000 paragraphs or words at once")
         account.take(100_000)
     if function is dict or isinstance(owner, list | tuple | dict):
-        for value in (*args, *named.values()):  # it is looked for, or made a key
+        for value in (*args, *named.values()):  # searched for, or used as a key
             account.go_through(value)
     if not isinstance(owner, str | bytes | int | list | tuple | dict):
         return
@@ -231,7 +231,7 @@ def _method_size(
     args: tuple[Any, ...],
     named: Mapping[str, Any],
 ) -> int:
-    """How long at most what a method of a text gives is."""
+    """The maximum length of a string method's result."""
     given = [*args, *named.values()]
     size = len(text)
     if name == "replace" and len(given) > 1:
@@ -249,14 +249,14 @@ def _method_size(
 
 
 def replaced_size(text: str | bytes, old: Any, new: Any) -> int:
-    """How long a text is after `replace`."""
+    """The length of a string after `replace`."""
     same = isinstance(old, str if isinstance(text, str) else bytes)
     times = cast(Any, text).count(old) if same else 0
     return len(text) + times * (len(new) if isinstance(new, str | bytes) else 0)
 
 
 def check_numbers(values: Any) -> None:
-    """Refuse numbers that are too large to say how wide or how often something is."""
+    """Refuse numbers that are too large as a width or a count."""
     for value in values:
         if isinstance(value, int) and abs(value) > _WIDEST:
             raise TooMuchError(f"{value if abs(value) < 10**20 else 'a number'} is too large here")
@@ -269,7 +269,7 @@ _DIGITS = re.compile(r"\d+")
 
 
 def check_percent(text: str, values: Any) -> None:
-    """Look through a format with `%` for widths that nobody needs."""
+    """Check a `%` format for excessive widths."""
     at = text.find("%")
     while at >= 0:
         at += 1
@@ -285,7 +285,7 @@ def check_percent(text: str, values: Any) -> None:
 
 
 def _after_parentheses(text: str, start: int) -> int:
-    """Where the parentheses that open at `start` have closed; the end where they do not."""
+    """The position after the parentheses that open at `start`; the end if they do not close."""
     depth = 0
     for at in range(start, len(text)):
         depth += (text[at] == "(") - (text[at] == ")")
@@ -307,7 +307,7 @@ class _Format(SandboxedFormatter):
 
 
 def format_method(environment: SandboxedEnvironment, method: Any) -> Callable[..., str]:
-    """`str.format` or `str.format_map` of a text, in the sandbox and with bounds."""
+    """`str.format` or `str.format_map` of a string, in the sandbox and with limits."""
     text, is_map = method.__self__, method.__name__ == "format_map"
 
     @functools.wraps(method)

@@ -1,9 +1,9 @@
-"""What is put into a template before it is compiled, so that each rendering can be checked.
+"""Adds checks to a template before it is compiled, so each rendering is bounded.
 
-Checks go around everything that becomes text, and a count into every loop and macro.
+Everything that becomes text is wrapped in a check, and every loop and macro gets a counter.
 """
 
-# ruff: noqa: D102 - the visitor's methods have the names that Jinja gives them
+# ruff: noqa: D102 - the visitor's methods have the names that Jinja requires
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ TEXT_FILTERS = (
     "truncate", "wordwrap", "wordcount", "escape", "e", "forceescape", "striptags", "urlencode",
     "urlize", "safe", "pprint", "format", "tojson", "join", "xmlattr",
 )  # fmt: skip
-"""Filters that make text of whatever they are given, and of whatever is in it."""
+"""Filters that convert their input, and everything in it, to text."""
 
 CALLED = "()"
-"""Marks an attribute that is called; no attribute's name can end so."""
+"""Marks an attribute that is called; no attribute name can end like this."""
 
 OWN_FUNCTION = "pex_"
-"""Stands before Jinja's own functions, so that a bare `range` is a variable like any other."""
+"""The prefix of Jinja's own functions, so a bare `range` is a variable like any other."""
 
 
 class Marker(NodeTransformer):
-    """Puts a check around everything that becomes text, and marks what is called."""
+    """Wraps everything that becomes text in a check, and marks attributes that are called."""
 
     def __init__(self, tree: nodes.Template, functions: Mapping[str, Any]) -> None:
         own = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
@@ -95,20 +95,20 @@ class Marker(NodeTransformer):
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        # Here an error can name the expression; `join` also takes what is only looped over.
+        # Here an error can name the expression; `join` also accepts values that only loop.
         if node.name in TEXT_FILTERS and node.name != "join" and node.node is not None:
             node.node = _filtered(node.node, "pex_checked")
         return node
 
 
 def _begun(node: Any) -> nodes.Output:
-    """What counts each time that a body begins which may begin any number of times."""
+    """A counter for a body that can be started any number of times."""
     size = nodes.Const(_data_in(node.body))
     return nodes.Output([nodes.Filter(nodes.Const(0), "pex_begun", [size], [], None, None)])
 
 
 def _data_in(body: list[nodes.Node]) -> int:
-    """The characters that stand in a body as they are; loops in it count their own."""
+    """The literal characters in a body; loops in it count their own."""
     found, rest = 0, list(body)
     while rest:
         node = rest.pop()
@@ -129,7 +129,7 @@ def _compared(node: nodes.Expr) -> nodes.Filter:
 
 
 def _source(node: nodes.Node | None) -> str:
-    """An expression roughly as it stands in the template."""
+    """An expression roughly as written in the template."""
     match node:
         case nodes.Name():
             return node.name.removeprefix(OWN_FUNCTION)

@@ -1,4 +1,4 @@
-"""Texts that every file, request and digest can hold."""
+"""Text that every file, request and digest can store."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pex.core.errors import PexError
 
 
 def whole_text(value: Any, where: str) -> Any:
-    r"""A value whose texts can be sent and stored: two halves of a character become one.
+    r"""A value with strings that can be sent and stored: surrogate pairs become characters.
 
     Args:
-        value: a string, or a list or dict with strings in it; anything else stays as it is.
-        where: where it stands, for the message.
+        value: a string, or a list or dict containing strings; other values are not changed.
+        where: its place, for the message.
 
     Raises:
-        PexError: a half without the other. No file, request or digest can hold it, and what was
-            meant is not known: nothing is put in its place.
+        PexError: half a character is alone. No file, request or digest can store it, and as the
+            intended character is unknown, it is not replaced.
 
     Example:
         >>> whole_text(["\ud83d\ude00"], "column 'q'") == ["\U0001f600"]
@@ -57,7 +57,7 @@ def _whole_str(text: str, where: str) -> str:
 
 
 def replace_surrogates(text: str) -> str:
-    r"""`text` with two halves of a character put together, and a lone half replaced.
+    r"""`text` with surrogate pairs joined into characters, and a lone half replaced.
 
     SQLite, Parquet, MLflow and pandas refuse half a surrogate pair.
 
@@ -75,7 +75,7 @@ def replace_surrogates(text: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as people read it: a string as it is, anything else as JSON.
+    """A value in readable form: a string as it is, anything else as JSON.
 
     Example:
         >>> value_text("a"), value_text([1, "é"]), value_text(None)

@@ -1,4 +1,4 @@
-"""Text files that users name: read with an error that says what is wrong with the file."""
+"""Reads text files named by users; errors say what is wrong with the file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from pex.core.errors import PexError, nearest
 
 LARGEST_MB = 50
-"""A larger file is no prompt, experiment, plan or schema."""
+"""A larger file is not a prompt, experiment, plan or schema."""
 _HANDED = (("/", "dev"), ("/", "proc"))
-"""Where a shell hands over what another command writes: `pexlab library push <(…)`."""
+"""The shell's paths for another command's output: `pexlab library push <(…)`."""
 
 
 def read_text(path: Path, what: str) -> str:
-    """The text of a UTF-8 file, line ends as they are.
+    """The text of a UTF-8 file, with its line endings unchanged.
 
     Raises:
         PexError: the file is missing, cannot be read, is too large or is not UTF-8.
@@ -48,7 +48,7 @@ def read_bytes(path: Path, what: str, most_mb: int = LARGEST_MB) -> bytes:
 
 
 def _check_file(path: Path, what: str, most_mb: int) -> None:
-    """Refuse what has no end, and what would wait for somebody who writes."""
+    """Refuse files that never end, and pipes that would block until somebody writes."""
     about = path.stat()
     pipe = not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode))
     if pipe and path.parts[:2] not in _HANDED:
@@ -62,9 +62,9 @@ def decoded(data: bytes, path: Path, what: str) -> str:
     """The bytes of a file as text.
 
     Raises:
-        PexError: they are not UTF-8, or rather UTF-16.
+        PexError: they are not UTF-8, or look like UTF-16.
     """
-    # Without a byte order mark, UTF-16 is UTF-8 with a zero at each other place.
+    # Without a byte order mark, UTF-16 looks like UTF-8 with every other byte zero.
     if data[:4].count(0) == 2 and 0 in (data[0], data[1]) and data[0] != data[1]:
         raise PexError(f"{what} {path}: this is UTF-16", hint="save the file as UTF-8")
     try:

@@ -1,4 +1,4 @@
-"""Who sits at the keyboard, as far as the machine knows."""
+"""The name of the current user, as far as the machine knows it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pex.core.text import replace_surrogates
 
 
 def user_name() -> str:
-    """The name of the user; `uid 1234` where the system has no name for its number.
+    """The name of the user; `uid 1234` if the system has no name for the user id.
 
-    A container may run under any number, without a variable `USER`; JupyterHub gives everyone the
-    same name and says the real one.
+    A container can run under any user id, without a variable `USER`; JupyterHub gives everyone the
+    same system name and passes the real one.
 
     Example:
         >>> user_name() != ""
@@ -23,6 +23,6 @@ def user_name() -> str:
         name = name or getpass.getuser()
     except (OSError, KeyError, ImportError):
         name = ""
-    # A variable may hold bytes that are not UTF-8: no file could be written with them.
+    # A variable can contain bytes that are not UTF-8, which cannot be written to a file.
     name = replace_surrogates(name).strip()
     return name or (f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown")

@@ -1,7 +1,7 @@
-"""Values of cases, parameters and files as plain JSON data: what a prompt, a journal can hold.
+"""Values of cases, parameters and files as plain JSON data, for prompts and the journal.
 
-Numbers that were written in a YAML file keep how they were written (`WrittenInt`,
-`WrittenFloat`), because `01067` and `1.10` may be meant as text; what reads a field knows.
+Numbers from a YAML file keep their spelling (`WrittenInt`, `WrittenFloat`), because `01067` and
+`1.10` may be meant as strings; the reader of each field decides.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 from pex.core.errors import PexError
 
 _MOST_DIGITS = 400
-"""Of a `Decimal`; JSON has no limit, but `1E+999999` would be a million digits in a prompt."""
+"""For a `Decimal`; JSON has no limit, but `1E+999999` would be a million digits in a prompt."""
 
 
 class WrittenInt(int):
-    """A whole number of a YAML file that JSON would write otherwise, such as `01067` or `0x1F`."""
+    """An integer from a YAML file that JSON would write differently, such as `01067` or `0x1F`."""
 
     written: str
 
@@ -37,7 +37,7 @@ class WrittenInt(int):
 
 
 class WrittenFloat(float):
-    """A decimal number of a YAML file that JSON would write otherwise, such as `1.10`."""
+    """A float from a YAML file that JSON would write differently, such as `1.10`."""
 
     written: str
 
@@ -52,9 +52,9 @@ class WrittenFloat(float):
 
 
 def as_written(value: Any) -> Any:
-    """A value of a YAML file where text and numbers are both possible: as it was written.
+    """A YAML value for a field that allows both strings and numbers: as it was written.
 
-    A number stays one where JSON writes it in the same way; else its text is what was meant.
+    A number stays a number if JSON writes it the same way; else it becomes a string.
 
     Example:
         >>> as_written([WrittenInt(1067, "01067"), WrittenFloat(1.1, "1.10"), 42, True])
@@ -68,7 +68,7 @@ def as_written(value: Any) -> Any:
 
 
 def as_text(value: Any) -> Any:
-    """A value of a YAML file where text is meant: numbers and booleans as they were written.
+    """A YAML value for a string field: numbers and booleans become strings as they were written.
 
     Example:
         >>> as_text(WrittenFloat(1.1, "1.10")), as_text(42), as_text(True), as_text(None)
@@ -82,9 +82,9 @@ def as_text(value: Any) -> Any:
 
 
 def as_numbers(value: Any) -> Any:
-    """A value of a YAML file where numbers are meant: none remembers how it was written.
+    """A YAML value for a number field: plain numbers, which do not keep their spelling.
 
-    A number with leading zeros is text; anything that is not a number stays as it is.
+    A number with leading zeros becomes a string; other values are not changed.
 
     Example:
         >>> as_numbers({"a": WrittenFloat(1.1, "1.10"), "zip": WrittenInt(1067, "01067")})
@@ -102,11 +102,11 @@ def as_numbers(value: Any) -> Any:
 def to_json_value(value: Any) -> Any:
     """The JSON-like form of a value from pandas, numpy, YAML or TOML; missing values are None.
 
-    Dates, times and durations become ISO 8601, `Decimal` and numpy's scalars their number. A
-    number that YAML wrote with leading zeros is text: no number is written so.
+    Dates, times and durations become ISO 8601, `Decimal` and numpy scalars become numbers. A
+    YAML number with leading zeros becomes a string: numbers are not written like that.
 
     Raises:
-        PexError: an infinite number, or an object that JSON has no form for.
+        PexError: an infinite number, or an object without a JSON form.
 
     Example:
         >>> to_json_value({"a": float("nan"), 1: (True, "x"), "d": decimal.Decimal("1.50")})
@@ -121,7 +121,7 @@ def to_json_value(value: Any) -> Any:
 
 
 def missing(value: Any) -> bool:
-    """Whether a value from a table stands for none: None, NaN, pandas' NA and NaT.
+    """Whether a value from a table is missing: None, NaN, pandas' NA and NaT.
 
     Example:
         >>> missing(None), missing(float("nan")), missing(""), missing([float("nan")])
@@ -133,7 +133,7 @@ def missing(value: Any) -> bool:
 
 
 def is_json_value(value: Any) -> bool:
-    """Whether a value is JSON data as it stands, so that `to_json_value` would only copy it.
+    """Whether a value is already JSON data, so `to_json_value` would only copy it.
 
     Example:
         >>> is_json_value({"a": [1, None]}), is_json_value({"a": (1,)}), is_json_value({1: "a"})
@@ -157,7 +157,7 @@ def _is_plain(value: Any) -> bool:
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):  # a subclass (numpy's, ruamel's, an enum's) goes down to its text
+    if isinstance(value, str):  # a subclass (numpy's, ruamel's, an enum's) becomes a plain string
         return str.__str__(value)
     if isinstance(value, int):
         padded = isinstance(value, WrittenInt) and re.match(r"[-+]?0\d", value.written)
@@ -232,19 +232,19 @@ def _of_time(value: Any) -> str | None:
 
 
 def _is_array(value: Any) -> bool:
-    """Whether a value is a scalar or an array of numpy, or a column of pandas."""
+    """Whether a value is a numpy scalar or array, or a pandas column."""
     return hasattr(value, "dtype") and hasattr(value, "tolist")
 
 
 def _of_numpy(value: Any) -> Any:
     kind = getattr(value.dtype, "kind", "O")
     if getattr(value, "ndim", 0) > 0:
-        # `tolist` makes whole numbers of dates with nanoseconds, so each item goes by itself.
+        # `tolist` turns dates with nanoseconds into integers, so each item is converted by itself.
         return [_plain(item) for item in (value if kind in "mM" else value.tolist())]
     if kind in "mM":
         return _of_datetime64(value[()])
     found = value.tolist()
-    if type(found) is type(value):  # a long double, which Python has no number for
+    if type(found) is type(value):  # a long double, which Python has no type for
         return _number(float(value))
     return _plain(found)
 
@@ -259,7 +259,7 @@ def _of_datetime64(value: Any) -> str | None:
     if dates and days_or_more:
         return str(value.astype("datetime64[D]"))
     if not dates and np.datetime_data(value.dtype)[0] in ("M", "Y"):
-        raise _refused(value)  # months have no length
+        raise _refused(value)  # months have no fixed length
     rough = value.astype("datetime64[us]" if dates else "timedelta64[us]")
     item = rough.item()
     if rough == value and not isinstance(item, int):

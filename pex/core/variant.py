@@ -14,7 +14,7 @@ from pex.core.prompt import Prompt
 
 @runtime_checkable
 class ClientModel(Protocol):
-    """A model that is asked through the user's own client: `pex.Model`."""
+    """A model called through the user's own client: `pex.Model`."""
 
     @property
     def ref(self) -> str:
@@ -25,14 +25,13 @@ class ClientModel(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One way to ask: a prompt, a model and parameters.
+    """One combination of a prompt, a model and parameters.
 
     Args:
         prompt: the prompt.
-        model: `provider/model`, or a `pex.Model` of your own client; left out, the one that the
-            prompt names.
-        params: parameters such as `temperature`; they come before those of the prompt.
-        name: how tables call it; left out, the prompt's name.
+        model: `provider/model`, or a `pex.Model` with your own client; default: the prompt's model.
+        params: parameters such as `temperature`; they override those of the prompt.
+        name: its name in tables; default: the prompt's name.
 
     Example:
         >>> v = Variant(Prompt("Say {{ word }}.", name="say"), "local/smollm2", {"temperature": 0})
@@ -45,7 +44,7 @@ class Variant:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     name: str = ""
     via: ClientModel | None = dataclasses.field(default=None, compare=False, repr=False)
-    """The `pex.Model` that it is asked through, where there is one."""
+    """The `pex.Model` that it is called through, if there is one."""
 
     if TYPE_CHECKING:
 
@@ -82,7 +81,7 @@ class Variant:
 
     @property
     def all_params(self) -> dict[str, Any]:
-        """The prompt's parameters with the variant's own over them."""
+        """The prompt's parameters, overridden by the variant's own."""
         return {**self.prompt.params, **self.params}
 
 
@@ -114,8 +113,8 @@ def grid(
 ) -> list[Variant]:
     """Every combination of prompts, models and parameters.
 
-    A model is `provider/model`, or a `pex.Model` of your own client. A variant is called by its
-    prompt, plus model and parameters only where there is more than one: `short`,
+    A model is `provider/model`, or a `pex.Model` with your own client. A variant is named after its
+    prompt, plus model and parameters only if there is more than one: `short`,
     `short|gpt-4.1-mini`, `short|gpt-4.1-mini|temperature=0`.
 
     Raises:
@@ -141,7 +140,7 @@ def grid(
 
 
 def named(variants: Sequence[Variant]) -> list[Variant]:
-    """Give every variant the shortest name that tells it apart by the factors that vary."""
+    """Give every variant the shortest name that distinguishes it by the factors that vary."""
     models = list(dict.fromkeys(variant.model for variant in variants))
     short = [model.partition("/")[2] for model in models]
     clash = len(set(short)) < len(short)
@@ -161,14 +160,14 @@ def named(variants: Sequence[Variant]) -> list[Variant]:
 
 
 def ref_of(model: str | ClientModel) -> str:
-    """`provider/model` of a model, whether it is named or has a client of its own."""
+    """`provider/model` of a model given by name or with its own client."""
     return model.ref if isinstance(model, ClientModel) else model
 
 
 def with_clients(
     variants: Sequence[Variant], models: Sequence[str | ClientModel | None]
 ) -> list[Variant]:
-    """The variants, asked through those of the models that have a client of their own."""
+    """The variants, with the clients of those models that have their own."""
     via = {model.ref: model for model in models if isinstance(model, ClientModel)}
     return [
         dataclasses.replace(variant, via=variant.via or via.get(variant.model))
@@ -179,7 +178,7 @@ def with_clients(
 
 
 def check_distinct(variants: Sequence[Variant]) -> None:
-    """Raise a `PexError` where two variants have the same name."""
+    """Raise a `PexError` if two variants have the same name."""
     seen: set[str] = set()
     for variant in variants:
         if variant.name in seen:

@@ -1,8 +1,8 @@
-"""YAML as it was written: numbers keep their text, and every value its line.
+"""YAML as it was written: numbers keep their spelling, and every value its line.
 
-YAML 1.2: `yes`, `no` and `12:30` are text. A number that JSON would write otherwise (`01067`,
-`1.10`, `0x1F`) is a `WrittenInt` or `WrittenFloat`, a date is the text that stands there: whoever
-reads a field knows whether text was meant.
+YAML 1.2: `yes`, `no` and `12:30` are strings. A number that JSON would write differently (`01067`,
+`1.10`, `0x1F`) is a `WrittenInt` or `WrittenFloat`, and a date is a string as written: the reader
+of each field decides whether a string was meant.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pex.core.jsontext import DEEPEST
 from pex.core.values import WrittenFloat, WrittenInt
 
 MOST_ALIASED = 100_000
-"""Values that the aliases of a file may stand for, all together."""
+"""The total number of values that a file's aliases may expand to."""
 
 _LONGEST_NUMBER = 3000
 _TAG = "tag:yaml.org,2002:"
@@ -32,14 +32,14 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML text: its data, and where each value stands."""
+    """A YAML text: its data, and the place of each value."""
 
     data: Any
     root: Node | None
     first_line: int = 1
 
     def line(self, path: tuple[Any, ...]) -> int | None:
-        r"""The line of the value at `path`, or of the nearest one around it that there is.
+        r"""The line of the value at `path`, or of the nearest existing value around it.
 
         Example:
             >>> load_yaml("a:\n  b: 1\n", "f").line(("a", "b"))
@@ -55,7 +55,7 @@ class Document:
         return line
 
     def written(self, path: tuple[Any, ...]) -> str | None:
-        """What stands in the file for the scalar at `path`, None where there is none.
+        """The scalar at `path` as written in the file; None if there is none.
 
         Example:
             >>> load_yaml("a: [True, ~]", "f").written(("a", 0))
@@ -76,10 +76,10 @@ def load_yaml(text: str, where: str, first_line: int = 1) -> Document:
     Args:
         text: the document.
         where: how to name it in an error.
-        first_line: the number of its first line, where it is a part of a file.
+        first_line: the number of its first line, if it is part of a file.
 
     Raises:
-        PexError: it is not valid YAML; the line is named.
+        PexError: it is not valid YAML; the error names the line.
 
     Example:
         >>> load_yaml("zip: 01067\nratio: 0.5", "f").data
@@ -100,16 +100,16 @@ def load_yaml(text: str, where: str, first_line: int = 1) -> Document:
         raise PexError(f"{where}: not valid YAML: {error}") from None
     except RecursionError:
         raise PexError(f"{where}: not valid YAML: it is nested too deeply") from None
-    except Exception as error:  # noqa: BLE001 - a tag such as `!!bool x` fails in any way
+    except Exception as error:  # noqa: BLE001 - a tag such as `!!bool x` can fail in any way
         raise PexError(f"{where}: not valid YAML: {type(error).__name__}: {error}") from None
     return Document(data, root, first_line)
 
 
 class _Composer(Composer):
-    """Puts nodes together, and counts what they come to with every alias written out.
+    """Composes nodes, and counts their values with every alias expanded.
 
-    A file of a few hundred bytes whose aliases name lists of aliases holds more values than memory
-    has room for, though the nodes themselves are few.
+    A file of a few hundred bytes whose aliases name lists of aliases can expand to more values than
+    fit in memory, though the nodes themselves are few.
     """
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -119,7 +119,7 @@ class _Composer(Composer):
         self._added = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """One node: how many values it holds, and in how many levels, is known after it."""
+        """Compose one node, and note how many values and levels it contains."""
         event = self.parser.peek_event()
         mark = event.start_mark
         if isinstance(event, AliasEvent):
@@ -152,7 +152,7 @@ def _too_deep(mark: Any) -> ComposerError:
 
 
 class _Constructor(SafeConstructor):
-    """Makes plain data, and keeps how numbers and dates were written."""
+    """Creates plain data, and keeps the spelling of numbers and dates."""
 
 
 def _check_length(node: ScalarNode) -> None:
@@ -165,7 +165,7 @@ def _int(constructor: _Constructor, node: ScalarNode) -> Any:
     _check_length(node)
     try:
         value = constructor.construct_yaml_int(node)
-    except ValueError:  # `_` by itself, which YAML's pattern takes for a number
+    except ValueError:  # `_` alone, which YAML's pattern treats as a number
         return node.value
     return value if str(value) == node.value else WrittenInt(value, node.value)
 
@@ -189,7 +189,7 @@ _Constructor.add_constructor(f"{_TAG}timestamp", _timestamp)
 
 
 def _child(node: Node | None, key: Any) -> tuple[Node, Node] | None:
-    """Where the value at a key or a position begins, and the value."""
+    """The node where the value at a key or position begins, and the value's node."""
     if isinstance(node, MappingNode):
         for name, value in node.value:
             if name.value == str(key):
@@ -200,7 +200,7 @@ def _child(node: Node | None, key: Any) -> tuple[Node, Node] | None:
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes a number as it was written in the file that it comes from."""
+    """Writes a number with its spelling from the original file."""
 
 
 def _as_was(representer: _Representer, value: WrittenInt | WrittenFloat) -> ScalarNode:
@@ -213,7 +213,7 @@ _Representer.add_representer(WrittenFloat, _as_was)
 
 
 def dump_yaml(data: dict[str, Any]) -> str:
-    r"""The YAML text of plain data, one line a value.
+    r"""The YAML text of plain data, one line per value.
 
     Example:
         >>> dump_yaml({"zip": "01067", "ratio": WrittenFloat(1.1, "1.10")})
@@ -222,7 +222,7 @@ def dump_yaml(data: dict[str, Any]) -> str:
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.default_flow_style = False
-    yaml.width = 10_000  # a line break inside a value would move with every edit
+    yaml.width = 10_000  # line breaks inside a value would move with every edit
     yaml.indent(mapping=2, sequence=4, offset=2)
     out = io.StringIO()
     yaml.dump(data, out)

@@ -99,7 +99,7 @@ def validate(
 
 
 def _with_text(data: Any, problems: Sequence[Mapping[str, Any]]) -> Any:
-    """`data` with numbers as strings if strings are expected; None if there is nothing to convert."""
+    """`data` with numbers as strings if strings are expected; None if there is none to convert."""
     changed = None
     for problem in problems:
         value = problem.get("input")

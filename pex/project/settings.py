@@ -107,7 +107,7 @@ class ModelSettings(Strict):
 
 
 class PriceSettings(Strict):
-    """The price of a model, in USD per million tokens; the input price is the default for others."""
+    """A model's prices in USD per million tokens; the input price is the default for the others."""
 
     input_usd_per_million: float = Field(ge=0, allow_inf_nan=False)
     output_usd_per_million: float = Field(ge=0, allow_inf_nan=False)
