@@ -1,4 +1,4 @@
-"""What a scorer is, and the ground that all of them stand on: a failure is never a zero."""
+"""Scorers and the contract of all of them: a failure is never scored as zero."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pex.core.text import replace_surrogates
 from pex.guard.redact import redact
 
 Rule = Callable[[Answer, Case], Any]
-"""Judges one answer; may return a bool, a number, None, a Score, or a dict of these."""
+"""Judges one answer; can return a bool, a number, None, a Score, or a dict of these."""
 
 NOT_EXPECTED = "no expected answer"
 CUT_OFF = "cut off"
-"""The reason of a score that needs a whole answer."""
+"""The reason given if a score needs a complete answer."""
 
 
 class Scorer(Protocol):
@@ -43,7 +43,7 @@ class RuleScorer:
         self._rule = rule
 
     def __call__(self, answer: Answer, case: Case) -> dict[str, Score]:
-        """The scores of an answer, by name; what the rule raises is their error."""
+        """The scores of an answer, by name; an exception of the rule becomes their error."""
         try:
             return named_scores(self.name, self._rule(answer, case))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a scorer's failure is a row
@@ -51,9 +51,9 @@ class RuleScorer:
 
 
 class LateScorer:
-    """A rule that is looked for when an experiment runs, and not when it is looked at.
+    """A rule that is looked up when an experiment runs, not when it is only read.
 
-    Finding it imports a module of the project, which runs what stands in that.
+    Finding it imports a module of the project, which runs the module's code.
     """
 
     def __init__(self, name: str, find: Callable[[], RuleScorer]) -> None:
@@ -62,10 +62,10 @@ class LateScorer:
         self._found: RuleScorer | None = None
 
     def find(self) -> RuleScorer:
-        """The scorer itself; to be called before anything is asked.
+        """Return the scorer itself; must be called before any model is.
 
         Raises:
-            PexError: there is no such function, or it does not fit the cases.
+            PexError: the function does not exist, or it does not fit the cases.
         """
         if self._found is None:
             self._found = self._find()
@@ -77,10 +77,10 @@ class LateScorer:
 
 
 def named_scores(name: str, result: Any) -> dict[str, Score]:
-    """What a rule returned, as scores: a dict's become `name.key`.
+    """Turn a rule's result into scores: those of a dict are named `name.key`.
 
-    What is no score (a text, a number that is not finite) becomes a score with an `error`; it
-    takes nothing from the others in a dict.
+    A value that is not a score (a string, a number that is not finite) becomes a score with an
+    `error`; it does not affect the other scores in a dict.
 
     Example:
         >>> named_scores("tone", {"polite": True, "words": 3})["tone.words"].value
@@ -112,12 +112,12 @@ def _score(result: Any) -> Score:
         reason = None if given.reason is None else replace_surrogates(str(given.reason))
         error = None if given.error is None else replace_surrogates(redact(str(given.error)))
         return Score(_value(given.value), reason, error)
-    except Exception as raised:  # noqa: BLE001 - a value may fail in any way when looked at
+    except Exception as raised:  # noqa: BLE001 - reading a value may fail in any way
         return _failure(raised)
 
 
 def _value(value: Any) -> bool | float | None:
-    if hasattr(value, "item"):  # numpy's numbers
+    if hasattr(value, "item"):  # NumPy numbers
         value = value.item()
     if value is None or isinstance(value, bool):
         return value
@@ -135,7 +135,7 @@ def _failure(error: BaseException) -> Score:
     kind = type(error).__name__
     try:
         message = redact(str(error))
-    except Exception:  # noqa: BLE001 - an error that cannot say what it is must not end the run
+    except Exception:  # noqa: BLE001 - an error without a printable message must not end the run
         message = "it has no readable message"
     return Score(None, error=replace_surrogates(f"{kind}: {message}" if message else kind))
 
@@ -152,7 +152,7 @@ def needs_expected(rule: Callable[[Answer, Case, Any], Any]) -> Rule:
 
 
 def is_cut_off(answer: Answer) -> bool:
-    """Whether an answer ended at the limit of tokens, and not where the model would have ended it.
+    """Whether an answer was ended by the token limit, not by the model.
 
     Example:
         >>> is_cut_off(Answer(output="Once upon a", finish_reason="length"))
@@ -162,7 +162,7 @@ def is_cut_off(answer: Answer) -> bool:
 
 
 def needs_whole(rule: Rule) -> Rule:
-    """A rule on the whole of an answer: False where that was cut off."""
+    """A rule on a complete answer: False if the answer was cut off."""
 
     def checked(answer: Answer, case: Case) -> Any:
         if is_cut_off(answer):
@@ -173,7 +173,7 @@ def needs_whole(rule: Rule) -> Rule:
 
 
 def check_expected(cases: Sequence[Case], name: str) -> None:
-    """Raise a `PexError` where a scorer needs expected answers and no case has one."""
+    """Raise a `PexError` if a scorer needs expected answers and no case has one."""
     if cases and all(case.expected is None for case in cases):
         raise PexError(
             f"scorer '{name}' compares with the expected answer, but no case has one",

@@ -1,4 +1,4 @@
-"""From what a user writes in `scorers` to scorers, and back to what a file can hold."""
+"""Building scorers from a user's `scorers`, and converting them back to a file's form."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ T = TypeVar("T")
 def build(
     items: Iterable[Any], cases: Sequence[Case], base: Path | None = None
 ) -> list[Scorer | Judge]:
-    """The scorers and judges that `items` name; `parted` tells them apart.
+    """Build the scorers and judges that `items` name; `parted` separates the two.
 
     Args:
         items: names of kinds, dicts with `kind` and options, functions, `"module:function"`,
             scorers of `mlflow.genai`, judges.
-        cases: what is scored; `label` takes its labels from what they expect.
+        cases: the cases to score; `label` takes its labels from their expected answers.
         base: the folder that paths in `items` start from.
 
     Raises:
-        PexError: an unknown kind or option, a bad pattern or schema, two scores of one name, no
-            expected answers where they are needed, one that the scorer cannot compare with.
-            What `"module:function"` names is not looked for before `imported`.
+        PexError: an unknown kind or option, an invalid pattern or schema, two scores of one name,
+            missing expected answers, or one that the scorer cannot compare with. The target of
+            `"module:function"` is not looked up before `imported`.
 
     Example:
         >>> build(["exact", {"kind": "length", "max_words": 3}], [Case("a", {}, "x")])[1].name
@@ -42,7 +42,7 @@ def build(
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
         raise PexError("scorers: expected a list", hint="for example scorers=['label']")
     items = list(items)
-    # What is wrong with names is said of all at once, before a scorer is built.
+    # Errors in names are reported all at once, before any scorer is built.
     _check_names([name for item in items if (name := _name_of(item)) is not None])
     scorers = [_build_one(item, list(cases), base or Path()) for item in items]
     _check_names([scorer.name for scorer in scorers])
@@ -50,7 +50,7 @@ def build(
 
 
 def parted(built: Iterable[Scorer | Judge]) -> tuple[list[Scorer], list[Judge]]:
-    """The scorers, which score an answer by themselves, and the judges, who have to be asked."""
+    """The scorers, which score an answer by themselves, and the judges, which call a model."""
     scorers: list[Scorer] = []
     judges: list[Judge] = []
     for item in built:
@@ -62,10 +62,10 @@ def parted(built: Iterable[Scorer | Judge]) -> tuple[list[Scorer], list[Judge]]:
 
 
 def imported(scorers: Iterable[Scorer]) -> list[Scorer]:
-    """The scorers with the functions that they name, imported: an experiment is to be run.
+    """The scorers with the functions that they name imported, before an experiment runs.
 
     Raises:
-        PexError: a module or function that is not there, or does not fit the cases.
+        PexError: a module or function does not exist, or does not fit the cases.
     """
     return [item.find() if isinstance(item, LateScorer) else item for item in scorers]
 
@@ -89,7 +89,7 @@ def _check_names(names: Sequence[Any]) -> None:
 
 
 def _name_of(item: Any) -> str | None:
-    """What a scorer is going to be called; None where that is known only once it is built."""
+    """The name that a scorer will have; None if it is known only after building."""
     if isinstance(item, Judge):
         return item.name
     if isinstance(item, str):
@@ -110,10 +110,10 @@ def _is_lambda(item: Any) -> bool:
 
 
 def dump(items: Iterable[Any]) -> list[str | dict[str, Any]]:
-    """What `experiment.yaml` says for `items`.
+    """The form of `items` in `experiment.yaml`.
 
     Raises:
-        PexError: a function or scorer that cannot be imported by a name.
+        PexError: a function or scorer cannot be imported by name.
     """
     dumped: list[str | dict[str, Any]] = []
     for item in items:
@@ -176,7 +176,7 @@ def _build_rule(name: str, rule: Callable[[], Rule]) -> RuleScorer:
 
 
 def _told(name: str, make: Callable[[], T]) -> T:
-    """What is made for a scorer; an error of it names the scorer."""
+    """Make something for a scorer; an error names the scorer."""
     try:
         return make()
     except PexError as error:
@@ -186,8 +186,8 @@ def _told(name: str, make: Callable[[], T]) -> T:
 def _reference(item: Any) -> str:
     module, name = getattr(item, "__module__", None), getattr(item, "__qualname__", None)
     found = getattr(sys.modules.get(str(module)), str(name), None)
-    # What a name finds in this process it must find in another one too: not what a notebook
-    # defines, and not what stands inside a function or behind a decorator of another name.
+    # The name must find the same object in another process: not something defined in a notebook,
+    # inside a function or behind a decorator with a different name.
     if module in (None, "__main__") or name is None or found is not item:
         shown = name or callable_name(item)
         raise PexError(

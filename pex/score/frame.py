@@ -1,4 +1,4 @@
-"""Answers and scores as one long frame, and the summary that tables show."""
+"""Answers and scores as one long frame, and the summary shown in tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLUMNS = (
 )  # fmt: skip
 
 _WHERE_THERE_ARE = ("tool_calls", "logprobs", "conversation", "raw_body")
-"""Columns that a frame has only where an answer has such a thing: lists as they came."""
+"""Columns that a frame has only if an answer has such values: lists, unchanged."""
 
 _OF_ANSWER = tuple(f.name for f in dataclasses.fields(Answer) if f.name in COLUMNS)
 
@@ -47,14 +47,14 @@ def build_frame(
 ) -> pd.DataFrame:
     """The long frame: one row per (variant, case_id, repeat), in the order of the variants.
 
-    Scores are numbers (yes is 1.0, no is 0.0); one that was not given is missing, never 0, and
-    `score_error.<name>` says so where the scorer itself failed.
+    Scores are numbers (yes is 1.0, no is 0.0); a score that was not given is missing, never 0,
+    and `score_error.<name>` has the error if the scorer itself failed.
     """
     rows = list(rows)
     try:
         return _frame(rows, variants, cases, score_names)
     except (TypeError, ValueError, OverflowError):
-        # Answers that were read or replayed always fit; one that was made in another way may not.
+        # Answers that were read or reused always fit; an answer made in another way may not.
         fitting = [(request, checked(answer), scores) for request, answer, scores in rows]
         return _frame(fitting, variants, cases, score_names)
 
@@ -74,7 +74,7 @@ def _frame(
     spread = spread_failures([scores for _, _, scores in rows], score_names)
     rows = [(*row[:2], scores) for row, scores in zip(rows, spread, strict=True)]
     found = score_columns(spread, score_names)
-    # What is the same for all rows of a variant is worked out once: a digest is not cheap.
+    # Values shared by all rows of a variant are calculated once: a digest is not cheap.
     shared = {
         variant.name: {"prompt": variant.prompt.name, "prompt_version": variant.prompt.digest}
         for variant in variants
@@ -102,7 +102,7 @@ def _frame(
 
 
 def _floats_would_differ(values: Sequence[Any]) -> bool:
-    """Whether whole numbers stand beside gaps or other numbers: pandas would make floats of all."""
+    """Whether whole numbers are mixed with gaps or other numbers: pandas would make all floats."""
     kinds = {type(value) for value in values}
     return int in kinds and bool(kinds & {float, type(None)})
 
@@ -110,14 +110,14 @@ def _floats_would_differ(values: Sequence[Any]) -> bool:
 def spread_failures(
     rows: Sequence[Mapping[str, Score]], names: Sequence[str]
 ) -> list[Mapping[str, Score]]:
-    """The scores of rows, a failure of a scorer that gives a dict under the names it gives.
+    """The scores of rows; a failure of a scorer that returns a dict gets the dict's names.
 
-    Where such a scorer fails, or gives nothing, nobody knows which scores are missing; the other
-    rows do.
+    If such a scorer fails, or returns nothing, the names of the missing scores are known only from
+    the other rows.
 
     Args:
         rows: the scores of each row, by name.
-        names: of the scorers.
+        names: the names of the scorers.
 
     Example:
         >>> rows = [{"tone.polite": Score(True)}, {"tone": Score(None, error="KeyError")}]
@@ -144,7 +144,7 @@ def spread_failures(
 
 
 def is_part(key: str, name: str, names: Collection[str]) -> bool:
-    """Whether a score is one of several that the scorer `name` gives, and not another scorer's.
+    """Whether a score is one of several from the scorer `name`, not from another scorer.
 
     Example:
         >>> is_part("tone.polite", "tone", ["tone"]), is_part("tone.b", "tone", ["tone", "tone.b"])
@@ -154,9 +154,9 @@ def is_part(key: str, name: str, names: Collection[str]) -> bool:
 
 
 def score_columns(rows: Sequence[Mapping[str, Score]], names: Sequence[str]) -> list[str]:
-    """The names of the scores that a frame has columns for.
+    """The names of the scores that have columns in a frame.
 
-    A scorer that gave nothing under its own name has none of that name where it gave others.
+    A scorer that gave scores only under other names has no column of its own name.
     """
     given = dict.fromkeys(name for scores in rows for name in scores)
     kept = [
@@ -168,11 +168,11 @@ def score_columns(rows: Sequence[Mapping[str, Score]], names: Sequence[str]) -> 
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the columns of a long frame their types, also where all values are missing."""
+    """Give the columns of a long frame their types, even if all values are missing."""
     import pandas as pd
 
-    # A frame that an earlier version recorded lacks the columns that came later, and has floats
-    # where whole numbers stood beside gaps.
+    # A frame recorded by an earlier version lacks newer columns, and has floats if whole numbers
+    # were mixed with gaps.
     if "remarks" not in frame.columns:
         for name in ("expected", *(n for n in frame.columns if str(n).startswith("case."))):
             if name in frame.columns and frame[name].dtype == "float64":
@@ -242,12 +242,12 @@ def _plain_or_as_it_is(value: Any) -> Any:
 def with_scores(
     frame: pd.DataFrame, scores: Mapping[RowKey, Mapping[str, Score]], stale: Collection[str] = ()
 ) -> pd.DataFrame:
-    """A copy of a long frame with further scores; one that it has already is replaced.
+    """Return a copy of a long frame with further scores; existing scores are replaced.
 
     Args:
         frame: the long frame.
-        scores: of its rows.
-        stale: names of scores that are not there any more.
+        scores: the scores of its rows.
+        stale: the names of scores that no longer exist.
     """
     import pandas as pd
 
@@ -289,11 +289,11 @@ def yes_no(frame: pd.DataFrame) -> set[str]:
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per variant: counts, each score with its 95 % interval, cost, time, tokens.
 
-    Counted are also answers that were cut off or are empty; see `unusual`.
+    Answers that were cut off or are empty are also counted; see `unusual`.
 
-    Repeats are averaged within their case first, so that asking a case twice does not count as
-    two cases. Yes/no scores have Wilson's interval, others Student's t; a score of fewer than
-    two cases has none.
+    Repeats are averaged within their case first, so a case run twice does not count as two
+    cases. Yes/no scores have Wilson's interval, others Student's t; a score of fewer than two
+    cases has none.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""A user's own function as a scorer: it gets what its parameters ask for."""
+"""A user's own function as a scorer: its parameters decide what it receives."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _REFERENCE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
 
 
 def callable_name(item: Any) -> str:
-    """What a function, a scorer of MLflow or another callable object is called."""
+    """The name of a function, an MLflow scorer or another callable object."""
     if is_mlflow_scorer(item):
         return str(item.name)
     return str(getattr(item, "__name__", type(item).__name__))
 
 
 def callable_rule(item: Any, cases: Sequence[Case]) -> Rule:
-    """A rule that calls a function or a scorer of MLflow.
+    """A rule that calls a function or an MLflow scorer.
 
     Raises:
-        PexError: a function that cannot be called with what a case has.
+        PexError: the function cannot be called with the values of a case.
     """
     return mlflow_rule(item) if is_mlflow_scorer(item) else function_rule(item, cases)
 
@@ -59,10 +59,11 @@ def parts_of(reference: str) -> tuple[str, str]:
 
 
 def import_callable(reference: str) -> Any:
-    """The function, or the scorer of MLflow, that `module:function` names.
+    """Import the function, or the MLflow scorer, that `module:function` names.
 
     Raises:
-        PexError: no such module or function (the nearest name is given), or one of Python's own.
+        PexError: the module or function does not exist (the message gives the nearest name), or
+            is one of Python's own.
     """
     module_name, name = parts_of(reference)
     try:
@@ -84,15 +85,15 @@ def import_callable(reference: str) -> Any:
 
 
 def _module(name: str) -> ModuleType:
-    """A module that is installed, or lies where a project keeps its own.
+    """Import a module that is installed, or is in a project's own folder of modules.
 
-    A notebook finds what lies beside it; a night runs in the folder of its plan.
+    A notebook finds modules beside it; a night runs in the folder of its plan.
     """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name.partition(".")[0]:
-            raise  # it was found, and something that it imports was not
+            raise  # the module was found, but one of its imports was not
     project = find_project()
     places = [str(place) for place in (project, project / "notebooks")]
     sys.path += [place for place in places if place not in sys.path]
@@ -102,13 +103,13 @@ def _module(name: str) -> ModuleType:
 def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
     """A rule that calls `function(output, expected=…, **case)` with the keywords it declares.
 
-    Besides the case's inputs there are `expected`, `case_id`, `group`, `tags` and `answer` (a
-    `pex.core.call.Answer`: tokens, latency, finish reason). The function gets copies: what it
-    changes in them changes no result.
+    In addition to the case's inputs there are `expected`, `case_id`, `group`, `tags` and `answer`
+    (a `pex.core.call.Answer`: tokens, latency, finish reason). The function gets copies: changing
+    them does not change any result.
 
     Raises:
-        PexError: a function that takes no output, an asynchronous one, or a parameter without a
-            default that neither pex nor any case has.
+        PexError: the function does not accept the output, is asynchronous, or has a parameter
+            without a default that neither pex nor any case provides.
     """
     parameters = _parameters(function)
     takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
@@ -127,14 +128,14 @@ def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
         given |= {"tags": list(case.tags), "answer": answer}
         if not takes_all:
             given = {key: value for key, value in given.items() if key in names}
-        given.pop(parameters[0].name, None)  # an input column may be called like the output
+        given.pop(parameters[0].name, None)  # an input column may have the name of the output
         return function(answer.output, **given)
 
     return rule
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    call = type(function).__call__  # of an object that is called like a function
+    call = type(function).__call__  # for a callable object
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
         raise PexError("it is asynchronous", hint="write it with 'def', without 'async'")
     try:

@@ -21,7 +21,7 @@ from pex.score.judge.judge import Judge
 
 
 def _as_label(value: Any) -> Any:
-    """A label as it was written: `01` and `1.10` are text in a YAML file too."""
+    """A label as it was written: `01` and `1.10` are strings in a YAML file too."""
     return as_text(value) if isinstance(value, float) else as_written(value)
 
 
@@ -29,7 +29,7 @@ LabelText = Annotated[str | bool | int, BeforeValidator(_as_label)]
 
 
 class Kind(Strict):
-    """The options that every kind of scorer has."""
+    """The options of every kind of scorer."""
 
     kind: str
     name: str | None = None
@@ -38,12 +38,12 @@ class Kind(Strict):
         """The rule that these options describe.
 
         Raises:
-            PexError: an option or an expected answer that the rule cannot work with.
+            PexError: the rule cannot use an option or an expected answer.
         """
         raise NotImplementedError(self.kind)
 
     def default_name(self) -> str:
-        """The name of the score where the user gives none."""
+        """The name of the score if the user gives none."""
         return self.kind
 
     def needs_expected(self) -> bool:
@@ -132,7 +132,7 @@ class _Similarity(Kind):
 
 
 class _Length(Kind):
-    # Strict: `max_words: true` is a mistake, and not the number 1.
+    # Strict: `max_words: true` is a mistake, not the number 1.
     max_words: int | None = Field(default=None, ge=0, strict=True)
     min_words: int | None = Field(default=None, ge=0, strict=True)
     max_chars: int | None = Field(default=None, ge=0, strict=True)
@@ -156,7 +156,7 @@ class _Latency(Kind):
 
 
 class FunctionKind(Kind):
-    """`function`: what a module of the project or of an installed package says."""
+    """`function`: a function in a module of the project or of an installed package."""
 
     function: str
 
@@ -169,12 +169,12 @@ class FunctionKind(Kind):
         return self.function.partition(":")[2] or self.kind
 
     def needs_expected(self) -> bool:
-        """Nobody knows what a function needs."""
+        """Unknown for a function, therefore False."""
         return False
 
 
 class JudgeKind(Kind):
-    """A model that scores; it makes a judge and no rule."""
+    """A model that scores; it makes a judge instead of a rule."""
 
     prompt: str
     model: str | None = None

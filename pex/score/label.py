@@ -1,4 +1,4 @@
-"""The scorer `label`: exactly one of the allowed labels is named."""
+"""The scorer `label`: the answer names exactly one of the allowed labels."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pex.score.reading import answer_texts, fold, quoted, shorten
 
 # Underscores around a word are Markdown; those inside it (`not_spam`) are part of it.
 _EMPHASIS = re.compile(r"(?<!\w)_++|(?<!_)_++(?!\w)")
-# Thai, Lao, Burmese, Khmer, Japanese and Chinese put no spaces between words.
+# Thai, Lao, Burmese, Khmer, Japanese and Chinese do not put spaces between words.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
 def allowed_labels(labels: Sequence[Any] | None, cases: Sequence[Case]) -> list[str]:
-    """The labels that an answer may name: those given, else those that the cases expect.
+    """The labels that an answer can name: those given, or else those that the cases expect.
 
     Raises:
-        PexError: an empty label, or a case that expects something that is no label.
+        PexError: a label is empty, or a case expects something that is not a label.
     """
     for case in cases:
         if isinstance(case.expected, dict | list):
@@ -51,10 +51,10 @@ def allowed_labels(labels: Sequence[Any] | None, cases: Sequence[Case]) -> list[
 def label(labels: Sequence[str]) -> Rule:
     """The answer names exactly one of the labels, and it is the expected one.
 
-    Whole words count, in any case; of two labels at one place the longer one counts. In a JSON
-    answer the values are read, not the keys. In scripts without spaces a label counts wherever
-    it stands. Of labels that are single letters an upper-case one counts first: "B, because a
-    whale" names B, "It is a whale." does not name A; see `Letters`.
+    Whole words count, ignoring case; of two labels at one place, the longer one counts. In a JSON
+    answer the values are read, not the keys. In scripts without spaces a label counts at any
+    position. For labels that are single letters, upper case counts first: "B, because a whale"
+    names B, "It is a whale." does not name A; see `Letters`.
     """
     names = {_plain(item): item for item in labels}
     single = [item for item in labels if is_letter(item)]
@@ -89,7 +89,7 @@ def _plain(text: str) -> str:
 
 
 def _named(text: str, labels: Sequence[str], starts: re.Pattern[str]) -> Iterator[str]:
-    """The labels in a text, the longest first at each place; none inside another."""
+    """The labels in a text, the longest at each place; none inside another."""
     end = 0
     for match in starts.finditer(text):
         start = match.start()
@@ -106,7 +106,7 @@ def _named(text: str, labels: Sequence[str], starts: re.Pattern[str]) -> Iterato
 
 
 def _goes_on(text: str, edge: int, step: int) -> bool:
-    """Whether the word at the edge of a label goes on beyond it."""
+    """Whether the word at the edge of a label continues beyond it."""
     beyond = text[edge + step : edge + step + 1] if edge + step >= 0 else ""
     if not beyond:
         return False

@@ -1,4 +1,4 @@
-"""Which single letters an answer names: "B" of A to D, and not the article in "A whale"."""
+"""Finding the single letters that an answer names: "B" of A to D, not the article in "A whale"."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 
 from pex.score.reading import ANSWER
 
-# Letters of Cyrillic and Greek that look like Latin ones.
+# Cyrillic and Greek letters that look like Latin ones.
 _ALIKE = str.maketrans("АВЕКМНОРСТУХавеорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTYXabeopcyxABEZHIKMNOPTYX")
 _WORDS = frozenset("aeiouyàèéòóавикосуяоу")
-"""Letters that are words too, in the languages with Latin and Cyrillic letters."""
+"""Letters that are also words, in languages with Latin and Cyrillic letters."""
 _LETTER = "[^\\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
-"""A letter of a word; Thai, Japanese, Chinese and Korean put no spaces around a Latin one."""
+"""A letter of a word; Thai, Japanese, Chinese and Korean put no spaces around Latin letters."""
 _AFTER = (
     r"(?:is|because|since|as|and|or|but|nor|would|could|should|must|seems?|looks?|fits|best|due|for|"
     r"was|are|ist|weil|und|oder|est|car|et|ou|es|porque)(?!\w)"
@@ -32,11 +32,11 @@ _JOINED = r"[^\w\n]{0,4}(?:[,/&+|]|(?:and|or|und|oder|et|ou|y)(?!\w))[^\w\n]{0,4
 class Letters:
     """Finds the single letters among an answer's labels.
 
-    Strongest is a letter that stands alone (as the whole answer or a line of it), or that the
-    answer marks ("Answer: B", a box, "B, because …"); then an upper-case letter on its own, unless
-    it is the word that begins a sentence ("A whale …", "I think …"); last a lower-case letter in
-    parentheses or before a full stop, comma, colon or parenthesis. Only the strongest that are
-    there count: two of them are two labels.
+    The strongest is a letter alone (as the whole answer or as one line), or marked by the answer
+    ("Answer: B", a box, "B, because …"); next is a separate upper-case letter, unless it is the
+    first word of a sentence ("A whale …", "I think …"); last is a lower-case letter in parentheses
+    or before a full stop, comma, colon or parenthesis. Only the strongest ones found count: two of
+    them are two labels.
 
     Example:
         >>> letters = Letters(["A", "B", "C"])
@@ -51,12 +51,12 @@ class Letters:
 
         Args:
             labels: single letters.
-            longer: labels of several characters, in which no letter counts.
+            longer: labels of several characters; letters inside them do not count.
         """
         own = {_plain(item).casefold(): item for item in reversed(labels)}
         same = {name.upper().translate(_ALIKE): item for name, item in own.items()}
         looks = [chr(letter) for letter in _ALIKE] + [chr(letter) for letter in _ALIKE.values()]
-        # Two labels that look alike are told apart by nothing but their code.
+        # Two labels that look alike differ only in their character codes.
         alike = {
             letter.casefold(): same[letter.translate(_ALIKE)]
             for letter in looks
@@ -68,7 +68,7 @@ class Letters:
             for turn in (str.upper, str.lower)
         )
         genuine = "".join(sorted(name.upper() for name in own))
-        # A letter ends where no word, apostrophe, initial or sign goes on: not A's, A.I., A-level.
+        # No word, apostrophe, initial or sign may continue after a letter: not A's, A.I., A-level.
         end = rf"(?!{_LETTER}|['’&+#-]\w|\.\w|[+#])"
         begin = rf"(?<!{_LETTER})(?<!\w['’&.-])(?<![Nn]/)"
         big, any_ = f"(?P<letter>[{upper}])", f"(?P<letter>[{upper}{lower}])"
@@ -93,7 +93,7 @@ class Letters:
         self._longer = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
 
     def named(self, text: str) -> tuple[int, list[str]]:
-        """How strongly, and which labels a text names; 0 where it names none."""
+        """The strength and the labels that a text names; 0 if it names none."""
         text = _plain(text)
         if self._longer is not None:
             text = self._longer.sub("\0", text)
@@ -140,7 +140,7 @@ def _plain(text: str) -> str:
 
 
 def _numbered(pattern: str) -> str:
-    """A pattern whose groups have no names: one name may stand only once."""
+    """A pattern with unnamed groups: a name may occur only once."""
     return re.sub(r"\(\?P<\w+>", "(", pattern)
 
 

@@ -1,4 +1,4 @@
-"""Scorers of `mlflow.genai`, used as they are."""
+"""Scorers of `mlflow.genai`, used unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pex.score.base import Rule
 
 
 def is_mlflow_scorer(item: Any) -> bool:
-    """Whether `item` is a scorer of MLflow; MLflow is not imported to find out."""
+    """Whether `item` is an MLflow scorer; MLflow is not imported to find out."""
     module = sys.modules.get("mlflow.genai.scorers.base")
     return module is not None and isinstance(item, module.Scorer)
 
@@ -38,7 +38,7 @@ def mlflow_rule(scorer: Any) -> Rule:
 
 
 def _feedback(result: Any) -> Any:
-    """A feedback's value and rationale; MLflow's judges say "yes" and "no"."""
+    """A feedback's value and rationale; MLflow's judges return "yes" and "no"."""
     if not hasattr(result, "rationale"):
         return result
     if result.error is not None:

@@ -1,4 +1,4 @@
-"""The scorer `number`: the number that an answer gives, whatever is written around it."""
+"""The scorer `number`: the number that an answer gives, whatever text surrounds it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _FILLER = re.compile(
 )
 _SENTENCE = re.compile(r"\n|[.;!?](?=\s)")
 _LAST, _BOX = 20, 500
-"""So many marks are looked at, from the end, and so many characters behind each."""
+"""The number of marks that are read, from the end, and of characters after each."""
 
 
 def number(tolerance: float, relative: float) -> Rule:
     """The number in the answer is the expected one, within a tolerance.
 
-    Which number of an answer counts, and how it is read, says `find_number`. `tolerance` is in the
-    units of the number, `relative` a share of the expected one; the wider of the two holds.
-    `1,234` and `1.234` have two readings each, with a separator of thousands or of decimals: in an
-    answer the one that fits the expected number counts.
+    `find_number` describes which number of an answer counts, and how it is read. `tolerance` is in
+    the units of the number, `relative` a share of the expected one; the wider of the two applies.
+    `1,234` and `1.234` have two readings each, with a thousands or a decimal separator: in an
+    answer, the one that fits the expected number counts.
     """
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
@@ -61,7 +61,7 @@ def _near(given: Fraction, wanted: Fraction, tolerance: float, relative: float) 
         return True
     limit = max(tolerance, relative * abs(float(wanted)))
     if limit == 0:
-        # A third is written with as many digits as fit; whole numbers are compared exactly.
+        # A third has as many digits as fit; whole numbers are compared exactly.
         whole = given.denominator == wanted.denominator == 1
         return not whole and float(given) == float(wanted)
     off = float(abs(given - wanted))
@@ -82,7 +82,7 @@ def _nothing(skipped: Sequence[str]) -> str:
 
 
 def check_numbers(cases: Sequence[Case]) -> None:
-    """Raise a `PexError` where a case expects something that is not one number."""
+    """Raise a `PexError` if a case expects something other than one number."""
     for case in cases:
         if case.expected is None:
             continue
@@ -93,7 +93,7 @@ def check_numbers(cases: Sequence[Case]) -> None:
 
 
 def _expected(text: str) -> Fraction | str:
-    """The number that a case expects, or what is wrong with it."""
+    """The number that a case expects, or the error in it."""
     text = as_typed(text)
     marked = _marked(text)
     if marked is not None:
@@ -109,19 +109,19 @@ def _expected(text: str) -> Fraction | str:
 
 
 def find_number(text: str) -> float | None:
-    r"""The number that a text gives, None where there is none.
+    r"""The number that a text gives, None if there is none.
 
-    A marked one counts first: the last in a `\boxed{…}`, behind `####`, or behind "answer:" or "the
-    answer is"; else the last in the text. "The answer is 5. I used 2 apples." gives 5.
+    A marked number counts first: the last in a `\boxed{…}`, after `####`, or after "answer:" or
+    "the answer is"; otherwise the last in the text. "The answer is 5. I used 2 apples." gives 5.
 
-    A number is read as a whole or not at all. Read are fractions (3/4, 1 1/2, ½), powers (1.2e-3,
-    1.2×10^3, 2^10), LaTeX, and 1.2k, 3M, 4 bn, 5 million. Dates, times, amounts in two units
+    A number is read as a whole or not at all. Fractions (3/4, 1 1/2, ½), powers (1.2e-3, 1.2×10^3,
+    2^10), LaTeX, and 1.2k, 3M, 4 bn, 5 million are read. Dates, times, amounts in two units
     (1h 30m), ratios, versions, addresses, telephone numbers, roots and digits in a word (B2, v1.5)
-    are not read. Units, currencies and percent signs are left out, and so are separators of
-    thousands: commas, points, spaces, apostrophes and underscores between groups of three digits
-    (of two in 1,23,456). Where only one separator stands, with three digits behind it, a comma
-    separates thousands and a point decimals; after a leading 0 both separate decimals. Parentheses
-    are not a minus.
+    are not. Units, currencies and percent signs are ignored, and so are thousands separators:
+    commas, points, spaces, apostrophes and underscores between groups of three digits (of two in
+    1,23,456). If there is only one separator, with three digits after it, a comma separates
+    thousands and a point decimals; after a leading 0 both separate decimals. Parentheses do not
+    mean minus.
 
     Example:
         >>> find_number("It costs 1,234.50 €."), find_number("1.234,5 kg"), find_number("about 3%")
@@ -136,7 +136,7 @@ def find_number(text: str) -> float | None:
 
 
 def _found(text: str) -> tuple[Numeral | None, list[str]]:
-    """The number that counts, and what was passed over."""
+    """The number that counts, and the texts that were skipped."""
     text = as_typed(text)
     marked = _marked(text)
     if marked is not None:
@@ -151,7 +151,7 @@ def _found(text: str) -> tuple[Numeral | None, list[str]]:
 
 
 def _marked(text: str) -> Numeral | None:
-    """The number that a text itself calls its answer."""
+    """The number that the text itself marks as its answer."""
     for match in _last(_BOXED, text):
         inside = _inside(text[match.end() : match.end() + _BOX])
         found = [item for item in numerals(inside) if isinstance(item, Numeral)]
@@ -159,7 +159,7 @@ def _marked(text: str) -> Numeral | None:
             return found[-1]
     for match in _last(_HASHES, text):
         found = [item for item in numerals(match[1]) if isinstance(item, Numeral)]
-        # Behind it a number alone: "#### 2. Multiply" is a heading.
+        # Only a number alone may follow: "#### 2. Multiply" is a heading.
         if len(found) == 1 and not re.search(r"[^\W\d_]{2}", match[1]):
             return found[0]
     for match in _last(_MARK, text):
@@ -170,12 +170,12 @@ def _marked(text: str) -> Numeral | None:
 
 
 def _last(mark: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Where a mark stands, from the end of a text."""
+    """The occurrences of a mark, from the end of a text."""
     return reversed(deque(mark.finditer(text), _LAST))
 
 
 def _inside(text: str) -> str:
-    """A text up to the brace that closes it."""
+    """A text up to its closing brace."""
     depth = 1
     for position, character in enumerate(text):
         depth += (character == "{") - (character == "}")
@@ -185,7 +185,7 @@ def _inside(text: str) -> str:
 
 
 def _said(text: str) -> Numeral | None:
-    """The number right behind a mark; of an equation what is right of its last sign."""
+    """The number right after a mark; for an equation, the part after its last sign."""
     begin = _FILLER.match(text)
     start = begin.end() if begin else 0
     # The sign of a number is not filler.

@@ -1,4 +1,4 @@
-"""How numbers are written in answers: one numeral after the other, each read as a whole."""
+"""Numbers as written in answers: one numeral after the other, each read as a whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fractions import Fraction
 # Repetitions are bounded or cannot overlap: a hostile answer takes linear time.
 _SPACE = "[ \u00a0\u2002-\u200a\u202f]"
 _THOUSANDS = "[ '’ʼ_\u00a0\u2002-\u200a\u202f]"
-_MINUS = "−–-"  # a hyphen, a minus, and the dash that word processors make of one
+_MINUS = "−–-"  # a hyphen, a minus, and the dash that word processors put for one
 _VULGAR = "¼-¾⅐-⅞"
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _FRAC = r"\\(?:[dtcsx]|nice)?frac"
@@ -122,7 +122,7 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u
 
 
 def _beside_unspaced(pattern: str) -> str:
-    """A pattern to which letters of scripts without spaces are not letters of the same word."""
+    """A pattern that does not treat letters of scripts without spaces as part of the same word."""
     for old, new in (
         (r"(?<![\w", f"(?<![^\\W{_UNSPACED}])(?<!["),
         (r"(?<!\w)", f"(?<![^\\W{_UNSPACED}])"),
@@ -136,7 +136,7 @@ def _beside_unspaced(pattern: str) -> str:
 
 
 _TOKEN = re.compile(
-    # Most of a text is words: they are passed over before anything else is tried.
+    # Most of a text is words: they are skipped before anything else is tried.
     rf"\s++|[^\W\d_{_VULGAR}]++(?![\w.-]|\s?\d|\s[$€£¥₹₩₽−-]|://)|"
     rf"(?P<skipped>{_beside_unspaced(_NOT_READ)})|{_beside_unspaced(_NUMBER)}"
     # a word, with its digits: B2, v1.5
@@ -147,7 +147,7 @@ _TOKEN = re.compile(
 
 _TWO_READINGS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _LONGEST = 400
-"""Digits; a floating-point number has at most 309 before its point."""
+"""Digits; a floating-point number has at most 309 before its decimal point."""
 
 _TYPED = str.maketrans("，．－﹣＋％／＄٬٫", ",.--+%/$,.")
 _LATEX = (
@@ -172,8 +172,8 @@ _LATEX = (
 class Numeral:
     """A number in a text.
 
-    `value` is what it is read as; `other` is its second reading, where it has one separator with
-    three digits behind it; `start` and `end` say where it stands.
+    `value` is its reading; `other` is its second reading, if it has one separator with three
+    digits after it; `start` and `end` are its position.
     """
 
     value: Fraction
@@ -183,7 +183,7 @@ class Numeral:
 
 
 def as_typed(text: str) -> str:
-    r"""A text with its numbers as a keyboard has them: plain digits, LaTeX taken away.
+    r"""A text with its numbers as typed on a keyboard: plain digits, LaTeX removed.
 
     Example:
         >>> as_typed(r"$1{,}234$ and \frac{3}{4}, ４٢")
@@ -203,10 +203,10 @@ def _digit(match: re.Match[str]) -> str:
 
 
 def numerals(text: str) -> Iterator[Numeral | str]:
-    """The numbers in a text from left to right; what looks like one and is none comes as text.
+    """The numbers in a text from left to right; lookalikes that are not numbers come as strings.
 
     Args:
-        text: from `as_typed`.
+        text: a text from `as_typed`.
 
     Example:
         >>> [str(n.value) if isinstance(n, Numeral) else n for n in numerals("2 on 2024-05-01: 3/4")]
@@ -257,7 +257,7 @@ def _plain(digits: str, turned: bool = False) -> Fraction | None:
 
 
 def _whole(match: re.Match[str], value: Fraction) -> Fraction | None:
-    """A value with what stands around its digits; None where that is no number any more."""
+    """A value adjusted for the text around its digits; None if the whole is not a number."""
     found: Fraction | None = value
     for exponent in (match["exponent"] and match["exponent"][1:], match["ten"], match["raised"]):
         if exponent and found is not None:

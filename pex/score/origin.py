@@ -1,7 +1,8 @@
-"""Where a function really comes from: Python's own are no scorers.
+"""The real origin of a function: Python's own functions are not allowed as scorers.
 
-An experiment's file names functions, and pex calls them with what a model said: `os:system` would
-run it. A name can be hidden: another module may have imported the function, a partial may hold it.
+An experiment's file names functions, and pex calls them with a model's output: `os:system` would
+execute it. A name can be hidden: another module may have imported the function, or a partial may
+hold it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import Any
 from pex.core.errors import PexError
 
 _STANDARD = {*sys.stdlib_module_names, *sys.builtin_module_names}
-if (Path(os.__file__).parent / "test").is_dir():  # not in the list, and not everywhere there
+if (Path(os.__file__).parent / "test").is_dir():  # not in the list, and not always installed
     _STANDARD.add("test")
 _DEEPEST = 20
 
 
 def is_standard(module: str) -> bool:
-    """Whether a module is Python's own, or in a package of its own.
+    """Whether a module is Python's own, or in one of Python's own packages.
 
     Example:
         >>> is_standard("os.path"), is_standard("builtins"), is_standard("pandas")
@@ -42,7 +43,7 @@ def check_module(reference: str, module: str) -> None:
 
 
 def check_function(reference: str, function: Any) -> None:
-    """Refuse a function of Python's own, through whichever module it is reached.
+    """Refuse one of Python's own functions, whichever module it is reached through.
 
     Raises:
         PexError: it is one.
@@ -61,7 +62,7 @@ def _refused(reference: str, reason: str) -> PexError:
 
 
 def origin(function: Any) -> str | None:
-    """The module that a callable was written in; None where that cannot be known.
+    """The module that a callable was written in; None if that cannot be determined.
 
     Example:
         >>> import functools, shutil
@@ -79,7 +80,7 @@ def origin(function: Any) -> str | None:
             function = function.__func__
             continue
         module = _module(function)
-        # What `functools` and `contextlib` put around a function is theirs, the function is not.
+        # The wrappers of `functools` and `contextlib` are theirs, the wrapped function is not.
         inner = getattr(function, "__wrapped__", None)
         if module is None or not is_standard(module) or not callable(inner):
             break
@@ -89,7 +90,7 @@ def origin(function: Any) -> str | None:
 
 def _module(function: Any) -> str | None:
     if isinstance(function, types.FunctionType):
-        # `functools.wraps` gives a function the `__module__` of the one that it calls.
+        # `functools.wraps` gives a function the `__module__` of the function that it calls.
         found = function.__globals__.get("__name__")
     elif isinstance(function, types.BuiltinFunctionType):
         owner = function.__self__
@@ -99,6 +100,6 @@ def _module(function: Any) -> str | None:
     elif isinstance(function, type):
         found = function.__module__
     else:
-        # A method of a class in C knows its class; any other object is what its class makes it.
+        # A method of a C class knows its class; any other object is as safe as its class.
         found = getattr(function, "__objclass__", type(function)).__module__
     return found if isinstance(found, str) else None

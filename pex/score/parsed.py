@@ -1,4 +1,4 @@
-"""Answers as objects of the pydantic class that was asked for."""
+"""Answers as objects of the requested pydantic class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def parsed_answers(frame: pd.DataFrame, model: type[Any] | Mapping[str, type[Any]]) -> pd.Series:
-    """The outputs of a long frame as objects; None where there is none that fits.
+    """The outputs of a long frame as objects; None if there is no output, or it does not fit.
 
     Args:
         frame: the long frame.

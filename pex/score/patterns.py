@@ -1,4 +1,4 @@
-"""Regular expressions of users: one that backtracks without end is stopped, and it is said."""
+"""Users' regular expressions: one that backtracks endlessly is stopped with an error."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pex.core.errors import PexError
 from pex.score.reading import shorten
 
 LIMIT_S = 1.0
-"""How long a pattern may look at one text."""
+"""The time limit of a pattern on one text."""
 
 
 class Pattern:
-    """A pattern as Python's `re` understands it, with a limit on its time.
+    """A pattern in the syntax of Python's `re`, with a time limit.
 
     Example:
         >>> Pattern("a+b").search("xaab"), Pattern("a+b").fullmatch("xaab")
@@ -22,12 +22,12 @@ class Pattern:
     """
 
     def __init__(self, pattern: str, ignore_case: bool = False, what: str = "pattern") -> None:
-        """Compile it.
+        """Compile the pattern.
 
         Args:
             pattern: the regular expression.
-            ignore_case: whether upper and lower case are the same.
-            what: what to call it in messages.
+            ignore_case: whether upper and lower case are treated as equal.
+            what: the pattern's name in messages.
 
         Raises:
             PexError: it is not a valid regular expression.
@@ -36,9 +36,9 @@ class Pattern:
 
         self._text = pattern
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of sets, which `re` does not have
+            warnings.simplefilter("ignore", FutureWarning)  # about sets, which `re` does not have
             try:
-                # `re` says what is valid; the other package takes more, and only runs it.
+                # `re` decides what is valid; the other package accepts more, and only runs it.
                 re.compile(pattern, re.IGNORECASE if ignore_case else 0)
                 flags = regex.VERSION0 | (regex.IGNORECASE if ignore_case else 0)
                 self._compiled: Any = regex.compile(pattern, flags)
@@ -46,7 +46,7 @@ class Pattern:
                 raise PexError(f"{what} {pattern!r}: {error}") from None
 
     def search(self, text: str) -> bool:
-        """Whether the pattern is found in a text.
+        """Whether the pattern occurs in a text.
 
         Raises:
             TimeoutError: it took too long, and was stopped.
@@ -54,7 +54,7 @@ class Pattern:
         return self._run(self._compiled.search, text)
 
     def fullmatch(self, text: str) -> bool:
-        """Whether the pattern matches the whole of a text.
+        """Whether the pattern matches a whole text.
 
         Raises:
             TimeoutError: it took too long, and was stopped.

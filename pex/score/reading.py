@@ -1,4 +1,4 @@
-"""Answers and expected values, read as text or as JSON."""
+"""Reading answers and expected values as text or as JSON."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _ONE_LINE = re.compile(
 _WITHIN_A_LINE = re.compile(
     r"(?P<mark>`{3,9}|~{3,9})[a-zA-Z0-9]{0,20}(?=[\s{\[\"])(?P<inside>.*?)(?P=mark)", re.DOTALL
 )
-"""A fence that begins behind other words, or has some behind its end."""
+"""A fence with other words before its start, or after its end."""
 _QUOTED = re.compile(r"^ {0,3}> ?", re.MULTILINE)
 _MARKS = ("`", "~~~", "'''", '"""')
 _UNSEEN = " \t\r\n\u00a0\u200b\ufeff"
-"""What may stand around JSON and is not seen: spaces, and a mark of the order of bytes."""
+"""Invisible characters allowed around JSON: spaces, and a byte order mark."""
 _LONGEST_REASON = 200
 
 
 class NoJson:
-    """What `parse_json` returns for a text that is not JSON; None is a JSON value."""
+    """The result of `parse_json` for a text that is not JSON; None is a JSON value."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -47,14 +47,14 @@ class NoJson:
 
 @dataclasses.dataclass(slots=True)
 class JsonText:
-    """What was read in a text that should be JSON: its value, and what was passed over."""
+    """The result of reading a text as JSON: its value, and notes on skipped text."""
 
     value: Any
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def parse_json(output: str) -> Any:
-    """The JSON value of an answer; a `NoJson` where there is none.
+    """The JSON value of an answer; a `NoJson` if there is none.
 
     Example:
         >>> parse_json('{"a": 1}'), parse_json("NaN").reason
@@ -64,10 +64,11 @@ def parse_json(output: str) -> Any:
 
 
 def read_json(output: str) -> JsonText:
-    r"""The JSON of an answer, and notes on what was not read.
+    r"""The JSON of an answer, and notes on text that was not read.
 
-    The whole answer is JSON, or there is exactly one code fence, of any kind, and JSON in it: then
-    text around the fence is not read, and a note says so. Other text around JSON is not JSON.
+    The whole answer must be JSON, or there must be exactly one code fence, of any kind, with JSON
+    in it: then text around the fence is ignored, and a note says so. JSON with any other text
+    around it is not valid.
 
     Example:
         >>> read_json("Sure:\n~~~json\n[1]\n~~~")
@@ -129,16 +130,16 @@ def _refuse(name: str) -> Any:
 
 
 def answer_texts(output: str) -> list[str]:
-    """The values in a JSON answer, without its keys; any other answer as it is."""
+    """The values in a JSON answer, without its keys; any other answer unchanged."""
     begin = output.strip().strip(_UNSEEN)[:1]
     if begin not in ("{", "[", '"') and "`" not in output and "~~~" not in output:
-        return [output]  # no JSON with texts in it, as nearly all one-word answers
+        return [output]  # not JSON with strings in it, like nearly all one-word answers
     data = parse_json(output)
     if not isinstance(data, dict | list | str):
         return [output]
     texts: list[str] = []
     rest = [data]
-    while rest:  # no recursion: an answer may be nested as deeply as the JSON reader allows
+    while rest:  # no recursion: an answer can be nested as deeply as the JSON reader allows
         value = rest.pop()
         if isinstance(value, dict):
             rest.extend(reversed(value.values()))
@@ -150,15 +151,15 @@ def answer_texts(output: str) -> list[str]:
 
 
 def fold(text: str) -> str:
-    """Text as it is compared ignoring case; letters that look equal are equal."""
+    """Normalise a text for comparison ignoring case; letters that look equal become equal."""
     return unicodedata.normalize("NFC", text).casefold()
 
 
 def quoted(parts: Sequence[str], between: str = ", ") -> str:
-    """Texts in quotation marks, one after the other."""
+    """Texts in quotation marks, joined together."""
     return between.join(f"'{part}'" for part in parts)
 
 
 def shorten(text: str) -> str:
-    """A text that fits into a reason; an answer may be as long as a book."""
+    """Shorten a text to fit into a reason; an answer can be as long as a book."""
     return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"

@@ -1,7 +1,7 @@
-"""The keywords of a JSON Schema that may take a time out of proportion, with limits.
+"""Limits for the keywords of a JSON Schema that can take excessive time.
 
-Patterns are stopped, references are counted, and what `jsonschema` compares each with each is done
-another way.
+Patterns are stopped, references are counted, and pairwise comparisons of `jsonschema` are
+replaced.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pex.score.patterns import Pattern
 from pex.score.reading import shorten
 
 MOST_REFERENCES = 100_000
-"""How often the references of a schema are followed for one answer."""
+"""The number of references of a schema that are followed for one answer."""
 
 MOST_UNEVALUATED = 2000
-"""Parts of an object or a list to which `unevaluated…` is applied: each is looked for among all."""
+"""Parts of an object or a list that `unevaluated…` checks: each is searched for among all."""
 
 
 class TooManyReferencesError(Exception):
-    """References that name what holds them take a time that doubles with each level."""
+    """Too many references: if they name their own container, each level doubles the time."""
 
 
 _followed = threading.local()
@@ -40,11 +40,11 @@ def counted_references() -> Iterator[None]:
 
 
 def limited(kind: Any, schema: Any) -> Any:
-    """A validator class whose patterns are stopped where they take too long.
+    """A validator class whose patterns are stopped if they take too long.
 
     Args:
         kind: a validator class of `jsonschema`.
-        schema: whose patterns are tried out.
+        schema: the schema whose patterns are checked.
 
     Raises:
         PexError: a pattern is not a valid regular expression.
@@ -126,7 +126,7 @@ def limited(kind: Any, schema: Any) -> Any:
 
 
 def _patterns(part: Any) -> Iterator[str]:
-    """The patterns of a schema that hold for something."""
+    """The patterns that apply in a schema."""
     if isinstance(part, list):
         for item in part:
             yield from _patterns(item)
@@ -142,16 +142,16 @@ def _patterns(part: Any) -> Iterator[str]:
 
 
 def needs_names(schema: Any) -> bool:
-    """Whether `jsonschema` itself would look for patterns of this schema, without a limit.
+    """Whether `jsonschema` itself would search with this schema's patterns, without a limit.
 
-    It does for `unevaluatedProperties`; such a schema is checked as `with_names` gives it.
+    It does for `unevaluatedProperties`; then the schema is checked in the form of `with_names`.
     """
     text = json.dumps(schema, default=str)
     return '"patternProperties"' in text and '"unevaluatedProperties"' in text
 
 
 def with_names(schema: Any, value: Any) -> Any:
-    r"""A schema that says the same of a value, with the value's own names in place of patterns.
+    r"""An equivalent schema for one value, with the value's own names in place of patterns.
 
     Raises:
         TimeoutError: a pattern took too long with one of the names.
@@ -165,7 +165,7 @@ def with_names(schema: Any, value: Any) -> Any:
     def literal(number: int, pattern: str) -> str:
         compiled = Pattern(pattern)
         of_these = [re.escape(name) for name in names if compiled.search(name)]
-        # The number keeps two patterns apart that are found in the same names.
+        # The number distinguishes two patterns that match the same names.
         return f"(?#{number})" + (f"^(?:{'|'.join(of_these)})\\Z" if of_these else "(?!)")
 
     def rewrite(part: Any) -> Any:
@@ -192,7 +192,7 @@ def with_names(schema: Any, value: Any) -> Any:
 
 
 _OF_NAMES = ("properties", "$defs", "definitions", "dependentSchemas")
-"""Keywords whose value has names of the user's and no keywords."""
+"""Keywords whose value contains the user's names instead of keywords."""
 
 
 def _names(value: Any) -> Iterator[str]:

@@ -30,7 +30,7 @@ _MOST_PROBLEMS = 1000
 
 
 def valid_json(schema: dict[str, Any] | None) -> Rule:
-    """The answer is JSON, and follows a JSON Schema where one is given.
+    """The answer is valid JSON, and follows a JSON Schema if one is given.
 
     Raises:
         PexError: the schema is not a JSON Schema, or refers to something outside itself.
@@ -48,7 +48,7 @@ def valid_json(schema: dict[str, Any] | None) -> Rule:
 
 
 def follows(schema: Any) -> Callable[[Any], str | None]:
-    """A check of values against a JSON Schema: it returns what does not fit, or None.
+    """A check of values against a JSON Schema: it returns the mismatch, or None.
 
     Raises:
         PexError: the schema is not a JSON Schema, or refers to something outside itself.
@@ -66,7 +66,7 @@ def follows(schema: Any) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
         try:
             with schema_patterns.counted_references():
-                # Each problem holds its part of the answer as text: a list has a million.
+                # Each problem holds its part of the answer as text: a list can have a million.
                 at_hand = validator
                 if needs_names and isinstance(value, dict | list):
                     at_hand = _validator(schema_patterns.with_names(schema, value))
@@ -104,7 +104,7 @@ def _validator(schema: Any) -> Any:
         raise PexError(f"the schema is not a JSON Schema: {message}") from None
     specification = referencing.jsonschema.specification_with(str(kind.META_SCHEMA["$schema"]))
     root = specification.create_resource(schema)
-    # A registry of its own: without one, jsonschema would fetch what a $ref names from the web.
+    # Its own registry: without one, jsonschema would fetch the target of a $ref from the web.
     registry: referencing.Registry[Any] = referencing.Registry()
     _check_references(schema, registry.resolver_with_root(root), specification)
     return schema_patterns.limited(kind, schema)(schema, registry=registry)
@@ -129,14 +129,14 @@ def _check_references(part: Any, resolver: Any, specification: Any) -> None:
 
 
 def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
-    """Each field of a JSON answer is the expected one; the score itself is the share of them.
+    """Each field of a JSON answer is the expected one; the score itself is the share that is.
 
-    Texts are compared without regard to case and surrounding white space, numbers by value; a
-    field that is expected to be null may also be left out. A field that a case expects nothing
-    of is not counted there. The expected answer may be the text of a JSON object (from CSV).
+    Strings are compared ignoring case and surrounding white space, numbers by value; a field that
+    is expected to be null can also be left out. A field without an expectation in a case is not
+    counted there. The expected answer can be the text of a JSON object (from CSV).
 
     Raises:
-        PexError: a case that does not expect an object, a field that no case expects or that cannot
+        PexError: a case does not expect an object, or a field is not expected by any case or cannot
             name a score.
     """
     _check_fields(names, cases)
@@ -203,7 +203,7 @@ def _field(given: Any, wanted: Any) -> Score:
 
 def _same(given: Any, wanted: Any) -> bool:
     if isinstance(given, str) and isinstance(wanted, str):
-        # As texts, also where they are digits: order number 0042 is not 42.
+        # As strings, even if they are digits: order number 0042 is not 42.
         return " ".join(fold(given).split()) == " ".join(fold(wanted).split())
     if isinstance(given, list) and isinstance(wanted, list):
         return len(given) == len(wanted) and all(map(_same, given, wanted))
@@ -213,7 +213,7 @@ def _same(given: Any, wanted: Any) -> bool:
         return given is wanted
     if isinstance(given, dict | list) or isinstance(wanted, dict | list):
         return False
-    try:  # decimals, not floats: two numbers of 20 digits may differ in the last
+    try:  # decimals, not floats: two numbers of 20 digits can differ in the last
         return Decimal(str(given).strip()) == Decimal(str(wanted).strip())
     except InvalidOperation:
         return False

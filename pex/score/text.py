@@ -40,7 +40,7 @@ def contains(ignore_case: bool, value: str | list[str] | None) -> Rule:
     """The answer contains a text, or all of several.
 
     Raises:
-        PexError: there is nothing in `value`: every answer contains that.
+        PexError: `value` is empty: every answer contains that.
     """
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
@@ -63,8 +63,8 @@ def contains(ignore_case: bool, value: str | list[str] | None) -> Rule:
 def regex(pattern: str | None, ignore_case: bool, full: bool, cases: Sequence[Case]) -> Rule:
     """The answer matches a pattern; without one, the expected answer is the pattern.
 
-    An answer that was cut off does not. A pattern that takes too long is stopped, and the score
-    is an error.
+    An answer that was cut off does not match. A pattern that takes too long is stopped, and the
+    score is an error.
 
     Raises:
         PexError: a pattern is not a valid regular expression.
@@ -94,7 +94,7 @@ def regex(pattern: str | None, ignore_case: bool, full: bool, cases: Sequence[Ca
 
 
 def similarity(ignore_case: bool) -> Rule:
-    """How alike answer and expected answer are, from 0 to 1 (normalised edit distance)."""
+    """The similarity of answer and expected answer, from 0 to 1 (normalised edit distance)."""
 
     def rule(answer: Answer, case: Case, expected: Any) -> float:
         from rapidfuzz import fuzz
@@ -112,7 +112,7 @@ def length(
 ) -> Rule:
     """The answer keeps to the limits; without limits, its number of words.
 
-    An answer that was cut off keeps to none, and its number of words is not known.
+    An answer that was cut off does not keep to them, and its number of words is not known.
     """
     measures = max_words is min_words is max_chars is min_chars is None
 
@@ -139,7 +139,7 @@ def _count(number: int, what: str) -> str:
 
 
 def latency(max_s: float | None) -> Rule:
-    """Whether the answer came within `max_s` seconds; without it, how many it took."""
+    """Whether the answer arrived within `max_s` seconds; without it, the number of seconds."""
 
     def rule(answer: Answer, case: Case) -> Score:
         if answer.latency_s is None:

@@ -1,4 +1,4 @@
-"""Answers that are there and yet not what was asked for: cut off, empty, half filtered."""
+"""Answers that arrived but are incomplete: cut off, empty, partly filtered."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNUSUAL = {"cut_off": "cut off", "empty": "empty", "filtered": "filtered"}
-"""The columns of a summary that count them, and what they are called."""
+"""The columns of a summary that count unusual answers, and their names."""
 
 
 def unusual(frame: pd.DataFrame) -> dict[str, pd.Series[bool]]:
-    """Which rows of a long frame have such an answer; a row with an error has none.
+    """Masks of the rows of a long frame with an unusual answer; a row with an error has none.
 
     Example:
         >>> import pandas as pd
@@ -39,7 +39,7 @@ def unusual(frame: pd.DataFrame) -> dict[str, pd.Series[bool]]:
 
 
 def remarks_of(row: Mapping[str, Any]) -> list[str]:
-    """Which of them one row of a long frame is, but for an empty one, which shows itself.
+    """The remarks on one row of a long frame, except for an empty answer, which is visible.
 
     Example:
         >>> remarks_of({"output": "Once upon", "finish_reason": "length"})
@@ -62,7 +62,7 @@ def _has(words: Any, word: str) -> bool:
 
 
 def counts(record: dict[Any, Any]) -> list[str]:
-    """What a row of a summary has of them, in words.
+    """The counts of unusual answers in a row of a summary, in words.
 
     Example:
         >>> counts({"variant": "short", "cut_off": 2, "empty": 0})
@@ -72,5 +72,5 @@ def counts(record: dict[Any, Any]) -> list[str]:
 
 
 def columns(summary: pd.DataFrame) -> list[str]:
-    """The columns of a summary that count some."""
+    """The columns of a summary that have such counts above zero."""
     return [name for name in UNUSUAL if name in summary.columns and (summary[name] > 0).any()]

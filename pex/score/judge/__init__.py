@@ -1,1 +1,1 @@
-"""Judges: models that score answers, what they are asked, and how far they are to be believed."""
+"""Judges: models that score answers, their questions, and how far to trust them."""

@@ -1,4 +1,4 @@
-"""Judging a run: its answers are put to judges, by the same runner that asked for them."""
+"""Judging a run: its answers go to judges, by the same runner that made its calls."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _NOT_ASKED = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JudgePanel:
-    """The judges of a run and what they need, resolved.
+    """The judges of a run with everything that they need, resolved.
 
-    `rivals` has for each pairwise judge the baseline of each variant, `trust` for each judge how
-    far it agrees with people, `channels` how to reach the models that have to be asked; `models`
-    gave the answers; `longest` is `max_tokens` where a judge's prompt does not say, and `api_of`
-    says which API answers for a model.
+    `rivals` has the baseline of each variant for each pairwise judge, `trust` each judge's
+    agreement with people, `channels` the connections to the judges' models; `models` gave the
+    answers; `longest` is `max_tokens` if a judge's prompt does not set it, and `api_of` gives the
+    API of a model.
     """
 
     judges: Sequence[Judge]
@@ -62,34 +62,34 @@ class JudgePanel:
     api_of: Callable[[str], str] = Settings().api_of
 
     def verdicts(self, answers: Mapping[RowKey, Answer], cases: Sequence[Case]) -> Verdicts:
-        """What there is to ask about these answers."""
+        """The questions about these answers."""
         asked = (self.longest, self.folder, self.api_of)
         return Verdicts(self.judges, self.rivals, answers, cases, *asked)
 
     @property
     def questions_each(self) -> int:
-        """How many questions an answer leads to, at most."""
+        """The largest number of questions about one answer."""
         return sum(1 + judge.pairwise for judge in self.judges)
 
     def key_parts(self) -> list[str]:
-        """What makes two runs of these judges the same one."""
+        """The parts that must be equal for two runs of these judges to be the same."""
         return [f"{judge.name}\0{judge.digest}\0{judge.baseline}" for judge in self.judges]
 
 
 def judge_panel(
     judges: Sequence[Judge], variants: Sequence[VariantInfo], longest: int, folder: Path
 ) -> JudgePanel:
-    """The judges of a run, each pairwise one with the baseline of every variant.
+    """Resolve the judges of a run, pairwise ones with the baseline of every variant.
 
     Args:
-        judges: whose scores are wanted.
-        variants: what is judged.
-        longest: `max_tokens` where a judge's prompt does not say.
-        folder: where the paths of images start.
+        judges: the judges that score.
+        variants: the variants to judge.
+        longest: `max_tokens` if a judge's prompt does not set it.
+        folder: the folder that paths of images start from.
 
     Raises:
-        PexError: a baseline that no variant, prompt or model is, nothing to compare it with, a
-            calibration that cannot be read.
+        PexError: a baseline is not a variant, prompt or model, there is nothing to compare it with,
+            or a calibration cannot be read.
     """
     rivals: dict[str, dict[str, str]] = {}
     for judge in judges:
@@ -119,14 +119,14 @@ def _trust(judge: Judge) -> dict[str, Any]:
 
 
 class JudgeRun:
-    """Puts answers to the judges: what the journal has is replayed, the rest asked.
+    """Sends answers to the judges: verdicts in the journal are reused, the others requested.
 
     Args:
         panel: the judges, with their open endpoints.
-        journal: where verdicts are found and kept.
-        run: whose they are.
-        budget: the cap; the answers of the run were paid from the same one.
-        batch_cap_usd: the cap on the batch that the run belongs to.
+        journal: the journal that stores the verdicts.
+        run: the run that they belong to.
+        budget: the cap, shared with the answers of the run.
+        batch_cap_usd: the cap on the run's batch.
         listen: called for `Scored`, `Spent` and `Pace`, on the thread that judges.
     """
 
@@ -148,10 +148,10 @@ class JudgeRun:
         self.scores: dict[RowKey, Scores] = {}
         """The judges' scores so far."""
         self.total = self.done = 0
-        """Questions in all, and those that were answered or failed."""
+        """The total number of questions, and the number answered or failed."""
 
     def stop(self) -> None:
-        """From any thread: ask nothing new; twice: stop now."""
+        """From any thread: start no new calls; called twice: stop now."""
         self._stopped = True
         if self._runner is not None:
             self._runner.stop()
@@ -159,16 +159,16 @@ class JudgeRun:
     def judge(
         self, answers: Mapping[RowKey, Answer], cases: Sequence[Case], status: str = "finished"
     ) -> str:
-        """Judge answers; returns how it ended.
+        """Judge answers; return the final status.
 
         Args:
-            answers: what is judged, by place.
+            answers: the answers to judge, by place.
             cases: the cases of these answers.
-            status: how the run has gone so far; where it is not "finished", verdicts that the
-                journal has are used and nobody is asked.
+            status: the status of the run so far; if it is not "finished", only verdicts in the
+                journal are used and no judge is called.
 
         Raises:
-            JournalError: the journal cannot be read or written; the scores so far are kept.
+            JournalError: the journal cannot be read or written; scores so far are kept.
         """
         self._verdicts = verdicts = self._panel.verdicts(answers, cases)
         asked = verdicts.requests
@@ -192,7 +192,7 @@ class JudgeRun:
         return "failed" if ended == "finished" and verdicts.broken else ended
 
     def about(self) -> list[JudgeInfo]:
-        """Each judge and what it did."""
+        """Each judge with its counts and costs."""
         return [
             JudgeInfo(
                 name=judge.name,
@@ -222,7 +222,7 @@ class JudgeRun:
         find = functools.partial(self._journal.find_one, run=self._run)
         runner = Runner(left, context, find)
         task = asyncio.create_task(runner.run())
-        await asyncio.sleep(0)  # it listens to stop() from here on
+        await asyncio.sleep(0)  # from here on it reacts to stop()
         self._runner = runner
         if self._stopped:
             runner.stop()
@@ -246,15 +246,15 @@ class JudgeRun:
 def ready_judges(
     panel: JudgePanel, models: Iterable[str], connect: Callable[[list[str]], dict[str, Channel]]
 ) -> JudgePanel:
-    """The panel with open endpoints, before anything is asked.
+    """The panel with open endpoints, before any call.
 
     Args:
         panel: the judges.
-        models: those of the judges that have to be asked.
+        models: the models of the judges that have to be called.
         connect: opens the channels of models.
 
     Raises:
-        PexError: a model that cannot be reached, or that has no known price.
+        PexError: a model cannot be reached, or its price is not known.
     """
     channels = connect(sorted(set(models)))
     check_priced({ref: channel.price for ref, channel in channels.items()})
@@ -263,10 +263,10 @@ def ready_judges(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judged:
-    """What judges said of answers that were there already.
+    """The judges' verdicts on existing answers.
 
-    `scores` are theirs by place and name, `about` says for each judge what it did and cost;
-    `status` is finished, interrupted, budget or failed.
+    `scores` has their scores by place and name, `about` each judge's counts and cost; `status` is
+    finished, interrupted, budget or failed.
     """
 
     scores: Mapping[RowKey, Scores]
@@ -287,25 +287,25 @@ def judge(
     on_event: Listener | None = None,
     folder: Path | None = None,
 ) -> Judged:
-    """Put answers to judges, outside of a run: for new scores on old answers.
+    """Send answers to judges outside a run, for new scores of old answers.
 
     Args:
-        judges: whose scores are wanted.
-        answers: what is judged, by (variant, case_id, repeat).
+        judges: the judges that score.
+        answers: the answers to judge, by (variant, case_id, repeat).
         cases: the cases of the answers.
-        variants: what gave the answers.
+        variants: the variants that gave the answers.
         project: the project's folder.
-        name: of the experiment, in the ledger.
-        budget_usd: what the judges may spend at most; left out, what the project allows a run.
+        name: the experiment's name in the ledger.
+        budget_usd: the most that the judges may spend; by default, the project's limit for a run.
         journal: "reuse", "fresh" or "off", as in `Experiment.run`.
         on_event: called for `Scored`, `Spent` and `Pace`.
-        folder: where the paths of images start.
+        folder: the folder that paths of images start from.
 
     Returns:
         The scores; after Ctrl-C those so far, with the status "interrupted".
 
     Raises:
-        PexError: something does not fit; no model was called.
+        PexError: an argument does not fit; no model was called.
         JournalError: the journal cannot be read or written.
     """
     check_positive("budget_usd", budget_usd, zero=True)
@@ -356,7 +356,7 @@ def _apart(judge_run: JudgeRun, answers: Mapping[RowKey, Answer], cases: Sequenc
             ended.set()
 
     threading.Thread(target=body, name="pex-judging", daemon=True).start()
-    # An event, and not Thread.join: an interrupted join takes the thread for ended.
+    # An event, not Thread.join: after an interrupted join, the thread counts as ended.
     while not ended.is_set():
         try:
             ended.wait()

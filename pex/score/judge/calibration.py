@@ -1,4 +1,4 @@
-"""How far a judge agrees with people, kept beside its prompt."""
+"""A judge's agreement with people, kept beside its prompt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Share:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Disagreement:
-    """An answer of which the judge and the people think differently."""
+    """An answer on which the judge and the people disagree."""
 
     place: RowKey
     judged: float
@@ -45,22 +45,22 @@ class Calibration:
     """A judge's scores beside people's, for the same answers.
 
     Args:
-        n: answers that have both.
-        labels: the scores that there are, in order; yes is 1.0, no 0.0.
-        table: how often the people gave a label (rows) and the judge one (columns).
-        kappa: agreement beyond chance, at most 1; Cohen's, weighted by the squared distance where
-            the scores are not just yes and no. None where all scores are the same one.
+        n: the number of answers with both scores.
+        labels: the scores that occur, in order; yes is 1.0, no 0.0.
+        table: counts by the people's label (rows) and the judge's (columns).
+        kappa: agreement beyond chance, at most 1; Cohen's, weighted by the squared distance if the
+            scores are not just yes and no. None if all scores are the same.
         kappa_low: lower end of its 95 % interval.
         kappa_high: upper end.
-        agreement: the share of answers on which both say the same.
-        sensitivity: of what people call good, the share that the judge calls so; only of yes/no.
-        specificity: of what people call bad, the share that the judge calls so; only of yes/no.
-        unrated: answers that only one of the two has scored; they count in none of the figures.
-        disagreements: the widest first.
-        positions: of a pairwise judge, what the order of the two answers did to it.
-        judge: what the judge's verdicts depend on (`Judge.identity`).
-        raters: who rated.
-        rated_at: when, as an ISO date or time.
+        agreement: the share of answers on which both agree.
+        sensitivity: the share of answers good for people that the judge calls good; yes/no only.
+        specificity: the share of answers bad for people that the judge calls bad; yes/no only.
+        unrated: the number of answers scored by only one of the two; they are in no figure.
+        disagreements: the disagreements, widest first.
+        positions: the effect of the order of the two answers on a pairwise judge.
+        judge: everything that the judge's verdicts depend on (`Judge.identity`).
+        raters: the names of the raters.
+        rated_at: the date or time of the ratings, in ISO format.
     """
 
     n: int
@@ -80,7 +80,7 @@ class Calibration:
     rated_at: str = ""
 
     def enough(self, min_kappa: float) -> tuple[bool, str]:
-        """Whether the agreement suffices, and the figures that say so."""
+        """Whether the agreement is sufficient, and the figures behind that."""
         if self.kappa is None or self.kappa_low is None:
             only = f"all {self.n} ratings and verdicts are {self.labels_seen[0]:g}"
             return False, f"uncalibrated: {only}, which says nothing about agreement"
@@ -93,7 +93,7 @@ class Calibration:
 
     @property
     def labels_seen(self) -> tuple[float, ...]:
-        """The labels that somebody gave."""
+        """The labels that the people or the judge gave."""
         columns = list(zip(*self.table, strict=True))
         pairs = zip(self.labels, self.table, columns, strict=True)
         return tuple(label for label, row, column in pairs if any(row) or any(column))
@@ -107,10 +107,10 @@ class Calibration:
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
-        """Read what `save` wrote.
+        """Read a calibration written by `save`.
 
         Raises:
-            PexError: there is no such file, or it holds something else.
+            PexError: the file does not exist, or is not a calibration.
         """
         path = Path(path)
         text = read_text(path, "calibration")
@@ -134,18 +134,18 @@ def calibrate(
 ) -> Calibration:
     """Compare a judge's scores with people's.
 
-    Scores that are all yes or no give Cohen's kappa, sensitivity and specificity; others the
-    weighted kappa over all whole numbers from the least to the greatest score, or, where there are
-    fractions, over the scores that there are.
+    Scores that are all yes or no give Cohen's kappa, sensitivity and specificity; others give the
+    weighted kappa over all whole numbers from the lowest to the highest score, or, if there are
+    fractions, over the scores that occur.
 
     Args:
-        judged: the judge's scores, by (variant, case_id, repeat); None where there is none.
-        human: people's, in the same way.
-        judge: what its verdicts depend on, `Judge.identity`: with it, a judge that has changed
-            since is uncalibrated again.
-        positions: of a pairwise judge, what the order did.
-        raters: who rated.
-        rated_at: when; left out, now.
+        judged: the judge's scores, by (variant, case_id, repeat); None if there is none.
+        human: people's scores, in the same form.
+        judge: everything that its verdicts depend on, `Judge.identity`; if it is given, a judge
+            that later changes is no longer calibrated.
+        positions: the effect of the order, for a pairwise judge.
+        raters: the names of the raters.
+        rated_at: the time of the ratings; by default, now.
 
     Raises:
         PexError: no answer has both scores.
@@ -198,7 +198,7 @@ def calibrate(
 
 
 def _labels(scores: Sequence[float]) -> tuple[float, ...]:
-    """The labels of the table: weights count how many labels lie between two scores."""
+    """The labels of the table: weights count the labels between two scores."""
     there = sorted({*scores})
     if set(there) <= {0.0, 1.0}:
         return (0.0, 1.0)
@@ -213,7 +213,7 @@ def _rate(value: float | None, interval: tuple[float, float] | None) -> Share | 
 
 
 def _rebuilt(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a calibration that JSON has no form for."""
+    """The parts of a calibration that JSON cannot represent."""
 
     def share(name: str) -> Share | None:
         return None if data[name] is None else Share(**data[name])

@@ -26,10 +26,10 @@ from pex.score.structured import follows
 
 KINDS = ("pointwise", "pairwise")
 SIDES = ("first", "second", "tie")
-"""What a pairwise judge may say: the answer shown first, the one shown second, neither."""
+"""A pairwise judge's possible verdicts: the answer shown first, shown second, or neither."""
 
 MIN_KAPPA = 0.6
-"""Agreement with people from which on a judge counts as calibrated."""
+"""The agreement with people that a judge needs to count as calibrated."""
 
 _WIDEST_SCALE = 100
 _NUMERIC = {"boolean", "integer", "number"}
@@ -38,7 +38,7 @@ _OF_CASE = ("expected", "case_id", "group", "tags")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge said: a number or yes/no, or a side; `error` where it said nothing valid."""
+    """A judge's verdict: a number or yes/no, or a side; `error` if it gave no valid one."""
 
     value: bool | float | str | None
     reason: str | None = None
@@ -49,26 +49,26 @@ class Judge:
     r"""A model that scores each answer, or compares it with a baseline's answer to the same case.
 
     Its prompt is the rubric. It sees the case's inputs and `expected`, `case_id`, `group`, `tags`;
-    a pointwise judge sees the answer as `output`, a pairwise one two answers as `first` and
-    `second`, and is asked twice, with the two changing places. It answers by a JSON Schema; an
-    answer in which no verdict is clear is an error and never a 0.
+    a pointwise judge sees the answer as `output`, a pairwise one sees two answers as `first` and
+    `second`, and is called twice, with the two swapped. It answers by a JSON Schema; an answer
+    without a clear verdict is an error and never a 0.
 
     Args:
         prompt: the rubric, or the path of its file. Its own response schema needs a `verdict`
-            (`yes`/`no`, a number; pairwise `first`/`second`/`tie`) and may have a `reason`; left
-            out, it is asked for both.
-        model: `provider/model`, or a `pex.Model` of your own client; left out, the one that the
-            prompt names.
-        name: of its score; left out, the prompt's name.
-        params: parameters over those of the prompt. The temperature is 0 unless it is given; one
-            that is None is not sent, for models that take none.
-        kind: `pointwise` or `pairwise`; left out, pairwise where there is a baseline.
+            (`yes`/`no`, a number; pairwise `first`/`second`/`tie`) and can have a `reason`; the
+            default schema has both.
+        model: `provider/model`, or a `pex.Model` of your own client; by default, the model that
+            the prompt names.
+        name: the name of its score; by default, the prompt's name.
+        params: parameters that override the prompt's. The temperature is 0 unless it is given; if
+            it is None it is not sent, for models that do not accept one.
+        kind: `pointwise` or `pairwise`; by default, pairwise if there is a baseline.
         baseline: the variant, prompt or model whose answers a pairwise judge compares with.
-        scale: the least and the greatest whole number that it may give, for example (1, 5).
+        scale: the lowest and the highest whole number that it can give, for example (1, 5).
 
     Raises:
-        PexError: a prompt that does not show the answer, a schema without a verdict that can be a
-            score, a pairwise judge without a baseline, no model.
+        PexError: the prompt does not show the answer, the schema has no verdict that can be a
+            score, a pairwise judge has no baseline, or there is no model.
 
     Example:
         >>> rubric = Prompt("Is this reply polite?\n{{ output }}", name="polite")
@@ -111,7 +111,7 @@ class Judge:
             response_schema=schema,
         )
         self.variant = Variant(asked, model or self.prompt.model or "", name=self.name)
-        """What is asked: the prompt with its schema and parameters, and the model."""
+        """The variant that is called: the prompt with its schema and parameters, and the model."""
 
     def __repr__(self) -> str:
         against = f" against '{self.baseline}'" if self.baseline else ""
@@ -129,7 +129,7 @@ class Judge:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What its verdicts depend on: with another of these it is another judge."""
+        """Everything that its verdicts depend on: if any of it differs, it is a different judge."""
         asked = self.variant.prompt
         return {
             "prompt": digest(
@@ -145,10 +145,10 @@ class Judge:
         return digest(self.identity)
 
     def check(self, cases: Sequence[Case]) -> None:
-        """Make sure that its prompt can be filled in.
+        """Check that its prompt can be filled in.
 
         Raises:
-            PexError: a variable that no case has; no expected answers where it shows one.
+            PexError: no case has one of its variables, or expected answers that it shows.
         """
         columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
         known = [*columns, *_OF_CASE, *self._shown()]
@@ -162,11 +162,11 @@ class Judge:
             check_expected(cases, self.name)
 
     def applies(self, case: Case) -> bool:
-        """Whether it can judge answers to a case: not where it would show no expected answer."""
+        """Whether it can judge answers to a case: no if it shows a missing expected answer."""
         return case.expected is not None or not self._shows_expected
 
     def question(self, case: Case, *answers: Answer) -> Case:
-        """What its prompt's variables see: of the case, and its answer or the two to compare."""
+        """The values of its prompt's variables: from the case, and the answer or two to compare."""
         values = dict(case.inputs)
         values |= {"case_id": case.id, "group": case.group, "tags": list(case.tags)}
         values |= dict(zip(self._shown(), map(_text, answers), strict=True))
@@ -176,9 +176,9 @@ class Judge:
         return Case(case.id, values, group=case.group)
 
     def read(self, answer: Answer) -> Verdict:
-        """The verdict in its answer; what is not clearly one that the schema allows is an error.
+        """Read the verdict in its answer; an answer without a clear, allowed verdict is an error.
 
-        Case, Markdown, text around it, further keys and a missing reason do not matter.
+        Case, Markdown, surrounding text, further keys and a missing reason do not matter.
         """
         if answer.error is not None:
             return Verdict(None, error=f"the judge gave no answer: {answer.error}")
@@ -200,7 +200,7 @@ class Judge:
         return Verdict(value, reason)
 
     def _strictly(self, output: str) -> tuple[tuple[Any, str | None] | None, str | None]:
-        """Verdict and reason of an answer that follows the schema, or what does not."""
+        """Verdict and reason of an answer that follows the schema, or the first mismatch."""
         said = parse_json(output)
         problem = (
             f"not valid JSON: {said.reason}" if isinstance(said, NoJson) else self._valid(said)
@@ -212,7 +212,7 @@ class Judge:
         return (said["verdict"], text), None
 
     def to_dict(self) -> dict[str, Any]:
-        """What `experiment.yaml` says for it."""
+        """Its form in `experiment.yaml`."""
         model, params = self._given
         path = self.prompt.path
         item: dict[str, Any] = {
@@ -230,21 +230,21 @@ class Judge:
 
     @property
     def calibration_path(self) -> Path | None:
-        """Where its calibration is kept, beside its prompt; None where the prompt has no file."""
+        """The path of its calibration, beside its prompt; None if the prompt has no file."""
         path = self.prompt.path
         return None if path is None else path.with_suffix(".calibration.json")
 
     @property
     def calibration(self) -> Calibration | None:
-        """How it agrees with people, where that was measured with just this prompt and model."""
+        """Its agreement with people, if measured with exactly this prompt and model."""
         found = self._measured()
         return found if found is not None and found.judge == self.identity else None
 
     def calibrated(self, min_kappa: float = MIN_KAPPA) -> tuple[bool, str]:
-        """Whether it agrees with people well enough to decide something, and why (not).
+        """Whether it agrees with people well enough to decide something, and the reason.
 
         Args:
-            min_kappa: the least kappa; its interval must also exclude agreement by chance.
+            min_kappa: the lowest kappa; its interval must also exclude agreement by chance.
         """
         found = self._measured()
         if found is None:
@@ -322,7 +322,7 @@ def _default_schema(kind: str, scale: tuple[int, int] | None) -> dict[str, Any]:
         verdict = {"type": "string", "enum": list(SIDES)}
     elif scale:
         verdict = {"type": "integer", "enum": list(range(scale[0], scale[1] + 1))}
-    # The reason first: a model that writes its answer from left to right then thinks before it
+    # The reason comes first: a model that writes from left to right then thinks before it
     # decides.
     properties = {"reason": {"type": "string"}, "verdict": verdict}
     return {
@@ -334,7 +334,7 @@ def _default_schema(kind: str, scale: tuple[int, int] | None) -> dict[str, Any]:
 
 
 def _check_verdict(schema: Mapping[str, Any], kind: str, where: str) -> None:
-    """Raise a `PexError` unless whatever follows the schema has a verdict that can be a score."""
+    """Raise a `PexError` unless every valid answer has a verdict that can be a score."""
     properties = schema.get("properties")
     verdict = properties.get("verdict") if isinstance(properties, Mapping) else None
     required = schema.get("required")
@@ -371,7 +371,7 @@ def _numeric(verdict: Mapping[str, Any]) -> bool:
 
 
 def _text(answer: Answer) -> str:
-    """An answer as a judge reads it; where it only calls tools, those."""
+    """An answer as a judge reads it; if it only calls tools, the tool calls."""
     if answer.output is None and answer.tool_calls:
         return json.dumps(answer.tool_calls, ensure_ascii=False)
     return answer.output or ""

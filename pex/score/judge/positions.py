@@ -1,4 +1,4 @@
-"""What the order of two answers did to a pairwise judge."""
+"""The effect of the order of two answers on a pairwise judge."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pex.stats.intervals import wilson
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Positions:
-    """Pairs that were judged twice, the two answers changing places.
+    """Pairs that were judged twice, with the two answers swapped.
 
-    `consistent` of the `pairs` had the same winner in both orders. Of `decided` verdicts (no ties)
-    `first` went to the answer that was shown first: half of them, for a judge that does not look
-    at the order. `p` is how probable so uneven a lean is if the order does not matter.
+    `consistent` of the `pairs` had the same winner in both orders. Of the `decided` verdicts (no
+    ties), `first` went to the answer shown first: half of them, for a judge that ignores the order.
+    `p` is the probability of a bias at least this large if the order does not matter.
     """
 
     pairs: int
@@ -41,13 +41,13 @@ class Positions:
 
 
 def positions(verdicts: Iterable[tuple[str, str]]) -> Positions:
-    """Count what two orders did.
+    """Count the verdicts in both orders.
 
-    The p value is that of an exact two-sided sign test on the pairs that lean to one place: the
-    two verdicts on a pair belong together, so the pairs are counted and not the verdicts.
+    The p value is that of an exact two-sided sign test on the pairs that favour one place: the
+    two verdicts on a pair belong together, so pairs are counted, not verdicts.
 
     Args:
-        verdicts: for each pair, what the judge said in the first order and with the answers
+        verdicts: for each pair, the judge's verdicts in the first order and with the answers
             swapped: `first`, `second` or `tie`, as they were shown.
 
     Source: R. A. Fisher, The Design of Experiments, 1935 (the sign test); L. Zheng et al.,
@@ -64,7 +64,7 @@ def positions(verdicts: Iterable[tuple[str, str]]) -> Positions:
     up, down = sum(lean > 0 for lean in leans), sum(lean < 0 for lean in leans)
     return Positions(
         pairs=len(pairs),
-        # The same answer wins where the other place wins in the other order.
+        # The same answer wins if the other place wins in the other order.
         consistent=sum(pair in _SAME for pair in pairs),
         decided=len(said),
         first=said.count("first"),

@@ -1,4 +1,4 @@
-"""From answers to the questions that judges are asked, and from what they say to scores."""
+"""Turning answers into questions for judges, and the judges' verdicts into scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Scores = dict[str, Score]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Question:
-    """One request to a judge: about which answer, against whose, in which order."""
+    """One request to a judge: the answer, the answer to compare it with, and their order."""
 
     request: Request
     judge: Judge
@@ -36,7 +36,7 @@ class Question:
 
 @dataclasses.dataclass(slots=True)
 class _Tally:
-    """What a judge was asked and said so far; equal questions are one call."""
+    """A judge's questions and verdicts so far; equal questions are one call."""
 
     keys: set[str] = dataclasses.field(default_factory=set)
     replayed: int = 0
@@ -50,20 +50,20 @@ class _Tally:
 
 
 class Verdicts:
-    """What judges are asked about the answers of a run, and the scores that follow.
+    """The judges' questions about the answers of a run, and the scores that follow.
 
     Answers that ended in an error are not judged. Equal answers to a case are judged once: all
-    questions have the repeat 1, so the same text has the same verdict. In a pair of equal answers
-    nobody is asked, and it is a tie.
+    questions have the repeat 1, so the same text has the same verdict. A pair of equal answers is a
+    tie, without a call.
 
     Args:
-        judges: whose scores are wanted.
-        rivals: for each pairwise judge, by its name, the baseline of each variant.
-        answers: what is judged.
+        judges: the judges that score.
+        rivals: the baseline of each variant, by the name of each pairwise judge.
+        answers: the answers to judge.
         cases: the cases of the answers.
-        longest: `max_tokens` where the judge's prompt does not say.
-        folder: where the paths of images start.
-        api_of: which API answers for a model.
+        longest: `max_tokens` if the judge's prompt does not set it.
+        folder: the folder that paths of images start from.
+        api_of: returns the API of a model.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Verdicts:
         self._heard: dict[tuple[str, RowKey], dict[bool, Verdict]] = {}
         self._tallies = {judge.name: _Tally() for judge in judges}
         self.settled: dict[RowKey, Scores] = {}
-        """Scores for which nobody has to be asked."""
+        """Scores that need no call."""
         self._questions: dict[RowKey, Question] = {}
         case_of = {case.id: case for case in cases}
         for place, answer in answers.items():
@@ -94,15 +94,15 @@ class Verdicts:
 
     @property
     def requests(self) -> list[Request]:
-        """What is to be asked."""
+        """The requests to make."""
         return [question.request for question in self._questions.values()]
 
     def take(self, asked: RowKey, answer: Answer) -> tuple[RowKey, Scores] | None:
-        """Take what a judge said; returns a place and its score where that is complete.
+        """Take a judge's answer; return a place and its score once that is complete.
 
         Args:
             asked: the place of the question's request.
-            answer: the judge's.
+            answer: the judge's answer.
         """
         question = self._questions[asked]
         judge, tally = question.judge, self._tallies[question.judge.name]
@@ -117,7 +117,7 @@ class Verdicts:
         return question.place, named_scores(judge.name, score)
 
     def unheard(self, why: str) -> Iterator[tuple[RowKey, Scores]]:
-        """The scores of the answers whose judge has not said everything, and will not: errors."""
+        """The scores, all errors, of the answers whose verdicts are and will stay incomplete."""
         told: set[tuple[str, RowKey]] = set()
         for question in self._questions.values():
             name, place = question.judge.name, question.place
@@ -129,11 +129,11 @@ class Verdicts:
 
     @property
     def broken(self) -> bool:
-        """Whether a judge could not be asked: calls failed, and not one score came of any."""
+        """Whether a judge could not be run: calls failed, and none gave a score."""
         return any(tally.failed and not tally.scored for tally in self._tallies.values())
 
     def about(self, judge: Judge) -> dict[str, Any]:
-        """What a judge did, as plain data; costs in USD, also of what was replayed."""
+        """A judge's counts and costs, as plain data; costs in USD, including reused verdicts."""
         tally = self._tallies[judge.name]
         said: dict[str, Any] = {
             "calls": len(tally.keys),
@@ -149,7 +149,7 @@ class Verdicts:
         return said
 
     def positions(self, judge: Judge) -> Positions:
-        """What the order of the answers did to a pairwise judge."""
+        """The effect of the order of the answers on a pairwise judge."""
         return positions(self._tallies[judge.name].pairs)
 
     def _put(self, judge: Judge, place: RowKey, answer: Answer, case: Case) -> None:
@@ -194,7 +194,7 @@ class Verdicts:
             except PexError as error:
                 self._settle(place, judge, Score(None, error=error.message))
                 return
-            # The place in the table of questions; the key, which names the request, stays.
+            # The place in the table of questions; the key, which names the request, is unchanged.
             label = f"judge:{judge.name}{':swapped' * swapped}|{place[0]}"
             request = dataclasses.replace(request, variant=label, repeat=place[2])
             asked.append(Question(request, judge, place, baseline, swapped))
@@ -219,7 +219,7 @@ class Verdicts:
             tally.failed += answer.error is not None
 
     def _compared(self, question: Question, heard: Mapping[bool, Verdict], tally: _Tally) -> Score:
-        """Both orders together: 1 where the variant wins both, 0 where it loses both."""
+        """Both orders together: 1 if the variant wins both, 0 if it loses both."""
         plain, swapped = heard[False], heard[True]
         error = plain.error or swapped.error
         if error is not None:
@@ -242,7 +242,7 @@ def _plain(verdict: Verdict) -> Score:
 
 
 def family(model: str) -> str:
-    """The family of a model, as far as its name tells.
+    """The family of a model, as far as its name shows it.
 
     Example:
         >>> family("openai/gpt-4.1-mini"), family("azure/gpt-5"), family("local/smollm2")
@@ -253,7 +253,7 @@ def family(model: str) -> str:
 
 
 def self_preference(judge: Judge, models: Sequence[str]) -> str | None:
-    """A note where a judge scores answers of its own family of models, else None.
+    """A note if a judge scores answers of its own model family, else None.
 
     Source: A. Panickssery, S. Bowman and S. Feng, LLM Evaluators Recognize and Favor Their Own
     Generations, NeurIPS 2024.

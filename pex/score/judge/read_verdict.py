@@ -1,4 +1,4 @@
-"""What a judge said, read where it is unambiguous though it does not follow the schema."""
+"""Reading a judge's verdict if it is unambiguous, even if it does not follow the schema."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ _OUT_OF = re.compile(r"([-+]?\d{1,9}(?:\.\d{1,9})?)\s?(?:/|out\sof|of)\s?(\d{1,9
 _NUMBER = re.compile(r"[-+]?\d{1,9}(?:\.\d{1,9})?")
 _TAG = re.compile(r"</?[a-zA-Z_]{1,20}>")
 _FIRST = re.compile(r"[^.,;:!()–—]+(?=[.,;:!]\s|\s?[–—(]|\s-\s)|\S+(?=\s(?:because|since)\s)")
-"""What may be a verdict with something said about it behind it."""
+"""A possible verdict that is followed by a remark."""
 
 _HEDGE = re.compile(
     r"(?i)\b(?:mostly|mainly|largely|partly|partially|somewhat|almost|nearly|maybe|perhaps|kind\sof|"
     r"sort\sof|but|however|although|though|except|unless|sometimes|possibly|probably)\b"
 )
 _ENUMERATES = re.compile(r"(?i)1[.)]\s|(?:first|second)\s?[,:]")
-"""How a list of reasons begins: "1. It is polite", "First, it is polite"."""
+"""The start of a list of reasons: "1. It is polite", "First, it is polite"."""
 
 _SENTENCE = re.compile(r"\n|[.!;]\s")
 _LONGEST, _OBJECTS = 20_000, 50
-"""Characters of an answer, and objects or marks in it, that are looked at."""
+"""Limits: characters of an answer, and objects or marks in it, that are read."""
 
 
 class VerdictReader:
-    """Reads verdicts that a schema allows, also where they are written otherwise.
+    """Reads verdicts that a schema allows, even if they are written differently.
 
     Case, Markdown, text around an object, a code fence, further keys and a missing reason do not
-    matter; "Score: 4/5" is 4 on a scale up to 5. Where two verdicts could be meant there is none.
+    matter; "Score: 4/5" is 4 on a scale up to 5. If two verdicts are possible, there is none.
 
     Args:
-        schema: of the property `verdict`.
-        fits: says what does not fit the schema of a verdict, or None.
+        schema: the schema of the property `verdict`.
+        fits: returns the mismatch with the schema of a verdict, or None.
 
     Example:
         >>> reader = VerdictReader({"enum": ["yes", "no"]}, lambda value: None)
@@ -67,14 +67,14 @@ class VerdictReader:
         self._fits = fits
 
     def read(self, text: str) -> tuple[Any, str | None] | None:
-        """A verdict as the schema has it, and the reason for it; None where none is clear."""
+        """A verdict in the schema's form, and its reason; None if no verdict is clear."""
         text = text.strip()
         if len(text) > _LONGEST:
             return None
         objects = list(_with_verdict(text))
         if objects:
             return self._agreed((value, reason) for value, reason in objects)
-        # An object that has not ended, or other JSON, is not read as words.
+        # An unfinished object, or other JSON, is not read as words.
         if text[:1] in ("{", "[") or not isinstance(parse_json(text), NoJson | str | int | float):
             return None
         said = self._in_words(_TAG.sub("\n", text).strip())
@@ -99,7 +99,7 @@ class VerdictReader:
         for match in itertools.islice(_MARK.finditer(text), _OBJECTS):
             behind = text[match.end() :].lstrip(" \n*_`\"'")
             value = self._said_first(_SENTENCE.split(behind, maxsplit=1)[0])
-            # "The answer is polite" speaks of the answer that is judged.
+            # "The answer is polite" is about the judged answer.
             if value is not None or match[1].casefold() != "answer":
                 marked.append(value)
         if marked:
@@ -110,7 +110,7 @@ class VerdictReader:
         return self._said_first(text)
 
     def _said_first(self, text: str) -> Any:
-        """The verdict that a text is, or begins with and names no other: "Yes, it is polite"."""
+        """The verdict that is the text, or starts it if no other is named: "Yes, it is polite"."""
         whole, begin = self._value(text), _FIRST.match(text)
         if whole is not None or begin is None:
             return whole
@@ -126,7 +126,7 @@ class VerdictReader:
         return values[0] if all(value == values[0] for value in values) else None
 
     def _value(self, given: Any) -> Any:
-        """A verdict in the words of the schema; None where it is not clearly one of them."""
+        """A verdict in the schema's words; None if it is not clearly one of them."""
         for value in self._candidates(given):
             if (self._values is None or value in self._values) and self._fits(value) is None:
                 return value
@@ -160,7 +160,7 @@ class VerdictReader:
 
 
 def _says(value: str, text: str, truth: bool | None) -> bool:
-    """Whether a text, or a yes or no, says one of the words of a schema."""
+    """Whether a text, or a yes or no, means one of the words of a schema."""
     meant = WORDS.get(value.casefold())
     if meant is not None and truth is not None:
         return meant is truth
@@ -172,7 +172,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _bare(text: str) -> str:
-    """A text without Markdown, quotes and the full stop around it."""
+    """A text without the Markdown, quotes and punctuation around it."""
     text = re.sub(r"[*_`\"'“”‘’#>]+", " ", text)
     return " ".join(text.split()).strip(" .!,;:()[]{}\\$").removeprefix("boxed{").strip(" {}")
 
@@ -203,7 +203,7 @@ def _verdicts(item: Any, depth: int) -> Iterator[tuple[Any, Any]]:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects that stand in a text."""
+    """The JSON objects in a text."""
     decoder = json.JSONDecoder()
     at = text.find("{")
     for _ in range(_OBJECTS):
