@@ -217,7 +217,7 @@ class _Run:
 
         Args:
             workers: the number of concurrent jobs.
-            done: the jobs that are done already.
+            done: the completed jobs.
         """
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pex-job")
         steps: dict[str, list[Job]] = {}

@@ -55,7 +55,7 @@ def browse(name: str | None = None, *, tracking_uri: str | None = None) -> Libra
 
 
 class LibrarySource:
-    """What a browser shows: the library and the prompt files of one project.
+    """The contents of a browser: the library and the prompt files of one project.
 
     Args:
         project: its folder.
@@ -211,10 +211,10 @@ class LibrarySource:
         ]
 
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
-        """Point an alias to a version; `seen` is where it pointed when this was decided.
+        """Point an alias to a version; `seen` is its version when the user decided.
 
         Raises:
-            PexError: MLflow does not accept the alias, or somebody has moved it since.
+            PexError: MLflow does not accept the alias, or it has been moved since.
         """
         client = connect(self._uri)
         _, _, aliases = listing.editions(client, self._uri, name)

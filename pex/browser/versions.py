@@ -1,4 +1,4 @@
-"""What the library browser shows of prompts: rows of the list, versions, texts, differences.
+"""Prompts as the library browser shows them: rows of the list, versions, texts, differences.
 
 A version is one in the library or a prompt file of the project. The result is plain data for a
 view, bounded and without invisible characters.
@@ -54,7 +54,7 @@ class Version:
     label: str
     aliases: Sequence[str]
     moved: Mapping[str, str]
-    """For each alias who moved it here, when and from where."""
+    """For each alias, the user who moved it here, the time, and the previous version."""
     when: datetime.datetime | None
     by: str
     note: str
@@ -206,7 +206,7 @@ def prompt_difference(prompt: Prompt, against: Prompt) -> dict[str, Any]:
 
 
 def _text_difference(text: str, against: str) -> list[list[str]] | str:
-    """The pieces, or a sentence that says why there are none."""
+    """The pieces, or a sentence with the reason why there are none."""
     if text == against:
         return "The text is the same."
     pieces = word_difference(text, against)

@@ -1,8 +1,8 @@
 """The library browser: a list of prompts, and of the chosen one its versions, text and scores.
 
-What is shown is read on a thread, one thing after another, so that neither the page nor the kernel
-waits for a slow store. The view holds nothing of its own: a reload of the page or a second view
-gets all of it with the widget.
+Data is read on a separate thread, one item after another, so neither the page nor the kernel
+waits for a slow store. The view stores nothing itself: a reloaded page or a second view gets
+everything from the widget.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html, static_text
 
 PATIENCE_S = 10.0
-"""How long the cell waits for the list, so that the static table can be written with it."""
+"""How long the cell waits for the list, so the static table can be written with it."""
 MAX_SCORES = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list of prompts; `problem` and `hint` say why a part of it is missing."""
+    """The list of prompts; `problem` and `hint` explain a missing part."""
 
     rows: Sequence[PromptRow]
     where: str
@@ -51,7 +51,7 @@ class Listing:
 
 
 class Source(Protocol):
-    """What a browser shows and does; each method raises a `PexError` if it cannot."""
+    """The data and actions of a browser; each method raises a `PexError` if it fails."""
 
     def listing(self) -> Listing:
         """All prompts."""
@@ -66,10 +66,10 @@ class Source(Protocol):
         """The scores of the versions, the newest run first."""
 
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
-        """Point an alias to a version; `seen` is where it pointed when this was decided."""
+        """Point an alias to a version; `seen` is its version when the user decided."""
 
     def save_file(self, prompt: Prompt) -> str:
-        """Write a prompt file; returns a sentence that says which."""
+        """Write a prompt file; returns a sentence that names it."""
 
     def save_to_library(self, prompt: Prompt) -> str:
         """Save a file's prompt to the library; returns a sentence with its version."""
@@ -82,8 +82,8 @@ class LibraryBrowser(anywidget.AnyWidget):
     """The prompts of a library and of a project's files, to read, compare and use.
 
     Args:
-        source: where they come from.
-        on_open: opens a prompt, and returns what is shown below the browser.
+        source: the source of the prompts.
+        on_open: opens a prompt, and returns the view to show below the browser.
         chosen: the name and the version or file of the prompt that is shown first.
     """
 
@@ -132,7 +132,7 @@ class LibraryBrowser(anywidget.AnyWidget):
         return self._selected
 
     def _ipython_display_(self) -> None:
-        """The widget, what is opened from it, and a static table for readers without a kernel."""
+        """Show the widget, what it opens, and a static table for readers without a kernel."""
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
         display(bundle[0], raw=True)
@@ -155,7 +155,7 @@ class LibraryBrowser(anywidget.AnyWidget):
         return static_html(list_table(self._rows))
 
     def _enqueue(self, job: Callable[[], None]) -> None:
-        """Do it on the thread, after the jobs before it; the thread ends with the last."""
+        """Run a job on the thread, after the jobs before it; the thread ends with the last one."""
         with self._lock:
             self._jobs.append(job)
             if self._thread is None:
@@ -353,7 +353,7 @@ class LibraryBrowser(anywidget.AnyWidget):
         self._read(*self._shown)
 
     def _open(self) -> None:
-        """Open the chosen prompt; on this thread, so that its display goes into the output."""
+        """Open the chosen prompt; on this thread, so its display goes into the output."""
         prompt = self.selected
         if prompt is None:
             return
@@ -387,7 +387,7 @@ def _version_or_newest(versions: Sequence[Version], key: str) -> Version:
 
 
 def _default_comparison(versions: Sequence[Version], chosen: Version) -> Version | None:
-    """What is compared first: a file with the newest version, a version with the one before."""
+    """The default comparison: a file with the newest version, a version with the previous one."""
     saved = [version for version in versions if not version.is_file]
     if chosen.is_file:
         others = saved or [version for version in versions if version is not chosen]

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 class ExperimentState:
     """The part of an experiment that its runs need.
 
-    `gate` is its rule with the baseline resolved; `folder` is what image paths are relative to;
+    `gate` is its rule with the baseline resolved; image paths are relative to `folder`;
     `files` returns the files to store with the record, for the cases of a run; `last` is the frame
     of this object's last run, `cases_path` the file of its cases; `scorer_items` are for `Job`. A
     `drafted` one no longer matches its file.

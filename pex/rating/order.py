@@ -1,4 +1,4 @@
-"""What a rater is shown: pairs of answers to the same case, their order and their sides.
+"""The pairs of answers that a rater sees, each to the same case, with their order and sides.
 
 Which variant is on which side is drawn for each pair and rater from a seed, and stored with each
 rating. A tenth of the pairs is shown again later with sides swapped, to measure how consistent a
@@ -41,13 +41,13 @@ class Pair:
 
     @property
     def cluster(self) -> str:
-        """What other pairs depend on it: those of the same group, else those of the same case."""
+        """The key of dependent pairs: pairs of the same group, else pairs of the same case."""
         return f"group {self.group}" if self.group else f"case {self.case_id}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pairs:
-    """All pairs of two variants, and what was left out.
+    """All pairs of two variants, and the omissions.
 
     `identical` are pairs of identical answers, which are not shown. `errors` is how many have an
     error or no answer.
@@ -82,7 +82,7 @@ def choose_variants(
         asked: two names; None for the only two, or the two best by `score`.
         baseline: comes first if it is one of the two.
         summary: one row per variant.
-        score: the score that says which are the best.
+        score: the score that ranks the variants.
 
     Raises:
         PexError: not two, an unknown name, or no score to choose_variants by.
@@ -162,7 +162,7 @@ def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Pre
     """The order in which a rater is shown the pairs; the same for the same rater and seed.
 
     Args:
-        pairs: what is rated.
+        pairs: the pairs to rate.
         rater: the rater's name.
         seed: of the random order and sides.
 
@@ -175,7 +175,7 @@ def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Pre
     dice = random.Random(f"{seed}|{rater}")
     order = list(pairs)
     dice.shuffle(order)
-    # Half of them on each side, in an order drawn at random: a coin for each would lean more.
+    # Half of them on each side, in a random order: a coin flip for each would be less balanced.
     sides = [bool(n % 2) for n in range(len(order))]
     dice.shuffle(sides)
     distance = min(MIN_DISTANCE, len(order) // 2)
@@ -188,7 +188,7 @@ def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Pre
 
 
 def _digest(*parts: Any) -> str:
-    """Of texts that may have half a surrogate; lengths keep "a", "bc" and "ab", "c" apart."""
+    """Digest texts that can have lone surrogates; lengths keep "a", "bc" and "ab", "c" apart."""
     found = hashlib.sha256()
     for part in parts:
         data = str(part).encode("utf-8", "surrogatepass")

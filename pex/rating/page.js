@@ -1,4 +1,4 @@
-// The rating as a page of its own, with its data in it. Ratings stay in this browser until they are
+// The rating as a separate page that contains its data. Ratings stay in this browser until they are
 // saved as a file. Nothing here knows the names of the variants.
 
 import { button } from "../widgets/shared.js";

@@ -45,7 +45,7 @@ def rating_page(
 
     Args:
         frame: the long frame.
-        pairs: what is rated.
+        pairs: the pairs to rate.
         reasons: the tags.
         seed: of the orders.
         about: experiment and run_id, which come back in the raters' files.
@@ -74,7 +74,7 @@ def rating_page(
     }
     style = shared.styles("rating/rating") + page_style(".pex.pex-kit") + _STYLE
     script = shared.script("rating/page")
-    # JSON that holds no "<" cannot end the element that it stands in.
+    # JSON without "<" cannot close the element that contains it.
     text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "

@@ -146,7 +146,7 @@ export function makeRating(el, host) {
   calm();
   // Without the focus the keys would act on the notebook.
   const keysOn = button("Enable keyboard shortcuts", () => el.focus());
-  keysOn.addEventListener("focus", () => el.focus()); // the focus is all it takes
+  keysOn.addEventListener("focus", () => el.focus()); // focus is enough
   keysOn.classList.add("pex-primary", "pex-rating-keys-on");
   keysOn.hidden = host.keys !== el;
   head.append(count, progress, who, keysOn, back, forward, reveal, other);
@@ -343,7 +343,7 @@ export function makeRating(el, host) {
   });
 
   return {
-    /** A state as the host has it; one of another rater begins where that one stopped. */
+    /** A state from the host; for another rater it starts at that rater's position. */
     state(next) {
       const first = state?.rater !== next.rater || state?.total !== next.total;
       const revealed = next.result && next.result !== state?.result;
@@ -360,7 +360,7 @@ export function makeRating(el, host) {
       else draw();
     },
     turn(n, turn) {
-      if (turns.has(n)) return; // what was said here since is newer
+      if (turns.has(n)) return; // the local turn is newer
       turns.set(n, turn);
       if (screen === "pair" && n === at) draw();
     },

@@ -37,7 +37,7 @@ class Preference:
             bad". None before the first rating.
         low: lower end of its interval.
         high: upper end.
-        method: what the interval is.
+        method: the method of the interval.
         p_always: p of "both are preferred equally often"; valid however often it is looked at.
         enough: the interval is as narrow as the target.
         more: about how many more cases have to be rated; 0 if it is enough.
@@ -78,7 +78,7 @@ class Agreement:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """What a rating is to reach: half the width of the interval, and its confidence level."""
+    """The target of a rating: half the width of the interval, and its confidence level."""
 
     precision: float = 0.1
     confidence: float = 0.95

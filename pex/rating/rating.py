@@ -45,7 +45,7 @@ class Rating:
 
     Args:
         frame: the long frame.
-        about: what was run.
+        about: the run's description.
         variants: the two names.
         rater: the rater's name; None asks for it.
         target: how narrow the interval should be.
@@ -121,7 +121,7 @@ class Rating:
     def record(self, name: str = NAME) -> str:
         """Write the ratings to MLflow as assessments on the answers' traces.
 
-        The better answer gets 1, the other 0, and both 0.5 if neither was better, so that
+        The better answer gets 1, the other 0, and both 0.5 if neither was better, so
         `results.calibrate(name)` can compare a pairwise judge with them. Second looks are left
         out. Ratings already in MLflow are not written again.
 
@@ -179,7 +179,7 @@ class Rating:
             How many ratings were new; 0 if the same file is added again.
 
         Raises:
-            PexError: it is not such a file, or it is for other answers; nothing is added then.
+            PexError: it is not a file of ratings, or is for other answers; then nothing is added.
         """
         added = self._file.merge(self._read(Path(path)))
         if added and self._widget is not None:
@@ -317,7 +317,7 @@ def rate(
     seed: int | None = None,
     wait: Callable[[], object] | None = None,
 ) -> Rating:
-    """A rating of two variants of a long frame; `Results.rate` says what the options mean."""
+    """A rating of two variants of a long frame; `Results.rate` describes the options."""
     check_confidence(confidence)
     number = isinstance(precision, int | float) and not isinstance(precision, bool)
     if not number or not 0 < precision < 0.5:

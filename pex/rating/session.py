@@ -17,7 +17,7 @@ class RatingSession:
 
     Args:
         rater: the rater's name.
-        pairs: what is rated.
+        pairs: the pairs to rate.
         variants: the two names, in the order of the pairs' answers.
         file: the file with the ratings.
         seed: of the random order and sides.

@@ -95,7 +95,7 @@ class RatingFile:
             with self.path.open("rb") as file:
                 file.seek(self._offset - len(self._last))
                 if file.read(len(self._last)) != self._last:
-                    # Somebody has removed lines and put a new file in its place, which may even
+                    # Lines were removed and a new file was put in its place, which can even
                     # have the same inode; the line that was read last is further up in it.
                     self._reset()
                     file.seek(0)

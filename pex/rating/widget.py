@@ -36,10 +36,10 @@ MAX_CHARS = 50_000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RatingBackend:
-    """What the view needs of a rating.
+    """The interface between a rating and its view.
 
     `start_texts` has the texts and reasons of the first screen, `open_session` starts or resumes a
-    rater's session, `progress` is a line that does not say who is ahead, `result` is the result as
+    rater's session, `progress` is a line that does not show who is ahead, `result` is the result as
     HTML, `record` writes the ratings to MLflow.
     """
 
@@ -90,7 +90,7 @@ class RatingWidget(anywidget.AnyWidget):
 
     @property
     def html(self) -> str:
-        """What a reader without a kernel sees; names only after they were revealed."""
+        """The view for a reader without a kernel; with names only after they were revealed."""
         if self._result:
             return static_html(self._result)
         return static_text(f"{self!r}. {self._backend.progress()}.")

@@ -28,7 +28,7 @@ class Kappa:
     Args:
         kappa: 1 is perfect, 0 is chance level; None if both used one and the same category, so that
             chance alone explains the agreement.
-        se: its standard error; None where `kappa` is.
+        se: its standard error; None if `kappa` is.
         low: lower end of the interval.
         high: upper end.
         observed: observed share of agreement (weighted, if weights were given).

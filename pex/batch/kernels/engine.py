@@ -308,7 +308,7 @@ class PexEngine(NBClientEngine):  # type: ignore[misc]
         Args:
             nb: the notebook.
             kernel_name: as Jupyter lists it.
-            output_path: where it is saved while it runs.
+            output_path: the file it is saved to while it runs.
             progress_bar: whether to show one.
             log_output: show outputs in Papermill's log.
             autosave_cell_every: seconds.

@@ -33,7 +33,7 @@ def become_kernel(order: dict[str, Any], generators: Iterable[Any]) -> NoReturn:
     """Run the kernel of an order (`cmd`, `cwd`, `env`) to its end, then exit.
 
     Args:
-        order: what Jupyter would have started.
+        order: the kernel that Jupyter would have started.
         generators: random number generators to seed again.
     """
     _be(order, generators, b"ipykernel", lambda: _run(order["cmd"]))

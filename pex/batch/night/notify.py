@@ -60,7 +60,7 @@ def notify(night: JudgedNight, page: str, say: Callable[[str], None]) -> None:
             number, line = ended.get(timeout=max(end - time.monotonic(), 0.001))
             said[number] = line
     except queue.Empty:
-        pass  # the lines of late notices already say so
+        pass  # their lines already report the late notices
     for line in said:
         say(line)
 

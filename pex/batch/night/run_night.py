@@ -74,8 +74,8 @@ def run_night(
         resume: resume a batch; completed jobs are kept.
         workers: number of concurrent notebooks.
         scheduler: the address of a Dask cluster.
-        report: where the page is also written.
-        junit: where JUnit XML is also written.
+        report: an additional path for the page.
+        junit: an additional path for the JUnit XML.
 
     Raises:
         PexError: the batch could not run.
