@@ -1,7 +1,7 @@
 """The library of prompts: versions and aliases in MLflow's prompt registry.
 
 Plain MLflow reads what is saved here: `mlflow.genai.load_prompt("prompts:/short@champion")`, whose
-`.format(review=…)` fills in `{{ review }}`, and Jinja where the template has `{% … %}`.
+`.format(review=…)` fills in `{{ review }}`, and Jinja if the template has `{% … %}`.
 """
 
 from __future__ import annotations

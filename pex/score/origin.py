@@ -100,6 +100,6 @@ def _module(function: Any) -> str | None:
     elif isinstance(function, type):
         found = function.__module__
     else:
-        # A method of a C class knows its class; any other object is as safe as its class.
+        # A method of a C class knows its class; any other object is judged by its class.
         found = getattr(function, "__objclass__", type(function)).__module__
     return found if isinstance(found, str) else None

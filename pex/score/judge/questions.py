@@ -117,7 +117,7 @@ class Verdicts:
         return question.place, named_scores(judge.name, score)
 
     def unheard(self, why: str) -> Iterator[tuple[RowKey, Scores]]:
-        """The scores, all errors, of the answers whose verdicts are and will stay incomplete."""
+        """The scores, all errors, of the answers whose verdicts will stay incomplete."""
         told: set[tuple[str, RowKey]] = set()
         for question in self._questions.values():
             name, place = question.judge.name, question.place
