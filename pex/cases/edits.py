@@ -32,7 +32,7 @@ PATIENCE_S = 10.0
 class DiffersError(PexError):
     """The file differs from what was shown; nothing has been written.
 
-    `there` is the case as it is in the file; pass `seen` back to confirm that it has been seen.
+    `there` is the case in the file; pass `seen` back to confirm that the user has seen it.
     """
 
     def __init__(self, message: str, there: Case, seen: str) -> None:
@@ -81,7 +81,7 @@ class Edits:
         """An id and tags for a new row with the inputs of `case`.
 
         Raises:
-            PexError: the file cannot be changed, or cannot hold such a row.
+            PexError: the file cannot be changed, or cannot store the row.
         """
         self.check()
         data = self.path.read_bytes()
@@ -141,7 +141,7 @@ class Edits:
             tags: separated by semicolons or commas; None for none.
 
         Raises:
-            PexError: the id is taken, or it cannot be written.
+            PexError: the id is taken, or the file cannot be written.
         """
         names = tuple(dict.fromkeys(part for part in re.split(r"\s*[;,]\s*", tags or "") if part))
 

@@ -148,7 +148,7 @@ def _read_jsonl(data: bytes, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
             continue
         try:
             row = orjson.loads(line)
-            if _LONG.search(line):  # orjson makes a float of an integer over 64 bits
+            if _LONG.search(line):  # orjson turns integers over 64 bits into floats
                 row = jsontext.loads(line)
             jsontext.check_depth(row, line)
         except ValueError as error:

@@ -88,7 +88,7 @@ class Spent:
 class Pace:
     """How a provider is being called; sent a few times a second, and only after a change.
 
-    `in_flight` of `allowed` calls are in flight; `most` is the configured maximum, and `why` says
+    `in_flight` of `allowed` calls are in flight; `most` is the intended maximum, and `why` says
     what lowered it: "rate_limit", "timeout", "server", "learnt" (found by an earlier run or another
     process), "shared" (with `others` processes) or "rate" (a configured rate per minute). While
     nothing can be sent, `waits_until` is the end of the wait in seconds of `time.monotonic()`, and

@@ -12,7 +12,7 @@ def clean(text: str) -> str:
     r"""A text with nothing invisible: control characters become their Unicode pictures.
 
     Null bytes and terminal escapes are shown, half a surrogate becomes the replacement character
-    (it cannot be sent at all), and marks that change the direction of following text are shown.
+    (it cannot be sent at all), and marks that change the text direction are shown.
 
     Example:
         >>> clean("a\x00b \x1b[31mred\ud800")

@@ -20,13 +20,13 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 
 MOST_OUTPUT = 10_000_000
-"""Characters of a template's result, not counting those of its values."""
+"""The most characters of a template's result, not counting those of its values."""
 
 MOST_WORK = 100_000_000
-"""Intermediate characters, and steps, each counted as `STEP` characters."""
+"""The most intermediate characters, and steps, each counted as `STEP` characters."""
 
 MOST_SECONDS = 20.0
-"""Processor time; checked every `_LOOK` characters."""
+"""The most processor time; checked every `_LOOK` characters."""
 
 STEP = 100
 _CALL = 5
@@ -36,7 +36,7 @@ _LOOK = 1_000_000
 _WIDEST = 1_000_000
 """The largest number allowed as a width or a count."""
 _MOST_BITS = 100_000
-"""An integer of thirty thousand digits, which cannot be converted to text."""
+"""The bits of an integer of thirty thousand digits, which cannot be converted to text."""
 
 KEY = "pex account"
 """The account's key in the values of a rendering; no variable name can contain a space."""

@@ -43,7 +43,7 @@ class Known:
         return bool(self._patterns)
 
     def within(self, text: str) -> bool:
-        """Whether the text may contain one: a quick check; only False is certain."""
+        """Whether the text may contain one of them: a quick check; only False is certain."""
         if not self._sure:
             return True
         # any() with a generator takes three times as long, and this is done for every answer.
@@ -53,7 +53,7 @@ class Known:
         return False
 
     def masked(self, text: str) -> str:
-        """The text without them."""
+        """The text with each of them masked."""
         if self._patterns and self.within(text):
             for pattern in self._patterns:
                 text = pattern.sub(MASK, text)

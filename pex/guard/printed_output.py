@@ -28,8 +28,8 @@ def masked(text: str, known: Known) -> str:
     r"""Printed text, without keys.
 
     Args:
-        text: any.
-        known: what must not be in it.
+        text: any text.
+        known: the values to remove.
 
     Example:
         >>> masked("\x1b[31mopen-\x1b[1msesame\x1b[0m, open-\n  sesame", Known(["open-sesame"]))
@@ -66,8 +66,8 @@ def content(value: Any, known: Known) -> Any:
     """JSON such as a notebook, without keys, also in names; lists and dicts are changed in place.
 
     Args:
-        value: any.
-        known: what must not be in it.
+        value: any JSON value.
+        known: the values to remove.
     """
     if isinstance(value, str):
         return masked(value, known)

@@ -144,7 +144,7 @@ def redact_values(text: str, values: Known | None = None) -> str:
     """`text` without known values: for model answers and cases, which are otherwise unchanged.
 
     Args:
-        text: any.
+        text: any text.
         values: from `known()`, for a caller with many texts.
     """
     return (known() if values is None else values).masked(text)
