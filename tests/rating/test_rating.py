@@ -188,7 +188,7 @@ def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None
         result = lab.page.locator(".pex-rating-result").first
         result.get_by_text("over 20 cases").wait_for()
         result.get_by_text("This run is not in MLflow").wait_for()
-        assert "2 pairs that came a second time" in result.inner_text()
+        assert "2 pairs that were shown a second time" in result.inner_text()
         # A mind can be changed at the end, too.
         keys.press("ArrowLeft")
         at_pair(lab.page, 22)
@@ -285,7 +285,7 @@ def test_the_page_works_without_a_network_and_its_file_comes_back(project: Path)
     assert frame["second_look"].sum() == 2
     # The position was drawn: left is now one variant, now the other.
     assert set(frame["left"]) == {"variant-0", "variant-1"}
-    assert re.search(r"2 pairs that came a second time", rating.explain())
+    assert re.search(r"2 pairs that were shown a second time", rating.explain())
 
 
 @pytest.mark.browser

@@ -25,6 +25,11 @@ from pex.core.safe_text import clean
 class ReadNight(JudgedNight):
     """A judged night that displays its page in a notebook."""
 
+    @classmethod
+    def of(cls, night: JudgedNight) -> ReadNight:
+        """The same night, with its page."""
+        return cls(**{item.name: getattr(night, item.name) for item in dataclasses.fields(night)})
+
     def __repr__(self) -> str:
         return clean("\n".join([headline(self), *(item.reason for item in self.judged)]))
 
@@ -57,8 +62,7 @@ def read_night(plan: str | Path, batch_id: str | None = None) -> ReadNight:
         raise PexError(f"'{loaded.name}' has no night '{name}'", hint=nearest(name, known))
     project = find_project(loaded.folder)
     uri = tracking_uri(project, load_settings(project))
-    read = read_judged(_result(loaded, name), known[name].started_at, uri)
-    return ReadNight(**{item.name: getattr(read, item.name) for item in dataclasses.fields(read)})
+    return ReadNight.of(read_judged(_result(loaded, name), known[name].started_at, uri))
 
 
 def _result(plan: Plan, batch_id: str) -> BatchResult:

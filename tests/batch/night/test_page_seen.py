@@ -111,8 +111,9 @@ def test_in_jupyterlab_it_is_a_part_of_the_notebook_also_of_one_that_is_not_trus
 ) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\n"
+        "from pex.batch.night.read_back import ReadNight\n"
         "from tests.helpers.night_pages import judged_night\n"
-        f"judged_night(Path({str(project)!r}), 40, 2, hostile=True)"
+        f"ReadNight.of(judged_night(Path({str(project)!r}), 40, 2, hostile=True))"
     )
     notebook(project / "page.ipynb", None, code)
     with jupyterlab(project) as there:
