@@ -230,7 +230,7 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
         window.get_by_label("ID of the new case").fill("new")
         window.get_by_label("Tags").fill("short; from the grid")
         window.get_by_role("button", name="Save", exact=True).click()
-        to_be(window.get_by_role("status")).to_contain_text("as the case 'new'")
+        to_be(window.get_by_role("status")).to_contain_text("as case 'new'")
         assert load_cases(cases)[2].tags == ("short", "from the grid")
         page.keyboard.press("Escape")
         to_be(window).to_be_hidden()

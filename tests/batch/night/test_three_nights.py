@@ -219,7 +219,7 @@ def test_nights_of_cron_name_a_changed_prompt_a_changed_model_and_a_night_that_d
         assert blamed in text
         assert "Only the prompt" not in text
         assert "lab/m1: answered by m1-2026-03, before by m1-2026-01." in text
-        assert "3 of 3 canary questions" in text
+        assert "3 of 3 identical canary questions" in text
         assert "8 cases are worse than the baseline" in text
         assert len(failures(third / "night.xml")) == 2
         assert blamed in hook.notices[-1]
