@@ -71,7 +71,7 @@ def test_the_playground_and_a_rating_work_there_too(tmp_path: Path) -> None:
         page.run_all()
         assert page.errors() == []
         box, keys = page.page.locator(".pex-play"), page.page.keyboard
-        box.locator(".pex-head").nth(1).wait_for()
+        box.locator(".pex-variant").nth(1).wait_for()
         box.get_by_role("textbox", name="Message 1").first.focus()
         keys.press("Control+Shift+Enter")
         expect(box.locator("[data-state=answered]")).to_have_count(6)

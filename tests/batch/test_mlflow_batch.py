@@ -33,7 +33,7 @@ ASK = (
 
 LIVE = (
     sys.executable, "-c",
-    "from pex.batch import recorded; recorded.LIVE_AFTER_S = 0\n"
+    "from pex.batch import mlflow_batch; mlflow_batch.LIVE_AFTER_S = 0\n"
     "from pex.cli.main import main; main()",
 )  # fmt: skip
 """The command, with a record from the start on."""
