@@ -234,7 +234,7 @@ class TraceWriter(threading.Thread):
         self.progress = (done, total)
 
     def _later(self) -> str:
-        return f"`pexlab record {self._target.run_id}` goes on later"
+        return f"`pexlab record {self._target.run_id}` continues later"
 
     def _at_exit(self) -> None:
         try:

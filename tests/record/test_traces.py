@@ -338,7 +338,7 @@ def test_ctrl_c_ends_the_waiting_and_the_rest_comes_later(uri: str) -> None:
     wait_for(lambda: traces.WRITTEN in client.get_run(target.run_id).data.tags)
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=300)
-    assert rest == f"stopped; `pexlab record {target.run_id}` goes on later\n"
+    assert rest == f"stopped; `pexlab record {target.run_id}` continues later\n"
     done = int(tag(target).partition("/")[0])
     assert done < 500
     assert traces.complete(uri, target.run_id, "all") == (500 - done, 500)

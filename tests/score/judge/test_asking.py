@@ -451,7 +451,7 @@ def test_a_judge_is_saved_and_comes_back_with_the_experiment(
     assert "prompt: ../judges/polite.prompty" in moved.read_text("utf-8")
     assert pex.Experiment.load(moved)._built[2].digest == inline.digest
     (path.parent / "judges" / "inline.prompty").write_text("Another one: {{ output }}")
-    with pytest.raises(pex.PexError, match=r"inline\.prompty: there is already a file"):
+    with pytest.raises(pex.PexError, match=r"inline\.prompty: a file with different content"):
         exp.save(path)
 
 
