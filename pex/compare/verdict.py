@@ -23,6 +23,9 @@ VERDICTS = (BETTER, WORSE, NO_WORSE, UNDECIDED)
 POWER = 0.8
 """The probability of finding a difference for it to count as detectable."""
 
+COUNTED = {name: f"answers {word}" for name, word in UNUSUAL.items()}
+"""Caveats on a variant's unusual answers; each goes on with their number: `: 2 of 'short'`."""
+
 SMALL = 20
 
 _NUMBERS = (
@@ -210,8 +213,8 @@ def _warnings(
     if strict_word is not None and strict_word != word:
         said.append(f"with errors counted as failures the verdict would be '{strict_word}'")
     for name, counts in pairing.unusual.items():
-        both = ", ".join(f"{n} of '{who}'" for n, who in zip(counts, row.pair, strict=True))
-        said.append(f"answers {UNUSUAL[name]}: {both}")
+        there = [(n, who) for n, who in zip(counts, row.pair, strict=True) if n]
+        said += [f"{COUNTED[name]}: {n} of '{who}'" for n, who in there]
     if pairing.shared:
         answers = "1 answer comes" if pairing.shared == 1 else f"{pairing.shared:,} answers come"
         said.append(f"{answers} from the same request: both variants sent the same")

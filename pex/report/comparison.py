@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.effect import METHODS
-from pex.compare.verdict import BETTER, NO_WORSE, POWER, UNDECIDED, WORSE
+from pex.compare.verdict import BETTER, COUNTED, NO_WORSE, POWER, UNDECIDED, WORSE
 from pex.core.values import missing
 from pex.report.tables import format_score, format_seconds, format_usd, fragment, minus
 from pex.report.terminal import text_table
@@ -165,8 +165,9 @@ def headline(table: pd.DataFrame) -> str:
 
 
 def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
-    """The caveats, each once, with the rows that it is about."""
+    """The caveats, each once, with the rows that it is about; then counts of unusual answers."""
     by_note: dict[str, list[str]] = {}
+    counts: dict[str, list[str]] = {}
     everywhere: dict[str, int] = {}
     slice_names = list(dict.fromkeys(table["slice"])) if slices else []
     for row in _records(table):
@@ -174,6 +175,12 @@ def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
         if table["metric"].nunique() > 1:
             name += f" on {row['metric']}"
         for note in row["warnings"]:
+            head, _, count = note.partition(": ")
+            if head in COUNTED.values():
+                of_kind = counts.setdefault(f"{row['slice']}: {head}" if slices else head, [])
+                if count not in of_kind:
+                    of_kind.append(count)
+                continue
             names = by_note.setdefault(note, [])
             everywhere[note] = len(table)
             if _names_a_variant(note, row):
@@ -187,7 +194,7 @@ def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         plain = len(names) == everywhere[note] != 1
         said.append(note if plain else f"{shown}: {note}")
-    return said
+    return [*said, *(f"{head}: {', '.join(of_kind)}" for head, of_kind in counts.items())]
 
 
 def _names_a_variant(note: str, row: Mapping[str, Any]) -> bool:

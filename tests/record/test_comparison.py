@@ -272,7 +272,7 @@ def test_answers_that_were_cut_off_are_said_everywhere(project: Path, lab: Fault
     assert "8 cut off" in repr(results)
     assert "cut off" in results._repr_html_()
     (warnings,) = results.compare().frame["warnings"]
-    assert "answers cut off: 8 of 'ask', 0 of 'echo'" in warnings
+    assert "answers cut off: 8 of 'ask'" in warnings
     assert results.page().count("cut off") > 8  # in the table, the warning, and at each answer
     client = mlflow.MlflowClient(URI.format(project))
     parent = client.get_run(results.run_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import unescape
+
 import pytest
 
 from pex.core.errors import PexError
@@ -51,19 +53,40 @@ def test_repeats_or_cases_is_answered() -> None:
     assert "With unlimited repeats" in compare_frame(noisy, baseline="a").explain()
 
 
-def test_cut_off_answers_are_told_once_for_each_pair_by_name() -> None:
+def test_cut_off_answers_are_told_once_by_name() -> None:
     table = frame({"a": [1, 0] * 4, "b": [1] * 8, "c": [0] * 8}, **{"case.half": ["x", "y"] * 4})
     table["score.other"] = table["score.ok"]
     ended = (table["variant"] == "b") & (table["case_id"] < "c3")
     table["finish_reason"] = ended.map({True: "length", False: "stop"})
     text = repr(compare_frame(table, baseline="a"))
     assert [line for line in text.splitlines() if "cut off" in line] == [
-        "! answers cut off: 3 of 'b', 0 of 'a'"
+        "! answers cut off: 3 of 'b'"
     ]
     slices = repr(compare_frame(table, baseline="a", metric="ok").slices(by="half"))
     assert [line for line in slices.splitlines() if "cut off" in line] == [
-        "! x: answers cut off: 2 of 'b', 0 of 'a'",
-        "! y: answers cut off: 1 of 'b', 0 of 'a'",
+        "! x: answers cut off: 2 of 'b'",
+        "! y: answers cut off: 1 of 'b'",
+    ]
+
+
+def test_cut_off_answers_of_several_variants_are_one_line_that_names_each_once() -> None:
+    table = frame({name: [1, 0] * 4 for name in "abcd"}, **{"case.half": ["x", "y"] * 4})
+    table["score.other"] = table["score.ok"]
+    most = table["variant"].map({"a": "c1", "b": "c3", "c": "c0", "d": "c2"})
+    table["finish_reason"] = (table["case_id"] < most).map({True: "length", False: "stop"})
+    table["output"] = table["variant"].map({"c": ""}).fillna("text")
+    counts = table["finish_reason"].eq("length").groupby(table["variant"]).sum()
+    assert counts.tolist() == [1, 3, 0, 2]
+    compared = compare_frame(table, baseline="a")
+    expected = ["answers cut off: 3 of 'b', 1 of 'a', 2 of 'd'", "answers empty: 8 of 'c'"]
+    for text in (repr(compared), unescape(compared._repr_html_()), compared.explain()):
+        assert [text.count(note) for note in expected] == [1, 1]
+        assert text.count("cut off") == text.count("answers empty") == 1
+    assert "0 of" not in repr(compared)
+    slices = repr(compare_frame(table, baseline="a", metric="ok").slices(by="half"))
+    assert [line for line in slices.splitlines() if "cut off" in line] == [
+        "! x: answers cut off: 2 of 'b', 1 of 'a', 1 of 'd'",
+        "! y: answers cut off: 1 of 'b', 1 of 'd'",
     ]
 
 
