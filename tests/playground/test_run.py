@@ -11,19 +11,7 @@ import pex
 from pex.core.errors import PexError
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.mlflow_server import MlflowServer
-from tests.helpers.playing import (
-    CASES,
-    View,
-    column,
-    entry,
-    experiment,
-    new_kernel,
-    restarted,
-    typed,
-    until,
-)
-
-__all__ = ["new_kernel"]
+from tests.helpers.playing import CASES, View, column, entry, experiment, restarted, typed, until
 
 pytestmark = pytest.mark.usefixtures("new_kernel")
 

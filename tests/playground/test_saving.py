@@ -6,18 +6,7 @@ import pytest
 
 import pex
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.playing import (
-    CASES,
-    View,
-    column,
-    entry,
-    experiment,
-    keys_of,
-    new_kernel,
-    typed,
-)
-
-__all__ = ["new_kernel"]
+from tests.helpers.playing import CASES, View, column, entry, experiment, keys_of, typed
 
 pytestmark = pytest.mark.usefixtures("new_kernel")
 

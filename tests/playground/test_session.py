@@ -11,18 +11,7 @@ from pex.playground import session as sessions
 from pex.playground.session import Session
 from tests.helpers.effort import calls_of
 from tests.helpers.endpoint import FaultyEndpoint
-from tests.helpers.playing import (
-    View,
-    column,
-    entry,
-    experiment,
-    new_kernel,
-    restarted,
-    typed,
-    until,
-)
-
-__all__ = ["new_kernel"]
+from tests.helpers.playing import View, column, entry, experiment, restarted, typed, until
 
 pytestmark = pytest.mark.usefixtures("new_kernel")
 
