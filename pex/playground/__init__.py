@@ -127,9 +127,8 @@ class Playground:
         Raises:
             PexError: something is not valid yet, or a file would be lost.
         """
-        return saving.to_experiment(self._session.draft, self._session.base, str(path), overwrite)[
-            0
-        ]
+        draft, base = self._session.draft, self._session.base
+        return saving.to_experiment(draft, base, str(path), overwrite)[0]
 
 
 def _ids(what: str, names: Sequence[str] | None, known: dict[str, str]) -> list[str] | None:

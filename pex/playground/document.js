@@ -21,5 +21,6 @@ export function followDocument(model) {
     else model.send({ kind: "document" }); // one was missed while this page was opened
   };
   model.on("change:_change", onChange);
+  onChange(); // a change can arrive before this script has loaded
   return () => model.off("change:_change", onChange);
 }

@@ -69,6 +69,7 @@ class Session:
         self.fresh = False
         self.runs = Runs(self._show_cells, self._on_run_end)
         self._lock = threading.RLock()
+        self._writing = threading.Lock()
         self._view: View | None = None
         self._error = self._said = self._url = self._estimate = ""
         self._late: dict[str, list[Problem]] = {}
@@ -103,7 +104,7 @@ class Session:
                 self._notice = _restored_notice("", changed=True)
             self._error = ""
 
-    def show(self, new_view: Callable[[Session, Mapping[str, int]], View]) -> None:
+    def show(self, new_view: Callable[[Session, dict[str, int]], View]) -> None:
         """Display a new view; an earlier one says that it is no longer used.
 
         Args:
@@ -312,20 +313,24 @@ class Session:
         """Write the draft and the last answers now."""
         if self._file is None:
             return
+        with self._writing:  # an earlier draft is never written over a later one
+            kept = self._to_keep()
+            try:
+                other = self._file.write(kept)
+            except (OSError, TimeoutError) as error:
+                other = f"the draft could not be saved: {error}"
+        if other:
+            self._error = other
+            self._show_cells(())
+
+    def _to_keep(self) -> Kept:
         with self._lock:
             cells = {
                 key: {**cell, "print": slot.fingerprint if slot else self._restored[key]["print"]}
                 for key, cell in self.cells().items()
                 for slot in [self.runs.slots.get(key)]
             }
-            kept = Kept(self.draft, cells, self._begun_from)
-        try:
-            other = self._file.write(kept)
-        except (OSError, TimeoutError) as error:
-            other = f"the draft could not be saved: {error}"
-        if other:
-            self._error = other
-            self._show_cells(())
+            return Kept(self.draft, cells, self._begun_from)
 
     def check(self) -> None:
         """Estimate a run of everything, and look for problems with models and cases."""

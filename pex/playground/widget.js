@@ -385,7 +385,7 @@ function renderPlayground({ model, el }) {
   model.on("msg:custom", onMessage);
   onDoc();
   outbox.say("ready");
-  outbox.replay();
+  if (!status().gone) outbox.replay(); // the newer one does, and hears that they were carried out
   return () => {
     outbox.close();
     clearTimeout(asking);

@@ -37,8 +37,8 @@ class PlaygroundView(anywidget.AnyWidget):
 
     Args:
         session: what is shown and worked on.
-        acked: the number of the last message that was carried out for each browser view, from an
-            earlier view of the same session.
+        acked: the number of the last message that was carried out for each browser view; an
+            earlier view of the same session has the same one, and can still get messages.
     """
 
     _esm = shared.script("playground/widget")
@@ -49,10 +49,11 @@ class PlaygroundView(anywidget.AnyWidget):
     _cells = traitlets.Dict().tag(sync=True)
     _status = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, session: Session, acked: Mapping[str, int] | None = None) -> None:
-        self.acked = dict(acked or {})
+    def __init__(self, session: Session, acked: dict[str, int] | None = None) -> None:
+        self.acked = acked if acked is not None else {}
         self._session = session
         self._static: StaticOutput | None = None
+        self._gone: dict[str, str] = {}
         self._touched: set[str] = set()
         self._stirred = False
         self._following = False
@@ -99,14 +100,18 @@ class PlaygroundView(anywidget.AnyWidget):
 
     def settle(self) -> None:
         """Show everything, and leave it for readers without a kernel."""
-        self._status = self._session.status()
+        self._show_status()
         self._cells = self._session.cells()
         if self._static is not None:
             self._static.replace(static_draft(self._doc, self._cells))
 
     def close_view(self, why: str) -> None:
         """Say that this view is no longer used."""
-        self._status = {**self._session.status(), "gone": why}
+        self._gone = {"gone": why}
+        self._show_status()
+
+    def _show_status(self) -> None:
+        self._status = {**self._session.status(), **self._gone}
 
     def _follow(self) -> None:
         """A thread of its own, only while something changes."""
@@ -117,7 +122,7 @@ class PlaygroundView(anywidget.AnyWidget):
                     self._following = False
                     return
                 self._stirred = False
-            self._status = self._session.status()
+            self._show_status()
             if keys:
                 self.send({"kind": "cells", "cells": self._session.cells(keys)})
             time.sleep(BATCH_S)
@@ -131,7 +136,8 @@ class PlaygroundView(anywidget.AnyWidget):
             case "ready":
                 self.settle()
             case "document":
-                self.send_state("_doc")
+                with self._guard:  # no change overtakes it
+                    self.send_state("_doc")
             case "act":
                 self._act(content, view)
             case "run":
@@ -178,7 +184,7 @@ class PlaygroundView(anywidget.AnyWidget):
             before = self.acked.pop(view, 0)
             self.acked[view] = max(before, number)
             while len(self.acked) > VIEWS:
-                del self.acked[next(iter(self.acked))]
+                self.acked.pop(next(iter(self.acked)), None)
 
     def _send_differences(self, content: Mapping[str, Any], view: str) -> None:
         pieces = self._session.differences(str(content.get("against", "")))

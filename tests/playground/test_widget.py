@@ -151,7 +151,24 @@ def test_a_change_is_sent_without_the_rest(
     assert sent[2]["state"]["_doc"]["rev"] == 2
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+
+
+def in_node(script: str) -> object:
+    """What a script prints, which has the exports of document.js."""
+    module = (Path(pex.__file__).parent / "playground/document.js").as_posix()
+    whole = f"""import {{ readFileSync }} from "node:fs";
+        const {{ changed, followDocument }} = await import("data:text/javascript," +
+          encodeURIComponent(readFileSync({json.dumps(module)}, "utf8")));
+        {script}"""
+    done = subprocess.run(
+        ["node", "--input-type=module", "-"],
+        input=whole, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@needs_node
 def test_a_browser_makes_of_each_change_the_same_document() -> None:
     chance = random.Random(4)
     history, docs, sent = History(Draft()), list[dict](), list[dict]()
@@ -172,22 +189,51 @@ def test_a_browser_makes_of_each_change_the_same_document() -> None:
     for before, after in itertools.pairwise(docs):
         sent.append(json.loads(json.dumps({"rev": after["rev"], **changes(before, after)})))
     assert any("order" in part for change in sent for part in change.get("lists", {}).values())
-    module = (Path(pex.__file__).parent / "playground/document.js").as_posix()
-    script = f"""import {{ readFileSync }} from "node:fs";
-        const {{ changed }} = await import("data:text/javascript," +
-          encodeURIComponent(readFileSync({json.dumps(module)}, "utf8")));
-        let [doc, ...sent] = {json.dumps([docs[0], *sent])};
+    script = f"""let [doc, ...sent] = {json.dumps([docs[0], *sent])};
         console.log(JSON.stringify(sent.map((change) => (doc = changed(doc, change)))));"""
-    done = subprocess.run(
-        ["node", "--input-type=module", "-"],
-        input=script, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    assert json.loads(done.stdout) == docs[1:]
+    assert in_node(script) == docs[1:]
 
 
-def test_an_old_view_says_that_it_is_of_no_use(session: FakeSession) -> None:
+@needs_node
+@pytest.mark.parametrize(
+    ("had", "change", "rev", "asked"),
+    [(1, {"from": 1, "rev": 2}, 2, 0), (0, {"from": 1, "rev": 2}, 0, 1),
+     (2, {"from": 1, "rev": 2}, 2, 0), (0, {}, 0, 0)],
+)  # fmt: skip
+@pytest.mark.parametrize("early", [True, False])
+def test_a_browser_notices_a_change_that_it_missed(
+    had: int, change: dict, rev: int, asked: int, early: bool
+) -> None:
+    script = f"""const state = {{ _doc: {{ rev: {had} }}, _change: {{}} }}, sent = [], told = [];
+        const model = {{
+          get: (name) => state[name], set: (name, value) => (state[name] = value),
+          on: (_, act) => told.push(act), off: () => 0, send: (content) => sent.push(content.kind),
+        }};
+        const come = () => {{
+          state._change = {json.dumps(change)};
+          told.forEach((act) => act());
+        }};
+        if ({json.dumps(early)}) come();
+        followDocument(model);
+        if (!{json.dumps(early)}) come();
+        console.log(JSON.stringify([state._doc.rev, sent]));"""
+    assert in_node(script) == [rev, ["document"] * asked]
+
+
+def test_an_old_view_goes_on_saying_that_a_newer_one_is_used(session: FakeSession) -> None:
     session.view.close_view("opened again")
     assert session.view._status["gone"] == "opened again"
+    session.view._on_message(None, {"kind": "ready"}, [])  # its page is scrolled to once more
+    session.view.touch()
+    settle()
+    assert session.view._status == {"running": False, "gone": "opened again"}
+
+
+def test_what_an_old_view_carries_out_late_is_not_sent_again(session: FakeSession) -> None:
+    newer = PlaygroundView(session, session.view.acked)  # type: ignore[arg-type]
+    session.view._on_message(None, {"kind": "act", "act": "edit", "view": "b", "mine": 7}, [])
+    newer.set_doc(doc())
+    assert newer._doc["acked"] == {"b": 7}
 
 
 def test_the_facts_of_an_answer_in_one_line() -> None:
