@@ -294,6 +294,23 @@ def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
         assert browser.page.locator(".jp-Notebook .jp-Cell").count() == 1
 
 
+def test_a_new_case_has_the_cursor_and_a_system_message_comes_on_top(
+    lab: FaultyEndpoint, project: Path
+) -> None:
+    notebook(project / "play.ipynb", None, EXPERIMENT.format(count=1))
+    with jupyterlab(project) as browser:
+        play = opened(browser, "play.ipynb")
+        play.get_by_role("button", name="Add case").click()
+        browser.page.get_by_role("dialog").get_by_role("button", name="New empty case").click()
+        expect(play.locator(".pex-case-cell")).to_have_count(2)
+        expect(play.locator(".pex-case-cell").nth(1).get_by_role("textbox").first).to_be_focused()
+        browser.page.keyboard.type("7")
+        variant = column(play, 0)
+        variant.get_by_role("button", name="Add a message").click()
+        expect(variant.get_by_role("combobox", name="Role of message 1")).to_have_value("system")
+        expect(variant.get_by_role("textbox", name="Message 2")).to_have_value("Say {{ n }}")
+
+
 def test_a_cell_that_keeps_the_kernel_busy_does_not_hold_it_up(
     lab: FaultyEndpoint, project: Path
 ) -> None:
