@@ -193,10 +193,7 @@ class Experiment:
         self._base = base
         self._built = build(scorers, cases, base)
         check_judges(parted(self._built)[1], variants, 1, self.folder)
-        self._gate: dict[str, Any] | None = None
-        if self._spec.gate is not None:
-            names = [scorer.name for scorer in self._built]
-            self._gate = gate_rule(self._spec.gate, variants, names, base or Path.cwd())
+        self._gate = self._resolved_gate()
 
     @property
     def name(self) -> str:
@@ -308,7 +305,7 @@ class Experiment:
         """
         from pex.experiment.views import in_background
 
-        execution, job = self.prepare(**options)
+        execution, job = self._prepare(complete(options, StartOptions))
         return execution.viewed_by(functools.partial(in_background, execution, job)).start()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -330,7 +327,7 @@ class Experiment:
             self.variants,
             self._cases_path or self.cases,
             self._scorers,
-            self._base or Path.cwd(),
+            self._scorers_folder,
             overwrite=overwrite,
         )
         asked = [*self.variants, *(judge.variant for judge in parted(self._built)[1])]
@@ -364,10 +361,7 @@ class Experiment:
         new._drafted_in, new._cases_path = self.folder, None
         if whole:
             check_judges(parted(self._built)[1], variants, 1, new.folder)
-            if self._spec.gate is not None:
-                names = [scorer.name for scorer in self._built]
-                base = self._base or Path.cwd()
-                new._gate = gate_rule(self._spec.gate, variants, names, base)
+            new._gate = new._resolved_gate()
             return new
         kept = [
             number
@@ -385,7 +379,7 @@ class Experiment:
         Args:
             folder: the folder that paths in them are relative to.
         """
-        return dumped(self._scorers, self._built, self._base or Path.cwd(), folder)
+        return dumped(self._scorers, self._built, self._scorers_folder, folder)
 
     @property
     def folder(self) -> Path:
@@ -393,6 +387,17 @@ class Experiment:
         if self._drafted_in is not None:
             return self._drafted_in
         return self._cases_path.parent if self._cases_path else Path.cwd()
+
+    @property
+    def _scorers_folder(self) -> Path:
+        """The folder that paths in scorers and in the gate are relative to."""
+        return self._base or Path.cwd()
+
+    def _resolved_gate(self) -> dict[str, Any] | None:
+        if self._spec.gate is None:
+            return None
+        names = [scorer.name for scorer in self._built]
+        return gate_rule(self._spec.gate, self.variants, names, self._scorers_folder)
 
     def _state(self) -> ExperimentState:
         return ExperimentState(
@@ -409,7 +414,7 @@ class Experiment:
                 self.variants,
                 scorers=self._scorers,
                 built=self._built,
-                base=self.folder,
+                base=self._scorers_folder,
             ),
             last=self.results.frame if self.results is not None else None,
             cases_path=self._cases_path,

@@ -49,3 +49,22 @@ def test_it_loads_with_every_file_that_it_refers_to(
     assert [case.inputs for case in loaded.cases] == [{"word": "x\u2028y"}]
     for name, part in (("schema.json", "a"), ("schema-2.json", "b")):
         assert (folder / "schemas" / name).read_bytes().decode() == SCHEMA % part
+
+
+def test_a_schema_is_found_also_if_the_cases_are_in_another_folder(
+    lab: FaultyEndpoint, project: Path
+) -> None:
+    for name in ("data", "schemas"):
+        (project / name).mkdir()
+    (project / "data" / "cases.csv").write_text("word\nhello\n")
+    (project / "schemas" / "s.json").write_text('{"type": "object"}')
+    (project / "echo.prompty").write_text("{{ word }}")
+    file = project / "experiment.yaml"
+    file.write_text(
+        "name: kept\ncases: data/cases.csv\nprompts: [echo.prompty]\nmodels: [lab/m1]\n"
+        "scorers: [{kind: json, schema: schemas/s.json}]\n"
+    )
+    results = pex.Experiment.load(file).run(show=False, traces="none")
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlruns/mlflow.db")
+    names = [item.path for item in client.list_artifacts(results.run_id, "schemas")]
+    assert names == ["schemas/s.json"]
