@@ -1,4 +1,4 @@
-"""The commands of `pexlab`; the module of each is imported when it is called for."""
+"""The commands of `pexlab`; the module of each is imported when it is used."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ COMMANDS = {
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",
 }
-"""Each with the first sentence of its own help; one without is not listed."""
+"""Each with the first sentence of its help; a command without one is not listed."""
 _MODULES = {"lab": "servers", "ui": "servers"}
-"""Where it is not the command's name."""
+"""The module, if it is not named like the command."""
 _PLAIN: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,
@@ -53,7 +53,7 @@ class Commands(TyperGroup):
             self.add_command(TyperCommand(name, help=text, hidden=not text))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that is called for, in place of what stands for it in the list."""
+        """The requested command, instead of its placeholder in the list."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, command(name) if name else found, rest
 

@@ -38,7 +38,7 @@ def compare(
         ),
     ] = None,
     fail_undecided: Annotated[
-        bool, typer.Option("--fail-undecided", help="End with 3 where the gate is undecided.")
+        bool, typer.Option("--fail-undecided", help="Exit with code 3 if the gate is undecided.")
     ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also the methods in words, with their sources.")

@@ -1,6 +1,6 @@
 """Where the commands write: results to stdout, everything else to stderr.
 
-Names, answers and messages of endpoints come from others: nothing of them steers a terminal.
+Names, answers and messages of endpoints come from others: they cannot control the terminal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def out(text: str) -> None:
 
 
 def err(text: str) -> None:
-    """One line or block about what goes on."""
+    """One line or block about the progress."""
     sys.stderr.write(clean(text.rstrip("\n")) + "\n")
     sys.stderr.flush()
 
@@ -31,7 +31,7 @@ def document(value: Any) -> None:
 
 
 def gate_code(outcome: str, fail_undecided: bool) -> int:
-    """The exit code of a gate: 0 passed, 1 failed, 3 undecided where that is asked for.
+    """The exit code of a gate: 0 passed, 1 failed, 3 undecided if `fail_undecided`.
 
     Example:
         >>> gate_code("fail", False), gate_code("undecided", False), gate_code("undecided", True)

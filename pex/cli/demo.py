@@ -84,7 +84,7 @@ def demo(
 
 
 def _enter_project() -> Path:
-    """The current project, or a new folder `pexlab-demo` where there is none with the example."""
+    """The current project, or a new folder `pexlab-demo` if there is none with the example."""
     project = find_project()
     if not (project / starter.EXPERIMENT / "experiment.yaml").is_file():
         project = Path.cwd() / "pexlab-demo"

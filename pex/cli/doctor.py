@@ -34,7 +34,7 @@ _PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", "xllamacpp
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's: what was looked at, whether it is well, and what was found."""
+    """One line of the doctor's output: the subject, its state, and the finding."""
 
     what: str
     state: str
@@ -77,7 +77,7 @@ def _installed() -> list[Finding]:
 
 
 def _clash() -> list[Finding]:
-    """The packaging tool `pex` brings a package of the same name: only one of them works."""
+    """The packaging tool `pex` has a package of the same name: only one of the two works."""
     try:
         version = importlib.metadata.version("pex")
     except importlib.metadata.PackageNotFoundError:
@@ -158,14 +158,14 @@ def _providers(project: Path, settings: Settings) -> list[Finding]:
 
 
 def _reach(name: str, project: Path, settings: Settings) -> Finding:
-    """Whether a provider answers; one that the project directs is not asked without trust."""
+    """Whether a provider answers; if it needs trust that the project lacks, it is not called."""
     own = settings.providers.get(name, ProviderSettings())
     sent = {part.section for part in asks_for_trust(settings)}
-    # In such a project no address of its own is asked, with a key or without.
+    # Then none of the project's own addresses is called, with or without a key.
     led = bool(own.base_url or own.proxy) or f"providers.{name}" in sent
     if settings.project is not None and sent and led:
         return Finding(name, "problem", f"{_NOT_ASKED}{command(settings.project)}")
-    if own.token_command is not None:  # looking runs nothing
+    if own.token_command is not None:  # a check runs no command
         where = own.base_url or "the provider"
         return Finding(name, "ok", f"{redact(where)}: {_NOT_ASKED}token_command runs with a run")
     try:

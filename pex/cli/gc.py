@@ -169,7 +169,7 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
         edits.forget(state, case, group)
         forget_cases.shrink(uri)
         ratings.forget(state, case, group, go=True)
-        # Last: where one of the others could not be done, the same command finds the case again.
+        # Last: if another step fails, the same command still finds the case.
         delete(database, which)
 
     shown = [(run, "rows in run") for run in recorded]

@@ -1,6 +1,6 @@
-"""`pexlab`: where it begins, and how errors leave the process.
+"""The entry point of `pexlab`, and how errors leave the process.
 
-The commands are imported after that of a batch has had its forking process begin to import.
+Commands are imported after the process that a batch's kernels are forked from has been started.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pex.core.telemetry import disable_telemetry
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends with its message and code, not a traceback."""
-    # Schedulers end a job with SIGTERM: what was answered is kept, as after an interrupt.
+    """Run the command line; a user's mistake prints its message, without a traceback."""
+    # Schedulers end a job with SIGTERM: all answers are kept, as after an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.showwarning = _say
     threading.excepthook = _thread_failed
@@ -47,26 +47,26 @@ def main() -> None:
 
 
 def _say(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning as a line for people, without the place in pex that it comes from."""
+    """Print a warning as one line, without its place in the code of pex."""
     sys.stderr.write(_clean(f"warning: {message}\n"))
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
-    """What Python says of an exception that ends a thread, without keys."""
+    """Print an exception that ends a thread, without keys."""
     if failed.exc_type is not SystemExit:
         found = traceback.format_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
         sys.stderr.write(_clean(f"Exception in a thread:\n{''.join(found)}"))
 
 
 def _clean(text: str) -> str:
-    """A text without keys, and without what steers a terminal."""
+    """A string without keys and terminal control characters."""
     from pex.guard.redact import redact
 
     return clean(redact(text))
 
 
 def runs_batch(arguments: list[str]) -> bool:
-    """Whether a command line is going to need kernels, as far as a look at it tells.
+    """Whether a command line will need kernels, as far as its words show.
 
     Example:
         >>> runs_batch(["batch", "plan.yaml", "--json"]), runs_batch(["batch", "accept", "a1b2"])

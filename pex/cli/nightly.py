@@ -49,7 +49,7 @@ def nightly(
     except OSError as error:
         raise PexError(f"{error.filename}: {error.strerror}") from None
     if code and quiet:
-        # Cron mails what a job says: nothing, unless somebody has to look.
+        # Cron mails a job's output: print nothing unless a person has to act.
         console.err("\n".join([*map(clean, last), f"log: {log_of(plan)}"]))
     if code:
         sys.exit(code)

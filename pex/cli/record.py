@@ -27,7 +27,7 @@ from pex.results.results import Results
 from pex.run.provider_trust import is_remote
 
 _QUIET_S = 10.0
-"""Seconds between two lines of progress where nobody sits at a terminal."""
+"""Seconds between two lines of progress if there is no terminal."""
 _LOOK_S = 0.2
 
 
@@ -132,30 +132,30 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
 
 
 def _store_of(about: About, uri: str, state: Path) -> str:
-    """The store that a waiting run is to go to: where it was begun, where that can be told.
+    """The store for a waiting run: the one it was started for, if that is known.
 
     Raises:
-        TrustError: a server that only this file names, and the user has not allowed it.
+        TrustError: only this file names the server, and the user has not allowed it.
     """
     from pex.tracking.artifacts import root_of
     from pex.tracking.store import local_folder
 
     own = about.tracking_uri
-    # What MLFLOW_TRACKING_URI says was said for now. A file may have moved with the project, and
-    # an address with a login was kept without it.
+    # MLFLOW_TRACKING_URI is meant for this command. A file may have moved with the project, and
+    # an address with a login was stored without it.
     if own is None or os.environ.get("MLFLOW_TRACKING_URI"):
         return uri
     if local_folder(own) is not None or MASK in own or own == uri:
         return uri
     if is_remote(own) and not trusts_place(state, root_of(own)):
-        what = f"the run was begun for {shown(own)}, and MLflow's login would be sent there"
-        also = ", or set MLFLOW_TRACKING_URI to where the run is to go"
+        what = f"the run was started for {shown(own)}, and MLflow's login would be sent there"
+        also = ", or set MLFLOW_TRACKING_URI to the store for the run"
         raise TrustError(find_project(), [f"{state}: {what}"], also)
     return str(own)
 
 
 def _recorded_later(uri: str, run_id: str, waiting: Results) -> Results | None:
-    """The run as a later start of it was recorded, which has all that waits, and more."""
+    """The run as a later start recorded it, with all that waits and more; None if none did."""
     try:
         there = load_run(run_id, uri)
     except PexError:  # it is not there, or has no results yet
@@ -192,7 +192,7 @@ def _where(uri: str, run_id: str) -> str:
 
 
 class _Progress:
-    """How far the traces are, on stderr: one line that changes, or a line now and then."""
+    """The progress of the traces on stderr: one line that changes, or a line every few seconds."""
 
     def __init__(self) -> None:
         self._said_at = time.monotonic()

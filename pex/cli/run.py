@@ -111,7 +111,7 @@ def run(
             results = extend(exp, results, options, console.err)
     except Interrupted as interrupted:
         _print_results(interrupted.results, as_json, out)
-        # Typer ends with 130 by itself, and says nothing.
+        # Typer itself exits with 130 and prints nothing.
         console.err(f"interrupted: {interrupted}")
         raise
     except ProviderError:

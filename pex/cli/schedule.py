@@ -62,11 +62,11 @@ def schedule(
             hint="leave out --install and --remove, and put the printed text where it belongs",
         )
     zone = read_zone(timezone or users_zone())
-    if remove:  # also for a plan that is gone or broken by now
+    if remove:  # also for a plan that is missing or broken
         _remove(make(plan, parse(cron), zone, None, []), to)
         return
     loaded = load_plan(plan)
-    # Said now, and not by the first night.
+    # Reported now, not by the first night.
     asking(lambda: check_trusted(load_settings(find_project(loaded.folder))))
     env_file = env_file or default_env_file(plan)
     made = make(plan, parse(cron), zone, env_file, key_names(loaded, env_file))

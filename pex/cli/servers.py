@@ -80,22 +80,22 @@ def ui(
     for argument in arguments or []:
         if (name := argument.partition("=")[0]) in _OTHER_SERVERS:
             raise PexError(
-                f"pexlab ui: {name} starts another server than the one that asks for a token",
+                f"pexlab ui: {name} starts a server that does not ask for a token",
                 hint=f"without a token: mlflow ui --backend-store-uri {redact(uri)} {name} …",
             )
     if pages.APP not in importlib.metadata.entry_points(group="mlflow.app").names:
         raise PexError(
             "pexlab ui: this installation does not say where MLflow finds the pages with a token",
-            hint="it is older than the code: install pexlab again (in a clone: pip install -e .)",
+            hint="it is older than the code: reinstall pexlab (in a clone: pip install -e .)",
         )
     store.connect(uri)
-    store.check_files(uri)  # MLflow's server would go there with a login of the user's
+    store.check_files(uri)  # MLflow's server would connect there with the user's login
     token = secrets.token_hex(24)
     link = f"http://127.0.0.1:{port}/?token={token}"
     console.err(f"MLflow on {link} (Ctrl-C ends it); record: {redact(uri)}")
     command = python.command("mlflow", "ui", "--app-name", pages.APP)
     command += ["--host", "127.0.0.1", "--port", str(port), *(arguments or [])]
-    # To look at a record runs nothing that it brings along.
+    # Opening a record must not run anything that it contains.
     variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     environment = python.environment(
         variables,

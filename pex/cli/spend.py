@@ -58,8 +58,8 @@ def spend(
     console.out(text_table(lines, head, right=range(1, len(head))))
     if whole.unsure_usd:
         console.err(
-            "perhaps more: the most that calls could cost that were cut off, or whose cost the "
-            "provider did not report"
+            "perhaps more: an upper limit for calls that were cut off, or whose cost the provider "
+            "did not report"
         )
     if whole.beyond:
         console.err(
@@ -68,8 +68,8 @@ def spend(
         )
     if whole.negative:
         console.err(
-            f"{_calls(whole.negative)} less than nothing, as an earlier version added up: counted "
-            "as 0"
+            f"{_calls(whole.negative)} less than nothing, in the sums of an earlier version: "
+            "counted as 0"
         )
 
 

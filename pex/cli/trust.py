@@ -27,9 +27,9 @@ def trust(
 
     Prints which keys would be sent where, which commands would be run, and where outside this
     machine its record has files of runs; then keeps your permission for exactly that in your own
-    configuration, outside of the project. A change of these needs your word once more; a change of
-    limits, prices or budgets does not. Keys of built-in providers at their own addresses need no
-    trust. In CI, PEX_TRUST=1 in the environment trusts every project.
+    configuration, outside of the project. A change to any of these needs your permission again; a
+    change to limits, prices or budgets does not. Keys of built-in providers at their own addresses
+    need no trust. In CI, PEX_TRUST=1 in the environment trusts every project.
     """
     if not folder.is_dir():
         raise PexError(f"{folder}: there is no such folder", hint="name the project's folder")
@@ -46,7 +46,7 @@ def trust(
 
 
 def asking(act: Callable[[], Done]) -> Done:
-    """Do something that can need trust, and ask for it if there is somebody to ask.
+    """Do something that needs trust in some projects, and ask for it if a person is there.
 
     Args:
         act: raises a `TrustError` before it has done anything.
@@ -68,7 +68,7 @@ def asking(act: Callable[[], Done]) -> Done:
 
 
 def _what_to_trust(project: Path) -> list[str]:
-    """All that the project directs, each with its place."""
+    """Everything that the project needs trust for, with its place."""
     told = [f"{FILE}, {part.text}" for part in directed(load_settings(project))]
     for subject, roots in _places(project).items():
         told += [f"{subject}: what is recorded is at {kept.shown(root)}" for root in roots]
@@ -83,7 +83,7 @@ def _allow(project: Path) -> None:
 
 
 def _places(project: Path) -> dict[Path, list[str]]:
-    """Where on other machines the project's own record is, by what says so."""
+    """The project's own records on other machines, by the file that names them."""
     from pex.record import unrecorded as runs
     from pex.tracking.artifacts import remote_places, root_of
     from pex.tracking.store import database_file, stored_in

@@ -373,7 +373,7 @@ def test_a_waiting_run_names_no_server_by_itself(
     (folder / "about.json").write_text(json.dumps(text | {"tracking_uri": "http://127.0.0.1:9"}))
     done = pexlab("record", recorded, folder=project, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert done.returncode == 2
-    assert "the run was begun for http://127.0.0.1:9" in done.stderr
+    assert "the run was started for http://127.0.0.1:9" in done.stderr
     assert "pexlab trust" in done.stderr
     assert pexlab("trust", folder=project).returncode == 0
     done = pexlab("record", recorded, folder=project, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")

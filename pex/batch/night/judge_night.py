@@ -206,7 +206,8 @@ def _canary(
         now = None if asked is None else Recorded({}, asked.frame, asked.about)
         return canary.CanaryHistory(now, history, read)
     except PexError as error:
-        problems.append(f"The canary could not be run: {redact(error.message)}.")
+        what = "read" if tonight else "run"
+        problems.append(f"The canary could not be {what}: {redact(error.message)}.")
         return canary.CanaryHistory(None, [], read)
 
 

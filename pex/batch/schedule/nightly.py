@@ -225,7 +225,7 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
     if env_file is not None:
         variables = read_env(env_file)
         if night.env_file is None:
-            variables.pop(TRUST, None)  # a project's file cannot declare itself trusted
+            variables.pop(TRUST, None)  # a project cannot declare itself trusted
         os.environ.update(variables)
         for value in variables.values():  # an address can be a secret too
             register(value)
