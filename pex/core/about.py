@@ -241,14 +241,13 @@ def _values(kind: Any, data: Any, where: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
+    if isinstance(value, _Part | About):
         found = {
             field.name: _plain(getattr(value, field.name))
             for field in dataclasses.fields(value)
             if field.name != "extra"
         }
-        extra: Mapping[str, Any] = value.extra  # type: ignore[union-attr]
-        return {k: v for k, v in found.items() if v or k not in _WHEN_SET} | dict(extra)
+        return {k: v for k, v in found.items() if v or k not in _WHEN_SET} | dict(value.extra)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pex.core.sanitized_json import json_text, sanitized_json
+from pex.core.sanitized_json import sanitized_json, sanitized_json_text
 from pex.core.text import replace_surrogates
 
 MOST_TOKENS = 2**31 - 1
@@ -154,7 +154,7 @@ def read_text(value: Any) -> str | None:
     """
     if value is None:
         return None
-    return replace_surrogates(value) if isinstance(value, str) else json_text(value)
+    return replace_surrogates(value) if isinstance(value, str) else sanitized_json_text(value)
 
 
 def _read_number(value: Any) -> float | None:

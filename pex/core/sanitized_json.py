@@ -49,11 +49,11 @@ def _decimal(value: int) -> float | None:
         return None
 
 
-def json_text(value: Any) -> str:
+def sanitized_json_text(value: Any) -> str:
     """The value as JSON text, for objects received in place of a string.
 
     Example:
-        >>> json_text({"city": "Köln"})
+        >>> sanitized_json_text({"city": "Köln"})
         '{"city":"Köln"}'
     """
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pex.core.sanitized_json import json_text, sanitized_json
+from pex.core.sanitized_json import sanitized_json, sanitized_json_text
 from pex.core.text import replace_surrogates
 
 _THOUGHTS = frozenset(
@@ -73,7 +73,7 @@ def read_content(value: Any) -> Content:
     """
     found = Content()
     if isinstance(value, dict) and not _is_part(value):
-        found.text = json_text(value)  # the answer, which its server has parsed already
+        found.text = sanitized_json_text(value)  # the answer, which its server has parsed already
     else:
         _walk(value, found, 20)
     return found
@@ -117,7 +117,7 @@ def _walk(value: Any, found: Content, depth: int) -> None:
     else:  # a number or a boolean: a server that has parsed the answer
         found.lost = True
         if sanitized_json(value) is not None:
-            found._say(json_text(value))
+            found._say(sanitized_json_text(value))
 
 
 def _part(part: dict[str, Any], found: Content, depth: int) -> None:
@@ -133,7 +133,7 @@ def _part(part: dict[str, Any], found: Content, depth: int) -> None:
         elif not any(key in part for key in _TEXT_KEYS):
             found.lost = True  # an image, a reference, a part of a kind that came later
     else:
-        found._say(json_text(part))
+        found._say(sanitized_json_text(part))
 
 
 def _thought(value: Any, depth: int) -> str:
@@ -297,7 +297,7 @@ def _name(item: Mapping[str, Any]) -> str:
     name = _function(item).get("name")
     if name is None and isinstance(item.get("function"), str):
         name = item["function"]
-    return name if isinstance(name, str) else "" if name is None else json_text(name)
+    return name if isinstance(name, str) else "" if name is None else sanitized_json_text(name)
 
 
 def _arguments(item: Mapping[str, Any]) -> str:
@@ -306,7 +306,7 @@ def _arguments(item: Mapping[str, Any]) -> str:
     for key in ("arguments", "input", "args"):
         value = function.get(key)
         if value is not None:
-            return value if isinstance(value, str) else json_text(value)
+            return value if isinstance(value, str) else sanitized_json_text(value)
     return ""
 
 
@@ -314,7 +314,7 @@ def _id(item: Mapping[str, Any]) -> str | None:
     given = item.get("id")
     if given is None or given == "":
         return None
-    return replace_surrogates(given) if isinstance(given, str) else json_text(given)
+    return replace_surrogates(given) if isinstance(given, str) else sanitized_json_text(given)
 
 
 def _number(index: Any) -> int | None:

@@ -10,7 +10,7 @@ import codecs
 import json
 from typing import Any
 
-from pex.core.sanitized_json import json_text, sanitized_json
+from pex.core.sanitized_json import sanitized_json, sanitized_json_text
 
 MOST_KEPT = 1_000_000
 """Characters of a body that are kept as they came."""
@@ -61,7 +61,7 @@ def body_text(raw: bytes) -> str:
 
 def dumped(value: Any) -> bytes:
     """The bytes of a value that has been read, also of one that is too deep to write."""
-    return json_text(value).encode("utf-8", "replace")
+    return sanitized_json_text(value).encode("utf-8", "replace")
 
 
 def _decoded(raw: bytes) -> str:
