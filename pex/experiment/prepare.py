@@ -25,7 +25,6 @@ from pex.experiment.job import Job
 from pex.experiment.options import RunOptions
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec
-from pex.results.results import failed_rows
 from pex.run.channel import open_channels
 from pex.run.database import database_of
 from pex.run.estimate import Preview, estimate
@@ -40,6 +39,7 @@ from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
 from pex.score.base import Scorer
 from pex.score.build import imported, parted
+from pex.score.frame import failed_rows
 from pex.score.judge.asking import JudgePanel, judge_panel, ready_judges
 from pex.score.judge.judge import Judge
 

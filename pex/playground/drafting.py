@@ -22,12 +22,12 @@ from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_
 from pex.playground.history import with_cases
 from pex.project.listing import EXPERIMENTS, experiment_files
 from pex.project.settings import Settings, load_settings
-from pex.results.results import failed_rows
 from pex.run.endpoint import check
 from pex.run.estimate import Preview
 from pex.run.prices import check_priced, price_of
 from pex.run.providers import BUILT_IN
 from pex.run.request import requests
+from pex.score.frame import failed_rows
 
 NAME = "playground"
 """The name of an experiment that started from nothing."""

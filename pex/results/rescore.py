@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pex.core.about import About
 from pex.core.call import Answer
 from pex.core.cases import Case
-from pex.core.errors import PexError, nearest
 from pex.core.events import RowKey
-from pex.core.score import WORDS, Score
+from pex.core.score import Score
 from pex.score.build import build, imported, parted
 from pex.score.frame import (
     is_part,
@@ -96,45 +94,3 @@ def rescore(
         and (name in new or any(is_part(name, scorer, known) for scorer in new))
     ]
     return with_scores(frame, complete, stale), dataclasses.replace(about, scorers=known)
-
-
-def human_scores(ratings: pd.DataFrame, places: Sequence[RowKey]) -> dict[RowKey, float]:
-    """People's ratings by the place of the answer; several ratings of one answer are averaged.
-
-    Args:
-        ratings: `case_id` and `value`; with `variant` and `repeat`, each rates one answer, without
-            them, every answer to the case.
-        places: the places of the existing answers.
-
-    Raises:
-        PexError: a column is missing, or a value is neither yes/no nor a number.
-    """
-    for column in ("case_id", "value"):
-        if column not in ratings.columns:
-            raise PexError(
-                f"the ratings have no column '{column}'", hint=nearest(column, ratings.columns)
-            )
-    keys = [name for name in ("variant", "case_id", "repeat") if name in ratings.columns]
-    given: dict[tuple[Any, ...], list[float]] = {}
-    for row in ratings.to_dict("records"):
-        given.setdefault(tuple(row[key] for key in keys), []).append(_rating(row["value"]))
-    found = {}
-    for variant, case_id, repeat in places:
-        of_place = {"variant": variant, "case_id": case_id, "repeat": repeat}
-        values = given.get(tuple(of_place[key] for key in keys))
-        if values:
-            mean = math.fsum(values) / len(values)
-            yes_no = all(value in (0.0, 1.0) for value in values)
-            found[variant, case_id, repeat] = float(mean >= 0.5) if yes_no else mean
-    return found
-
-
-def _rating(value: Any) -> float:
-    if isinstance(value, str) and value.casefold() in WORDS:
-        return float(WORDS[value.casefold()])
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise PexError(
-            f"rating {value!r}: expected yes or no, True or False, or a number"
-        ) from None

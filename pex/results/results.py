@@ -12,7 +12,7 @@ from pex.core.project import find_project
 from pex.core.remarks import of_run
 from pex.core.safe_text import clean
 from pex.project.settings import load_settings
-from pex.score.frame import score_names, summarise, yes_no
+from pex.score.frame import failed_rows, score_names, summarise, yes_no
 from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class Results:
             base: the folder that paths in `scorers` start from; None: the current one.
 
         Returns:
-            New results; the present ones stay unchanged.
+            New results; this object is not changed.
 
         Raises:
             PexError: a scorer does not fit; nothing has been scored, no judge called.
@@ -335,9 +335,7 @@ class Results:
         Raises:
             PexError: the judge does not exist, or no answer has both scores.
         """
-        from pex.results.rescore import human_scores
-        from pex.score.judge.calibration import calibrate
-        from pex.score.judge.positions import Positions
+        from pex.results.calibrate import calibrate_judge
 
         known = {item.name: item for item in self.about.judges}
         if judge not in known:
@@ -345,19 +343,7 @@ class Results:
         if ratings is None:
             given = self.ratings()
             ratings = given[given["name"] == judge]
-        places = list(
-            zip(self.frame["variant"], self.frame["case_id"], self.frame["repeat"], strict=True)
-        )
-        scores = self.frame[f"score.{judge}"]
-        judged = {p: float(v) for p, v in zip(places, scores, strict=True) if v == v}
-        order = known[judge].positions
-        return calibrate(
-            judged,
-            human_scores(ratings, places),
-            known[judge].identity,
-            Positions(**order) if order else None,
-            sorted({str(name) for name in ratings["rater"].dropna()}) if "rater" in ratings else [],
-        )
+        return calibrate_judge(self.frame, known[judge], ratings)
 
     def verdicts(self) -> pd.DataFrame | None:
         """The comparison recorded with the run: every score, compared with the baseline.
@@ -474,7 +460,7 @@ class Results:
         return path
 
     def page(self) -> str:
-        """The text of that file."""
+        """The report as HTML."""
         from pex.results.outcome import report_of
 
         return report_of(self.frame, self.about, self.summary(), self.verdicts())
@@ -501,13 +487,4 @@ _WHY = {
     "interrupted": "interrupted",
     "budget": "stopped by the budget",
     "failed": "failed",
-    "finished": "finished",
 }
-
-
-def failed_rows(frame: pd.DataFrame) -> pd.Series[bool]:
-    """A mask of the rows of a long frame that ended in an error or failed a yes/no score."""
-    bad = frame["error"].notna()
-    for name in yes_no(frame):
-        bad |= frame[f"score.{name}"] == 0.0
-    return bad

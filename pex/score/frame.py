@@ -286,6 +286,14 @@ def yes_no(frame: pd.DataFrame) -> set[str]:
     return found
 
 
+def failed_rows(frame: pd.DataFrame) -> pd.Series[bool]:
+    """A mask of the rows of a long frame that ended in an error or failed a yes/no score."""
+    bad = frame["error"].notna()
+    for name in yes_no(frame):
+        bad |= frame[f"score.{name}"] == 0.0
+    return bad
+
+
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per variant: counts, each score with its 95 % interval, cost, time, tokens.
 
