@@ -1,7 +1,7 @@
 """Changes one place in a case file: every other byte of a CSV or JSONL is kept.
 
 `correct` and `add` take the file's content and return the new content, which they have read back
-and checked. In a Parquet file not the bytes are kept, but the columns, types and metadata.
+and checked. Of a Parquet file, the columns, types and metadata are kept, not the bytes.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _reader(path: Path) -> Callable[[bytes, Path], Iterator[tuple[str, dict[str,
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise PexError(
-            f"cases file {path.name}: cannot read '{path.suffix or 'no ending'}'",
+            f"cases file {path.name}: cannot read '{path.suffix or 'no extension'}'",
             hint="use .csv, .jsonl or .parquet",
         )
     return reader

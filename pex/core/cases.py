@@ -203,7 +203,7 @@ def _cases_in(
     names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
     for name in names:
         whole_text(name, f"{where}: the name of a column")
-    return _build(where, rows, names, roles_of(names, columns, where), columns)
+    return _build(where, rows, names, roles_of(names, columns, where))
 
 
 def _build(
@@ -211,7 +211,6 @@ def _build(
     rows: list[tuple[str, dict[str, Any]]],
     names: list[str],
     roles: dict[str, str],
-    columns: Mapping[str, str],
 ) -> list[Case]:
     left_out = {roles.get(role) for role in ("id", "expected", "tags")}
     # A column called `group` describes only the row; one called `product` is also an input.

@@ -338,7 +338,7 @@ class Prompt:
         return prompt if self.home is not None or origin is None else prompt.at(Path.cwd())
 
     def at(self, home: Path | None) -> Prompt:
-        """The same prompt, with its text from the project of this folder."""
+        """The same prompt, as text that belongs to the project of this folder."""
         prompt = copy.copy(self)
         object.__setattr__(prompt, "home", home)
         return prompt

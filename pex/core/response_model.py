@@ -20,7 +20,7 @@ def strict_schema(model: Any, where: str) -> dict[str, Any]:
         where: how to name the prompt in an error.
 
     Raises:
-        PexError: it is neither, or its JSON Schema is not an object.
+        PexError: it is not a pydantic class, or has no fields or no JSON Schema.
 
     Example:
         >>> import pydantic

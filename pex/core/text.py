@@ -16,8 +16,8 @@ def whole_text(value: Any, where: str) -> Any:
         where: its place, for the message.
 
     Raises:
-        PexError: half a character is alone. No file, request or digest can store it, and as the
-            intended character is unknown, it is not replaced.
+        PexError: a string has a lone half of a character. No file, request or digest can store
+            it, and as the intended character is unknown, it is not replaced.
 
     Example:
         >>> whole_text(["\ud83d\ude00"], "column 'q'") == ["\U0001f600"]

@@ -148,7 +148,7 @@ def _check(info: ServerInfo) -> None:
         same = abs(process.create_time() - info.started) < _SAME_S
         places = [item.laddr for item in process.net_connections("tcp") if not item.raddr]
     except (ValueError, OverflowError, psutil.AccessDenied):
-        raise _NotOurs(f"process {info.pid} belongs to another user") from None
+        raise _NotOurs(f"process {info.pid} is not this user's") from None
     if line[-3:-1] != ["-m", CHILD] or not (ours and same):
         raise _NotOurs(f"process {info.pid} is not the built-in model's server")
     if (where.hostname, where.port) not in [(place.ip, place.port) for place in places]:

@@ -78,9 +78,7 @@ def validate(
     # A missing key is often a misspelt one: the misspelling is the more helpful error.
     unknown = [item for item in problems if item["type"] == "extra_forbidden"]
     problem = (unknown or problems)[0]
-    keys = tuple(
-        key for key in problem["loc"] if not (isinstance(key, str) and _is_branch(key, data))
-    )
+    keys = tuple(key for key in problem["loc"] if not (isinstance(key, str) and _is_branch(key)))
     line = line_of(keys)
     place = f"{where}, line {line}" if line else where
     name = ".".join(str(key) for key in keys)
@@ -105,11 +103,7 @@ def _with_text(data: Any, problems: Sequence[Mapping[str, Any]]) -> Any:
         value = problem.get("input")
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if problem["type"] == "string_type" and number and "[key]" not in problem["loc"]:
-            keys = [
-                key
-                for key in problem["loc"]
-                if not (isinstance(key, str) and _is_branch(key, data))
-            ]
+            keys = [key for key in problem["loc"] if not (isinstance(key, str) and _is_branch(key))]
             changed = _replaced(data if changed is None else changed, keys, as_text(value))
     return changed
 
@@ -123,7 +117,7 @@ def _replaced(data: Any, keys: Sequence[Any], value: Any) -> Any:
     return copied
 
 
-def _is_branch(key: str, data: Any) -> bool:
+def _is_branch(key: str) -> bool:
     """Whether this part of a pydantic location names a branch of a union rather than a key."""
     return "[" in key or "(" in key or key in ("str", "int", "float", "bool", "dict", "list")
 

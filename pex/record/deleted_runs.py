@@ -85,7 +85,8 @@ def check(uri: str, found: list[Deleted]) -> None:
             f"nothing was deleted: {redact(uri)} says that the files of the deleted run "
             f"{foreign[0].id} are in {foreign[0].place}{more}, which is not a run's folder in "
             "the project or its store",
-            hint=f"if it can be deleted: mlflow gc --backend-store-uri {redact(uri)}",
+            hint="look at that folder; if it may be deleted: "
+            f"mlflow gc --backend-store-uri {redact(uri)}",
         )
 
 

@@ -127,8 +127,7 @@ def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         kinds = {type(value) for value in values if value is not None}
         if kinds - {str}:
             changed[column] = [
-                None if to_json_value(value) is None else json_text(to_json_value(value))
-                for value in values
+                None if value is None else json_text(value) for value in map(to_json_value, values)
             ]
     return frame.assign(**changed), list(changed)
 

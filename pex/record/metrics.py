@@ -21,7 +21,7 @@ def rows_of(comparison: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def differences_of(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Each candidate's differences as metrics: `label.diff`, `.diff.lo`, `.diff.hi`, `.p`."""
+    """Each candidate's differences as metrics: `label.diff`, `label.diff.lo`, `.hi` and `.p`."""
     found: dict[str, dict[str, float]] = {}
     many = comparison["baseline"].nunique() > 1
     for row in rows_of(comparison):

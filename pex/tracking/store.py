@@ -132,7 +132,8 @@ def _guarded_client() -> Any:
         method = getattr(MlflowClient, name)
 
         def checked(self: Any, subject: Any = None, *args: Any, **options: Any) -> Any:
-            if options.get("include_spans") is not False:  # their data is in the database
+            # Without spans, only the database is read.
+            if options.get("include_spans") is not False:
                 check_files(self.tracking_uri, subject if isinstance(subject, str) else None)
             return method(self, *([] if subject is None else [subject]), *args, **options)
 

@@ -335,13 +335,15 @@ def judge(
             judge_run = JudgeRun(
                 ready, book, run, budget, BatchContext.from_environ().budget_usd, listen
             )
-            status = _apart(judge_run, answers, cases)
+            status = _judge_in_thread(judge_run, answers, cases)
         finally:
             book.end(run, status)
     return Judged(judge_run.scores, judge_run.about(), budget.spent_usd, status)
 
 
-def _apart(judge_run: JudgeRun, answers: Mapping[RowKey, Answer], cases: Sequence[Case]) -> str:
+def _judge_in_thread(
+    judge_run: JudgeRun, answers: Mapping[RowKey, Answer], cases: Sequence[Case]
+) -> str:
     """Judge on a separate thread, so it works inside Jupyter's running event loop."""
     statuses: list[str] = []
     failures: list[BaseException] = []
