@@ -91,8 +91,8 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
     if not len(frame):
         raise PexError("there are no rows to compare")
     for column in ("case_id", "variant"):
-        if frame[column].isna().any():
-            raise PexError(f"{int(frame[column].isna().sum())} rows have no {column}")
+        if gaps := int(frame[column].isna().sum()):
+            raise PexError(f"{gaps:,} {'row has' if gaps == 1 else 'rows have'} no {column}")
     missing = {
         name: value
         for name, value in (("repeat", 1), ("error", None), ("group", None))

@@ -93,7 +93,6 @@ def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
         first, second = texts
         changed = int((first != second).any(axis=1).sum())
         if changed:
-            notes.append(
-                f"{changed} cases have the same id but different inputs or expected answers"
-            )
+            cases = "1 case has" if changed == 1 else f"{changed:,} cases have"
+            notes.append(f"{cases} the same id but different inputs or expected answers")
     return notes

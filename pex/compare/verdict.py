@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BETTER, WORSE, NO_WORSE, UNDECIDED = "better", "worse", "no worse", "undecided"
-VERDICTS = (BETTER, WORSE, NO_WORSE, UNDECIDED)
 
 POWER = 0.8
 """The probability of finding a difference for it to count as detectable."""

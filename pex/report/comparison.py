@@ -69,7 +69,7 @@ def format_difference(value: Any, metric: str, yes_no: bool, *, unit: bool = Tru
 
 
 def format_ends(row: Mapping[str, Any]) -> str:
-    """The ends of a difference's interval, in brackets; nothing where there is none."""
+    """The ends of a difference's interval, in brackets; nothing if there is none."""
     if missing(row["lo"]):
         return ""
     ends = (

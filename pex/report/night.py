@@ -124,7 +124,7 @@ def _cases_that_fit(subject: Mapping[str, Any], left: int) -> tuple[list[dict[st
 
 
 def _case_counts(item: Any) -> str:
-    """The counts of a variant's cases in a line; nothing where all are zero."""
+    """The counts of a variant's cases in a line; nothing if all are zero."""
     new = "all" if item.lost_new == item.lost_count else f"{item.lost_new:,} of them"
     fresh = f" ({new} new)" if item.lost_new else ""
     said = [
@@ -137,7 +137,7 @@ def _case_counts(item: Any) -> str:
 
 
 def _reachable(table: str) -> str:
-    """A table that can be scrolled by keys where it is wider than the page."""
+    """A table that can be scrolled by keys if it is wider than the page."""
     scroll = 'class="pex-scroll"'
     return table.replace(scroll, f'{scroll} tabindex="0" role="group" aria-label="Scores"', 1)
 

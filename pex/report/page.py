@@ -52,7 +52,7 @@ def page(
         summary: one row per variant.
         yes_no: the scores that are yes/no.
         about: what was run.
-        comparison: the verdicts, where there is more than one variant.
+        comparison: the verdicts, if there is more than one variant.
         slices: the same within slices, where the cases have tags or groups.
     """
     begun = datetime.datetime.fromisoformat(about.started_at).astimezone()
@@ -96,7 +96,7 @@ def _large(slices: pd.DataFrame | None) -> dict[str, Any]:
 
 
 def _frontiers(summary: pd.DataFrame, names: Sequence[str], yes_no: Collection[str]) -> str:
-    """Quality against cost and latency for the first score, where there is a choice to make."""
+    """Quality against cost and latency for the first score, if there is a choice to make."""
     if not names or len(summary) < 2:
         return ""
     against: list[Against] = ["latency_s"]

@@ -40,7 +40,7 @@ def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
         binary: whether it is yes/no; then the axis goes from 0 to 100 %.
 
     Returns:
-        An `svg` element; nothing where no variant has the score.
+        An `svg` element; nothing if no variant has the score.
     """
     rows = points.points_of(summary, name, binary)
     if not rows:
@@ -77,7 +77,7 @@ def forest_svg(comparison: pd.DataFrame, yes_no: Collection[str]) -> str:
         yes_no: the metrics that are yes/no.
 
     Returns:
-        One `svg` element for each metric; nothing where there is no difference to draw.
+        One `svg` element for each metric; nothing if there is no difference to draw.
 
     Raises:
         PexError: a column is missing, or a verdict is none of the four.
@@ -93,7 +93,7 @@ def wins_svg(comparison: pd.DataFrame) -> str:
         comparison: as for `pex.report.plots.wins`.
 
     Returns:
-        One `svg` element for each metric; nothing where there are no counts.
+        One `svg` element for each metric; nothing if there are no counts.
 
     Raises:
         PexError: a column is missing.
@@ -252,7 +252,7 @@ def _frontier(found: pareto.Frontier) -> str:
 
 
 def _spot(spot: pareto.Spot, place: int, x: float, y: float) -> list[str]:
-    """A numbered disc, filled where it is on the frontier."""
+    """A numbered disc, filled if it is on the frontier."""
     mark = MARK if spot.frontier else SOFT
     fill = mark if spot.frontier else BACK
     disc = f"fill:{fill};stroke:{mark};stroke-width:1.5"

@@ -162,7 +162,7 @@ def summary_html(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
 
 
 def remarks_html(said: Sequence[str]) -> str:
-    """What is unusual about the answers, as a list below the table; nothing where there is none."""
+    """What is unusual about the answers, as a list below the table; nothing if there is none."""
     if not said:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in said)

@@ -15,7 +15,7 @@ _DARK_PAGE = (
     "--pex-text: #e6edf3; --pex-soft: #9198a1; --pex-line: #3d444d; --pex-back: #0d1117; "
     "--pex-band: #151b23;"
 )
-"""The rest, where no theme of JupyterLab says it."""
+"""The other colours, which JupyterLab's theme sets elsewhere."""
 
 
 @functools.cache

@@ -31,7 +31,7 @@ def timeline_svg(history: pd.DataFrame, score: str, binary: bool) -> str:
         binary: whether it is yes/no; then the axis goes from 0 to 100 %.
 
     Returns:
-        An `svg` element; nothing where there are not two nights.
+        An `svg` element; nothing with fewer than two nights.
     """
     rows = [row for row in paper.records(history) if math.isfinite(row["value"])]
     runs = list(dict.fromkeys(row["run_id"] for row in rows))[-NIGHTS:]

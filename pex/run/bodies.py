@@ -85,7 +85,7 @@ class Unpacker:
                     chunk = self._inflate.unconsumed_tail
         except zlib.error:
             raise CallError(
-                "bad_body", f"the answer is not valid {self._packing}, as its header says"
+                "bad_body", f"the answer is not valid {self._packing}, although its header says so"
             ) from None
 
     def _bits(self, chunk: bytes) -> int:

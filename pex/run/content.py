@@ -301,7 +301,7 @@ def _name(item: Mapping[str, Any]) -> str:
 
 
 def _arguments(item: Mapping[str, Any]) -> str:
-    """The arguments as JSON text, also where they came as an object."""
+    """The arguments as JSON text, even if they came as an object."""
     function = _function(item)
     for key in ("arguments", "input", "args"):
         value = function.get(key)

@@ -47,7 +47,7 @@ class Endpoint:
     """Connecting again may help: the built-in server has a new port, a token has run out."""
     api: Api = "chat"
     client: Any = dataclasses.field(default=None, repr=False)
-    """The user's own client, where it is asked through one; `url` begins with what it knows."""
+    """The user's own client, if it is called through one; `url` begins with what it knows."""
 
     def renewed_after(self, kind: str) -> bool:
         """Whether a call that failed in this way may succeed after connecting again."""
@@ -71,7 +71,7 @@ class Endpoint:
 
 
 def connect(ref: str, settings: Settings, state: Path) -> Endpoint:
-    """The endpoint for `provider/model`; starts the built-in model's server where it is meant.
+    """The endpoint for `provider/model`; starts the built-in model's server if that is the model.
 
     Args:
         ref: `provider/model`.

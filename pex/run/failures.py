@@ -215,7 +215,7 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
          r"unrecogni[sz]ed|invalid|unexpected|not supported|not allowed)"),
     )
 )  # fmt: skip
-"""Words of a message, where nothing else says what happened."""
+"""Words of a message, if nothing else says what happened."""
 
 _MOST_WORDS = 4000
 _WORDS_FOR: dict[int, frozenset[str]] = {

@@ -145,7 +145,7 @@ def past(database: Database, experiment: str) -> Past:
 
 
 def _tokens_per_byte(connection: Connection, experiment: str) -> dict[str, float]:
-    """By model, from the experiment's own calls where there are some, else from all."""
+    """By model, from the experiment's own calls if there are any, else from all."""
     rows = connection.rows(
         "SELECT l.model, CASE WHEN r.experiment = ? THEN 1 ELSE 0 END, sum(l.prompt_tokens), "
         "sum(l.prompt_bytes) FROM ledger l JOIN runs r ON r.id = l.run_id "

@@ -109,7 +109,7 @@ def by_ref(models: Iterable[tuple[str, ClientModel | None]]) -> dict[str, Client
     """The models that have a client of their own, by `provider/model`.
 
     Args:
-        models: each model that a run may ask, and its `pex.Model` where it is one.
+        models: each model that a run may ask, and its `pex.Model` if it has one.
 
     Raises:
         PexError: one name stands for two clients, or once for a client and once for the endpoint

@@ -85,7 +85,7 @@ def answer_in(item: Mapping[str, Any], line: bytes) -> Answer:
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """The value where it is an object, else an empty one."""
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 

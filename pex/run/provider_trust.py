@@ -48,7 +48,7 @@ def asks_for_trust(settings: Settings) -> list[Part]:
 
 
 def check_trusted(settings: Settings) -> None:
-    """Refuse the settings of a project that is not trusted, where they direct anything at all.
+    """Refuse the settings of a project that is not trusted, if they direct anything at all.
 
     Raises:
         TrustError: they do, and the user has not allowed it.

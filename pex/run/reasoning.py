@@ -143,7 +143,7 @@ def split(text: str, tags: Tags | None) -> tuple[str, str]:
 
 
 def without_reasoning(answer: Answer, tags: Tags | None) -> Answer:
-    """The answer as it is scored, judged and shown; itself where there is nothing to take out.
+    """The answer as it is scored, judged and shown; itself if there is nothing to take out.
 
     One that has no text and calls no tool is remarked upon.
     """
@@ -224,7 +224,7 @@ def _leading(text: str, at: int, tags: Tags, closers: _Closers) -> tuple[int, st
 def _end(
     text: str, start: int, closer: re.Pattern[str], tags: Tags, closers: _Closers
 ) -> re.Match[str] | None:
-    """What closes a block: its own tag, where it is not quoted, else that of another pair."""
+    """What closes a block: its own tag, if it is not quoted, else that of another pair."""
     own = closers.after(closer, start)
     if own is not None and not _is_in_quotes(text, own, start):
         return own

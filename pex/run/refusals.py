@@ -55,7 +55,7 @@ _OF_VALUE = re.compile(
 
 _ONLY_SOME = re.compile(r"supported values|one of|valid values|allowed values", re.IGNORECASE)
 _WORDS = frozenset({"stop", "user", "store", "metadata", "audio", "functions", "prediction"})
-"""Names that may stand in any sentence: they count where they are quoted or called a parameter."""
+"""Names that may stand in any sentence: they count if they are quoted or called a parameter."""
 
 _ALIASES = {
     FORMAT: r"response[ _-]?format|json[ _-]?schema|structured[ _-]outputs?"
@@ -239,7 +239,7 @@ def remarks(meant: Mapping[str, Any], sent: Mapping[str, Any]) -> list[str]:
 
 
 def differing(variants: Sequence[Variant]) -> frozenset[str]:
-    """The parameters in which variants differ; a prompt's schema where nothing else does.
+    """The parameters in which variants differ; a prompt's schema if nothing else does.
 
     Example:
         >>> from pex.core.prompt import Prompt
@@ -319,7 +319,7 @@ def _less(value: Any, instead: str | None, messages: Any) -> dict[str, Any]:
 
 
 def _with_schema(messages: Sequence[Any], schema: Mapping[str, Any]) -> list[Any]:
-    """The messages with the schema in the first one, the system's where there is one."""
+    """The messages with the schema in the first one, the system's if there is one."""
     asked = (
         "Answer with one JSON object and nothing else. It must follow this JSON Schema:\n"
         + orjson.dumps(schema).decode()

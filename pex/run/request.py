@@ -149,7 +149,7 @@ def body_of(
 def _limited(params: Mapping[str, Any], model: str, default: int | None) -> dict[str, Any]:
     """The parameters with a limit of the answer's length, under the name that the model takes.
 
-    One that is null takes away what the prompt has and is not sent; where it is a limit, the
+    One that is null takes away what the prompt has and is not sent; if it is a limit, the
     default is sent in its place. A limit under either name keeps the default out.
     """
     found = {name: value for name, value in params.items() if value is not None}
@@ -162,7 +162,7 @@ def _limited(params: Mapping[str, Any], model: str, default: int | None) -> dict
 
 
 def max_tokens(body: Mapping[str, Any]) -> int:
-    """The longest answer that a request allows, 0 where it does not say.
+    """The longest answer that a request allows, 0 if it does not say.
 
     An endpoint may go by any limit in it, so the largest counts; so do room for thinking and
     predicted text that are paid for in addition, and the number of answers.

@@ -5,7 +5,7 @@ Endpoints agree on little here, and money hangs on it. The rules:
 - A count is a whole number from 0 to 2,147,483,647 (`10`, `10.0`, `"10"`), anything else unknown.
 - `completion_tokens` is everything that was generated, reasoning included. OpenAI counts reasoning
   in it; xAI counts it beside it, and Gemini's compatible page only in the total. So what the total
-  leaves after the prompt counts where it is more, and reasoning that is larger than the completion
+  leaves after the prompt counts if it is more, and reasoning that is larger than the completion
   it should be a part of is counted in addition to it.
 - `prompt_tokens` is everything that was read. Cached and written tokens are a part of it, except
   where Anthropic's own names are used (`cache_read_input_tokens`): these are beside `input_tokens`.

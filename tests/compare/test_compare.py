@@ -275,7 +275,7 @@ def test_a_baseline_that_pairs_with_nothing_is_an_error() -> None:
         ({"drop": "variant"}, {}, "no column 'variant'"),
         ({"double": True}, {}, "duplicate rows"),
         ({"empty": True}, {}, "no rows"),
-        ({"hole": True}, {}, "1 rows have no case_id"),
+        ({"hole": True}, {}, "1 row has no case_id"),
         ({"text": True}, {}, "'good' is not a number"),
         ({"alone": True}, {}, "only one variant"),
     ],

@@ -32,7 +32,7 @@ def test_different_cases_and_changed_data_are_said() -> None:
     _, _, notes = both(a, b)
     assert notes == [
         "the runs have different cases: 1 only in A, 0 only in B; the 2 in both are compared",
-        "1 cases have the same id but different inputs or expected answers",
+        "1 case has the same id but different inputs or expected answers",
     ]
 
 

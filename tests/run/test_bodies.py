@@ -354,7 +354,7 @@ def test_packing_that_nobody_asked_for_is_said(paid: FaultyEndpoint) -> None:
 def test_what_is_no_gzip_is_said(paid: FaultyEndpoint) -> None:
     paid.reply = lambda body, number: response(b'{"choices": []}', "gzip")
     frame = run(experiment(count=1)).frame
-    assert "the answer is not valid gzip, as its header says" in frame.error[0]
+    assert "the answer is not valid gzip, although its header says so" in frame.error[0]
 
 
 class Pieces:

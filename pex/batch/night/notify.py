@@ -29,7 +29,7 @@ from pex.run.bodies import redirect
 from pex.run.proxy import proxy_for
 
 PATIENCE_S = 12.0
-"""Time limit for all notices together; those not sent by then are given up."""
+"""Seconds for all notices together; then those still unsent are abandoned."""
 MOST = 5
 """Items of one kind that a notice names; the page has all of them."""
 

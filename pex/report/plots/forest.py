@@ -99,7 +99,7 @@ class Panel:
             "zero": [(0.0, -0.5, 0.0, len(rows) - 0.5)],
             "margin": [(line.limit, y - 0.5, line.limit, y + 0.5) for y, line in rows],
             "interval": [(line.lo, y, line.hi, y) for y, line in rows],
-            # The one-sided end matters only where there is a margin to clear.
+            # The one-sided end matters only if there is a margin to clear.
             "one-sided end": [
                 (line.bound, y - 0.2, line.bound, y + 0.2)
                 for y, line in rows
@@ -142,7 +142,7 @@ def differences(comparison: pd.DataFrame, yes_no: Collection[str]) -> Figure:
     Args:
         comparison: one row per (metric, candidate) with the columns `COLUMNS`; `diff`, `lo`,
             `hi` and `bound` are candidate minus baseline in the score's unit, `lo` and `hi` NaN
-            where there is no interval; `margin` is positive, or NaN where there is none.
+            if there is no interval; `margin` is positive, or NaN if there is none.
         yes_no: the metrics that are yes/no; they are drawn in percentage points.
 
     Raises:

@@ -56,7 +56,7 @@ class Frontier:
 
     @property
     def why_empty(self) -> str:
-        """Why there is nothing to draw; empty where there is something."""
+        """Why there is nothing to draw; empty if there is something."""
         if not self.spots and self.left_out:
             return f"the {_WORDS[self.against][1]} or the score of every variant is unknown"
         if not self.spots:
@@ -97,7 +97,7 @@ def frontier_of(
 ) -> Frontier:
     """What there is to draw of a frontier.
 
-    A variant is on the Pareto frontier where no other is at least as good and as cheap (fast)
+    A variant is on the Pareto frontier if no other is at least as good and as cheap (fast)
     and better in one of the two. A higher score is taken to be better.
 
     Args:
@@ -152,7 +152,7 @@ def frontier(
         yes_no: the scores that are yes/no.
 
     Raises:
-        PexError: no such score, or nothing of that name to hold it against.
+        PexError: no such score, or it cannot be drawn against that.
     """
     found = frontier_of(summary, score, against, yes_no)
     title = f"{score} against {_WORDS[against][1]}"

@@ -37,7 +37,7 @@ class Point:
 
     @property
     def interval(self) -> str:
-        """Its interval in brackets; empty where there is none."""
+        """Its interval in brackets; empty if there is none."""
         return format_interval(self.lo, self.hi, self.binary)
 
 

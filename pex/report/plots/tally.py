@@ -18,7 +18,7 @@ PARTS = ("wins", "ties", "losses")
 _MANY_REPEATS = 8
 _WHOLE = 1e-9
 
-# Fill, outline, pattern: the parts differ also where there is no colour.
+# Fill, outline, pattern: the parts differ even without colour.
 _STYLES = {
     "wins": (paper.MARK, paper.MARK, ""),
     "ties": ("rgba(125,133,144,0.18)", "rgba(125,133,144,0.5)", ""),
@@ -116,7 +116,7 @@ def wins(comparison: pd.DataFrame) -> Figure:
 
     Args:
         comparison: one row per (metric, candidate) with `metric, candidate, baseline, wins,
-            ties, losses`; `slice` is shown where there is one.
+            ties, losses`; `slice` is shown if there is one.
 
     Raises:
         PexError: a column is missing.
