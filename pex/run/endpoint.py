@@ -212,7 +212,7 @@ def _remote(ref: str, model: str, provider: Provider, own: ProviderSettings) -> 
         provider=name,
         model=model,
         url=url,
-        # Azure lists models, not the deployments that are asked.
+        # Azure lists models, not the deployments that are called.
         models_url=None if azure else base.page("models"),
         headers=headers,
         max_in_flight=own.max_in_flight or DEFAULT_IN_FLIGHT,

@@ -49,7 +49,7 @@ class CallError(Exception):
 
     @property
     def of_case(self) -> bool:
-        """Whether it is about what this case asks: others may well be answered."""
+        """Whether it is about this case: others may well be answered."""
         first = re.split(r"[.\[/]", self.param or "", maxsplit=1)[0]
         return self.kind == "refused_parameter" and first in CASE_PARTS
 

@@ -109,10 +109,10 @@ def estimate(
     """Size up a run.
 
     Args:
-        requests: at least one; equal ones are asked once and count once.
+        requests: at least one; equal ones are sent once and count once.
         prices: for each model.
         past: what earlier calls measured.
-        found: keys whose answers need not be asked.
+        found: keys whose answers are reused.
         tokenizers: for models that have one at hand, what counts the tokens of a text; None
             where it cannot at the moment.
         price_part: what is paid of the ordinary price, half in a provider batch.

@@ -78,7 +78,7 @@ class Model:
 
     @property
     def base_url(self) -> str | None:
-        """Where the client asks, None if it does not say."""
+        """The client's base URL, None if it has none."""
         return base_url(self.client)
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ def by_ref(models: Iterable[tuple[str, ClientModel | None]]) -> dict[str, Client
     """The models that have a client of their own, by `provider/model`.
 
     Args:
-        models: each model that a run may ask, and its `pex.Model` if it has one.
+        models: each model that a run can call, and its `pex.Model` if it has one.
 
     Raises:
         PexError: one name stands for two clients, or once for a client and once for the endpoint
@@ -128,13 +128,13 @@ def by_ref(models: Iterable[tuple[str, ClientModel | None]]) -> dict[str, Client
 
 
 def base_url(client: Any) -> str | None:
-    """Where a client asks, without a slash at the end."""
+    """A client's base URL, without a slash at the end."""
     value = getattr(client, "base_url", None)
     return str(value).rstrip("/") or None if value is not None else None
 
 
 def settings_lines(model: ClientModel, settings: Settings) -> list[str]:
-    """What must stand in `pex.toml` for the model to be asked by its name; nothing if it does.
+    """The lines that `pex.toml` needs to call the model by its name; none if it has them.
 
     Args:
         model: the user's.

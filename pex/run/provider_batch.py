@@ -307,7 +307,7 @@ class ProviderBatchRunner:
         return self._sent[key]
 
     def _lesson(self, model: str, key: str, error: CallError) -> str:
-        """What a refusal means for the next batch; nothing is asked again in this one."""
+        """What a refusal means for the next batch; nothing is sent again in this one."""
         if error.kind != "refused_parameter":
             return ""
         meant, refusals = self._groups[key][0].body, self._channels[model].refusals

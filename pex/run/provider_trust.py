@@ -62,7 +62,7 @@ def check_models(refs: Iterable[str], settings: Settings) -> None:
     """Refuse to send a key where a project directs it, or to run its command, without trust.
 
     Args:
-        refs: the models that are to be asked, `provider/model`.
+        refs: the models that will be called, `provider/model`.
         settings: the project's.
 
     Raises:

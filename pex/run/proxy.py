@@ -16,7 +16,7 @@ def proxy_for(url: str, setting: str | None, where: str) -> str | None:
     A proxy of the environment never serves this machine itself, whatever NO_PROXY says.
 
     Args:
-        url: what is to be asked.
+        url: the address.
         setting: the provider's `proxy`; "" is none, None is the environment's.
         where: the provider's place in the settings, for messages.
 

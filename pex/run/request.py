@@ -54,7 +54,7 @@ def requests(
 
     Args:
         variants: what is compared.
-        cases: what is asked.
+        cases: of the run.
         repeats: how often, at least 1.
         max_tokens: sent where neither prompt nor variant says how long an answer may be.
         folder: where the paths of images start; left out, the current folder.
