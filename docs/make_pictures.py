@@ -1,4 +1,4 @@
-"""The screenshots in docs/pictures, made anew: `make pictures`.
+"""Take the screenshots in docs/pictures again: `make pictures`.
 
 Runs the demo's experiment in a temporary project, then opens JupyterLab, MLflow's pages and the
 report in headless Chromium. The nights are real ones of a provider that changes on demand.
@@ -119,7 +119,7 @@ moved = pex.library.set_alias("short", "champion", 1)"""
 
 
 def playground(project: Path) -> None:
-    """The Playground as it is when new, with answers, differences, a problem, and narrow."""
+    """The Playground when it is new, with answers, differences, a problem, and narrow."""
     code = 'import pex\npex.Playground("review-sentiment")'
     made = notebook_of(project / "notebooks" / "playground.ipynb", None, code, "pex.Playground()")
     with jupyterlab(project, width=1280, height=960) as lab:
@@ -152,7 +152,7 @@ def playground(project: Path) -> None:
 
 
 def picture(lab: Lab, selector: str, name: str) -> None:
-    """The page with the first such element in its middle."""
+    """A screenshot with the first element of a selector in its middle."""
     found = lab.page.locator(selector).first
     found.evaluate("e => e.scrollIntoView({block: 'center'})")
     lab.page.wait_for_timeout(1500)
@@ -181,7 +181,7 @@ def report(project: Path) -> str:
 
 
 def grid(project: Path, run_id: str) -> None:
-    """The result grid: a run that goes on, failures, an opened cell, a correction, narrow."""
+    """The result grid: a run in progress, failures, an opened cell, a correction, narrow."""
     live = (
         "import pex\n"
         "exp = pex.Experiment.load('experiments/review-sentiment/experiment.yaml')\n"

@@ -23,7 +23,7 @@ from pex.report.word_difference import word_difference
 MAX_CHARS = 200_000
 """Characters of one text that are shown."""
 MAX_PIECES = 2_000
-"""Variables of one text that are template_pieces; the rest of the text is shown without marks."""
+"""Variables of one text that are marked; the rest of the text is shown without marks."""
 MAX_ROWS = 200
 """Prompts in the static table."""
 

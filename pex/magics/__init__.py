@@ -1,6 +1,6 @@
 """`%load_ext pex`: prompts and runs as magics of a notebook.
 
-Loading it prints nothing and runs nothing; loading it twice has no effect.
+Loading it prints nothing and runs nothing; loading it again changes nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 // The answers: one cell per variant and case. A cell is redrawn only if it changed.
 
-import { element, output } from "../widgets/shared.js";
+import { differencePieces, element, output } from "../widgets/shared.js";
 import { iconButton, relabel } from "./controls.js";
 
 const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "pex-number" };
@@ -14,10 +14,6 @@ function grow(node, text) {
     return;
   }
   node.replaceChildren(text);
-}
-
-function differences(pieces) {
-  return pieces.map(([kind, text]) => (kind === "same" ? text : element(kind === "new" ? "ins" : "del", "", text)));
 }
 
 /** @param {string} key `<variant>|<case>` */
@@ -45,7 +41,7 @@ export function makeAnswer(onRun, key) {
     text.classList.toggle("pex-soft", waits || blank);
     text.hidden = !cell.text && !blank;
     if (blank) grow(text, cell.text ? "(only whitespace)" : "(empty answer)");
-    else if (Array.isArray(pieces)) text.replaceChildren(...differences(pieces));
+    else if (Array.isArray(pieces)) text.replaceChildren(...differencePieces(pieces));
     else grow(text, cell.text);
     if (cell.state === "running" && end) text.scrollTop = text.scrollHeight;
     if (text.scrollHeight > text.clientHeight + 1) text.tabIndex = 0;

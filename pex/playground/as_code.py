@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.cases import Case
-from pex.core.prompt import Prompt
+from pex.core.prompt import FIELDS, Prompt
 from pex.core.variant import Variant
-
-_MORE = ("description", "model", "params", "defaults", "response_schema", "tools")
 
 
 def code(
@@ -26,8 +24,8 @@ def code(
 
     Args:
         name: the experiment's.
-        variants: what is compared.
-        cases: what is asked.
+        variants: the variants.
+        cases: the cases.
         scorers: as a file would have them.
         files: for the names of prompts that can be loaded, the path.
         budget_usd: what a run may spend.
@@ -103,7 +101,7 @@ def literal(value: Any) -> str:
 
 
 def _prompt(prompt: Prompt) -> list[str]:
-    fields = {name: getattr(prompt, name) for name in _MORE}
+    fields = {name: getattr(prompt, name) for name in FIELDS if name != "name"}
     more = [f"{name}={literal(value)}" for name, value in fields.items() if value]
     one = len(prompt.messages) == 1 and prompt.messages[0]["role"] == "user"
     only = prompt.messages[0]["content"]
@@ -135,7 +133,7 @@ def _message(message: Mapping[str, Any]) -> list[str]:
 
 
 def _text(text: str, indent: str) -> list[str]:
-    """A text line by line, as strings that stand one after another."""
+    """A text line by line, as strings on consecutive lines."""
     lines = [f"{indent}{literal(line)}" for line in text.splitlines(keepends=True)]
     return [*lines[:-1], f"{lines[-1]},"] if lines else [f'{indent}"",']
 

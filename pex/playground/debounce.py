@@ -1,4 +1,4 @@
-"""Something that is done a moment later, once for all who ask for it meanwhile."""
+"""An action that runs a moment after its first trigger, once for all triggers until then."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 class Debouncer:
-    """Does it on a thread of its own; between the moments there is no thread.
+    """Runs an action on a thread of its own, which ends with it.
 
-    The process does not end before it is done.
+    The process does not exit before a triggered action has run.
 
     Args:
         wait_s: seconds from the first trigger.
-        act: what is done.
+        act: the action.
 
     Example:
         >>> done = threading.Event()
@@ -29,7 +29,7 @@ class Debouncer:
         self._lock = threading.Lock()
 
     def trigger(self) -> None:
-        """Do it after the wait, unless that is coming already."""
+        """Run the action after the wait, unless a trigger is waiting already."""
         with self._lock:
             if self._waiting:
                 return

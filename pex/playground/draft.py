@@ -1,7 +1,7 @@
 """A draft: prompts, models, parameters and cases as somebody types them, valid or not yet.
 
 Separate types, because a `Variant` or a `Case` is always valid: a `Column` becomes a variant,
-an `Entry` a case. All of it is immutable, so that going back is cheap.
+an `Entry` a case. All of it is immutable, so undo is cheap.
 """
 
 from __future__ import annotations
@@ -90,21 +90,21 @@ class Column:
     @functools.cached_property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the column by itself."""
-        found = [*_faults("name", lambda: check_name(self.name, "the name"))]
+        found = [*_problems_of("name", lambda: check_name(self.name, "the name"))]
         for number, message in enumerate(self.messages):
             where = f"message:{number}"
             if message.role not in ROLES:
                 hint = nearest(message.role, ROLES)
                 found.append(Problem(where, f"unknown role '{message.role}'", None, hint))
             text = message.text
-            found += _faults(where, lambda text=text: template.check(text, "text"))
+            found += _problems_of(where, lambda text=text: template.check(text, "text"))
         if not any(message.text.strip() for message in self.messages):
             found.append(Problem("message:0", "the prompt has no text yet"))
-        found += _faults("params", lambda: check_params(self.params, "parameters"))
+        found += _problems_of("params", lambda: check_params(self.params, "parameters"))
         if not found:
-            found += _faults("model", lambda: check_model(self.model, self.prompt))
+            found += _problems_of("model", lambda: check_model(self.model, self.prompt))
         if not found:
-            found += _faults("params", lambda: self.variant(self.prompt))
+            found += _problems_of("params", lambda: self.variant(self.prompt))
         return tuple(found)
 
     @functools.cached_property
@@ -387,7 +387,7 @@ def _like(value: Any, text: str) -> Any:
     return found if numbers or type(found) is type(value) else text
 
 
-def _faults(where: str, check: Any) -> list[Problem]:
+def _problems_of(where: str, check: Any) -> list[Problem]:
     try:
         check()
     except PexError as error:

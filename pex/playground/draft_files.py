@@ -76,7 +76,7 @@ class DraftFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, PexError) as error:
-            # Moved, so that nothing is written over it.
+            # Moved, so nothing overwrites it.
             aside = self.path.with_suffix(".damaged.json")
             self.path.replace(aside)
             self._seen = None

@@ -26,7 +26,7 @@ def document(
     Args:
         draft: what is shown.
         base: the experiment that it started from.
-        late: further problems of variants by id, found later.
+        late: more problems of variants by id, found later.
     """
     pool = None
     if base is not None:

@@ -252,12 +252,12 @@ def late_problems(
         if column.id not in columns:
             continue
         if column.model not in models:
-            models[column.model] = model_fault(column.model, settings, known, own)
-        fault, where = models[column.model], "model"
-        if fault is None:
-            fault, where = _unfit(column.variant(column.prompt), cases, folder), "message:0"
+            models[column.model] = model_error(column.model, settings, known, own)
+        error, where = models[column.model], "model"
+        if error is None:
+            error, where = _unfit(column.variant(column.prompt), cases, folder), "message:0"
         found[column.id] = (
-            [Problem(where, fault.message, None, fault.hint or "")] if fault is not None else []
+            [Problem(where, error.message, None, error.hint or "")] if error is not None else []
         )
     return found
 
@@ -299,7 +299,7 @@ def settings_of(experiment: Experiment | None) -> tuple[Path, Settings]:
     return project, load_settings(project)
 
 
-def model_fault(
+def model_error(
     ref: str, settings: Settings, known: Sequence[str], own: Collection[str] = ()
 ) -> PexError | None:
     """Why a model cannot be called, as far as that is known without a call.

@@ -27,7 +27,7 @@ from pex.widgets.sheet import Cell
 from pex.widgets.tally import Tally
 
 AT_ONCE = 4
-"""So many runs go on at the same time; others wait."""
+"""At most so many runs go on at the same time; others wait."""
 MOST_CELLS = 5_000
 
 _OPEN = ("queued", "asked", "growing")

@@ -59,10 +59,10 @@ def to_prompty(draft: Draft, column: str, path: str, overwrite: bool) -> tuple[s
 def to_experiment(
     draft: Draft, base: Experiment | None, path: str, overwrite: bool
 ) -> tuple[Path, str]:
-    """Save variants and cases as an `experiment.yaml` with what belongs to it.
+    """Save variants and cases as an `experiment.yaml` with its files.
 
     Returns:
-        The file, and what is to be said.
+        The file, and a message.
 
     Raises:
         PexError: there is a problem, or a file would be lost.

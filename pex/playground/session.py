@@ -26,7 +26,7 @@ from pex.playground.shown import Shown
 from pex.results.results import Results
 
 SETTLE_S = 0.4
-"""After the first change: so long until the draft is saved, and sizes and models are checked."""
+"""Seconds from a change until the draft is saved, and sizes and models are checked."""
 GONE = "This Playground was opened again; continue in the newer one."
 
 _sessions: dict[str, Session] = {}

@@ -19,7 +19,6 @@ PROMPT_CHARS = 300
 """Characters of a prompt in the head of the static table, which a long prompt makes too high."""
 STATIC_BYTES = 400_000
 _STATES = {"asked": "running", "growing": "running"}
-_SAID = {"queued": "queued", "running": "running", "stopped": "stopped", "error": "error"}
 
 Shown = dict[str, Any]
 """An answer as the view gets it."""
@@ -106,7 +105,8 @@ def static_draft(doc: Mapping[str, Any], cells: Mapping[str, Shown]) -> str:
 def _answer(cell: Shown | None) -> str:
     if cell is None:
         return "<td>not run</td>"
-    notes = [_SAID.get(cell["state"], ""), *(mark[1] for mark in cell["marks"]), cell["facts"]]
+    state = "" if cell["state"] == "answered" else cell["state"]
+    notes = [state, *(mark[1] for mark in cell["marks"]), cell["facts"]]
     notes.append("out of date: the prompt or case changed" if cell["stale"] else "")
     note = " · ".join(part for part in notes if part)
     small = f'<div style="color:var(--pex-soft)">{escape(note)}</div>'

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BATCH_S = 0.05
 """Between two messages with answers."""
 VIEWS = 16
-"""So many browser views are remembered, with the last message of each."""
+"""At most so many browser views are remembered, with the last message of each."""
 
 
 class PlaygroundView(anywidget.AnyWidget):

@@ -85,7 +85,7 @@ def choose_variants(
         score: the score that ranks the variants.
 
     Raises:
-        PexError: not two, an unknown name, or no score to choose_variants by.
+        PexError: not two, an unknown name, or no score to choose by.
     """
     known = [str(name) for name in frame["variant"].unique()]
     if asked is not None:

@@ -66,7 +66,7 @@ class PairRating:
 
 
 class RatingFile:
-    """The ratings of one pair of variants, a line of JSON each; changes are further lines.
+    """The ratings of one pair of variants, a line of JSON each; a changed one is a new line.
 
     Args:
         path: the file; the first rating creates it and its folder.

@@ -6,7 +6,7 @@ export const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", numb
 
 /** What fits into three lines of a cell; the browser would lay out all of a longer one. */
 export function fitting(text, width, growing) {
-  if (growing) return text.slice(-Math.floor(width / 8) * 3); // its end is what is new
+  if (growing) return text.slice(-Math.floor(width / 8) * 3); // the end is new
   const most = Math.ceil(width / 5) * 3;
   return text.length > most ? text.slice(0, most) : text;
 }

@@ -94,12 +94,15 @@ export async function copyText(text) {
   }
 }
 
+/** The pieces of a word-by-word difference, to be appended. */
+export function differencePieces(pieces) {
+  return pieces.map(([kind, text]) => (kind === "same" ? text : element(kind === "new" ? "ins" : "del", "", text)));
+}
+
 /** A word-by-word difference; a string says why there is none. */
 export function drawDifference(pieces) {
   if (typeof pieces === "string") return element("div", "pex-soft", pieces);
   const node = output(undefined, "pex-long");
-  for (const [kind, text] of pieces) {
-    node.append(kind === "same" ? text : element(kind === "new" ? "ins" : "del", "", text));
-  }
+  node.append(...differencePieces(pieces));
   return node;
 }
