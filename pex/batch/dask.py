@@ -131,7 +131,7 @@ class Cluster:
                     return Outcome("interrupted")
             returned = future.result()
         except distributed.KilledWorker as error:
-            return Outcome("failed", f"its worker was lost, as were those before: {error}")
+            return Outcome("failed", f"its workers were lost, one after another: {error}")
         except (concurrent.futures.CancelledError, asyncio.CancelledError, OSError):
             return Outcome("failed", f"the scheduler {self._address} no longer answers")
         except Exception as error:  # noqa: BLE001 - of the worker, before the notebook started

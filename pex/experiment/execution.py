@@ -385,7 +385,7 @@ class Execution:
             warnings.warn(
                 clean(
                     f"{message}; the results are complete, and kept in {folder} until "
-                    f"`pexlab record {recorder.run_id}` brings them there"
+                    f"`pexlab record {recorder.run_id}` uploads them"
                 ),
                 stacklevel=2,
             )

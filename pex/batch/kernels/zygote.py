@@ -212,7 +212,7 @@ def shadowed(folder: Path) -> str | None:
             continue
         file = getattr(module, "__file__", None)
         if file is None or not Path(file).is_relative_to(folder):
-            return f"{entry.name} in {folder} stands in front of the package '{name}'"
+            return f"{entry.name} in {folder} hides the package '{name}'"
     return None
 
 

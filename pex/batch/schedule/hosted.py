@@ -39,7 +39,7 @@ def github(schedule: Schedule, today: datetime.datetime) -> str:
     secrets = "".join(f"      {key}: ${{{{ secrets.{key} }}}}\n" for key in schedule.keys)
     crons = "".join(f"    - cron: {yaml_text(line)}\n" for line in lines)
     plan = comment(schedule.relative)
-    summer = f"; with clocks forward, nights begin {late} minutes later" if late else ""
+    summer = f"; while clocks are forward, nights start {late} minutes later" if late else ""
     return f"""\
 # Runs the plan {plan} at {schedule.cron} ({schedule.zone.key}) and keeps its outputs.
 # GitHub counts in UTC and may start later than it says{summer}.
@@ -141,7 +141,7 @@ def kubernetes(schedule: Schedule, today: datetime.date) -> str:
         days = [start.at for start in gaps if (start.at.hour, start.at.minute) == (hour, minute)]
         months = ",".join(map(str, sorted({day.month for day in days})))
         weekdays = ",".join(map(str, sorted({day.isoweekday() % 7 for day in days})))
-        text += "---\n# When the clocks skip the time of a night, it begins right after that.\n"
+        text += "---\n# When the clocks skip the time of a night, it starts right after the gap.\n"
         text += _cron_job(
             schedule,
             name,

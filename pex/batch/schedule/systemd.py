@@ -32,7 +32,7 @@ def service(schedule: Schedule) -> str:
         lines.append(f"Environment={unit_word('PYTHONPATH=' + schedule.python_path)}")
     lines += [
         f"ExecStart={' '.join(unit_word(word).replace('$', '$$') for word in words)}",
-        "# The batch is asked to end and keeps what was answered.",
+        "# The batch is asked to end and keeps all answers.",
         "KillMode=mixed",
         "TimeoutStopSec=60",
     ]
@@ -47,7 +47,7 @@ def timer(schedule: Schedule, today: datetime.date) -> str:
     lines += ["[Timer]", *times]
     if extra:
         lines += [
-            f"# When the clocks skip that time; for {YEARS} years, then write this file again.",
+            f"# When the clocks skip that time; for {YEARS} years, then create this file again.",
             *extra,
         ]
     lines += ["Persistent=true", "", "[Install]", "WantedBy=timers.target"]
