@@ -105,7 +105,7 @@ def test_a_folder_with_a_module_of_the_same_name_is_refused(
         (tmp_path / name).mkdir()
         started(parent, tmp_path, "no-package.json").kill()  # a mere folder, as MLflow's own
         (tmp_path / name / "__init__.py").touch()
-    with pytest.raises(Refused, match=f"{name} in .* in front of the package"):
+    with pytest.raises(Refused, match=f"{name} in .* hides the package"):
         started(parent, tmp_path, "f.json")
 
 
