@@ -136,4 +136,4 @@ def test_another_server_than_ours_is_refused(option: str, tmp_path: Path) -> Non
     (tmp_path / "pex.toml").touch()
     done = pexlab("ui", "--", option, folder=tmp_path)
     assert done.returncode == 2
-    assert "another server than the one that asks for a token" in done.stderr
+    assert "a server that does not ask for a token" in done.stderr
