@@ -89,8 +89,8 @@ class Edits:
         roles = self._roles(data)
         if "id" not in roles and any(other.id == digest(case.inputs) for other in cases):
             raise PexError(
-                f"{self.name} has no column of ids: a case is known by its inputs, and these are "
-                "a case already",
+                f"{self.name} has no id column, so its cases are identified by their inputs, "
+                "and it already has a case with these",
                 hint="correct its expected answer, or give the file a column 'case_id'",
             )
         taggable = "tags" in roles or self.path.suffix.lower() == ".jsonl"
@@ -153,7 +153,7 @@ class Edits:
             elif not new_id:
                 raise PexError("the new case needs an id")
             elif new_id in {other.id for other in cases}:
-                raise PexError(f"{self.name} has a case '{new_id}' already")
+                raise PexError(f"{self.name} already has a case '{new_id}'")
             expected = _value(text, case.expected, cases)
             new = Case(new_id, case.inputs, expected, case.group, names)
             return case_file.add(data, self.path, self.columns, new), new, None
@@ -299,7 +299,7 @@ def _value(text: str, before: Any, cases: Sequence[Case]) -> Any:
     except ValueError:
         raise PexError(
             "the expected answers in this file are not strings: this one must be JSON too",
-            hint=f"as {json.dumps(samples[0], ensure_ascii=False)[:80]} is",
+            hint=f"for example {json.dumps(samples[0], ensure_ascii=False)[:80]}",
         ) from None
 
 

@@ -115,7 +115,7 @@ def place_of(cases: Sequence[Case], case_id: str, path: Path) -> int:
     """
     ids = [case.id for case in cases]
     if case_id not in ids:
-        raise PexError(f"{path.name} has no case '{case_id}' any more", hint=nearest(case_id, ids))
+        raise PexError(f"{path.name} no longer has a case '{case_id}'", hint=nearest(case_id, ids))
     return ids.index(case_id)
 
 
@@ -188,7 +188,8 @@ def _checked(data: bytes, path: Path, columns: Mapping[str, str], meant: Sequenc
         return data
     twice = [case.id for case in there] != [case.id for case in meant]
     raise PexError(
-        f"{path.name} cannot hold this {'row' if twice else 'value'}: it would be read as another"
+        f"{path.name} cannot hold this {'row' if twice else 'value'}: "
+        "it would be read back differently"
     )
 
 

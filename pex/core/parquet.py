@@ -63,6 +63,6 @@ def read_table(source: bytes | Path, where: str) -> Any:
 def _too_large(where: str, size: int, unpacked: int) -> PexError:
     return PexError(
         f"{where}: its {size:,} bytes unpack to more than {unpacked // 1024**2:,} MB",
-        hint="pex reads what unpacks to a gigabyte, or to twenty times the file: take the rows "
-        "that are needed into a file of their own",
+        hint="at most a gigabyte is read, or twenty times the file's size: put the rows "
+        "that you need into their own file",
     )

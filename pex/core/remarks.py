@@ -14,13 +14,13 @@ _SAID = {
     "read_leniently": "not valid JSON, and read as far as possible",
 }
 _PART = {
-    "dropped": "asked without '{}', which the model refuses",
-    "sent_as": "asked with the token limit as '{}'",
+    "dropped": "requested without '{}', which the model refuses",
+    "sent_as": "requested with the token limit as '{}'",
 }
 _FORMAT = {
-    "response_format:json_object": "asked for JSON with the schema in words: the model refuses a "
-    "JSON Schema",
-    "response_format:text": "asked for text with the schema in words: the model refuses "
+    "response_format:json_object": "requested as JSON with the schema in words: the model refuses "
+    "a JSON Schema",
+    "response_format:text": "requested as text with the schema in words: the model refuses "
     "'response_format'",
 }
 _KINDS = frozenset({"parameter_dropped", "parameter_renamed"})
@@ -39,7 +39,7 @@ def by_variant(rows: Iterable[tuple[str, Sequence[str] | None]]) -> dict[str, li
     Example:
         >>> rows = [("a", ["parameter_dropped", "dropped:seed"]), ("a", []), ("b", ["cut_off"])]
         >>> by_variant(rows)["a"], by_variant(rows)["b"]
-        (["1 of 2 answers of 'a' was asked without 'seed', which the model refuses"], [])
+        (["1 of 2 answers of 'a' was requested without 'seed', which the model refuses"], [])
     """
     counts: dict[str, Counter[str]] = {}
     totals: Counter[str] = Counter()
@@ -78,7 +78,7 @@ def of_answer(words: Sequence[str] | None) -> list[str]:
 
     Example:
         >>> of_answer(["cut_off", "parameter_dropped", "dropped:seed"])
-        ['cut off (max_tokens)', "asked without 'seed', which the model refuses"]
+        ['cut off (max_tokens)', "requested without 'seed', which the model refuses"]
     """
     if not isinstance(words, list | tuple):  # a gap in a column that was read from a file
         return []
@@ -90,7 +90,7 @@ def of_judge(name: str, counts: Mapping[str, int], total: int) -> list[str]:
 
     Example:
         >>> of_judge("polite", {"dropped:seed": 3}, 3)
-        ["3 of 3 verdicts of 'polite' were asked without 'seed', which the model refuses"]
+        ["3 of 3 verdicts of 'polite' were requested without 'seed', which the model refuses"]
     """
     return [
         _counted(number, total, "verdict", name, word)

@@ -141,7 +141,7 @@ def _size(value: Any, most: float = math.inf) -> int:
             total += step
         total += 8
         if total > most:
-            raise TooMuchError("it makes a list that has too much in it")
+            raise TooMuchError("it makes a list with too much in it")
     return total
 
 

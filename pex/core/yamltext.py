@@ -129,7 +129,7 @@ class _Composer(Composer):
                 raise ComposerError(None, None, "an alias inside the value that it names", mark)
             self._added += size
             if self._added > MOST_ALIASED:
-                said = f"its aliases stand for more than {MOST_ALIASED:,} values"
+                said = f"its aliases expand to more than {MOST_ALIASED:,} values"
                 raise ComposerError(None, None, said, mark)
         else:
             self._open.append([1, 1])

@@ -88,8 +88,8 @@ class Guarded:
                 return
         if refusal is None and not self._is_known(scope, headers):
             refusal = (
-                "MLflow's pages on this address ask for a token. Open the link with ?token=… that "
-                "pexlab ui has printed in its terminal; programs send it as Authorization: Bearer."
+                "MLflow's pages at this address need a token. Open the link with ?token=… that "
+                "pexlab ui printed in its terminal; programs send it as Authorization: Bearer."
             )
         if refusal is None:
             policy = _PAGE if self._is_page(scope["path"]) else _FILE
@@ -106,17 +106,17 @@ class Guarded:
         name = _split(f"//{host}").hostname or ""
         if not (_is_address(name) or _matches(host, self._hosts) or _matches(name, self._hosts)):
             return (
-                f"The request names the host {host[:100]!r}, which is not this server's. Start "
-                "pexlab ui with -- --allowed-hosts NAME where it is to be reached by a name."
+                f"The request names the host {host[:100]!r}, which is not this server's. To "
+                "reach it by a name, start pexlab ui with -- --allowed-hosts NAME."
             )
         origin = headers["origin"]
         if origin and _split(origin).netloc != host:
             if not _matches(origin, self._origins):
-                return f"A page of {origin[:100]} may not ask this server."
+                return f"A page of {origin[:100]} may not call this server."
         elif headers["sec-fetch-site"] in ("same-site", "cross-site") and not _is_link(
             scope, headers
         ):
-            return "A page of another address may link to this server, and nothing else."
+            return "A page of another address may only link to this server."
         return None
 
     def _without_token(self, scope: Message) -> list[tuple[bytes, bytes]] | None:

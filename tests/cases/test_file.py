@@ -102,7 +102,7 @@ def test_ids_that_are_digests_of_the_inputs_find_their_row() -> None:
     ("data", "case_id", "message"),
     [
         (b"nr,q\n1,a\n", "1", "no column 'label'"),
-        (b"nr,q,label\n1,a,x\n", "9", "no case '9' any more"),
+        (b"nr,q,label\n1,a,x\n", "9", "no longer has a case '9'"),
         (b"\xffnr", "1", "not UTF-8"),
     ],
 )

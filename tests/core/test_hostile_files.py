@@ -27,7 +27,7 @@ def aliases(form: str, depth: int = 9) -> str:
 
 
 DEEP = "it is nested more than 100 levels deep"
-MANY = "its aliases stand for more than 100,000 values"
+MANY = "its aliases expand to more than 100,000 values"
 BOMBS: dict[str, tuple[str, str]] = {
     "lists of aliases": (aliases("a{n}: &a{n} [{of}]"), f"line 6: not valid YAML: {MANY}"),
     "merged mappings": (

@@ -88,7 +88,7 @@ def test_a_recorded_run_finds_the_file_again(cases: Path, monkeypatch: pytest.Mo
     done = view.ask("keep", "new", text="neither", id="r1-2", tags="hard")
     assert "as case 'r1-2'" in done["done"]
     assert cases.read_text() == CASES + "r1-2,Nice.,neither,g1,hard\n"
-    assert "a case 'r1-2' already" in view.ask("keep", "new", text="x", id="r1-2")["problem"]
+    assert "already has a case 'r1-2'" in view.ask("keep", "new", text="x", id="r1-2")["problem"]
     assert loaded.frame["case_id"].tolist() == ["r1", "r2"]
     assert loaded.trace_url("tr-1") is None
     loaded.about = dataclasses.replace(loaded.about, tracking_uri="https://me:pw@host/")
@@ -226,7 +226,7 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
         to_be(window.get_by_label("ID of the new case")).to_have_value("r1-2")
         window.get_by_label("ID of the new case").fill("r2")
         window.get_by_role("button", name="Save", exact=True).click()
-        to_be(window.get_by_role("alert")).to_contain_text("has a case 'r2' already")
+        to_be(window.get_by_role("alert")).to_contain_text("already has a case 'r2'")
         window.get_by_label("ID of the new case").fill("new")
         window.get_by_label("Tags").fill("short; from the grid")
         window.get_by_role("button", name="Save", exact=True).click()

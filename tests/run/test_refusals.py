@@ -66,8 +66,8 @@ def test_a_refused_parameter_is_dropped_remembered_and_said(lab: FaultyEndpoint,
     assert [name in body for body in lab.bodies] == [True] + [False] * 6
     assert all(body["max_tokens"] == 5 for body in lab.bodies)
     assert results.frame["remarks"].tolist() == [["parameter_dropped", f"dropped:{name}"]] * 6
-    assert f"asked without '{name}'" in repr(results)
-    assert f"asked without &#x27;{name}&#x27;" in results._repr_html_()
+    assert f"requested without '{name}'" in repr(results)
+    assert f"requested without &#x27;{name}&#x27;" in results._repr_html_()
     # Another run, other cases: sent without it at once.
     before = lab.calls
     run(experiment({name: 1, "max_tokens": 5}, 8))
@@ -278,8 +278,8 @@ def test_judges_fall_back_by_name(lab: FaultyEndpoint, level: str) -> None:
     judge = pex.Judge(pex.Prompt("Is this polite?\n{{ output }}", name="polite"), "lab/m2")
     results = run(experiment({"max_tokens": 9}, 3, scorers=[judge]))
     assert results.frame["score.polite"].tolist() == [1.0] * 3, results.about["judges"]
-    what = "for text" if level == "text" else "for JSON"
-    assert f"of 'polite' was asked {what}" in repr(results)
+    what = "text" if level == "text" else "JSON"
+    assert f"of 'polite' was requested as {what}" in repr(results)
     assert "schema in words" in repr(results)
 
 
@@ -305,7 +305,7 @@ def test_it_is_said_in_the_comparison_and_in_the_record(lab: FaultyEndpoint) -> 
     exp = pex.Experiment("said", pex.grid(prompts, "lab/m1", {"seed": 1}), cases, ["exact"])
     results = run(exp, record=True)
     comparison = results.compare("a")
-    text = "4 of 4 answers of 'b' were asked without 'seed', which the model refuses"
+    text = "4 of 4 answers of 'b' were requested without 'seed', which the model refuses"
     assert text in comparison.frame["warnings"].iloc[0]
     assert text in repr(comparison)
     assert text.replace("'", "&#39;") in results.page()

@@ -309,7 +309,7 @@ def _scale(
     whole = all(isinstance(end, int) and not isinstance(end, bool) for end in ends)
     if len(ends) != 2 or not whole or not 0 < ends[1] - ends[0] <= _WIDEST_SCALE:
         raise PexError(
-            f"{where}: scale: expected two whole numbers, the least and the greatest, at most "
+            f"{where}: scale: expected two whole numbers, the lowest and the highest, at most "
             f"{_WIDEST_SCALE} apart, got {scale!r}",
             hint="for example [1, 5]",
         )
