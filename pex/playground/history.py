@@ -75,7 +75,7 @@ class History:
             draft: the next one.
             field: what was edited; edits of the same one in quick succession are one step.
         """
-        if draft == self.draft:
+        if draft == self.draft and repr(draft) == repr(self.draft):  # 1 is True, but not as typed
             return
         now = time.monotonic()
         same = field is not None and field == self._last and now - self._last_at < TOGETHER_S

@@ -229,6 +229,12 @@ def test_edits_of_one_field_in_quick_succession_are_one_step(
     assert seen == [("abcd", "name"), ("abcd", "p0"), ("abc", "p0"), ("a", "p0")]
 
 
+def test_a_value_that_is_equal_but_typed_otherwise_is_an_edit() -> None:
+    draft = edited(draft_of("Hi"), "params", "1", "logprobs")
+    assert draft.columns[0].params["logprobs"] == 1
+    assert edited(draft, "params", "true", "logprobs").columns[0].params["logprobs"] is True
+
+
 def test_half_a_surrogate_becomes_something_that_can_be_sent() -> None:
     draft = edited(draft_of("Hi"), "message", "a\ud800b\x00c")
     assert draft.columns[0].messages[0].text == "a�b\x00c"
