@@ -65,7 +65,7 @@ def _details(found: Findings) -> list[str]:
         there = f"Only {_case_count(left)} are" if left else "No case is"
         sentences.append(
             f"{there} left to rate; that precision needs a run with about "
-            f"{_case_count(total.more - left)} more."
+            f"{total.more - left:,} more."
         )
     if total.ratings:
         sentences.append(

@@ -75,7 +75,7 @@ class LiveAnswer:
             sys.stdout.write(f"{clean(title)}\n")
 
     def on_event(self, event: Event) -> None:
-        """Take in an event of the run."""
+        """Handle an event of the run."""
         if isinstance(event, Retried):
             self._text = ""
             self._draw(f"{event.error_kind}, retrying in {event.wait_s:.1f} s")

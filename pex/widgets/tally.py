@@ -1,4 +1,4 @@
-"""The counts of a running run, the same for every view."""
+"""The counts of a run in progress, the same for every view."""
 
 from __future__ import annotations
 
