@@ -17,8 +17,9 @@ from typing import Any
 
 from pex.batch.notebook import python_of, read_notebook
 from pex.core.errors import PexError, nearest
+from pex.guard.encoded_keys import SHORTEST
 from pex.guard.key_names import is_sure
-from pex.guard.redact import SHORTEST, is_secret, redact
+from pex.guard.redact import is_secret, redact
 
 TAG = "parameters"
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -82,7 +82,7 @@ class BatchContext:
         )
 
     def to_environ(self) -> dict[str, str]:
-        """The variables that pass this context to another process; unknown fields are omitted."""
+        """The variables that pass this context to another process; without unset fields."""
         texts = {
             _BATCH_ID: self.batch_id,
             _JOB_ID: self.job_id,

@@ -14,7 +14,7 @@ from pex.core.safe_text import clean
 
 
 class PexError(Exception):
-    """Wrong use or configuration; no call was made.
+    """Wrong use or configuration; no model was called.
 
     Example:
         >>> raise PexError("cases.csv: no column 'reveiw'", hint="did you mean 'review'?")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from pex.core.safe_text import clean
+from pex.core.text import value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ def inert(value: Any) -> Any:
         ("'=1+1", "'-5 degrees", '-5', -5, '["a"]')
     """
     if isinstance(value, list | dict | tuple):
-        value = json.dumps(value, ensure_ascii=False, default=str)
+        value = value_text(value)
     if not isinstance(value, str):
         return value
     if _FORMULA.match(value) and not _NUMBER.fullmatch(value):

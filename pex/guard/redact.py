@@ -15,14 +15,11 @@ from collections.abc import Mapping
 
 from pex.guard import key_shapes, keys_inside, printed_output
 from pex.guard import project_secrets as project
-from pex.guard.encoded_keys import SHORTEST
-from pex.guard.key_names import holds_a_key, is_key_name
+from pex.guard.key_names import holds_a_key
 from pex.guard.known_keys import Known
 
 __all__ = [
     "MASK",
-    "SHORTEST",
-    "is_key_name",
     "is_secret",
     "known",
     "redact",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pex.guard import redact
+from pex.guard import key_names, redact
 from pex.project.settings import load_settings
 
 
@@ -64,12 +64,12 @@ PYTHONHASHSEED KEYMAP KEYTIMEOUT BYPASS MLFLOW_TRACKING_URI AUTHOR AUTH_TYPE CON
 
 @pytest.mark.parametrize("name", KEY_NAMES.split())
 def test_names_of_keys(name: str) -> None:
-    assert redact.is_key_name(name)
+    assert key_names.is_key_name(name)
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES.split())
 def test_names_of_other_things(name: str) -> None:
-    assert not redact.is_key_name(name)
+    assert not key_names.is_key_name(name)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pex.batch.plan import Plan
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.textfile import read_text
-from pex.guard.redact import is_key_name
+from pex.guard.key_names import is_key_name
 from pex.project.settings import load_settings
 from pex.run.providers import BUILT_IN
 
