@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pex.batch.night.write_page import page
 from pex.tracking.store import connect
-from tests.helpers.night_pages import morning
+from tests.helpers.night_pages import judged_night
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
         project = Path(folder)
         (project / "mlruns").mkdir()
         connect(f"sqlite:///{project}/mlruns/mlflow.db")
-        night = morning(project, given.cases, given.variants)
+        night = judged_night(project, given.cases, given.variants)
         taken = []
         for _ in range(3):
             begun = time.perf_counter()

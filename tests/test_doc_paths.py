@@ -1,7 +1,8 @@
-"""Every path and every link in the docs leads somewhere."""
+"""Every path and link in the docs leads somewhere; the scripts behind figures and pictures load."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -21,6 +22,7 @@ PATH = re.compile(r"(?<![\w/.-])((?:tests|pex|benchmarks|docs|notebooks)/[\w./-]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 ELSEWHERE = re.compile(r"[a-z]+:")
+OURS = ("pex", "tests")
 
 
 def paths_of(text: str) -> list[str]:
@@ -57,6 +59,20 @@ def test_paths_and_links(document: Path) -> None:
     text = document.read_text("utf-8")
     assert [path for path in paths_of(text) if not (ROOT / path).exists()] == []
     assert [link for link in links_of(text) if not leads_somewhere(link, document)] == []
+
+
+SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "docs").glob("*.py"))]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_script_imports_is_there(script: Path) -> None:
+    gone = []
+    for node in ast.walk(ast.parse(script.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in OURS:
+            names = [alias.name for alias in node.names]
+            module = __import__(str(node.module), fromlist=names)
+            gone += [name for name in names if not hasattr(module, name)]
+    assert gone == []
 
 
 def test_what_leads_nowhere_is_found(tmp_path: Path) -> None:
