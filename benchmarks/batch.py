@@ -93,7 +93,7 @@ def compare(jobs: int, folder: Path) -> None:
     once = min(jobs, 4)
     single = [took / once * jobs for took in timed(*command, cwd=folder, times=once)]
     for kind, ours, in_loop, by_command in zip(
-        ("wall time", "CPU time"), batch, loop, single, strict=True
+        ("elapsed time", "processor time"), batch, loop, single, strict=True
     ):
         print(
             f"| {jobs} notebooks, {kind} | {ours:.1f} s | {in_loop:.1f} s | {in_loop / ours:.1f} x "
