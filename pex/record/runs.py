@@ -29,7 +29,7 @@ from pex.record.search import children, run_of
 from pex.score.frame import typed, yes_no
 from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active
-from pex.tracking.store import artifact_location, check_files, connect
+from pex.tracking.store import artifact_location, check_files, connect, errors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -359,20 +359,22 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, About]:
         NoResultsError: pex did not record it, or it ended before it had a table.
         PexError: the run does not exist, or its files cannot be read.
     """
-    from mlflow.exceptions import MlflowException
-
     client = connect(uri)
     run = run_of(uri, run_id)
-    with tempfile.TemporaryDirectory() as name:
-        try:
-            for part in (files.ABOUT, files.PARQUET):
-                client.download_artifacts(run_id, part, name)
-            frame, about = files.read(Path(name), f"run '{run_id}'")
-        except (MlflowException, OSError):
+    parts = {files.ABOUT, files.PARQUET}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        errors_of(uri, f"does not return the files of run '{run_id}'"),
+    ):
+        # A store that fails is not a run without results: `forget` would skip it.
+        if not parts <= {item.path for item in client.list_artifacts(run_id)}:
             raise NoResultsError(
                 f"run '{run_id}' has no results of pex in it",
                 hint="name the parent run, not the run of one variant",
-            ) from None
+            )
+        for part in sorted(parts):
+            client.download_artifacts(run_id, part, name)
+        frame, about = files.read(Path(name), f"run '{run_id}'")
     # The address may differ from the one that it was written to, and may contain a login.
     experiment_id = str(run.info.experiment_id)
     about = dataclasses.replace(about, tracking_uri=uri, experiment_id=experiment_id)

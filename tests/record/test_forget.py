@@ -117,6 +117,24 @@ def test_a_store_in_use_is_said_and_the_case_is_gone_all_the_same(
     assert forget_cases.find(uri, "c1", None) == []
 
 
+def test_a_run_without_results_is_passed_over_and_a_store_that_fails_is_not(
+    project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (results,) = run(1)
+    uri = str(results.about["tracking_uri"])
+    client = mlflow.MlflowClient(uri)
+    tags = {"pex.kind": "run", "pex.experiment": "echo"}
+    client.create_run(str(results.about["experiment_id"]), tags=tags)  # killed before its table
+    assert [item.run_id for item in forget_cases.find(uri, "c1", None)] == [results.run_id]
+
+    def fail(*_: object) -> None:
+        raise mlflow.exceptions.MlflowException("the connection was lost")
+
+    monkeypatch.setattr("pex.record.files.read", fail)
+    with pytest.raises(PexError, match=r"does not return the files of run .*connection was lost"):
+        forget_cases.find(uri, "c1", None)
+
+
 def test_a_run_that_waits_to_be_recorded_forgets_too(
     project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
