@@ -359,26 +359,40 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, About]:
         NoResultsError: pex did not record it, or it ended before it had a table.
         PexError: the run does not exist, or its files cannot be read.
     """
+    from mlflow.exceptions import MlflowException
+
     client = connect(uri)
     run = run_of(uri, run_id)
-    parts = {files.ABOUT, files.PARQUET}
     with (
         tempfile.TemporaryDirectory() as name,
         errors_of(uri, f"does not return the files of run '{run_id}'"),
     ):
-        # A store that fails is not a run without results: `forget` would skip it.
-        if not parts <= {item.path for item in client.list_artifacts(run_id)}:
+        try:
+            for part in (files.ABOUT, files.PARQUET):
+                client.download_artifacts(run_id, part, name)
+            frame, about = files.read(Path(name), f"run '{run_id}'")
+        except (MlflowException, OSError):
+            if not _lacks_results(client, run_id):
+                raise
             raise NoResultsError(
                 f"run '{run_id}' has no results of pex in it",
                 hint="name the parent run, not the run of one variant",
-            )
-        for part in sorted(parts):
-            client.download_artifacts(run_id, part, name)
-        frame, about = files.read(Path(name), f"run '{run_id}'")
+            ) from None
     # The address may differ from the one that it was written to, and may contain a login.
     experiment_id = str(run.info.experiment_id)
     about = dataclasses.replace(about, tracking_uri=uri, experiment_id=experiment_id)
     return typed(frame), about
+
+
+def _lacks_results(client: MlflowClient, run_id: str) -> bool:
+    """Whether the store answers and has no table of the run; a store that fails may have one."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        there = {item.path for item in client.list_artifacts(run_id)}
+    except (MlflowException, OSError, ValueError):  # MLflow's own for an address it cannot read
+        return False
+    return not {files.ABOUT, files.PARQUET} <= there
 
 
 def experiment_of(client: MlflowClient, uri: str, name: str) -> str:
