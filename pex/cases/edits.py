@@ -220,17 +220,17 @@ def changes(before: Sequence[Case], after: Sequence[Case]) -> str:
     Example:
         >>> one = Case("a", {"q": "x"}, "yes")
         >>> changes([one], [dataclasses.replace(one, expected="no"), Case("b", {"q": "y"})])
-        '1 new, 1 with another expected answer'
+        '1 added, 1 with a changed expected answer'
     """
     old, new = ({case.id: case for case in cases} for cases in (before, after))
     both = [(old[case_id], case) for case_id, case in new.items() if case_id in old]
     answers = sum(a.expected != b.expected for a, b in both)
     rest = sum(dataclasses.replace(a, expected=b.expected) != b for a, b in both)
     counts = [
-        (len(new.keys() - old.keys()), "new"),
-        (len(old.keys() - new.keys()), "gone"),
-        (answers, "with another expected answer"),
-        (rest, "with other inputs, group or tags"),
+        (len(new.keys() - old.keys()), "added"),
+        (len(old.keys() - new.keys()), "removed"),
+        (answers, "with a changed expected answer"),
+        (rest, "with changed inputs, group or tags"),
     ]
     return ", ".join(f"{count} {what}" for count, what in counts if count)
 

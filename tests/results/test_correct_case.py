@@ -71,7 +71,7 @@ def test_a_correction_is_in_the_file_the_grid_the_frame_new_scores_and_the_next_
     assert results.frame["expected"].tolist() == ["positive", answer]
     assert results.frame["score.exact"].tolist() == [0.0, 0.0]
     assert eval(done["code"][0].removeprefix("results = ")).frame["score.exact"].tolist() == [0, 1]
-    with pytest.warns(UserWarning, match="1 with another expected answer"):
+    with pytest.warns(UserWarning, match="1 with a changed expected answer"):
         again = exp.run(show=False)
     assert again.frame["score.exact"].tolist() == [0.0, 1.0]
     assert again.frame["from_journal"].all()
@@ -158,12 +158,12 @@ def test_a_run_says_when_its_cases_changed_and_keeps_what_was_changed_in_python(
     exp = experiment(cases)
     cases.write_text(CASES + "r3,So so.,mixed,,\n")
     with pytest.warns(
-        UserWarning, match=r"changed since it was read \(1 new\); the new version is used"
+        UserWarning, match=r"changed since it was read \(1 added\); the new version is used"
     ):
         assert exp.preview().calls == 3
     exp.cases = exp.cases[:1]
     cases.write_text(CASES)
-    with pytest.warns(UserWarning, match=r"\(1 gone\); exp.cases was changed too"):
+    with pytest.warns(UserWarning, match=r"\(1 removed\); exp.cases was changed too"):
         assert exp.preview().calls == 1
     cases.touch()
     exp.preview()  # another time and the same cases: nothing to say

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pex.batch.night.night_gate import CandidateVerdict
+from pex.batch.night.night_gate import NO_BASELINE, CandidateVerdict
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.report.comparison import format_value
@@ -48,7 +48,7 @@ def headline(night: JudgedNight) -> str:
 
 def _undecided(items: Sequence[CandidateVerdict], of: int) -> str:
     first = next((item for item in items if item.row is None), None)
-    if first is not None and first.reason.startswith("no baseline"):
+    if first is not None and first.reason.startswith(NO_BASELINE):
         return "Nothing can be judged yet: no baseline has been accepted."
     if first is not None:
         return f"Not judged: {first.run['experiment']}. {first.reason}"

@@ -24,6 +24,8 @@ from pex.stats import EProcess, e_month, e_process
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_BASELINE = "no baseline has been accepted yet"
+"""How the reason begins if the plan has no accepted baseline; the headline says so, too."""
 ALARM = 40.0
 """Evidence at which the nights together say "worse": at most 1 in 40 series without a change reach
 it. The first night of a series can also fail by itself (2.5 %), so both together stay under 5 % of
@@ -100,7 +102,7 @@ def judge(
             accepted = pinned(folder, plan, tonight.run)
             if accepted is None:
                 raise PexError(
-                    f"no baseline has been accepted yet for '{tonight.run['experiment']}'; to "
+                    f"{NO_BASELINE} for '{tonight.run['experiment']}'; to "
                     f"accept tonight's: pexlab batch accept {tonight.run['run_id']}"
                 )
             found = _against_accepted(tonight, load(accepted["run_id"]), rule)
