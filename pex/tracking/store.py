@@ -217,15 +217,19 @@ def alone(uri: str) -> Iterator[None]:
 @contextmanager
 def _few_retries() -> Iterator[None]:
     """Try a missing server three times, not for four minutes as MLflow would."""
-    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-    if name in os.environ:
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES as RETRIES
+
+    usual = str(RETRIES.default)
+    if os.environ.get(RETRIES.name, usual) != usual:
         yield
         return
-    os.environ[name] = "2"
+    os.environ[RETRIES.name] = "2"
     try:
         yield
     finally:
-        os.environ.pop(name, None)
+        # Set back, not taken away: a thread that uploads traces may be between MLflow's look
+        # whether it is set and its reading.
+        os.environ[RETRIES.name] = usual
 
 
 def local_folder(uri: str) -> Path | None:

@@ -19,6 +19,7 @@ function renderGrid({ model, el, store }) {
   let order = null; // null: all rows in their own order
   let active = { row: 0, column: 0 };
   let anchor = null;
+  let pressed = null; // the cell in which the mouse button went down
   let top = 0;
   let cellWidth = 200;
   let columns = [0, 0]; // those in sight: only their cells are drawn
@@ -303,11 +304,35 @@ function renderGrid({ model, el, store }) {
     event.preventDefault();
   }
 
-  function onClick(event) {
+  /** The row and column of the cell that an event is in, or null. */
+  function placeOf(event) {
     const cell = event.target.closest("[role=gridcell]");
-    if (!cell || String(window.getSelection())) return;
+    return cell && { row: Number(cell.parentNode.dataset.index), column: Number(cell.ariaColIndex) - 2 };
+  }
+
+  // A browser sends no click if what was pressed is drawn anew before the button is let go, and a
+  // running grid draws all the time. So the places of press and release are compared.
+  function onPress(event) {
+    pressed = event.button ? null : placeOf(event);
+  }
+
+  function onRelease(event) {
+    const place = placeOf(event);
+    const same = pressed && place?.row === pressed.row && place.column === pressed.column;
+    pressed = null;
+    // Later: the browser has yet to give up a selection made before.
+    if (same && !event.button) setTimeout(() => choose(place, event));
+  }
+
+  function onClick(event) {
+    const place = event.detail ? null : placeOf(event); // only a program's, as of a screen reader
+    if (place) choose(place, event);
+  }
+
+  function choose(place, event) {
+    if (String(window.getSelection())) return;
     anchor ??= { ...active };
-    active = { row: Number(cell.parentNode.dataset.index), column: Number(cell.ariaColIndex) - 2 };
+    active = place;
     scroll.focus({ preventScroll: true });
     markActive();
     if (event.shiftKey) extend();
@@ -352,6 +377,8 @@ function renderGrid({ model, el, store }) {
   }
 
   scroll.addEventListener("keydown", onKey);
+  body.addEventListener("mousedown", onPress);
+  body.addEventListener("mouseup", onRelease);
   body.addEventListener("click", onClick);
   scroll.addEventListener("scroll", () => {
     if (scroll.clientHeight) top = scroll.scrollTop;

@@ -132,7 +132,7 @@ def test_a_server_that_dies_costs_nothing(
             server.kill()
         return output == word
 
-    way_on = r"(?s)could not be recorded .* `pexlab record \w+` brings"
+    way_on = r"(?s)could not be recorded .* `pexlab record \w+` uploads"
     with pytest.warns(UserWarning, match=way_on):
         results = experiment("exact", last_words).run(show=False, note="the night it died")
     assert len(results) == 8
