@@ -1,12 +1,15 @@
-"""Take the screenshots in docs/pictures again: `make pictures`.
+"""Take the screenshots again: `make pictures`.
 
 Runs the demo's experiment in a temporary project, then opens JupyterLab, MLflow's pages and the
-report in headless Chromium. The nights are real ones of a provider that changes on demand.
+report in headless Chromium. The nights are real ones of a provider that changes on demand. All
+screenshots are in outputs/pictures, to be looked at; those that the documentation shows are copied
+to docs/pictures.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import subprocess
 import sys
@@ -29,12 +32,13 @@ from tests.helpers.lab_nights import (  # noqa: E402
 )
 from tests.helpers.notebooks import notebook as notebook_of  # noqa: E402
 
-PICTURES = ROOT / "docs" / "pictures"
+PICTURES = ROOT / "outputs" / "pictures"
+SHOWN = ROOT / "docs" / "pictures"
 
 
 def main() -> None:
     """Make all pictures."""
-    PICTURES.mkdir(exist_ok=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         (project / "pex.toml").touch()
@@ -53,6 +57,14 @@ def main() -> None:
             local.stop(project / ".pex")
     with tempfile.TemporaryDirectory() as folder:
         nights(Path(folder))
+    for name in referenced():
+        shutil.copyfile(PICTURES / name, SHOWN / name)
+
+
+def referenced() -> set[str]:
+    """The screenshots that README and documentation show."""
+    texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    return set(re.findall(r"pictures/([\w-]+\.png)", "".join(texts)))
 
 
 def notebook(project: Path) -> None:

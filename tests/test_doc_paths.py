@@ -61,6 +61,12 @@ def test_paths_and_links(document: Path) -> None:
     assert [link for link in links_of(text) if not leads_somewhere(link, document)] == []
 
 
+def test_each_picture_is_shown() -> None:
+    texts = "".join(document.read_text("utf-8") for document in DOCUMENTS)
+    pictures = [path.name for path in (ROOT / "docs" / "pictures").iterdir()]
+    assert [name for name in pictures if f"pictures/{name}" not in texts] == []
+
+
 SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "docs").glob("*.py"))]
 
 
