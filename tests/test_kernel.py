@@ -40,7 +40,7 @@ def test_an_interrupt_keeps_the_answers(kernel: Kernel, lab: FaultyEndpoint) -> 
 
 def test_a_mistake_has_no_traceback(kernel: Kernel) -> None:
     (error,) = [o for o in kernel.run("exp.run(limit=0)") if o["kind"] == "error"]
-    assert error["traceback"] == ["PexError: limit: expected a whole number, at least 1, got 0"]
+    assert error["traceback"] == ["PexError: limit: expected a whole number of at least 1, got 0"]
 
 
 def test_awaiting_and_starting_keep_the_kernel_free(kernel: Kernel, lab: FaultyEndpoint) -> None:

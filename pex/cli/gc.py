@@ -106,7 +106,7 @@ def _check_place(state: Path, project: Path, uri: str) -> None:
             and (outside := led_outside(path, project))
         ):
             raise PexError(
-                f"nothing was deleted: {path} leads to {outside}, outside of the project {project}",
+                f"nothing was deleted: {path} leads to {outside}, outside the project {project}",
                 hint="gc deletes only below the project's own folders: run it in the project that "
                 "these files belong to, or give their whole path in pex.toml",
             )

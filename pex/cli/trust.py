@@ -27,7 +27,7 @@ def trust(
 
     Prints which keys would be sent where, which commands would be run, and where outside this
     machine its record has files of runs; then keeps your permission for exactly that in your own
-    configuration, outside of the project. A change to any of these needs your permission again; a
+    configuration, outside the project. A change to any of these needs your permission again; a
     change to limits, prices or budgets does not. Keys of built-in providers at their own addresses
     need no trust. In CI, PEX_TRUST=1 in the environment trusts every project.
     """

@@ -120,5 +120,7 @@ def _read_budget(text: str) -> float | None:
 
 def _read_times(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise PexError(f"the environment variable {_REPEATS_TIMES}: expected a whole number from 1")
+        raise PexError(
+            f"the environment variable {_REPEATS_TIMES}: expected a whole number of at least 1"
+        )
     return int(text)

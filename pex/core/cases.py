@@ -156,7 +156,7 @@ def select(
         chosen = [case for case in chosen if asked & set(case.tags)]
     if limit is not None:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise PexError(f"limit: expected a whole number, at least 1, got {limit!r}")
+            raise PexError(f"limit: expected a whole number of at least 1, got {limit!r}")
         chosen = chosen[:limit]
     if not chosen:
         raise PexError("no case matches these ids, tags and limit")

@@ -32,9 +32,9 @@ def check_count(key: str, value: Any) -> None:
         >>> check_count("max_in_flight", 0)
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: max_in_flight: expected a whole number from 1, got 0
+        pex.core.errors.PexError: max_in_flight: expected a whole number of at least 1, got 0
     """
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PexError(f"{key}: expected a whole number from 1, got {value!r}")
+        raise PexError(f"{key}: expected a whole number of at least 1, got {value!r}")

@@ -89,7 +89,7 @@ def check_params(params: Mapping[str, Any], where: str) -> None:
         value = params.get(name)
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
         if value is not None and not whole:
-            raise PexError(f"{where}: {name}: expected a whole number from 1, got {value!r}")
+            raise PexError(f"{where}: {name}: expected a whole number of at least 1, got {value!r}")
     for name in ("temperature", "top_p"):
         value = params.get(name)
         if value is None:

@@ -88,7 +88,7 @@ def check_inside(given: str, folder: Path, where: str) -> None:
     except (OSError, ValueError):
         place = folder / given
     raise PexError(
-        f"{where}: {given!r} is {str(place)!r}, outside of the project {projects[0]}",
+        f"{where}: {given!r} is {str(place)!r}, outside the project {projects[0]}",
         hint="a file that an experiment or a plan names must be in its project, links followed: "
         "copy it there, or give it in Python",
     )

@@ -141,7 +141,7 @@ def repeats(options: RunOptions, spec: ExperimentSpec) -> int:
     """How often each case is run: the option, else the experiment's; a batch can multiply it."""
     value = spec.repeats if options["repeats"] is None else options["repeats"]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PexError(f"repeats: expected a whole number from 1, got {value!r}")
+        raise PexError(f"repeats: expected a whole number of at least 1, got {value!r}")
     return value * BatchContext.from_environ().repeats_times
 
 

@@ -392,7 +392,7 @@ def _listed(providers: Mapping[str, str]) -> list[str]:
 
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PexError(f"how many cases: expected a whole number from 1, got {value!r}")
+        raise PexError(f"how many cases: expected a whole number of at least 1, got {value!r}")
     return value
 
 

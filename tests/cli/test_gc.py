@@ -247,5 +247,5 @@ def test_a_link_out_of_the_project_is_not_followed(
     done = pexlab("gc", "--older-than", "0", *options, "--delete", folder=project)
     assert done.returncode == 2
     assert f"leads to {elsewhere}" in done.stderr
-    assert "outside of the project" in done.stderr
+    assert "outside the project" in done.stderr
     assert count(project) == 8

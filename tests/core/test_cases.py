@@ -138,7 +138,7 @@ def test_select() -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"limit": 0}, "whole number, at least 1, got 0"),
+        ({"limit": 0}, "whole number of at least 1, got 0"),
         ({"limit": True}, "got True"),
         ({"ids": ["casee"]}, "did you mean 'case'"),
         ({"tags": ["hrad"]}, "did you mean 'hard'"),

@@ -74,7 +74,7 @@ def test_a_file_of_an_experiment_stays_in_the_project(what: str, how: str, folde
     said = caught.value.message
     assert said.startswith(f"{file}: {KEYS[what]}: '{given}' is ")
     assert str(outside / GOOD[what]) in said
-    assert f"outside of the project {folder.parents[1]}" in said
+    assert f"outside the project {folder.parents[1]}" in said
 
 
 def test_a_plan_may_run_a_notebook_of_another_folder(folder: Path) -> None:
@@ -89,13 +89,13 @@ def test_variants_and_plans_too(folder: Path) -> None:
     (folder / "experiment.yaml").write_text(
         "name: e\ncases: cases.csv\nvariants: [{prompt: ../../../outside/p.prompty, model: a/b}]\n"
     )
-    with pytest.raises(pex.PexError, match=r"variants\.0\.prompt: .* outside of the project"):
+    with pytest.raises(pex.PexError, match=r"variants\.0\.prompt: .* outside the project"):
         load_spec(folder / "experiment.yaml")
     notebook(folder / "n.ipynb", None, "1")
     for key in ("cases: ../../../outside/cases.csv", "cases: cases.csv, prompt: /etc/hostname"):
         text = f"name: n\nsteps: [{{id: a, notebook: n.ipynb}}]\ncanary: {{{key}}}\n"
         (folder / "plan.yaml").write_text(text)
-        with pytest.raises(pex.PexError, match=r"canary: .* outside of the project"):
+        with pytest.raises(pex.PexError, match=r"canary: .* outside the project"):
             load_plan(folder / "plan.yaml")
 
 
@@ -126,7 +126,7 @@ def test_without_settings_the_folder_one_works_in_counts(
     assert load_spec(folder / "experiment.yaml").prompts
     assert projects_of(folder) == [folder, folder.parents[1]]
     monkeypatch.chdir(folder)
-    with pytest.raises(pex.PexError, match="outside of the project"):
+    with pytest.raises(pex.PexError, match="outside the project"):
         load_spec(folder / "experiment.yaml")
 
 

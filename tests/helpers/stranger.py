@@ -175,7 +175,7 @@ def links(stranger: Stranger) -> None:
 
 
 PRIVATE = "planted-private-4714"
-"""What stands in the user's files outside of the project."""
+"""What stands in the user's files outside the project."""
 
 
 def bombs(stranger: Stranger) -> None:

@@ -1,4 +1,4 @@
-"""What is trusted is kept outside of the projects, for its owner alone, and for exactly that."""
+"""What is trusted is kept outside the projects, for its owner alone, and for exactly that."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def prune(plan: Plan, keep: int) -> list[Path]:
     project = find_project(plan.folder)
     if (outside := led_outside(plan.outputs, project)) is not None:
         raise PexError(
-            f"keep: nothing was deleted: {plan.outputs} leads to {outside}, outside of the project"
+            f"keep: nothing was deleted: {plan.outputs} leads to {outside}, outside the project"
         )
     nights = sorted(
         folder
