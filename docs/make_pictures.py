@@ -102,7 +102,7 @@ def magics(project: Path) -> None:
         for dark in (False, True):
             lab.theme(dark)
             name = "dark" if dark else "light"
-            picture(lab, ".pex-answer", f"cell-answer-{name}.png")
+            picture(lab, ".pex-prompt-answer", f"cell-answer-{name}.png")
 
 
 def browser(project: Path) -> None:

@@ -570,27 +570,29 @@ def test_an_answer_grows_below_its_cell_in_jupyterlab(tmp_path: Path) -> None:
         # What is seen of the text, whenever the page changes.
         lab.page.evaluate(
             """() => { window.sizes = new Set(); new MutationObserver(() => {
-              const text = document.querySelector('.pex-answer-text');
+              const text = document.querySelector('.pex-prompt-answer-text');
               if (text) window.sizes.add(text.textContent.length);
             }).observe(document.body, {subtree: true, childList: true}); }"""
         )
         lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        lab.page.locator(".pex-answer-facts", has_text="150 out").wait_for()
+        lab.page.locator(".pex-prompt-answer-facts", has_text="150 out").wait_for()
         assert lab.page.evaluate("window.sizes.size") > 5
-        assert lab.page.locator(".pex-answer").count() == 1
+        assert lab.page.locator(".pex-prompt-answer").count() == 1
         line = lab.page.locator(".pex-grid-line").first
         assert str(line.text_content()).startswith("2/2")
         for dark in (True, False):
             lab.theme(dark)
-            colours = lab.page.locator(".pex-answer-text").evaluate(
+            colours = lab.page.locator(".pex-prompt-answer-text").evaluate(
                 "e => [getComputedStyle(e).color,"
                 " getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor]"
             )
             assert colours[0] != colours[1]
-            found = Axe().run(lab.page, context=".pex-answer")
+            found = Axe().run(lab.page, context=".pex-prompt-answer")
             assert found.violations_count == 0, found.generate_report()
         lab.page.set_viewport_size({"width": 375, "height": 900})
-        assert lab.page.locator(".pex-answer").evaluate("e => e.scrollWidth <= e.clientWidth")
+        assert lab.page.locator(".pex-prompt-answer").evaluate(
+            "e => e.scrollWidth <= e.clientWidth"
+        )
         lab.page.set_viewport_size({"width": 1300, "height": 900})
 
         last = lab.page.locator(".jp-Notebook .jp-CodeCell").last.locator(".cm-content")
@@ -609,4 +611,4 @@ def test_an_answer_grows_below_its_cell_in_jupyterlab(tmp_path: Path) -> None:
         lab.save()
     command = ["-m", "jupyter", "nbconvert", "--to", "html", str(project / "n.ipynb")]
     subprocess.run([sys.executable, *command], check=True, capture_output=True)
-    assert "pex-answer-text" in (project / "n.html").read_text()
+    assert "pex-prompt-answer-text" in (project / "n.html").read_text()

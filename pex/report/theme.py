@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-_DARK = "--pex-good: #4cc46a; --pex-bad: #ff7b72; --pex-mark: #58a6ff;"
+_DARK = "--pex-good: #4cc46a; --pex-bad: #ff7b72; --pex-warn: #d9a441; --pex-mark: #58a6ff;"
 """On a dark background, whoever draws it."""
 
 _DARK_PAGE = (

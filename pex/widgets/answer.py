@@ -115,14 +115,14 @@ class LiveAnswer:
         plain = "\n".join(part for part in (self._title, clean(text), state) if part)
         mark = '<span class="pex-bad">✗ no answer</span> ' if kind == "error" else ""
         body = (
-            f'<div class="pex-answer-text" dir="auto" tabindex="0" role="region" '
+            f'<div class="pex-prompt-answer-text" dir="auto" tabindex="0" role="region" '
             f'aria-label="Answer">{escape(clean(text))}</div>'
         )
         html = fragment(
-            f'<style>{_style()}</style><div class="pex-answer">'
-            f'<div class="pex-answer-title">{escape(clean(self._title))}</div>'
+            f'<style>{_style()}</style><div class="pex-prompt-answer">'
+            f'<div class="pex-prompt-answer-title">{escape(clean(self._title))}</div>'
             f"{body if text else ''}"
-            f'<div class="pex-answer-facts">{mark}{escape(clean(state))}</div></div>'
+            f'<div class="pex-prompt-answer-facts">{mark}{escape(clean(state))}</div></div>'
         )
         return Shown(html, plain)
 
