@@ -109,8 +109,10 @@ def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for output in outputs:
         last = found[-1] if found else {}
+        if output["output_type"] == "stream":
+            output["text"] = "".join(output["text"])
         if output["output_type"] == "stream" and last.get("name") == output["name"]:
-            last["text"] = [*last["text"], *output["text"]]
+            last["text"] += output["text"]
         else:
             found.append(output)
     return found
