@@ -94,7 +94,7 @@ export function drawScores(scores) {
   if (nodes.length) {
     nodes.push(element("p", "pex-soft", "The newest run of each version, with 95 % intervals. Runs can have different cases; a verdict compares the same ones."));
   }
-  const kinds = { better: "▲ pex-good", worse: "▼ pex-bad", "no worse": "◆ ", undecided: "○ " };
+  const kinds = { better: "▲ pex-good", worse: "▼ pex-bad", "no worse": "◆ ", undecided: "○ ", unchanged: "= " };
   const rows = scores.rows.map((row) => {
     const value = element("span", "", row.value);
     if (row.interval) value.append(element("span", "pex-interval", ` ${row.interval}`));

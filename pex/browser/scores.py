@@ -46,6 +46,8 @@ def score_for_view(item: VersionScore) -> dict[str, Any]:
     against = f" than {item.baseline}" if item.verdict in ("better", "worse", "no worse") else ""
     if item.verdict == "undecided":
         against = f" compared with {item.baseline}"
+    if item.verdict == "unchanged":
+        against = f" from {item.baseline}"
     return {
         "version": item.version,
         "experiment": clean(item.experiment),

@@ -50,6 +50,7 @@ METHODS = {
     "paired t": "paired t interval, sign-flip test",
     "clustered t": "t interval over groups of cases",
     "bca": "BCa bootstrap interval of the mean difference, sign-flip test",
+    "unchanged": "the same answers, so nothing to test",
     "none": "no case in common",
 }
 """Every method in a few words; `pex.compare.explain` has the long form and the sources."""
@@ -61,8 +62,9 @@ def effect(pairing: Pairing, metric: Metric, confidence: float) -> Effect:
     The order of the checks: groups of more than one case, then cases that are a plain yes or no,
     then metrics that are a cost or a time.
     """
-    if pairing.n == 0:
-        return Effect("none", 0.0, None, None, None, None, None, None, None, None)
+    if pairing.n == 0 or pairing.unchanged:
+        method = "unchanged" if pairing.unchanged else "none"
+        return Effect(method, 0.0, None, None, None, None, None, None, None, None)
     differences = pairing.differences
     n_groups = len(set(pairing.groups.tolist()))
     if n_groups < pairing.n:

@@ -6,22 +6,26 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pex.compare.verdict import BETTER, NO_WORSE, WORSE
+from pex.compare.verdict import BETTER, NO_WORSE, UNCHANGED, WORSE
 from pex.core.safe_text import clean
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
-_OUTCOME = {BETTER: PASS, NO_WORSE: PASS, WORSE: FAIL}
+_OUTCOME = {BETTER: PASS, NO_WORSE: PASS, UNCHANGED: PASS, WORSE: FAIL}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gate:
-    """The result of a gate: each candidate's outcome and reason, and the combined outcome."""
+    """The result of a gate: each candidate's outcome and reason, and the combined outcome.
+
+    `unchanged` are the candidates whose prompt, model and answers are those of their baseline.
+    """
 
     outcomes: dict[str, str]
     reasons: dict[str, str]
+    unchanged: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -31,15 +35,23 @@ class Gate:
 
     def __str__(self) -> str:
         lines = [f"gate: {self.outcome}"]
-        lines += [f"  {self.outcomes[name]}: {why}" for name, why in self.reasons.items()]
+        several = self.unchanged if len(self.unchanged) > 1 else ()
+        lines += [
+            f"  {self.outcomes[name]}: {why}"
+            for name, why in self.reasons.items()
+            if name not in several
+        ]
+        if several:
+            lines.append(f"  {PASS}: unchanged, with the same answers: {', '.join(several)}")
         return clean("\n".join(lines))
 
 
 def gate(table: pd.DataFrame, texts: Sequence[str]) -> Gate:
     """Judge every candidate of a comparison that was made with a margin.
 
-    A candidate passes if it is better, or not worse by more than the margin; it fails if it is
-    measurably worse. With a judge that is not calibrated against people, no candidate passes.
+    A candidate passes if it is better, unchanged, or not worse by more than the margin; it fails
+    if it is measurably worse. With a judge that is not calibrated against people only an unchanged
+    one passes: its answers are the baseline's, whoever judges them.
 
     Args:
         table: the comparison, on one metric.
@@ -51,11 +63,13 @@ def gate(table: pd.DataFrame, texts: Sequence[str]) -> Gate:
         >>> gate(pd.DataFrame([row]), ["it is open"]).outcome
         'undecided'
     """
-    outcomes, reasons = {}, {}
+    outcomes, reasons, unchanged = {}, {}, []
     for row, text in zip(table.to_dict("records"), texts, strict=True):
         outcome, why = _OUTCOME.get(row["verdict"], UNDECIDED), text
-        if outcome == PASS and not row["calibrated"]:
+        if outcome == PASS and not row["calibrated"] and row["verdict"] != UNCHANGED:
             outcome = UNDECIDED
             why = f"{text}; but the judge is not calibrated against people and cannot pass it"
         outcomes[row["candidate"]], reasons[row["candidate"]] = outcome, why
-    return Gate(outcomes, reasons)
+        if row["verdict"] == UNCHANGED:
+            unchanged.append(row["candidate"])
+    return Gate(outcomes, reasons, tuple(unchanged))

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_IDENTITY = ("request_key", "resolved_model", "output", "tool_calls", "error")
+"""The columns that say what was sent and what came back; the first has prompt and parameters."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pairing:
     """A candidate and its baseline on the cases with a value for both.
@@ -36,6 +40,8 @@ class Pairing:
     shared: int
     unusual: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     """How many answers of candidate and baseline were cut off or empty, if any."""
+    unchanged: bool = False
+    """Whether both sent the same requests, got the same answers, and these got the same scores."""
 
     @property
     def n(self) -> int:
@@ -85,6 +91,7 @@ class Table:
             if "from_journal" in frame.columns
             else None
         )
+        self._frame = frame
         self._keys = (
             frame.groupby("variant")["request_key"].agg(set)
             if "request_key" in frame.columns
@@ -107,6 +114,7 @@ class Table:
             replayed = int(self._replayed[candidate] + self._replayed[baseline])
         if self._keys is not None:
             shared = len((self._keys[candidate] & self._keys[baseline]) - {None})
+        alike = bool(both[asked].all()) and bool((a[both] == b[both]).all())
         return Pairing(
             case_ids=[str(case) for case in self._means.index[both]],
             candidate=a[both],
@@ -123,4 +131,19 @@ class Table:
                 for name, found in self._unusual.items()
                 if found[candidate] + found[baseline]
             },
+            unchanged=alike and self._unchanged(candidate, baseline),
         )
+
+    def _unchanged(self, candidate: str, baseline: str) -> bool:
+        """Whether requests and answers of two variants are the same, repeat by repeat."""
+        frame = self._frame
+        if not {"request_key", "output"} <= set(frame.columns):
+            return False  # nothing says what was sent
+        columns = [name for name in _IDENTITY if name in frame.columns]
+        sides = []
+        for name in (candidate, baseline):
+            rows = frame.loc[frame["variant"] == name, ["case_id", "repeat", *columns]]
+            if rows["request_key"].isna().any():
+                return False
+            sides.append(rows.set_index(["case_id", "repeat"]).sort_index().astype(str))
+        return bool(len(sides[0])) and sides[0].equals(sides[1])

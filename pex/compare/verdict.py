@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BETTER, WORSE, NO_WORSE, UNDECIDED = "better", "worse", "no worse", "undecided"
+UNCHANGED = "unchanged"
+"""Of a pair with the same requests and the same answers: there is no difference to test."""
 
 POWER = 0.8
 """The probability of finding a difference for it to count as detectable."""
@@ -102,7 +104,9 @@ def to_table(rows: Sequence[Row], options: Options) -> pd.DataFrame:
 
 def _record(row: Row, family: int, options: Options) -> dict[str, Any]:
     found, pairing, metric = row.effect, row.pairing, row.metric
-    word = verdict(found, row.p_adjusted, metric.higher_is_better, options)
+    word = UNCHANGED
+    if not pairing.unchanged:
+        word = verdict(found, row.p_adjusted, metric.higher_is_better, options)
     empty = pairing.n == 0
     bound = found.least if metric.higher_is_better else found.most
     wins, losses = int((pairing.differences > 0).sum()), int((pairing.differences < 0).sum())
@@ -195,6 +199,8 @@ def _warnings(
     row: Row, word: str, strict_word: str | None, family: int, options: Options
 ) -> list[str]:
     pairing, found = row.pairing, row.effect
+    if pairing.unchanged:
+        return list(row.remarks)
     said = []
     if pairing.n == 0:
         said.append("no case has a value for both variants")

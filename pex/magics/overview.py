@@ -25,7 +25,7 @@ from pex.run.journal import running
 from pex.run.ledger import Spending, spending, total
 
 _STATUS = {"KILLED": "interrupted", "FAILED": "failed", "RUNNING": "running"}
-_ORDER = ("better", "no worse", "worse", "undecided")
+_ORDER = ("better", "no worse", "worse", "undecided", "unchanged")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def keep_evidence(
     client.set_tag(child, "pex.batch_id", run["batch_id"])
     client.set_tag(child, EVIDENCE, json.dumps(dict(found)))
     client.set_tag(child, "pex.gate", found["outcome"])
+    client.set_tag(child, "pex.gate_verdict", found["verdict"])
     client.log_metric(child, "e_value", float(f"{found['e']:.4g}"))
 
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.effect import METHODS
-from pex.compare.verdict import BETTER, COUNTED, NO_WORSE, POWER, UNDECIDED, WORSE
+from pex.compare.verdict import BETTER, COUNTED, NO_WORSE, POWER, UNCHANGED, UNDECIDED, WORSE
 from pex.core.values import missing
 from pex.report.tables import format_score, format_seconds, format_usd, fragment, minus
 from pex.report.terminal import text_table
@@ -16,10 +16,10 @@ from pex.report.terminal import text_table
 if TYPE_CHECKING:
     import pandas as pd
 
-SIGNS = {BETTER: "▲", WORSE: "▼", NO_WORSE: "=", UNDECIDED: "?"}
+SIGNS = {BETTER: "▲", WORSE: "▼", NO_WORSE: "≥", UNDECIDED: "?", UNCHANGED: "="}
 """Shown with the colour, so a verdict can be read without it."""
 
-_KIND = {BETTER: "good", WORSE: "bad", NO_WORSE: "good", UNDECIDED: "soft"}
+_KIND = {BETTER: "good", WORSE: "bad", NO_WORSE: "good", UNDECIDED: "soft", UNCHANGED: "soft"}
 _MONEY = ("cost_usd",)
 _SECONDS = ("latency_s", "ttft_s")
 
@@ -84,6 +84,8 @@ def finding(row: Mapping[str, Any]) -> str:
     metric, yes_no = row["metric"], row["yes_no"]
     one, other = f"'{row['candidate']}'", f"'{row['baseline']}'"
     verdict = row["verdict"]
+    if verdict == UNCHANGED:
+        return f"{one} is unchanged: {same_as(other)}."
     head = (
         f"{one} against {other} is undecided on {metric}"
         if verdict == UNDECIDED
@@ -98,9 +100,38 @@ def finding(row: Mapping[str, Any]) -> str:
     return f"{text} {decides(row)}".strip()
 
 
+def same_as(other: str) -> str:
+    """Why a candidate is unchanged, as a clause."""
+    return f"prompt, model and every answer are the same as those of {other}"
+
+
 def findings(table: pd.DataFrame) -> list[str]:
     """Every row of a comparison as a sentence or two."""
     return [finding(row) for row in _records(table)]
+
+
+def sentences(table: pd.DataFrame) -> list[str]:
+    """The findings for people: all unchanged candidates of one baseline share a sentence."""
+    rows = _records(table)
+    said = [finding(row) for row in rows if row["verdict"] != UNCHANGED]
+    same: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row["verdict"] == UNCHANGED:
+            same.setdefault(f"'{row['baseline']}'", {})[f"'{row['candidate']}'"] = None
+    for other, names in same.items():
+        are = "is" if len(names) == 1 else "are"
+        said.append(f"{listed(list(names))} {are} unchanged: {same_as(other)}.")
+    return said
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in a sentence.
+
+    Example:
+        >>> listed(["a", "b", "c"]), listed(["a"])
+        ('a, b and c', 'a')
+    """
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -111,8 +142,11 @@ def decides(row: Mapping[str, Any]) -> str:
     """How many more cases would decide an undecided row, in a sentence; else nothing."""
     if row["verdict"] != UNDECIDED or missing(row["more_cases"]):
         return ""
-    more = _round(int(row["more_cases"]))
-    return f"About {more:,} more cases would decide, if the difference is as large as it looks."
+    more = round_count(int(row["more_cases"]))
+    cases = f"{more:,} more {'case' if more == 1 else 'cases'}"
+    if row["diff"] == 0:
+        return f"About {cases} without a difference would show that it is no worse."
+    return f"About {cases} would decide, if the difference is as large as it looks."
 
 
 def table_text(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
@@ -250,14 +284,14 @@ def _more_cases(row: Mapping[str, Any]) -> str:
         return "–"
     if missing(row["more_cases"]):
         return "n/a"
-    return f"about {_round(int(row['more_cases'])):,}"
+    return f"about {round_count(int(row['more_cases'])):,}"
 
 
-def _round(count: int) -> int:
+def round_count(count: int) -> int:
     """A guess like this has two meaningful digits.
 
     Example:
-        >>> _round(1873), _round(7)
+        >>> round_count(1873), round_count(7)
         (1900, 7)
     """
     if count < 100:
@@ -293,6 +327,10 @@ _METHODS = {
         "Association 82, 1987, 171-185), with a fixed seed; p comes from flipping the signs of the "
         "differences (Fisher, The Design of Experiments, 1935)."
     ),
+    METHODS["unchanged"]: (
+        "Where prompt, model and every answer are the same, there is no difference to test; such a "
+        "pair is not one of the comparisons that p is corrected for."
+    ),
     METHODS["none"]: "No case has a value for both variants, so there is no method to name.",
 }
 
@@ -301,7 +339,7 @@ def explain(table: pd.DataFrame, more: Sequence[str] = ()) -> str:
     """How the verdicts were calculated: findings, methods with sources, corrections, caveats."""
     first = table.iloc[0]
     level = f"{first['confidence'] * 100:.4g} %"
-    parts = ["\n".join(findings(table))]
+    parts = ["\n".join(sentences(table))]
     parts.append(
         "Only cases that both variants have a value for are compared, each with itself; repeats "
         "are averaged within their case first, so that running a case twice does not count as two "
@@ -313,6 +351,7 @@ def explain(table: pd.DataFrame, more: Sequence[str] = ()) -> str:
         f"'better' and 'worse' need the {level} interval to exclude zero, and p below "
         f"{1 - first['confidence']:.3g} after correction. 'no worse' needs the one-sided {level} "
         "bound (the end of the interval with twice the error) to stay within the margin. "
+        "'unchanged' means that prompt, model and every answer are the same. "
         "Everything else is 'undecided', which is a normal result and does not mean 'no "
         "difference'."
     )

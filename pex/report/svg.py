@@ -28,6 +28,7 @@ _COLOURS = {
     "worse": "var(--pex-bad, #e5534b)",
     "no worse": MARK,
     "undecided": SOFT,
+    "unchanged": SOFT,
 }
 
 
@@ -80,7 +81,7 @@ def forest_svg(comparison: pd.DataFrame, yes_no: Collection[str]) -> str:
         One `svg` element for each metric; nothing if there is no difference to draw.
 
     Raises:
-        PexError: a column is missing, or a verdict is none of the four.
+        PexError: a column is missing, or a verdict is none of the five.
     """
     panels, missing = forest.panels_of_differences(comparison, yes_no)
     return "".join(_forest(panel, missing) for panel in panels)
@@ -132,7 +133,7 @@ def _left(labels: Iterable[str]) -> int:
 
 
 def _mark(verdict: str, x: float, y: float) -> str:
-    """The shape of a verdict: triangle up or down, diamond, ring."""
+    """The shape of a verdict: triangle up or down, diamond, ring, bar."""
     colour = _COLOURS[verdict]
     if verdict == "undecided":
         style = f"fill:{BACK};stroke:{colour};stroke-width:2"
@@ -141,6 +142,7 @@ def _mark(verdict: str, x: float, y: float) -> str:
         "better": f"M{x - 7:g} {y + 6:g}h14l-7 -12z",
         "worse": f"M{x - 7:g} {y - 6:g}h14l-7 12z",
         "no worse": f"M{x - 7:g} {y:g}l7 -7l7 7l-7 7z",
+        "unchanged": f"M{x - 6:g} {y - 2:g}h12v4h-12z",
     }[verdict]
     return f'<path d="{shape}" style="fill:{colour}"/>'
 

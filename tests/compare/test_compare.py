@@ -158,6 +158,45 @@ def test_replayed_and_shared_answers_are_counted() -> None:
     assert any("2 answers come from the same" in note for note in found["warnings"])
 
 
+def same_answers(**values: list[object]) -> pd.DataFrame:
+    """Variants that sent the same requests and got the same answers, unless said otherwise."""
+    found = frame(values)
+    found["request_key"] = [f"k{case}" for case in found["case_id"]]
+    found["resolved_model"] = "m-1"
+    found["output"] = [f"answer to {case}" for case in found["case_id"]]
+    return found
+
+
+def test_the_same_requests_and_answers_are_unchanged_and_nothing_is_tested() -> None:
+    found = row(compare(same_answers(a=[1, 0, 1], b=[1, 0, 1]), "a", options=Options(margin=0.1)))
+    assert (found["verdict"], found["diff"], found["family"]) == ("unchanged", 0.0, 0)
+    for nothing in ("lo", "hi", "p_adjusted", "more_cases", "min_detectable"):
+        assert pd.isna(found[nothing]), nothing
+    assert found["warnings"] == []
+
+
+@pytest.mark.parametrize("column", ["request_key", "resolved_model", "output", "score.ok"])
+def test_one_other_answer_request_model_or_score_is_a_change(column: str) -> None:
+    table = same_answers(a=[1, 0, 1], b=[1, 0, 1])
+    table[column] = [*table[column][:-1], 0.0 if column == "score.ok" else "another"]
+    assert row(compare(table, "a"))["verdict"] == "undecided"
+
+
+def test_an_answer_that_is_missing_on_both_sides_is_not_called_unchanged() -> None:
+    table = same_answers(a=[1, "error", 1], b=[1, "error", 1])
+    assert row(compare(table, "a"))["verdict"] == "undecided"
+
+
+def test_unchanged_variants_do_not_make_the_others_verdict_harder() -> None:
+    scores = {"a": [0] * 9 + [1], "b": [1] * 10}
+    alone = row(compare(frame(scores), "a"))
+    table = same_answers(**scores, **{f"same{n}": scores["a"] for n in range(5)})
+    table.loc[table["variant"] == "b", "request_key"] += " b"
+    found = compare(table, "a").set_index("candidate")
+    assert list(found["verdict"]) == ["better", *["unchanged"] * 5]
+    assert found.loc["b", "p_adjusted"] == alone["p_adjusted"]
+
+
 DEGENERATE = {
     "all equal": {"a": [1, 0, 1, 0], "b": [1, 0, 1, 0]},
     "all pass": {"a": [1] * 30, "b": [1] * 30},

@@ -29,3 +29,11 @@ def test_one_that_fails_fails_the_gate_and_each_has_its_reason() -> None:
     assert gate.outcomes == {"good": "pass", "bad": "fail"}
     assert gate.outcome == "fail"
     assert "'bad' is worse than 'a' on ok: 0 % instead of 100 %, −100 points" in str(gate)
+
+
+def test_an_unchanged_candidate_passes_whoever_judges_it_and_several_share_a_line() -> None:
+    table = frame({"a": [1, 0], "b": [1, 0], "c": [1, 0]}, "polite")
+    table["request_key"], table["output"] = table["case_id"], table["case_id"]
+    gate = compare_frame(table, baseline="a", margin=0.1, uncalibrated=["polite"]).gate()
+    assert gate.outcomes == {"b": "pass", "c": "pass"}
+    assert str(gate) == "gate: pass\n  pass: unchanged, with the same answers: b, c"

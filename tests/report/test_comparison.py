@@ -6,7 +6,10 @@ from html import unescape
 
 import pytest
 
+from pex.compare.compare import compare
+from pex.compare.verdict import Options
 from pex.core.errors import PexError
+from pex.report.comparison import sentences, table_text
 from pex.results.comparison import compare_frame
 from tests.helpers.frames import frame
 
@@ -118,3 +121,18 @@ def test_costs_are_told_for_a_thousand_answers() -> None:
     text = repr(compare_frame(table, baseline="a", metric="cost_usd"))
     assert "$2.00 per 1,000" in text
     assert "+$1.00 per 1,000" in text
+
+
+def test_unchanged_variants_share_a_sentence_and_one_more_case_is_one() -> None:
+    groups = [f"g{number // 2}" for number in range(10)]
+    table = frame({name: [1] * 10 for name in "abcd"}, group=groups)
+    table["request_key"], table["output"] = table["case_id"], table["case_id"]
+    table.loc[table["variant"] == "d", "request_key"] += "!"
+    found = compare(table, "a", options=Options(margin=0.3))
+    first, last = sentences(found)
+    assert "'d'" in first
+    assert first.endswith("About 1 more case without a difference would show that it is no worse.")
+    assert last == (
+        "'b' and 'c' are unchanged: prompt, model and every answer are the same as those of 'a'."
+    )
+    assert "= unchanged" in table_text(found)

@@ -51,6 +51,7 @@ def as_json(
             "baseline": item.baseline,
             "metric": item.metric,
             "outcome": item.outcome,
+            "verdict": item.verdict,
             "reason": item.reason,
             "difference": item.row["diff"] if item.row else None,
             "low": item.row["lo"] if item.row else None,

@@ -41,6 +41,8 @@ def junit(night: JudgedNight) -> str:
             failure.text = _clean(judged.reason)
         elif judged.outcome != PASS:
             Xml.SubElement(case, "skipped", message=_clean(judged.reason))
+        else:
+            Xml.SubElement(case, "system-out").text = _clean(judged.reason)
     for suite in (jobs, gates):
         cases = list(suite)
         suite.set("tests", str(len(cases)))

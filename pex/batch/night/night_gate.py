@@ -14,7 +14,7 @@ from pex.batch.plan import PlanGate
 from pex.compare.compare import compare, pair_cases
 from pex.compare.gate import FAIL, PASS, UNDECIDED, gate
 from pex.compare.runs import BASELINE, CANDIDATE, both
-from pex.compare.verdict import WORSE, Options
+from pex.compare.verdict import UNCHANGED, WORSE, Options
 from pex.core.about import About
 from pex.core.errors import PexError
 from pex.experiment.gate_rule import PINNED
@@ -55,6 +55,16 @@ class CandidateVerdict:
     sequence: str = ""
     on_undecided: str = "warn"
     cause: str = ""
+
+    @property
+    def verdict(self) -> str | None:
+        """The comparison's word for it; None if there was nothing to compare."""
+        return None if self.row is None else str(self.row["verdict"])
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether its prompt, its model and all its answers are those of the baseline."""
+        return self.verdict == UNCHANGED
 
 
 def rule_of(plan: PlanGate | None, own: Mapping[str, Any] | None) -> GateSpec | None:
@@ -219,6 +229,7 @@ def keep(items: Sequence[CandidateVerdict], uri: str) -> None:
             "candidate_only": int(item.row["wins"]),
             "e": item.e,
             "outcome": item.outcome,
+            "verdict": item.verdict,
             "nights": item.nights,
         }
         keep_evidence(uri, item.run, item.candidate, item.sequence, kept)
@@ -247,6 +258,8 @@ def decide(outcome: str, reason: str, row: Mapping[str, Any], series: EProcess) 
     Worse in the first night of a series is a fail, as anywhere. Later, the same test would be
     bound to be wrong in some nights, so the nights together decide.
     """
+    if row["verdict"] == UNCHANGED:  # whatever earlier nights were
+        return outcome, reason
     nights = len(series.values)
     if series.alarm is not None and outcome != FAIL:
         return FAIL, (f"{reason} The {nights} nights together leave no doubt that it got worse.")

@@ -20,7 +20,7 @@ COLUMNS = (
     "p_adjusted", "n_cases", "wins", "ties", "losses", "higher_is_better",
 )  # fmt: skip
 
-GLYPHS = {"better": "▲", "worse": "▼", "no worse": "◆", "undecided": "○"}
+GLYPHS = {"better": "▲", "worse": "▼", "no worse": "◆", "undecided": "○", "unchanged": "="}
 _UNITS = {
     "cost_usd": "US dollars per 1,000 answers",
     "latency_s": "seconds",
@@ -33,12 +33,14 @@ _SYMBOLS = {
     "worse": "triangle-down",
     "no worse": "diamond",
     "undecided": "circle-open",
+    "unchanged": "line-ew-open",
 }
 _COLOURS = {
     "better": paper.GOOD,
     "worse": paper.BAD,
     "no worse": paper.MARK,
     "undecided": paper.INK,
+    "unchanged": paper.INK,
 }
 _STROKES = {
     "zero": {"color": paper.INK, "width": 1},
@@ -64,7 +66,7 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        """One of the four words."""
+        """One of the five words."""
         return str(self.row["verdict"])
 
     @property
@@ -146,7 +148,7 @@ def differences(comparison: pd.DataFrame, yes_no: Collection[str]) -> Figure:
         yes_no: the metrics that are yes/no; they are drawn in percentage points.
 
     Raises:
-        PexError: a column is missing, or a verdict is none of the four.
+        PexError: a column is missing, or a verdict is none of the five.
     """
     panels, missing = panels_of_differences(comparison, yes_no)
     title = "Differences from the baseline"

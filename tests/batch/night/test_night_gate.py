@@ -68,6 +68,12 @@ def test_worse_fails_in_the_first_night_and_later_only_with_the_nights_together(
     assert "leave no doubt" in reason
 
 
+def test_unchanged_passes_whatever_the_nights_before_were() -> None:
+    alarm = together([(14, 0), (14, 0), (0, 0)], True)
+    assert alarm.alarm is not None
+    assert decide("pass", "Same.", {"verdict": "unchanged"}, alarm) == ("pass", "Same.")
+
+
 def test_of_several_candidates_each_has_to_be_surer_to_ring() -> None:
     nights = [(0, 0), (13, 0)]
     assert together(nights, True).alarm == 1
