@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from pex import local
 from pex.guard import project_secrets, redact
+from pex.project import keys
 from pex.tracking.store import connect
 from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
@@ -92,6 +93,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(service, "_tracking_uri", None)
     monkeypatch.setattr(redact, "_registered", set())  # or named as secret
     monkeypatch.setattr(project_secrets, "noted", project_secrets.Noted())
+    monkeypatch.setattr(keys, "_refused", set())
+    for cached in ("_entered", "_files", "_keyring"):
+        monkeypatch.setattr(keys, cached, {})
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_conda_and_pip_agree() -> None:
 
 
 def test_extras() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"local", "dask", "postgres", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"local", "dask", "postgres", "keyring", "dev"}
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.version import __version__
 from pex.guard.redact import redact
+from pex.project import keys
 from pex.project.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Cluster:
         self._address, self._plan = address, plan
         project = find_project(plan.folder)
         self._settings = load_settings(project)
-        self._secrets = _secret_names(self._settings)
+        self._secrets = _secret_names(self._settings, project)
         self._place = plan.place
         self._client = _connect(address)
         plan.outputs.mkdir(parents=True, exist_ok=True)
@@ -201,7 +202,8 @@ def cluster_of(
 
 def fitness(marker: Path, secrets: tuple[str, ...]) -> Fitness:
     """What this process, a worker, has of what a job needs."""
-    missing = tuple(name for name in secrets if not os.environ.get(name))
+    project = find_project(marker.parent) if marker.exists() else find_project()
+    missing = tuple(name for name in secrets if not keys.has(name, project))
     return Fitness(socket.gethostname(), __version__, marker.exists(), missing)
 
 
@@ -307,12 +309,12 @@ async def _identify(address: str) -> None:
         await asyncio.wait_for(scheduler.identity(), _TIMEOUT_S)
 
 
-def _secret_names(settings: Settings) -> tuple[str, ...]:
+def _secret_names(settings: Settings, project: Path) -> tuple[str, ...]:
     """The variables with keys that the project names and the driver has."""
     names = [settings.journal.url_env]
     for provider in settings.providers.values():
         names += provider.variables
-    return tuple(sorted({name for name in names if name and os.environ.get(name)}))
+    return tuple(sorted({name for name in names if name and keys.has(name, project)}))
 
 
 def _environment_for_worker(environment: Mapping[str, str]) -> dict[str, str]:

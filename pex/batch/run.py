@@ -27,10 +27,13 @@ from pex.core.errors import PexError
 from pex.core.names import check_file_name
 from pex.core.project import find_project
 from pex.guard.project_secrets import LISTED
+from pex.project import keys
 from pex.project.settings import load_settings
 from pex.project.trust import VARIABLE as TRUST
 from pex.project.trust import fingerprint
+from pex.run.endpoint import key_variable
 from pex.run.provider_trust import check_trusted, directed
+from pex.run.providers import BUILT_IN
 
 if TYPE_CHECKING:
     from pex.batch.mlflow_batch import BatchRecorder
@@ -171,8 +174,12 @@ def _trusted(plan: Plan) -> dict[str, str]:
     Raises:
         TrustError: they are not; no kernel has been started.
     """
-    settings = load_settings(find_project(plan.folder))
+    project = find_project(plan.folder)
+    settings = load_settings(project)
     check_trusted(settings)
+    for name in {*settings.providers, *BUILT_IN}:
+        # Found now, also in the keyring: then they are removed from what the notebooks print.
+        keys.has(key_variable(name, settings)[0], project)
     parts = directed(settings)
     return {TRUST: fingerprint(parts)} if parts and os.environ.get(TRUST) != "1" else {}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import os
 import platform
 import shutil
 from pathlib import Path
@@ -18,18 +17,21 @@ from pex.core.errors import PexError
 from pex.core.project import FILE, find_project
 from pex.core.version import __version__
 from pex.guard.redact import redact
+from pex.project import keys
 from pex.project.settings import ProviderSettings, Settings, load_settings
 from pex.project.trust import TrustError, command
 from pex.report.terminal import text_table
 from pex.run.client import probe
 from pex.run.database import database_of
-from pex.run.endpoint import connect, some_model
-from pex.run.provider_trust import asks_for_trust
+from pex.run.endpoint import connect, key_variable, some_model
+from pex.run.errors import KeyRefusedError
+from pex.run.provider_trust import waits_for_trust
 from pex.run.providers import BUILT_IN, LOCAL
 from pex.run.retention import AnswerFilter, answers
 from pex.run.threads import run_in_thread
 
-_PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", "xllamacpp", "distributed")
+_EXTRAS = {"xllamacpp": "local", "distributed": "dask", "keyring": "keyring"}
+_PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", *_EXTRAS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def doctor(
         *_installed(),
         *_project(project, settings),
         _built_in(project / settings.journal.path),
+        *_keys(project),
         *_providers(project, settings),
     ]
     if as_json:
@@ -69,7 +72,7 @@ def _installed() -> list[Finding]:
         try:
             findings.append(Finding(name, "ok", importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
-            extra = {"xllamacpp": "local", "distributed": "dask"}.get(name)
+            extra = _EXTRAS.get(name)
             how = f"not installed: pip install 'pexlab[{extra}]'" if extra else "not installed"
             findings.append(Finding(name, "missing", how))
     findings += _clash()
@@ -138,20 +141,35 @@ def _built_in(state: Path) -> Finding:
     return Finding(what, "ok", f"server runs at {server.base_url} (process {server.pid})")
 
 
+def _keys(project: Path) -> list[Finding]:
+    """The places that keys come from besides the environment; no key is shown."""
+    findings = []
+    file = keys.place(project)
+    try:
+        names = sorted(keys.names_in_file(project))
+        if file.exists():
+            findings.append(Finding("keys", "ok", f"{file}: {', '.join(names) or 'no keys'}"))
+    except PexError as error:
+        findings.append(Finding("keys", "problem", f"{error.message}; {error.hint or ''}"))
+    if problem := keys.keyring_problem():
+        findings.append(Finding("keys", "problem", f"{keys.KEYRING} cannot be read: {problem}"))
+    return findings
+
+
 def _providers(project: Path, settings: Settings) -> list[Finding]:
     findings = []
     for name in [*settings.providers, *(n for n in BUILT_IN if n not in settings.providers)]:
         if name == LOCAL:
             continue
         provider = BUILT_IN.get(name)
-        key = provider.key_env if provider else None
-        named = name in settings.providers or bool(key and os.environ.get(key))
+        variable, _ = key_variable(name, settings)
+        named = name in settings.providers or keys.has(variable, project)
         if provider is not None and provider.free and not named:
             found = _reach(name, project, settings)
             absent = Finding(name, "missing", f"not running at {provider.base_url}")
             findings.append(found if found.state == "ok" else absent)
         elif not named:
-            findings.append(Finding(name, "missing", f"{key} is not set"))
+            findings.append(Finding(name, "missing", f"{variable} is not set"))
         else:
             findings.append(_reach(name, project, settings))
     return findings
@@ -160,18 +178,20 @@ def _providers(project: Path, settings: Settings) -> list[Finding]:
 def _reach(name: str, project: Path, settings: Settings) -> Finding:
     """Whether a provider answers; if it needs trust that the project lacks, it is not called."""
     own = settings.providers.get(name, ProviderSettings())
-    sent = {part.section for part in asks_for_trust(settings)}
-    # Then none of the project's own addresses is called, with or without a key.
-    led = bool(own.base_url or own.proxy) or f"providers.{name}" in sent
-    if settings.project is not None and sent and led:
+    if settings.project is not None and waits_for_trust(name, settings):
         return Finding(name, "problem", f"{_NOT_ASKED}{command(settings.project)}")
     if own.token_command is not None:  # a check runs no command
         where = own.base_url or "the provider"
         return Finding(name, "ok", f"{redact(where)}: {_NOT_ASKED}token_command runs with a run")
+    said = ""
     try:
+        key = keys.find(key_variable(name, settings)[0], project)
+        said = f"; {key.variable} {keys.told(key)}" if key is not None else ""
         endpoint = connect(some_model(name, settings), settings, project / settings.journal.path)
         models = run_in_thread(probe(endpoint))
+    except KeyRefusedError as error:
+        return Finding(name, "problem", f"{error.message}{said}")
     except PexError as error:
         return Finding(name, "problem", error.message)
     listed = f"{len(models)} models" if models is not None else "does not list its models"
-    return Finding(name, "ok", f"{endpoint.base}{endpoint.through}: {listed}")
+    return Finding(name, "ok", f"{endpoint.base}{endpoint.through}: {listed}{said}")

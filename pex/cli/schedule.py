@@ -127,7 +127,8 @@ def _remove(made: Schedule, to: str) -> None:
 
 
 def _warn(made: Schedule, to: str) -> None:
-    from pex.batch.schedule.envfile import exposed, read_env
+    from pex.project import keys
+    from pex.project.env_file import exposed, read_env
 
     if to == "github":
         if made.keys:
@@ -136,11 +137,12 @@ def _warn(made: Schedule, to: str) -> None:
     if made.env_file is not None and (warning := exposed(made.env_file)):
         console.err(f"warning: {warning}")
     known = read_env(made.env_file) if made.env_file else {}
-    lost = [name for name in made.keys if name not in known]
+    own = keys.names_in_file(made.project)
+    lost = [name for name in made.keys if name not in known and name not in own]
     if lost:
         console.err(
-            f"warning: {', '.join(lost)}: not in {made.env_file or '.pex/schedule.env'}, "
-            "so the nights will not have it"
+            f"warning: {', '.join(lost)}: not in {made.env_file or '.pex/schedule.env'} nor in "
+            f".pex/{keys.FILE}, so the nights will not have it"
         )
 
 

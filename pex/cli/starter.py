@@ -16,7 +16,8 @@ NOTEBOOKS = tuple(
 SETTINGS = """\
 # Settings of this pex project; every key is optional. `pexlab doctor` shows what they lead to.
 #
-# A provider is an OpenAI-compatible endpoint. Its key stays in the environment:
+# A provider is an OpenAI-compatible endpoint. Its key is elsewhere: in the environment,
+# in .pex/keys.env (LAB_KEY=…, chmod 600), or typed into the Playground's menu of models.
 # [providers.lab]
 # base_url = "http://127.0.0.1:9301/v1"
 # api_key_env = "LAB_KEY"

@@ -7,7 +7,6 @@ run. What is read from disk is cached until it changes.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -31,10 +30,12 @@ from pex.experiment.experiment import Experiment
 from pex.library.names import names as library_names
 from pex.magics.asking import columns_of, last_experiment
 from pex.magics.cell import FLAGS, OPTIONS, REPEATABLE, SHORT, identifier
+from pex.project import keys
 from pex.project.folder import columns_beside
 from pex.project.listing import experiment_files, prompt_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import load_spec
+from pex.run.endpoint import key_variable
 from pex.run.providers import BUILT_IN
 from pex.tracking.store import tracking_uri
 
@@ -192,7 +193,7 @@ class PexCompleter:
             if spec is not None:
                 found += [*spec.models, *(v.model for v in spec.variants if v.model)]
         found += [f"{provider}/{name}" for name in table]
-        open_ended = [*settings.providers, *(name for name in BUILT_IN if _has_key(name))]
+        open_ended = [*settings.providers, *(name for name in BUILT_IN if _has_key(name, settings))]
         found += [] if slash else [f"{name}/" for name in open_ended]
         return [(name, "model") for name in dict.fromkeys(found)]
 
@@ -281,6 +282,5 @@ def _settings(project: Path) -> Settings:
         return Settings()
 
 
-def _has_key(name: str) -> bool:
-    variable = BUILT_IN[name].key_env
-    return bool(variable and os.environ.get(variable))
+def _has_key(name: str, settings: Settings) -> bool:
+    return keys.has(key_variable(name, settings)[0], settings.project)

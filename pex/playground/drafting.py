@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import random
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,10 @@ from pex.core.variant import Variant, grid
 from pex.experiment.experiment import Experiment
 from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.playground.history import with_cases
+from pex.project import keys
 from pex.project.listing import EXPERIMENTS, experiment_files
 from pex.project.settings import Settings, load_settings
-from pex.run.endpoint import check
+from pex.run.endpoint import check, key_variable
 from pex.run.estimate import Preview
 from pex.run.prices import check_priced, price_of
 from pex.run.providers import BUILT_IN
@@ -271,17 +271,16 @@ def check_none(columns: Sequence[tuple[Column, Sequence[Problem]]]) -> None:
 
 def look(
     draft: Draft, base: Experiment | None, fresh: bool
-) -> tuple[str, dict[str, list[Problem]], list[str]]:
-    """What a run of everything would take, problems with models, and which models there are.
+) -> tuple[str, dict[str, list[Problem]]]:
+    """What a run of everything would take, and problems with models.
 
     No model is called, and no server started.
     """
     columns = [c.id for c in draft.columns if not draft.column_problems[c.id]]
     entries = [e.id for e in draft.entries if not draft.entry_problems[e.id]]
     late: dict[str, list[Problem]] = {}
-    said, models = "", list[str]()
+    said = ""
     try:
-        models = known_models(base, draft, settings_of(base)[1])
         late = late_problems(draft, base, columns, entries)
         ready = [column for column in columns if not late[column]]
         if ready and entries:
@@ -289,7 +288,7 @@ def look(
             said = size(experiment.preview(repeats=1, journal="fresh" if fresh else None))
     except PexError as error:
         said = error.message
-    return said, late, models
+    return said, late
 
 
 def settings_of(experiment: Experiment | None) -> tuple[Path, Settings]:
@@ -324,17 +323,22 @@ def model_error(
     return None
 
 
-def known_models(experiment: Experiment | None, draft: Draft, settings: Settings) -> list[str]:
-    """Models that may be meant: used here, in `pex.toml`, built in, of providers with a key."""
+def used_models(experiment: Experiment | None, draft: Draft) -> list[str]:
+    """The models of a draft, and of the experiment that it started from."""
     found = [column.model for column in draft.columns if column.model]
     found += [variant.model for variant in experiment.variants] if experiment is not None else []
-    found += settings.prices
+    return list(dict.fromkeys(found))
+
+
+def known_models(experiment: Experiment | None, draft: Draft, settings: Settings) -> list[str]:
+    """Models that may be meant: used here, in `pex.toml`, built in, of providers with a key."""
+    found = [*used_models(experiment, draft), *settings.prices]
     if local.missing() is None:
         found.append(BUILT_IN_MODEL)
     with_key = [
         (name, provider.prices)
         for name, provider in BUILT_IN.items()
-        if provider.prices and provider.key_env and os.environ.get(provider.key_env)
+        if provider.prices and keys.has(key_variable(name, settings)[0], settings.project)
     ]
     if with_key:
         found += _listed(dict(with_key))

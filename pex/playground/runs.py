@@ -22,6 +22,7 @@ from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.results.results import Results
+from pex.run.errors import KeyRefusedError
 from pex.widgets.live_cell import cell_after
 from pex.widgets.sheet import Cell
 from pex.widgets.tally import Tally
@@ -79,6 +80,18 @@ class Wanted:
             mlflow_tags={"pex.source": "playground"},
         )
         return execution
+
+    def parted(self, provider: str) -> tuple[list[str], Wanted]:
+        """The keys of the cells of a provider's models, and what to run without these models."""
+        variants = self.experiment.variants
+        rest = [v for v in variants if v.model.partition("/")[0] != provider]
+        names = {variant.name for variant in rest}
+        keys = {row: key for row, key in self.keys.items() if row[0] in names}
+        refused = [key for row, key in self.keys.items() if row[0] not in names]
+        if not rest:
+            return refused, dataclasses.replace(self, keys={})
+        experiment = self.experiment.drafted(rest, self.experiment.cases)
+        return refused, dataclasses.replace(self, experiment=experiment, keys=keys)
 
 
 class Runs:
@@ -206,7 +219,7 @@ class Runs:
     def _queue(self, run: Run, wanted: Wanted) -> None:
         with self._places:
             try:
-                execution = None if run.stopped else wanted.prepare()
+                execution = None if run.stopped else self._prepare(run, wanted)
             except Exception as error:  # noqa: BLE001 - there is nobody else to tell
                 self._end(run, error)
                 return
@@ -215,6 +228,25 @@ class Runs:
                 return
             self._start(run, execution)
             self._follow(run)
+
+    def _prepare(self, run: Run, wanted: Wanted) -> Execution:
+        """Open what a run needs; a provider that refuses its key costs only its own variants."""
+        while True:
+            try:
+                return wanted.prepare()
+            except KeyRefusedError as error:
+                refused, wanted = wanted.parted(error.provider)
+                for key in refused:
+                    self._show_error(run, key, error_text(error))
+                if not refused or not wanted.keys:
+                    raise
+
+    def _show_error(self, run: Run, key: str, text: str) -> None:
+        with self._lock:
+            slot = self.slots.get(key)
+            if slot is not None and slot.number == run.number:
+                slot.cell = Cell("error", text)
+        self._on_cells([key])
 
     def _start(self, run: Run, execution: Execution) -> None:
         execution.listen(lambda event: self._take(run, event))

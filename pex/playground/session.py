@@ -21,6 +21,7 @@ from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
 from pex.playground.history import History, with_cases
+from pex.playground.model_menu import ModelMenu
 from pex.playground.runs import Runs, Wanted, error_text, in_background
 from pex.playground.shown import Shown
 from pex.results.results import Results
@@ -73,10 +74,14 @@ class Session:
         self._view: View | None = None
         self._error = self._said = self._url = self._estimate = ""
         self._late: dict[str, list[Problem]] = {}
-        self._models: list[str] = []
         self._restored: dict[str, dict[str, Any]] = {}
         self._stale: dict[str, bool] = {}
         self._settling = Debouncer(SETTLE_S, self._settle)
+        self.menu = ModelMenu(
+            where=lambda: drafting.settings_of(self.base),
+            used=lambda: drafting.used_models(self.base, self.draft),
+            on_key=self._recheck,
+        )
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / FOLDER, key) if key else None
         self._first, self._notice = drafting.begin(base)
@@ -229,7 +234,6 @@ class Session:
                 "can_undo": self.history.can_undo,
                 "can_redo": self.history.can_redo,
                 "estimate": self._estimate,
-                "models": self._models,
                 "notice": self._notice,
                 "can_reset": not drafting.alike(self.draft, self._first),
             }
@@ -340,7 +344,7 @@ class Session:
         with self._lock:
             if draft is not self.draft:
                 return
-            self._estimate, self._late, self._models = found
+            self._estimate, self._late = found
             self._show_document()
 
     def _change(self, change: Callable[[], None]) -> None:
@@ -348,6 +352,10 @@ class Session:
             change()
             self._error = ""
         self._show_changes()
+
+    def _recheck(self) -> None:
+        """A key was entered: what could not be run may run now."""
+        self._settling.trigger()
 
     def _settle(self) -> None:
         self.flush()

@@ -41,14 +41,13 @@ export function makeVariant(session, id) {
   const nameProblems = problemList(name);
   const origin = element("div", "pex-meta pex-origin");
 
-  const model = textInput("", "provider/model");
-  model.setAttribute("list", session.models);
+  const { input: model, node: modelField } = session.menu.makeField();
   const tieModel = tie(outbox, model, () => `${id}|model`, edit("model", null));
   const modelProblems = problemList(model);
   const params = makeParams(outbox, id);
   const paramProblems = problemList(params.node);
   const settings = element("div", "pex-settings");
-  settings.append(field("Model", model), modelProblems.list, params.node, paramProblems.list);
+  settings.append(modelField, modelProblems.list, params.node, paramProblems.list);
 
   const messages = element("div", "pex-messages");
   const blocks = [];

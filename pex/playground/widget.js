@@ -6,6 +6,7 @@ import { makeAnswer } from "./answers.js";
 import { makeCase, makeChooser } from "./cases.js";
 import { arrange, iconButton, makeKeys, makeViews, setChoices, signButton } from "./controls.js";
 import { followDocument } from "./document.js";
+import { makeModelMenu } from "./models.js";
 import { makeOutbox } from "./outbox.js";
 import { makeSaver } from "./saving.js";
 import { makeVariant } from "./variants.js";
@@ -126,7 +127,7 @@ function renderPlayground({ model, el }) {
     drawStatus();
   });
   const session = {
-    outbox, models: `pex-models-${view}`,
+    outbox, menu: makeModelMenu(outbox),
     run: (variants, cases) => outbox.say("run", { variants, cases }),
     running: () => Boolean(status().running),
   };
@@ -168,9 +169,7 @@ function renderPlayground({ model, el }) {
   const empty = element("div", "pex-empty", "No cases yet.");
   empty.append(button("Add case", () => tools.cases.click()));
   pane.append(variantRow, grid, empty);
-  const models = element("datalist");
-  models.id = session.models;
-  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), models, saver.box, chooser.box);
+  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, ...session.menu.nodes);
 
   const columns = makeViews((id) => makeVariant(session, id));
   const rows = makeViews((id) => makeRow(session, id));
@@ -337,6 +336,10 @@ function renderPlayground({ model, el }) {
       saver.saved(message);
     } else if (message.kind === "code") {
       saver.code(message.text);
+    } else if (message.kind === "models") {
+      session.menu.take(message);
+    } else if (message.kind === "key") {
+      session.menu.keyTaken(message);
     }
   }
 
@@ -355,14 +358,6 @@ function renderPlayground({ model, el }) {
     drawnStatus = now;
   }
 
-  function onDoc() {
-    const names = doc().models ?? [];
-    if (models.childElementCount !== names.length) {
-      models.replaceChildren(...names.map((name) => Object.assign(element("option"), { value: name })));
-    }
-    draw();
-  }
-
   el.addEventListener("keydown", onKey);
   grid.addEventListener("focusin", (event) => {
     const cell = event.target.closest("[data-cell]");
@@ -379,19 +374,20 @@ function renderPlayground({ model, el }) {
   });
   size.observe(pane);
   window.addEventListener("pagehide", outbox.flush);
-  model.on("change:_doc", onDoc);
+  model.on("change:_doc", draw);
   model.on("change:_cells", onCells);
   model.on("change:_status", onStatus);
   model.on("msg:custom", onMessage);
-  onDoc();
+  draw();
   outbox.say("ready");
   if (!status().gone) outbox.replay(); // the newer one does, and hears that they were carried out
   return () => {
+    session.menu.close();
     outbox.close();
     clearTimeout(asking);
     size.disconnect();
     window.removeEventListener("pagehide", outbox.flush);
-    model.off("change:_doc", onDoc);
+    model.off("change:_doc", draw);
     model.off("change:_cells", onCells);
     model.off("change:_status", onStatus);
     model.off("msg:custom", onMessage);

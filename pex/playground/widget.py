@@ -151,6 +151,10 @@ class PlaygroundView(anywidget.AnyWidget):
                 in_background(lambda: self._save(content, view))
             case "code":
                 self._send_code(view)
+            case "models":
+                session.menu.open(self._to(view), content.get("ask"))
+            case "key":
+                session.menu.enter(content, self._to(view))
 
     def _act(self, content: Mapping[str, Any], view: str) -> None:
         self._acknowledge(view, content.get("mine"))
@@ -196,6 +200,10 @@ class PlaygroundView(anywidget.AnyWidget):
         except (PexError, OSError) as error:
             ok, text = False, error_text(error)
         self.send({"kind": "saved", "view": view, "ok": ok, "text": text})
+
+    def _to(self, view: str) -> Callable[[dict[str, Any]], None]:
+        """Sends messages to one browser view, from any thread."""
+        return lambda message: self.send({**message, "view": view})
 
     def _send_code(self, view: str) -> None:
         try:

@@ -19,6 +19,7 @@ from pex.core.network import clean_url
 from pex.core.project import FILE
 from pex.guard.project_secrets import note
 from pex.project.files import read_toml
+from pex.project.keys import note_file
 from pex.project.spec import Strict
 
 
@@ -58,7 +59,7 @@ Header = Annotated[str | FromEnvironment, BeforeValidator(_header)]
 
 
 class ProviderSettings(Strict):
-    """An OpenAI-compatible endpoint. Keys come from the environment, never from here."""
+    """An OpenAI-compatible endpoint. Keys are never here, see `pex.project.keys`."""
 
     base_url: str | None = None
     api_key_env: str | None = None
@@ -178,6 +179,7 @@ def load_settings(project: Path) -> Settings:
     Raises:
         PexError: `pex.toml` is not valid TOML, or has an unknown key or a bad value.
     """
+    note_file(project)
     path = project / FILE
     if not path.is_file():
         return Settings()

@@ -14,10 +14,11 @@ import orjson
 from pex.core.call import Answer
 from pex.core.errors import PexError
 from pex.guard.redact import redact
+from pex.project import keys
 from pex.run.bodies import MOST_BYTES, MOST_ERROR_BYTES, PACKINGS, pieces, redirect, whole
 from pex.run.endpoint import Endpoint
 from pex.run.error_body import message_of
-from pex.run.errors import CallError
+from pex.run.errors import CallError, KeyRefusedError
 from pex.run.event_stream import EventStream, looks_like_stream
 from pex.run.failures import refusal
 from pex.run.reading import kept, read_answer
@@ -118,7 +119,7 @@ async def ask(
     if stream is not None:
         answer = stream.answer(_previous(endpoint, payload))
     elif not good:
-        raise refusal(response.status, raw, response.headers)
+        raise _refused(endpoint, response.status, raw, response.headers)
     elif looks_like_stream(raw):  # not asked for
         stream = _reader(endpoint, None)
         stream.feed(raw)
@@ -127,6 +128,15 @@ async def ask(
         answer = read_answer(raw, _previous(endpoint, payload))
     answer.started_at, answer.latency_s, answer.ttft_s = started_at, latency_s, ttft_s
     return answer, response.headers
+
+
+def _refused(endpoint: Endpoint, status: int, raw: bytes, headers: Mapping[str, str]) -> CallError:
+    """What a refused call means; where the key was refused, also where the key came from."""
+    error = refusal(status, raw, headers)
+    if error.kind == "auth" and status in (400, 401) and endpoint.key is not None:
+        keys.set_refused(endpoint.key, True)
+        error.message += f" ({endpoint.key.variable} {keys.told(endpoint.key)})"
+    return error
 
 
 def _stream_for(
@@ -192,19 +202,29 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
             f"the provider '{endpoint.provider}' at {redact(endpoint.models_url)}: {said}",
             hint=f"base_url is set under [providers.{endpoint.provider}] in pex.toml",
         )
-    if status == 401:
-        holder = (
-            "the environment variable that holds it" if endpoint.client is None else "your client"
-        )
-        raise PexError(
-            f"the provider '{endpoint.provider}' refuses the key: {message_of(raw)}",
-            hint=f"check {holder}",
-        )
+    if status == 401 or (status == 400 and refusal(status, raw, headers).kind == "auth"):
+        keys.set_refused(endpoint.key, True)
+        raise KeyRefusedError(endpoint.provider, message_of(raw), _key_hint(endpoint))
+    if status < 300:
+        keys.set_refused(endpoint.key, False)
     try:
         names = [str(item["id"]) for item in orjson.loads(raw)["data"][:_MOST_LISTED]]
         return [name for name in names if len(name) <= _LONGEST_NAME]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
+
+
+def _key_hint(endpoint: Endpoint) -> str:
+    """Where the key came from, which says what to change."""
+    if endpoint.client is not None:
+        return "check your client"
+    if endpoint.key is None:
+        return f"check what [providers.{endpoint.provider}] in pex.toml sends"
+    place = f"{endpoint.key.variable} {keys.told(endpoint.key)}"
+    another = "enter another key in the Playground's menu of models"
+    if endpoint.key.source == keys.ENTERED:
+        return f"{place}; {another}"
+    return f"{place}: change it there, or {another}"
 
 
 def _connection(endpoint: Endpoint, error: BaseException) -> str:

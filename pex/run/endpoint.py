@@ -16,6 +16,7 @@ from pex import local
 from pex.core.errors import PexError, nearest
 from pex.core.variant import ClientModel
 from pex.guard.redact import redact, register, register_headers
+from pex.project import keys
 from pex.project.settings import Api, FromEnvironment, ProviderSettings, Settings
 from pex.run.base_url import BaseUrl, base_url, deployment, is_azure
 from pex.run.provider_trust import check_models
@@ -28,6 +29,12 @@ DEFAULT_TIMEOUT_S = 120.0
 TOKEN_COMMAND_TIMEOUT_S = 30
 AZURE_VERSION = "2024-10-21"
 """Azure's api-version where neither the address nor anything else names one."""
+
+
+_SET = (
+    f"write {{}}=… into .pex/{keys.FILE} (chmod 600), or export it in the shell that starts "
+    "Jupyter or pexlab"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Endpoint:
     api: Api = "chat"
     client: Any = dataclasses.field(default=None, repr=False)
     """The user's own client, if it is called through one; `url` begins with what it knows."""
+    key: keys.Key | None = None
+    """The key that is sent, if it stands for a variable, and where it was found."""
 
     def renewed_after(self, kind: str) -> bool:
         """Whether a call that failed in this way may succeed after connecting again."""
@@ -89,7 +98,7 @@ def connect(ref: str, settings: Settings, state: Path) -> Endpoint:
     check_models([ref], settings)
     if name == LOCAL:
         return _for_api(_local(model, ref, own, state), settings.api_of(ref))
-    return _for_api(_remote(ref, model, provider or Provider(None), own), settings.api_of(ref))
+    return _for_api(_remote(ref, provider or Provider(None), settings), settings.api_of(ref))
 
 
 def _for_api(endpoint: Endpoint, api: Api) -> Endpoint:
@@ -151,7 +160,7 @@ def check(ref: str, settings: Settings) -> None:
         if absent is not None:
             raise PexError(absent)
     elif own.token_command is None:
-        _remote(ref, model, provider or Provider(None), own)
+        _remote(ref, provider or Provider(None), settings)
 
 
 def _provider(ref: str, settings: Settings) -> Provider | None:
@@ -190,8 +199,9 @@ def _local(model: str, ref: str, own: ProviderSettings, state: Path) -> Endpoint
     )
 
 
-def _remote(ref: str, model: str, provider: Provider, own: ProviderSettings) -> Endpoint:
-    name = ref.partition("/")[0]
+def _remote(ref: str, provider: Provider, settings: Settings) -> Endpoint:
+    name, _, model = ref.partition("/")
+    own = settings.providers.get(name, ProviderSettings())
     variable = provider.base_url_env or ""
     given = _given(provider, own)
     if not given:
@@ -206,7 +216,7 @@ def _remote(ref: str, model: str, provider: Provider, own: ProviderSettings) -> 
         base = base_url(given, model, azure=azure, version=version, default=AZURE_VERSION)
     except ValueError as error:  # pex.toml's is checked when it is read
         raise PexError(f"the environment variable {variable}: {error}") from None
-    headers = _headers(name, provider, own, base, azure)
+    headers, key = _headers(name, provider, settings, base, azure)
     url = base.page()
     return Endpoint(
         provider=name,
@@ -220,6 +230,7 @@ def _remote(ref: str, model: str, provider: Provider, own: ProviderSettings) -> 
         proxy=proxy_for(url, own.proxy, f"[providers.{name}]"),
         ca_bundle=own.ca_bundle,
         renewable=own.token_command is not None,
+        key=key,
     )
 
 
@@ -229,10 +240,15 @@ def _given(provider: Provider, own: ProviderSettings) -> str | None:
     return own.base_url or from_env or provider.base_url
 
 
+def address(name: str, settings: Settings) -> str | None:
+    """A provider's base URL as it was given, None without one; it can have a login in it."""
+    own = settings.providers.get(name, ProviderSettings())
+    return _given(BUILT_IN.get(name) or Provider(None), own)
+
+
 def some_model(name: str, settings: Settings) -> str:
     """Any model of a provider, to see whether the provider is there."""
-    own = settings.providers.get(name, ProviderSettings())
-    given = _given(BUILT_IN.get(name) or Provider(None), own)
+    given = address(name, settings)
     try:
         found = deployment(given) if given else None
     except ValueError:  # connect() says what is wrong with it
@@ -241,12 +257,19 @@ def some_model(name: str, settings: Settings) -> str:
 
 
 def _headers(
-    name: str, provider: Provider, own: ProviderSettings, base: BaseUrl, azure: bool
-) -> dict[str, str]:
-    """The provider's own headers, and the one with the key."""
-    headers = {key: _header_value(name, key, value) for key, value in own.headers.items()}
+    name: str, provider: Provider, settings: Settings, base: BaseUrl, azure: bool
+) -> tuple[dict[str, str], keys.Key | None]:
+    """The provider's own headers with the one for the key, and the key if it has a variable."""
+    own = settings.providers.get(name, ProviderSettings())
+    headers = {
+        header: _header_value(name, header, value, settings)
+        for header, value in own.headers.items()
+    }
     register_headers(headers)
-    header, value = _credential(name, provider, own)
+    key = None if own.token_command else _key(name, provider, settings)
+    header, value = provider.key_header, key.value if key is not None else None
+    if own.token_command:
+        header, value = "Authorization", _token(name, own.token_command)
     if azure and own.token_command is None:
         header = "api-key"
     if base.login:
@@ -261,24 +284,20 @@ def _headers(
     if value:
         headers = {k: v for k, v in headers.items() if k.lower() != header.lower()}
         headers[header] = f"Bearer {value}" if header == "Authorization" else value
-    return headers
+    return headers, key
 
 
-def _header_value(name: str, header: str, given: str | FromEnvironment) -> str:
+def _header_value(name: str, header: str, given: str | FromEnvironment, settings: Settings) -> str:
     """What is sent; the value of a variable is a key, whatever it looks like."""
     if isinstance(given, str):
         return given
-    value = os.environ.get(given.env, "").strip()
+    found = keys.find(given.env, settings.project)
     where = f"pex.toml: [providers.{name}.headers] {header}: the environment variable {given.env}"
-    if not value:
-        raise PexError(
-            f"{where} is not set",
-            hint=f"export {given.env}=… in the shell that starts Jupyter or pexlab",
-        )
-    register(value)
-    if not value.isprintable():
+    if found is None:
+        raise PexError(f"{where} is not set", hint=_SET.format(given.env))
+    if not found.value.isprintable():
         raise PexError(f"{where} has a line break or another character that headers cannot have")
-    return value
+    return found.value
 
 
 def _login(login: str) -> str:
@@ -291,24 +310,47 @@ def _login(login: str) -> str:
     return f"Basic {coded}"
 
 
-def _credential(name: str, provider: Provider, own: ProviderSettings) -> tuple[str, str | None]:
+def key_variable(name: str, settings: Settings) -> tuple[str | None, bool]:
+    """The variable that a provider's key stands for, and whether the provider needs one.
+
+    Args:
+        name: the provider's.
+        settings: the project's.
+
+    Example:
+        >>> key_variable("openai", Settings()), key_variable("vllm", Settings())
+        (('OPENAI_API_KEY', True), ('VLLM_API_KEY', False))
+    """
+    own = settings.providers.get(name, ProviderSettings())
+    provider = BUILT_IN.get(name) or Provider(None)
     if own.token_command:
-        token = _run_token_command(name, own.token_command)
-        register(token)
-        return "Authorization", token
+        return None, False
     variable = own.api_key_env or provider.key_env
-    value = os.environ.get(variable, "").strip() if variable else ""
-    register(value)
-    required = own.api_key_env or not provider.free
-    if variable and required and not value:
+    return variable, bool(variable) and bool(own.api_key_env or not provider.free)
+
+
+def how_to_set(variable: str) -> str:
+    """What to do where a key is missing, with no restart of Jupyter.
+
+    Example:
+        >>> how_to_set("LAB_KEY")
+        "type it into the Playground's menu of models, or write LAB_KEY=… into .pex/keys.env \
+(chmod 600), or export it in the shell that starts Jupyter or pexlab"
+    """
+    return f"type it into the Playground's menu of models, or {_SET.format(variable)}"
+
+
+def _key(name: str, provider: Provider, settings: Settings) -> keys.Key | None:
+    variable, required = key_variable(name, settings)
+    found = keys.find(variable, settings.project)
+    if variable and required and found is None:
         raise PexError(
-            f"the provider '{name}' needs a key: the environment variable {variable} is not set",
-            hint=f"export {variable}=… in the shell that starts Jupyter or pexlab",
+            f"the provider '{name}' needs a key: {variable} is not set", hint=how_to_set(variable)
         )
-    return provider.key_header, value or None
+    return found
 
 
-def _run_token_command(name: str, command: str) -> str:
+def _token(name: str, command: str) -> str:
     """The token that a command prints: one line and nothing else."""
     where = f"[providers.{name}] token_command"
     try:
@@ -342,4 +384,5 @@ def _run_token_command(name: str, command: str) -> str:
             hint="many tools print JSON by default; use for example "
             "az account get-access-token --query accessToken --output tsv",
         )
+    register(lines[0])
     return lines[0]

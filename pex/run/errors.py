@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from pex.core.errors import PexError
+
 FATAL = frozenset(
     {"auth", "quota", "unknown_model", "refused_parameter", "certificate", "redirect"}
 )
@@ -21,6 +23,20 @@ CASE_PARTS = ("messages", "input", "contents", "prompt")
 
 BUSY = "busy"
 """In the tables: `server`, and the provider says that it is overloaded."""
+
+
+class KeyRefusedError(PexError):
+    """A provider refuses the key: nothing of it can be called with this one.
+
+    Args:
+        provider: its name.
+        said: the provider's own words.
+        hint: where the key came from.
+    """
+
+    def __init__(self, provider: str, said: str, hint: str) -> None:
+        super().__init__(f"the provider '{provider}' refuses the key: {said}", hint=hint)
+        self.provider, self.said = provider, said
 
 
 @dataclasses.dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -82,6 +83,11 @@ class Price:
             + found.request
         )
 
+    def per_million(self) -> tuple[float, float]:
+        """USD for a million fresh prompt tokens and generated tokens, for short prompts, now."""
+        rates = (self._rates if self._now is None else self._now()) or (_NOTHING,)
+        return rates[0].fresh * 1e6, rates[0].out * 1e6
+
     def at_most(self, prompt: int, completion: int) -> float:
         """What a call of at most this many tokens can cost, however its prompt is billed."""
         if not self._rates:
@@ -114,6 +120,48 @@ def price_of(ref: str, settings: Settings) -> Price | None:
     if provider is None or provider.prices is None:
         return None
     return _from_table(model, provider.prices)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listed:
+    """A model of the table: its name, the tokens it can read, USD per million (prompt, answer)."""
+
+    name: str
+    context: int | None
+    per_million: tuple[float, float] | None
+
+
+def listed(prices: str) -> list[Listed]:
+    """A provider's models in the table, by name; those that are no longer served are left out.
+
+    Args:
+        prices: the provider's name in the table.
+
+    Example:
+        >>> [model.per_million for model in listed("openai") if model.name == "gpt-4.1-mini"]
+        [(0.4, 1.6)]
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    return list(_listed(prices, f"{now:%Y-%m-%d %H}"))
+
+
+@functools.lru_cache(maxsize=32)
+def _listed(prices: str, hour: str) -> tuple[Listed, ...]:
+    """`hour` says when: some prices depend on the time of the day."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    when = datetime.datetime.strptime(hour, "%Y-%m-%d %H").replace(tzinfo=datetime.UTC)
+    found = []
+    for provider in get_snapshot().providers:
+        for model in provider.models if provider.id == prices else ():
+            if model.deprecated:
+                continue
+            price, per_million = model.get_prices(when), None
+            if price.input_mtok is not None and price.output_mtok is not None:
+                first = _tiers(price)[0]
+                per_million = (round(first.fresh * 1e6, 6), round(first.out * 1e6, 6))
+            found.append(Listed(model.id, model.context_window, per_million))
+    return tuple(sorted(found, key=lambda model: model.name.casefold()))
 
 
 def check_priced(prices: Mapping[str, Price | None]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pex.core.project import FILE
 from pex.guard.redact import redact
+from pex.project import keys
 from pex.project.settings import ProviderSettings, Settings
 from pex.project.trust import Part, TrustError, is_trusted, shown
 from pex.run.providers import BUILT_IN, LOCAL, Provider
@@ -45,6 +46,18 @@ def asks_for_trust(settings: Settings) -> list[Part]:
     sent = [part for part in parts if _is_at_hand(part, settings)]
     trusted = settings.project is None or is_trusted(settings.project, parts)
     return [] if trusted else sent
+
+
+def waits_for_trust(name: str, settings: Settings) -> bool:
+    """Whether a look at a provider has to wait until the user trusts the project.
+
+    In a project that directs a key or a command without trust, none of its own addresses is
+    called, with or without a key.
+    """
+    sent = {part.section for part in asks_for_trust(settings)}
+    own = settings.providers.get(name, ProviderSettings())
+    led = bool(own.base_url or own.proxy) or f"providers.{name}" in sent
+    return settings.project is not None and bool(sent) and led
 
 
 def check_trusted(settings: Settings) -> None:
@@ -205,8 +218,8 @@ def _is_at_hand(part: Part, settings: Settings) -> bool:
     optional = provider.free and own.api_key_env is None and own.token_command is None
     if not optional or any(not isinstance(value, str) for value in own.headers.values()):
         return True
-    key = os.environ.get(provider.key_env or "", "").strip()
-    return bool(key) or (own.base_url is None and _has_login(provider))
+    has_key = keys.has(provider.key_env, settings.project)
+    return has_key or (own.base_url is None and _has_login(provider))
 
 
 def _has_login(provider: Provider) -> bool:

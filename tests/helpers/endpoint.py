@@ -41,7 +41,10 @@ class FaultyEndpoint:
         self.reply: Reply = lambda body, number: None
         self.latency_s = 0.0
         self.models = ["m1", "m2"]
+        self.key: str | None = None
+        """The only key that is taken; None takes any, and none."""
         self.calls = 0
+        self.lists = 0
         self.most_at_once = 0
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -97,6 +100,8 @@ class FaultyEndpoint:
             self.bodies.append(body)
             self.headers.append(dict(request.headers))
         number = self.calls
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
         try:
@@ -118,5 +123,15 @@ class FaultyEndpoint:
         finally:
             self._now -= 1
 
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        sent = request.headers.get("Authorization")
+        if self.key is None or sent == f"Bearer {self.key}":
+            return None
+        said = {"message": f"Incorrect API key: {sent}", "code": "invalid_api_key"}
+        return web.json_response({"error": said}, status=401)
+
     async def _list(self, request: web.Request) -> web.Response:
+        self.lists += 1
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
         return web.json_response({"data": [{"id": name} for name in self.models]})

@@ -28,7 +28,7 @@ from pex.batch.night.nights import FILE
 from pex.batch.plan import Plan, load_plan
 from pex.batch.schedule.clocks import EARLY, is_first
 from pex.batch.schedule.cron import Cron
-from pex.batch.schedule.envfile import NAME, exposed, read_env
+from pex.batch.schedule.envfile import NAME
 from pex.batch.schedule.nightlog import NightLog
 from pex.batch.schedule.timezones import machine_zone
 from pex.core import jsontext, python
@@ -36,6 +36,7 @@ from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.project import find_project, led_outside
 from pex.guard.redact import register
+from pex.project.env_file import exposed, read_env
 from pex.project.settings import load_settings
 from pex.project.trust import VARIABLE as TRUST
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import pex
-from pex.batch.schedule.envfile import exposed, read_env
+from pex.project.env_file import exposed, read_env
 
 
 def test_names_and_values(tmp_path: Path) -> None:
