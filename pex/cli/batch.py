@@ -68,8 +68,16 @@ def batch(
         str | None,
         typer.Option(
             metavar="26h",
-            help="Run nothing: exit with 0 if a night started within this time and ended well, "
-            "else with 1; for a monitor.",
+            help="Run nothing: print the last night's verdict, and exit with 0 if a night started "
+            "within this time and ran to its end, else with 1; for a monitor.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="worse|undecided",
+            help="With --check-last: a night that got worse also exits with 1; 'undecided': and one "
+            "that is not decided with 3.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -86,8 +94,10 @@ def batch(
 
     if workers is not None and workers < 1:
         raise PexError(f"--workers {workers}: expected a number from 1")
+    if fail_on is not None and check_last is None:
+        raise PexError("--fail-on goes with --check-last", hint="--check-last 26h --fail-on worse")
     if check_last is not None:
-        _check(load_plan(plan), check_last, as_json)
+        _check(load_plan(plan), check_last, fail_on, as_json)
         return
     if scheduler is None:
         prepare()
@@ -140,14 +150,17 @@ def accept(
     console.err("commit that file, so every machine judges by the same baseline")
 
 
-def _check(plan: Plan, span: str, as_json: bool) -> None:
-    """Print whether the last night ended well; exits with 1 if it did not."""
-    from pex.batch.night.nights import check_last, seconds_of
+def _check(plan: Plan, span: str, fail_on: str | None, as_json: bool) -> None:
+    """Print whether the last night ran to its end and its verdict; exits with its code."""
+    from pex.batch.night.nights import check_last, nights, seconds_of
 
-    good, said = check_last(plan, seconds_of(span))
+    code, said = check_last(plan, seconds_of(span), fail_on=fail_on)
     if as_json:
-        console.document({"plan": plan.name, "good": good, "text": said})
+        last = next(reversed(nights(plan)), None)
+        outcome = None if last is None else last.outcome
+        found = {"plan": plan.name, "good": not code, "outcome": outcome, "text": said}
+        console.document(found)
     else:
         console.out(said)
-    if not good:
-        sys.exit(1)
+    if code:
+        sys.exit(code)

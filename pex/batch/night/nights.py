@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import itertools
 import json
+import math
 import re
 import statistics
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from pex.batch.job_log import SUMMARY, batches_of
 from pex.batch.plan import Plan
 from pex.batch.result import BatchResult
 from pex.core import jsontext
-from pex.core.errors import PexError
+from pex.core.errors import PexError, nearest
 
 FILE = SUMMARY
 DONE = "done"
@@ -144,41 +145,89 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+VERDICTS = {"pass": "passed", "fail": "worse", "undecided": "not decided", None: "nothing judged"}
+"""A gate's outcome in words."""
+
+_FAILING = {"worse": ("fail",), "undecided": ("fail", "undecided")}
+
+
 def check_last(
-    plan: Plan, within_s: float, now: datetime.datetime | None = None
-) -> tuple[bool, str]:
-    """Whether a night started within the span and ended well, and a sentence for a monitor.
+    plan: Plan, within_s: float, now: datetime.datetime | None = None, fail_on: str | None = None
+) -> tuple[int, str]:
+    """Whether a night started within the span and ran to its end, with its verdict.
 
     Args:
         plan: the plan whose nights are checked.
         within_s: the span before now, in seconds.
         now: for tests.
+        fail_on: `worse` or `undecided`: such a verdict is a failure too.
+
+    Returns:
+        An exit code and a sentence for a monitor: 0, 1 for no such night or a worse one, 3 for an
+        undecided one.
+
+    Raises:
+        PexError: `fail_on` is another word.
     """
+    if fail_on is not None and fail_on not in _FAILING:
+        raise PexError(f"--fail-on {fail_on}", hint=nearest(fail_on, _FAILING))
     at = now or datetime.datetime.now(datetime.UTC)
     found = nights(plan)
-    good = [night for night in found if night.status == DONE]
-    last_good = f"last good run: {_when(good[-1], at)}" if good else "no run has ended well"
+    ended = [night for night in found if night.status == DONE]
+    last_end = (
+        f"the last that ran to its end: {_when(ended[-1], at)}{_verdict(ended[-1])}"
+        if ended
+        else "no run has come to its end"
+    )
     if not found:
-        return False, f"{plan.name}: no run yet"
+        return 1, f"{plan.name}: no run yet"
     last = found[-1]
-    if (at - last.started_at).total_seconds() > within_s:
-        return False, f"{plan.name}: last run: {_when(last, at)}; {last_good}"
-    if last.status == DONE:
-        return True, f"{plan.name}: last run: {_when(last, at)}, ended well"
+    late = (at - last.started_at).total_seconds() > within_s
+    if not late and last.status == DONE:
+        return _code(last, fail_on), f"{_said(plan, last, at)}, ran to its end{_verdict(last)}"
     # A night that is still running counts as good if the one before it was.
-    if last.status == "not finished" and any(
-        (at - night.started_at).total_seconds() <= within_s for night in good
-    ):
-        return True, f"{plan.name}: running, or stopped: {_when(last, at)}; {last_good}"
-    return False, f"{plan.name}: last run: {_when(last, at)}, {_WORDS[last.status]}; {last_good}"
+    current = [night for night in ended if (at - night.started_at).total_seconds() <= within_s]
+    if not late and last.status == "not finished" and current:
+        return (
+            _code(current[-1], fail_on),
+            f"{plan.name}: running, or stopped: {_when(last, at)}; {last_end}",
+        )
+    how = "" if late else f", {_WORDS[last.status]}"
+    return 1, f"{_said(plan, last, at)}{how}; {last_end}"
+
+
+def _said(plan: Plan, night: Night, now: datetime.datetime) -> str:
+    return f"{plan.name}: last run: {_when(night, now)}"
+
+
+def _verdict(night: Night) -> str:
+    return f"; verdict: {VERDICTS[night.outcome]}"
+
+
+def _code(night: Night, fail_on: str | None) -> int:
+    if fail_on is None or night.outcome not in _FAILING[fail_on]:
+        return 0
+    return 1 if night.outcome == "fail" else 3
 
 
 _WORDS = {"failed": "had failed notebooks", "not finished": "did not finish"}
 
 
 def _when(night: Night, now: datetime.datetime) -> str:
-    hours = (now - night.started_at).total_seconds() / 3600
-    ago = f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:.0f} hours"
-    if hours >= 72:
-        ago = f"{hours / 24:.0f} days"
-    return f'"{night.batch_id}", started {ago} ago'
+    return f'"{night.batch_id}", started {ago((now - night.started_at).total_seconds())}'
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was, in words.
+
+    Example:
+        >>> ago(20), ago(70), ago(90 * 60), ago(30 * 3600), ago(80 * 3600)
+        ('just now', '1 minute ago', '90 minutes ago', '30 hours ago', '3 days ago')
+    """
+    for unit, size, most in (("minute", 60, 120), ("hour", 3600, 72), ("day", 86400, math.inf)):
+        count = round(seconds / size)
+        if count < most:
+            break
+    if not count:
+        return "just now"
+    return f"{count} {unit if count == 1 else unit + 's'} ago"
