@@ -19,6 +19,7 @@ from pex.core.canonical_json import canonical_text, digest
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_file_name
 from pex.core.project import check_inside, find_project
+from pex.core.text import value_text
 from pex.core.values import as_numbers
 from pex.guard.project_secrets import note
 from pex.project.files import read_yaml
@@ -173,6 +174,7 @@ class Plan:
     keep: int | None = None
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     scheduler: str | None = None
+    file: Path | None = None
 
     @property
     def outputs(self) -> Path:
@@ -185,6 +187,18 @@ class Plan:
         project = find_project(self.folder)
         inside = self.folder.is_relative_to(project)
         return (self.folder.relative_to(project) if inside else self.folder).as_posix()
+
+    def sweep_of(self, job_id: str) -> str:
+        """What tells a job from the others of its step: `temperature=0`; empty without a sweep."""
+        job = next((job for job in self.jobs if job.id == job_id), None)
+        if job is None:
+            return ""
+        others = [other.parameters for other in self.jobs if other.step == job.step]
+        return ", ".join(
+            f"{key}={value_text(value)}"
+            for key, value in job.parameters.items()
+            if any(other.get(key) != value for other in others)
+        )
 
     def context(self, batch_id: str, times: int = 1) -> BatchContext:
         """The context that the jobs of a batch get.
@@ -243,6 +257,7 @@ def load_plan(path: Path) -> Plan:
         spec.keep,
         spec.tags,
         spec.scheduler,
+        path,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from pex.core.canonical_json import canonical_json
 from pex.core.spreadsheet import table_text
 from pex.core.values import missing
 from pex.record.search import find
-from pex.report.tables import format_seconds, fragment
+from pex.report.tables import format_interval, format_score, format_seconds, fragment
 from pex.report.terminal import text_table
 from pex.tracking.store import exists
 
@@ -23,7 +24,7 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
     """One row for each variant of each job; a job without a run has a row of its own.
 
     Columns: job, status, seconds, parameters, error, output, run_id, variant, and the metrics
-    that the runs recorded in MLflow.
+    that the runs recorded in MLflow; `attrs["yes_no"]` names the scores that are yes/no.
     """
     import pandas as pd
 
@@ -44,7 +45,9 @@ def collect(batch: BatchResult, tracking_uri: str) -> pd.DataFrame:
         for run in recorded.get(result.job.id, []) or [{}]:
             row = {"run_id": run.get("run_id"), "variant": run.get("variant")}
             rows.append({**about, **row, **run.get("metrics", {})})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.attrs["yes_no"] = sorted({name for run in found for name in run["yes_no"] if name})
+    return table
 
 
 def scores(table: pd.DataFrame) -> list[str]:
@@ -84,22 +87,21 @@ def write(table: pd.DataFrame, batch: BatchResult) -> Path:
 
 
 def _cells(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    names = scores(table)
+    names, yes_no = scores(table), table.attrs.get("yes_no", ())
     head = ["job", "status", "took", "variant", *names, "errors"]
     rows = []
     for row in table.to_dict("records"):
         said = (item for item in (row["variant"], row["error"]) if isinstance(item, str))
         cells = [row["job"], row["status"], format_seconds(row["seconds"]), next(said, "")]
-        cells += [_interval(row, name) for name in names]
+        cells += [_interval(row, name, name in yes_no) for name in names]
         cells.append(f"{row['errors']:.0f}" if row.get("errors", "x") == row.get("errors") else "")
         rows.append([str(cell) for cell in cells])
     return head, rows
 
 
-def _interval(row: dict[Any, Any], name: str) -> str:
-    value, low, high = (row.get(f"{name}{end}") for end in ("", ".lo", ".hi"))
+def _interval(row: dict[Any, Any], name: str, yes_no: bool) -> str:
+    value, low, high = (row.get(f"{name}{end}", math.nan) for end in ("", ".lo", ".hi"))
     if missing(value):
         return ""
-    if missing(low):
-        return f"{value:.3g}"
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    ends = "" if missing(low) else format_interval(float(low), float(high), yes_no)
+    return f"{format_score(float(value), yes_no)} {ends}".strip()

@@ -76,8 +76,8 @@ def batch(
         str | None,
         typer.Option(
             metavar="worse|undecided",
-            help="With --check-last: a night that got worse also exits with 1; 'undecided': and one "
-            "that is not decided with 3.",
+            help="With --check-last: exit with 1 also if that night got worse; 'undecided': and "
+            "with 3 if it is not decided.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,

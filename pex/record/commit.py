@@ -14,14 +14,15 @@ def commit_tags(folder: Path) -> dict[str, str]:
 
     MLflow itself looks in the program's folder: for a notebook, that is Jupyter's installation.
     """
-    commit = _git(folder, "rev-parse", "HEAD")
+    commit = git(folder, "rev-parse", "HEAD")
     if not commit:
         return {}
-    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    changed = git(folder, "status", "--porcelain", "--untracked-files=no")
     return {COMMIT: commit, DIRTY: "true" if changed else "false"}
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def git(folder: Path, *arguments: str) -> str | None:
+    """The output of a git command in a folder; None if it fails or there is no git."""
     try:
         done = subprocess.run(
             # A folder's own git settings may name a program that watches its files.

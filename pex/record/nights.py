@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pex.core.errors import PexError
@@ -110,6 +109,6 @@ def tag(uri: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
     return before
 
 
-def attach(uri: str, run_id: str, path: Path) -> None:
-    """Attach a file to a run."""
-    connect(uri).log_artifact(run_id, str(path))
+def attach(uri: str, run_id: str, name: str, text: str) -> None:
+    """Attach a text to a run as a file."""
+    connect(uri).log_text(run_id, text, name)

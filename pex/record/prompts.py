@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pex.record.description import verdicts_of
-from pex.record.search import numbers_of, page
+from pex.record.search import YES_NO, numbers_of, page
 from pex.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ COLUMNS = [
     "version", "experiment", "variant", "model", "score", "value", "lo", "hi", "n", "yes_no",
     "started_at", "verdict", "baseline", "run_id", "url",
 ]  # fmt: skip
-YES_NO = "pex.yes_no"
-"""The tag of a run that lists its yes/no scores."""
 
 
 def scores(uri: str, name: str, experiments: Iterable[str], limit: int = 300) -> pd.DataFrame:

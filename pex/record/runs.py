@@ -24,8 +24,7 @@ from pex.guard.redact import redact
 from pex.record import files
 from pex.record.description import note
 from pex.record.metrics import differences_of, is_of_scorer, metric_name, rounded, rows_of
-from pex.record.prompts import YES_NO
-from pex.record.search import children, run_of
+from pex.record.search import YES_NO, children, run_of
 from pex.score.frame import typed, yes_no
 from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """Runs that MLflow returns at once."""
+YES_NO = "pex.yes_no"
+"""The tag of a run that lists its yes/no scores."""
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """A store's error codes for a run that it does not have, and for an invalid id."""
 
@@ -133,7 +135,10 @@ def children(
 
 
 def find(uri: str, batch_id: str, plan: str) -> list[dict[str, Any]]:
-    """The variants recorded by the jobs of a plan's batch: job_id, variant, run_id, metrics."""
+    """The variants recorded by the jobs of a plan's batch.
+
+    Each has `job_id`, `variant`, `run_id`, `metrics` and `yes_no`, the scores that are yes/no.
+    """
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
     # A scheduler gives the batches of all its plans the same date as name.
@@ -152,6 +157,7 @@ def find(uri: str, batch_id: str, plan: str) -> list[dict[str, Any]]:
                 "variant": child.data.params["variant"],
                 "run_id": parent.info.run_id,
                 "metrics": numbers_of(child),
+                "yes_no": parent.data.tags.get(YES_NO, "").split(", "),
             }
             for child in children
         ]

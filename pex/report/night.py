@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
@@ -40,20 +41,27 @@ def _templates() -> Environment:
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "usd": format_usd, "pieces": pieces_html, "when": when, "mark": _mark,
-        "unchanged": _unchanged, "stopped": _stopped,
+        "same_answer": _same_answer, "stopped": _stopped, "seconds": format_seconds,
     }  # fmt: skip
     return environment
 
 
-def page(night: Mapping[str, Any]) -> str:
+def page(night: Mapping[str, Any], base: str | None = None) -> str:
     """The text of the page.
 
     Args:
         night: what `pex.batch.night.document.document` gathers; texts of models are cleaned
             already and escaped here.
+        base: the way from the page to the night's folder, `""` beside its notebooks; None: it goes
+            elsewhere, so files are named and not linked.
     """
     template = _templates().get_template("night.html.jinja")
-    return template.render(**_page_data(night), style=Markup(_style() + page_style()))
+    style_sheet = Markup(_style() + page_style())
+    return template.render(**_page_data(night), href=_href(base), style=style_sheet)
+
+
+def _href(base: str | None) -> Callable[[str], str]:
+    return lambda path: "" if base is None else base + quote(path)
 
 
 def part(night: Mapping[str, Any]) -> str:
@@ -62,7 +70,8 @@ def part(night: Mapping[str, Any]) -> str:
     Args:
         night: as for `page`.
     """
-    body = _templates().get_template("night_body.html.jinja").render(**_page_data(night))
+    template = _templates().get_template("night_body.html.jinja")
+    body = template.render(**_page_data(night), href=_href(None))
     return f'<div class="pex pex-night {NO_MATH}"><style>{_style()}</style>{body}</div>'
 
 
@@ -170,7 +179,7 @@ def _score_rows(subject: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def _unchanged(case: Any) -> bool:
+def _same_answer(case: Any) -> bool:
     """Whether both answers are the same, so something else changed the score."""
     return "".join(text for _, text in case.now) == str(case.before)
 

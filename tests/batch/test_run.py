@@ -231,7 +231,7 @@ def test_the_table_joins_jobs_and_runs(project: Path, lab: FaultyEndpoint) -> No
     table = collect(result, f"sqlite:///{project}/mlruns/mlflow.db")
     assert table["job"].tolist() == ["a-n=1", "a-n=2", "bad"]
     assert table["exact"].tolist()[:2] == [1.0, 0.5]
-    assert "0.50 [0.09, 0.91]" in text(table)
+    assert "50 % [9, 91]" in text(table)
     assert "ValueError: <script>" in text(table)
     assert "<script>" not in html(table, "x")
     # What the notebook showed is there without a kernel: the static table beside the widget.

@@ -50,7 +50,8 @@ def subject(**more: Any) -> dict[str, Any]:
     usual = {
         "title": "reviews", "purpose": "", "run_id": "abc123", "url": None, "status": "finished",
         "metric": "label", "accepted": None, "is_accepted": False, "last_is_accepted": False,
-        "judged": [judged()], "level": "95 %", "since_last": [], "since_accepted": [],
+        "judged": [judged()], "unchanged": [], "files": {}, "level": "95 %",
+        "since_last": [], "since_accepted": [],
         "last_night": "n1", "summary": summary({}), "last_summary": None, "yes_no": {"label"},
         "trend": None, "cases": [],
     }  # fmt: skip
@@ -62,6 +63,8 @@ def told(*subjects: dict[str, Any], **more: Any) -> dict[str, Any]:
         "plan": "nightly", "batch_id": "n2", "started_at": AT, "headline": "Something got worse",
         "outcome": "fail", "code": 1, "problems": [], "jobs": [], "cost_usd": 0.5,
         "last_cost_usd": None, "calls": 80, "errors": 0, "gaps": [], "last_good": None,
+        "seconds": None, "usual_seconds": None, "next_due": None, "log": None, "links": {},
+        "steps": [],
         "subjects": list(subjects),
     }  # fmt: skip
     return usual | more
@@ -92,7 +95,7 @@ def test_the_colour_of_the_verdict_is_that_of_the_night(
 def test_a_night_without_a_run_is_a_page_that_offers_nothing_to_accept() -> None:
     shown = text(calls=0, cost_usd=0.0)
     assert "no calls" in shown
-    assert "Accept this night" not in shown
+    assert "What you can do" not in shown
     assert "none yet" in shown
 
 
@@ -109,7 +112,7 @@ def test_a_notebook_that_did_not_finish_is_named_with_its_error(status: str) -> 
     part = shown[shown.index("Notebooks that did not finish") :]
     assert f"b <i>ended <{status}>" in part.replace("> ended", ">ended")
     assert "Error: <x>" in part
-    assert "n2/a.ipynb, b.ipynb." in shown
+    assert "n2/a.ipynb, n2/b.ipynb." in shown
 
 
 def test_where_all_notebooks_ran_no_failure_is_spoken_of() -> None:
@@ -173,7 +176,9 @@ def test_a_run_that_is_a_part_says_so(status: str, said: str) -> None:
 
 
 def test_what_changed_since_last_night_and_since_the_accepted_one() -> None:
-    change = SimpleNamespace(text="The prompt 'short' changed", pieces=[("new", "<b>now</b>")])
+    change = SimpleNamespace(
+        kind="prompt", of="short", text="The prompt 'short' changed", pieces=[("new", "<b>now</b>")]
+    )
     accepted = {"batch": "n0", "who": "ada", "when": "2026-04-01T00:00", "why": "good <enough>"}
     shown = text(subject(since_last=[change], accepted=accepted, since_accepted=[]))
     assert "Since last night (n1): The prompt 'short' changed<b>now</b>" in shown
@@ -283,6 +288,7 @@ def test_a_score_that_last_night_did_not_have_is_not_set_beside() -> None:
     html = page(subject(last_summary=last))
     head = html.split("tonight and last night")[1].split("</tr>")[0]
     assert re.findall(r">(\w+)</th>", head) == ["cost", "latency", "errors"]
+    assert "cost last night</th>" in head
     assert "tonight and last night" not in page(subject())
 
 
@@ -298,10 +304,57 @@ def test_a_timeline_is_drawn_from_two_nights_on() -> None:
 
 
 def test_several_experiments_can_be_accepted_one_by_one() -> None:
-    shown = text(subject(), subject(title="other", run_id="def456"))
+    steps = [("Accept it:", "pexlab batch accept n2")]
+    shown = text(subject(), subject(title="other", run_id="def456"), steps=steps)
+    assert "Accept it: pexlab batch accept n2" in shown
     assert "other def456" in shown
-    assert "For one experiment alone" in shown
-    assert "For one experiment alone" not in text(subject())
+    assert "To accept one experiment alone" in shown
+    assert "To accept one experiment alone" not in text(subject(), steps=steps)
+
+
+def test_what_can_be_done_comes_first_on_a_bad_night_and_last_on_a_good_one() -> None:
+    steps = [("Run it again:", "pexlab batch <plan>")]
+    bad = text(subject(), steps=steps)
+    assert bad.index("Run it again: pexlab batch <plan>") < bad.index("What changed")
+    good = text(subject(), steps=steps, outcome="pass", code=0)
+    assert good.index("What changed") < good.index("Run it again:")
+
+
+def test_unchanged_variants_share_one_line() -> None:
+    html = page(subject(unchanged=["strict", "long"]))
+    assert html.count("= unchanged") == 1
+    assert "strict, long= unchangedPrompt, model and every answer" in plain_text(html)
+
+
+def test_who_changed_the_prompt_stands_beside_the_change() -> None:
+    change = SimpleNamespace(kind="prompt", of="short", text="The prompt changed.", pieces=[])
+    file = SimpleNamespace(path="prompts/short.prompty", changed="Ann <a@b>, commit 1a2b3c: short")
+    shown = text(subject(since_last=[change], files={"short": file}))
+    assert "The prompt changed. prompts/short.prompty: Ann <a@b>, commit 1a2b3c: short" in shown
+
+
+def test_the_time_it_took_is_beside_the_usual_one_and_the_next_night_is_named() -> None:
+    shown = text(seconds=61.0, usual_seconds=20.0, next_due=AT)
+    assert "took61 s (usually 20 s)" in shown
+    assert "next night" in shown
+    assert "next night" not in text()
+
+
+def test_beside_its_notebooks_the_page_links_to_them_elsewhere_it_names_them() -> None:
+    jobs = [
+        {"id": n, "status": "done", "what": "", "traceback": "", "output": f"{n}.ipynb",
+         "written": n == "a b"}
+        for n in ("a b", "gone")
+    ]  # fmt: skip
+    links = {"last_night": "../n1/night.html", "log": "../../x.log"}
+    night_ = told(subject(), jobs=jobs, links=links, log=".pex/logs/x.log")
+    there = night.page(night_, "")
+    assert re.findall('href="(.*?)"', there) == [
+        "../n1/night.html", "a%20b.ipynb", "../../x.log",
+    ]  # fmt: skip
+    assert 'href="out/n2/../n1/night.html"' in night.page(night_, "out/n2/")
+    assert "href" not in night.page(night_)
+    assert ".pex/logs/x.log" in plain_text(night.page(night_))
 
 
 def test_a_link_to_mlflow_is_the_only_link() -> None:

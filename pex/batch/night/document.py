@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 from pex.batch.night import nights
 from pex.batch.night.case_changes import casework
 from pex.batch.night.headline import headline
+from pex.batch.night.night import PAGE
+from pex.batch.night.prompt_history import PromptHistory, prompt_history
+from pex.batch.night.run_changes import PROMPT
 from pex.core import jsontext
+from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.guard.redact import redact
 from pex.report.tables import cut
 from pex.score.frame import score_names, summarise, yes_no
 
 if TYPE_CHECKING:
-    import datetime
-
     from pex.batch.night.night import JudgedNight, JudgedRun
     from pex.batch.night.run_changes import Recorded
     from pex.batch.result import JobResult
@@ -41,9 +46,7 @@ def document(night: JudgedNight) -> dict[str, Any]:
         night: the judged night.
     """
     batch = night.batch
-    # A night can be read long after it: later events do not belong on its page.
-    before = [item for item in night.nights if item.started_at < night.started_at]
-    before = [item for item in before if item.batch_id != batch.batch_id]
+    before = night.earlier
     good = [item for item in before if item.good]
     last = [subject.last for subject in night.subjects if subject.last]
     return {
@@ -59,10 +62,89 @@ def document(night: JudgedNight) -> dict[str, Any]:
         "last_cost_usd": sum(map(_cost, last)) if last else None,
         "calls": sum(len(subject.now.frame) for subject in night.subjects),
         "errors": sum(subject.now.about.counts.errors for subject in night.subjects),
+        "seconds": _seconds(night),
+        "usual_seconds": nights.usual_seconds(before),
+        "next_due": _next_due(night),
+        "log": _log(night),
+        "links": _links(night),
+        "steps": steps(night),
         "gaps": _gaps(before, night.started_at),
         "last_good": good[-1] if good else None,
         "subjects": [_run_part(subject, night) for subject in night.subjects],
     }
+
+
+def histories(subject: JudgedRun, night: JudgedNight) -> list[PromptHistory]:
+    """The files of the prompts that changed since the run that it is compared with."""
+    if subject.then is None:
+        return []
+    project = find_project(night.batch.plan.folder)
+    changed = dict.fromkeys(item.of for item in subject.since_then if item.kind == PROMPT)
+    found = (
+        prompt_history(name, subject.now, subject.then, project, night.batch.plan.folder)
+        for name in changed
+    )
+    return [item for item in found if item is not None]
+
+
+def steps(night: JudgedNight) -> list[tuple[str, str]]:
+    """What can be done about a night, each with its command; run in the project's folder."""
+    plan, batch_id = night.batch.plan, night.batch.batch_id
+    found = {}
+    for subject in night.subjects:
+        for item in histories(subject, night):
+            if item.restore:
+                found[f"Get the former text of '{item.prompt}' back:"] = item.restore
+    if plan.file is not None:
+        project = find_project(plan.folder)
+        inside = plan.file.is_relative_to(project)
+        name = plan.file.relative_to(project).as_posix() if inside else str(plan.file)
+        again = shlex.join(["pexlab", "batch", name])
+        if night.batch.failed:
+            found["Continue this night:"] = f"{again} --batch-id {shlex.quote(batch_id)} --resume"
+        found["Run it again, as a new night:"] = again
+    if night.subjects:
+        accept = f'pexlab batch accept {shlex.quote(batch_id)} --why "…"'
+        found["If this is how it should be, accept it as the baseline of later nights:"] = accept
+    return list(found.items())
+
+
+def _seconds(night: JudgedNight) -> float | None:
+    own = (item.seconds for item in night.nights if item.batch_id == night.batch.batch_id)
+    return next(own, None)
+
+
+def _next_due(night: JudgedNight) -> datetime.datetime | None:
+    """When the next night is due, if a scheduler started this one."""
+    text = os.environ.get(nights.NEXT) if _is_newest(night) else None
+    return datetime.datetime.fromisoformat(text) if text else None
+
+
+def _log(night: JudgedNight) -> str | None:
+    """The log of a scheduled night, as a path from the project's folder."""
+    text = os.environ.get(nights.LOG) if _is_newest(night) else None
+    if not text:
+        return None
+    path, project = Path(text), find_project(night.batch.plan.folder)
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+
+
+def _is_newest(night: JudgedNight) -> bool:
+    """Whether no later night has begun: the scheduler's variables are of the newest one."""
+    return not night.nights or night.nights[-1].batch_id == night.batch.batch_id
+
+
+def _links(night: JudgedNight) -> dict[str, str]:
+    """Where last night's page and the log are, as paths from the night's folder."""
+    folder = night.batch.folder
+    found = {}
+    last = next(reversed(night.earlier), None)
+    if last is not None and (folder.parent / last.batch_id / PAGE).is_file():
+        found["last_night"] = f"../{last.batch_id}/{PAGE}"
+    text = os.environ.get(nights.LOG) if _is_newest(night) else None
+    if text and Path(text).is_file():
+        found["log"] = Path(os.path.relpath(text, folder)).as_posix()
+    return found
 
 
 def cost(night: JudgedNight) -> float:
@@ -95,6 +177,7 @@ def _run_part(subject: JudgedRun, night: JudgedNight) -> dict[str, Any]:
     from pex.record.search import page as run_page
 
     now, accepted = subject.now, subject.accepted
+    named = {item.prompt: item for item in histories(subject, night)}
     level = next((item.row["confidence"] for item in subject.judged if item.row), None)
     return {
         "title": subject.title,
@@ -106,7 +189,9 @@ def _run_part(subject: JudgedRun, night: JudgedNight) -> dict[str, Any]:
         "accepted": next((item.accepted for item in subject.judged if item.accepted), None),
         "is_accepted": accepted is not None and accepted.run["run_id"] == now.run["run_id"],
         "last_is_accepted": accepted is not None and accepted is subject.last,
-        "judged": subject.judged,
+        "judged": [item for item in subject.judged if not item.unchanged],
+        "unchanged": [item.candidate for item in subject.judged if item.unchanged],
+        "files": named,
         "level": None if level is None else f"{level * 100:.4g} %",
         "since_last": subject.since_last,
         "since_accepted": subject.since_accepted,
@@ -147,6 +232,7 @@ def _job(item: JobResult) -> Mapping[str, Any]:
         "what": what_happened(item),
         "traceback": _traceback(item.output) if item.status == "failed" else "",
         "output": item.output.name,
+        "written": item.output.is_file(),
     }
 
 

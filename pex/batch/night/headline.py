@@ -1,4 +1,4 @@
-"""A night in one or two sentences."""
+"""A night in a few sentences: the verdict, the change, what is still open."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pex.batch.night.night_gate import NO_BASELINE, CandidateVerdict
-from pex.compare.gate import FAIL, UNDECIDED
+from pex.batch.night.run_changes import ANSWERS, CAUSES, MODEL, Change, touching
+from pex.compare.gate import FAIL, PASS, UNDECIDED
 from pex.compare.verdict import WORSE
-from pex.report.comparison import format_value
+from pex.report.comparison import format_value, listed, same_as
 
 if TYPE_CHECKING:
-    from pex.batch.night.night import JudgedNight
+    from pex.batch.night.night import JudgedNight, JudgedRun
 
 MOST = 4
 """Maximum number of candidates named; of others only the number is given."""
 
 
 def headline(night: JudgedNight) -> str:
-    """The night in one or two sentences, for people who do not program."""
+    """The night in a few sentences, for people who do not program."""
     said = []
     bad = night.batch.failed
     total = len(night.batch.results)
@@ -33,30 +34,142 @@ def headline(night: JudgedNight) -> str:
     if failed:
         causes = {item.cause for item in failed if item.cause}
         why = f" {causes.pop()}" if len(causes) == 1 else ""
-        said.append(
-            f"Something got worse: {_named(failed, scores=True)}.{why} Do not ship it as it is."
-        )
+        named = _named(night, failed, scores=True)
+        said.append(f"Something got worse: {named}.{why} Do not ship it as it is.")
     elif night.outcome == UNDECIDED:
-        open_ = [item for item in night.judged if item.outcome == UNDECIDED]
-        said.append(_undecided(open_, len(night.judged)))
+        said += _undecided(night)
     elif night.outcome is not None and not said:
-        said.append("Nothing got worse. What was judged can be shipped.")
+        said.append(_passed(night))
     elif night.outcome is None and not said:
         said.append("All notebooks ran. Nothing was judged: there is no gate.")
+    if row := night.worse_since:
+        said.append(f"Worse since {row[0].batch_id}: {len(row) + 1} nights in a row.")
     return " ".join(said)
 
 
-def _undecided(items: Sequence[CandidateVerdict], of: int) -> str:
+def reasons(night: JudgedNight) -> list[tuple[str, str, str]]:
+    """Outcome, place and reason of each candidate; the unchanged ones of a run share a line."""
+    found = []
+    for subject in night.subjects:
+        found += [
+            (item.outcome, subject.place, item.reason)
+            for item in subject.judged
+            if not item.unchanged
+        ]
+        same = [f"'{item.candidate}'" for item in subject.judged if item.unchanged]
+        if same:
+            are = f"{listed(same)} {'is' if len(same) == 1 else 'are'} unchanged"
+            found.append((PASS, subject.place, f"{are}: {same_as('the baseline')}."))
+    return found
+
+
+def _passed(night: JudgedNight) -> str:
+    if all(item.unchanged for item in night.judged):
+        return "Nothing changed: prompts, models and all answers are those of the baseline."
+    changed = _changes(night)
+    what = f" {_changed(changed)}." if changed else ""
+    return f"Nothing got worse. What was judged can be shipped.{what}"
+
+
+def _undecided(night: JudgedNight) -> list[str]:
+    items = [item for item in night.judged if item.outcome == UNDECIDED]
     first = next((item for item in items if item.row is None), None)
     if first is not None and first.reason.startswith(NO_BASELINE):
-        return "Nothing can be judged yet: no baseline has been accepted."
+        return ["Nothing can be judged yet: no baseline has been accepted."]
     if first is not None:
-        return f"Not judged: {first.run['experiment']}. {first.reason}"
-    worse = [item for item in items if item.row and item.row["verdict"] == WORSE]
+        return [f"Not judged: {first.run['experiment']}. {first.reason}"]
+    worse = [item for item in items if item.verdict == WORSE]
     if worse:
-        return f"Perhaps worse, not beyond chance yet: {_named(worse)}."
-    rest = "" if len(items) == of else f" The other {of - len(items)} passed."
-    return f"Not decided: there are too few cases to tell for {_named(items)}.{rest}"
+        return [f"Perhaps worse, not beyond chance yet: {_named(night, worse)}."]
+    changed = _changes(night)
+    touched = [item for item in items if item.accepted and _touched(night, item)]
+    if changed and touched:
+        counts = _counts(night, touched)
+        return [f"{_changed(changed)}: {counts}, too few to be sure.{_rest(changed)}"]
+    nothing = not changed and any(subject.then for subject in night.subjects)
+    rest = "" if len(items) == len(night.judged) else _others(len(night.judged) - len(items))
+    return [
+        *(["Nothing was changed."] if nothing else []),
+        *([f"{_changed(changed)}."] if changed else []),
+        f"Not decided: there are too few cases to tell for {_named(night, items)}.{rest}",
+    ]
+
+
+def _others(count: int) -> str:
+    return " The other one passed." if count == 1 else f" The other {count} passed."
+
+
+def _changes(night: JudgedNight) -> list[Change]:
+    """What changed since the baseline and could move a score, each once."""
+    found: dict[tuple[str, str], Change] = {}
+    for subject in night.subjects:
+        for change in subject.since_then:
+            if change.kind in CAUSES:
+                # Other answers to the same questions are about the model, too.
+                kind = MODEL if change.kind == ANSWERS else change.kind
+                found.setdefault((kind, change.of), change)
+    return list(found.values())
+
+
+def _changed(changes: Sequence[Change]) -> str:
+    """The kinds of changes as a sentence without its end.
+
+    Example:
+        >>> _changed([Change("prompt", "…", of="short"), Change("data", "…")])
+        "A prompt ('short') and the data changed"
+        >>> _changed([Change("prompt", "…", of="short")])
+        "A prompt changed ('short')"
+    """
+    names: dict[str, dict[str, None]] = {}
+    for change in changes:
+        of = names.setdefault(CAUSES[change.kind], {})
+        if change.of:
+            of[f"'{change.of}'"] = None
+    parts = []
+    for kind, of in names.items():
+        what = f"the {kind}"
+        if kind == "prompt":
+            what = "a prompt" if len(of) == 1 else f"{len(of)} prompts"
+        parts.append((what, f" ({listed(list(of)[:MOST])})" if of else ""))
+    if len(parts) == 1:
+        what, of_what = parts[0]
+        text = f"{what} changed{of_what}"
+    else:
+        text = f"{listed([what + of_what for what, of_what in parts])} changed"
+    return text[:1].upper() + text[1:]
+
+
+def _rest(changes: Sequence[Change]) -> str:
+    one = len({(CAUSES[change.kind], change.of) for change in changes}) == 1
+    return " Nothing else changed." if one else ""
+
+
+def _touched(night: JudgedNight, item: CandidateVerdict) -> bool:
+    """Whether a change could have affected a candidate."""
+    subject = _subject(night, item)
+    found = [change for change in subject.since_then if change.kind in CAUSES]
+    return bool(touching(found, subject.now.variants[item.candidate]))
+
+
+def _counts(night: JudgedNight, items: Sequence[CandidateVerdict]) -> str:
+    """How many cases broke, of the candidate that lost most."""
+    assert all(item.row is not None for item in items)
+    worst = max(items, key=lambda item: item.row["losses"] - item.row["wins"])  # type: ignore[index]
+    row = worst.row or {}
+    broke, better, cases = int(row["losses"]), int(row["wins"]), int(row["n_cases"])
+    text = f"{broke or 'none'} of {cases} {'case' if cases == 1 else 'cases'} broke"
+    if better:
+        text += f" and {better} got better"
+    several = len({item.candidate for item in items}) > 1
+    where = [f"'{worst.candidate}'" if several else "", _subject(night, worst).sweep]
+    said = ", ".join(filter(None, where))
+    return f"{text} ({said})" if said else text
+
+
+def _subject(night: JudgedNight, item: CandidateVerdict) -> JudgedRun:
+    return next(
+        subject for subject in night.subjects if any(item is other for other in subject.judged)
+    )
 
 
 def _unfinished(bad: int, total: int) -> str:
@@ -67,13 +180,13 @@ def _unfinished(bad: int, total: int) -> str:
     )
 
 
-def _named(items: Sequence[CandidateVerdict], *, scores: bool = False) -> str:
+def _named(night: JudgedNight, items: Sequence[CandidateVerdict], *, scores: bool = False) -> str:
     """The first candidates, experiment by experiment, with their scores if these say more."""
-    by_experiment: dict[str, dict[str, None]] = {}
+    by_place: dict[str, dict[str, None]] = {}
     for item in items[:MOST]:
         name = f"'{item.candidate}'" + (_score(item) if scores else "")
-        by_experiment.setdefault(item.run["experiment"], {})[name] = None
-    parts = [f"{_listed(list(names))} in {where}" for where, names in by_experiment.items()]
+        by_place.setdefault(_subject(night, item).place, {})[name] = None
+    parts = [f"{listed(list(names))} in {where}" for where, names in by_place.items()]
     more = f" and {len(items) - MOST} more" if len(items) > MOST else ""
     return ", ".join(parts) + more
 
@@ -86,7 +199,3 @@ def _score(item: CandidateVerdict) -> str:
         for side in ("candidate", "baseline")
     )
     return f" ({item.metric} {now} instead of {then})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

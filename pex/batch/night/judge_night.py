@@ -170,7 +170,10 @@ def _judge_run(
         judged = [CandidateVerdict(now.run, "", "", metric or "", UNDECIDED, error.message)]
     since_last = _since(now, last)
     since_accepted = _since(now, accepted) if accepted is not last else []
-    return JudgedRun(now, last, before[1:], accepted, judged, since_last, since_accepted, metric)
+    sweep = plan.sweep_of(now.run["job_id"])
+    return JudgedRun(
+        now, last, before[1:], accepted, judged, since_last, since_accepted, metric, sweep
+    )
 
 
 def _before(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -214,9 +217,6 @@ def _canary(
 def _add_causes(subject: JudgedRun) -> None:
     """Add a likely cause to each candidate that lost."""
     for item in subject.judged:
-        then = subject.accepted or subject.last
-        lost = item.row is not None and item.row["verdict"] == WORSE
-        if not lost or then is None:
-            continue
-        found = subject.since_last if then is subject.last else subject.since_accepted
-        item.cause = cause(touching(found, subject.now.variants[item.candidate]))
+        if item.verdict == WORSE and subject.then is not None:
+            variant = subject.now.variants[item.candidate]
+            item.cause = cause(touching(subject.since_then, variant))

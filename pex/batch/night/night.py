@@ -6,8 +6,8 @@ import dataclasses
 import datetime
 from typing import Any
 
-from pex.batch.night import nights
 from pex.batch.night.night_gate import CandidateVerdict, outcome_of
+from pex.batch.night.nights import Night, worse_since
 from pex.batch.night.run_changes import Change, Recorded
 from pex.batch.result import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
@@ -28,12 +28,33 @@ class JudgedRun:
     since_last: list[Change]
     since_accepted: list[Change]
     metric: str | None
+    sweep: str = ""
+    """What tells its job from the others of its step, such as `temperature=0`."""
 
     @property
     def title(self) -> str:
-        """The experiment, with the job if its name says more."""
+        """The experiment, with the job's parameters or name if they say more."""
         job, name = self.now.run["job_id"], self.now.run["experiment"]
+        if self.sweep:
+            return f"{name} · {self.sweep}"
         return name if job == name or not job else f"{name} · {job}"
+
+    @property
+    def place(self) -> str:
+        """The experiment in a sentence, with the job's parameters in brackets."""
+        name = str(self.now.run["experiment"])
+        return f"{name} ({self.sweep})" if self.sweep else name
+
+    @property
+    def then(self) -> Recorded | None:
+        """The run that it is compared with: the accepted one, else last night's."""
+        return self.accepted or self.last
+
+    @property
+    def since_then(self) -> list[Change]:
+        """What changed since that run."""
+        same = self.accepted is None or self.accepted is self.last
+        return self.since_last if same else self.since_accepted
 
 
 @dataclasses.dataclass(slots=True)
@@ -50,7 +71,7 @@ class JudgedNight:
     subjects: list[JudgedRun]
     canary_changes: list[Change]
     problems: list[str]
-    nights: list[nights.Night]
+    nights: list[Night]
     runs: list[dict[str, Any]]
     canary_cut: bool = False
 
@@ -63,6 +84,24 @@ class JudgedNight:
     def outcome(self) -> str | None:
         """The combined outcome of the gate; None if nothing is judged."""
         return outcome_of(self.judged)
+
+    @property
+    def earlier(self) -> list[Night]:
+        """The nights before this one, oldest first: it can be read long after it ran."""
+        return [
+            night
+            for night in self.nights
+            if night.started_at < self.started_at and night.batch_id != self.batch.batch_id
+        ]
+
+    @property
+    def worse_since(self) -> list[Night]:
+        """The nights in a row before this one that did not pass, from the first that got worse."""
+        if self.outcome not in (FAIL, UNDECIDED):
+            return []
+        accepted = [item.accepted["when"] for item in self.judged if item.accepted]
+        times = [datetime.datetime.fromisoformat(when) for when in accepted]
+        return worse_since(self.earlier, max(times, default=None))
 
     @property
     def stopped_by_budget(self) -> bool:

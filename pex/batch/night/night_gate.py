@@ -113,7 +113,7 @@ def judge(
             if accepted is None:
                 raise PexError(
                     f"{NO_BASELINE} for '{tonight.run['experiment']}'; to "
-                    f"accept tonight's: pexlab batch accept {tonight.run['run_id']}"
+                    f"accept tonight's: pexlab batch accept {tonight.run['batch_id']}"
                 )
             found = _against_accepted(tonight, load(accepted["run_id"]), rule)
         else:

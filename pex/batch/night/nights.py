@@ -6,7 +6,6 @@ import dataclasses
 import datetime
 import itertools
 import json
-import math
 import re
 import statistics
 from collections.abc import Sequence
@@ -20,6 +19,8 @@ from pex.core import jsontext
 from pex.core.errors import PexError, nearest
 
 FILE = SUMMARY
+LOG, NEXT = "PEX_NIGHT_LOG", "PEX_NIGHT_NEXT"
+"""The variables in which `pexlab nightly` tells a night its log, and when the next one is due."""
 DONE = "done"
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)")
 _SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -30,7 +31,8 @@ class Night:
     """One batch of a plan.
 
     `status` is `done`, `failed` (a notebook failed), or `not finished`: killed, or still running.
-    `outcome` is its gate's outcome, None if nothing was judged; `jobs` has the status of each.
+    `outcome` is its gate's outcome, None if nothing was judged; `jobs` has the status of each;
+    `seconds` is how long it took, None if that is not known.
     """
 
     batch_id: str
@@ -38,6 +40,7 @@ class Night:
     status: str
     outcome: str | None = None
     jobs: tuple[dict[str, Any], ...] = ()
+    seconds: float | None = None
 
     @property
     def good(self) -> bool:
@@ -87,12 +90,18 @@ def _night(folder: Path) -> Night:
     try:
         entry = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))
         bad = any(job["status"] != DONE for job in entry["jobs"])
+        began = datetime.datetime.fromisoformat(entry["started_at"])
+        seconds = None
+        if "ended_at" in entry:
+            ended = datetime.datetime.fromisoformat(entry["ended_at"])
+            seconds = (ended - began).total_seconds()
         return Night(
             entry["batch_id"],
-            datetime.datetime.fromisoformat(entry["started_at"]),
+            began,
             "failed" if bad else DONE,
             entry["outcome"],
             tuple(entry["jobs"]),
+            seconds,
         )
     except (OSError, ValueError, KeyError, TypeError):
         # Killed before it wrote a result: its first file shows when it started.
@@ -124,6 +133,33 @@ def missed(starts: Sequence[datetime.datetime]) -> list[datetime.datetime]:
         if gap > 1.6 * usual:
             found += [start + datetime.timedelta(seconds=k * gap / times) for k in range(1, times)]
     return found
+
+
+def worse_since(earlier: Sequence[Night], accepted_at: datetime.datetime | None) -> list[Night]:
+    """The nights in a row before this one that did not pass, from the first that got worse.
+
+    Args:
+        earlier: the nights before this one, oldest first.
+        accepted_at: when the baseline was accepted; what was before that is settled.
+
+    Example:
+        >>> at = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
+        >>> words = ["fail", "pass", "undecided", "fail", "undecided"]
+        >>> found = [Night(str(n), at, DONE, word) for n, word in enumerate(words)]
+        >>> [night.batch_id for night in worse_since(found, None)]
+        ['3', '4']
+    """
+    judged = [night for night in earlier if night.outcome is not None]
+    if accepted_at is not None:
+        judged = [night for night in judged if night.started_at > accepted_at]
+    row = list(itertools.takewhile(lambda night: night.outcome != "pass", reversed(judged)))[::-1]
+    return list(itertools.dropwhile(lambda night: night.outcome != "fail", row))
+
+
+def usual_seconds(earlier: Sequence[Night]) -> float | None:
+    """How long a night usually takes: the median of the last 30; None with fewer than two."""
+    known = [n.seconds for n in earlier if n.status == DONE and n.seconds is not None][-30:]
+    return statistics.median(known) if len(known) > 1 else None
 
 
 def seconds_of(text: str) -> float:
@@ -224,10 +260,10 @@ def ago(seconds: float) -> str:
         >>> ago(20), ago(70), ago(90 * 60), ago(30 * 3600), ago(80 * 3600)
         ('just now', '1 minute ago', '90 minutes ago', '30 hours ago', '3 days ago')
     """
-    for unit, size, most in (("minute", 60, 120), ("hour", 3600, 72), ("day", 86400, math.inf)):
-        count = round(seconds / size)
-        if count < most:
-            break
-    if not count:
+    minutes = round(seconds / 60)
+    if minutes < 1:
         return "just now"
-    return f"{count} {unit if count == 1 else unit + 's'} ago"
+    if minutes < 120:
+        return f"{minutes} {'minute' if minutes == 1 else 'minutes'} ago"
+    hours = round(seconds / 3600)
+    return f"{hours} hours ago" if hours < 72 else f"{round(hours / 24)} days ago"

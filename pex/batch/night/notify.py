@@ -17,8 +17,8 @@ from email.message import EmailMessage
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pex.batch.night.document import cost, what_happened
-from pex.batch.night.headline import headline
+from pex.batch.night.document import cost, histories, what_happened
+from pex.batch.night.headline import headline, reasons
 from pex.batch.night.night import PAGE, JudgedNight
 from pex.batch.plan import Notice
 from pex.core.errors import PexError
@@ -73,10 +73,11 @@ def summary(night: JudgedNight) -> str:
     lines += [cut(text, 300) for text in failed[:MOST]]
     # Losses come first, then open verdicts; what passed is on the page.
     order = {"fail": 0, "undecided": 1}
-    judged = sorted(night.judged, key=lambda item: order.get(item.outcome, 2))
-    lines += [f"{item.run['experiment']}: {item.reason}" for item in judged][:MOST]
+    judged = sorted(reasons(night), key=lambda item: order.get(item[0], 2))
+    lines += [f"{where}: {reason}" for _, where, reason in judged][:MOST]
     seen = dict.fromkeys(change.text for s in night.subjects for change in s.since_last)
     lines += [f"Changed since last night: {text}" for text in list(seen)[:MOST]]
+    lines += _authors(night)
     left = max(len(failed) - MOST, 0) + max(len(judged) - MOST, 0) + max(len(seen) - MOST, 0)
     if left:
         lines.append(f"{left} more on the page.")
@@ -86,6 +87,14 @@ def summary(night: JudgedNight) -> str:
     lines.append(f"{done} of {of} done, {paid}.")
     lines += [f"The page: {batch.folder / PAGE}", *_in_mlflow(night)]
     return redact("\n".join(clean(" ".join(line.split())) for line in lines))
+
+
+def _authors(night: JudgedNight) -> list[str]:
+    """Who changed the prompts that changed since the baseline."""
+    files = [item for subject in night.subjects for item in histories(subject, night)]
+    return list(dict.fromkeys(f"{item.path}: {item.changed}" for item in files if item.changed))[
+        :MOST
+    ]
 
 
 def _in_mlflow(night: JudgedNight) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pex.batch import snapshot
 from pex.batch.night import write_page
-from pex.batch.night.headline import headline
+from pex.batch.night.headline import headline, reasons
 from pex.batch.night.judge_night import read_judged
 from pex.batch.night.night import JudgedNight
 from pex.batch.night.nights import FILE, nights
@@ -31,7 +31,7 @@ class ReadNight(JudgedNight):
         return cls(**{item.name: getattr(night, item.name) for item in dataclasses.fields(night)})
 
     def __repr__(self) -> str:
-        return clean("\n".join([headline(self), *(item.reason for item in self.judged)]))
+        return clean("\n".join([headline(self), *(reason for *_, reason in reasons(self))]))
 
     def _repr_html_(self) -> str:
         return write_page.part(self)

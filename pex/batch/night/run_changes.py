@@ -85,7 +85,7 @@ def cause(found: Sequence[Change]) -> str:
         >>> cause([])
         'No visible change: this is chance, or a different model behind the same name.'
     """
-    kinds = list(dict.fromkeys(_CAUSES[item.kind] for item in found if item.kind in _CAUSES))
+    kinds = list(dict.fromkeys(CAUSES[item.kind] for item in found if item.kind in CAUSES))
     if not kinds:
         return "No visible change: this is chance, or a different model behind the same name."
     if len(kinds) == 1:
@@ -95,7 +95,7 @@ def cause(found: Sequence[Change]) -> str:
     return f"The {listed} changed at once: this night cannot tell which one it was."
 
 
-_CAUSES = {PROMPT: "prompt", MODEL: "model", ANSWERS: "model", DATA: "data", SETTINGS: "settings"}
+CAUSES = {PROMPT: "prompt", MODEL: "model", ANSWERS: "model", DATA: "data", SETTINGS: "settings"}
 
 
 def fingerprint(recorded: Recorded, variant: str) -> str:

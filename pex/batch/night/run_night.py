@@ -118,7 +118,7 @@ def _output(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> Nigh
 
 def _judged(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> NightOutput:
     from pex.batch.night.as_json import as_json
-    from pex.batch.night.headline import headline
+    from pex.batch.night.headline import headline, reasons
     from pex.batch.night.judge_night import judge_night, open_jobs
     from pex.batch.night.write_page import write_page
     from pex.batch.summary import collect, text, write
@@ -150,7 +150,11 @@ def _judged(result: BatchResult, wanted: _Wanted, record: BatchRecorder) -> Nigh
     wanted.say(f"outputs: {result.folder}")
     lines = [text(table)]
     if night is not None and said is not None:
-        judged = (f"  {item.outcome}: {item.reason}" for item in night.judged)
+        several = len(night.subjects) > 1
+        judged = (
+            f"  {outcome}: {f'{where}: ' if several else ''}{reason}"
+            for outcome, where, reason in reasons(night)
+        )
         lines += ["", said, *judged]
     document = as_json(result, table, night, page)
     return NightOutput("\n".join(lines), document, "", _end(result, night, unread))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pex.report import night as night_page
 
 
 def page(night: JudgedNight) -> str:
-    """The page of a night: one HTML file that links only to the store."""
+    """The page of a night: one HTML file that links only to the store, to be sent elsewhere."""
     return night_page.page(document(night))
 
 
@@ -39,15 +39,17 @@ def write_page(
         junit: the path for the JUnit XML.
     """
     path = night.batch.folder / PAGE
-    content = page(night)
-    path.write_text(content, encoding="utf-8")
+    found = document(night)
+    content = night_page.page(found)
     for subject in night.subjects[:20]:
-        attach(night.uri, subject.now.run["run_id"], path)
+        attach(night.uri, subject.now.run["run_id"], PAGE, content)
+    path.write_text(night_page.page(found, ""), encoding="utf-8")
     for wanted in (report, junit):
         if wanted is not None:
             wanted.parent.mkdir(parents=True, exist_ok=True)
     if report is not None:
-        shutil.copyfile(path, report)
+        way = Path(os.path.relpath(path.parent, report.parent)).as_posix() + "/"
+        report.write_text(night_page.page(found, way), encoding="utf-8")
     if junit is not None:
         junit.write_text(junit_text(night), encoding="utf-8")
     notify(night, content, say)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from pex.batch import snapshot
 from pex.batch.job_log import alone
-from pex.batch.night.nights import FILE
+from pex.batch.night.nights import FILE, LOG, NEXT
 from pex.batch.plan import Plan, load_plan
 from pex.batch.schedule.clocks import EARLY, is_first
 from pex.batch.schedule.cron import Cron
@@ -244,7 +244,8 @@ def _run(night: Night, name: str, tell: Callable[[str], None]) -> int:
     tell(f"night {name}: {'continues' if folder.exists() else 'starts'}")
     begun = time.monotonic()
     try:
-        with _started(arguments, find_project(plan.folder)) as process:
+        told = {LOG: str(log_of(night.file)), NEXT: _next(night)}
+        with _started(arguments, find_project(plan.folder), told) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 tell(line)
@@ -273,11 +274,13 @@ def _tell_pruned(plan: Plan, keep: int, tell: Callable[[str], None]) -> None:
 
 
 @contextlib.contextmanager
-def _started(arguments: list[str], project: Path) -> Iterator[subprocess.Popen[str]]:
+def _started(
+    arguments: list[str], project: Path, variables: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
     """A pexlab command that writes to a pipe; if this process ends, it ends cleanly too."""
     process = subprocess.Popen(
         python.command("pex.cli", *arguments),
-        env=python.environment(),
+        env=python.environment(**variables),
         cwd=project,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -293,6 +296,13 @@ def _started(arguments: list[str], project: Path) -> Iterator[subprocess.Popen[s
         raise
     finally:
         process.communicate()
+
+
+def _next(night: Night) -> str:
+    """When the next night is due, for this night's page."""
+    now = datetime.datetime.now(night.zone)
+    due = next(night.cron.coming(now, night.zone), None)
+    return due.isoformat() if due else ""
 
 
 def _code(folder: Path) -> int | None:

@@ -100,7 +100,7 @@ def test_the_printed_line_runs_the_starters_plan_on_the_built_in_model(
 ) -> None:
     starter.write(tmp_path)
     file = tmp_path / starter.EXPERIMENT / "plan.yaml"
-    file.write_text(file.read_text().replace("limit: 8", "limit: 2").replace("[0, 1]", "[0]"))
+    file.write_text(file.read_text().replace("limit: 40", "limit: 2").replace("[0, 1]", "[0]"))
     line = command(file, monkeypatch)
     try:
         done = subprocess.run(shell(line), capture_output=True, text=True, check=False)
