@@ -22,7 +22,7 @@ from pex.core.project import check_inside, find_project
 from pex.core.text import value_text
 from pex.core.values import as_numbers
 from pex.guard.project_secrets import note
-from pex.project.files import read_yaml
+from pex.project.files import kind_of, read_yaml
 from pex.project.settings import load_settings
 from pex.project.spec import Strict
 
@@ -226,6 +226,8 @@ def load_plan(path: Path) -> Plan:
             a parameter that a notebook does not declare or that does not fit.
     """
     path = Path(path).resolve()
+    if path.is_file() and kind_of(path) == "experiment":
+        raise PexError(f"{path}: this is an experiment, expected a plan", hint=_plan_beside(path))
     spec = read_yaml(path, PlanSpec, "plan")
     # Secrets must be known before a parameter is checked or anything is printed.
     load_settings(find_project(path.parent))
@@ -259,6 +261,15 @@ def load_plan(path: Path) -> Plan:
         spec.scheduler,
         path,
     )
+
+
+def _plan_beside(experiment: Path) -> str:
+    """How to get a plan for an experiment: the one beside it, or a new one."""
+    beside = sorted(experiment.parent.glob("*.yaml"))
+    plans = [path for path in beside if kind_of(path) == "plan"]
+    if plans:
+        return f"its plan is {plans[0]}"
+    return f"a plan runs it every night: pexlab plan {experiment} writes one"
 
 
 def _is_dict(value: Any) -> bool:

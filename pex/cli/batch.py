@@ -121,13 +121,18 @@ def batch(
 @app.command()
 def accept(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run of a batch in MLflow, or a batch's id.")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A night by its id, for all its runs; or one run, as `pexlab runs` lists them.",
+        ),
     ],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, kept with it.")] = "",
     who: Annotated[str | None, typer.Option(metavar="NAME", help="Default: the user.")] = None,
 ) -> None:
     """Make a night's run the baseline that later nights are compared with."""
     from pex.batch.night.baseline import accept as pin
+    from pex.cli.runs import run_id_of
     from pex.core.project import find_project
     from pex.project.settings import load_settings
     from pex.record.nights import of_batch
@@ -142,7 +147,7 @@ def accept(
             f"'{run}' is a night of several plans: {', '.join(plans)}",
             hint="accept the runs one by one; each night's page names them",
         )
-    runs = list(of_night) or [run]
+    runs = list(of_night) or [run_id_of(run)]
     for path in pin(uri, project, runs, why, who):
         several = f"the {len(runs)} runs" if len(runs) > 1 else "the run"
         what = f"run {run}" if runs == [run] else f"{several} of {run}"

@@ -15,11 +15,13 @@ from pex.core.version import __version__
 COMMANDS = {
     "demo": "Compare prompts on the built-in model, record in MLflow, run a Papermill batch, "
     "report.",
-    "init": "Start a project: pex.toml, one experiment, three notebooks, a CI workflow.",
+    "init": "Start a project: pex.toml, one experiment, notebooks to work in, a CI workflow.",
     "run": "Run an experiment: call the models, score, record in MLflow, print the table.",
+    "plan": "Write a plan that runs an experiment every night and judges it.",
     "schedule": "Print the lines that make a scheduler run a plan every night, or install them.",
     "nightly": "",
     "score": "Rescore a recorded run's answers; no model is called, except by judges.",
+    "runs": "List the recorded runs: id, experiment, name, when, verdict.",
     "compare": "Compare two recorded runs case by case; no model is called.",
     "report": "Write one HTML file about a recorded run: what was run, table, cases side by side.",
     "record": "Upload missing parts of a run to MLflow; no model is called.",

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
+from pex.cli.runs import RUN_HELP
 from pex.core.values import to_json_value
 
 
 def compare(
-    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="The baseline: a run in MLflow.")],
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help=f"The baseline. {RUN_HELP}")],
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The candidate.")],
     metric: Annotated[
         list[str] | None,

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
-from pex.cli.report import run_id_of
+from pex.cli.runs import RUN_HELP, run_id_of
 from pex.core.about import About
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
@@ -36,7 +36,7 @@ def record(
         str | None,
         typer.Argument(
             metavar="[RUN]",
-            help="The run's id, or 'latest'; left out, all runs with missing parts.",
+            help=f"{RUN_HELP} Left out: all runs with missing parts.",
             show_default=False,
         ),
     ] = None,

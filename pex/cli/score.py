@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from pex.cli import console
+from pex.cli.runs import RUN_HELP
 from pex.core.errors import PexError
 from pex.core.yamltext import load_yaml
 
 
 def score(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id in MLflow, or 'latest'.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     scorer: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,7 +39,6 @@ def score(
 
     The new scores join the run's record; a scorer whose name is there replaces it.
     """
-    from pex.cli.report import run_id_of
     from pex.project.spec import load_spec
     from pex.results.load import load_run
 
@@ -49,9 +49,7 @@ def score(
         base = experiment.resolve().parent
     if not items:
         raise PexError("no scorer is named", hint="--scorer label, or --experiment FILE.yaml")
-    results = load_run(run_id_of(run)).rescore(
-        items, budget_usd=budget, record=not no_record, base=base
-    )
+    results = load_run(run).rescore(items, budget_usd=budget, record=not no_record, base=base)
     if as_json:
         console.document(
             {"run_id": results.run_id, "summary": results.summary().to_dict("records")}

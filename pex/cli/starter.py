@@ -10,7 +10,13 @@ from pex.core.errors import PexError
 EXPERIMENT = Path("experiments/review-sentiment")
 NOTEBOOKS = tuple(
     Path("notebooks") / name
-    for name in ("01_compare_prompts.ipynb", "compare.ipynb", "morning.ipynb")
+    for name in (
+        "01_compare_prompts.ipynb",
+        "02_write_prompts.ipynb",
+        "04_analyse_in_mlflow.ipynb",
+        "compare.ipynb",
+        "morning.ipynb",
+    )
 )
 
 SETTINGS = """\

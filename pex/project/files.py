@@ -39,6 +39,20 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     return validate(model, document.data, str(path), document.line)
 
 
+def kind_of(path: Path) -> str | None:
+    """What a YAML file is by its keys: "plan", "experiment", or None if it is neither.
+
+    A file that cannot be read is neither: whoever reads it for its contents says why.
+    """
+    try:
+        data = load_yaml(read_text(path, "file"), str(path)).data
+    except PexError:
+        return None
+    if not isinstance(data, dict) or {"steps", "cases"} <= set(data):
+        return None
+    return "plan" if "steps" in data else "experiment" if "cases" in data else None
+
+
 def read_toml(path: Path, model: type[Model]) -> Model:
     """Read a TOML file into `model`.
 

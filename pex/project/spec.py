@@ -13,7 +13,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.project import check_inside
 from pex.core.yamltext import dump_yaml
-from pex.project.files import read_yaml
+from pex.project.files import kind_of, read_yaml
 
 LIBRARY = "library:"
 """The prefix of a reference to a library prompt, used in place of a file path."""
@@ -87,6 +87,11 @@ def load_spec(path: Path) -> ExperimentSpec:
         PexError: the file is missing, a key is unknown, or a value does not fit, with the line; or
             a path leads out of the project.
     """
+    if path.is_file() and kind_of(path) == "plan":
+        raise PexError(
+            f"{path}: this is a plan of notebooks, expected an experiment",
+            hint=f"a plan is run by: pexlab batch {path}",
+        )
     spec = read_yaml(path, ExperimentSpec, "experiment file")
     if spec.variants and (spec.prompts or spec.models or spec.params):
         raise PexError(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from pex.core.errors import PexError, nearest
+from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.tracking.store import connect
 
@@ -39,10 +39,10 @@ def run_of(uri: str, run_id: str) -> Run:
                 f"the run '{run_id}' cannot be read from {redact(uri)}: "
                 f"{redact(error.message.strip().partition(chr(10))[0])}"
             ) from None
-    known = [item["run_id"] for item in latest(uri, 50)]
+    there = latest(uri)
     raise PexError(
         f"there is no run '{run_id}' in {redact(uri)}",
-        hint=nearest(run_id, known) if known else "nothing has been recorded there yet",
+        hint="`pexlab runs` lists them" if there else "nothing has been recorded there yet",
     )
 
 

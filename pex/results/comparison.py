@@ -217,7 +217,7 @@ def compare_runs(
     of `mlflow.genai.evaluate`, or one with a table from `mlflow.log_table`.
 
     Args:
-        run_a: the baseline's run in MLflow.
+        run_a: the baseline's run, as in `load_run`: an id, `latest~1`, an experiment's name …
         run_b: the candidate's run.
         metric: as in `Results.compare`.
         margin: as in `Results.compare`.
@@ -231,11 +231,13 @@ def compare_runs(
             variant in common.
     """
     from pex.record.other_runs import load_any
+    from pex.record.run_names import find_run
     from pex.tracking.store import tracking_uri as resolve
 
     project = find_project()
     uri = resolve(project, load_settings(project), tracking_uri)
-    frames = [load_any(uri, run_id, id_column) for run_id in (run_a, run_b)]
+    ids = [find_run(uri, name) for name in (run_a, run_b)]
+    frames = [load_any(uri, run_id, id_column) for run_id in ids]
     frame, variants, notes = both(*frames)
     found = compare_frame(
         frame,
@@ -246,5 +248,9 @@ def compare_runs(
         lower_is_better=lower_is_better,
         variants=variants,
     )
-    found.notes = [f"A is run {run_a}, B is run {run_b}", *notes]
+    said = [
+        name if name == run_id else f"{run_id} ({name})"
+        for name, run_id in zip((run_a, run_b), ids, strict=True)
+    ]
+    found.notes = [f"A is run {said[0]}, B is run {said[1]}", *notes]
     return found

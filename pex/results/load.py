@@ -11,15 +11,18 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Results:
     """Load the results of a recorded run, from MLflow alone.
 
     Args:
-        run_id: the parent run recorded by pex.
+        run_id: the parent run recorded by pex: its id or the first characters of it, `latest`,
+            `latest~1`, an experiment's name for its newest run, or the run's name.
         tracking_uri: a store other than the project's.
 
     Raises:
         PexError: the run does not exist, or pex did not record it.
     """
+    from pex.record.run_names import find_run
     from pex.record.runs import load
     from pex.tracking.store import tracking_uri as resolve
 
     project = find_project()
-    frame, about = load(resolve(project, load_settings(project), tracking_uri), run_id)
+    uri = resolve(project, load_settings(project), tracking_uri)
+    frame, about = load(uri, find_run(uri, run_id))
     return Results(frame, about)

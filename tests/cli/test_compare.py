@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pex
+from pex.tracking.store import connect
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 
@@ -127,3 +128,55 @@ def test_score_adds_to_the_record_and_asks_nobody(folder: Path, lab: FaultyEndpo
         done = pexlab("score", *arguments, folder=folder)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_runs_are_listed_and_any_of_their_names_is_understood(
+    folder: Path, lab: FaultyEndpoint
+) -> None:
+    done = pexlab("runs", folder=folder)
+    assert (done.returncode, done.stdout) == (0, "Nothing has been recorded in this project yet.\n")
+    first = json.loads(pexlab("run", "e.yaml", "--limit", "3", "--json", folder=folder).stdout)
+    second = json.loads(pexlab("run", "e.yaml", "--json", folder=folder).stdout)
+    ids = [second["run_id"], first["run_id"]]
+    done = pexlab("runs", folder=folder)
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["id", "experiment", "name", "when", "verdict"]
+    assert [row.split()[:2] for row in rows] == [[run_id[:8], "echo"] for run_id in ids]
+    assert "today" in rows[0]
+    assert "worse: shout" in rows[0]
+    listed = json.loads(pexlab("runs", "echo", "--limit", "1", "--json", folder=folder).stdout)
+    assert [run["run_id"] for run in listed["runs"]] == ids[:1]
+
+    for run, meant in (
+        ("latest", 0), ("latest~1", 1), ("echo", 0), ("echo~1", 1), (ids[1][:9], 1),
+    ):  # fmt: skip
+        assert pex.load_run(run).run_id == ids[meant], run
+    done = pexlab("compare", "latest~1", "echo", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert f"A is run {ids[1]} (latest~1), B is run {ids[0]} (echo)" in done.stdout
+    for run, message, hint in (
+        ("latest~9", "'latest~9': there are only 2 recorded runs", "`pexlab runs` lists them"),
+        ("ehco", "there is no run 'ehco'", "did you mean 'echo'? `pexlab runs` lists them"),
+        ("0" * 32, f"there is no run '{'0' * 32}'", "`pexlab runs` lists them"),
+    ):
+        with pytest.raises(pex.PexError, match=message) as error:
+            pex.load_run(run)
+        assert str(error.value.hint).replace(";", "") == hint
+    done = pexlab("runs", "ehco", folder=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean 'echo'" in done.stderr
+
+
+def test_two_runs_of_one_name_are_both_named_instead_of_one_guessed(
+    folder: Path, lab: FaultyEndpoint
+) -> None:
+    client = connect(f"sqlite:///{folder}/mlruns/mlflow.db")
+    runs = [json.loads(pexlab("run", "e.yaml", "--json", folder=folder).stdout) for _ in "ab"]
+    for run in runs:
+        client.set_tag(run["run_id"], "mlflow.runName", "Monday")
+    with pytest.raises(pex.PexError, match="2 runs are called 'Monday'") as error:
+        pex.load_run("Monday")
+    assert all(run["run_id"][:8] in str(error.value) for run in runs)
+    client.set_tag(runs[0]["run_id"], "mlflow.runName", "Sunday")
+    assert pex.load_run("Sunday").run_id == runs[0]["run_id"]

@@ -152,7 +152,7 @@ def test_a_scheduled_night_says_its_log_and_the_next_one(
 
 
 def git(folder: Path, *arguments: str) -> None:
-    who = ["-c", "user.name=Ann <i>", "-c", "user.email=ann@example.org"]
+    who = ["-c", "user.name=Ann & Bo", "-c", "user.email=ann@example.org"]
     subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
 
 
@@ -190,7 +190,7 @@ def test_git_says_who_changed_a_prompt_and_how_to_get_it_back(
 
     git(project, "commit", "-qam", "Shorter <b>prompt</b>")
     found = history()
-    assert found.changed.startswith("Ann <i>, commit ")
+    assert found.changed.startswith("Ann & Bo, commit ")
     assert found.changed.endswith(": Shorter <b>prompt</b>")
     subprocess.run(found.restore.split(), cwd=project, check=True, capture_output=True)
     assert file.read_text() == "Good or bad? {{ x }}\n"
