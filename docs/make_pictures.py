@@ -142,14 +142,11 @@ def playground(project: Path) -> None:
         play = lab.page.locator(".pex-play").first
         play.get_by_role("button", name="Run all").click()
         lab.page.get_by_text("recorded in MLflow").first.wait_for(timeout=300_000)
-        down = "e => e.scrollTop = e.querySelector('.pex-play-variants').offsetHeight - 260"
-        play.locator(".pex-play-pane").evaluate(down)
         both(lab, ".pex-play", "playground-answers")
         play.get_by_role("button", name="Show differences").click()
         both(lab, ".pex-play", "playground-differences")
         play.get_by_role("button", name="Show differences").click()
-        play.locator(".pex-play-pane").evaluate("e => e.scrollTop = 0")
-        lab.page.mouse.move(640, 400)
+        play.get_by_role("button", name="Edit prompts").click()
         text = play.get_by_role("textbox", name="Message 1").first
         text.press("Control+End")
         text.press_sequentially("\nThe product: {{ product")

@@ -97,6 +97,14 @@ def check_params(params: Mapping[str, Any], where: str) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or value < 0:
             raise PexError(f"{where}: {name}: expected a number, 0 or more, got {value!r}")
+    form = params.get("response_format")
+    if form is not None and (
+        not isinstance(form, Mapping) or not isinstance(form.get("type"), str)
+    ):
+        raise PexError(
+            f"{where}: response_format: expected an object with a type, got {form!r}",
+            hint='for example {"type": "json_object"}',
+        )
     if params.get("tools") is not None:
         check_tools(params["tools"], where)
 

@@ -1,9 +1,9 @@
 // The answers: one cell per variant and case. A cell is redrawn only if it changed.
 
-import { differencePieces, element, output } from "../widgets/shared.js";
+import { differencePieces, dollars, element, output, seconds } from "../widgets/shared.js";
 import { iconButton, relabel } from "./controls.js";
 
-const MARKS = { good: "pex-good", bad: "pex-bad", failed: "pex-bad", number: "pex-number" };
+const MARKS = { good: "pex-chip pex-chip-good", bad: "pex-chip pex-chip-bad", failed: "pex-chip pex-chip-bad", number: "pex-chip" };
 const STATES = { queued: "queued", running: "answering…", stopped: "stopped", error: "error" };
 
 /** Show a text; if it only grew, a selection in it stays. */
@@ -16,6 +16,14 @@ function grow(node, text) {
   node.replaceChildren(text);
 }
 
+/** A text that can be scrolled can have the focus: else the keyboard does not reach its end. */
+function markScrollable(text) {
+  if (text.scrollHeight > text.clientHeight + 1) text.tabIndex = 0;
+  else text.removeAttribute("tabindex");
+}
+
+const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => markScrollable(target)));
+
 /** @param {string} key `<variant>|<case>` */
 export function makeAnswer(onRun, key) {
   const node = element("div", "pex-answer");
@@ -27,11 +35,13 @@ export function makeAnswer(onRun, key) {
   const note = element("div", "pex-meta pex-answer-note");
   const marks = element("div", "pex-marks");
   const facts = element("span", "pex-meta pex-answer-facts");
+  const brief = element("span", "pex-meta pex-answer-brief"); // in compact rows
   const run = iconButton("run", "Run this cell", onRun);
   run.tabIndex = -1;
   const foot = element("div", "pex-answer-foot");
-  foot.append(facts, run);
-  node.append(who, note, text, marks, foot);
+  foot.append(marks, facts, brief, run);
+  node.append(who, note, text, foot);
+  sizes.observe(text);
   let drawn = [];
 
   function drawText(cell, pieces) {
@@ -44,15 +54,14 @@ export function makeAnswer(onRun, key) {
     else if (Array.isArray(pieces)) text.replaceChildren(...differencePieces(pieces));
     else grow(text, cell.text);
     if (cell.state === "running" && end) text.scrollTop = text.scrollHeight;
-    if (text.scrollHeight > text.clientHeight + 1) text.tabIndex = 0;
-    else text.removeAttribute("tabindex");
+    markScrollable(text);
   }
 
   function drawMarks(cell) {
     marks.hidden = !cell.marks?.length;
     marks.replaceChildren(...(cell.marks ?? []).map(([kind, label, reason]) => {
       const mark = element("span", "pex-mark");
-      mark.append(element("span", MARKS[kind] ?? "", label));
+      mark.append(element("span", MARKS[kind] ?? "pex-chip", label));
       if (reason) mark.append(output(reason, "pex-meta pex-reason"));
       return mark;
     }));
@@ -84,7 +93,7 @@ export function makeAnswer(onRun, key) {
         note.hidden = false;
         text.hidden = marks.hidden = true;
         text.replaceChildren();
-        facts.textContent = "";
+        facts.textContent = brief.textContent = "";
         return;
       }
       note.textContent = notes(cell, pieces);
@@ -93,6 +102,11 @@ export function makeAnswer(onRun, key) {
       drawMarks(cell);
       const kept = cell.journal && !/reused|journal/.test(cell.facts ?? "") ? "reused" : "";
       facts.textContent = [cell.facts, kept].filter(Boolean).join(" · ");
+      brief.textContent = [
+        cell.state === "answered" && Number.isFinite(cell.seconds) && seconds(cell.seconds),
+        cell.usd && dollars(cell.usd), cell.short && "cut off", kept,
+      ].filter(Boolean).join(" · ");
+      brief.title = facts.textContent;
     },
   };
 }

@@ -17,13 +17,28 @@ export function makeCase(session, id) {
   const icons = element("div", "pex-icons");
   icons.append(run, gone);
   const top = element("div", "pex-block-top");
-  top.append(key, icons);
-  const tags = element("div", "pex-tags");
+  const tags = element("div", "pex-chips pex-tags");
+  top.append(key, tags, icons);
   const fields = element("div", "pex-inputs");
   const unused = element("div", "pex-meta");
   const expected = makeInput(session, id, "expected", "optional");
+  expected.node.classList.add("pex-beside");
+  const addExpected = button("+ expected", () => {
+    openExpected = true;
+    drawExpected("");
+    expected.focus();
+  }, "Add an expected answer");
+  addExpected.classList.add("pex-quiet");
   const problems = problemList(node);
-  node.append(top, tags, fields, unused, expected.node, problems.list);
+  node.append(top, fields, unused, expected.node, addExpected, problems.list);
+  let openExpected = false;
+
+  function drawExpected(text) {
+    const open = openExpected || Boolean(text) || expected.node.contains(document.activeElement);
+    expected.node.hidden = !open;
+    addExpected.hidden = open;
+  }
+
   const inputs = new Map();
 
   return {
@@ -53,6 +68,7 @@ export function makeCase(session, id) {
       unused.textContent = others.length ? `not used by any prompt: ${others.join(", ")}` : "";
       unused.hidden = !others.length;
       expected.update(found.expected, name);
+      drawExpected(found.expected);
       problems.draw(found.problems ?? [], variables.every((variable) => !found.inputs[variable]));
     },
   };

@@ -7,6 +7,7 @@ const SIGNS = {
   copy: ["M6 6h7v7H6zM3.5 10.5h-1v-8h8v1"], gone: ["M4 4l8 8M12 4l-8 8"],
   left: ["M10 3.5L5.5 8l4.5 4.5"], right: ["M6 3.5L10.5 8 6 12.5"],
   up: ["M3.5 10L8 5.5l4.5 4.5"], down: ["M3.5 6L8 10.5 12.5 6"],
+  edit: ["M3 13l.7-3L10.6 3.1l2.3 2.3L6 12.3zM9.3 4.4l2.3 2.3"], grow: ["M9.5 3H13v3.5M13 3L9 7M6.5 13H3V9.5M3 13l4-4"],
   plus: ["M8 3v10M3 8h10"], undo: ["M5.5 3L3 5.5 5.5 8M3 5.5h6a3.5 3.5 0 010 7H6"],
   redo: ["M10.5 3L13 5.5 10.5 8M13 5.5H7a3.5 3.5 0 000 7h3"],
 };
@@ -50,6 +51,17 @@ export function field(label, input) {
   const node = element("label", "pex-field");
   node.append(element("span", "pex-field-name", label), input);
   return node;
+}
+
+/** A box to tick, with its text after it. */
+export function checkbox(text, onChange, title = "") {
+  const node = element("label", "pex-check");
+  const box = document.createElement("input");
+  box.type = "checkbox";
+  box.addEventListener("change", () => onChange(box.checked));
+  node.title = title;
+  node.append(box, text);
+  return { node, box };
 }
 
 export function textInput(label, placeholder = "") {

@@ -73,6 +73,11 @@ class Column:
         )
         return "" if plain_ones else "it has images or other parts that are not text"
 
+    @property
+    def has_system(self) -> bool:
+        """Whether the first message is the system's."""
+        return bool(self.messages) and self.messages[0].role in ("system", "developer")
+
     @functools.cached_property
     def variables(self) -> tuple[str, ...]:
         """The variables in the order in which they appear, as far as the text can be read."""

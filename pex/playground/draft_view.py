@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pex.core.errors import nearest
+from pex.core.params import KNOWN
 from pex.core.text import replace_surrogates
 from pex.experiment.experiment import Experiment
 from pex.playground.draft import Column, Draft, Entry, Problem
@@ -98,9 +100,22 @@ def _variant(column: Column, problems: Sequence[Problem]) -> dict[str, Any]:
         "messages": [{"role": m.role, "text": replace_surrogates(m.text)} for m in column.messages],
         "problems": [dataclasses.asdict(item) for item in problems],
         "variables": list(column.variables),
+        "notes": _notes(column.params),
         "origin": replace_surrogates(origin),
         "locked": column.locked,
     }
+
+
+def _notes(params: Mapping[str, Any]) -> list[str]:
+    """What is to be said about parameters that no endpoint is known to have."""
+    notes = []
+    for name in params:
+        if name in KNOWN:
+            continue
+        near = nearest(name, KNOWN)
+        near = f"; {near}" if near.startswith("did you mean") else ""
+        notes.append(f"'{replace_surrogates(name)}' is sent as it is{near}")
+    return notes
 
 
 def _case(draft: Draft, entry: Entry) -> dict[str, Any]:

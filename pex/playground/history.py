@@ -145,10 +145,13 @@ def _edit(draft: Draft, act: Act) -> Draft:
         return _put(
             draft, column, params=params | ({name: parameter(text)} if text.strip() else {})
         )
+    if field == "system":
+        _check_unlocked(column)
+        return _put(draft, column, messages=_with_system(column, _text(value)))
     if field not in ("message", "role"):
         raise PexError(f"a variant has no '{field}'")
     _check_unlocked(column)
-    number = _index(act, column.messages)
+    number = _index(act, column)
     message = column.messages[number]
     if field == "role":
         message = dataclasses.replace(message, role=_text(value))
@@ -191,20 +194,24 @@ def _move(draft: Draft, act: Act) -> Draft:
 def _add_message(draft: Draft, act: Act) -> Draft:
     column = _column(draft, act)
     _check_unlocked(column)
-    roles = {message.role for message in column.messages}
-    message = Message("user" if roles <= {"system", "developer"} else "system", "")
-    if roles >= {"system", "user"}:
-        last = column.messages[-1].role
-        message = Message("assistant" if last == "user" else "user", "")
-    first = message.role == "system"
-    messages = (message, *column.messages) if first else (*column.messages, message)
-    return _put(draft, column, messages=messages)
+    last = column.messages[-1].role if column.messages else ""
+    message = Message("assistant" if last == "user" else "user", "")
+    return _put(draft, column, messages=(*column.messages, message))
+
+
+def _with_system(column: Column, text: str) -> tuple[Message, ...]:
+    """The messages with another system message at their beginning; an empty one is none."""
+    body = column.messages[column.has_system :]
+    if not text:
+        return body or (Message("user", ""),)
+    role = column.messages[0].role if column.has_system else "system"
+    return (Message(role, text), *body)
 
 
 def _remove_message(draft: Draft, act: Act) -> Draft:
     column = _column(draft, act)
     _check_unlocked(column)
-    number = _index(act, column.messages)
+    number = _index(act, column)
     left = (*column.messages[:number], *column.messages[number + 1 :])
     return _put(draft, column, messages=left or (Message("user", ""),))
 
@@ -212,8 +219,9 @@ def _remove_message(draft: Draft, act: Act) -> Draft:
 def _move_message(draft: Draft, act: Act) -> Draft:
     column = _column(draft, act)
     _check_unlocked(column)
-    moved = _moved(column.messages, _index(act, column.messages), act)
-    return _put(draft, column, messages=tuple(moved))
+    first = int(column.has_system)
+    moved = _moved(column.messages[first:], _index(act, column) - first, act)
+    return _put(draft, column, messages=(*column.messages[:first], *moved))
 
 
 def _edit_case(draft: Draft, act: Act) -> Draft:
@@ -313,11 +321,12 @@ def _moved(items: Sequence[Any], number: int, act: Act) -> list[Any]:
     return moved
 
 
-def _index(act: Act, messages: Sequence[Message]) -> int:
-    number = act.get("index")
-    if not isinstance(number, int) or not 0 <= number < len(messages):
+def _index(act: Act, column: Column) -> int:
+    """The place of a message; the system message is not counted: it may be just being typed."""
+    number, first = act.get("index"), int(column.has_system)
+    if not isinstance(number, int) or not 0 <= number < len(column.messages) - first:
         raise PexError("this message is no longer there")
-    return number
+    return first + number
 
 
 def _text(value: Any) -> str:

@@ -40,7 +40,13 @@ def shown(cell: Cell, number: int) -> Shown:
         "text": text[:MAX_CHARS],
         "cut": len(cell.text) > MAX_CHARS,
         "facts": facts,
-        "marks": [[m.kind, clean(m.label), clean(cut(m.reason, 2000))] for m in cell.marks],
+        "seconds": cell.latency_s,
+        "usd": cell.cost_usd,
+        "short": cell.facts.get("finish_reason") == "length",
+        "marks": [
+            [m.kind, clean(m.label), clean(cut(m.reason, 2000)), clean(m.name), m.value]
+            for m in cell.marks
+        ],
         "stale": False,
         "journal": bool(cell.facts.get("from_journal")),
         "run": number,

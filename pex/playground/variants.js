@@ -4,15 +4,9 @@ import { choice, element } from "../widgets/shared.js";
 import { field, iconButton, relabel, setChoices, signButton, textInput } from "./controls.js";
 import { makeEditor, problemList } from "./editor.js";
 import { tie } from "./outbox.js";
+import { makeParams } from "./params.js";
 
 const ROLES = ["system", "user", "assistant"];
-const COMMON = [["temperature", "Temperature", "default"], ["max_tokens", "Max tokens", "default"]];
-
-/** A parameter's value as it is typed. */
-function valueText(value) {
-  if (value === undefined || value === null) return "";
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
 
 function at(problems, where) {
   return problems.filter((problem) => problem.where === where);
@@ -50,18 +44,25 @@ export function makeVariant(session, id) {
   settings.append(modelField, modelProblems.list, params.node, paramProblems.list);
 
   const messages = element("div", "pex-messages");
+  const system = makeSystem(outbox, id);
+  messages.append(system.node);
   const blocks = [];
-  const add = signButton("plus", "Message", () => outbox.act("add_message", { variant: id, index: blocks.length }), "Add a message");
-  const addParam = signButton("plus", "Parameter", params.add, "Add a parameter");
+  let added = false;
+  const add = signButton("plus", "Message", () => {
+    added = true;
+    outbox.act("add_message", { variant: id });
+  }, "Add a message");
   const adds = element("div", "pex-adds");
-  adds.append(add, addParam);
-  for (const quiet of adds.children) quiet.classList.add("pex-quiet");
+  adds.append(add, params.menu);
+  add.classList.add("pex-quiet");
   const wholeProblems = problemList(messages);
   node.append(top, nameProblems.list, origin, settings, messages, wholeProblems.list, adds);
 
   return {
     node,
-    focus: () => name.focus(),
+    /** A new variant: its name is to be typed over. */
+    focus: () => { name.focus(); name.select(); },
+    edit: () => (blocks[0]?.focus ?? name.focus)(),
     update(found, { first, last, only }) {
       variant = found;
       node.setAttribute("role", "group");
@@ -83,16 +84,21 @@ export function makeVariant(session, id) {
       origin.hidden = !origin.textContent;
       nameProblems.draw(at(variant.problems, "name"));
       modelProblems.draw(at(variant.problems, "model"));
-      params.update(variant.params);
+      params.update(variant.params, variant.notes ?? []);
       paramProblems.draw(at(variant.problems, "params"));
-      const count = variant.messages.length;
+      const offset = Number(["system", "developer"].includes(variant.messages[0]?.role));
+      const count = variant.messages.length - offset;
       while (blocks.length > count) blocks.pop().node.remove();
       while (blocks.length < count) {
         blocks.push(makeMessage(outbox, id, blocks.length));
         messages.append(blocks.at(-1).node);
+        if (added) blocks.at(-1).focus();
+        added = false;
       }
-      variant.messages.forEach((message, i) => {
-        blocks[i].update(message, count, at(variant.problems, `message:${i}`), Boolean(variant.locked));
+      const [given, problems] = offset ? [variant.messages[0], at(variant.problems, "message:0")] : [null, []];
+      system.update(given, problems, Boolean(variant.locked));
+      variant.messages.slice(offset).forEach((message, i) => {
+        blocks[i].update(message, count, at(variant.problems, `message:${i + offset}`), Boolean(variant.locked));
       });
       const placed = new Set(["name", "model", "params", ...variant.messages.map((_, i) => `message:${i}`)]);
       wholeProblems.draw(variant.problems.filter((problem) => !placed.has(problem.where)));
@@ -101,58 +107,25 @@ export function makeVariant(session, id) {
   };
 }
 
-/** Temperature and length, which nearly every call has, and a field for each other parameter. */
-function makeParams(outbox, id) {
-  const node = element("div", "pex-params");
-  node.setAttribute("role", "group");
-  node.setAttribute("aria-label", "Parameters");
-  const act = (name) => (value) => ({ act: "edit", variant: id, field: "params", index: name, value });
-  const ties = new Map();
-  const known = new Set(COMMON.map(([name]) => name));
-
-  function show(name, label, placeholder) {
-    const input = textInput("", placeholder);
-    const box = field(label, input);
-    if (known.has(name)) input.inputMode = "decimal";
-    else box.classList.add("pex-field-more");
-    ties.set(name, { box, write: tie(outbox, input, () => `${id}|params|${name}`, act(name)) });
-    node.insertBefore(box, known.has(name) ? moreBox : null);
-    return box;
-  }
-
-  const more = textInput("", "name=value");
-  const moreBox = field("Other parameter", more);
-  moreBox.classList.add("pex-field-more");
-  moreBox.hidden = true;
-  const take = () => {
-    const found = more.value.match(/^\s*([\w.]+)\s*[=:]\s*(.+?)\s*$/);
-    if (!found) return;
-    outbox.act("edit", act(found[1])(found[2]));
-    more.value = "";
-    moreBox.hidden = true;
-  };
-  more.addEventListener("blur", () => (moreBox.hidden = !more.value.trim()));
-  more.addEventListener("change", take);
-  more.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") take();
-  });
-  node.append(moreBox);
-  for (const [name, label, placeholder] of COMMON) show(name, label, placeholder);
-
+/** The system message, always there to be typed into. */
+function makeSystem(outbox, id) {
+  const node = element("div", "pex-block pex-system");
+  const name = element("span", "pex-field-name", "system");
+  const editor = makeEditor("System message", { template: true, placeholder: "Optional: how the model is to behave" });
+  const problems = problemList(editor.area);
+  const write = tie(outbox, editor.area, () => `${id}|system`, (value) => {
+    return { act: "edit", variant: id, field: "system", value };
+  }, editor.set);
+  node.append(name, editor.box, problems.list);
   return {
     node,
-    add() {
-      moreBox.hidden = false;
-      more.focus();
-    },
-    update(params) {
-      for (const [name, { box }] of ties) {
-        if (known.has(name) || name in params || box.contains(document.activeElement)) continue;
-        box.remove();
-        ties.delete(name);
-      }
-      for (const name of Object.keys(params)) if (!ties.has(name)) show(name, name, "");
-      for (const [name, { write }] of ties) write(valueText(params[name]));
+    update(message, found, locked) {
+      node.hidden = locked && !message;
+      name.textContent = message?.role ?? "system";
+      write(message?.text ?? "");
+      problems.draw(found, !message?.text);
+      editor.problems(message?.text ? found : []);
+      editor.area.readOnly = locked;
     },
   };
 }
@@ -181,6 +154,7 @@ function makeMessage(outbox, id, index) {
 
   return {
     node,
+    focus: () => editor.area.focus(),
     update(message, count, found, locked) {
       setChoices(role, [...new Set([...ROLES, message.role])].map((name) => [name, name]));
       role.value = message.role;

@@ -1,90 +1,44 @@
 // The Playground: columns are variants, rows are cases, the cells are answers. What is shown is
 // Python's document (document.js); outbox.js sends edits to it.
 
-import { button, choice, element, output } from "../widgets/shared.js";
+import { button, element, output } from "../widgets/shared.js";
 import { makeAnswer } from "./answers.js";
 import { makeCase, makeChooser } from "./cases.js";
-import { arrange, iconButton, makeKeys, makeViews, setChoices, signButton } from "./controls.js";
+import { arrange, iconButton, makeKeys, makeViews, setChoices } from "./controls.js";
 import { followDocument } from "./document.js";
+import { makeHeads } from "./heads.js";
 import { makeModelMenu } from "./models.js";
 import { makeOutbox } from "./outbox.js";
+import { makePanes } from "./panes.js";
 import { makeSaver } from "./saving.js";
+import { makeStatus, makeTools } from "./toolbar.js";
 import { makeVariant } from "./variants.js";
 
 const DIFFERENCE_MS = 300;
 const KEYS = [
   ["Ctrl+Enter", "run the column, row or cell you are in"],
   ["Ctrl+Shift+Enter", "run all"],
-  ["Escape", "stop"],
+  ["Escape", "stop; leave the maximised view"],
   ["Alt+Z, Alt+Shift+Z", "undo, redo (Ctrl+Z undoes typing in a field)"],
   ["Arrow keys, Home, End", "move between answers"],
   ["Enter", "run the answer that has the focus"],
 ];
 
-const HINTS = [
-  "Each column is a variant: a prompt, a model, its parameters. Each row is a case.",
-  "Text in {{ double braces }} becomes an input of every case.",
-];
+const HINT = "Text in {{ double braces }} becomes an input of every case.";
 
-const NOTHING = "Write a prompt and fill in a case, then run.";
-
-function makeTools(act) {
-  const bar = element("div", "pex-bar pex-play-tools");
-  bar.setAttribute("role", "group");
-  bar.setAttribute("aria-label", "Playground");
-  const tools = {
-    run: signButton("run", "Run all", act.run), stop: signButton("stop", "Stop", act.stop),
-    fresh: button("Ask for new answers", act.fresh, "Ask the models for new answers instead of reusing earlier ones"),
-    undo: signButton("undo", "Undo", act.undo), redo: signButton("redo", "Redo", act.redo),
-    variant: signButton("plus", "Add variant", act.variant), cases: signButton("plus", "Add case", act.cases),
-    differences: button("Show differences", act.differences),
-    against: choice("Compare with", [], act.against), save: button("Save…", act.save),
-  };
-  tools.run.classList.add("pex-first");
-  const group = (...nodes) => {
-    const node = element("span", "pex-group");
-    node.append(...nodes);
-    return node;
-  };
-  bar.append(
-    group(tools.run, tools.stop, tools.fresh), group(tools.undo, tools.redo),
-    group(tools.variant, tools.cases), group(tools.differences, tools.against), group(tools.save),
-  );
-  return { bar, ...tools };
-}
-
-/** A run: what it would cost, its progress, where it was recorded. */
-function makeStatus() {
-  const bar = element("div", "pex-bar pex-play-status");
-  const progress = document.createElement("progress");
-  progress.setAttribute("aria-label", "answers");
-  const line = element("span", "pex-play-line");
-  const said = element("span", "pex-soft");
-  said.setAttribute("role", "status");
-  const link = element("a", "pex-link", "Open in MLflow");
-  link.target = "_blank";
-  link.rel = "noopener noreferrer";
-  const error = element("div", "pex-bad-text pex-play-error");
-  error.setAttribute("role", "alert");
-  bar.append(progress, line, said, link, error);
+/** Beside the prompts: what they ask of the cases below. */
+function makeCorner() {
+  const node = element("div", "pex-play-corner");
+  const about = element("p");
+  const inputs = element("div", "pex-chips");
+  inputs.setAttribute("aria-label", "Inputs");
+  node.append(about, inputs, element("p", "pex-meta", HINT));
   return {
-    bar,
-    draw(status, doc, cells, late) {
-      const last = Math.max(0, ...cells.map((cell) => cell.run ?? 0));
-      const now = cells.filter((cell) => (cell.run ?? 0) === last);
-      progress.hidden = !status.running;
-      progress.max = now.length || 1;
-      progress.value = now.filter((cell) => !["queued", "running"].includes(cell.state)).length;
-      const estimate = doc.estimate ? `Run all: ${doc.estimate}` : status.said || status.error ? "" : NOTHING;
-      line.textContent = status.running ? status.line || "starting…" : estimate;
-      if (said.textContent !== status.said) said.textContent = status.said ?? "";
-      const web = /^https?:\/\//.test(status.url ?? "");
-      link.hidden = !web;
-      if (web) link.href = status.url;
-      const wrong = [status.error, late && "The kernel is not responding; what you type is kept in this browser."];
-      const text = wrong.filter(Boolean).join(" ");
-      error.hidden = !text;
-      if (error.textContent !== text) error.textContent = text;
+    node,
+    update(count, variables) {
+      const many = `${count.toLocaleString()} case${count === 1 ? "" : "s"}`;
+      about.textContent = variables.length ? `${many}, with the input${variables.length === 1 ? "" : "s"}` : many;
+      inputs.replaceChildren(...variables.map((name) => element("span", "pex-chip pex-token-value", name)));
     },
   };
 }
@@ -118,7 +72,6 @@ function renderPlayground({ model, el }) {
   let active = null; // the answer that the arrow keys are at
   let late = false;
   let adding = ""; // what was added last: the new column or row gets the focus
-  let top = [0, 0];
   const doc = () => model.get("_doc");
   const status = () => model.get("_status");
   const outbox = makeOutbox(model, view, (is) => {
@@ -132,12 +85,15 @@ function renderPlayground({ model, el }) {
     running: () => Boolean(status().running),
   };
   const stop = () => outbox.say("stop");
-  const runAll = () => session.run(null, null);
+  const runAll = () => {
+    session.run(null, null);
+    showAnswers();
+  };
   const saver = makeSaver(outbox, model);
   const chooser = makeChooser(outbox, () => (adding = "case"));
   const tools = makeTools({
     run: runAll, stop, save: saver.open,
-    fresh: () => outbox.act("fresh", { value: !status().fresh }),
+    fresh: (value) => outbox.act("fresh", { value }),
     undo: () => outbox.act("undo"), redo: () => outbox.act("redo"),
     variant: () => { adding = "variant"; outbox.act("add_variant"); },
     cases: () => { outbox.flush(); chooser.open(doc().pool); },
@@ -155,20 +111,21 @@ function renderPlayground({ model, el }) {
   });
   let dismissed = "";
   notice.append(noticeText, reset, dismiss);
-  const pane = element("div", "pex-play-pane");
   const variantRow = element("div", "pex-play-variants");
-  const corner = element("div", "pex-play-corner pex-meta");
-  for (const text of HINTS) corner.append(element("p", "", text));
-  variantRow.append(corner);
+  const corner = makeCorner();
+  variantRow.append(corner.node);
   const grid = element("div", "pex-play-grid");
   grid.setAttribute("role", "grid");
   grid.setAttribute("aria-label", "Cases and answers");
-  const titles = element("div", "pex-play-row pex-play-titles");
-  titles.setAttribute("role", "row");
-  grid.append(titles);
   const empty = element("div", "pex-empty", "No cases yet.");
   empty.append(button("Add case", () => tools.cases.click()));
-  pane.append(variantRow, grid, empty);
+  const panes = makePanes(el, variantRow, [grid, empty]);
+  const pane = panes.node;
+  const heads = makeHeads(editPrompts, panes.prompts.id);
+  grid.append(heads.node);
+  const look = tools.group(panes.density, panes.full);
+  look.classList.add("pex-look");
+  state.bar.append(look);
   el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, ...session.menu.nodes);
 
   const columns = makeViews((id) => makeVariant(session, id));
@@ -183,12 +140,13 @@ function renderPlayground({ model, el }) {
     variants.forEach((variant, i) => columns.get(variant.id).update(variant, {
       first: !i, last: i === variants.length - 1, only: variants.length === 1,
     }));
-    arrange(variantRow, [corner, ...variants.map(({ id }) => columns.get(id).node)]);
+    corner.update(cases.length, variables);
+    arrange(variantRow, [corner.node, ...variants.map(({ id }) => columns.get(id).node)]);
     const newRows = rows.keep(cases.map(({ id }) => id));
     cases.forEach((found, i) => rows.get(found.id).update(found, i + 1, variables, variants));
-    arrange(grid, [titles, ...cases.map(({ id }) => rows.get(id).node)]);
+    arrange(grid, [heads.node, ...cases.map(({ id }) => rows.get(id).node)]);
     empty.hidden = cases.length > 0;
-    drawTitles(variants);
+    drawHeads();
     drawAnswers();
     drawTools();
     drawStatus();
@@ -204,18 +162,25 @@ function renderPlayground({ model, el }) {
     found.node.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
-  function drawTitles(variants) {
-    const now = JSON.stringify(variants.map(({ id, name }) => [id, name, doc().baseline === id && variants.length > 1]));
-    if (now === titles.dataset.drawn) return;
-    titles.dataset.drawn = now;
-    const first = element("div", "pex-play-title", "Case");
-    titles.replaceChildren(first, ...JSON.parse(now).map(([, name, baseline]) => {
-      const title = element("div", "pex-play-title");
-      title.append(output(name, "pex-title-name"));
-      if (baseline) title.append(element("span", "pex-chip", "baseline"));
-      return title;
-    }));
-    for (const title of titles.children) title.setAttribute("role", "columnheader");
+  function drawHeads() {
+    const { variants, cases, baseline } = doc();
+    const cellsOf = (id) => cases.map((found) => cells[`${id}|${found.id}`]);
+    heads.draw(variants, baseline, cellsOf, panes.folded);
+  }
+
+  /** Open the prompts at a variant; without one, open or fold them. */
+  function editPrompts(id) {
+    panes.fold(id ? false : !panes.folded);
+    drawHeads();
+    if (id) columns.get(id)?.edit();
+  }
+
+  /** All is run: the answers come into view, unless somebody is typing a prompt. */
+  function showAnswers() {
+    if (!panes.prompts.contains(document.activeElement)) panes.fold(true);
+    drawHeads();
+    const first = doc().cases[0];
+    if (first) panes.show(rows.get(first.id).node, heads.node);
   }
 
   function drawTools() {
@@ -223,7 +188,7 @@ function renderPlayground({ model, el }) {
     const running = session.running();
     tools.run.disabled = !variants.length || !cases.length;
     tools.stop.disabled = !running;
-    tools.fresh.setAttribute("aria-pressed", String(Boolean(status().fresh)));
+    tools.fresh.box.checked = Boolean(status().fresh);
     tools.undo.disabled = !undo;
     tools.redo.disabled = !redo;
     tools.differences.disabled = variants.length < 2;
@@ -314,6 +279,8 @@ function renderPlayground({ model, el }) {
       outbox.act(event.shiftKey ? "redo" : "undo");
     } else if (event.key === "Escape" && session.running()) {
       stop();
+    } else if (event.key === "Escape" && panes.restore()) {
+      // Back in the notebook.
     } else if (cell && /^(Arrow|Home$|End$)/.test(event.key) && !event.altKey && !event.shiftKey) {
       move(cell, event.key, control);
     } else return;
@@ -325,6 +292,7 @@ function renderPlayground({ model, el }) {
       Object.assign(cells, message.cells);
       for (const key of Object.keys(message.cells)) if (pieces) delete pieces[key];
       drawAnswers(new Set(Object.keys(message.cells)));
+      drawHeads();
       if (!Object.values(message.cells).every(({ state }) => state === "running")) askDifferences();
       drawStatus();
     } else if (message.view !== view) {
@@ -346,6 +314,7 @@ function renderPlayground({ model, el }) {
   function onCells() {
     cells = { ...model.get("_cells") };
     drawAnswers();
+    drawHeads();
     askDifferences();
   }
 
@@ -365,14 +334,6 @@ function renderPlayground({ model, el }) {
     active = cell;
     markActive();
   });
-  pane.addEventListener("scroll", () => {
-    if (pane.clientHeight) top = [pane.scrollLeft, pane.scrollTop];
-  }, { passive: true });
-  const size = new ResizeObserver(() => {
-    // JupyterLab removes a cell that is out of sight from the page, and with it its scroll position.
-    if (pane.clientHeight && !pane.scrollTop && !pane.scrollLeft) pane.scrollTo(...top);
-  });
-  size.observe(pane);
   window.addEventListener("pagehide", outbox.flush);
   model.on("change:_doc", draw);
   model.on("change:_cells", onCells);
@@ -385,7 +346,7 @@ function renderPlayground({ model, el }) {
     session.menu.close();
     outbox.close();
     clearTimeout(asking);
-    size.disconnect();
+    panes.close();
     window.removeEventListener("pagehide", outbox.flush);
     model.off("change:_doc", draw);
     model.off("change:_cells", onCells);

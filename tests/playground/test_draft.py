@@ -14,6 +14,7 @@ from pex.core.variant import Variant, grid
 from pex.playground.as_code import code, literal
 from pex.playground.draft import Column, Draft, Entry, Message, column_of
 from pex.playground.draft_files import from_json, to_json
+from pex.playground.draft_view import document
 from pex.playground.history import DEPTH, History, new_id, with_cases
 
 BASE = Prompt("Review: {{ review }}\nPositive?", "short", params={"temperature": 0})
@@ -285,8 +286,8 @@ def test_there_is_an_end_to_columns_cases_and_steps() -> None:
 
 ACTS = st.sampled_from(
     ["add_variant", "duplicate", "remove_variant", "move", "add_message", "remove_message",
-     "move_message", "message", "name", "params", "add_case", "remove_case", "case", "expected",
-     "baseline"]
+     "move_message", "message", "system", "name", "params", "add_case", "remove_case", "case",
+     "expected", "baseline"]
 )  # fmt: skip
 STEPS = st.lists(st.tuples(ACTS, st.integers(0, 5), st.text(max_size=8)), max_size=30)
 
@@ -297,12 +298,53 @@ def act_of(draft: Draft, step: tuple[str, int, str]) -> dict:
     entry = draft.entries[number % len(draft.entries)].id if draft.entries else "none"
     act = {"act": what, "variant": column.id, "case": entry, "by": number % 2 * 2 - 1,
            "index": number % len(column.messages), "value": text}  # fmt: skip
-    if what in ("message", "name", "params"):
+    if what in ("message", "system", "name", "params"):
         act |= {"act": "edit", "field": what}
         act["index"] = text if what == "params" else act["index"]
     if what in ("case", "expected"):
         act |= {"act": "edit_case", "field": "expected" if what == "expected" else "text"}
     return act
+
+
+def said(draft: Draft) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in draft.columns[0].messages]
+
+
+def test_the_system_message_comes_and_goes_and_the_others_keep_their_number() -> None:
+    draft = edited(draft_of("Hi"), "system", "Be brief.")
+    assert said(draft) == [("system", "Be brief."), ("user", "Hi")]
+    draft = edited(draft, "message", "Hello", 0)
+    assert said(draft) == [("system", "Be brief."), ("user", "Hello")]
+    history = History(draft)
+    history.do({"act": "add_message", "variant": "v0"})
+    assert said(history.draft)[2:] == [("assistant", "")]
+    history.do({"act": "move_message", "variant": "v0", "index": 1, "by": -1})
+    history.do({"act": "move_message", "variant": "v0", "index": 0, "by": -1})
+    assert said(history.draft) == [("system", "Be brief."), ("assistant", ""), ("user", "Hello")]
+    history.do({"act": "remove_message", "variant": "v0", "index": 0})
+    draft = edited(history.draft, "system", "")
+    assert said(draft) == [("user", "Hello")]
+    with pytest.raises(PexError, match="no longer there"):
+        edited(draft, "message", "x", 1)
+
+
+def test_a_parameter_that_no_endpoint_is_known_to_have_is_remarked_on() -> None:
+    draft = draft_of("Hi")
+    for name in ("topp", "top_p", "zz"):
+        draft = edited(draft, "params", "0.5", name)
+    (variant,) = document(draft, None, {})["variants"]
+    assert variant["notes"] == [
+        "'topp' is sent as it is; did you mean 'top_p'?",
+        "'zz' is sent as it is",
+    ]
+    assert variant["problems"] == []
+
+
+@pytest.mark.parametrize("value", ["json", "{", "[1]", '{"schema": {}}'])
+def test_a_response_format_is_an_object_with_a_type(value: str) -> None:
+    assert problems(edited(draft_of("Hi"), "params", value, "response_format")) == [
+        ("params", None)
+    ]
 
 
 @given(STEPS)

@@ -188,6 +188,11 @@ def _compare_and_save(lab: Lab, play: Locator, folder: Path) -> None:
     expect(second.locator("ins, del, .pex-answer-note:not([hidden])").first).to_be_visible()
     play.get_by_role("button", name="Show differences").click()
 
+    # After Run all the answers are in view, and the prompts are a line each.
+    expect(play.locator(".pex-play-prompts")).to_be_hidden()
+    expect(play.locator(".pex-title-about").nth(1)).to_contain_text("Tell me a poem about")
+    play.get_by_role("button", name="Edit poem").click()
+    expect(column(play, 1).get_by_role("textbox", name="Message 1")).to_be_focused()
     name = column(play, 1).get_by_label("Name of the variant")
     name.fill("ode")
     name.press("Tab")
@@ -288,13 +293,14 @@ def test_keys_only_and_stop_at_once(lab: FaultyEndpoint, project: Path) -> None:
         keys.press("Control+Shift+Enter")
         states(play, "answered", 6)
         keys.press("Alt+z")
+        play.get_by_role("button", name="Edit prompts").click()
         text = column(play, 1).get_by_role("textbox", name="Message 1")
         expect(text).to_have_value("Tell {{ n }}")
         # JupyterLab saw none of it: there is no new cell, and this one did not run again.
         assert browser.page.locator(".jp-Notebook .jp-Cell").count() == 1
 
 
-def test_a_new_case_has_the_cursor_and_a_system_message_comes_on_top(
+def test_a_new_case_has_the_cursor_and_the_system_message_is_on_top(
     lab: FaultyEndpoint, project: Path
 ) -> None:
     notebook(project / "play.ipynb", None, EXPERIMENT.format(count=1))
@@ -306,9 +312,24 @@ def test_a_new_case_has_the_cursor_and_a_system_message_comes_on_top(
         expect(play.locator(".pex-case-cell").nth(1).get_by_role("textbox").first).to_be_focused()
         browser.page.keyboard.type("7")
         variant = column(play, 0)
+        system = variant.get_by_role("textbox", name="System message")
+        names = variant.get_by_role("textbox", name=re.compile("essage"))
+        labels = names.evaluate_all("es => es.map(e => e.ariaLabel)")
+        assert labels == ["System message", "Message 1"]
+        system.press_sequentially("Be brief.")
+        variant.get_by_role("textbox", name="Message 1").press("Control+End")
+        browser.page.keyboard.type("!")
         variant.get_by_role("button", name="Add a message").click()
-        expect(variant.get_by_role("combobox", name="Role of message 1")).to_have_value("system")
-        expect(variant.get_by_role("textbox", name="Message 2")).to_have_value("Say {{ n }}")
+        expect(variant.get_by_role("textbox", name="Message 2")).to_be_focused()
+        expect(variant.get_by_role("combobox", name="Role of message 2")).to_have_value("assistant")
+        browser.page.keyboard.type("Yes.")
+        play.get_by_role("button", name="Run all").click()
+        states(play, "answered", 4)
+        sent = [body["messages"] for body in lab.bodies if body["messages"][0]["role"] == "system"]
+        assert sorted(body[1]["content"] for body in sent) == ["Say 0!", "Say 7!"]
+        assert {(body[0]["content"], body[2]["content"]) for body in sent} == {
+            ("Be brief.", "Yes.")
+        }
 
 
 def test_a_cell_that_keeps_the_kernel_busy_does_not_hold_it_up(
@@ -407,6 +428,9 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(
         play.get_by_role("button", name="Run all").click()
         states(play, "error", 1)
         states(play, "answered", 5)
+        found = Axe().run(browser.page, context=".pex-play")
+        assert found.violations_count == 0, found.generate_report()
+        play.get_by_role("button", name="Edit prompts").click()
         write(column(play, 0), "Say {{ n }} {% if %}")
         expect(column(play, 0).locator(".pex-problem")).to_be_visible()
         for dark in (False, True):
@@ -421,3 +445,48 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(
             found = Axe().run(browser.page, context=".pex-dialog[open]")
             assert found.violations_count == 0, found.generate_report()
             browser.page.keyboard.press("Escape")
+
+
+def test_panes_density_and_the_whole_window(lab: FaultyEndpoint, project: Path) -> None:
+    lab.reply = lambda body, number: completion("word " * 200)
+    notebook(project / "play.ipynb", None, EXPERIMENT.format(count=3))
+    with jupyterlab(project, height=900) as browser:
+        play = opened(browser, "play.ipynb")
+        prompts, splitter = play.locator(".pex-play-prompts"), play.get_by_role("separator")
+        before = prompts.bounding_box()
+        splitter.focus()
+        for _ in range(5):
+            browser.page.keyboard.press("ArrowUp")
+        expect(splitter).to_have_attribute("aria-valuenow", "25")
+        after = prompts.bounding_box()
+        assert before is not None
+        assert after is not None
+        assert after["height"] < before["height"]
+
+        # The first answer is in view after a run, whatever was scrolled to.
+        play.get_by_role("button", name="Run all").click()
+        states(play, "answered", 6)
+        expect(play.locator(".pex-answer-text").first).to_be_in_viewport(ratio=0.9)
+        expect(play.locator(".pex-title-totals").first).to_contain_text("ms")
+
+        heights = []
+        for density in ("compact", "normal", "full"):
+            play.get_by_label("Density of the rows").select_option(density)
+            text = play.locator(".pex-answer-text").first
+            heights.append(text.evaluate("e => e.clientHeight"))
+        assert heights == sorted(set(heights))
+
+        play.get_by_role("button", name="Maximise").click()
+        size = play.evaluate("e => [e.clientWidth, e.clientHeight]")
+        assert size == browser.page.evaluate("[document.body.clientWidth, window.innerHeight]")
+        play.get_by_role("button", name="Restore").focus()
+        browser.page.keyboard.press("Escape")
+        expect(play.get_by_role("button", name="Maximise")).to_be_focused()
+
+        # Both are as they were left, also in another page.
+        browser.page.reload()
+        browser.ready()
+        browser.run_all()
+        play = playground(browser)
+        expect(play.get_by_label("Density of the rows")).to_have_value("full")
+        expect(play.get_by_role("separator")).to_have_attribute("aria-valuenow", "25")

@@ -19,8 +19,7 @@ def test_the_code_makes_the_same_requests_in_a_fresh_namespace(lab: FaultyEndpoi
     view = View(play._session)
     view.do("edit", variant=column(play), field="params", index="temperature", value="0.5")
     typed(play, "system text, 日本\n{{ review }}", 1)
-    view.do("add_message", variant=column(play, 1), index=1)
-    view.do("edit", variant=column(play, 1), field="message", index=0, value="Be kind.\n\n")
+    view.do("edit", variant=column(play, 1), field="system", value="Be kind.\n\n")
     view.do("edit_case", case=entry(play), field="review", value='new "quoted" \n\x07 text')
     view.message({"kind": "code", "view": "v"})
     text = view.wait_sent("code")["text"]

@@ -246,7 +246,8 @@ def test_the_facts_of_an_answer_in_one_line() -> None:
         "210 ms to first token · 1.2 s · 1,040 + 8 tokens · $0.0123 · cut off at max_tokens · "
         "reused"
     )
-    assert found["marks"] == [["good", "✓ label", "why"]]
+    assert found["marks"] == [["good", "✓ label", "why", "label", 1.0]]
+    assert (found["seconds"], found["usd"], found["short"]) == (1.234, 0.0123, True)
     assert (found["journal"], found["run"], found["state"]) == (True, 3, "answered")
 
 
