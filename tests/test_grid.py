@@ -92,7 +92,7 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(tmp_path: Path) -> No
                 assert found.violations_count == 0, found.generate_report()
             lab.page.get_by_role("gridcell").first.click()
             lab.page.get_by_role("dialog").get_by_text("request key").wait_for()
-            found = Axe().run(lab.page, context=".pex-dialog")
+            found = Axe().run(lab.page, context=".pex-reader")
             assert found.violations_count == 0, found.generate_report()
             lab.page.keyboard.press("Escape")
 

@@ -206,7 +206,7 @@ def test_with_forced_colours_and_more_contrast_everything_is_told_apart(tmp_path
             if SHOTS:
                 lab.page.screenshot(path=f"{SHOTS}/{next(iter(media))}_open.png")
             if "contrast" in media:
-                found = Axe().run(lab.page, context=".pex-dialog")
+                found = Axe().run(lab.page, context=".pex-reader")
                 assert found.violations_count == 0, found.generate_report()
             lab.page.keyboard.press("Escape")
         # Coloured code can be read in both themes.
@@ -218,7 +218,7 @@ def test_with_forced_colours_and_more_contrast_everything_is_told_apart(tmp_path
             lab.page.get_by_role("gridcell").nth(1).click()
             window.get_by_role("button", name="Code", exact=True).click()
             window.locator(".pex-code-tag").first.wait_for()
-            found = Axe().run(lab.page, context=".pex-dialog[open]")
+            found = Axe().run(lab.page, context=".pex-reader[open]")
             assert found.violations_count == 0, found.generate_report()
             if SHOTS:
                 lab.page.screenshot(path=f"{SHOTS}/code_{'dark' if dark else 'light'}.png")

@@ -6,17 +6,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pex.core.cases import Case
-from pex.core.events import Done, Event
+from pex.core.events import Done, Event, RowKey
 from pex.core.text import value_text
 from pex.experiment.execution import Execution
 from pex.experiment.job import Job
 
 if TYPE_CHECKING:
     from pex.widgets.case_form import Editing
-    from pex.widgets.cell_details import Messages
+    from pex.widgets.cell_details import Messages, RequestBody
     from pex.widgets.grid import ResultGrid
     from pex.widgets.sheet import Line
 
@@ -121,6 +121,7 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
         _sent_messages(job),
         _editing(execution, job, corrected),
         _trace_url(execution),
+        _request(job),
         blocks=blocks,
     )
 
@@ -152,6 +153,16 @@ def _sent_messages(job: Job) -> Messages:
     prompts = {variant.name: variant.prompt for variant in job.variants}
     inputs = {case.id: case.inputs for case in job.cases}
     return lambda place: prompts[place[0]].render(inputs[place[1]])
+
+
+def _request(job: Job) -> RequestBody:
+    """The body of a request; looked for when a cell is opened."""
+
+    def found(place: RowKey) -> Mapping[str, Any]:
+        of_place = (r for r in job.requests if (r.variant, r.case_id, r.repeat) == place)
+        return next((request.body for request in of_place), {})
+
+    return found
 
 
 def _editing(execution: Execution, job: Job, corrected: dict[str, Case]) -> Editing:

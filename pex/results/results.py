@@ -390,21 +390,23 @@ class Results:
             has the selected rows of `frame`.
         """
         from pex.widgets.grid import show
-        from pex.widgets.sent_messages import sent_messages
+        from pex.widgets.sent_messages import sent_messages, sent_request
         from pex.widgets.sheet import sheet_of
 
         # One grid: showing it twice makes a second view, not a second copy of its rows.
         if self._grid is None:
             binary = yes_no(self.frame)
             sheet = sheet_of(self.frame, self.baseline)
+            messages = sent_messages(self.frame, self.about)
             self._grid = show(
                 self.frame,
                 self.summary(),
                 sheet,
                 binary,
-                sent_messages(self.frame, self.about),
+                messages,
                 self._editing(),
                 self.trace_url,
+                sent_request(self.about, messages),
             )
         return self._grid
 

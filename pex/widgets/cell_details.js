@@ -1,8 +1,11 @@
-// An opened cell in a window: what cell_details.py found about it.
+// An opened cell in a pane beside the grid: what cell_details.py found about it.
 
-import { MARKS } from "./cells.js";
+import { CHIPS, MARKS } from "./cells.js";
 import { makeCaseEditor } from "./editing.js";
-import { button, dialog, drawDifference, element, output, sanitised } from "./shared.js";
+import { button, copyText, drawDifference, element, output, sanitised } from "./shared.js";
+
+const FOLD_LINES = 6;
+const FOLD_CHARS = 500; // about as many lines of the pane
 
 /** JSON as a tree; each level is built when it is opened. */
 function tree(value, name) {
@@ -60,89 +63,178 @@ function linked(text, url) {
   return link;
 }
 
-/** All of an opened cell, below the buttons of its window. */
-function drawOpened(cell, ask, editor) {
-  const nodes = [];
-  const inputs = cell.inputs.map(([name, text]) => {
-    const box = element("div");
-    if (name) box.append(element("span", "pex-meta", name));
-    box.append(output(text, "pex-long"));
+/** A text of which only the first lines are shown until somebody wants all of it. */
+function folded(text, className = "") {
+  const box = element("div", `pex-folded ${className}`.trim());
+  const shown = output(text, "pex-long pex-fold");
+  box.append(shown);
+  if (text.split("\n").length <= FOLD_LINES && text.length <= FOLD_CHARS) {
+    shown.classList.remove("pex-fold");
     return box;
-  });
-  if (cell.expected) {
-    const box = element("div");
-    box.append(element("span", "pex-meta", "expected"), output(cell.expected, "pex-long"));
-    inputs.push(box);
   }
-  const tags = element("div", "pex-bar");
-  for (const tag of cell.tags) tags.append(element("span", "pex-chip", tag));
-  nodes.push(section("Case", ...inputs, ...(cell.tags.length ? [tags] : []), ...(editor ? [editor.box] : [])));
+  const more = button("Show all", () => {
+    const open = shown.classList.toggle("pex-fold");
+    more.textContent = open ? "Show all" : "Show less";
+    more.setAttribute("aria-expanded", String(!open));
+  });
+  more.setAttribute("aria-expanded", "false");
+  box.append(more);
+  return box;
+}
 
+function named(name, node) {
+  const box = element("div", "pex-named");
+  if (name) box.append(element("div", "pex-meta", name));
+  box.append(node);
+  return box;
+}
+
+function modesOf(cell, ask) {
   const modes = element("div", "pex-bar");
   modes.setAttribute("role", "group");
   modes.setAttribute("aria-label", "How the answer is shown");
   for (const [mode, text] of [["text", "Text"], ["markdown", "Markdown"], ["json", "JSON"], ["code", "Code"]]) {
     const node = button(text, () => ask(mode));
     node.setAttribute("aria-pressed", String(cell.answer.mode === mode));
-    node.dataset.mode = mode;
+    node.dataset.mode = node.dataset.stay = mode;
     modes.append(node);
   }
-  const talk = element("div", "pex-talk");
-  const messages = cell.messages.length ? cell.messages : [{ role: "assistant", answer: true }];
-  for (const message of messages) {
-    const box = element("div", "pex-message");
-    box.append(element("div", "pex-meta", message.role));
-    box.append(message.answer ? drawAnswer(cell.answer) : output(message.text, "pex-long"));
-    talk.append(box);
-  }
-  nodes.push(section("Conversation", modes, talk));
+  return modes;
+}
 
-  if (cell.marks.length) {
-    const list = element("ul", "pex-list");
-    for (const [kind, label, reason] of cell.marks) {
-      const item = element("li");
-      item.append(element("span", MARKS[kind], label));
-      if (reason) item.append(output(reason, "pex-soft"));
-      list.append(item);
+function scoresOf(cell) {
+  const list = element("ul", "pex-list pex-scores");
+  for (const [kind, label, reason] of cell.marks) {
+    const item = element("li");
+    item.append(element("span", CHIPS[kind], label));
+    if (reason) {
+      item.className = "pex-reasoned";
+      item.append(output(reason, "pex-soft"));
     }
-    nodes.push(section("Scores", list));
+    list.append(item);
   }
-  if (cell.difference) {
-    nodes.push(section(`Compared with the baseline, ${cell.baseline}`, drawDifference(cell.difference)));
+  return list;
+}
+
+function facts(rows) {
+  const list = element("dl", "pex-facts");
+  for (const [name, value, note, url] of rows) {
+    const fact = element("div");
+    const said = element("dd");
+    said.append(url ? linked(value, url) : value);
+    if (note) said.append(element("span", "pex-meta", ` · ${note}`));
+    fact.append(element("dt", "", name), said);
+    list.append(fact);
   }
-  if (cell.facts.length) {
-    const list = element("dl", "pex-facts");
-    for (const [name, value, note, url] of cell.facts) {
-      const fact = element("div");
-      const said = element("dd");
-      said.append(url ? linked(value, url) : value);
-      if (note) said.append(element("span", "pex-meta", ` · ${note}`));
-      fact.append(element("dt", "", name), said);
-      list.append(fact);
-    }
-    nodes.push(section("Details", list));
+  return list;
+}
+
+/** Text that is looked at rarely, built when it is opened. */
+function rarely(title, text) {
+  const node = element("details", "pex-rarely");
+  node.append(element("summary", "", title));
+  node.addEventListener("toggle", () => {
+    if (!node.open || node.children.length > 1) return;
+    const code = element("pre", "pex-code", text);
+    code.tabIndex = 0;
+    code.setAttribute("aria-label", title);
+    const copy = button("Copy", () => copyText(text), `Copy: ${title}`);
+    const box = element("div", "pex-copyable");
+    box.append(code, copy);
+    node.append(box);
+  });
+  return node;
+}
+
+/** All of an opened cell: the answer and its scores first, what it came from below. */
+function drawOpened(cell, ask, editor) {
+  const nodes = [];
+  const answer = section("Answer", modesOf(cell, ask), element("div", "pex-answer"));
+  answer.lastChild.append(drawAnswer(cell.answer));
+  nodes.push(answer);
+  if (cell.marks.length) nodes.push(section("Scores", scoresOf(cell)));
+  if (cell.expected || editor) {
+    const wanted = cell.expected ? folded(cell.expected) : element("div", "pex-soft", "none");
+    nodes.push(section("Expected", wanted, ...(editor ? [editor.box] : [])));
   }
+  if (cell.difference) nodes.push(section(`Compared with the baseline, ${cell.baseline}`, drawDifference(cell.difference)));
+  const about = [];
+  about.push(...cell.inputs.map(([name, text]) => named(name, folded(text))));
+  if (cell.tags.length) {
+    const tags = element("div", "pex-chips");
+    for (const tag of cell.tags) tags.append(element("span", "pex-chip", tag));
+    about.push(tags);
+  }
+  nodes.push(section("Case", ...about));
+  const before = cell.messages.filter((message) => !message.answer);
+  if (before.length) {
+    const talk = element("div", "pex-talk");
+    talk.append(...before.map(({ role, text }) => named(role, folded(text, "pex-message"))));
+    nodes.push(section("Messages", talk));
+  }
+  if (cell.params.length) nodes.push(section("Parameters", facts(cell.params)));
+  if (cell.facts.length) nodes.push(section("Details", facts(cell.facts)));
+  nodes.push(...cell.raw.map(([title, text]) => rarely(title, text)));
   return nodes;
 }
 
-/** The window in which a cell is opened. */
-export function makeReader(ask, step, send) {
-  const box = dialog("An answer");
+/** The variants of the case as tabs, each with the verdict on its answer. */
+function tabsOf(cell, go) {
+  const tabs = element("div", "pex-tabs");
+  tabs.setAttribute("role", "tablist");
+  tabs.setAttribute("aria-label", "Variants");
+  for (const [column, name, verdict] of cell.tabs) {
+    const here = column === cell.place[1];
+    const tab = button(name, () => go(column));
+    tab.className = "pex-tab";
+    tab.setAttribute("role", "tab");
+    tab.setAttribute("aria-selected", String(here));
+    tab.tabIndex = here ? 0 : -1;
+    if (here) tab.dataset.stay = "tab";
+    if (verdict) tab.append(element("span", MARKS[verdict], { good: " ✓", bad: " ✗", failed: " !" }[verdict]));
+    tabs.append(tab);
+  }
+  return tabs;
+}
+
+const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
+/**
+ * The pane beside the grid in which a cell is opened.
+ * @param {{ask: (mode: string) => void, step: (down: number, right: number) => void,
+ *   go: (column: number) => void, send: (message: object) => void, leave: () => void}} todo
+ */
+export function makeReader({ ask, step, go, send, leave }) {
+  const box = element("dialog", "pex-reader");
+  box.setAttribute("aria-label", "An answer");
+  box.tabIndex = -1;
   const title = element("h2", "pex-title");
   const bar = element("div", "pex-bar");
   const moves = [["←", 0, -1, "Previous variant"], ["→", 0, 1, "Next variant"], ["↑", -1, 0, "Previous row"], ["↓", 1, 0, "Next row"]];
-  const close = button("Close", () => box.close());
-  bar.append(...moves.map(([sign, rows, columns, label]) => button(sign, () => step(rows, columns), label)), close);
+  bar.append(...moves.map(([sign, down, right, label]) => button(sign, () => step(down, right), label)),
+    button("Close", close));
   const head = element("div", "pex-reader-head");
-  head.append(title, bar);
-  const body = element("div", "pex-reader");
+  const tabs = element("div");
+  head.append(bar, title, tabs);
+  const body = element("div", "pex-reader-body");
   box.append(head, body);
+
+  function close() {
+    const inside = box.contains(box.getRootNode().activeElement);
+    box.close();
+    if (inside) leave();
+  }
+
   box.addEventListener("keydown", (event) => {
-    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (move && event.altKey) {
-      event.preventDefault();
-      step(...move);
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      close();
     }
+    const move = KEYS[event.key];
+    const typing = event.target.closest("input, textarea, select, pre, [contenteditable]");
+    if (!move || event.ctrlKey || event.metaKey || event.shiftKey || (typing && !event.altKey)) return;
+    event.preventDefault();
+    step(...move);
   });
   const editors = new Map(); // of the cells with a form that is open
   let mode = "text";
@@ -152,23 +244,41 @@ export function makeReader(ask, step, send) {
     if (!editors.has(place)) editors.set(place, makeCaseEditor(cell, send, () => ask(mode)));
     return editors.get(place);
   }
+
+  function fill(...nodes) {
+    const had = box.getRootNode().activeElement;
+    const inside = box.contains(had);
+    body.replaceChildren(...nodes);
+    if (!inside || had === box.getRootNode().activeElement) return;
+    if (box.contains(had)) had.focus(); // it was in a form
+    else (box.querySelector(`[data-stay="${had.dataset.stay}"]`) ?? box).focus({ preventScroll: true });
+  }
+
   return {
     box,
+    close,
+    get mode() {
+      return mode;
+    },
     edited: (message) => editors.get(`${message.row},${message.column}`)?.said(message),
-    wait(text) {
+    /** Open it with what is known: a kernel that is busy has to answer first. */
+    wait(text, words) {
       title.textContent = text;
-      body.replaceChildren(element("div", "pex-soft", "The full answer is shown when the kernel is free."));
-      if (!box.open) box.showModal();
+      tabs.replaceChildren();
+      fill(output(words, "pex-long"), element("div", "pex-soft", "The full answer is shown when the kernel is free."));
+      box.setAttribute("open", ""); // `show` would take the focus
     },
     draw(cell) {
       title.textContent = [cell.case, cell.variant, cell.repeat && `repeat ${cell.repeat}`].filter(Boolean).join(" · ");
+      const same = mode === cell.answer.mode && box.dataset.place === cell.place.join();
       mode = cell.answer.mode;
-      const had = document.activeElement;
-      body.replaceChildren(...drawOpened(cell, ask, cell.edits ? editorOf(cell) : null));
-      if (had !== document.activeElement && body.contains(had)) had.focus(); // it was in a form
-      if (!box.open) return;
-      const pressed = body.querySelector("[aria-pressed=true]");
-      if (!box.contains(document.activeElement)) pressed?.focus();
+      box.dataset.place = cell.place.join();
+      const nodes = drawOpened(cell, ask, cell.edits ? editorOf(cell) : null);
+      const had = box.getRootNode().activeElement?.dataset.stay === "tab" && tabs.contains(box.getRootNode().activeElement);
+      tabs.replaceChildren(...(cell.tabs.length > 1 ? [tabsOf(cell, go)] : []));
+      if (had) tabs.querySelector("[data-stay=tab]").focus({ preventScroll: true });
+      fill(...nodes);
+      if (!same) box.scrollTop = 0;
     },
   };
 }

@@ -13,10 +13,11 @@ from pex.core.events import RowKey
 from pex.core.remarks import of_answer
 from pex.core.safe_text import clean
 from pex.core.text import value_text
-from pex.core.values import missing
+from pex.core.values import missing, to_json_value
 from pex.report.safe_html import markdown_html
 from pex.report.tables import cut, format_seconds, format_usd
 from pex.report.word_difference import word_difference
+from pex.score.unusual_answers import remarks_of
 from pex.widgets.code import pieces
 from pex.widgets.sheet import Cell, Sheet
 
@@ -26,6 +27,15 @@ MODES = ("text", "markdown", "json", "code")
 
 Messages = Callable[[RowKey], Sequence[Mapping[str, Any]]]
 """The messages that were sent for a place."""
+
+RequestBody = Callable[[RowKey], Mapping[str, Any]]
+"""The body of the request for a place, as far as it is known; empty if it is not."""
+
+_RESPONSE = (
+    "output", "error", "error_kind", "tool_calls", "reasoning", "finish_reason", "resolved_model",
+    "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens",
+    "cache_write_tokens", "latency_s", "ttft_s", "cost_usd", "remarks", "request_key",
+)  # fmt: skip
 
 _FACTS = {
     "model": "model", "resolved_model": "answered by", "finish_reason": "finish reason",
@@ -45,6 +55,7 @@ def cell_details(
     messages: Messages | None,
     mode: str = "text",
     trace_url: Callable[[str], str | None] | None = None,
+    request: RequestBody | None = None,
 ) -> dict[str, Any]:
     """Everything shown of a cell.
 
@@ -55,11 +66,13 @@ def cell_details(
         messages: gives the messages that were sent; None if they are not known.
         mode: how the answer is shown: one of `MODES`.
         trace_url: the address of a trace, if it has one.
+        request: gives the body of the request; None if it is not known.
 
     Returns:
         Texts by name, without invisible characters; only `html` is HTML, and harmless.
     """
-    line, cell = sheet.line(row), sheet.row(row)[column]
+    cells = sheet.row(row)
+    line, cell = sheet.line(row), cells[column]
     place = sheet.place(row, column)
     facts: Mapping[str, Any] = {} if cell is None else cell.facts
     sent = [] if messages is None else messages(place)
@@ -70,7 +83,7 @@ def cell_details(
         conversation.append(
             {"role": "error" if cell.state == "error" else "assistant", "answer": True}
         )
-    baseline = sheet.row(row)[sheet.baseline]
+    body = {} if request is None else dict(request(place))
     return {
         "case": line.id,
         "variant": place[0],
@@ -80,11 +93,73 @@ def cell_details(
         "expected": _bounded(line.expected),
         "messages": [_message(message) for message in conversation],
         "answer": _answer(cell, mode),
-        "marks": [[m.kind, m.label, _bounded(m.reason)] for m in (cell.marks if cell else ())],
-        "difference": _difference(cell, baseline),
+        "marks": _marks(cell),
+        "difference": _difference(cell, cells[sheet.baseline]),
         "baseline": sheet.variants[sheet.baseline],
+        "tabs": [
+            [number, clean(name), _verdict(each)]
+            for number, (name, each) in enumerate(zip(sheet.variants, cells, strict=True))
+        ],
+        "params": _params(body),
         "facts": _facts(facts, trace_url),
+        "raw": _raw(body, facts),
     }
+
+
+def _marks(cell: Cell | None) -> list[list[str]]:
+    """Kind, label and reason of each score, after what cannot be seen in the answer."""
+    if cell is None:
+        return []
+    said = [] if cell.state != "answered" else remarks_of(
+        {name: cell.facts.get(name) for name in ("finish_reason", "remarks")}
+    )  # fmt: skip
+    scores = [[mark.kind, mark.label, _bounded(mark.reason)] for mark in cell.marks]
+    return [*(["warn", word, ""] for word in said), *scores]
+
+
+def _verdict(cell: Cell | None) -> str:
+    """The verdict over all yes/no scores: good, bad if one is, failed for an error, or none."""
+    if cell is None:
+        return ""
+    kinds = {mark.kind for mark in cell.marks}
+    if cell.state == "error" or "failed" in kinds:
+        return "failed"
+    return "bad" if "bad" in kinds else "good" if "good" in kinds else ""
+
+
+def _params(body: Mapping[str, Any]) -> list[list[str]]:
+    """The parameters of a request: all but the model and the messages."""
+    return [
+        [clean(name), _bounded(value_text(value))]
+        for name, value in body.items()
+        if name not in ("model", "messages")
+    ]
+
+
+def _raw(body: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str]]:
+    """The request and what is kept of the response, as JSON."""
+    response = {
+        name: value
+        for name in _RESPONSE
+        if name in facts and not missing(value := to_json_value(facts[name]))
+    }
+    shown = [["Request", _without_files(body)], ["Response as recorded", response]]
+    return [
+        [title, _bounded(json.dumps(value, ensure_ascii=False, indent=2, default=str))]
+        for title, value in shown
+        if value
+    ]
+
+
+def _without_files(value: Any) -> Any:
+    """A request with images and files as their beginning and size."""
+    if isinstance(value, Mapping):
+        return {name: _without_files(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_files(each) for each in value]
+    if isinstance(value, str) and value.startswith("data:") and len(value) > 200:
+        return f"{value[:60]}… ({len(value):,} characters)"
+    return value
 
 
 def _bounded(text: str) -> str:

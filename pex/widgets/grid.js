@@ -1,13 +1,18 @@
 // The result grid: virtual rows over what Python sends (grid.py).
 
 import { makeReader } from "./cell_details.js";
-import { drawCell, fitting } from "./cells.js";
+import { makeColumns } from "./columns.js";
+import { drawHead, notes } from "./head.js";
+import { chosenLayout, LAYOUTS, makeLayoutMenu, MAP } from "./layout_menu.js";
 import { makeStore } from "./rows.js";
-import { button, copyText, element, oncePerFrame, output } from "./shared.js";
+import { makeSelection } from "./selection.js";
+import { button, copyText, element, oncePerFrame } from "./shared.js";
 import { makeProgress, makeTools, save } from "./tools.js";
+import { makeRows } from "./virtual_rows.js";
+import { makeTexts } from "./whole_texts.js";
 
-const ROW_PX = 92;
-const BEYOND = 2; // rows above and below what is seen
+const SHORT = 24; // characters of an answer that need no second line
+const SAMPLE = 20; // rows that are looked at for this
 
 /** @param {{model: any, el: HTMLElement, store: any}} view */
 function renderGrid({ model, el, store }) {
@@ -15,19 +20,6 @@ function renderGrid({ model, el, store }) {
   el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-grid");
   // JupyterLab's keys would otherwise act on the notebook while the grid has the focus.
   el.setAttribute("data-lm-suppress-shortcuts", "true");
-  let begin = model.get("_begin");
-  let order = null; // null: all rows in their own order
-  let active = { row: 0, column: 0 };
-  let anchor = null;
-  let pressed = null; // the cell in which the mouse button went down
-  let top = 0;
-  let cellWidth = 200;
-  let columns = [0, 0]; // those in sight: only their cells are drawn
-  const selected = new Set();
-  const drawn = new Map();
-
-  const progress = makeProgress(model, () => scroll.focus({ preventScroll: true }));
-  const tools = makeTools(ask, (form) => model.send({ kind: "export", view, form }));
   const scroll = element("div", "pex-grid-scroll");
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "grid");
@@ -39,244 +31,276 @@ function renderGrid({ model, el, store }) {
   body.setAttribute("role", "rowgroup");
   scroll.append(head, body);
   const empty = element("div", "pex-soft pex-grid-empty");
-  const reader = makeReader((mode) => open(mode), (rows, columns) => { move(rows, columns); open(); },
-    (message) => model.send({ view, ...message }));
-  el.append(progress.bar, tools.bar, scroll, empty, reader.box);
 
-  const count = () => (order ? order.length : begin.rows);
-  const rowAt = (index) => (order ? order[index] : index);
-  const key = (index, column) => rowAt(index) * begin.variants.length + column;
+  let order = null; // null: all rows in their own order
+  let top = 0;
+  let pressed = null; // the cell in which the mouse button went down
+  let layoutIsSure = chosenLayout() !== null;
+  const active = { row: 0, column: 0 };
+
+  /** What the modules of a view share. A column in sight has a place; `columns.shown` has its number. */
+  const grid = {
+    scroll, head, body,
+    begin: model.get("_begin"),
+    columns: makeColumns(),
+    layout: chosenLayout() ?? "lines",
+    unfolded: false,
+    dragged: null,
+    get variants() {
+      return grid.begin.variants;
+    },
+    get baseline() {
+      return grid.begin.baseline;
+    },
+    get heads() {
+      return model.get("_head").columns ?? [];
+    },
+    /** The score that the heat map shows. */
+    get score() {
+      const { sort } = tools.query;
+      return sort.startsWith("score:") ? sort.slice(6) : grid.begin.scores[0] ?? "";
+    },
+    row: (row) => store.row(row),
+    texts: (row, cells) => texts.of(row, cells),
+    want: (missing) => store.want(model, missing),
+    waits: () => model.get("_head").status === "running",
+    cellId: (index, at) => `pex-${view}-${index}-${at}`,
+    isSelected: (index, at) => selection.has(index, at),
+    onDrawn: markActive,
+    /** The direction in which the rows are sorted by a column, if they are. */
+    sorted: (column) => (tools.query.sort !== "case" && tools.query.column === column
+      ? (tools.query.down ? "descending" : "ascending") : ""),
+    sort(column, score) {
+      const { query } = tools;
+      const sort = score ? `score:${score}` : query.sort !== "case" ? query.sort
+        : grid.begin.scores.length ? `score:${grid.begin.scores[0]}` : "latency";
+      if (query.column !== column || query.sort !== sort) tools.change({ column, sort });
+      else if (score && !query.down) tools.change({ down: true });
+      else tools.change(score ? { column: null, sort: "case", down: false } : { column: null });
+    },
+    filter: (kind) => tools.change({ kind_of_rows: tools.query.kind_of_rows === kind ? "all" : kind }),
+    fold() {
+      grid.unfolded = !grid.unfolded;
+      refreshHead();
+      head.querySelector(".pex-grid-fold")?.focus();
+    },
+    widthOf: (column) => head.firstChild.children[column === "case" ? 0 : grid.columns.shown.indexOf(column) + 1]?.offsetWidth ?? 200,
+    resize(column, pixels) {
+      grid.columns.resize(column, pixels);
+      arrange();
+    },
+    changed: arrange,
+  };
+
+  const progress = makeProgress(model, () => scroll.focus({ preventScroll: true }));
+  const tools = makeTools(ask, (form) => model.send({ kind: "export", view, form }));
+  const menu = makeLayoutMenu(grid, setLayout);
+  const more = button("", showMore);
+  more.hidden = true;
+  tools.view.append(...menu.nodes, more);
+  const texts = makeTexts((wanted) => model.send({ kind: "texts", view, rows: wanted }));
+  const rows = makeRows(grid);
+  const selection = makeSelection(grid, rows, active, (cells) => {
+    model.send({ kind: "select" }, undefined, [cells.buffer]);
+    if (cells.length) tools.say(`${cells.length.toLocaleString()} selected`);
+    else sayCount();
+  });
+  const reader = makeReader({
+    ask: (mode) => open(mode),
+    step(down, right) {
+      move(down, right);
+      open();
+    },
+    go(column) {
+      const at = grid.columns.shown.indexOf(column);
+      if (at >= 0) move(0, at - active.column);
+      open();
+    },
+    send: (message) => model.send({ view, ...message }),
+    leave: () => scroll.focus({ preventScroll: true }),
+  });
+  const main = element("div", "pex-grid-main");
+  main.append(scroll, reader.box);
+  el.append(progress.bar, tools.bar, main, empty);
+
+  const shownColumn = (at) => grid.columns.shown[at];
 
   function ask(query) {
     const plain = !query.search && query.kind_of_rows === "all" && !query.part
-      && query.sort === "case" && !query.down;
+      && !query.conditions.length && query.sort === "case" && !query.down;
     tools.say(plain ? "" : "searching…");
     if (plain) setOrder(null);
     model.send({ kind: "query", view, ...query });
-    drawHead();
+    refreshHead();
   }
 
   function setOrder(found) {
-    const there = active.row < count() ? rowAt(active.row) : 0;
+    const there = active.row < rows.count() ? rows.heights.rowAt(active.row) : 0;
     order = found;
     const at = order ? order.indexOf(there) : there;
     active.row = Math.max(0, at);
     layout();
   }
 
-  function drawHead() {
-    const row = element("div", "pex-grid-row");
-    row.setAttribute("role", "row");
-    row.setAttribute("aria-rowindex", "1");
-    const titles = ["case", ...begin.variants];
-    const notes = model.get("_head").columns ?? [];
-    row.append(...titles.map((name, number) => {
-      const cell = element("div", "pex-cell pex-grid-title");
-      cell.setAttribute("role", "columnheader");
-      cell.setAttribute("aria-colindex", String(number + 1));
-      if (!number) {
-        cell.textContent = name;
-        return cell;
-      }
-      const sorted = tools.query.sort !== "case" && tools.query.column === number - 1;
-      const title = button(name, () => tools.change({ column: sorted ? null : number - 1,
-        ...(tools.query.sort === "case" ? { sort: begin.scores.length ? `score:${begin.scores[0]}` : "latency" } : {}) }));
-      title.className = "pex-grid-name";
-      title.title = `Sort by ${name}`;
-      if (sorted) cell.setAttribute("aria-sort", tools.query.down ? "descending" : "ascending");
-      const sign = sorted ? (tools.query.down ? " ▼" : " ▲") : "";
-      title.textContent = name + sign;
-      cell.append(title);
-      if (number - 1 === begin.baseline && begin.variants.length > 1) cell.append(element("span", "pex-meta", " baseline"));
-      cell.append(element("div", "pex-meta", notes[number - 1] || " "));
-      return cell;
-    }));
-    head.replaceChildren(row);
+  function refreshHead() {
+    head.replaceChildren(drawHead(grid));
+    rows.readEdges();
   }
 
+  let said = "";
   function drawNotes() {
     progress.draw();
-    const notes = model.get("_head").columns ?? [];
-    head.querySelectorAll(".pex-grid-title > .pex-meta:last-child").forEach((node, i) => {
-      if (node.textContent !== notes[i]) node.textContent = notes[i] || " ";
-    });
+    decideLayout();
+    const now = JSON.stringify(grid.heads);
+    if (now === said) return;
+    said = now;
+    if (now.includes('"part":true')) return refreshHead(); // a head of its own folds them
+    const cells = [...head.firstChild.children].slice(1);
+    cells.forEach((cell, at) => cell.querySelector(".pex-grid-notes").replaceWith(notes(grid, shownColumn(at))));
   }
 
   function start() {
-    begin = model.get("_begin");
-    el.style.setProperty("--pex-columns", begin.variants.length);
-    scroll.setAttribute("aria-colcount", String(begin.variants.length + 1));
-    tools.draw(begin);
-    drawHead();
+    grid.begin = model.get("_begin");
+    texts.clear();
+    grid.columns.begin(grid.begin.variants);
+    tools.draw(grid.begin);
+    rows.forget();
+    arrange();
+  }
+
+  /** Short answers need one line; a person's own choice comes first. */
+  function decideLayout() {
+    if (layoutIsSure) return;
+    let [cells, short] = [0, 0];
+    for (let row = 0; row < Math.min(SAMPLE, grid.begin.rows); row++) {
+      for (const cell of store.row(row)?.[3] ?? []) {
+        if (cell?.[0] !== "answered") continue;
+        cells += 1;
+        short += cell[1].length <= SHORT;
+      }
+    }
+    if (cells < Math.min(5, grid.begin.rows)) return;
+    layoutIsSure = true;
+    if (short >= 0.9 * cells) setLayout("compact");
+  }
+
+  function setLayout(name) {
+    layoutIsSure = true;
+    grid.layout = name;
+    rows.forget();
+    arrange();
+  }
+
+  /** Columns or layout are other ones: all is drawn anew. */
+  function arrange() {
+    el.dataset.layout = grid.layout;
+    const squares = grid.layout === MAP;
+    const { template, least } = grid.columns.tracks(squares ? "28px" : "var(--pex-cell)", squares);
+    scroll.style.setProperty("--pex-template", template);
+    scroll.style.setProperty("--pex-least", least);
+    scroll.setAttribute("aria-colcount", String(grid.columns.shown.length + 1));
+    active.column = Math.min(active.column, grid.columns.shown.length - 1);
+    menu.draw(grid.layout);
+    refreshHead();
     layout();
   }
 
-  function layout() {
-    body.style.height = `${count() * ROW_PX}px`;
-    scroll.setAttribute("aria-rowcount", String(count() + 1));
-    empty.textContent = begin.rows ? "No rows match." : "There are no cases.";
-    empty.hidden = count() > 0;
-    markBusy();
-    scroll.hidden = !begin.rows;
-    if (order) tools.say(`${count().toLocaleString()} of ${begin.rows.toLocaleString()} rows`);
-    else tools.say(`${begin.rows.toLocaleString()} rows`);
-    for (const { node } of drawn.values()) node.remove();
-    drawn.clear();
-    paint();
+  function sayCount() {
+    const all = grid.begin.rows.toLocaleString();
+    tools.say(order ? `${rows.count().toLocaleString()} of ${all} rows` : `${all} rows`);
   }
 
-  const later = oncePerFrame(paint);
-
-  function paint() {
-    const height = scroll.clientHeight;
-    if (!height) return; // JupyterLab has taken the cell out of the page
-    const titles = head.firstChild?.children;
-    cellWidth = titles?.[1]?.offsetWidth || 200;
-    const from = Math.abs(scroll.scrollLeft) - (titles?.[0]?.offsetWidth ?? 0);
-    const to = Math.ceil((from + scroll.clientWidth) / cellWidth);
-    columns = [Math.max(0, Math.floor(from / cellWidth)), Math.min(to, begin.variants.length)];
-    let first = Math.floor(scroll.scrollTop / ROW_PX);
-    let last = Math.min(count(), Math.ceil((scroll.scrollTop + height) / ROW_PX));
-    if (drawn.has(first) || drawn.has(last - 1)) {
-      first = Math.max(0, first - BEYOND);
-      last = Math.min(count(), last + BEYOND);
-    } else if (first < last) later(); // after a jump, what is seen comes first
-    const free = [];
-    for (const [index, { node }] of drawn) {
-      if (index >= first && index < last) continue;
-      drawn.delete(index);
-      free.push(node);
-    }
-    const missing = [];
-    for (let index = first; index < last; index++) {
-      const had = drawn.get(index);
-      if (had && !had.stale && had.from <= columns[0] && had.to >= columns[1]) continue;
-      const row = rowAt(index);
-      const data = store.row(row);
-      if (!data) missing.push(row);
-      const node = had?.node ?? free.pop() ?? makeRow();
-      drawRow(node, index, data);
-      drawn.set(index, { node, stale: !data, from: columns[0], to: columns[1] });
-      if (!node.isConnected) body.append(node);
-    }
-    for (const node of free) node.remove();
-    if (missing.length) store.want(model, missing);
-    markActive();
+  function layout() {
+    rows.heights.reset(grid.begin.rows, order);
+    scroll.setAttribute("aria-rowcount", String(rows.count() + 1));
+    empty.textContent = grid.begin.rows ? "No rows match." : "There are no cases.";
+    empty.hidden = rows.count() > 0;
+    markBusy();
+    scroll.hidden = !grid.begin.rows;
+    sayCount();
+    rows.redraw();
+    markMore();
   }
 
   function markBusy() {
-    scroll.setAttribute("aria-busy", String(!store.full(begin.rows)));
+    scroll.setAttribute("aria-busy", String(!store.full(grid.begin.rows)));
   }
 
-  function makeRow() {
-    const node = element("div", "pex-grid-row");
-    node.setAttribute("role", "row");
-    for (let number = 0; number <= begin.variants.length; number++) {
-      const cell = element("div", "pex-cell");
-      cell.setAttribute("role", number ? "gridcell" : "rowheader");
-      cell.setAttribute("aria-colindex", String(number + 1));
-      node.append(cell);
-    }
-    return node;
+  /** How many columns are beyond the edge, so that nobody misses them. */
+  function markMore() {
+    const hidden = grid.columns.shown.length - lastWhole();
+    const text = hidden > 0 ? `${hidden} more →` : "";
+    if (more.textContent === text) return;
+    more.textContent = text;
+    more.hidden = !text;
+    more.title = "Show the columns further right";
   }
 
-  function drawRow(node, index, data) {
-    node.style.top = `${index * ROW_PX}px`;
-    node.dataset.index = index;
-    node.setAttribute("aria-rowindex", String(index + 2));
-    const [about, ...cells] = node.children;
-    if (!data) {
-      about.replaceChildren(element("div", "pex-soft", "…"));
-      cells.forEach((cell) => cell.replaceChildren());
-      return;
-    }
-    const [id, text, note, answers] = data;
-    if (about.children.length < 3) {
-      about.replaceChildren(output("", "pex-clamp2"), element("div", "pex-meta pex-one-line"), element("div", "pex-id pex-one-line"));
-    }
-    [fitting(text, 2 * cellWidth), note, id].forEach((part, i) => (about.children[i].textContent = part));
-    const wait = model.get("_head").status === "running";
-    cells.forEach((cell, column) => {
-      if (column >= columns[0] && column < columns[1]) drawCell(cell, answers[column], wait, cellWidth);
-      else cell.replaceChildren();
-      cell.id = `pex-${view}-${index}-${column}`;
-      cell.setAttribute("aria-selected", String(selected.has(key(index, column))));
-    });
+  /** How many columns can be seen whole or have been passed. */
+  function lastWhole() {
+    const titles = [...(head.firstChild?.children ?? [])].slice(1);
+    const end = Math.abs(scroll.scrollLeft) + scroll.clientWidth;
+    const first = titles.findIndex((title) => title.offsetLeft + title.offsetWidth / 2 > end);
+    return first < 0 ? titles.length : first;
+  }
+
+  function showMore() {
+    scroll.scrollLeft += Math.max(100, scroll.clientWidth - rows.caseWidth());
   }
 
   function markActive() {
     body.querySelector(".pex-active")?.classList.remove("pex-active");
-    const cell = drawn.get(active.row)?.node.children[active.column + 1];
+    const cell = rows.cell(active.row, active.column);
     cell?.classList.add("pex-active");
     if (cell) scroll.setAttribute("aria-activedescendant", cell.id);
     else scroll.removeAttribute("aria-activedescendant");
   }
 
-  function move(rows, columns) {
-    active.row = Math.min(Math.max(0, active.row + rows), Math.max(0, count() - 1));
-    active.column = Math.min(Math.max(0, active.column + columns), begin.variants.length - 1);
-    const at = active.row * ROW_PX;
-    const seen = scroll.clientHeight - head.offsetHeight;
-    if (at < scroll.scrollTop) scroll.scrollTop = at;
-    else if (at + ROW_PX > scroll.scrollTop + seen) scroll.scrollTop = at + ROW_PX - seen;
-    paint();
-    const cell = drawn.get(active.row)?.node.children[active.column + 1];
-    const about = drawn.get(active.row)?.node.children[0];
+  function move(down, right) {
+    active.row = Math.min(Math.max(0, active.row + down), Math.max(0, rows.count() - 1));
+    active.column = Math.min(Math.max(0, active.column + right), grid.columns.shown.length - 1);
+    showActive();
+  }
+
+  function showActive() {
+    showRow();
+    rows.paint();
+    showRow(); // its height may be known only now
+    const cell = rows.cell(active.row, active.column);
     if (!cell) return;
+    const about = cell.parentNode.firstChild;
     const stuck = getComputedStyle(about).position === "sticky" ? about.offsetWidth : 0;
     if (cell.offsetLeft < scroll.scrollLeft + stuck) scroll.scrollLeft = cell.offsetLeft - stuck;
     else if (cell.offsetLeft + cell.offsetWidth > scroll.scrollLeft + scroll.clientWidth) {
-      scroll.scrollLeft = cell.offsetLeft + cell.offsetWidth - scroll.clientWidth;
+      scroll.scrollLeft = Math.min(cell.offsetLeft - stuck, cell.offsetLeft + cell.offsetWidth - scroll.clientWidth);
     }
   }
 
-  function open(mode = "text") {
-    if (!count()) return;
-    const row = rowAt(active.row);
-    const data = store.row(row);
-    if (!reader.box.open) reader.wait(`${data?.[0] ?? ""} · ${begin.variants[active.column]}`);
-    model.send({ kind: "open", view, row, column: active.column, mode });
+  function showRow() {
+    const at = rows.heights.top(active.row);
+    const end = rows.heights.top(active.row + 1);
+    const seen = scroll.clientHeight - head.offsetHeight;
+    if (at < scroll.scrollTop) scroll.scrollTop = at;
+    else if (end > scroll.scrollTop + seen) scroll.scrollTop = Math.min(at, end - seen);
   }
 
-  function sendSelection() {
-    const cells = Uint32Array.from(selected);
-    model.send({ kind: "select" }, undefined, [cells.buffer]);
-    if (selected.size) tools.say(`${selected.size.toLocaleString()} selected`);
-    else layout();
-    for (const [index, { node }] of drawn) {
-      [...node.children].slice(1).forEach((cell, column) =>
-        cell.setAttribute("aria-selected", String(selected.has(key(index, column)))));
+  function open(mode) {
+    if (!rows.count()) return;
+    const row = rows.heights.rowAt(active.row);
+    const column = shownColumn(active.column);
+    const first = !reader.box.open;
+    if (first) {
+      const data = store.row(row);
+      reader.wait(`${data?.[0] ?? ""} · ${grid.variants[column]}`, data?.[3][column]?.[1] ?? "");
+      rows.readEdges(); // the window takes a part of the width
+      showActive();
     }
-  }
-
-  function toggle() {
-    const cell = key(active.row, active.column);
-    if (!selected.delete(cell)) selected.add(cell);
-    anchor = { ...active };
-    sendSelection();
-  }
-
-  function extend() {
-    anchor ??= { ...active };
-    selected.clear();
-    const [top, bottom] = [anchor.row, active.row].sort((a, b) => a - b);
-    const [left, right] = [anchor.column, active.column].sort((a, b) => a - b);
-    for (let row = top; row <= bottom; row++) {
-      for (let column = left; column <= right; column++) selected.add(key(row, column));
-    }
-    sendSelection();
-  }
-
-  function selectAll() {
-    for (let row = 0; row < count(); row++) {
-      for (let column = 0; column < begin.variants.length; column++) selected.add(key(row, column));
-    }
-    sendSelection();
+    model.send({ kind: "open", view, row, column, mode: mode ?? reader.mode });
   }
 
   function onKey(event) {
     if (event.target !== scroll) return;
-    const page = Math.max(1, Math.floor(scroll.clientHeight / ROW_PX) - 1);
+    const page = Math.max(1, Math.floor(scroll.clientHeight / rows.heights.of(active.row)) - 1);
     const far = 1e9;
     const control = event.ctrlKey || event.metaKey;
     const moves = {
@@ -286,17 +310,19 @@ function renderGrid({ model, el, store }) {
     };
     const by = moves[event.key];
     if (by) {
-      if (event.shiftKey) anchor ??= { ...active };
-      else anchor = null;
+      selection.anchor(event.shiftKey);
       move(...by);
-      if (event.shiftKey) extend();
-    } else if (event.key === "Enter") open();
-    else if (event.key === " ") toggle();
+      if (event.shiftKey) selection.extend();
+      else if (reader.box.open) open();
+    } else if (event.key === "Enter") {
+      open();
+      reader.box.focus({ preventScroll: true });
+    } else if (event.key === " ") selection.toggle();
     else if (event.key === "Escape") {
-      selected.clear();
-      sendSelection();
+      if (reader.box.open) reader.close();
+      else selection.clear();
     } else if (event.key === "/") tools.search.focus();
-    else if (control && event.key.toLowerCase() === "a") selectAll();
+    else if (control && event.key.toLowerCase() === "a") selection.all();
     else if (control && event.key.toLowerCase() === "c") {
       if (String(window.getSelection())) return;
       model.send({ kind: "export", view, form: "tabs" });
@@ -331,14 +357,15 @@ function renderGrid({ model, el, store }) {
 
   function choose(place, event) {
     if (String(window.getSelection())) return;
-    anchor ??= { ...active };
-    active = place;
+    const extend = event.shiftKey;
+    if (extend) selection.anchor(true);
+    Object.assign(active, place);
     scroll.focus({ preventScroll: true });
     markActive();
-    if (event.shiftKey) extend();
-    else if (event.ctrlKey || event.metaKey) toggle();
+    if (extend) selection.extend();
+    else if (event.ctrlKey || event.metaKey) selection.toggle();
     else {
-      anchor = null;
+      selection.anchor(false);
       open();
     }
   }
@@ -346,26 +373,24 @@ function renderGrid({ model, el, store }) {
   function onMessage(message, buffers) {
     if (message.kind === "rows") {
       markBusy();
-      const fresh = new Set(message.chunks);
-      for (const [index, had] of drawn) had.stale ||= fresh.has(Math.floor(rowAt(index) / begin.chunk));
-      later();
+      rows.refresh(message.chunks, grid.begin.chunk);
+      decideLayout();
     } else if (message.kind === "cells") {
-      const rows = new Map([...drawn].map(([index, had]) => [rowAt(index), had]));
-      for (const [row, column, cell] of message.cells) {
-        const had = rows.get(row);
-        if (had && !had.stale && column >= had.from && column < had.to) drawCell(had.node.children[column + 1], cell, true, cellWidth);
-        else if (had?.stale) later();
-      }
+      texts.forget(message.cells.map(([row]) => row));
+      rows.update(message.cells);
       markActive();
     } else if (message.view !== view) {
       return;
+    } else if (message.kind === "texts") {
+      texts.add(message.rows);
+      rows.stale(message.rows.map(([row]) => row));
     } else if (message.kind === "order") {
       const bytes = buffers[0];
       const found = new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-      const plain = found.length === begin.rows && tools.query.sort === "case" && !tools.query.down;
+      const plain = found.length === grid.begin.rows && tools.query.sort === "case" && !tools.query.down;
       setOrder(plain ? null : found);
     } else if (message.kind === "opened") {
-      if (reader.box.open && message.row === rowAt(active.row) && message.column === active.column) reader.draw(message.cell);
+      if (reader.box.open && message.row === rows.heights.rowAt(active.row) && message.column === shownColumn(active.column)) reader.draw(message.cell);
     } else if (message.kind === "edit" || message.kind === "keep") {
       reader.edited(message);
     } else if (message.kind === "export") {
@@ -382,22 +407,39 @@ function renderGrid({ model, el, store }) {
   body.addEventListener("click", onClick);
   scroll.addEventListener("scroll", () => {
     if (scroll.clientHeight) top = scroll.scrollTop;
-    later();
+    rows.later();
+    markMore();
   }, { passive: true });
+  let width = 0;
+  const again = oncePerFrame(layout);
   const size = new ResizeObserver(() => {
     // JupyterLab removes a cell that is out of sight from the page, and with it its scroll position.
     if (scroll.clientHeight && scroll.scrollTop !== top) scroll.scrollTop = top;
-    paint(); // not later: it is before this frame is shown
+    if (!scroll.clientWidth || scroll.clientWidth === width) return rows.paint(); // before this frame is shown
+    const first = !width;
+    width = scroll.clientWidth;
+    rows.forget();
+    if (first) layout();
+    else again(); // the height of the grid may change by it, which has to wait
   });
   size.observe(scroll);
+
+  // JupyterLab skips the layout of cells out of sight. What was drawn meanwhile has been seen to stay
+  // without any size, so all is drawn anew when the cell comes back.
+  function onSkipped(event) {
+    if (!event.skipped && event.target.contains?.(el)) layout();
+  }
+  document.addEventListener("contentvisibilityautostatechange", onSkipped);
   store.views.add(onMessage);
   model.on("change:_begin", start);
   model.on("change:_head", drawNotes);
   start();
   drawNotes();
   return () => {
-    later.cancel();
+    rows.cancel();
+    again.cancel();
     size.disconnect();
+    document.removeEventListener("contentvisibilityautostatechange", onSkipped);
     store.views.delete(onMessage);
     model.off("change:_begin", start);
     model.off("change:_head", drawNotes);

@@ -8,7 +8,6 @@ keeps only short texts of the rows.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +31,13 @@ from pex.core.events import (
 from pex.core.safe_text import clean
 from pex.core.spreadsheet import table_text
 from pex.core.text import value_text
-from pex.stats import intervals
 from pex.widgets import rows, shared
 from pex.widgets.case_form import Editing, apply_edit, edit_form
-from pex.widgets.cell_details import MODES, Messages, cell_details
+from pex.widgets.cell_details import MODES, Messages, RequestBody, cell_details
+from pex.widgets.conditions import tests_of
+from pex.widgets.heads import Head, finished_heads, running_head
 from pex.widgets.live_cell import cell_after
-from pex.widgets.query import KINDS, Query, find_rows, tags_and_groups
+from pex.widgets.query import KINDS, SORTS, Query, find_rows, tags_and_groups
 from pex.widgets.sheet import Sheet
 from pex.widgets.static_output import RUNNING, StaticOutput, static_table, static_text
 from pex.widgets.subshell import answer_at_once
@@ -58,6 +58,8 @@ CHUNKS_PER_MESSAGE = 10
 PUSHED_CHUNKS = 400
 """Chunks that a view gets without requesting them; it keeps as many."""
 MAX_VIEWS = 16
+MAX_TEXTS = 50
+"""Rows whose whole answers are sent in one message."""
 
 
 class ResultGrid(anywidget.AnyWidget):
@@ -69,6 +71,7 @@ class ResultGrid(anywidget.AnyWidget):
         messages: gives the messages that were sent, for opened cells.
         editing: edits cases from opened cells; None hides that.
         trace_url: the address of a trace, if it has one.
+        request: gives the body of a request, for opened cells.
         blocks: the run keeps the kernel busy; a Stop that does not get through interrupts it.
     """
 
@@ -86,6 +89,7 @@ class ResultGrid(anywidget.AnyWidget):
         messages: Messages | None = None,
         editing: Editing | None = None,
         trace_url: Callable[[str], str | None] | None = None,
+        request: RequestBody | None = None,
         *,
         blocks: bool = False,
     ) -> None:
@@ -95,6 +99,7 @@ class ResultGrid(anywidget.AnyWidget):
         self._trace_url = trace_url
         self._on_stop = on_stop
         self._messages = messages
+        self._request = request
         self._frame: pd.DataFrame | None = None
         self._summary: pd.DataFrame | None = None
         self._html: str | None = None
@@ -206,33 +211,27 @@ class ResultGrid(anywidget.AnyWidget):
             "kinds": [[kind, text] for kind, text in KINDS.items()],
             "slices": [clean(part) for part in tags_and_groups(sheet.lines)],
             "scores": [clean(name) for name in sheet.score_names],
+            "sorts": [[name, text] for name, text in SORTS.items()],
+            "tests": tests_of(sheet),
             "can_stop": self._on_stop is not None,
             "blocks": self._blocks,
         }
 
     def _state(self) -> dict[str, Any]:
-        tally, summary = self._tally, self._summary
+        tally = self._tally
         live = tally.total > 0
         return {
             "done": tally.done,
             "total": tally.total,
             "line": tally.line() if live else "",
             "status": tally.status if live else "finished",
-            "columns": rows.column_heads(self._sheet, summary) if summary is not None else
-            [self._running_scores(name) for name in self._sheet.variants],
-        }  # fmt: skip
+            "columns": self._heads(),
+        }
 
-    def _running_scores(self, variant: str) -> str:
-        scores = []
-        for name, values in self._sums.get(variant, {}).items():
-            mean = math.fsum(values) / len(values)
-            if all(value in (0.0, 1.0) for value in values):
-                low, high = intervals.wilson(math.fsum(values), len(values))
-                scores.append(f"{name} {mean:.0%} [{low * 100:.0f}, {high * 100:.0f}] "
-                              f"of {len(values)}")  # fmt: skip
-            else:
-                scores.append(f"{name} {mean:.3g} of {len(values)}")
-        return " · ".join(scores)
+    def _heads(self) -> list[Head]:
+        if self._summary is not None:
+            return finished_heads(self._sheet, self._summary)
+        return [running_head(self._sums.get(name, {})) for name in self._sheet.variants]
 
     def _mark_changed(self, row: int, column: int) -> None:
         self._changed.add((row, column))
@@ -298,6 +297,16 @@ class ResultGrid(anywidget.AnyWidget):
                 buffers = [rows.chunk(self._sheet, number) for number in part]
             self.send({"kind": "rows", "chunks": part}, buffers=buffers)
 
+    def _send_texts(self, view: str, numbers: Sequence[int]) -> None:
+        """Send the answers of rows at greater length, for a view that shows whole answers."""
+        with self._lock:
+            found = [
+                [row, rows.long_texts(self._sheet, row)]
+                for row in numbers[:MAX_TEXTS]
+                if row in range(len(self._sheet))
+            ]
+        self.send({"kind": "texts", "view": view, "rows": found})
+
     def _reorder(self) -> None:
         for view, query in list(self._queries.items()):
             if not query.plain:
@@ -319,6 +328,8 @@ class ResultGrid(anywidget.AnyWidget):
             self._send_chunks(
                 [n for n in content["chunks"] if n in known][: 2 * CHUNKS_PER_MESSAGE]
             )
+        elif kind == "texts":
+            self._send_texts(str(content["view"]), content["rows"])
         elif kind == "query":
             self._set_query(str(content["view"]), Query.from_message(content))
         elif kind == "bye":
@@ -350,7 +361,7 @@ class ResultGrid(anywidget.AnyWidget):
         with self._lock:
             shown = cell_details(
                 self._sheet, row, column, self._messages, mode if mode in MODES else "text",
-                self._trace_url,
+                self._trace_url, self._request,
             )  # fmt: skip
         more = {"place": [row, column], "edits": self._editing is not None}
         self.send({"kind": "opened", **about, "cell": shown | more})
@@ -401,8 +412,9 @@ class ResultGrid(anywidget.AnyWidget):
 
 def show(frame: pd.DataFrame, summary: pd.DataFrame, sheet: Sheet, yes_no: set[str],
          messages: Messages | None = None, editing: Editing | None = None,
-         trace_url: Callable[[str], str | None] | None = None) -> ResultGrid:  # fmt: skip
+         trace_url: Callable[[str], str | None] | None = None,
+         request: RequestBody | None = None) -> ResultGrid:  # fmt: skip
     """The grid of a run that has ended; it shows itself as the last thing in a cell."""
-    grid = ResultGrid(sheet, None, messages, editing, trace_url)
+    grid = ResultGrid(sheet, None, messages, editing, trace_url, request)
     grid.finish(frame, summary, yes_no)
     return grid

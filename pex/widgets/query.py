@@ -8,16 +8,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
+from pex.widgets.conditions import Condition, changed, is_cut_off, verdicts
 from pex.widgets.sheet import Cell, Line, Sheet
 
 KINDS = {
     "all": "All rows",
     "failures": "Failures",
     "errors": "Errors",
+    "cut_off": "Cut off",
     "disagreements": "Disagreements",
     "changed": "Differs from baseline",
 }
 """The filters and their labels."""
+
+SORTS = {
+    "latency": "By latency",
+    "cost": "By cost",
+    "length": "By length",
+    "errors": "Errors first",
+    "text": "By case",
+    "expected": "By expected answer",
+    "id": "By case ID",
+}
+"""The orders beside that of the cases and of each score, and their labels."""
 
 MAX_SLICES = 300
 """Tags and groups that are offered; with more of them, searching is better."""
@@ -32,7 +45,8 @@ class Query:
             case.
         kind: one of `KINDS`.
         part: `tag:name` or `group:name`; empty for all.
-        sort: `case`, `latency`, `cost`, or `score:name`.
+        conditions: tests that all must hold in a row.
+        sort: `case`, one of `SORTS`, or `score:name`.
         column: the variant to sort by; None: the mean over all.
         down: the largest first.
     """
@@ -40,6 +54,7 @@ class Query:
     search: str = ""
     kind: str = "all"
     part: str = ""
+    conditions: tuple[Condition, ...] = ()
     sort: str = "case"
     column: int | None = None
     down: bool = False
@@ -54,7 +69,7 @@ class Query:
         """The query of a view's message.
 
         Raises:
-            PexError: an unknown kind.
+            PexError: an unknown kind or condition.
         """
         kind = str(message.get("kind_of_rows", "all"))
         if kind not in KINDS:
@@ -64,6 +79,7 @@ class Query:
             str(message.get("search", "")).strip().casefold(),
             kind,
             str(message.get("part", "")),
+            tuple(Condition.from_message(each) for each in message.get("conditions") or ()),
             str(message.get("sort", "case")),
             column if isinstance(column, int) and column >= 0 else None,
             bool(message.get("down")),
@@ -81,6 +97,12 @@ def find_rows(sheet: Sheet, query: Query) -> list[int]:
     rows = [row for row in range(len(sheet)) if _matches(sheet, row, query)]
     if query.sort == "case":
         return rows[::-1] if query.down else rows
+    if query.sort in ("text", "expected", "id"):
+        return sorted(
+            rows,
+            key=lambda row: str(getattr(sheet.line(row), query.sort)).casefold(),
+            reverse=query.down,
+        )
     keys = {row: _sort_key(sheet.row(row), query) for row in rows}
     known = [row for row in rows if not math.isnan(keys[row])]
     known.sort(key=keys.__getitem__, reverse=query.down)
@@ -103,14 +125,16 @@ def matches_kind(cells: Sequence[Cell | None], kind: str, baseline: int) -> bool
     ended = [cell for cell in cells if cell is not None and cell.state in ("answered", "error")]
     if kind == "errors":
         return any(cell.state == "error" for cell in ended) or _has_mark(ended, "failed")
+    if kind == "cut_off":
+        return any(is_cut_off(cell) for cell in ended)
     if kind == "failures":
         return _has_mark(ended, "bad")
     if kind == "disagreements":
         answered = [cell for cell in ended if cell.state == "answered"]
-        verdicts = [_verdicts(cell) for cell in answered]
-        if any(verdicts):
-            names = {name for found in verdicts for name in found}
-            return any(len({f[name] for f in verdicts if name in f}) > 1 for name in names)
+        found = [verdicts(cell) for cell in answered]
+        if any(found):
+            names = {name for each in found for name in each}
+            return any(len({each[name] for each in found if name in each}) > 1 for name in names)
         return len({cell.text.strip() for cell in answered}) > 1
     if kind == "changed":
         first = cells[baseline] if cells else None
@@ -118,20 +142,8 @@ def matches_kind(cells: Sequence[Cell | None], kind: str, baseline: int) -> bool
     return True
 
 
-def changed(cell: Cell, baseline: Cell) -> bool:
-    """Whether an answer or its yes/no scores differ from the baseline's."""
-    states = {cell.state, baseline.state}
-    if cell is baseline or not states <= {"answered", "error"} or states == {"error"}:
-        return False
-    return cell.text.strip() != baseline.text.strip() or _verdicts(cell) != _verdicts(baseline)
-
-
 def _has_mark(cells: Sequence[Cell], kind: str) -> bool:
     return any(mark.kind == kind for cell in cells for mark in cell.marks)
-
-
-def _verdicts(cell: Cell) -> dict[str, str]:
-    return {mark.name: mark.kind for mark in cell.marks if mark.kind in ("good", "bad")}
 
 
 def _matches(sheet: Sheet, row: int, query: Query) -> bool:
@@ -142,6 +154,10 @@ def _matches(sheet: Sheet, row: int, query: Query) -> bool:
         return False
     if query.kind != "all" and not matches_kind(sheet.row(row), query.kind, sheet.baseline):
         return False
+    if query.conditions:
+        cells = sheet.row(row)
+        if not all(condition.holds(cells, sheet.baseline) for condition in query.conditions):
+            return False
     if not query.search:
         return True
     texts = [line.text, line.id, line.expected]
@@ -162,4 +178,8 @@ def _value(cell: Cell, sort: str) -> float | None:
         return cell.latency_s
     if sort == "cost":
         return cell.cost_usd
+    if sort == "length":
+        return len(cell.text) if cell.state == "answered" else None
+    if sort == "errors":
+        return -float(cell.state == "error")
     return next((mark.value for mark in cell.marks if f"score:{mark.name}" == sort), None)

@@ -1,7 +1,8 @@
 """How rows are sent to the browser: in chunks of bytes, which it unpacks to show them.
 
 A chunk is the number of its rows and the end of each (32-bit numbers, little-endian), then each
-row as JSON: id, text, note, and per variant None or [state, text, marks, ms, dollars, changed].
+row as JSON: id, text, note, and per variant None or [state, text, marks, ms, dollars, changed];
+a mark is [kind, name] or ["number", name, value].
 """
 
 from __future__ import annotations
@@ -12,22 +13,18 @@ import math
 import struct
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from pex.core.safe_text import clean
-from pex.report.tables import format_interval, format_score, format_seconds, format_usd
-from pex.report.tables import summary_scores as scores_of
-from pex.score.unusual_answers import counts
 from pex.widgets.sheet import Brief, Sheet
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHUNK = 50
 MAX_CHARS = 400
 """Characters of a text in a row; the opened cell has all of them."""
+LONG_CHARS = 4000
+"""Characters of an answer where whole answers are shown."""
 WIDE_CHARS = 1280
 """Characters in all columns of a row together; many columns are narrow."""
 
@@ -54,23 +51,9 @@ def cell_for_view(sheet: Sheet, row: int, column: int) -> list[Any] | None:
     return _cell(cells[column], cells[sheet.baseline], _max_chars(sheet))
 
 
-def column_heads(sheet: Sheet, summary: pd.DataFrame) -> list[str]:
-    """The line below the name of each variant: scores with intervals, cost, time, errors."""
-    lines = {}
-    names = scores_of(summary)
-    for record in summary.to_dict("records"):
-        parts = []
-        for name in names:
-            mean, low, high = (record[f"score.{name}{end}"] for end in ("", ".lo", ".hi"))
-            binary = name in sheet.yes_no
-            text = f"{format_score(mean, binary)} {format_interval(low, high, binary)}"
-            parts.append(f"{name} {text.strip()}")
-        parts += [format_seconds(record["latency_s"]), format_usd(record["cost_usd"])]
-        if record["errors"]:
-            parts.append(f"{record['errors']} error{'s' if record['errors'] > 1 else ''}")
-        parts += counts(record)
-        lines[str(record["variant"])] = " · ".join(parts)
-    return [clean(lines.get(name, "")) for name in sheet.variants]
+def long_texts(sheet: Sheet, row: int) -> list[str | None]:
+    """The answers of a row at the length at which whole answers are shown."""
+    return [None if cell is None else _cut(cell.text, LONG_CHARS) for cell in sheet.row(row)]
 
 
 def pack_numbers(values: Sequence[int]) -> bytes:
@@ -120,7 +103,7 @@ _ENDED = ("answered", "error")
 
 
 def _changed(found: Brief, first: Brief) -> bool:
-    """The same as `query.changed`, without whole cells."""
+    """The same as `conditions.changed`, without whole cells."""
     if found is first or found[0] not in _ENDED or first[0] not in _ENDED:
         return False
     if found[0] == first[0] == "error":

@@ -10,7 +10,7 @@ from pex.core.errors import PexError
 from pex.core.events import RowKey
 from pex.core.prompt import Prompt
 from pex.core.values import to_json_value
-from pex.widgets.cell_details import Messages
+from pex.widgets.cell_details import Messages, RequestBody
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,3 +39,22 @@ def sent_messages(frame: pd.DataFrame, about: About) -> Messages:
             return [{"role": "prompt, before its variables were filled in", "content": text}]
 
     return messages
+
+
+def sent_request(about: About, messages: Messages) -> RequestBody:
+    """A function that gives the body of a cell's request from what was recorded.
+
+    Args:
+        about: what was run.
+        messages: gives the messages of a cell.
+    """
+    variants = {item.name: item for item in about.variants}
+
+    def request(place: RowKey) -> Mapping[str, Any]:
+        variant = variants.get(place[0])
+        if variant is None:
+            return {}
+        sent = [dict(message) for message in messages(place)]
+        return {"model": variant.model.partition("/")[2], "messages": sent, **variant.params}
+
+    return request

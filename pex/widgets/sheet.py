@@ -63,7 +63,10 @@ class Cell:
 
 
 Brief = tuple[str, str, list[list[str]], float | None, float | None]
-"""What a row shows of a cell: state, text, kind and label of its marks, latency in s, cost in $."""
+"""What a row shows of a cell: state, text, marks, latency in s, cost in $.
+
+A mark is its kind and name, and its value if it is a number.
+"""
 
 
 def brief(cell: Cell) -> Brief:
@@ -71,9 +74,12 @@ def brief(cell: Cell) -> Brief:
 
     Example:
         >>> brief(Cell("answered", "Hi", marks=(Mark("ok", "good", 1.0),)))
-        ('answered', 'Hi', [['good', '✓ ok']], None, None)
+        ('answered', 'Hi', [['good', 'ok']], None, None)
     """
-    marks = [[mark.kind, mark.label] for mark in cell.marks]
+    marks = [
+        [mark.kind, mark.name, *([f"{mark.value:.3g}"] if mark.kind == "number" else [])]
+        for mark in cell.marks
+    ]
     if cell.state == "answered":
         marks = [*_unusual(cell.facts.get("finish_reason"), cell.facts.get("remarks")), *marks]
     return cell.state, cell.text, marks, cell.latency_s, cell.cost_usd
@@ -84,7 +90,7 @@ def _unusual(finish_reason: Any, remarks: Any) -> list[list[str]]:
     if finish_reason == "stop" and not remarks:
         return []
     row = {"finish_reason": finish_reason, "remarks": remarks}
-    return [["number", word] for word in remarks_of(row)]
+    return [["warn", word] for word in remarks_of(row)]
 
 
 class Sheet:
@@ -118,6 +124,7 @@ class Sheet:
         self._rows: list[list[Cell | None] | None] = [None] * (len(self.lines) * repeats)
         self._source: _Source | None = None
         self._names: dict[str, None] = {}
+        self._binary: set[str] = set()
         self.yes_no: frozenset[str] = frozenset()
         """The scores that are yes or no; known once a frame has been read."""
 
@@ -128,6 +135,15 @@ class Sheet:
     def score_names(self) -> list[str]:
         """The names of the scores so far."""
         return list(self._names)
+
+    @property
+    def binary(self) -> frozenset[str]:
+        """The scores that are yes or no, so far."""
+        return self.yes_no if self._source is not None else frozenset(self._binary)
+
+    def is_share(self, name: str) -> bool:
+        """Whether all values of a score lie between 0 and 1; known once a frame has been read."""
+        return self._source is not None and self._source.is_share(name)
 
     def line(self, row: int) -> Line:
         """The case of a row."""
@@ -172,6 +188,7 @@ class Sheet:
         if found is not None:
             self.row(found[0])[found[1]] = cell
             self._names |= dict.fromkeys(mark.name for mark in cell.marks)
+            self._binary |= {mark.name for mark in cell.marks if mark.kind in ("good", "bad")}
         return found
 
     def fill(self, frame: pd.DataFrame, yes_no: Collection[str]) -> None:
@@ -251,6 +268,11 @@ class _Source:
             self._lists[name] = found
         return found
 
+    def is_share(self, name: str) -> bool:
+        """Whether all values of a score lie between 0 and 1."""
+        values = self.columns.get(f"score.{name}")
+        return values is not None and bool(values.dropna().between(0, 1).all())
+
     def position(self, row: int, column: int) -> int | None:
         """Where in the frame a cell is."""
         found = self._at[row * self._width + column]
@@ -283,9 +305,7 @@ class _Source:
         found = [_unusual(ended[at], remarks[at]) if error[at] is None else [] for at in there]
         for name in self.scores:
             values, failures = self.plain(f"score.{name}"), self.plain(f"score_error.{name}")
-            good, bad, failed = (
-                [kind, Mark(name, kind, None).label] for kind in ("good", "bad", "failed")
-            )
+            good, bad, failed = ([kind, name] for kind in ("good", "bad", "failed"))
             binary = name in self._yes_no
             for marks, at in zip(found, there, strict=True):
                 value = values[at]
@@ -296,7 +316,7 @@ class _Source:
                 elif binary:
                     marks.append(good if value == 1 else bad)
                 else:
-                    marks.append(["number", Mark(name, "number", value).label])
+                    marks.append(["number", name, f"{value:.3g}"])
         return found
 
     def _kind(self, name: str, value: float) -> str:

@@ -1,5 +1,6 @@
 // The bars above a grid: the run's progress, search and filters.
 
+import { makeFilter } from "./filter.js";
 import { button, choice, element } from "./shared.js";
 
 export function save(text, name) {
@@ -63,7 +64,7 @@ export function makeProgress(model, onGone) {
 
 /** Search, filters and order of the rows. */
 export function makeTools(onQuery, onExport) {
-  const query = { search: "", kind_of_rows: "all", part: "", sort: "case", column: null, down: false };
+  const query = { search: "", kind_of_rows: "all", part: "", conditions: [], sort: "case", column: null, down: false };
   const bar = element("div", "pex-bar pex-grid-tools");
   bar.setAttribute("role", "search");
   const search = element("input", "pex-input");
@@ -75,36 +76,39 @@ export function makeTools(onQuery, onExport) {
     clearTimeout(timer);
     timer = setTimeout(() => change({ search: search.value }), 200);
   });
-  const change = (part) => onQuery(Object.assign(query, part));
-  const slots = { kinds: element("span", "pex-slot"), parts: element("span", "pex-slot"), sorts: element("span", "pex-slot") };
-  const turn = button("↓", () => {
-    change({ down: !query.down });
+  function change(part) {
+    onQuery(Object.assign(query, part));
+    for (const [name, node] of Object.entries(chosen)) if (node.value !== query[name]) node.value = query[name];
     turn.textContent = query.down ? "↑" : "↓";
     turn.setAttribute("aria-pressed", String(query.down));
-  }, "Reverse order");
+  }
+  const chosen = {}; // the lists by what they choose
+  const slots = { kinds: element("span", "pex-slot"), parts: element("span", "pex-slot"), sorts: element("span", "pex-slot") };
+  const turn = button("↓", () => change({ down: !query.down }), "Reverse order");
   turn.setAttribute("aria-pressed", "false");
+  const filter = makeFilter(query, change);
   const count = element("span", "pex-meta");
   count.setAttribute("role", "status");
   const copyButton = button("Copy", () => onExport("tabs"), "Copy the selection, or all rows shown");
   const csv = button("CSV", () => onExport("csv"), "Save the selection, or all rows shown, as CSV");
-  bar.append(search, slots.kinds, slots.parts, slots.sorts, turn, copyButton, csv, count);
+  const view = element("span", "pex-slot"); // how the grid is shown: see layout_menu.js
+  bar.append(search, slots.kinds, slots.parts, filter.menu, slots.sorts, turn, view, copyButton, csv, count, filter.chips);
 
   return {
-    bar, query, search, change,
+    bar, query, search, change, view,
     say: (text) => (count.textContent = text),
     draw(begin) {
-      const kinds = choice("Which rows", begin.kinds, (value) => change({ kind_of_rows: value }));
-      kinds.value = query.kind_of_rows;
-      slots.kinds.replaceChildren(kinds);
+      chosen.kind_of_rows = choice("Which rows", begin.kinds, (value) => change({ kind_of_rows: value }));
+      slots.kinds.replaceChildren(chosen.kind_of_rows);
       const parts = [["", "All cases"], ...begin.slices.map((part) => [part, part.replace(":", ": ")])];
-      const slice = choice("Which cases", parts, (value) => change({ part: value }));
-      slice.value = query.part;
-      slots.parts.replaceChildren(...(begin.slices.length ? [slice] : []));
+      chosen.part = choice("Which cases", parts, (value) => change({ part: value }));
+      slots.parts.replaceChildren(...(begin.slices.length ? [chosen.part] : []));
       const sorts = [["case", "Order of cases"], ...begin.scores.map((name) => [`score:${name}`, `By ${name}`]),
-        ["latency", "By latency"], ["cost", "By cost"]];
-      const sort = choice("Order of rows", sorts, (value) => change({ sort: value }));
-      sort.value = query.sort;
-      slots.sorts.replaceChildren(sort);
+        ...begin.sorts];
+      chosen.sort = choice("Order of rows", sorts, (value) => change({ sort: value }));
+      slots.sorts.replaceChildren(chosen.sort);
+      for (const [name, node] of Object.entries(chosen)) node.value = query[name];
+      filter.draw(begin);
     },
   };
 }

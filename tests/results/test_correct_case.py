@@ -209,7 +209,7 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
             page.set_viewport_size({"width": width, "height": 900})
             lab.theme(dark)
             assert window.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
-            found = Axe().run(page, context=".pex-dialog[open]")
+            found = Axe().run(page, context=".pex-reader[open]")
             assert found.violations_count == 0, found.generate_report()
         window.get_by_role("button", name="Next row").click()
         window.get_by_role("heading", name="r2").wait_for()

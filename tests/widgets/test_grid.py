@@ -149,7 +149,7 @@ def test_no_cases_and_forty_variants() -> None:
     assert read(empty._first) == []
     wide = grid_of(frame_of({f"v{i}": [None, None] for i in range(40)}))
     assert len(read(wide._first)[0][3]) == 40
-    assert wide._head["columns"][39].endswith("2 errors")
+    assert wide._head["columns"][39]["errors"] == 2
 
 
 def test_an_opened_cell_has_the_conversation_the_scores_and_the_difference() -> None:
@@ -246,11 +246,12 @@ def test_a_run_is_sent_in_batches_and_whole_at_the_end(sent: list[tuple[dict, li
     grid.on_event(Done("finished", 1.0))
     grid.close_run()
     assert (grid._head["status"], grid._head["done"]) == ("finished", 2)
-    assert grid._head["columns"][0] == "ok 0% [0, 79] of 1"
+    (score,) = grid._head["columns"][0]["scores"]
+    assert (score["text"], score["note"]) == ("0 %", "ok 0 %, 95 % interval [0, 79] (of 1)")
     content, (chunk,) = sent[-1]
     assert content == {"kind": "rows", "chunks": [0]}
     (_, _, _, (first, _)), (_, _, _, (_, last)) = read(chunk)
-    assert first[2] == [["bad", "✗ ok"], ["failed", "! bad failed"]]
+    assert first[2] == [["bad", "ok"], ["failed", "bad"]]
     assert last[:2] == ["error", "server: no"]
 
 

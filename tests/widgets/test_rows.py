@@ -3,13 +3,9 @@
 import json
 from typing import Any
 
-import pandas as pd
-
-from pex.score.frame import summarise
 from pex.widgets import rows
-from pex.widgets.query import changed
+from pex.widgets.conditions import changed
 from pex.widgets.sheet import Cell, Line, Mark, Sheet
-from tests.helpers.grids import filled, frame_of
 
 
 def unpack(chunk: bytes) -> list[Any]:
@@ -81,13 +77,3 @@ def test_latencies_are_whole_milliseconds_and_missing_ones_stay_missing() -> Non
     sheet.put(("b", "c", 1), Cell("answered", "x"))
     ((_, _, _, cells),) = unpack(rows.chunk(sheet, 0))
     assert [cell[3:5] for cell in cells] == [[13, 0.25], [None, None]]
-
-
-def test_heads_have_scores_costs_and_errors_in_the_order_of_the_columns() -> None:
-    frame = frame_of({"a": ["good", "bad", "good"], "b": [None, None, "good"]})
-    sheet = filled(frame, "b")
-    first, second = rows.column_heads(sheet, summarise(frame))
-    assert first.startswith("ok 67 % [")
-    assert "error" not in first
-    assert "2 errors" in second
-    assert rows.column_heads(sheet, pd.DataFrame(summarise(frame)[:1]))[1] == ""

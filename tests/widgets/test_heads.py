@@ -1,0 +1,50 @@
+"""The heads of the columns: scores with their intervals as bars, time, cost, errors, cuts."""
+
+import pandas as pd
+
+from pex.score.frame import summarise
+from pex.widgets.heads import empty_head, finished_heads, running_head
+from tests.helpers.grids import filled, frame_of
+
+
+def test_they_are_in_the_order_of_the_columns_with_scores_costs_and_errors() -> None:
+    frame = frame_of({"a": ["good", "bad", "good"], "b": [None, None, "good"]})
+    first, second = finished_heads(filled(frame, "b"), summarise(frame))
+    (score,) = first["scores"]
+    assert (score["name"], score["text"], score["part"]) == ("ok", "67 %", False)
+    assert score["note"].startswith("ok 67 %, 95 % interval [")
+    assert score["note"].endswith("(of 3)")
+    share, low, high = score["meter"]
+    assert low < share == 0.6667 < high
+    assert first["facts"].endswith("· $0.03")
+    assert (first["errors"], second["errors"]) == (0, 2)
+    only = finished_heads(filled(frame), pd.DataFrame(summarise(frame)[:1]))
+    assert only[1] == empty_head()
+
+
+def test_cut_answers_are_counted() -> None:
+    frame = frame_of({"a": ["good", "bad", "good"], "b": ["good"] * 3})
+    frame["finish_reason"] = ["length", "stop", "length", "stop", "length", "stop"]
+    counts = {name: int(n) for name, n in frame[frame["finish_reason"] == "length"]
+              .groupby("variant").size().items()}  # fmt: skip
+    heads = finished_heads(filled(frame), summarise(frame))
+    assert [head["cut_off"] for head in heads] == [counts["a"], counts["b"]]
+
+
+def test_a_number_has_a_bar_only_if_all_its_values_lie_between_0_and_1() -> None:
+    frame = frame_of({"a": ["good", "bad"]})
+    for values, bar in (([0.25, 0.5], True), ([0.25, 1.5], False)):
+        scored = frame.assign(**{
+            "score.part": values, "reason.part": None, "score_error.part": None,
+        })  # fmt: skip
+        (head,) = finished_heads(filled(scored), summarise(scored))
+        found = {score["name"]: score["meter"] for score in head["scores"]}
+        assert (found["part"] is not None) is bar
+        for end in found["part"] or ():
+            assert 0 <= end <= 1
+
+
+def test_a_part_is_told_from_the_score_that_it_is_a_part_of() -> None:
+    sums = {"fields": [0.5], "fields.name": [1.0], "other.name": [0.0]}
+    parts = {score["name"]: score["part"] for score in running_head(sums)["scores"]}
+    assert parts == {"fields": False, "fields.name": True, "other.name": False}
