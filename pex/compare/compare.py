@@ -16,6 +16,7 @@ from pex.compare.effect import Effect, effect
 from pex.compare.metric import (
     Metric,
     check_confidence,
+    check_correct,
     check_frame,
     check_margin,
     metric_of,
@@ -126,12 +127,13 @@ def rows_of(
     variants: Sequence[VariantInfo] | None,
     smallest: int = 0,
 ) -> list[Row]:
-    """Every pair on every metric within every part of a checked frame, adjusted together.
+    """Every pair on every metric within every part of a checked frame, p adjusted.
 
     A pair with fewer than `smallest` cases is shown but not tested, so it does not weaken the
     other tests.
     """
     check_confidence(options.confidence)
+    check_correct(options.correct)
     there = set(frame["variant"])
     known = [item for item in variants or variants_in(frame) if item.name in there]
     wanted = pairs(known, baseline)
@@ -146,7 +148,7 @@ def rows_of(
         row.remarks = [text for name in row.pair for text in said.get(name, ())]
         if row.pairing.n < smallest:
             row.effect = dataclasses.replace(row.effect, p=None, p_exact=None)
-    _adjust(rows)
+    _adjust(rows, options.correct)
     return rows
 
 
@@ -184,14 +186,24 @@ def _within(
     return parts.se, parts.se_endless
 
 
-def _adjust(rows: Sequence[Row]) -> None:
-    """Apply Holm's correction over all rows of a table, since all of them are shown."""
-    tested = [row for row in rows if row.effect.p is not None]
-    for row, p in zip(tested, multiple.holm([_p(row.effect) for row in tested]), strict=True):
-        row.p_adjusted = float(p)
-    strict = [_p(row.strict) if row.strict else _p(row.effect) for row in tested]
-    for row, p in zip(tested, multiple.holm(strict), strict=True):
-        row.p_adjusted_strict = float(p)
+def _adjust(rows: Sequence[Row], correct: str) -> None:
+    """Apply Holm's correction: a reader picks among the variants and slices that a table shows.
+
+    Scores are corrected for by themselves unless all are asked for: so many secondary scores would
+    hide what the primary one shows.
+    """
+    families: dict[str, list[Row]] = {}
+    for row in rows:
+        families.setdefault("" if correct == "all" else row.metric.name, []).append(row)
+    for family in families.values():
+        tested = [row for row in family if row.effect.p is not None]
+        for row in family:
+            row.family = len(tested)
+        for row, p in zip(tested, multiple.holm([_p(row.effect) for row in tested]), strict=True):
+            row.p_adjusted = float(p)
+        strict = [_p(row.strict) if row.strict else _p(row.effect) for row in tested]
+        for row, p in zip(tested, multiple.holm(strict), strict=True):
+            row.p_adjusted_strict = float(p)
 
 
 def _p(found: Effect) -> float:

@@ -111,6 +111,16 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def check_correct(correct: str) -> None:
+    """Check for what p is corrected.
+
+    Raises:
+        PexError: it is neither "score" nor "all".
+    """
+    if correct not in ("score", "all"):
+        raise PexError(f"correct='{correct}'", hint=nearest(str(correct), ("score", "all")))
+
+
 def check_margin(margin: float | None, metric: Metric, frame: pd.DataFrame) -> None:
     """Raise a `PexError` for an invalid margin: negative, or beyond the scale."""
     if margin is None:

@@ -42,13 +42,15 @@ class Options:
 
     `confidence` is the level of the two-sided interval that `better` and `worse` need, and the
     one-sided level that `no worse` needs. `uncalibrated` are scores of judges that have not
-    been compared with human ratings.
+    been compared with human ratings. `correct` says for what p is corrected: "score" for the
+    comparisons on each score by itself, "all" for all in the table.
     """
 
     margin: float | None = None
     confidence: float = 0.95
     lower_is_better: bool | None = None
     uncalibrated: Collection[str] = ()
+    correct: str = "score"
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,7 +59,7 @@ class Row:
 
     `strict` is the effect with errors counted as failures, if there are errors; `within` the
     standard error as it is and with unlimited repeats, if there are repeats; `remarks` describe
-    unusual answers of either variant.
+    unusual answers of either variant; `family` the number of comparisons that p is corrected for.
     """
 
     metric: Metric
@@ -69,6 +71,7 @@ class Row:
     remarks: Sequence[str] = ()
     p_adjusted: float | None = None
     p_adjusted_strict: float | None = None
+    family: int = 0
 
 
 def verdict(
@@ -96,8 +99,7 @@ def to_table(rows: Sequence[Row], options: Options) -> pd.DataFrame:
     """The rows as a frame whose missing numbers are `<NA>`."""
     import pandas as pd
 
-    family = sum(row.effect.p is not None for row in rows)
-    table = pd.DataFrame([_record(row, family, options) for row in rows])
+    table = pd.DataFrame([_record(row, row.family, options) for row in rows])
     kinds = dict.fromkeys(_NUMBERS, "Float64") | dict.fromkeys(_WHOLE, "Int64")
     return table.astype(kinds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -105,15 +105,18 @@ def in_background(execution: Execution, job: Job) -> ResultGrid:
 
 def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Case]) -> ResultGrid:
     from pex.widgets.grid import ResultGrid
-    from pex.widgets.sheet import Sheet
+    from pex.widgets.sheet import Sheet, inputs_shown
 
     used = {name for variant in job.variants for name in variant.prompt.variables}
+    columns = dict.fromkeys(name for case in job.cases for name in case.inputs)
+    inputs = inputs_shown(columns, used)
     baseline = (job.gate or {}).get("baseline")
     sheet = Sheet(
         [variant.name for variant in job.variants],
-        [_line(case, used) for case in job.cases],
+        [_line(case, inputs) for case in job.cases],
         job.repeats,
         baseline,
+        inputs,
     )
     return ResultGrid(
         sheet,
@@ -139,11 +142,12 @@ def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) 
     grid.close_run()
 
 
-def _line(case: Case, used: set[str]) -> Line:
+def _line(case: Case, inputs: Collection[str]) -> Line:
     """What a prompt sees of a case, and the expected answer."""
     from pex.widgets.sheet import Line
 
-    texts = [value_text(case.inputs[name]) for name in case.inputs if name in used]
+    values = [case.inputs[name] for name in inputs if name in case.inputs]
+    texts = [value_text(value) for value in values if value is not None]
     expected = "" if case.expected is None else value_text(case.expected)
     return Line(case.id, "\n".join(texts), expected, case.group, case.tags)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.effect import METHODS
 from pex.compare.verdict import BETTER, COUNTED, NO_WORSE, POWER, UNCHANGED, UNDECIDED, WORSE
 from pex.core.values import missing
-from pex.report.tables import format_score, format_seconds, format_usd, fragment, minus
+from pex.report.tables import format_score, format_seconds, format_usd, minus
 from pex.report.terminal import text_table
 
 if TYPE_CHECKING:
@@ -178,11 +178,6 @@ def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = 
         items = "".join(f"<li>{escape(note)}</li>" for note in said)
         out.append(f'<ul class="pex-notes" aria-label="Caveats">{items}</ul>')
     return "".join(out)
-
-
-def html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
-    """The comparison as a piece of HTML for a notebook."""
-    return fragment(table_html(table, slices, more))
 
 
 def headline(table: pd.DataFrame) -> str:
@@ -355,12 +350,8 @@ def explain(table: pd.DataFrame, more: Sequence[str] = ()) -> str:
         "Everything else is 'undecided', which is a normal result and does not mean 'no "
         "difference'."
     )
-    if first["family"] > 1:
-        parts.append(
-            f"This table has {first['family']} comparisons, so p is corrected by Holm's method "
-            "(Scandinavian Journal of Statistics 6, 1979, 65-70). Each interval is for one "
-            "comparison alone."
-        )
+    if table["family"].max() > 1:
+        parts.append(_correction(table))
     parts.append(
         f"'Detectable difference' is the smallest true difference that this many cases find "
         f"{POWER * 100:.0f} % of the time, given the spread of the differences here. 'More cases "
@@ -372,6 +363,22 @@ def explain(table: pd.DataFrame, more: Sequence[str] = ()) -> str:
         parts.append(repeats)
     parts += [f"Note: {note}." for note in [*more, *notes(table)]]
     return "\n\n".join(parts)
+
+
+def _correction(table: pd.DataFrame) -> str:
+    """For how many comparisons p is corrected."""
+    first = table.iloc[0]
+    count = f"This table has {first['family']} comparisons"
+    if table["metric"].nunique() > 1 and first["family"] < table["p"].notna().sum():
+        count = (
+            f"'{first['metric']}' is the primary score, with {first['family']} "
+            f"{'comparison' if first['family'] == 1 else 'comparisons'}; other scores are "
+            "corrected by themselves and are leads to confirm, not findings"
+        )
+    return (
+        f"{count}, so p is corrected by Holm's method (Scandinavian Journal of Statistics 6, "
+        "1979, 65-70). Each interval is for one comparison alone."
+    )
 
 
 def _repeats(table: pd.DataFrame) -> str:

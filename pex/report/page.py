@@ -14,6 +14,7 @@ from markupsafe import Markup
 from pex.core.about import About
 from pex.core.remarks import of_run
 from pex.report.comparison import explain, sentences, table_html
+from pex.report.comparison_matrix import overview_html
 from pex.report.sides import side_by_side_table
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
 from pex.report.tables import format_seconds, summary_scores, summary_table
@@ -78,7 +79,7 @@ def _verdict(comparison: pd.DataFrame | None, slices: pd.DataFrame | None) -> di
     binary = set(comparison.loc[comparison["yes_no"], "metric"])
     return {
         "findings": sentences(comparison),
-        "verdicts": Markup(table_html(comparison)),
+        "verdicts": Markup(overview_html(comparison)),
         "forest": Markup(forest_svg(comparison, binary)),
         "wins": Markup(wins_svg(comparison)),
         **_large(slices),

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _ORDER = ("lost", "error", "split", "wrong", "right")
 """What a reader wants to see first."""
 
+_COLUMN_EM = 13
+"""The least width of a column; a table of many variants is scrolled."""
+
 Row = dict[str, Any]
 
 
@@ -74,9 +77,11 @@ def side_by_side_table(
         for name in variants
     )
     split = sum("split" in found for found in states.values())
+    width = "" if len(variants) > 2 else ' style="width:30%"'
     return (
-        '<div class="pex-scroll"><table class="pex-table pex-sides"><thead><tr>'
-        f'<th scope="col" style="width:30%">case</th>{head}</tr></thead><tbody>'
+        '<div class="pex-scroll"><table class="pex-table pex-sides" '
+        f'style="min-width:{_COLUMN_EM * (1 + len(variants))}em"><thead><tr>'
+        f'<th scope="col"{width}>case</th>{head}</tr></thead><tbody>'
         f"{''.join(parts)}</tbody>"
         f"<caption>{_caption(len(parts), len(cases), split, yes_no, baseline)}</caption>"
         "</table></div>"

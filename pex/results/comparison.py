@@ -59,14 +59,15 @@ class Comparison:
         return len(self.frame)
 
     def __repr__(self) -> str:
-        from pex.report.comparison import table_text
+        from pex.report.comparison_matrix import overview_text
 
-        return clean(table_text(self.frame, self._by is not None, self.notes))
+        return clean(overview_text(self.frame, self._by is not None, self.notes))
 
     def _repr_html_(self) -> str:
-        from pex.report.comparison import html
+        from pex.report.comparison_matrix import overview_html
+        from pex.report.tables import fragment
 
-        return html(self.frame, self._by is not None, self.notes)
+        return fragment(overview_html(self.frame, self._by is not None, self.notes))
 
     def explain(self) -> str:
         """The findings in sentences, the methods with their sources, and caveats."""
@@ -190,9 +191,10 @@ def compare_frame(
     lower_is_better: bool | None = None,
     variants: Sequence[VariantInfo] | None = None,
     uncalibrated: Sequence[str] = (),
+    correct: str = "score",
 ) -> Comparison:
     """Compare the variants of a long frame; `Results.compare` explains the options."""
-    options = Options(margin, confidence, lower_is_better, tuple(uncalibrated))
+    options = Options(margin, confidence, lower_is_better, tuple(uncalibrated), correct)
     table = compare(frame, baseline, metric, options, variants)
     return Comparison(
         frame, table, {"baseline": baseline, "options": options, "variants": variants}

@@ -185,6 +185,7 @@ class Results:
         margin: float | None = None,
         confidence: float = 0.95,
         lower_is_better: bool | None = None,
+        correct: str = "score",
     ) -> Comparison:
         """Is one variant better, or is it noise? Paired differences, intervals, verdicts.
 
@@ -192,18 +193,22 @@ class Results:
             baseline: the name of a variant, or of a prompt or model, which compares every pair that
                 is equal in the other factors. None: the first variant.
             metric: a score, a list of them, or `cost_usd`, `latency_s`, `ttft_s`,
-                `prompt_tokens`, `completion_tokens`. None: every score, corrected for all of them.
+                `prompt_tokens`, `completion_tokens`. None: every score, the first as the primary.
             margin: how much worse a candidate can be and still be "no worse", in the unit of
                 the metric: 0.02 is two percentage points of a yes/no score.
             confidence: the level of the two-sided interval that "better" and "worse" need, and the
                 one-sided level that "no worse" needs.
             lower_is_better: reverse the direction of a score, for example of a number of words.
+            correct: for what p is corrected: "score" for the comparisons on each score by itself,
+                "all" for all comparisons of the table.
 
         Returns:
-            A table with `.frame`, `.plot()`, `.explain()`, `.cases()`, `.slices(by)`, `.gate()`.
+            A table (with several scores a matrix of variants and scores), and `.frame`,
+            `.plot()`, `.explain()`, `.cases()`, `.slices(by)`, `.gate()`.
 
         Raises:
-            PexError: the metric or baseline does not exist, or the margin is on the wrong scale.
+            PexError: the metric or baseline does not exist, the margin is on the wrong scale, or
+                `correct` is neither.
         """
         from pex.results.outcome import compare_variants
 
@@ -215,6 +220,7 @@ class Results:
             margin=margin,
             confidence=confidence,
             lower_is_better=lower_is_better,
+            correct=correct,
         )
 
     def gate(self, rule: Mapping[str, Any] | None = None) -> Gate:
@@ -390,13 +396,13 @@ class Results:
             has the selected rows of `frame`.
         """
         from pex.widgets.grid import show
-        from pex.widgets.sent_messages import sent_messages, sent_request
+        from pex.widgets.sent_messages import inputs_used, sent_messages, sent_request
         from pex.widgets.sheet import sheet_of
 
         # One grid: showing it twice makes a second view, not a second copy of its rows.
         if self._grid is None:
             binary = yes_no(self.frame)
-            sheet = sheet_of(self.frame, self.baseline)
+            sheet = sheet_of(self.frame, self.baseline, inputs_used(self.about))
             messages = sent_messages(self.frame, self.about)
             self._grid = show(
                 self.frame,

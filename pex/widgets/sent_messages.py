@@ -34,7 +34,7 @@ def sent_messages(frame: pd.DataFrame, about: About) -> Messages:
             return []
         values = {name[5:]: to_json_value(rows[name].iloc[0]) for name in columns}
         try:
-            return Prompt.parse(f"---\n---\n{text}", "prompt", "prompt").render(values)
+            return _prompt(text).render(values)
         except PexError:  # an image, or an older run's text
             return [{"role": "prompt, before its variables were filled in", "content": text}]
 
@@ -58,3 +58,20 @@ def sent_request(about: About, messages: Messages) -> RequestBody:
         return {"model": variant.model.partition("/")[2], "messages": sent, **variant.params}
 
     return request
+
+
+def inputs_used(about: About) -> set[str] | None:
+    """The inputs that the recorded prompts use; None if one cannot be read.
+
+    Args:
+        about: what was run.
+    """
+    try:
+        prompts = [_prompt(item.text) for item in about.prompts]
+    except PexError:
+        return None
+    return {name for prompt in prompts for name in prompt.variables}
+
+
+def _prompt(text: str) -> Prompt:
+    return Prompt.parse(f"---\n---\n{text}", "prompt", "prompt")

@@ -101,6 +101,7 @@ class Sheet:
         lines: the cases, in the order of the rows.
         repeats: how often each case is run.
         baseline: the variant that the others are compared with; None: the first.
+        inputs: the inputs that the texts of the lines have; None if that is not known.
 
     Example:
         >>> sheet = Sheet(["a", "b"], [Line("c1", "Hello")], repeats=2)
@@ -112,8 +113,9 @@ class Sheet:
 
     def __init__(
         self, variants: Sequence[str], lines: Sequence[Line], repeats: int, baseline: str | None
-        = None,
+        = None, inputs: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
+        self.inputs = inputs
         self.variants = list(variants)
         self.lines = list(lines)
         self.repeats = repeats
@@ -206,22 +208,37 @@ class Sheet:
         return [position for position in found if position is not None]
 
 
-def sheet_of(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
+def inputs_shown(names: Collection[str], used: Collection[str] | None) -> list[str]:
+    """The inputs of a case that a grid shows: those that a prompt uses; all if none does.
+
+    Example:
+        >>> inputs_shown(["review", "product"], {"review"}), inputs_shown(["review"], None)
+        (['review'], ['review'])
+    """
+    return [name for name in names if name in (used or names)] or list(names)
+
+
+def sheet_of(
+    frame: pd.DataFrame, baseline: str | None = None, used: Collection[str] | None = None
+) -> Sheet:
     """A sheet with the rows and columns of a long frame, its cells still empty.
 
     Args:
         frame: one row per variant, case and repeat.
         baseline: the variant that the others are compared with.
+        used: the inputs that the prompts use; None if that is not known.
     """
     first = frame.drop_duplicates("case_id")
-    names = [name for name in frame.columns if str(name).startswith("case.")]
+    columns = [str(name)[5:] for name in frame.columns if str(name).startswith("case.")]
+    inputs = inputs_shown(columns, used)
+    names = [f"case.{name}" for name in inputs]
     nothing = [None] * len(first)
     ids, wanted, groups, tags = (
         _plain(first[name]) if name in first else nothing
         for name in ("case_id", "expected", "group", "tags")
     )
     texts = [[None if v is None else value_text(v) for v in _plain(first[name])] for name in names]
-    inputs = zip(*texts, strict=True) if texts else [()] * len(first)
+    rows = zip(*texts, strict=True) if texts else [()] * len(first)
     lines = [
         Line(
             str(case_id),
@@ -231,12 +248,12 @@ def sheet_of(frame: pd.DataFrame, baseline: str | None = None) -> Sheet:
             () if some is None else tuple(map(str, some)),
         )
         for case_id, parts, expected, group, some in zip(
-            ids, inputs, wanted, groups, tags, strict=True
+            ids, rows, wanted, groups, tags, strict=True
         )
     ]
     variants = [str(name) for name in frame["variant"].unique()]
     repeats = int(frame["repeat"].max()) if len(frame) else 1
-    return Sheet(variants, lines, repeats, baseline)
+    return Sheet(variants, lines, repeats, baseline, inputs)
 
 
 class _Source:

@@ -6,6 +6,7 @@ exported pages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,13 @@ MAX_CELLS = 800
 MAX_CHARS = 600
 MAX_BYTES = 900_000
 RUNNING = "Running; the results appear here."
+
+
+_NO_WIDGET = (
+    "<style>.jp-OutputArea:has(.pex-static) .jp-OutputArea-child:has("
+    "> .jp-OutputArea-output.jupyter-widgets:not(:has(*))){display:none}</style>"
+)
+"""Hides JupyterLab's "Error displaying widget: model not found" of a notebook opened later."""
 
 
 class StaticOutput:
@@ -70,6 +78,7 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
     chosen = _worth_seeing(sheet)
     # Selected before the table is built, which reads every row it is given.
     part = frame[frame["case_id"].isin(chosen)] if len(chosen) < len(sheet.lines) else frame
+    part = part.drop(columns=_not_shown(part, sheet.inputs))
     texts = {
         str(name): part[name].map(_cleaned) for name in part if part[name].dtype.kind not in "biuf"
     }
@@ -82,6 +91,12 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
             "that differ or failed; all are in results.frame and results.show().</p>"
         )
     return _wrapped(fragment(summary_table(summary, binary) + note + table))
+
+
+def _not_shown(frame: pd.DataFrame, inputs: Sequence[str] | None) -> list[str]:
+    """The columns of inputs that the grid does not show either."""
+    names = [str(name) for name in frame.columns if str(name).startswith("case.")]
+    return [] if inputs is None else [name for name in names if name[5:] not in inputs]
 
 
 def _cleaned(value: Any) -> Any:
@@ -104,4 +119,4 @@ def _worth_seeing(sheet: Sheet) -> set[str]:
 
 
 def _wrapped(html: str) -> str:
-    return f'<div class="pex-static {NO_MATH}">{clean(html)}</div>'
+    return f'<div class="pex-static {NO_MATH}">{_NO_WIDGET}{clean(html)}</div>'

@@ -6,7 +6,6 @@ import { LAYOUTS, MAP } from "./layout_menu.js";
 import { element, oncePerFrame, output } from "./shared.js";
 
 const BEYOND = 2; // rows above and below what is seen
-const NARROW = 240; // pixels of the case's column below which one line has its text alone
 
 /**
  * @param {any} grid what is shown: scroll, head, body, begin, columns, layout, score, row, texts,
@@ -31,7 +30,6 @@ export function makeRows(grid) {
   function readEdges() {
     const titles = [...(head.firstChild?.children ?? [])];
     caseWidth = titles[0]?.offsetWidth ?? 0;
-    scroll.classList.toggle("pex-narrow-case", caseWidth < NARROW);
     edges = [0];
     for (const title of titles.slice(1)) edges.push(edges.at(-1) + (title.offsetWidth || 200));
   }
@@ -146,7 +144,7 @@ export function makeRows(grid) {
     }
     const [shown, { children: [expected, name] }] = about.children;
     shown.textContent = fitting(text, caseWidth, lines());
-    expected.textContent = note ? `${note} ` : "";
+    expected.textContent = lines() > 1 ? `${note} ` : note.replace(/^expected: /, "→ ");
     name.textContent = id;
     about.title = lines() > 1 ? "" : [text, note, id].filter(Boolean).join("\n");
   }

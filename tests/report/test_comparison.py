@@ -136,3 +136,47 @@ def test_unchanged_variants_share_a_sentence_and_one_more_case_is_one() -> None:
         "'b' and 'c' are unchanged: prompt, model and every answer are the same as those of 'a'."
     )
     assert "= unchanged" in table_text(found)
+
+
+def several() -> object:
+    """Three variants on a primary score that tells them apart, and on many that do not."""
+    table = frame({"a": [0, 1] * 15, "b": [1] * 30, "c": [1, 0] * 15})
+    for name in ("fields", "fields.x", "fields.y", "tone", "length"):
+        table[f"score.{name}"] = [float(n % 2) for n in range(len(table))]
+    return table
+
+
+def test_the_primary_score_is_not_corrected_for_the_others_unless_asked() -> None:
+    table = several()
+    alone = compare_frame(table, baseline="a", metric="ok").frame
+    among = compare_frame(table, baseline="a").frame
+    assert among["metric"].iloc[0] == "ok"
+    first = among[among["metric"] == "ok"]
+    assert first["p_adjusted"].tolist() == alone["p_adjusted"].tolist()
+    assert first["family"].tolist() == [2, 2]
+    every = compare_frame(table, baseline="a", correct="all").frame
+    assert set(every["family"]) == {len(every)}
+    assert every["p_adjusted"].iloc[0] > alone["p_adjusted"].iloc[0]
+    assert "primary score" in compare_frame(table, baseline="a").explain()
+    with pytest.raises(PexError, match="correct='every'"):
+        compare_frame(table, baseline="a", correct="every")
+
+
+def test_several_scores_are_a_matrix_with_parts_and_all_numbers_folded() -> None:
+    found = compare_frame(several(), baseline="a")
+    html = found._repr_html_()
+    matrix, _, rest = html.partition("<details><summary>Parts of scores: fields.x, fields.y<")
+    assert matrix.count("<tr>") == 4  # head, baseline, two candidates
+    assert "fields.x" not in matrix
+    assert 'ok <span class="pex-soft">primary</span>' in matrix
+    assert "pex-chip-good" in matrix
+    assert "▲ better" in matrix
+    assert "All numbers" in rest
+    text = repr(found).splitlines()
+    assert text[1].split() == ["variant", "ok", "fields", "fields.x", "fields.y", "tone", "length"]
+    assert text[2].startswith("a (baseline)")
+    assert "▲ better" in text[3]
+    assert "primary score" in repr(found)
+    hostile = frame({"a": [1, 0, 1], NASTY: [1, 1, 1]})
+    hostile["score.other"] = hostile["score.ok"]
+    assert "<img" not in compare_frame(hostile, baseline="a")._repr_html_()

@@ -220,7 +220,7 @@ def test_a_case_is_corrected_and_saved_with_keys_only_and_a_draft_is_not_lost(
         to_be(window.get_by_role("status")).to_contain_text("Saved in cases.csv")
         to_be(window.locator(".pex-code").first).to_contain_text("results.rescore(['exact'])")
         assert cases.read_text() == CASES.replace("Nice.,positive", 'Nice.,"neg, or so"')
-        to_be(grid.get_by_text("expected: neg, or so")).to_be_visible()
+        to_be(grid.get_by_text("→ neg, or so")).to_be_visible()
 
         window.get_by_role("button", name="Save as a new case").click()
         to_be(window.get_by_label("ID of the new case")).to_have_value("r1-2")
