@@ -179,6 +179,9 @@ def test_marking_changes_nothing_but_the_marks(text: str, against: str) -> None:
 def test_many_variants_have_a_column_each_in_the_order_of_the_frame() -> None:
     names = [f"v{n}" for n in range(30, 0, -1)]
     html = table(*(row("c", name, 1.0) for name in names))
-    assert re.findall(r'<th scope="col">(.*?)</th>', html) == names
+    assert re.findall(r'<th scope="col">(.*?)</th>', html) == ["case", *names]
+    # Each column can be read, and the case's is not wider than the others.
+    assert 'style="min-width:403em"' in html
+    assert "width:30%" not in html
     assert html.count("<td>") == 30
     assert "the variants disagree on 0." in html
