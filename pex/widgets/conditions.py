@@ -30,7 +30,7 @@ class Condition:
     """A test that an answer of a row has to pass.
 
     Args:
-        test: one of `tests_of`, such as `bad:label` or `contains`.
+        test: one of `offered_conditions`, such as `bad:label` or `contains`.
         value: what is compared with: a number or words; empty where the test needs none.
         column: the variant whose answer is tested; None: any one of the row.
     """
@@ -127,7 +127,7 @@ def is_cut_off(cell: Cell) -> bool:
     return cell.state == "answered" and "cut off" in remarks_of(row)
 
 
-def tests_of(sheet: Sheet) -> list[list[str]]:
+def offered_conditions(sheet: Sheet) -> list[list[str]]:
     """The tests that a sheet's answers can be put to: name, words, and the kind of its value."""
     found = []
     for name in sheet.score_names:

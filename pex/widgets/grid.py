@@ -34,7 +34,7 @@ from pex.core.text import value_text
 from pex.widgets import rows, shared
 from pex.widgets.case_form import Editing, apply_edit, edit_form
 from pex.widgets.cell_details import MODES, Messages, RequestBody, cell_details
-from pex.widgets.conditions import tests_of
+from pex.widgets.conditions import offered_conditions
 from pex.widgets.heads import Head, finished_heads, running_head
 from pex.widgets.live_cell import cell_after
 from pex.widgets.query import KINDS, SORTS, Query, find_rows, tags_and_groups
@@ -212,7 +212,7 @@ class ResultGrid(anywidget.AnyWidget):
             "slices": [clean(part) for part in tags_and_groups(sheet.lines)],
             "scores": [clean(name) for name in sheet.score_names],
             "sorts": [[name, text] for name, text in SORTS.items()],
-            "tests": tests_of(sheet),
+            "tests": offered_conditions(sheet),
             "can_stop": self._on_stop is not None,
             "blocks": self._blocks,
         }
