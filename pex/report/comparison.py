@@ -107,12 +107,12 @@ def same_as(other: str) -> str:
 
 def findings(table: pd.DataFrame) -> list[str]:
     """Every row of a comparison as a sentence or two."""
-    return [finding(row) for row in _records(table)]
+    return [finding(row) for row in records(table)]
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
     """The findings for people: all unchanged candidates of one baseline share a sentence."""
-    rows = _records(table)
+    rows = records(table)
     said = [finding(row) for row in rows if row["verdict"] != UNCHANGED]
     same: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -134,7 +134,8 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a comparison as dicts by column name."""
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
@@ -199,7 +200,7 @@ def notes(table: pd.DataFrame, slices: bool = False) -> list[str]:
     counts: dict[str, list[str]] = {}
     everywhere: dict[str, int] = {}
     slice_names = list(dict.fromkeys(table["slice"])) if slices else []
-    for row in _records(table):
+    for row in records(table):
         name = f"{row['candidate']} ({row['slice']})" if slices else str(row["candidate"])
         if table["metric"].nunique() > 1:
             name += f" on {row['metric']}"
@@ -243,7 +244,7 @@ def _cells(table: pd.DataFrame, slices: bool) -> tuple[list[str], list[list[str]
     head += [*(["errors"] if errors else []), *(["errors as failures"] if errors else [])]
     head += ["reused"] if replayed else []
     rows = []
-    for row in _records(table):
+    for row in records(table):
         metric, yes_no = row["metric"], row["yes_no"]
         cells = [*([str(row["slice"])] if slices else []), str(row["candidate"])]
         cells += [str(row["baseline"])] if many else []

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
-from pex.core.about import About
+from pex.core.about import About, PromptInfo
 from pex.core.remarks import of_run
+from pex.core.text import value_text
 from pex.report.comparison import explain, sentences, table_html
 from pex.report.comparison_matrix import overview_html
-from pex.report.sides import side_by_side_table
+from pex.report.plain_answer import measure_name, plain_answer
+from pex.report.sides import side_by_side_table, telling_cases
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
 from pex.report.tables import format_seconds, summary_scores, summary_table
 from pex.report.theme import page_style, style
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     from pex.report.plots.pareto import Against
 
+FIRST_LINES, FIRST_CHARS = 4, 320
+"""Of a prompt, seen without opening it."""
 MAX_CASES = 2000
 MAX_CHARS = 2000
 MAX_BYTES = 1_500_000
@@ -46,7 +50,7 @@ def page(
     comparison: pd.DataFrame | None = None,
     slices: pd.DataFrame | None = None,
 ) -> str:
-    """The text of the page: the verdict first, then the evidence.
+    """The text of the page: the answer first, then prompts and cases, the statistics last.
 
     Args:
         frame: the long frame.
@@ -58,6 +62,11 @@ def page(
     """
     begun = datetime.datetime.fromisoformat(about.started_at).astimezone()
     names = summary_scores(summary)
+    titles = {name: measure_name(name, about) for name in names}
+    answer, because = plain_answer(summary, comparison, yes_no, about)
+    baseline = _baseline(comparison)
+    telling = telling_cases(frame, yes_no, baseline)
+    show = functools.partial(side_by_side_table, frame, yes_no, max_chars=MAX_CHARS)
     # The fragments are escaped where they are made; everything else is escaped by the template.
     return _template().render(
         about=about,
@@ -65,12 +74,55 @@ def page(
         style=Markup(style() + page_style()),
         started=begun.strftime("%Y-%m-%d %H:%M %Z"),
         took=format_seconds(about.elapsed_s),
-        table=Markup(summary_table(summary, yes_no)),
-        plot=Markup("".join(plot_svg(summary, name, name in yes_no) for name in names)),
+        answer=answer,
+        because=because,
+        prompts=[_prompt(item) for item in about.prompts],
+        settings=_settings(about),
+        titles=titles,
+        table=Markup(summary_table(summary, yes_no, titles)),
+        plot=Markup(
+            "".join(plot_svg(summary, name, name in yes_no, titles[name]) for name in names)
+        ),
         frontiers=Markup(_frontiers(summary, names, yes_no)),
-        sides=Markup(_sides(frame, yes_no, comparison)),
+        telling=telling,
+        telling_cases=Markup(
+            show(max_rows=len(telling), baseline=baseline, only=telling) if telling else ""
+        ),
+        sides=Markup(show(max_rows=MAX_CASES, baseline=baseline, max_bytes=MAX_BYTES)),
         **_verdict(comparison, slices),
     )
+
+
+def _prompt(prompt: PromptInfo) -> dict[str, Any]:
+    """A prompt with its first lines; `more` is whether there are others."""
+    lines = prompt.text.strip().split("\n")
+    first = "\n".join(lines[:FIRST_LINES])[:FIRST_CHARS]
+    more = len(first) < len(prompt.text.strip())
+    return {"name": prompt.name, "description": prompt.description, "text": prompt.text,
+            "first": first + (" …" if more else ""), "more": more}  # fmt: skip
+
+
+def _settings(about: About) -> list[tuple[str, str]]:
+    """The parameters that were sent: those of all variants, then those that differ."""
+    known = {item.name: dict(item.params) for item in about.variants}
+    keys = dict.fromkeys(key for params in known.values() for key in params)
+    found = []
+    for key in keys:
+        by_value: dict[str, list[str]] = {}
+        for name, params in known.items():
+            text = value_text(params[key]) if key in params else "not set"
+            by_value.setdefault(text, []).append(name)
+        if len(by_value) == 1:
+            found.append((key, next(iter(by_value))))
+        else:
+            parts = (f"{value} ({', '.join(names)})" for value, names in by_value.items())
+            found.append((key, ", ".join(parts)))
+    return found
+
+
+def _baseline(comparison: pd.DataFrame | None) -> str | None:
+    baselines = [] if comparison is None else list(dict.fromkeys(comparison["baseline"]))
+    return str(baselines[0]) if len(baselines) == 1 else None
 
 
 def _verdict(comparison: pd.DataFrame | None, slices: pd.DataFrame | None) -> dict[str, Any]:
@@ -104,9 +156,3 @@ def _frontiers(summary: pd.DataFrame, names: Sequence[str], yes_no: Collection[s
     if (summary["cost_usd"] > 0).any():
         against.insert(0, "cost_usd")
     return "".join(frontier_svg(summary, names[0], item, yes_no) for item in against)
-
-
-def _sides(frame: pd.DataFrame, yes_no: Collection[str], comparison: pd.DataFrame | None) -> str:
-    baselines = [] if comparison is None else list(dict.fromkeys(comparison["baseline"]))
-    baseline = baselines[0] if len(baselines) == 1 else None
-    return side_by_side_table(frame, yes_no, MAX_CASES, MAX_CHARS, baseline, MAX_BYTES)

@@ -5,6 +5,7 @@ Model output is hostile text: it is escaped here, in the one place where it beco
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ def side_by_side_table(
     max_chars: int,
     baseline: str | None = None,
     max_bytes: float = math.inf,
+    only: Sequence[str] | None = None,
 ) -> str:
     """The cases, one row each, with the answers of every variant beside each other.
 
@@ -49,6 +51,7 @@ def side_by_side_table(
         max_chars: characters of one answer shown at most.
         baseline: words of the other variants' answers that this variant's lack are underlined.
         max_bytes: the size of the rows at most.
+        only: the ids of the cases to show, in this order; None: all.
 
     Returns:
         An HTML table, without its style.
@@ -60,8 +63,8 @@ def side_by_side_table(
     for row in frame.to_dict("records"):
         by_case.setdefault(str(row["case_id"]), []).append({str(k): v for k, v in row.items()})
     states = {case: case_states(rows, yes_no, baseline) for case, rows in by_case.items()}
-    cases = list(by_case)
-    if len(cases) > max_rows or max_bytes < math.inf:
+    cases = list(by_case) if only is None else list(only)
+    if only is None and (len(cases) > max_rows or max_bytes < math.inf):
         cases.sort(key=lambda case: min(_ORDER.index(state) for state in states[case]))
     parts: list[str] = []
     size = 0
@@ -83,9 +86,34 @@ def side_by_side_table(
         f'style="min-width:{_COLUMN_EM * (1 + len(variants))}em"><thead><tr>'
         f'<th scope="col"{width}>case</th>{head}</tr></thead><tbody>'
         f"{''.join(parts)}</tbody>"
-        f"<caption>{_caption(len(parts), len(cases), split, yes_no, baseline)}</caption>"
+        f"<caption>{_caption(len(parts), len(by_case), split, yes_no, baseline, only)}</caption>"
         "</table></div>"
     )
+
+
+def telling_cases(
+    frame: pd.DataFrame, yes_no: Collection[str], baseline: str | None, most: int = 5
+) -> list[str]:
+    """The cases that show best how the variants differ: losses and gains in turn, then errors.
+
+    Args:
+        frame: the long frame.
+        yes_no: the scores that are yes/no.
+        baseline: the variant that the others are compared with.
+        most: how many at most.
+    """
+    kinds: dict[str, list[str]] = {"lost": [], "split": [], "error": [], "wrong": []}
+    by_case: dict[str, list[Row]] = {}
+    for row in frame.to_dict("records"):
+        by_case.setdefault(str(row["case_id"]), []).append({str(k): v for k, v in row.items()})
+    for case, rows in by_case.items():
+        states = case_states(rows, yes_no, baseline)
+        kind = next((kind for kind in kinds if kind in states), None)
+        if kind is not None:
+            kinds[kind].append(case)
+    turns = itertools.zip_longest(kinds["lost"], kinds["split"])
+    found = [case for pair in turns for case in pair if case is not None]
+    return [*found, *kinds["error"], *kinds["wrong"]][:most]
 
 
 def case_states(
@@ -135,7 +163,7 @@ def _case_row(
             _answer(row, scores, yes_no, max_chars, None if name == baseline else known)
             for row in by_variant.get(name, [])
         ]
-        out.append(f"<td>{''.join(cells) or _NOT_RUN}</td>")
+        out.append(f'<td data-side="{escaped(name)}">{"".join(cells) or _NOT_RUN}</td>')
     out.append("</tr>")
     return "".join(out)
 
@@ -144,14 +172,23 @@ _NOT_RUN = '<span class="pex-soft">not run</span>'
 
 
 def _caption(
-    shown: int, total: int, split: int, yes_no: Collection[str], baseline: str | None
+    shown: int,
+    total: int,
+    split: int,
+    yes_no: Collection[str],
+    baseline: str | None,
+    only: Sequence[str] | None,
 ) -> str:
-    text = f"{shown:,} of {total:,} cases shown" if shown < total else f"{total:,} cases"
+    text = (
+        f"{shown:,} of {total:,} cases shown"
+        if shown < total
+        else f"{total:,} {'case' if total == 1 else 'cases'}"
+    )
     if yes_no:
         text += f"; the variants disagree on {split:,}"
     if baseline is not None:
         text += f". Underlined: not in the answer of '{baseline}'"
-    if shown < total:
+    if shown < total and only is None:
         text += ". Those that differ or went wrong come first; the rest are in results.frame"
     return escaped(text) + "."
 

@@ -32,13 +32,14 @@ _COLOURS = {
 }
 
 
-def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
+def plot_svg(summary: pd.DataFrame, name: str, binary: bool, title: str = "") -> str:
     """One score of every variant as a point with its 95 % interval.
 
     Args:
         summary: one row per variant.
         name: the name of the score.
         binary: whether it is yes/no; then the axis goes from 0 to 100 %.
+        title: the score in words; default: its name.
 
     Returns:
         An `svg` element; nothing if no variant has the score.
@@ -51,7 +52,7 @@ def plot_svg(summary: pd.DataFrame, name: str, binary: bool) -> str:
     ends = [value for value in ends if math.isfinite(value)]
     axis = Axis((0.0, 1.0) if binary else (min(ends), max(ends)), _left(labels))
     height = 34 + _STEP * len(rows)
-    out = [draw_text(axis.left, 14, name, bold=True)]
+    out = [draw_text(axis.left, 14, title or name, bold=True)]
     for tick in range(5):
         value = axis.low + axis.spread * tick / 4
         out.append(draw_line(axis.x(value), 22, axis.x(value), height - 18))
@@ -180,11 +181,12 @@ def _forest(panel: forest.Panel, missing: str) -> str:
     return draw_svg(out, label, axis.left + WIDTH + 12 + right, bottom + 20)
 
 
-# Filled, faint, hollow: told apart also in grey.
+# Filled, faint, pale with an outline: told apart also in grey.
 _PARTS = {
-    "wins": f"fill:{MARK}",
+    "wins": f"fill:{_COLOURS['better']}",
     "ties": f"fill:{SOFT};fill-opacity:0.25",
-    "losses": f"fill:none;stroke:{_COLOURS['worse']};stroke-width:1.5",
+    "losses": f"fill:{_COLOURS['worse']};fill-opacity:0.25;stroke:{_COLOURS['worse']};"
+    "stroke-width:1.5",
 }
 
 

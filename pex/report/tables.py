@@ -6,7 +6,7 @@ Model output is hostile text: it is escaped here, in the one place where it beco
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -120,9 +120,12 @@ def summary_text(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
     return text_table(rows, head, right=range(1, len(head)))
 
 
-def summary_table(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
-    """The summary as an HTML table, without its style."""
+def summary_table(
+    summary: pd.DataFrame, yes_no: Collection[str], titles: Mapping[str, str] | None = None
+) -> str:
+    """The summary as an HTML table, without its style; `titles` are scores in words."""
     names = summary_scores(summary)
+    titles = titles or {}
     best = {
         name: summary[f"score.{name}"].max()
         for name in names
@@ -132,7 +135,7 @@ def summary_table(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
     out = ['<div class="pex-scroll"><table class="pex-table"><thead><tr>']
     for number, title in enumerate(head):
         kind = ' class="pex-number"' if number else ""
-        out.append(f'<th scope="col"{kind}>{escape(title)}</th>')
+        out.append(f'<th scope="col"{kind}>{escape(titles.get(title, title))}</th>')
     out.append("</tr></thead><tbody>")
     for record, cells in zip(summary.to_dict("records"), rows, strict=True):
         out.append(f'<tr><th scope="row">{escape(cells[0])}</th>')
