@@ -102,12 +102,11 @@ def _counts(rows: Sequence[Mapping[str, Any]], about: About) -> str:
     """What each variant got, the best first, such as "short got 19 of 30 right, strict 16"."""
     first = rows[0]
     metric, yes_no = str(first["metric"]), bool(first["yes_no"])
-    values = {str(row["candidate"]): (row["candidate_score"], row) for row in rows}
-    for row in rows:
-        values.setdefault(str(row["baseline"]), (row["baseline_score"], row))
-    known = {name: found for name, found in values.items() if not missing(found[0])}
+    values = {str(row["baseline"]): row["baseline_score"] for row in rows}
+    values |= {str(row["candidate"]): row["candidate_score"] for row in rows}
+    known = {name: float(value) for name, value in values.items() if not missing(value)}
     sign = -1 if first["higher_is_better"] else 1
-    order = sorted(known, key=lambda name: sign * float(known[name][0]))
+    order = sorted(known, key=lambda name: sign * known[name])
     if not order:
         return ""
     same = len({row["n_cases"] for row in rows}) == 1
@@ -115,7 +114,7 @@ def _counts(rows: Sequence[Mapping[str, Any]], about: About) -> str:
     cases = int(first["n_cases"])
     texts = []
     for place, name in enumerate(order[:MOST]):
-        value = float(known[name][0])
+        value = known[name]
         if whole:
             of = f" of {cases}" if place == 0 else ""
             texts.append(f"{round(value * cases)}{of}")

@@ -85,9 +85,7 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
         browser_page.goto(path.as_uri())
         assert browser_page.evaluate("window.hacked") is None
         assert browser_page.evaluate("document.documentElement.scrollWidth") <= 375
-        visible = (
-            "[...document.querySelectorAll('.pex-sides tbody tr')].filter(r => !r.hidden).length"
-        )
+        visible = "[...document.querySelectorAll('#all tbody tr')].filter(r => !r.hidden).length"
         assert browser_page.evaluate(visible) == 6
         browser_page.get_by_label("errors").check()
         assert browser_page.evaluate(visible) == 1
