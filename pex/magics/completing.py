@@ -36,6 +36,7 @@ from pex.project.listing import experiment_files, prompt_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import load_spec
 from pex.run.endpoint import key_variable
+from pex.run.prices import listed
 from pex.run.providers import BUILT_IN
 from pex.tracking.store import tracking_uri
 
@@ -265,10 +266,10 @@ class PexCompleter:
             threading.Thread(target=self._load_tables, name="pex-models", daemon=True).start()
 
     def _load_tables(self) -> None:
-        from genai_prices.data import providers
-
-        listed = {item.id: [model.id for model in item.models] for item in providers}
-        self._tables = {name: listed.get(item.prices or "", []) for name, item in BUILT_IN.items()}
+        self._tables = {
+            name: [model.name for model in listed(item.prices or "")]
+            for name, item in BUILT_IN.items()
+        }
 
 
 def _starting_with(found: Iterable[Completion], fragment: str) -> list[Completion]:

@@ -24,7 +24,7 @@ from pex.project.listing import EXPERIMENTS, experiment_files
 from pex.project.settings import Settings, load_settings
 from pex.run.endpoint import check, key_variable
 from pex.run.estimate import Preview
-from pex.run.prices import check_priced, price_of
+from pex.run.prices import check_priced, listed, price_of
 from pex.run.providers import BUILT_IN
 from pex.run.request import requests
 from pex.score.frame import failed_rows
@@ -383,14 +383,8 @@ def _answers(count: int) -> str:
 
 def _listed(providers: Mapping[str, str]) -> list[str]:
     """The models of the price table."""
-    from genai_prices.data import providers as table
-
     return [
-        f"{name}/{model.id}"
-        for name, prices in providers.items()
-        for entry in table
-        if entry.id == prices
-        for model in entry.models
+        f"{name}/{model.name}" for name, prices in providers.items() for model in listed(prices)
     ]
 
 

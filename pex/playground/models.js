@@ -189,6 +189,13 @@ export function makeModelMenu(outbox) {
     if (["needs key", "refused"].includes(offer.state) && offer.variable) keyWindow.open(offer);
   }
 
+  /** Enter without a choice: a name that is in the menu counts as chosen, any other stays. */
+  function takeTyped() {
+    const named = options.find(({ ref }) => ref === at.input.value.trim());
+    if (named) named.act();
+    else close();
+  }
+
   function openKey(offer) {
     close();
     keyWindow.open(offer);
@@ -218,7 +225,7 @@ export function makeModelMenu(outbox) {
     if (!at) return false;
     if (event.key === "Escape") close();
     else if (event.key === "Enter" && options[active]) options[active].act();
-    else if (event.key === "Enter") close();
+    else if (event.key === "Enter") takeTyped();
     else if (event.key === "PageDown" || event.key === "PageUp") {
       setActive(Math.max(0, Math.min(options.length - 1, active + (event.key === "PageDown" ? 8 : -8))));
     } else return false;

@@ -234,8 +234,8 @@ def _write(file: Path, variable: str, value: str) -> None:
     """Set one variable; every other line stays as it is."""
     from filelock import FileLock
 
-    folder = private.folder(file.parent)
     try:
+        folder = private.folder(file.parent)
         with FileLock(f"{file}.lock", timeout=60, mode=0o600):
             text = file.read_bytes().decode("utf-8", "surrogateescape") if file.exists() else ""
             _replace(file, _with_line(text, variable, value))

@@ -51,6 +51,7 @@ _NOT_CHAT = re.compile(
 )
 """Names of models that have another API than chat."""
 
+_NOTHING = re.compile("(?!)")
 _OWN = {"gemini": re.compile(r"gem|learnlm")}
 """Where the table has models of the provider that its chat API does not serve."""
 
@@ -258,7 +259,8 @@ class Models:
             names = [item.name for item in table.values() if item.per_million is not None]
             own = _OWN.get(name) or re.compile("(?!ft:)")
             names = [item for item in names if own.match(item)]
-        chat = [item for item in names if not _NOT_CHAT.search(item.lower())]
+        others = _NOT_CHAT if table else _NOTHING
+        chat = [item for item in names if not others.search(item.lower())]
         return [self._model(name, item, table) for item in dict.fromkeys([*extra, *chat])]
 
     def _model(self, provider: str, name: str, table: dict[str, Listed]) -> Model:

@@ -91,6 +91,16 @@ def test_a_model_is_found_by_typing_and_chosen_with_the_keyboard(
         model.press("ArrowUp")
         expect(play.locator(".pex-active")).to_have_count(1)
 
+        # A name that is typed in full is chosen too, and offers its key.
+        model.fill("openai/gpt-4.1-mini")
+        expect(option(play, "gpt-4.1-mini").first).to_be_visible()
+        model.press("Enter")
+        window = lab.page.locator("dialog[open]")
+        expect(window).to_contain_text("https://api.openai.com/v1")
+        lab.page.keyboard.press("Escape")
+        expect(window).to_have_count(0)
+        expect(model).to_be_focused()
+
         # Any text may be typed, and what it cannot be is said as ever.
         model.fill("opneai/gpt-4.1-mini")
         model.press("Enter")

@@ -69,21 +69,35 @@ def test_those_that_can_be_called_come_first(project: Path, lab: FaultyEndpoint)
 def test_a_configured_endpoint_is_asked_once_a_day(
     project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.models = ["m2", "models/m1", "text-embedding-x"]
+    lab.models = ["m2", "models/m1", "image-reader"]
     assert names(offer(project)) == []
     assert lab.lists == 0
     assert of(project).due() == ["lab"]
     of(project).ask("lab")
     assert lab.lists == 1
     found = offer(project)
-    assert (found.state, found.note, names(found)) == ("ready", "", ["m1", "m2"])
-    assert [model.price for model in found.models] == ["free", "free"]
+    assert (found.state, found.note, names(found)) == ("ready", "", ["image-reader", "m1", "m2"])
+    assert {model.price for model in found.models} == {"free"}
     assert of(project).due() == []
     file = project / ".pex" / models.FILE
     kept = json.loads(file.read_text())
     kept["lab"]["at"] = (datetime.datetime.now(datetime.UTC) - models.KEPT).isoformat()
     file.write_text(json.dumps(kept))
     assert of(project).due() == ["lab"]
+
+
+def test_models_of_other_apis_are_left_out_of_the_list_of_a_known_provider(
+    project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pex.toml").write_text(f'[providers.openai]\nbase_url = "{lab.url}"\n')
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    lab.models = ["gpt-4.1-2025-04-14", "text-embedding-3-large", "whisper-1", "gpt-new"]
+    of(project).ask("openai")
+    found = {model.name: model.price for model in offer(project, "openai").models}
+    assert found == {
+        "gpt-4.1-2025-04-14": "$2.00 / $8.00 per million",
+        "gpt-new": "no price known",
+    }
 
 
 def test_a_list_of_another_address_is_not_used(project: Path, lab: FaultyEndpoint) -> None:
