@@ -21,9 +21,11 @@ from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.registry_api import (
     Version,
     add,
+    add_note,
     all_versions,
     card_of,
     cards,
+    check_note,
     describe,
     find,
     get,
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 _LINKED = "mlflow.linkedPrompts"
 _LINKED_LENGTH = 8000
 _EXPERIMENTS = "_mlflow_experiment_ids"
-_NOTE_LENGTH = 5000
 _VERSIONS = ["version", "aliases", "note", "created", "model", "variables", "digest"]
 _PROMPTS = [
     "name", "version", "aliases", "description", "note", "created", "model", "variables",
@@ -62,7 +63,8 @@ def save(
         prompt: the prompt, saved with every byte of its file.
         name: the name in the library; by default, the prompt's own.
         alias: an alias to point to this version, for example "champion".
-        note: the reason for this version, at most 5,000 characters; kept only with a new version.
+        note: the reason for this version, at most 5,000 characters; added to the version's note
+            if the prompt was saved before.
         tags: further tags for the version.
         tracking_uri: a store other than the project's.
 
@@ -70,8 +72,8 @@ def save(
         The version; `new` is False if the same text was saved before.
 
     Raises:
-        PexError: MLflow does not accept the name or the alias, or cannot hold the prompt, or the
-            store does not answer.
+        PexError: MLflow does not accept the name or the alias, or cannot hold the prompt or the
+            note, or the store does not answer.
     """
     if not isinstance(prompt, Prompt):
         raise PexError(
@@ -83,8 +85,7 @@ def save(
         check_alias(alias)
     own = _check_tags(tags or {})
     note = redact(note)
-    if len(note) > _NOTE_LENGTH:
-        raise PexError(f"note: {len(note):,} characters, at most {_NOTE_LENGTH:,}")
+    check_note(note)
     written = encode(prompt)
     uri = _store(tracking_uri)
     client = connect(uri)
@@ -94,6 +95,7 @@ def save(
         number, new = add(client, uri, name, prompt, written, note, own)
     with errors_of(uri):
         if not new:
+            add_note(client, name, number, note)
             for key, value in own.items():
                 client.set_prompt_version_tag(name, number, key, value)
         if alias is not None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import PromptVersion, RegisteredModel
 
 _IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
+_NOTE_LENGTH = 5000
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -219,6 +220,31 @@ def add(
                 model_config=written.model_config or None,
             )
     return int(made.version), True
+
+
+def check_note(note: str) -> None:
+    """Check that MLflow holds a note.
+
+    Raises:
+        PexError: it is too long.
+    """
+    if len(note) > _NOTE_LENGTH:
+        raise PexError(f"note: {len(note):,} characters, at most {_NOTE_LENGTH:,}")
+
+
+def add_note(client: MlflowClient, name: str, version: int, note: str) -> None:
+    """Add a note to a version that is already saved, below the note that it has.
+
+    Raises:
+        PexError: both together are too long.
+    """
+    there = client.get_prompt_version(name, version).description or ""
+    if not note or note in there.split("\n"):
+        return
+    whole = f"{there}\n{note}" if there else note
+    check_note(whole)
+    # The client's own method of the same name refuses prompts.
+    client._get_registry_client().update_model_version(name, str(version), whole)
 
 
 def _begin(client: MlflowClient, name: str, description: str) -> None:

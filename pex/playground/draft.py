@@ -26,6 +26,8 @@ from pex.core.text import replace_surrogates, value_text
 from pex.core.values import to_json_value
 from pex.core.variant import Variant, check_model
 
+_NO_BASE = Prompt("nothing", "nothing")
+"""Its schema, tools and defaults are those of a prompt that is only typed."""
 _LINE = re.compile(r"^[^:]*, line (\d+): (.*)$", re.DOTALL)
 _NEARLY = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
 
@@ -150,8 +152,8 @@ class Column:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with whatever changes the request."""
-        base = self.base
-        more = [base.response_schema, base.tools, base.defaults] if base else []
+        base = self.base or _NO_BASE  # saving gives a column a base, and changes no request
+        more = [base.response_schema, base.tools, base.defaults]
         parts: list[Any] = [[m.role, m.text.strip()] for m in self.messages]
         if self.locked:
             parts = sound_all(self._given)

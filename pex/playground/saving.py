@@ -31,6 +31,8 @@ def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> t
     version = library.save(prompt, name.strip() or None, alias.strip() or None, note)
     origin = f"{version.name}/{version.version}"
     said = f"saved as {origin}" if version.new else f"{origin} already has this text"
+    if note.strip() and not version.new:
+        said += "; your message was added to it"
     if alias.strip():
         said += f"; {version.name}@{alias.strip()} now points to this version"
     return said, _based(draft, column, prompt.called(prompt.name, origin))

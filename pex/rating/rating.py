@@ -20,6 +20,7 @@ from pex.rating.order import choose_variants, find_pairs
 from pex.rating.preference import Findings, Target, findings, preference
 from pex.rating.session import RatingSession, rater_name
 from pex.rating.store import FOLDER, PairRating, RatingFile, parse_rating
+from pex.report.rich_text import RichText
 from pex.score.frame import score_names
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Rating:
         """The result in sentences: the verdict, what is missing, how reliable the ratings are."""
         from pex.rating.report import explain
 
-        return explain(self._findings(), self._notes())
+        return RichText(clean(explain(self._findings(), self._notes())))
 
     def record(self, name: str = NAME) -> str:
         """Write the ratings to MLflow as assessments on the answers' traces.

@@ -15,6 +15,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.project.settings import load_settings
+from pex.report.rich_text import RichText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ class Comparison:
         """The findings in sentences, the methods with their sources, and caveats."""
         from pex.report.comparison import explain
 
-        return _Text(clean(explain(self.frame, self.notes)))
+        return RichText(clean(explain(self.frame, self.notes)))
 
     def plot(self, kind: str = "differences", *, table: bool = False) -> Figure | pd.DataFrame:
         """A plot of the comparison.
@@ -162,23 +163,6 @@ class Comparison:
                 f"{what} is about one metric, and this comparison has {len(names)}",
                 hint=f"compare(metric='{names[0]}')",
             )
-
-
-class _Text(str):
-    """A text that a notebook shows with its line breaks instead of as a quoted string."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        from pex.report.tables import fragment
-
-        parts = (escape(part).replace("\n", "<br>") for part in self.split("\n\n"))
-        return fragment("".join(f'<p style="max-width:75ch">{part}</p>' for part in parts))
 
 
 def compare_frame(

@@ -23,11 +23,23 @@ def test_the_same_text_is_one_version_and_another_text_is_the_next(uri: str) -> 
     assert (first.reference, first.new, first.aliases) == ("hi/1", True, ("champion",))
     assert first.digest == HI.digest
     assert pex.library.save(HO).reference == "hi/2"
-    again = pex.library.save(HI, note="ignored", tags={"seen": "twice"})
+    again = pex.library.save(HI, tags={"seen": "twice"})
     assert (again.reference, again.new, again.note) == ("hi/1", False, "first")
     assert count(uri, "hi") == 2
     found = mlflow.MlflowClient(uri).get_prompt_version("hi", 1)
     assert found.tags["seen"] == "twice"
+
+
+def test_a_note_is_kept_for_a_prompt_that_was_saved_before(uri: str) -> None:
+    pex.library.save(HI)
+    for _ in range(2):
+        version = pex.library.save(HI, note="written by hand", alias="champion")
+        assert (version.reference, version.new, version.note) == ("hi/1", False, "written by hand")
+    assert mlflow.MlflowClient(uri).get_prompt_version("hi", 1).description == "written by hand"
+    assert pex.library.save(HI, note="and why").note == "written by hand\nand why"
+    with pytest.raises(pex.PexError, match="at most 5,000"):
+        pex.library.save(HI, note="x" * 4990)
+    assert pex.library.versions("hi")["note"].tolist() == ["written by hand\nand why"]
 
 
 def test_a_description_or_a_default_alone_makes_a_version(uri: str) -> None:

@@ -101,6 +101,21 @@ def test_a_prompt_is_saved_as_a_file_with_its_model_and_parameters(lab: FaultyEn
     assert "must end with .prompty" in save(path="p.txt")["text"]
 
 
+@pytest.mark.parametrize("to", ["library", "prompty"])
+def test_saving_leaves_the_answers_up_to_date(lab: FaultyEndpoint, to: str) -> None:
+    play = pex.Playground(record=False)
+    view = View(play._session)
+    typed(play, "Topic of {{ review }}")
+    view.do("edit", variant=column(play), field="model", value="lab/m1")
+    view.do("edit_case", case=entry(play), field="review", value="Nice.")
+    view.press()
+    view.wait()
+    view.message({"kind": "save", "view": "v", "to": to, "variant": column(play)})
+    answer = view.wait_sent("saved")
+    assert answer["ok"], answer["text"]
+    assert [cell["stale"] for cell in play._session.cells().values()] == [False]
+
+
 def test_a_prompt_is_saved_to_the_library_with_alias_and_note(lab: FaultyEndpoint) -> None:
     play = pex.Playground(experiment("a {{ review }}"), record=False)
     view = View(play._session)
@@ -112,6 +127,11 @@ def test_a_prompt_is_saved_to_the_library_with_alias_and_note(lab: FaultyEndpoin
     assert pex.library.load("reviews@champion").text == "champion {{ review }}"
     assert play._session.document()["variants"][0]["origin"] == "reviews/1"
     assert pex.library.versions("reviews")["note"].tolist() == ["shorter"]
+    view.message(to | {"name": "reviews", "alias": "", "message": "and kinder"})
+    assert view.wait_sent("saved")["text"] == (
+        "reviews/1 already has this text; your message was added to it"
+    )
+    assert pex.library.versions("reviews")["note"].tolist() == ["shorter\nand kinder"]
     view.message(to | {"name": "two words", "alias": "", "message": ""})
     answer = view.wait_sent("saved")
     assert not answer["ok"]

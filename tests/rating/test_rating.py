@@ -45,6 +45,12 @@ def test_a_file_of_ratings_is_taken_in_once(project: Path) -> None:
     assert made(12, 2).rate(["variant-1", "variant-0"]).summary().loc[0, "wins"] == 1
 
 
+def test_the_explanation_is_rendered_and_not_quoted(project: Path) -> None:
+    text = made(12, 2).rate().explain()
+    assert repr(text) == str(text)
+    assert "<p" in text._repr_html_()  # type: ignore[attr-defined]
+
+
 def test_a_file_that_does_not_belong_here_is_refused_whole(project: Path) -> None:
     rating, other = made(12, 2).rate(), made(12, 3).rate(["variant-0", "variant-2"])
     strange = saved_file(other, project / "other.json", run_id="1234")
