@@ -114,6 +114,7 @@ first = open(file).read()
 for text in (first, first.replace("Answer with one word.", "Say only the word.")):
     open(file, "w").write(text)
     pex.Experiment.load(experiment).run(limit=20, show=False)
+    pex.library.save(pex.Prompt.load(file))
 open(file, "w").write(first + "One word.\\n")
 moved = pex.library.set_alias("short", "champion", 1)"""
     notebook_of(project / "browse.ipynb", None, code, "pex.browse('short')")

@@ -106,11 +106,11 @@ function renderBrowser({ model, el }) {
       const wait = element("p", "pex-soft", "Reading the library…");
       wait.setAttribute("role", "status");
       nodes.push(wait);
-    } else if (list.rows.length) {
+    } else if (list.rows.some((row) => !row.scratch)) {
       nodes.push(element("p", "pex-soft", "Choose a prompt in the list: arrow keys and Enter, or a click."));
     } else if (!list.problem) {
       nodes.push(element("h2", "pex-title", "No prompts yet"));
-      nodes.push(element("p", "", "Every recorded run saves the prompts that it used. To save one yourself:"));
+      nodes.push(element("p", "", "The library holds the prompts that you save. To save one:"));
       nodes.push(element("pre", "pex-code", 'strict = pex.Prompt("Review: {{ review }}\\nPositive or negative?", name="strict")\npex.library.save(strict, alias="champion", note="why this version")'));
       nodes.push(element("p", "pex-soft", "Prompt files in experiments/NAME/prompts and in prompts appear here too."));
       if (list.where) nodes.push(element("p", "pex-soft", `Looked in ${list.where}.`));

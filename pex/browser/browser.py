@@ -105,6 +105,8 @@ class LibrarySource:
 
         entry = self._entries.get(name)
         files = [(file, version) for file, version in self._files if file.name == name]
+        if entry is not None and entry.scratch and files:
+            entry = None  # nobody saved it: it is a file and nothing else
         prompt = next((file.prompt for file, _ in files if file.prompt is not None), None)
         used = [
             self._experiments.get(identifier, "")
@@ -121,6 +123,7 @@ class LibrarySource:
             about=entry.description if entry and entry.description else _description(prompt),
             model=(entry.model if entry else None) or (prompt.model if prompt else None) or "",
             states=[state for state in dict.fromkeys(states) if state],
+            scratch=entry is not None and entry.scratch,
         )
 
     def _state(self, file: PromptFile, version: int | None) -> str:
@@ -130,7 +133,7 @@ class LibrarySource:
         if self._client is None:
             return "file"
         entry = self._entries.get(file.name)
-        if entry is None:
+        if entry is None or entry.scratch:
             return "file only"
         if version is None:
             return f"file differs from version {entry.version}"
@@ -196,12 +199,12 @@ class LibrarySource:
         from pex.browser.scores import VersionScore
         from pex.record import prompts
 
-        entry = self._entries.get(name)
-        if entry is None or not entry.experiments:
+        if name not in self._entries or self._client is None:
             return []
-        known = [identifier for identifier in entry.experiments if identifier in self._experiments]
+        saved, _, _ = listing.editions(self._client, self._uri, name)
+        digests = {version.version: version.digest for version in saved}
         with errors_of(self._uri, "does not answer"):
-            scores = prompts.scores(self._uri, name, known)
+            scores = prompts.scores(self._uri, name, digests, self._experiments)
         return [
             VersionScore(
                 **{str(key): value for key, value in row.items() if key != "started_at"},

@@ -28,7 +28,14 @@ export function makePromptList(id, onChoose, onRefresh) {
   list.tabIndex = 0;
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", "Prompts");
-  box.append(bar, count, list);
+  const scratch = element("input");
+  scratch.type = "checkbox";
+  const scratchText = element("span");
+  const scratchLabel = element("label", "pex-meta pex-prompts-scratch");
+  scratchLabel.title = "Earlier versions of pex registered the prompts of every run here; nobody saved these.";
+  scratchLabel.append(scratch, scratchText);
+  scratch.addEventListener("change", () => filter());
+  box.append(bar, scratchLabel, count, list);
 
   let rows = [];
   let nodes = [];
@@ -58,14 +65,15 @@ export function makePromptList(id, onChoose, onRefresh) {
 
   function filter() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    seen = rows.map((_, number) => number)
-      .filter((number) => words.every((word) => rows[number].find.includes(word)));
+    const listed = rows.map((_, number) => number)
+      .filter((number) => scratch.checked || !rows[number].scratch || rows[number].name === chosen);
+    seen = listed.filter((number) => words.every((word) => rows[number].find.includes(word)));
     const shown = new Set(seen);
     nodes.forEach((node, number) => { node.hidden = !shown.has(number); });
     if (!shown.has(active)) active = seen.length && words.length ? seen[0] : -1;
     const of = words.length ? `${seen.length.toLocaleString()} of ` : "";
-    const all = `${rows.length.toLocaleString()} ${rows.length === 1 ? "prompt" : "prompts"}`;
-    count.textContent = rows.length ? of + all : "";
+    const all = `${listed.length.toLocaleString()} ${listed.length === 1 ? "prompt" : "prompts"}`;
+    count.textContent = listed.length ? of + all : "";
     mark();
   }
 
@@ -124,6 +132,9 @@ export function makePromptList(id, onChoose, onRefresh) {
       nodes = rows.map(drawRow);
       list.replaceChildren(...nodes);
       active = rows.findIndex((row) => row.name === (before ?? chosen));
+      const registered = rows.filter((row) => row.scratch).length;
+      scratchLabel.hidden = !registered;
+      scratchText.textContent = `Also ${registered.toLocaleString()} that only runs registered`;
       list.hidden = !rows.length;
       search.disabled = !rows.length;
       refresh.disabled = state.state === "loading";
@@ -131,6 +142,7 @@ export function makePromptList(id, onChoose, onRefresh) {
     },
     mark(name) {
       chosen = name;
+      filter();
       if (active < 0) active = rows.findIndex((row) => row.name === name);
       mark();
       if (active >= 0) intoView(list, nodes[active]);

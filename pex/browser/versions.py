@@ -44,6 +44,8 @@ class PromptRow:
     model: str
     states: Sequence[str]
     """Remarks on its files, such as "file differs from version 3"."""
+    scratch: bool = False
+    """Whether nobody saved it: runs of earlier versions of pex registered it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,15 @@ def row_for_view(row: PromptRow) -> dict[str, Any]:
         "changed": local_time(row.changed),
         "about": clean(cut(" ".join(row.about.split()), 200)),
         "states": [clean(state) for state in row.states],
+        "scratch": row.scratch,
     }
     words = [row.name, *row.aliases, *row.used, row.about, row.model, *row.states]
     return {**shown, "find": clean(" ".join(words)).casefold()}
 
 
 def list_table(rows: Sequence[PromptRow]) -> str:
-    """The list as an HTML table for readers without a kernel."""
+    """The list as an HTML table for readers without a kernel; only what somebody saved."""
+    every, rows = rows, [row for row in rows if not row.scratch]
     head = ("prompt", "version", "aliases", "used in", "last change", "")
     out = ['<div class="pex-scroll"><table class="pex-table"><thead><tr>']
     out += [f'<th scope="col">{escape(title)}</th>' for title in head]
@@ -109,8 +113,15 @@ def list_table(rows: Sequence[PromptRow]) -> str:
         out += [f"<td>{escape(cell)}</td>" for cell in cells]
         out.append("</tr>")
     out.append("</tbody>")
+    left = []
     if len(rows) > MAX_ROWS:
-        out.append(f"<caption>{len(rows) - MAX_ROWS:,} more prompts are not shown.</caption>")
+        left.append(f"{len(rows) - MAX_ROWS:,} more prompts are not shown.")
+    if len(every) > len(rows):
+        count = len(every) - len(rows)
+        be = "is" if count == 1 else "are"
+        left.append(f"{count:,} that only runs registered {be} not shown.")
+    if left:
+        out.append(f"<caption>{' '.join(left)}</caption>")
     return "".join([*out, "</table></div>"])
 
 

@@ -31,6 +31,13 @@ def gc(
     group: Annotated[
         str | None, typer.Option(metavar="NAME", help="All data of the cases of this group.")
     ] = None,
+    scratch_prompts: Annotated[
+        bool,
+        typer.Option(
+            "--scratch-prompts",
+            help="The prompts in MLflow's registry that only runs of earlier versions registered.",
+        ),
+    ] = False,
     delete: Annotated[
         bool, typer.Option("--delete", help="Delete it; without this, nothing is changed.")
     ] = False,
@@ -43,6 +50,8 @@ def gc(
     case or group: its answers in the journal, its cases in drafts of a Playground that is not open,
     its rows, inputs and traces in all runs, recorded or waiting to be recorded, the ratings that
     people gave it, and the MLflow datasets of the cases; reports are rewritten.
+    With --scratch-prompts: prompts that nobody saved. Earlier versions of pex registered the
+    prompts of all runs in the library; the runs have them as files too, and lose only the link.
     What is kept: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
     and their outputs (also those that a batch keeps with its jobs in MLflow), reports and tables
     that were saved elsewhere, what others logged into a run, backups, and what a provider keeps.
@@ -59,7 +68,14 @@ def gc(
     uri = tracking_uri(project, settings)
     if delete:
         _check_place(state, project, uri)
-    if case is None and group is None:
+    if scratch_prompts:
+        if case is not None or group is not None:
+            raise PexError(
+                "--scratch-prompts is about the library, --case and --group are about cases",
+                hint="give one of them",
+            )
+        going = _scratch(uri)
+    elif case is None and group is None:
         going = _outdated(database, project, uri, AnswerFilter(older_than))
     else:
         going = _of_case(database, state, uri, AnswerFilter(case_id=case, group=group))
@@ -110,6 +126,26 @@ def _check_place(state: Path, project: Path, uri: str) -> None:
                 hint="gc deletes only below the project's own folders: run it in the project that "
                 "these files belong to, or give their whole path in pex.toml",
             )
+
+
+def _scratch(uri: str) -> _Going:
+    from pex.library import scratch
+
+    prompts = scratch.scratch_prompts(uri)
+    count = sum(len(prompt.versions) for prompt in prompts)
+    items = [
+        {"what": "prompts that only runs registered", "count": len(prompts), "bytes": None},
+        {"what": "their versions", "count": count, "bytes": None},
+    ]
+    return _Going(
+        items,
+        [f"{item.name}: {_versions(len(item.versions))}" for item in prompts],
+        lambda: scratch.delete_prompts(uri, prompts),
+    )
+
+
+def _versions(count: int) -> str:
+    return "1 version" if count == 1 else f"{count:,} versions"
 
 
 def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) -> _Going:

@@ -26,7 +26,11 @@ _Reference = Annotated[
 
 @app.command("list")
 def list_prompts() -> None:
-    """List the prompts: latest version, aliases, model, variables."""
+    """List the prompts: latest version, aliases, model, variables.
+
+    Prompts that only runs registered, as earlier versions of pex did, are not listed here but by
+    `pexlab gc --scratch-prompts`.
+    """
     from pex.library import registry
 
     found = registry.table()

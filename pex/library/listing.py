@@ -13,13 +13,12 @@ from pex.library import content
 from pex.library.alias_history import Move, moves
 from pex.library.content import UnfitError, encode
 from pex.library.registry_api import Version, all_versions, card_of, cards, describe, find
+from pex.library.scratch import experiments_of, is_scratch
 from pex.tracking.store import errors_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import RegisteredModel
-
-_EXPERIMENTS = "_mlflow_experiment_ids"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +34,8 @@ class Entry:
     experiments: tuple[str, ...]
     """The ids of the MLflow experiments that used it."""
     sha256: str | None
+    scratch: bool = False
+    """Whether only runs registered it, as earlier versions of pex did."""
 
 
 def entries(client: MlflowClient, uri: str) -> list[Entry]:
@@ -63,8 +64,9 @@ def _entry(card: RegisteredModel) -> Entry:
         card.description or "",
         max(times),
         content.model_of(newest) if content.SHA256 in newest.tags else None,
-        tuple(part for part in card.tags.get(_EXPERIMENTS, "").split(",") if part),
+        experiments_of(card),
         newest.tags.get(content.SHA256),
+        is_scratch(card),
     )
 
 

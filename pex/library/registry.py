@@ -16,7 +16,7 @@ from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.guard.redact import redact
 from pex.library.alias_history import point
-from pex.library.content import LONGEST, UnfitError, decode, encode
+from pex.library.content import LONGEST, decode, encode
 from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.registry_api import (
     Version,
@@ -28,9 +28,11 @@ from pex.library.registry_api import (
     check_note,
     describe,
     find,
+    find_same,
     get,
     latest_of,
 )
+from pex.library.scratch import EXPERIMENTS, SAVED, is_scratch, settle
 from pex.project.settings import load_settings
 from pex.tracking.store import connect, errors_of
 from pex.tracking.store import tracking_uri as store_of
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 
 _LINKED = "mlflow.linkedPrompts"
 _LINKED_LENGTH = 8000
-_EXPERIMENTS = "_mlflow_experiment_ids"
 _VERSIONS = ["version", "aliases", "note", "created", "model", "variables", "digest"]
 _PROMPTS = [
     "name", "version", "aliases", "description", "note", "created", "model", "variables",
@@ -98,9 +99,13 @@ def save(
             add_note(client, name, number, note)
             for key, value in own.items():
                 client.set_prompt_version_tag(name, number, key, value)
+        card = card_of(client, uri, name)
+        if SAVED not in card.tags:
+            client.set_prompt_tag(name, SAVED, "true")
         if alias is not None:
-            point(client, card_of(client, uri, name), alias, number)
-        version = describe(client.get_prompt_version(name, number), card_of(client, uri, name))
+            point(client, card, alias, number)
+            card = card_of(client, uri, name)
+        version = describe(client.get_prompt_version(name, number), card)
     return dataclasses.replace(version, new=new)
 
 
@@ -141,11 +146,12 @@ def look(reference: str, tracking_uri: str | None = None) -> Version:
     return describe(found, card_of(client, uri, found.name))
 
 
-def table(tracking_uri: str | None = None) -> pd.DataFrame:
+def table(tracking_uri: str | None = None, *, scratch: bool = False) -> pd.DataFrame:
     """Return the prompts of the library, one per row, in alphabetical order.
 
     Args:
         tracking_uri: a store other than the project's.
+        scratch: also those that nobody saved: runs of earlier versions of pex registered them.
 
     Returns:
         `name`, `version` (the latest), `aliases` (each with its version), `description`, and the
@@ -158,7 +164,7 @@ def table(tracking_uri: str | None = None) -> pd.DataFrame:
     rows = []
     with errors_of(uri):
         for card in cards(client):
-            if not card.latest_versions:
+            if not card.latest_versions or (is_scratch(card) and not scratch):
                 continue
             found = attempt(functools.partial(_latest_row, client, card))
             rows.append(_odd_row(card, found) if isinstance(found, PexError) else found)
@@ -236,35 +242,23 @@ def set_alias(name: str, alias: str, version: int, tracking_uri: str | None = No
         return describe(found, card_of(client, uri, name))
 
 
-def register(uri: str, prompts: Iterable[Prompt]) -> dict[str, tuple[str, int]]:
-    """Save the prompts of a run in the library if they are not there.
-
-    A prompt from the library keeps its version.
+def saved_versions(uri: str, prompts: Iterable[Prompt]) -> dict[str, tuple[str, int]]:
+    """Find the prompts of a run that somebody saved in the library; nothing is saved here.
 
     Args:
         uri: the store.
         prompts: the prompts of a run.
 
     Returns:
-        Name in the library and version, by prompt name. Prompts that MLflow cannot hold, or whose
-        name is taken by a model, are left out.
+        Name in the library and version, by prompt name; without those that nobody saved.
 
     Raises:
         PexError: the store does not answer.
     """
+    settle(uri)
     client = connect(uri)
-    registered = {}
-    for prompt in prompts:
-        name = parse_reference(prompt.origin).name if prompt.origin else prompt.name
-        try:
-            written = encode(prompt)
-            number = find(client, uri, name, prompt, written)
-            if number is None:
-                number, _ = add(client, uri, name, prompt, written)
-        except UnfitError:
-            continue
-        registered[prompt.name] = (name, number)
-    return registered
+    found = {prompt.name: find_same(client, uri, prompt) for prompt in prompts}
+    return {name: version for name, version in found.items() if version is not None}
 
 
 def link(client: MlflowClient, run_id: str, versions: Iterable[tuple[str, int]]) -> None:
@@ -276,7 +270,7 @@ def link(client: MlflowClient, run_id: str, versions: Iterable[tuple[str, int]])
     Args:
         client: a client for the run's store.
         run_id: the run.
-        versions: names in the library and versions, as `register` returns them.
+        versions: names in the library and versions.
 
     Raises:
         PexError: MLflow refuses, or the run does not exist.
@@ -294,9 +288,9 @@ def link(client: MlflowClient, run_id: str, versions: Iterable[tuple[str, int]])
         here = str(run.info.experiment_id)
         for name in dict.fromkeys(name for name, _ in pairs):
             prompt = client.get_prompt(name)
-            known = prompt.tags.get(_EXPERIMENTS, "") if prompt else ""
+            known = prompt.tags.get(EXPERIMENTS, "") if prompt else ""
             if prompt and f",{here}," not in known:
-                client.set_prompt_tag(name, _EXPERIMENTS, f"{known.rstrip(',')},{here},")
+                client.set_prompt_tag(name, EXPERIMENTS, f"{known.rstrip(',')},{here},")
 
 
 def _store(given: str | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
 from pex.core.prompt import Prompt
@@ -17,7 +17,7 @@ from pex.core.user_name import user_name
 from pex.guard.redact import redact
 from pex.library import content
 from pex.library.alias_history import BY
-from pex.library.content import Content, UnfitError, decode
+from pex.library.content import Content, UnfitError, decode, encode
 from pex.library.reference import Reference, parse_reference
 from pex.tracking.store import alone, errors_of
 
@@ -179,6 +179,40 @@ def find(client: MlflowClient, uri: str, name: str, prompt: Prompt, written: Con
     return int(there.version)
 
 
+def find_same(client: MlflowClient, uri: str, prompt: Prompt) -> tuple[str, int] | None:
+    """Find a version that holds the same prompt under any name; its own name comes first.
+
+    Args:
+        client: a client for the store.
+        uri: the store.
+        prompt: the prompt to find.
+
+    Returns:
+        The name in the library and the version.
+    """
+    own = parse_reference(prompt.origin).name if prompt.origin else prompt.name
+    try:
+        written = encode(prompt)
+    except UnfitError:  # then it cannot have been saved
+        return None
+    with errors_of(uri):
+        same = client.search_model_versions(
+            f"tags.`{content.DIGEST}` = '{prompt.digest}' AND {_IS_PROMPT}", max_results=1000
+        )
+    if not same:
+        number = find(client, uri, own, prompt, written) if prompt.origin else None
+        return None if number is None else (own, number)
+    best = min(
+        same,
+        key=lambda item: (
+            item.name != own,
+            item.tags.get(content.SHA256) != written.sha256,
+            item.creation_timestamp,
+        ),
+    )
+    return str(best.name), int(best.version)
+
+
 def add(
     client: MlflowClient,
     uri: str,
@@ -244,7 +278,8 @@ def add_note(client: MlflowClient, name: str, version: int, note: str) -> None:
     whole = f"{there}\n{note}" if there else note
     check_note(whole)
     # The client's own method of the same name refuses prompts.
-    client._get_registry_client().update_model_version(name, str(version), whole)
+    store: Any = client
+    store._get_registry_client().update_model_version(name, str(version), whole)
 
 
 def _begin(client: MlflowClient, name: str, description: str) -> None:

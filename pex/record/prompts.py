@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pex.record.description import verdicts_of
-from pex.record.search import YES_NO, numbers_of, page
+from pex.record.search import YES_NO, is_scratch, numbers_of, page
 from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 COLUMNS = [
@@ -21,14 +22,28 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def scores(uri: str, name: str, experiments: Iterable[str], limit: int = 300) -> pd.DataFrame:
+_MOST_DIGESTS = 50
+"""Versions whose runs are searched for, the newest; each is a query."""
+
+
+def scores(
+    uri: str,
+    name: str,
+    digests: Mapping[int, str | None],
+    experiments: Iterable[str],
+    limit: int = 300,
+) -> pd.DataFrame:
     """Return the scores of a prompt's versions in recorded runs, newest run first.
+
+    A run used a version if MLflow links it, or if its prompt is the same: a prompt is often saved
+    after the run that made it worth saving. What was tried in a Playground or a cell is left out.
 
     Args:
         uri: the store.
         name: the prompt's name in the library.
+        digests: the digest of each version; None if plain MLflow saved it.
         experiments: the ids of the MLflow experiments to search.
-        limit: at most this many variants of runs, the newest first.
+        limit: at most this many variants of runs, the newest.
 
     Returns:
         A row for each version, variant, run and score: `COLUMNS`; `verdict` and `baseline` are
@@ -40,31 +55,51 @@ def scores(uri: str, name: str, experiments: Iterable[str], limit: int = 300) ->
     import pandas as pd
 
     client = connect(uri)
-    there = list(experiments)
-    wanted = f'%"name": "{name}"%'
-    query = f"tags.`pex.kind` = 'variant' and tags.`mlflow.linkedPrompts` LIKE '{wanted}'"
-    found = client.search_runs(there, query, max_results=limit) if there else []
+    used = _used(client, name, digests, list(experiments), limit)
     parents: dict[str, Run] = {}
-    if found:
-        runs = client.search_runs(there, "tags.`pex.kind` = 'run'", max_results=limit)
-        parents = {run.info.run_id: run for run in runs}
-    rows = []
-    for run in found:
-        version = _version(run, name)
-        parent_id = run.data.tags.get("mlflow.parentRunId", "")
-        if version is None or not parent_id:
-            continue
+    for run, _ in used:
+        parent_id = run.data.tags["mlflow.parentRunId"]
         if parent_id not in parents:
             parents[parent_id] = client.get_run(parent_id)
-        url = page(uri, run.info.experiment_id, parent_id) or ""
-        rows += [
-            {"version": version, **row, "url": url} for row in _rows_of(run, parents[parent_id])
-        ]
+    rows = []
+    for run, version in used:
+        parent = parents[run.data.tags["mlflow.parentRunId"]]
+        if is_scratch(parent):
+            continue
+        url = page(uri, run.info.experiment_id, parent.info.run_id) or ""
+        rows += [{"version": version, **row, "url": url} for row in _rows_of(run, parent)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _version(run: Run, name: str) -> int | None:
-    """The version that a variant used; in a search, `_` matches any character."""
+def _used(
+    client: MlflowClient,
+    name: str,
+    digests: Mapping[int, str | None],
+    experiments: list[str],
+    limit: int,
+) -> list[tuple[Run, int]]:
+    """The variants of runs that used a version, each with it, the newest first."""
+    if not experiments:
+        return []
+    by_digest: dict[str, int] = {}
+    for version in sorted(digests, reverse=True):
+        if digests[version] is not None:
+            by_digest.setdefault(str(digests[version]), version)
+    queries = [f'tags.`mlflow.linkedPrompts` LIKE \'%"name": "{name}"%\'']
+    queries += [f"params.prompt_version = '{digest}'" for digest in list(by_digest)[:_MOST_DIGESTS]]
+    runs: dict[str, tuple[Run, int]] = {}
+    for query in queries:
+        query = f"tags.`pex.kind` = 'variant' and {query}"
+        for run in client.search_runs(experiments, query, max_results=limit):
+            same = by_digest.get(run.data.params.get("prompt_version", ""))
+            used = _linked(run, name) or same
+            if used is not None and "mlflow.parentRunId" in run.data.tags:
+                runs[run.info.run_id] = (run, used)
+    return sorted(runs.values(), key=lambda item: -item[0].info.start_time)[:limit]
+
+
+def _linked(run: Run, name: str) -> int | None:
+    """The version that MLflow links to a variant; in a search, `_` matches any character."""
     linked = json.loads(run.data.tags.get("mlflow.linkedPrompts", "[]"))
     return next((int(item["version"]) for item in linked if item["name"] == name), None)
 

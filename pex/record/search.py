@@ -86,16 +86,21 @@ def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
     query = "tags.`pex.kind` = 'run'"
     found: dict[str, dict[str, Any]] = {}
     for run in client.search_runs(everywhere, query, max_results=500) if everywhere else []:
-        if "pex.source" not in run.data.tags:
+        if not is_scratch(run):
             found.setdefault(run.data.tags["pex.experiment"], _about_run(run))
     for name in experiments:
         if name not in found and everywhere:
             own = f"{query} and tags.`pex.experiment` = '{name}'"
             runs = client.search_runs(everywhere, own, max_results=50)
-            others = [run for run in runs if "pex.source" not in run.data.tags]
+            others = [run for run in runs if not is_scratch(run)]
             if others:
                 found[name] = _about_run(others[0])
     return found
+
+
+def is_scratch(run: Run) -> bool:
+    """Whether a run was tried in a Playground or a cell, and so is no measurement."""
+    return "pex.source" in run.data.tags
 
 
 def _about_run(run: Run) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def record(
         recorder: the open run.
         outcome: the run's outcome; the column `trace_id` of its frame is filled here.
         texts: the files to rerun it.
-        prompts: the run's prompts, for MLflow's registry.
+        prompts: the run's prompts, linked to their versions in the library, if they are there.
         cases: the cases, for the dataset.
         traces: the number of rows that get a trace.
 
@@ -57,7 +57,7 @@ def record(
             frame["variant"], frame["case_id"], frame["repeat"], strict=True
         )
     ]
-    recorder.link_prompts(registry.register(recorder.uri, prompts), about)
+    recorder.link_prompts(registry.saved_versions(recorder.uri, prompts), about)
     whole = {**texts, "report.html": outcome.page}
     recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts)
     writer = TraceWriter(target_of(recorder.uri, recorder.run_id, about), frame, chosen, cases)

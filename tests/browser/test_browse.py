@@ -17,6 +17,7 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab import START
 from tests.helpers.made import HOSTILE
 from tests.helpers.notebooks import notebook
+from tests.helpers.registered import registered_by_a_run
 
 ASK = pex.Prompt("Review: {{ review }}\nIs it good or bad?", "ask", description="Asks plainly.")
 SHORT = pex.Prompt("Review: {{ review }}\nGood or bad?", "ask", params={"temperature": 0})
@@ -61,8 +62,29 @@ def test_scores_come_with_the_versions_that_made_them(project: Path, lab: Faulty
     for prompt in (ASK, SHORT):
         pex.Experiment("trial", pex.grid([prompt], "lab/m1"), rows, ["exact"]).run(show=False)
     shelf = library(project)
+    assert shelf.listing().rows == []  # a run saves nothing here
+    for prompt in (ASK, SHORT):  # saved when it was seen to be good
+        pex.library.save(prompt)
+    pex.Experiment("trial", pex.grid([SHORT], "lab/m1"), rows[:3], ["exact"]).run(show=False)
     assert shelf.listing().rows[0].used == ["trial"]
-    assert [(item.version, item.n) for item in shelf.scores("ask")] == [(2, 4), (1, 4)]
+    assert [(item.version, item.n) for item in shelf.scores("ask")] == [(2, 3), (2, 4), (1, 4)]
+
+
+def test_what_runs_registered_before_is_hidden_and_no_file_is_compared_with_it(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    pex.library.save(ASK)
+    registered_by_a_run(uri, pex.Prompt("Old {{ x }}", "old"))
+    registered_by_a_run(uri, pex.Prompt("Of another experiment {{ x }}", "system"))
+    pex.Prompt("System {{ x }}", "system").save(project / "prompts/system.prompty")
+    rows = {row.name: row for row in library(project).listing().rows}
+    assert [name for name, row in rows.items() if row.scratch] == ["old"]
+    assert (rows["system"].version, rows["system"].states) == (None, ["file only"])
+    browser = pex.browse()
+    browser._wait(60)
+    assert "1 that only runs registered is not shown" in browser.html
+    assert ">old<" not in browser.html
 
 
 def test_an_alias_that_was_moved_meanwhile_is_not_moved(project: Path, lab: FaultyEndpoint) -> None:

@@ -15,6 +15,7 @@ from pex.tracking.store import tracking_uri
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.files import texts_with
+from tests.helpers.registered import registered_by_a_run
 
 MARKS = "\u2028\x85\x0b."
 """What ends a line in a text, and not in a file of JSON lines."""
@@ -42,6 +43,20 @@ def ran(lab: FaultyEndpoint, project: Path) -> pex.Results:
     assert results.traces is not None
     assert results.traces.wait()
     return results
+
+
+def test_prompts_that_only_runs_registered_are_listed_then_deleted(project: Path) -> None:
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    pex.library.save(pex.Prompt("Kept {{ x }}", "kept"))
+    registered_by_a_run(uri, pex.Prompt("Old {{ x }}", "old"))
+    listed = pexlab("gc", "--scratch-prompts", folder=project)
+    assert "  old: 1 version" in listed.stdout.splitlines()
+    assert "kept" not in listed.stdout
+    assert "nothing was deleted" in listed.stderr
+    assert pexlab("gc", "--scratch-prompts", "--case", "c1", folder=project).returncode == 2
+    done = pexlab("gc", "--scratch-prompts", "--delete", folder=project)
+    assert "deleted" in done.stderr
+    assert list(pex.library.list(scratch=True)["name"]) == ["kept"]
 
 
 def test_old_answers_may_go(ran: pex.Results, project: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_waiting_run_is_listed_and_brought(
     run = client_of(project).get_run(results.run_id)
     assert run.info.status == "FINISHED"
     linked = json.loads(run.data.tags["mlflow.linkedPrompts"])
-    assert linked == [{"name": "parrot", "version": "1"}, {"name": "say", "version": "1"}]
+    assert linked == [{"name": "parrot", "version": "1"}]  # 'say' was never saved
     record()
     assert capsys.readouterr().out == "Nothing is missing in MLflow.\n"
 

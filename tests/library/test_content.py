@@ -80,7 +80,7 @@ def test_plain_mlflow_reads_and_fills_in_a_conversation(uri: str) -> None:
 def test_the_tags_of_a_version_do_not_become_those_of_the_prompt(uri: str) -> None:
     pex.library.save(pex.Prompt("Hi", name="p", description="Greets."), tags={"team": "blue"})
     client = mlflow.MlflowClient(uri)
-    assert client.get_prompt("p").tags == {}
+    assert client.get_prompt("p").tags == {"pex.saved": "true"}
     assert client.get_prompt("p").description == "Greets."
     assert client.get_prompt_version("p", 1).tags["team"] == "blue"
 

@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 import pex
-from pex.library.registry import link, register
+from pex.library.registry import link, saved_versions
 
 HI = pex.Prompt("Hi {{ name }}", name="hi")
 HO = pex.Prompt("Ho {{ name }}", name="hi")
@@ -122,8 +122,7 @@ def test_the_name_of_a_registered_model_is_taken(uri: str) -> None:
     mlflow.MlflowClient(uri).create_registered_model("hi")
     with pytest.raises(pex.PexError, match="MLflow has a registered model of this name"):
         pex.library.save(HI)
-    other = pex.Prompt("Hi", name="other")
-    assert register(uri, [HI, other]) == {"other": ("other", 1)}
+    assert saved_versions(uri, [HI]) == {}
 
 
 def test_the_tables_say_what_there_is(uri: str) -> None:
@@ -178,17 +177,25 @@ def test_a_registry_that_is_not_there_is_an_error(
     for call in (
         lambda: pex.library.save(HI, tracking_uri="http://127.0.0.1:9"),
         lambda: pex.library.load("hi", tracking_uri="http://127.0.0.1:9"),
-        lambda: register("http://127.0.0.1:9", [HI]),
+        lambda: saved_versions("http://127.0.0.1:9", [HI]),
     ):
         with pytest.raises(pex.PexError, match=r"127\.0\.0\.1:9 does not answer"):
             call()
 
 
-def test_the_prompts_of_a_run_are_registered_once(uri: str) -> None:
-    other = pex.Prompt("x" * 100_001, name="too-long")
-    assert register(uri, [HI, other]) == {"hi": ("hi", 1)}
-    assert register(uri, [HI]) == {"hi": ("hi", 1)}
-    assert register(uri, [HO]) == {"hi": ("hi", 2)}
+def test_a_run_finds_what_was_saved_and_saves_nothing(uri: str) -> None:
+    long = pex.Prompt("x" * 100_001, name="too-long")
+    assert saved_versions(uri, [HI, long]) == {}
+    assert not mlflow.MlflowClient(uri).search_registered_models()
+    pex.library.save(HO)
+    pex.library.save(HI, name="greeting")
+    assert saved_versions(uri, [HI, long]) == {"hi": ("greeting", 1)}
+    pex.library.save(HI)
+    assert saved_versions(uri, [HI]) == {"hi": ("hi", 2)}
+    described = pex.Prompt("Hi {{ name }}", name="hi", description="Greets.")
+    assert saved_versions(uri, [described]) == {"hi": ("hi", 2)}
+    pex.library.save(described)
+    assert saved_versions(uri, [described]) == {"hi": ("hi", 3)}
 
 
 def test_a_prompt_of_the_library_stays_the_version_it_is(uri: str) -> None:
@@ -199,25 +206,28 @@ def test_a_prompt_of_the_library_stays_the_version_it_is(uri: str) -> None:
         pex.library.load("greeting/1").called("greeting.1", "greeting/1"),
         pex.library.load("plain"),
     ]
-    assert register(uri, prompts) == {"greeting.1": ("greeting", 1), "plain": ("plain", 1)}
+    assert saved_versions(uri, prompts) == {"greeting.1": ("greeting", 1), "plain": ("plain", 1)}
     assert not pex.library.save(prompts[1]).new
     assert (count(uri, "greeting"), count(uri, "plain")) == (2, 1)
 
 
-def test_a_prompt_of_another_library_is_registered_here(uri: str, tmp_path: Path) -> None:
+def test_a_version_of_another_library_is_not_one_of_this(uri: str, tmp_path: Path) -> None:
     elsewhere = f"sqlite:///{tmp_path}/other.db"
     pex.library.save(HO, tracking_uri=elsewhere)
     pex.library.save(HI, tracking_uri=elsewhere)
     pex.library.save(HO)
     prompt = pex.library.load("hi/2", tracking_uri=elsewhere)
-    assert register(uri, [prompt]) == {"hi": ("hi", 2)}
-    assert pex.library.load("hi/2") == HI
+    assert saved_versions(uri, [prompt]) == {}
+    assert pex.library.load("hi") == HO
 
 
 def test_a_run_is_linked_to_its_prompts_in_its_own_store(uri: str) -> None:
     client = mlflow.MlflowClient(uri)
     one, two = (client.create_experiment(name) for name in "ab")
-    versions = register(uri, [HI, pex.Prompt("Yo", name="yo")])
+    yo = pex.Prompt("Yo", name="yo")
+    pex.library.save(HI)
+    pex.library.save(yo)
+    versions = saved_versions(uri, [HI, yo])
     for experiment in (one, two):
         run = client.create_run(experiment)
         for _ in range(2):
@@ -241,12 +251,12 @@ def test_a_list_of_linked_prompts_that_would_be_cut_stays_whole(uri: str) -> Non
     assert tag.endswith("}]")
 
 
-def test_four_processes_that_register_the_same_prompts_make_one_version(uri: str) -> None:
+def test_four_processes_that_save_the_same_prompts_make_one_version(uri: str) -> None:
     program = (
-        "import sys, pex; from pex.library.registry import register\n"
+        "import sys, pex\n"
         "prompts = [pex.Prompt(f'Hi {i}', name=f'p{i}') for i in range(5)]\n"
         "import mlflow; print('ready', flush=True); sys.stdin.readline()\n"
-        f"print(register({uri!r}, prompts))"
+        f"print([pex.library.save(p, tracking_uri={uri!r}).reference for p in prompts])"
     )
     several = [
         subprocess.Popen(
@@ -265,9 +275,9 @@ def test_four_processes_that_register_the_same_prompts_make_one_version(uri: str
         assert process.stdin
         process.stdin.write("\n")
         process.stdin.flush()
-    expected = {f"p{number}": (f"p{number}", 1) for number in range(5)}
+    expected = [f"p{number}/1" for number in range(5)]
     for process in several:
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert out.strip() == str(expected)
-    assert [count(uri, name) for name in expected] == [1] * 5
+    assert [count(uri, f"p{number}") for number in range(5)] == [1] * 5

@@ -59,6 +59,11 @@ def output_of(process: subprocess.Popen[str]) -> str:
     return out.strip()
 
 
+def save_prompts(server: MlflowServer) -> None:
+    for variant in experiment().variants:
+        pex.library.save(variant.prompt, tracking_uri=server.uri)
+
+
 def traces_of(client: mlflow.MlflowClient, run_id: str) -> list[str]:
     """The variants of the traces of a run, one for each trace."""
     experiment_id = client.get_run(run_id).info.experiment_id
@@ -94,6 +99,7 @@ def test_a_run_on_a_server_is_whole_for_another_project(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    save_prompts(server)
     results = experiment().run(show=False)
     assert results.traces is not None
     assert results.traces.wait(60)
@@ -127,6 +133,8 @@ def test_a_server_that_dies_costs_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    save_prompts(server)
+
     def last_words(output: str, word: str) -> bool:
         if (output, word) == ("w3 ?", "w3"):
             server.kill()

@@ -19,15 +19,24 @@ def run(text: str, cases: int, models: tuple[str, ...] = ("lab/m1",)) -> pex.Res
     return pex.Experiment("trial", pex.grid(prompts, list(models)), rows, scorers).run(show=False)
 
 
+def save(*texts: str) -> None:
+    pex.library.save(pex.Prompt("{{ word }}", name="echo"))
+    for text in texts:
+        pex.library.save(pex.Prompt(text, name="a_b"))
+
+
 def found(project: Path, name: str) -> pd.DataFrame:
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
-    numbers = [item.experiment_id for item in mlflow.MlflowClient(uri).search_experiments()]
-    return scores(uri, name, numbers)
+    client = mlflow.MlflowClient(uri)
+    numbers = [item.experiment_id for item in client.search_experiments()]
+    digests = pex.library.versions(name).set_index("version")["digest"].to_dict()
+    return scores(uri, name, digests, numbers)
 
 
 def test_each_version_has_the_scores_of_its_runs(project: Path, lab: FaultyEndpoint) -> None:
     run("{{ word }} ?", 8)
     last = run("{{ word }} !", 9)
+    save("{{ word }} ?", "{{ word }} !")
     # In a search `_` stands for any character, and this is another prompt.
     pex.library.save(pex.Prompt("x", name="aXb"))
     rows = found(project, "a_b")
@@ -50,6 +59,7 @@ def test_each_version_has_the_scores_of_its_runs(project: Path, lab: FaultyEndpo
 def test_a_variant_with_a_stroke_in_its_name_keeps_its_verdict(
     project: Path, lab: FaultyEndpoint
 ) -> None:
+    save("{{ word }} ?")
     run("{{ word }} ?", 8, ("lab/m1", "lab/m2"))
     rows = found(project, "a_b")
     exact = rows[rows["score"] == "exact"]
@@ -58,6 +68,7 @@ def test_a_variant_with_a_stroke_in_its_name_keeps_its_verdict(
 
 
 def test_a_run_of_one_case_has_no_interval(project: Path, lab: FaultyEndpoint) -> None:
+    save("{{ word }} ?")
     run("{{ word }} ?", 1)
     rows = found(project, "a_b")
     assert math.isnan(rows[rows["score"] == "near"].iloc[0]["lo"])
