@@ -121,7 +121,7 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
         tags = {"pex.note": about.note} if about.note else {}
         cases = load_cases(unrecorded.folder_of(state, run_id) / files.CASES)
         with errors_of(uri, "could not take the run"):
-            recorder = Recorder(uri, about.name, tags, continued=run_id)
+            recorder = Recorder(uri, about.name, tags, run_id, about.purpose)
             about = dataclasses.replace(about, run_id=recorder.run_id, tracking_uri=uri)
             outcome = outcome_of(frame, about)
             later = Results.of(outcome)

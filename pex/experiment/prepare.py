@@ -181,7 +181,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         if chosen["record"]:
             note = {"pex.note": chosen["note"]} if chosen["note"] else {}
             tags = {**commit_tags(plan.project), **note, **(chosen["mlflow_tags"] or {})}
-            recorder = runs.Recorder(uri, spec.name, tags, run.mlflow_run_id)
+            recorder = runs.Recorder(uri, spec.name, tags, run.mlflow_run_id, spec.purpose)
             book.recorded_as(run, recorder.run_id)
     except BaseException:
         book.end(run, "failed")

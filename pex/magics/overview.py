@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -139,8 +140,11 @@ def verdicts_text(verdicts: str) -> str:
         'better: b · undecided: a, c'
         >>> verdicts_text("a: better; a: undecided")
         'better: a (on 1 of 2 scores) · undecided: a (on 1 of 2 scores)'
+        >>> verdicts_text("a (label): better; a (words): undecided")
+        'better: a (on 1 of 2 scores) · undecided: a (on 1 of 2 scores)'
     """
-    pairs = [item.rpartition(": ")[::2] for item in verdicts.split("; ") if ": " in item]
+    items = [item.rpartition(": ")[::2] for item in verdicts.split("; ") if ": " in item]
+    pairs = [(re.sub(r" \([^()]*\)$", "", name), verdict) for name, verdict in items]
     scores = collections.Counter(name for name, _ in pairs)
     names_by_verdict: dict[str, collections.Counter[str]] = {}
     for name, verdict in pairs:

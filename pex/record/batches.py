@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.safe_text import in_markdown
 from pex.guard.redact import redact
-from pex.record.runs import experiment_of
+from pex.record.experiments import experiment_of
 from pex.record.search import MOST, page
 from pex.tracking import active
 from pex.tracking.store import client_of, connect, errors_of

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.core.about import About
 from pex.score.frame import is_part
 
 if TYPE_CHECKING:
@@ -36,6 +37,19 @@ def differences_of(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
             }
         )
     return found
+
+
+def primary(about: About, summary: pd.DataFrame) -> str | None:
+    """The score that decides: the gate's, else the first that has a value; None without scores."""
+    names = [column[6:-2] for column in summary.columns if column.endswith(".n")]
+    wanted = (about.gate or {}).get("metric")
+    return wanted if wanted in names else next(iter(names), None)
+
+
+def verdict_words(row: Mapping[str, Any], comparison: pd.DataFrame) -> str:
+    """A verdict for a tag: `strict: better`, with the score's name if there are several."""
+    score = f" ({row['metric']})" if comparison["metric"].nunique() > 1 else ""
+    return f"{row['candidate']}{score}: {row['verdict']}"
 
 
 def is_of_scorer(metric: str, scorers: Sequence[str]) -> bool:

@@ -9,10 +9,11 @@ own comparison works.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,22 @@ from pex.core.remarks import of_run
 from pex.guard.redact import redact
 from pex.record import files
 from pex.record.description import note
-from pex.record.metrics import differences_of, is_of_scorer, metric_name, rounded, rows_of
-from pex.record.search import YES_NO, children, run_of
+from pex.record.experiments import experiment_of, place_of
+from pex.record.metrics import (
+    differences_of,
+    is_of_scorer,
+    metric_name,
+    primary,
+    rounded,
+    rows_of,
+    verdict_words,
+)
+from pex.record.run_name import best_of, local_time, run_name
+from pex.record.search import SOURCE, YES_NO, children, run_of
 from pex.score.frame import typed, yes_no
 from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active
-from pex.tracking.store import artifact_location, check_files, connect, errors_of
+from pex.tracking.store import check_files, connect, errors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +48,8 @@ if TYPE_CHECKING:
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "budget": "FINISHED"}
 _PARAM_LENGTH = 500
 _TAG_LENGTH = 5000
+_NAMED = "pex.run_name"
+"""The tag of a run with the name that pex gave it."""
 _BATCH = 1000
 """Metrics that MLflow accepts at once."""
 
@@ -61,14 +74,17 @@ class Recorder:
         experiment: str,
         tags: Mapping[str, str],
         continued: str | None = None,
+        purpose: str = "",
     ) -> None:
         """Open the run.
 
         Args:
             uri: the store.
-            experiment: its name.
+            experiment: its name. What is tried in a Playground or a cell (tag `pex.source`) goes
+                to an MLflow experiment of its own, apart from the measurements.
             tags: tags of the run.
             continued: the unfinished run of an earlier start, to be continued.
+            purpose: the experiment's, its description in MLflow.
 
         Raises:
             PexError: the store does not answer; no model has been called yet.
@@ -76,6 +92,7 @@ class Recorder:
         """
         self.uri = uri
         self._client = connect(uri)
+        self._source = tags.get(SOURCE)
         self.children: dict[str, str] = {}
         self._written: dict[str, set[str]] = {}  # metrics by run
         if continued is not None and self._reopen(continued):
@@ -87,7 +104,10 @@ class Recorder:
             str(outer.info.experiment_id)
             if outer
             else experiment_of(
-                self._client, uri, active.experiment_name(self._client) or experiment
+                self._client,
+                uri,
+                active.experiment_name(self._client) or place_of(experiment, tags),
+                purpose,
             )
         )
         check_files(uri, self.experiment_id)
@@ -97,7 +117,7 @@ class Recorder:
         own |= _batch_tags(BatchContext.from_environ())
         run = self._client.create_run(
             self.experiment_id,
-            run_name=own.get("pex.job_id", experiment),
+            run_name=own.get("pex.job_id", f"{local_time(_now())} · {experiment}"),
             tags={
                 **resolve_tags(),  # the user, the source file, the commit
                 **own,
@@ -135,8 +155,9 @@ class Recorder:
             texts: further text files, by their path in the run.
             comparison: the verdicts, if there is more than one variant.
         """
-        self.write_scores(summary, about, comparison, of_run(frame, about))
-        self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
+        binary = yes_no(frame)
+        self.write_scores(summary, about, comparison, of_run(frame, about), binary)
+        self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(binary)))
         counts = {key: float(value) for key, value in about["counts"].items()}
         total = summary["cost_usd"].sum(min_count=len(summary)) if len(summary) else math.nan
         self._log(
@@ -166,20 +187,26 @@ class Recorder:
         about: About,
         comparison: pd.DataFrame | None,
         remarks: Sequence[str],
+        binary: Collection[str],
     ) -> None:
-        """Write scores and differences as metrics, and the note that states them in words."""
+        """Write scores as metrics, the differences with their variants, and both in words.
+
+        The run itself has only the best mean of each score, as `label.best`: its differences are
+        in `comparison.json`.
+        """
         differences = {} if comparison is None else differences_of(comparison)
         for variant in summary.to_dict("records"):
             row = {str(key): value for key, value in variant.items()}
             self._child(row, about, differences.get(row["variant"], {}))
-        on_parent = {
-            f"{metric}.{metric_name(variant)}": value
-            for variant, metrics in differences.items()
-            for metric, value in metrics.items()
+        best = {
+            f"{metric_name(name)}.best": found[1]
+            for name in about.scorers
+            if (found := best_of(summary, name)) is not None
         }
-        self._log(self.run_id, {}, on_parent)
+        self._log(self.run_id, {}, best)
+        self._rename(about, summary, binary)
         if comparison is not None:
-            words = [f"{row['candidate']}: {row['verdict']}" for row in rows_of(comparison)]
+            words = [verdict_words(row, comparison) for row in rows_of(comparison)]
             self._client.set_tag(self.run_id, "pex.verdicts", "; ".join(words)[:_PARAM_LENGTH])
             if comparison["baseline"].nunique() == 1:
                 self._client.set_tag(
@@ -188,8 +215,22 @@ class Recorder:
         if remarks:
             said = redact("; ".join(remarks))[:_TAG_LENGTH]
             self._client.set_tag(self.run_id, "pex.remarks", said)
-        text = redact(note(summary, about.purpose, about.note, comparison, remarks))
+        text = redact(note(summary, about, comparison, remarks, binary))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
+
+    def _rename(self, about: About, summary: pd.DataFrame, binary: Collection[str]) -> None:
+        """Name the run after what it was and found; a name given by a person is kept."""
+        tags = self._client.get_run(self.run_id).data.tags
+        name = tags.get("mlflow.runName", "")
+        if name != tags.get(_NAMED, name):
+            return
+        begin = tags.get("pex.job_id") or local_time(
+            datetime.datetime.fromisoformat(about.started_at)
+        )
+        score = primary(about, summary)
+        name = redact(run_name(begin, about, summary, score, score in binary))
+        self._client.set_tag(self.run_id, "mlflow.runName", name)
+        self._client.set_tag(self.run_id, _NAMED, name)
 
     def clear_stale(self, scorers: Sequence[str]) -> None:
         """Clear the metrics of scores that no longer exist.
@@ -247,6 +288,7 @@ class Recorder:
             return False
         check_files(self.uri, run_id)
         self.run_id, self.experiment_id = run_id, str(run.info.experiment_id)
+        self._source = run.data.tags.get(SOURCE)
         self.children = children(self._client, self.experiment_id, run_id)
         return True
 
@@ -263,6 +305,7 @@ class Recorder:
                 "mlflow.parentRunId": self.run_id,
                 "pex.kind": "variant",
                 "pex.experiment": about.name,
+                **({SOURCE: self._source} if self._source else {}),
             }
             run = self._client.create_run(self.experiment_id, run_name=name, tags=tags)
             self.children[name] = str(run.info.run_id)
@@ -281,14 +324,17 @@ class Recorder:
     def _child(self, row: dict[str, Any], about: About, differences: Mapping[str, float]) -> None:
         name = row["variant"]
         self.begin_children([name], about)
-        # MLflow shows metrics in this order: scores, their differences, then cost and time.
+        # MLflow shows metrics in this order: scores, cost and time, differences, ends of intervals.
         scores = {key[6:]: value for key, value in row.items() if key.startswith("score.")}
         failed = {f"{k[:-7]}_errors": v for k, v in scores.items() if k.endswith(".errors") and v}
         scores = {key: value for key, value in scores.items() if not key.endswith(".errors")}
         named = ("variant", "prompt", "model")
         taken = {k: v for k, v in row.items() if k not in named and not k.startswith("score.")}
         taken = {k: v for k, v in taken.items() if v or k not in UNUSUAL}
-        metrics = {**scores, **differences, **failed, **taken}
+        metrics = {**scores, **failed, **taken, **differences}
+        ends = [key for key in metrics if key.endswith((".lo", ".hi", ".n", ".p"))]
+        metrics = {**{k: v for k, v in metrics.items() if k not in ends},
+                   **{k: metrics[k] for k in ends}}  # fmt: skip
         details = next(item for item in about.variants if item.name == name)
         params = {
             "variant": name,
@@ -340,7 +386,7 @@ def rescore(
 ) -> None:
     """Update a recorded run with new scores: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
-    recorder.write_scores(summary, about, comparison, of_run(frame, about))
+    recorder.write_scores(summary, about, comparison, of_run(frame, about), yes_no(frame))
     recorder.clear_stale(about.scorers)
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about.scorers))
@@ -394,25 +440,5 @@ def _lacks_results(client: MlflowClient, run_id: str) -> bool:
     return not {files.ABOUT, files.PARQUET} <= there
 
 
-def experiment_of(client: MlflowClient, uri: str, name: str) -> str:
-    """Return the id of an MLflow experiment; create it if there is none of this name.
-
-    Raises:
-        PexError: it is deleted.
-    """
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            location = artifact_location(uri, name)
-            kind = {"mlflow.experimentKind": "genai_development"}
-            return str(client.create_experiment(name, artifact_location=location, tags=kind))
-        except MlflowException:  # another process created it first
-            found = client.get_experiment_by_name(name)
-    if found is None or found.lifecycle_stage == "deleted":
-        raise PexError(
-            f"the MLflow experiment '{name}' is deleted",
-            hint="restore it in MLflow, or give the experiment another name",
-        )
-    return str(found.experiment_id)
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

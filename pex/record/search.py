@@ -19,6 +19,8 @@ MOST = 1000
 """Runs that MLflow returns at once."""
 YES_NO = "pex.yes_no"
 """The tag of a run that lists its yes/no scores."""
+SOURCE = "pex.source"
+"""The tag of a run that was tried in a Playground or a cell: `playground`, `magic`."""
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """A store's error codes for a run that it does not have, and for an invalid id."""
 
@@ -100,7 +102,7 @@ def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
 
 def is_scratch(run: Run) -> bool:
     """Whether a run was tried in a Playground or a cell, and so is no measurement."""
-    return "pex.source" in run.data.tags
+    return SOURCE in run.data.tags
 
 
 def _about_run(run: Run) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def test_the_real_model_answers_piece_by_piece_and_the_run_is_recorded(
     assert play.results is not None
     run = mlflow.MlflowClient(play.results.about["tracking_uri"]).get_run(play.results.run_id)
     assert run.data.tags["pex.source"] == "playground"
-    assert "pex.source" in run.data.tags
+    experiment_id = run.info.experiment_id
+    client = mlflow.MlflowClient(play.results.about["tracking_uri"])
+    assert client.get_experiment(experiment_id).name.endswith(" (scratch)")  # not with measurements
     assert run.info.status == "FINISHED"
     view.press()
     view.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import mlflow
@@ -23,21 +24,30 @@ def experiment(name: str = "echo", **options: object) -> pex.Experiment:
     return pex.Experiment(name, pex.grid(prompts, "lab/m1"), cases, ["exact"], **options)
 
 
-def test_differences_are_metrics_of_parent_and_children(project: Path, lab: FaultyEndpoint) -> None:
+def test_differences_are_with_the_children_and_the_run_has_few_metrics(
+    project: Path, lab: FaultyEndpoint
+) -> None:
     results = experiment().run(show=False)
     client = mlflow.MlflowClient(URI.format(project))
     parent = client.get_run(results.run_id)
     row = results.compare().frame.iloc[0]
     assert row["verdict"] == "worse"
-    assert parent.data.metrics["exact.diff.ask"] == -1
-    assert parent.data.metrics["exact.diff.hi.ask"] == pytest.approx(row["hi"], abs=1e-3)
+    assert set(parent.data.metrics) == {
+        "exact.best", "requests", "answered", "replayed", "errors", "not_asked", "cost_usd",
+        "elapsed_s",
+    }  # fmt: skip
+    assert parent.data.metrics["exact.best"] == 1
     assert parent.data.tags["pex.verdicts"] == "ask: worse"
-    assert "| echo | ask | exact | -1 [" in parent.data.tags["mlflow.note.content"]
+    said = parent.data.tags["mlflow.note.content"]
+    assert said.startswith("**ask is worse than echo**: exact 0 % instead of 100 % on 8 cases.")
+    assert "| echo | ask | exact | −100 points [" in said
+    assert re.fullmatch(r"\d+ \w{3} \d\d:\d\d · 2 prompts × 8 · echo 100 %", parent.info.run_name)
     children = client.search_runs(
         [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{results.run_id}'"
     )
     metrics = {run.data.params["variant"]: run.data.metrics for run in children}
     assert metrics["ask"]["exact.diff"] == -1
+    assert metrics["ask"]["exact.diff.hi"] == pytest.approx(row["hi"], abs=1e-3)
     assert "exact.diff" not in metrics["echo"]
     assert metrics["echo"]["exact.lo"] < metrics["echo"]["exact"]
     # The table as MLflow's page shows it.
@@ -66,7 +76,7 @@ def test_new_scores_join_the_record_and_no_model_is_asked(
     client = mlflow.MlflowClient(URI.format(project))
     parent = client.get_run(results.run_id)
     assert parent.info.status == "FINISHED"
-    assert parent.data.metrics["words.one.diff.ask"] == -1
+    assert parent.data.tags["pex.verdicts"].startswith("ask (exact): worse; ")
     assert parent.data.tags["pex.scorers"] == "exact, words"
     pd.testing.assert_frame_equal(pex.load_run(results.run_id).frame, again.frame)
     one = again.summary().set_index("variant")["score.words.one"]

@@ -44,6 +44,8 @@ def test_parent_children_and_files(project: Path, lab: FaultyEndpoint) -> None:
     assert parent.data.tags["team"] == "blue"
     assert parent.data.tags["pex.note"] == "first"
     assert "See." in parent.data.tags["mlflow.note.content"]
+    assert " · first · echo 100 %" in parent.info.run_name
+    assert client.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"] == "See."
     found = client.search_runs(
         [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{results.run_id}'"
     )
