@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pex.core.canonical_json import canonical_json, canonical_text, digest
+from pex.core.sent_messages import SentMessages
 from pex.guard.redact import redact
 from pex.score.frame import score_names, yes_no
 
@@ -46,7 +47,8 @@ class Target:
 
     `experiment` is its name in pex, `children` are the MLflow runs of the variants, `params` their
     parameters, `prompts` their prompt versions in MLflow's registry, if any, `judges` the models
-    behind the scores given by models, by the name of the score or of its scorer.
+    behind the scores given by models, by the name of the score or of its scorer, `sent` gives the
+    messages of a variant for a case's inputs.
     """
 
     uri: str = dataclasses.field(repr=False)  # it may contain a password
@@ -57,6 +59,7 @@ class Target:
     params: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     prompts: Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
     judges: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sent: SentMessages | None = dataclasses.field(default=None, repr=False)
 
 
 def trace_id_of(child_run_id: str, case_id: str, repeat: int) -> str:
@@ -135,8 +138,11 @@ class Shapes:
 
     def trace(
         self, row: Mapping[str, Any], there: TraceInfo | None = None
-    ) -> tuple[TraceInfo, Span]:
-        """MLflow's form of a row: the trace with its assessments, and its one span.
+    ) -> tuple[TraceInfo, list[Span]]:
+        """MLflow's form of a row: the trace with its assessments, and its spans.
+
+        The first span is the case, with its inputs and the answer; the second, inside it, is the
+        call with the messages that were sent, which MLflow draws as a chat.
 
         Args:
             row: a row of the long frame, as plain values.
@@ -187,15 +193,45 @@ class Shapes:
                 if item.assessment_id not in changed
             ],
         )
-        attributes = {
+        whole = {
             "case": _key(row["case_id"], repeat),  # MLflow's search looks only in spans
-            **_attributes(row, self._target.params.get(row["variant"], {})),
+            "mlflow.spanType": "CHAIN",
             "mlflow.spanInputs": inputs,
+            "mlflow.spanOutputs": _output(row),
+            "mlflow.traceRequestId": trace_id,
+        }
+        params = self._target.params.get(row["variant"], {})
+        call = {
+            **_attributes(row, params),
+            **self._chat(row, inputs, params),
             "mlflow.chat.tokenUsage": usage,
             "mlflow.llm.cost": cost,
             "mlflow.traceRequestId": trace_id,
         }
-        return info, _span(trace_id, row, begun_ms, lasted_ms, attributes)
+        times = (begun_ms, lasted_ms)
+        return info, [
+            _span(trace_id, None, row, whole["case"], times, whole),
+            _span(trace_id, "call", row, row["model"], times, call),
+        ]
+
+    def _chat(
+        self, row: Mapping[str, Any], inputs: Mapping[str, Any], params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What was sent and answered, in the form of OpenAI's chat completions."""
+        messages = self._target.sent(row["variant"], inputs) if self._target.sent else []
+        if not messages:
+            return {"mlflow.spanInputs": inputs, "mlflow.spanOutputs": _output(row)}
+        messages += (row.get("conversation") or [])[:-1]  # later turns; the last is the answer
+        sent = {"model": row["model"].partition("/")[2], "messages": messages, **_params(params)}
+        answer = {"role": "assistant", "content": row["output"]}
+        if row.get("tool_calls"):
+            answer["tool_calls"] = row["tool_calls"]
+        choice = {"index": 0, "message": answer, "finish_reason": row["finish_reason"]}
+        return {
+            "mlflow.message.format": "openai",
+            "mlflow.spanInputs": sent,
+            "mlflow.spanOutputs": None if row["error"] is not None else {"choices": [choice]},
+        }
 
     def _begun_ms(self, row: Mapping[str, Any]) -> int:
         begun = datetime.fromisoformat(row["started_at"]).timestamp() if row["started_at"] else 0.0
@@ -277,19 +313,26 @@ def _cost(row: Mapping[str, Any]) -> dict[str, float] | None:
     return None if row["cost_usd"] is None else {"total_cost": row["cost_usd"]}
 
 
+def _output(row: Mapping[str, Any]) -> Any:
+    if row.get("tool_calls"):
+        return {"content": row["output"], "tool_calls": row["tool_calls"]}
+    return row["output"]
+
+
+def _params(params: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(redact(canonical_json(dict(params)).decode()))
+    return found
+
+
 def _attributes(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     provider, _, model = row["model"].partition("/")
-    output = row["output"]
-    if row.get("tool_calls"):
-        output = {"content": output, "tool_calls": row["tool_calls"]}
     return {
         "mlflow.spanType": "CHAT_MODEL",
-        "mlflow.spanOutputs": output,
         "mlflow.llm.provider": provider,
         "mlflow.llm.model": model,
         "model": row["model"],
         "resolved_model": row["resolved_model"],
-        "params": json.loads(redact(canonical_json(dict(params)).decode())) or None,
+        "params": _params(params) or None,
         "finish_reason": row["finish_reason"],
         "ttft_s": row["ttft_s"],
         "from_journal": row["from_journal"] or None,
@@ -298,15 +341,27 @@ def _attributes(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
 
 
 def _span(
-    trace_id: str, row: Mapping[str, Any], begun_ms: int, lasted_ms: int, values: Mapping[str, Any]
+    trace_id: str,
+    inside: str | None,
+    row: Mapping[str, Any],
+    name: str,
+    times: tuple[int, int],
+    values: Mapping[str, Any],
 ) -> Span:
+    """A span of a trace: its root, or one inside it that `inside` names."""
     from mlflow.entities import Span
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import SpanContext, Status, StatusCode
 
     number = int(trace_id.removeprefix("tr-"), 16)
+    begun_ms, lasted_ms = times
     end_ns = (begun_ms + lasted_ms) * 1_000_000
+
+    def context(span_id: int) -> SpanContext:
+        return SpanContext(trace_id=number, span_id=span_id % 2**64 or 1, is_remote=False)
+
+    own = context(number if inside is None else int(_hash(trace_id, inside), 16))
     status, events = Status(StatusCode.OK), []
     if row["error"] is not None:
         message = redact(row["error"])
@@ -315,8 +370,9 @@ def _span(
         events = [Event("exception", shown, end_ns)]
     return Span(
         ReadableSpan(
-            name=row["variant"],
-            context=SpanContext(trace_id=number, span_id=number % 2**64 or 1, is_remote=False),
+            name=name,
+            context=own,
+            parent=None if inside is None else context(number),
             start_time=begun_ms * 1_000_000,
             end_time=end_ns,
             # Every value is JSON, as in MLflow's own spans.
@@ -333,7 +389,7 @@ def _span(
 def store(
     tracing: TracingClient,
     experiment_id: str,
-    pairs: Sequence[tuple[TraceInfo, Span]],
+    pairs: Sequence[tuple[TraceInfo, list[Span]]],
     prompts: Sequence[tuple[str, int] | None],
 ) -> None:
     """Write some traces; the spans come last: a trace with spans is complete.
@@ -346,7 +402,7 @@ def store(
     """
     from mlflow.entities.model_registry import PromptVersion
 
-    stored = [(tracing.start_trace(info), span) for info, span in pairs]
+    stored = [(tracing.start_trace(info), spans) for info, spans in pairs]
     for (info, _), prompt in zip(stored, prompts, strict=True):
         # Earlier versions of MLflow use only the tag, and the trace already has it.
         if prompt is not None and hasattr(tracing.store, "link_prompts_to_trace"):
@@ -356,16 +412,16 @@ def store(
 
 
 def _store_spans(
-    tracing: TracingClient, experiment_id: str, pairs: Sequence[tuple[TraceInfo, Span]]
+    tracing: TracingClient, experiment_id: str, pairs: Sequence[tuple[TraceInfo, list[Span]]]
 ) -> None:
     from mlflow.entities import TraceData
     from mlflow.exceptions import MlflowException
 
     try:
-        tracing.log_spans(experiment_id, [span for _, span in pairs])
+        tracing.log_spans(experiment_id, [span for _, spans in pairs for span in spans])
     except NotImplementedError:  # an older server stores spans as files, also MLflow's own
-        for info, span in pairs:
-            tracing._upload_trace_data(info, TraceData([span]))
+        for info, spans in pairs:
+            tracing._upload_trace_data(info, TraceData(spans))
             tracing.set_trace_tag(info.trace_id, _FILED, "true")
     except MlflowException:
         if len(pairs) == 1:

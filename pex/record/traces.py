@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from pex.core.about import About
 from pex.core.cases import Case, load_cases
 from pex.core.events import RowKey
+from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
+from pex.core.sent_messages import SentMessages
 from pex.core.values import to_json_value
 from pex.guard.redact import redact
 from pex.record.choose_traces import choose
@@ -135,7 +137,7 @@ def of_run(client: MlflowClient, experiment_id: str, run_id: str) -> Iterator[Tr
             return
 
 
-def target_of(uri: str, run_id: str, about: About) -> Target:
+def target_of(uri: str, run_id: str, about: About, prompts: Sequence[Prompt] = ()) -> Target:
     """The destination of a recorded run's traces.
 
     The prompt versions are those that MLflow links to the runs of the variants; the judges are
@@ -145,15 +147,16 @@ def target_of(uri: str, run_id: str, about: About) -> Target:
         uri: the store.
         run_id: the parent run.
         about: its description.
+        prompts: its prompts, if they are at hand, for the messages that were sent.
     """
     client = connect(uri)
     experiment_id = str(client.get_run(run_id).info.experiment_id)
     runs = children(client, experiment_id, run_id)
-    prompts = {}
+    versions = {}
     for variant, child in runs.items():
         linked = json.loads(client.get_run(child).data.tags.get("mlflow.linkedPrompts", "[]"))
         if linked:
-            prompts[variant] = (str(linked[0]["name"]), int(linked[0]["version"]))
+            versions[variant] = (str(linked[0]["name"]), int(linked[0]["version"]))
     return Target(
         uri=uri,
         experiment=about.name,
@@ -161,8 +164,9 @@ def target_of(uri: str, run_id: str, about: About) -> Target:
         run_id=run_id,
         children=runs,
         params={variant.name: variant.params for variant in about.variants},
-        prompts=prompts,
+        prompts=versions,
         judges={judge.name: judge.model for judge in about.judges},
+        sent=SentMessages(about, prompts),
     )
 
 

@@ -60,7 +60,9 @@ def record(
     recorder.link_prompts(registry.saved_versions(recorder.uri, prompts), about)
     whole = {**texts, "report.html": outcome.page}
     recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts)
-    writer = TraceWriter(target_of(recorder.uri, recorder.run_id, about), frame, chosen, cases)
+    writer = TraceWriter(
+        target_of(recorder.uri, recorder.run_id, about, prompts), frame, chosen, cases
+    )
     writer.start()
     if BatchContext.from_environ().batch_id:
         # A job's kernel is stopped as soon as its last cell ends; nobody waits for its threads.

@@ -1,4 +1,4 @@
-"""The messages sent for an answer, rendered again: keeping every request would cost memory."""
+"""The messages sent for the answers of a frame."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pex.core.about import About
 from pex.core.errors import PexError
 from pex.core.events import RowKey
 from pex.core.prompt import Prompt
+from pex.core.sent_messages import SentMessages
 from pex.core.values import to_json_value
 from pex.widgets.cell_details import Messages, RequestBody
 
@@ -23,20 +24,14 @@ def sent_messages(frame: pd.DataFrame, about: About) -> Messages:
         frame: the long frame.
         about: what was run.
     """
-    prompts = {item.name: item.text for item in about.prompts}
-    prompt_of = {item.name: item.prompt for item in about.variants}
+    sent = SentMessages(about)
     columns = [str(name) for name in frame.columns if str(name).startswith("case.")]
 
     def messages(place: RowKey) -> Sequence[Mapping[str, Any]]:
-        text = prompts.get(prompt_of.get(place[0], ""))
         rows = frame[frame["case_id"] == place[1]]
-        if text is None or not len(rows):
+        if not len(rows):
             return []
-        values = {name[5:]: to_json_value(rows[name].iloc[0]) for name in columns}
-        try:
-            return _prompt(text).render(values)
-        except PexError:  # an image, or an older run's text
-            return [{"role": "prompt, before its variables were filled in", "content": text}]
+        return sent(place[0], {name[5:]: to_json_value(rows[name].iloc[0]) for name in columns})
 
     return messages
 

@@ -107,12 +107,16 @@ def test_a_trace_has_the_call_its_scores_and_where_it_belongs(uri: str) -> None:
     ids = traces.write(target, frame, choose(frame, "all"))
     client = mlflow.MlflowClient(uri)
     trace = client.get_trace(ids["a", "c2", 1])
-    info, (span,) = trace.info, trace.data.spans
+    info, (case, span) = trace.info, trace.data.spans
     assert info.state == "OK"
     assert (info.request_time, info.execution_duration) == ((BEGUN + 2) * 1000, 500)
-    assert info.response_preview == span.outputs == "4"
-    assert span.inputs == {"q": "What is 2 + 2?\nOne number."}
-    assert span.span_type == "CHAT_MODEL"
+    assert (case.name, case.span_type, case.parent_id) == ("c2", "CHAIN", None)
+    assert info.response_preview == case.outputs == "4"
+    assert case.inputs == {"q": "What is 2 + 2?\nOne number."}
+    assert (span.name, span.span_type, span.parent_id) == ("lab/m", "CHAT_MODEL", case.span_id)
+    assert span.inputs["messages"] == [{"role": "user", "content": "What is 2 + 2?\nOne number."}]
+    assert (span.inputs["model"], span.inputs["temperature"]) == ("m", 0)
+    assert span.outputs["choices"][0]["message"] == {"role": "assistant", "content": "4"}
     assert span.attributes["params"] == {"temperature": 0}
     assert span.attributes["mlflow.llm.provider"] == "lab"
     assert info.token_usage == {"input_tokens": 20, "output_tokens": 2, "total_tokens": 22}
@@ -168,7 +172,7 @@ def test_writing_goes_on_where_it_was_killed_and_doubles_nothing(
     assert tag(target) == "6/6"
     for found in written(target).values():
         assert len(found) == 3
-        assert all(len(trace.data.spans) == 1 for trace in found)
+        assert all(len(trace.data.spans) == 2 for trace in found)
         assert all(len(t.info.assessments) <= 3 for t in found)
 
 
@@ -226,7 +230,8 @@ def test_an_answer_that_came_later_takes_the_place_of_its_error(uri: str) -> Non
     assert traces.write(target, after, choose(after, "all")) == ids
     trace = client.get_trace(ids["b", "c1", 1])
     assert (trace.info.state, trace.info.response_preview) == ("OK", "2")
-    assert [span.outputs for span in trace.data.spans] == ["2"]
+    case, call = trace.data.spans
+    assert (case.outputs, call.outputs["choices"][0]["message"]["content"]) == ("2", "2")
     assert [len(found) for found in written(target).values()] == [2, 2]
 
 
@@ -277,8 +282,8 @@ def test_a_server_that_takes_no_spans_gets_them_as_files(
 
     monkeypatch.setattr(SqlAlchemyStore, "log_spans", old)
     ids = traces.write(target, frame, choose(frame, "all"))
-    (span,) = mlflow.MlflowClient(uri).get_trace(ids["a", "c0", 1]).data.spans
-    assert span.outputs == "0"
+    case, _ = mlflow.MlflowClient(uri).get_trace(ids["a", "c0", 1]).data.spans
+    assert case.outputs == "0"
     assert traces.complete(uri, target.run_id, "all") == (0, 2)
 
 
