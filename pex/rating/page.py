@@ -40,6 +40,7 @@ def rating_page(
     reasons: Sequence[str],
     seed: int,
     about: dict[str, Any],
+    instructions: str,
 ) -> str:
     """The text of the file.
 
@@ -49,6 +50,7 @@ def rating_page(
         reasons: the tags.
         seed: of the orders.
         about: experiment and run_id, which come back in the raters' files.
+        instructions: the task, and what makes an answer better.
     """
     ids = "".join(pair.id for pair in pairs)
     number_of = {pair.id: number for number, pair in enumerate(pairs)}
@@ -68,7 +70,7 @@ def rating_page(
         **about,
         "format": FORMAT,
         "page": hashlib.sha256(ids.encode()).hexdigest()[:12],
-        "begin": start_texts(title, pairs, reasons, "", kept),
+        "begin": start_texts(title, instructions, pairs, reasons, "", kept),
         "pairs": [{"id": pair.id, **pair_for_view(frame, pair)} for pair in pairs],
         "plans": plans,
     }

@@ -66,6 +66,14 @@ function makeAnswer(name) {
   };
 }
 
+/** What raters are to look for. */
+function makeTask(text) {
+  const node = element("div", "pex-rating-task");
+  node.append(element("strong", "", "Your task "), output(text));
+  node.hidden = !text;
+  return node;
+}
+
 /** The screen before the first pair: who rates, and how. */
 function makeBegin(host, onStart) {
   const node = element("form", "pex-rating-begin");
@@ -89,7 +97,7 @@ function makeBegin(host, onStart) {
   }
   const line = element("div", "pex-bar");
   line.append(label, start);
-  node.append(element("p", "", host.intro), line, wrong, keys, element("p", "pex-soft", host.kept));
+  node.append(element("p", "", host.intro), makeTask(host.task), line, wrong, keys, element("p", "pex-soft", host.kept));
   line.hidden = keys.hidden = !host.count;
   // JupyterLab takes the Enter that would send a form.
   name.addEventListener("keydown", (event) => {
@@ -169,7 +177,8 @@ export function makeRating(el, host) {
   choices.append(...buttons);
   const reasons = element("div", "pex-bar pex-rating-reasons");
   reasons.setAttribute("role", "group");
-  reasons.setAttribute("aria-label", "Reasons");
+  reasons.setAttribute("aria-label", "Why? Reasons, if you like");
+  if (host.reasons.length) reasons.append(element("span", "pex-meta", "Why? (optional)"));
   const tags = host.reasons.map((reason, i) => keyed(reason, LETTERS[i], () => tag(reason)));
   reasons.append(...tags);
   const note = element("textarea", "pex-input pex-rating-note");
@@ -196,7 +205,13 @@ export function makeRating(el, host) {
   const foot = element("div", "pex-rating-foot");
   foot.append(choices, reasons, note);
   const pair = element("div", "pex-rating-pair");
-  pair.append(theCase.node, answers, foot);
+  const task = makeTask(host.task);
+  task.tabIndex = 0; // a long one scrolls
+  task.setAttribute("role", "region");
+  task.setAttribute("aria-label", "Your task");
+  const seen = element("div", "pex-rating-seen");
+  seen.append(theCase.node, answers);
+  pair.append(task, seen, foot);
   const end = element("div", "pex-rating-end");
   const begin = makeBegin(host, (name) => host.start(name));
   el.replaceChildren(head, line, begin.node, pair, end, status);

@@ -53,6 +53,7 @@ class Rating:
         reasons: tags, at most six.
         seed: of the random order and sides.
         wait: waits for the run's traces while they are being written.
+        instructions: the task, and what makes an answer better; None: the experiment's purpose.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class Rating:
         reasons: Sequence[str],
         seed: int,
         wait: Callable[[], object] | None,
+        instructions: str | None = None,
     ) -> None:
+        self._instructions = about.purpose if instructions is None else instructions
         self._frame = frame
         self._about = about
         self._rater = None if rater is None else rater_name(rater)
@@ -166,7 +169,9 @@ class Rating:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {"experiment": self._about.name, "run_id": self._about.run_id}
-        text = rating_page(self._frame, self._pairs.different, self._reasons, self._seed, about)
+        text = rating_page(
+            self._frame, self._pairs.different, self._reasons, self._seed, about, self._instructions
+        )
         path.write_text(text, encoding="utf-8")
         return path
 
@@ -195,7 +200,8 @@ class Rating:
         if self._widget is None:
             kept = f"Each rating is saved at once in {self._shown_path()}."
             title, name = self._about.name, self._rater or user_name()
-            texts = start_texts(title, self._pairs.different, self._reasons, name, kept)
+            pairs = self._pairs.different
+            texts = start_texts(title, self._instructions, pairs, self._reasons, name, kept)
             backend = RatingBackend(
                 self._frame, texts, self._open_session, self._line, self._html, self._finish
             )
@@ -316,6 +322,7 @@ def rate(
     confidence: float = 0.95,
     reasons: Sequence[str] = REASONS,
     seed: int | None = None,
+    instructions: str | None = None,
     wait: Callable[[], object] | None = None,
 ) -> Rating:
     """A rating of two variants of a long frame; `Results.rate` describes the options."""
@@ -330,10 +337,13 @@ def rate(
     if len(tags) > _MAX_REASONS or not all(isinstance(tag, str) and 0 < len(tag) <= 40
                                             for tag in tags):  # fmt: skip
         raise PexError(f"reasons: expected at most {_MAX_REASONS} short strings, got {tags!r}")
+    if instructions is not None and not isinstance(instructions, str):
+        raise PexError(f"instructions: expected a string, got {instructions!r}")
     scores = score_names(frame)
     two = choose_variants(frame, variants, baseline, summary, scores[0] if scores else None)
     target = Target(precision, confidence)
-    return Rating(frame, about, two, rater, target, list(dict.fromkeys(tags)), seed or 0, wait)
+    unique = list(dict.fromkeys(tags))
+    return Rating(frame, about, two, rater, target, unique, seed or 0, wait, instructions)
 
 
 def _path(about: About, variants: tuple[str, str]) -> Path:

@@ -36,15 +36,38 @@ def explain(found: Findings, notes: Sequence[str] = ()) -> str:
         found: the result.
         notes: other sentences.
     """
-    return "\n\n".join([headline(found), *_details(found), *notes, *_method(found.total)])
+    method = _method(found.total)
+    return "\n\n".join([plain_headline(found), *figures(found), *_details(found), *notes, *method])
 
 
-def headline(found: Findings) -> str:
-    """The verdict with its figures."""
+def plain_headline(found: Findings) -> str:
+    """Who is preferred, in a sentence for people who know no statistics."""
     first, second = map(_quoted, found.pairs.variants)
     total = found.total
-    if total.share is None:
+    if not total.ratings or total.share is None:
         return f"No pair of {first} and {second} has been rated yet."
+    neither = total.ties + total.both_bad
+    counts = f"{first} was better {_times(total.wins)}, {second} {_times(total.losses)}"
+    counts += f", neither {_times(neither)}" if neither else ""
+    if found.verdict is None:
+        return f"No clear preference yet: {counts}. This can still be chance."
+    winner = _quoted(found.verdict)
+    return f"{winner} is preferred to {second if winner == first else first}: {counts}."
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def figures(found: Findings) -> list[str]:
+    """The verdict with its figures, in a sentence; none without ratings."""
+    return [] if found.total.share is None else [_headline(found)]
+
+
+def _headline(found: Findings) -> str:
+    first, second = map(_quoted, found.pairs.variants)
+    total = found.total
+    assert total.share is not None
     if found.verdict is None:
         begin = f"Undecided between {first} and {second}"
     else:
@@ -161,7 +184,7 @@ def table(found: Findings) -> pd.DataFrame:
 
 
 def result_html(found: Findings, notes: Sequence[str] = ()) -> str:
-    """The result as HTML: verdict, picture, table, notes."""
+    """The result as HTML: one plain sentence and the notes; picture, table and methods folded."""
     head = ["rater", "cases", "better", "ties", "both bad", "worse", "win rate", "consistent"]
     first, second = map(_quoted, found.pairs.variants)
     parts = [("all raters", found.total), *found.by_rater.items()]
@@ -178,12 +201,13 @@ def result_html(found: Findings, notes: Sequence[str] = ()) -> str:
         f"{escape(second)}</caption><thead><tr>{titles}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
-    more = "".join(
-        f"<li>{escape(text)}</li>" for text in [*_details(found), *notes, *_method(found.total)]
-    )
+    said = [*figures(found), *_details(found), *_method(found.total)]
+    more = "".join(f"<li>{escape(text)}</li>" for text in said)
+    shown = "".join(f"<p>{escape(text)}</p>" for text in notes)
     return fragment(
-        f'<div class="pex-rating-result"><p><strong>{escape(headline(found))}</strong></p>'
-        f'{growth_svg(found.steps, first)}{body}<ul class="pex-notes">{more}</ul></div>'
+        f'<div class="pex-rating-result"><p><strong>{escape(plain_headline(found))}</strong></p>'
+        f"{shown}<details><summary>Details</summary>{growth_svg(found.steps, first)}{body}"
+        f'<ul class="pex-notes">{more}</ul></details></div>'
     )
 
 

@@ -19,7 +19,7 @@ from pex.core.errors import PexError
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.values import missing
-from pex.rating.order import Pair
+from pex.rating.order import Pair, presentation_order
 from pex.rating.session import RatingSession, rater_name
 from pex.rating.store import PairRating
 from pex.report.tables import cut
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 50_000
 """Characters of one text that a rater is shown."""
+MAX_TASK = 4_000
+"""Characters of the task."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -216,18 +218,26 @@ def rating_for_view(rating: PairRating | None) -> dict[str, Any] | None:
 
 
 def start_texts(
-    title: str, pairs: Sequence[Pair], reasons: Sequence[str], name: str, kept: str
+    title: str,
+    instructions: str,
+    pairs: Sequence[Pair],
+    reasons: Sequence[str],
+    name: str,
+    kept: str,
 ) -> dict[str, Any]:
     """The texts of the first screen.
 
     Args:
         title: the name of the experiment.
+        instructions: the task, and what makes an answer better.
         pairs: the pairs to rate.
         reasons: the tags.
         name: the default in the field for the name.
         kept: a sentence about where the ratings are stored.
     """
-    count = "1 pair" if len(pairs) == 1 else f"{len(pairs):,} pairs"
+    # With those that are shown a second time: their number would tell the rater that there are any.
+    number = len(presentation_order(pairs, "", 0))
+    count = "1 pair" if number == 1 else f"{number:,} pairs"
     intro = (
         f"{count} of answers to the same case, without names. Which of the two, A or B, is better?"
         if pairs
@@ -235,7 +245,8 @@ def start_texts(
     )
     return {
         "title": clean(title),
-        "count": len(pairs),
+        "task": clean(cut(instructions.strip(), MAX_TASK)),
+        "count": number,
         "intro": intro,
         "kept": kept,
         "name": clean(name),

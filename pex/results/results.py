@@ -442,9 +442,10 @@ class Results:
         Args:
             variants: two names; None: the baseline and the other variant, or the two best by the
                 first score.
-            options: `rater` (a name; None asks for it), `precision` (the half-width of the win
-                rate's interval that is sufficient, 0.1), `confidence` (0.95), `reasons` (at most
-                six tags), `seed` (of order and sides).
+            options: `instructions` (the task and what makes an answer better, shown to raters; by
+                default, the experiment's purpose), `rater` (a name; None asks for it), `precision`
+                (the half-width of the win rate's interval that is sufficient, 0.1), `confidence`
+                (0.95), `reasons` (at most six tags), `seed` (of order and sides).
 
         Returns:
             A rating; in a notebook it is displayed as the last expression of a cell. `.summary()`,

@@ -192,6 +192,7 @@ def test_rating_by_keys_only_with_a_reload_in_the_middle(tmp_path: Path) -> None
             keys.press("1")
         lab.page.get_by_text("All pairs are rated.").wait_for()
         result = lab.page.locator(".pex-rating-result").first
+        result.get_by_text("Details").click()
         result.get_by_text("over 20 cases").wait_for()
         result.get_by_text("This run is not in MLflow").wait_for()
         assert "2 pairs that were shown a second time" in result.inner_text()

@@ -25,7 +25,17 @@ def test_the_line_between_two_pairs_does_not_say_who_is_ahead() -> None:
 def test_it_says_all_that_was_left_out_and_what_the_ratings_are_worth() -> None:
     text = explain(found("aaabtx" * 5, again="ab"), ["A note."])
     first = text.split("\n\n")[0]
-    assert first.startswith("'a' is preferred to 'b'") or first.startswith("Undecided between")
+    assert first == (
+        "No clear preference yet: 'a' was better 15 times, 'b' 5 times, neither 10 times. This can "
+        "still be chance."
+    )
+    sure = explain(found("a" * 30))
+    assert sure.startswith("'a' is preferred to 'b': 'a' was better 30 times, 'b' never.\n\n")
+    undecided = explain(found("aab")).split("\n\n")
+    assert undecided[0] == (
+        "No clear preference yet: 'a' was better twice, 'b' once. This can still be chance."
+    )
+    assert undecided[1].startswith("Undecided between 'a' and 'b': 'a' has a win rate of 67 %")
     for part in (
         "10 pairs had identical answers and were not shown",
         "2 pairs with an error or without an answer are left out",

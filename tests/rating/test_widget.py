@@ -1,5 +1,6 @@
 """The rating without a browser: what the view is sent, and what it does with what comes back."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_nothing_that_is_sent_before_the_end_names_a_variant(view: View) -> None
     view.rate(21, "right")
     assert NAMES[0] in view.widget._state["result"]
     assert NAMES[0] in view.widget.html
+
+
+def test_raters_are_told_the_task_and_not_that_some_pairs_come_again(project: Path) -> None:
+    results = made(20, 2)
+    begin = results.rate(instructions="Which is more polite?\x00").widget._begin
+    assert (begin["task"], begin["count"]) == ("Which is more polite?␀", 22)
+    assert begin["intro"].startswith("22 pairs of answers")
+    results.about = dataclasses.replace(results.about, purpose="Help customers.")
+    assert results.rate().widget._begin["task"] == "Help customers."
+    assert "Which is more polite?" in results.rate(instructions="Which is more polite?").to_html(
+        project / "rate.html"
+    ).read_text(encoding="utf-8")
+    with pytest.raises(pex.PexError, match="instructions: expected a string"):
+        results.rate(instructions=3)
 
 
 def test_a_rating_is_on_disk_before_the_view_is_told(view: View, rating: Rating) -> None:
