@@ -22,7 +22,7 @@ from pex.core.cases import Case
 from pex.core.score import Score
 from pex.record import traces
 from pex.record.choose_traces import choose
-from pex.record.dataset import log_dataset
+from pex.record.dataset import log_dataset, own_name
 from pex.record.runs import Recorder
 from pex.score.frame import build_frame, summarise
 from pex.tracking.store import quiet
@@ -102,7 +102,9 @@ def measure_dataset(uri: str, count: int) -> float:
     frame = make_frame(cases[:1])
     target = make_target(uri, frame, cases[:1])
     begun = time.perf_counter()
-    log_dataset(uri, target.experiment_id, target.experiment, cases, [target.run_id])
+    log_dataset(
+        uri, target.experiment_id, own_name(target.experiment, cases), cases, [target.run_id]
+    )
     return time.perf_counter() - begun
 
 

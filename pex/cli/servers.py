@@ -60,7 +60,7 @@ def ui(
         list[str] | None, typer.Argument(help="Passed on to mlflow ui, after --.")
     ] = None,
 ) -> None:
-    """Open MLflow's pages on this project's record.
+    """Open MLflow's pages on this project's record, first its newest experiment.
 
     The printed link has a token, which is new with each start: without it other users of this
     machine could read the record through the port. The link leaves a cookie in the browser;
@@ -69,7 +69,7 @@ def ui(
     (judges that it runs by itself) are off unless MLFLOW_SERVER_ENABLE_JOB_EXECUTION is true.
     """
     from pex.guard.redact import redact
-    from pex.record import pages
+    from pex.record import pages, search
     from pex.tracking import store
 
     project = find_project()
@@ -91,12 +91,18 @@ def ui(
     store.connect(uri)
     store.check_files(uri)  # MLflow's server would connect there with the user's login
     token = secrets.token_hex(24)
-    link = f"http://127.0.0.1:{port}/?token={token}"
+    newest = search.newest_experiment(uri)
+    place = f"#/experiments/{newest}" if newest else ""
+    link = f"http://127.0.0.1:{port}/?token={token}{place}"
     console.err(f"MLflow on {link} (Ctrl-C ends it); record: {redact(uri)}")
     command = python.command("mlflow", "ui", "--app-name", pages.APP)
     command += ["--host", "127.0.0.1", "--port", str(port), *(arguments or [])]
     # Opening a record must not run anything that it contains.
-    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    variables = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",  # those of the packages that MLflow uses, a screen of them
+        **os.environ,
+    }
     environment = python.environment(
         variables,
         # Not as arguments, which all users of a machine can read: the token, and a login.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The version of `about.json`; files of pexlab 0.1 have none and are read as this one."""
 
-_WHEN_SET = frozenset({"record_error", "judging", "forgotten", "remarks", "positions"})
+_WHEN_SET = frozenset({"record_error", "run_name", "judging", "forgotten", "remarks", "positions"})
 """Written only if there is something to say."""
 
 
@@ -124,7 +124,7 @@ class About(Mapping[str, Any]):
 
     `status` is finished, interrupted, budget or failed; `started_at` is ISO 8601 with a time zone;
     `scorer_items` are the scorers as written in an experiment file, None if they cannot be
-    written; `record_error` says why the run could not be recorded; `forgotten` is the number of
+    written; `run_name` is the run's name in MLflow, once it is recorded; `record_error` says why the run could not be recorded; `forgotten` is the number of
     rows deleted by `pexlab gc`.
 
     Example:
@@ -144,6 +144,7 @@ class About(Mapping[str, Any]):
     run_id: str | None = None
     tracking_uri: str | None = None
     experiment_id: str | None = None
+    run_name: str | None = None
     started_at: str
     elapsed_s: float
     cases: int

@@ -374,6 +374,7 @@ class Execution:
             outcome = outcome_of(frame, about)
             results = Results.of(outcome, job.edits)
             results.traces = record(recorder, outcome, texts, prompts, job.cases, job.traces)
+            results.about = dataclasses.replace(about, run_name=recorder.name)
             unrecorded.drop(job.state, recorder.run_id)  # an earlier start may have left them
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
             folder = unrecorded.keep(job.state, recorder.run_id, frame, about, texts)

@@ -1,6 +1,7 @@
 """The cases of a run as an MLflow evaluation dataset.
 
-MLflow gives a dataset a new digest whenever its records change, so a complete dataset is never
+A file of cases is one dataset, whatever part of it a run used: the records of its runs are merged.
+MLflow gives a dataset a new digest whenever records are written, so what is there already is not
 written again: all runs on the same cases, and all their variants, show the same name and digest.
 """
 
@@ -8,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core.about import About
 from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case
 from pex.core.values import to_json_value
@@ -21,19 +24,36 @@ if TYPE_CHECKING:
 
 _SOURCE_TYPE = "mlflow_evaluation_dataset"
 _COMPLETE = "pex.complete"
+"""The tag of a dataset, with the digest of some cases, once it has these."""
+_TAGS = ("case_id", "group", "tags")
 _CHUNK = 1000
 """Records at a time: a thousand lock the database for about a second."""
 
 
-def dataset_name(name: str, cases: Sequence[Case]) -> str:
-    """The name of these cases in MLflow: the experiment's name and a digest of the cases.
+def dataset_name(about: About, scratch: bool = False) -> str | None:
+    """The name in MLflow of the dataset for a run's cases.
+
+    Args:
+        about: the run's description.
+        scratch: whether it was tried in a Playground or a cell: those cases are a dataset too.
+
+    Returns:
+        None if the cases are not from a file: then they are a dataset of their own.
+    """
+    if scratch:
+        return f"{about.name}-scratch"
+    file = about.cases_file
+    return f"{about.name}-{Path(file.path).name}" if file is not None else None
+
+
+def own_name(experiment: str, cases: Sequence[Case]) -> str:
+    """The name for cases that are not from a file: the experiment's and a digest of the cases.
 
     Example:
-        >>> dataset_name("review-sentiment", [Case("c1", {"review": "Nice."}, "positive")])
+        >>> own_name("review-sentiment", [Case("c1", {"review": "Nice."}, "positive")])
         'review-sentiment-d009bf5c'
     """
-    rows = [[c.id, c.inputs, c.expected, c.group, list(c.tags)] for c in cases]
-    return f"{name}-{digest(rows, 8)}"
+    return f"{experiment}-{_digest(cases)}"
 
 
 def log_dataset(
@@ -44,7 +64,7 @@ def log_dataset(
     run_ids: Sequence[str],
     stopped: Callable[[], bool] | None = None,
 ) -> str | None:
-    """Write the cases as a dataset unless it exists, and log it as an input of the runs.
+    """Merge the cases into a dataset, and log it as an input of the runs.
 
     MLflow stores about a thousand records a second; `TraceWriter` does it in the background.
     Cases with the same inputs are one record there: MLflow identifies a record by its inputs.
@@ -52,7 +72,7 @@ def log_dataset(
     Args:
         uri: the store.
         experiment_id: the MLflow experiment that lists the dataset.
-        name: the experiment's name.
+        name: the dataset's name, made if there is none of this name.
         cases: the cases of the runs.
         run_ids: the parent run and the runs of its variants.
         stopped: called before every thousand records; True stops the writing.
@@ -61,20 +81,47 @@ def log_dataset(
         The id of the dataset; None if it was stopped: then the runs do not name it yet.
     """
     client = connect(uri)
-    dataset = _find(client, experiment_id, dataset_name(name, cases))
-    if not (dataset.tags or {}).get(_COMPLETE):
+    dataset = _find(client, experiment_id, name)
+    complete = f"{_COMPLETE}.{_digest(cases)}"
+    # Earlier versions tagged a dataset of these very cases without their digest.
+    if complete not in (tags := dataset.tags or {}) and _COMPLETE not in tags:
         from mlflow.tracing.client import TracingClient
 
         store = TracingClient(uri).store  # merge_records would write to the user's own store
-        for start in range(0, len(cases), _CHUNK):
+        missing = _missing(store, dataset.dataset_id, [_record(case) for case in cases])
+        for start in range(0, len(missing), _CHUNK):
             if stopped and stopped():
                 return None
-            records = [_record(case) for case in cases[start : start + _CHUNK]]
-            store.upsert_dataset_records(dataset.dataset_id, records)
-        client.set_dataset_tags(dataset.dataset_id, {_COMPLETE: "true"})
+            store.upsert_dataset_records(dataset.dataset_id, missing[start : start + _CHUNK])
+        client.set_dataset_tags(dataset.dataset_id, {complete: "true"})
         dataset = client.get_dataset(dataset.dataset_id)
     _name_in_runs(client, dataset, run_ids)
     return str(dataset.dataset_id)
+
+
+def _missing(store: Any, dataset_id: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records that a dataset does not have, or has otherwise."""
+    there = set()
+    token = None
+    while True:
+        page, token = store._load_dataset_records(dataset_id, max_results=_CHUNK, page_token=token)
+        there |= {_key(item.inputs, item.expectations, item.tags) for item in page}
+        if not token:
+            break
+    return [
+        record
+        for record in records
+        if _key(record["inputs"], record.get("expectations"), record["tags"]) not in there
+    ]
+
+
+def _key(inputs: Any, expectations: Any, tags: Any) -> bytes:
+    own = {name: value for name, value in (tags or {}).items() if name in _TAGS}
+    return canonical_json([inputs, expectations or {}, own])
+
+
+def _digest(cases: Sequence[Case]) -> str:
+    return digest([[c.id, c.inputs, c.expected, c.group, list(c.tags)] for c in cases], 8)
 
 
 def forget_dataset(uri: str, run_id: str) -> None:

@@ -68,6 +68,9 @@ def _batch_tags(context: BatchContext) -> dict[str, str]:
 class Recorder:
     """One parent run in MLflow, opened before the first call and closed after the last."""
 
+    name: str | None = None
+    """The run's name in MLflow, known once its scores are written."""
+
     def __init__(
         self,
         uri: str,
@@ -223,12 +226,14 @@ class Recorder:
         tags = self._client.get_run(self.run_id).data.tags
         name = tags.get("mlflow.runName", "")
         if name != tags.get(_NAMED, name):
+            self.name = name
             return
         begin = tags.get("pex.job_id") or local_time(
             datetime.datetime.fromisoformat(about.started_at)
         )
         score = primary(about, summary)
         name = redact(run_name(begin, about, summary, score, score in binary))
+        self.name = name
         self._client.set_tag(self.run_id, "mlflow.runName", name)
         self._client.set_tag(self.run_id, _NAMED, name)
 
@@ -425,7 +430,9 @@ def load(uri: str, run_id: str) -> tuple[pd.DataFrame, About]:
             ) from None
     # The address may differ from the one that it was written to, and may contain a login.
     experiment_id = str(run.info.experiment_id)
-    about = dataclasses.replace(about, tracking_uri=uri, experiment_id=experiment_id)
+    about = dataclasses.replace(
+        about, tracking_uri=uri, experiment_id=experiment_id, run_name=str(run.info.run_name)
+    )
     return typed(frame), about
 
 

@@ -100,6 +100,19 @@ def newest(uri: str, experiments: Collection[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def newest_experiment(uri: str) -> str | None:
+    """The id of the MLflow experiment with the newest run of pex, None if there is none.
+
+    One where something was only tried counts if nothing else was recorded.
+    """
+    client = connect(uri)
+    everywhere = [item.experiment_id for item in client.search_experiments()]
+    query = "tags.`pex.kind` = 'run'"
+    runs = client.search_runs(everywhere, query, max_results=100) if everywhere else []
+    measured = [run for run in runs if not is_scratch(run)] or runs
+    return str(measured[0].info.experiment_id) if measured else None
+
+
 def is_scratch(run: Run) -> bool:
     """Whether a run was tried in a Playground or a cell, and so is no measurement."""
     return SOURCE in run.data.tags

@@ -48,7 +48,8 @@ class Target:
     `experiment` is its name in pex, `children` are the MLflow runs of the variants, `params` their
     parameters, `prompts` their prompt versions in MLflow's registry, if any, `judges` the models
     behind the scores given by models, by the name of the score or of its scorer, `sent` gives the
-    messages of a variant for a case's inputs.
+    messages of a variant for a case's inputs, `dataset` is the name for the cases, None for cases
+    that are not from a file.
     """
 
     uri: str = dataclasses.field(repr=False)  # it may contain a password
@@ -60,6 +61,7 @@ class Target:
     prompts: Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
     judges: Mapping[str, str] = dataclasses.field(default_factory=dict)
     sent: SentMessages | None = dataclasses.field(default=None, repr=False)
+    dataset: str | None = None
 
 
 def trace_id_of(child_run_id: str, case_id: str, repeat: int) -> str:

@@ -25,10 +25,10 @@ from pex.core.sent_messages import SentMessages
 from pex.core.values import to_json_value
 from pex.guard.redact import redact
 from pex.record.choose_traces import choose
-from pex.record.dataset import forget_dataset, log_dataset
+from pex.record.dataset import dataset_name, forget_dataset, log_dataset, own_name
 from pex.record.files import CASES
 from pex.record.runs import load
-from pex.record.search import children
+from pex.record.search import children, is_scratch
 from pex.record.spans import CASE_ID, METADATA, Shapes, Target, store, trace_id_of
 from pex.tracking.store import connect
 
@@ -150,7 +150,8 @@ def target_of(uri: str, run_id: str, about: About, prompts: Sequence[Prompt] = (
         prompts: its prompts, if they are at hand, for the messages that were sent.
     """
     client = connect(uri)
-    experiment_id = str(client.get_run(run_id).info.experiment_id)
+    run = client.get_run(run_id)
+    experiment_id = str(run.info.experiment_id)
     runs = children(client, experiment_id, run_id)
     versions = {}
     for variant, child in runs.items():
@@ -167,6 +168,7 @@ def target_of(uri: str, run_id: str, about: About, prompts: Sequence[Prompt] = (
         prompts=versions,
         judges={judge.name: judge.model for judge in about.judges},
         sent=SentMessages(about, prompts),
+        dataset=dataset_name(about, is_scratch(run)),
     )
 
 
@@ -332,7 +334,8 @@ def _write_all(
         write(target, frame, places, on_progress, halted.is_set)
     if cases and not halted.is_set():
         runs = [target.run_id, *target.children.values()]
-        log_dataset(target.uri, target.experiment_id, target.experiment, cases, runs, halted.is_set)
+        name = target.dataset or own_name(target.experiment, cases)
+        log_dataset(target.uri, target.experiment_id, name, cases, runs, halted.is_set)
 
 
 def _rows(

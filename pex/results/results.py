@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pex.record.traces import TraceWriter
     from pex.results.comparison import Comparison
     from pex.results.outcome import Outcome
+    from pex.results.recorded import Recorded
     from pex.score.judge.calibration import Calibration
     from pex.widgets.case_form import Editing
     from pex.widgets.grid import ResultGrid
@@ -71,6 +72,13 @@ class Results:
         return self.about.run_id
 
     @property
+    def recorded(self) -> Recorded | None:
+        """The run's name and page in MLflow, None if it was not recorded; `str()` is a line."""
+        from pex.results.recorded import recorded
+
+        return recorded(self.about)
+
+    @property
     def status(self) -> str:
         """How the run ended: finished, interrupted, budget or failed."""
         return self.about.status
@@ -99,7 +107,9 @@ class Results:
         from pex.report.tables import summary_text
 
         table = summary_text(self.summary(), yes_no(self.frame))
-        return clean("\n".join([self._headline(), table, *(f"! {t}" for t in self.remarks())]))
+        end = [str(self.recorded)] if self.recorded else []
+        remarks = (f"! {text}" for text in self.remarks())
+        return clean("\n".join([self._headline(), table, *remarks, *end]))
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -108,7 +118,8 @@ class Results:
 
         table = summary_html(self.summary(), yes_no(self.frame))
         headline = f'<p class="{NO_MATH}">{escape(self._headline())}</p>'
-        return f"{headline}{table}{remarks_html(self.remarks())}"
+        end = f'<p class="{NO_MATH}">{self.recorded.html}</p>' if self.recorded else ""
+        return f"{headline}{table}{remarks_html(self.remarks())}{end}"
 
     def remarks(self) -> list[str]:
         """Unusual things about the answers, in sentences, for example a parameter left out.

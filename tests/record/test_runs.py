@@ -45,6 +45,11 @@ def test_parent_children_and_files(project: Path, lab: FaultyEndpoint) -> None:
     assert parent.data.tags["pex.note"] == "first"
     assert "See." in parent.data.tags["mlflow.note.content"]
     assert " · first · echo 100 %" in parent.info.run_name
+    for found in (results, pex.load_run(results.run_id)):
+        assert found.recorded.name == parent.info.run_name
+        line = f"Recorded: {parent.info.run_name} · pexlab ui opens it in MLflow"
+        assert repr(found).splitlines()[-1] == line
+        assert f"Recorded: <em>{parent.info.run_name}</em>" in found._repr_html_()
     assert client.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"] == "See."
     found = client.search_runs(
         [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{results.run_id}'"

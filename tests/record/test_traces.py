@@ -113,9 +113,9 @@ def test_a_trace_has_the_call_its_scores_and_where_it_belongs(uri: str) -> None:
     assert (case.name, case.span_type, case.parent_id) == ("c2", "CHAIN", None)
     assert info.response_preview == case.outputs == "4"
     assert case.inputs == {"q": "What is 2 + 2?\nOne number."}
-    assert (span.name, span.span_type, span.parent_id) == ("lab/m", "CHAT_MODEL", case.span_id)
+    assert (span.name, span.span_type, span.parent_id) == ("lab/m1", "CHAT_MODEL", case.span_id)
     assert span.inputs["messages"] == [{"role": "user", "content": "What is 2 + 2?\nOne number."}]
-    assert (span.inputs["model"], span.inputs["temperature"]) == ("m", 0)
+    assert (span.inputs["model"], span.inputs["temperature"]) == ("m1", 0)
     assert span.outputs["choices"][0]["message"] == {"role": "assistant", "content": "4"}
     assert span.attributes["params"] == {"temperature": 0}
     assert span.attributes["mlflow.llm.provider"] == "lab"
