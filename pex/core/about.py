@@ -124,8 +124,8 @@ class About(Mapping[str, Any]):
 
     `status` is finished, interrupted, budget or failed; `started_at` is ISO 8601 with a time zone;
     `scorer_items` are the scorers as written in an experiment file, None if they cannot be
-    written; `run_name` is the run's name in MLflow, once it is recorded; `record_error` says why the run could not be recorded; `forgotten` is the number of
-    rows deleted by `pexlab gc`.
+    written; `run_name` is the run's name in MLflow, once it is recorded; `record_error` says why it
+    could not be recorded; `forgotten` is the number of rows deleted by `pexlab gc`.
 
     Example:
         >>> counts = {"requests": 2, "answered": 2, "errors": 0}

@@ -10,7 +10,7 @@ from pex.core.about import About
 from pex.core.safe_text import from_markdown, in_markdown
 from pex.core.values import missing
 from pex.record.metrics import rows_of
-from pex.record.run_name import format_mean
+from pex.record.run_title import format_mean
 from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from pex.record.metrics import (
     rows_of,
     verdict_words,
 )
-from pex.record.run_name import best_of, local_time, run_name
+from pex.record.run_title import best_of, local_time, run_name
 from pex.record.search import SOURCE, YES_NO, children, run_of
 from pex.score.frame import typed, yes_no
 from pex.score.unusual_answers import UNUSUAL, columns
