@@ -44,7 +44,7 @@ def test_parent_children_and_files(project: Path, lab: FaultyEndpoint) -> None:
     assert parent.data.tags["team"] == "blue"
     assert parent.data.tags["pex.note"] == "first"
     assert "See." in parent.data.tags["mlflow.note.content"]
-    assert " · first · echo 100 %" in parent.info.run_name
+    assert parent.info.run_name.endswith(" · first · echo 0 %")
     for found in (results, pex.load_run(results.run_id)):
         assert found.recorded.name == parent.info.run_name
         line = f"Recorded: {parent.info.run_name} · pexlab ui opens it in MLflow"
