@@ -116,7 +116,8 @@ STREAM = """
 import time
 from pex.core.events import Delta, Queued
 from pex.widgets.grid import ResultGrid
-from pex.widgets.sheet import Line, Sheet
+from pex.widgets.cell import Line
+from pex.widgets.sheet import Sheet
 names = [f"v{n}" for n in range(4)]
 grid = ResultGrid(Sheet(names, [Line(f"c{n}", "text") for n in range(20)], 1))
 def grow(count):

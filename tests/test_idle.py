@@ -11,8 +11,9 @@ import pytest
 
 from pex.core.call import Answer
 from pex.core.events import Answered, Delta, Done, Pace, Queued, Spent, Started
+from pex.widgets.cell import Line
 from pex.widgets.grid import ResultGrid
-from pex.widgets.sheet import Line, Sheet
+from pex.widgets.sheet import Sheet
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.kernel import SETUP, Kernel
 

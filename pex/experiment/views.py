@@ -16,9 +16,9 @@ from pex.experiment.job import Job
 
 if TYPE_CHECKING:
     from pex.widgets.case_form import Editing
+    from pex.widgets.cell import Line
     from pex.widgets.cell_details import Messages, RequestBody
     from pex.widgets.grid import ResultGrid
-    from pex.widgets.sheet import Line
 
 END_S = 5.0
 """How long to wait for the grid of an ended run before it is shown."""
@@ -144,7 +144,7 @@ def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) 
 
 def _line(case: Case, inputs: Collection[str]) -> Line:
     """What a prompt sees of a case, and the expected answer."""
-    from pex.widgets.sheet import Line
+    from pex.widgets.cell import Line
 
     values = [case.inputs[name] for name in inputs if name in case.inputs]
     texts = [value_text(value) for value in values if value is not None]

@@ -23,8 +23,8 @@ from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.results.results import Results
 from pex.run.errors import KeyRefusedError
+from pex.widgets.cell import Cell
 from pex.widgets.live_cell import cell_after
-from pex.widgets.sheet import Cell
 from pex.widgets.tally import Tally
 
 AT_ONCE = 4

@@ -9,8 +9,8 @@ from typing import Any
 from pex.core.safe_text import clean
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
 from pex.report.word_difference import word_difference
+from pex.widgets.cell import Cell
 from pex.widgets.live_cell import RUNNING
-from pex.widgets.sheet import Cell
 
 MAX_CHARS = 20_000
 """Characters of an answer that are shown; the whole is in `.results.frame`."""

@@ -15,8 +15,8 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
 from pex.core.text import value_text
+from pex.widgets.cell import Cell
 from pex.widgets.cell_details import MAX_CHARS
-from pex.widgets.sheet import Cell
 
 CORRECT, NEW = "correct", "new"
 

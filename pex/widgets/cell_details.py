@@ -18,8 +18,9 @@ from pex.report.safe_html import markdown_html
 from pex.report.tables import cut, format_seconds, format_usd
 from pex.report.word_difference import word_difference
 from pex.score.unusual_answers import remarks_of
+from pex.widgets.cell import Cell
 from pex.widgets.code import pieces
-from pex.widgets.sheet import Cell, Sheet
+from pex.widgets.sheet import Sheet
 
 MAX_CHARS = 200_000
 """Characters of one text that are shown; `results.frame` has all of them."""

@@ -9,7 +9,8 @@ from typing import Any
 from pex.core.errors import PexError, nearest
 from pex.core.safe_text import clean
 from pex.score.unusual_answers import remarks_of
-from pex.widgets.sheet import Cell, Sheet
+from pex.widgets.cell import Cell
+from pex.widgets.sheet import Sheet
 
 _SCORE_TESTS = ("good", "bad", "below", "above")
 _TESTS = {

@@ -1,9 +1,11 @@
 // The result grid: virtual rows over what Python sends (grid.py).
 
+import { makeActiveCell } from "./active_cell.js";
 import { makeReader } from "./cell_details.js";
 import { makeColumns } from "./columns.js";
 import { drawHead, notes } from "./head.js";
 import { chosenLayout, LAYOUTS, makeLayoutMenu, MAP } from "./layout_menu.js";
+import { onCellPressed } from "./presses.js";
 import { makeStore } from "./rows.js";
 import { makeSelection } from "./selection.js";
 import { button, copyText, element, oncePerFrame } from "./shared.js";
@@ -34,9 +36,8 @@ function renderGrid({ model, el, store }) {
 
   let order = null; // null: all rows in their own order
   let top = 0;
-  let pressed = null; // the cell in which the mouse button went down
   let layoutIsSure = chosenLayout() !== null;
-  const active = { row: 0, column: 0 };
+  const active = { row: 0, column: 0 }; // its index and place, see active_cell.js
 
   /** What the modules of a view share. A column in sight has a place; `columns.shown` has its number. */
   const grid = {
@@ -66,7 +67,7 @@ function renderGrid({ model, el, store }) {
     waits: () => model.get("_head").status === "running",
     cellId: (index, at) => `pex-${view}-${index}-${at}`,
     isSelected: (index, at) => selection.has(index, at),
-    onDrawn: markActive,
+    onDrawn: () => markActive(),
     /** The direction in which the rows are sorted by a column, if they are. */
     sorted: (column) => (tools.query.sort !== "case" && tools.query.column === column
       ? (tools.query.down ? "descending" : "ascending") : ""),
@@ -105,6 +106,7 @@ function renderGrid({ model, el, store }) {
     if (cells.length) tools.say(`${cells.length.toLocaleString()} selected`);
     else sayCount();
   });
+  const { markActive, move, showActive } = makeActiveCell(grid, rows, active);
   const reader = makeReader({
     ask: (mode) => open(mode),
     step(down, right) {
@@ -199,7 +201,7 @@ function renderGrid({ model, el, store }) {
     scroll.style.setProperty("--pex-template", template);
     scroll.style.setProperty("--pex-least", least);
     scroll.setAttribute("aria-colcount", String(grid.columns.shown.length + 1));
-    active.column = Math.min(active.column, grid.columns.shown.length - 1);
+    active.column = Math.max(0, Math.min(active.column, grid.columns.shown.length - 1));
     menu.draw(grid.layout);
     refreshHead();
     layout();
@@ -248,42 +250,6 @@ function renderGrid({ model, el, store }) {
     scroll.scrollLeft += Math.max(100, scroll.clientWidth - rows.caseWidth());
   }
 
-  function markActive() {
-    body.querySelector(".pex-active")?.classList.remove("pex-active");
-    const cell = rows.cell(active.row, active.column);
-    cell?.classList.add("pex-active");
-    if (cell) scroll.setAttribute("aria-activedescendant", cell.id);
-    else scroll.removeAttribute("aria-activedescendant");
-  }
-
-  function move(down, right) {
-    active.row = Math.min(Math.max(0, active.row + down), Math.max(0, rows.count() - 1));
-    active.column = Math.min(Math.max(0, active.column + right), grid.columns.shown.length - 1);
-    showActive();
-  }
-
-  function showActive() {
-    showRow();
-    rows.paint();
-    showRow(); // its height may be known only now
-    const cell = rows.cell(active.row, active.column);
-    if (!cell) return;
-    const about = cell.parentNode.firstChild;
-    const stuck = getComputedStyle(about).position === "sticky" ? about.offsetWidth : 0;
-    if (cell.offsetLeft < scroll.scrollLeft + stuck) scroll.scrollLeft = cell.offsetLeft - stuck;
-    else if (cell.offsetLeft + cell.offsetWidth > scroll.scrollLeft + scroll.clientWidth) {
-      scroll.scrollLeft = Math.min(cell.offsetLeft - stuck, cell.offsetLeft + cell.offsetWidth - scroll.clientWidth);
-    }
-  }
-
-  function showRow() {
-    const at = rows.heights.top(active.row);
-    const end = rows.heights.top(active.row + 1);
-    const seen = scroll.clientHeight - head.offsetHeight;
-    if (at < scroll.scrollTop) scroll.scrollTop = at;
-    else if (end > scroll.scrollTop + seen) scroll.scrollTop = Math.min(at, end - seen);
-  }
-
   function open(mode) {
     if (!rows.count()) return;
     const row = rows.heights.rowAt(active.row);
@@ -328,31 +294,6 @@ function renderGrid({ model, el, store }) {
       model.send({ kind: "export", view, form: "tabs" });
     } else return;
     event.preventDefault();
-  }
-
-  /** The row and column of the cell that an event is in, or null. */
-  function placeOf(event) {
-    const cell = event.target.closest("[role=gridcell]");
-    return cell && { row: Number(cell.parentNode.dataset.index), column: Number(cell.ariaColIndex) - 2 };
-  }
-
-  // A browser sends no click if what was pressed is drawn anew before the button is let go, and a
-  // running grid draws all the time. So the places of press and release are compared.
-  function onPress(event) {
-    pressed = event.button ? null : placeOf(event);
-  }
-
-  function onRelease(event) {
-    const place = placeOf(event);
-    const same = pressed && place?.row === pressed.row && place.column === pressed.column;
-    pressed = null;
-    // Later: the browser has yet to give up a selection made before.
-    if (same && !event.button) setTimeout(() => choose(place, event));
-  }
-
-  function onClick(event) {
-    const place = event.detail ? null : placeOf(event); // only a program's, as of a screen reader
-    if (place) choose(place, event);
   }
 
   function choose(place, event) {
@@ -402,9 +343,7 @@ function renderGrid({ model, el, store }) {
   }
 
   scroll.addEventListener("keydown", onKey);
-  body.addEventListener("mousedown", onPress);
-  body.addEventListener("mouseup", onRelease);
-  body.addEventListener("click", onClick);
+  onCellPressed(body, choose);
   scroll.addEventListener("scroll", () => {
     if (scroll.clientHeight) top = scroll.scrollTop;
     rows.later();

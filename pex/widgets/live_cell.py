@@ -6,7 +6,7 @@ import dataclasses
 
 from pex.core.call import Answer
 from pex.core.events import Answered, Delta, Failed, Retried, Scored, Started
-from pex.widgets.sheet import Cell, mark_of
+from pex.widgets.cell import Cell, mark_of
 
 RUNNING = "running…"
 """The text of a cell whose call has started and has no answer yet."""

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
+from pex.widgets.cell import Cell, Line
 from pex.widgets.conditions import Condition, changed, is_cut_off, verdicts
-from pex.widgets.sheet import Cell, Line, Sheet
+from pex.widgets.sheet import Sheet
 
 KINDS = {
     "all": "All rows",

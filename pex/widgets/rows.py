@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 
 from pex.core.safe_text import clean
-from pex.widgets.sheet import Brief, Sheet
+from pex.widgets.cell import Brief
+from pex.widgets.sheet import Sheet
 
 CHUNK = 50
 MAX_CHARS = 400

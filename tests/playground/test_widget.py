@@ -20,7 +20,7 @@ from pex.playground.draft_view import changes, document
 from pex.playground.history import History
 from pex.playground.shown import MAX_CHARS, STATIC_BYTES, Shown, differences, shown, static_draft
 from pex.playground.widget import PlaygroundView
-from pex.widgets.sheet import Cell, Mark
+from pex.widgets.cell import Cell, Mark
 from tests.helpers.made import HOSTILE
 
 ACTS = ["edit"] * 4 + ["edit_case"] * 4 + [

@@ -9,8 +9,8 @@ from pex.cases.edits import DiffersError, Draft
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.widgets.case_form import Editing, apply_edit, edit_form
+from pex.widgets.cell import Cell
 from pex.widgets.cell_details import MAX_CHARS
-from pex.widgets.sheet import Cell
 
 CASE = Case("c1", {"q": "why"}, "old")
 CELL = Cell("answered", "the answer")

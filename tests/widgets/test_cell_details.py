@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pex.report.word_difference import MAX_WORDS
+from pex.widgets.cell import Cell, Line
 from pex.widgets.cell_details import MAX_CHARS, cell_details
-from pex.widgets.sheet import Cell, Line, Sheet
+from pex.widgets.sheet import Sheet
 
 
 def details(

@@ -16,10 +16,11 @@ from pex.core.score import Score
 from pex.core.spreadsheet import table_text
 from pex.score.frame import summarise, yes_no
 from pex.widgets import rows
+from pex.widgets.cell import Line, brief
 from pex.widgets.cell_details import cell_details
 from pex.widgets.grid import ResultGrid
 from pex.widgets.query import Query, changed, find_rows, tags_and_groups
-from pex.widgets.sheet import Line, Sheet, brief, sheet_of
+from pex.widgets.sheet import Sheet, sheet_of
 from pex.widgets.static_output import static_table
 from tests.helpers.grids import filled, frame_of
 from tests.helpers.made import HOSTILE

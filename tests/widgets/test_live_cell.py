@@ -3,8 +3,8 @@
 from pex.core.call import Answer
 from pex.core.events import Answered, Delta, Failed, Retried, Scored, Started
 from pex.core.score import Score
+from pex.widgets.cell import Cell
 from pex.widgets.live_cell import cell_after
-from pex.widgets.sheet import Cell
 
 PLACE = ("a", "c1", 1)
 

@@ -21,9 +21,10 @@ from pex.core.events import (
     Stopping,
 )
 from pex.core.score import Score
+from pex.widgets.cell import Line
 from pex.widgets.grid import ResultGrid
 from pex.widgets.progress import TerminalProgress
-from pex.widgets.sheet import Line, Sheet
+from pex.widgets.sheet import Sheet
 
 BEGUN = Queued(("a",), tuple(f"c{n}" for n in range(100)), 1, 100)
 GOOD = Answer(output="x")

@@ -2,9 +2,10 @@
 
 import pytest
 
+from pex.widgets.cell import Cell, Line, Mark
 from pex.widgets.conditions import changed
 from pex.widgets.query import MAX_SLICES, Query, find_rows, matches_kind, tags_and_groups
-from pex.widgets.sheet import Cell, Line, Mark, Sheet
+from pex.widgets.sheet import Sheet
 
 GOOD, BAD = Mark("ok", "good", 1.0), Mark("ok", "bad", 0.0)
 

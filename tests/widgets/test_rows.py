@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from pex.widgets import rows
+from pex.widgets.cell import Cell, Line, Mark
 from pex.widgets.conditions import changed
-from pex.widgets.sheet import Cell, Line, Mark, Sheet
+from pex.widgets.sheet import Sheet
 
 
 def unpack(chunk: bytes) -> list[Any]:
