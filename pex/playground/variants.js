@@ -111,7 +111,7 @@ export function makeVariant(session, id) {
 function makeSystem(outbox, id) {
   const node = element("div", "pex-block pex-system");
   const name = element("span", "pex-field-name", "system");
-  const editor = makeEditor("System message", { template: true, placeholder: "Optional: how the model is to behave" });
+  const editor = makeEditor("System message", { template: true, placeholder: "Optional" });
   const problems = problemList(editor.area);
   const write = tie(outbox, editor.area, () => `${id}|system`, (value) => {
     return { act: "edit", variant: id, field: "system", value };
