@@ -336,8 +336,18 @@ class Experiment:
             warnings.warn(clean(said), stacklevel=2)
         return self.path
 
+    @property
+    def score_names(self) -> list[str]:
+        """The names of its scores, in the order of the scorers."""
+        return [scorer.name for scorer in self._built]
+
     def drafted(
-        self, variants: Sequence[Variant], cases: Sequence[Case], *, whole: bool = False
+        self,
+        variants: Sequence[Variant],
+        cases: Sequence[Case],
+        checks: Sequence[Mapping[str, Any]] = (),
+        *,
+        whole: bool = False,
     ) -> Experiment:
         """The same experiment with other variants and cases, for a Playground or a cell.
 
@@ -347,6 +357,7 @@ class Experiment:
         Args:
             variants: the variants to compare.
             cases: the cases to run.
+            checks: scorers besides its own, as a file would have them.
             whole: keep the gate; otherwise, judges without an opponent are left out.
 
         Raises:
@@ -359,17 +370,19 @@ class Experiment:
         check_variables(variants, cases)
         new.variants, new.cases, new.results = list(variants), list(cases), None
         new._drafted_in, new._cases_path = self.folder, None
+        new._scorers = [*self._scorers, *checks]
+        new._built = [*self._built, *build(checks, list(cases), self._base)]
         if whole:
             check_judges(parted(self._built)[1], variants, 1, new.folder)
             new._gate = new._resolved_gate()
             return new
         kept = [
             number
-            for number, scorer in enumerate(self._built)
+            for number, scorer in enumerate(new._built)
             if not isinstance(scorer, Judge) or _seats(scorer, variants, new.folder)
         ]
-        new._built = [self._built[number] for number in kept]
-        new._scorers = [self._scorers[number] for number in kept]
+        new._built = [new._built[number] for number in kept]
+        new._scorers = [new._scorers[number] for number in kept]
         new._spec, new._gate = self._spec.model_copy(update={"gate": None}), None
         return new
 
@@ -396,7 +409,7 @@ class Experiment:
     def _resolved_gate(self) -> dict[str, Any] | None:
         if self._spec.gate is None:
             return None
-        names = [scorer.name for scorer in self._built]
+        names = self.score_names
         return gate_rule(self._spec.gate, self.variants, names, self._scorers_folder)
 
     def _state(self) -> ExperimentState:

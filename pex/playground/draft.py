@@ -230,11 +230,15 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """Columns x entries; `baseline` is the id of the column that the others are compared with."""
+    """Columns x entries; `baseline` is the id of the column that the others are compared with.
+
+    `checks` are scorers beside those of the experiment, as a file would have them.
+    """
 
     columns: tuple[Column, ...] = ()
     entries: tuple[Entry, ...] = ()
     baseline: str = ""
+    checks: tuple[Mapping[str, Any], ...] = ()
 
     @functools.cached_property
     def variables(self) -> tuple[str, ...]:

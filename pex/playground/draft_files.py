@@ -212,7 +212,7 @@ def to_json(draft: Draft) -> dict[str, Any]:
 
     Example:
         >>> from_json(to_json(Draft((Column("a", "p", "", {}, (Message("user", "Hi"),)),))))
-        Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None),), entries=(), baseline='')
+        Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None),), entries=(), baseline='', checks=())
     """  # noqa: E501 - the example is one line
     data = {
         "columns": [
@@ -236,6 +236,7 @@ def to_json(draft: Draft) -> dict[str, Any]:
             for entry in draft.entries
         ],
         "baseline": draft.baseline,
+        "checks": [dict(check) for check in draft.checks],
     }
     return dict(sound_all(data))
 
@@ -267,7 +268,8 @@ def from_json(data: Mapping[str, Any]) -> Draft:
             )
             for item in data["entries"]
         ]
-        return Draft(tuple(columns), tuple(entries), str(data["baseline"]))
+        checks = tuple({"name": "", **check} for check in data.get("checks", ()))
+        return Draft(tuple(columns), tuple(entries), str(data["baseline"]), checks)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PexError(f"this is not a draft: {type(error).__name__}: {error}") from None
 

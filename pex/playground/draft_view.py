@@ -9,6 +9,7 @@ from typing import Any
 
 from pex.core.errors import nearest
 from pex.core.params import KNOWN
+from pex.core.safe_text import clean
 from pex.core.text import replace_surrogates
 from pex.experiment.experiment import Experiment
 from pex.playground.draft import Column, Draft, Entry, Problem
@@ -42,6 +43,8 @@ def document(
         "cases": [_case(draft, entry) for entry in draft.entries],
         "variables": list(draft.variables),
         "baseline": draft.baseline,
+        "scorers": [clean(name) for name in base.score_names] if base is not None else [],
+        "checks": [str(check["name"]) for check in draft.checks],
         "pool": pool,
         "save": {"prompty_dir": "prompts", "experiment": first_path(base)},
     }

@@ -17,6 +17,7 @@ from pex.core.project import find_project, project_of
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
 from pex.experiment.experiment import Experiment
+from pex.playground.checks import EXPECTED
 from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.playground.history import with_cases
 from pex.project import keys
@@ -33,8 +34,6 @@ NAME = "playground"
 """The name of an experiment that started from nothing."""
 FIRST_VARIANTS = 4
 FIRST_CASES = 3
-EXPECTED = {"kind": "contains", "ignore_case": True}
-"""How an answer is compared with the expected one if there are no scorers."""
 SHOWN = "Showing"
 BUILT_IN_MODEL = f"local/{local.MODEL}"
 
@@ -112,7 +111,8 @@ def alike(one: Draft, other: Draft) -> bool:
 
     def said(draft: Draft) -> list[Any]:
         columns = [(c.name, c.model, dict(c.params), c.messages) for c in draft.columns]
-        return [columns, [(e.base, dict(e.texts), e.expected) for e in draft.entries]]
+        entries = [(e.base, dict(e.texts), e.expected) for e in draft.entries]
+        return [columns, entries, list(draft.checks)]
 
     return said(one) == said(other)
 
@@ -198,9 +198,10 @@ def experiment_of(
     variants = draft.variants([column.id for column in wanted])
     cases = [draft.cases[entry.id] for entry in rows]
     if base is not None:
-        return base.drafted(variants, cases, whole=whole)
-    scorers = [EXPECTED] if any(case.expected is not None for case in cases) else []
-    return Experiment(NAME, variants, cases, scorers)
+        return base.drafted(variants, cases, draft.checks, whole=whole)
+    expected = any(case.expected is not None for case in cases)
+    scorers = [EXPECTED] if expected and not draft.checks else []
+    return Experiment(NAME, variants, cases, [*scorers, *draft.checks])
 
 
 def check_sound(draft: Draft, columns: Sequence[str], entries: Sequence[str]) -> None:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.text import replace_surrogates
+from pex.playground.checks import MOST as MOST_CHECKS
+from pex.playground.checks import new_check
 from pex.playground.draft import Column, Draft, Entry, Message, parameter, sound_case
 
 DEPTH = 100
@@ -252,6 +254,19 @@ def _baseline(draft: Draft, act: Act) -> Draft:
     return dataclasses.replace(draft, baseline=_column(draft, act).id)
 
 
+def _add_check(draft: Draft, act: Act) -> Draft:
+    taken = {str(name) for name in act.get("taken") or ()}
+    taken |= {str(check["name"]) for check in draft.checks}
+    check = new_check(str(act.get("check")), _text(act.get("value") or ""), taken)
+    _check_room(len(draft.checks) + 1, MOST_CHECKS, "checks")
+    return dataclasses.replace(draft, checks=(*draft.checks, check))
+
+
+def _remove_check(draft: Draft, act: Act) -> Draft:
+    left = tuple(check for check in draft.checks if check["name"] != act.get("name"))
+    return dataclasses.replace(draft, checks=left)
+
+
 _ACTS: dict[str, Callable[[Draft, Act], Draft]] = {
     "edit": _edit,
     "add_variant": _add_variant,
@@ -265,6 +280,8 @@ _ACTS: dict[str, Callable[[Draft, Act], Draft]] = {
     "add_case": _add_case,
     "remove_case": _remove_case,
     "baseline": _baseline,
+    "add_check": _add_check,
+    "remove_check": _remove_check,
 }
 
 

@@ -4,6 +4,7 @@
 import { button, element, output } from "../widgets/shared.js";
 import { makeAnswer } from "./answers.js";
 import { makeCase, makeChooser } from "./cases.js";
+import { makeChecks } from "./checks.js";
 import { arrange, iconButton, makeKeys, makeViews, setChoices } from "./controls.js";
 import { followDocument } from "./document.js";
 import { makeHeads } from "./heads.js";
@@ -26,13 +27,13 @@ const KEYS = [
 
 const HINT = "Text in {{ double braces }} becomes an input of every case.";
 
-/** Beside the prompts: what they ask of the cases below. */
-function makeCorner() {
+/** Beside the prompts: what they ask of the cases below, and how answers are checked. */
+function makeCorner(checks) {
   const node = element("div", "pex-play-corner");
   const about = element("p");
   const inputs = element("div", "pex-chips");
   inputs.setAttribute("aria-label", "Inputs");
-  node.append(about, inputs, element("p", "pex-meta", HINT));
+  node.append(about, inputs, element("p", "pex-meta", HINT), element("p", "", "Checks"), checks.node);
   return {
     node,
     update(count, variables) {
@@ -112,7 +113,8 @@ function renderPlayground({ model, el }) {
   let dismissed = "";
   notice.append(noticeText, reset, dismiss);
   const variantRow = element("div", "pex-play-variants");
-  const corner = makeCorner();
+  const checks = makeChecks(outbox, () => doc().scorers ?? []);
+  const corner = makeCorner(checks);
   variantRow.append(corner.node);
   const grid = element("div", "pex-play-grid");
   grid.setAttribute("role", "grid");
@@ -166,6 +168,10 @@ function renderPlayground({ model, el }) {
     const { variants, cases, baseline } = doc();
     const cellsOf = (id) => cases.map((found) => cells[`${id}|${found.id}`]);
     heads.draw(variants, baseline, cellsOf, panes.folded);
+    const answered = Object.values(cells).filter(({ state }) => state === "answered");
+    const scored = new Set(answered.flatMap((cell) => (cell.marks ?? []).map((mark) => mark[3])));
+    const missing = answered.length && !scored.size ? new Set([""]) : scored;
+    checks.update(doc().scorers ?? [], doc().checks ?? [], missing);
   }
 
   /** Open the prompts at a variant; without one, open or fold them. */

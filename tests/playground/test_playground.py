@@ -455,7 +455,7 @@ def test_panes_density_and_the_whole_window(lab: FaultyEndpoint, project: Path) 
         prompts, splitter = play.locator(".pex-play-prompts"), play.get_by_role("separator")
         before = prompts.bounding_box()
         splitter.focus()
-        for _ in range(5):
+        for _ in range(6):
             browser.page.keyboard.press("ArrowUp")
         expect(splitter).to_have_attribute("aria-valuenow", "25")
         after = prompts.bounding_box()
