@@ -58,7 +58,7 @@ def test_checks_score_beside_the_experiments_scorers_and_are_saved_with_it(
 
 def test_without_an_experiment_they_take_the_place_of_the_usual_one(lab: FaultyEndpoint) -> None:
     lab.reply = lambda body, number: completion('{"a": 1}')
-    play = pex.Playground(pex.Prompt("{{ text }}", model="lab/m1"), record=False)
+    play = pex.Playground(pex.Prompt("{{ text }}", "echo", model="lab/m1"), record=False)
     view = View(play._session)
     (case,) = play._session.document()["cases"]
     view.do("edit_case", case=case["id"], field="text", value="x")

@@ -469,6 +469,18 @@ def test_panes_density_and_the_whole_window(lab: FaultyEndpoint, project: Path) 
         expect(play.locator(".pex-answer-text").first).to_be_in_viewport(ratio=0.9)
         expect(play.locator(".pex-title-totals").first).to_contain_text("ms")
 
+        # A check is added while one looks; the answers that are there are asked for no more.
+        calls = lab.calls
+        play.get_by_role("button", name="Edit prompts").click()
+        play.get_by_label("Add a check").select_option("contains")
+        play.get_by_role("textbox", name="Text").fill("word")
+        browser.page.keyboard.press("Enter")
+        expect(play.locator(".pex-checks")).to_contain_text("Run again")
+        play.get_by_role("button", name="Run all").click()
+        expect(play.locator(".pex-title-totals").first).to_contain_text("3/3 ✓")
+        expect(play.locator(".pex-checks")).not_to_contain_text("Run again")
+        assert lab.calls == calls
+
         heights = []
         for density in ("compact", "normal", "full"):
             play.get_by_label("Density of the rows").select_option(density)
