@@ -13,7 +13,7 @@ EXPECTED = {"kind": "contains", "ignore_case": True}
 """How an answer is compared with the expected one if there are no other scorers."""
 MOST = 12
 _NAME_CHARS = 24
-_SIMPLE = {"exact": {"kind": "exact"}, "expected": EXPECTED, "similarity": {"kind": "similarity"},
+_SIMPLE: dict[str, dict[str, Any]] = {"exact": {"kind": "exact"}, "expected": EXPECTED, "similarity": {"kind": "similarity"},
            "json": {"kind": "json"}}  # fmt: skip
 _WITH_VALUE = {"contains": "value", "regex": "pattern", "length": "max_words"}
 
@@ -37,10 +37,8 @@ def new_check(kind: str, value: str, taken: Collection[str]) -> dict[str, Any]:
         'json-2'
     """
     if kind in _SIMPLE:
-        check = dict(_SIMPLE[kind])
-        if kind not in ("exact", "expected", "similarity"):
-            build([check], [])
-        return {**check, "name": _free(check["kind"], taken)}
+        check = _SIMPLE[kind]
+        return {**check, "name": _free(str(check["kind"]), taken)}
     if kind not in _WITH_VALUE:
         raise PexError(f"there is no check '{kind}'", hint=nearest(kind, [*_SIMPLE, *_WITH_VALUE]))
     if not value.strip():
