@@ -13,8 +13,12 @@ EXPECTED = {"kind": "contains", "ignore_case": True}
 """How an answer is compared with the expected one if there are no other scorers."""
 MOST = 12
 _NAME_CHARS = 24
-_SIMPLE: dict[str, dict[str, Any]] = {"exact": {"kind": "exact"}, "expected": EXPECTED, "similarity": {"kind": "similarity"},
-           "json": {"kind": "json"}}  # fmt: skip
+_SIMPLE: dict[str, dict[str, Any]] = {
+    "exact": {"kind": "exact"},
+    "expected": EXPECTED,
+    "similarity": {"kind": "similarity"},
+    "json": {"kind": "json"},
+}
 _WITH_VALUE = {"contains": "value", "regex": "pattern", "length": "max_words"}
 
 
