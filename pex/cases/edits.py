@@ -18,6 +18,7 @@ from pex.core.case_files import rows_of
 from pex.core.cases import Case, parse_cases, roles_of
 from pex.core.errors import PexError
 from pex.core.project import FILE, find_project
+from pex.core.reading import Reading
 from pex.core.text import replace_surrogates
 from pex.core.user_name import user_name
 from pex.core.values import to_json_value
@@ -56,11 +57,13 @@ class Edits:
         path: the file, absolute.
         columns: the column mapping, as in the experiment.
         state: the `.pex/` for the journal, if the file is not in a project of its own.
+        reading: what is known of how to read the file.
     """
 
     path: Path
     columns: Mapping[str, str]
     state: Path
+    reading: Reading = dataclasses.field(default_factory=Reading)
 
     @property
     def name(self) -> str:
@@ -73,6 +76,7 @@ class Edits:
         """Raise a `PexError` with the reason if the file cannot be changed."""
         if not self.path.is_file():
             raise PexError(f"{self.name} no longer exists")
+        case_file.check_editable(self.path)
         for place in (self.path, self.path.resolve().parent):
             if not os.access(place, os.W_OK):
                 raise PexError(f"{place} is read-only")
@@ -85,7 +89,7 @@ class Edits:
         """
         self.check()
         data = self.path.read_bytes()
-        cases = parse_cases(data, self.path, self.columns)
+        cases = self._cases(data)
         roles = self._roles(data)
         if "id" not in roles and any(other.id == digest(case.inputs) for other in cases):
             raise PexError(
@@ -116,7 +120,7 @@ class Edits:
         shown = case
 
         def change(data: bytes) -> tuple[bytes, Case, Any]:
-            cases = parse_cases(data, self.path, self.columns)
+            cases = self._cases(data)
             there = cases[case_file.place_of(cases, shown.id, self.path)]
             if _seen(there) != (seen or _seen(shown)):
                 what = "expected answer" if there.inputs == shown.inputs else "input"
@@ -126,7 +130,9 @@ class Edits:
             new = dataclasses.replace(there, expected=expected)
             if new == there:
                 return data, there, there.expected
-            changed = case_file.correct(data, self.path, self.columns, there.id, expected)
+            changed = case_file.correct(
+                data, self.path, self.columns, there.id, expected, self.reading
+            )
             return changed, new, there.expected
 
         return self._change("corrected", change)
@@ -146,7 +152,7 @@ class Edits:
         names = tuple(dict.fromkeys(part for part in re.split(r"\s*[;,]\s*", tags or "") if part))
 
         def change(data: bytes) -> tuple[bytes, Case, Any]:
-            cases = parse_cases(data, self.path, self.columns)
+            cases = self._cases(data)
             new_id = case_id.strip()
             if "id" not in self._roles(data):
                 new_id = digest(case.inputs)
@@ -156,7 +162,8 @@ class Edits:
                 raise PexError(f"{self.name} already has a case '{new_id}'")
             expected = _value(text, case.expected, cases)
             new = Case(new_id, case.inputs, expected, case.group, names)
-            return case_file.add(data, self.path, self.columns, new), new, None
+            added = case_file.add(data, self.path, self.columns, new, self.reading)
+            return added, new, None
 
         return self._change("added", change)
 
@@ -167,10 +174,15 @@ class Edits:
             PexError: the file cannot be read, or has no column for a value.
             OSError: the same.
         """
-        return case_file.row_text(self.path.read_bytes(), self.path, self.columns, case)
+        data = self.path.read_bytes()
+        return case_file.row_text(data, self.path, self.columns, case, self.reading)
+
+    def _cases(self, data: bytes) -> list[Case]:
+        return parse_cases(data, self.path, self.columns, self.reading)
 
     def _roles(self, data: bytes) -> dict[str, str]:
-        names = dict.fromkeys(str(key) for _, row in rows_of(data, self.path) for key in row)
+        rows = rows_of(data, self.path, self.reading)
+        names = dict.fromkeys(str(key) for _, row in rows for key in row)
         return roles_of(list(names), self.columns, self.path.name)
 
     def _change(self, what: str, change: Callable[[bytes], tuple[bytes, Case, Any]]) -> Case:

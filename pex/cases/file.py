@@ -1,14 +1,14 @@
-"""Changes one place in a case file: every other byte of a CSV or JSONL is kept.
+"""Changes one place in a case file: every other byte of a CSV, TSV or JSONL is kept.
 
 `correct` and `add` take the file's content and return the new content, which they have read back
-and checked. Of a Parquet file, the columns, types and metadata are kept, not the bytes.
+and checked. Parquet and Excel files are only read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
+import functools
 import json
 import os
 import re
@@ -17,22 +17,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core.case_files import csv_reader, rows_of
+from pex.core.case_files import rows_of
 from pex.core.cases import ROLES, Case, parse_cases, roles_of
+from pex.core.encodings import called
 from pex.core.errors import PexError, nearest
-from pex.core.parquet import read_table
+from pex.core.reading import Reading, complete, csv_reader, text_of
 from pex.core.text import value_text
-from pex.core.textfile import decoded
 from pex.core.values import to_json_value
 
-_FIELD = re.compile(r'"[^"]*(?:""[^"]*)*"|[^,\r\n]*')
-_END = re.compile(r",|\r\n|\r|\n|\Z")
+_TABLES = (".csv", ".tsv")
+EDITABLE = (*_TABLES, ".jsonl")
+"""The extensions of files that are edited in place."""
+
 _LINE = re.compile(r"[^\r\n]+")
 _SPACE = re.compile(r"\s*")
 
 
 def correct(
-    data: bytes, path: Path, columns: Mapping[str, str], case_id: str, expected: Any
+    data: bytes,
+    path: Path,
+    columns: Mapping[str, str],
+    case_id: str,
+    expected: Any,
+    reading: Reading | None = None,
 ) -> bytes:
     r"""The file with a different expected answer in one row.
 
@@ -42,6 +49,7 @@ def correct(
         columns: the column mapping, as in an experiment.
         case_id: the id of the row.
         expected: the answer; None for none.
+        reading: what is known of how to read it.
 
     Raises:
         PexError: there is no row with this id or no column of expected answers, or the file cannot
@@ -51,21 +59,30 @@ def correct(
         >>> correct(b"n,q,expected\r\n1,a,x\r\n2,b,y\r\n", Path("c.csv"), {"id": "n"}, "2", "a, z")
         b'n,q,expected\r\n1,a,x\r\n2,b,"a, z"\r\n'
     """
-    cases = parse_cases(data, path, columns)
+    reading = _complete(data, path, reading)
+    cases = parse_cases(data, path, columns, reading)
     number = place_of(cases, case_id, path)
-    name = _roles(data, path, columns).get("expected")
+    name = _roles(data, path, columns, reading).get("expected")
     if name is None:
         wanted = columns.get("expected", ROLES["expected"])
         raise PexError(f"{path.name} has no column '{wanted}' for expected answers")
-    edit = {".csv": _correct_csv, ".jsonl": _correct_jsonl, ".parquet": _correct_parquet}
-    changed = edit[path.suffix.lower()](data, number, name, expected)
-    if path.suffix.lower() == ".csv" and expected == "":
-        expected = None  # a CSV cannot distinguish the two
+    text = text_of(data, path, reading)
+    if path.suffix.lower() in _TABLES:
+        changed = _correct_csv(text, number, name, expected, reading.delimiter or ",")
+        expected = None if expected == "" else expected  # a CSV cannot distinguish the two
+    else:
+        changed = _correct_jsonl(text, number, name, expected)
     cases[number] = dataclasses.replace(cases[number], expected=to_json_value(expected))
-    return _checked(changed, path, columns, cases)
+    return _checked(_encoded(changed, path, reading), path, columns, cases, reading)
 
 
-def add(data: bytes, path: Path, columns: Mapping[str, str], case: Case) -> bytes:
+def add(
+    data: bytes,
+    path: Path,
+    columns: Mapping[str, str],
+    case: Case,
+    reading: Reading | None = None,
+) -> bytes:
     r"""The file with one more row.
 
     Args:
@@ -73,6 +90,7 @@ def add(data: bytes, path: Path, columns: Mapping[str, str], case: Case) -> byte
         path: its name.
         columns: the column mapping, as in an experiment.
         case: the row; without an id column, its id must be the one derived from its inputs.
+        reading: what is known of how to read it.
 
     Raises:
         PexError: the id or the inputs already exist, or the file has no column for a value.
@@ -81,30 +99,46 @@ def add(data: bytes, path: Path, columns: Mapping[str, str], case: Case) -> byte
         >>> add(b"q,expected\na,x", Path("c.csv"), {}, Case("", {"q": "b"}, "y"))
         b'q,expected\na,x\nb,y'
     """
-    cases = parse_cases(data, path, columns)
-    roles = _roles(data, path, columns)
-    rows = [row for _, row in rows_of(data, path)]
+    reading = _complete(data, path, reading)
+    cases = parse_cases(data, path, columns, reading)
+    roles = _roles(data, path, columns, reading)
+    rows = [row for _, row in rows_of(data, path, reading)]
     row = _row(case, roles, rows, path)
-    if path.suffix.lower() == ".parquet":
-        changed = _add_parquet(data, row, path)
-    else:
-        text = decoded(data, path, "cases file")
-        line, end = line_of(data, path, row), _line_end(text)
-        closed = text.endswith(("\n", "\r"))
-        changed = (text + (line + end if closed else end + line)).encode()
-    new = parse_cases(changed, path, columns)[-1]
+    text = text_of(data, path, reading)
+    line, end = line_of(data, path, row, reading), _line_end(text)
+    closed = text.endswith(("\n", "\r"))
+    changed = _encoded(text + (line + end if closed else end + line), path, reading)
+    new = parse_cases(changed, path, columns, reading)[-1]
     same = dataclasses.replace(case, id=new.id if "id" not in roles else case.id)
-    return _checked(changed, path, columns, [*cases, same])
+    return _checked(changed, path, columns, [*cases, same], reading)
 
 
-def row_text(data: bytes, path: Path, columns: Mapping[str, str], case: Case) -> str:
-    """A case as a row of this file, as text to paste; for a Parquet file, as JSON.
+def row_text(
+    data: bytes,
+    path: Path,
+    columns: Mapping[str, str],
+    case: Case,
+    reading: Reading | None = None,
+) -> str:
+    """A case as a row of this file, as text to paste; for Parquet as JSON, for Excel with tabs.
 
     Raises:
         PexError: the file cannot be read, or has no column for a value.
     """
-    rows = [row for _, row in rows_of(data, path)]
-    return line_of(data, path, _row(case, _roles(data, path, columns), rows, path))
+    reading = complete(data, path, reading or Reading())
+    rows = [row for _, row in rows_of(data, path, reading)]
+    row = _row(case, _roles(data, path, columns, reading), rows, path)
+    return line_of(data, path, row, reading)
+
+
+def check_editable(path: Path) -> None:
+    """Raise a `PexError` if files of this kind are only read."""
+    if path.suffix.lower() not in EDITABLE:
+        kind = {".xlsx": "an Excel", ".parquet": "a Parquet"}.get(path.suffix.lower(), "such a")
+        raise PexError(
+            f"{path.name}: {kind} file is only read",
+            hint="change it in the program that made it, or save its cases as CSV",
+        )
 
 
 def place_of(cases: Sequence[Case], case_id: str, path: Path) -> int:
@@ -119,17 +153,22 @@ def place_of(cases: Sequence[Case], case_id: str, path: Path) -> int:
     return ids.index(case_id)
 
 
-def line_of(data: bytes, path: Path, row: Mapping[str, Any]) -> str:
+def line_of(data: bytes, path: Path, row: Mapping[str, Any], reading: Reading | None = None) -> str:
     """A row as a line in the file's style: quoting, spaces, column order."""
-    if path.suffix.lower() == ".csv":
-        text = decoded(data, path, "cases file")
-        header, _ = next(_records(text))
+    suffix = path.suffix.lower()
+    if suffix == ".xlsx":
+        return "\t".join(_csv_field(_csv_text(value), False, "\t") for value in row.values())
+    reading = complete(data, path, reading or Reading())
+    if suffix in _TABLES:
+        text, delimiter = text_of(data, path, reading), reading.delimiter or ","
+        header, _ = next(_records(text, delimiter))
         quoted = all(text[start : start + 1] == '"' for start, _ in header)
-        names = _header(text, header)
-        return ",".join(_csv_field(_csv_text(row.get(name)), quoted) for name in names)
+        names = _header(text, header, delimiter)
+        fields = (_csv_field(_csv_text(row.get(name)), quoted, delimiter) for name in names)
+        return delimiter.join(fields)
     spaced = True
-    if path.suffix.lower() == ".jsonl":
-        text = decoded(data, path, "cases file").removeprefix("\ufeff")
+    if suffix == ".jsonl":
+        text = text_of(data, path, reading).removeprefix("\ufeff")
         spaced = _is_spaced(next(_lines(text))[0])
     marks = (", ", ": ") if spaced else (",", ":")
     return json.dumps(dict(row), ensure_ascii=False, separators=marks)
@@ -176,14 +215,32 @@ def stamp(info: os.stat_result) -> tuple[int, int, int]:
     return (info.st_mtime_ns, info.st_size, info.st_ino)
 
 
-def _roles(data: bytes, path: Path, columns: Mapping[str, str]) -> dict[str, str]:
-    names = dict.fromkeys(str(key) for _, row in rows_of(data, path) for key in row)
+def _complete(data: bytes, path: Path, reading: Reading | None) -> Reading:
+    check_editable(path)
+    return complete(data, path, reading or Reading())
+
+
+def _roles(data: bytes, path: Path, columns: Mapping[str, str], reading: Reading) -> dict[str, str]:
+    names = dict.fromkeys(str(key) for _, row in rows_of(data, path, reading) for key in row)
     return roles_of(list(names), columns, path.name)
 
 
-def _checked(data: bytes, path: Path, columns: Mapping[str, str], meant: Sequence[Case]) -> bytes:
+def _encoded(text: str, path: Path, reading: Reading) -> bytes:
+    try:
+        return text.encode(reading.encoding or "utf-8")
+    except UnicodeEncodeError as error:
+        raise PexError(
+            f"{path.name} is in {called(reading.encoding or 'utf-8')}, which has no "
+            f"'{text[error.start]}'",
+            hint="save the file as UTF-8 first",
+        ) from None
+
+
+def _checked(
+    data: bytes, path: Path, columns: Mapping[str, str], meant: Sequence[Case], reading: Reading
+) -> bytes:
     """The new content, after checking that it reads back as intended."""
-    there = parse_cases(data, path, columns)
+    there = parse_cases(data, path, columns, reading)
     if there == list(meant):
         return data
     twice = [case.id for case in there] != [case.id for case in meant]
@@ -230,25 +287,34 @@ def _like(value: Any, name: str, rows: Sequence[Mapping[str, Any]]) -> Any:
     return int(value) if whole and isinstance(value, str) and value.isdecimal() else value
 
 
-def _records(text: str) -> Iterator[tuple[list[tuple[int, int]], str]]:
+@functools.cache
+def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A field, and what ends it."""
+    mark = re.escape(delimiter)
+    field = re.compile(rf'"[^"]*(?:""[^"]*)*"|[^{mark}\r\n]*')
+    return field, re.compile(rf"{mark}|\r\n|\r|\n|\Z")
+
+
+def _records(text: str, delimiter: str) -> Iterator[tuple[list[tuple[int, int]], str]]:
     """The rows of a CSV: the span of each value in the text, and the row's line ending."""
+    field_of, end_of = _patterns(delimiter)
     at = 1 if text.startswith("\ufeff") else 0
     spans: list[tuple[int, int]] = []
     while at < len(text) or spans:
-        field = _FIELD.match(text, at)
-        end = _END.match(text, field.end()) if field else None
+        field = field_of.match(text, at)
+        end = end_of.match(text, field.end()) if field else None
         if field is None or end is None:  # the reader has already rejected such a file
             raise PexError(f"not valid CSV at character {at + 1}")
         spans.append(field.span())
         at = end.end()
-        if end[0] != ",":
+        if end[0] != delimiter:
             yield spans, end[0]
             spans = []
 
 
-def _header(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+def _header(text: str, spans: Sequence[tuple[int, int]], delimiter: str) -> list[str]:
     line = text[spans[0][0] : spans[-1][1]]
-    return [name.strip() for name in next(csv_reader(line))]
+    return [name.strip() for name in next(csv_reader(line, delimiter=delimiter))]
 
 
 def _csv_text(value: Any) -> str:
@@ -258,16 +324,15 @@ def _csv_text(value: Any) -> str:
     return value_text(value)
 
 
-def _csv_field(value: str, quoted: bool) -> str:
-    if quoted or any(mark in value for mark in ',"\r\n'):
+def _csv_field(value: str, quoted: bool, delimiter: str) -> str:
+    if quoted or any(mark in value for mark in (delimiter, '"', "\r", "\n")):
         return '"' + value.replace('"', '""') + '"'
     return value
 
 
-def _correct_csv(data: bytes, number: int, name: str, expected: Any) -> bytes:
-    text = data.decode()
-    records = _records(text)
-    column = _header(text, next(records)[0]).index(name)
+def _correct_csv(text: str, number: int, name: str, expected: Any, delimiter: str) -> str:
+    records = _records(text, delimiter)
+    column = _header(text, next(records)[0], delimiter).index(name)
     rows = (
         spans
         for spans, _ in records
@@ -276,8 +341,8 @@ def _correct_csv(data: bytes, number: int, name: str, expected: Any) -> bytes:
     for _ in range(number):
         next(rows)
     start, end = next(rows)[column]
-    field = _csv_field(_csv_text(expected), text[start:end].startswith('"'))
-    return (text[:start] + field + text[end:]).encode()
+    field = _csv_field(_csv_text(expected), text[start:end].startswith('"'), delimiter)
+    return text[:start] + field + text[end:]
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:
@@ -318,8 +383,7 @@ def _is_spaced(line: str) -> bool:
     return not starts or line[starts[0] - 1].isspace()
 
 
-def _correct_jsonl(data: bytes, number: int, name: str, expected: Any) -> bytes:
-    text = data.decode()
+def _correct_jsonl(text: str, number: int, name: str, expected: Any) -> str:
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     text = text.removeprefix(mark)
     line, begin = list(_lines(text))[number]
@@ -331,45 +395,4 @@ def _correct_jsonl(data: bytes, number: int, name: str, expected: Any) -> bytes:
         start = end = max((end for _, end in places.values()), default=line.index("{") + 1)
         comma, colon = (", ", ": ") if _is_spaced(line) else (",", ":")
         value = f"{comma if places else ''}{json.dumps(name)}{colon}{value}"
-    return (mark + text[: begin + start] + value + text[begin + end :]).encode()
-
-
-def _correct_parquet(data: bytes, number: int, name: str, expected: Any) -> bytes:
-    import pyarrow as pa
-
-    table = _table(data)
-    at = table.schema.get_field_index(name)
-    values = table.column(at).to_pylist()
-    values[number] = expected
-    field = table.schema.field(at)
-    try:
-        column = pa.array(values, type=field.type)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise PexError(f"column '{name}' holds {field.type}: {error}") from None
-    return _parquet(data, table.set_column(at, field, column))
-
-
-def _add_parquet(data: bytes, row: Mapping[str, Any], path: Path) -> bytes:
-    import pyarrow as pa
-
-    table = _table(data)
-    try:
-        new = pa.Table.from_pylist([dict(row)], schema=table.schema)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise PexError(f"{path.name} cannot hold this row: {error}") from None
-    return _parquet(data, pa.concat_tables([table, new]))
-
-
-def _table(data: bytes) -> Any:
-    return read_table(data, "the cases file")
-
-
-def _parquet(old: bytes, table: Any) -> bytes:
-    import pyarrow.parquet as pq
-
-    about = pq.ParquetFile(io.BytesIO(old)).metadata
-    # One compression for all columns: files with several are not made by hand.
-    packed = about.row_group(0).column(0).compression if about.num_row_groups else "SNAPPY"
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="NONE" if packed == "UNCOMPRESSED" else packed)
-    return out.getvalue()
+    return mark + text[: begin + start] + value + text[begin + end :]

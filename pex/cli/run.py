@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,14 @@ def run(
             metavar="KEY=VALUE",
             help="Replace a key of the file; the value is YAML: --set repeats=3, "
             "--set models=[local/smollm2], --set params.temperature=0.",
+        ),
+    ] = None,
+    cases: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Other cases: a CSV, TSV, JSONL, Parquet or Excel file. Delimiter and encoding "
+            "are found out and printed; if two readings fit, both are shown (exit code 2).",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N cases.")] = None,
@@ -72,6 +81,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run an experiment: call the models, score, record in MLflow, print the table."""
+    from pex.cli.readings import choosing
     from pex.cli.trust import asking
     from pex.experiment.experiment import Experiment
     from pex.experiment.extend import extend
@@ -79,7 +89,16 @@ def run(
     keys, params = _changes(changes or [])
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise PexError(f"--out {out}: expected a name that ends in .parquet or .csv")
-    exp = asking(lambda: Experiment.load(experiment, set_params=params, **keys))
+    if cases is not None:
+        keys["cases"] = str(Path(cases).absolute())
+
+    def load(chosen: Mapping[str, Any] | None) -> Experiment:
+        own = keys if chosen is None else {**keys, "cases": chosen}
+        return asking(lambda: Experiment.load(experiment, set_params=params, **own))
+
+    exp = choosing(load, experiment)
+    for sentence in exp.data.unusual:
+        console.err(sentence)
     if dry_run:
         preview = exp.preview(
             limit=limit,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The version of `about.json`; files of pexlab 0.1 have none and are read as this one."""
 
-_WHEN_SET = frozenset({"record_error", "run_name", "judging", "forgotten", "remarks", "positions"})
+_WHEN_SET = frozenset({
+    "record_error", "run_name", "judging", "forgotten", "remarks", "positions", "renamed", "reading",
+})  # fmt: skip
 """Written only if there is something to say."""
 
 
@@ -110,10 +112,11 @@ class Counts(_Part):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CasesFile(_Part):
-    """The case file and its column mapping."""
+    """The case file, its column mapping, and how it is read."""
 
     path: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reading: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -122,6 +125,7 @@ class About(Mapping[str, Any]):
 
     It is also a read-only mapping of plain data, as in `about.json`.
 
+    `renamed` has the names that prompts have for columns, if the user gave them.
     `status` is finished, interrupted, budget or failed; `started_at` is ISO 8601 with a time zone;
     `scorer_items` are the scorers as written in an experiment file, None if they cannot be
     written; `run_name` is the run's name in MLflow, once it is recorded; `record_error` says why it
@@ -164,6 +168,7 @@ class About(Mapping[str, Any]):
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     how_to: Sequence[str] = ()
     cases_file: CasesFile | None = None
+    renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     judging: str | None = None
     record_error: str | None = None
     forgotten: int = 0

@@ -3,54 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pex.core.canonical_json import digest
-from pex.core.case_files import case_file_bytes, check_columns, rows_of, whole_numbers
+from pex.core.case import Case as Case  # noqa: PLC0414 - where everyone looks for it
+from pex.core.case_files import case_file_bytes, check_columns, read_rows, whole_numbers
+from pex.core.case_table import CaseTable, describe
+from pex.core.columns import aliases, check_variables, variable
 from pex.core.errors import PexError, nearest
+from pex.core.reading import Reading
 from pex.core.text import whole_text
 from pex.core.values import is_json_value, to_json_value
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ROLES = {"id": "case_id", "expected": "expected", "group": "group", "tags": "tags"}
 """The roles of columns, and their default names, which `columns` overrides."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Case:
-    """One row of inputs.
-
-    `inputs` are the values for a prompt's variables. `group` marks rows that belong together, for
-    example one customer's; `tags` name slices.
-    """
-
-    id: str
-    inputs: dict[str, Any]
-    expected: Any = None
-    group: str | None = None
-    tags: tuple[str, ...] = ()
-
-    def __hash__(self) -> int:
-        return hash(self.id)
+Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Sequence[Case] | Any
+"""Where cases come from: a file, `{"file": …, "delimiter": …}`, rows, or a DataFrame."""
 
 
 def load_cases(
-    source: str | Path | Sequence[Mapping[str, Any]] | Sequence[Case] | pd.DataFrame,
-    columns: Mapping[str, str] | None = None,
-    base: Path | None = None,
+    source: Source, columns: Mapping[str, str] | None = None, base: Path | None = None
 ) -> list[Case]:
-    """Read cases from a CSV, JSONL or Parquet file, a DataFrame or a list of dicts.
+    """Read cases from a file (CSV, TSV, JSONL, Parquet, Excel), a DataFrame or a list of dicts.
 
     Args:
-        source: the file or the rows; `Case` objects are used as they are.
+        source: the file or the rows; `Case` objects are used as they are. A dict with the key
+            `file` says how to read it: `{"file": "a.csv", "delimiter": ";", "encoding": "cp1252"}`.
         columns: the `id`, `expected`, `group` or `tags` columns, if they are not called
             `case_id`, `expected`, `group` and `tags`. A group column with another name is also
-            an input.
+            an input. Any other key is a name of your own for a column: `{"text": "Text body"}`.
         base: the folder that a relative path starts from.
 
     Returns:
@@ -65,36 +52,97 @@ def load_cases(
         >>> load_cases([{"review": "Nice.", "expected": "positive"}])[0].inputs
         {'review': 'Nice.'}
     """
-    if isinstance(source, str | Path):
-        path = Path(base or ".") / source
-        return parse_cases(case_file_bytes(path), path, columns)
+    return read_cases(source, columns, base).cases
+
+
+def read_cases(
+    source: Source, columns: Mapping[str, str] | None = None, base: Path | None = None
+) -> CaseTable:
+    """Read cases as `load_cases` does, and tell how they were read and what each column is.
+
+    Raises:
+        AmbiguousError: a file can be read in several ways; the error shows them.
+        PexError: as in `load_cases`.
+
+    Example:
+        >>> print(read_cases([{"Text body": "Nice.", "expected": "positive"}]))
+        1 case
+        column     role      in a prompt      example   empty
+        Text body  input     {{ Text_body }}  Nice.     0 %
+        expected   expected                   positive  0 %
+    """
+    if isinstance(source, CaseTable):
+        return source
+    columns = columns or {}
+    file = file_of(source)
+    if file is not None:
+        path = Path(base or ".") / file[0]
+        return parse_table(case_file_bytes(path), path, columns, file[1])
     where = "cases"
     if hasattr(source, "columns"):  # a DataFrame
         check_columns(list(map(str, source.columns)), where)
         records = records_of(source)
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(records, 1)]
-    elif isinstance(source, Iterable):
+    elif isinstance(source, Iterable) and not isinstance(source, bytes | Mapping):
         given = list(source)  # also of an iterator, which yields each row only once
         if given and all(isinstance(item, Case) for item in given):
-            return [_plain_case(item) for item in given if isinstance(item, Case)]
+            return CaseTable([_plain_case(item) for item in given if isinstance(item, Case)])
         rows = [(f"row {i}", _mapping(row, i)) for i, row in enumerate(given, 1)]
     else:
         raise PexError(f"cases: expected a file or rows, got {type(source).__name__}")
-    return _cases_in(rows, where, columns or {})
+    return _table_of(rows, where, columns, Reading(), (), "")
 
 
-def parse_cases(data: bytes, path: Path, columns: Mapping[str, str] | None = None) -> list[Case]:
+def file_of(source: Source) -> tuple[Path, Reading] | None:
+    """The file that a source names, and what it says of how to read it; None if it is data.
+
+    Raises:
+        PexError: an unknown key.
+
+    Example:
+        >>> file_of({"file": "a.csv", "delimiter": ";"})
+        (PosixPath('a.csv'), Reading(delimiter=';', encoding=None, decimal=None, sheet=None))
+    """
+    if isinstance(source, str | Path):
+        return Path(source), Reading()
+    if not isinstance(source, Mapping):
+        return None
+    known = ["file", *(field.name for field in dataclasses.fields(Reading))]
+    for key, value in source.items():
+        if key not in known:
+            raise PexError(f"cases: unknown key '{key}'", hint=nearest(str(key), known))
+        if not isinstance(value, str | Path | None):
+            raise PexError(f"cases: {key}: expected a string, got {value!r}")
+    if not source.get("file"):
+        raise PexError("cases: the key 'file' is missing", hint='{"file": "cases.csv", …}')
+    return Path(source["file"]), Reading(**{k: v for k, v in source.items() if k != "file"})
+
+
+def parse_cases(
+    data: bytes,
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
+) -> list[Case]:
     """The cases in the bytes of a file, as `load_cases` reads them.
 
     Args:
         data: the file's content.
         path: its name; the extension determines the format.
         columns: as in `load_cases`.
+        reading: what is known of how to read it.
 
     Raises:
         PexError: a missing column, an unreadable row, no rows, two equal rows.
     """
-    return _cases_in(list(rows_of(data, path)), path.name, columns or {})
+    return parse_table(data, path, columns or {}, reading or Reading()).cases
+
+
+def parse_table(data: bytes, path: Path, columns: Mapping[str, str], reading: Reading) -> CaseTable:
+    """The cases in the bytes of a file, as `read_cases` reads them."""
+    expected = columns.get("expected", ROLES["expected"])
+    found = read_rows(data, path, reading, expected)
+    return _table_of(list(found.rows), path.name, columns, found.reading, found.notes, path.name)
 
 
 def roles_of(names: Sequence[str], columns: Mapping[str, str], where: str) -> dict[str, str]:
@@ -113,8 +161,7 @@ def roles_of(names: Sequence[str], columns: Mapping[str, str], where: str) -> di
         {'id': 'n', 'expected': 'expected'}
     """
     for role in columns:
-        if role not in ROLES:
-            raise PexError(f"columns: unknown key '{role}'", hint=nearest(role, ROLES))
+        check_key(role)
     roles = {}
     for role, default in ROLES.items():
         name = columns.get(role, default)
@@ -126,6 +173,42 @@ def roles_of(names: Sequence[str], columns: Mapping[str, str], where: str) -> di
                 hint=nearest(name, names),
             )
     return roles
+
+
+def check_key(key: str) -> None:
+    """Check a key of `columns`: a role, or a name of the user's own for a column.
+
+    Raises:
+        PexError: it is nearly a role, or cannot be the name of a variable.
+    """
+    if key in ROLES:
+        return
+    near = difflib.get_close_matches(key.casefold(), ROLES, n=1, cutoff=0.75)
+    if near:
+        raise PexError(f"columns: unknown key '{key}'", hint=f"did you mean '{near[0]}'?")
+    if not key.isidentifier():
+        raise PexError(
+            f"columns: '{key}' cannot be the name of a variable",
+            hint=f'the name comes first: columns: {{{variable(key) or "text"}: "{key}"}}',
+        )
+
+
+def renamed_in(columns: Mapping[str, str]) -> dict[str, str]:
+    """The names of the user's own in `columns`."""
+    return {name: column for name, column in columns.items() if name not in ROLES}
+
+
+def known_variables(cases: Iterable[Case]) -> dict[str, str]:
+    """The names that prompts can have for the columns of these cases, with the columns.
+
+    Example:
+        >>> known_variables([Case("1", {"Text body": "Hi"})])
+        {'Text body': 'Text body', 'Text_body': 'Text body'}
+    """
+    cases = list(cases)
+    columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
+    renamed = {name: column for case in cases[:1] for name, column in case.renamed.items()}
+    return {**{name: name for name in columns}, **dict(aliases(tuple(columns))), **renamed}
 
 
 def select(
@@ -195,15 +278,23 @@ def _mapping(row: Any, number: int) -> dict[str, Any]:
     return {str(key): value for key, value in row.items()}
 
 
-def _cases_in(
-    rows: list[tuple[str, dict[str, Any]]], where: str, columns: Mapping[str, str]
-) -> list[Case]:
+def _table_of(
+    rows: list[tuple[str, dict[str, Any]]],
+    where: str,
+    columns: Mapping[str, str],
+    reading: Reading,
+    notes: tuple[str, ...],
+    file: str,
+) -> CaseTable:
     if not rows:
         raise PexError(f"{where}: it has no cases")
     names = list(dict.fromkeys(str(key) for _, row in rows for key in row))
     for name in names:
         whole_text(name, f"{where}: the name of a column")
-    return _build(where, rows, names, roles_of(names, columns, where))
+    roles, renamed = roles_of(names, columns, where), renamed_in(columns)
+    cases = _build(where, rows, names, roles, renamed, reading.decimal or "")
+    infos = describe(names, [row for _, row in rows], roles, renamed, cases[0].inputs)
+    return CaseTable(cases, infos, reading, notes, file)
 
 
 def _build(
@@ -211,6 +302,8 @@ def _build(
     rows: list[tuple[str, dict[str, Any]]],
     names: list[str],
     roles: dict[str, str],
+    renamed: dict[str, str],
+    decimal: str,
 ) -> list[Case]:
     left_out = {roles.get(role) for role in ("id", "expected", "tags")}
     # A column called `group` describes only the row; one called `product` is also an input.
@@ -218,6 +311,7 @@ def _build(
     inputs = [name for name in names if name not in left_out]
     if not inputs:
         raise PexError(f"{where}: every column is an id, an expected answer, a group or tags")
+    check_variables(inputs, renamed, where, names)
     cases: list[Case] = []
     seen: dict[str, str] = {}
     for place, row in rows:
@@ -241,6 +335,8 @@ def _build(
                 expected=given.get(roles["expected"]) if "expected" in roles else None,
                 group=None if group is None else str(group),
                 tags=_tags(given.get(roles["tags"])) if "tags" in roles else (),
+                renamed=renamed,
+                decimal=decimal,
             )
         )
     return cases

@@ -32,7 +32,7 @@ def case_values(case: Case | Mapping[str, Any] | None, where: str) -> Mapping[st
     Raises:
         PexError: the case is not a mapping.
     """
-    values = case.inputs if isinstance(case, Case) else {} if case is None else case
+    values = case.values if isinstance(case, Case) else {} if case is None else case
     if not isinstance(values, Mapping):
         raise PexError(
             f"{where}: expected a case, or a dict with its values, got {type(case).__name__}",

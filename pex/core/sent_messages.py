@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.about import About
+from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 
@@ -23,6 +24,7 @@ class SentMessages:
         self._texts = {item.name: item.text for item in about.prompts}
         self._prompt_of = {item.name: item.prompt for item in about.variants}
         self._given = {prompt.name: prompt for prompt in prompts}
+        self._renamed = about.renamed
         self._parsed = functools.cache(self._parse)
 
     def __call__(self, variant: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -32,6 +34,7 @@ class SentMessages:
         message with its text.
         """
         name = self._prompt_of.get(variant, "")
+        values = Case("", dict(values), renamed=self._renamed).values
         try:
             prompt = self._given.get(name) or self._parsed(name)
             return [] if prompt is None else [dict(item) for item in prompt.render(values)]

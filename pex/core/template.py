@@ -17,6 +17,7 @@ from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta
 from jinja2.exceptions import SecurityError
 
 from pex.core import template_bounds
+from pex.core.columns import variable
 from pex.core.errors import PexError, nearest
 from pex.core.jinja import Environment, NotTextError
 from pex.core.values import is_json_value, to_json_value
@@ -28,6 +29,10 @@ _IMAGE = re.compile(r"!\[[^\]\n]{0,1000}\]\(((?:\{\{.{0,1000}?\}\}|[^(){}\n])+)\
 """Bounded, so a text of only `![` takes time proportional to its length."""
 _ONLY_A_VARIABLE = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
 
+
+_SPACED = re.compile(
+    r"\{\{-?\s*([^\W\d][^{}|()\"'\[\]+*=~<>,.]{0,100}[\s/-][^{}|()\"'\[\]+*=~<>,.]{0,100}?)\s*-?\}\}"
+)
 
 _MARK = f"\x00{secrets.token_hex(16)}\x00"
 """Placed around an image's address during rendering; random in each process, so no value can
@@ -78,7 +83,8 @@ def check(text: str, where: str) -> None:
     except TemplateSyntaxError as error:
         raise PexError(
             f"{where}, line {error.lineno}: {error.message}",
-            hint="variables are written {{ name }}; literal braces {{ '{{' }}",
+            hint=_spaced_hint(text, error.lineno)
+            or "variables are written {{ name }}; literal braces {{ '{{' }}",
         ) from None
     except (RecursionError, SyntaxError, OverflowError, MemoryError) as error:
         # From the parser, or from the generated Python code, which has its own limits.
@@ -86,6 +92,15 @@ def check(text: str, where: str) -> None:
         raise PexError(
             f"{where}, line {line}: the template is too deeply nested: {error}"
         ) from None
+
+
+def _spaced_hint(text: str, line: int) -> str:
+    """What to write for a variable with spaces, if the line has one; else an empty string."""
+    lines = text.splitlines()
+    found = _SPACED.search(lines[line - 1]) if 0 < line <= len(lines) else None
+    if found is None or not (name := variable(found[1])):
+        return ""
+    return f"the column '{found[1].strip()}' is written {{{{ {name} }}}}"
 
 
 def _deepest_line(text: str) -> int:

@@ -428,7 +428,10 @@ class Execution:
             ),
             versions=_versions(),
             how_to=list(job.how_to),
-            cases_file=CasesFile(job.edits.name, dict(job.edits.columns)) if job.edits else None,
+            renamed=dict(job.cases[0].renamed),
+            cases_file=CasesFile(job.edits.name, dict(job.edits.columns), job.edits.reading.given())
+            if job.edits
+            else None,
         )
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from pex.cases.edits import changes
 from pex.cases.file import stamp
-from pex.core.cases import Case, load_cases
+from pex.core.case_table import CaseTable
+from pex.core.cases import Case, Source, file_of, read_cases
 from pex.core.errors import PexError
 from pex.core.names import check_name
+from pex.core.reading import Reading
 from pex.core.safe_text import clean
 from pex.core.values import to_json_value
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
@@ -24,10 +26,11 @@ from pex.experiment.job import Job
 from pex.experiment.options import PreviewOptions, RunOptions, StartOptions, complete, shows
 from pex.experiment.prepare import ExperimentState, check_judges, prepare, preview
 from pex.experiment.save import dumped, kept_files, portable, save, unconfigured
+from pex.experiment.views import tell
 from pex.library.resolve import resolve_beside
 from pex.project.files import validate
-from pex.project.folder import columns_beside, load_variants
-from pex.project.spec import ExperimentSpec, load_spec
+from pex.project.folder import declared_beside, load_variants
+from pex.project.spec import CasesSpec, ExperimentSpec, load_spec
 from pex.results.results import Results
 from pex.run.estimate import Preview
 from pex.run.request import check_variables
@@ -50,14 +53,16 @@ class Experiment:
     Args:
         name: letters, digits, `_`, `.`, `-`; also used for MLflow's experiment.
         variants: the variants to compare, usually from `pex.grid`.
-        cases: a CSV, JSONL or Parquet file, a DataFrame, or a list of dicts.
+        cases: a CSV, TSV, JSONL, Parquet or Excel file, a DataFrame, or a list of dicts. A dict
+            says how a file is read: `{"file": "a.csv", "delimiter": ";", "encoding": "cp1252"}`;
+            what it leaves out is found out, and `exp.data` tells.
         scorers: names, dicts with `kind`, functions `(output, expected=…, **case)`, MLflow scorers,
             judges.
         repeats: how often each case is run.
         budget_usd: the most that a run may spend.
         purpose: its purpose, in a sentence; shown in MLflow and the report.
         columns: which column of the cases is `id`, `expected`, `group`, `tags`; by default as in an
-            `experiment.yaml` beside the file of cases.
+            `experiment.yaml` beside the file of cases. Other keys rename: `{"text": "Text body"}`.
         max_error_share: with a larger share of errors, `pexlab run` exits with code 5.
         max_in_flight: concurrent calls to each provider.
         timeout_s: the time limit of one call.
@@ -84,7 +89,13 @@ class Experiment:
         self,
         name: str,
         variants: Sequence[Variant],
-        cases: str | Path | Sequence[Mapping[str, Any]] | Sequence[Case] | pd.DataFrame,
+        cases: str
+        | Path
+        | Mapping[str, Any]
+        | Sequence[Mapping[str, Any]]
+        | Sequence[Case]
+        | CaseTable
+        | pd.DataFrame,
         scorers: Iterable[Any] | str | Mapping[str, Any] | Judge = (),
         *,
         repeats: int = 1,
@@ -96,14 +107,13 @@ class Experiment:
         timeout_s: float | None = None,
         gate: Mapping[str, Any] | None = None,
     ) -> None:
-        if columns is None and isinstance(cases, str | Path):
-            columns = columns_beside(Path(cases))
+        table, path, columns = self._table_of(cases, columns)
         self._spec = validate(
             ExperimentSpec,
             {
                 "name": check_name(name, "experiment name"),
-                "cases": str(cases) if isinstance(cases, str | Path) else "cases.jsonl",
-                "columns": dict(columns or {}),
+                "cases": CasesSpec.of(str(path or "cases.jsonl"), table.reading),
+                "columns": columns,
                 "repeats": repeats,
                 "budget_usd": budget_usd,
                 "purpose": purpose,
@@ -114,11 +124,11 @@ class Experiment:
             },
             f"experiment '{name}'",
         )
-        self._cases_path: Path | None = None
-        if isinstance(cases, str | Path):
-            self._cases_path = Path(cases).resolve()
+        self._cases_path = path.resolve() if path is not None else None
         items = [scorers] if isinstance(scorers, str | Mapping | Judge) else list(scorers)
-        self._setup(list(variants), load_cases(cases, columns), items, None)
+        self._setup(list(variants), table, items, None)
+        if table.columns:  # not for cases that were read before
+            tell(table)
 
     @classmethod
     def load(
@@ -154,23 +164,41 @@ class Experiment:
             spec = validate(ExperimentSpec, data, str(path))
         self = cls.__new__(cls)
         self._spec = spec
-        self._cases_path = (path.parent / spec.cases).resolve()
+        self._cases_path = (path.parent / spec.cases.file).resolve()
         folder = path.parent
         variants = load_variants(
             spec, folder, set_params or {}, lambda ref: resolve_beside(folder, ref)
         )
         variants = with_clients(variants, models or ())
-        cases = load_cases(spec.cases, spec.columns, path.parent)
-        self._setup(variants, cases, list(spec.scorers), path.parent)
+        table = read_cases(spec.cases.model_dump(), spec.columns, path.parent)
+        chosen = CasesSpec.of(spec.cases.file, table.reading)
+        self._spec = spec.model_copy(update={"cases": chosen})
+        self._setup(variants, table, list(spec.scorers), path.parent)
+        tell(table)
         self.path = path
         return self
 
     _drafted_in: Path | None = None
     """If a Playground has changed it: the folder that its image paths are relative to."""
 
+    @staticmethod
+    def _table_of(
+        cases: Source, columns: Mapping[str, str] | None
+    ) -> tuple[CaseTable, Path | None, dict[str, str]]:
+        """The cases, the file that they are from, and the columns; as an experiment beside says."""
+        file = file_of(cases)
+        if file is None:
+            return read_cases(cases, columns), None, dict(columns or {})
+        path, reading = file
+        declared, beside = declared_beside(path)
+        reading = beside if reading == Reading() else reading
+        columns = dict(declared if columns is None else columns)
+        return read_cases({"file": path, **reading.given()}, columns), path, columns
+
     def _setup(
-        self, variants: list[Variant], cases: list[Case], scorers: list[Any], base: Path | None
+        self, variants: list[Variant], table: CaseTable, scorers: list[Any], base: Path | None
     ) -> None:
+        cases = table.cases
         if not variants:
             raise PexError(f"experiment '{self.name}': no variants are given")
         for variant in variants:
@@ -184,6 +212,8 @@ class Experiment:
         check_variables(variants, cases)
         self.variants = variants
         self.cases = cases
+        self.data = table
+        """How the cases were read, and what each column is."""
         self._read, self._stamp = cases.copy(), self._stamp_now()
         self.path: Path | None = None
         self.results: Results | None = None
@@ -431,6 +461,7 @@ class Experiment:
             ),
             last=self.results.frame if self.results is not None else None,
             cases_path=self._cases_path,
+            reading=self.data.reading,
             scorer_items=portable(self._scorers),
             drafted=self._drafted_in is not None,
         )
@@ -447,12 +478,14 @@ class Experiment:
         now = self._stamp_now()
         if self._cases_path is None or now in (None, self._stamp):
             return
-        cases = load_cases(self._cases_path, self._spec.columns)
+        source = {"file": self._cases_path, **self.data.reading.given()}
+        table = read_cases(source, self._spec.columns)
+        cases = table.cases
         changed, own = changes(self._read, cases), self.cases != self._read
         if changed and not own:
             check_variables(self.variants, cases)
             self._built = build(self._scorers, cases, self._base)
-            self.cases = cases
+            self.cases, self.data = cases, table
         self._read, self._stamp = cases.copy(), now
         if changed:
             what = "exp.cases was changed too and is used" if own else "the new version is used"

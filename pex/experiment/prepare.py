@@ -18,6 +18,7 @@ from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
 from pex.core.events import RowKey
 from pex.core.project import project_of
+from pex.core.reading import Reading
 from pex.core.variant import Variant
 from pex.experiment import options
 from pex.experiment.execution import Execution
@@ -53,8 +54,8 @@ class ExperimentState:
 
     `gate` is its rule with the baseline resolved; image paths are relative to `folder`;
     `files` returns the files to store with the record, for the cases of a run; `last` is the frame
-    of this object's last run, `cases_path` the file of its cases; `scorer_items` are for `Job`. A
-    `drafted` one no longer matches its file.
+    of this object's last run, `cases_path` the file of its cases, `reading` how it is read;
+    `scorer_items` are for `Job`. A `drafted` one no longer matches its file.
     """
 
     spec: ExperimentSpec
@@ -67,6 +68,7 @@ class ExperimentState:
     gate: Mapping[str, Any] | None = None
     last: pd.DataFrame | None = None
     cases_path: Path | None = None
+    reading: Reading = dataclasses.field(default_factory=Reading)
     scorer_items: Sequence[Any] | None = None
     drafted: bool = False
 
@@ -210,7 +212,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         traces=options.traces(chosen, plan.settings),
         state=plan.state,
         files=experiment.files(plan.cases),
-        edits=Edits(experiment.cases_path, spec.columns, plan.state)
+        edits=Edits(experiment.cases_path, spec.columns, plan.state, experiment.reading)
         if experiment.cases_path
         else None,
         scorer_items=experiment.scorer_items,

@@ -12,7 +12,7 @@ from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.project import FILE, is_inside, project_of, projects_of
 from pex.core.variant import ClientModel, Variant
-from pex.project.folder import cases_text, variants_spec, write
+from pex.project.folder import cases_text, memory_spec, variants_spec, write
 from pex.project.settings import load_settings
 from pex.project.spec import ExperimentSpec, dump_spec
 from pex.run.model import settings_lines
@@ -46,7 +46,7 @@ def save(
         PexError: a scorer that cannot be named in a file, or a file that would be overwritten.
     """
     if isinstance(cases, Path) and not any(is_inside(cases, p) for p in projects_of(path.parent)):
-        cases = load_cases(cases, spec.columns)
+        cases = load_cases({**spec.cases.model_dump(), "file": cases}, spec.columns)
     items = dump(scorers)
     inline: list[Judge] = []
     for given, item in zip(scorers, items, strict=True):
@@ -151,7 +151,7 @@ def kept_files(
         refs[name] = _unused("prompts", f"{name}.prompty", files)
         with contextlib.suppress(PexError):  # no such file with images; about.json says so
             files[refs[name]] = prompt.to_prompty()
-    data: dict[str, Any] = {"cases": "cases.jsonl", "columns": {}, "scorers": []}
+    data: dict[str, Any] = {**memory_spec(cases), "scorers": []}
     for given, scorer in zip(scorers, built, strict=True):
         with contextlib.suppress(PexError, OSError):  # a notebook's function; about.json names it
             (item,) = dump([given])

@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pex.core.cases import Case
+from pex.core.cases import Case, known_variables
 from pex.core.events import Done, Event, RowKey
 from pex.core.text import value_text
 from pex.experiment.execution import Execution
 from pex.experiment.job import Job
 
 if TYPE_CHECKING:
+    from pex.core.case_table import CaseTable
     from pex.widgets.case_form import Editing
     from pex.widgets.cell import Line
     from pex.widgets.cell_details import Messages, RequestBody
@@ -107,7 +108,8 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
     from pex.widgets.grid import ResultGrid
     from pex.widgets.sheet import Sheet, inputs_shown
 
-    used = {name for variant in job.variants for name in variant.prompt.variables}
+    asked = {name for variant in job.variants for name in variant.prompt.variables}
+    used = {column for name, column in known_variables(job.cases).items() if name in asked}
     columns = dict.fromkeys(name for case in job.cases for name in case.inputs)
     inputs = inputs_shown(columns, used)
     baseline = (job.gate or {}).get("baseline")
@@ -142,6 +144,17 @@ def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) 
     grid.close_run()
 
 
+def tell(table: CaseTable) -> None:
+    """In a notebook, show how the cases were read if that is not what everyone would assume."""
+    from pex.widgets import in_notebook
+
+    if in_notebook() and table.unusual:
+        from pex.widgets.answer import say
+
+        for sentence in table.unusual:
+            say(sentence)
+
+
 def _line(case: Case, inputs: Collection[str]) -> Line:
     """What a prompt sees of a case, and the expected answer."""
     from pex.widgets.cell import Line
@@ -155,7 +168,7 @@ def _line(case: Case, inputs: Collection[str]) -> Line:
 def _sent_messages(job: Job) -> Messages:
     """The messages of a request, rendered again: storing every request would cost memory."""
     prompts = {variant.name: variant.prompt for variant in job.variants}
-    inputs = {case.id: case.inputs for case in job.cases}
+    inputs = {case.id: case.values for case in job.cases}
     return lambda place: prompts[place[0]].render(inputs[place[1]])
 
 

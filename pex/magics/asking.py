@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from pex.core.canonical_json import canonical_json, digest
-from pex.core.cases import Case, select
+from pex.core.case_files import FORMATS
+from pex.core.cases import Case, known_variables, read_cases, select
 from pex.core.errors import Interrupted, PexError, nearest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant, grid
 from pex.experiment.experiment import Experiment
 from pex.magics.cell import Ask, resolve_value
+from pex.project.folder import declared_beside
 from pex.project.listing import experiment_files
 from pex.results.results import Results
 from pex.score.frame import yes_no
@@ -128,7 +130,7 @@ def find_source(name: str, space: Mapping[str, Any], where: str) -> Experiment |
         path = path / "experiment.yaml"
     if path is not None and path.suffix in (".yaml", ".yml"):
         return Experiment.load(path)
-    if path is not None or name.endswith((".csv", ".jsonl", ".parquet")):
+    if path is not None or name.lower().endswith(FORMATS):
         return _load_cases(name, path or Path(name))
     known = [*files, *(key for key, item in space.items() if isinstance(item, Experiment))]
     raise PexError(
@@ -147,7 +149,7 @@ def last_experiment(
 
 def columns_of(cases: Sequence[Case]) -> list[str]:
     """The names that a prompt's variables can have with these cases."""
-    return list(dict.fromkeys(name for case in cases for name in case.inputs))
+    return list(known_variables(cases))
 
 
 def required_variables(prompt: Prompt) -> list[str]:
@@ -217,14 +219,17 @@ def _case_of_values(ask: Ask, prompt: Prompt, space: Mapping[str, Any], where: s
 
 def _load_cases(name: str, source: Any) -> Experiment | list[Case]:
     """The cases of a file or table, with the columns that an experiment beside the file names."""
-    from pex.core.cases import load_cases
-    from pex.project.folder import columns_beside
-
-    columns = columns_beside(source) if isinstance(source, Path) else None
+    columns: dict[str, str] | None = None
     try:
-        return load_cases(source, columns)
+        if isinstance(source, Path):
+            columns, reading = declared_beside(source)
+            source = {"file": source, **reading.given()}
+        table = read_cases(source, columns)
     except PexError as error:
         raise PexError(f"--cases {name}: {error.message}", hint=error.hint) from None
+    for sentence in table.unusual:
+        say(sentence)
+    return table.cases
 
 
 def _braces(names: Sequence[str]) -> str:

@@ -21,17 +21,19 @@ from IPython.core.completer import (
 )
 
 from pex.core.attempt import attempt
+from pex.core.case_files import FORMATS
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
+from pex.core.reading import Reading
 from pex.experiment.experiment import Experiment
 from pex.library.names import names as library_names
 from pex.magics.asking import columns_of, last_experiment
 from pex.magics.cell import FLAGS, OPTIONS, REPEATABLE, SHORT, identifier
 from pex.project import keys
-from pex.project.folder import columns_beside
+from pex.project.folder import declared_beside
 from pex.project.listing import experiment_files, prompt_files
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import load_spec
@@ -45,7 +47,7 @@ COMMANDS = ("show", "run")
 PARAMS = ("temperature", "max_tokens", "top_p", "seed", "stop", "reasoning_effort")
 MAX_BYTES = 5_000_000
 """Bytes of a file of cases; reading a larger one would take too long while typing."""
-_CASES = (".csv", ".jsonl", ".parquet")
+_CASES = FORMATS
 _VARIABLE = re.compile(r"\{\{-?\s*(\w*)$|\{%-?\s[^%}|]*?(\w*)$")
 _IN_TEXT = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
 
@@ -235,16 +237,21 @@ class PexCompleter:
         project = find_project()
         path = experiment_files(project).get(source) or project / source
         columns: Mapping[str, str] | None = None
+        reading = Reading()
         if path.suffix in (".yaml", ".yml"):
             spec = self._cached(path, load_spec)
             if spec is None:
                 return []
-            path, columns = path.parent / spec.cases, spec.columns
+            path, columns = path.parent / spec.cases.file, spec.columns
+            reading = spec.cases.reading
         elif path.suffix in _CASES:
-            columns = columns_beside(path)
+            columns, reading = declared_beside(path)
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return []
-        return self._cached(path, lambda file: load_cases(file, columns)) or []
+        return (
+            self._cached(path, lambda file: load_cases({"file": file, **reading.given()}, columns))
+            or []
+        )
 
     def _cached(self, path: Path, read: Callable[[Path], Any]) -> Any:
         """The result of `read` for a file, cached until the file changes; None if reading fails."""

@@ -180,7 +180,7 @@ def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetim
 
 def _spec_and_size(path: Path) -> tuple[ExperimentSpec, int]:
     spec = load_spec(path)
-    return spec, len(load_cases(spec.cases, spec.columns, path.parent))
+    return spec, len(load_cases(spec.cases.model_dump(), spec.columns, path.parent))
 
 
 def _name_of(path: Path, folder: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pex.core.cases import Source as Cases
 from pex.core.errors import PexError, nearest
 from pex.core.safe_text import clean
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
-from pex.playground import drafting, saving
+from pex.playground import drafting, saving, starting
 from pex.playground.draft_files import key_of
 from pex.playground.session import Session, session_of
 from pex.results.results import Results
@@ -25,7 +26,11 @@ class Playground:
 
     Args:
         experiment: what it starts from: an experiment, its file, its folder's name in
-            `experiments/`, a prompt or several; None: one empty prompt.
+            `experiments/`, a prompt or several; or your own data: a CSV, TSV, JSONL, Parquet or
+            Excel file, a DataFrame, or a list of dicts. None: one empty prompt.
+        cases: a file or table of cases for prompts.
+        columns: which column of your data is `id`, `expected`, `group` or `tags`; other keys are
+            names of your own for columns: `{"text": "Text body"}`.
         name: of the draft, for one that several notebooks share; None: the notebook's cell has
             a draft of its own.
         record: whether runs are recorded in MLflow.
@@ -37,16 +42,20 @@ class Playground:
         >>> play = Playground(record=False)
         >>> play
         Playground: 1 variant (draft) x 1 case
+        >>> Playground([{"Text body": "It broke."}, {"Text body": "Thanks!"}], record=False)
+        Playground: 1 variant (draft) x 2 cases
     """
 
     def __init__(
         self,
-        experiment: drafting.Source | None = None,
+        experiment: starting.Source | None = None,
         *,
+        cases: Cases | None = None,
+        columns: Mapping[str, str] | None = None,
         name: str | None = None,
         record: bool = True,
     ) -> None:
-        base = drafting.given(experiment)
+        base = starting.given(experiment, cases, columns)
         key = key_of(name, base.name if base is not None else "")
         self._session: Session = session_of(key, base, record)
 

@@ -66,6 +66,8 @@ def code(
     lines += ["    ],", "    cases=["]
     lines += [f"        {literal(row_of(case))}," for case in cases]
     lines.append("    ],")
+    if cases and cases[0].renamed:
+        lines.append(f"    columns={literal(cases[0].renamed)},")
     if scorers:
         lines.append(f"    scorers={literal(list(scorers))},")
     if budget_usd is not None:

@@ -16,7 +16,8 @@ import orjson
 
 from pex.core import template
 from pex.core.canonical_json import canonical_json, digest
-from pex.core.cases import Case
+from pex.core.cases import Case, known_variables
+from pex.core.columns import nearest_variable
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.params import check_params
@@ -193,9 +194,16 @@ class Entry:
         """Whether it is no longer, or never was, a case that was given."""
         return self.base is None or bool(self.texts) or self.expected is not None
 
+    def column(self, name: str) -> str:
+        """The column that a variable stands for; the same name if there is no such column."""
+        if self.base is None or name in self.base.inputs:
+            return name
+        return known_variables([self.base]).get(name, name)
+
     def text(self, name: str) -> str:
         """The value of an input as it is shown."""
-        return self.texts[name] if name in self.texts else text_of(self._given.get(name))
+        column = self.column(name)
+        return self.texts[column] if column in self.texts else text_of(self._given.get(column))
 
     @property
     def expected_text(self) -> str:
@@ -213,7 +221,8 @@ class Entry:
         if self.base is not None and not self.typed:
             return self.base
         given = self._given
-        names = [*given, *(name for name in variables if name not in given)]
+        asked = dict.fromkeys(map(self.column, variables))
+        names = [*given, *(name for name in asked if name not in given)]
         inputs = {name: _like(given.get(name), self.text(name)) for name in names}
         # A file of cases needs a column; a prompt without variables takes no notice of it.
         inputs = inputs or {"case": self.id}
@@ -221,7 +230,7 @@ class Entry:
         expected = base.expected
         if self.expected is not None:
             expected = _like(base.expected, self.expected) if self.expected else None
-        return Case(digest(inputs), inputs, expected, base.group, base.tags)
+        return Case(digest(inputs), inputs, expected, base.group, base.tags, base.renamed)
 
     @property
     def _given(self) -> Mapping[str, Any]:
@@ -312,11 +321,14 @@ class Draft:
         for entry in self.entries:
             if entry.base is None or entry.typed:
                 continue
+            known = known_variables([entry.base])
             for name in column.variables:
-                if name not in entry.base.inputs and name not in defaults:
+                if name not in known and name not in defaults:
                     text = f"case '{entry.base.id}' has no value for '{{{{ {name} }}}}'"
                     where = f"message:{_where(column, name)}"
-                    return [Problem(where, text, None, nearest(name, entry.base.inputs))]
+                    return [
+                        Problem(where, text, None, nearest_variable(name, list(entry.base.inputs)))
+                    ]
         return []
 
 

@@ -13,15 +13,15 @@ from pex import local
 from pex.core.canonical_json import digest
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
-from pex.core.project import find_project, project_of
+from pex.core.project import project_of
 from pex.core.prompt import Prompt
-from pex.core.variant import Variant, grid
+from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
 from pex.playground.checks import EXPECTED
 from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.playground.history import with_cases
+from pex.playground.starting import BUILT_IN_MODEL, EXPECTED, NAME
 from pex.project import keys
-from pex.project.listing import EXPERIMENTS, experiment_files
 from pex.project.settings import Settings, load_settings
 from pex.run.endpoint import check, key_variable
 from pex.run.estimate import Preview
@@ -30,54 +30,9 @@ from pex.run.providers import BUILT_IN
 from pex.run.request import requests
 from pex.score.frame import failed_rows
 
-NAME = "playground"
-"""The name of an experiment that started from nothing."""
 FIRST_VARIANTS = 4
 FIRST_CASES = 3
 SHOWN = "Showing"
-BUILT_IN_MODEL = f"local/{local.MODEL}"
-
-
-Source = Experiment | Prompt | Sequence[Prompt] | str | Path
-"""What a Playground can start from."""
-
-
-def given(experiment: Source | None) -> Experiment | None:
-    """The experiment that a user means: itself, its file, its folder, its name, or its prompts.
-
-    Raises:
-        PexError: there is no such experiment; the nearest name is given.
-    """
-    if experiment is None or isinstance(experiment, Experiment):
-        return experiment
-    if isinstance(experiment, Prompt):
-        return _of_prompts([experiment])
-    if not isinstance(experiment, str | Path):
-        return _of_prompts(experiment)
-    path = Path(experiment)
-    if path.is_file():
-        return Experiment.load(path)
-    if (path / "experiment.yaml").is_file():
-        return Experiment.load(path / "experiment.yaml")
-    project = find_project()
-    folder = project / EXPERIMENTS
-    if (folder / path / "experiment.yaml").is_file():
-        return Experiment.load(folder / path / "experiment.yaml")
-    raise PexError(
-        f"there is no experiment '{experiment}', neither a file nor a folder in {folder}",
-        hint=nearest(str(experiment), list(experiment_files(project))),
-    )
-
-
-def _of_prompts(prompts: Sequence[Prompt]) -> Experiment:
-    """Prompts on one empty case."""
-    names = {name: "" for prompt in prompts for name in prompt.variables} or {"text": ""}
-    variants = [
-        variant
-        for prompt in prompts
-        for variant in grid([prompt], () if prompt.model else BUILT_IN_MODEL)
-    ]
-    return Experiment(NAME, variants, [{"case_id": "typed", **names}], [])
 
 
 def begin(experiment: Experiment | None) -> tuple[Draft, str]:

@@ -130,6 +130,18 @@ def with_cases(draft: Draft, cases: Sequence[Case]) -> Draft:
     return dataclasses.replace(draft, entries=(*draft.entries, *new))
 
 
+def without_blank(draft: Draft) -> Draft:
+    """The draft without the cases in which nothing is typed yet."""
+    entries = tuple(
+        entry
+        for entry in draft.entries
+        if entry.expected_text
+        or any(entry.text(name) for name in (*draft.variables, *entry.texts))
+        or (entry.base is not None and any(entry.base.inputs.values()))
+    )
+    return dataclasses.replace(draft, entries=entries)
+
+
 def new_id() -> str:
     """An id that no other column or entry has."""
     return secrets.token_hex(4)
@@ -233,6 +245,7 @@ def _edit_case(draft: Draft, act: Act) -> Draft:
         same = entry.base is not None and text == plain.expected_text
         changed = plain if same else dataclasses.replace(entry, expected=text)
     else:
+        field = entry.column(field)
         texts = {name: value for name, value in entry.texts.items() if name != field}
         plain = dataclasses.replace(entry, texts=texts)
         has = entry.base is not None and field in entry.base.inputs

@@ -13,7 +13,7 @@ from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
-from pex.playground import drafting
+from pex.playground import drafting, starting
 from pex.playground.as_code import code
 from pex.playground.draft import Draft
 
@@ -107,7 +107,7 @@ def first_path(base: Experiment | None) -> str:
     """Where an experiment is saved by default."""
     if base is not None and base.path is not None:
         return _shown(base.path)
-    name = base.name if base is not None else drafting.NAME
+    name = base.name if base is not None else starting.NAME
     return f"experiments/{name}/experiment.yaml"
 
 

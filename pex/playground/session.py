@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pex.core.canonical_json import digest
 from pex.core.errors import PexError
+from pex.core.reading import AmbiguousError
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting, saving
@@ -20,10 +21,11 @@ from pex.playground.debounce import Debouncer
 from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
-from pex.playground.history import History, with_cases
+from pex.playground.history import MOST_ENTRIES, History, with_cases, without_blank
 from pex.playground.model_menu import ModelMenu
 from pex.playground.runs import Runs, Wanted, error_text, in_background
 from pex.playground.shown import Shown
+from pex.playground.table import Table, added_text, choices_of, read_table
 from pex.results.results import Results
 
 SETTLE_S = 0.4
@@ -74,6 +76,7 @@ class Session:
         self._view: View | None = None
         self._error = self._said = self._url = self._estimate = ""
         self._late: dict[str, list[Problem]] = {}
+        self._table: Table | None = None
         self._restored: dict[str, dict[str, Any]] = {}
         self._stale: dict[str, bool] = {}
         self._settling = Debouncer(SETTLE_S, self._settle)
@@ -167,6 +170,40 @@ class Session:
         """
         cases = drafting.pick(self.base, self.draft, how, value)
         self._change(lambda: self.history.step(with_cases(self.draft, cases)))
+
+    def read_table(self, content: Mapping[str, Any], data: bytes | None) -> dict[str, Any]:
+        """Read a table that somebody brings, see `table.read_table`; returns what to show of it.
+
+        Raises:
+            PexError: it cannot be read.
+        """
+        variables = self.draft.variables
+        self._table = None
+        try:
+            found = read_table(content, data, variables)
+        except AmbiguousError as error:
+            return {"ok": False, **choices_of(error)}
+        self._table = found
+        room = MOST_ENTRIES - len(without_blank(self.draft).entries)
+        return {"ok": True, "room": room, **found.shown(variables)}
+
+    def add_table(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Add the first rows of the table that was read last, with the roles in `content`.
+
+        Raises:
+            PexError: they cannot be cases.
+        """
+        table, columns = self._table, content.get("columns")
+        if table is None:
+            raise PexError("there is no table to add: paste or open it again")
+        limit = int(content.get("limit") or 1)
+        cases = table.cases(columns if isinstance(columns, list) else [], limit)
+        before = len(without_blank(self.draft).entries)
+        self._change(lambda: self.history.step(with_cases(without_blank(self.draft), cases)))
+        text = added_text(before, len(self.draft.entries), cases)
+        self._said = text
+        self._show_changes()
+        return {"ok": True, "added": True, "text": text}
 
     def fail(self, error: Exception) -> None:
         """Show why something could not be done."""
@@ -407,7 +444,8 @@ class Session:
     def _fingerprint(self, column: Column, entry: Entry) -> str:
         """Changes with the request of a cell, and with what is expected there."""
         case = self.draft.cases[entry.id]
-        inputs = [case.inputs.get(name) for name in column.variables]
+        values = case.values
+        inputs = [values.get(name) for name in column.variables]
         return digest([column.fingerprint, inputs, case.expected])
 
     def _read_file(self) -> Draft | None:

@@ -14,6 +14,7 @@ export function makeTools(act) {
     fresh: checkbox("Ask for new answers", act.fresh, "Ask the models again instead of reusing earlier answers"),
     undo: signButton("undo", "Undo", act.undo), redo: signButton("redo", "Redo", act.redo),
     variant: signButton("plus", "Add variant", act.variant), cases: signButton("plus", "Add case", act.cases),
+    table: button("Add data…", act.table),
     differences: button("Show differences", act.differences),
     against: choice("Compare with", [], act.against), save: button("Save…", act.save),
   };
@@ -25,7 +26,7 @@ export function makeTools(act) {
   };
   bar.append(
     group(tools.run, tools.stop, tools.fresh.node), group(tools.undo, tools.redo),
-    group(tools.variant, tools.cases), group(tools.differences, tools.against), group(tools.save),
+    group(tools.variant, tools.cases, tools.table), group(tools.differences, tools.against), group(tools.save),
   );
   return { bar, group, ...tools };
 }

@@ -12,6 +12,7 @@ import { makeModelMenu } from "./models.js";
 import { makeOutbox } from "./outbox.js";
 import { makePanes } from "./panes.js";
 import { makeSaver } from "./saving.js";
+import { makeImporter } from "./table.js";
 import { makeStatus, makeTools } from "./toolbar.js";
 import { makeVariant } from "./variants.js";
 
@@ -92,12 +93,17 @@ function renderPlayground({ model, el }) {
   };
   const saver = makeSaver(outbox, model);
   const chooser = makeChooser(outbox, () => (adding = "case"));
+  const importer = makeImporter((message, buffers = []) => {
+    outbox.flush();
+    model.send({ view, ...message }, undefined, buffers);
+  });
   const tools = makeTools({
     run: runAll, stop, save: saver.open,
     fresh: (value) => outbox.act("fresh", { value }),
     undo: () => outbox.act("undo"), redo: () => outbox.act("redo"),
     variant: () => { adding = "variant"; outbox.act("add_variant"); },
     cases: () => { outbox.flush(); chooser.open(doc().pool); },
+    table: () => { outbox.flush(); importer.open(); },
     differences: () => { pieces = pieces ? null : {}; askDifferences(); draw(); },
     against: (value) => { outbox.act("baseline", { variant: value }); askDifferences(); },
   });
@@ -128,7 +134,7 @@ function renderPlayground({ model, el }) {
   const look = tools.group(panes.density, panes.full);
   look.classList.add("pex-look");
   state.bar.append(look);
-  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, ...session.menu.nodes);
+  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, importer.box, ...session.menu.nodes);
 
   const columns = makeViews((id) => makeVariant(session, id));
   const rows = makeViews((id) => makeRow(session, id));
@@ -308,6 +314,8 @@ function renderPlayground({ model, el }) {
       drawAnswers();
     } else if (message.kind === "saved") {
       saver.saved(message);
+    } else if (message.kind === "table") {
+      importer.table(message);
     } else if (message.kind === "code") {
       saver.code(message.text);
     } else if (message.kind === "models") {

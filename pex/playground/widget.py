@@ -42,7 +42,7 @@ class PlaygroundView(anywidget.AnyWidget):
     """
 
     _esm = shared.script("playground/widget")
-    _css = shared.styles("playground/playground")
+    _css = shared.styles("playground/playground", "playground/table")
 
     _doc = traitlets.Dict().tag(sync=True)
     _change = traitlets.Dict().tag(sync=True)
@@ -155,6 +155,9 @@ class PlaygroundView(anywidget.AnyWidget):
                 session.menu.open(self._to(view), content.get("ask"))
             case "key":
                 session.menu.enter(content, self._to(view))
+            case "table" | "add_table":
+                data = bytes(buffers[0]) if buffers else None
+                in_background(lambda: self._table(content, data, view))
 
     def _act(self, content: Mapping[str, Any], view: str) -> None:
         self._acknowledge(view, content.get("mine"))
@@ -204,6 +207,16 @@ class PlaygroundView(anywidget.AnyWidget):
     def _to(self, view: str) -> Callable[[dict[str, Any]], None]:
         """Sends messages to one browser view, from any thread."""
         return lambda message: self.send({**message, "view": view})
+
+    def _table(self, content: Mapping[str, Any], data: bytes | None, view: str) -> None:
+        """Read a table that somebody brings, or add the cases of the last one."""
+        add = content.get("kind") == "add_table"
+        session = self._session
+        try:
+            found = session.add_table(content) if add else session.read_table(content, data)
+        except Exception as error:  # noqa: BLE001 - a traceback would be in some cell's output
+            found = {"ok": False, "text": error_text(error)}
+        self.send({"kind": "table", "view": view, **found})
 
     def _send_code(self, view: str) -> None:
         try:

@@ -15,8 +15,9 @@ from pex.core.errors import PexError
 from pex.core.params import json_params
 from pex.core.project import is_inside, projects_of
 from pex.core.prompt import Prompt
+from pex.core.reading import Reading
 from pex.core.variant import Variant, grid, named
-from pex.project.spec import LIBRARY, ExperimentSpec, VariantSpec, dump_spec, load_spec
+from pex.project.spec import LIBRARY, CasesSpec, ExperimentSpec, VariantSpec, dump_spec, load_spec
 
 
 def load_variants(
@@ -77,17 +78,17 @@ def _prompt(ref: str, base: Path, load: Callable[[str], Prompt] | None) -> Promp
     return load(ref)
 
 
-def columns_beside(cases: Path) -> dict[str, str]:
-    """The columns declared in the `experiment.yaml` next to a case file; empty without one.
+def declared_beside(cases: Path) -> tuple[dict[str, str], Reading]:
+    """What the `experiment.yaml` next to a case file says of it: its columns, how it is read.
 
-    A notebook that uses the same cases then need not map the columns again.
+    A notebook that uses the same cases then need not say it again.
     """
     path = cases.parent / "experiment.yaml"
     if not path.is_file():
-        return {}
+        return {}, Reading()
     spec = load_spec(path)
-    same = (path.parent / spec.cases).resolve() == cases.resolve()
-    return spec.columns if same else {}
+    same = (path.parent / spec.cases.file).resolve() == cases.resolve()
+    return (spec.columns, spec.cases.reading) if same else ({}, Reading())
 
 
 def variants_spec(variants: Sequence[Variant], refs: Mapping[str, str]) -> dict[str, Any]:
@@ -112,6 +113,13 @@ def variants_spec(variants: Sequence[Variant], refs: Mapping[str, str]) -> dict[
         for v in variants
     ]
     return {"prompts": [], "models": [], "params": [], "variants": listed}
+
+
+def memory_spec(cases: Sequence[Case]) -> dict[str, Any]:
+    """The keys of a spec for cases that are written as `cases.jsonl`."""
+    first = cases[0]
+    reading = Reading(decimal=first.decimal or None)
+    return {"cases": CasesSpec.of("cases.jsonl", reading), "columns": dict(first.renamed)}
 
 
 def cases_text(cases: Sequence[Case]) -> str:
@@ -166,9 +174,9 @@ def write(
             files[folder / refs[prompt.name]] = prompt.to_prompty()
     changes = variants_spec(variants, refs)
     if isinstance(cases, Path):
-        changes["cases"] = _relative(cases, folder)
+        changes["cases"] = spec.cases.model_copy(update={"file": _relative(cases, folder)})
     else:
-        changes |= {"cases": "cases.jsonl", "columns": {}}
+        changes |= memory_spec(cases)
         files[folder / "cases.jsonl"] = cases_text(cases)
     files[path] = dump_spec(spec.model_copy(update=changes))
     for file, text in files.items():

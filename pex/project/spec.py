@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
-from pex.core.cases import ROLES
-from pex.core.errors import PexError, nearest
+from pex.core.cases import check_key
+from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.project import check_inside
+from pex.core.reading import Reading
+from pex.core.values import as_text
 from pex.core.yamltext import dump_yaml
 from pex.project.files import kind_of, read_yaml
 
@@ -44,12 +46,32 @@ class GateSpec(Strict):
     on_undecided: Literal["warn", "fail", "extend"] = "warn"
 
 
+class CasesSpec(Strict):
+    """The file of cases, and how it is read; what is left out is found out from the file."""
+
+    file: str
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    sheet: str | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How the file is read."""
+        return Reading(**self.model_dump(exclude={"file"}))
+
+    @classmethod
+    def of(cls, file: str, reading: Reading) -> CasesSpec:
+        """The entry for a file that was read in some way."""
+        return cls(file=file, **reading.differs())
+
+
 class ExperimentSpec(Strict):
     """The contents of `experiment.yaml`; paths are relative to the file's folder."""
 
     name: str
     purpose: str = ""
-    cases: str
+    cases: CasesSpec
     columns: dict[str, str] = Field(default_factory=dict)
     prompts: list[str] = Field(default_factory=list)
     models: list[str] = Field(default_factory=list)
@@ -71,12 +93,25 @@ class ExperimentSpec(Strict):
         except PexError as error:
             raise ValueError(error.message) from None
 
+    @field_validator("cases", mode="before")
+    @classmethod
+    def _cases(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | CasesSpec | None) else {"file": as_text(value)}
+
+    @field_serializer("cases")
+    def _written_cases(self, value: CasesSpec) -> Any:
+        found = value.model_dump(exclude_none=True)
+        return found if len(found) > 1 else value.file
+
     @field_validator("columns")
     @classmethod
     def _columns(cls, value: dict[str, str]) -> dict[str, str]:
         for role in value:
-            if role not in ROLES:
-                raise ValueError(f"unknown key '{role}' ({nearest(role, ROLES)})")
+            try:
+                check_key(role)
+            except PexError as error:
+                message = error.message.removeprefix("columns: ")
+                raise ValueError(f"{message} ({error.hint})") from None
         return value
 
 
@@ -106,7 +141,7 @@ def load_spec(path: Path) -> ExperimentSpec:
 
 def _files(spec: ExperimentSpec) -> Iterator[tuple[str, str]]:
     """The paths in a spec, with their keys."""
-    yield "cases", spec.cases
+    yield "cases", spec.cases.file
     refs = [("prompts", ref) for ref in spec.prompts]
     refs += [(f"variants.{n}.prompt", item.prompt) for n, item in enumerate(spec.variants)]
     yield from ((key, ref) for key, ref in refs if not ref.startswith(LIBRARY))

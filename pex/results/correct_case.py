@@ -10,6 +10,7 @@ from pex.cases.edits import Edits
 from pex.core.about import About
 from pex.core.cases import Case
 from pex.core.errors import PexError
+from pex.core.reading import Reading
 from pex.core.values import to_json_value
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def edits_in(about: About, project: Path, state: Path) -> Edits | None:
         state: the project's `.pex/`.
     """
     source = about.cases_file
-    return Edits(project / source.path, source.columns, state) if source else None
+    if source is None:
+        return None
+    reading = Reading(**source.reading)
+    return Edits(project / source.path, source.columns, state, reading)
 
 
 def editing(

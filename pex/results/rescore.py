@@ -48,7 +48,8 @@ def rescore(
     Raises:
         PexError: a scorer does not fit; nothing has been scored, no judge called.
     """
-    rows = list(restore(frame))
+    reading = about.cases_file.reading if about.cases_file else {}
+    rows = list(restore(frame, about.renamed, reading.get("decimal", "")))
     cases: dict[str, Case] = {case.id: case for _, _, case in rows}
     scorers, judges = parted(build(items, list(cases.values()), base))
     scorers = imported(scorers)

@@ -413,7 +413,8 @@ class Results:
         # One grid: showing it twice makes a second view, not a second copy of its rows.
         if self._grid is None:
             binary = yes_no(self.frame)
-            sheet = sheet_of(self.frame, self.baseline, inputs_used(self.about))
+            inputs = [str(c)[5:] for c in self.frame.columns if str(c).startswith("case.")]
+            sheet = sheet_of(self.frame, self.baseline, inputs_used(self.about, inputs))
             messages = sent_messages(self.frame, self.about)
             self._grid = show(
                 self.frame,

@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from pex.core.call import Answer, Request
-from pex.core.cases import Case
-from pex.core.errors import PexError, nearest
+from pex.core.cases import Case, known_variables
+from pex.core.columns import nearest_variable
+from pex.core.errors import PexError
 from pex.core.prompt import warn
 from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
@@ -67,7 +68,7 @@ def requests(
     for case in cases:
         for variant in variants:
             body = body_of(variant, case, max_tokens, folder)
-            turns = tuple(variant.prompt.turns(case.inputs)[1:])
+            turns = tuple(variant.prompt.turns(case.values)[1:])
             api = apis[variant.model]
             stem = _stem(variant.model, body, turns, api)
             for repeat in range(1, repeats + 1):
@@ -135,7 +136,7 @@ def body_of(
     """
     params = _limited(variant.all_params, variant.model, max_tokens)
     try:
-        messages = variant.prompt.render_with_images(case.inputs, folder or Path())
+        messages = variant.prompt.render_with_images(case.values, folder or Path())
     except PexError as error:
         raise PexError(f"{error.message} (case '{case.id}')", hint=error.hint) from None
     body = {"model": variant.model.partition("/")[2], "messages": messages, **params}
@@ -206,16 +207,16 @@ def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
     What looks like a mistake in a prompt that was made in Python is said in a warning; for a file,
     that was done when it was loaded.
     """
-    columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
+    known = known_variables(cases)
     for variant in variants:
         if variant.prompt.path is None:
             place = f"prompt '{variant.prompt.name}'"
             warn(variant.prompt.remarks, place, place)
         for name in variant.prompt.variables:
-            if name not in columns and name not in variant.prompt.defaults:
+            if name not in known and name not in variant.prompt.defaults:
                 raise PexError(
                     f"prompt '{variant.prompt.name}': no case has a value for '{{{{ {name} }}}}'",
-                    hint=nearest(name, columns),
+                    hint=nearest_variable(name, list(known.values())),
                 )
 
 

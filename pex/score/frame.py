@@ -213,8 +213,16 @@ def _record(
     return record
 
 
-def restore(frame: pd.DataFrame) -> Iterator[tuple[RowKey, Answer, Case]]:
-    """The answers and cases that a long frame was built from, row by row."""
+def restore(
+    frame: pd.DataFrame, renamed: Mapping[str, str] | None = None, decimal: str = ""
+) -> Iterator[tuple[RowKey, Answer, Case]]:
+    """The answers and cases that a long frame was built from, row by row.
+
+    Args:
+        frame: the long frame.
+        renamed: the names that the user gave to columns, with the columns.
+        decimal: the decimal sign of numbers in the file of cases, if it is known.
+    """
     inputs = [name for name in frame.columns if name.startswith("case.")]
     of_answer = [name for name in (*_OF_ANSWER, *_WHERE_THERE_ARE) if name in frame.columns]
     cases: dict[str, Case] = {}
@@ -227,6 +235,8 @@ def restore(frame: pd.DataFrame) -> Iterator[tuple[RowKey, Answer, Case]]:
                 expected=to_json_value(row["expected"]),
                 group=to_json_value(row["group"]),
                 tags=tuple(to_json_value(row["tags"]) or ()),
+                renamed=dict(renamed or {}),
+                decimal=decimal,
             )
         values = {name: _plain_or_as_it_is(row[name]) for name in of_answer}
         values["started_at"] = row["started_at"].timestamp()

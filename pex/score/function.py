@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from pex.core.call import Answer
-from pex.core.cases import Case
+from pex.core.cases import Case, known_variables
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.score import origin
@@ -114,7 +114,7 @@ def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
     parameters = _parameters(function)
     takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
     named = [p for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    known = {*_ABOUT, *(name for case in cases for name in case.inputs)}
+    known = {*_ABOUT, *known_variables(cases)}
     for parameter in named:
         if parameter.default is parameter.empty and parameter.name not in known:
             hint = nearest(parameter.name, sorted(known))
@@ -123,7 +123,7 @@ def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
 
     def rule(answer: Answer, case: Case) -> Any:
         answer, case = copy.deepcopy((answer, case))
-        given: dict[str, Any] = dict(case.inputs)
+        given: dict[str, Any] = dict(case.inputs if takes_all else case.values)
         given |= {"expected": case.expected, "case_id": case.id, "group": case.group}
         given |= {"tags": list(case.tags), "answer": answer}
         if not takes_all:

@@ -26,6 +26,11 @@ _FILLER = re.compile(
       | (?:about|approximately|approx\.?|around|roughly|exactly|just|only|simply|therefore|thus|so
           |equal\ to|equals|a\ total\ of|[a-z]\s?=)(?![a-z]) )* """
 )
+_SEPARATED = {
+    ",": re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+,\d+)"),
+    ".": re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)"),
+}
+"""Numbers with a separator, by the decimal sign."""
 _SENTENCE = re.compile(r"\n|[.;!?](?=\s)")
 _LAST, _BOX = 20, 500
 """The number of marks that are read, from the end, and of characters after each."""
@@ -41,7 +46,7 @@ def number(tolerance: float, relative: float) -> Rule:
     """
 
     def rule(answer: Answer, case: Case, expected: Any) -> Score:
-        wanted = _expected(value_text(expected))
+        wanted = _expected(value_text(expected), case.decimal)
         if isinstance(wanted, str):
             raise ValueError(f"the expected answer {expected!r} {wanted}")
         given, skipped = _found(answer.output or "")
@@ -86,15 +91,27 @@ def check_numbers(cases: Sequence[Case]) -> None:
     for case in cases:
         if case.expected is None:
             continue
-        wanted = _expected(value_text(case.expected))
+        wanted = _expected(value_text(case.expected), case.decimal)
         if isinstance(wanted, str):
             shown = shorten(value_text(case.expected))
             raise PexError(f"case '{case.id}' expects '{shown}', which {wanted}")
 
 
-def _expected(text: str) -> Fraction | str:
-    """The number that a case expects, or the error in it."""
+def _expected(text: str, decimal: str = "") -> Fraction | str:
+    """The number that a case expects, or the error in it.
+
+    Args:
+        text: the expected answer.
+        decimal: the decimal sign of the file, if it is known: it decides what 1.234 and 1,234 are.
+
+    Example:
+        >>> _expected("1,234"), _expected("1,234", ","), _expected("1.234", ",")
+        (Fraction(1234, 1), Fraction(617, 500), Fraction(1234, 1))
+    """
     text = as_typed(text)
+    if decimal and _SEPARATED[decimal].fullmatch(text.strip()):
+        thousands = "." if decimal == "," else ","
+        text = text.replace(thousands, "").replace(decimal, ".")
     marked = _marked(text)
     if marked is not None:
         return marked.value

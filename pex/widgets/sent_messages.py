@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.core.about import About
+from pex.core.cases import Case, known_variables
 from pex.core.errors import PexError
 from pex.core.events import RowKey
 from pex.core.prompt import Prompt
@@ -55,17 +56,20 @@ def sent_request(about: About, messages: Messages) -> RequestBody:
     return request
 
 
-def inputs_used(about: About) -> set[str] | None:
+def inputs_used(about: About, inputs: Sequence[str]) -> set[str] | None:
     """The inputs that the recorded prompts use; None if one cannot be read.
 
     Args:
         about: what was run.
+        inputs: the names of all inputs.
     """
     try:
         prompts = [_prompt(item.text) for item in about.prompts]
     except PexError:
         return None
-    return {name for prompt in prompts for name in prompt.variables}
+    asked = {name for prompt in prompts for name in prompt.variables}
+    known = known_variables([Case("", dict.fromkeys(inputs), renamed=about.renamed)])
+    return {column for name, column in known.items() if name in asked}
 
 
 def _prompt(text: str) -> Prompt:

@@ -93,7 +93,7 @@ def _variable(name: str) -> str:
 
 
 @functools.cache
-def styles(name: str) -> str:
+def styles(*names: str) -> str:
     """The style of a widget: that of tables, what all widgets share, then its own (`room/file`)."""
-    files = (_ROOMS / f"{part}.css" for part in ("widgets/shared", name))
+    files = (_ROOMS / f"{part}.css" for part in ("widgets/shared", *names))
     return "\n".join([style(), *(file.read_text("utf-8") for file in files)])

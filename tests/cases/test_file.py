@@ -103,7 +103,7 @@ def test_ids_that_are_digests_of_the_inputs_find_their_row() -> None:
     [
         (b"nr,q\n1,a\n", "1", "no column 'label'"),
         (b"nr,q,label\n1,a,x\n", "9", "no longer has a case '9'"),
-        (b"\xffnr", "1", "not UTF-8"),
+        (b"nr,q\n\x81\xaa\x8d,\xbc", "1", "not UTF-8"),
     ],
 )
 def test_what_cannot_be_corrected_is_said(data: bytes, case_id: str, message: str) -> None:
@@ -144,20 +144,36 @@ def test_a_row_that_the_file_has_no_place_for_is_refused() -> None:
         add(b"nr,q\n1,a\n", CSV, {"id": "nr"}, Case("2", {"q": "b"}, "y"))
 
 
-def test_a_parquet_file_keeps_its_types_and_its_metadata() -> None:
-    frame = pd.DataFrame(
-        {"nr": pd.array([1, 2], dtype="int32"), "turns": [["a"], ["b", "c"]], "label": [1.5, 2.5]}
-    )
+@pytest.mark.parametrize("ending", [".parquet", ".xlsx"])
+def test_a_parquet_or_excel_file_is_only_read(ending: str) -> None:
+    frame = pd.DataFrame({"nr": [1, 2], "turns": ["a", "b"], "label": ["x", "y"]})
     out = io.BytesIO()
-    frame.to_parquet(out, compression="gzip")
-    path = Path("cases.parquet")
-    changed = correct(out.getvalue(), path, COLUMNS, "2", 3)
-    added = add(changed, path, COLUMNS, Case("3", {"turns": ["d"]}, 4.0))
-    read = pd.read_parquet(io.BytesIO(added))
-    assert read["label"].tolist() == [1.5, 3.0, 4.0]
-    assert read.dtypes.astype(str).to_dict() == frame.dtypes.astype(str).to_dict()
-    with pytest.raises(PexError, match="holds double"):
-        correct(changed, path, COLUMNS, "2", "three")
-    assert json.loads(row_text(changed, path, COLUMNS, Case("3", {"turns": ["d"]}, 4.0))) == {
-        "nr": 3, "turns": ["d"], "label": 4.0,
-    }  # fmt: skip
+    frame.to_parquet(out) if ending == ".parquet" else frame.to_excel(out, index=False)
+    path, data = Path(f"cases{ending}"), out.getvalue()
+    for change in (
+        lambda: correct(data, path, COLUMNS, "2", "z"),
+        lambda: add(data, path, COLUMNS, Case("3", {"turns": "c"}, "z")),
+    ):
+        with pytest.raises(PexError, match=r"file is only read\n.*save its cases as CSV"):
+            change()
+    # The row can still be copied, to be pasted where the file is made.
+    row = row_text(data, path, COLUMNS, Case("3", {"turns": "c"}, "z"))
+    assert row == ('{"nr": 3, "turns": "c", "label": "z"}' if ending == ".parquet" else "3\tc\tz")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_delimiter_quoting_encoding_and_line_ends_are_kept(encoding: str, end: str) -> None:
+    lines = ["nr;q;label", '1;"Größe; naß";@', "2;Öl, 3,5 l;x", ""]
+    text = end.join(lines)
+    data = text.replace("@", "gut").encode(encoding)
+    changed = correct(data, CSV, COLUMNS, "1", "sehr gut; übel")
+    assert changed == text.replace("@", '"sehr gut; übel"').encode(encoding)
+    added = add(data, CSV, COLUMNS, Case("3", {"q": "Maß"}, "y"))
+    assert added == (text.replace("@", "gut") + f"3;Maß;y{end}").encode(encoding)
+
+
+def test_a_character_that_the_encoding_does_not_have_is_refused() -> None:
+    data = "nr;q;label\n1;Größe;gut\n".encode("cp1252")
+    with pytest.raises(PexError, match="is in Windows-1252, which has no '請'"):
+        correct(data, CSV, COLUMNS, "1", "請")

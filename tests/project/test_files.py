@@ -139,7 +139,7 @@ def test_text_stays_text_in_yaml(text: str, tmp_path: Path) -> None:
         f"scorers: [{{kind: label, labels: [{text}, x]}}, {{kind: length, max_words: 0x10}}]\n"
     )
     spec = load_spec(path)
-    assert (spec.name, spec.purpose, spec.cases) == (text, text, text)
+    assert (spec.name, spec.purpose, spec.cases.file) == (text, text, text)
     assert (spec.prompts, spec.models, spec.columns) == ([text], [text], {"id": text})
     variant = pex.Variant(pex.Prompt("x", "p"), "lab/m", spec.params[0])
     assert variant.params == {"temperature": 0.5, "stop": [text], "seed": 1000}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pex.core.call import Answer
 from pex.core.canonical_json import digest
-from pex.core.cases import Case
+from pex.core.cases import Case, known_variables
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.prompt import Prompt
@@ -150,7 +150,7 @@ class Judge:
         Raises:
             PexError: no case has one of its variables, or expected answers that it shows.
         """
-        columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
+        columns = list(known_variables(cases))
         known = [*columns, *_OF_CASE, *self._shown()]
         for name in self.prompt.variables:
             if name not in known and name not in self.prompt.defaults:
@@ -167,7 +167,7 @@ class Judge:
 
     def question(self, case: Case, *answers: Answer) -> Case:
         """The values of its prompt's variables: from the case, and the answer or two to compare."""
-        values = dict(case.inputs)
+        values = dict(case.values)
         values |= {"case_id": case.id, "group": case.group, "tags": list(case.tags)}
         values |= dict(zip(self._shown(), map(_text, answers), strict=True))
         values.pop("expected", None)
