@@ -11,7 +11,6 @@ from pex.core.columns import variables
 from pex.core.reading import Reading
 from pex.core.safe_text import clean
 from pex.core.text import value_text
-from pex.core.values import missing
 
 _EXAMPLE_CHARS = 40
 _SHOWN_COLUMNS = 40
@@ -104,9 +103,29 @@ class CaseTable:
         return f"<div>{said}{table if self.columns else ''}{rest}</div>"
 
 
+class Tally:
+    """What is in the columns of a table: how many values, and the first one of each."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.filled: dict[str, int] = {}
+        self.first: dict[str, Any] = {}
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count a row of plain values."""
+        self.rows += 1
+        for name, value in row.items():
+            if value is None or value == "":
+                continue
+            if name not in self.first:
+                self.first[name] = value
+                self.filled[name] = 0
+            self.filled[name] += 1
+
+
 def describe(
     names: Sequence[str],
-    rows: Sequence[Mapping[str, Any]],
+    tally: Tally,
     roles: Mapping[str, str],
     renamed: Mapping[str, str],
     inputs: Mapping[str, Any],
@@ -115,7 +134,7 @@ def describe(
 
     Args:
         names: the columns.
-        rows: the values by column.
+        tally: what is in them.
         roles: the columns by their roles.
         renamed: the columns by names of the user's own.
         inputs: the columns that prompts can show.
@@ -124,12 +143,10 @@ def describe(
     variable_of = {column: name for name, column in variables(inputs, renamed).items()}
     found = []
     for name in names:
-        values = [row.get(name) for row in rows]
-        filled = [value for value in values if not missing(value) and value != ""]
-        example = " ".join(value_text(filled[0]).split()) if filled else ""
+        example = " ".join(value_text(tally.first.get(name, "")).split())
         if len(example) > _EXAMPLE_CHARS:
             example = example[: _EXAMPLE_CHARS - 1] + "…"
-        empty = 1 - len(filled) / len(values)
+        empty = 1 - tally.filled.get(name, 0) / tally.rows
         role = role_of.get(name, "input")
         if name in inputs and role != "input":
             role = f"{role}, input"

@@ -12,7 +12,7 @@ from typing import Any
 from pex.core.canonical_json import digest
 from pex.core.case import Case as Case  # noqa: PLC0414 - where everyone looks for it
 from pex.core.case_files import case_file_bytes, check_columns, read_rows, whole_numbers
-from pex.core.case_table import CaseTable, describe
+from pex.core.case_table import CaseTable, Tally, describe
 from pex.core.columns import aliases, check_variables, variable
 from pex.core.errors import PexError, nearest
 from pex.core.reading import Reading
@@ -292,8 +292,9 @@ def _table_of(
     for name in names:
         whole_text(name, f"{where}: the name of a column")
     roles, renamed = roles_of(names, columns, where), renamed_in(columns)
-    cases = _build(where, rows, names, roles, renamed, reading.decimal or "")
-    infos = describe(names, [row for _, row in rows], roles, renamed, cases[0].inputs)
+    tally = Tally()
+    cases = _build(where, rows, names, roles, renamed, reading.decimal or "", tally)
+    infos = describe(names, tally, roles, renamed, cases[0].inputs)
     return CaseTable(cases, infos, reading, notes, file)
 
 
@@ -304,6 +305,7 @@ def _build(
     roles: dict[str, str],
     renamed: dict[str, str],
     decimal: str,
+    tally: Tally,
 ) -> list[Case]:
     left_out = {roles.get(role) for role in ("id", "expected", "tags")}
     # A column called `group` describes only the row; one called `product` is also an input.
@@ -316,6 +318,7 @@ def _build(
     seen: dict[str, str] = {}
     for place, row in rows:
         given = {name: _value(row, name, f"{where}, {place}") for name in names if name in row}
+        tally.add(given)
         values = {name: given.get(name) for name in inputs}
         case_id = _case_id(given, roles.get("id"), values, f"{where}, {place}")
         if case_id in seen:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.case_files import case_file_bytes, read_rows
-from pex.core.case_table import CaseTable, describe, group_notes
+from pex.core.case_table import CaseTable, Tally, describe, group_notes
 from pex.core.cases import ROLES, Case, read_cases, roles_of
 from pex.core.columns import variable, variables
 from pex.core.encodings import called
 from pex.core.errors import PexError
 from pex.core.reading import DELIMITERS, AmbiguousError, Reading
 from pex.core.text import replace_surrogates
+from pex.core.values import to_json_value
 
 MOST_BYTES = 8_000_000
 """Of a pasted table or a dropped file; a larger one is named."""
@@ -114,7 +115,10 @@ class Table:
     def _described(self, asked: Sequence[str]) -> Sequence[Any]:
         roles = self._roles()
         inputs = [name for name in self.names if name not in roles.values()]
-        infos = describe(self.names, self.rows, roles, {}, dict.fromkeys(inputs))
+        tally = Tally()
+        for row in self.rows:
+            tally.add({name: to_json_value(value) for name, value in row.items()})
+        infos = describe(self.names, tally, roles, {}, dict.fromkeys(inputs))
         renamed = _proposed(inputs, self.rows, asked)
         return [
             dataclasses.replace(
