@@ -16,7 +16,8 @@ FORMAT = 1
 """The version of `about.json`; files of pexlab 0.1 have none and are read as this one."""
 
 _WHEN_SET = frozenset({
-    "record_error", "run_name", "judging", "forgotten", "remarks", "positions", "renamed", "reading",
+    "record_error", "run_name", "judging", "forgotten", "remarks", "positions", "renamed",
+    "reading",
 })  # fmt: skip
 """Written only if there is something to say."""
 

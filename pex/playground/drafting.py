@@ -20,7 +20,7 @@ from pex.experiment.experiment import Experiment
 from pex.playground.checks import EXPECTED
 from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.playground.history import with_cases
-from pex.playground.starting import BUILT_IN_MODEL, EXPECTED, NAME
+from pex.playground.starting import BUILT_IN_MODEL, NAME
 from pex.project import keys
 from pex.project.settings import Settings, load_settings
 from pex.run.endpoint import check, key_variable

@@ -17,6 +17,7 @@ from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.variant import grid
 from pex.experiment.experiment import Experiment
+from pex.playground.checks import EXPECTED
 from pex.project.folder import declared_beside
 from pex.project.listing import EXPERIMENTS, experiment_files
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 NAME = "playground"
 """The name of an experiment that started from nothing."""
-EXPECTED = {"kind": "contains", "ignore_case": True}
-"""How an answer is compared with the expected one if there are no scorers."""
 BUILT_IN_MODEL = f"local/{local.MODEL}"
 _MOST_LABELS = 12
 _LONGEST_LABEL = 40
