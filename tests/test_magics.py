@@ -395,6 +395,14 @@ def test_pex_shows_the_project(reviews: Shell, project: Path, lab: FaultyEndpoin
     assert "Project" in html
 
 
+def test_an_experiment_that_was_only_tried_is_not_called_never_run(
+    reviews: Shell, lab: FaultyEndpoint
+) -> None:
+    reviews.run(SHORT.format("--run --case 1"))
+    said = str(overview.project_overview())
+    assert re.search(r"reviews +1 × 3 +only tried, today \d\d:\d\d", said), said
+
+
 def test_pex_says_what_runs(reviews: Shell, lab: FaultyEndpoint) -> None:
     lab.latency_s = 1.0
     execution = reviews.space["exp"].start(record=False)
@@ -405,7 +413,7 @@ def test_pex_says_what_runs(reviews: Shell, lab: FaultyEndpoint) -> None:
 
 def test_pex_shows_and_runs_one(reviews: Shell, lab: FaultyEndpoint) -> None:
     said = reviews.run("%pex show reviews")
-    assert "Experiment 'reviews': 1 variants (kept) x 3 cases" in said
+    assert "Experiment 'reviews': 1 variant (kept) x 3 cases" in said
     assert "First of 3 requests" in said
     assert lab.calls == 0
     assert "Kept: {{ review }}" in reviews.run("%pex show kept")

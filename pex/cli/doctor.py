@@ -105,8 +105,11 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
     ]
     try:
         uri = store.tracking_uri(project, settings)
-        store.connect(uri)
-        findings.append(Finding("record", "ok", redact(uri)))
+        there = store.exists(uri)
+        if there:  # connecting would create it, and a diagnosis leaves nothing behind
+            store.connect(uri)
+        when = "" if there else " (created by the first run)"
+        findings.append(Finding("record", "ok", f"{redact(uri)}{when}"))
     except TrustError as error:
         findings.append(Finding("record", "problem", f"{_NOT_ASKED}{command(error.project)}"))
     except PexError as error:

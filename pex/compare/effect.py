@@ -68,10 +68,30 @@ def effect(pairing: Pairing, metric: Metric, confidence: float) -> Effect:
     differences = pairing.differences
     n_groups = len(set(pairing.groups.tolist()))
     if n_groups < pairing.n:
-        return _clustered(differences, pairing.groups, n_groups, confidence)
-    if metric.yes_no and _all_whole(pairing):
+        found = _clustered(differences, pairing.groups, n_groups, confidence)
+    elif metric.yes_no and _all_whole(pairing):
         return _yes_no(pairing, confidence)
-    return _numbers(differences, metric, confidence)
+    else:
+        found = _numbers(differences, metric, confidence)
+    return _bounded(found) if metric.yes_no else found
+
+
+def _bounded(found: Effect) -> Effect:
+    """The effect with ends between -1 and 1: no difference of shares is beyond them.
+
+    Student's t knows no such bounds; cutting what is impossible takes nothing from its coverage.
+    """
+
+    def cut(end: float | None) -> float | None:
+        return None if end is None else max(-1.0, min(1.0, end))
+
+    return dataclasses.replace(
+        found,
+        low=cut(found.low),
+        high=cut(found.high),
+        least=cut(found.least),
+        most=cut(found.most),
+    )
 
 
 def one_sided(confidence: float) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
-from pex.score.frame import score_names, yes_no
+from pex.score.frame import percentages, score_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,10 @@ MEASURED = ("cost_usd", "latency_s", "ttft_s", "prompt_tokens", "completion_toke
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric to compare by: its name, its column, and its direction."""
+    """One metric to compare by: its name, its column, and its direction.
+
+    `yes_no` is also true of a share of yes/no scores: both go from 0 to 1 and are read in percent.
+    """
 
     name: str
     column: str
@@ -63,7 +66,7 @@ def metric_of(frame: pd.DataFrame, name: str, lower_is_better: bool | None = Non
             )
     is_score = name in scores
     lower = not is_score if lower_is_better is None else lower_is_better
-    return Metric(name, column, is_score and name in yes_no(frame), not lower)
+    return Metric(name, column, is_score and name in percentages(frame), not lower)
 
 
 def _is_number(value: object) -> bool:

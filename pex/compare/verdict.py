@@ -123,8 +123,9 @@ def _record(row: Row, family: int, options: Options) -> dict[str, Any]:
         "baseline": row.pair[1],
         "verdict": word,
         "diff": None if empty else found.difference,
-        "lo": found.low,
-        "hi": found.high,
+        # Equal differences of few cases have no spread to make an interval of.
+        "lo": found.low if found.solid else None,
+        "hi": found.high if found.solid else None,
         "bound": bound,
         "p": found.p,
         "p_adjusted": row.p_adjusted,

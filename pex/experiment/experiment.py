@@ -247,9 +247,10 @@ class Experiment:
 
     def __repr__(self) -> str:
         names = ", ".join(variant.name for variant in self.variants)
+        variants = "1 variant" if len(self.variants) == 1 else f"{len(self.variants)} variants"
+        cases = "1 case" if len(self.cases) == 1 else f"{len(self.cases)} cases"
         return clean(
-            f"Experiment '{self.name}': {len(self.variants)} variants ({names}) x "
-            f"{len(self.cases)} cases, scorers: "
+            f"Experiment '{self.name}': {variants} ({names}) x {cases}, scorers: "
             f"{', '.join(scorer.name for scorer in self._built) or 'none'}"
         )
 

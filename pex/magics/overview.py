@@ -26,6 +26,7 @@ from pex.run.journal import running
 from pex.run.ledger import Spending, spending, total
 
 _STATUS = {"KILLED": "interrupted", "FAILED": "failed", "RUNNING": "running"}
+_NEWEST = 500
 _ORDER = ("better", "no worse", "worse", "undecided", "unchanged")
 
 
@@ -93,8 +94,8 @@ def project_overview(now: datetime.datetime | None = None) -> Overview:
     files = experiment_files(project)
     notes: list[str] = []
     named = [_name_of(path, name) for name, path in files.items()]
-    runs, why = _runs(project, settings, named)
-    rows = [_row(name, path, runs, now) for name, path in files.items()]
+    runs, tried, why = _runs(project, settings, named)
+    rows = [_row(name, path, runs, tried, now) for name, path in files.items()]
     rows += [
         Row(name, "in a notebook", *_last_run(run, now))
         for name, run in runs.items()
@@ -165,7 +166,13 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
     return row.name, row.size, row.last, f"✗ {row.problem}" if row.problem else row.verdict
 
 
-def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetime.datetime) -> Row:
+def _row(
+    name: str,
+    path: Path,
+    runs: dict[str, dict[str, object]],
+    tried: dict[str, datetime.datetime],
+    now: datetime.datetime,
+) -> Row:
     found = attempt(lambda: _spec_and_size(path))
     if isinstance(found, PexError):
         problem = str(found).replace(f"{path.parent}/", "").replace("\n ", ";")
@@ -173,6 +180,10 @@ def _row(name: str, path: Path, runs: dict[str, dict[str, object]], now: datetim
     spec, cases = found
     last, verdict = _last_run(runs[spec.name], now) if spec.name in runs else ("never", "")
     variants = _variants(spec)
+    if last == "never" and spec.name in tried:
+        return Row(
+            name, f"{variants} × {cases:,}", f"only tried, {when(tried[spec.name], now)}", ""
+        )
     if last != "never" and not verdict:
         verdict = "one variant: nothing to compare" if variants == 1 else "no verdict"
     return Row(name, f"{variants} × {cases:,}", last, verdict)
@@ -203,18 +214,23 @@ def _last_run(run: dict[str, object], now: datetime.datetime) -> tuple[str, str]
 
 def _runs(
     project: Path, settings: Settings, names: Sequence[str]
-) -> tuple[dict[str, dict[str, object]], str]:
-    """The newest run of each experiment, or the reason why it is unknown."""
-    from pex.record import search
+) -> tuple[dict[str, dict[str, object]], dict[str, datetime.datetime], str]:
+    """The newest run of each experiment, when each was last tried, or why that is unknown."""
+    from pex.record import run_names, search
     from pex.tracking import store
 
     try:
         uri = store.tracking_uri(project, settings)
         if store.local_folder(uri) and not Path(uri.removeprefix("sqlite:///")).exists():
-            return {}, ""
-        return search.newest(uri, names), ""
+            return {}, {}, ""
+        runs = search.newest(uri, names)
+        tried: dict[str, datetime.datetime] = {}
+        if set(names) - set(runs):  # those tried in a Playground or a cell are no measurement
+            for run in run_names.recorded_runs(uri, limit=_NEWEST):
+                tried.setdefault(run.experiment, run.started_at.replace(tzinfo=None))
+        return runs, tried, ""
     except PexError as error:
-        return {}, f"Last runs are unknown: {error.message}"
+        return {}, {}, f"Last runs are unknown: {error.message}"
 
 
 def _spending_lines(project: Path, settings: Settings, now: datetime.datetime) -> list[str]:

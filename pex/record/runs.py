@@ -36,7 +36,7 @@ from pex.record.metrics import (
 )
 from pex.record.run_title import best_of, local_time, run_name
 from pex.record.search import SOURCE, YES_NO, children, run_of
-from pex.score.frame import typed, yes_no
+from pex.score.frame import percentages, typed
 from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active
 from pex.tracking.store import check_files, connect, errors_of
@@ -158,7 +158,7 @@ class Recorder:
             texts: further text files, by their path in the run.
             comparison: the verdicts, if there is more than one variant.
         """
-        binary = yes_no(frame)
+        binary = percentages(frame)
         self.write_scores(summary, about, comparison, of_run(frame, about), binary)
         self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(binary)))
         counts = {key: float(value) for key, value in about["counts"].items()}
@@ -395,7 +395,7 @@ def rescore(
     recorder.clear_stale(about.scorers)
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about.scorers))
-    recorder._client.set_tag(run_id, YES_NO, ", ".join(sorted(yes_no(frame))))
+    recorder._client.set_tag(run_id, YES_NO, ", ".join(sorted(percentages(frame))))
 
 
 class NoResultsError(PexError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.text import value_text
 from pex.core.values import missing
 from pex.report.safe_html import escaped
-from pex.report.tables import cut
+from pex.report.tables import cut, format_score
 from pex.report.word_difference import MIN_SIMILARITY, word_difference
 from pex.score.unusual_answers import remarks_of
 
@@ -261,7 +261,9 @@ def _verdict(row: Row, name: str, yes_no: Collection[str]) -> str:
         )
     if missing(value):
         return ""
+    if name in yes_no and 0 < value < 1:
+        return f"<span{hint}>{escaped(name)} {format_score(float(value), True)}</span>"
     if name in yes_no:
         kind, sign = ("good", "✓") if value == 1 else ("bad", "✗")
         return f'<span class="pex-{kind}"{hint}>{sign} {escaped(name)}</span>'
-    return f"<span{hint}>{escaped(name)} {value:.3g}</span>"
+    return f"<span{hint}>{escaped(name)} {format_score(float(value), False)}</span>"

@@ -206,7 +206,10 @@ def _wins(panel: tally.WinPanel, missing: str) -> str:
                     f'<rect x="{x:g}" y="{y}" width="{width:g}" height="20" style="{style}"/>'
                 )
             x += width
-        text = ", ".join(f"{n:,} {part}" for n, part in zip(parts, _PARTS, strict=True))
+        text = ", ".join(
+            paper.count(n, one, many)
+            for n, one, many in zip(parts, ("win", "tie", "loss"), _PARTS, strict=True)
+        )
         out.append(draw_text(left + WIDTH + 12, y + 14, text))
     height = 30 + _STEP * len(counts)
     label = f"{panel.metric}: {tally.wins_story(panel.rows)} {missing}".strip()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.about import About
 from pex.core.errors import PexError
-from pex.score.frame import score_names, summarise, yes_no
+from pex.score.frame import percentages, score_names, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def report_of(
     """The report as HTML."""
     from pex.report.page import page
 
-    return page(frame, summary, yes_no(frame), about, verdicts, _slices(frame, about))
+    return page(frame, summary, percentages(frame), about, verdicts, _slices(frame, about))
 
 
 def _slices(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:

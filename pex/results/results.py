@@ -12,7 +12,7 @@ from pex.core.project import find_project
 from pex.core.remarks import of_run
 from pex.core.safe_text import clean
 from pex.project.settings import load_settings
-from pex.score.frame import failed_rows, score_names, summarise, yes_no
+from pex.score.frame import failed_rows, percentages, score_names, summarise, yes_no
 from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Results:
     def __repr__(self) -> str:
         from pex.report.tables import summary_text
 
-        table = summary_text(self.summary(), yes_no(self.frame))
+        table = summary_text(self.summary(), percentages(self.frame))
         end = [str(self.recorded)] if self.recorded else []
         remarks = (f"! {text}" for text in self.remarks())
         return clean("\n".join([self._headline(), table, *remarks, *end]))
@@ -116,7 +116,7 @@ class Results:
 
         from pex.report.tables import NO_MATH, remarks_html, summary_html
 
-        table = summary_html(self.summary(), yes_no(self.frame))
+        table = summary_html(self.summary(), percentages(self.frame))
         headline = f'<p class="{NO_MATH}">{escape(self._headline())}</p>'
         end = f'<p class="{NO_MATH}">{self.recorded.html}</p>' if self.recorded else ""
         return f"{headline}{table}{remarks_html(self.remarks())}{end}"
@@ -177,7 +177,7 @@ class Results:
         kinds = ("scores", "cost", "latency", "repeats", "trend")
         if kind not in kinds:
             raise PexError(f"plot('{kind}')", hint=nearest(kind, kinds))
-        binary = yes_no(self.frame)
+        binary = percentages(self.frame)
         if kind == "scores":
             return (plots.scores_table if table else plots.scores)(self.summary(), binary)
         name = self._score(score)
@@ -474,8 +474,12 @@ class Results:
         return rate(*two, **options, wait=wait)
 
     def report(self, path: str | Path) -> Path:
-        """Write the report as one HTML file; it needs no other file and no network."""
-        path = Path(path)
+        """Write the report as one HTML file; it needs no other file and no network.
+
+        Returns:
+            The file's absolute path, as `Experiment.save` does.
+        """
+        path = Path(path).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.page(), encoding="utf-8")
         return path

@@ -296,6 +296,33 @@ def yes_no(frame: pd.DataFrame) -> set[str]:
     return found
 
 
+def shares(frame: pd.DataFrame) -> set[str]:
+    """The scores that are the share of their own yes/no parts, such as `fields` of `fields.name`.
+
+    Example:
+        >>> import pandas as pd
+        >>> values = {"score.fields": [0.5, 1.0], "score.fields.a": [1.0, 1.0]}
+        >>> shares(pd.DataFrame({**values, "score.fields.b": [0.0, 1.0], "score.size": [0.5, 0.7]}))
+        {'fields'}
+    """
+    names, binary = score_names(frame), yes_no(frame)
+    found = set()
+    for name in names:
+        parts = [part for part in names if is_part(part, name, [name])]
+        if parts and name not in binary and binary.issuperset(parts):
+            values = frame[f"score.{name}"]
+            mean = frame[[f"score.{part}" for part in parts]].mean(axis=1)
+            there = values.notna()
+            if there.any() and bool(((values - mean).abs() < 1e-9)[there].all()):
+                found.add(name)
+    return found
+
+
+def percentages(frame: pd.DataFrame) -> set[str]:
+    """The scores that people read in percent: yes/no scores, and shares of them."""
+    return yes_no(frame) | shares(frame)
+
+
 def failed_rows(frame: pd.DataFrame) -> pd.Series[bool]:
     """A mask of the rows of a long frame that ended in an error or failed a yes/no score."""
     bad = frame["error"].notna()
@@ -310,12 +337,12 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     Answers that were cut off or are empty are also counted; see `unusual`.
 
     Repeats are averaged within their case first, so a case run twice does not count as two
-    cases. Yes/no scores have Wilson's interval, others Student's t; a score of fewer than two
-    cases has none.
+    cases. Yes/no scores and shares of them have Wilson's interval, which stays between 0 and 1,
+    others Student's t; a score of fewer than two cases has none.
     """
     import pandas as pd
 
-    binary = yes_no(frame)
+    binary = percentages(frame)
     records = []
     for variant, rows in frame.groupby("variant", sort=False):
         record: dict[str, Any] = {

@@ -12,6 +12,7 @@ import pytest
 from pex.compare.compare import compare, pair_cases
 from pex.compare.verdict import Options
 from pex.core.errors import PexError
+from pex.score.frame import percentages, summarise
 from tests.helpers.frames import frame
 
 
@@ -236,7 +237,9 @@ def test_equal_costs_are_identical_and_not_nan(metric: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = row(compare(table, "a", metric))
-    assert (found["lo"], found["hi"], found["p"]) == (0, 0, 1)
+    assert found["p"] == 1
+    assert pd.isna(found["lo"])  # no spread to make an interval of
+    assert pd.isna(found["hi"])
     assert "identical on every case" in found["warnings"]
 
 
@@ -364,3 +367,34 @@ def test_the_cases_of_a_pair_come_with_the_largest_loss_first() -> None:
     assert list(cases["case_id"]) == ["c1", "c2", "c0"]
     assert list(cases["diff"]) == [-1, 0, 1]
     assert list(cases["text"]) == ["two", "three", "one"]
+
+
+def test_a_difference_of_shares_is_never_beyond_one() -> None:
+    few = frame({"a": [1, 0, 1], "b": [0, 1, 0]}, group=["g", "g", "h"])
+    found = row(compare(few, "a", options=Options(margin=0.1)))
+    assert "groups" in str(found["method"])
+    assert (found["lo"], found["hi"]) == (-1.0, 1.0)
+    assert -1 <= found["bound"] <= 1
+
+
+def test_equal_differences_of_few_cases_have_no_interval() -> None:
+    same = frame({"a": [0.1, 0.2, 0.3], "b": [0.6, 0.7, 0.8]})
+    found = row(compare(same, "a"))
+    assert pd.isna(found["lo"])
+    assert pd.isna(found["hi"])
+    assert any("same amount" in note for note in found["warnings"])
+
+
+def test_a_share_of_fields_is_in_percent_like_its_fields_and_stays_in_its_bounds() -> None:
+    scores = {"score.fields.a": [1.0, 1.0, 1.0, 1.0], "score.fields.b": [0.0, 1.0, 0.0, 1.0]}
+    table = frame({"v": [0.5, 1.0], "w": [0.5, 1.0]}, "fields").assign(**scores)
+    table["prompt_tokens"] = table["completion_tokens"] = 1
+    errors = {f"score_error.{name}": None for name in ("fields", "fields.a", "fields.b")}
+    table = table.assign(cost_usd=0.0, latency_s=0.1, finish_reason="stop", **errors)
+    table = table.assign(output="x", remarks=[[]] * 4)
+    assert percentages(table) == {"fields", "fields.a", "fields.b"}
+    summary = summarise(table)
+    assert (summary["score.fields.lo"] >= 0).all()
+    assert (summary["score.fields.hi"] <= 1).all()
+    found = compare(table, "v", ["fields"])
+    assert bool(found["yes_no"].iloc[0])

@@ -40,6 +40,8 @@ def test_svgs_say_what_the_plots_say() -> None:
     assert 'aria-label="label: difference from short (percentage points): strict is above' in forest
     assert "stroke-dasharray" in forest
     assert "12 wins, 83 ties, 5 losses" in svg.wins_svg(comparison({}))
+    one = svg.wins_svg(comparison({"wins": 1, "ties": 1, "losses": 1}))
+    assert ">1 win, 1 tie, 1 loss<" in one
     two = summary({}, {"variant": "b", "score.label": 0.9, "cost_usd": 1.0})
     assert "1  b: 90 %, $10.00 per 1,000" in svg.frontier_svg(two, "label", "cost_usd", YES_NO)
 

@@ -21,7 +21,7 @@ from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.guard.redact import redact
 from pex.report.tables import cut
-from pex.score.frame import score_names, summarise, yes_no
+from pex.score.frame import percentages, score_names, summarise
 
 if TYPE_CHECKING:
     from pex.batch.night.night import JudgedNight, JudgedRun
@@ -198,7 +198,7 @@ def _run_part(subject: JudgedRun, night: JudgedNight) -> dict[str, Any]:
         "last_night": subject.last.run["batch_id"] if subject.last else None,
         "summary": summarise(now.frame),
         "last_summary": summarise(subject.last.frame) if subject.last else None,
-        "yes_no": yes_no(now.frame),
+        "yes_no": percentages(now.frame),
         "trend": _trend(subject, night),
         "cases": casework(subject),
     }

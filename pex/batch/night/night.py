@@ -96,7 +96,7 @@ class JudgedNight:
 
     @property
     def worse_since(self) -> list[Night]:
-        """The nights in a row before this one that did not pass, from the first that got worse."""
+        """The nights just before this one that did not pass, from the first that got worse."""
         if self.outcome not in (FAIL, UNDECIDED):
             return []
         accepted = [item.accepted["when"] for item in self.judged if item.accepted]

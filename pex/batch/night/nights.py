@@ -136,7 +136,7 @@ def missed(starts: Sequence[datetime.datetime]) -> list[datetime.datetime]:
 
 
 def worse_since(earlier: Sequence[Night], accepted_at: datetime.datetime | None) -> list[Night]:
-    """The nights in a row before this one that did not pass, from the first that got worse.
+    """The nights just before this one that did not pass, from the first that got worse.
 
     Args:
         earlier: the nights before this one, oldest first.
