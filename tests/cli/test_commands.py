@@ -207,8 +207,8 @@ def test_init_makes_a_project_that_runs(tmp_path: Path) -> None:
     assert "895 requests" in dry.stdout
 
 
-def test_a_diagnosis_leaves_nothing_behind(tmp_path: Path, lab: FaultyEndpoint) -> None:
-    done = pexlab("doctor", folder=tmp_path)
+def test_a_diagnosis_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = pexlab_process("doctor", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "mlflow.db (created by the first run)" in done.stdout
     assert list(tmp_path.iterdir()) == []
