@@ -391,7 +391,7 @@ def rescore(
 ) -> None:
     """Update a recorded run with new scores: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
-    recorder.write_scores(summary, about, comparison, of_run(frame, about), yes_no(frame))
+    recorder.write_scores(summary, about, comparison, of_run(frame, about), percentages(frame))
     recorder.clear_stale(about.scorers)
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about.scorers))
