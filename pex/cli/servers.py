@@ -92,7 +92,7 @@ def ui(
     store.check_files(uri)  # MLflow's server would connect there with the user's login
     token = secrets.token_hex(24)
     newest = search.newest_experiment(uri)
-    place = f"#/experiments/{newest}" if newest else ""
+    place = f"#/experiments/{newest}/evaluation-runs" if newest else ""
     link = f"http://127.0.0.1:{port}/?token={token}{place}"
     console.err(f"MLflow on {link} (Ctrl-C ends it); record: {redact(uri)}")
     command = python.command("mlflow", "ui", "--app-name", pages.APP)
