@@ -274,9 +274,9 @@ export function makeReader({ ask, step, go, send, leave }) {
       mode = cell.answer.mode;
       box.dataset.place = cell.place.join();
       const nodes = drawOpened(cell, ask, cell.edits ? editorOf(cell) : null);
-      const had = box.getRootNode().activeElement?.dataset.stay === "tab" && tabs.contains(box.getRootNode().activeElement);
+      const had = tabs.contains(box.getRootNode().activeElement);
       tabs.replaceChildren(...(cell.tabs.length > 1 ? [tabsOf(cell, go)] : []));
-      if (had) tabs.querySelector("[data-stay=tab]").focus({ preventScroll: true });
+      if (had) (tabs.querySelector("[data-stay=tab]") ?? box).focus({ preventScroll: true });
       fill(...nodes);
       if (!same) box.scrollTop = 0;
     },
