@@ -207,7 +207,8 @@ def known_variables(cases: Iterable[Case]) -> dict[str, str]:
     """
     cases = list(cases)
     columns = list(dict.fromkeys(name for case in cases for name in case.inputs))
-    renamed = {name: column for case in cases[:1] for name, column in case.renamed.items()}
+    mappings = {id(case.renamed): case.renamed for case in cases}.values()  # often one for all
+    renamed = {name: column for mapping in mappings for name, column in mapping.items()}
     return {**{name: name for name in columns}, **dict(aliases(tuple(columns))), **renamed}
 
 

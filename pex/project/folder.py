@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.canonical_json import canonical_json, json_text
-from pex.core.cases import Case
+from pex.core.cases import Case, known_variables
 from pex.core.errors import PexError
 from pex.core.params import json_params
 from pex.core.project import is_inside, projects_of
@@ -117,15 +117,36 @@ def variants_spec(variants: Sequence[Variant], refs: Mapping[str, str]) -> dict[
 
 def memory_spec(cases: Sequence[Case]) -> dict[str, Any]:
     """The keys of a spec for cases that are written as `cases.jsonl`."""
-    first = cases[0]
-    reading = Reading(decimal=first.decimal or None)
-    return {"cases": CasesSpec.of("cases.jsonl", reading), "columns": dict(first.renamed)}
+    cases = _with_one_name(cases)
+    renamed = {name: column for case in cases for name, column in case.renamed.items()}
+    reading = Reading(decimal=next((case.decimal for case in cases if case.decimal), None))
+    return {"cases": CasesSpec.of("cases.jsonl", reading), "columns": renamed}
+
+
+def _with_one_name(cases: Sequence[Case]) -> Sequence[Case]:
+    """Cases of which some call a column as prompts do and others as a file does: all as prompts do.
+
+    Typed and pasted cases beside those of a file are like this; one file cannot hold both names.
+    """
+    inputs = {name for case in cases for name in case.inputs}
+    known = known_variables(cases).items()
+    names = {column: name for name, column in known if name != column and name in inputs}
+    if not names:
+        return cases
+    return [
+        dataclasses.replace(
+            case,
+            inputs={names.get(column, column): value for column, value in case.inputs.items()},
+            renamed={n: column for n, column in case.renamed.items() if column not in names},
+        )
+        for case in cases
+    ]
 
 
 def cases_text(cases: Sequence[Case]) -> str:
     """The cases in the format of a `.jsonl` file with the default column names."""
     lines = []
-    for case in cases:
+    for case in _with_one_name(cases):
         row: dict[str, Any] = {"case_id": case.id, **case.inputs}
         if case.expected is not None:
             row["expected"] = case.expected

@@ -103,3 +103,18 @@ def test_what_cannot_be_opened_is_named(source: object, options: dict, message: 
         source = pex.Experiment("e", variants, [{"q": "a"}])
     with pytest.raises(pex.PexError, match=message):
         pex.Playground(source, record=False, **options)
+
+
+def test_a_typed_case_beside_those_of_a_file_can_be_saved(tmp_path: Path) -> None:
+    from pex.playground import starting
+    from pex.playground.session import Session
+
+    session = Session("", starting.given("tickets.csv", columns={"text": "Text body"}), False)
+    session.edit({"act": "add_case"})
+    entry = session.draft.entries[-1]
+    session.edit({"act": "edit_case", "case": entry.id, "field": "text", "value": "Typed"})
+    saved = session.save_to({"to": "experiment", "path": str(tmp_path / "mine/experiment.yaml")})
+    assert "experiment.yaml" in saved
+    exp = pex.Experiment.load(tmp_path / "mine/experiment.yaml")
+    assert [case.values["text"] for case in exp.cases] == ["Größe passt nicht", "Danke!", "Typed"]
+    assert [case.id for case in exp.cases] == [case.id for case in session.draft.cases.values()]
