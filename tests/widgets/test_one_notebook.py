@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Locator
 
 from tests.helpers.browser import jupyterlab, run_cell
 from tests.helpers.endpoint import FaultyEndpoint
@@ -35,6 +36,19 @@ LOOK = """(root) => {
 }"""
 
 
+def settled(widget: Locator) -> dict[str, str]:
+    """The computed style of all that is in a widget, once nothing in it changes any more."""
+    found: list[dict[str, str]] = []
+
+    def same_twice() -> bool:
+        found.append(widget.evaluate(LOOK))
+        widget.page.wait_for_timeout(300)
+        return len(found) > 2 and found[-1] == found[-2] == found[-3]
+
+    wait_for(same_twice)
+    return found[-1]
+
+
 def test_no_widget_changes_the_look_of_another(project: Path, lab: FaultyEndpoint) -> None:
     start = (
         f"%load_ext pex\n{MADE}import pex\nresults = made(6, 2)\n"
@@ -52,11 +66,11 @@ def test_no_widget_changes_the_look_of_another(project: Path, lab: FaultyEndpoin
             wait_for(lambda widget=widget: widget.count() or page.errors())
             assert page.errors() == []
             page.page.mouse.move(0, 0)
-            page.page.wait_for_timeout(500)
+            mine = settled(widget)
             for name, before in looks.items():
-                now = page.page.locator(name).first.evaluate(LOOK)
+                now = settled(page.page.locator(name).first)
                 both = before.keys() & now.keys()
                 assert len(both) > len(before) / 2
                 changed = {key: (before[key], now[key]) for key in both if before[key] != now[key]}
                 assert changed == {}, f"{selector} changes {name}"
-            looks[selector] = widget.evaluate(LOOK)
+            looks[selector] = mine
