@@ -217,3 +217,33 @@ def test_rows_that_lost_their_layout_out_of_sight_are_drawn_anew(tmp_path: Path)
                 && row.querySelector("[role=gridcell]").textContent);
             }"""
         )
+
+
+def test_a_grid_that_fills_out_of_sight_has_its_rows_when_one_comes_to_it(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    gap = "from IPython.display import HTML\nHTML('<div style=height:3000px></div>')"
+    grow = "import time\nfor n in range(40):\n"
+    grow += "    grid.on_event(Delta((names[n % 4], f'c{n % 20}', 1), f'piece {n} ' * 30))\n"
+    grow += "    time.sleep(0.02)\ngrid.close_run()"
+    start = (
+        "from pex.core.events import Delta, Queued\nfrom pex.widgets.grid import ResultGrid\n"
+        "from pex.widgets.cell import Line\nfrom pex.widgets.sheet import Sheet\n"
+        "names = [f'v{n}' for n in range(4)]\n"
+        "grid = ResultGrid(Sheet(names, [Line(f'c{n}', 'text') for n in range(20)], 1))\n"
+        "grid.on_event(Queued(tuple(names), ('c0',), 1, 80))"
+    )
+    notebook(tmp_path / "grid.ipynb", None, MADE + start, gap, "grid", grow)
+    with jupyterlab(tmp_path) as lab:
+        lab.open("grid.ipynb")
+        lab.begin_all()
+        last = "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(3)"
+        lab.page.wait_for_function(f"{last}.executionCount !== null")
+        lab.page.locator(".jp-Cell").first.evaluate("e => e.scrollIntoView()")
+        lab.page.locator(".pex-grid").evaluate("e => e.scrollIntoView({block: 'start'})")
+        lab.page.wait_for_function(
+            """() => {
+              const rows = [...document.querySelectorAll(".pex-grid-body [role=row]")];
+              return rows.length > 3 && rows.every((row) => row.getBoundingClientRect().height > 20)
+                && rows[0].textContent.includes("piece");
+            }"""
+        )
