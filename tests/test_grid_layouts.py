@@ -247,3 +247,18 @@ def test_a_grid_that_fills_out_of_sight_has_its_rows_when_one_comes_to_it(tmp_pa
                 && rows[0].textContent.includes("piece");
             }"""
         )
+
+
+def test_rows_stay_when_the_theme_changes(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    notebook(tmp_path / "grid.ipynb", None, MADE + "made(40, 5).show()")
+    with jupyterlab(tmp_path) as lab:
+        shown(lab, "grid.ipynb")
+        rows = lab.page.locator(".pex-grid-body [role=row]")
+        lab.page.get_by_label("Which rows").select_option("failures")
+        for dark in (True, False, True):
+            lab.theme(dark)
+            # A theme takes the page's styles away for a moment, and with them all room.
+            lab.page.wait_for_function("() => new Promise((done) => setTimeout(() => done(1), 700))")
+            expect(rows.first).to_be_in_viewport()
+        assert rows_in_sight(lab.page.locator(".pex-grid")) > 3

@@ -20,6 +20,7 @@ export function makeRows(grid) {
   let caseWidth = 0;
   let inSight = [0, 0];
   let guessed = false;
+  let owed = false; // all is to be drawn anew as soon as there is room again
   const later = oncePerFrame(paint);
   const settleLater = oncePerFrame(settle);
 
@@ -47,6 +48,10 @@ export function makeRows(grid) {
   function paint() {
     const height = scroll.clientHeight;
     if (!height) return; // JupyterLab has taken the cell out of the page
+    if (owed) {
+      redraw();
+      return;
+    }
     inSight = columnsInSight();
     let first = heights.at(scroll.scrollTop);
     let last = Math.min(count(), heights.at(scroll.scrollTop + height) + 1);
@@ -173,6 +178,22 @@ export function makeRows(grid) {
     });
   }
 
+  /** Draw all anew: other rows, another order, other columns or another layout. */
+  function redraw() {
+    // Without room, as for a moment while the theme changes, nothing could be drawn in its place.
+    owed = !scroll.clientHeight;
+    if (owed) {
+      later();
+      return;
+    }
+    for (const { node } of drawn.values()) node.remove();
+    drawn.clear();
+    unmeasured.clear();
+    readEdges();
+    body.style.height = `${heights.total}px`;
+    paint();
+  }
+
   return {
     heights, paint, later, count,
     cell: (index, at) => drawn.get(index)?.node.children[at + 1],
@@ -188,15 +209,7 @@ export function makeRows(grid) {
       later.cancel();
       settleLater.cancel();
     },
-    /** Draw all anew: other rows, another order, other columns or another layout. */
-    redraw() {
-      for (const { node } of drawn.values()) node.remove();
-      drawn.clear();
-      unmeasured.clear();
-      readEdges();
-      body.style.height = `${heights.total}px`;
-      paint();
-    },
+    redraw,
     /** Heights are not known any more: the layout or the width is another one. */
     forget() {
       guessed = false;
