@@ -183,6 +183,7 @@ def seed(project: Path) -> None:
     """Three versions of `ask` with scores of two, and hostile prompts."""
     rows = [{"review": f"r{n}", "expected": "x"} for n in range(4)]
     for prompt in (ASK, SHORT):
+        pex.library.save(prompt)
         pex.Experiment("trial", pex.grid([prompt], "lab/m1"), rows, ["exact"]).run(show=False)
     pex.library.save(pex.Prompt("Bad or good: {{ review }}", "ask"), note=HOSTILE[0])
     pex.library.set_alias("ask", "champion", 1)
