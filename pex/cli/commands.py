@@ -28,7 +28,7 @@ COMMANDS = {
     "spend": "Show what the project has spent, from the ledger beside the journal.",
     "gc": "List what can be deleted from .pex/ and mlruns/, with its size; --delete deletes it.",
     "lab": "Open JupyterLab in this project, on the first notebook if there is one.",
-    "ui": "Open MLflow's pages on this project's record.",
+    "ui": "Open MLflow's pages on this project's record, first its newest experiment.",
     "trust": "Trust a project: let its pex.toml send your keys to its addresses and run its "
     "commands.",
     "doctor": "Show what is installed, set and reachable, and what to do about the rest.",

@@ -168,16 +168,16 @@ def test_missing_traces_are_listed_and_written(
 def test_mistakes_are_named(
     project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(pex.PexError, match="nothing has been recorded in this project yet"):
+    with pytest.raises(pex.PexError, match="nothing has been recorded there yet"):
         record("latest")
     waits = run_without_record(monkeypatch, experiment())
     there = experiment().run(show=False, traces="none")
     assert there.traces is not None
     assert there.traces.wait(60)
-    with pytest.raises(pex.PexError, match=f"no run '{there.run_id[:-1]}'.*\n.*{there.run_id}"):
-        record(there.run_id[:-1])
-    with pytest.raises(pex.PexError, match=f"no run '{waits.run_id[:-1]}'.*\n.*{waits.run_id}"):
-        record(waits.run_id[:-1])
+    with pytest.raises(pex.PexError, match=f"no run '{there.run_id[1:]}'.*\n.*`pexlab runs`"):
+        record(there.run_id[1:])
+    with pytest.raises(pex.PexError, match=f"no run '{waits.run_id[1:]}'.*\n.*`pexlab runs`"):
+        record(waits.run_id[1:])
     with pytest.raises(pex.PexError, match="did you mean 'all'"):
         record(there.run_id, "al")
     with pytest.raises(pex.PexError, match="expected a whole number from 0"):
