@@ -34,7 +34,7 @@ def test_the_real_model_answers_piece_by_piece_and_the_run_is_recorded(
     view.press()
     status = view.wait()
     assert status["error"] == ""
-    assert status["said"].startswith("recorded in MLflow: real / ")
+    assert status["said"].startswith("recorded in MLflow: real (scratch) / ")
     cells = play._session.cells()
     assert len(cells) == 3
     for cell in cells.values():
