@@ -121,7 +121,7 @@ export function makeImporter(send) {
     const text = event.clipboardData?.getData("text/plain") ?? "";
     if (text) readText(text);
     else if (files.length) readFile(files[0]);
-    else say("There is no text to paste: copy the cells with their headings.", true);
+    else say("The clipboard has no text: copy the cells with their headings.", true);
   });
   area.addEventListener("input", () => {
     clearTimeout(timer);

@@ -159,7 +159,7 @@ def read_table(content: Mapping[str, Any], data: bytes | None, asked: Sequence[s
         return _rows(data, Path(name), reading)
     text = data.decode("utf-8", "replace").strip("\r\n\ufeff")
     if not text.strip():
-        raise PexError("there is no text to paste", hint="copy the cells with their headings")
+        raise PexError("nothing was pasted", hint="copy the cells with their headings")
     if "\t" in text.split("\n", 1)[0] and reading.delimiter is None:
         reading = dataclasses.replace(reading, delimiter="\t")
     reading = dataclasses.replace(reading, encoding="utf-8")

@@ -10,7 +10,7 @@ import pex
 from pex.playground import starting
 from pex.playground.session import Session
 from pex.playground.table import MOST_BYTES, read_table
-from tests.helpers.playing import View, new_kernel  # noqa: F401
+from tests.helpers.playing import View
 
 PASTED = "Text body\tlabel\tNote\nIt broke at once.\tnegative\t\nLovely\tpositive\tx\n"
 
@@ -112,8 +112,8 @@ def test_where_several_readings_fit_one_is_chosen(view: View) -> None:
 @pytest.mark.parametrize(
     ("text", "content", "message"),
     [
-        ("", {}, "there is no text to paste"),
-        ("  \n \n", {}, "there is no text to paste"),
+        ("", {}, "nothing was pasted"),
+        ("  \n \n", {}, "nothing was pasted"),
         ("Dear all, I am writing to you.", {}, "not a table: it is one line (copy"),
         ("Text body\tlabel", {}, "not a table: it is one line, the headings"),
         ("Dear all,\nI write, as promised, about it.\nYours, A", {}, "not a table: line 2"),

@@ -105,7 +105,7 @@ def steps(night: JudgedNight) -> list[tuple[str, str]]:
         found["Run it again, as a new night:"] = again
     if night.subjects:
         accept = f'pexlab batch accept {shlex.quote(batch_id)} --why "…"'
-        found["If this is how it should be, accept it as the baseline of later nights:"] = accept
+        found["If these results are right, accept them as the baseline for later nights:"] = accept
     return list(found.items())
 
 

@@ -153,9 +153,8 @@ def _touched(night: JudgedNight, item: CandidateVerdict) -> bool:
 
 def _counts(night: JudgedNight, items: Sequence[CandidateVerdict]) -> str:
     """How many cases broke, of the candidate that lost most."""
-    assert all(item.row is not None for item in items)
-    worst = max(items, key=lambda item: item.row["losses"] - item.row["wins"])  # type: ignore[index]
-    row = worst.row or {}
+    compared = [(item.row, item) for item in items if item.row is not None]
+    row, worst = max(compared, key=lambda pair: pair[0]["losses"] - pair[0]["wins"])
     broke, better, cases = int(row["losses"]), int(row["wins"]), int(row["n_cases"])
     text = f"{broke or 'none'} of {cases} {'case' if cases == 1 else 'cases'} broke"
     if better:
