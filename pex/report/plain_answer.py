@@ -113,20 +113,29 @@ def _counts(rows: Sequence[Mapping[str, Any]], about: About) -> str:
     whole = yes_no and same and all(row["n_repeats"] == 1 for row in rows)
     cases = int(first["n_cases"])
     texts = []
-    for place, name in enumerate(order[:MOST]):
+    shown = _shown(order, rows)
+    for place, name in enumerate(shown):
         value = known[name]
         if whole:
             of = f" of {cases}" if place == 0 else ""
             texts.append(f"{round(value * cases)}{of}")
         else:
             texts.append(format_value(value, metric, yes_no))
-    named = [f"{name} {text}" for name, text in zip(order[1:], texts[1:], strict=False)]
+    named = [f"{name} {text}" for name, text in zip(shown[1:], texts[1:], strict=True)]
     kind = _kind(metric.partition(".")[0], about)
     verb = "got" if not whole or kind in _RIGHT else "passed"
     right = " right" if yes_no and kind in _RIGHT else ""
     end = "" if right else f" on {metric}"
-    rest = f"; {len(order) - MOST} more are in the table" if len(order) > MOST else ""
-    return f"{', '.join([f'{order[0]} {verb} {texts[0]}{right}', *named])}{end}{rest}."
+    left = len(order) - len(shown)
+    rest = f"; {left} {'other is' if left == 1 else 'others are'} in the table" if left else ""
+    return f"{', '.join([f'{shown[0]} {verb} {texts[0]}{right}', *named])}{end}{rest}."
+
+
+def _shown(order: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The variants to give figures of: those that the first sentence names, then the best."""
+    named = [*_names(rows, BETTER), *_names(rows, WORSE), str(rows[0]["baseline"])]
+    chosen = list(dict.fromkeys([*named, *order]))[:MOST]
+    return [name for name in order if name in chosen]
 
 
 def _why(rows: Sequence[Mapping[str, Any]]) -> str:
