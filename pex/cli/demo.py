@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +18,13 @@ from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.project.settings import load_settings
 
+if TYPE_CHECKING:
+    from pex.batch.plan import Plan
+
 CASES = 40
 PROMPTS = 4
+BATCH_CASES = 8
+"""The plan has forty, so that a night can decide; nobody wants to wait for them here."""
 
 
 def demo(
@@ -59,7 +65,7 @@ def demo(
     console.err("\n2. The same experiment as a notebook, executed twice by Papermill, and its page")
     uri, started_at = str(results.about.tracking_uri), datetime.datetime.now(datetime.UTC)
     with recording(uri, console.err) as record:
-        batch = run_batch(load_plan(folder / "plan.yaml"), say=console.err, record=record)
+        batch = run_batch(_short(load_plan(folder / "plan.yaml")), say=console.err, record=record)
         table = collect(batch, uri)
         write(table, batch)
         console.out(text(table))
@@ -81,6 +87,17 @@ def demo(
     )
     if batch.failed:
         raise PexError(f"{len(batch.failed)} notebooks failed; see above")
+
+
+def _short(plan: Plan) -> Plan:
+    """A plan whose jobs run a few cases only."""
+    jobs = [
+        dataclasses.replace(job, parameters={**job.parameters, "limit": BATCH_CASES})
+        if "limit" in job.parameters
+        else job
+        for job in plan.jobs
+    ]
+    return dataclasses.replace(plan, jobs=tuple(jobs))
 
 
 def _enter_project() -> Path:
