@@ -259,6 +259,11 @@ def test_rows_stay_when_the_theme_changes(tmp_path: Path) -> None:
         for dark in (True, False, True):
             lab.theme(dark)
             # A theme takes the page's styles away for a moment, and with them all room.
-            lab.page.wait_for_function("() => new Promise((done) => setTimeout(() => done(1), 700))")
+            lab.page.wait_for_function(
+                """() => new Promise((settled) => {
+                  const room = () => document.querySelector(".pex-grid-scroll").clientHeight > 0;
+                  requestAnimationFrame(() => requestAnimationFrame(() => settled(room())));
+                })"""
+            )
             expect(rows.first).to_be_in_viewport()
         assert rows_in_sight(lab.page.locator(".pex-grid")) > 3
