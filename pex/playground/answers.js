@@ -1,6 +1,6 @@
 // The answers: one cell per variant and case. A cell is redrawn only if it changed.
 
-import { differencePieces, dollars, element, output, seconds } from "../widgets/shared.js";
+import { differencePieces, dollars, element, output, sanitised, seconds } from "../widgets/shared.js";
 import { iconButton, relabel } from "./controls.js";
 
 const MARKS = { good: "pex-chip pex-chip-good", bad: "pex-chip pex-chip-bad", failed: "pex-chip pex-chip-bad", number: "pex-chip" };
@@ -44,14 +44,16 @@ export function makeAnswer(onRun, key) {
   sizes.observe(text);
   let drawn = [];
 
-  function drawText(cell, pieces) {
+  function drawText(cell, pieces, html) {
     const end = text.scrollTop + text.clientHeight >= text.scrollHeight - 8;
     const waits = cell.state === "queued" && !cell.text;
     const blank = cell.state === "answered" && !cell.text.trim();
     text.classList.toggle("pex-soft", waits || blank);
     text.hidden = !cell.text && !blank;
+    text.classList.toggle("pex-rendered", Boolean(html) && !pieces);
     if (blank) grow(text, cell.text ? "(only whitespace)" : "(empty answer)");
     else if (Array.isArray(pieces)) text.replaceChildren(...differencePieces(pieces));
+    else if (html && !pieces) text.replaceChildren(sanitised(html));
     else grow(text, cell.text);
     if (cell.state === "running" && end) text.scrollTop = text.scrollHeight;
     markScrollable(text);
@@ -78,9 +80,12 @@ export function makeAnswer(onRun, key) {
 
   return {
     node,
-    /** @param pieces the differences from the baseline, a sentence about them, or undefined */
-    draw(cell, pieces, name) {
-      const now = [cell, pieces, name];
+    /**
+     * @param pieces the differences from the baseline, a sentence about them, or undefined
+     * @param html the answer as Markdown, or undefined
+     */
+    draw(cell, pieces, name, html) {
+      const now = [cell, pieces, name, html];
       if (drawn.length && now.every((item, i) => item === drawn[i])) return;
       drawn = now;
       who.textContent = name;
@@ -98,7 +103,7 @@ export function makeAnswer(onRun, key) {
       }
       note.textContent = notes(cell, pieces);
       note.hidden = !note.textContent;
-      drawText(cell, cell.state === "answered" ? pieces : undefined);
+      drawText(cell, cell.state === "answered" ? pieces : undefined, html);
       drawMarks(cell);
       const kept = cell.journal && !/reused|journal/.test(cell.facts ?? "") ? "reused" : "";
       facts.textContent = [cell.facts, kept].filter(Boolean).join(" · ");

@@ -23,6 +23,7 @@ from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.prompt import FIELDS, Prompt
 from pex.playground.draft import Column, Draft, Entry, Message, sound_all
+from pex.playground.reviews import text_id
 
 FOLDER = "drafts"
 VERSION = 1
@@ -35,12 +36,16 @@ _in_cell: Counter[str] = Counter()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept: a draft, its answers as the view has them, what it started from, and when."""
+    """What is kept: a draft, its answers as the view has them, what it started from, and when.
+
+    `markdown` is whether its answers are shown as Markdown.
+    """
 
     draft: Draft
     cells: dict[str, dict[str, Any]]
     begun_from: str
     saved_at: str = ""
+    markdown: bool = False
 
 
 class DraftFile:
@@ -72,7 +77,13 @@ class DraftFile:
             if not draft.columns:
                 raise ValueError("it has no variants")
             cells = {str(key): _ended(cell) for key, cell in found["cells"].items()}
-            return Kept(draft, cells, str(found["begun_from"]), str(found["saved_at"]))
+            return Kept(
+                draft,
+                cells,
+                str(found["begun_from"]),
+                str(found["saved_at"]),
+                bool(found.get("markdown")),
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, PexError) as error:
@@ -101,6 +112,7 @@ class DraftFile:
             "writer": self._writer,
             "saved_at": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
             "begun_from": kept.begun_from,
+            "markdown": kept.markdown,
             "draft": to_json(kept.draft),
             "cells": cells,
         }
@@ -284,7 +296,9 @@ def _is_of(base: Mapping[str, Any] | None, case: str | None, group: str | None) 
 def _ended(cell: Mapping[str, Any]) -> dict[str, Any]:
     """A kept answer; what was running when it was kept has stopped."""
     state = "stopped" if cell["state"] in ("queued", "running") else str(cell["state"])
-    return {**cell, "state": state, "print": str(cell["print"]), "text": str(cell["text"])}
+    text = str(cell["text"])
+    known = str(cell.get("id") or (text_id(text) if state == "answered" else ""))
+    return {**cell, "state": state, "print": str(cell["print"]), "text": text, "id": known}
 
 
 def _prompt_data(prompt: Prompt) -> dict[str, Any]:

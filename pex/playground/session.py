@@ -70,6 +70,7 @@ class Session:
         self.base = base
         self.record = record
         self.fresh = False
+        self.markdown = False
         self.runs = Runs(self._show_cells, self._on_run_end)
         self._lock = threading.RLock()
         self._writing = threading.Lock()
@@ -159,6 +160,14 @@ class Session:
 
         def change() -> None:
             self.fresh = fresh
+
+        self._change(change)
+
+    def set_markdown(self, markdown: bool) -> None:
+        """Whether answers are shown as Markdown; the draft remembers it."""
+
+        def change() -> None:
+            self.markdown = markdown
 
         self._change(change)
 
@@ -283,6 +292,7 @@ class Session:
             "said": self._said,
             "error": self._error or self.runs.error,
             "fresh": self.fresh,
+            "markdown": self.markdown,
             "url": self._url,
         }
 
@@ -309,6 +319,12 @@ class Session:
                         continue
                     found[key] = {**cell, "stale": stale}
         return found
+
+    def rendered(self, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Complete answers as Markdown, see `shown.rendered`."""
+        from pex.playground.shown import rendered
+
+        return rendered(self.cells(keys))
 
     def differences(self, against: str) -> dict[str, Any]:
         """Each answer compared word by word with that of another variant, given by its id."""
@@ -371,7 +387,7 @@ class Session:
                 for key, cell in self.cells().items()
                 for slot in [self.runs.slots.get(key)]
             }
-            return Kept(self.draft, cells, self._begun_from)
+            return Kept(self.draft, cells, self._begun_from, markdown=self.markdown)
 
     def check(self) -> None:
         """Estimate a run of everything, and look for problems with models and cases."""
@@ -459,7 +475,7 @@ class Session:
             return None
         if kept is None:
             return None
-        self._restored = kept.cells
+        self._restored, self.markdown = kept.cells, kept.markdown
         changed = kept.begun_from != self._begun_from
         self._notice = _restored_notice(kept.saved_at, changed=changed)
         self._begun_from = kept.begun_from

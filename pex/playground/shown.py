@@ -7,6 +7,8 @@ from html import escape
 from typing import Any
 
 from pex.core.safe_text import clean
+from pex.playground.reviews import text_id
+from pex.report.safe_html import markdown_html
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
 from pex.report.word_difference import word_difference
 from pex.widgets.cell import Cell
@@ -38,6 +40,7 @@ def shown(cell: Cell, number: int) -> Shown:
     return {
         "state": _STATES.get(cell.state, cell.state),
         "text": text[:MAX_CHARS],
+        "id": text_id(cell.text) if cell.state == "answered" else "",
         "cut": len(cell.text) > MAX_CHARS,
         "facts": facts,
         "seconds": cell.latency_s,
@@ -50,6 +53,19 @@ def shown(cell: Cell, number: int) -> Shown:
         "stale": False,
         "journal": bool(cell.facts.get("from_journal")),
         "run": number,
+    }
+
+
+def rendered(cells: Mapping[str, Shown]) -> dict[str, tuple[str, str]]:
+    """Complete answers as Markdown: the id of each text, and harmless HTML.
+
+    Args:
+        cells: answers by "<variant id>|<case id>".
+    """
+    return {
+        key: (cell["id"], markdown_html(cell["text"]))
+        for key, cell in cells.items()
+        if cell["state"] == "answered" and cell["text"].strip()
     }
 
 

@@ -12,6 +12,7 @@ export function makeTools(act) {
   const tools = {
     run: signButton("run", "Run all", act.run), stop: signButton("stop", "Stop", act.stop),
     fresh: checkbox("Ask for new answers", act.fresh, "Ask the models again instead of reusing earlier answers"),
+    markdown: checkbox("Markdown", act.markdown, "Show answers as rendered Markdown, without images; differences stay plain text"),
     undo: signButton("undo", "Undo", act.undo), redo: signButton("redo", "Redo", act.redo),
     variant: signButton("plus", "Add variant", act.variant), cases: signButton("plus", "Add case", act.cases),
     table: button("Add data…", act.table),

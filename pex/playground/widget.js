@@ -8,6 +8,7 @@ import { makeChecks } from "./checks.js";
 import { arrange, iconButton, makeKeys, makeViews, setChoices } from "./controls.js";
 import { followDocument } from "./document.js";
 import { makeHeads } from "./heads.js";
+import { makeMarkdown } from "./markdown.js";
 import { makeModelMenu } from "./models.js";
 import { makeOutbox } from "./outbox.js";
 import { makePanes } from "./panes.js";
@@ -100,6 +101,7 @@ function renderPlayground({ model, el }) {
   const tools = makeTools({
     run: runAll, stop, save: saver.open,
     fresh: (value) => outbox.act("fresh", { value }),
+    markdown: (value) => outbox.act("markdown", { value }),
     undo: () => outbox.act("undo"), redo: () => outbox.act("redo"),
     variant: () => { adding = "variant"; outbox.act("add_variant"); },
     cases: () => { outbox.flush(); chooser.open(doc().pool); },
@@ -131,7 +133,8 @@ function renderPlayground({ model, el }) {
   const pane = panes.node;
   const heads = makeHeads(editPrompts, panes.prompts.id);
   grid.append(heads.node);
-  const look = tools.group(panes.density, panes.full);
+  const markdown = makeMarkdown(outbox, drawAnswers);
+  const look = tools.group(tools.markdown.node, panes.density, panes.full);
   look.classList.add("pex-look");
   state.bar.append(look);
   el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, importer.box, ...session.menu.nodes);
@@ -201,6 +204,7 @@ function renderPlayground({ model, el }) {
     tools.run.disabled = !variants.length || !cases.length;
     tools.stop.disabled = !running;
     tools.fresh.box.checked = Boolean(status().fresh);
+    tools.markdown.box.checked = Boolean(status().markdown);
     tools.undo.disabled = !undo;
     tools.redo.disabled = !redo;
     tools.differences.disabled = variants.length < 2;
@@ -223,12 +227,14 @@ function renderPlayground({ model, el }) {
 
   function drawAnswers(only) {
     const { variants, cases, baseline } = doc();
+    const render = Boolean(status().markdown) && !pieces; // differences are of the text
     for (const found of cases) {
       for (const variant of variants) {
         const key = `${variant.id}|${found.id}`;
         if (only && !only.has(key)) continue;
         const shown = pieces && variant.id !== baseline ? pieces[key] : undefined;
-        rows.get(found.id)?.answer(variant.id).draw(cells[key], shown, variant.name);
+        const html = render ? markdown.of(key, cells[key]) : undefined;
+        rows.get(found.id)?.answer(variant.id).draw(cells[key], shown, variant.name, html);
       }
     }
     if (!only) markActive();
@@ -312,6 +318,8 @@ function renderPlayground({ model, el }) {
     } else if (message.kind === "difference" && pieces) {
       pieces = message.pieces;
       drawAnswers();
+    } else if (message.kind === "markdown") {
+      markdown.take(message.html);
     } else if (message.kind === "saved") {
       saver.saved(message);
     } else if (message.kind === "table") {
@@ -334,8 +342,8 @@ function renderPlayground({ model, el }) {
 
   let drawnStatus = "";
   function onStatus() {
-    const { running, fresh, gone } = status();
-    const now = JSON.stringify([running, fresh, gone]);
+    const { running, fresh, gone, markdown: rendered } = status();
+    const now = JSON.stringify([running, fresh, gone, rendered]);
     if (now === drawnStatus) drawStatus(); // only the progress
     else draw();
     drawnStatus = now;
@@ -358,6 +366,7 @@ function renderPlayground({ model, el }) {
   if (!status().gone) outbox.replay(); // the newer one does, and hears that they were carried out
   return () => {
     session.menu.close();
+    markdown.close();
     outbox.close();
     clearTimeout(asking);
     panes.close();

@@ -42,7 +42,7 @@ class PlaygroundView(anywidget.AnyWidget):
     """
 
     _esm = shared.script("playground/widget")
-    _css = shared.styles("playground/playground", "playground/table")
+    _css = shared.styles("playground/playground", "playground/answers", "playground/table")
 
     _doc = traitlets.Dict().tag(sync=True)
     _change = traitlets.Dict().tag(sync=True)
@@ -147,6 +147,8 @@ class PlaygroundView(anywidget.AnyWidget):
                 session.stop()
             case "difference":
                 in_background(lambda: self._send_differences(content, view))
+            case "markdown":
+                in_background(lambda: self._send_markdown(content, view))
             case "save":
                 in_background(lambda: self._save(content, view))
             case "code":
@@ -170,6 +172,8 @@ class PlaygroundView(anywidget.AnyWidget):
             self._attempt(session.reset)
         elif act == "fresh":
             self._attempt(lambda: session.set_fresh(bool(content.get("value"))))
+        elif act == "markdown":
+            self._attempt(lambda: session.set_markdown(bool(content.get("value"))))
         elif act == "add_case" and how not in (None, "typed"):
             # The cases of the last run may have to come from MLflow, which takes seconds.
             add = lambda: session.add_cases(str(how), content.get("value"))  # noqa: E731
@@ -196,6 +200,10 @@ class PlaygroundView(anywidget.AnyWidget):
     def _send_differences(self, content: Mapping[str, Any], view: str) -> None:
         pieces = self._session.differences(str(content.get("against", "")))
         self.send({"kind": "difference", "view": view, "pieces": pieces})
+
+    def _send_markdown(self, content: Mapping[str, Any], view: str) -> None:
+        html = self._session.rendered(_ids(content, "cells") or [])
+        self.send({"kind": "markdown", "view": view, "html": html})
 
     def _save(self, content: Mapping[str, Any], view: str) -> None:
         try:

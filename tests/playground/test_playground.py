@@ -407,6 +407,13 @@ def test_hostile_answers_run_nothing_and_fetch_nothing(lab: FaultyEndpoint, proj
         play.get_by_role("button", name="Show differences").click()
         expect(play.get_by_text("the same answer").first).to_be_visible()
         assert play.locator("img, script, a[href^=javascript]").count() == 0
+        play.get_by_role("button", name="Show differences").click()
+        play.get_by_label("Markdown").check()
+        expect(play.locator(".pex-answer .pex-markdown strong").first).to_have_text("bold")
+        expect(play.locator(".pex-answer .pex-markdown")).to_have_count(
+            2 * len([text for text in texts if text.strip()])
+        )
+        assert play.locator("img, script, a[href^=javascript]").count() == 0
         assert browser.page.evaluate("window.hacked") is None
         assert foreign == []
         assert play.evaluate("e => e.scrollWidth <= e.clientWidth")

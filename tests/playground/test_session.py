@@ -269,3 +269,27 @@ def test_the_data_of_a_case_can_be_deleted_from_drafts_too(
     again = pex.Playground(experiment("a {{ review }}"), name="mine", record=False)
     assert [e.base.id for e in again._session.draft.entries if e.base] == ["c1", "c3"]
     assert len(again._session.cells()) == 2
+
+
+def test_markdown_is_a_switch_that_the_draft_remembers_and_renders_what_is_complete(
+    lab: FaultyEndpoint,
+) -> None:
+    play = pex.Playground(experiment("![i](http://e.invalid/a.png)**{{ review }}**"), name="mine",
+                          record=False)  # fmt: skip
+    view = View(play._session)
+    assert play._session.status()["markdown"] is False
+    view.press()
+    view.wait()
+    view.do("markdown", value=True)
+    assert play._session.status()["markdown"] is True
+    cells = play._session.cells()
+    view.message({"kind": "markdown", "view": "v", "cells": [*cells, "gone|gone"]})
+    html = view.wait_sent("markdown")["html"]
+    assert html.keys() == cells.keys()
+    key = f"{column(play)}|{entry(play)}"
+    assert html[key] == (cells[key]["id"], "<p><strong>I love it.</strong></p>\n")
+    assert "html" not in cells[key]
+    restarted()
+    again = pex.Playground(experiment("other {{ review }}"), name="mine", record=False)
+    assert again._session.status()["markdown"] is True
+    assert again._session.cells()[key]["id"] == cells[key]["id"]
