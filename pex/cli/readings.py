@@ -33,16 +33,22 @@ def choosing(act: Callable[[Mapping[str, Any] | None], Done], experiment: Path) 
         try:
             done = act(chosen)
         except AmbiguousError as error:
-            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            if not is_attended():
                 raise
-            chosen = {"file": str(error.path), **_ask(error).given()}
+            chosen = {"file": str(error.path), **ask(error).given()}
             continue
         if chosen is not None:
             _keep(experiment, Path(chosen["file"]), done)
         return done
 
 
-def _ask(error: AmbiguousError) -> Reading:
+def is_attended() -> bool:
+    """Whether there is a person who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(error: AmbiguousError) -> Reading:
+    """Show the readings that fit a file, and have a person choose one."""
     console.err(error.message)
     for number, (reading, row) in enumerate(error.choices, 1):
         console.err(f'  {number}  {error.key} "{getattr(reading, error.key)}": {row}')

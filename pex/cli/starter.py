@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -60,7 +61,7 @@ jobs:
       - uses: actions/setup-python@v5
         with: {python-version: "3.12"}
       - run: pip install 'pexlab[local]' && pexlab model install
-      - run: pexlab run experiments/review-sentiment/experiment.yaml --limit 40
+      - run: pexlab run EXPERIMENT --limit 40
       - run: pexlab report latest --out report.html
         if: always()
       - uses: actions/upload-artifact@v4
@@ -78,8 +79,14 @@ def source() -> Path:
     raise PexError("the starter files are not in this installation", hint="reinstall pexlab")
 
 
-def write(project: Path) -> list[tuple[Path, bool]]:
+def write(
+    project: Path, experiment: Path = EXPERIMENT / "experiment.yaml"
+) -> list[tuple[Path, bool]]:
     """Put the starter files into `project`; one that is there is left as it is.
+
+    Args:
+        project: its folder.
+        experiment: the file, relative to the project, that the CI workflow runs.
 
     Returns:
         Each file, relative to the project, and whether it was written.
@@ -87,7 +94,9 @@ def write(project: Path) -> list[tuple[Path, bool]]:
     texts = {
         Path("pex.toml"): SETTINGS,
         Path(".gitignore"): IGNORE,
-        Path(".github/workflows/prompts.yml"): WORKFLOW,
+        Path(".github/workflows/prompts.yml"): WORKFLOW.replace(
+            "EXPERIMENT", shlex.quote(experiment.as_posix())
+        ),
     }
     origin = source()
     copies = [*NOTEBOOKS, *_files(origin / EXPERIMENT, origin)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -33,8 +34,31 @@ _SAME = {"mac_roman": "cp1252", "cp850": "cp1252", "cp852": "cp1250", "koi8-r": 
 _EVERYDAY = {"gb18030": ("gb2312", 0xB0, 0xD7), "big5": ("big5", 0xA4, 0xC6)}
 _WIDE = ("cp932", "gb18030", "euc-kr", "big5")
 _PUNCTUATION = frozenset("“”„‘’‚–—…€£¥§°«»‹›•·´©®™½¼¾²³µ×±¡¿ªº†\u00a0\u00ad№")
-_WITHIN = frozenset("’‘·´\u00ad")
+_WITHIN = frozenset("’‘·\u00ad")
 """Punctuation that can be between two letters."""
+_BEFORE_LETTERS = frozenset("“”„‘’‚–—…«»‹›•·©µ¡¿\u00a0\u00ad†°")
+_AFTER_LETTERS = frozenset("“”‘’–—…«»‹›•·©®™²³ªº°\u00a0\u00ad†")
+"""Punctuation that can touch a letter without a space: "m²" and "°C", but not "³ber"."""
+
+_WORDS = frozenset("àáâåæèéêìíòóôöøúý")
+"""Latin letters that are words by themselves."""
+
+_NOWHERE = {
+    family: re.compile(pattern)
+    for family, pattern in {
+        # Spanish has ñ before a vowel only, and French few consonants after œ.
+        "cp1252": r"ñ(?![aeiouáéíóúü])|œ(?=[bcgjkmpqrvwxzæ])|[êîñ]æ|þ$",
+        # Polish writes ni before a vowel, and no word begins with ą, ę or ń; Slovak ŕ and ĺ are
+        # between consonants; Czech ů and ě follow consonants, ě only some of them.
+        "cp1250": r"ń(?=[aeiouyóąę])|^[ąęńŕĺůě]|[aeiouyáéíóúäô][ŕĺů]|[ŕĺ](?=[aeiouyáéíóúäô]|$)"
+        r"|[^bdfmnptv]ě|ă(?=[eo])|q[úű]|ď(?=[eiv])",
+        # Hebrew has letters that end a word, and letters that cannot.
+        "cp1255": r"[ךםןףץ](?=\w)|[מנצ]$",
+        "cp1253": r"ς(?=\w)|σ$|^[ΐΰ]|[ΐΰ]$",
+        "cp1254": r"^ğ",
+    }.items()
+}
+"""Letters where no language written so has them; each pattern is for one lower-case word."""
 
 _VOWELS = {"cp1251": "аеиоуыэюяёєії", "cp1253": "αεηιουωάέήίόύώϊϋΐΰ"}
 _FEWEST_VOWELS = {"cp1251": 0.3, "cp1253": 0.4}
@@ -91,7 +115,7 @@ def candidates(data: bytes) -> list[str]:
     Example:
         >>> candidates("Grüße".encode()), candidates("Grüße".encode("cp1252"))
         (['utf-8'], ['cp1252'])
-        >>> candidates("zażółć gęślą jaźń".encode("cp1250")), candidates("año".encode("cp1252"))
+        >>> candidates("zażółć gęślą jaźń".encode("cp1250")), candidates("você".encode("cp1252"))
         (['cp1250'], ['cp1252', 'cp1250'])
     """
     wide = _utf_16(data)
@@ -179,25 +203,39 @@ def _share(text: str, encoding: str, *, together: bool) -> float:
         if encoding == "koi8-r" and sum(text[at].isupper() for at in places) > len(letters) / 2:
             return 0.0  # its capitals are where others have small letters
     languages: Sequence[str] = _LANGUAGES[family]
+    if family in _NOWHERE and not together and _has_odd_word(text, _NOWHERE[family]):
+        return 0.0
     alphabets = ["".join(languages)] if together else languages
     return max(sum(_fits(text, at, letters) for at in places) for letters in alphabets) / len(
         places
     )
 
 
+def _has_odd_word(text: str, nowhere: re.Pattern[str]) -> bool:
+    """Whether most words outside ASCII have a letter where it cannot be; names may."""
+    words = [word for word in re.findall(r"\w+", text.lower()) if not word.isascii()]
+    return sum(nowhere.search(word) is not None for word in words) * 2 > len(words)
+
+
 def _fits(text: str, at: int, letters: str) -> bool:
     character = text[at]
-    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if character in _PUNCTUATION:
-        between = before.isalpha() and after.isalpha()
-        return not between or character in _WITHIN
+        if before.isalpha() and after.isalpha():
+            return character in _WITHIN
+        if after.isalpha():
+            return character in _BEFORE_LETTERS
+        return not before.isalpha() or character in _AFTER_LETTERS
     if character.lower() not in letters:
         return False
     if _is_ascii_letter(before + after) and not unicodedata.name(character).startswith("LATIN"):
         return False  # no word is in two scripts
     # An upper-case letter after a lower-case one, or alone, is a sign of the wrong encoding.
     alone = not before.isalpha() and not after.isalpha()
-    return not (character.isupper() and (before.islower() or alone))
+    if alone and character not in _WORDS and unicodedata.name(character).startswith("LATIN"):
+        return False
+    within = before.isalpha() and after.islower()
+    return not (character.isupper() and (before.islower() or within or alone))
 
 
 def _is_ascii_letter(neighbours: str) -> bool:

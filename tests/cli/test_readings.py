@@ -15,7 +15,7 @@ prompts: [p.prompty]
 models: [local/smollm2]
 scorers: [exact]
 """
-TWO = "q;expected\naño nuevo;x\nplain;y\n".encode("cp1252")
+TWO = "q;expected\nvocê nuevo;x\nplain;y\n".encode("cp1252")
 LINE = 'cases: {file: tickets.csv, delimiter: ";", encoding: cp1252}'
 
 
@@ -30,8 +30,8 @@ def folder(project: Path) -> Path:
 def test_without_a_person_both_readings_are_shown_with_the_line_to_add(folder: Path) -> None:
     done = pexlab("run", "e.yaml", "--dry-run", folder=folder)
     assert done.returncode == 2
-    assert 'encoding: "cp1252" gives año' in done.stderr
-    assert 'encoding: "cp1250" gives ańo' in done.stderr
+    assert 'encoding: "cp1252" gives você' in done.stderr
+    assert 'encoding: "cp1250" gives vocę' in done.stderr
     assert "choose one, for example: cases: {file: tickets.csv, encoding: cp1252}" in done.stderr
     # The line does what it says.
     text = EXPERIMENT.replace("cases: tickets.csv", "cases: {file: tickets.csv, encoding: cp1252}")
@@ -39,7 +39,7 @@ def test_without_a_person_both_readings_are_shown_with_the_line_to_add(folder: P
     done = pexlab("run", "e.yaml", "--dry-run", folder=folder)
     assert done.returncode == 0
     assert "tickets.csv: read as semicolon-separated Windows-1252; 2 rows" in done.stderr
-    assert "Topic of año nuevo?" in done.stdout
+    assert "Topic of você nuevo?" in done.stdout
 
 
 def test_other_cases_are_read_in_the_same_way(folder: Path) -> None:
@@ -81,9 +81,9 @@ def _typed(folder: Path, keys: bytes, *arguments: str) -> str:
 @pytest.mark.slow
 def test_a_person_is_asked_and_the_choice_is_kept(folder: Path) -> None:
     seen = _typed(folder, b"7\n1\n", "run", "e.yaml", "--dry-run")
-    assert 'encoding "cp1252": año' in seen
+    assert 'encoding "cp1252": você' in seen
     assert f"written to e.yaml: {LINE}" in seen
-    assert "Topic of año nuevo?" in seen
+    assert "Topic of você nuevo?" in seen
     kept = (folder / "e.yaml").read_text()
     assert kept == EXPERIMENT.replace("cases: tickets.csv", LINE)
     done = pexlab("run", "e.yaml", "--dry-run", folder=folder)

@@ -11,6 +11,7 @@ import pytest
 
 import pex
 from pex.core.cases import load_cases, read_cases
+from pex.core.encodings import candidates
 from pex.core.reading import AmbiguousError, Reading
 
 ROWS = [("Größe", "3,5", "gut"), ("Maß; naß", "12,75", "schlecht")]
@@ -67,12 +68,41 @@ def test_a_table_is_read_however_it_was_saved(
         ("안녕하세요 세계", "euc-kr"),
         ("Größe, señor, très déçu, ça", "cp1252"),
         ("only 5 €", "cp1252"),
+        # One short word, of which only one reading is a word of any language.
+        ("Tür", "cp1252"),
+        ("Müller", "cp1252"),
+        ("niño", "cp1252"),
+        ("España", "cp1252"),
+        ("più", "cp1252"),
+        ("città", "cp1252"),
+        ("naïve", "cp1252"),
+        ("dzień", "cp1250"),
+        ("pięć", "cp1250"),
+        ("нет", "cp1251"),
+        ("хорошо", "cp1251"),
+        ("שלום", "utf-8"),
+        ("á", "utf-8"),
+        ("–", "utf-8"),
     ],
 )
 def test_the_encoding_is_that_of_the_letters(text: str, encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_bytes(f'id,q\n1,"{text}"\n2,plain\n'.encode(encoding))
     assert [case.inputs["q"] for case in load_cases(path)] == [text, "plain"]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("knæ, træ og kø", "cp1252"),
+        ("það er við með", "cp1252"),
+        ("ďakujem, vŕba", "cp1250"),
+        ("doğdu, dağ", "cp1254"),
+        ("m², 20 °C, ½ l", "cp1252"),
+    ],
+)
+def test_no_language_is_ruled_out_by_its_own_words(text: str, encoding: str) -> None:
+    assert encoding in candidates(text.encode(encoding))
 
 
 @pytest.mark.parametrize(
@@ -85,8 +115,8 @@ def test_the_encoding_is_that_of_the_letters(text: str, encoding: str, tmp_path:
             r"  delimiter: \";\" gives id='1', text,label='a,x'\n"
             r"  choose one, for example: cases: \{file: c.csv, delimiter: \",\"",
         ),
-        ("q,expected\naño,x\n".encode("cp1252"), "encoding",
-         'encoding: "cp1252" gives año\n  encoding: "cp1250" gives ańo'),
+        ("q,expected\nvocê,x\n".encode("cp1252"), "encoding",
+         'encoding: "cp1252" gives você\n  encoding: "cp1250" gives vocę'),
         (b"q;expected\na;1.234\nb;5.678\n", "decimal", '"," gives 1.234 = 1234\n.*1.234 = 1.234'),
     ],
 )  # fmt: skip

@@ -39,7 +39,7 @@ def _result(window: Locator, text: str) -> None:
 
 
 def test_a_table_is_pasted_dropped_or_named(project: Path) -> None:
-    (project / "odd.csv").write_bytes("q;expected\naño;x\nplain;y\n".encode("cp1252"))
+    (project / "odd.csv").write_bytes("q;expected\nvocê;x\nplain;y\n".encode("cp1252"))
     notebook(project / "a.ipynb", None, "import pex", "pex.Playground(record=False)")
     with jupyterlab(project) as lab:
         page = lab.page
