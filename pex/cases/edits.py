@@ -161,7 +161,7 @@ class Edits:
             elif new_id in {other.id for other in cases}:
                 raise PexError(f"{self.name} already has a case '{new_id}'")
             expected = _value(text, case.expected, cases)
-            new = Case(new_id, case.inputs, expected, case.group, names)
+            new = dataclasses.replace(case, id=new_id, expected=expected, tags=names)
             added = case_file.add(data, self.path, self.columns, new, self.reading)
             return added, new, None
 

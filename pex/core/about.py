@@ -17,7 +17,7 @@ FORMAT = 1
 
 _WHEN_SET = frozenset({
     "record_error", "run_name", "judging", "forgotten", "remarks", "positions", "renamed",
-    "reading",
+    "reading", "decimal",
 })  # fmt: skip
 """Written only if there is something to say."""
 
@@ -126,7 +126,8 @@ class About(Mapping[str, Any]):
 
     It is also a read-only mapping of plain data, as in `about.json`.
 
-    `renamed` has the names that prompts have for columns, if the user gave them.
+    `renamed` has the names that prompts have for columns, if the user gave them. `decimal` is the
+    decimal sign of the cases' numbers, empty if it is not known.
     `status` is finished, interrupted, budget or failed; `started_at` is ISO 8601 with a time zone;
     `scorer_items` are the scorers as written in an experiment file, None if they cannot be
     written; `run_name` is the run's name in MLflow, once it is recorded; `record_error` says why it
@@ -170,6 +171,7 @@ class About(Mapping[str, Any]):
     how_to: Sequence[str] = ()
     cases_file: CasesFile | None = None
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    decimal: str = ""
     judging: str | None = None
     record_error: str | None = None
     forgotten: int = 0

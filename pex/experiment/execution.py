@@ -429,6 +429,7 @@ class Execution:
             versions=_versions(),
             how_to=list(job.how_to),
             renamed=dict(job.cases[0].renamed),
+            decimal=next((case.decimal for case in job.cases if case.decimal), ""),
             cases_file=CasesFile(job.edits.name, dict(job.edits.columns), job.edits.reading.given())
             if job.edits
             else None,

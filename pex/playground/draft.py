@@ -230,7 +230,7 @@ class Entry:
         expected = base.expected
         if self.expected is not None:
             expected = _like(base.expected, self.expected) if self.expected else None
-        return Case(digest(inputs), inputs, expected, base.group, base.tags, base.renamed)
+        return dataclasses.replace(base, id=digest(inputs), inputs=inputs, expected=expected)
 
     @property
     def _given(self) -> Mapping[str, Any]:

@@ -49,7 +49,8 @@ def rescore(
         PexError: a scorer does not fit; nothing has been scored, no judge called.
     """
     reading = about.cases_file.reading if about.cases_file else {}
-    rows = list(restore(frame, about.renamed, reading.get("decimal", "")))
+    decimal = about.decimal or reading.get("decimal", "")  # older records have only a file's
+    rows = list(restore(frame, about.renamed, decimal))
     cases: dict[str, Case] = {case.id: case for _, _, case in rows}
     scorers, judges = parted(build(items, list(cases.values()), base))
     scorers = imported(scorers)

@@ -420,3 +420,9 @@ def test_code_makes_the_same_prompts(text: str, other: str, names: list[str]) ->
     exec(written, space)  # noqa: S102 - it is what the code is for
     assert space["exp"].variants == variants
     assert space["exp"].cases == [case]
+
+
+def test_a_case_that_is_changed_keeps_how_its_numbers_are_read() -> None:
+    case = Case("1", {"q": "a"}, "1,234", decimal=",")
+    changed = dataclasses.replace(Entry("c0", case), expected="5,678").case(("q",))
+    assert (changed.expected, changed.decimal) == ("5,678", ",")
