@@ -2,6 +2,7 @@
 
 import { differencePieces, dollars, element, output, sanitised, seconds } from "../widgets/shared.js";
 import { iconButton, relabel } from "./controls.js";
+import { makeFeedback } from "./feedback.js";
 
 const MARKS = { good: "pex-chip pex-chip-good", bad: "pex-chip pex-chip-bad", failed: "pex-chip pex-chip-bad", number: "pex-chip" };
 const STATES = { queued: "queued", running: "answering…", stopped: "stopped", error: "error" };
@@ -25,7 +26,7 @@ function markScrollable(text) {
 const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => markScrollable(target)));
 
 /** @param {string} key `<variant>|<case>` */
-export function makeAnswer(onRun, key) {
+export function makeAnswer(outbox, onRun, key) {
   const node = element("div", "pex-answer");
   node.setAttribute("role", "gridcell");
   node.tabIndex = -1;
@@ -39,8 +40,9 @@ export function makeAnswer(onRun, key) {
   const run = iconButton("run", "Run this cell", onRun);
   run.tabIndex = -1;
   const foot = element("div", "pex-answer-foot");
-  foot.append(marks, facts, brief, run);
-  node.append(who, note, text, foot);
+  const feedback = makeFeedback(outbox, key, node);
+  foot.append(feedback.said, marks, facts, brief, feedback.buttons, run);
+  node.append(who, note, text, feedback.row, foot);
   sizes.observe(text);
   let drawn = [];
 
@@ -92,6 +94,7 @@ export function makeAnswer(onRun, key) {
       run.disabled = ["queued", "running"].includes(cell?.state);
       relabel(run, `Run ${name}`);
       node.dataset.state = cell?.state ?? "";
+      feedback.draw(cell, name);
       node.classList.toggle("pex-stale", Boolean(cell?.stale));
       if (!cell) {
         note.textContent = "not run";

@@ -8,12 +8,15 @@ const SIGNS = {
   left: ["M10 3.5L5.5 8l4.5 4.5"], right: ["M6 3.5L10.5 8 6 12.5"],
   up: ["M3.5 10L8 5.5l4.5 4.5"], down: ["M3.5 6L8 10.5 12.5 6"],
   edit: ["M3 13l.7-3L10.6 3.1l2.3 2.3L6 12.3zM9.3 4.4l2.3 2.3"], grow: ["M9.5 3H13v3.5M13 3L9 7M6.5 13H3V9.5M3 13l4-4"],
+  "up-thumb": ["M2.5 7H5v6.5H2.5zM5 7l2.6-4.8c.9 0 1.5.7 1.4 1.6L8.7 6h3.6c.9 0 1.5.8 1.3 1.6l-1 4.7c-.2.7-.7 1.2-1.4 1.2H5"],
+  "down-thumb": ["M2.5 9H5V2.5H2.5zM5 9l2.6 4.8c.9 0 1.5-.7 1.4-1.6L8.7 10h3.6c.9 0 1.5-.8 1.3-1.6l-1-4.7c-.2-.7-.7-1.2-1.4-1.2H5"],
+  note: ["M2.5 3h11v7.5H8L5.5 13v-2.5h-3zM5 5.8h6M5 8h4"],
   plus: ["M8 3v10M3 8h10"], undo: ["M5.5 3L3 5.5 5.5 8M3 5.5h6a3.5 3.5 0 010 7H6"],
   redo: ["M10.5 3L13 5.5 10.5 8M13 5.5H7a3.5 3.5 0 000 7h3"],
 };
 
 /** A sign drawn here: fonts do not all have the same ones. */
-function sign(name) {
+export function sign(name) {
   const [path, full] = SIGNS[name];
   const node = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const line = document.createElementNS("http://www.w3.org/2000/svg", "path");

@@ -23,7 +23,7 @@ from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.prompt import FIELDS, Prompt
 from pex.playground.draft import Column, Draft, Entry, Message, sound_all
-from pex.playground.reviews import text_id
+from pex.playground.feedback import FeedbackBook, text_id, without_cases
 
 FOLDER = "drafts"
 VERSION = 1
@@ -38,7 +38,7 @@ _in_cell: Counter[str] = Counter()
 class Kept:
     """What is kept: a draft, its answers as the view has them, what it started from, and when.
 
-    `markdown` is whether its answers are shown as Markdown.
+    `markdown` is whether its answers are shown as Markdown, `feedback` what `FeedbackBook` keeps.
     """
 
     draft: Draft
@@ -46,6 +46,7 @@ class Kept:
     begun_from: str
     saved_at: str = ""
     markdown: bool = False
+    feedback: FeedbackBook = dataclasses.field(default_factory=FeedbackBook)
 
 
 class DraftFile:
@@ -83,6 +84,7 @@ class DraftFile:
                 str(found["begun_from"]),
                 str(found["saved_at"]),
                 bool(found.get("markdown")),
+                FeedbackBook(found.get("feedback")),
             )
         except FileNotFoundError:
             return None
@@ -113,6 +115,7 @@ class DraftFile:
             "saved_at": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
             "begun_from": kept.begun_from,
             "markdown": kept.markdown,
+            "feedback": kept.feedback.to_json(),
             "draft": to_json(kept.draft),
             "cells": cells,
         }
@@ -213,8 +216,8 @@ def forget(folder: Path, case: str | None, group: str | None, *, delete: bool) -
             count += len(gone)
             if gone and delete:
                 whole["draft"]["entries"] = [item for item in entries if item["id"] not in gone]
-                cells = whole["cells"].items()
-                whole["cells"] = {k: v for k, v in cells if k.split("|")[1] not in gone}
+                for part in ("cells", "feedback"):
+                    whole[part] = without_cases(whole.get(part, {}), gone)
                 path.write_bytes(orjson.dumps(whole))
     return count
 

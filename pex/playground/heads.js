@@ -3,6 +3,7 @@
 
 import { button, dollars, element, output, seconds } from "../widgets/shared.js";
 import { iconButton, relabel } from "./controls.js";
+import { thumbsChip, thumbsOf } from "./feedback.js";
 
 const MOST_SCORES = 4;
 
@@ -47,6 +48,8 @@ export function totals(cells) {
     }
   }
   if (scores.length > MOST_SCORES) chips.push(["", `+ ${scores.length - MOST_SCORES}`, scores.slice(MOST_SCORES).map(([name]) => name).join(", ")]);
+  const thumbs = thumbsOf(answered);
+  if (thumbs) chips.push(thumbs);
   const errors = now.filter((cell) => cell.state === "error").length;
   if (errors) chips.push(["bad", `! ${errors} error${errors === 1 ? "" : "s"}`, "calls that failed"]);
   const cut = answered.filter((cell) => cell.short).length;
@@ -85,7 +88,7 @@ function makeHead(id, onEdit) {
       about.title = about.textContent;
       chips.hidden = !found.length;
       chips.replaceChildren(...found.map(([kind, text, title]) => {
-        const chip = element("span", kind === "plain" ? "pex-meta" : `pex-chip ${kind && `pex-chip-${kind}`}`, text);
+        const chip = kind === "thumbs" ? thumbsChip(text) : element("span", kind === "plain" ? "pex-meta" : `pex-chip ${kind && `pex-chip-${kind}`}`, text);
         chip.title = title;
         return chip;
       }));

@@ -21,6 +21,7 @@ from pex.core.events import (
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
+from pex.playground.mlflow_feedback import Recorded
 from pex.results.results import Results
 from pex.run.errors import KeyRefusedError
 from pex.widgets.cell import Cell
@@ -109,6 +110,8 @@ class Runs:
     ) -> None:
         self.slots: dict[str, Slot] = {}
         self.results: Results | None = None
+        self.recorded: dict[int, Recorded] = {}
+        """Runs in MLflow, by number: those that an answer here comes from."""
         self.error = ""
         self._on_cells = on_cells
         self._on_end = on_end
@@ -274,6 +277,7 @@ class Runs:
             changed = self._close(run)
             self._last = run.tally if run.tally.total else self._last
             self.results = results or self.results
+            self._keep_record(run, results)
             if failure is not None:
                 self.error = error_text(failure)
             elif results is not None and results.about.record_error:
@@ -281,6 +285,13 @@ class Runs:
             self._going.remove(run)
         self._on_cells(changed)
         self._on_end(where)
+
+    def _keep_record(self, run: Run, results: Results | None) -> None:
+        record = Recorded.of(results, run.keys)
+        if record is not None:
+            self.recorded[run.number] = record
+        there = {slot.number for slot in self.slots.values()}
+        self.recorded = {number: of for number, of in self.recorded.items() if number in there}
 
     def _take(self, run: Run, event: Event) -> None:
         with self._lock:

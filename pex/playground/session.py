@@ -21,7 +21,9 @@ from pex.playground.debounce import Debouncer
 from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
+from pex.playground.feedback import Feedback, FeedbackBook, text_id
 from pex.playground.history import MOST_ENTRIES, History, with_cases, without_blank
+from pex.playground.mlflow_feedback import MlflowFeedback, Recorded
 from pex.playground.model_menu import ModelMenu
 from pex.playground.runs import Runs, Wanted, error_text, in_background
 from pex.playground.shown import Shown
@@ -30,6 +32,8 @@ from pex.results.results import Results
 
 SETTLE_S = 0.4
 """Seconds from a change until the draft is saved, and sizes and models are checked."""
+FEEDBACK = ("thumb", "note")
+"""What an answer has in the view only: a draft keeps feedback by itself."""
 GONE = "This Playground was opened again; continue in the newer one."
 
 _sessions: dict[str, Session] = {}
@@ -80,6 +84,8 @@ class Session:
         self._table: Table | None = None
         self._restored: dict[str, dict[str, Any]] = {}
         self._stale: dict[str, bool] = {}
+        self._feedback = FeedbackBook()
+        self._in_mlflow = MlflowFeedback(self._recorded, self._note)
         self._settling = Debouncer(SETTLE_S, self._settle)
         self.menu = ModelMenu(
             where=lambda: drafting.settings_of(self.base),
@@ -170,6 +176,17 @@ class Session:
             self.markdown = markdown
 
         self._change(change)
+
+    def give_feedback(self, act: Mapping[str, Any]) -> None:
+        """A thumb or a note on an answer: kept with the draft, and on the answer's trace.
+
+        Raises:
+            PexError: see `FeedbackBook.put`.
+        """
+        cell = str(act.get("cell"))
+        self._change(lambda: self._feedback.put(act))
+        self._show_cells([cell])
+        self._in_mlflow.trigger([cell])
 
     def add_cases(self, how: str, value: Any) -> None:
         """Add cases of the experiment, see `drafting.pick`; it may take seconds.
@@ -317,7 +334,9 @@ class Session:
                         del cell["print"]
                     else:
                         continue
-                    found[key] = {**cell, "stale": stale}
+                    feedback = self._feedback.of(key, cell["id"])
+                    said = {"thumb": feedback.thumb, "note": feedback.note}
+                    found[key] = {**cell, "stale": stale, **said}
         return found
 
     def rendered(self, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -383,11 +402,20 @@ class Session:
     def _to_keep(self) -> Kept:
         with self._lock:
             cells = {
-                key: {**cell, "print": slot.fingerprint if slot else self._restored[key]["print"]}
+                key: {
+                    **{name: value for name, value in cell.items() if name not in FEEDBACK},
+                    "print": slot.fingerprint if slot else self._restored[key]["print"],
+                }
                 for key, cell in self.cells().items()
                 for slot in [self.runs.slots.get(key)]
             }
-            return Kept(self.draft, cells, self._begun_from, markdown=self.markdown)
+            return Kept(
+                self.draft,
+                cells,
+                self._begun_from,
+                markdown=self.markdown,
+                feedback=self._feedback,
+            )
 
     def check(self) -> None:
         """Estimate a run of everything, and look for problems with models and cases."""
@@ -400,7 +428,7 @@ class Session:
             self._estimate, self._late = found
             self._show_document()
 
-    def _change(self, change: Callable[[], None]) -> None:
+    def _change(self, change: Callable[[], object]) -> None:
         with self._lock:
             change()
             self._error = ""
@@ -444,6 +472,20 @@ class Session:
         if view is not None:
             view.settle()
         self._settling.trigger()
+        self._in_mlflow.trigger(self._feedback.cells())
+
+    def _recorded(self, key: str) -> tuple[Recorded, Feedback] | None:
+        """The recorded run of a cell's answer, and the feedback on it."""
+        with self._lock:
+            slot = self.runs.slots.get(key)
+            run = self.runs.recorded.get(slot.number) if slot is not None else None
+            if slot is None or run is None or slot.cell.state != "answered":
+                return None
+            return run, self._feedback.of(key, text_id(slot.cell.text))
+
+    def _note(self, text: str) -> None:
+        self._said = text
+        self._show_cells(())
 
     def _stale_now(self) -> dict[str, bool]:
         fingerprints = {
@@ -476,6 +518,7 @@ class Session:
         if kept is None:
             return None
         self._restored, self.markdown = kept.cells, kept.markdown
+        self._feedback = kept.feedback
         changed = kept.begun_from != self._begun_from
         self._notice = _restored_notice(kept.saved_at, changed=changed)
         self._begun_from = kept.begun_from

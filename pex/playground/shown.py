@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from pex.core.safe_text import clean
-from pex.playground.reviews import text_id
+from pex.playground.feedback import text_id
 from pex.report.safe_html import markdown_html
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
 from pex.report.word_difference import word_difference
@@ -129,6 +129,8 @@ def _answer(cell: Shown | None) -> str:
         return "<td>not run</td>"
     state = "" if cell["state"] == "answered" else cell["state"]
     notes = [state, *(mark[1] for mark in cell["marks"]), cell["facts"]]
+    said = [{"up": "rated good", "down": "rated bad"}.get(cell.get("thumb", "")), cell.get("note")]
+    notes.append(": ".join(part for part in said if part))
     notes.append("out of date: the prompt or case changed" if cell["stale"] else "")
     note = " · ".join(part for part in notes if part)
     small = f'<div style="color:var(--pex-soft)">{escape(note)}</div>'

@@ -25,6 +25,7 @@ const KEYS = [
   ["Alt+Z, Alt+Shift+Z", "undo, redo (Ctrl+Z undoes typing in a field)"],
   ["Arrow keys, Home, End", "move between answers"],
   ["Enter", "run the answer that has the focus"],
+  ["+, -, n", "good answer, bad answer, note on the answer that has the focus"],
 ];
 
 const HINT = "Text in {{ double braces }} becomes an input of every case.";
@@ -51,7 +52,7 @@ function makeRow(session, id) {
   const node = element("div", "pex-play-row");
   node.setAttribute("role", "row");
   const about = makeCase(session, id);
-  const answers = makeViews((variant) => makeAnswer(() => session.run([variant], [id]), `${variant}|${id}`));
+  const answers = makeViews((variant) => makeAnswer(session.outbox, () => session.run([variant], [id]), `${variant}|${id}`));
   return {
     node,
     focus: about.focus,
@@ -256,7 +257,7 @@ function renderPlayground({ model, el }) {
     if (!all.includes(active)) active = all[0] ?? null;
     for (const node of all) {
       node.tabIndex = node === active ? 0 : -1;
-      node.querySelector("button").tabIndex = node.tabIndex;
+      for (const button of node.querySelectorAll("button")) button.tabIndex = node.tabIndex;
     }
   }
 

@@ -172,6 +172,8 @@ class PlaygroundView(anywidget.AnyWidget):
             self._attempt(session.reset)
         elif act == "fresh":
             self._attempt(lambda: session.set_fresh(bool(content.get("value"))))
+        elif act == "feedback":
+            self._attempt(lambda: session.give_feedback(content))
         elif act == "markdown":
             self._attempt(lambda: session.set_markdown(bool(content.get("value"))))
         elif act == "add_case" and how not in (None, "typed"):

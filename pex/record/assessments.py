@@ -111,7 +111,8 @@ class Put:
 def put(uri: str, run_id: str, name: str, ratings: Sequence[Mapping[str, Any]]) -> Put:
     """Write people's ratings of a run's answers; existing ones are not written again.
 
-    A rating that its rater has changed replaces the earlier one.
+    A rating that its rater has changed replaces the earlier one; one whose value is None is
+    withdrawn.
 
     Args:
         uri: the store.
@@ -156,6 +157,8 @@ def put(uri: str, run_id: str, name: str, ratings: Sequence[Mapping[str, Any]]) 
             continue
         for item in before:
             TracingClient(uri).delete_assessment(info_of.trace_id, str(item.assessment_id))
+        if said[0] is None:
+            continue
         add(uri, info_of.trace_id, name, said[0], said[1], rating["rater"])
         written += 1
     return Put(written, already, no_trace)

@@ -29,6 +29,10 @@ NUMBER = [["number", "f1 0.5", "", "f1", 0.5]]
         ([cell(marks=BAD, usd=0)], [["bad", "0/1 ✗"], ["plain", "2.0 s"]]),
         ([cell(stale=True)], []),
         (
+            [cell(thumb="up"), cell(thumb="down"), cell(thumb="up"), cell(thumb="")],
+            [["good", "4/4 ✓"], ["thumbs", [2, 1]], ["plain", "2.0 s"], ["plain", "$0.004"]],
+        ),
+        (
             [cell(marks=NUMBER, short=True, usd=None), cell(state="error", marks=[])],
             [["", "f1 0.5"], ["bad", "! 1 error"], ["warn", "1 cut off"], ["plain", "2.0 s"]],
         ),

@@ -88,5 +88,10 @@ def test_what_was_said_once_is_not_written_twice_and_a_change_replaces_it(
     found = assessments.read(target.uri, [target.run_id])
     found = found[found["name"] == "put"].sort_values(["case_id", "rater"])
     assert found["value"].tolist() == [1.0, 1.0, 0.0]
+    given[0]["value"] = None
+    put = assessments.put(target.uri, target.run_id, "put", given)
+    assert put == assessments.Put(written=0, already=2, no_trace=1)
+    found = assessments.read(target.uri, [target.run_id])
+    assert sorted(found[found["name"] == "put"]["value"]) == [0.0, 1.0]
     with pytest.raises(pex.PexError, match="rating 'so good'"):
         assessments.put(target.uri, target.run_id, "so good", given)
