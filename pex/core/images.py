@@ -14,7 +14,10 @@ from pex.core.project import is_inside, projects_of
 
 LARGEST_MB = 20
 
-_KINDS = {
+KINDS = {"image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif", "image/webp": ".webp"}
+"""The images that models accept, and the ending of a file of each kind."""
+
+_STARTS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF8": "image/gif",
@@ -33,7 +36,8 @@ def with_files(
 
     An image named by a value must be inside the folder: anybody can write cases, and the files
     named in them are sent to a provider. An image named by the prompt's own text must be in the
-    prompt's project, or can be anywhere if the prompt was created in Python.
+    prompt's project, or can be anywhere if the prompt was created in Python; if it is not in the
+    folder, it is looked for beside the prompt's file and in the project's folder.
 
     Args:
         messages: as the prompt renders them.
@@ -45,7 +49,7 @@ def with_files(
     Raises:
         PexError: an image is missing, empty, too large, of an unknown kind, or outside.
     """
-    own = _Own(templates, home, whose)
+    own = Owner(templates, home, whose)
     return [
         {**message, "content": [_with_file(part, folder, own) for part in message["content"]]}
         if isinstance(message["content"], list)
@@ -55,15 +59,15 @@ def with_files(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Own:
-    """The prompt's own text, and the project it comes from."""
+class Owner:
+    """A prompt's own text, a folder of its project, and how to name that in an error."""
 
     templates: Sequence[str]
     home: Path | None
     whose: str
 
 
-def _with_file(part: dict[str, Any], folder: Path, own: _Own) -> dict[str, Any]:
+def _with_file(part: dict[str, Any], folder: Path, own: Owner) -> dict[str, Any]:
     if part.get("type") != "image_url":
         return part
     image = part["image_url"]
@@ -72,7 +76,7 @@ def _with_file(part: dict[str, Any], folder: Path, own: _Own) -> dict[str, Any]:
         raise PexError("an image is empty", hint="write {% if photo %}![]({{ photo }}){% endif %}")
     if url.startswith(("http://", "https://", "data:image/")):
         return {**part, "image_url": {**image, "url": url}}
-    path = _resolved(url, folder, own)
+    path = find(url, folder, own)
     try:
         stat = path.stat()
     except (OSError, ValueError):
@@ -83,11 +87,26 @@ def _with_file(part: dict[str, Any], folder: Path, own: _Own) -> dict[str, Any]:
     return {**part, "image_url": {**image, "url": data}}
 
 
-def _resolved(url: str, folder: Path, own: _Own) -> Path:
+def find(url: str, folder: Path, own: Owner) -> Path:
+    """The path of an image file, which may not exist.
+
+    Args:
+        url: as the prompt or a value names it.
+        folder: the base of relative paths.
+        own: the prompt.
+
+    Raises:
+        PexError: it is outside the folders that it may be in.
+    """
     path = folder / url
+    named = any(f"({url}" in text or text.strip() == url for text in own.templates)
+    if named and not _exists(path):
+        home = own.home if own.home is not None else folder
+        for place in (home, *projects_of(home)):
+            if _exists(place / url) and is_inside(place / url, place):
+                return place / url
     if is_inside(path, folder):
         return path
-    named = any(f"({url}" in text or text.strip() == url for text in own.templates)
     if named and own.home is None:
         return folder / Path(url).expanduser()
     if named and own.home is not None:
@@ -103,6 +122,13 @@ def _resolved(url: str, folder: Path, own: _Own) -> Path:
     )
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 @functools.lru_cache(maxsize=256)
 def _data(path: Path, changed: int, size: int) -> str:
     """The file as a data URL; cached, so variants share one copy."""
@@ -112,7 +138,24 @@ def _data(path: Path, changed: int, size: int) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise PexError(f"the image {path} cannot be read: {error.strerror}") from None
-    for start, kind in _KINDS.items():
-        if content.startswith(start):
-            return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    raise PexError(f"{path} is not an image that models accept: expected PNG, JPEG, GIF or WebP")
+    return f"data:{kind_of(content, str(path))};base64,{base64.b64encode(content).decode()}"
+
+
+def kind_of(content: bytes, where: str) -> str:
+    """The media type of an image.
+
+    Args:
+        content: the file's content.
+        where: how to name it in an error.
+
+    Raises:
+        PexError: it is not an image that models accept.
+
+    Example:
+        >>> kind_of(b"GIF89a", "a.gif")
+        'image/gif'
+    """
+    for start, kind in _STARTS.items():
+        if content.startswith(start) and (start != b"RIFF" or content[8:12] == b"WEBP"):
+            return kind
+    raise PexError(f"{where} is not an image that models accept: expected PNG, JPEG, GIF or WebP")

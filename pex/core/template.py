@@ -47,6 +47,16 @@ def has_images(text: str) -> bool:
     return _IMAGE.search(text) is not None
 
 
+def split_images(text: str) -> list[str]:
+    """A template split at its Markdown images: text, address, text, …, text.
+
+    Example:
+        >>> split_images("See ![the photo](a.png)!")
+        ['See ', 'a.png', '!']
+    """
+    return _IMAGE.split(text)
+
+
 def only_variable(text: str) -> str | None:
     """The name of the variable that is the whole template, else None.
 

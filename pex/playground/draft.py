@@ -26,6 +26,8 @@ from pex.core.prompty import ROLES
 from pex.core.text import replace_surrogates, value_text
 from pex.core.values import to_json_value
 from pex.core.variant import Variant, check_model
+from pex.playground.images import as_text, normal
+from pex.playground.json_fields import schema_of, text_of_json, tools_of
 
 _NO_BASE = Prompt("nothing", "nothing")
 """Its schema, tools and defaults are those of a prompt that is only typed."""
@@ -37,7 +39,8 @@ _NEARLY = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
 class Problem:
     """What keeps a column or an entry from being run.
 
-    `where` is name, model, params, `message:<n>` (from 0) or case; `line` counts from 1.
+    `where` is name, model, params, tools, schema, `message:<n>` (from 0) or case; `line` counts
+    from 1.
     """
 
     where: str
@@ -58,7 +61,8 @@ class Message:
 class Column:
     """A variant as it is typed; `base` is the prompt that it started from.
 
-    `params` are all of them, those of the prompt too.
+    `params` are all of them, those of the prompt too; `tools` and `schema`, which the answer must
+    follow, are JSON as it is typed.
     """
 
     id: str
@@ -67,14 +71,16 @@ class Column:
     params: Mapping[str, Any]
     messages: tuple[Message, ...]
     base: Prompt | None = None
+    tools: str = ""
+    schema: str = ""
 
     @functools.cached_property
     def locked(self) -> str:
         """Why the messages cannot be edited as text, "" if they can."""
         plain_ones = all(
-            isinstance(m["content"], str) and set(m) == {"role", "content"} for m in self._given
+            set(m) == {"role", "content"} and _content_text(m) is not None for m in self._given
         )
-        return "" if plain_ones else "it has images or other parts that are not text"
+        return "" if plain_ones else "it has parts that are not text or plain images"
 
     @property
     def has_system(self) -> bool:
@@ -109,6 +115,8 @@ class Column:
         if not any(message.text.strip() for message in self.messages):
             found.append(Problem("message:0", "the prompt has no text yet"))
         found += _problems_of("params", lambda: check_params(self.params, "parameters"))
+        found += _problems_of("tools", lambda: tools_of(self.tools))
+        found += _problems_of("schema", lambda: schema_of(self.schema))
         if not found:
             found += _problems_of("model", lambda: check_model(self.model, self.prompt))
         if not found:
@@ -122,14 +130,16 @@ class Column:
         Raises:
             PexError: the column has a problem.
         """
-        base = self.base
+        base, tools, schema = self.base, tools_of(self.tools), schema_of(self.schema)
         if base is None:
-            return Prompt(self._written, self.name)
+            return Prompt(self._written, self.name, tools=tools, response_schema=schema)
         if self.is_as_given:
             return base
         kept = {name: value for name, value in base.params.items() if name in self.params}
         messages = base.messages if self.locked or self._unchanged else self._written
-        return base.changed(name=self.name, messages=messages, params=kept)
+        return base.changed(
+            name=self.name, messages=messages, params=kept, tools=tools, response_schema=schema
+        )
 
     @property
     def is_as_given(self) -> bool:
@@ -137,6 +147,7 @@ class Column:
         return (
             self.base is not None
             and self._unchanged
+            and self._forms == [self.base.response_schema, self.base.tools]
             and all(name in self.params for name in self.base.params)
         )
 
@@ -154,11 +165,22 @@ class Column:
     def fingerprint(self) -> str:
         """Changes with whatever changes the request."""
         base = self.base or _NO_BASE  # saving gives a column a base, and changes no request
-        more = [base.response_schema, base.tools, base.defaults]
-        parts: list[Any] = [[m.role, m.text.strip()] for m in self.messages]
+        more = [*self._forms, base.defaults]
+        parts: list[Any] = [[m.role, normal(m.text.strip())] for m in self.messages]
         if self.locked:
             parts = sound_all(self._given)
         return digest([self.model, dict(self.params), parts, more])
+
+    @property
+    def _forms(self) -> list[Any]:
+        """The schema and the tools; what is not valid yet as it is typed."""
+        found: list[Any] = []
+        for text, read in ((self.schema, schema_of), (self.tools, tools_of)):
+            try:
+                found.append(read(text) or None)
+            except PexError:
+                found.append(text)
+        return found
 
     @property
     def _given(self) -> tuple[Mapping[str, Any], ...]:
@@ -170,8 +192,8 @@ class Column:
 
     @property
     def _unchanged(self) -> bool:
-        now = [(m.role, m.text.strip()) for m in self.messages]
-        return now == [(m.role, m.text.strip()) for m in messages_of(self._given)]
+        now = [(m.role, normal(m.text.strip())) for m in self.messages]
+        return now == [(m.role, normal(m.text.strip())) for m in messages_of(self._given)]
 
     @property
     def _texts(self) -> list[str]:
@@ -342,13 +364,16 @@ def column_of(variant: Variant, new_id: str) -> Column:
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", variant.name).strip("-") or variant.prompt.name
     prompt = variant.prompt
     messages = messages_of(prompt.messages)
-    return Column(new_id, name, variant.model, variant.all_params, messages, prompt)
+    tools, schema = text_of_json(prompt.tools), text_of_json(prompt.response_schema)
+    return Column(new_id, name, variant.model, variant.all_params, messages, prompt, tools, schema)
 
 
 def messages_of(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
-    """A prompt's messages as text."""
+    """A prompt's messages as text, with images as Markdown."""
+    texts = [_content_text(m) for m in messages]
     return tuple(
-        Message(str(m["role"]), replace_surrogates(text_of(m["content"]))) for m in messages
+        Message(str(m["role"]), replace_surrogates(text_of(m["content"]) if text is None else text))
+        for m, text in zip(messages, texts, strict=True)
     )
 
 
@@ -394,6 +419,14 @@ def parameter(text: Any) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return replace_surrogates(text.strip())
+
+
+def _content_text(message: Mapping[str, Any]) -> str | None:
+    """A message as the text that says the same; None if there is none."""
+    content = message["content"]
+    if message["role"] != "user":  # only in a user's message is an image of Markdown an image
+        return content if isinstance(content, str) else None
+    return as_text(content)
 
 
 def _like(value: Any, text: str) -> Any:

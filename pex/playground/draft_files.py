@@ -24,6 +24,7 @@ from pex.core.names import check_name
 from pex.core.prompt import FIELDS, Prompt
 from pex.playground.draft import Column, Draft, Entry, Message, sound_all
 from pex.playground.feedback import FeedbackBook, text_id, without_cases
+from pex.playground.json_fields import text_of_json
 
 FOLDER = "drafts"
 VERSION = 1
@@ -227,7 +228,7 @@ def to_json(draft: Draft) -> dict[str, Any]:
 
     Example:
         >>> from_json(to_json(Draft((Column("a", "p", "", {}, (Message("user", "Hi"),)),))))
-        Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None),), entries=(), baseline='', checks=())
+        Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None, tools='', schema=''),), entries=(), baseline='', checks=())
     """  # noqa: E501 - the example is one line
     data = {
         "columns": [
@@ -236,6 +237,8 @@ def to_json(draft: Draft) -> dict[str, Any]:
                 "name": column.name,
                 "model": column.model,
                 "params": dict(column.params),
+                "tools": column.tools,
+                "schema": column.schema,
                 "messages": [[message.role, message.text] for message in column.messages],
                 "base": _prompt_data(column.base) if column.base is not None else None,
             }
@@ -263,17 +266,7 @@ def from_json(data: Mapping[str, Any]) -> Draft:
         PexError: it is not a draft.
     """
     try:
-        columns = [
-            Column(
-                str(item["id"]),
-                str(item["name"]),
-                str(item["model"]),
-                dict(item["params"]),
-                tuple(Message(str(role), str(text)) for role, text in item["messages"]),
-                _prompt(item["base"]) if item["base"] else None,
-            )
-            for item in data["columns"]
-        ]
+        columns = [_column(item) for item in data["columns"]]
         entries = [
             Entry(
                 str(item["id"]),
@@ -287,6 +280,23 @@ def from_json(data: Mapping[str, Any]) -> Draft:
         return Draft(tuple(columns), tuple(entries), str(data["baseline"]), checks)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PexError(f"this is not a draft: {type(error).__name__}: {error}") from None
+
+
+def _column(item: Mapping[str, Any]) -> Column:
+    base = _prompt(item["base"]) if item["base"] else None
+    # A draft of an earlier version had those of the prompt that it started from.
+    given = {"tools": base.tools, "schema": base.response_schema} if base is not None else {}
+    forms = {name: item.get(name, text_of_json(given.get(name))) for name in ("tools", "schema")}
+    return Column(
+        str(item["id"]),
+        str(item["name"]),
+        str(item["model"]),
+        dict(item["params"]),
+        tuple(Message(str(role), str(text)) for role, text in item["messages"]),
+        base,
+        str(forms["tools"]),
+        str(forms["schema"]),
+    )
 
 
 def _is_of(base: Mapping[str, Any] | None, case: str | None, group: str | None) -> bool:

@@ -100,6 +100,8 @@ def _variant(column: Column, problems: Sequence[Problem]) -> dict[str, Any]:
         "name": column.name,
         "model": column.model,
         "params": dict(column.params),
+        "tools": column.tools,
+        "schema": column.schema,
         "messages": [{"role": m.role, "text": replace_surrogates(m.text)} for m in column.messages],
         "problems": [dataclasses.asdict(item) for item in problems],
         "variables": list(column.variables),

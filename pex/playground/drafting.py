@@ -17,6 +17,7 @@ from pex.core.project import project_of
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
+from pex.playground import images
 from pex.playground.checks import EXPECTED
 from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.playground.history import with_cases
@@ -42,6 +43,9 @@ def begin(experiment: Experiment | None) -> tuple[Draft, str]:
         column = Column(_id_of("draft"), "draft", model, {}, (Message("user", "{{ text }}"),))
         return Draft((column,), (Entry(_id_of("case")),), column.id), ""
     columns = [column_of(v, _id_of(v.name)) for v in experiment.variants[:FIRST_VARIANTS]]
+    for column in columns:
+        if column.base is not None and not column.locked:
+            images.keep_data(settings_of(experiment)[0], column.base.messages)
     for number, column in enumerate(columns):
         if column.name in [other.name for other in columns[:number]]:  # "a|b" and "a-b"
             columns[number] = dataclasses.replace(column, name=f"{column.name}-{number + 1}")
@@ -65,7 +69,9 @@ def alike(one: Draft, other: Draft) -> bool:
     """Whether two drafts say the same, whatever the ids are."""
 
     def said(draft: Draft) -> list[Any]:
-        columns = [(c.name, c.model, dict(c.params), c.messages) for c in draft.columns]
+        columns = [
+            (c.name, c.model, dict(c.params), c.messages, c.tools, c.schema) for c in draft.columns
+        ]
         entries = [(e.base, dict(e.texts), e.expected) for e in draft.entries]
         return [columns, entries, list(draft.checks)]
 
@@ -86,7 +92,9 @@ def source_fingerprint(experiment: Experiment | None) -> str:
     if experiment is None:
         return ""
     variants = [
-        [v.name, v.model, v.all_params, list(v.prompt.messages)] for v in experiment.variants
+        [v.name, v.model, v.all_params, list(v.prompt.messages)]
+        + [form for form in (v.prompt.response_schema, v.prompt.tools) if form]
+        for v in experiment.variants
     ]
     cases = [[case.id, case.inputs, case.expected] for case in experiment.cases]
     return digest(sound_all([experiment.name, variants, cases]))

@@ -159,6 +159,10 @@ def _edit(draft: Draft, act: Act) -> Draft:
         return _put(
             draft, column, params=params | ({name: parameter(text)} if text.strip() else {})
         )
+    if field == "tools":
+        return _put(draft, column, tools=_text(value))
+    if field == "schema":
+        return _put(draft, column, schema=_text(value))
     if field == "system":
         _check_unlocked(column)
         return _put(draft, column, messages=_with_system(column, _text(value)))

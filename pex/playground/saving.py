@@ -13,12 +13,14 @@ from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
-from pex.playground import drafting, starting
+from pex.playground import drafting, images, starting
 from pex.playground.as_code import code
 from pex.playground.draft import Draft
 
 
-def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> tuple[str, Draft]:
+def to_library(
+    draft: Draft, base: Experiment | None, column: str, name: str, alias: str, note: str
+) -> tuple[str, Draft]:
     """Save a prompt as a version in the library.
 
     Returns:
@@ -27,7 +29,8 @@ def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> t
     Raises:
         PexError: the column has a problem, or the library does not accept it.
     """
-    prompt = drafting.prompt_of(draft, column)
+    project = drafting.settings_of(base)[0]
+    prompt = images.moved(drafting.prompt_of(draft, column), project, project)
     version = library.save(prompt, name.strip() or None, alias.strip() or None, note)
     origin = f"{version.name}/{version.version}"
     said = f"saved as {origin}" if version.new else f"{origin} already has this text"
@@ -38,7 +41,9 @@ def to_library(draft: Draft, column: str, name: str, alias: str, note: str) -> t
     return said, _based(draft, column, prompt.called(prompt.name, origin))
 
 
-def to_prompty(draft: Draft, column: str, path: str, overwrite: bool) -> tuple[str, Draft]:
+def to_prompty(
+    draft: Draft, base: Experiment | None, column: str, path: str, overwrite: bool
+) -> tuple[str, Draft]:
     """Save a prompt as a `.prompty` file, with the model and the parameters of its column.
 
     Raises:
@@ -46,8 +51,9 @@ def to_prompty(draft: Draft, column: str, path: str, overwrite: bool) -> tuple[s
     """
     prompt = drafting.prompt_of(draft, column)
     found = next(item for item in draft.columns if item.id == column)
-    prompt = _with_all(prompt, found.name, found.model, dict(found.params))
     file = _file(path, f"prompts/{found.name}.prompty", ".prompty")
+    prompt = images.moved(prompt, drafting.settings_of(base)[0], file.parent)
+    prompt = _with_all(prompt, found.name, found.model, dict(found.params))
     text = prompt.to_prompty().encode()
     if not overwrite and file.is_file() and file.read_bytes() != text:
         raise PexError(
@@ -77,8 +83,13 @@ def to_experiment(
             raise
         experiment = drafting.experiment_of(draft, base)
         said = f"; without its gate ({error.message})"
-    experiment.variants = _as_on_disk(experiment.variants)
     file = _file(path, first_path(base), ".yaml")
+    project = drafting.settings_of(base)[0]
+    moved = [
+        dataclasses.replace(v, prompt=images.moved(v.prompt, project, file.parent))
+        for v in experiment.variants
+    ]
+    experiment.variants = _as_on_disk(moved)
     try:
         experiment.save(file, overwrite=overwrite)
     except PexError as error:

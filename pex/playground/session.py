@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from pex.core.canonical_json import digest
@@ -16,7 +17,7 @@ from pex.core.errors import PexError
 from pex.core.reading import AmbiguousError
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
-from pex.playground import drafting, saving
+from pex.playground import drafting, images, saving
 from pex.playground.debounce import Debouncer
 from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
@@ -231,6 +232,28 @@ class Session:
         self._show_changes()
         return {"ok": True, "added": True, "text": text}
 
+    def add_image(self, name: str, data: bytes) -> str:
+        """Keep an image; returns the Markdown that stands for it in a message.
+
+        Raises:
+            PexError: it cannot be sent to a model.
+        """
+        return images.keep(drafting.settings_of(self.base)[0], data, name)
+
+    def image(self, url: str) -> tuple[str, bytes]:
+        """The media type and the content of an image that a message names.
+
+        Raises:
+            PexError: it cannot be shown.
+        """
+        draft, base = self.draft, self.base
+        folder = base.folder if base is not None else Path.cwd()
+        for column in draft.columns:
+            texts = [message.text for message in column.messages]
+            if any(url in images.addresses(text) for text in texts):
+                return images.read(url, texts, column.base, folder)
+        raise PexError("no message has this image")
+
     def fail(self, error: Exception) -> None:
         """Show why something could not be done."""
         internal = "" if isinstance(error, PexError) else "internal error: "
@@ -363,10 +386,17 @@ class Session:
         draft, new = self.draft, None
         if where == "library":
             text, new = saving.to_library(
-                draft, fields["variant"], fields["name"], fields["alias"], fields["message"]
+                draft,
+                self.base,
+                fields["variant"],
+                fields["name"],
+                fields["alias"],
+                fields["message"],
             )
         elif where == "prompty":
-            text, new = saving.to_prompty(draft, fields["variant"], fields["path"], overwrite)
+            text, new = saving.to_prompty(
+                draft, self.base, fields["variant"], fields["path"], overwrite
+            )
         elif where == "experiment":
             _, text = saving.to_experiment(draft, self.base, fields["path"], overwrite)
         else:

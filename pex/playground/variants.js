@@ -3,6 +3,7 @@
 import { choice, element } from "../widgets/shared.js";
 import { field, iconButton, relabel, setChoices, signButton, textInput } from "./controls.js";
 import { makeEditor, problemList } from "./editor.js";
+import { makeImagePicker, makeImages } from "./images.js";
 import { tie } from "./outbox.js";
 import { makeParams } from "./params.js";
 
@@ -52,8 +53,16 @@ export function makeVariant(session, id) {
     added = true;
     outbox.act("add_message", { variant: id });
   }, "Add a message");
+  // A picked image goes into the user message that had the focus last.
+  const picker = makeImagePicker((files) => imageMessage()?.addImages(files));
+  const takesImages = (block) => block.takesImages();
+  const imageMessage = () => blocks.find((block) => block === focused && takesImages(block)) ?? blocks.findLast(takesImages);
+  let focused = null;
+  messages.addEventListener("focusin", (event) => {
+    focused = blocks.find((block) => block.node.contains(event.target)) ?? null;
+  });
   const adds = element("div", "pex-adds");
-  adds.append(add, params.menu);
+  adds.append(add, picker.node, picker.file, params.menu);
   add.classList.add("pex-quiet");
   const wholeProblems = problemList(messages);
   node.append(top, nameProblems.list, origin, settings, messages, wholeProblems.list, adds);
@@ -90,7 +99,7 @@ export function makeVariant(session, id) {
       const count = variant.messages.length - offset;
       while (blocks.length > count) blocks.pop().node.remove();
       while (blocks.length < count) {
-        blocks.push(makeMessage(outbox, id, blocks.length));
+        blocks.push(makeMessage(session, id, blocks.length));
         messages.append(blocks.at(-1).node);
         if (added) blocks.at(-1).focus();
         added = false;
@@ -103,6 +112,7 @@ export function makeVariant(session, id) {
       const placed = new Set(["name", "model", "params", ...variant.messages.map((_, i) => `message:${i}`)]);
       wholeProblems.draw(variant.problems.filter((problem) => !placed.has(problem.where)));
       add.disabled = Boolean(variant.locked);
+      picker.node.disabled = !imageMessage();
     },
   };
 }
@@ -131,7 +141,7 @@ function makeSystem(outbox, id) {
 }
 
 /** One message: its role and its template. */
-function makeMessage(outbox, id, index) {
+function makeMessage({ outbox, images: store }, id, index) {
   const node = element("div", "pex-block");
   const role = choice(`Role of message ${index + 1}`, [], (value) => {
     outbox.act("edit", { variant: id, field: "role", index, value });
@@ -150,15 +160,19 @@ function makeMessage(outbox, id, index) {
   const write = tie(outbox, editor.area, () => `${id}|message|${index}`, (value) => {
     return { act: "edit", variant: id, field: "message", index, value };
   }, editor.set);
-  node.append(top, editor.box, problems.list);
+  const images = makeImages(store, editor);
+  node.append(top, editor.box, images.node, problems.list);
 
   return {
     node,
     focus: () => editor.area.focus(),
+    takesImages: () => role.value === "user" && !editor.area.readOnly,
+    addImages: images.add,
     update(message, count, found, locked) {
       setChoices(role, [...new Set([...ROLES, message.role])].map((name) => [name, name]));
       role.value = message.role;
       write(message.text);
+      images.update(message.role === "user");
       problems.draw(found, !message.text);
       editor.problems(message.text ? found : []);
       editor.area.readOnly = locked;

@@ -8,6 +8,7 @@ import { makeChecks } from "./checks.js";
 import { arrange, iconButton, makeKeys, makeViews, setChoices } from "./controls.js";
 import { followDocument } from "./document.js";
 import { makeHeads } from "./heads.js";
+import { makeImageStore } from "./images.js";
 import { makeMarkdown } from "./markdown.js";
 import { makeModelMenu } from "./models.js";
 import { makeOutbox } from "./outbox.js";
@@ -84,10 +85,14 @@ function renderPlayground({ model, el }) {
     drawStatus();
   });
   const session = {
-    outbox, menu: makeModelMenu(outbox),
+    outbox, menu: makeModelMenu(outbox), images: makeImageStore(sendBytes),
     run: (variants, cases) => outbox.say("run", { variants, cases }),
     running: () => Boolean(status().running),
   };
+  function sendBytes(message, buffers = []) {
+    outbox.flush();
+    model.send({ view, ...message }, undefined, buffers);
+  }
   const stop = () => outbox.say("stop");
   const runAll = () => {
     session.run(null, null);
@@ -95,10 +100,7 @@ function renderPlayground({ model, el }) {
   };
   const saver = makeSaver(outbox, model);
   const chooser = makeChooser(outbox, () => (adding = "case"));
-  const importer = makeImporter((message, buffers = []) => {
-    outbox.flush();
-    model.send({ view, ...message }, undefined, buffers);
-  });
+  const importer = makeImporter(sendBytes);
   const tools = makeTools({
     run: runAll, stop, save: saver.open,
     fresh: (value) => outbox.act("fresh", { value }),
@@ -306,7 +308,7 @@ function renderPlayground({ model, el }) {
     event.preventDefault();
   }
 
-  function onMessage(message) {
+  function onMessage(message, buffers) {
     if (message.kind === "cells") {
       Object.assign(cells, message.cells);
       for (const key of Object.keys(message.cells)) if (pieces) delete pieces[key];
@@ -325,6 +327,8 @@ function renderPlayground({ model, el }) {
       saver.saved(message);
     } else if (message.kind === "table") {
       importer.table(message);
+    } else if (message.kind === "image") {
+      session.images.take(message, buffers);
     } else if (message.kind === "code") {
       saver.code(message.text);
     } else if (message.kind === "models") {
@@ -367,6 +371,7 @@ function renderPlayground({ model, el }) {
   if (!status().gone) outbox.replay(); // the newer one does, and hears that they were carried out
   return () => {
     session.menu.close();
+    session.images.close();
     markdown.close();
     outbox.close();
     clearTimeout(asking);

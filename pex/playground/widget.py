@@ -42,7 +42,9 @@ class PlaygroundView(anywidget.AnyWidget):
     """
 
     _esm = shared.script("playground/widget")
-    _css = shared.styles("playground/playground", "playground/answers", "playground/table")
+    _css = shared.styles(
+        "playground/playground", "playground/answers", "playground/table", "playground/images"
+    )
 
     _doc = traitlets.Dict().tag(sync=True)
     _change = traitlets.Dict().tag(sync=True)
@@ -157,6 +159,9 @@ class PlaygroundView(anywidget.AnyWidget):
                 session.menu.open(self._to(view), content.get("ask"))
             case "key":
                 session.menu.enter(content, self._to(view))
+            case "image":
+                data = bytes(buffers[0]) if buffers else None
+                in_background(lambda: self._image(content, data, view))
             case "table" | "add_table":
                 data = bytes(buffers[0]) if buffers else None
                 in_background(lambda: self._table(content, data, view))
@@ -227,6 +232,20 @@ class PlaygroundView(anywidget.AnyWidget):
         except Exception as error:  # noqa: BLE001 - a traceback would be in some cell's output
             found = {"ok": False, "text": error_text(error)}
         self.send({"kind": "table", "view": view, **found})
+
+    def _image(self, content: Mapping[str, Any], data: bytes | None, view: str) -> None:
+        """Keep an image that somebody brings, or send one that a message names."""
+        session, url = self._session, str(content.get("url", ""))
+        buffers, found = [], dict[str, Any]()
+        try:
+            if data is not None:
+                found = {"ok": True, "text": session.add_image(str(content.get("name", "")), data)}
+            else:
+                kind, image = session.image(url)
+                found, buffers = {"ok": True, "type": kind}, [image]
+        except Exception as error:  # noqa: BLE001 - a traceback would be in some cell's output
+            found = {"ok": False, "text": error_text(error)}
+        self.send({"kind": "image", "view": view, "id": content.get("id"), **found}, buffers)
 
     def _send_code(self, view: str) -> None:
         try:

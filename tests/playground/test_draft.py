@@ -182,10 +182,10 @@ def test_different_prompts_of_one_name_get_names_of_their_own() -> None:
     assert [v.prompt.name for v in same] == ["short", "short"]
 
 
-def test_a_prompt_with_images_is_locked_and_asked_as_it_is() -> None:
+def test_a_prompt_with_parts_that_no_text_can_say_is_locked_and_asked_as_it_is() -> None:
     parts = [
         {"type": "text", "text": "What is {{ it }}?"},
-        {"type": "image_url", "image_url": {"url": "{{ photo }}"}},
+        {"type": "image_url", "image_url": {"url": "{{ photo }}", "detail": "low"}},
     ]
     column = column_of(Variant(Prompt([{"role": "user", "content": parts}], "p"), "lab/m"), "v0")
     draft = Draft((column,), (Entry("c0"),), "v0")

@@ -1,0 +1,218 @@
+// Images in a message: picked, pasted or dropped, kept by the kernel, and named in the text as
+// Markdown. Below the text each has a thumbnail. Their bytes are in no document and no draft.
+
+import { element, output } from "../widgets/shared.js";
+import { iconButton, signButton } from "./controls.js";
+
+const IMAGE = /!\[([^\]\n]{0,1000})\]\(([^(){}\n]+)\)/g;
+const KINDS = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const MOST_BYTES = 8e6;
+
+/** The images that a text names without variables: {name, url, start, end}. */
+function imagesIn(text) {
+  return [...text.matchAll(IMAGE)].map((found) => ({
+    name: found[1].trim() || found[2].trim().split("/").at(-1), url: found[2].trim(),
+    start: found.index, end: found.index + found[0].length,
+  }));
+}
+
+function sizeText(bytes) {
+  return bytes < 1e5 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** The images among what is pasted or dropped. */
+function filesOf(transfer) {
+  return [...(transfer?.files ?? [])];
+}
+
+/** What the kernel is asked about images, and what it has answered. */
+export function makeImageStore(send) {
+  const waiting = new Map();
+  const shown = new Map(); // address -> promise of {source, bytes, text}
+  let count = 0;
+
+  function ask(content, buffers = []) {
+    return new Promise((resolve) => {
+      waiting.set(++count, resolve);
+      send({ kind: "image", id: count, ...content }, buffers);
+    });
+  }
+
+  function pictureOf({ ok, text, type }, [buffer]) {
+    if (!ok) return { text };
+    const blob = new Blob([buffer], { type });
+    return { source: URL.createObjectURL(blob), bytes: blob.size };
+  }
+
+  return {
+    /** Keep a file; the answer is {ok, text}: its Markdown, or why not. */
+    async add(file) {
+      const name = file.name || "image";
+      if (!KINDS.includes(file.type)) return { ok: false, text: `${name} is not an image that models accept: expected PNG, JPEG, GIF or WebP` };
+      if (file.size > MOST_BYTES) return { ok: false, text: `${name} has ${Math.round(file.size / 1e6)} MB; ${MOST_BYTES / 1e6} MB can be added here. Save it in the project, and write ![](its path) into the message.` };
+      let content;
+      try {
+        content = await file.arrayBuffer();
+      } catch {
+        return { ok: false, text: `${name} cannot be read` };
+      }
+      return (await ask({ name }, [content])).message;
+    },
+    /** The picture at an address. */
+    get(url) {
+      if (/^https?:/.test(url)) return Promise.resolve({ text: "sent as its address" });
+      if (!shown.has(url)) {
+        shown.set(url, ask({ url }).then(({ message, buffers }) => {
+          if (!message.ok) shown.delete(url); // its file may come
+          return pictureOf(message, buffers);
+        }));
+      }
+      return shown.get(url);
+    },
+    take(message, buffers) {
+      waiting.get(message.id)?.({ message, buffers: buffers ?? [] });
+      waiting.delete(message.id);
+    },
+    close() {
+      for (const picture of shown.values()) picture.then(({ source }) => source && URL.revokeObjectURL(source));
+    },
+  };
+}
+
+/** One image below its message. */
+function makeThumbnail(store, { name, url }, onRemove) {
+  const node = element("li", "pex-image");
+  const frame = element("span", "pex-image-frame");
+  const label = element("span", "pex-image-name", name);
+  label.title = url;
+  const about = element("span", "pex-meta");
+  const text = element("span", "pex-image-text");
+  text.append(label, about);
+  const gone = iconButton("gone", `Remove image ${name}`, onRemove);
+  node.append(frame, text, gone);
+  store.get(url).then(({ source, bytes, text: why }) => {
+    about.textContent = source ? sizeText(bytes) : why;
+    node.classList.toggle("pex-image-missing", !source && !/^https?:/.test(url));
+    if (!source) return;
+    const picture = element("img");
+    picture.src = source;
+    picture.alt = "";
+    frame.append(picture);
+  });
+  return { node, gone };
+}
+
+/**
+ * The images of a message, and how they get there.
+ * @param {{box: HTMLElement, area: HTMLTextAreaElement}} editor
+ */
+export function makeImages(store, editor) {
+  const { box, area } = editor;
+  const node = element("div", "pex-images");
+  const list = element("ul");
+  const wrong = element("div", "pex-image-wrong");
+  const said = output("", "pex-bad-text");
+  said.setAttribute("role", "alert");
+  wrong.append(said, iconButton("gone", "Dismiss this message", () => {
+    say([]);
+    area.focus();
+  }));
+  node.append(list, wrong);
+  let enabled = false;
+  let drawn = "";
+
+  function say(texts) {
+    said.textContent = texts.join("\n");
+    wrong.hidden = !texts.length;
+    if (texts.length) wrong.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Another text, as if it had been typed. */
+  function change(start, end, text) {
+    area.setRangeText(text, start, end, "end");
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  async function add(files) {
+    const problems = [];
+    for (const file of files) {
+      const { ok, text } = await store.add(file);
+      if (!ok) {
+        problems.push(text);
+        continue;
+      }
+      const [start, end] = [area.selectionStart, area.selectionEnd];
+      const before = area.value.slice(0, start);
+      const after = area.value.slice(end);
+      change(start, end, `${before && !before.endsWith("\n") ? "\n" : ""}${text}${after && !after.startsWith("\n") ? "\n" : ""}`);
+      area.focus();
+    }
+    say(problems);
+  }
+
+  function remove(number) {
+    const { start, end } = imagesIn(area.value)[number];
+    const line = area.value[end] === "\n" && (!start || area.value[start - 1] === "\n");
+    const last = !line && end === area.value.length && area.value[start - 1] === "\n";
+    change(start - last, end + line, "");
+    (list.children[Math.min(number, list.children.length - 1)]?.querySelector("button") ?? area).focus();
+  }
+
+  function draw() {
+    const found = enabled ? imagesIn(area.value) : [];
+    const now = JSON.stringify(found.map(({ name, url }) => [name, url]));
+    list.hidden = !found.length;
+    if (now === drawn) return;
+    drawn = now;
+    list.replaceChildren(...found.map((image, i) => makeThumbnail(store, image, () => remove(i)).node));
+  }
+
+  function take(event, transfer) {
+    const files = filesOf(transfer);
+    if (!files.length || !enabled || area.readOnly) return;
+    event.preventDefault();
+    event.stopPropagation();
+    box.classList.remove("pex-drop");
+    add(files);
+  }
+
+  area.addEventListener("paste", (event) => {
+    // A copied table has a picture of itself beside its text.
+    if (!event.clipboardData?.types.includes("text/plain")) take(event, event.clipboardData);
+  });
+  box.addEventListener("dragover", (event) => {
+    if (!enabled || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    box.classList.add("pex-drop");
+  });
+  box.addEventListener("dragleave", () => box.classList.remove("pex-drop"));
+  box.addEventListener("drop", (event) => take(event, event.dataTransfer));
+  area.addEventListener("input", draw);
+  say([]);
+
+  return {
+    node, add,
+    /** @param is whether the message can have images */
+    update(is) {
+      enabled = is;
+      draw();
+    },
+  };
+}
+
+/** The button that picks files. */
+export function makeImagePicker(onFiles) {
+  const file = element("input");
+  file.type = "file";
+  file.multiple = true;
+  file.hidden = true;
+  file.accept = KINDS.join(",");
+  file.addEventListener("change", () => {
+    onFiles([...file.files]);
+    file.value = "";
+  });
+  const node = signButton("plus", "Image", () => file.click(), "Add an image to the user message");
+  node.classList.add("pex-quiet");
+  return { node, file };
+}
