@@ -1,12 +1,15 @@
 """How a grid is shown: rows by their content, columns as a person wants them, an opened cell."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.helpers.browser import Lab, jupyterlab
+from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab import MADE, shown
 from tests.helpers.notebooks import notebook
 
@@ -122,6 +125,117 @@ def test_a_cut_answer_is_marked_counted_and_found(tmp_path: Path) -> None:
         assert grid.locator(".pex-grid-part").count() == 0
         grid.get_by_role("button", name="+ 2 parts").click()
         expect(grid.locator(".pex-grid-part")).to_have_count(6)
+
+
+RUN = (
+    "import pex\n"
+    "exp = pex.Experiment('linked', pex.grid([pex.Prompt('{{ w }}', name='p')], 'lab/m1'),\n"
+    "    [{'w': f'w{n}', 'expected': f'w{n}'} for n in range(3)], ['exact'])\n"
+    "results = exp.run()"
+)
+
+
+def test_the_line_below_a_run_opens_it_in_mlflow(project: Path, lab: FaultyEndpoint) -> None:
+    notebook(project / "grid.ipynb", None, RUN)
+    with jupyterlab(project, width=1440, height=900) as page_of:
+        page_of.open("grid.ipynb")
+        page_of.run_all()
+        line = page_of.page.locator(".pex-grid-recorded")
+        expect(line).to_contain_text("Recorded: ")
+        line.get_by_role("button", name="Open in MLflow").click()
+        link = line.get_by_role("link", name="open in MLflow")
+        link.wait_for()
+        # The link has a token: it is in no state that is saved.
+        assert "?token=" in (link.get_attribute("href") or "")
+        page_of.save()
+        assert "?token=" not in (project / "grid.ipynb").read_text()
+        with page_of.page.context.expect_page() as opened:
+            link.click()
+        tab = opened.value
+        tab.get_by_text(re.compile(r"1 prompt × 3")).first.wait_for()
+        assert "token" not in tab.url
+        # MLflow's assistant does not open by itself.
+        assert tab.get_by_placeholder("Ask a question").count() == 0
+
+
+def test_columns_are_hidden_moved_and_made_wider_and_stay_so(tmp_path: Path) -> None:
+    (tmp_path / "pex.toml").touch()
+    notebook(tmp_path / "grid.ipynb", None, MADE + WORDS + "words(60, 12).show()")
+    with jupyterlab(tmp_path, width=1440, height=900) as lab:
+        shown(lab, "grid.ipynb")
+        grid = lab.page.locator(".pex-grid")
+        heads = grid.locator(".pex-grid-name")
+        more = grid.get_by_role("button", name="more →")
+        expect(more).to_have_text("7 more →")
+        more.click()
+        expect(more).to_have_text(re.compile(r"^[12] more →$"))
+        case = grid.locator(".pex-grid-head .pex-cell").first  # it stays when columns move on
+        assert case.evaluate("e => e.getBoundingClientRect().left") == grid.get_by_role(
+            "grid"
+        ).evaluate("e => e.getBoundingClientRect().left + e.clientLeft")
+        names = [f"variant-{n}" for n in range(12)]
+        grid.get_by_role("button", name="Columns", exact=True).click()
+        menu = grid.get_by_role("group", name="Columns")
+        menu.get_by_role("checkbox", name="variant-1", exact=True).uncheck()
+        menu.get_by_role("button", name="Move to the left: variant-2", exact=True).click()
+        menu.get_by_role("button", name="Move to the left: variant-2", exact=True).press("Enter")
+        expect(heads).to_have_text(["variant-2", "variant-0", *names[3:]])
+        lab.page.keyboard.press("Escape")
+        # What is drawn belongs to its column: the answers are those of the third variant.
+        grid.get_by_role("grid").evaluate("e => { e.scrollLeft = 0; }")
+        expect(grid.locator("[data-index='0'] [role=gridcell]").first).to_contain_text("positive")
+        grid.get_by_role("grid").focus()
+        lab.page.keyboard.press("Control+Home")
+        lab.page.keyboard.press("Enter")
+        grid.get_by_role("heading", name="c0 · variant-2").wait_for()
+        lab.page.keyboard.press("Escape")
+        edge = grid.locator(".pex-grid-title").nth(1).locator(".pex-grid-grip")
+        before = grid.locator(".pex-grid-title").nth(1).evaluate("e => e.offsetWidth")
+        place = edge.bounding_box()
+        assert place is not None
+        lab.page.mouse.move(place["x"] + 3, place["y"] + 5)
+        lab.page.mouse.down()
+        lab.page.mouse.move(place["x"] + 103, place["y"] + 5, steps=4)
+        lab.page.mouse.up()
+        wide = "e => e.offsetWidth"
+        assert abs(grid.locator(".pex-grid-title").nth(1).evaluate(wide) - before - 100) <= 2
+        heads.nth(3).drag_to(heads.nth(1))
+        expect(heads).to_have_text(["variant-2", "variant-4", "variant-0", "variant-3", *names[5:]])
+        lab.save()
+        lab.page.reload()
+        expect(heads).to_have_text(["variant-2", "variant-4", "variant-0", "variant-3", *names[5:]])
+        assert abs(grid.locator(".pex-grid-title").nth(1).evaluate(wide) - before - 100) <= 2
+        grid.get_by_role("button", name="Columns (1 hidden)").click()
+        grid.get_by_role("button", name="Reset columns").click()
+        expect(heads).to_have_text(names)
+
+
+def test_while_the_kernel_is_busy_the_pane_is_of_the_cell_that_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "pex.toml").touch()
+    code = "import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))\n"
+    notebook(tmp_path / "grid.ipynb", None, MADE + code + "made(60, 3).show()")
+    with jupyterlab(tmp_path, width=1440, height=900) as lab:
+        shown(lab, "grid.ipynb")
+        grid = lab.page.locator(".pex-grid")
+        window = grid.get_by_role("dialog")
+        grid.get_by_role("gridcell").nth(1).click()
+        window.get_by_role("heading", name="Answer").wait_for()
+        kernel = int((tmp_path / "pid").read_text())
+        os.kill(kernel, signal.SIGSTOP)
+        try:
+            lab.page.keyboard.press("ArrowDown")
+            heading(window, "c1 · variant-1")
+            expect(window).to_contain_text("when the kernel is free")
+            expect(window.get_by_role("heading", name="Answer")).to_be_hidden()
+            lab.page.keyboard.press("ArrowRight")
+            heading(window, "c1 · variant-2")
+        finally:
+            os.kill(kernel, signal.SIGCONT)
+        window.get_by_role("heading", name="Answer").wait_for()
+        heading(window, "c1 · variant-2")
+        expect(window).not_to_contain_text("when the kernel is free")
 
 
 def test_arrows_go_through_opened_cells_and_the_rows_stay_in_sight(tmp_path: Path) -> None:

@@ -90,16 +90,27 @@ export function drawScores(scores) {
   if (!scores.rows.length) {
     return [element("p", "pex-soft", "No recorded run has used this prompt yet. exp.run() records each run, and which version it used.")];
   }
-  const nodes = scores.trends.map(drawTrend);
-  if (nodes.length) {
-    nodes.push(element("p", "pex-soft", "The newest run of each version, with 95 % intervals. Runs can have different cases; a verdict compares the same ones."));
+  // Scores of different experiments say different things: each experiment stands by itself.
+  const experiments = [...new Set(scores.rows.map((row) => row.experiment))];
+  const nodes = experiments.map((experiment) => scoresIn(experiment, scores));
+  if (scores.trends.length) {
+    nodes.unshift(element("p", "pex-soft", "Pictures: the newest run of each version, with 95 % intervals. Runs can have different cases; a verdict compares the same ones."));
   }
-  const kinds = { better: "▲ pex-good", worse: "▼ pex-bad", "no worse": "◆ ", undecided: "○ ", unchanged: "= " };
-  const rows = scores.rows.map((row) => {
+  if (scores.more) nodes.push(element("p", "pex-soft", `${scores.more.toLocaleString()} older scores are not shown.`));
+  return nodes;
+}
+
+const VERDICTS = { better: ["▲", "pex-chip-good"], worse: ["▼", "pex-chip-bad"], "no worse": ["≥", "pex-chip-good"], undecided: ["?", ""], unchanged: ["=", ""] };
+
+/** The pictures and the table of one experiment. */
+function scoresIn(experiment, scores) {
+  const part = element("section", "pex-part");
+  part.append(element("h3", "", experiment), ...scores.trends.filter((trend) => trend.experiment === experiment).map(drawTrend));
+  const rows = scores.rows.filter((row) => row.experiment === experiment).map((row) => {
     const value = element("span", "", row.value);
     if (row.interval) value.append(element("span", "pex-interval", ` ${row.interval}`));
-    const [sign, kind] = (kinds[row.verdict] ?? " ").split(" ");
-    const verdict = element("span", kind, `${sign} ${row.said}`.trim());
+    const [sign, look] = VERDICTS[row.verdict] ?? ["", ""];
+    const verdict = element("span", row.said ? `pex-chip ${look}`.trim() : "", `${sign} ${row.said}`.trim());
     const run = element(row.url ? "a" : "span", "pex-id", row.run);
     if (row.url) {
       run.href = row.url;
@@ -107,12 +118,11 @@ export function drawScores(scores) {
       run.rel = "noopener noreferrer";
       run.setAttribute("aria-label", `run ${row.run} in MLflow, opens in a new tab`);
     }
-    return cells(element("tr"), `v${row.version}`, row.experiment, row.variant, row.score, value, row.n, row.when, verdict, run);
+    return cells(element("tr"), `v${row.version}`, row.variant, row.score, value, row.n, row.when, verdict, run);
   });
-  const titles = ["version", "experiment", "variant", "score", "value", "cases", "run at", "verdict", "run"];
-  nodes.push(table(titles, rows, "Scores of the versions in recorded runs"));
-  if (scores.more) nodes.push(element("p", "pex-soft", `${scores.more.toLocaleString()} older scores are not shown.`));
-  return nodes;
+  const titles = ["version", "variant", "score", "value", "cases", "run at", "verdict", "run"];
+  part.append(table(titles, rows, `Scores of the versions in runs of ${experiment}`));
+  return part;
 }
 
 /** The difference from another version, which is chosen above it. */

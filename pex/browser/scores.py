@@ -70,21 +70,21 @@ def trends(scored: Iterable[VersionScore]) -> list[dict[str, Any]]:
     If a version has several runs, the newest counts.
 
     Returns:
-        `title`, `label` (the picture in words), `width`, `height`, and `marks`: lines, dots, texts.
+        `title`, `experiment`, `label` (the picture in words), `width`, `height`, and `marks`:
+        lines, dots, texts.
     """
     groups: dict[tuple[str, str, str], dict[int, VersionScore]] = {}
     for item in sorted(scored, key=lambda item: item.when):
         groups.setdefault((item.experiment, item.model, item.score), {})[item.version] = item
     return [
-        _picture(
-            f"{score} in {experiment}, {model}", [points[v] for v in sorted(points)][-MAX_VERSIONS:]
-        )
+        _picture(f"{score}, {model}", experiment, [points[v] for v in sorted(points)])
         for (experiment, model, score), points in groups.items()
         if len(points) > 1
     ]
 
 
-def _picture(title: str, points: Sequence[VersionScore]) -> dict[str, Any]:
+def _picture(title: str, experiment: str, points: Sequence[VersionScore]) -> dict[str, Any]:
+    points = points[-MAX_VERSIONS:]
     binary = all(point.yes_no for point in points)
     low, high = (0.0, 1.0) if binary else _span(points)
     tall = _HEIGHT - _TOP - _BOTTOM
@@ -106,10 +106,10 @@ def _picture(title: str, points: Sequence[VersionScore]) -> dict[str, Any]:
             marks.append(_line(x, y(point.lo), x, y(point.hi), "interval"))
         marks.append({"kind": "dot", "x": x, "y": y(point.value), "title": _said(point, binary)})
         marks.append(_text(x, _HEIGHT - 6, f"v{point.version}", "middle"))
-    label = f"{title}: " + "; ".join(_said(point, binary) for point in points)
+    label = f"{title}, in {experiment}: " + "; ".join(_said(point, binary) for point in points)
     return {
-        "title": clean(title), "label": clean(label), "width": _WIDTH, "height": _HEIGHT,
-        "marks": marks,
+        "title": clean(title), "experiment": clean(experiment), "label": clean(label),
+        "width": _WIDTH, "height": _HEIGHT, "marks": marks,
     }  # fmt: skip
 
 

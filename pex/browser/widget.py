@@ -32,11 +32,13 @@ from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
 from pex.core.text import replace_surrogates
+from pex.report.tables import cut
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html, static_text
 
 PATIENCE_S = 10.0
 """How long the cell waits for the list, so the static table can be written with it."""
+MAX_ABOUT = 2_000
 MAX_SCORES = 300
 
 
@@ -251,10 +253,13 @@ class LibraryBrowser(anywidget.AnyWidget):
     def _show(self, shown: Mapping[str, Any]) -> None:
         name, key = self._shown or ("", "")
         row = next((row for row in self._rows if row.name == name), None)
+        about = row.about if row else ""
+        if self._selected is not None:  # not that of another version
+            about = self._selected.description
         self._prompt = {
             "name": clean(name),
             "key": clean(key),
-            "about": clean(row.about) if row else "",
+            "about": clean(cut(about, MAX_ABOUT)),
             "used": [clean(item) for item in row.used] if row else [],
             "versions": [version_for_view(version) for version in self._versions],
             **shown,

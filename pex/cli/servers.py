@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import secrets
 import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Annotated
 
@@ -69,7 +67,7 @@ def ui(
     (judges that it runs by itself) are off unless MLFLOW_SERVER_ENABLE_JOB_EXECUTION is true.
     """
     from pex.guard.redact import redact
-    from pex.record import pages, search
+    from pex.record import search, ui_server
     from pex.tracking import store
 
     project = find_project()
@@ -83,11 +81,7 @@ def ui(
                 f"pexlab ui: {name} starts a server that does not ask for a token",
                 hint=f"without a token: mlflow ui --backend-store-uri {redact(uri)} {name} …",
             )
-    if pages.APP not in importlib.metadata.entry_points(group="mlflow.app").names:
-        raise PexError(
-            "pexlab ui: this installation does not say where MLflow finds the pages with a token",
-            hint="it is older than the code: reinstall pexlab (in a clone: pip install -e .)",
-        )
+    ui_server.check()
     store.connect(uri)
     store.check_files(uri)  # MLflow's server would connect there with the user's login
     token = secrets.token_hex(24)
@@ -95,22 +89,6 @@ def ui(
     place = f"#/experiments/{newest}/evaluation-runs" if newest else ""
     link = f"http://127.0.0.1:{port}/?token={token}{place}"
     console.err(f"MLflow on {link} (Ctrl-C ends it); record: {redact(uri)}")
-    command = python.command("mlflow", "ui", "--app-name", pages.APP)
-    command += ["--host", "127.0.0.1", "--port", str(port), *(arguments or [])]
-    # Opening a record must not run anything that it contains.
-    variables = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "PYTHONWARNINGS": "ignore",  # those of the packages that MLflow uses, a screen of them
-        **os.environ,
-    }
-    environment = python.environment(
-        variables,
-        # Not as arguments, which all users of a machine can read: the token, and a login.
-        **{pages.TOKEN: token},
-        MLFLOW_TRACKING_TOKEN=token,
-        MLFLOW_BACKEND_STORE_URI=uri,
-        # For the processes that it starts itself. Uvicorn would put the current folder first.
-        PYTHONSAFEPATH="1",
-        UVICORN_APP_DIR=sysconfig.get_path("stdlib"),
-    )
+    command = ui_server.command(port, *(arguments or []))
+    environment = ui_server.environment(uri, token)
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)

@@ -134,13 +134,14 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
 def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) -> None:
     """Show the results; `corrected` are the cases that were corrected during the run."""
     from pex.results.correct_case import expect
+    from pex.results.recorded import link
     from pex.score.frame import yes_no
 
     results = execution.results
     if results is not None:
         for case in corrected.values():
             expect(results.frame, case)
-        grid.finish(results.frame, results.summary(), yes_no(results.frame))
+        grid.finish(results.frame, results.summary(), yes_no(results.frame), link(results.about))
     grid.close_run()
 
 

@@ -49,6 +49,12 @@ can neither read the record nor write to it."""
 _AGAIN = "location.reload()"
 _AGAIN_HASH = base64.b64encode(hashlib.sha256(_AGAIN.encode()).digest()).decode()
 
+_LENGTH = b"content-length"
+_SEEN = (
+    b"<script>try { localStorage['mlflow.assistant.fab.autoOpenedOnFirstLoad_v1'] ??= 'true' }"
+    b" catch { /* a browser that keeps nothing */ }</script>"
+)
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -93,7 +99,10 @@ class Guarded:
             )
         if refusal is None:
             policy = _PAGE if self._is_page(scope["path"]) else _FILE
-            await self._app(scope, receive, _with(policy, send))
+            sending = _with(policy, send)
+            if scope["path"].removeprefix(self._prefix) in ("", "/"):
+                sending = _quiet(sending)
+            await self._app(scope, receive, sending)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -229,6 +238,33 @@ def _with(policy: str, send: Send) -> Send:
             ]
             message["headers"] = [*kept, *ours.items()]
         await send(message)
+
+    return sending
+
+
+def _quiet(send: Send) -> Send:
+    """Send MLflow's page so that its assistant, which needs a provider, does not open by itself.
+
+    It does so once in each browser and remembers it; that is remembered from the start. Its
+    button still opens it.
+    """
+    start: Message = {}
+    body = b""
+
+    async def sending(message: Message) -> None:
+        nonlocal start, body
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        if b"<head>" in body:
+            body = body.replace(b"<head>", b"<head>" + _SEEN, 1)
+            kept = [pair for pair in start["headers"] if bytes(pair[0]).lower() != _LENGTH]
+            start["headers"] = [*kept, (_LENGTH, str(len(body)).encode())]
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
 
     return sending
 

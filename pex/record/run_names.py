@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import difflib
 import re
 from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
 from pex.guard.redact import redact
-from pex.record.search import MOST
+from pex.record.search import MOST, UnknownRunError, run_of
 from pex.tracking.store import connect, exists
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LATEST = "latest"
 _ID = re.compile("[0-9a-f]{32}")
 _START = re.compile("[0-9a-f]{6,31}")
+_TYPED_ID = re.compile(r"(?=[^\d]*\d)(?:run[ :=]*)?([0-9a-zA-Z]{4,40})(?:…|\.{2,3})?")
+"""What somebody may have typed or copied as an id: at least a digit, perhaps a dot too many."""
+_NEAR, _ALIKE = 3, 0.7
 _BACK = re.compile(r"(.*)~(\d{1,4})")
 
 
@@ -71,6 +75,10 @@ def find_run(uri: str, name: str) -> str:
         PexError: there is no such run, or several have the name.
     """
     if _ID.fullmatch(name):
+        try:
+            run_of(uri, name)
+        except UnknownRunError as error:
+            raise PexError(error.message, hint=_hint(name, recorded_runs(uri))) from None
         return name
     runs = recorded_runs(uri)
     counted = _BACK.fullmatch(name)
@@ -100,8 +108,23 @@ _LIST = "`pexlab runs` lists them"
 def _hint(name: str, runs: list[RecordedRun]) -> str:
     if not runs:
         return "nothing has been recorded there yet"
+    near = _near_ids(name, runs)
+    if near:
+        shown = " or ".join(f"{run.run_id[:8]} ({run.experiment}, {_when(run)})" for run in near)
+        return f"did you mean {shown}? {_LIST}"
     known = list(dict.fromkeys([LATEST, *(run.experiment for run in runs)]))
-    return f"{nearest(name, known)}; {_LIST}"
+    names = difflib.get_close_matches(name, [*known, *(run.name for run in runs)], n=1, cutoff=0.6)
+    return f"{nearest(name, [*names, *known] if names else known)}; {_LIST}"
+
+
+def _near_ids(name: str, runs: list[RecordedRun]) -> list[RecordedRun]:
+    """The runs whose ids begin nearly like something that looks like an id."""
+    typed = _TYPED_ID.fullmatch(name)
+    if typed is None:
+        return []
+    begins = {run.run_id[: len(typed[1])]: run for run in reversed(runs)}
+    found = difflib.get_close_matches(typed[1].lower(), begins, n=_NEAR, cutoff=_ALIKE)
+    return [begins[begin] for begin in found]
 
 
 def _when(run: RecordedRun) -> str:

@@ -25,11 +25,16 @@ _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """A store's error codes for a run that it does not have, and for an invalid id."""
 
 
+class UnknownRunError(PexError):
+    """The store has no such run."""
+
+
 def run_of(uri: str, run_id: str) -> Run:
     """Return MLflow's record of a run.
 
     Raises:
-        PexError: the run does not exist, or the store does not answer.
+        UnknownRunError: the run does not exist.
+        PexError: the store does not answer.
     """
     from mlflow.exceptions import MlflowException
 
@@ -42,7 +47,7 @@ def run_of(uri: str, run_id: str) -> Run:
                 f"{redact(error.message.strip().partition(chr(10))[0])}"
             ) from None
     there = latest(uri)
-    raise PexError(
+    raise UnknownRunError(
         f"there is no run '{run_id}' in {redact(uri)}",
         hint="`pexlab runs` lists them" if there else "nothing has been recorded there yet",
     )

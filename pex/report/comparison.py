@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SIGNS = {BETTER: "▲", WORSE: "▼", NO_WORSE: "≥", UNDECIDED: "?", UNCHANGED: "="}
 """Shown with the colour, so a verdict can be read without it."""
 
-_KIND = {BETTER: "good", WORSE: "bad", NO_WORSE: "good", UNDECIDED: "soft", UNCHANGED: "soft"}
+_CHIPS = {BETTER: " pex-chip-good", NO_WORSE: " pex-chip-good", WORSE: " pex-chip-bad"}
 _MONEY = ("cost_usd",)
 _SECONDS = ("latency_s", "ttft_s")
 
@@ -170,7 +170,7 @@ def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = 
         for number, cell in enumerate(cells[1:], 1):
             text = escape(cell)
             if number == at:
-                text = f'<span class="pex-{_KIND[verdict]}">{text}</span>'
+                text = chip(verdict, text)
             out.append(f"<td>{text}</td>")
         out.append("</tr>")
     out.append("</tbody></table></div>")
@@ -179,6 +179,11 @@ def table_html(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = 
         items = "".join(f"<li>{escape(note)}</li>" for note in said)
         out.append(f'<ul class="pex-notes" aria-label="Caveats">{items}</ul>')
     return "".join(out)
+
+
+def chip(verdict: str, text: str) -> str:
+    """A verdict's words, already escaped, in its colour."""
+    return f'<span class="pex-chip{_CHIPS.get(verdict, "")}">{text}</span>'
 
 
 def headline(table: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.report.comparison import (
     SIGNS,
+    chip,
     format_difference,
     format_ends,
     format_value,
@@ -20,10 +21,6 @@ from pex.report.terminal import text_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_CHIPS = {
-    "better": " pex-chip-good", "no worse": " pex-chip-good", "worse": " pex-chip-bad",
-}  # fmt: skip
 
 
 def overview_text(table: pd.DataFrame, slices: bool = False, more: Sequence[str] = ()) -> str:
@@ -115,8 +112,7 @@ def _cell_html(row: Mapping[str, Any] | None) -> str:
     verdict = row["verdict"]
     mark = "" if row["calibrated"] else " (uncalibrated judge)"
     return (
-        f'<td>{escape(value)} <span class="pex-chip{_CHIPS.get(verdict, "")}">'
-        f"{escape(f'{SIGNS[verdict]} {verdict}{mark}')}</span>"
+        f"<td>{escape(value)} {chip(verdict, escape(f'{SIGNS[verdict]} {verdict}{mark}'))}"
         f'<div class="pex-meta">{escape(difference)}</div></td>'
     )
 

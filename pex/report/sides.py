@@ -219,7 +219,7 @@ def _answer(
     if not missing(row["error"]):
         kind, message = escaped(str(row["error_kind"])), escaped(cut(str(row["error"]), max_chars))
         return (
-            f'<div><span class="pex-bad">! error: {kind}</span></div>'
+            f'<div><span class="pex-chip pex-chip-bad">! error: {kind}</span></div>'
             f'<div class="pex-output pex-soft">{message}</div>'
         )
     output = cut(str(row["output"]), max_chars)
@@ -230,9 +230,10 @@ def _answer(
         shown = marked(output, cut(against, max_chars))
     else:
         shown = escaped(output)
-    said = [_verdict(row, name, yes_no) for name in scores]
-    verdicts = " · ".join(filter(None, [*remarks_of(row), *said]))
-    return f'<div class="pex-output" dir="auto">{shown}</div><div class="pex-meta">{verdicts}</div>'
+    chips = [_chip(word, "warn") for word in remarks_of(row)]
+    chips += [chip for name in scores if (chip := _verdict(row, name, yes_no))]
+    below = f'<div class="pex-chips">{"".join(chips)}</div>' if chips else ""
+    return f'<div class="pex-output" dir="auto">{shown}</div>{below}'
 
 
 def marked(text: str, against: str) -> str:
@@ -254,16 +255,17 @@ def _verdict(row: Row, name: str, yes_no: Collection[str]) -> str:
     """A score in one or two words, with the reason as a tooltip."""
     value, failed = row[f"score.{name}"], row.get(f"score_error.{name}")
     reason = row.get(f"reason.{name}")
-    hint = "" if missing(reason) else f' title="{escaped(str(reason))}"'
+    hint = "" if missing(reason) else str(reason)
     if not missing(failed):
-        return (
-            f'<span class="pex-bad" title="{escaped(str(failed))}">! {escaped(name)} failed</span>'
-        )
+        return _chip(f"! {name} failed", "bad", str(failed))
     if missing(value):
         return ""
-    if name in yes_no and 0 < value < 1:
-        return f"<span{hint}>{escaped(name)} {format_score(float(value), True)}</span>"
-    if name in yes_no:
-        kind, sign = ("good", "✓") if value == 1 else ("bad", "✗")
-        return f'<span class="pex-{kind}"{hint}>{sign} {escaped(name)}</span>'
-    return f"<span{hint}>{escaped(name)} {format_score(float(value), False)}</span>"
+    if name in yes_no and value in (0, 1):
+        return _chip(f"{name} ✓", "good", hint) if value == 1 else _chip(f"{name} ✗", "bad", hint)
+    return _chip(f"{name} {format_score(float(value), name in yes_no)}", "", hint)
+
+
+def _chip(text: str, kind: str, hint: str = "") -> str:
+    colour = f" pex-chip-{kind}" if kind else ""
+    title = f' title="{escaped(hint)}"' if hint else ""
+    return f'<span class="pex-chip{colour}"{title}>{escaped(text)}</span>'

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from html import escape
+from typing import TYPE_CHECKING
 
 from pex.core.about import About
 from pex.core.safe_text import clean
+
+if TYPE_CHECKING:
+    from pex.widgets.recorded import RunLink
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,3 +46,19 @@ def recorded(about: About) -> Recorded | None:
     if about.experiment_id:
         url = page(str(about.tracking_uri), about.experiment_id, about.run_id)
     return Recorded(about.run_name or about.run_id[:8], url)
+
+
+def link(about: About) -> RunLink | None:
+    """The same for a grid, which can also start MLflow's pages; None if it is not recorded.
+
+    Args:
+        about: the run's description.
+    """
+    from pex.record.ui_server import open_page
+    from pex.widgets.recorded import RunLink
+
+    found = recorded(about)
+    if found is None:
+        return None
+    place = f"/experiments/{about.experiment_id}/runs/{about.run_id}"
+    return RunLink(found.name, found.url, lambda: open_page(str(about.tracking_uri), place))

@@ -406,6 +406,7 @@ class Results:
             The grid; in a notebook it is displayed as the last expression of a cell. `.selection`
             has the selected rows of `frame`.
         """
+        from pex.results.recorded import link
         from pex.widgets.grid import show
         from pex.widgets.sent_messages import inputs_used, sent_messages, sent_request
         from pex.widgets.sheet import sheet_of
@@ -425,6 +426,7 @@ class Results:
                 self._editing(),
                 self.trace_url,
                 sent_request(self.about, messages),
+                link(self.about),
             )
         return self._grid
 

@@ -5,6 +5,7 @@ import { makeCaseEditor } from "./editing.js";
 import { button, copyText, drawDifference, element, output, sanitised } from "./shared.js";
 
 const FOLD_LINES = 6;
+const PATIENCE_MS = 100; // shorter waits would only flicker
 const FOLD_CHARS = 500; // about as many lines of the pane
 
 /** JSON as a tree; each level is built when it is opened. */
@@ -54,7 +55,7 @@ function drawAnswer(answer) {
 }
 
 /** A link to a page of another program; nothing but the web is linked. */
-function linked(text, url) {
+export function linked(text, url) {
   if (!/^https?:/.test(url)) return text;
   const link = element("a", "pex-link", text);
   link.href = url;
@@ -220,6 +221,7 @@ export function makeReader({ ask, step, go, send, leave }) {
   box.append(head, body);
 
   function close() {
+    clearTimeout(late);
     const inside = box.contains(box.getRootNode().activeElement);
     box.close();
     if (inside) leave();
@@ -238,6 +240,7 @@ export function makeReader({ ask, step, go, send, leave }) {
   });
   const editors = new Map(); // of the cells with a form that is open
   let mode = "text";
+  let late = 0;
   function editorOf(cell) {
     for (const [place, editor] of editors) if (editor.empty) editors.delete(place);
     const place = cell.place.join();
@@ -261,14 +264,21 @@ export function makeReader({ ask, step, go, send, leave }) {
       return mode;
     },
     edited: (message) => editors.get(`${message.row},${message.column}`)?.said(message),
+    /** Another cell was asked for: if the kernel does not answer at once, show what is known of it. */
+    expect(row, column, show) {
+      clearTimeout(late);
+      late = box.dataset.place === `${row},${column}` ? 0 : setTimeout(show, PATIENCE_MS);
+    },
     /** Open it with what is known: a kernel that is busy has to answer first. */
     wait(text, words) {
       title.textContent = text;
       tabs.replaceChildren();
+      delete box.dataset.place;
       fill(output(words, "pex-long"), element("div", "pex-soft", "The full answer is shown when the kernel is free."));
       box.setAttribute("open", ""); // `show` would take the focus
     },
     draw(cell) {
+      clearTimeout(late);
       title.textContent = [cell.case, cell.variant, cell.repeat && `repeat ${cell.repeat}`].filter(Boolean).join(" · ");
       const same = mode === cell.answer.mode && box.dataset.place === cell.place.join();
       mode = cell.answer.mode;

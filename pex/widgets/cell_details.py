@@ -244,5 +244,5 @@ def _facts(
         shown.append([title, clean(text)])
         if name == "trace_id":
             url = trace_url(text) if trace_url is not None else None
-            shown[-1] += ["", url] if url else ["open it in `pexlab ui`"]
+            shown[-1] += ["", url] if url else ["pexlab ui opens it"]
     return shown

@@ -6,6 +6,7 @@ import { makeColumns } from "./columns.js";
 import { drawHead, notes } from "./head.js";
 import { chosenLayout, LAYOUTS, makeLayoutMenu, MAP } from "./layout_menu.js";
 import { onCellPressed } from "./presses.js";
+import { makeRecorded } from "./recorded.js";
 import { makeStore } from "./rows.js";
 import { makeSelection } from "./selection.js";
 import { button, copyText, element, oncePerFrame } from "./shared.js";
@@ -90,6 +91,11 @@ function renderGrid({ model, el, store }) {
       grid.columns.resize(column, pixels);
       arrange();
     },
+    /** The same while the edge is dragged: a new head would take the edge from under the pointer. */
+    stretch(column, pixels) {
+      grid.columns.resize(column, pixels);
+      setTracks();
+    },
     changed: arrange,
   };
 
@@ -123,7 +129,8 @@ function renderGrid({ model, el, store }) {
   });
   const main = element("div", "pex-grid-main");
   main.append(scroll, reader.box);
-  el.append(progress.bar, tools.bar, main, empty);
+  const recorded = makeRecorded(() => model.send({ kind: "page", view }));
+  el.append(progress.bar, tools.bar, main, empty, recorded.line);
 
   const shownColumn = (at) => grid.columns.shown[at];
 
@@ -166,6 +173,7 @@ function renderGrid({ model, el, store }) {
     texts.clear();
     grid.columns.begin(grid.begin.variants);
     tools.draw(grid.begin);
+    recorded.draw(grid.begin.recorded);
     rows.forget();
     arrange();
   }
@@ -193,13 +201,17 @@ function renderGrid({ model, el, store }) {
     arrange();
   }
 
-  /** Columns or layout are other ones: all is drawn anew. */
-  function arrange() {
-    el.dataset.layout = grid.layout;
+  function setTracks() {
     const squares = grid.layout === MAP;
     const { template, least } = grid.columns.tracks(squares ? "28px" : "var(--pex-cell)", squares);
     scroll.style.setProperty("--pex-template", template);
     scroll.style.setProperty("--pex-least", least);
+  }
+
+  /** Columns or layout are other ones: all is drawn anew. */
+  function arrange() {
+    el.dataset.layout = grid.layout;
+    setTracks();
     scroll.setAttribute("aria-colcount", String(grid.columns.shown.length + 1));
     active.column = Math.max(0, Math.min(active.column, grid.columns.shown.length - 1));
     menu.draw(grid.layout);
@@ -250,17 +262,23 @@ function renderGrid({ model, el, store }) {
     scroll.scrollLeft += Math.max(100, scroll.clientWidth - rows.caseWidth());
   }
 
+  /** Show of a cell what is known here. */
+  function wait(row, column) {
+    const data = store.row(row);
+    reader.wait(`${data?.[0] ?? ""} · ${grid.variants[column]}`, data?.[3][column]?.[1] ?? "");
+  }
+
   function open(mode) {
     if (!rows.count()) return;
     const row = rows.heights.rowAt(active.row);
     const column = shownColumn(active.column);
     const first = !reader.box.open;
     if (first) {
-      const data = store.row(row);
-      reader.wait(`${data?.[0] ?? ""} · ${grid.variants[column]}`, data?.[3][column]?.[1] ?? "");
+      wait(row, column);
       rows.readEdges(); // the window takes a part of the width
       showActive();
     }
+    if (!first) reader.expect(row, column, () => wait(row, column));
     model.send({ kind: "open", view, row, column, mode: mode ?? reader.mode });
   }
 
@@ -332,6 +350,8 @@ function renderGrid({ model, el, store }) {
       setOrder(plain ? null : found);
     } else if (message.kind === "opened") {
       if (reader.box.open && message.row === rows.heights.rowAt(active.row) && message.column === shownColumn(active.column)) reader.draw(message.cell);
+    } else if (message.kind === "page") {
+      recorded.answer(message);
     } else if (message.kind === "edit" || message.kind === "keep") {
       reader.edited(message);
     } else if (message.kind === "export") {

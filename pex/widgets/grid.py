@@ -38,6 +38,7 @@ from pex.widgets.conditions import offered_conditions
 from pex.widgets.heads import Head, finished_heads, running_head
 from pex.widgets.live_cell import cell_after
 from pex.widgets.query import KINDS, SORTS, Query, find_rows, tags_and_groups
+from pex.widgets.recorded import RunLink
 from pex.widgets.sheet import Sheet
 from pex.widgets.static_output import RUNNING, StaticOutput, static_table, static_text
 from pex.widgets.subshell import answer_at_once
@@ -103,6 +104,7 @@ class ResultGrid(anywidget.AnyWidget):
         self._frame: pd.DataFrame | None = None
         self._summary: pd.DataFrame | None = None
         self._html: str | None = None
+        self._recorded: RunLink | None = None
         self._statics: list[StaticOutput] = []
         self._selected: list[tuple[int, int]] = []
         self._queries: dict[str, Query] = {}
@@ -153,15 +155,20 @@ class ResultGrid(anywidget.AnyWidget):
         names = ["variant", "case_id", "repeat", "state", "output"]
         return pd.DataFrame(self._running_rows(cells), columns=names)
 
-    def finish(self, frame: pd.DataFrame, summary: pd.DataFrame, yes_no: set[str]) -> None:
+    def finish(
+        self, frame: pd.DataFrame, summary: pd.DataFrame, yes_no: set[str], link: RunLink | None
+        = None,
+    ) -> None:  # fmt: skip
         """Show the results of a run that has ended.
 
         Args:
             frame: the long frame.
             summary: one row per variant.
             yes_no: the scores that are yes or no.
+            link: where it is recorded, if it is.
         """
         with self._lock:
+            self._recorded = link
             self._sheet.fill(frame, yes_no)
             self._frame, self._summary = frame, summary
             self._changed.clear()
@@ -215,6 +222,7 @@ class ResultGrid(anywidget.AnyWidget):
             "tests": offered_conditions(sheet),
             "can_stop": self._on_stop is not None,
             "blocks": self._blocks,
+            "recorded": self._recorded.shown() if self._recorded else None,
         }
 
     def _state(self) -> dict[str, Any]:
@@ -342,6 +350,8 @@ class ResultGrid(anywidget.AnyWidget):
                 self._selected = [divmod(cell, wide) for cell in cells]
         elif kind == "export":
             self._export(content)
+        elif kind == "page" and self._recorded is not None:
+            self._recorded.open(content.get("view"), self.send)
 
     def _set_query(self, view: str, query: Query) -> None:
         self._queries.pop(view, None)
@@ -413,8 +423,9 @@ class ResultGrid(anywidget.AnyWidget):
 def show(frame: pd.DataFrame, summary: pd.DataFrame, sheet: Sheet, yes_no: set[str],
          messages: Messages | None = None, editing: Editing | None = None,
          trace_url: Callable[[str], str | None] | None = None,
-         request: RequestBody | None = None) -> ResultGrid:  # fmt: skip
+         request: RequestBody | None = None,
+         link: RunLink | None = None) -> ResultGrid:  # fmt: skip
     """The grid of a run that has ended; it shows itself as the last thing in a cell."""
     grid = ResultGrid(sheet, None, messages, editing, trace_url, request)
-    grid.finish(frame, summary, yes_no)
+    grid.finish(frame, summary, yes_no, link)
     return grid

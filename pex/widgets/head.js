@@ -99,7 +99,7 @@ function grip(grid, column) {
     node.setPointerCapture(event.pointerId);
     const [from, was] = [event.clientX, width()];
     const back = getComputedStyle(node).direction === "rtl" ? -1 : 1;
-    const onMove = (moved) => grid.resize(column, was + back * (moved.clientX - from));
+    const onMove = (moved) => grid.stretch(column, was + back * (moved.clientX - from));
     node.addEventListener("pointermove", onMove);
     node.addEventListener("lostpointercapture", () => {
       node.removeEventListener("pointermove", onMove);

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Head = dict[str, Any]
 """`scores`, each with name, text, note, part (of another score) and meter (share, low, high; None
-if it is not a share), `facts` (time and cost), `notes`, and the counts `errors` and `cut_off`."""
+if it has no bar), `facts` (time and cost), `notes`, and the counts `errors` and `cut_off`."""
 
 
 def finished_heads(sheet: Sheet, summary: pd.DataFrame) -> list[Head]:
@@ -63,9 +63,9 @@ def _finished(sheet: Sheet, record: Mapping[Any, Any], names: Sequence[str]) -> 
     scores = []
     for name in names:
         mean, low, high = (record[f"score.{name}{end}"] for end in ("", ".lo", ".hi"))
-        binary = name in sheet.yes_no
         note = f"of {record[f'score.{name}.n']:,}"
-        scores.append(_score(name, mean, low, high, binary, sheet.is_share(name), note))
+        percent = name in sheet.percentages
+        scores.append(_score(name, mean, low, high, percent, sheet.has_bar(name), note))
     _mark_parts(scores)
     took = [format_seconds(record["latency_s"]), format_usd(record["cost_usd"])]
     words = [f"{record[name]} {name}" for name in ("empty", "filtered") if record.get(name)]
@@ -79,12 +79,12 @@ def _finished(sheet: Sheet, record: Mapping[Any, Any], names: Sequence[str]) -> 
 
 
 def _score(
-    name: str, mean: float, low: float, high: float, binary: bool, share: bool, note: str
+    name: str, mean: float, low: float, high: float, percent: bool, bar: bool, note: str
 ) -> dict[str, Any]:
-    text, interval = format_score(mean, binary), format_interval(low, high, binary)
+    text, interval = format_score(mean, percent), format_interval(low, high, percent)
     said = f"{name} {text}, 95 % interval {interval}" if interval else f"{name} {text}"
     meter = None
-    if share and not math.isnan(mean):
+    if bar and not math.isnan(mean):
         ends = [0.0 if math.isnan(end) else min(1.0, max(0.0, end)) for end in (low, high)]
         meter = [round(value, 4) for value in (mean, *ends)]
     return {"name": clean(name), "text": text, "note": clean(f"{said} ({note})"), "meter": meter}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.events import RowKey
 from pex.core.text import value_text
+from pex.score.frame import percentages
 from pex.widgets.cell import Brief, Cell, Line, Mark, brief, unusual_marks
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Sheet:
         self._binary: set[str] = set()
         self.yes_no: frozenset[str] = frozenset()
         """The scores that are yes or no; known once a frame has been read."""
+        self.percentages: frozenset[str] = frozenset()
+        """These, and those that are a share of such scores."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -68,9 +71,9 @@ class Sheet:
         """The scores that are yes or no, so far."""
         return self.yes_no if self._source is not None else frozenset(self._binary)
 
-    def is_share(self, name: str) -> bool:
-        """Whether all values of a score lie between 0 and 1; known once a frame has been read."""
-        return self._source is not None and self._source.is_share(name)
+    def has_bar(self, name: str) -> bool:
+        """Whether a score can be drawn as a bar: all its values lie between 0 and 1."""
+        return self._source is not None and self._source.has_bar(name)
 
     def line(self, row: int) -> Line:
         """The case of a row."""
@@ -123,6 +126,7 @@ class Sheet:
         self._source = _Source(frame, yes_no, self._numbers, self._columns, self.repeats)
         self._names = dict.fromkeys(self._source.scores)
         self.yes_no = frozenset(yes_no)
+        self.percentages = frozenset(percentages(frame))
         self._rows = [None] * len(self._rows)
 
     def positions(self, cells: Sequence[tuple[int, int]]) -> list[int]:
@@ -210,7 +214,7 @@ class _Source:
             self._lists[name] = found
         return found
 
-    def is_share(self, name: str) -> bool:
+    def has_bar(self, name: str) -> bool:
         """Whether all values of a score lie between 0 and 1."""
         values = self.columns.get(f"score.{name}")
         return values is not None and bool(values.dropna().between(0, 1).all())

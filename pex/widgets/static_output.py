@@ -15,7 +15,7 @@ from IPython.display import HTML, DisplayHandle, display
 from pex.core.safe_text import clean
 from pex.report.sides import side_by_side_table
 from pex.report.tables import NO_MATH, fragment, summary_table
-from pex.score.frame import yes_no
+from pex.score.frame import percentages, yes_no
 from pex.widgets.query import matches_kind
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
             f"<p>{len(chosen):,} of {len(sheet.lines):,} cases are shown here, starting with those "
             "that differ or failed; all are in results.frame and results.show().</p>"
         )
-    return _wrapped(fragment(summary_table(summary, binary) + note + table))
+    return _wrapped(fragment(summary_table(summary, percentages(frame)) + note + table))
 
 
 def _not_shown(frame: pd.DataFrame, inputs: Sequence[str] | None) -> list[str]:

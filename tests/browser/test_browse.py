@@ -237,9 +237,10 @@ def test_search_versions_difference_alias_and_file_with_keys_only(
         box.get_by_role("tab", name="Scores (2)").wait_for()
         box.get_by_role("tab", name="Difference").focus()
         keys.press("ArrowRight")
-        scores = box.get_by_role("region", name="Scores of the versions")
+        scores = box.get_by_role("region", name="Scores of the versions in runs of trial")
         assert scores.locator("tbody tr").count() == 2
-        assert box.get_by_role("img", name="exact in trial, lab/m1: version 1").count()
+        assert box.get_by_role("heading", name="trial", exact=True).count() == 1
+        assert box.get_by_role("img", name="exact, lab/m1, in trial: version 1").count()
 
         # An alias: what is to move is said, a mistake is said in the window.
         box.get_by_role("button", name="Set alias…").focus()

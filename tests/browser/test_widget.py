@@ -1,5 +1,6 @@
 """What the library browser shows and does, without a browser."""
 
+import dataclasses
 import datetime
 import json
 import threading
@@ -123,6 +124,25 @@ def test_the_list_comes_first_and_a_prompt_when_it_is_chosen(
     tell(browser, kind="against", key="file:a.prompty")
     assert browser._difference["against"] == "file:a.prompty"
     assert repr(browser) == "Library browser: 3 prompts, ask chosen"
+
+
+def test_the_description_is_that_of_the_version_shown(shelf: Shelf) -> None:
+    rows = shelf.listing().rows
+
+    class Described(Shelf):
+        def listing(self) -> Listing:
+            return Listing([dataclasses.replace(row, about="Of version 1.") for row in rows], "")
+
+        def prompt(self, name: str, key: str) -> pex.Prompt:
+            about = "Of version 1." if key == "1" else ""
+            return pex.Prompt("{{ text }}", "ask", description=about)
+
+    browser = LibraryBrowser(Described(), print)
+    settle(browser)
+    tell(browser, kind="choose", name="ask")
+    assert (browser._prompt["key"], browser._prompt["about"]) == ("2", "")
+    tell(browser, kind="choose", name="ask", key="1")
+    assert browser._prompt["about"] == "Of version 1."
 
 
 def test_a_prompt_that_was_left_meanwhile_is_not_read(shelf: Shelf) -> None:
@@ -272,7 +292,7 @@ def test_a_trend_needs_two_versions_of_one_score_and_model() -> None:
     older = scored(1, 0.1, when=NOW - datetime.timedelta(days=1))
     (found,) = trends([scored(1, 0.5), older, scored(3, 0.75)])
     assert found["label"] == (
-        "label in trial, lab/m1: version 1 50 % [40, 60]; version 3 75 % [65, 85]"
+        "label, lab/m1, in trial: version 1 50 % [40, 60]; version 3 75 % [65, 85]"
     )
     assert [mark["kind"] for mark in found["marks"]].count("dot") == 2
     (flat,) = trends([scored(v, 7.0, lo=float("nan"), hi=float("nan"), yes_no=False)

@@ -158,11 +158,28 @@ def test_runs_are_listed_and_any_of_their_names_is_understood(
     for run, message, hint in (
         ("latest~9", "'latest~9': there are only 2 recorded runs", "`pexlab runs` lists them"),
         ("ehco", "there is no run 'ehco'", "did you mean 'echo'? `pexlab runs` lists them"),
-        ("0" * 32, f"there is no run '{'0' * 32}'", "`pexlab runs` lists them"),
+        (
+            "0" * 32,
+            f"there is no run '{'0' * 32}'",
+            "there is: 'latest', 'echo' `pexlab runs` lists them",
+        ),
     ):
         with pytest.raises(pex.PexError, match=message) as error:
             pex.load_run(run)
         assert str(error.value.hint).replace(";", "") == hint
+    # An id with a mistake in it: a wrong character, two swapped, one too many, a shortened one.
+    known = ids[1]
+    other = "0" if known[4] != "0" else "1"
+    for typed in (
+        f"{known[:4]}{other}{known[5:]}", f"{known[:4]}{other}{known[5:9]}",
+        f"{known[:6]}x{known[6:10]}", f"{known[:5]}z…",
+    ):  # fmt: skip
+        with pytest.raises(pex.PexError, match="there is no run") as error:
+            pex.load_run(typed)
+        assert f"did you mean {known[:8]} (echo, " in str(error.value.hint), typed
+    with pytest.raises(pex.PexError, match="there is no run") as error:
+        pex.load_run(listed["runs"][0]["name"][:-1] + "!")
+    assert f"did you mean '{listed['runs'][0]['name']}'" in str(error.value.hint)
     done = pexlab("runs", "ehco", folder=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert "did you mean 'echo'" in done.stderr

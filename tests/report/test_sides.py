@@ -146,12 +146,12 @@ def test_a_score_is_a_sign_with_its_reason_a_number_three_digits_and_a_failure_i
         "c", "a", 1.0, **{"reason.ok": "it fits", "score.size": 2.34567, "reason.size": None}
     )
     html = table(frame)
-    assert '<span class="pex-good" title="it fits">✓ ok</span>' in html
+    assert '<span class="pex-chip pex-chip-good" title="it fits">ok ✓</span>' in html
     assert "size 2.35" in html
     html = table(row("c", "a", 0.0))
-    assert '<span class="pex-bad">✗ ok</span>' in html
+    assert '<span class="pex-chip pex-chip-bad">ok ✗</span>' in html
     html = table(row("c", "a", None, **{"score_error.ok": "boom"}))
-    assert '<span class="pex-bad" title="boom">! ok failed</span>' in html
+    assert '<span class="pex-chip pex-chip-bad" title="boom">! ok failed</span>' in html
     assert "✗" not in html
 
 

@@ -186,7 +186,7 @@ def test_a_trace_is_a_link_where_mlflow_is_a_server() -> None:
     sheet = filled(FRAME.assign(trace_id="tr-1"))
     for url, fact in (
         ("https://host/#/tr-1", ["trace", "tr-1", "", "https://host/#/tr-1"]),
-        (None, ["trace", "tr-1", "open it in `pexlab ui`"]),
+        (None, ["trace", "tr-1", "pexlab ui opens it"]),
     ):
         facts = cell_details(sheet, 0, 0, None, trace_url=lambda trace_id, url=url: url)["facts"]
         assert fact in facts

@@ -44,6 +44,21 @@ def test_a_number_has_a_bar_only_if_all_its_values_lie_between_0_and_1() -> None
             assert 0 <= end <= 1
 
 
+def test_a_share_of_yes_and_no_is_in_percent_as_in_every_other_table() -> None:
+    frame = frame_of({"a": ["good", "bad"]})
+    parts = {"fields": [0.5, 1.0], "fields.x": [1.0, 1.0], "fields.y": [0.0, 1.0]}
+    frame = frame.assign(**{f"score.{name}": values for name, values in parts.items()})
+    frame = frame.assign(
+        **{f"{kind}.{name}": None for name in parts for kind in ("reason", "score_error")}
+    )
+    (head,) = finished_heads(filled(frame), summarise(frame))
+    texts = {score["name"]: score["text"] for score in head["scores"]}
+    assert (texts["fields"], texts["fields.x"]) == ("75 %", "100 %")
+    number = frame.drop(columns=["score.fields.x", "score.fields.y"])
+    (head,) = finished_heads(filled(number), summarise(number))
+    assert {score["name"]: score["text"] for score in head["scores"]}["fields"] == "0.75"
+
+
 def test_a_part_is_told_from_the_score_that_it_is_a_part_of() -> None:
     sums = {"fields": [0.5], "fields.name": [1.0], "other.name": [0.0]}
     parts = {score["name"]: score["part"] for score in running_head(sums)["scores"]}
