@@ -3,6 +3,7 @@
 
 import { choice, element, output } from "../widgets/shared.js";
 import { field, iconButton, textInput } from "./controls.js";
+import { JSON_FIELDS, makeJsonField } from "./json_fields.js";
 import { tie } from "./outbox.js";
 
 const COMMON = [["temperature", "Temperature"], ["max_tokens", "Max tokens"]];
@@ -10,24 +11,19 @@ const MENU = [
   ["top_p", "Top p"], ["top_k", "Top k"], ["stop", "Stop sequences"], ["seed", "Seed"],
   ["response_format", "Response format"], ["reasoning_effort", "Reasoning effort"],
   ["verbosity", "Verbosity"], ["frequency_penalty", "Frequency penalty"],
-  ["presence_penalty", "Presence penalty"], ["tools", "Tools"], ["tool_choice", "Tool choice"],
+  ["presence_penalty", "Presence penalty"], ["tool_choice", "Tool choice"],
 ];
-const LABELS = new Map([...COMMON, ...MENU]);
+const FORMS = [["schema", "JSON Schema of the answer…"], ["tools", "Tools…"]];
+const LABELS = new Map([...COMMON, ...MENU, ["tools", "Tools"]]);
 const CHOICES = {
   reasoning_effort: ["none", "minimal", "low", "medium", "high"],
   verbosity: ["low", "medium", "high"],
   tool_choice: ["auto", "none", "required"],
 };
 const OTHER = "other";
-const TEXTS = {
-  stop: "One sequence per line; \\n is a line break",
-  tools: '[{"type": "function", "function": {"name": "…", "description": "…", "parameters": {"type": "object", "properties": {}}}}]',
-};
+const TEXTS = { stop: "One sequence per line; \\n is a line break", tools: "" };
 const JSON_OBJECT = '{"type": "json_object"}';
-const JSON_SCHEMA = JSON.stringify({
-  type: "json_schema",
-  json_schema: { name: "answer", schema: { type: "object", properties: {}, required: [], additionalProperties: false } },
-}, null, 2);
+const JSON_SCHEMA = "schema";
 
 /** A parameter's value as it is typed. */
 function valueText(name, value) {
@@ -53,7 +49,7 @@ function textArea(rows, placeholder) {
 }
 
 /** One parameter: its field and, if it can be removed, a button for that. */
-function makeParam(outbox, id, name, onRemove) {
+function makeParam(outbox, id, name, onRemove, onSchema) {
   const label = LABELS.get(name) ?? name;
   const act = (value) => ({ act: "edit", variant: id, field: "params", index: name, value: sentText(name, value) });
   const send = (value) => outbox.act("edit", { variant: id, field: "params", index: name, value });
@@ -73,7 +69,10 @@ function makeParam(outbox, id, name, onRemove) {
     if (!long) input.inputMode = "decimal";
     write = tie(outbox, input, () => `${id}|params|${name}`, act);
     if (name === "response_format") {
-      before = choice("Kind of response", [["", "text"], [JSON_OBJECT, "JSON object"], [JSON_SCHEMA, "JSON Schema"]], send);
+      before = choice("Kind of response", [["", "text"], [JSON_OBJECT, "any JSON object"], [JSON_SCHEMA, "JSON Schema…"]], (value) => {
+        send(value === JSON_SCHEMA ? "" : value);
+        if (value === JSON_SCHEMA) onSchema();
+      });
     }
   }
   const box = field(label, input);
@@ -115,10 +114,16 @@ export function makeParams(outbox, id) {
       shown.delete(name);
       param.box.remove();
       menu.focus();
+    }, () => {
+      opened.delete(name);
+      forms.get("schema").begin();
     });
     shown.set(name, param);
     node.insertBefore(param.box, moreBox);
   }
+
+  const forms = new Map([...JSON_FIELDS.keys()].map((kind) => [kind, makeJsonField(outbox, id, kind)]));
+  for (const form of forms.values()) form.onGone(() => menu.focus());
 
   const more = textInput("", "name=value");
   const moreBox = field("Other parameter", more);
@@ -139,8 +144,12 @@ export function makeParams(outbox, id) {
   node.append(moreBox, notes);
   for (const [name] of COMMON) show(name);
 
-  const menu = choice("Add a parameter", [["", "+ Parameter"], ...MENU, [OTHER, "Other…"]], (name) => {
+  const menu = choice("Add a parameter", [["", "+ Parameter"], ...MENU, ...FORMS, [OTHER, "Other…"]], (name) => {
     menu.value = "";
+    if (forms.has(name)) {
+      forms.get(name).begin();
+      return;
+    }
     if (name === OTHER) {
       moreBox.hidden = false;
       more.focus();
@@ -154,9 +163,10 @@ export function makeParams(outbox, id) {
   menu.classList.add("pex-param-menu");
 
   return {
-    node, menu,
-    /** @param said what is to be said about them: [string] */
-    update(params, said) {
+    node, menu, forms: [...forms.values()].map((form) => form.node),
+    /** @param at the problems of a place */
+    update({ params, notes: said = [], tools, schema }, at) {
+      for (const [kind, text] of [["tools", tools], ["schema", schema]]) forms.get(kind).update(text ?? "", at(kind));
       for (const [name, { box }] of shown) {
         if (COMMON.some(([other]) => other === name) || name in params || opened.has(name)) continue;
         box.remove();

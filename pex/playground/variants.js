@@ -65,7 +65,7 @@ export function makeVariant(session, id) {
   adds.append(add, picker.node, picker.file, params.menu);
   add.classList.add("pex-quiet");
   const wholeProblems = problemList(messages);
-  node.append(top, nameProblems.list, origin, settings, messages, wholeProblems.list, adds);
+  node.append(top, nameProblems.list, origin, settings, ...params.forms, messages, wholeProblems.list, adds);
 
   return {
     node,
@@ -93,7 +93,7 @@ export function makeVariant(session, id) {
       origin.hidden = !origin.textContent;
       nameProblems.draw(at(variant.problems, "name"));
       modelProblems.draw(at(variant.problems, "model"));
-      params.update(variant.params, variant.notes ?? []);
+      params.update(variant, (where) => at(variant.problems, where));
       paramProblems.draw(at(variant.problems, "params"));
       const offset = Number(["system", "developer"].includes(variant.messages[0]?.role));
       const count = variant.messages.length - offset;
@@ -109,7 +109,7 @@ export function makeVariant(session, id) {
       variant.messages.slice(offset).forEach((message, i) => {
         blocks[i].update(message, count, at(variant.problems, `message:${i + offset}`), Boolean(variant.locked));
       });
-      const placed = new Set(["name", "model", "params", ...variant.messages.map((_, i) => `message:${i}`)]);
+      const placed = new Set(["name", "model", "params", "tools", "schema", ...variant.messages.map((_, i) => `message:${i}`)]);
       wholeProblems.draw(variant.problems.filter((problem) => !placed.has(problem.where)));
       add.disabled = Boolean(variant.locked);
       picker.node.disabled = !imageMessage();

@@ -43,7 +43,11 @@ class PlaygroundView(anywidget.AnyWidget):
 
     _esm = shared.script("playground/widget")
     _css = shared.styles(
-        "playground/playground", "playground/answers", "playground/table", "playground/images"
+        "playground/playground",
+        "playground/answers",
+        "playground/table",
+        "playground/images",
+        "playground/json_fields",
     )
 
     _doc = traitlets.Dict().tag(sync=True)
