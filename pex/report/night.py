@@ -19,6 +19,7 @@ from pex.report.tables import (
     format_score,
     format_seconds,
     format_usd,
+    reachable,
     summary_table,
 )
 from pex.report.theme import page_style, style
@@ -92,7 +93,9 @@ def _page_data(night: Mapping[str, Any]) -> dict[str, Any]:
             {
                 **subject,
                 "cases": cases,
-                "table": Markup(_reachable(summary_table(subject["summary"], subject["yes_no"]))),
+                "table": Markup(
+                    reachable(summary_table(subject["summary"], subject["yes_no"]), "Scores")
+                ),
                 "scored": _scored(subject),
                 "beside": _score_rows(subject),
                 "timeline": Markup(timeline),
@@ -143,12 +146,6 @@ def _case_counts(item: Any) -> str:
         f"{item.flaky_count:,} flaky" if item.flaky_count else "",
     ]
     return ", ".join(filter(None, said))
-
-
-def _reachable(table: str) -> str:
-    """A table that can be scrolled by keys if it is wider than the page."""
-    scroll = 'class="pex-scroll"'
-    return table.replace(scroll, f'{scroll} tabindex="0" role="group" aria-label="Scores"', 1)
 
 
 def _scored(subject: Mapping[str, Any]) -> bool:

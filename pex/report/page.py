@@ -19,7 +19,7 @@ from pex.report.comparison_matrix import overview_html
 from pex.report.plain_answer import measure_name, plain_answer
 from pex.report.sides import side_by_side_table, telling_cases
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
-from pex.report.tables import format_seconds, summary_scores, summary_table
+from pex.report.tables import format_seconds, reachable, summary_scores, summary_table
 from pex.report.theme import page_style, style
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ MAX_BYTES = 1_500_000
 def _template() -> Template:
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["reachable"] = reachable
     return environment.get_template("page.html.jinja")
 
 

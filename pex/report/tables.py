@@ -90,6 +90,21 @@ def format_seconds(value: float) -> str:
     return f"{value / 60:.0f} min" if value < 3600 else f"{value / 3600:.1f} h"
 
 
+def reachable(table: str, name: str) -> str:
+    """Tables whose boxes can be scrolled by keys if they are wider than the page.
+
+    Args:
+        table: one or more, as `summary_table` makes them.
+        name: what a screen reader says of each box.
+
+    Example:
+        >>> reachable('<div class="pex-scroll"></div>', "Scores")
+        '<div class="pex-scroll" tabindex="0" role="group" aria-label="Scores"></div>'
+    """
+    box = '<div class="pex-scroll"'
+    return str(table).replace(box, f'{box} tabindex="0" role="group" aria-label="{escape(name)}"')
+
+
 def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], list[list[str]]]:
     """Head and cells of the summary as plain text; scores as two cells, value and interval."""
     names = summary_scores(summary)
