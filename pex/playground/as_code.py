@@ -114,13 +114,14 @@ def _prompt(prompt: Prompt) -> list[str]:
     else:
         lines = ["    ["]
         for message in prompt.messages:
-            lines += _message(message)
+            lines += message_lines(message)
         lines.append("    ],")
     return ["pex.Prompt(", *lines, *(f"    {part}," for part in [
         f"name={literal(prompt.name)}", *more]), ")"]  # fmt: skip
 
 
-def _message(message: Mapping[str, Any]) -> list[str]:
+def message_lines(message: Mapping[str, Any]) -> list[str]:
+    """A message as an item of a list, 8 spaces deep; a long text line by line."""
     content = message["content"]
     if not isinstance(content, str) or "\n" not in content:
         return [f"        {literal(dict(message))},"]

@@ -1,13 +1,14 @@
 // The window that saves: as a prompt file, to the library, as an experiment, as code.
 
 import { button, choice, copyText, dialog, element, output } from "../widgets/shared.js";
+import { makeCodeTabs } from "./code_tabs.js";
 import { field, setChoices, textInput } from "./controls.js";
 
 const GOALS = [
   ["prompty", "Prompt file", "One variant's prompt as a .prompty file; opens in any editor."],
   ["library", "Library", "One variant's prompt as a new version in MLflow's prompt registry."],
   ["experiment", "Experiment", "All variants and cases as an experiment.yaml, to run every night."],
-  ["code", "Code", "Python code for this comparison."],
+  ["code", "Code", ""],
 ];
 
 /** What a registry or a file accepts in a name. */
@@ -34,10 +35,7 @@ export function makeSaver(outbox, model) {
   over.type = "checkbox";
   const overwrite = element("label", "pex-check");
   overwrite.append(over, " Overwrite the existing file");
-  const code = element("textarea", "pex-input pex-code-text");
-  code.readOnly = true;
-  code.setAttribute("aria-label", "Code");
-  code.spellcheck = false;
+  const code = makeCodeTabs(outbox, model);
   const rows = {
     variant: field("Variant", variant), name: field("Name", name), alias: field("Alias", alias),
     note: field("Commit message", note), path: field("Path", path), overwrite,
@@ -46,13 +44,13 @@ export function makeSaver(outbox, model) {
   const save = button("Save", () => form.requestSubmit());
   save.classList.add("pex-first");
   const copied = button("Copy", async () => {
-    await copyText(code.value);
+    await copyText(code.text());
     result.textContent = "Copied.";
   });
   const close = button("Close", () => box.close());
   const foot = element("div", "pex-dialog-foot");
   foot.append(save, copied, close);
-  box.append(element("h2", "pex-title", "Save"), goals, about, form, code, result, foot);
+  box.append(element("h2", "pex-title", "Save"), goals, about, form, result, foot);
 
   const shown = {
     prompty: ["variant", "path", "overwrite"], library: ["variant", "name", "alias", "note"],
@@ -80,16 +78,18 @@ export function makeSaver(outbox, model) {
   function pick(id) {
     goal = id;
     for (const [other, node] of buttons) node.setAttribute("aria-pressed", String(other === id));
+    about.hidden = id === "code";
     about.textContent = GOALS.find(([other]) => other === id)[2];
     for (const [row, node] of Object.entries(rows)) node.hidden = !shown[id].includes(row);
-    form.hidden = save.hidden = id === "code";
-    code.hidden = copied.hidden = id !== "code";
+    save.hidden = id === "code";
+    copied.hidden = id !== "code";
+    if (id === "code") form.replaceWith(code.node);
+    else code.node.replaceWith(form);
+    box.classList.toggle("pex-wide", id === "code");
     over.checked = false;
     say("", true);
     fill();
-    if (id !== "code") return;
-    code.value = "…";
-    outbox.say("code");
+    if (id === "code") code.open();
   }
 
   form.addEventListener("submit", (event) => {
@@ -117,8 +117,6 @@ export function makeSaver(outbox, model) {
       save.disabled = false;
       say(text, ok);
     },
-    code(text) {
-      code.value = text;
-    },
+    code: code.take,
   };
 }

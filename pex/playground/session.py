@@ -26,6 +26,7 @@ from pex.playground.feedback import Feedback, FeedbackBook, text_id
 from pex.playground.history import MOST_ENTRIES, History, with_cases, without_blank
 from pex.playground.mlflow_feedback import MlflowFeedback, Recorded
 from pex.playground.model_menu import ModelMenu
+from pex.playground.request_code import request_code
 from pex.playground.runs import Runs, Wanted, error_text, in_background
 from pex.playground.shown import Shown
 from pex.playground.table import Table, added_text, choices_of, read_table
@@ -407,13 +408,20 @@ class Session:
         self._show_changes()
         return text
 
-    def code(self) -> str:
-        """The cell that makes the same experiment and runs it.
+    def code(self, kind: str = "pex", column: str = "", entry: str = "") -> str:
+        """The cell that makes the same experiment and runs it, or one request for other programs.
+
+        Args:
+            kind: "pex", or a kind of `request_code`.
+            column: the variant's id, for one request.
+            entry: the case's id, for one request.
 
         Raises:
             PexError: there are problems; all of them are in it.
         """
-        return saving.to_code(self.draft, self.base)
+        if kind == "pex":
+            return saving.to_code(self.draft, self.base)
+        return request_code(kind, self.draft, self.base, column, entry)
 
     def flush(self) -> None:
         """Write the draft and the last answers now."""

@@ -330,7 +330,7 @@ function renderPlayground({ model, el }) {
     } else if (message.kind === "image") {
       session.images.take(message, buffers);
     } else if (message.kind === "code") {
-      saver.code(message.text);
+      saver.code(message);
     } else if (message.kind === "models") {
       session.menu.take(message);
     } else if (message.kind === "key") {

@@ -45,6 +45,7 @@ class PlaygroundView(anywidget.AnyWidget):
     _css = shared.styles(
         "playground/playground",
         "playground/answers",
+        "playground/code",
         "playground/table",
         "playground/images",
         "playground/json_fields",
@@ -158,7 +159,7 @@ class PlaygroundView(anywidget.AnyWidget):
             case "save":
                 in_background(lambda: self._save(content, view))
             case "code":
-                self._send_code(view)
+                in_background(lambda: self._send_code(content, view))
             case "models":
                 session.menu.open(self._to(view), content.get("ask"))
             case "key":
@@ -251,12 +252,14 @@ class PlaygroundView(anywidget.AnyWidget):
             found = {"ok": False, "text": error_text(error)}
         self.send({"kind": "image", "view": view, "id": content.get("id"), **found}, buffers)
 
-    def _send_code(self, view: str) -> None:
+    def _send_code(self, content: Mapping[str, Any], view: str) -> None:
+        kind, column, entry = (str(content.get(name, "")) for name in ("of", "variant", "case"))
         try:
-            text = self._session.code()
+            text = self._session.code(kind or "pex", column, entry)
         except PexError as error:
             text = "".join(f"# {line}\n" for line in str(error).splitlines())
-        self.send({"kind": "code", "view": view, "text": text})
+        chosen = {"of": kind, "variant": column, "case": entry}
+        self.send({"kind": "code", "view": view, "text": text, **chosen})
 
 
 def _ids(content: Mapping[str, Any], name: str) -> list[str] | None:

@@ -105,9 +105,20 @@ def _for_api(endpoint: Endpoint, api: Api) -> Endpoint:
     """The endpoint with the address of the page that answers."""
     if api == "chat":
         return endpoint
+    return dataclasses.replace(endpoint, url=page_of(api, endpoint.url), api=api)
+
+
+def page_of(api: Api, chat: str) -> str:
+    """The page of an API, given that of chat completions.
+
+    Example:
+        >>> page_of("responses", "https://x.openai.azure.com/openai/deployments/m/chat/completions")
+        'https://x.openai.azure.com/openai/responses'
+    """
+    if api == "chat":
+        return chat
     # At Azure the Responses API is not below a deployment: the body names it.
-    url = re.sub(r"(/deployments/[^/?]+)?/chat/completions", "/responses", endpoint.url, count=1)
-    return dataclasses.replace(endpoint, url=url, api=api)
+    return re.sub(r"(/deployments/[^/?]+)?/chat/completions", "/responses", chat, count=1)
 
 
 def connect_client(given: ClientModel, settings: Settings) -> Endpoint:
@@ -199,9 +210,19 @@ def _local(model: str, ref: str, own: ProviderSettings, state: Path) -> Endpoint
     )
 
 
-def _remote(ref: str, provider: Provider, settings: Settings) -> Endpoint:
+def base_of(ref: str, settings: Settings) -> tuple[BaseUrl, bool]:
+    """The base of a model's endpoint, and whether it is Azure's.
+
+    Args:
+        ref: `provider/model`, not the built-in one.
+        settings: the project's.
+
+    Raises:
+        PexError: an unknown provider, or one without an address.
+    """
     name, _, model = ref.partition("/")
     own = settings.providers.get(name, ProviderSettings())
+    provider = _provider(ref, settings) or Provider(None)
     variable = provider.base_url_env or ""
     given = _given(provider, own)
     if not given:
@@ -213,9 +234,15 @@ def _remote(ref: str, provider: Provider, settings: Settings) -> Endpoint:
     version = own.api_version or (os.environ.get("OPENAI_API_VERSION") if name == "azure" else None)
     try:
         azure = name == "azure" or is_azure(given)
-        base = base_url(given, model, azure=azure, version=version, default=AZURE_VERSION)
+        return base_url(given, model, azure=azure, version=version, default=AZURE_VERSION), azure
     except ValueError as error:  # pex.toml's is checked when it is read
         raise PexError(f"the environment variable {variable}: {error}") from None
+
+
+def _remote(ref: str, provider: Provider, settings: Settings) -> Endpoint:
+    name, _, model = ref.partition("/")
+    own = settings.providers.get(name, ProviderSettings())
+    base, azure = base_of(ref, settings)
     headers, key = _headers(name, provider, settings, base, azure)
     url = base.page()
     return Endpoint(
