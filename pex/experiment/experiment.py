@@ -372,11 +372,16 @@ class Experiment:
         """The names of its scores, in the order of the scorers."""
         return [scorer.name for scorer in self._built]
 
+    @property
+    def judges(self) -> list[Judge]:
+        """The judges among its scorers."""
+        return parted(self._built)[1]
+
     def drafted(
         self,
         variants: Sequence[Variant],
         cases: Sequence[Case],
-        checks: Sequence[Mapping[str, Any]] = (),
+        checks: Sequence[Mapping[str, Any] | Judge] = (),
         *,
         whole: bool = False,
     ) -> Experiment:
@@ -388,7 +393,7 @@ class Experiment:
         Args:
             variants: the variants to compare.
             cases: the cases to run.
-            checks: scorers besides its own, as a file would have them.
+            checks: scorers besides its own: judges, others as a file would have them.
             whole: keep the gate; otherwise, judges without an opponent are left out.
 
         Raises:

@@ -10,6 +10,7 @@ from typing import Any
 from pex.core.cases import Case
 from pex.core.prompt import FIELDS, Prompt
 from pex.core.variant import Variant
+from pex.score.judge.judge import Judge
 
 
 def code(
@@ -26,7 +27,7 @@ def code(
         name: the experiment's.
         variants: the variants.
         cases: the cases.
-        scorers: as a file would have them.
+        scorers: judges, others as a file would have them.
         files: for the names of prompts that can be loaded, the path.
         budget_usd: what a run may spend.
 
@@ -50,13 +51,14 @@ def code(
         <BLANKLINE>
     """
     prompts = {variant.prompt.name: variant.prompt for variant in variants}
-    names = _names(prompts)
+    rubrics = {f"judge-{item.name}": item.prompt for item in scorers if isinstance(item, Judge)}
+    names = _names({**prompts, **rubrics})
     lines = ["import pex", ""]
-    for prompt in prompts.values():
+    for key, prompt in {**prompts, **rubrics}.items():
         made = _prompt(prompt)
-        if prompt.name in files:
-            made = [f"pex.Prompt.load({literal(files[prompt.name])})"]
-        lines += [f"{names[prompt.name]} = {made[0]}", *made[1:], ""]
+        if key in files:
+            made = [f"pex.Prompt.load({literal(files[key])})"]
+        lines += [f"{names[key]} = {made[0]}", *made[1:], ""]
     lines += ["exp = pex.Experiment(", f"    {literal(name)},", "    variants=["]
     for variant in variants:
         parts = [names[variant.prompt.name], literal(variant.model)]
@@ -69,7 +71,11 @@ def code(
     if cases and cases[0].renamed:
         lines.append(f"    columns={literal(cases[0].renamed)},")
     if scorers:
-        lines.append(f"    scorers={literal(list(scorers))},")
+        made = [
+            _judge(item, names[f"judge-{item.name}"]) if isinstance(item, Judge) else literal(item)
+            for item in scorers
+        ]
+        lines.append(f"    scorers=[{', '.join(made)}],")
     if budget_usd is not None:
         lines.append(f"    budget_usd={literal(budget_usd)},")
     return "\n".join([*lines, ")", "exp.run()", ""])
@@ -118,6 +124,11 @@ def _prompt(prompt: Prompt) -> list[str]:
         lines.append("    ],")
     return ["pex.Prompt(", *lines, *(f"    {part}," for part in [
         f"name={literal(prompt.name)}", *more]), ")"]  # fmt: skip
+
+
+def _judge(judge: Judge, rubric: str) -> str:
+    scale = f", scale={literal(judge.scale)}" if judge.scale else ""
+    return f"pex.Judge({rubric}, {literal(judge.model)}{scale})"
 
 
 def message_lines(message: Mapping[str, Any]) -> list[str]:

@@ -2,14 +2,17 @@
 
 import { button, choice, element } from "../widgets/shared.js";
 import { iconButton, textInput } from "./controls.js";
+import { makeJudgeForm } from "./judges.js";
 
 const KINDS = [
   ["exact", "Equals expected"], ["expected", "Contains expected"], ["similarity", "Similar to expected"],
   ["contains", "Contains…"], ["regex", "Matches a pattern…"], ["json", "Is valid JSON"], ["length", "At most … words"],
+  ["judge", "A judge…"],
 ];
 const VALUES = { contains: "Text", regex: "Regular expression", length: "Most words" };
 
-export function makeChecks(outbox, scorers) {
+export function makeChecks(session, scorers) {
+  const { outbox } = session;
   const node = element("div", "pex-checks");
   node.setAttribute("role", "group");
   node.setAttribute("aria-label", "Checks");
@@ -42,6 +45,12 @@ export function makeChecks(outbox, scorers) {
   const menu = choice("Add a check", [["", "+ Check"], ...KINDS], (chosen) => {
     menu.value = "";
     kind = chosen;
+    if (kind === "judge") {
+      form.hidden = true;
+      judge.open();
+      return;
+    }
+    judge.node.hidden = true;
     form.hidden = !VALUES[kind];
     if (form.hidden) {
       send("");
@@ -53,19 +62,27 @@ export function makeChecks(outbox, scorers) {
     value.focus();
   });
   menu.classList.add("pex-param-menu");
-  node.append(chips, menu, form, said);
+  const judge = makeJudgeForm(session, scorers, () => menu.focus());
+  node.append(chips, menu, form, judge.node, said);
   let drawn = "";
 
   return {
     node,
+    judgeTaken: judge.take,
     /** @param scored the names of the scores that the shown answers have */
-    update(own, checks, scored) {
+    update(own, checks, judges, scored) {
       const late = checks.filter((name) => scored.size && !scored.has(name));
-      const now = JSON.stringify([own, checks, late]);
+      const now = JSON.stringify([own, checks, judges, late]);
       if (now === drawn) return;
       drawn = now;
       chips.replaceChildren(...own.map((name) => element("span", "pex-chip", name)), ...checks.map((name) => {
-        const chip = element("span", "pex-chip pex-chip-removable", name);
+        const chip = element("span", "pex-chip pex-chip-removable");
+        chip.append(element("span", "pex-chip-name", name));
+        const found = judges.find((item) => item.name === name);
+        if (found) {
+          chip.title = found.about;
+          chip.append(iconButton("edit", `Edit the judge ${name}`, () => judge.open(found)));
+        }
         chip.append(iconButton("gone", `Remove the check ${name}`, () => outbox.act("remove_check", { name })));
         return chip;
       }));

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pex.core.errors import PexError, nearest
+from pex.playground.judges import KIND, free_name, judge_of
 from pex.score.build import build
 
 EXPECTED = {"kind": "contains", "ignore_case": True}
@@ -42,7 +43,7 @@ def new_check(kind: str, value: str, taken: Collection[str]) -> dict[str, Any]:
     """
     if kind in _SIMPLE:
         check = _SIMPLE[kind]
-        return {**check, "name": _free(str(check["kind"]), taken)}
+        return {**check, "name": free_name(str(check["kind"]), taken)}
     if kind not in _WITH_VALUE:
         raise PexError(f"there is no check '{kind}'", hint=nearest(kind, [*_SIMPLE, *_WITH_VALUE]))
     if not value.strip():
@@ -55,13 +56,29 @@ def new_check(kind: str, value: str, taken: Collection[str]) -> dict[str, Any]:
     check = {"kind": kind, _WITH_VALUE[kind]: given}
     build([check], [])
     if kind == "length":
-        return {**check, "name": _free(f"max-{given}-words", taken)}
+        return {**check, "name": free_name(f"max-{given}-words", taken)}
     words = re.sub(r"[^A-Za-z0-9]+", "-", value)[:_NAME_CHARS].strip("-")
-    return {**check, "name": _free(f"{kind}-{words}" if words else kind, taken)}
+    return {**check, "name": free_name(f"{kind}-{words}" if words else kind, taken)}
 
 
-def _free(name: str, taken: Collection[str]) -> str:
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name}-{number}", number + 1
-    return free
+def scorers_of(checks: Sequence[Mapping[str, Any]], variables: Sequence[str]) -> list[Any]:
+    """The checks of a draft as the scorers of an experiment.
+
+    Args:
+        checks: as the draft keeps them.
+        variables: of its prompts.
+
+    Raises:
+        PexError: a judge that cannot be made.
+    """
+    return [
+        judge_of(check, variables) if check.get("kind") == KIND else dict(check) for check in checks
+    ]
+
+
+def about_check(check: Mapping[str, Any]) -> str:
+    """What a check is, where its name does not say it."""
+    if check.get("kind") != KIND:
+        return ""
+    verdict = "a number from 1 to 5" if check.get("scale") else "yes or no"
+    return f"{check['model']} says {verdict}: {check['criteria']}"

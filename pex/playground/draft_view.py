@@ -12,7 +12,9 @@ from pex.core.params import KNOWN
 from pex.core.safe_text import clean
 from pex.core.text import replace_surrogates
 from pex.experiment.experiment import Experiment
+from pex.playground.checks import about_check
 from pex.playground.draft import Column, Draft, Entry, Problem
+from pex.playground.judges import KIND as JUDGE
 from pex.playground.saving import first_path
 
 POOL = 200
@@ -45,6 +47,11 @@ def document(
         "baseline": draft.baseline,
         "scorers": [clean(name) for name in base.score_names] if base is not None else [],
         "checks": [str(check["name"]) for check in draft.checks],
+        "judges": [
+            {**check, "about": about_check(check)}
+            for check in draft.checks
+            if check.get("kind") == JUDGE
+        ],
         "pool": pool,
         "save": {"prompty_dir": "prompts", "experiment": first_path(base)},
     }

@@ -18,7 +18,7 @@ from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
 from pex.playground import images
-from pex.playground.checks import EXPECTED
+from pex.playground.checks import EXPECTED, scorers_of
 from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
 from pex.playground.history import with_cases
 from pex.playground.starting import BUILT_IN_MODEL, NAME
@@ -160,11 +160,12 @@ def experiment_of(
     check_sound(draft, [c.id for c in wanted], [e.id for e in rows])
     variants = draft.variants([column.id for column in wanted])
     cases = [draft.cases[entry.id] for entry in rows]
+    checks = scorers_of(draft.checks, draft.variables)
     if base is not None:
-        return base.drafted(variants, cases, draft.checks, whole=whole)
+        return base.drafted(variants, cases, checks, whole=whole)
     expected = any(case.expected is not None for case in cases)
-    scorers = [EXPECTED] if expected and not draft.checks else []
-    return Experiment(NAME, variants, cases, [*scorers, *draft.checks])
+    scorers = [EXPECTED] if expected and not checks else []
+    return Experiment(NAME, variants, cases, [*scorers, *checks])
 
 
 def check_sound(draft: Draft, columns: Sequence[str], entries: Sequence[str]) -> None:
@@ -249,10 +250,23 @@ def look(
         ready = [column for column in columns if not late[column]]
         if ready and entries:
             experiment = experiment_of(draft, base, ready, entries)
-            said = size(experiment.preview(repeats=1, journal="fresh" if fresh else None))
+            _check_judges(experiment, base, draft)
+            preview = experiment.preview(repeats=1, journal="fresh" if fresh else None)
+            said = size(preview, judged=bool(experiment.judges))
     except PexError as error:
         said = error.message
     return said, late
+
+
+def _check_judges(experiment: Experiment, base: Experiment | None, draft: Draft) -> None:
+    """Raise a `PexError` for a judge whose model cannot be called, as far as that is known."""
+    _, settings = settings_of(base)
+    known = known_models(base, draft, settings)
+    for judge in experiment.judges:
+        own = [judge.model] if judge.variant.via is not None else []
+        error = model_error(judge.model, settings, known, own)
+        if error is not None:
+            raise PexError(f"judge '{judge.name}': {error.message}", hint=error.hint)
 
 
 def settings_of(experiment: Experiment | None) -> tuple[Path, Settings]:
@@ -309,11 +323,17 @@ def known_models(experiment: Experiment | None, draft: Draft, settings: Settings
     return list(dict.fromkeys(found))
 
 
-def size(preview: Preview) -> str:
-    """What a run would take, in a few words."""
+def size(preview: Preview, *, judged: bool = False) -> str:
+    """What a run would take, in a few words.
+
+    Args:
+        preview: of the run.
+        judged: whether judges' verdicts are among its calls.
+    """
+    what = "answers and judgements" if judged else "answers"
     if not preview.calls:
-        return f"{_answers(preview.replayed)}, all reused: free"
-    parts = [_answers(preview.calls)]
+        return f"{_count_of(preview.replayed, what)}, all reused: free"
+    parts = [_count_of(preview.calls, what)]
     if preview.unpriced:
         parts.append(f"no price is known for {', '.join(preview.unpriced)}")
     elif preview.at_most_usd == 0:
@@ -341,8 +361,8 @@ def _unfit(variant: Variant, cases: Sequence[Case], folder: Path) -> PexError | 
     return None
 
 
-def _answers(count: int) -> str:
-    return f"{count} answer{'s' * (count != 1)}"
+def _count_of(count: int, what: str) -> str:
+    return f"{count} {'answer' if count == 1 and what == 'answers' else what}"
 
 
 def _listed(providers: Mapping[str, str]) -> list[str]:

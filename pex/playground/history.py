@@ -14,6 +14,8 @@ from pex.core.text import replace_surrogates
 from pex.playground.checks import MOST as MOST_CHECKS
 from pex.playground.checks import new_check
 from pex.playground.draft import Column, Draft, Entry, Message, parameter, sound_case
+from pex.playground.judges import KIND as JUDGE
+from pex.playground.judges import new_judge
 
 DEPTH = 100
 """So many steps can be undone."""
@@ -273,10 +275,16 @@ def _baseline(draft: Draft, act: Act) -> Draft:
 
 def _add_check(draft: Draft, act: Act) -> Draft:
     taken = {str(name) for name in act.get("taken") or ()}
-    taken |= {str(check["name"]) for check in draft.checks}
-    check = new_check(str(act.get("check")), _text(act.get("value") or ""), taken)
-    _check_room(len(draft.checks) + 1, MOST_CHECKS, "checks")
-    return dataclasses.replace(draft, checks=(*draft.checks, check))
+    others = tuple(check for check in draft.checks if check["name"] != act.get("replaces"))
+    taken |= {str(check["name"]) for check in others}
+    kind, value = str(act.get("check")), _text(act.get("value") or "")
+    if kind == JUDGE:
+        model, name = _text(act.get("model") or ""), _text(act.get("name") or "")
+        check = new_judge(value, model, bool(act.get("scale")), name, taken)
+    else:
+        check = new_check(kind, value, taken)
+    _check_room(len(others) + 1, MOST_CHECKS, "checks")
+    return dataclasses.replace(draft, checks=(*others, check))
 
 
 def _remove_check(draft: Draft, act: Act) -> Draft:

@@ -108,6 +108,9 @@ def to_code(draft: Draft, base: Experiment | None) -> str:
     variants = _as_on_disk(experiment.variants)
     files = {v.prompt.name: _shown(v.prompt.path) for v in variants if v.prompt.path is not None}
     scorers, left = experiment.dumped_scorers(Path.cwd())
+    typed = [judge for judge in experiment.judges if judge.prompt.path is None]
+    scorers = [*scorers, *typed]
+    left = [name for name in left if name not in [judge.name for judge in typed]]
     text = code(experiment.name, variants, experiment.cases, scorers, files, experiment.budget_usd)
     if left:
         text = f"# Not here, as it has no name that can be imported: {', '.join(left)}\n{text}"

@@ -24,6 +24,7 @@ from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
 from pex.playground.feedback import Feedback, FeedbackBook, text_id
 from pex.playground.history import MOST_ENTRIES, History, with_cases, without_blank
+from pex.playground.judges import KIND as JUDGE
 from pex.playground.mlflow_feedback import MlflowFeedback, Recorded
 from pex.playground.model_menu import ModelMenu
 from pex.playground.request_code import request_code
@@ -254,6 +255,15 @@ class Session:
             if any(url in images.addresses(text) for text in texts):
                 return images.read(url, texts, column.base, folder)
         raise PexError("no message has this image")
+
+    def add_judge(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a judge as a check, or change one; returns why not if it cannot be."""
+        act = {**content, "act": "add_check", "check": JUDGE}
+        try:
+            self.edit(act)
+        except PexError as error:
+            return {"ok": False, "text": error_text(error)}
+        return {"ok": True}
 
     def fail(self, error: Exception) -> None:
         """Show why something could not be done."""

@@ -124,7 +124,7 @@ function renderPlayground({ model, el }) {
   let dismissed = "";
   notice.append(noticeText, reset, dismiss);
   const variantRow = element("div", "pex-play-variants");
-  const checks = makeChecks(outbox, () => doc().scorers ?? []);
+  const checks = makeChecks(session, () => doc().scorers ?? []);
   const corner = makeCorner(checks);
   variantRow.append(corner.node);
   const grid = element("div", "pex-play-grid");
@@ -183,7 +183,7 @@ function renderPlayground({ model, el }) {
     const answered = Object.values(cells).filter(({ state }) => state === "answered");
     const scored = new Set(answered.flatMap((cell) => (cell.marks ?? []).map((mark) => mark[3])));
     const missing = answered.length && !scored.size ? new Set([""]) : scored;
-    checks.update(doc().scorers ?? [], doc().checks ?? [], missing);
+    checks.update(doc().scorers ?? [], doc().checks ?? [], doc().judges ?? [], missing);
   }
 
   /** Open the prompts at a variant; without one, open or fold them. */
@@ -327,6 +327,8 @@ function renderPlayground({ model, el }) {
       saver.saved(message);
     } else if (message.kind === "table") {
       importer.table(message);
+    } else if (message.kind === "judge") {
+      checks.judgeTaken(message);
     } else if (message.kind === "image") {
       session.images.take(message, buffers);
     } else if (message.kind === "code") {

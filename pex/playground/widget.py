@@ -164,6 +164,8 @@ class PlaygroundView(anywidget.AnyWidget):
                 session.menu.open(self._to(view), content.get("ask"))
             case "key":
                 session.menu.enter(content, self._to(view))
+            case "judge":
+                self.send({"kind": "judge", "view": view, **session.add_judge(content)})
             case "image":
                 data = bytes(buffers[0]) if buffers else None
                 in_background(lambda: self._image(content, data, view))
