@@ -72,7 +72,7 @@ def notebook(project: Path) -> None:
     with jupyterlab(project, width=1280, height=860) as lab:
         lab.open("notebooks/01_compare_prompts.ipynb")
         lab.command("application:toggle-left-area")
-        lab.run_all(timeout_s=1200)
+        lab.run_all()
         for dark in (False, True):
             lab.theme(dark)
             name = "dark" if dark else "light"

@@ -70,7 +70,6 @@ results = await exp.arun(journal="off", record=False, stream=True)"""
 
 
 @pytest.mark.model
-@pytest.mark.timeout(600)
 def test_a_view_that_is_closed_or_reloaded_in_mid_run_catches_up(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "run.ipynb", None, RUN)

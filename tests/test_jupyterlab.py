@@ -15,7 +15,6 @@ from tests.helpers.notebooks import notebook
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 
-@pytest.mark.timeout(600)
 def test_notebook_01(tmp_path: Path) -> None:
     project = tmp_path / "mein Projekt ü"
     project.mkdir()

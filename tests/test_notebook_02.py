@@ -26,7 +26,7 @@ def test_it_runs_on_the_built_in_model_and_shows_everything_without_a_kernel(
     content = nbformat.read(ROOT / "notebooks" / NAME, as_version=4)
     where = {"metadata": {"path": str(project / "notebooks")}}
     share(project)
-    NotebookClient(content, timeout=300, kernel_name="python3", resources=where).execute()
+    NotebookClient(content, timeout=1200, kernel_name="python3", resources=where).execute()
     shown = [json.dumps(cell.get("outputs", [])) for cell in content.cells]
     by_source = {
         cell.source.splitlines()[0]: text

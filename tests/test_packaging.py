@@ -36,7 +36,6 @@ def test_extras() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_wheel_brings_everything(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)],

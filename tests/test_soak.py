@@ -19,7 +19,6 @@ from tests.helpers.journals import kill_at_random
 pytestmark = pytest.mark.soak
 
 
-@pytest.mark.timeout(900)
 def test_ten_thousand_calls_with_faults(
     lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,7 +47,6 @@ def test_ten_thousand_calls_with_faults(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_000_000  # KiB
 
 
-@pytest.mark.timeout(1800)
 def test_fifty_kills(lab: FaultyEndpoint, project: Path) -> None:
     dice = random.Random(time.time())
     assert kill_at_random(lab, project, dice, "fresh", calls=15_000, kills=50) == 50
@@ -74,7 +72,6 @@ LARGE = textwrap.dedent(
 )
 
 
-@pytest.mark.timeout(1800)
 def test_a_hundred_thousand_calls(lab: FaultyEndpoint, project: Path) -> None:
     """Below 1 GB, at the same speed from beginning to end; the curve is printed (pytest -s)."""
     lab.keep = False

@@ -70,7 +70,6 @@ def test_mlflow_after_pex(watched: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(900)
 def test_jupyterlab_and_a_kernel_that_imports_mlflow(watched: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()

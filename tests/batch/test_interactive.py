@@ -96,7 +96,6 @@ def comparable(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.model
-@pytest.mark.timeout(600)
 def test_a_saved_experiment_gives_a_batch_the_same_results_as_the_notebook(
     built_in: Path,
 ) -> None:

@@ -218,7 +218,7 @@ class Lab:
             f"async () => {{ await window.jupyterapp.commands.execute('{name}', {arguments}); }}"
         )
 
-    def run_all(self, timeout_s: float = 300) -> None:
+    def run_all(self, timeout_s: float = 1200) -> None:
         """Run all cells, and wait until the kernel is idle and each has its number."""
         self.begin_all()
         self.page.wait_for_function(

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.helpers.browser import page as opened
 from tests.helpers.made_results import results
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.browser
 
 STATES = {
     "hostile": results(30),

@@ -412,7 +412,6 @@ def highest(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seen
 
 
-@pytest.mark.timeout(300)
 @settings(
     max_examples=30,
     deadline=None,

@@ -58,7 +58,6 @@ def whole(outputs: list[Any]) -> list[Any]:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)  # one of them sleeps for a minute, twice
 def test_papermills_own_notebooks_come_out_the_same(examples: Path, tmp_path: Path) -> None:
     sources = sorted(examples.rglob("*.ipynb"))
     assert len(sources) > 15

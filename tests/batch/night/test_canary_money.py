@@ -61,7 +61,6 @@ def paid(project: Path, lab: FaultyEndpoint) -> FaultyEndpoint:
     return lab
 
 
-@pytest.mark.timeout(300)
 def test_what_the_canary_costs_is_the_nights(
     paid: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +75,6 @@ def test_what_the_canary_costs_is_the_nights(
     assert {row["job_id"] for row in judged.runs} == {"compare"}
 
 
-@pytest.mark.timeout(300)
 def test_a_night_whose_budget_is_used_up_asks_no_canary(
     paid: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,6 @@ def priced(project: Path) -> None:
     (project / "pex.toml").write_text(text + PRICES)
 
 
-@pytest.mark.timeout(600)
 def test_a_night_that_the_budget_ends_exits_with_4_and_says_so(
     project: Path, lab: FaultyEndpoint
 ) -> None:
@@ -46,7 +45,6 @@ def test_a_night_that_the_budget_ends_exits_with_4_and_says_so(
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(600)
 def test_with_a_server_as_the_store_the_page_links_into_it_and_is_kept_there(
     project: Path, lab: FaultyEndpoint
 ) -> None:

@@ -25,7 +25,6 @@ def kinds(document: dict) -> set[str]:
     }
 
 
-@pytest.mark.timeout(600)
 def test_a_regression_and_a_changed_model_are_each_named(
     project: Path, lab: FaultyEndpoint
 ) -> None:

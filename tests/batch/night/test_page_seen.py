@@ -19,7 +19,7 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.night_pages import AT, judged_night
 from tests.helpers.notebooks import notebook
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.browser
 
 
 def states(project: Path) -> Iterator[tuple[str, JudgedNight]]:
