@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from pex.core.errors import PexError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
+ALL = "all"
+"""What stands for every variant."""
 REPEATED_SHARE = 0.1
 """Share of the pairs that are shown a second time."""
 MIN_DISTANCE = 5
@@ -28,7 +31,8 @@ MIN_DISTANCE = 5
 class Pair:
     """Two answers to one case: `first` is that of the first variant, `second` of the second.
 
-    `id` is a digest of the case and both answers, `row` the case's row in the frame.
+    `id` is a digest of the case and both answers, `row` the case's row in the frame, `variants` the
+    names of both.
     """
 
     id: str
@@ -38,6 +42,7 @@ class Pair:
     first: str
     second: str
     row: int
+    variants: tuple[str, str] = ("", "")
 
     @property
     def cluster(self) -> str:
@@ -47,13 +52,13 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pairs:
-    """All pairs of two variants, and the omissions.
+    """All pairs of two or more variants, and the omissions.
 
     `identical` are pairs of identical answers, which are not shown. `errors` is how many have an
     error or no answer.
     """
 
-    variants: tuple[str, str]
+    variants: tuple[str, ...]
     different: tuple[Pair, ...]
     identical: tuple[Pair, ...]
     errors: int
@@ -74,31 +79,33 @@ def choose_variants(
     baseline: str | None,
     summary: pd.DataFrame,
     score: str | None,
-) -> tuple[str, str]:
-    """The two variants that are rated.
+) -> tuple[str, ...]:
+    """The variants that are rated.
 
     Args:
         frame: the long frame.
-        asked: two names; None for the only two, or the two best by `score`.
+        asked: two or more names, or "all"; None for the only two, or the two best by `score`.
         baseline: comes first if it is one of the two.
         summary: one row per variant.
         score: the score that ranks the variants.
 
     Raises:
-        PexError: not two, an unknown name, or no score to choose by.
+        PexError: only one, an unknown name, or no score to choose by.
     """
     known = [str(name) for name in frame["variant"].unique()]
-    if asked is not None:
-        names = [asked] if isinstance(asked, str) else list(asked)
+    names = [asked] if isinstance(asked, str) else list(asked or ())
+    if names == [ALL] and ALL not in known and len(known) > 1:
+        return tuple(sorted(known, key=lambda name: name != baseline))
+    if names:
         for name in names:
             if name not in known:
                 raise PexError(f"there is no variant '{name}'", hint=nearest(str(name), known))
-        if len(names) != 2 or names[0] == names[1]:
+        if len(names) < 2 or len(set(names)) < len(names):
             raise PexError(
-                f"rate() takes two variants, got {len(set(names))}: {', '.join(names)}",
-                hint=f"for example variants={known[:2]!r}",
+                f"rate() takes two or more variants, got {len(set(names))}: {', '.join(names)}",
+                hint=f"for example rate({', '.join(map(repr, known[:2]))})",
             )
-        return names[0], names[1]
+        return tuple(names)
     if len(known) < 2:
         raise PexError(
             f"there is only one variant, '{known[0]}'" if known else "there are no answers",
@@ -108,7 +115,7 @@ def choose_variants(
         if score is None:
             raise PexError(
                 "which two variants? There is no score to pick the best two by",
-                hint=f"name two with rate(variants=['{known[0]}', …]): {', '.join(known)}",
+                hint=f"name them, as in rate('{known[0]}', …), or rate('all'): {', '.join(known)}",
             )
         by = summary.sort_values(f"score.{score}", ascending=False, kind="stable")["variant"]
         best = {str(name) for name in by[:2]}
@@ -118,13 +125,23 @@ def choose_variants(
     return known[0], known[1]
 
 
-def find_pairs(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
-    """The pairs of answers that two variants have on the same cases.
+def find_pairs(frame: pd.DataFrame, variants: tuple[str, ...]) -> Pairs:
+    """The pairs of answers that variants have on the same cases, each with each.
 
     Args:
         frame: the long frame.
-        variants: two names.
+        variants: two or more names.
     """
+    parts = [_pairs_of(frame, two) for two in itertools.combinations(variants, 2)]
+    return Pairs(
+        variants,
+        tuple(pair for part in parts for pair in part.different),
+        tuple(pair for part in parts for pair in part.identical),
+        sum(part.errors for part in parts),
+    )
+
+
+def _pairs_of(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
     rows: dict[tuple[str, int], dict[str, int]] = {}
     columns = {name: frame[name].tolist() for name in ("variant", "case_id", "repeat", "output")}
     failed = frame["error"].notna().tolist()
@@ -153,6 +170,7 @@ def find_pairs(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
             first=str(texts[0]),
             second=str(texts[1]),
             row=both[0],
+            variants=variants,
         )
         (identical if pair.first == pair.second else different).append(pair)
     return Pairs(variants, tuple(different), tuple(identical), errors)
@@ -160,6 +178,9 @@ def find_pairs(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
 
 def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Presentation]:
     """The order in which a rater is shown the pairs; the same for the same rater and seed.
+
+    With more than two variants it begins with one pair of each case, then comes to the others, so
+    that whoever stops early has compared all variants about equally often.
 
     Args:
         pairs: the pairs to rate.
@@ -175,6 +196,7 @@ def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Pre
     dice = random.Random(f"{seed}|{rater}")
     order = list(pairs)
     dice.shuffle(order)
+    order = _in_rounds(order)
     # Half of them on each side, in a random order: a coin flip for each would be less balanced.
     sides = [bool(n % 2) for n in range(len(order))]
     dice.shuffle(sides)
@@ -185,6 +207,23 @@ def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Pre
         later = dice.uniform(n + distance + 0.5, len(order))
         placed.append((later, Presentation(order[n], not sides[n], True)))
     return [presentation for _, presentation in sorted(placed, key=lambda entry: entry[0])]
+
+
+def _in_rounds(order: Sequence[Pair]) -> list[Pair]:
+    """Shuffled pairs, so that every part of them has all pairings and cases about equally often."""
+    pairings = list(dict.fromkeys(pair.variants for pair in order))
+    if len(pairings) < 2:
+        return list(order)
+    cases = {
+        place: n for n, place in enumerate(dict.fromkeys((p.case_id, p.repeat) for p in order))
+    }
+    at = {variants: n for n, variants in enumerate(pairings)}
+
+    def place(pair: Pair) -> tuple[int, int]:
+        case = cases[pair.case_id, pair.repeat]
+        return (at[pair.variants] - case) % len(pairings), case
+
+    return sorted(order, key=place)
 
 
 def _digest(*parts: Any) -> str:

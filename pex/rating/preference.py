@@ -156,7 +156,7 @@ def _verdict(total: Preference, pairs: Pairs, rated: int, target: Target) -> str
 def preference(
     ratings: Iterable[PairRating],
     pairs: Mapping[str, Pair],
-    variants: tuple[str, str],
+    variants: tuple[str, ...],
     target: Target,
 ) -> Preference:
     """The win rate of the first variant, with its interval.
@@ -208,7 +208,7 @@ def preference(
 def growth(
     ratings: Sequence[PairRating],
     pairs: Mapping[str, Pair],
-    variants: tuple[str, str],
+    variants: tuple[str, ...],
     target: Target,
 ) -> list[Preference]:
     """The win rate after each rating, or at sixty steps if there are more."""
@@ -256,7 +256,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def _vote(rated: PairRating, variants: tuple[str, str]) -> float:
+def _vote(rated: PairRating, variants: tuple[str, ...]) -> float:
     return {variants[0]: 1.0, variants[1]: -1.0}.get(rated.winner or "", 0.0)
 
 

@@ -60,7 +60,7 @@ class Rating:
         self,
         frame: pd.DataFrame,
         about: About,
-        variants: tuple[str, str],
+        variants: tuple[str, ...],
         rater: str | None,
         target: Target,
         reasons: Sequence[str],
@@ -82,8 +82,8 @@ class Rating:
         self._recorded = ""
 
     @property
-    def variants(self) -> tuple[str, str]:
-        """The two variants; win rates are those of the first."""
+    def variants(self) -> tuple[str, ...]:
+        """The variants; of two, win rates are those of the first."""
         return self._pairs.variants
 
     @property
@@ -145,7 +145,7 @@ class Rating:
             return f"This run is not in MLflow; the ratings are kept in {self._shown_path()}."
         if self._wait is not None:
             self._wait()
-        given = [rating for rated in self._ratings() for rating in _assessments(rated)]
+        given = self._assessments(self._ratings())
         found = put(str(self._about.tracking_uri), run_id, name, given)
         text = f"MLflow has {found.written + found.already} of {len(given)} ratings of answers"
         if found.no_trace:
@@ -225,12 +225,15 @@ class Rating:
         known = {pair.id for pair in self._pairs.different}
         return [rated for rated in self._file.ratings if rated.pair in known]
 
+    def _assessments(self, ratings: Sequence[PairRating]) -> list[dict[str, Any]]:
+        return [item for rated in ratings for item in pair_assessments(rated)]
+
     def _findings(self) -> Findings:
         return findings(self._ratings(), self._pairs, self._target)
 
     def _open_session(self, rater: str) -> RatingSession:
         self._file.refresh()
-        return RatingSession(rater, self._pairs.different, self.variants, self._file, self._seed)
+        return RatingSession(rater, self._pairs.different, self._file, self._seed)
 
     def _line(self) -> str:
         from pex.rating.report import progress_line
@@ -290,7 +293,7 @@ class Rating:
                 f"{path}: {unknown} of {len(items)} ratings are for other answers "
                 f"(experiment '{data.get('experiment')}', run {data.get('run_id')}; these are from "
                 f"'{self._about.name}', run {self._about.run_id})",
-                hint="add it to pex.load_run(…).rate() of that run, with the same two variants",
+                hint="add it to pex.load_run(…).rate() of that run, with the same variants",
             )
         rater = rater_name(data["rater"])
         ratings = []
@@ -300,7 +303,7 @@ class Rating:
             if not isinstance(swapped, bool) or not isinstance(item.get("second_look"), bool):
                 raise PexError(f"{where}: expected 'swapped' and 'second_look' as true or false")
             pair = known[item["pair"]]
-            left, right = reversed(self.variants) if swapped else self.variants
+            left, right = reversed(pair.variants) if swapped else pair.variants
             ours = {
                 "case_id": pair.case_id, "repeat": pair.repeat, "group": pair.group or "",
                 "rater": rater, "left": left, "right": right,
@@ -325,7 +328,7 @@ def rate(
     instructions: str | None = None,
     wait: Callable[[], object] | None = None,
 ) -> Rating:
-    """A rating of two variants of a long frame; `Results.rate` describes the options."""
+    """A rating of variants of a long frame; `Results.rate` describes the options."""
     check_confidence(confidence)
     number = isinstance(precision, int | float) and not isinstance(precision, bool)
     if not number or not 0 < precision < 0.5:
@@ -340,21 +343,26 @@ def rate(
     if instructions is not None and not isinstance(instructions, str):
         raise PexError(f"instructions: expected a string, got {instructions!r}")
     scores = score_names(frame)
-    two = choose_variants(frame, variants, baseline, summary, scores[0] if scores else None)
+    chosen = choose_variants(frame, variants, baseline, summary, scores[0] if scores else None)
     target = Target(precision, confidence)
     unique = list(dict.fromkeys(tags))
-    return Rating(frame, about, two, rater, target, unique, seed or 0, wait, instructions)
+    kind = Rating
+    if len(chosen) > 2:
+        from pex.rating.tournament import Tournament
+
+        kind = Tournament
+    return kind(frame, about, chosen, rater, target, unique, seed or 0, wait, instructions)
 
 
-def _path(about: About, variants: tuple[str, str]) -> Path:
-    """The file with the ratings of two variants, whichever is named first."""
+def _path(about: About, variants: tuple[str, ...]) -> Path:
+    """The file with the ratings of these variants, whichever is named first."""
     project = find_project()
     folder = project / load_settings(project).journal.path / FOLDER
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", about.name)[:60]
     return folder / f"{name}-{digest([about.name, *sorted(variants)])}.jsonl"
 
 
-def _assessments(rated: PairRating) -> list[dict[str, Any]]:
+def pair_assessments(rated: PairRating) -> list[dict[str, Any]]:
     """A rating as an assessment of each of its two answers."""
     if rated.second_look:
         return []

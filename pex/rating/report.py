@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pex.rating.preference import MIN_CASES, Findings, Preference, Target
+from pex.rating.preference import MIN_CASES, Agreement, Findings, Preference, Target
 from pex.report.svg_pen import MARK, WIDTH, draw_line, draw_svg, draw_text
 from pex.report.tables import cut, fragment
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pex.stats.preference import PositionBias
 
 _MAX_NAME_CHARS = 60
 
@@ -20,12 +22,12 @@ def progress_line(total: Preference, target: Target) -> str:
     """The progress, without a hint of who is ahead: the rater reads it between two pairs."""
     goal = f"±{target.precision * 100:.3g}"
     if total.half_width is None:
-        return f"A win rate within {goal} points needs about {_case_count(total.more)}"
-    so_far = f"{_case_count(total.cases)} rated: ±{total.half_width * 100:.0f} points so far"
+        return f"A win rate within {goal} points needs about {case_count(total.more)}"
+    so_far = f"{case_count(total.cases)} rated: ±{total.half_width * 100:.0f} points so far"
     if total.enough:
         return f"{so_far}; enough, {goal} is the goal"
     if total.half_width <= target.precision:
-        return f"{so_far}; at least {_case_count(MIN_CASES)} are needed"
+        return f"{so_far}; at least {case_count(MIN_CASES)} are needed"
     return f"{so_far}; {goal} needs about {total.more:,} more"
 
 
@@ -42,20 +44,21 @@ def explain(found: Findings, notes: Sequence[str] = ()) -> str:
 
 def plain_headline(found: Findings) -> str:
     """Who is preferred, in a sentence for people who know no statistics."""
-    first, second = map(_quoted, found.pairs.variants)
+    first, second = map(quoted, found.pairs.variants)
     total = found.total
     if not total.ratings or total.share is None:
         return f"No pair of {first} and {second} has been rated yet."
     neither = total.ties + total.both_bad
-    counts = f"{first} was better {_times(total.wins)}, {second} {_times(total.losses)}"
-    counts += f", neither {_times(neither)}" if neither else ""
+    counts = f"{first} was better {times(total.wins)}, {second} {times(total.losses)}"
+    counts += f", neither {times(neither)}" if neither else ""
     if found.verdict is None:
         return f"No clear preference yet: {counts}. This can still be chance."
-    winner = _quoted(found.verdict)
+    winner = quoted(found.verdict)
     return f"{winner} is preferred to {second if winner == first else first}: {counts}."
 
 
-def _times(count: int) -> str:
+def times(count: int) -> str:
+    """How often something was."""
     return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
@@ -65,27 +68,27 @@ def figures(found: Findings) -> list[str]:
 
 
 def _headline(found: Findings) -> str:
-    first, second = map(_quoted, found.pairs.variants)
+    first, second = map(quoted, found.pairs.variants)
     total = found.total
     assert total.share is not None
     if found.verdict is None:
         begin = f"Undecided between {first} and {second}"
     else:
-        winner = _quoted(found.verdict)
+        winner = quoted(found.verdict)
         begin = f"{winner} is preferred to {second if winner == first else first}"
     return (
-        f"{begin}: {first} has a win rate of {_percent(total.share)} {_interval_text(total)} over "
-        f"{_case_count(total.cases)}; 50 % = no preference."
+        f"{begin}: {first} has a win rate of {percent(total.share)} {_interval_text(total)} over "
+        f"{case_count(total.cases)}; 50 % = no preference."
     )
 
 
 def _details(found: Findings) -> list[str]:
     total, pairs = found.total, found.pairs
-    first, second = map(_quoted, pairs.variants)
+    first, second = map(quoted, pairs.variants)
     sentences = [progress_line(total, found.target) + "."]
     left = len({pair.case_id for pair in pairs.different}) - total.cases
     if total.more > left:
-        there = f"Only {_case_count(left)} are" if left else "No case is"
+        there = f"Only {case_count(left)} are" if left else "No case is"
         sentences.append(
             f"{there} left to rate; that precision needs a run with about "
             f"{total.more - left:,} more."
@@ -97,27 +100,47 @@ def _details(found: Findings) -> list[str]:
         )
     if pairs.identical and found.share_with_ties is not None:
         sentences.append(
-            f"{_pair_count(len(pairs.identical))} had identical answers and were not shown. "
-            f"Counting these as ties, the win rate of {first} is {_percent(found.share_with_ties)}."
+            f"{pair_count(len(pairs.identical))} had identical answers and were not shown. "
+            f"Counting these as ties, the win rate of {first} is {percent(found.share_with_ties)}."
         )
     elif pairs.identical:
         sentences.append(
-            f"{_pair_count(len(pairs.identical))} had identical answers and are not shown."
+            f"{pair_count(len(pairs.identical))} had identical answers and are not shown."
         )
     if pairs.errors:
         sentences.append(
-            f"{_pair_count(pairs.errors)} with an error or without an answer are left out."
+            f"{pair_count(pairs.errors)} with an error or without an answer are left out."
         )
-    return [*sentences, *_reliability(found)]
+    return [*sentences, *reliability(found)]
 
 
-def _reliability(found: Findings) -> list[str]:
+class Reliable(Protocol):
+    """What tells how far ratings can be relied on."""
+
+    @property
+    def by_rater(self) -> Mapping[str, object]:
+        """What each rater gave."""
+
+    @property
+    def self_agreement(self) -> Mapping[str, Agreement]:
+        """Each rater's agreement with themselves."""
+
+    @property
+    def rater_agreement(self) -> Agreement | None:
+        """Raters' agreement with each other."""
+
+    @property
+    def sides(self) -> PositionBias | None:
+        """Whether one side is preferred as such."""
+
+
+def reliability(found: Reliable) -> list[str]:
     """How far the ratings can be relied on."""
     sentences = []
     for rater, looks in found.self_agreement.items():
         if looks.of:
             sentences.append(
-                f"Consistency of {_quoted(rater)}: {looks.same} of {looks.of} pairs that were "
+                f"Consistency of {quoted(rater)}: {looks.same} of {looks.of} pairs that were "
                 "shown a second time, with sides swapped, got the same verdict"
                 f"{_agreement_interval(looks.low, looks.high)}."
             )
@@ -128,14 +151,14 @@ def _reliability(found: Findings) -> list[str]:
         )  # fmt: skip
         sentences.append(
             f"Agreement between raters: the same verdict on {found.rater_agreement.same} of "
-            f"{_pair_count(found.rater_agreement.of)} rated by two or more ({beyond})."
+            f"{pair_count(found.rater_agreement.of)} rated by two or more ({beyond})."
         )
     elif len(found.by_rater) > 1:
         sentences.append("No pair was rated by two raters, so their agreement is unknown.")
     if found.sides is not None:
         sides = found.sides
         sentences.append(
-            f"The answer on the left was chosen in {_percent(sides.share)} of the choices "
+            f"The answer on the left was chosen in {percent(sides.share)} of the choices "
             f"[{sides.low * 100:.0f}, {sides.high * 100:.0f}]"
             + (": raters lean to one side." if sides.p < 0.05 else ".")
         )
@@ -186,7 +209,7 @@ def table(found: Findings) -> pd.DataFrame:
 def result_html(found: Findings, notes: Sequence[str] = ()) -> str:
     """The result as HTML: one plain sentence and the notes; picture, table and methods folded."""
     head = ["rater", "cases", "better", "ties", "both bad", "worse", "win rate", "consistent"]
-    first, second = map(_quoted, found.pairs.variants)
+    first, second = map(quoted, found.pairs.variants)
     parts = [("all raters", found.total), *found.by_rater.items()]
     if len(found.by_rater) == 1:
         parts = parts[1:]
@@ -218,7 +241,7 @@ def _table_row(name: str, part: Preference, found: Findings) -> str:
     twice, same = sum(item.of for item in looks), sum(item.same for item in looks)
     cells = [
         part.cases, part.wins, part.ties, part.both_bad, part.losses,
-        "–" if part.share is None else f"{_percent(part.share)} {_interval_text(part)}",
+        "–" if part.share is None else f"{percent(part.share)} {_interval_text(part)}",
         f"{same} of {twice}" if twice else "–",
     ]  # fmt: skip
     row = "".join(f'<td class="pex-number">{cell}</td>' for cell in cells)
@@ -247,19 +270,23 @@ def _shortened(name: Any) -> str:
     return cut(str(name), _MAX_NAME_CHARS)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share without decimals."""
     return f"{share * 100:.0f} %"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A variant's name in a sentence."""
     return f"'{_shortened(name)}'"
 
 
-def _case_count(count: int) -> str:
+def case_count(count: int) -> str:
+    """A number of cases."""
     return f"{count:,} case" if count == 1 else f"{count:,} cases"
 
 
-def _pair_count(count: int) -> str:
+def pair_count(count: int) -> str:
+    """A number of pairs."""
     return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
 
 

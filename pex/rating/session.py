@@ -18,7 +18,6 @@ class RatingSession:
     Args:
         rater: the rater's name.
         pairs: the pairs to rate.
-        variants: the two names, in the order of the pairs' answers.
         file: the file with the ratings.
         seed: of the random order and sides.
     """
@@ -27,12 +26,10 @@ class RatingSession:
         self,
         rater: str,
         pairs: Sequence[Pair],
-        variants: tuple[str, str],
         file: RatingFile,
         seed: int,
     ) -> None:
         self.rater = rater
-        self._variants = variants
         self._file = file
         known = {rating.key: rating for rating in file.ratings}
         self.order = [
@@ -67,7 +64,7 @@ class RatingSession:
         """
         if not 0 <= number < len(self):
             raise PexError(f"there is no pair {number + 1}", hint=f"there are {len(self)}")
-        rating = make_rating(self.order[number], self.rater, self._variants, choice, reasons, note)
+        rating = make_rating(self.order[number], self.rater, choice, reasons, note)
         self._file.add([rating])
         self._ratings[number] = rating
         return rating
@@ -82,13 +79,12 @@ class RatingSession:
         rating = known.get(self._key(shown))
         if rating is None:
             return shown
-        return dataclasses.replace(shown, swapped=rating.left == self._variants[1])
+        return dataclasses.replace(shown, swapped=rating.left == shown.pair.variants[1])
 
 
 def make_rating(
     shown: Presentation,
     rater: str,
-    variants: tuple[str, str],
     choice: str,
     reasons: Sequence[str] = (),
     note: str = "",
@@ -102,7 +98,7 @@ def make_rating(
     known: dict[str, Choice] = {name: name for name in CHOICES}
     if choice not in known:
         raise PexError(f"there is no choice '{choice}'", hint=f"one of {', '.join(CHOICES)}")
-    left, right = reversed(variants) if shown.swapped else variants
+    left, right = reversed(shown.pair.variants) if shown.swapped else shown.pair.variants
     return PairRating(
         pair=shown.pair.id,
         case_id=shown.pair.case_id,

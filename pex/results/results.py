@@ -450,11 +450,12 @@ class Results:
             lambda: rescoring_code(self.about.scorer_items),
         )
 
-    def rate(self, variants: Sequence[str] | None = None, **options: Any) -> Rating:
-        """Rate the answers of two variants by hand, side by side and without names.
+    def rate(self, *names: str | Sequence[str], **options: Any) -> Rating:
+        """Rate the answers of variants by hand, side by side and without names.
 
         Args:
-            variants: two names; None: the baseline and the other variant, or the two best by the
+            names: of two variants; of three or more, or "all": pairs of all of them, drawn in
+                balance. Without names: the baseline and the other variant, or the two best by the
                 first score.
             options: `instructions` (the task and what makes an answer better, shown to raters; by
                 default, the experiment's purpose), `rater` (a name; None asks for it), `precision`
@@ -467,13 +468,15 @@ class Results:
             `.record()` to MLflow.
 
         Raises:
-            PexError: not two variants, an unknown variant, or an option that is not valid.
+            PexError: only one variant, an unknown variant, or an option that is not valid.
         """
         from pex.rating.rating import rate
 
         wait = None if self.traces is None else self.traces.wait
-        two = (self.frame, self.about, self.summary(), self.baseline, variants)
-        return rate(*two, **options, wait=wait)
+        given = [name for item in names for name in ([item] if isinstance(item, str) else item)]
+        chosen = options.pop("variants", None) or given or None
+        about = (self.frame, self.about, self.summary(), self.baseline, chosen)
+        return rate(*about, **options, wait=wait)
 
     def report(self, path: str | Path) -> Path:
         """Write the report as one HTML file; it needs no other file and no network.

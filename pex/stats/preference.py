@@ -168,6 +168,7 @@ def strength_intervals(
     seed: int = 0,
     resamples: int = 999,
     alpha: float = 0.01,
+    reference: str | None = None,
 ) -> StrengthIntervals:
     """Intervals of Bradley-Terry strengths that allow for correlated choices within a case.
 
@@ -179,9 +180,11 @@ def strength_intervals(
         seed: seed of the draws; the same seed gives the same intervals.
         resamples: number of resamples.
         alpha: as in `bradley_terry`, above 0: in a resample, a variant may never lose.
+        reference: intervals of the strengths minus that of this name; those of the centred
+            strengths by default.
 
     Returns:
-        Percentile intervals of the centred strengths.
+        Percentile intervals.
 
     Raises:
         ValueError: fewer than two cases, `alpha` 0, too few comparisons, or as `bradley_terry`.
@@ -204,7 +207,7 @@ def strength_intervals(
         raise ValueError(f"expected at least 2 cases, got {len(wins_by_case)}")
     names = tuple(dict.fromkeys(name for wins in wins_by_case for pair in wins for name in pair))
     tables = np.stack([_read(wins, names)[1] for wins in wins_by_case])
-    bradley_terry(tables.sum(axis=0).tolist(), names, alpha=alpha)
+    bradley_terry(tables.sum(axis=0).tolist(), names, reference, alpha)
     rng, fits = np.random.default_rng(seed), []
     for _ in range(resamples):
         drawn = rng.multinomial(len(tables), np.full(len(tables), 1 / len(tables)))
@@ -217,7 +220,10 @@ def strength_intervals(
             "needs more comparisons"
         )
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.array(fits), [tail, 1 - tail], axis=0)
+    found = np.array(fits)
+    if reference is not None:
+        found -= found[:, [names.index(reference)]]
+    low, high = np.quantile(found, [tail, 1 - tail], axis=0)
     return StrengthIntervals(names, tuple(low.tolist()), tuple(high.tolist()), len(fits))
 
 

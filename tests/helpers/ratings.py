@@ -7,7 +7,10 @@ CHOICES = {"a": "left", "b": "right", "t": "tie", "x": "both bad"}
 
 
 def pairs(count: int, group: int = 1) -> dict[str, Pair]:
-    return {f"p{n}": Pair(f"p{n}", f"c{n}", 1, f"g{n // group}", "x", "y", n) for n in range(count)}
+    return {
+        f"p{n}": Pair(f"p{n}", f"c{n}", 1, f"g{n // group}", "x", "y", n, ("a", "b"))
+        for n in range(count)
+    }
 
 
 def said(letters: str, rater: str = "ada", second: bool = False) -> list[PairRating]:
@@ -20,4 +23,4 @@ def said(letters: str, rater: str = "ada", second: bool = False) -> list[PairRat
 
 
 def many(count: int) -> list[Pair]:
-    return [Pair(f"p{n}", f"c{n}", 1, None, "x", "y", n) for n in range(count)]
+    return [Pair(f"p{n}", f"c{n}", 1, None, "x", "y", n, ("a", "b")) for n in range(count)]

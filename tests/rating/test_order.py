@@ -92,9 +92,9 @@ def test_the_two_are_the_only_ones_the_best_or_those_named() -> None:
     assert choose_variants(two, None, "b", summary, None) == ("b", "aaa")
     for asked, said in (
         (["b", "c"], r"no variant 'c'\n.*cc"),
-        (["b"], "takes two variants, got 1"),
-        (["b", "b"], "takes two variants, got 1"),
-        (["b", "cc", "aaa"], "takes two variants, got 3"),
+        (["b"], "takes two or more variants, got 1"),
+        (["b", "b"], "takes two or more variants, got 1"),
+        (["b", "cc", "b"], "takes two or more variants, got 2"),
     ):
         with pytest.raises(PexError, match=said):
             choose_variants(frame, asked, None, summary, "ok")

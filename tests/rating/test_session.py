@@ -11,7 +11,7 @@ from tests.helpers.ratings import many
 
 
 def sit(path: Path, rater: str = "ada", seed: int = 0) -> RatingSession:
-    return RatingSession(rater, many(20), ("a", "b"), RatingFile(path), seed)
+    return RatingSession(rater, many(20), RatingFile(path), seed)
 
 
 def test_one_goes_on_where_one_stopped_and_may_change_ones_mind(tmp_path: Path) -> None:
