@@ -17,7 +17,7 @@ from pex.core.errors import PexError
 from pex.core.reading import AmbiguousError
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
-from pex.playground import drafting, images, saving
+from pex.playground import drafting, images, saving, versions
 from pex.playground.debounce import Debouncer
 from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
@@ -432,6 +432,19 @@ class Session:
         if kind == "pex":
             return saving.to_code(self.draft, self.base)
         return request_code(kind, self.draft, self.base, column, entry)
+
+    def versions(self, column: Any) -> dict[str, Any]:
+        """Earlier versions of a variant's prompt, see `versions.versions_of`."""
+        return versions.versions_of(self.draft, self.base, column)
+
+    def restore(self, act: Mapping[str, Any]) -> None:
+        """Put an earlier version of a prompt into the editor, see `versions.restored`.
+
+        Raises:
+            PexError: there is no such version or variant.
+        """
+        prompt, column = versions.load(self.base, str(act.get("key"))), act.get("variant")
+        self._change(lambda: self.history.step(versions.restored(self.draft, column, prompt)))
 
     def flush(self) -> None:
         """Write the draft and the last answers now."""

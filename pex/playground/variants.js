@@ -1,6 +1,6 @@
 // A variant at the top of its column: name, model, parameters and messages, all editable.
 
-import { choice, element } from "../widgets/shared.js";
+import { button, choice, element } from "../widgets/shared.js";
 import { field, iconButton, relabel, setChoices, signButton, textInput } from "./controls.js";
 import { makeEditor, problemList } from "./editor.js";
 import { makeImagePicker, makeImages } from "./images.js";
@@ -35,6 +35,10 @@ export function makeVariant(session, id) {
   top.append(name, buttons);
   const nameProblems = problemList(name);
   const origin = element("div", "pex-meta pex-origin");
+  const versions = button("Versions", () => session.versions(id, variant.name));
+  versions.classList.add("pex-quiet");
+  const originRow = element("div", "pex-origin-row");
+  originRow.append(origin, versions);
 
   const { input: model, node: modelField } = session.menu.makeField();
   const tieModel = tie(outbox, model, () => `${id}|model`, edit("model", null));
@@ -65,7 +69,7 @@ export function makeVariant(session, id) {
   adds.append(add, picker.node, picker.file, params.menu);
   add.classList.add("pex-quiet");
   const wholeProblems = problemList(messages);
-  node.append(top, nameProblems.list, origin, settings, ...params.forms, messages, wholeProblems.list, adds);
+  node.append(top, nameProblems.list, originRow, settings, ...params.forms, messages, wholeProblems.list, adds);
 
   return {
     node,
@@ -90,7 +94,7 @@ export function makeVariant(session, id) {
       const locked = variant.locked && `its messages cannot be edited here: ${variant.locked}`;
       origin.textContent = [variant.origin && `from ${variant.origin}`, locked].filter(Boolean).join(" · ");
       origin.title = origin.textContent;
-      origin.hidden = !origin.textContent;
+      relabel(versions, `Versions of ${variant.name}`);
       nameProblems.draw(at(variant.problems, "name"));
       modelProblems.draw(at(variant.problems, "model"));
       params.update(variant, (where) => at(variant.problems, where));

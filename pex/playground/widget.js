@@ -17,6 +17,7 @@ import { makeSaver } from "./saving.js";
 import { makeImporter } from "./table.js";
 import { makeStatus, makeTools } from "./toolbar.js";
 import { makeVariant } from "./variants.js";
+import { makeVersions } from "./versions.js";
 
 const DIFFERENCE_MS = 300;
 const KEYS = [
@@ -88,6 +89,7 @@ function renderPlayground({ model, el }) {
     outbox, menu: makeModelMenu(outbox), images: makeImageStore(sendBytes),
     run: (variants, cases) => outbox.say("run", { variants, cases }),
     running: () => Boolean(status().running),
+    versions: (id, name) => versions.open(id, name),
   };
   function sendBytes(message, buffers = []) {
     outbox.flush();
@@ -99,6 +101,7 @@ function renderPlayground({ model, el }) {
     showAnswers();
   };
   const saver = makeSaver(outbox, model);
+  const versions = makeVersions(outbox);
   const chooser = makeChooser(outbox, () => (adding = "case"));
   const importer = makeImporter(sendBytes);
   const tools = makeTools({
@@ -140,7 +143,7 @@ function renderPlayground({ model, el }) {
   const look = tools.group(tools.markdown.node, panes.density, panes.full);
   look.classList.add("pex-look");
   state.bar.append(look);
-  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, importer.box, ...session.menu.nodes);
+  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, versions.box, importer.box, ...session.menu.nodes);
 
   const columns = makeViews((id) => makeVariant(session, id));
   const rows = makeViews((id) => makeRow(session, id));
@@ -333,6 +336,8 @@ function renderPlayground({ model, el }) {
       session.images.take(message, buffers);
     } else if (message.kind === "code") {
       saver.code(message);
+    } else if (message.kind === "versions") {
+      versions.take(message);
     } else if (message.kind === "models") {
       session.menu.take(message);
     } else if (message.kind === "key") {

@@ -46,6 +46,7 @@ class PlaygroundView(anywidget.AnyWidget):
         "playground/playground",
         "playground/answers",
         "playground/code",
+        "playground/versions",
         "playground/table",
         "playground/images",
         "playground/json_fields",
@@ -160,6 +161,8 @@ class PlaygroundView(anywidget.AnyWidget):
                 in_background(lambda: self._save(content, view))
             case "code":
                 in_background(lambda: self._send_code(content, view))
+            case "versions":
+                in_background(lambda: self._send_versions(content, view))
             case "models":
                 session.menu.open(self._to(view), content.get("ask"))
             case "key":
@@ -184,6 +187,8 @@ class PlaygroundView(anywidget.AnyWidget):
             self._attempt(session.reset)
         elif act == "fresh":
             self._attempt(lambda: session.set_fresh(bool(content.get("value"))))
+        elif act == "restore":  # the library may take a moment
+            in_background(lambda: self._attempt(lambda: session.restore(content)))
         elif act == "feedback":
             self._attempt(lambda: session.give_feedback(content))
         elif act == "markdown":
@@ -218,6 +223,14 @@ class PlaygroundView(anywidget.AnyWidget):
     def _send_markdown(self, content: Mapping[str, Any], view: str) -> None:
         html = self._session.rendered(_ids(content, "cells") or [])
         self.send({"kind": "markdown", "view": view, "html": html})
+
+    def _send_versions(self, content: Mapping[str, Any], view: str) -> None:
+        column, found = content.get("variant"), dict[str, Any]()
+        try:
+            found = {"ok": True, **self._session.versions(column)}
+        except Exception as error:  # noqa: BLE001 - a traceback would be in some cell's output
+            found = {"ok": False, "text": error_text(error)}
+        self.send({"kind": "versions", "view": view, "variant": column, **found})
 
     def _save(self, content: Mapping[str, Any], view: str) -> None:
         try:
