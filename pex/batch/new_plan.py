@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
-from pex.batch.plan import Plan, load_plan
+from pex.batch.plan import load_plan
 from pex.core.errors import PexError
+from pex.core.project import find_project
 from pex.core.yamltext import dump_yaml
+from pex.project.shipped import shipped_files
 from pex.project.spec import ExperimentSpec, load_spec
 
 COMPARE, MORNING = "compare.ipynb", "morning.ipynb"
@@ -16,25 +19,39 @@ COMPARE, MORNING = "compare.ipynb", "morning.ipynb"
 MARGIN = 0.1
 
 
-def write_plan(experiment: Path, path: Path, notebooks: Path) -> Plan:
-    """Write a plan that runs an experiment, and read it back, checked.
+def make_nightly(experiment: Path, path: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write a plan that runs an experiment every night, and the notebooks that it executes.
+
+    Notebooks that are there are left as they are; so is a plan that says the same already.
 
     Args:
         experiment: the experiment's file.
-        path: the plan's file, which does not exist yet.
-        notebooks: the folder with the two notebooks.
+        path: the plan's file.
+        overwrite: replace a plan with different content.
+
+    Returns:
+        The files that were written.
 
     Raises:
-        PexError: the plan exists or cannot be written, or the experiment is not valid.
+        PexError: a different plan exists, it cannot be written, or the experiment is not valid.
     """
-    spec = load_spec(experiment)
-    if path.exists():
-        raise PexError(f"{path}: exists already", hint=f"run it: pexlab batch {path}")
+    project = find_project(experiment.parent)
+    written = []
+    for name in (COMPARE, MORNING):
+        target = project / "notebooks" / name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(shipped_files() / "notebooks" / name, target)
+            written.append(target)
+    text = plan_text(load_spec(experiment), experiment, path, project / "notebooks")
+    if path.exists() and not overwrite and path.read_bytes() != text.encode():
+        raise PexError(f"{path}: a plan with different content exists already")
     try:
-        path.write_text(plan_text(spec, experiment, path, notebooks), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PexError(f"{path} cannot be written: {error.strerror or error}") from None
-    return load_plan(path)
+    load_plan(path)
+    return [*written, path]
 
 
 def plan_text(spec: ExperimentSpec, experiment: Path, path: Path, notebooks: Path) -> str:
@@ -68,6 +85,8 @@ def _gate(spec: ExperimentSpec) -> dict[str, Any] | None:
         return {"baseline": "pinned", "metric": spec.gate.metric, "margin": spec.gate.margin}
     if not spec.scorers:
         return None
-    first = spec.scorers[0]
+    # A judge decides nothing before it was compared with people.
+    others = [s for s in spec.scorers if isinstance(s, str) or s.get("kind") != "judge"]
+    first = (others or spec.scorers)[0]
     name = first if isinstance(first, str) else first.get("name") or first.get("kind")
     return {"baseline": "pinned", "metric": name, "margin": MARGIN}

@@ -17,6 +17,7 @@ from pex.cli.run import check
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.project.settings import load_settings
+from pex.project.shipped import EXPERIMENT
 
 if TYPE_CHECKING:
     from pex.batch.plan import Plan
@@ -46,7 +47,7 @@ def demo(
         raise PexError(absent)
     begun = time.perf_counter()
     project = _enter_project()
-    folder = project / starter.EXPERIMENT
+    folder = project / EXPERIMENT
     exp = Experiment.load(folder / "experiment.yaml")
     exp = Experiment.load(
         folder / "experiment.yaml",
@@ -103,7 +104,7 @@ def _short(plan: Plan) -> Plan:
 def _enter_project() -> Path:
     """The current project, or a new folder `pexlab-demo` if there is none with the example."""
     project = find_project()
-    if not (project / starter.EXPERIMENT / "experiment.yaml").is_file():
+    if not (project / EXPERIMENT / "experiment.yaml").is_file():
         project = Path.cwd() / "pexlab-demo"
         starter.write(project)
         console.err(f"the demo's files are in {project}")

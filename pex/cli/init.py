@@ -11,6 +11,7 @@ import typer
 from pex.cli import console, starter
 from pex.core.errors import PexError
 from pex.core.reading import Reading
+from pex.project.shipped import EXPERIMENT
 
 
 def init(
@@ -63,7 +64,7 @@ def init(
             raise PexError("how to read a file was given, but no file: add --from FILE")
         for path, new in starter.write(folder):
             _tell(folder / path, new)
-        _next(folder, starter.EXPERIMENT / "experiment.yaml", "notebooks 01, 02 and 04 are a tour")
+        _next(folder, EXPERIMENT / "experiment.yaml", "notebooks 01, 02 and 04 are a tour")
         return
     from pex.cli import own_data
 

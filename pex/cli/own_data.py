@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.cli import readings, starter
+from pex.cli import readings
 from pex.core.cases import read_cases
 from pex.core.errors import PexError
 from pex.core.reading import AmbiguousError, Reading
+from pex.project.shipped import EXPERIMENT
 
 if TYPE_CHECKING:
     from pex.core.case_table import CaseTable
@@ -85,9 +86,9 @@ def understand(
             hint=f"give one a name: --column {shlex.quote(f'text={text}')}",
         )
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", source.stem).strip("-.") or "cases"
-    if name == starter.EXPERIMENT.name:
+    if name == EXPERIMENT.name:
         name += "-2"
-    folder = project / starter.EXPERIMENT.parent / name
+    folder = project / EXPERIMENT.parent / name
     inside = is_inside(source, project)
     file = source if inside else folder / source.name
     if not inside and file.exists() and file.read_bytes() != source.read_bytes():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pex.cli import console, starter
+from pex.cli import console
 
 
 def plan(
@@ -30,22 +29,18 @@ def plan(
     The plan executes notebooks/compare.ipynb and notebooks/morning.ipynb, which are copied into
     the project if they are missing. Nothing that is there is overwritten.
     """
-    from pex.batch.new_plan import COMPARE, MORNING, write_plan
+    from pex.batch.new_plan import make_nightly
+    from pex.core.errors import PexError
     from pex.core.project import find_project
     from pex.project.listing import find_experiment
 
     file = find_experiment(experiment, find_project())
     path = out or file.parent / "plan.yaml"
-    project = find_project(file.parent)
-    for name in (COMPARE, MORNING):
-        target = project / "notebooks" / name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(starter.source() / "notebooks" / name, target)
-            console.out(f"wrote  {_shown(target)}")
-    write_plan(file, path, project / "notebooks")
+    if path.exists():
+        raise PexError(f"{path}: exists already", hint=f"run it: pexlab batch {path}")
+    for written in make_nightly(file, path):
+        console.out(f"wrote  {_shown(written)}")
     shown = _shown(path)
-    console.out(f"wrote  {shown}")
     console.err(f"\nNext: pexlab batch {shown} --batch-id first   # a night now")
     console.err("      pexlab batch accept first                 # its answers are the baseline")
     console.err(f'      pexlab schedule {shown} --cron "0 2 * * *"')

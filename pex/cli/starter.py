@@ -6,9 +6,8 @@ import shlex
 import shutil
 from pathlib import Path
 
-from pex.core.errors import PexError
+from pex.project.shipped import EXPERIMENT, shipped_files
 
-EXPERIMENT = Path("experiments/review-sentiment")
 NOTEBOOKS = tuple(
     Path("notebooks") / name
     for name in (
@@ -70,15 +69,6 @@ jobs:
 """
 
 
-def source() -> Path:
-    """The folder with `experiments/` and `notebooks/`: in the package, or beside it in a clone."""
-    package = Path(__file__).parent.parent
-    for folder in (package / "starter", package.parent):
-        if (folder / EXPERIMENT / "experiment.yaml").is_file():
-            return folder
-    raise PexError("the starter files are not in this installation", hint="reinstall pexlab")
-
-
 def write(
     project: Path, experiment: Path = EXPERIMENT / "experiment.yaml"
 ) -> list[tuple[Path, bool]]:
@@ -98,7 +88,7 @@ def write(
             "EXPERIMENT", shlex.quote(experiment.as_posix())
         ),
     }
-    origin = source()
+    origin = shipped_files()
     copies = [*NOTEBOOKS, *_files(origin / EXPERIMENT, origin)]
     done = []
     for path in [*texts, *copies]:

@@ -1,4 +1,4 @@
-// The window that saves: as a prompt file, to the library, as an experiment, as code.
+// The window that saves: as a prompt file, to the library, as an experiment, for every night, as code.
 
 import { button, choice, copyText, dialog, element, output } from "../widgets/shared.js";
 import { makeCodeTabs } from "./code_tabs.js";
@@ -7,7 +7,8 @@ import { field, setChoices, textInput } from "./controls.js";
 const GOALS = [
   ["prompty", "Prompt file", "One variant's prompt as a .prompty file; opens in any editor."],
   ["library", "Library", "One variant's prompt as a new version in MLflow's prompt registry."],
-  ["experiment", "Experiment", "All variants and cases as an experiment.yaml, to run every night."],
+  ["experiment", "Experiment", "All variants and cases as an experiment.yaml."],
+  ["nightly", "Nightly", "The experiment, with a plan.yaml beside it that runs and judges it every night."],
   ["code", "Code", ""],
 ];
 
@@ -54,7 +55,7 @@ export function makeSaver(outbox, model) {
 
   const shown = {
     prompty: ["variant", "path", "overwrite"], library: ["variant", "name", "alias", "note"],
-    experiment: ["path", "overwrite"], code: [],
+    experiment: ["path", "overwrite"], nightly: ["path", "overwrite"], code: [],
   };
   const buttons = GOALS.map(([id, text]) => {
     const node = button(text, () => pick(id));
@@ -68,11 +69,14 @@ export function makeSaver(outbox, model) {
     const plain = plainName(found?.name ?? "");
     name.value = plain;
     const experiment = doc.save?.experiment || "experiments/draft/experiment.yaml";
-    path.value = goal === "experiment" ? experiment : `${doc.save?.prompty_dir || "prompts"}/${plain}.prompty`;
+    path.value = ["experiment", "nightly"].includes(goal) ? experiment : `${doc.save?.prompty_dir || "prompts"}/${plain}.prompty`;
   }
 
+  /** @param text lines; one that begins with "$ " is a command to be copied */
   function say(text, good) {
-    result.replaceChildren(text ? output(text, good ? "" : "pex-bad-text") : "");
+    const lines = text.split("\n").filter(Boolean);
+    const shownLine = (line) => (line.startsWith("$ ") ? element("pre", "pex-command", line.slice(2)) : output(line, good ? "" : "pex-bad-text"));
+    result.replaceChildren(...lines.map(shownLine));
   }
 
   function pick(id) {
@@ -99,6 +103,7 @@ export function makeSaver(outbox, model) {
       prompty: { variant: variant.value, path: path.value, overwrite: over.checked },
       library: { variant: variant.value, name: name.value, alias: alias.value, message: note.value },
       experiment: { path: path.value, overwrite: over.checked },
+      nightly: { path: path.value, overwrite: over.checked },
     }[goal];
     save.disabled = true;
     outbox.say("save", { to: goal, ...what });

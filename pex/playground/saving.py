@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from pex.experiment.experiment import Experiment
 from pex.playground import drafting, images, starting
 from pex.playground.as_code import code
 from pex.playground.draft import Draft
+
+PLAN = "plan.yaml"
 
 
 def to_library(
@@ -96,6 +99,41 @@ def to_experiment(
         hint = (error.hint or "").replace("pass overwrite=True", "tick overwrite")
         raise PexError(error.message, hint=hint or None) from None
     return file, f"saved as {_shown(file)}: pexlab run {_shown(file)}{said}"
+
+
+def to_nightly(draft: Draft, base: Experiment | None, path: str, overwrite: bool) -> str:
+    """Save as an experiment, with a plan that runs it every night.
+
+    Returns:
+        A message, with the commands that run and schedule it.
+
+    Raises:
+        PexError: there is a problem, or a file would be lost.
+    """
+    from pex.batch.new_plan import make_nightly
+
+    file, said = to_experiment(draft, base, path, overwrite)
+    plan = file.parent / PLAN
+    try:
+        make_nightly(file, plan, overwrite=overwrite)
+    except PexError as error:
+        if not plan.exists() or not error.message.endswith("exists already"):
+            raise
+        raise PexError(
+            f"{_shown(file)} is saved, but {_shown(plan)} exists already, with different content",
+            hint="tick overwrite to replace it",
+        ) from None
+    command = shlex.quote(_shown(plan))
+    without = said.partition("; ")[2]
+    return "\n".join([
+        f"Saved as {_shown(file)}, with {PLAN}" + (f"; {without}" if without else ""),
+        "Run it now:",
+        f"$ pexlab batch {command} --batch-id first",
+        "Make its answers the baseline of the nights to come:",
+        "$ pexlab batch accept first",
+        "Run it every night at 2:",
+        f'$ pexlab schedule {command} --cron "0 2 * * *" --install',
+    ])  # fmt: skip
 
 
 def to_code(draft: Draft, base: Experiment | None) -> str:

@@ -408,6 +408,8 @@ class Session:
             text, new = saving.to_prompty(
                 draft, self.base, fields["variant"], fields["path"], overwrite
             )
+        elif where == "nightly":
+            text = saving.to_nightly(draft, self.base, fields["path"], overwrite)
         elif where == "experiment":
             _, text = saving.to_experiment(draft, self.base, fields["path"], overwrite)
         else:
