@@ -1,4 +1,7 @@
-"""What is typed as JSON in a variant: its tools, and the schema of its answers."""
+"""What is typed as JSON in a variant: its tools, and the schema of its answers.
+
+Every keystroke in a variant reads them, so what was read is remembered; it is not changed.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ def text_of_json(value: Any) -> str:
     return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
 
 
+@functools.lru_cache(maxsize=64)
 def tools_of(text: str) -> list[dict[str, Any]] | None:
     r"""The tools that a text lists; None if it is empty.
 
@@ -46,6 +50,7 @@ def tools_of(text: str) -> list[dict[str, Any]] | None:
     return list(found)
 
 
+@functools.lru_cache(maxsize=64)
 def schema_of(text: str) -> dict[str, Any] | None:
     r"""The JSON Schema that a text says; None if it is empty.
 
@@ -96,11 +101,8 @@ def line_of(text: str, path: Sequence[Any]) -> int:
 
 
 def _read(text: str, what: str) -> Any:
-    return _parsed(text, what) if text.strip() else None
-
-
-@functools.lru_cache(maxsize=64)
-def _parsed(text: str, what: str) -> Any:
+    if not text.strip():
+        return None
     try:
         return jsontext.loads(text)
     except json.JSONDecodeError as error:

@@ -7,6 +7,7 @@ import dataclasses
 from pex.core.call import Answer
 from pex.core.events import Answered, Delta, Failed, Retried, Scored, Started
 from pex.widgets.cell import Cell, mark_of
+from pex.widgets.tool_calls import with_calls
 
 RUNNING = "running…"
 """The text of a cell whose call has started and has no answer yet."""
@@ -40,7 +41,9 @@ def cell_after(
 
 def _ended(answer: Answer) -> Cell:
     failed = answer.error is not None
-    text = f"{answer.error_kind or 'error'}: {answer.error}" if failed else answer.output or ""
+    text = f"{answer.error_kind or 'error'}: {answer.error}"
+    if not failed:
+        text = with_calls(answer.output, answer.tool_calls)
     facts = {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
     facts.pop("started_at")  # a number here, a time in the frame that follows
     state = "error" if failed else "answered"

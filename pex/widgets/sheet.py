@@ -14,6 +14,7 @@ from pex.core.events import RowKey
 from pex.core.text import value_text
 from pex.score.frame import percentages
 from pex.widgets.cell import Brief, Cell, Line, Mark, brief, unusual_marks
+from pex.widgets.tool_calls import with_calls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,8 +203,8 @@ class _Source:
         self._width = len(columns)
         self._at = _positions(frame, numbers, columns, repeats)
         self._yes_no = yes_no
-        names = ("output", "error", "error_kind", "latency_s", "cost_usd")
-        self._answers = tuple(self.plain(name) for name in names)
+        names = ("error", "error_kind", "latency_s", "cost_usd")
+        self._answers = (self._texts(), *(self.plain(name) for name in names))
 
     def plain(self, name: str) -> list[Any]:
         """A column as plain values; only None if there is no such column."""
@@ -213,6 +214,12 @@ class _Source:
             found = [None] * len(self.columns["variant"]) if series is None else _plain(series)
             self._lists[name] = found
         return found
+
+    def _texts(self) -> list[Any]:
+        """The answers' texts, with the tools that they call."""
+        if "tool_calls" not in self.columns:
+            return self.plain("output")
+        return list(map(with_calls, self.plain("output"), self.plain("tool_calls")))
 
     def has_bar(self, name: str) -> bool:
         """Whether all values of a score lie between 0 and 1."""

@@ -10,6 +10,8 @@ import pex
 from pex.core.errors import PexError
 from pex.playground.draft_files import from_json, to_json
 from pex.playground.json_fields import schema_of, text_of_json, tools_of
+from pex.widgets.cell import Line
+from pex.widgets.sheet import Sheet
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.playing import View, column, experiment, typed
 
@@ -96,6 +98,24 @@ def test_they_are_sent_and_mark_answers_out_of_date(lab: FaultyEndpoint) -> None
     write(view, play, "tools", "")
     play.run(cases=["c1"]).wait()
     assert "tools" not in lab.bodies[-1]
+
+
+def test_an_answer_that_calls_tools_shows_the_calls(lab: FaultyEndpoint) -> None:
+    call = {"id": "1", "type": "function"}
+    call |= {"function": {"name": "lookup", "arguments": '{"id": "7"}'}}
+    lab.reply = lambda body, number: completion("", tool_calls=[call])
+    exp = experiment("a {{ review }}")
+    play = pex.Playground(exp, record=False)
+    view = View(play._session)
+    write(view, play, "tools", [TOOL])
+    results = play.run(cases=["c1"]).wait()
+    (cell,) = play._session.cells().values()
+    assert cell["text"] == 'lookup({"id": "7"})'
+    sheet = Sheet(["p0"], [Line("c1", "x")], 1)
+    sheet.fill(results.frame, ())
+    (shown,) = sheet.row(0)
+    assert shown is not None
+    assert shown.text == cell["text"]  # in the grid too, live and afterwards
 
 
 def test_those_of_a_prompt_are_shown_edited_and_removed(lab: FaultyEndpoint) -> None:
