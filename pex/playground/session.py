@@ -446,6 +446,7 @@ class Session:
             PexError: there is no such version or variant.
         """
         prompt, column = versions.load(self.base, str(act.get("key"))), act.get("variant")
+        images.keep_data(drafting.settings_of(self.base)[0], prompt.messages)
         self._change(lambda: self.history.step(versions.restored(self.draft, column, prompt)))
 
     def flush(self) -> None:

@@ -213,3 +213,18 @@ def test_code_with_an_image_makes_the_same_requests(lab: FaultyEndpoint) -> None
     exec(play.code().replace("exp.run()", ""), space)  # noqa: S102 - it is what the code is for
     space["exp"].run(record=False)
     assert asked(lab)[1]["image_url"]["url"] == data_url(png())
+
+
+def test_a_restored_version_with_image_data_can_be_edited(lab: FaultyEndpoint) -> None:
+    parts = [
+        {"type": "text", "text": "What is {{ review }}?"},
+        {"type": "image_url", "image_url": {"url": data_url(png())}},
+    ]
+    pex.library.save(pex.Prompt([{"role": "user", "content": parts}], "p0"))
+    play = pex.Playground(experiment("a {{ review }}"), record=False)
+    play._session.restore({"act": "restore", "variant": column(play), "key": "library:p0/1"})
+    text = play._session.draft.columns[0].messages[0].text
+    typed(play, text.replace("What", "Where"))
+    play.run(cases=["c1"]).wait()
+    assert asked(lab)[0]["text"] == "Where is I love it.?"
+    assert asked(lab)[1]["image_url"]["url"] == data_url(png())
