@@ -9,7 +9,7 @@ function renderRating({ model, el }) {
     ...about,
     keys: el,
     revealText: "Reveal",
-    thanks: "All pairs are rated. Thank you.",
+    thanks: "",
     start: (rater) => model.send({ kind: "start", rater }),
     need: (turn) => model.send({ kind: "need", turn }),
     rate: (turn, said) => model.send({ kind: "rate", turn, ...said }),

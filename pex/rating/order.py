@@ -51,6 +51,33 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer to a case, to be rated alone; `variants` are all that gave it."""
+
+    id: str
+    case_id: str
+    repeat: int
+    group: str | None
+    text: str
+    row: int
+    variants: tuple[str, ...]
+
+    @property
+    def cluster(self) -> str:
+        """The key of dependent answers: those of the same group, else to the same case."""
+        return f"group {self.group}" if self.group else f"case {self.case_id}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answers:
+    """All answers of some variants, each text once for a case; `errors` have none."""
+
+    variants: tuple[str, ...]
+    different: tuple[Answer, ...]
+    errors: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Pairs:
     """All pairs of two or more variants, and the omissions.
 
@@ -66,9 +93,9 @@ class Pairs:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Presentation:
-    """A pair as it is shown once; `swapped`: the second variant is on the left."""
+    """A pair or an answer as it is shown once; `swapped`: the second variant is on the left."""
 
-    pair: Pair
+    pair: Pair | Answer
     swapped: bool
     second_look: bool
 
@@ -176,7 +203,35 @@ def _pairs_of(frame: pd.DataFrame, variants: tuple[str, str]) -> Pairs:
     return Pairs(variants, tuple(different), tuple(identical), errors)
 
 
-def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Presentation]:
+def find_answers(frame: pd.DataFrame, variants: tuple[str, ...]) -> Answers:
+    """The answers of variants; the same text on the same case is one, whoever gave it.
+
+    Args:
+        frame: the long frame.
+        variants: one or more names.
+    """
+    known: dict[str, Answer] = {}
+    errors = 0
+    failed = frame["error"].notna().tolist()
+    groups = frame["group"].tolist() if "group" in frame else [None] * len(frame)
+    columns = [frame[name].tolist() for name in ("variant", "case_id", "repeat", "output")]
+    for row, (variant, case_id, repeat, text) in enumerate(zip(*columns, strict=True)):
+        if variant not in variants:
+            continue
+        if failed[row] or not isinstance(text, str):
+            errors += 1
+            continue
+        place = _digest(str(case_id), int(repeat), text)
+        if place in known:
+            names = (*known[place].variants, str(variant))
+            known[place] = dataclasses.replace(known[place], variants=names)
+            continue
+        group = groups[row] if isinstance(groups[row], str) else None
+        known[place] = Answer(place, str(case_id), int(repeat), group, text, row, (str(variant),))
+    return Answers(variants, tuple(known.values()), errors)
+
+
+def presentation_order(pairs: Sequence[Pair | Answer], rater: str, seed: int) -> list[Presentation]:
     """The order in which a rater is shown the pairs; the same for the same rater and seed.
 
     With more than two variants it begins with one pair of each case, then comes to the others, so
@@ -201,15 +256,19 @@ def presentation_order(pairs: Sequence[Pair], rater: str, seed: int) -> list[Pre
     sides = [bool(n % 2) for n in range(len(order))]
     dice.shuffle(sides)
     distance = min(MIN_DISTANCE, len(order) // 2)
-    placed = [(float(n), Presentation(pair, sides[n], False)) for n, pair in enumerate(order)]
+    placed = [
+        (float(n), Presentation(pair, sides[n] and isinstance(pair, Pair), False))
+        for n, pair in enumerate(order)
+    ]
     early = range(max(0, len(order) - distance))
     for n in dice.sample(early, min(len(early), round(REPEATED_SHARE * len(order)))):
         later = dice.uniform(n + distance + 0.5, len(order))
-        placed.append((later, Presentation(order[n], not sides[n], True)))
+        swapped = not sides[n] and isinstance(order[n], Pair)
+        placed.append((later, Presentation(order[n], swapped, True)))
     return [presentation for _, presentation in sorted(placed, key=lambda entry: entry[0])]
 
 
-def _in_rounds(order: Sequence[Pair]) -> list[Pair]:
+def _in_rounds(order: Sequence[Pair | Answer]) -> list[Pair | Answer]:
     """Shuffled pairs, so that every part of them has all pairings and cases about equally often."""
     pairings = list(dict.fromkeys(pair.variants for pair in order))
     if len(pairings) < 2:
@@ -219,7 +278,7 @@ def _in_rounds(order: Sequence[Pair]) -> list[Pair]:
     }
     at = {variants: n for n, variants in enumerate(pairings)}
 
-    def place(pair: Pair) -> tuple[int, int]:
+    def place(pair: Pair | Answer) -> tuple[int, int]:
         case = cases[pair.case_id, pair.repeat]
         return (at[pair.variants] - case) % len(pairings), case
 

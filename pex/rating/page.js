@@ -59,7 +59,7 @@ function startPage() {
     ...data.begin,
     keys: document,
     revealText: "",
-    thanks: "All pairs are rated. Thank you. Save your ratings as a file and send it to the person who asked you.",
+    thanks: "Save your ratings as a file and send it to the person who asked you.",
     start(rater) {
       kept.last = rater;
       kept.raters[rater] ??= {};

@@ -14,7 +14,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pex.core.safe_text import clean
-from pex.rating.order import Pair, presentation_order
+from pex.rating.form import PAIRS, Form
+from pex.rating.order import Answer, Pair, presentation_order
 from pex.rating.widget import pair_for_view, start_texts
 from pex.report.theme import page_style
 from pex.widgets import shared
@@ -36,11 +37,12 @@ h1 { font-size: 20px; margin: 0 0 8px; overflow-wrap: anywhere; }
 
 def rating_page(
     frame: pd.DataFrame,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair | Answer],
     reasons: Sequence[str],
     seed: int,
     about: dict[str, Any],
     instructions: str,
+    form: Form = PAIRS,
 ) -> str:
     """The text of the file.
 
@@ -51,6 +53,7 @@ def rating_page(
         seed: of the orders.
         about: experiment and run_id, which come back in the raters' files.
         instructions: the task, and what makes an answer better.
+        form: what a rater is asked, and the choices.
     """
     ids = "".join(pair.id for pair in pairs)
     number_of = {pair.id: number for number, pair in enumerate(pairs)}
@@ -69,11 +72,12 @@ def rating_page(
     data = {
         **about,
         "format": FORMAT,
-        "page": hashlib.sha256(ids.encode()).hexdigest()[:12],
-        "begin": start_texts(title, instructions, pairs, reasons, "", kept),
+        "page": hashlib.sha256((ids + "".join(form.names)).encode()).hexdigest()[:12],
+        "begin": start_texts(title, instructions, pairs, reasons, "", kept, form),
         "pairs": [{"id": pair.id, **pair_for_view(frame, pair)} for pair in pairs],
         "plans": plans,
     }
+    question = form.question[0].lower() + form.question[1:]
     style = shared.styles("rating/rating") + page_style(".pex.pex-kit") + _STYLE
     script = shared.script("rating/page")
     # JSON without "<" cannot close the element that contains it.
@@ -92,7 +96,7 @@ def rating_page(
 <style>{style}</style>
 </head>
 <body>
-<main class="pex pex-kit"><h1>{escape(clean(title))}: which answer is better?</h1>
+<main class="pex pex-kit"><h1>{escape(clean(title))}: {escape(question)}</h1>
 <div id="rating"></div><noscript>This page needs JavaScript.</noscript></main>
 <script type="application/json" id="data">{text}</script>
 <script>{script}</script>

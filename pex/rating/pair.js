@@ -1,10 +1,9 @@
-// A blind rating: two answers side by side, one key for each choice. The same file is used in a
+// A blind rating: two answers side by side or one alone, one key for each choice. The same file is used in a
 // notebook and in a page without one; `host` has the pairs and stores the ratings: kernel.js asks
 // Python, page.js the page's own data.
 
 import { button, element, output } from "../widgets/shared.js";
 
-const SAID = [["left", "A is better", "1"], ["tie", "Tie", "0"], ["both bad", "Both bad", "9"], ["right", "B is better", "2"]];
 const LETTERS = "abcdef";
 
 /** A button with its key in it. */
@@ -52,12 +51,14 @@ function makeAnswer(name) {
   const text = element("div", "pex-rating-text");
   text.tabIndex = 0;
   text.setAttribute("role", "region");
-  text.setAttribute("aria-label", `Answer ${name}`);
+  text.setAttribute("aria-label", name === "Answer" ? name : `Answer ${name}`);
   const node = element("div", "pex-rating-answer");
   node.append(element("div", "pex-rating-name", name), text);
   return {
     node,
     draw(answer, chosen) {
+      node.hidden = answer == null; // an answer that is rated alone
+      if (node.hidden) return;
       text.scrollTop = 0;
       const empty = answer === "" ? "(empty answer)" : "(only whitespace)";
       text.replaceChildren(answer.trim() ? output(answer) : element("div", "pex-soft", empty));
@@ -88,7 +89,7 @@ function makeBegin(host, onStart) {
   const wrong = element("p", "pex-bad");
   wrong.setAttribute("role", "alert");
   const keys = element("ul", "pex-rating-keys");
-  for (const [sign, text] of [["1", "A is better"], ["2", "B is better"], ["0", "a tie"], ["9", "both are bad"],
+  for (const [sign, text] of [...host.choices.map(([, said, key]) => [key, said]),
     ["← →", "back and forward; a choice can be changed"], ["a–f", "reasons, before or after the choice"],
     ["n", "a note"], ["x", "the expected answer, if there is one"]]) {
     const item = element("li");
@@ -119,6 +120,7 @@ export function makeRating(el, host) {
   el.setAttribute("aria-label", `Blind rating: ${host.title}`);
   el.setAttribute("data-lm-suppress-shortcuts", "true"); // the notebook's own keys would act too
   el.tabIndex = -1;
+  const Noun = host.noun[0].toUpperCase() + host.noun.slice(1);
   let state = null; // rater, total, done, position, line, result
   let at = 0;
   let screen = "begin";
@@ -163,13 +165,16 @@ export function makeRating(el, host) {
   status.setAttribute("role", "status");
 
   const theCase = makeCase();
-  const [a, b] = [makeAnswer("A"), makeAnswer("B")];
+  const alone = host.noun === "answer";
+  el.classList.toggle("pex-rating-alone", alone);
+  const [a, b] = [makeAnswer(alone ? "Answer" : "A"), makeAnswer("B")];
   const answers = element("div", "pex-rating-answers");
   answers.append(a.node, b.node);
   const choices = element("div", "pex-rating-choices");
   choices.setAttribute("role", "group");
-  choices.setAttribute("aria-label", "Which answer is better?");
-  const buttons = SAID.map(([value, text, key]) => {
+  choices.setAttribute("aria-label", host.question);
+  if (alone) choices.append(element("span", "pex-meta pex-rating-question", host.question));
+  const buttons = host.choices.map(([value, text, key]) => {
     const node = keyed(text, key, () => choose(value));
     node.dataset.choice = value;
     return node;
@@ -250,7 +255,7 @@ export function makeRating(el, host) {
     clearTimeout(timer);
     draft(at).choice = value;
     say(at);
-    status.textContent = `Pair ${at + 1}: ${SAID.find(([known]) => known === value)[1]}.`;
+    status.textContent = `${Noun} ${at + 1}: ${host.choices.find(([known]) => known === value)[1]}.`;
     go(at + 1);
   }
 
@@ -312,10 +317,10 @@ export function makeRating(el, host) {
     const left = state.total - state.done;
     const nodes = [];
     if (left > 0 && at === state.total) {
-      nodes.push(element("p", "", `${left} of ${state.total} pairs are not rated yet.`),
+      nodes.push(element("p", "", `${left} of ${state.total} ${host.noun}s are not rated yet.`),
         button("Go to the first one", () => go(state.position)));
     } else if (left > 0) nodes.push(button("Continue rating", () => go(Math.min(at, state.position))));
-    else nodes.push(element("p", "", host.thanks));
+    else nodes.push(element("p", "", `All ${host.noun}s are rated. Thank you. ${host.thanks}`.trim()));
     nodes.push(...host.drawEnd(state));
     end.replaceChildren(...nodes);
   }
@@ -329,7 +334,7 @@ export function makeRating(el, host) {
     pair.hidden = !rating || screen !== "pair";
     end.hidden = !rating || screen !== "end";
     if (!rating) return;
-    count.textContent = screen === "pair" ? `Pair ${at + 1} of ${state.total}` : `${state.done} of ${state.total} rated`;
+    count.textContent = screen === "pair" ? `${Noun} ${at + 1} of ${state.total}` : `${state.done} of ${state.total} rated`;
     progress.max = state.total || 1;
     progress.value = state.done;
     who.textContent = `${state.done} rated by ${state.rater}`;
@@ -343,7 +348,7 @@ export function makeRating(el, host) {
   host.keys.addEventListener("keydown", (event) => {
     const inText = event.target.closest?.("input, textarea, select");
     if (event.defaultPrevented || inText || screen === "begin" || event.ctrlKey || event.metaKey || event.altKey) return;
-    const choice = SAID.find(([, , key]) => key === event.key);
+    const choice = host.choices.find(([, , key]) => key === event.key);
     const letter = LETTERS.indexOf(event.key.toLowerCase());
     if (event.key === "ArrowLeft") go(at - 1);
     else if (event.key === "ArrowRight") go(at + 1);

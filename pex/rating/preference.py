@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from pex.rating.order import Pair, Pairs
-from pex.rating.store import PairRating
+from pex.rating.store import AnswerRating, PairRating
 from pex.stats.agreement import krippendorff
 from pex.stats.checks import normal_quantile
 from pex.stats.intervals import wilson
@@ -233,8 +233,8 @@ def agreement_between_raters(ratings: Iterable[PairRating]) -> Agreement | None:
     return Agreement(same, len(shared), *wilson(same, len(shared)), alpha)
 
 
-def agreement_with_self(ratings: Iterable[PairRating]) -> Agreement:
-    """How often a rater gave the same verdict on a pair shown twice, with sides swapped."""
+def agreement_with_self(ratings: Iterable[PairRating | AnswerRating]) -> Agreement:
+    """How often a rater gave the same verdict on what was shown twice, pairs with sides swapped."""
     looks: dict[str, dict[bool, str | None]] = {}
     for rated in ratings:
         looks.setdefault(rated.pair, {})[rated.second_look] = rated.winner

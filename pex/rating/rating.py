@@ -16,9 +16,10 @@ from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.core.user_name import user_name
 from pex.project.settings import load_settings
-from pex.rating.order import choose_variants, find_pairs
+from pex.rating.form import PAIRS, category_form, scale_form
+from pex.rating.order import Pair, Pairs, choose_variants, find_pairs
 from pex.rating.preference import Findings, Target, findings, preference
-from pex.rating.session import RatingSession, rater_name
+from pex.rating.session import RatingSession, make_rating, rater_name
 from pex.rating.store import FOLDER, PairRating, RatingFile, parse_rating
 from pex.report.rich_text import RichText
 from pex.score.frame import score_names
@@ -69,6 +70,7 @@ class Rating:
         instructions: str | None = None,
     ) -> None:
         self._instructions = about.purpose if instructions is None else instructions
+        self._form = PAIRS
         self._frame = frame
         self._about = about
         self._rater = None if rater is None else rater_name(rater)
@@ -76,8 +78,8 @@ class Rating:
         self._reasons = tuple(reasons)
         self._seed = seed
         self._wait = wait
-        self._pairs = find_pairs(frame, variants)
-        self._file = RatingFile(_path(about, variants))
+        self._pairs: Pairs = find_pairs(frame, variants)
+        self._file: RatingFile[Any] = RatingFile(path_of(about, sorted(variants)), parse_rating)
         self._widget: RatingWidget | None = None
         self._recorded = ""
 
@@ -170,7 +172,13 @@ class Rating:
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {"experiment": self._about.name, "run_id": self._about.run_id}
         text = rating_page(
-            self._frame, self._pairs.different, self._reasons, self._seed, about, self._instructions
+            self._frame,
+            self._pairs.different,
+            self._reasons,
+            self._seed,
+            about,
+            self._instructions,
+            self._form,
         )
         path.write_text(text, encoding="utf-8")
         return path
@@ -201,7 +209,9 @@ class Rating:
             kept = f"Each rating is saved at once in {self._shown_path()}."
             title, name = self._about.name, self._rater or user_name()
             pairs = self._pairs.different
-            texts = start_texts(title, self._instructions, pairs, self._reasons, name, kept)
+            texts = start_texts(
+                title, self._instructions, pairs, self._reasons, name, kept, self._form
+            )
             backend = RatingBackend(
                 self._frame, texts, self._open_session, self._line, self._html, self._finish
             )
@@ -231,9 +241,9 @@ class Rating:
     def _findings(self) -> Findings:
         return findings(self._ratings(), self._pairs, self._target)
 
-    def _open_session(self, rater: str) -> RatingSession:
+    def _open_session(self, rater: str) -> RatingSession[Any]:
         self._file.refresh()
-        return RatingSession(rater, self._pairs.different, self._file, self._seed)
+        return RatingSession(rater, self._pairs.different, self._file, self._seed, make_rating)
 
     def _line(self) -> str:
         from pex.rating.report import progress_line
@@ -303,13 +313,15 @@ class Rating:
             if not isinstance(swapped, bool) or not isinstance(item.get("second_look"), bool):
                 raise PexError(f"{where}: expected 'swapped' and 'second_look' as true or false")
             pair = known[item["pair"]]
-            left, right = reversed(pair.variants) if swapped else pair.variants
             ours = {
                 "case_id": pair.case_id, "repeat": pair.repeat, "group": pair.group or "",
-                "rater": rater, "left": left, "right": right,
+                "rater": rater,
             }  # fmt: skip
+            if isinstance(pair, Pair):
+                left, right = reversed(pair.variants) if swapped else pair.variants
+                ours |= {"left": left, "right": right}
             theirs = {key: value for key, value in item.items() if key != "swapped"}
-            ratings.append(parse_rating({**theirs, **ours}, where))
+            ratings.append(self._file.parse({**theirs, **ours}, where))
         return ratings
 
 
@@ -326,6 +338,8 @@ def rate(
     reasons: Sequence[str] = REASONS,
     seed: int | None = None,
     instructions: str | None = None,
+    scale: int | Sequence[int] | None = None,
+    categories: Sequence[str] | None = None,
     wait: Callable[[], object] | None = None,
 ) -> Rating:
     """A rating of variants of a long frame; `Results.rate` describes the options."""
@@ -343,23 +357,36 @@ def rate(
     if instructions is not None and not isinstance(instructions, str):
         raise PexError(f"instructions: expected a string, got {instructions!r}")
     scores = score_names(frame)
-    chosen = choose_variants(frame, variants, baseline, summary, scores[0] if scores else None)
     target = Target(precision, confidence)
     unique = list(dict.fromkeys(tags))
+    more = (rater, target, unique, seed or 0, wait, instructions)
+    if scale is not None or categories is not None:
+        from pex.rating.answers import AnswersRating, named
+
+        if scale is not None and categories is not None:
+            raise PexError("rate() takes a scale or categories, not both")
+        form = category_form(categories) if categories is not None else scale_form(scale or 0)
+        return AnswersRating(frame, about, named(frame, variants, baseline), *more, form=form)
+    chosen = choose_variants(frame, variants, baseline, summary, scores[0] if scores else None)
     kind = Rating
     if len(chosen) > 2:
         from pex.rating.tournament import Tournament
 
         kind = Tournament
-    return kind(frame, about, chosen, rater, target, unique, seed or 0, wait, instructions)
+    return kind(frame, about, chosen, *more)
 
 
-def _path(about: About, variants: tuple[str, ...]) -> Path:
-    """The file with the ratings of these variants, whichever is named first."""
+def path_of(about: About, kind: Sequence[Any]) -> Path:
+    """The file with the ratings of these variants, or of this kind.
+
+    Args:
+        about: the run's description.
+        kind: the variants in alphabetical order, or what else tells ratings apart.
+    """
     project = find_project()
     folder = project / load_settings(project).journal.path / FOLDER
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", about.name)[:60]
-    return folder / f"{name}-{digest([about.name, *sorted(variants)])}.jsonl"
+    return folder / f"{name}-{digest([about.name, *kind])}.jsonl"
 
 
 def pair_assessments(rated: PairRating) -> list[dict[str, Any]]:

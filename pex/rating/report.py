@@ -134,14 +134,24 @@ class Reliable(Protocol):
         """Whether one side is preferred as such."""
 
 
-def reliability(found: Reliable) -> list[str]:
-    """How far the ratings can be relied on."""
+def reliability(
+    found: Reliable,
+    noun: str = "pair",
+    shown: str = "pairs that were shown a second time, with sides swapped,",
+) -> list[str]:
+    """How far the ratings can be relied on.
+
+    Args:
+        found: the result.
+        noun: what was rated.
+        shown: what came a second time.
+    """
     sentences = []
     for rater, looks in found.self_agreement.items():
         if looks.of:
             sentences.append(
-                f"Consistency of {quoted(rater)}: {looks.same} of {looks.of} pairs that were "
-                "shown a second time, with sides swapped, got the same verdict"
+                f"Consistency of {quoted(rater)}: {looks.same} of {looks.of} {shown} got the same "
+                "verdict"
                 f"{_agreement_interval(looks.low, looks.high)}."
             )
     if found.rater_agreement is not None:
@@ -151,10 +161,11 @@ def reliability(found: Reliable) -> list[str]:
         )  # fmt: skip
         sentences.append(
             f"Agreement between raters: the same verdict on {found.rater_agreement.same} of "
-            f"{pair_count(found.rater_agreement.of)} rated by two or more ({beyond})."
+            f"{found.rater_agreement.of:,} {noun}{'s' * (found.rater_agreement.of != 1)} rated by "
+            f"two or more ({beyond})."
         )
     elif len(found.by_rater) > 1:
-        sentences.append("No pair was rated by two raters, so their agreement is unknown.")
+        sentences.append(f"No {noun} was rated by two raters, so their agreement is unknown.")
     if found.sides is not None:
         sides = found.sides
         sentences.append(

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Generic
 
 from pex.core.errors import PexError
 from pex.core.text import replace_surrogates
-from pex.rating.order import Pair, Presentation, presentation_order
+from pex.rating.order import Answer, Pair, Presentation, presentation_order
 from pex.rating.preference import now
-from pex.rating.store import CHOICES, MAX_NAME, MAX_NOTE, Choice, PairRating, RatingFile
+from pex.rating.store import CHOICES, MAX_NAME, MAX_NOTE, Choice, PairRating, Rated, RatingFile
 
 
-class RatingSession:
-    """The pairs of one rater in their order, with the ratings given so far.
+class RatingSession(Generic[Rated]):
+    """The pairs or answers of one rater in their order, with the ratings given so far.
 
     Args:
         rater: the rater's name.
         pairs: the pairs to rate.
         file: the file with the ratings.
         seed: of the random order and sides.
+        make: makes a rating of what was shown: from rater, choice, reasons and note.
     """
 
     def __init__(
         self,
         rater: str,
-        pairs: Sequence[Pair],
-        file: RatingFile,
+        pairs: Sequence[Pair | Answer],
+        file: RatingFile[Rated],
         seed: int,
+        make: Callable[[Presentation, str, str, Sequence[str], str], Rated],
     ) -> None:
+        self._make = make
         self.rater = rater
         self._file = file
         known = {rating.key: rating for rating in file.ratings}
@@ -50,13 +54,11 @@ class RatingSession:
         """The first pair that is not rated; their number if all are."""
         return self._ratings.index(None) if None in self._ratings else len(self)
 
-    def rating(self, number: int) -> PairRating | None:
+    def rating(self, number: int) -> Rated | None:
         """The rating of a pair, by its number in the order."""
         return self._ratings[number]
 
-    def rate(
-        self, number: int, choice: str, reasons: Sequence[str] = (), note: str = ""
-    ) -> PairRating:
+    def rate(self, number: int, choice: str, reasons: Sequence[str] = (), note: str = "") -> Rated:
         """Store a rating; it is on disk when this returns.
 
         Raises:
@@ -64,7 +66,7 @@ class RatingSession:
         """
         if not 0 <= number < len(self):
             raise PexError(f"there is no pair {number + 1}", hint=f"there are {len(self)}")
-        rating = make_rating(self.order[number], self.rater, choice, reasons, note)
+        rating = self._make(self.order[number], self.rater, choice, reasons, note)
         self._file.add([rating])
         self._ratings[number] = rating
         return rating
@@ -73,11 +75,11 @@ class RatingSession:
         return self.rater, shown.pair.id, shown.second_look
 
     def _as_rated(
-        self, shown: Presentation, known: dict[tuple[str, str, bool], PairRating]
+        self, shown: Presentation, known: dict[tuple[str, str, bool], Rated]
     ) -> Presentation:
         """A rated pair is shown with the same sides as then, whatever the seed is now."""
         rating = known.get(self._key(shown))
-        if rating is None:
+        if not isinstance(rating, PairRating):
             return shown
         return dataclasses.replace(shown, swapped=rating.left == shown.pair.variants[1])
 
@@ -95,6 +97,8 @@ def make_rating(
     Raises:
         PexError: there is no such choice.
     """
+    if not isinstance(shown.pair, Pair):
+        raise TypeError("an answer alone has no sides")
     known: dict[str, Choice] = {name: name for name in CHOICES}
     if choice not in known:
         raise PexError(f"there is no choice '{choice}'", hint=f"one of {', '.join(CHOICES)}")

@@ -185,15 +185,7 @@ def _fitted(
     except ValueError:
         return tuple(sorted(counts, key=lambda s: -_plain_share(s)))
     strength = dict(zip(fit.names, fit.strengths, strict=True))
-    low: dict[str, float] = {}
-    high: dict[str, float] = {}
-    try:
-        if len(clusters) < FEWEST:
-            raise ValueError("too few to be drawn again")
-        ends = strength_intervals(list(clusters.values()), target.confidence, resamples=RESAMPLES)
-        low, high = (dict(zip(ends.names, e, strict=True)) for e in (ends.low, ends.high))
-    except ValueError:  # too few cases for an interval
-        pass
+    low, high = _intervals(clusters, strength, target.confidence)
     fitted = [
         dataclasses.replace(
             standing,
@@ -215,16 +207,50 @@ def _surely_worse(
         return ()
     # Bonferroni for every pair: which variant is first was not known before.
     alpha = (1 - target.confidence) / math.comb(len(order), 2)
-    ends = strength_intervals(
-        list(clusters.values()), 1 - alpha, resamples=RESAMPLES, reference=best.variant
-    )
-    high = dict(zip(ends.names, ends.high, strict=True))
+    relative = {item.variant: _logit(item.share) - _logit(best.share) for item in order}
+    _, high = _intervals(clusters, relative, 1 - alpha, best.variant)
     return tuple(
         other.variant
         for other in others
-        if high[other.variant] < 0
+        if high
+        and high[other.variant] < 0
         and (planned or _p_always(best.variant, other.variant, clusters) <= alpha)
     )
+
+
+def _intervals(
+    clusters: Mapping[str, Wins],
+    strength: Mapping[str, float],
+    confidence: float,
+    reference: str | None = None,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Both ends for each variant's strength; none from too few cases or groups.
+
+    Resampled ends are too narrow with few of them: they are widened as t is wider than the normal
+    distribution. Without it, 17 % of trials with 10 cases and no difference had a variant called
+    worse; the level is 5 %.
+    """
+    from scipy.special import stdtrit
+
+    n = len(clusters)
+    if n < FEWEST:
+        return {}, {}
+    try:
+        ends = strength_intervals(
+            list(clusters.values()), confidence, resamples=RESAMPLES, reference=reference
+        )
+    except ValueError:  # too few comparisons
+        return {}, {}
+    wider = math.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.5 + confidence / 2)
+    wider /= normal_quantile(confidence)
+    low, high = (
+        {
+            name: strength[name] + wider * (end - strength[name])
+            for name, end in zip(ends.names, side, strict=True)
+        }
+        for side in (ends.low, ends.high)
+    )
+    return low, high
 
 
 def _p_always(one: str, other: str, clusters: Mapping[str, Wins]) -> float:
@@ -247,6 +273,10 @@ def _cases_needed(cases: int, half: float, target: Target) -> int:
 def _plain_share(standing: Standing) -> float:
     half = (standing.ties + standing.both_bad) / 2
     return (standing.wins + half) / standing.ratings if standing.ratings else 0.5
+
+
+def _logit(share: float | None) -> float:
+    return 2 * math.atanh(2 * (0.5 if share is None else share) - 1)
 
 
 def _expit(logit: float) -> float:

@@ -105,7 +105,10 @@ def table(found: Standings) -> pd.DataFrame:
 def result_html(found: Standings, notes: Sequence[str] = ()) -> str:
     """The result as HTML: one plain sentence, the ranking, the notes; methods folded."""
     head = ["variant", "win rate", "", "better", "ties", "both bad", "worse"]
-    titles = "".join(f'<th scope="col"{_number(n)}>{title}</th>' for n, title in enumerate(head))
+    titles = "".join(
+        f'<th scope="col"{_number(n)}>{title}</th>' if title else "<td></td>"
+        for n, title in enumerate(head)
+    )
     body = (
         # Narrow pages scroll it, with keys too.
         '<div class="pex-scroll" tabindex="0" role="region" aria-label="Ranking">'

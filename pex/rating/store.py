@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pex.cases import file as case_file
 from pex.core import jsonl, private
@@ -65,25 +65,60 @@ class PairRating:
         return {"left": self.left, "right": self.right}.get(self.choice)
 
 
-class RatingFile:
-    """The ratings of one pair of variants, a line of JSON each; a changed one is a new line.
+@dataclasses.dataclass(frozen=True, slots=True)
+class AnswerRating:
+    """One person's rating of one answer, on a scale or by a category.
+
+    `pair` is a digest of the case and the answer, whichever variants gave it; `choice` is a number
+    of the scale, as text, or a category. The rest is as in `PairRating`.
+    """
+
+    pair: str
+    case_id: str
+    repeat: int
+    rater: str
+    choice: str
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+    at: str = ""
+    second_look: bool = False
+    group: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        """Of several ratings with the same key the last one counts."""
+        return self.rater, self.pair, self.second_look
+
+    @property
+    def winner(self) -> str:
+        """What two ratings of the same answer have in common if they agree."""
+        return self.choice
+
+
+Rated = TypeVar("Rated", bound=PairRating | AnswerRating)
+
+
+class RatingFile(Generic[Rated]):
+    """The ratings of pairs or answers, a line of JSON each; a changed one is a new line.
 
     Args:
         path: the file; the first rating creates it and its folder.
+        parse: reads a rating.
 
     Raises:
         PexError: the file cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, parse: Callable[[Any, str], Rated]) -> None:
         self.path = path
+        self.parse = parse
         self._last = b""
         """The line before the offset."""
         self._reset()
         self.refresh()
 
     @property
-    def ratings(self) -> list[PairRating]:
+    def ratings(self) -> list[Rated]:
         """The ratings that count, oldest first."""
         return sorted(self._newest.values(), key=lambda rated: rated.at)
 
@@ -113,7 +148,7 @@ class RatingFile:
             if not line.strip():
                 continue
             try:
-                rated = parse_rating(jsonl.entry_in(line), str(self.path))
+                rated = self.parse(jsonl.entry_in(line), str(self.path))
             except PexError:
                 self.damaged += 1
                 continue
@@ -122,11 +157,11 @@ class RatingFile:
     def _reset(self) -> None:
         self.damaged = 0
         """Lines that cannot be read, left when a writer was killed."""
-        self._newest: dict[tuple[str, str, bool], PairRating] = {}
+        self._newest: dict[tuple[str, str, bool], Rated] = {}
         self._offset = 0
         self._last = b""
 
-    def add(self, ratings: Sequence[PairRating]) -> None:
+    def add(self, ratings: Sequence[Rated]) -> None:
         """Store ratings; they are on disk when this returns, and count only then.
 
         Raises:
@@ -144,7 +179,7 @@ class RatingFile:
             ) from None
         self.refresh()
 
-    def merge(self, ratings: Iterable[PairRating]) -> int:
+    def merge(self, ratings: Iterable[Rated]) -> int:
         """Store the ratings that are new or newer than those here; returns how many.
 
         Raises:
@@ -228,18 +263,30 @@ def parse_rating(data: Any, where: str) -> PairRating:
         pex.core.errors.PexError: mine.json, rating 3: choice is 'better'
           expected one of left, right, tie, both bad
     """
+    return PairRating(**_checked(data, where, PairRating, CHOICES))
+
+
+def parse_answer_rating(data: Any, where: str, choices: Sequence[str]) -> AnswerRating:
+    """The same for a rating of one answer; `choices` are what it can be."""
+    return AnswerRating(**_checked(data, where, AnswerRating, choices))
+
+
+def _checked(data: Any, where: str, kind: type[Any], choices: Sequence[str]) -> dict[str, Any]:
+    """The fields of a rating, or a `PexError`."""
     if not isinstance(data, Mapping):
         raise PexError(f"{where}: expected a rating, got {type(data).__name__}")
-    if data.get("choice") not in CHOICES:
+    if data.get("choice") not in choices:
         raise PexError(
             f"{where}: choice is {data.get('choice')!r}",
-            hint=f"expected one of {', '.join(CHOICES)}",
+            hint=f"expected one of {', '.join(choices)}",
         )
-    names = {field.name for field in dataclasses.fields(PairRating)}
+    names = {field.name for field in dataclasses.fields(kind)}
     unknown = sorted(str(name) for name in data if name not in names)
     if unknown:
         raise PexError(f"{where}: unknown key '{unknown[0]}'", hint=nearest(unknown[0], names))
     for name, most in _MAX_CHARS.items():
+        if name not in names:
+            continue
         text = data.get(name, "")
         least = 0 if name in ("note", "group") else 1
         if not isinstance(text, str) or not least <= len(text) <= most:
@@ -259,4 +306,4 @@ def parse_rating(data: Any, where: str) -> PairRating:
         "note": replace_surrogates(data.get("note", "")),
         "rater": replace_surrogates(data["rater"]),
     }
-    return PairRating(**{**data, **texts, "reasons": tuple(map(replace_surrogates, reasons))})
+    return {**data, **texts, "reasons": tuple(map(replace_surrogates, reasons))}

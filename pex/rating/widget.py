@@ -19,9 +19,10 @@ from pex.core.errors import PexError
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.values import missing
-from pex.rating.order import Pair, presentation_order
+from pex.rating.form import PAIRS, Form
+from pex.rating.order import Answer, Pair, presentation_order
 from pex.rating.session import RatingSession, rater_name
-from pex.rating.store import PairRating
+from pex.rating.store import AnswerRating, PairRating
 from pex.report.tables import cut
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html, static_text
@@ -47,7 +48,7 @@ class RatingBackend:
 
     frame: pd.DataFrame
     start_texts: Mapping[str, Any]
-    open_session: Callable[[str], RatingSession]
+    open_session: Callable[[str], RatingSession[Any]]
     progress: Callable[[], str]
     result: Callable[[], str]
     record: Callable[[], None]
@@ -69,7 +70,9 @@ class RatingWidget(anywidget.AnyWidget):
 
     def __init__(self, backend: RatingBackend, rater: str | None) -> None:
         self._backend = backend
-        self._session: RatingSession | None = None if rater is None else backend.open_session(rater)
+        self._session: RatingSession[Any] | None = (
+            None if rater is None else backend.open_session(rater)
+        )
         self._result = ""
         self._static: StaticOutput | None = None
         self._finishing = threading.Lock()
@@ -81,7 +84,7 @@ class RatingWidget(anywidget.AnyWidget):
     def __repr__(self) -> str:
         state = self._state
         if not state["rater"]:
-            return f"Blind rating of {self._begin['count']} pairs"
+            return f"Blind rating of {self._begin['count']} {self._begin['noun']}s"
         return clean(f"Blind rating: {state['done']} of {state['total']} rated by {state['rater']}")
 
     def _ipython_display_(self) -> None:
@@ -185,15 +188,15 @@ class RatingWidget(anywidget.AnyWidget):
         self._state = self._current_state()
 
 
-def pair_for_view(frame: pd.DataFrame, pair: Pair) -> dict[str, Any]:
-    """A pair as a rater sees it: no names of variants, no invisible characters.
+def pair_for_view(frame: pd.DataFrame, pair: Pair | Answer) -> dict[str, Any]:
+    """A pair or an answer as a rater sees it: no names of variants, no invisible characters.
 
     Args:
         frame: the long frame.
-        pair: one of its pairs.
+        pair: one of its pairs or answers.
 
     Returns:
-        inputs, expected, and the answers as first and second.
+        inputs, expected, and the answers as first and second (None for an answer alone).
     """
     row = frame.iloc[pair.row]
     inputs = [
@@ -205,12 +208,12 @@ def pair_for_view(frame: pd.DataFrame, pair: Pair) -> dict[str, Any]:
     return {
         "inputs": inputs or [["", clean(pair.case_id)]],
         "expected": "" if missing(expected) else _text(expected),
-        "first": _text(pair.first),
-        "second": _text(pair.second),
+        "first": _text(pair.first if isinstance(pair, Pair) else pair.text),
+        "second": _text(pair.second) if isinstance(pair, Pair) else None,
     }
 
 
-def rating_for_view(rating: PairRating | None) -> dict[str, Any] | None:
+def rating_for_view(rating: PairRating | AnswerRating | None) -> dict[str, Any] | None:
     """A rating as the view reads it."""
     if rating is None:
         return None
@@ -220,10 +223,11 @@ def rating_for_view(rating: PairRating | None) -> dict[str, Any] | None:
 def start_texts(
     title: str,
     instructions: str,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair | Answer],
     reasons: Sequence[str],
     name: str,
     kept: str,
+    form: Form = PAIRS,
 ) -> dict[str, Any]:
     """The texts of the first screen.
 
@@ -234,15 +238,11 @@ def start_texts(
         reasons: the tags.
         name: the default in the field for the name.
         kept: a sentence about where the ratings are stored.
+        form: what a rater is asked, and the choices.
     """
     # With those that are shown a second time: their number would tell the rater that there are any.
     number = len(presentation_order(pairs, "", 0))
-    count = "1 pair" if number == 1 else f"{number:,} pairs"
-    intro = (
-        f"{count} of answers to the same case, without names. Which of the two, A or B, is better?"
-        if pairs
-        else "There is nothing to rate: no case has two answers that differ."
-    )
+    intro = form.intro(number) if pairs else form.nothing
     return {
         "title": clean(title),
         "task": clean(cut(instructions.strip(), MAX_TASK)),
@@ -251,6 +251,9 @@ def start_texts(
         "kept": kept,
         "name": clean(name),
         "reasons": [clean(reason) for reason in reasons],
+        "noun": form.noun,
+        "question": form.question,
+        "choices": [[value, clean(text), key] for value, text, key in form.choices],
     }
 
 

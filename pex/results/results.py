@@ -460,7 +460,9 @@ class Results:
             options: `instructions` (the task and what makes an answer better, shown to raters; by
                 default, the experiment's purpose), `rater` (a name; None asks for it), `precision`
                 (the half-width of the win rate's interval that is sufficient, 0.1), `confidence`
-                (0.95), `reasons` (at most six tags), `seed` (of order and sides).
+                (0.95), `reasons` (at most six tags), `seed` (of order and sides). `scale` (5, or
+                the lowest and the highest number) or `categories` (the best one first) rate
+                answers alone: of these variants, or of all.
 
         Returns:
             A rating; in a notebook it is displayed as the last expression of a cell. `.summary()`,

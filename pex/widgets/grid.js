@@ -47,7 +47,6 @@ function renderGrid({ model, el, store }) {
     columns: makeColumns(),
     layout: chosenLayout() ?? "lines",
     unfolded: false,
-    dragged: null,
     get variants() {
       return grid.begin.variants;
     },

@@ -61,7 +61,8 @@ function variantHead(grid, column, at) {
   cell.append(title);
   if (column === grid.baseline && grid.variants.length > 1) cell.append(element("span", "pex-meta", " baseline"));
   cell.append(notes(grid, column), grip(grid, column));
-  movable(grid, cell, title, column);
+  cell.dataset.column = column;
+  movable(grid, title, column);
   return cell;
 }
 
@@ -109,23 +110,41 @@ function grip(grid, column) {
   return node;
 }
 
-/** Drag a column's name over another column to put it there. */
-function movable(grid, cell, title, column) {
-  title.draggable = true;
-  title.addEventListener("dragstart", (event) => {
-    event.dataTransfer.setData("text/plain", title.textContent);
-    event.dataTransfer.effectAllowed = "move";
-    grid.dragged = column;
-  });
-  title.addEventListener("dragend", () => (grid.dragged = null));
-  cell.addEventListener("dragover", (event) => {
-    if (grid.dragged != null) event.preventDefault();
-  });
-  cell.addEventListener("drop", (event) => {
-    if (grid.dragged == null) return;
-    event.preventDefault();
-    event.stopPropagation();
-    grid.columns.move(grid.dragged, column);
-    grid.changed();
+const FAR = 5; // pixels from a press to a drag
+
+/**
+ * Drag a column's name over another column to put it there. Not by the browser's own dragging: it
+ * begins on no button in Firefox, and in JupyterLab only on one that has the focus.
+ */
+function movable(grid, title, column) {
+  title.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    let over = null;
+    let dragging = false;
+    const onMove = (moved) => {
+      if (!dragging && Math.abs(moved.clientX - event.clientX) < FAR) return;
+      dragging = true;
+      title.setPointerCapture(event.pointerId);
+      const cells = [...grid.head.querySelectorAll(".pex-grid-title[data-column]")];
+      const found = cells.find((cell) => {
+        const { left, right } = cell.getBoundingClientRect();
+        return moved.clientX >= left && moved.clientX < right;
+      });
+      over?.classList.remove("pex-grid-over");
+      over = found ?? null;
+      over?.classList.add("pex-grid-over");
+    };
+    const onEnd = (ended) => {
+      for (const [name, act] of Object.entries(acts)) title.removeEventListener(name, act);
+      over?.classList.remove("pex-grid-over");
+      if (!dragging) return;
+      title.addEventListener("click", (click) => click.stopImmediatePropagation(), { capture: true, once: true });
+      const other = Number(over?.dataset.column ?? column);
+      if (ended.type !== "pointerup" || other === column) return;
+      grid.columns.move(column, other);
+      grid.changed();
+    };
+    const acts = { pointermove: onMove, pointerup: onEnd, pointercancel: onEnd };
+    for (const [name, act] of Object.entries(acts)) title.addEventListener(name, act);
   });
 }

@@ -295,6 +295,86 @@ def test_the_page_works_without_a_network_and_its_file_comes_back(project: Path)
     assert re.search(r"2 pairs that were shown a second time", rating.explain())
 
 
+def at_answer(where: Page, number: int, of: int) -> None:
+    expect(where.locator(".pex-rating-count")).to_have_text(f"Answer {number} of {of}")
+    expect(where.locator(".pex-rating-pair.pex-waiting")).to_have_count(0)
+
+
+@pytest.mark.browser
+def test_answers_alone_are_rated_on_a_scale_by_keys_in_a_notebook(tmp_path: Path) -> None:
+    code = "rating = made(10, 2, hostile=True).rate(scale=5, rater='ada')\nrating"
+    with jupyterlab(tmp_path) as lab:
+        shown(lab, code, tmp_path)
+        keys = lab.page.keyboard
+        at_answer(lab.page, 1, 22)
+        root = lab.page.locator(".pex-rating").first
+        expect(root.locator(".pex-rating-answer:visible")).to_have_count(1)
+        expect(root.get_by_role("group", name="How good is the answer")).to_be_visible()
+        choices = root.locator(".pex-rating-choices button")
+        expect(choices).to_have_text(["1 1", "2 2", "3 3", "4 4", "5 5"])
+        for dark in (False, True):
+            lab.theme(dark)
+            for width in (375, 1300):
+                lab.page.set_viewport_size({"width": width, "height": 900})
+                accessible(lab.page)
+        root.locator(".pex-rating-text").first.focus()
+        for number, key in enumerate("54321" * 4 + "55", 1):
+            at_answer(lab.page, number, 22)
+            if number == 1:
+                keys.press("9")  # not on the scale
+                keys.press("c")
+            keys.press(key)
+        lab.page.get_by_text("All answers are rated.").wait_for()
+        result = lab.page.locator(".pex-rating-result").first
+        result.get_by_text("on a scale from 1 to 5").first.wait_for()
+        expect(result.get_by_role("columnheader")).to_contain_text(["variant", "mean"])
+        accessible(lab.page)
+        assert lab.page.evaluate("window.hacked") is None
+    path = next((tmp_path / ".pex/ratings").glob("*.jsonl"))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(rows) == 22
+    assert rows[0]["choice"] == "5"
+    assert rows[0]["reasons"] == ["clear"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", ["categories", "tournament"])
+def test_the_page_for_others_has_every_kind_of_rating(kind: str, project: Path) -> None:
+    results = made(6, 3, hostile=True)
+    options = {"categories": ["good", "minor <b>", "bad"]} if kind == "categories" else {}
+    names = ["all"] if kind == "tournament" else ["variant-0", "variant-1"]
+    rating = results.rate(*names, **options)
+    address = rating.to_html(project / "rate.html").as_uri()
+    total = len(rating._open_session("bo"))
+    at = at_answer if kind == "categories" else at_pair
+    with page(width=375) as phone:
+        errors: list[str] = []
+        phone.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        phone.on("pageerror", lambda error: errors.append(str(error)))
+        phone.goto(address)
+        accessible(phone)
+        phone.get_by_label("Your name").fill("bo")
+        phone.keyboard.press("Enter")
+        for number in range(1, total + 1):
+            at(phone, number, total)
+            if number == 2:
+                accessible(phone)
+                phone.reload()
+                at(phone, number, total)
+            phone.keyboard.press("12"[number % 2])
+        phone.get_by_text(
+            f"All {'answers' if kind == 'categories' else 'pairs'} are rated."
+        ).wait_for()
+        with phone.expect_download() as download:
+            phone.get_by_role("button", name="Save my ratings").last.click()
+        assert rating.add(download.value.path()) == total
+        assert errors == []
+    assert len(rating.frame[~rating.frame["second_look"]]) >= total - 2
+    if kind == "categories":
+        assert set(rating.frame["choice"]) == {"good", "minor <b>"}
+    assert "bo" in rating.summary()["rater"].tolist()
+
+
 @pytest.mark.browser
 def test_the_page_is_accessible_in_the_dark(project: Path) -> None:
     address = made(20, 2, hostile=True).rate().to_html(project / "rate.html").as_uri()

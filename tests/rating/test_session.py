@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from pex.core.errors import PexError
-from pex.rating.session import RatingSession, rater_name
-from pex.rating.store import RatingFile
+from pex.rating.session import RatingSession, make_rating, rater_name
+from pex.rating.store import RatingFile, parse_rating
 from tests.helpers.ratings import many
 
 
 def sit(path: Path, rater: str = "ada", seed: int = 0) -> RatingSession:
-    return RatingSession(rater, many(20), RatingFile(path), seed)
+    return RatingSession(rater, many(20), RatingFile(path, parse_rating), seed, make_rating)
 
 
 def test_one_goes_on_where_one_stopped_and_may_change_ones_mind(tmp_path: Path) -> None:

@@ -18,24 +18,24 @@ ONE = PairRating(
 
 def test_a_rating_is_there_for_the_next_reader_and_a_change_takes_its_place(tmp_path: Path) -> None:
     path = tmp_path / "ratings" / "x.jsonl"
-    file = RatingFile(path)
-    other = RatingFile(path)  # as another kernel
+    file = RatingFile(path, parse_rating)
+    other = RatingFile(path, parse_rating)  # as another kernel
     file.add([ONE])
-    assert RatingFile(path).ratings == [ONE]
+    assert RatingFile(path, parse_rating).ratings == [ONE]
     changed = dataclasses.replace(ONE, choice="tie", at="2026-01-01T10:05")
     file.add([changed])
-    assert file.ratings == RatingFile(path).ratings == [changed]
+    assert file.ratings == RatingFile(path, parse_rating).ratings == [changed]
     assert len(path.read_text().splitlines()) == 2
     other.refresh()
     assert other.ratings == [changed]
     # Clocks go back: what was said last counts all the same.
     again = dataclasses.replace(ONE, choice="right", at="2026-01-01T09:00")
     file.add([again])
-    assert RatingFile(path).ratings == [again]
+    assert RatingFile(path, parse_rating).ratings == [again]
 
 
 def test_it_is_synced_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = RatingFile(tmp_path / "x.jsonl")
+    file = RatingFile(tmp_path / "x.jsonl", parse_rating)
     synced = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(len(file.ratings)), real(fd)))
@@ -53,18 +53,18 @@ def test_it_is_synced_before_it_counts(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_line_cut_off_by_a_kill_is_counted_and_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    RatingFile(path).add([ONE])
+    RatingFile(path, parse_rating).add([ONE])
     with path.open("ab") as file:
         file.write(b'{"pair": "p2", "case')
-    assert RatingFile(path).ratings == [ONE]
+    assert RatingFile(path, parse_rating).ratings == [ONE]
     two = dataclasses.replace(ONE, pair="p3", at="2026-01-01T11:00")
-    RatingFile(path).add([two])
-    found = RatingFile(path)
+    RatingFile(path, parse_rating).add([two])
+    found = RatingFile(path, parse_rating)
     assert (found.ratings, found.damaged) == ([ONE, two], 1)
 
 
 def test_merging_takes_what_is_new_or_newer(tmp_path: Path) -> None:
-    file = RatingFile(tmp_path / "x.jsonl")
+    file = RatingFile(tmp_path / "x.jsonl", parse_rating)
     file.add([ONE])
     older = dataclasses.replace(ONE, choice="tie", at="2026-01-01T09:00")
     assert file.merge([ONE, older]) == 0
@@ -99,17 +99,17 @@ def test_half_a_surrogate_in_a_note_cannot_spoil_a_table() -> None:
 
 
 def test_the_data_of_a_case_or_a_group_can_be_deleted(tmp_path: Path) -> None:
-    file = RatingFile(tmp_path / FOLDER / "x.jsonl")
+    file = RatingFile(tmp_path / FOLDER / "x.jsonl", parse_rating)
     two = dataclasses.replace(ONE, pair="p2", case_id="c2", group="g")
     three = dataclasses.replace(ONE, pair="p3", case_id="c3", group="g")
     file.add([ONE, two, three, dataclasses.replace(ONE, choice="tie")])
     assert forget(tmp_path, "c1", None, go=False) == 2
-    assert len(RatingFile(file.path).ratings) == 3
+    assert len(RatingFile(file.path, parse_rating).ratings) == 3
     assert forget(tmp_path, "c1", None, go=True) == 2
-    assert RatingFile(file.path).ratings == [two, three]
+    assert RatingFile(file.path, parse_rating).ratings == [two, three]
     assert forget(tmp_path, "c2", "other", go=True) == 0
     assert forget(tmp_path, None, "g", go=True) == 2
-    assert RatingFile(file.path).ratings == []
+    assert RatingFile(file.path, parse_rating).ratings == []
     assert forget(tmp_path / "nowhere", "c1", None, go=True) == 0
 
 
@@ -118,7 +118,7 @@ def given(**changes: Any) -> PairRating:
 
 
 def _rate(path: Path, rater: str) -> None:
-    file = RatingFile(path)
+    file = RatingFile(path, parse_rating)
     for number in range(40):
         file.add([given(rater=rater, pair=f"{rater}{number}", case_id=f"c{number}")])
 
@@ -126,15 +126,15 @@ def _rate(path: Path, rater: str) -> None:
 def test_two_who_rate_and_one_who_deletes_lose_nothing(tmp_path: Path) -> None:
     """A file is put in another's place only while nobody adds to it."""
     path = tmp_path / "ratings" / "short.jsonl"
-    RatingFile(path).add([given(rater="old", pair="old", case_id="gone")])
-    reader = RatingFile(path)
+    RatingFile(path, parse_rating).add([given(rater="old", pair="old", case_id="gone")])
+    reader = RatingFile(path, parse_rating)
     context = multiprocessing.get_context("spawn")
     raters = [context.Process(target=_rate, args=(path, name)) for name in ("ada", "bob")]
     for process in raters:
         process.start()
     while any(process.is_alive() for process in raters):
         forget(tmp_path, "gone", None, go=True)
-        RatingFile(path).add([given(rater="old", pair="old", case_id="gone")])
+        RatingFile(path, parse_rating).add([given(rater="old", pair="old", case_id="gone")])
     for process in raters:
         process.join()
         assert process.exitcode == 0
@@ -149,7 +149,7 @@ def test_two_who_rate_and_one_who_deletes_lose_nothing(tmp_path: Path) -> None:
 
 def test_what_somebody_deleted_is_gone_for_who_has_the_file_open(tmp_path: Path) -> None:
     path = tmp_path / "ratings" / "short.jsonl"
-    mine = RatingFile(path)
+    mine = RatingFile(path, parse_rating)
     mine.add([given(pair="p1", case_id="c1"), given(pair="p2", case_id="c2")])
     forget(tmp_path, "c1", None, go=True)
     mine.add([given(pair="p3", case_id="c3")])
@@ -160,9 +160,9 @@ def test_a_new_file_with_the_number_of_the_old_one_is_read_from_its_beginning(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "short.jsonl"
-    RatingFile(path).add([given(pair="p1"), given(pair="p2")])
+    RatingFile(path, parse_rating).add([given(pair="p1"), given(pair="p2")])
     lines = path.read_bytes().splitlines(keepends=True)
-    reader = RatingFile(path)
+    reader = RatingFile(path, parse_rating)
     # Written over, as a file system does that gives a number again.
     path.write_bytes(lines[1] + lines[0].replace(b"p1", b"p3") + lines[0].replace(b"p1", b"p4"))
     reader.refresh()
@@ -174,7 +174,7 @@ def test_a_new_file_with_the_number_of_the_old_one_is_read_from_its_beginning(
 
 def test_a_torn_line_goes_with_the_case_or_group_it_names(tmp_path: Path) -> None:
     path = tmp_path / "ratings" / "short.jsonl"
-    RatingFile(path).add([given(case_id="c1", group="ann")])
+    RatingFile(path, parse_rating).add([given(case_id="c1", group="ann")])
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"case_id": "c2", "group": "Zo\\u00eb", "no')
     assert forget(tmp_path, None, "Zoë", go=False) == 1

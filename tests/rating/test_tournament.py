@@ -11,10 +11,10 @@ import pytest
 import pex
 from pex.rating.order import find_pairs, presentation_order
 from pex.rating.preference import Target
-from pex.rating.session import RatingSession
+from pex.rating.session import RatingSession, make_rating
 from pex.rating.standings import count, half_width, standings
 from pex.rating.standings_report import details, plain_headline, result_html, table
-from pex.rating.store import PairRating, RatingFile
+from pex.rating.store import PairRating, RatingFile, parse_rating
 from pex.rating.tournament import Tournament
 from tests.helpers.grids import frame_of
 from tests.helpers.made import made
@@ -192,7 +192,7 @@ def test_a_rating_of_all_variants_is_stored_resumed_and_sent_to_others(project: 
     about = {"format": "pex ratings 1", "experiment": "made", "run_id": None, "rater": "bo"}
     (project / "bo.json").write_text(json.dumps({**about, "ratings": [item]}))
     assert rating.add(project / "bo.json") == 1
-    (added,) = [r for r in RatingFile(rating.path).ratings if r.rater == "bo"]
+    (added,) = [r for r in RatingFile(rating.path, parse_rating).ratings if r.rater == "bo"]
     assert (added.left, added.right) == (shown.pair.variants[1], shown.pair.variants[0])
     assert added.winner == shown.pair.variants[1]
     assert "No clear preference yet." in rating.explain()
@@ -219,9 +219,9 @@ def test_a_variant_that_is_not_there_is_named(project: Path) -> None:
 
 def test_sides_of_a_resumed_pair_stay(tmp_path: Path) -> None:
     pairs = pairs_of(6)
-    file = RatingFile(tmp_path / "r.jsonl")
-    first = RatingSession("ada", pairs.different, file, 0)
+    file = RatingFile(tmp_path / "r.jsonl", parse_rating)
+    first = RatingSession("ada", pairs.different, file, 0, make_rating)
     rating = first.rate(0, "left")
-    again = RatingSession("ada", pairs.different, file, 5)
+    again = RatingSession("ada", pairs.different, file, 5, make_rating)
     (same,) = [s for s in again.order if s.pair.id == rating.pair and not s.second_look]
     assert same.swapped == first.order[0].swapped
