@@ -5,12 +5,16 @@ import shlex
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 import pex
 from pex.batch.plan import load_plan
+from tests.helpers.browser import jupyterlab
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.model import share
+from tests.helpers.notebooks import notebook
 from tests.helpers.playing import CASES, View, experiment, typed
 
 pytestmark = pytest.mark.usefixtures("new_kernel")
@@ -95,3 +99,39 @@ def test_the_written_plan_runs_on_the_built_in_model(project: Path) -> None:
     scheduled = pexlab("schedule", words[1], "--cron", "0 2 * * *", folder=project)
     assert scheduled.returncode == 0, scheduled.stderr
     assert "plan.yaml" in scheduled.stdout
+
+
+@pytest.mark.browser
+def test_the_window_says_the_commands_and_asks_before_it_overwrites(project: Path) -> None:
+    prompt = 'pex.Prompt("Label {{ text }}", "p", model="local/smollm2")'
+    call = f'pex.Playground({prompt}, cases=[{{"text": "a", "expected": "b"}}], record=False)'
+    notebook(project / "a.ipynb", None, "import pex", call)
+    with jupyterlab(project) as room:
+        page = room.page
+        room.open("a.ipynb")
+        room.run_all()
+        page.get_by_role("button", name="Save…").click()
+        window = page.get_by_role("dialog", name="Save")
+        window.get_by_role("button", name="Nightly").press("Enter")
+        save_button = window.get_by_role("button", name="Save", exact=True)
+        window.get_by_role("textbox", name="Path").press("Enter")
+        said = window.locator(".pex-command")
+        expect(said).to_have_text([
+            "pexlab batch experiments/playground/plan.yaml --batch-id first",
+            "pexlab batch accept first",
+            'pexlab schedule experiments/playground/plan.yaml --cron "0 2 * * *" --install',
+        ])  # fmt: skip
+        for dark in (False, True):
+            room.theme(dark)
+            for width in (900, 1440):
+                page.set_viewport_size({"width": width, "height": 900})
+                found = Axe().run(page, context="dialog[open]")
+                assert found.violations_count == 0, found.generate_report()
+        plan = project / "experiments/playground/plan.yaml"
+        plan.write_text(f"{plan.read_text()}# mine\n")
+        save_button.click()
+        expect(window.get_by_role("status")).to_contain_text("exists already, with different")
+        window.get_by_role("checkbox", name="Overwrite the existing file").check()
+        save_button.click()
+        expect(said).to_have_count(3)
+        assert "# mine" not in plan.read_text()
