@@ -118,8 +118,9 @@ class AnswersRating(Rating):
         )
 
     def _line(self) -> str:
-        rated = {rated.pair for rated in self._ratings() if not rated.second_look}
-        return levels_report.progress_line(len(rated), len(self._answers.different))
+        rated = {rated.case_id for rated in self._ratings()}
+        cases = {answer.case_id for answer in self._answers.different}
+        return levels_report.progress_line(len(rated), len(cases))
 
     def _html(self) -> str:
         return levels_report.result_html(self._levels(), self._notes())

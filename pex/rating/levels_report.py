@@ -18,27 +18,32 @@ _TWICE = "answers that were shown a second time"
 
 
 def progress_line(rated: int, total: int) -> str:
-    """The progress, without a hint of who is ahead: the rater reads it between two answers."""
-    return f"{rated:,} of {total:,} {'answer' if total == 1 else 'answers'} rated"
+    """The progress in cases, without a hint of who is ahead or of answers that come twice."""
+    return f"{rated:,} of {case_count(total)} rated"
 
 
 def plain_headline(found: Levels) -> str:
     """Which variant is rated highest, in a sentence for people who know no statistics."""
+    return " ".join(part for part in _headline(found) if part)
+
+
+def _headline(found: Levels) -> tuple[str, str]:
+    """The verdict, and what it is seen by."""
     there = [level for level in found.order if level.mean is not None]
     if not there:
-        return "No answer has been rated yet."
+        return "No answer has been rated yet.", ""
     levels = "; ".join(_said(level, found.form) for level in there) + "."
     if len(there) == 1:
-        return levels
+        return levels, ""
     best = quoted(there[0].variant)
     more = "rated higher" if found.form.is_scale else f"{quoted(found.form.names[0])} more often"
     if found.verdict is not None:
         others = "all others" if len(there) > 2 else quoted(there[1].variant)
-        return f"{best} is {more} than {others}. {levels}"
+        return f"{best} is {more} than {others}.", levels
     if found.surely_worse:
         beaten = " and ".join(map(quoted, found.surely_worse))
-        return f"{best} is {more} than {beaten}; the rest is not clear yet. {levels}"
-    return f"No clear difference yet. {levels} This can still be chance."
+        return f"{best} is {more} than {beaten}; the rest is not clear yet.", levels
+    return "No clear difference yet.", f"{levels} This can still be chance."
 
 
 def explain(found: Levels, notes: Sequence[str] = ()) -> str:
@@ -91,8 +96,9 @@ def table(found: Levels) -> pd.DataFrame:
 
 def result_html(found: Levels, notes: Sequence[str] = ()) -> str:
     """The result as HTML: one plain sentence, the variants, the notes; methods folded."""
-    first = "mean" if found.form.is_scale else found.form.names[0]
-    head = ["variant", first, "", *(f"× {name}" for name in found.form.names)]
+    first = "mean" if found.form.is_scale else f"share of {found.form.names[0]}"
+    head = ["variant", first, "", *found.form.names]
+    verdict, counts = _headline(found)
     titles = "".join(
         f'<th scope="col"{_number(n)}>{escape(title)}</th>' if title else "<td></td>"
         for n, title in enumerate(head)
@@ -107,7 +113,7 @@ def result_html(found: Levels, notes: Sequence[str] = ()) -> str:
     more = "".join(f"<li>{escape(text)}</li>" for text in [*details(found), *_method(found)])
     shown = "".join(f"<p>{escape(text)}</p>" for text in notes)
     return fragment(
-        f'<div class="pex-rating-result"><p><strong>{escape(plain_headline(found))}</strong></p>'
+        f'<div class="pex-rating-result"><p><strong>{escape(verdict)}</strong> {escape(counts)}</p>'
         f"{body if found.ratings else ''}{shown}<details><summary>Details</summary>"
         f'<ul class="pex-notes">{more}</ul></details></div>'
     )
@@ -116,7 +122,8 @@ def result_html(found: Levels, notes: Sequence[str] = ()) -> str:
 def _row(level: Level, found: Levels) -> str:
     form, meter, value = found.form, "", "–"
     if level.mean is not None:
-        value = f"{_value(level.mean, form)}{_interval(level, form)}"
+        number = f"{level.mean:.2f}" if form.is_scale else percent(level.mean)
+        value = f"{number}{_interval(level, form)}"
         span = form.high - form.low
         share, low, high = (
             ((end or 0.0) - form.low) / span for end in (level.mean, level.low, level.high)

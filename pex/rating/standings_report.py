@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def progress_line(rated: int, total: int, half: float | None, target: Target) -> str:
-    """The progress, without a hint of who is ahead: the rater reads it between two pairs."""
+    """The progress in cases, without a hint of who is ahead or of pairs that come twice."""
     goal = f"±{target.precision * 100:.3g}"
-    so_far = f"{rated:,} of {pair_count(total)} rated"
+    so_far = f"{rated:,} of {case_count(total)} rated"
     if half is None:
         return f"{so_far}; win rates within {goal} points are the goal"
     return f"{so_far}: ±{half * 100:.0f} points so far, {goal} is the goal"
@@ -26,20 +26,26 @@ def progress_line(rated: int, total: int, half: float | None, target: Target) ->
 
 def plain_headline(found: Standings) -> str:
     """Who is preferred, in a sentence for people who know no statistics."""
+    return " ".join(part for part in _headline(found) if part)
+
+
+def _headline(found: Standings) -> tuple[str, str]:
+    """The verdict, and what it is seen by."""
     if not found.ratings:
-        return f"No pair of {_listed([quoted(s.variant) for s in found.order])} has been rated yet."
-    counts = "; ".join(_count(standing) for standing in found.order)
+        names = _listed([quoted(standing.variant) for standing in found.order])
+        return f"No pair of {names} has been rated yet.", ""
+    counts = "; ".join(_count(standing) for standing in found.order) + "."
     best = quoted(found.order[0].variant)
     if found.verdict is not None:
-        return f"{best} is preferred to all others. {counts}."
+        return f"{best} is preferred to all others.", counts
     if found.surely_worse:
         beaten = _listed([quoted(name) for name in found.surely_worse])
         open_ = [quoted(s.variant) for s in found.order[1:] if s.variant not in found.surely_worse]
         return (
             f"{best} is preferred to {beaten}; between {best} and {_listed(open_, 'or')} there is "
-            f"no clear preference yet. {counts}."
-        )
-    return f"No clear preference yet. {counts}. This can still be chance."
+            "no clear preference yet."
+        ), counts
+    return "No clear preference yet.", f"{counts} This can still be chance."
 
 
 def explain(found: Standings, notes: Sequence[str] = ()) -> str:
@@ -104,6 +110,7 @@ def table(found: Standings) -> pd.DataFrame:
 
 def result_html(found: Standings, notes: Sequence[str] = ()) -> str:
     """The result as HTML: one plain sentence, the ranking, the notes; methods folded."""
+    verdict, counts = _headline(found)
     head = ["variant", "win rate", "", "better", "ties", "both bad", "worse"]
     titles = "".join(
         f'<th scope="col"{_number(n)}>{title}</th>' if title else "<td></td>"
@@ -119,7 +126,7 @@ def result_html(found: Standings, notes: Sequence[str] = ()) -> str:
     more = "".join(f"<li>{escape(text)}</li>" for text in [*details(found), *_method(found)])
     shown = "".join(f"<p>{escape(text)}</p>" for text in notes)
     return fragment(
-        f'<div class="pex-rating-result"><p><strong>{escape(plain_headline(found))}</strong></p>'
+        f'<div class="pex-rating-result"><p><strong>{escape(verdict)}</strong> {escape(counts)}</p>'
         f"{body if found.ratings else ''}{shown}<details><summary>Details</summary>"
         f'<ul class="pex-notes">{more}</ul></details></div>'
     )

@@ -39,9 +39,9 @@ class Tournament(Rating):
 
     def _line(self) -> str:
         ratings = self._ratings()
-        rated = len({item.pair for item in ratings if not item.second_look})
+        rated = len({item.case_id for item in ratings})
         half = half_width(ratings, self._pairs, self._target)
-        total = len(self._pairs.different)
+        total = len({pair.case_id for pair in self._pairs.different})
         return standings_report.progress_line(rated, total, half, self._target)
 
     def _html(self) -> str:
