@@ -2,8 +2,9 @@
 
 import { button, choice, dialog, element } from "../widgets/shared.js";
 import { arrange, field, iconButton, relabel, textInput } from "./controls.js";
-import { makeEditor, problemList } from "./editor.js";
+import { makeEditor } from "./editor.js";
 import { tie } from "./outbox.js";
+import { problemList } from "./problems.js";
 
 /** The left cell of a row. */
 export function makeCase(session, id) {

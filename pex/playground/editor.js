@@ -2,7 +2,7 @@
 // the field, in an invisible copy of its text; both are in one box that scrolls, so they cannot
 // come apart, and what is read, selected and composed is always the field's own text.
 
-import { element, output } from "../widgets/shared.js";
+import { element } from "../widgets/shared.js";
 
 const TOKEN = /\{\{[^]*?\}\}|\{%[^]*?%\}|\{#[^]*?#\}/g;
 const MOST_MARKED = 100_000; // characters; marks in a longer text would make typing slow
@@ -50,7 +50,8 @@ export function makeEditor(label, { template = false, placeholder = "" } = {}) {
   let wrong = new Set();
 
   function draw() {
-    const pieces = template ? marked(area.value, wrong) : [["", area.value]];
+    // The copy makes the height, so it has room for what an empty field says, too.
+    const pieces = !area.value ? [["", placeholder]] : template ? marked(area.value, wrong) : [["", area.value]];
     // An empty last line has no height by itself.
     const last = area.value.endsWith("\n") ? "\u200b" : "";
     copy.replaceChildren(...pieces.map(([kind, text]) => (kind ? element("span", kind, text) : text)), last);
@@ -75,36 +76,6 @@ export function makeEditor(label, { template = false, placeholder = "" } = {}) {
       if (lines.size === wrong.size && [...lines].every((line) => wrong.has(line))) return;
       wrong = lines;
       draw();
-    },
-  };
-}
-
-let drawnProblems = 0;
-
-/** The list of problems under a field, which it describes. */
-export function problemList(field) {
-  const list = element("ul", "pex-problems");
-  list.id = `pex-problems-${++drawnProblems}`;
-  list.setAttribute("aria-live", "polite");
-  list.hidden = true;
-  field.setAttribute("aria-describedby", list.id);
-  let had = "";
-  return {
-    list,
-    /** @param todo whether it is only that nothing has been typed yet */
-    draw(found, todo = false) {
-      const now = JSON.stringify([found, todo]);
-      if (now === had) return;
-      had = now;
-      list.classList.toggle("pex-todo", todo);
-      list.hidden = !found.length;
-      list.replaceChildren(...found.map((problem) => {
-        const item = element("li");
-        const line = problem.line ? `line ${problem.line}: ` : "";
-        item.append(output(`${line}${problem.text}`, "pex-problem"));
-        if (problem.hint) item.append(output(problem.hint, "pex-meta"));
-        return item;
-      }));
     },
   };
 }

@@ -3,8 +3,9 @@
 
 import { button, element } from "../widgets/shared.js";
 import { iconButton } from "./controls.js";
-import { makeEditor, problemList } from "./editor.js";
+import { makeEditor } from "./editor.js";
 import { tie } from "./outbox.js";
+import { problemList } from "./problems.js";
 
 const TOOLS = `[
   {
@@ -77,7 +78,7 @@ export function makeJsonField(outbox, id, kind) {
   top.append(fold, gone);
   const editor = makeEditor(about.name, { template: true });
   editor.box.classList.add("pex-json-editor");
-  const problems = problemList(editor.area);
+  const problems = problemList(editor.area, true);
   const write = tie(outbox, editor.area, () => `${id}|${kind}`, (value) => {
     return { act: "edit", variant: id, field: kind, index: null, value };
   }, editor.set);

@@ -2,10 +2,11 @@
 
 import { button, choice, element } from "../widgets/shared.js";
 import { field, iconButton, relabel, setChoices, signButton, textInput } from "./controls.js";
-import { makeEditor, problemList } from "./editor.js";
+import { makeEditor } from "./editor.js";
 import { makeImagePicker, makeImages } from "./images.js";
 import { tie } from "./outbox.js";
 import { makeParams } from "./params.js";
+import { problemList } from "./problems.js";
 
 const ROLES = ["system", "user", "assistant"];
 
@@ -33,20 +34,22 @@ export function makeVariant(session, id) {
   buttons.append(run, copy, before, after, gone);
   const top = element("div", "pex-variant-top");
   top.append(name, buttons);
-  const nameProblems = problemList(name);
+  const nameProblems = problemList(name, true);
   const origin = element("div", "pex-meta pex-origin");
   const versions = button("Versions", () => session.versions(id, variant.name));
   versions.classList.add("pex-quiet");
   const originRow = element("div", "pex-origin-row");
-  originRow.append(origin, versions);
+  originRow.append(nameProblems.list, origin, versions);
 
   const { input: model, node: modelField } = session.menu.makeField();
   const tieModel = tie(outbox, model, () => `${id}|model`, edit("model", null));
-  const modelProblems = problemList(model);
+  const modelProblems = problemList(model, true);
   const params = makeParams(outbox, id);
-  const paramProblems = problemList(params.node);
+  const paramProblems = problemList(params.node, true);
   const settings = element("div", "pex-settings");
-  settings.append(modelField, modelProblems.list, params.node, paramProblems.list);
+  settings.append(modelField, params.node);
+  const settingsProblems = element("div", "pex-problem-slot");
+  settingsProblems.append(modelProblems.list, paramProblems.list);
 
   const messages = element("div", "pex-messages");
   const system = makeSystem(outbox, id);
@@ -69,7 +72,7 @@ export function makeVariant(session, id) {
   adds.append(add, picker.node, picker.file, params.menu);
   add.classList.add("pex-quiet");
   const wholeProblems = problemList(messages);
-  node.append(top, nameProblems.list, originRow, settings, ...params.forms, messages, wholeProblems.list, adds);
+  node.append(top, originRow, settings, settingsProblems, ...params.forms, messages, wholeProblems.list, adds);
 
   return {
     node,
@@ -126,7 +129,7 @@ function makeSystem(outbox, id) {
   const node = element("div", "pex-block pex-system");
   const name = element("span", "pex-field-name", "system");
   const editor = makeEditor("System message", { template: true, placeholder: "Optional" });
-  const problems = problemList(editor.area);
+  const problems = problemList(editor.area, true);
   const write = tie(outbox, editor.area, () => `${id}|system`, (value) => {
     return { act: "edit", variant: id, field: "system", value };
   }, editor.set);
@@ -160,7 +163,7 @@ function makeMessage({ outbox, images: store }, id, index) {
   const top = element("div", "pex-block-top");
   top.append(role, icons);
   const editor = makeEditor(`Message ${index + 1}`, { template: true, placeholder: "Instructions for the model; {{ name }} is replaced with a case's input" });
-  const problems = problemList(editor.area);
+  const problems = problemList(editor.area, true);
   const write = tie(outbox, editor.area, () => `${id}|message|${index}`, (value) => {
     return { act: "edit", variant: id, field: "message", index, value };
   }, editor.set);
