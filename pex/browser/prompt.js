@@ -109,8 +109,8 @@ function scoresIn(experiment, scores) {
   const rows = scores.rows.filter((row) => row.experiment === experiment).map((row) => {
     const value = element("span", "", row.value);
     if (row.interval) value.append(element("span", "pex-interval", ` ${row.interval}`));
-    const [sign, look] = VERDICTS[row.verdict] ?? ["", ""];
-    const verdict = element("span", row.said ? `pex-chip ${look}`.trim() : "", `${sign} ${row.said}`.trim());
+    const [sign, look] = VERDICTS[row.verdict] ?? ["", null];
+    const verdict = element("span", look === null ? "" : `pex-chip ${look}`.trim(), `${sign} ${row.said}`.trim());
     const run = element(row.url ? "a" : "span", "pex-id", row.run);
     if (row.url) {
       run.href = row.url;
