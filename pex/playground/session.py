@@ -536,7 +536,8 @@ class Session:
         if view is not None:
             view.settle()
         self._settling.trigger()
-        self._in_mlflow.trigger(self._feedback.cells())
+        found = [(key, self._recorded(key)) for key in self._feedback.cells()]
+        self._in_mlflow.trigger(key for key, of in found if of is not None and of[1] != Feedback())
 
     def _recorded(self, key: str) -> tuple[Recorded, Feedback] | None:
         """The recorded run of a cell's answer, and the feedback on it."""
