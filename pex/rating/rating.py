@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.compare.metric import check_confidence
 from pex.core import jsontext
 from pex.core.about import About
 from pex.core.canonical_json import digest
@@ -16,13 +15,12 @@ from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.core.user_name import user_name
 from pex.project.settings import load_settings
-from pex.rating.form import PAIRS, category_form, scale_form
-from pex.rating.order import Pair, Pairs, choose_variants, find_pairs
+from pex.rating.form import PAIRS
+from pex.rating.order import Pair, Pairs, find_pairs
 from pex.rating.preference import Findings, Target, findings, preference
 from pex.rating.session import RatingSession, make_rating, rater_name
 from pex.rating.store import FOLDER, PairRating, RatingFile, parse_rating
 from pex.report.rich_text import RichText
-from pex.score.frame import score_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +33,6 @@ COLUMNS = (
     "second_look",
 )  # fmt: skip
 NAME = "preferred"
-_MAX_REASONS = 6
 
 
 class Rating:
@@ -323,57 +320,6 @@ class Rating:
             theirs = {key: value for key, value in item.items() if key != "swapped"}
             ratings.append(self._file.parse({**theirs, **ours}, where))
         return ratings
-
-
-def rate(
-    frame: pd.DataFrame,
-    about: About,
-    summary: pd.DataFrame,
-    baseline: str | None,
-    variants: Sequence[str] | None,
-    *,
-    rater: str | None = None,
-    precision: float = 0.1,
-    confidence: float = 0.95,
-    reasons: Sequence[str] = REASONS,
-    seed: int | None = None,
-    instructions: str | None = None,
-    scale: int | Sequence[int] | None = None,
-    categories: Sequence[str] | None = None,
-    wait: Callable[[], object] | None = None,
-) -> Rating:
-    """A rating of variants of a long frame; `Results.rate` describes the options."""
-    check_confidence(confidence)
-    number = isinstance(precision, int | float) and not isinstance(precision, bool)
-    if not number or not 0 < precision < 0.5:
-        raise PexError(
-            f"precision={precision!r}: expected a number between 0 and 0.5",
-            hint="0.1 means a win rate within ±10 percentage points",
-        )
-    tags = [reasons] if isinstance(reasons, str) else list(reasons)
-    if len(tags) > _MAX_REASONS or not all(isinstance(tag, str) and 0 < len(tag) <= 40
-                                            for tag in tags):  # fmt: skip
-        raise PexError(f"reasons: expected at most {_MAX_REASONS} short strings, got {tags!r}")
-    if instructions is not None and not isinstance(instructions, str):
-        raise PexError(f"instructions: expected a string, got {instructions!r}")
-    scores = score_names(frame)
-    target = Target(precision, confidence)
-    unique = list(dict.fromkeys(tags))
-    more = (rater, target, unique, seed or 0, wait, instructions)
-    if scale is not None or categories is not None:
-        from pex.rating.answers import AnswersRating, named
-
-        if scale is not None and categories is not None:
-            raise PexError("rate() takes a scale or categories, not both")
-        form = category_form(categories) if categories is not None else scale_form(scale or 0)
-        return AnswersRating(frame, about, named(frame, variants, baseline), *more, form=form)
-    chosen = choose_variants(frame, variants, baseline, summary, scores[0] if scores else None)
-    kind = Rating
-    if len(chosen) > 2:
-        from pex.rating.tournament import Tournament
-
-        kind = Tournament
-    return kind(frame, about, chosen, *more)
 
 
 def path_of(about: About, kind: Sequence[Any]) -> Path:

@@ -472,7 +472,7 @@ class Results:
         Raises:
             PexError: only one variant, an unknown variant, or an option that is not valid.
         """
-        from pex.rating.rating import rate
+        from pex.rating.rate import rate
 
         wait = None if self.traces is None else self.traces.wait
         given = [name for item in names for name in ([item] if isinstance(item, str) else item)]
