@@ -5,17 +5,25 @@ from __future__ import annotations
 import base64
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pex.core.errors import PexError, nearest
+from pex.core.private import STATE
 from pex.core.project import is_inside, projects_of
 
 LARGEST_MB = 20
 
 KINDS = {"image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif", "image/webp": ".webp"}
 """The images that models accept, and the ending of a file of each kind."""
+
+FOLDER = f"{STATE}/images"
+"""Where the Playground keeps images, in the project's folder."""
+_KEPT = re.compile(
+    rf"{re.escape(FOLDER)}/[0-9a-f]{{16}}\.(?:{'|'.join(e[1:] for e in KINDS.values())})"
+)
 
 _STARTS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -37,7 +45,8 @@ def with_files(
     An image named by a value must be inside the folder: anybody can write cases, and the files
     named in them are sent to a provider. An image named by the prompt's own text must be in the
     prompt's project, or can be anywhere if the prompt was created in Python; if it is not in the
-    folder, it is looked for beside the prompt's file and in the project's folder.
+    folder, it is looked for beside the prompt's file and in the project's folder. A value can also
+    name an image that the Playground keeps: nobody knows its name who does not have the image.
 
     Args:
         messages: as the prompt renders them.
@@ -100,8 +109,9 @@ def find(url: str, folder: Path, own: Owner) -> Path:
     """
     path = folder / url
     named = any(f"({url}" in text or text.strip() == url for text in own.templates)
-    if named and not _exists(path):
-        home = own.home if own.home is not None else folder
+    kept = is_kept(url)
+    if (named or kept) and not _exists(path):
+        home = own.home if named and own.home is not None else folder
         for place in (home, *projects_of(home)):
             if _exists(place / url) and is_inside(place / url, place):
                 return place / url
@@ -120,6 +130,16 @@ def find(url: str, folder: Path, own: Owner) -> Path:
         hint="links are followed, and ~ is not expanded; copy the image there, or give an "
         "address: https://… or data:image/…",
     )
+
+
+def is_kept(url: str) -> bool:
+    """Whether this is the path of an image that the Playground keeps: its digest is its name.
+
+    Example:
+        >>> is_kept(".pex/images/0123456789abcdef.png"), is_kept(".pex/images/a.png")
+        (True, False)
+    """
+    return _KEPT.fullmatch(url) is not None
 
 
 def _exists(path: Path) -> bool:

@@ -3,8 +3,11 @@
 import { button, choice, dialog, element } from "../widgets/shared.js";
 import { arrange, field, iconButton, relabel, textInput } from "./controls.js";
 import { makeEditor } from "./editor.js";
+import { makeCaseImage } from "./images.js";
 import { tie } from "./outbox.js";
 import { problemList } from "./problems.js";
+
+const EXPECTED = "expected"; // the name of the field of the expected answer
 
 /** The left cell of a row. */
 export function makeCase(session, id) {
@@ -22,7 +25,7 @@ export function makeCase(session, id) {
   top.append(key, tags, icons);
   const fields = element("div", "pex-inputs");
   const unused = element("div", "pex-meta");
-  const expected = makeInput(session, id, "expected", "optional");
+  const expected = makeInput(session, id, EXPECTED, "optional");
   expected.node.classList.add("pex-beside");
   const addExpected = button("+ expected", () => {
     openExpected = true;
@@ -45,7 +48,7 @@ export function makeCase(session, id) {
   return {
     node,
     focus: () => (inputs.values().next().value ?? expected).focus(),
-    update(found, number, variables) {
+    update(found, number, variables, images) {
       // The key of a typed case changes with its text.
       const name = found.typed ? String(number) : found.key;
       key.textContent = found.typed ? `Case ${number}` : `${number} · ${found.key}`;
@@ -62,7 +65,7 @@ export function makeCase(session, id) {
       }
       for (const variable of variables) {
         if (!inputs.has(variable)) inputs.set(variable, makeInput(session, id, variable));
-        inputs.get(variable).update(found.inputs[variable], name);
+        inputs.get(variable).update(found.inputs[variable], name, images.includes(variable));
       }
       arrange(fields, variables.map((variable) => inputs.get(variable).node));
       const others = Object.keys(found.inputs).filter((other) => !shown.has(other));
@@ -80,13 +83,20 @@ function makeInput(session, id, name, placeholder = "") {
   const write = tie(session.outbox, editor.area, () => `case|${id}|${name}`, (value) => {
     return { act: "edit_case", case: id, field: name, value };
   }, editor.set);
-  const node = field(name, editor.box);
+  const image = name === EXPECTED ? null : makeCaseImage(session.images, editor, name);
+  let node = field(name, editor.box);
+  if (image) {
+    const box = element("div", "pex-input-field");
+    box.append(node, image.node);
+    node = box;
+  }
   return {
     node,
     focus: () => editor.area.focus(),
-    update(text, key) {
+    update(text, key, isImage = false) {
       editor.area.setAttribute("aria-label", `${name} of case ${key}`);
       write(text ?? "");
+      image?.update(isImage);
     },
   };
 }

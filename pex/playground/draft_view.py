@@ -14,6 +14,7 @@ from pex.core.text import replace_surrogates
 from pex.experiment.experiment import Experiment
 from pex.playground.checks import about_check
 from pex.playground.draft import Column, Draft, Entry, Problem
+from pex.playground.images import image_variables
 from pex.playground.judges import KIND as JUDGE
 from pex.playground.saving import first_path
 
@@ -44,6 +45,9 @@ def document(
         ],
         "cases": [_case(draft, entry) for entry in draft.entries],
         "variables": list(draft.variables),
+        "image_variables": image_variables(
+            m.text for column in draft.columns for m in column.messages if m.role == "user"
+        ),
         "baseline": draft.baseline,
         "scorers": [clean(name) for name in base.score_names] if base is not None else [],
         "checks": [str(check["name"]) for check in draft.checks],

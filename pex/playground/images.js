@@ -5,6 +5,7 @@ import { element, output } from "../widgets/shared.js";
 import { iconButton, signButton } from "./controls.js";
 
 const IMAGE = /!\[([^\]\n]{0,1000})\]\(([^(){}\n]+)\)/g;
+const KEPT = /^\.pex\/images\/[0-9a-f]{16}\.\w+$/;
 const KINDS = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const MOST_BYTES = 8e6;
 
@@ -18,11 +19,6 @@ function imagesIn(text) {
 
 function sizeText(bytes) {
   return bytes < 1e5 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-/** The images among what is pasted or dropped. */
-function filesOf(transfer) {
-  return [...(transfer?.files ?? [])];
 }
 
 /** What the kernel is asked about images, and what it has answered. */
@@ -102,36 +98,69 @@ function makeThumbnail(store, { name, url }, onRemove) {
   return { node, gone };
 }
 
+/** What went wrong with images, until it is dismissed. */
+function makeComplaint(area) {
+  const node = element("div", "pex-image-wrong");
+  const said = output("", "pex-bad-text");
+  said.setAttribute("role", "alert");
+  const say = (texts) => {
+    said.textContent = texts.join("\n");
+    node.hidden = !texts.length;
+    if (texts.length) node.scrollIntoView({ block: "nearest" });
+  };
+  node.append(said, iconButton("gone", "Dismiss this message", () => {
+    say([]);
+    area.focus();
+  }));
+  say([]);
+  return { node, say };
+}
+
+/** Another text in a field, as if it had been typed. */
+function typeInto(area, start, end, text) {
+  area.setRangeText(text, start, end, "end");
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+/**
+ * Files that are pasted or dropped into a field.
+ * @param {() => boolean} takes whether it can have images now
+ */
+function onFiles({ box, area }, takes, add) {
+  function take(event, transfer) {
+    const files = [...(transfer?.files ?? [])];
+    if (!files.length || !takes() || area.readOnly) return;
+    event.preventDefault();
+    event.stopPropagation();
+    box.classList.remove("pex-drop");
+    add(files);
+  }
+  area.addEventListener("paste", (event) => {
+    // A copied table has a picture of itself beside its text.
+    if (!event.clipboardData?.types.includes("text/plain")) take(event, event.clipboardData);
+  });
+  box.addEventListener("dragover", (event) => {
+    if (!takes() || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    box.classList.add("pex-drop");
+  });
+  box.addEventListener("dragleave", () => box.classList.remove("pex-drop"));
+  box.addEventListener("drop", (event) => take(event, event.dataTransfer));
+}
+
 /**
  * The images of a message, and how they get there.
  * @param {{box: HTMLElement, area: HTMLTextAreaElement}} editor
  */
 export function makeImages(store, editor) {
-  const { box, area } = editor;
+  const { area } = editor;
   const node = element("div", "pex-images");
   const list = element("ul");
-  const wrong = element("div", "pex-image-wrong");
-  const said = output("", "pex-bad-text");
-  said.setAttribute("role", "alert");
-  wrong.append(said, iconButton("gone", "Dismiss this message", () => {
-    say([]);
-    area.focus();
-  }));
-  node.append(list, wrong);
+  const wrong = makeComplaint(area);
+  node.append(list, wrong.node);
   let enabled = false;
   let drawn = "";
-
-  function say(texts) {
-    said.textContent = texts.join("\n");
-    wrong.hidden = !texts.length;
-    if (texts.length) wrong.scrollIntoView({ block: "nearest" });
-  }
-
-  /** Another text, as if it had been typed. */
-  function change(start, end, text) {
-    area.setRangeText(text, start, end, "end");
-    area.dispatchEvent(new Event("input", { bubbles: true }));
-  }
 
   async function add(files) {
     const problems = [];
@@ -144,17 +173,17 @@ export function makeImages(store, editor) {
       const [start, end] = [area.selectionStart, area.selectionEnd];
       const before = area.value.slice(0, start);
       const after = area.value.slice(end);
-      change(start, end, `${before && !before.endsWith("\n") ? "\n" : ""}${text}${after && !after.startsWith("\n") ? "\n" : ""}`);
+      typeInto(area, start, end, `${before && !before.endsWith("\n") ? "\n" : ""}${text}${after && !after.startsWith("\n") ? "\n" : ""}`);
       area.focus();
     }
-    say(problems);
+    wrong.say(problems);
   }
 
   function remove(number) {
     const { start, end } = imagesIn(area.value)[number];
     const line = area.value[end] === "\n" && (!start || area.value[start - 1] === "\n");
     const last = !line && end === area.value.length && area.value[start - 1] === "\n";
-    change(start - last, end + line, "");
+    typeInto(area, start - last, end + line, "");
     (list.children[Math.min(number, list.children.length - 1)]?.querySelector("button") ?? area).focus();
   }
 
@@ -167,29 +196,8 @@ export function makeImages(store, editor) {
     list.replaceChildren(...found.map((image, i) => makeThumbnail(store, image, () => remove(i)).node));
   }
 
-  function take(event, transfer) {
-    const files = filesOf(transfer);
-    if (!files.length || !enabled || area.readOnly) return;
-    event.preventDefault();
-    event.stopPropagation();
-    box.classList.remove("pex-drop");
-    add(files);
-  }
-
-  area.addEventListener("paste", (event) => {
-    // A copied table has a picture of itself beside its text.
-    if (!event.clipboardData?.types.includes("text/plain")) take(event, event.clipboardData);
-  });
-  box.addEventListener("dragover", (event) => {
-    if (!enabled || !event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    event.stopPropagation();
-    box.classList.add("pex-drop");
-  });
-  box.addEventListener("dragleave", () => box.classList.remove("pex-drop"));
-  box.addEventListener("drop", (event) => take(event, event.dataTransfer));
+  onFiles(editor, () => enabled, add);
   area.addEventListener("input", draw);
-  say([]);
 
   return {
     node, add,
@@ -201,18 +209,65 @@ export function makeImages(store, editor) {
   };
 }
 
+/** The image that an input of a case names, where a prompt shows the input as one. */
+export function makeCaseImage(store, editor, name) {
+  const { area } = editor;
+  const node = element("div", "pex-images");
+  const list = element("ul");
+  const wrong = makeComplaint(area);
+  const picker = makeImagePicker(add, `Choose an image for ${name}`);
+  node.append(list, picker.node, picker.file, wrong.node);
+  let enabled = false;
+  let drawn = "";
+
+  async function add([file, ...others]) {
+    if (!enabled) return wrong.say([`Write ![]({{ ${name} }}) into a prompt first: then this input is an image.`]);
+    if (others.length) return wrong.say(["An input is one image: choose one file."]);
+    const { ok, text } = await store.add(file);
+    wrong.say(ok ? [] : [text]);
+    if (!ok) return undefined;
+    typeInto(area, 0, area.value.length, imagesIn(text)[0].url);
+    return area.focus();
+  }
+
+  function draw() {
+    const url = area.value.trim();
+    const shown = KEPT.test(url) ? url : "";
+    list.hidden = !shown;
+    picker.node.hidden = !enabled || Boolean(url);
+    if (shown === drawn) return;
+    drawn = shown;
+    list.replaceChildren(...(shown ? [makeThumbnail(store, { name, url }, () => {
+      typeInto(area, 0, area.value.length, "");
+      area.focus();
+    }).node] : []));
+  }
+
+  onFiles(editor, () => true, add);
+  area.addEventListener("input", draw);
+
+  return {
+    node,
+    /** @param is whether a prompt shows this input as an image */
+    update(is) {
+      enabled = is;
+      draw();
+    },
+  };
+}
+
 /** The button that picks files. */
-export function makeImagePicker(onFiles) {
+export function makeImagePicker(take, label = "Add an image to the user message") {
   const file = element("input");
   file.type = "file";
   file.multiple = true;
   file.hidden = true;
   file.accept = KINDS.join(",");
   file.addEventListener("change", () => {
-    onFiles([...file.files]);
+    take([...file.files]);
     file.value = "";
   });
-  const node = signButton("plus", "Image", () => file.click(), "Add an image to the user message");
+  const node = signButton("plus", "Image", () => file.click(), label);
   node.classList.add("pex-quiet");
   return { node, file };
 }

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pex.core import private, template
+from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.core.images import KINDS, Owner, find, kind_of
+from pex.core.images import FOLDER as KEPT
+from pex.core.images import KINDS, Owner, find, is_kept, kind_of
 from pex.core.prompt import Prompt
 
-FOLDER = "images"
+SAVED = "images"
+"""The folder of images beside what is saved."""
 MOST_MB = 8
 """A larger one does not fit into a message from a browser to the kernel."""
 _ENDINGS = "|".join(ending[1:] for ending in KINDS.values())
@@ -135,6 +140,52 @@ def addresses(text: str) -> list[str]:
     return [url.strip() for url in template.split_images(text)[1::2]]
 
 
+def read_kept(url: str, project: Path) -> tuple[str, bytes]:
+    """The media type and the content of an image that a case names.
+
+    Raises:
+        PexError: it is not one that is kept, or it is missing.
+    """
+    if not is_kept(url):
+        raise PexError("no message has this image")
+    return read(url, (), None, project)
+
+
+def image_variables(texts: Iterable[str]) -> list[str]:
+    """The variables that stand for the address of an image.
+
+    Example:
+        >>> image_variables(["![]({{ photo }}) {{ text }}", "{{ half"])
+        ['photo']
+    """
+    found: dict[str, None] = {}
+    for text in texts:
+        for address in addresses(text):
+            with contextlib.suppress(PexError):  # a template that is not valid is told elsewhere
+                template.check(address, "")
+                found |= dict.fromkeys(template.variables(address))
+    return list(found)
+
+
+def moved_case(case: Case, project: Path, folder: Path) -> Case:
+    """The case with its kept images as files in `images/`; the same case if it has none.
+
+    Args:
+        case: the case; its id stays.
+        project: the folder of the project that has the images.
+        folder: where `images/` is or will be.
+
+    Raises:
+        PexError: an image's file is missing.
+    """
+    inputs = dict(case.inputs)
+    for name, value in case.inputs.items():
+        if isinstance(value, str) and is_kept(value):
+            inputs[name] = f"{SAVED}/{Path(value).name}"
+            _copy_file(project / value, folder / inputs[name], f"case '{case.id}'")
+    return case if inputs == case.inputs else dataclasses.replace(case, inputs=inputs)
+
+
 def moved(prompt: Prompt, project: Path, folder: Path) -> Prompt:
     """The prompt with its kept images as files in `images/`; the same prompt if it has none.
 
@@ -152,7 +203,7 @@ def moved(prompt: Prompt, project: Path, folder: Path) -> Prompt:
         if text is None:
             messages.append(message)
             continue
-        messages.append({**message, "content": _KEPT.sub(rf"{FOLDER}/\1", text)})
+        messages.append({**message, "content": _KEPT.sub(rf"{SAVED}/\1", text)})
         for name in (found[1] for found in _KEPT.finditer(text)):
             _copy(name, text, prompt, project, folder)
     if [m["content"] for m in messages] == [m["content"] for m in prompt.messages]:
@@ -161,24 +212,28 @@ def moved(prompt: Prompt, project: Path, folder: Path) -> Prompt:
 
 
 def _copy(name: str, text: str, prompt: Prompt, project: Path, folder: Path) -> None:
-    target = folder / FOLDER / name
+    target = folder / SAVED / name
     if target.is_file():
         return
-    source = project / private.STATE / FOLDER / name
+    source = project / KEPT / name
     if not source.is_file():
         url = next(address for address in addresses(text) if address.endswith(name))
         source = find(url, project, Owner([text], prompt.home, "the prompt's project"))
+    _copy_file(source, target, f"prompt '{prompt.name}'")
+
+
+def _copy_file(source: Path, target: Path, where: str) -> None:
     try:
         content = source.read_bytes()
     except OSError:
-        raise PexError(f"prompt '{prompt.name}': there is no image {source}") from None
+        raise PexError(f"{where}: there is no image {source}") from None
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
 
 
 def _write(project: Path, data: bytes, where: str) -> str:
     """Write an image to its file, which may be there; returns its path in the project."""
-    path = Path(private.STATE, FOLDER, _name(data, where))
+    path = Path(KEPT, _name(data, where))
     file = project / path
     if not file.is_file():
         private.folder(file.parent)
@@ -203,7 +258,7 @@ def _short(url: str) -> str:
     if data is None:
         return url
     try:
-        return Path(private.STATE, FOLDER, _name(data, "")).as_posix()
+        return Path(KEPT, _name(data, "")).as_posix()
     except PexError:
         return url
 

@@ -93,6 +93,7 @@ def to_experiment(
         for v in experiment.variants
     ]
     experiment.variants = _as_on_disk(moved)
+    experiment.cases = [images.moved_case(case, project, file.parent) for case in experiment.cases]
     try:
         experiment.save(file, overwrite=overwrite)
     except PexError as error:

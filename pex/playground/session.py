@@ -243,7 +243,7 @@ class Session:
         return images.keep(drafting.settings_of(self.base)[0], data, name)
 
     def image(self, url: str) -> tuple[str, bytes]:
-        """The media type and the content of an image that a message names.
+        """The media type and the content of an image that a message or a case names.
 
         Raises:
             PexError: it cannot be shown.
@@ -254,7 +254,7 @@ class Session:
             texts = [message.text for message in column.messages]
             if any(url in images.addresses(text) for text in texts):
                 return images.read(url, texts, column.base, folder)
-        raise PexError("no message has this image")
+        return images.read_kept(url, drafting.settings_of(base)[0])
 
     def add_judge(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Add a judge as a check, or change one; returns why not if it cannot be."""

@@ -59,8 +59,8 @@ function makeRow(session, id) {
     node,
     focus: about.focus,
     answer: answers.get,
-    update(found, number, variables, variants) {
-      about.update(found, number, variables);
+    update(found, number, variables, variants, images) {
+      about.update(found, number, variables, images);
       answers.keep(variants.map((variant) => variant.id));
       arrange(node, [about.node, ...variants.map((variant) => answers.get(variant.id).node)]);
     },
@@ -149,7 +149,7 @@ function renderPlayground({ model, el }) {
   const rows = makeViews((id) => makeRow(session, id));
 
   function draw() {
-    const { variants, cases, variables } = doc();
+    const { variants, cases, variables, image_variables: images = [] } = doc();
     const inside = pane.contains(document.activeElement);
     outbox.taken();
     el.style.setProperty("--pex-columns", Math.max(1, variants.length));
@@ -160,7 +160,7 @@ function renderPlayground({ model, el }) {
     corner.update(cases.length, variables);
     arrange(variantRow, [corner.node, ...variants.map(({ id }) => columns.get(id).node)]);
     const newRows = rows.keep(cases.map(({ id }) => id));
-    cases.forEach((found, i) => rows.get(found.id).update(found, i + 1, variables, variants));
+    cases.forEach((found, i) => rows.get(found.id).update(found, i + 1, variables, variants, images));
     arrange(grid, [heads.node, ...cases.map(({ id }) => rows.get(id).node)]);
     empty.hidden = cases.length > 0;
     drawHeads();

@@ -228,3 +228,38 @@ def test_a_restored_version_with_image_data_can_be_edited(lab: FaultyEndpoint) -
     play.run(cases=["c1"]).wait()
     assert asked(lab)[0]["text"] == "Where is I love it.?"
     assert asked(lab)[1]["image_url"]["url"] == data_url(png())
+
+
+def test_an_image_can_be_the_input_of_a_case(
+    lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("notebooks").mkdir()
+    monkeypatch.chdir("notebooks")
+    prompt = pex.Prompt("What is this?\n![]({{ photo }})", "p", model="lab/m1")
+    play = pex.Playground(prompt, record=False)
+    view = View(play._session)
+    assert play._session.document()["image_variables"] == ["photo"]
+    url = brought(view, png())["text"].partition("(")[2].removesuffix(")")
+    view.do("edit_case", case=entry(play), field="photo", value=url)
+    assert play._session.image(url) == ("image/png", png())
+    with pytest.raises(PexError, match="no message has this image"):
+        play._session.image("../pex.toml")
+    play.run().wait()
+    assert asked(lab)[1]["image_url"]["url"] == data_url(png())
+    file = play.save("../experiments/mine/experiment.yaml")
+    Path("../.pex/images").rename("../.pex/elsewhere")
+    (case,) = pex.Experiment.load(file).cases
+    assert case.inputs["photo"].startswith("images/")
+    pex.Experiment.load(file).run(record=False, journal="off")
+    assert asked(lab)[1]["image_url"]["url"] == data_url(png())
+
+
+def test_a_case_names_no_other_file_outside_its_folder(lab: FaultyEndpoint) -> None:
+    Path("cases").mkdir()
+    Path("secret.png").write_bytes(png())
+    Path("cases/c.csv").write_text("photo\nsecret.png\n../secret.png\n")
+    prompt = pex.Prompt("What?\n![]({{ photo }})", "p", model="lab/m1")
+    exp = pex.Experiment("e", pex.grid([prompt], "lab/m1"), "cases/c.csv", [])
+    for number, message in enumerate(["there is no image", "is outside the cases' folder"]):
+        with pytest.raises(PexError, match=message):
+            exp.run(record=False, cases=[exp.cases[number].id])

@@ -63,7 +63,7 @@ def test_images_are_picked_pasted_dropped_shown_and_removed(project: Path) -> No
         page.evaluate(
             BRING, ["drop", [["a.svg", "image/svg+xml", ""], ["b.png", "image/png", 12e6]]]
         )
-        said = play.locator(".pex-image-wrong")
+        said = play.locator(".pex-block .pex-image-wrong")
         expect(said).to_contain_text("a.svg is not an image that models accept")
         expect(said).to_contain_text("b.png has 12 MB; 8 MB can be added here")
         page.evaluate(BRING, ["drop", [["c.png", "image/png", ""]]])
@@ -87,6 +87,38 @@ def test_images_are_picked_pasted_dropped_shown_and_removed(project: Path) -> No
         expect(play.get_by_role("button", name="Add an image")).to_be_disabled()
         play.get_by_role("combobox", name="Role of message 1").select_option("user")
         expect(shown).to_have_count(3)
+
+
+def test_an_image_is_the_input_of_a_case(project: Path) -> None:
+    prompt = 'pex.Prompt("Look: {{ text }}", "p", model="local/smollm2")'
+    notebook(project / "a.ipynb", None, "import pex", f"pex.Playground({prompt}, record=False)")
+    with jupyterlab(project) as lab:
+        page = lab.page
+        lab.open("a.ipynb")
+        lab.run_all()
+        play = page.locator(".pex-play")
+        drop = BRING.replace(".pex-block:not(.pex-system) textarea", ".pex-case-cell textarea")
+        page.evaluate(drop, ["drop", [picture(1)]])
+        said = play.locator(".pex-case-cell .pex-image-wrong")
+        expect(said).to_contain_text("Write ![]({{ text }}) into a prompt first")
+        play.get_by_role("textbox", name="Message 1").fill("Look: ![]({{ text }})")
+        with page.expect_file_chooser() as chooser:
+            play.get_by_role("button", name="Choose an image for text").click()
+        chooser.value.set_files([{"name": "a.png", "mimeType": "image/png", "buffer": png(1)}])
+        cell = play.locator(".pex-case-cell")
+        expect(cell.locator(".pex-image img")).to_have_count(1)
+        expect(said).to_be_hidden()
+        value = cell.get_by_role("textbox").first
+        expect(value).to_have_value(f".pex/images/{_name(png(1))}")
+        page.evaluate(drop, ["paste", [picture(2)]])
+        expect(value).to_have_value(f".pex/images/{_name(png(2))}")
+        for dark in (False, True):
+            lab.theme(dark)
+            found = Axe().run(page, context=".pex-play")
+            assert found.violations_count == 0, found.generate_report()
+        cell.get_by_role("button", name="Remove image text").press("Enter")
+        expect(value).to_have_value("")
+        expect(value).to_be_focused()
 
 
 def _name(data: bytes) -> str:
