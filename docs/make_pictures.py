@@ -142,7 +142,7 @@ def playground(project: Path) -> None:
         both(lab, ".pex-play >> nth=1", "playground-empty")
         play = lab.page.locator(".pex-play").first
         play.get_by_role("button", name="Run all").click()
-        lab.page.get_by_text("recorded in MLflow").first.wait_for(timeout=300_000)
+        lab.page.get_by_text("Recorded: ").first.wait_for(timeout=300_000)
         both(lab, ".pex-play", "playground-answers")
         play.get_by_role("button", name="Show differences").click()
         both(lab, ".pex-play", "playground-differences")

@@ -140,7 +140,7 @@ def test_the_line_below_a_run_opens_it_in_mlflow(project: Path, lab: FaultyEndpo
     with jupyterlab(project, width=1440, height=900) as page_of:
         page_of.open("grid.ipynb")
         page_of.run_all()
-        line = page_of.page.locator(".pex-grid-recorded")
+        line = page_of.page.locator(".pex-recorded")
         expect(line).to_contain_text("Recorded: ")
         line.get_by_role("button", name="Open in MLflow").click()
         link = line.get_by_role("link", name="open in MLflow")

@@ -22,10 +22,12 @@ from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.playground.mlflow_feedback import Recorded
+from pex.results.recorded import link
 from pex.results.results import Results
 from pex.run.errors import KeyRefusedError
 from pex.widgets.cell import Cell
 from pex.widgets.live_cell import cell_after
+from pex.widgets.recorded import RunLink
 from pex.widgets.tally import Tally
 
 AT_ONCE = 4
@@ -100,16 +102,18 @@ class Runs:
 
     Args:
         on_cells: called with the cells that changed; with none if only a run's progress did.
-        on_end: called when a run has ended, with where it is recorded and the address of its page.
+        on_end: called when a run has ended.
     """
 
     def __init__(
         self,
         on_cells: Callable[[Iterable[str]], None],
-        on_end: Callable[[tuple[str, str]], None],
+        on_end: Callable[[], None],
     ) -> None:
         self.slots: dict[str, Slot] = {}
         self.results: Results | None = None
+        self.link: RunLink | None = None
+        """Where the last run is recorded, if it is."""
         self.recorded: dict[int, Recorded] = {}
         """Runs in MLflow, by number: those that an answer here comes from."""
         self.error = ""
@@ -271,12 +275,13 @@ class Runs:
 
     def _end(self, run: Run, failure: BaseException | None) -> None:
         results = run.execution.results if run.execution is not None else None
-        where = recorded(results) if results is not None else ("", "")
+        where = link(results.about) if results is not None else None
         with self._lock:
             run.over = True
             changed = self._close(run)
             self._last = run.tally if run.tally.total else self._last
             self.results = results or self.results
+            self.link = where
             self._keep_record(run, results)
             if failure is not None:
                 self.error = error_text(failure)
@@ -284,7 +289,7 @@ class Runs:
                 self.error = str(results.about.record_error)
             self._going.remove(run)
         self._on_cells(changed)
-        self._on_end(where)
+        self._on_end()
 
     def _keep_record(self, run: Run, results: Results | None) -> None:
         record = Recorded.of(results, run.keys)
@@ -316,21 +321,6 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, PexError):
         return redact(f"{error.message} ({error.hint})" if error.hint else error.message)
     return redact(f"{type(error).__name__}: {error}")
-
-
-def recorded(results: Results) -> tuple[str, str]:
-    """Where a run is recorded, in words, and the address of its page where there is one."""
-    from pex.record import search
-
-    if results.run_id is None or results.about.record_error:
-        return "", ""
-    uri = str(results.about.tracking_uri)
-    try:
-        name, page = search.place(uri, results.run_id)
-    except Exception as error:  # noqa: BLE001 - it is recorded; only its name is not known
-        return f"recorded in MLflow ({error_text(error)})", ""
-    where = "" if page else "; see it with pexlab ui"
-    return f"recorded in MLflow: {name} / {results.run_id[:8]}{where}", page or ""
 
 
 def in_background(target: Callable[..., None], *arguments: Any) -> None:

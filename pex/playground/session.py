@@ -82,7 +82,7 @@ class Session:
         self._lock = threading.RLock()
         self._writing = threading.Lock()
         self._view: View | None = None
-        self._error = self._said = self._url = self._estimate = ""
+        self._error = self._said = self._estimate = ""
         self._late: dict[str, list[Problem]] = {}
         self._table: Table | None = None
         self._restored: dict[str, dict[str, Any]] = {}
@@ -313,11 +313,17 @@ class Session:
             keys = {(c.name, draft.cases[e.id].id, 1): _key(c, e) for c in asked for e in rows}
             for key in keys.values():
                 self._restored.pop(key, None)
-            self._error = self._said = self._url = ""
+            self._error = self._said = ""
             job = Wanted(experiment, keys, fingerprints, self.fresh, self.record)
         execution = self.runs.begin(job, now)
         self._show_changes()
         return execution
+
+    def open_recorded(self, view: str, send: Callable[[Mapping[str, Any]], None]) -> None:
+        """Send a view the address of the last run's page, or why there is none."""
+        link = self.runs.link
+        if link is not None:
+            link.open(view, send)
 
     def stop(self) -> None:
         """Stop all runs now; answers that are there stay."""
@@ -337,6 +343,7 @@ class Session:
 
     def status(self) -> dict[str, Any]:
         """Runs and messages, as the view gets them."""
+        link = self.runs.link
         return {
             "running": self.runs.running,
             "line": self.runs.line,
@@ -344,7 +351,7 @@ class Session:
             "error": self._error or self.runs.error,
             "fresh": self.fresh,
             "markdown": self.markdown,
-            "url": self._url,
+            "recorded": link.shown() if link is not None else None,
         }
 
     def cells(self, keys: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -530,8 +537,8 @@ class Session:
         if view is not None:
             view.touch(keys)
 
-    def _on_run_end(self, where: tuple[str, str]) -> None:
-        self._said, self._url = where
+    def _on_run_end(self) -> None:
+        self._said = ""
         view = self._view
         if view is not None:
             view.settle()

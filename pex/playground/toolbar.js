@@ -1,5 +1,6 @@
 // Above the panes: the buttons, and the line that says what a run costs and how it goes on.
 
+import { makeRecorded } from "../widgets/recorded.js";
 import { button, choice, element } from "../widgets/shared.js";
 import { checkbox, signButton } from "./controls.js";
 
@@ -33,21 +34,20 @@ export function makeTools(act) {
 }
 
 /** A run: what it would cost, its progress, where it was recorded. */
-export function makeStatus() {
+export function makeStatus(openRun) {
   const bar = element("div", "pex-bar pex-play-status");
   const progress = document.createElement("progress");
   progress.setAttribute("aria-label", "answers");
   const line = element("span", "pex-play-line");
   const said = element("span", "pex-soft");
   said.setAttribute("role", "status");
-  const link = element("a", "pex-link", "Open in MLflow");
-  link.target = "_blank";
-  link.rel = "noopener noreferrer";
+  const recorded = makeRecorded(openRun);
   const error = element("div", "pex-bad-text pex-play-error");
   error.setAttribute("role", "alert");
-  bar.append(progress, line, said, link, error);
+  bar.append(progress, line, said, recorded.line, error);
   return {
     bar,
+    opened: recorded.answer,
     draw(status, doc, cells, late) {
       const last = Math.max(0, ...cells.map((cell) => cell.run ?? 0));
       const now = cells.filter((cell) => (cell.run ?? 0) === last);
@@ -57,9 +57,7 @@ export function makeStatus() {
       const estimate = doc.estimate ? `Run all: ${doc.estimate}` : status.said || status.error ? "" : NOTHING;
       line.textContent = status.running ? status.line || "starting…" : estimate;
       if (said.textContent !== status.said) said.textContent = status.said ?? "";
-      const web = /^https?:\/\//.test(status.url ?? "");
-      link.hidden = !web;
-      if (web) link.href = status.url;
+      recorded.draw(status.running ? null : status.recorded);
       const wrong = [status.error, late && "The kernel is not responding; what you type is kept in this browser."];
       const text = wrong.filter(Boolean).join(" ");
       error.hidden = !text;

@@ -115,7 +115,7 @@ function renderPlayground({ model, el }) {
     differences: () => { pieces = pieces ? null : {}; askDifferences(); draw(); },
     against: (value) => { outbox.act("baseline", { variant: value }); askDifferences(); },
   });
-  const state = makeStatus();
+  const state = makeStatus(() => outbox.say("page"));
   const notice = element("div", "pex-bar pex-notice");
   const noticeText = output("");
   const reset = button("Start over", () => outbox.act("reset"), "Leave this draft and start from the experiment again");
@@ -324,6 +324,8 @@ function renderPlayground({ model, el }) {
     } else if (message.kind === "difference" && pieces) {
       pieces = message.pieces;
       drawAnswers();
+    } else if (message.kind === "page") {
+      state.opened(message);
     } else if (message.kind === "markdown") {
       markdown.take(message.html);
     } else if (message.kind === "saved") {

@@ -161,6 +161,8 @@ class PlaygroundView(anywidget.AnyWidget):
                 in_background(lambda: self._save(content, view))
             case "code":
                 in_background(lambda: self._send_code(content, view))
+            case "page":
+                session.open_recorded(view, self.send)
             case "versions":
                 in_background(lambda: self._send_versions(content, view))
             case "models":

@@ -49,7 +49,7 @@ def recorded(about: About) -> Recorded | None:
 
 
 def link(about: About) -> RunLink | None:
-    """The same for a grid, which can also start MLflow's pages; None if it is not recorded.
+    """The same for a widget, which can also start MLflow's pages; None if it is not recorded.
 
     Args:
         about: the run's description.
@@ -61,4 +61,5 @@ def link(about: About) -> RunLink | None:
     if found is None:
         return None
     place = f"/experiments/{about.experiment_id}/runs/{about.run_id}"
-    return RunLink(found.name, found.url, lambda: open_page(str(about.tracking_uri), place))
+    run_id = str(about.run_id)
+    return RunLink(found.name, run_id, found.url, lambda: open_page(str(about.tracking_uri), place))

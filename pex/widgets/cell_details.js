@@ -2,7 +2,7 @@
 
 import { CHIPS, MARKS } from "./cells.js";
 import { makeCaseEditor } from "./editing.js";
-import { button, copyText, drawDifference, element, output, sanitised } from "./shared.js";
+import { button, copyText, drawDifference, element, linked, output, sanitised } from "./shared.js";
 
 const FOLD_LINES = 6;
 const PATIENCE_MS = 100; // shorter waits would only flicker
@@ -52,16 +52,6 @@ function drawAnswer(answer) {
     return code;
   }
   return output(answer.text, "pex-long");
-}
-
-/** A link to a page of another program; nothing but the web is linked. */
-export function linked(text, url) {
-  if (!/^https?:/.test(url)) return text;
-  const link = element("a", "pex-link", text);
-  link.href = url;
-  link.target = "_blank";
-  link.rel = "noopener noreferrer";
-  return link;
 }
 
 /** A text of which only the first lines are shown until somebody wants all of it. */

@@ -1,19 +1,19 @@
-// Where a run is recorded, below its grid. MLflow's pages are started on request (recorded.py).
+// Where a run is recorded, beside its answers. MLflow's pages are started on request (recorded.py).
 
-import { linked } from "./cell_details.js";
-import { button, element } from "./shared.js";
+import { button, element, linked } from "./shared.js";
 
 const link = (url) => linked("open in MLflow", url);
 
 /** @param {() => void} ask asks Python for the address of the run's page */
 export function makeRecorded(ask) {
-  const line = element("div", "pex-meta pex-grid-recorded");
+  const line = element("div", "pex-meta pex-recorded");
   line.setAttribute("role", "status");
+  let name = "";
   let shown = "";
 
   function draw(...ways) {
     const had = line.contains(line.getRootNode().activeElement);
-    line.replaceChildren("Recorded: ", element("em", "", shown), " · ", ...ways);
+    line.replaceChildren("Recorded: ", element("em", "", name), " · ", ...ways);
     if (had) line.querySelector("a, button")?.focus();
   }
 
@@ -29,11 +29,11 @@ export function makeRecorded(ask) {
 
   return {
     line,
-    /** @param {[string, string] | null} run its name and, if there is one, its address */
+    /** @param {[string, string, string] | null} run its name, its address if there is one, and its id */
     draw(run) {
       line.hidden = !run;
-      if (!run || run[0] === shown) return;
-      shown = run[0];
+      if (!run || run[2] === shown) return;
+      [name, , shown] = run;
       if (run[1]) draw(link(run[1]));
       else offer();
     },

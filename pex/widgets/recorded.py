@@ -1,4 +1,4 @@
-"""Where a run is recorded, below its grid: its name, and a way to its page in MLflow."""
+"""Where a run is recorded, beside its answers: its name, and a way to its page in MLflow."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ class RunLink:
     """
 
     name: str
+    run_id: str
     url: str | None
     start: Callable[[], str]
 
     def shown(self) -> list[str]:
-        """Its name, and its address or an empty string."""
-        return [clean(self.name), self.url or ""]
+        """Its name, its address or an empty string, and its id."""
+        return [clean(self.name), self.url or "", self.run_id]
 
     def open(self, view: Any, send: Callable[[Mapping[str, Any]], None]) -> None:
         """Send a view the address, or why there is none; does not wait for it."""

@@ -106,3 +106,13 @@ export function drawDifference(pieces) {
   node.append(...differencePieces(pieces));
   return node;
 }
+
+/** A link to a page of another program; nothing but the web is linked. */
+export function linked(text, url) {
+  if (!/^https?:/.test(url)) return text;
+  const link = element("a", "pex-link", text);
+  link.href = url;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  return link;
+}

@@ -183,6 +183,14 @@ def _type_and_run(lab: Lab, play: Locator) -> None:
 
 
 def _compare_and_save(lab: Lab, play: Locator, folder: Path) -> None:
+    recorded = play.locator(".pex-recorded")
+    expect(recorded).to_contain_text("Recorded: ")
+    recorded.get_by_role("button", name="Open in MLflow").click()
+    link = recorded.get_by_role("link", name="open in MLflow")
+    expect(link).to_have_attribute("href", re.compile("/runs/"))
+    link.hover()
+    expect(link).to_have_css("text-decoration-line", "underline")
+
     play.get_by_role("button", name="Show differences").click()
     second = play.locator(".pex-answer").nth(1)
     expect(second.locator("ins, del, .pex-answer-note:not([hidden])").first).to_be_visible()

@@ -34,7 +34,8 @@ def test_the_real_model_answers_piece_by_piece_and_the_run_is_recorded(
     view.press()
     status = view.wait()
     assert status["error"] == ""
-    assert status["said"].startswith("recorded in MLflow: real (scratch) / ")
+    assert play.results is not None
+    assert status["recorded"] == [play.results.about.run_name, "", play.results.run_id]
     cells = play._session.cells()
     assert len(cells) == 3
     for cell in cells.values():
@@ -333,9 +334,10 @@ def test_a_run_in_a_servers_store_has_a_link_to_its_page(
         view.press()
         status = view.wait()
         assert play.results is not None
-        assert status["url"].startswith(f"{server.uri}/#/experiments/")
-        assert status["url"].endswith(f"/runs/{play.results.run_id}")
-        assert "pexlab ui" not in status["said"]
+        _, url, run_id = status["recorded"]
+        assert url.startswith(f"{server.uri}/#/experiments/")
+        assert url.endswith(f"/runs/{run_id}")
+        assert run_id == play.results.run_id
         assert play.results.traces is not None
         play.results.traces.wait()
         server.kill()
