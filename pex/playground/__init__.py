@@ -90,7 +90,7 @@ class Playground:
     @property
     def results(self) -> Results | None:
         """The results of the last run, None before the first one ends."""
-        return self._session.results
+        return self._session.runs.results
 
     def run(
         self, variants: Sequence[str] | None = None, cases: Sequence[str] | None = None

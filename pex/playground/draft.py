@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from pex.core import template
 from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case, known_variables
@@ -23,11 +21,11 @@ from pex.core.names import check_name
 from pex.core.params import check_params
 from pex.core.prompt import Prompt
 from pex.core.prompty import ROLES
-from pex.core.text import replace_surrogates, value_text
-from pex.core.values import to_json_value
+from pex.core.text import replace_surrogates
 from pex.core.variant import Variant, check_model
 from pex.playground.images import as_text, normal
 from pex.playground.json_fields import schema_of, text_of_json, tools_of
+from pex.playground.typed_values import like, sound_all, text_of
 
 _NO_BASE = Prompt("nothing", "nothing")
 """Its schema, tools and defaults are those of a prompt that is only typed."""
@@ -245,13 +243,13 @@ class Entry:
         given = self._given
         asked = dict.fromkeys(map(self.column, variables))
         names = [*given, *(name for name in asked if name not in given)]
-        inputs = {name: _like(given.get(name), self.text(name)) for name in names}
+        inputs = {name: like(given.get(name), self.text(name)) for name in names}
         # A file of cases needs a column; a prompt without variables takes no notice of it.
         inputs = inputs or {"case": self.id}
         base = self.base or Case("", {})
         expected = base.expected
         if self.expected is not None:
-            expected = _like(base.expected, self.expected) if self.expected else None
+            expected = like(base.expected, self.expected) if self.expected else None
         return dataclasses.replace(base, id=digest(inputs), inputs=inputs, expected=expected)
 
     @property
@@ -377,70 +375,12 @@ def messages_of(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     )
 
 
-def text_of(value: Any) -> str:
-    """A case's value as it is typed; lists and objects as JSON.
-
-    Example:
-        >>> text_of("a"), text_of(None), text_of([1, "b"])
-        ('a', '', '[1, "b"]')
-    """
-    return "" if value is None else value_text(value)
-
-
-def sound_all(value: Any) -> Any:
-    """Plain data whose strings can be sent and stored: a lone half surrogate is replaced."""
-    if isinstance(value, str):
-        return replace_surrogates(value)
-    if isinstance(value, Mapping):
-        return {replace_surrogates(str(name)): sound_all(item) for name, item in value.items()}
-    return [sound_all(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def sound_case(case: Case) -> Case:
-    """A given case, without half surrogates: they cannot be sent."""
-    inputs, expected = sound_all(case.inputs), sound_all(case.expected)
-    if inputs == case.inputs and expected == case.expected:
-        return case
-    return dataclasses.replace(case, inputs=inputs, expected=expected)
-
-
-def parameter(text: Any) -> Any:
-    """The value of a parameter that was typed: a number or JSON if it is one, else a string.
-
-    Example:
-        >>> parameter("0."), parameter("8"), parameter('["a"]'), parameter("low"), parameter("nan")
-        (0.0, 8, ['a'], 'low', 'nan')
-    """
-    if not isinstance(text, str):
-        return to_json_value(text)
-    if re.fullmatch(r"\s*[+-]?(\d+\.\d*|\.\d+)\s*", text):
-        return float(text)
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return replace_surrogates(text.strip())
-
-
 def _content_text(message: Mapping[str, Any]) -> str | None:
     """A message as the text that says the same; None if there is none."""
     content = message["content"]
     if message["role"] != "user":  # only in a user's message is an image of Markdown an image
         return content if isinstance(content, str) else None
     return as_text(content)
-
-
-def _like(value: Any, text: str) -> Any:
-    """The value of a text in place of `value`: a number or a list stays one."""
-    if value is None or isinstance(value, str) or not text:
-        return text
-    if text == text_of(value):
-        return value
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-    numbers = isinstance(found, int | float) and isinstance(value, int | float)
-    return found if numbers or type(found) is type(value) else text
 
 
 def _problems_of(where: str, check: Any) -> list[Problem]:

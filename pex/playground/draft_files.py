@@ -22,9 +22,10 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.prompt import FIELDS, Prompt
-from pex.playground.draft import Column, Draft, Entry, Message, sound_all
+from pex.playground.draft import Column, Draft, Entry, Message
 from pex.playground.feedback import FeedbackBook, text_id, without_cases
 from pex.playground.json_fields import text_of_json
+from pex.playground.typed_values import sound_all
 
 FOLDER = "drafts"
 VERSION = 1

@@ -1,26 +1,22 @@
-"""Between an experiment and a draft of it: what a draft starts from, and what it becomes."""
+"""Between an experiment and a draft of it: which cases it has, and what it becomes."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import random
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pex import local
-from pex.core.canonical_json import digest
 from pex.core.cases import Case, select
 from pex.core.errors import PexError, nearest
 from pex.core.project import project_of
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
-from pex.playground import images
 from pex.playground.checks import EXPECTED, scorers_of
-from pex.playground.draft import Column, Draft, Entry, Message, Problem, column_of, sound_all
-from pex.playground.history import with_cases
+from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.starting import BUILT_IN_MODEL, NAME
 from pex.project import keys
 from pex.project.settings import Settings, load_settings
@@ -31,52 +27,6 @@ from pex.run.providers import BUILT_IN
 from pex.run.request import requests
 from pex.score.frame import failed_rows
 
-FIRST_VARIANTS = 4
-FIRST_CASES = 3
-SHOWN = "Showing"
-
-
-def begin(experiment: Experiment | None) -> tuple[Draft, str]:
-    """The first draft of an experiment, or of nothing, and a notice about it."""
-    if experiment is None:
-        model = BUILT_IN_MODEL if local.missing() is None else ""
-        column = Column(_id_of("draft"), "draft", model, {}, (Message("user", "{{ text }}"),))
-        return Draft((column,), (Entry(_id_of("case")),), column.id), ""
-    columns = [column_of(v, _id_of(v.name)) for v in experiment.variants[:FIRST_VARIANTS]]
-    for column in columns:
-        if column.base is not None and not column.locked:
-            images.keep_data(settings_of(experiment)[0], column.base.messages)
-    for number, column in enumerate(columns):
-        if column.name in [other.name for other in columns[:number]]:  # "a|b" and "a-b"
-            columns[number] = dataclasses.replace(column, name=f"{column.name}-{number + 1}")
-    parts = []
-    if len(experiment.variants) > FIRST_VARIANTS:
-        parts.append(f"the first {FIRST_VARIANTS} of {len(experiment.variants)} variants")
-    if len(experiment.cases) > FIRST_CASES:
-        parts.append(f"the first {FIRST_CASES} of {len(experiment.cases):,} cases")
-    said = f"{SHOWN} {' and '.join(parts)} of '{experiment.name}'." if parts else ""
-    draft = with_cases(Draft(tuple(columns), (), columns[0].id), experiment.cases[:FIRST_CASES])
-    named = [dataclasses.replace(e, id=_id_of(e.base.id)) for e in draft.entries if e.base]
-    return dataclasses.replace(draft, entries=tuple(named)), said
-
-
-def _id_of(name: str) -> str:
-    """The same in every kernel, for edits made while there was none."""
-    return digest(["begin", name], 8)
-
-
-def alike(one: Draft, other: Draft) -> bool:
-    """Whether two drafts say the same, whatever the ids are."""
-
-    def said(draft: Draft) -> list[Any]:
-        columns = [
-            (c.name, c.model, dict(c.params), c.messages, c.tools, c.schema) for c in draft.columns
-        ]
-        entries = [(e.base, dict(e.texts), e.expected) for e in draft.entries]
-        return [columns, entries, list(draft.checks)]
-
-    return said(one) == said(other)
-
 
 def warm(base: Experiment | None) -> None:
     """Load what a recorded run needs, so the first one starts at once; creates nothing."""
@@ -85,19 +35,6 @@ def warm(base: Experiment | None) -> None:
     with contextlib.suppress(PexError):  # a run will say so
         project, settings = settings_of(base)
         store.warm(store.tracking_uri(project, settings))
-
-
-def source_fingerprint(experiment: Experiment | None) -> str:
-    """Changes when the experiment that a draft started from does."""
-    if experiment is None:
-        return ""
-    variants = [
-        [v.name, v.model, v.all_params, list(v.prompt.messages)]
-        + [form for form in (v.prompt.response_schema, v.prompt.tools) if form]
-        for v in experiment.variants
-    ]
-    cases = [[case.id, case.inputs, case.expected] for case in experiment.cases]
-    return digest(sound_all([experiment.name, variants, cases]))
 
 
 def pick(experiment: Experiment | None, draft: Draft, how: str, value: Any) -> list[Case]:
@@ -166,6 +103,27 @@ def experiment_of(
     expected = any(case.expected is not None for case in cases)
     scorers = [EXPECTED] if expected and not checks else []
     return Experiment(NAME, variants, cases, [*scorers, *checks])
+
+
+def sound_part(
+    draft: Draft, columns: Sequence[str] | None, entries: Sequence[str] | None
+) -> tuple[list[Column], list[Entry]]:
+    """What of a part of a draft can be run: what has a problem is left out.
+
+    Args:
+        draft: where it is taken from.
+        columns: ids of those wanted; None: all.
+        entries: ids of those wanted; None: all.
+
+    Raises:
+        PexError: nothing is left; all problems are in it.
+    """
+    wanted = [c for c in draft.columns if columns is None or c.id in columns]
+    rows = [e for e in draft.entries if entries is None or e.id in entries]
+    rows = [e for e in rows if not draft.entry_problems[e.id]] or rows
+    sound = [c for c in wanted if not draft.column_problems[c.id]] or wanted
+    check_sound(draft, [c.id for c in sound], [e.id for e in rows])
+    return sound, rows
 
 
 def check_sound(draft: Draft, columns: Sequence[str], entries: Sequence[str]) -> None:

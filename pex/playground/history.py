@@ -13,9 +13,10 @@ from pex.core.errors import PexError, nearest
 from pex.core.text import replace_surrogates
 from pex.playground.checks import MOST as MOST_CHECKS
 from pex.playground.checks import new_check
-from pex.playground.draft import Column, Draft, Entry, Message, parameter, sound_case
+from pex.playground.draft import Column, Draft, Entry, Message
 from pex.playground.judges import KIND as JUDGE
 from pex.playground.judges import new_judge
+from pex.playground.typed_values import parameter, sound_case
 
 DEPTH = 100
 """So many steps can be undone."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.events import RowKey
 from pex.playground.debounce import Debouncer
+from pex.playground.error_text import error_text
 from pex.playground.feedback import Feedback
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ class MlflowFeedback:
                 self._put(run, ratings)
 
     def _put(self, run: Recorded, ratings: list[dict[str, Any]]) -> None:
-        from pex.playground.runs import error_text
         from pex.record.assessments import put
 
         try:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.errors import PexError
-from pex.playground.runs import error_text, in_background
+from pex.playground.error_text import error_text
+from pex.playground.runs import in_background
 from pex.project import keys
 from pex.project.settings import Settings
 from pex.run.endpoint import key_variable

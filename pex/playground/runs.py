@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pex.core.errors import PexError
 from pex.core.events import (
     Answered,
     Delta,
@@ -20,7 +19,7 @@ from pex.core.events import (
 )
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
-from pex.guard.redact import redact
+from pex.playground.error_text import error_text
 from pex.playground.mlflow_feedback import Recorded
 from pex.results.recorded import link
 from pex.results.results import Results
@@ -314,13 +313,6 @@ class Runs:
                     slot.cell = cell_after(before, event)
                     changed.append(key)
         self._on_cells(changed)
-
-
-def error_text(error: BaseException) -> str:
-    """An error's message, without a traceback and without keys."""
-    if isinstance(error, PexError):
-        return redact(f"{error.message} ({error.hint})" if error.hint else error.message)
-    return redact(f"{type(error).__name__}: {error}")
 
 
 def in_background(target: Callable[..., None], *arguments: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,42 @@ from pex.experiment.experiment import Experiment
 from pex.playground import drafting, images, starting
 from pex.playground.as_code import code
 from pex.playground.draft import Draft
+from pex.playground.request_code import request_code
 
 PLAN = "plan.yaml"
+
+
+def save(
+    draft: Draft, base: Experiment | None, content: Mapping[str, Any]
+) -> tuple[str, Draft | None]:
+    """Save to the place that the dialog names.
+
+    Args:
+        draft: what is saved.
+        base: the experiment that it started from.
+        content: `to` ("library", "prompty", "nightly" or "experiment"), `overwrite`, and the
+            fields of the dialog: `variant`, `name`, `alias`, `message`, `path`.
+
+    Returns:
+        A message, and the draft if its prompt comes from there now.
+
+    Raises:
+        PexError: it cannot be saved, or there is no such place.
+    """
+    where, overwrite = content.get("to"), bool(content.get("overwrite"))
+    column, name, alias, note, path = (
+        str(content.get(field) or "") for field in ("variant", "name", "alias", "message", "path")
+    )
+    match where:
+        case "library":
+            return to_library(draft, base, column, name, alias, note)
+        case "prompty":
+            return to_prompty(draft, base, column, path, overwrite)
+        case "nightly":
+            return to_nightly(draft, base, path, overwrite), None
+        case "experiment":
+            return to_experiment(draft, base, path, overwrite)[1], None
+    raise PexError(f"a Playground cannot be saved to '{where}'")
 
 
 def to_library(
@@ -137,12 +171,35 @@ def to_nightly(draft: Draft, base: Experiment | None, path: str, overwrite: bool
     ])  # fmt: skip
 
 
-def to_code(draft: Draft, base: Experiment | None) -> str:
-    """The cell that makes and runs the same experiment.
+def to_code(
+    draft: Draft, base: Experiment | None, kind: str = "pex", column: str = "", entry: str = ""
+) -> str:
+    """The cell that makes and runs the same experiment, or one request for other programs.
+
+    Args:
+        draft: where they are.
+        base: the experiment that it started from.
+        kind: "pex", or a kind of `request_code`.
+        column: the variant's id, for one request.
+        entry: the case's id, for one request.
 
     Raises:
-        PexError: there is a problem.
+        PexError: there are problems; all of them are in it.
     """
+    if kind == "pex":
+        return _cell(draft, base)
+    return request_code(kind, draft, base, column, entry)
+
+
+def first_path(base: Experiment | None) -> str:
+    """Where an experiment is saved by default."""
+    if base is not None and base.path is not None:
+        return _shown(base.path)
+    name = base.name if base is not None else starting.NAME
+    return f"experiments/{name}/experiment.yaml"
+
+
+def _cell(draft: Draft, base: Experiment | None) -> str:
     experiment = drafting.experiment_of(draft, base)
     variants = _as_on_disk(experiment.variants)
     files = {v.prompt.name: _shown(v.prompt.path) for v in variants if v.prompt.path is not None}
@@ -154,14 +211,6 @@ def to_code(draft: Draft, base: Experiment | None) -> str:
     if left:
         text = f"# Not here, as it has no name that can be imported: {', '.join(left)}\n{text}"
     return text
-
-
-def first_path(base: Experiment | None) -> str:
-    """Where an experiment is saved by default."""
-    if base is not None and base.path is not None:
-        return _shown(base.path)
-    name = base.name if base is not None else starting.NAME
-    return f"experiments/{name}/experiment.yaml"
 
 
 def _as_on_disk(variants: Sequence[Variant]) -> list[Variant]:

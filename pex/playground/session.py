@@ -6,37 +6,31 @@ it was, including runs in progress.
 
 from __future__ import annotations
 
-import datetime
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
-from pex.core.canonical_json import digest
 from pex.core.errors import PexError
-from pex.core.reading import AmbiguousError
 from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting, images, saving, versions
+from pex.playground.answers import Answers, cell_key, fingerprint
+from pex.playground.beginning import Beginning, alike
 from pex.playground.debounce import Debouncer
-from pex.playground.draft import Column, Draft, Entry, Problem
+from pex.playground.draft import Draft, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
 from pex.playground.draft_view import document
-from pex.playground.feedback import Feedback, FeedbackBook, text_id
-from pex.playground.history import MOST_ENTRIES, History, with_cases, without_blank
-from pex.playground.judges import KIND as JUDGE
+from pex.playground.error_text import error_text
+from pex.playground.feedback import Feedback
+from pex.playground.history import History, with_cases
+from pex.playground.imports import Imports
 from pex.playground.mlflow_feedback import MlflowFeedback, Recorded
 from pex.playground.model_menu import ModelMenu
-from pex.playground.request_code import request_code
-from pex.playground.runs import Runs, Wanted, error_text, in_background
+from pex.playground.runs import Runs, Wanted, in_background
 from pex.playground.shown import Shown
-from pex.playground.table import Table, added_text, choices_of, read_table
-from pex.results.results import Results
 
 SETTLE_S = 0.4
 """Seconds from a change until the draft is saved, and sizes and models are checked."""
-FEEDBACK = ("thumb", "note")
-"""What an answer has in the view only: a draft keeps feedback by itself."""
 GONE = "This Playground was opened again; continue in the newer one."
 
 _sessions: dict[str, Session] = {}
@@ -84,42 +78,33 @@ class Session:
         self._view: View | None = None
         self._error = self._said = self._estimate = ""
         self._late: dict[str, list[Problem]] = {}
-        self._table: Table | None = None
-        self._restored: dict[str, dict[str, Any]] = {}
-        self._stale: dict[str, bool] = {}
-        self._feedback = FeedbackBook()
+        self._answers = Answers(self.runs)
         self._in_mlflow = MlflowFeedback(self._recorded, self._note)
         self._settling = Debouncer(SETTLE_S, self._settle)
         self.menu = ModelMenu(
             where=lambda: drafting.settings_of(self.base),
             used=lambda: drafting.used_models(self.base, self.draft),
-            on_key=self._recheck,
+            on_key=self._settling.trigger,
+        )
+        self.imports = Imports(
+            draft=lambda: self.draft, base=lambda: self.base, step=self._step, say=self._say
         )
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / FOLDER, key) if key else None
-        self._first, self._notice = drafting.begin(base)
-        self._begun_from = drafting.source_fingerprint(base)
-        self.history = History(self._read_file() or self._first)
+        self._beginning = Beginning(base)
+        self.history = History(self._read_file() or self._beginning.first)
 
     @property
     def draft(self) -> Draft:
         """The draft as it is now."""
         return self.history.draft
 
-    @property
-    def results(self) -> Results | None:
-        """The results of the last run."""
-        return self.runs.results
-
     def reopen(self, base: Experiment | None, record: bool) -> None:
         """The cell was run again: its experiment may have changed, the draft stays."""
         with self._lock:
             self.record = record
-            begun_from = drafting.source_fingerprint(base)
             self.base = base
-            if begun_from != self._begun_from:
-                self._first, _ = drafting.begin(base)
-                self._notice = _restored_notice("", changed=True)
+            self._beginning.reopen(base)
             self._error = ""
 
     def show(self, new_view: Callable[[Session, dict[str, int]], View]) -> None:
@@ -158,9 +143,8 @@ class Session:
         """Start again from the experiment as it is now; this can be undone."""
 
         def start() -> None:
-            self._first, self._notice = drafting.begin(self.base)
-            self._begun_from = drafting.source_fingerprint(self.base)
-            self.history.step(self._first)
+            self._beginning = Beginning(self.base)
+            self.history.step(self._beginning.first)
 
         self._change(start)
 
@@ -187,7 +171,7 @@ class Session:
             PexError: see `FeedbackBook.put`.
         """
         cell = str(act.get("cell"))
-        self._change(lambda: self._feedback.put(act))
+        self._change(lambda: self._answers.feedback.put(act))
         self._show_cells([cell])
         self._in_mlflow.trigger([cell])
 
@@ -198,72 +182,7 @@ class Session:
             PexError: there are none like this.
         """
         cases = drafting.pick(self.base, self.draft, how, value)
-        self._change(lambda: self.history.step(with_cases(self.draft, cases)))
-
-    def read_table(self, content: Mapping[str, Any], data: bytes | None) -> dict[str, Any]:
-        """Read a table that somebody brings, see `table.read_table`; returns what to show of it.
-
-        Raises:
-            PexError: it cannot be read.
-        """
-        variables = self.draft.variables
-        self._table = None
-        try:
-            found = read_table(content, data, variables)
-        except AmbiguousError as error:
-            return {"ok": False, **choices_of(error)}
-        self._table = found
-        room = MOST_ENTRIES - len(without_blank(self.draft).entries)
-        return {"ok": True, "room": room, **found.shown(variables)}
-
-    def add_table(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the first rows of the table that was read last, with the roles in `content`.
-
-        Raises:
-            PexError: they cannot be cases.
-        """
-        table, columns = self._table, content.get("columns")
-        if table is None:
-            raise PexError("there is no table to add: paste or open it again")
-        limit = int(content.get("limit") or 1)
-        cases = table.cases(columns if isinstance(columns, list) else [], limit)
-        before = len(without_blank(self.draft).entries)
-        self._change(lambda: self.history.step(with_cases(without_blank(self.draft), cases)))
-        text = added_text(before, len(self.draft.entries), cases)
-        self._said = text
-        self._show_changes()
-        return {"ok": True, "added": True, "text": text}
-
-    def add_image(self, name: str, data: bytes) -> str:
-        """Keep an image; returns the Markdown that stands for it in a message.
-
-        Raises:
-            PexError: it cannot be sent to a model.
-        """
-        return images.keep(drafting.settings_of(self.base)[0], data, name)
-
-    def image(self, url: str) -> tuple[str, bytes]:
-        """The media type and the content of an image that a message or a case names.
-
-        Raises:
-            PexError: it cannot be shown.
-        """
-        draft, base = self.draft, self.base
-        folder = base.folder if base is not None else Path.cwd()
-        for column in draft.columns:
-            texts = [message.text for message in column.messages]
-            if any(url in images.addresses(text) for text in texts):
-                return images.read(url, texts, column.base, folder)
-        return images.read_kept(url, drafting.settings_of(base)[0])
-
-    def add_judge(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Add a judge as a check, or change one; returns why not if it cannot be."""
-        act = {**content, "act": "add_check", "check": JUDGE}
-        try:
-            self.edit(act)
-        except PexError as error:
-            return {"ok": False, "text": error_text(error)}
-        return {"ok": True}
+        self._step(lambda draft: with_cases(draft, cases))
 
     def fail(self, error: Exception) -> None:
         """Show why something could not be done."""
@@ -290,29 +209,26 @@ class Session:
         """
         with self._lock:
             draft, base = self.draft, self.base
-            wanted = [c for c in draft.columns if columns is None or c.id in columns]
-            rows = [e for e in draft.entries if entries is None or e.id in entries]
-            rows = [e for e in rows if not draft.entry_problems[e.id]] or rows
-            sound = [c for c in wanted if not draft.column_problems[c.id]] or wanted
-            drafting.check_sound(draft, [c.id for c in sound], [e.id for e in rows])
+            sound, rows = drafting.sound_part(draft, columns, entries)
             late = drafting.late_problems(draft, base, [c.id for c in sound], [e.id for e in rows])
             self._late.update(late)
             ready = [c for c in sound if not late[c.id]]
             if not ready:
                 drafting.check_none([(c, late[c.id]) for c in sound])
-            fingerprints = {_key(c, e): self._fingerprint(c, e) for c in ready for e in rows}
+            fingerprints = {cell_key(c, e): fingerprint(draft, c, e) for c in ready for e in rows}
             asked = [
-                c for c in ready
-                if not all(self.runs.waits(_key(c, e), fingerprints[_key(c, e)]) for e in rows)
-            ]  # fmt: skip
+                c
+                for c in ready
+                for keys in [[cell_key(c, e) for e in rows]]
+                if not all(self.runs.waits(key, fingerprints[key]) for key in keys)
+            ]
             if not asked:
-                return self.runs.asking(_key(ready[0], rows[0]))
+                return self.runs.asking(cell_key(ready[0], rows[0]))
             experiment = drafting.experiment_of(
                 draft, base, [c.id for c in asked], [e.id for e in rows]
             )
-            keys = {(c.name, draft.cases[e.id].id, 1): _key(c, e) for c in asked for e in rows}
-            for key in keys.values():
-                self._restored.pop(key, None)
+            keys = {(c.name, draft.cases[e.id].id, 1): cell_key(c, e) for c in asked for e in rows}
+            self._answers.forget_restored(keys.values())
             self._error = self._said = ""
             job = Wanted(experiment, keys, fingerprints, self.fresh, self.record)
         execution = self.runs.begin(job, now)
@@ -337,8 +253,8 @@ class Session:
                 "can_undo": self.history.can_undo,
                 "can_redo": self.history.can_redo,
                 "estimate": self._estimate,
-                "notice": self._notice,
-                "can_reset": not drafting.alike(self.draft, self._first),
+                "notice": self._beginning.notice,
+                "can_reset": not alike(self.draft, self._beginning.first),
             }
 
     def status(self) -> dict[str, Any]:
@@ -356,71 +272,17 @@ class Session:
 
     def cells(self, keys: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """Answers as the view gets them: of these cells, or of all."""
-        from pex.playground.shown import shown
-
-        found = {}
-        wanted = None if keys is None else set(keys)
         with self._lock:
-            for column in self.draft.columns:
-                for entry in self.draft.entries:
-                    key = _key(column, entry)
-                    if wanted is not None and key not in wanted:
-                        continue
-                    slot, kept = self.runs.slots.get(key), self._restored.get(key)
-                    if slot is not None:
-                        cell = shown(slot.cell, slot.number)
-                        stale = slot.fingerprint != self._fingerprint(column, entry)
-                    elif kept is not None:
-                        cell, stale = dict(kept), kept["print"] != self._fingerprint(column, entry)
-                        del cell["print"]
-                    else:
-                        continue
-                    feedback = self._feedback.of(key, cell["id"])
-                    said = {"thumb": feedback.thumb, "note": feedback.note}
-                    found[key] = {**cell, "stale": stale, **said}
-        return found
-
-    def rendered(self, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Complete answers as Markdown, see `shown.rendered`."""
-        from pex.playground.shown import rendered
-
-        return rendered(self.cells(keys))
-
-    def differences(self, against: str) -> dict[str, Any]:
-        """Each answer compared word by word with that of another variant, given by its id."""
-        from pex.playground.shown import differences
-
-        return differences(self.cells(), against)
+            return self._answers.shown(self.draft, keys)
 
     def save_to(self, content: Mapping[str, Any]) -> str:
-        """Save to the place that the dialog names, and return the message for it.
+        """Save to the place that the dialog names, see `saving.save`; returns the message for it.
 
         Raises:
             PexError: it cannot be saved.
         """
-        where, overwrite = content.get("to"), bool(content.get("overwrite"))
-        fields = {name: str(content.get(name) or "") for name in
-                  ("variant", "name", "alias", "message", "path")}  # fmt: skip
-        draft, new = self.draft, None
-        if where == "library":
-            text, new = saving.to_library(
-                draft,
-                self.base,
-                fields["variant"],
-                fields["name"],
-                fields["alias"],
-                fields["message"],
-            )
-        elif where == "prompty":
-            text, new = saving.to_prompty(
-                draft, self.base, fields["variant"], fields["path"], overwrite
-            )
-        elif where == "nightly":
-            text = saving.to_nightly(draft, self.base, fields["path"], overwrite)
-        elif where == "experiment":
-            _, text = saving.to_experiment(draft, self.base, fields["path"], overwrite)
-        else:
-            raise PexError(f"a Playground cannot be saved to '{where}'")
+        draft = self.draft
+        text, new = saving.save(draft, self.base, content)
         with self._lock:
             if new is not None and self.draft is draft:
                 self.history.replace(new)
@@ -428,19 +290,12 @@ class Session:
         return text
 
     def code(self, kind: str = "pex", column: str = "", entry: str = "") -> str:
-        """The cell that makes the same experiment and runs it, or one request for other programs.
-
-        Args:
-            kind: "pex", or a kind of `request_code`.
-            column: the variant's id, for one request.
-            entry: the case's id, for one request.
+        """The draft, or one request of it, as code, see `saving.to_code`.
 
         Raises:
             PexError: there are problems; all of them are in it.
         """
-        if kind == "pex":
-            return saving.to_code(self.draft, self.base)
-        return request_code(kind, self.draft, self.base, column, entry)
+        return saving.to_code(self.draft, self.base, kind, column, entry)
 
     def versions(self, column: Any) -> dict[str, Any]:
         """Earlier versions of a variant's prompt, see `versions.versions_of`."""
@@ -454,14 +309,21 @@ class Session:
         """
         prompt, column = versions.load(self.base, str(act.get("key"))), act.get("variant")
         images.keep_data(drafting.settings_of(self.base)[0], prompt.messages)
-        self._change(lambda: self.history.step(versions.restored(self.draft, column, prompt)))
+        self._step(lambda draft: versions.restored(draft, column, prompt))
 
     def flush(self) -> None:
         """Write the draft and the last answers now."""
         if self._file is None:
             return
         with self._writing:  # an earlier draft is never written over a later one
-            kept = self._to_keep()
+            with self._lock:
+                kept = Kept(
+                    self.draft,
+                    self._answers.to_keep(self.draft),
+                    self._beginning.fingerprint,
+                    markdown=self.markdown,
+                    feedback=self._answers.feedback,
+                )
             try:
                 other = self._file.write(kept)
             except (OSError, TimeoutError) as error:
@@ -469,24 +331,6 @@ class Session:
         if other:
             self._error = other
             self._show_cells(())
-
-    def _to_keep(self) -> Kept:
-        with self._lock:
-            cells = {
-                key: {
-                    **{name: value for name, value in cell.items() if name not in FEEDBACK},
-                    "print": slot.fingerprint if slot else self._restored[key]["print"],
-                }
-                for key, cell in self.cells().items()
-                for slot in [self.runs.slots.get(key)]
-            }
-            return Kept(
-                self.draft,
-                cells,
-                self._begun_from,
-                markdown=self.markdown,
-                feedback=self._feedback,
-            )
 
     def check(self) -> None:
         """Estimate a run of everything, and look for problems with models and cases."""
@@ -505,9 +349,14 @@ class Session:
             self._error = ""
         self._show_changes()
 
-    def _recheck(self) -> None:
-        """A key was entered: what could not be run may run now."""
-        self._settling.trigger()
+    def _step(self, next_draft: Callable[[Draft], Draft]) -> None:
+        """Take a step to the draft that is made from the one that is there."""
+        self._change(lambda: self.history.step(next_draft(self.draft)))
+
+    def _say(self, text: str) -> None:
+        """Show what was done."""
+        self._said = text
+        self._show_changes()
 
     def _settle(self) -> None:
         self.flush()
@@ -516,14 +365,9 @@ class Session:
     def _show_changes(self) -> None:
         """Show the draft and which answers are out of date now; a moment later, save it."""
         with self._lock:
-            now, first = self.draft, self._first
-            sizes = [(len(d.columns), len(d.entries)) for d in (now, first)]
-            if self._notice.startswith(drafting.SHOWN) and sizes[0] != sizes[1]:
-                self._notice = ""  # who has chosen knows that there are others
+            self._beginning.follow(self.draft)
             self._show_document()
-            stale = self._stale_now()
-            touched = [key for key, now in stale.items() if self._stale.get(key, False) != now]
-            self._stale = stale
+            touched = self._answers.turned(self.draft)
         self._show_cells(touched)
         self._settling.trigger()
 
@@ -543,40 +387,18 @@ class Session:
         if view is not None:
             view.settle()
         self._settling.trigger()
-        found = [(key, self._recorded(key)) for key in self._feedback.cells()]
-        self._in_mlflow.trigger(key for key, of in found if of is not None and of[1] != Feedback())
+        with self._lock:
+            rated = self._answers.rated()
+        self._in_mlflow.trigger(rated)
 
     def _recorded(self, key: str) -> tuple[Recorded, Feedback] | None:
         """The recorded run of a cell's answer, and the feedback on it."""
         with self._lock:
-            slot = self.runs.slots.get(key)
-            run = self.runs.recorded.get(slot.number) if slot is not None else None
-            if slot is None or run is None or slot.cell.state != "answered":
-                return None
-            return run, self._feedback.of(key, text_id(slot.cell.text))
+            return self._answers.recorded(key)
 
     def _note(self, text: str) -> None:
         self._said = text
         self._show_cells(())
-
-    def _stale_now(self) -> dict[str, bool]:
-        fingerprints = {
-            **{key: kept["print"] for key, kept in self._restored.items()},
-            **{key: slot.fingerprint for key, slot in self.runs.slots.items()},
-        }
-        return {
-            key: fingerprints[key] != self._fingerprint(column, entry)
-            for column in self.draft.columns
-            for entry in self.draft.entries
-            if (key := _key(column, entry)) in fingerprints
-        }
-
-    def _fingerprint(self, column: Column, entry: Entry) -> str:
-        """Changes with the request of a cell, and with what is expected there."""
-        case = self.draft.cases[entry.id]
-        values = case.values
-        inputs = [values.get(name) for name in column.variables]
-        return digest([column.fingerprint, inputs, case.expected])
 
     def _read_file(self) -> Draft | None:
         """The draft as it was saved; its answers are restored too."""
@@ -589,11 +411,9 @@ class Session:
             return None
         if kept is None:
             return None
-        self._restored, self.markdown = kept.cells, kept.markdown
-        self._feedback = kept.feedback
-        changed = kept.begun_from != self._begun_from
-        self._notice = _restored_notice(kept.saved_at, changed=changed)
-        self._begun_from = kept.begun_from
+        self._answers.restore(kept.cells, kept.feedback)
+        self.markdown = kept.markdown
+        self._beginning.restore(kept)
         return kept.draft
 
 
@@ -607,16 +427,3 @@ def session_of(key: str, base: Experiment | None, record: bool) -> Session:
     if key:
         _sessions[key] = session
     return session
-
-
-def _key(column: Column, entry: Entry) -> str:
-    return f"{column.id}|{entry.id}"
-
-
-def _restored_notice(saved_at: str, *, changed: bool) -> str:
-    try:
-        when = datetime.datetime.fromisoformat(saved_at)
-        said = f"Your draft of {when.day} {when:%b}, {when:%H:%M}, was restored"
-    except ValueError:
-        said = "Your draft was restored"
-    return f"{said}; its experiment has changed since." if changed else f"{said}."

@@ -17,8 +17,10 @@ from IPython.display import display
 
 from pex.core.errors import PexError
 from pex.playground.draft_view import changes
-from pex.playground.runs import error_text, in_background
-from pex.playground.shown import Shown, static_draft
+from pex.playground.error_text import error_text
+from pex.playground.judges import KIND as JUDGE
+from pex.playground.runs import in_background
+from pex.playground.shown import Shown, differences, rendered, static_draft
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput
 from pex.widgets.subshell import answer_at_once
@@ -170,7 +172,7 @@ class PlaygroundView(anywidget.AnyWidget):
             case "key":
                 session.menu.enter(content, self._to(view))
             case "judge":
-                self.send({"kind": "judge", "view": view, **session.add_judge(content)})
+                self._add_judge(content, view)
             case "image":
                 data = bytes(buffers[0]) if buffers else None
                 in_background(lambda: self._image(content, data, view))
@@ -219,11 +221,11 @@ class PlaygroundView(anywidget.AnyWidget):
                 self.acked.pop(next(iter(self.acked)), None)
 
     def _send_differences(self, content: Mapping[str, Any], view: str) -> None:
-        pieces = self._session.differences(str(content.get("against", "")))
+        pieces = differences(self._session.cells(), str(content.get("against", "")))
         self.send({"kind": "difference", "view": view, "pieces": pieces})
 
     def _send_markdown(self, content: Mapping[str, Any], view: str) -> None:
-        html = self._session.rendered(_ids(content, "cells") or [])
+        html = rendered(self._session.cells(_ids(content, "cells") or []))
         self.send({"kind": "markdown", "view": view, "html": html})
 
     def _send_versions(self, content: Mapping[str, Any], view: str) -> None:
@@ -245,25 +247,34 @@ class PlaygroundView(anywidget.AnyWidget):
         """Sends messages to one browser view, from any thread."""
         return lambda message: self.send({**message, "view": view})
 
+    def _add_judge(self, content: Mapping[str, Any], view: str) -> None:
+        """Add a judge as a check, or change one; its dialog says why not."""
+        found = dict[str, Any](ok=True)
+        try:
+            self._session.edit({**content, "act": "add_check", "check": JUDGE})
+        except PexError as error:
+            found = {"ok": False, "text": error_text(error)}
+        self.send({"kind": "judge", "view": view, **found})
+
     def _table(self, content: Mapping[str, Any], data: bytes | None, view: str) -> None:
         """Read a table that somebody brings, or add the cases of the last one."""
         add = content.get("kind") == "add_table"
-        session = self._session
+        imports = self._session.imports
         try:
-            found = session.add_table(content) if add else session.read_table(content, data)
+            found = imports.add_table(content) if add else imports.read_table(content, data)
         except Exception as error:  # noqa: BLE001 - a traceback would be in some cell's output
             found = {"ok": False, "text": error_text(error)}
         self.send({"kind": "table", "view": view, **found})
 
     def _image(self, content: Mapping[str, Any], data: bytes | None, view: str) -> None:
         """Keep an image that somebody brings, or send one that a message names."""
-        session, url = self._session, str(content.get("url", ""))
+        imports, url = self._session.imports, str(content.get("url", ""))
         buffers, found = [], dict[str, Any]()
         try:
             if data is not None:
-                found = {"ok": True, "text": session.add_image(str(content.get("name", "")), data)}
+                found = {"ok": True, "text": imports.add_image(str(content.get("name", "")), data)}
             else:
-                kind, image = session.image(url)
+                kind, image = imports.image(url)
                 found, buffers = {"ok": True, "type": kind}, [image]
         except Exception as error:  # noqa: BLE001 - a traceback would be in some cell's output
             found = {"ok": False, "text": error_text(error)}

@@ -108,13 +108,13 @@ def test_a_view_gets_an_image_that_a_message_names_and_no_other(lab: FaultyEndpo
     view = View(play._session)
     markdown = with_image(play, view)
     url = markdown.partition("(")[2].removesuffix(")")
-    assert play._session.image(url) == ("image/png", png())
+    assert play._session.imports.image(url) == ("image/png", png())
     Path("secret.png").write_bytes(png(1))
     with pytest.raises(PexError, match="no message has this image"):
-        play._session.image("secret.png")
+        play._session.imports.image("secret.png")
     typed(play, "![](gone.png)")
     with pytest.raises(PexError, match="no such file"):
-        play._session.image("gone.png")
+        play._session.imports.image("gone.png")
     view._on_message(None, {"kind": "image", "view": "v", "id": 7, "url": "gone.png"}, [])
     found = view.wait_sent("image")
     assert (found["id"], found["ok"], found["text"]) == (7, False, "no such file")
@@ -241,9 +241,9 @@ def test_an_image_can_be_the_input_of_a_case(
     assert play._session.document()["image_variables"] == ["photo"]
     url = brought(view, png())["text"].partition("(")[2].removesuffix(")")
     view.do("edit_case", case=entry(play), field="photo", value=url)
-    assert play._session.image(url) == ("image/png", png())
+    assert play._session.imports.image(url) == ("image/png", png())
     with pytest.raises(PexError, match="no message has this image"):
-        play._session.image("../pex.toml")
+        play._session.imports.image("../pex.toml")
     play.run().wait()
     assert asked(lab)[1]["image_url"]["url"] == data_url(png())
     file = play.save("../experiments/mine/experiment.yaml")
