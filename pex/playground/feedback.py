@@ -85,11 +85,12 @@ class FeedbackBook:
 
     def cells(self) -> set[str]:
         """The cells with feedback on an answer that they have or had."""
-        return {name.rpartition("|")[0] for name in self._all}
+        return {name.rpartition("|")[0] for name in list(self._all)}
 
     def to_json(self) -> dict[str, dict[str, str]]:
         """All of it as plain data, by `<variant id>|<case id>|<text id>`."""
-        return {name: dataclasses.asdict(item) for name, item in self._all.items()}
+        now = list(self._all.items())  # a draft is saved on another thread
+        return {name: dataclasses.asdict(item) for name, item in now}
 
 
 def text_id(text: str) -> str:

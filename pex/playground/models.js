@@ -289,7 +289,9 @@ export function makeModelMenu(outbox) {
       input.addEventListener("blur", () => {
         if (at === own) close();
       });
-      return { input, node: field("Model", box) };
+      const node = field("Model", box);
+      node.firstChild.classList.add("pex-visually-hidden"); // a provider and a model speak for themselves
+      return { input, node };
     },
   };
 }

@@ -33,7 +33,7 @@ function keepLook(look) {
  * @param {HTMLElement[]} answers what is in the lower pane
  */
 export function makePanes(el, prompts, answers) {
-  const look = { split: 0.55, density: "normal", ...keptLook() };
+  const look = { split: 0.65, density: "normal", ...keptLook() };
   const node = element("div", "pex-play-pane");
   const above = element("div", "pex-play-prompts");
   const below = element("div", "pex-play-answers");
@@ -57,7 +57,7 @@ export function makePanes(el, prompts, answers) {
   }
 
   function draw() {
-    look.split = Math.min(MOST, Math.max(LEAST, Number(look.split) || 0.55));
+    look.split = Math.min(MOST, Math.max(LEAST, Number(look.split) || 0.65));
     node.style.setProperty("--pex-split", look.split);
     splitter.setAttribute("aria-valuenow", String(Math.round(look.split * 100)));
     splitter.setAttribute("aria-valuemin", String(LEAST * 100));

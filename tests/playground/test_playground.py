@@ -479,7 +479,7 @@ def test_panes_density_and_the_whole_window(lab: FaultyEndpoint, project: Path) 
         splitter.focus()
         for _ in range(6):
             browser.page.keyboard.press("ArrowUp")
-        expect(splitter).to_have_attribute("aria-valuenow", "25")
+        expect(splitter).to_have_attribute("aria-valuenow", "35")
         after = prompts.bounding_box()
         assert before is not None
         assert after is not None
@@ -502,6 +502,9 @@ def test_panes_density_and_the_whole_window(lab: FaultyEndpoint, project: Path) 
         expect(play.locator(".pex-title-totals").first).to_contain_text("3/3 ✓")
         expect(play.locator(".pex-checks")).not_to_contain_text("Run again")
         assert lab.calls == calls
+        expect(
+            play.get_by_role("button", name="Stop")
+        ).to_be_disabled()  # Escape would stop the run
 
         heights = []
         for density in ("compact", "normal", "full"):
@@ -523,4 +526,4 @@ def test_panes_density_and_the_whole_window(lab: FaultyEndpoint, project: Path) 
         browser.run_all()
         play = playground(browser)
         expect(play.get_by_label("Density of the rows")).to_have_value("full")
-        expect(play.get_by_role("separator")).to_have_attribute("aria-valuenow", "25")
+        expect(play.get_by_role("separator")).to_have_attribute("aria-valuenow", "35")
