@@ -106,7 +106,7 @@ class PlaygroundView(anywidget.AnyWidget):
             if self._following:
                 return
             self._following = True
-        threading.Thread(target=self._follow, name="pex-view", daemon=True).start()
+        threading.Thread(target=self._follow, name="pex-play-view", daemon=True).start()
 
     def settle(self) -> None:
         """Show everything, and leave it for readers without a kernel."""

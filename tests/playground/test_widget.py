@@ -85,7 +85,7 @@ def session() -> FakeSession:
 
 
 def idle() -> bool:
-    return not [t for t in threading.enumerate() if t.name == "pex-view"]
+    return not [t for t in threading.enumerate() if t.name == "pex-play-view"]
 
 
 def settle() -> None:
