@@ -13,7 +13,7 @@ from pex.core.text import replace_surrogates
 from pex.rating import levels_report
 from pex.rating.form import Form
 from pex.rating.levels import Levels, levels
-from pex.rating.order import ALL, Answers, Presentation, find_answers
+from pex.rating.order import ALL, Presentation, find_answers
 from pex.rating.preference import Target, now
 from pex.rating.rating import Rating, path_of
 from pex.rating.session import RatingSession
@@ -48,15 +48,16 @@ class AnswersRating(Rating):
         *,
         form: Form,
     ) -> None:
+        self._form = form  # it is part of the file's name
         super().__init__(frame, about, variants, rater, target, reasons, seed, wait, instructions)
-        self._form = form
-        self._answers = find_answers(frame, variants)
-        # What reads pairs finds answers: both have ids, cases and a text.
-        self._pairs: Answers = self._answers  # type: ignore[assignment]
+
+    def _material(self, variants: tuple[str, ...]) -> tuple[Any, RatingFile[Any]]:
+        """What is rated, `Answers` here, and the file of its ratings."""
+        form = self._form
         parse = functools.partial(parse_answer_rating, choices=form.names)
         kind = "scale" if form.is_scale else "categories"
-        path = path_of(about, [kind, *form.names])
-        self._file: RatingFile[AnswerRating] = RatingFile(path, parse)
+        path = path_of(self._about, [kind, *form.names])
+        return find_answers(self._frame, variants), RatingFile(path, parse)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -68,7 +69,7 @@ class AnswersRating(Rating):
         """
         import pandas as pd
 
-        by_id = {answer.id: answer for answer in self._answers.different}
+        by_id = {answer.id: answer for answer in self._pairs.different}
         rows = [
             [variant, *(getattr(rated, name) for name in COLUMNS), self._form.value(rated.choice)]
             for rated in self._ratings()
@@ -106,27 +107,27 @@ class AnswersRating(Rating):
 
     def _levels(self) -> Levels:
         self._file.refresh()
-        known = {answer.id for answer in self._answers.different}
+        known = {answer.id for answer in self._pairs.different}
         ratings = [rated for rated in self._file.ratings if rated.pair in known]
-        return levels(ratings, self._answers, self._form, self._target)
+        return levels(ratings, self._pairs, self._form, self._target)
 
     def _open_session(self, rater: str) -> RatingSession[Any]:
         self._file.refresh()
-        answers = self._answers.different
+        answers = self._pairs.different
         return RatingSession(
             rater, answers, self._file, self._seed, functools.partial(_made, self._form)
         )
 
     def _line(self) -> str:
         rated = {rated.case_id for rated in self._ratings()}
-        cases = {answer.case_id for answer in self._answers.different}
+        cases = {answer.case_id for answer in self._pairs.different}
         return levels_report.progress_line(len(rated), len(cases))
 
     def _html(self) -> str:
         return levels_report.result_html(self._levels(), self._notes())
 
     def _assessments(self, ratings: Sequence[Any]) -> list[dict[str, Any]]:
-        by_id = {answer.id: answer for answer in self._answers.different}
+        by_id = {answer.id: answer for answer in self._pairs.different}
         return [
             {
                 "variant": variant, "case_id": rated.case_id, "repeat": rated.repeat,

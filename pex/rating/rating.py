@@ -15,8 +15,8 @@ from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.core.user_name import user_name
 from pex.project.settings import load_settings
-from pex.rating.form import PAIRS
-from pex.rating.order import Pair, Pairs, find_pairs
+from pex.rating.form import PAIRS, Form
+from pex.rating.order import Pair, find_pairs
 from pex.rating.preference import Findings, Target, findings, preference
 from pex.rating.session import RatingSession, make_rating, rater_name
 from pex.rating.store import FOLDER, PairRating, RatingFile, parse_rating
@@ -54,6 +54,8 @@ class Rating:
         instructions: the task, and what makes an answer better; None: the experiment's purpose.
     """
 
+    _form: Form = PAIRS
+
     def __init__(
         self,
         frame: pd.DataFrame,
@@ -67,7 +69,6 @@ class Rating:
         instructions: str | None = None,
     ) -> None:
         self._instructions = about.purpose if instructions is None else instructions
-        self._form = PAIRS
         self._frame = frame
         self._about = about
         self._rater = None if rater is None else rater_name(rater)
@@ -75,15 +76,19 @@ class Rating:
         self._reasons = tuple(reasons)
         self._seed = seed
         self._wait = wait
-        self._pairs: Pairs = find_pairs(frame, variants)
-        self._file: RatingFile[Any] = RatingFile(path_of(about, sorted(variants)), parse_rating)
+        self._pairs, self._file = self._material(variants)
         self._widget: RatingWidget | None = None
         self._recorded = ""
+
+    def _material(self, variants: tuple[str, ...]) -> tuple[Any, RatingFile[Any]]:
+        """What is rated, `Pairs` here, and the file of its ratings."""
+        path = path_of(self._about, sorted(variants))
+        return find_pairs(self._frame, variants), RatingFile(path, parse_rating)
 
     @property
     def variants(self) -> tuple[str, ...]:
         """The variants; of two, win rates are those of the first."""
-        return self._pairs.variants
+        return tuple(self._pairs.variants)
 
     @property
     def path(self) -> Path:
