@@ -66,6 +66,30 @@ class CasesSpec(Strict):
         return cls(file=file, **reading.differs())
 
 
+class Requirement(Strict):
+    """A sentence that somebody asked for, which scorers check by its id (`checks: [R3]`)."""
+
+    id: str
+    text: str
+    source: str = ""
+    priority: Literal["must", "should", "could"] = "must"
+
+    @field_validator("id")
+    @classmethod
+    def _id(cls, value: str) -> str:
+        try:
+            return check_name(value, "requirement id")
+        except PexError as error:
+            raise ValueError(error.message) from None
+
+    @field_validator("text")
+    @classmethod
+    def _text(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty: write what must hold, as a sentence")
+        return value.strip()
+
+
 class ExperimentSpec(Strict):
     """The contents of `experiment.yaml`; paths are relative to the file's folder."""
 
@@ -84,6 +108,7 @@ class ExperimentSpec(Strict):
     max_in_flight: int | None = Field(default=None, ge=1)
     timeout_s: float | None = Field(default=None, gt=0)
     gate: GateSpec | None = None
+    requirements: list[Requirement] = Field(default_factory=list)
 
     @field_validator("name")
     @classmethod

@@ -1,4 +1,4 @@
-"""`pexlab library`: prompts between files and MLflow's registry."""
+"""`pexlab library list|show|push|pull`: prompts between files and MLflow's registry."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.report.terminal import text_table
 
-app = typer.Typer(
-    help="The library of prompts: versions and aliases in MLflow's prompt registry.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
 _Reference = Annotated[
     str, typer.Argument(metavar="NAME[@ALIAS|/VERSION]", help="Which; else the latest version.")
 ]
 
 
-@app.command("list")
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to `pexlab library`."""
+    app.command("list")(list_prompts)
+    for command in (show, push, pull):
+        app.command()(command)
+
+
 def list_prompts() -> None:
     """List the prompts: latest version, aliases, model, variables.
 
@@ -53,7 +53,6 @@ def _cells(row: Mapping[Hashable, Any]) -> tuple[str, ...]:
     )
 
 
-@app.command()
 def show(reference: _Reference) -> None:
     """Print a prompt: on stdout its file, on stderr what is known of the version."""
     from pex.library import registry
@@ -70,7 +69,6 @@ def show(reference: _Reference) -> None:
         console.out(prompt.text)
 
 
-@app.command()
 def push(
     file: Annotated[Path, typer.Argument(metavar="FILE.prompty", help="The prompt.")],
     name: Annotated[
@@ -88,7 +86,6 @@ def push(
     console.out(f"{'saved' if version.new else 'kept '}  {version.reference}{aliases}")
 
 
-@app.command()
 def pull(
     reference: _Reference,
     to: Annotated[

@@ -1,0 +1,1 @@
+"""Evidence on prompts: what runs and verdicts say of a version before it is shipped."""
