@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable, Iterator
 
 MASK = "[redacted]"
 
@@ -89,6 +90,19 @@ _ASSIGNED = re.compile(
     r"([^\s\"'`,;&<>()\[\]{}|]{8,8000})"
 )
 
+_MARKS = {
+    _PRIVATE: ("private key-----",),
+    _LOGIN: ("://",),
+    _HOOK: ("://",),
+    _QUERY: ("=",),
+    _SK: ("sk-", "pk-"),
+    _BOT: (":",),
+    _AUTHORIZATION: ("authorization",),
+    _SCHEME: ("bearer", "basic"),
+    _ASSIGNED: (":", "="),
+}
+"""Every match contains one of these, in lower case: most texts have none of them."""
+
 _SECRETS = frozenset(
     ("token", "secret", "password", "passwd", "passphrase", "pwd", "pw", "apikey", "accesskey",
      "secretkey", "authkey", "credential", "credentials", "signature", "sig", "sas", "jwt",
@@ -154,17 +168,47 @@ def redact_shapes(text: str) -> str:
         >>> redact_shapes("x-api-key: 0123456789abcdef0123456789abcdef; see sk-learn-contrib-tools")
         'x-api-key: [redacted]; see sk-learn-contrib-tools'
     """
-    text = _PRIVATE.sub(MASK, text)
-    if "://" in text:
-        text = _LOGIN.sub(_login, text)
-        text = _HOOK.sub(rf"\1/{MASK}", text)
-    text = _QUERY.sub(_query, text)
-    text = _KEY.sub(MASK, text)
-    text = _SK.sub(_sk, text)
-    text = _BOT.sub(MASK, text)
-    text = _AUTHORIZATION.sub(_authorization, text)
-    text = _SCHEME.sub(_scheme, text)
-    return _ASSIGNED.sub(_assigned, text)
+    for _, pattern, replacement in _shapes():
+        if pattern not in (_LOGIN, _HOOK) or "://" in text:
+            text = pattern.sub(replacement, text)
+    return text
+
+
+def find_shapes(text: str) -> Iterator[tuple[str, int, int]]:
+    """The position of everything that looks like a key: kind, start, end; two can overlap.
+
+    Example:
+        >>> text = "x-api-key: 0123456789abcdef0123456789abcdef"
+        >>> list(find_shapes(text)) == [("value of a secret setting", 11, len(text))]
+        True
+    """
+    low = text.lower()
+    for kind, pattern, replacement in _shapes():
+        if not any(mark in low for mark in _MARKS.get(pattern, ("",))):
+            continue
+        for found in pattern.finditer(text):
+            masked = (
+                found.expand(replacement) if isinstance(replacement, str) else replacement(found)
+            )
+            if masked != found[0]:
+                head, _, tail = masked.partition(MASK)
+                yield kind, found.start() + len(head), found.end() - len(tail)
+
+
+def _shapes() -> tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
+    """Kinds of keys, in the order in which they are replaced."""
+    return (
+        ("private key", _PRIVATE, MASK),
+        ("login in an address", _LOGIN, _login),
+        ("address of a webhook", _HOOK, rf"\1/{MASK}"),
+        ("key in an address", _QUERY, _query),
+        ("key of a known service", _KEY, MASK),
+        ("key of a known service", _SK, _sk),
+        ("token of a bot", _BOT, MASK),
+        ("authorization header", _AUTHORIZATION, _authorization),
+        ("authorization header", _SCHEME, _scheme),
+        ("value of a secret setting", _ASSIGNED, _assigned),
+    )
 
 
 def _login(found: re.Match[str]) -> str:

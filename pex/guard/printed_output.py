@@ -53,13 +53,30 @@ def pieces(texts: Sequence[str], known: Known) -> list[str]:
         return list(texts)
     cleaned = [known.masked(text) for text in texts]
     whole = "".join(cleaned)
-    squeezed, starts, shifts = _squeezed(whole)
-    spans = [*known.spans(whole)]
+    spans = find(whole, known)
+    return _cut(cleaned, spans) if spans else cleaned
+
+
+def find(text: str, known: Known) -> list[tuple[int, int]]:
+    r"""The positions of keys in a printed text, in order and without overlaps.
+
+    Args:
+        text: any text.
+        known: the values to look for.
+
+    Example:
+        >>> find("open-\n sesame", Known(["open-sesame"]))
+        [(0, 13)]
+    """
+    if not known:
+        return []
+    squeezed, starts, shifts = _squeezed(text)
+    spans = [*known.spans(text)]
     spans += [
         (_back(first, starts, shifts), _back(last - 1, starts, shifts) + 1)
         for first, last in known.spans(squeezed)
     ]
-    return _cut(cleaned, _joined(spans)) if spans else cleaned
+    return _joined(spans)
 
 
 def content(value: Any, known: Known) -> Any:
