@@ -7,6 +7,7 @@ from typing import Any
 
 from pex.core import prompty, template
 from pex.core.errors import PexError, nearest
+from pex.core.includes import check_resolved
 from pex.core.text import whole_text
 from pex.core.values import to_json_value
 
@@ -31,6 +32,7 @@ def check_messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[
             raise PexError(f"{where}: unknown role '{role}'", hint=nearest(role, prompty.ROLES))
         content = content.strip() if isinstance(content, str) else to_json_value(content)
         for piece in content_templates(content):
+            check_resolved(piece, f"{where} ({role})")
             template.check(piece, f"{where} ({role})")
         messages.append(whole_text({**to_json_value(dict(message)), "content": content}, where))
     if not any(content_templates(message["content"]) for message in messages):

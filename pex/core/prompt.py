@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pex.core import prompty, template
+from pex.core import includes, prompty, template
 from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.images import with_files
@@ -86,6 +86,10 @@ class Prompt:
     unread: tuple[str, ...] = dataclasses.field(compare=False, repr=False)
     """Parts of the front matter that pex does not use but that may have been intended."""
     response_model: type[Any] | None = dataclasses.field(compare=False, repr=False)
+    parts: dict[str, str] = dataclasses.field(compare=False, repr=False)
+    """The texts that its file includes, by name; they are in `messages`."""
+    written: tuple[Message, ...] | None = dataclasses.field(compare=False, repr=False)
+    """The messages as its file has them, if that includes others."""
 
     def __init__(
         self,
@@ -121,6 +125,8 @@ class Prompt:
             "front": None,
             "unread": (),
             "response_model": response_model,
+            "parts": {},
+            "written": None,
         }
         for key in ("description", "defaults", "response_schema", "tools"):
             values[key] = whole_text(values[key], f"prompt '{name}', {key}")
@@ -273,23 +279,25 @@ class Prompt:
             PexError: the file is missing (the nearest name in its folder is given) or not valid.
         """
         path = Path(path)
-        prompt = cls.parse(read_text(path, "prompt file"), path.name, path.stem)
+        find = includes.in_folder(path.resolve().parent, path.name)
+        prompt = cls.parse(read_text(path, "prompt file"), path.name, path.stem, find)
         object.__setattr__(prompt, "path", path.resolve())
         object.__setattr__(prompt, "home", path.resolve().parent)
         warn(prompt.remarks, path.name, str(path))
         return prompt
 
     @classmethod
-    def parse(cls, text: str, where: str, name: str) -> Prompt:
+    def parse(cls, text: str, where: str, name: str, find: includes.Find | None = None) -> Prompt:
         """Read the text of a `.prompty` file.
 
         Args:
             text: the whole file.
             where: how to name it in an error.
             name: the prompt's name, if the text gives none.
+            find: finds the text of what it includes; without it, nothing can be included.
 
         Raises:
-            PexError: it is not a valid prompt.
+            PexError: it is not a valid prompt, or what it includes does not exist.
         """
         fields = prompty.parse(text, where)
         messages, front = fields.pop("messages"), fields.pop("front")
@@ -298,10 +306,16 @@ class Prompt:
         name = prompty.slug(given)
         if name != given:
             remarks = (*remarks, f"name: '{given}' cannot be a prompt's name; it is '{name}' here")
+        written, parts = None, {}
+        if find is not None and includes.has_includes(messages):
+            written = tuple(messages)
+            messages, parts = includes.expand(messages, find, where)
         try:
             prompt = cls(messages, name, **fields)
         except PexError as error:
             raise PexError(f"{where}: {error.message}", hint=error.hint) from None
+        object.__setattr__(prompt, "parts", parts)
+        object.__setattr__(prompt, "written", written)
         object.__setattr__(prompt, "source", text)
         object.__setattr__(prompt, "front", front)
         object.__setattr__(prompt, "unread", remarks)
@@ -310,7 +324,8 @@ class Prompt:
     def changed(self, **changes: Any) -> Prompt:
         """A copy with different values for some arguments of `Prompt`; `messages` is its text.
 
-        Keys of its file that pex does not read are kept.
+        Keys of its file that pex does not read are kept. With other messages, nothing is included
+        any more: these are the whole text.
 
         Example:
             >>> Prompt("Hi {{ x }}", name="a").changed(name="b", model="local/smollm2").model
@@ -318,6 +333,9 @@ class Prompt:
         """
         given = {name: changes.pop(name, getattr(self, name)) for name in FIELDS}
         prompt = Prompt(changes.pop("messages", self.messages), given.pop("name"), **given)
+        if prompt.messages == self.messages:
+            object.__setattr__(prompt, "parts", self.parts)
+            object.__setattr__(prompt, "written", self.written)
         object.__setattr__(prompt, "home", self.home)
         object.__setattr__(prompt, "front", self.front)
         object.__setattr__(prompt, "unread", self.unread)
@@ -347,15 +365,22 @@ class Prompt:
         """Write a `.prompty` file; a prompt that was loaded and not changed keeps every byte."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.to_prompty().encode())
+        path.write_bytes(self.as_file().encode())
         return path
 
     def to_prompty(self) -> str:
-        """The text of the `.prompty` file."""
+        """The text of a `.prompty` file that stands alone: what is included is in it."""
+        return self._format(self.messages) if self.parts else self.as_file()
+
+    def as_file(self) -> str:
+        """The text of its own file; what it includes is only named there."""
         if self.source is not None:
             return self.source
+        return self._format(self.written or self.messages)
+
+    def _format(self, messages: Sequence[Message]) -> str:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return prompty.format_prompty(fields | {"variables": self.variables})
+        return prompty.format_prompty(fields | {"messages": messages, "variables": self.variables})
 
     @property
     def templates(self) -> list[str]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pex.core import jsontext
 from pex.core.canonical_json import canonical_json
 from pex.core.errors import PexError
+from pex.core.includes import among
 from pex.core.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _MODEL = "pex.model"
 _VARIABLES = "pex.variables"
 _FORM = "pex.form"
 _TEXT = "pex.text."
+_PARTS = "pex.parts."
+"""The texts that the file includes, as JSON, so the version stands alone."""
 
 LONGEST = 100_000
 """Characters that MLflow accepts in one tag; it keeps a template in one tag."""
@@ -68,7 +72,8 @@ def encode(prompt: Prompt) -> Content:
         {'provider': 'openai', 'model_name': 'gpt-4.1-mini'}
     """
     form, text = _whole(prompt)
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    parts = canonical_json(prompt.parts).decode() if prompt.parts else ""
+    sha256 = _sha256(text, parts)
     kind, template = _template(prompt)
     if len(template) > LONGEST:
         raise UnfitError(
@@ -76,14 +81,14 @@ def encode(prompt: Prompt) -> Content:
             f"{LONGEST:,}",
             hint="move the long part, or the images, into a variable",
         )
-    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
     tags = {
         DIGEST: prompt.digest,
         SHA256: sha256,
         **({_MODEL: prompt.model} if prompt.model else {}),
         **({_VARIABLES: ", ".join(prompt.variables)} if prompt.variables else {}),
         _FORM: form,
-        **{f"{_TEXT}{number}": piece for number, piece in enumerate(pieces, 1)},
+        **_cut(_TEXT, text),
+        **_cut(_PARTS, parts),
         # The template's JSON is written here: MLflow's own would take six characters for each
         # non-ASCII letter, and so reach the limit much sooner.
         "_mlflow_prompt_type": kind,
@@ -100,17 +105,15 @@ def decode(found: PromptVersion) -> Prompt:
     origin = f"{found.name}/{found.version}"
     if SHA256 not in found.tags:
         return _of_mlflow(found, origin)
-    pieces: list[str] = []
-    while (key := f"{_TEXT}{len(pieces) + 1}") in found.tags:
-        pieces.append(found.tags[key])
-    text = "".join(pieces)
-    if hashlib.sha256(text.encode()).hexdigest() != found.tags[SHA256]:
+    text, parts = _joined(_TEXT, found.tags), _joined(_PARTS, found.tags)
+    if _sha256(text, parts) != found.tags[SHA256]:
         raise PexError(
             f"{origin}: the text in its tags {_TEXT}1 … is not the one that was saved",
             hint="these tags were changed in MLflow; save the prompt again",
         )
     if found.tags[_FORM] == "prompty":
-        prompt = Prompt.parse(text, origin, found.name)
+        find = among(jsontext.loads(parts), origin) if parts else None
+        prompt = Prompt.parse(text, origin, found.name, find)
     else:
         fields = jsontext.loads(text)
         prompt = Prompt(fields.pop("messages"), found.name, **fields)
@@ -133,11 +136,30 @@ def variables_of(found: PromptVersion) -> tuple[str, ...]:
     return tuple(sorted(found.variables))
 
 
+def _sha256(text: str, parts: str) -> str:
+    whole = f"{text}\0{parts}" if parts else text
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _cut(name: str, text: str) -> dict[str, str]:
+    """A long text as numbered tags."""
+    starts = range(0, len(text), _PIECE)
+    return {f"{name}{at}": text[start : start + _PIECE] for at, start in enumerate(starts, 1)}
+
+
+def _joined(name: str, tags: Mapping[str, str]) -> str:
+    """The text of numbered tags."""
+    pieces: list[str] = []
+    while (key := f"{name}{len(pieces) + 1}") in tags:
+        pieces.append(tags[key])
+    return "".join(pieces)
+
+
 def _whole(prompt: Prompt) -> tuple[str, str]:
     """The whole prompt as one text, and the text's format."""
     try:
-        return "prompty", prompt.to_prompty()
-    except PexError:  # a message with images, or a line with only a role
+        return "prompty", prompt.as_file()
+    except PexError:  # a message with images, or a line with only a role: nothing is included
         names = ("messages", "description", "model", "params", "defaults", "response_schema")
         fields = {name: getattr(prompt, name) for name in (*names, "tools")}
         return "json", canonical_json(fields).decode()

@@ -81,7 +81,7 @@ def write_new(project: Path, prompt: Prompt) -> tuple[str, bool]:
 
 def _text(prompt: Prompt) -> str:
     """The text of the file; kept text with a different prompt name is rewritten."""
-    text = prompt.to_prompty()
+    text = prompt.as_file()
     if Prompt.parse(text, prompt.name, prompt.name).name == prompt.name:
         return text
-    return prompt.changed(name=prompt.name).to_prompty()
+    return prompt.changed(name=prompt.name).as_file()

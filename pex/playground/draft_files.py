@@ -322,6 +322,8 @@ def _prompt_data(prompt: Prompt) -> dict[str, Any]:
         "path": str(prompt.path) if prompt.path is not None else None,
         "source": prompt.source,
         "origin": prompt.origin,
+        "parts": prompt.parts,
+        "written": None if prompt.written is None else list(prompt.written),
     }
 
 
@@ -331,6 +333,10 @@ def _prompt(data: Mapping[str, Any]) -> Prompt:
     path = Path(data["path"]) if data["path"] else None
     for name, value in (("path", path), ("source", data["source"]), ("origin", data["origin"])):
         object.__setattr__(prompt, name, value)
+    # A draft of before there were includes has neither.
+    object.__setattr__(prompt, "parts", data.get("parts") or {})
+    written = data.get("written")
+    object.__setattr__(prompt, "written", None if written is None else tuple(written))
     return prompt
 
 

@@ -91,7 +91,7 @@ def to_prompty(
     file = _file(path, f"prompts/{found.name}.prompty", ".prompty")
     prompt = images.moved(prompt, drafting.settings_of(base)[0], file.parent)
     prompt = _with_all(prompt, found.name, found.model, dict(found.params))
-    text = prompt.to_prompty().encode()
+    text = prompt.as_file().encode()
     if not overwrite and file.is_file() and file.read_bytes() != text:
         raise PexError(
             f"{_shown(file)}: a file with different content already exists",

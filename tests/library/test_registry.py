@@ -281,3 +281,26 @@ def test_four_processes_that_save_the_same_prompts_make_one_version(uri: str) ->
         assert process.returncode == 0, err
         assert out.strip() == str(expected)
     assert [count(uri, f"p{number}") for number in range(5)] == [1] * 5
+
+
+def test_a_version_holds_the_text_that_it_includes(uri: str, project: Path) -> None:
+
+    (project / "prompts").mkdir()
+    tone = project / "prompts" / "tone.prompty"
+    tone.write_text("Be kind.")
+    path = project / "prompts" / "reply.prompty"
+    path.write_text('---\nname: reply\n---\n{{ include("tone") }} {{ mail }}')
+    first = pex.library.save(pex.Prompt.load(path), tracking_uri=uri)
+    tone.write_text("Be brief.")
+    second = pex.library.save(pex.Prompt.load(path), tracking_uri=uri)
+    assert (first.version, second.version, second.new) == (1, 2, True)
+    tone.unlink()
+    loaded = pex.library.load("reply/1", tracking_uri=uri)
+    assert loaded.text == "Be kind. {{ mail }}"
+    assert loaded.as_file() == path.read_text()
+    mlflow.set_tracking_uri(uri)
+    try:
+        assert mlflow.genai.load_prompt("prompts:/reply/2").template == "Be brief. {{ mail }}"
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert pex.library.save(loaded, tracking_uri=uri).new is False
