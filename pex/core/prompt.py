@@ -306,7 +306,8 @@ class Prompt:
         name = prompty.slug(given)
         if name != given:
             remarks = (*remarks, f"name: '{given}' cannot be a prompt's name; it is '{name}' here")
-        written, parts = None, {}
+        parts: dict[str, str] = {}
+        written = None
         if find is not None and includes.has_includes(messages):
             written = tuple(messages)
             messages, parts = includes.expand(messages, find, where)
