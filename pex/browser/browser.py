@@ -15,9 +15,11 @@ from pex.core.variant import grid
 from pex.experiment.experiment import Experiment
 from pex.guard.redact import redact
 from pex.library import listing, registry
-from pex.library.alias_history import Move
 from pex.library.files import PromptFile, prompt_files, write_new
-from pex.library.reference import Reference, parse_reference
+from pex.library.move_alias import move_alias, new_move
+from pex.library.moves import Move
+from pex.library.reference import Reference, check_alias, parse_reference
+from pex.library.registry_api import get
 from pex.project.listing import experiment_files
 from pex.project.settings import load_settings
 from pex.tracking.store import connect, errors_of
@@ -219,17 +221,11 @@ class LibrarySource:
         Raises:
             PexError: MLflow does not accept the alias, or it has been moved since.
         """
+        check_alias(alias)
         client = connect(self._uri)
-        _, _, aliases = listing.editions(client, self._uri, name)
-        now = aliases.get(alias)
-        if now != seen:
-            raise PexError(
-                f"'{alias}' was moved by somebody else: it now points to "
-                f"{f'version {now}' if now else 'no version'}",
-                hint="refresh the list, then decide",
-            )
-        registry.set_alias(name, alias, version, self._uri)
-        moved = f"moved from version {now} to" if now else "now points to"
+        found = get(client, self._uri, Reference(name, version=version))
+        move_alias(client, self._uri, self._project, new_move(name, alias, seen, found))
+        moved = f"moved from version {seen} to" if seen else "now points to"
         return f"{alias} {moved} version {version} of {name}."
 
     def save_file(self, prompt: Prompt) -> str:

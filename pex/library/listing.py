@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pex.core.names import check_name
 from pex.core.prompt import Prompt
 from pex.library import content
-from pex.library.alias_history import Move, moves
 from pex.library.content import UnfitError, encode
+from pex.library.moves import Move, last_moves
 from pex.library.registry_api import Version, all_versions, card_of, cards, describe, find
 from pex.library.scratch import experiments_of, is_scratch
 from pex.tracking.store import errors_of
@@ -56,7 +56,7 @@ def _entry(card: RegisteredModel) -> Entry:
     newest = max(card.latest_versions, key=lambda item: int(item.version))
     aliases = {alias: int(card.aliases[alias]) for alias in sorted(card.aliases)}
     times = [datetime.datetime.fromtimestamp(newest.creation_timestamp / 1000, datetime.UTC)]
-    times += [move.at for move in moves(card.tags, aliases).values()]
+    times += [move.at for move in last_moves(card.name, card.tags, aliases).values()]
     return Entry(
         card.name,
         int(newest.version),
@@ -83,7 +83,11 @@ def editions(
         found = all_versions(client, name)
     aliases = {alias: int(version) for alias, version in card.aliases.items()}
     said = [describe(item, card) for item in found]
-    return sorted(said, key=lambda item: -item.version), moves(card.tags, aliases), aliases
+    return (
+        sorted(said, key=lambda item: -item.version),
+        last_moves(card.name, card.tags, aliases),
+        aliases,
+    )
 
 
 def versions_of(

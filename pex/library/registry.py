@@ -15,8 +15,8 @@ from pex.core.names import check_name
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.guard.redact import redact
-from pex.library.alias_history import point
 from pex.library.content import LONGEST, decode, encode
+from pex.library.move_alias import set_alias_at
 from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.registry_api import (
     Version,
@@ -103,7 +103,8 @@ def save(
         if SAVED not in card.tags:
             client.set_prompt_tag(name, SAVED, "true")
         if alias is not None:
-            point(client, card, alias, number)
+            found = client.get_prompt_version(name, number)
+            set_alias_at(client, uri, find_project(), name, alias, found)
             card = card_of(client, uri, name)
         version = describe(client.get_prompt_version(name, number), card)
     return dataclasses.replace(version, new=new)
@@ -238,7 +239,7 @@ def set_alias(name: str, alias: str, version: int, tracking_uri: str | None = No
     client = connect(uri)
     found = get(client, uri, parse_reference(f"{name}/{version}"))
     with errors_of(uri):
-        point(client, card_of(client, uri, name), alias, int(found.version))
+        set_alias_at(client, uri, find_project(), name, alias, found)
         return describe(found, card_of(client, uri, name))
 
 

@@ -16,8 +16,8 @@ from pex.core.prompt import Prompt
 from pex.core.user_name import user_name
 from pex.guard.redact import redact
 from pex.library import content
-from pex.library.alias_history import BY
 from pex.library.content import Content, UnfitError, decode, encode
+from pex.library.moves import BY
 from pex.library.reference import Reference, parse_reference
 from pex.tracking.store import alone, errors_of
 
