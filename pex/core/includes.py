@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.core import prompty
 from pex.core.errors import PexError, nearest
 from pex.core.project import FILE, check_inside, find_project
 from pex.core.textfile import read_text
@@ -160,6 +159,8 @@ def part_text(text: str, where: str) -> str:
         >>> part_text("---\nname: tone\n---\nBe kind.\n", "tone.prompty")
         'Be kind.'
     """
+    from pex.core import prompty  # YAML takes time to import
+
     messages = prompty.parse(text, where)["messages"]
     if len(messages) != 1 or messages[0]["role"] != "user":
         raise PexError(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pex.core import prompty, template
+from pex.core import template
 from pex.core.errors import PexError, nearest
 from pex.core.includes import check_resolved
+from pex.core.names import ROLES
 from pex.core.text import whole_text
 from pex.core.values import to_json_value
 
@@ -28,8 +29,8 @@ def check_messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[
         if not isinstance(message, Mapping) or not {"role", "content"} <= set(message):
             raise PexError(f"{where}: expected {{'role': …, 'content': …}}, got {message!r}")
         role, content = message["role"], message["content"]
-        if role not in prompty.ROLES:
-            raise PexError(f"{where}: unknown role '{role}'", hint=nearest(role, prompty.ROLES))
+        if role not in ROLES:
+            raise PexError(f"{where}: unknown role '{role}'", hint=nearest(role, ROLES))
         content = content.strip() if isinstance(content, str) else to_json_value(content)
         for piece in content_templates(content):
             check_resolved(piece, f"{where} ({role})")

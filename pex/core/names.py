@@ -6,6 +6,9 @@ import re
 
 from pex.core.errors import PexError
 
+ROLES = ("system", "developer", "user", "assistant")
+"""Who a chat message can be from."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _LONGEST = 100
 """Characters of a file name; systems allow 255, and extensions and digests need some of them."""

@@ -8,12 +8,30 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.prompty_schema import response_format
 from pex.core.responses import responses_body
 
 APIS = ("chat", "responses")
+_BOTH = (
+    "metadata", "model", "parallel_tool_calls", "prompt_cache_key", "safety_identifier",
+    "service_tier", "store", "stream", "stream_options", "temperature", "tool_choice", "tools",
+    "top_logprobs", "top_p", "user",
+)  # fmt: skip
+_EVERY_VERSION = {
+    "chat": frozenset((
+        *_BOTH, "audio", "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens",
+        "max_tokens", "messages", "modalities", "n", "prediction", "presence_penalty",
+        "reasoning_effort", "response_format", "seed", "stop", "verbosity", "web_search_options",
+    )),
+    "responses": frozenset((
+        *_BOTH, "background", "conversation", "include", "input", "instructions",
+        "max_output_tokens", "max_tool_calls", "previous_response_id", "prompt", "reasoning",
+        "text", "truncation",
+    )),
+}  # fmt: skip
+"""The arguments that every version of the openai package names that pex accepts, from 2.0 on."""
+
 _NEWER_NAME = re.compile(r"(openai|azure)/(o\d|gpt-[5-9])")
 """Models whose answer limit is called `max_completion_tokens`."""
 
@@ -24,21 +42,6 @@ def check_api(api: str, where: str) -> None:
         raise PexError(
             f"{where}: api '{api}': expected 'chat' or 'responses'", hint=nearest(str(api), APIS)
         )
-
-
-def case_values(case: Case | Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
-    """A case's values for a prompt's variables.
-
-    Raises:
-        PexError: the case is not a mapping.
-    """
-    values = case.values if isinstance(case, Case) else {} if case is None else case
-    if not isinstance(values, Mapping):
-        raise PexError(
-            f"{where}: expected a case, or a dict with its values, got {type(case).__name__}",
-            hint="for example prompt.openai({'review': 'Nice.'}), or prompt.openai(review='Nice.')",
-        )
-    return values
 
 
 def call_arguments(
@@ -70,16 +73,18 @@ def call_arguments(
     if tools:
         body["tools"] = tools
     body = responses_body(body) if api == "responses" else body
-    known = _known(api)
-    unnamed = {key: value for key, value in body.items() if key not in known}
-    if unnamed:  # parameters of other endpoints that the package does not name, such as top_k
-        body = {key: value for key, value in body.items() if key in known}
-        body["extra_body"] = unnamed
+    unnamed = body.keys() - _EVERY_VERSION[api]
+    if unnamed:  # only then is the package looked at: its import takes a second
+        unnamed -= _named(api)
+    if unnamed:  # parameters of other endpoints, such as top_k
+        extra = {key: value for key, value in body.items() if key in unnamed}
+        body = {key: value for key, value in body.items() if key not in unnamed}
+        body["extra_body"] = extra
     return body
 
 
 @functools.cache
-def _known(api: str) -> frozenset[str]:
+def _named(api: str) -> frozenset[str]:
     """The arguments named by the installed openai package."""
     if api == "responses":
         from openai.types.responses import ResponseCreateParams as Params

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pex.core import includes, prompty, template
+from pex.core import includes, template
 from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.images import with_files
@@ -23,6 +23,7 @@ from pex.core.messages import (
 )
 from pex.core.names import check_name
 from pex.core.params import check_params, check_tools, json_params
+from pex.core.prompt_messages import Messages, MessagesField, filled_in
 from pex.core.response_model import strict_schema
 from pex.core.safe_text import clean
 from pex.core.text import whole_text
@@ -65,10 +66,14 @@ class Prompt:
         ('review',)
         >>> p.render({"review": "Nice."})
         [{'role': 'user', 'content': 'Review: Nice.\nPositive or negative?'}]
+        >>> p.messages(review="Nice.") == p.render({"review": "Nice."})
+        True
+        >>> p.messages[0]["role"], len(p.messages)  # without values, a tuple of the templates
+        ('user', 1)
     """
 
     name: str
-    messages: tuple[Message, ...]
+    messages: Messages
     description: str
     model: str | None
     params: dict[str, Any]
@@ -76,7 +81,13 @@ class Prompt:
     response_schema: dict[str, Any] | None
     tools: list[dict[str, Any]] | None
     path: Path | None = dataclasses.field(compare=False, repr=False)
-    source: str | None = dataclasses.field(compare=False, repr=False)
+    file_text: str | None = dataclasses.field(compare=False, repr=False)
+    """The text of the file it came from, None if it was made in Python."""
+    source: str = dataclasses.field(compare=False, repr=False)
+    """Where `pex.library.load` took it from: "memory", "cache", "file", "registry" or "fallback".
+
+    See `pex.library.load`; empty for a prompt that was not loaded by it.
+    """
     origin: str | None = dataclasses.field(compare=False, repr=False)
     """The library version it came from, such as `review-sentiment/3`."""
     home: Path | None = dataclasses.field(compare=False, repr=False)
@@ -119,7 +130,8 @@ class Prompt:
             "response_schema": to_json_value(dict(response_schema)) if response_schema else None,
             "tools": to_json_value([dict(tool) for tool in tools]) if tools else None,
             "path": None,
-            "source": None,
+            "file_text": None,
+            "source": "",
             "origin": None,
             "home": None,
             "front": None,
@@ -231,13 +243,12 @@ class Prompt:
             >>> Prompt("Say {{ word }}.", "say").openai({"word": "hi"}, api="responses")
             {'input': [{'role': 'user', 'content': 'Say hi.'}]}
         """
-        from pex.core.openai_call import call_arguments, case_values, check_api
+        from pex.core.openai_call import call_arguments, check_api
 
         where = f"prompt '{self.name}'"
         check_api(api, where)
-        values = {**case_values(case, where), **variables}
         return call_arguments(
-            whole_text(self.render_with_images(values, Path()), where),
+            filled_in(self, case, variables),
             model=self.model,
             params=self.params,
             response_schema=self.response_schema,
@@ -299,6 +310,8 @@ class Prompt:
         Raises:
             PexError: it is not a valid prompt, or what it includes does not exist.
         """
+        from pex.core import prompty  # YAML takes time to import
+
         fields = prompty.parse(text, where)
         messages, front = fields.pop("messages"), fields.pop("front")
         remarks = fields.pop("remarks")
@@ -317,7 +330,7 @@ class Prompt:
             raise PexError(f"{where}: {error.message}", hint=error.hint) from None
         object.__setattr__(prompt, "parts", parts)
         object.__setattr__(prompt, "written", written)
-        object.__setattr__(prompt, "source", text)
+        object.__setattr__(prompt, "file_text", text)
         object.__setattr__(prompt, "front", front)
         object.__setattr__(prompt, "unread", remarks)
         return prompt
@@ -375,18 +388,34 @@ class Prompt:
 
     def as_file(self) -> str:
         """The text of its own file; what it includes is only named there."""
-        if self.source is not None:
-            return self.source
+        if self.file_text is not None:
+            return self.file_text
         return self._format(self.written or self.messages)
 
     def _format(self, messages: Sequence[Message]) -> str:
+        from pex.core import prompty
+
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return prompty.format_prompty(fields | {"messages": messages, "variables": self.variables})
+
+    def __getattr__(self, name: str) -> Any:
+        # A prompt from the library's cache has its front matter as text until somebody asks.
+        text = self.__dict__.get("file_text")
+        if name not in ("front", "unread") or text is None:
+            raise AttributeError(f"'Prompt' object has no attribute '{name}'")
+        find = includes.among(self.parts, self.name)
+        parsed = Prompt.parse(text, self.name, self.name, find)
+        for key in ("front", "unread"):
+            object.__setattr__(self, key, getattr(parsed, key))
+        return self.__dict__[name]
 
     @property
     def templates(self) -> list[str]:
         """Every template in its messages."""
         return [text for message in self.messages for text in content_templates(message["content"])]
+
+
+Prompt.messages = MessagesField()  # type: ignore[assignment]
 
 
 def warn(remarks: Sequence[str], where: str, file: str) -> None:

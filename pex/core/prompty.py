@@ -16,11 +16,11 @@ from typing import Any
 
 from pex.core import front_matter
 from pex.core.errors import PexError
+from pex.core.names import ROLES
 from pex.core.prompty_fields import FROM_PEX, KEYS, FrontMatter
 from pex.core.prompty_schema import named, response_format, to_outputs
 from pex.core.yamltext import Document, dump_yaml, load_yaml
 
-ROLES = ("system", "developer", "user", "assistant")
 _ATTRIBUTES = r"\[([ \t]*\w+[ \t]*=[^\]\n]*)\]"
 _ROLE_LINE = re.compile(
     rf"^[ \t]*+#?[ \t]*+({'|'.join(ROLES)})[ \t]*+(?:{_ATTRIBUTES})?[ \t]*+:[ \t]*+$",

@@ -8,8 +8,8 @@ and dicts are rendered: `pex.core.jinja` refuses everything else, with an error 
 from __future__ import annotations
 
 import functools
+import os
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +34,7 @@ _SPACED = re.compile(
     r"\{\{-?\s*([^\W\d][^{}|()\"'\[\]+*=~<>,.]{0,100}[\s/-][^{}|()\"'\[\]+*=~<>,.]{0,100}?)\s*-?\}\}"
 )
 
-_MARK = f"\x00{secrets.token_hex(16)}\x00"
+_MARK = f"\x00{os.urandom(16).hex()}\x00"
 """Placed around an image's address during rendering; random in each process, so no value can
 contain it."""
 

@@ -121,9 +121,9 @@ def near_misses(prompt: Prompt) -> list[str]:
 
 def _line(prompt: Prompt, where: str, keys: tuple[Any, ...]) -> int | None:
     """The line of a value of the metadata in the prompt's file."""
-    if prompt.source is None:
+    if prompt.file_text is None:
         return None
-    parts = front_matter.split(prompt.source, where, KEYS)
+    parts = front_matter.split(prompt.file_text, where, KEYS)
     if parts.front is None:
         return None
     return load_yaml(parts.front, where, parts.front_line).line(("metadata", *keys))

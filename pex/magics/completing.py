@@ -24,9 +24,9 @@ from pex.core.attempt import attempt
 from pex.core.case_files import FORMATS
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
+from pex.core.names import ROLES
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.core.prompty import ROLES
 from pex.core.reading import Reading
 from pex.experiment.experiment import Experiment
 from pex.library.names import names as library_names

@@ -17,10 +17,9 @@ from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case, known_variables
 from pex.core.columns import nearest_variable
 from pex.core.errors import PexError, nearest
-from pex.core.names import check_name
+from pex.core.names import ROLES, check_name
 from pex.core.params import check_params
 from pex.core.prompt import Prompt
-from pex.core.prompty import ROLES
 from pex.core.text import replace_surrogates
 from pex.core.variant import Variant, check_model
 from pex.playground.images import as_text, normal

@@ -320,7 +320,7 @@ def _prompt_data(prompt: Prompt) -> dict[str, Any]:
         **{name: getattr(prompt, name) for name in FIELDS},
         "messages": list(prompt.messages),
         "path": str(prompt.path) if prompt.path is not None else None,
-        "source": prompt.source,
+        "source": prompt.file_text,
         "origin": prompt.origin,
         "parts": prompt.parts,
         "written": None if prompt.written is None else list(prompt.written),
@@ -331,7 +331,7 @@ def _prompt(data: Mapping[str, Any]) -> Prompt:
     fields = {name: data[name] for name in FIELDS if name != "name"}
     prompt = Prompt(data["messages"], data["name"], **fields).at(Path.cwd())
     path = Path(data["path"]) if data["path"] else None
-    for name, value in (("path", path), ("source", data["source"]), ("origin", data["origin"])):
+    for name, value in (("path", path), ("file_text", data["source"]), ("origin", data["origin"])):
         object.__setattr__(prompt, name, value)
     # A draft of before there were includes has neither.
     object.__setattr__(prompt, "parts", data.get("parts") or {})

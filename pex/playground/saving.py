@@ -237,7 +237,7 @@ def _loose(prompt: Prompt) -> Prompt:
 
 
 def _with_all(prompt: Prompt, name: str, model: str | None, params: dict[str, Any]) -> Prompt:
-    if (prompt.name, prompt.model, prompt.params) == (name, model, params) and prompt.source:
+    if (prompt.name, prompt.model, prompt.params) == (name, model, params) and prompt.file_text:
         return prompt
     return prompt.changed(name=name, model=model, params=params)
 

@@ -254,11 +254,11 @@ def test_what_is_not_read_is_kept_when_a_prompt_is_changed(
     path = changed.save(tmp_path / "t.prompty")
     again = pex.Prompt.load(path)
     assert again == changed
-    assert again.source is not None
-    front = load_yaml(again.source.split("---\n")[1], "f").data
+    assert again.file_text is not None
+    front = load_yaml(again.file_text.split("---\n")[1], "f").data
     assert front["displayName"] == "A rich one"
     assert front["metadata"] == {"authors": ["ann"], "version": "2.0", "ratio": 1.1}
-    assert "ratio: 1.10" in again.source
+    assert "ratio: 1.10" in again.file_text
     assert front["vendorKey"] == {"deep": [1, 2]}
     assert front["model"]["connection"]["apiKey"] == "${env:K}"
     assert front["model"]["options"]["vendorOption"] == 3
@@ -286,9 +286,9 @@ def test_a_prompt_of_version_1_is_written_as_version_2(tmp_path: Path) -> None:
     agent = reference.load(tmp_path / "t.prompty")
     assert agent.display_name == "Basic Prompt"
     assert agent.model.options.max_output_tokens == 50
-    assert again.source is not None
-    assert "sample:\n  who: Jane\n  n: 01\n" in again.source
-    assert "azure_deployment: gpt-35" in again.source
+    assert again.file_text is not None
+    assert "sample:\n  who: Jane\n  n: 01\n" in again.file_text
+    assert "azure_deployment: gpt-35" in again.file_text
 
 
 JSON = st.recursive(

@@ -1,0 +1,103 @@
+"""`prompt.messages`: a tuple of messages that can also be called with values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError
+from pex.core.messages import Message
+from pex.core.text import whole_text
+
+if TYPE_CHECKING:
+    from pex.core.cases import Case
+    from pex.core.prompt import Prompt
+
+on_use: list[Callable[[str, list[Message]], None]] = []
+"""Called with the origin of a library prompt, such as `hi/3`, and the messages made from it.
+
+What shows the version on an application's traces adds itself here; without it, this is empty.
+"""
+
+
+class Messages(tuple[Message, ...]):
+    """The messages of a prompt with their `{{ variables }}`; a call fills them in.
+
+    It is a tuple in every other way: equal to a plain one, and one when copied or pickled alone.
+    """
+
+    _prompt: Prompt | None
+
+    def __new__(cls, messages: Iterable[Message] = (), prompt: Prompt | None = None) -> Messages:
+        """Make the messages of a prompt."""
+        made = super().__new__(cls, messages)
+        made._prompt = prompt
+        return made
+
+    def __call__(
+        self, case: Case | Mapping[str, Any] | None = None, /, **values: Any
+    ) -> list[Message]:
+        """The messages with values filled in, as `prompt.openai` sends them.
+
+        Args:
+            case: values for the variables: a dict, or one of `exp.cases`.
+            values: values by name, which override or extend the case's.
+
+        Raises:
+            PexError: a variable has no value; the nearest name is given.
+        """
+        if self._prompt is None:
+            raise PexError("these messages are not part of a prompt", hint="prompt.messages(…)")
+        return filled_in(self._prompt, case, values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (list(self),)
+
+
+class MessagesField:
+    """The attribute `messages` of a prompt: kept as a plain tuple, given as `Messages`."""
+
+    def __get__(self, prompt: Any, kind: type | None = None) -> Any:
+        if prompt is None:
+            raise AttributeError("messages")  # so that a dataclass sees no default
+        try:
+            return Messages(prompt.__dict__["messages"], prompt)
+        except KeyError:
+            raise AttributeError("messages") from None
+
+    def __set__(self, prompt: Any, messages: Iterable[Message]) -> None:
+        prompt.__dict__["messages"] = tuple(messages)
+
+
+def filled_in(
+    prompt: Prompt, case: Case | Mapping[str, Any] | None, values: Mapping[str, Any]
+) -> list[Message]:
+    """The messages of a prompt with the values of a case and others filled in."""
+    where = f"prompt '{prompt.name}'"
+    given = {**case_values(case, where), **values}
+    messages: list[Message] = whole_text(prompt.render_with_images(given, Path()), where)
+    if prompt.origin is not None:
+        for tell in on_use:
+            tell(prompt.origin, messages)
+    return messages
+
+
+def case_values(case: Case | Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
+    """A case's values for a prompt's variables.
+
+    Raises:
+        PexError: the case is not a mapping.
+    """
+    if case is None:
+        return {}
+    if isinstance(case, Mapping):
+        return case
+    from pex.core.case import Case
+
+    if isinstance(case, Case):
+        return case.values
+    raise PexError(
+        f"{where}: expected a case, or a dict with its values, got {type(case).__name__}",
+        hint="for example prompt.openai({'review': 'Nice.'}), or prompt.openai(review='Nice.')",
+    )
