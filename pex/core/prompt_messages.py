@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.messages import Message
 from pex.core.text import whole_text
-
-if TYPE_CHECKING:
-    from pex.core.cases import Case
-    from pex.core.prompt import Prompt
 
 on_use: list[Callable[[str, list[Message]], None]] = []
 """Called with the origin of a library prompt, such as `hi/3`, and the messages made from it.
@@ -21,15 +18,27 @@ What shows the version on an application's traces adds itself here; without it, 
 """
 
 
+class _Prompt(Protocol):
+    """What is needed of a prompt."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def origin(self) -> str | None: ...
+
+    def render_with_images(self, values: Mapping[str, Any], folder: Path) -> list[Message]: ...
+
+
 class Messages(tuple[Message, ...]):
     """The messages of a prompt with their `{{ variables }}`; a call fills them in.
 
     It is a tuple in every other way: equal to a plain one, and one when copied or pickled alone.
     """
 
-    _prompt: Prompt | None
+    _prompt: _Prompt | None
 
-    def __new__(cls, messages: Iterable[Message] = (), prompt: Prompt | None = None) -> Messages:
+    def __new__(cls, messages: Iterable[Message] = (), prompt: _Prompt | None = None) -> Messages:
         """Make the messages of a prompt."""
         made = super().__new__(cls, messages)
         made._prompt = prompt
@@ -71,7 +80,7 @@ class MessagesField:
 
 
 def filled_in(
-    prompt: Prompt, case: Case | Mapping[str, Any] | None, values: Mapping[str, Any]
+    prompt: _Prompt, case: Case | Mapping[str, Any] | None, values: Mapping[str, Any]
 ) -> list[Message]:
     """The messages of a prompt with the values of a case and others filled in."""
     where = f"prompt '{prompt.name}'"
@@ -89,15 +98,10 @@ def case_values(case: Case | Mapping[str, Any] | None, where: str) -> Mapping[st
     Raises:
         PexError: the case is not a mapping.
     """
-    if case is None:
-        return {}
-    if isinstance(case, Mapping):
-        return case
-    from pex.core.case import Case
-
-    if isinstance(case, Case):
-        return case.values
-    raise PexError(
-        f"{where}: expected a case, or a dict with its values, got {type(case).__name__}",
-        hint="for example prompt.openai({'review': 'Nice.'}), or prompt.openai(review='Nice.')",
-    )
+    values = case.values if isinstance(case, Case) else {} if case is None else case
+    if not isinstance(values, Mapping):
+        raise PexError(
+            f"{where}: expected a case, or a dict with its values, got {type(case).__name__}",
+            hint="for example prompt.openai({'review': 'Nice.'}), or prompt.openai(review='Nice.')",
+        )
+    return values
