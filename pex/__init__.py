@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pex.core.prompt import Prompt
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
+    from pex.evidence.bisection import bisect
     from pex.experiment.experiment import Experiment
     from pex.playground import Playground
     from pex.rating.rating import Rating
@@ -71,6 +72,7 @@ _HOMES = {
     "Results": "pex.results.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
+    "bisect": "pex.evidence.bisection",
     "browse": "pex.browser.browser",
     "compare_runs": "pex.results.comparison",
     "grid": "pex.core.variant",
@@ -97,6 +99,7 @@ __all__ = [
     "Score",
     "Variant",
     "__version__",
+    "bisect",
     "browse",
     "compare_runs",
     "grid",

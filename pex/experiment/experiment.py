@@ -241,6 +241,11 @@ class Experiment:
         return self._spec.budget_usd
 
     @property
+    def repeats(self) -> int:
+        """How often each case is run, if a run is not told otherwise."""
+        return self._spec.repeats
+
+    @property
     def max_error_share(self) -> float:
         """The share of errors above which a run counts as failed."""
         return self._spec.max_error_share
@@ -371,6 +376,11 @@ class Experiment:
     def score_names(self) -> list[str]:
         """The names of its scores, in the order of the scorers."""
         return [scorer.name for scorer in self._built]
+
+    @property
+    def gate(self) -> dict[str, Any] | None:
+        """Its rule on the comparison, with the baseline's name in it; None if it has none."""
+        return None if self._gate is None else dict(self._gate)
 
     @property
     def judges(self) -> list[Judge]:

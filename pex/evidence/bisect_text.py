@@ -1,0 +1,141 @@
+"""A bisection in words, for a terminal and for a notebook."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from pex.core.safe_text import clean
+from pex.report.comparison import format_difference, format_ends, format_value, round_count
+
+if TYPE_CHECKING:
+    from pex.evidence.bisection import Bisection, Step
+
+_CONTEXT = 8
+"""Words that are shown around a change."""
+
+
+def headline(found: Bisection) -> str:
+    """The result in a sentence."""
+    good, bad = found.versions[0].label, found.versions[-1].label
+    ends = found.steps[0] if found.steps else None
+    if found.outcome == "found" and not found.between:
+        return f"{found.name} is worse since {found.first_bad}; {found.last_good} is still good."
+    if found.outcome == "found":
+        return (
+            f"{found.name} is worse since {found.first_bad} or one of {', '.join(found.between)} "
+            f"before it, which could not be decided; {found.last_good} is still good."
+        )
+    if found.outcome == "budget" and found.first_bad is not None:
+        return (
+            f"The budget is spent: the break is after {found.last_good} and not later than "
+            f"{found.first_bad}."
+        )
+    if found.outcome == "budget":
+        return f"The budget is spent before {good} and {bad} could be told apart."
+    if found.outcome == "undecided":
+        return f"Undecided: {good} and {bad} cannot be told apart. {_needed(ends)}".strip()
+    word = ends.verdict if ends is not None else "identical"
+    said = f"{bad} is {word} {'to' if word == 'identical' else 'than'} {good}"
+    if word == "unchanged":
+        said = f"{bad} answers exactly as {good}"
+    return f"There is no break: {said} on {found.metric}."
+
+
+def _needed(step: Step | None) -> str:
+    if step is None or step.more_cases is None:
+        return "More cases are needed."
+    more = round_count(step.more_cases)
+    return f"About {more:,} more cases would decide, if the difference is as large as it looks."
+
+
+def line(step: Step, metric: str) -> str:
+    """One comparison in a line."""
+    row = {"lo": step.lo, "hi": step.hi, "metric": metric, "yes_no": step.yes_no}
+    difference = format_difference(step.diff, metric, step.yes_no)
+    value, before = (
+        format_value(score, metric, step.yes_no) for score in (step.score, step.baseline_score)
+    )
+    repeats = f" × {step.repeats}" if step.repeats > 1 else ""
+    errors = f", {step.errors} errors" if step.errors else ""
+    ends = f" {format_ends(row)}" if format_ends(row) else ""
+    return (
+        f"{step.version} against {step.against}: {step.verdict}, {value} instead of {before}, "
+        f"{difference}{ends} on {step.n_cases:,} cases{repeats}{errors}"
+    )
+
+
+def change(found: Bisection) -> str:
+    """The words that changed: gone in `[-…-]`, new in `{+…+}`, as git writes them."""
+    if found.difference is None:
+        return "Too much changed to show it word by word."
+    marks = {"gone": ("[-", "-]"), "new": ("{+", "+}")}
+    parts = []
+    for number, (kind, text) in enumerate(found.difference):
+        if kind != "same":
+            parts.append(f"{marks[kind][0]}{text}{marks[kind][1]}")
+            continue
+        last = number == len(found.difference) - 1
+        parts.append(_shortened(text, number == 0, last))
+    return "".join(parts)
+
+
+def _shortened(text: str, first: bool, last: bool) -> str:
+    """What did not change, without its middle."""
+    import re
+
+    words = re.findall(r"\S+\s*|\s+", text)
+    if len(words) <= 2 * _CONTEXT:
+        return text
+    head = "" if first else "".join(words[:_CONTEXT])
+    tail = "" if last else "".join(words[-_CONTEXT:])
+    return f"{head} … {tail}".strip() if first else f"{head}… {tail}"
+
+
+def how_sure(found: Bisection) -> list[str]:
+    """The comparisons of the neighbours at the break, a line each."""
+    return [line(step, found.metric) for step in found.confirmed]
+
+
+def text_of(found: Bisection) -> str:
+    """Everything, for a terminal."""
+    lines = [headline(found)]
+    version = next((v for v in found.versions if v.label == found.first_bad), None)
+    if version is not None:
+        who = ", ".join(part for part in (version.by, version.at) if part)
+        note = version.note.strip().split("\n")[0]
+        said = ": ".join(part for part in (who, note) if part)
+        lines += [f"{version.label}  {said}"] if said else []
+        lines += ["", f"What changed from {found.last_good} to {found.first_bad}:", "",
+                  *(f"  {item}" for item in change(found).split("\n"))]  # fmt: skip
+    shown = how_sure(found)
+    if shown:
+        lines += ["", "How sure that is (95 % intervals of the paired difference):",
+                  *(f"  {item}" for item in shown)]  # fmt: skip
+    if found.steps:
+        lines += ["", "Tested:", *(f"  {line(step, found.metric)}" for step in found.steps)]
+    if found.skipped:
+        lines += ["", "Skipped:", *(f"  {name}: {why}" for name, why in found.skipped.items())]
+    margin = "" if found.margin is None else f", margin {found.margin:.3g}"
+    lines += ["", f"{found.metric} of experiment {found.experiment} with {found.model}{margin}; "
+              f"spent ${found.spent_usd:.4g}"]  # fmt: skip
+    lines += [f"Note: {note}" for note in found.notes]
+    return clean("\n".join(lines))
+
+
+def html_of(found: Bisection) -> str:
+    """The same for a notebook; the change has colours that say what is gone and what is new."""
+    from pex.report.tables import NO_MATH
+
+    tags = {"gone": ("<del>", "</del>"), "new": ("<ins>", "</ins>"), "same": ("", "")}
+    parts = [f"<p><b>{escape(headline(found))}</b></p>"]
+    if found.difference is not None:
+        words = "".join(
+            f"{tags[kind][0]}{escape(clean(text))}{tags[kind][1]}"
+            for kind, text in found.difference
+        )
+        parts.append(f'<pre style="white-space: pre-wrap">{words}</pre>')
+    rest = text_of(found).split("\n\n")
+    tail = [block for block in rest if block.startswith(("How sure", "Tested", "Skipped"))]
+    parts += [f"<pre>{escape(block)}</pre>" for block in tail]
+    return f'<div class="{NO_MATH}">{"".join(parts)}</div>'

@@ -1,0 +1,73 @@
+"""Which experiment measures a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pex.core.attempt import attempt
+from pex.core.errors import PexError
+from pex.experiment.experiment import Experiment
+from pex.library.files import prompt_files
+from pex.library.reference import is_reference, parse_reference
+from pex.project.listing import experiment_files, find_experiment
+from pex.project.spec import ExperimentSpec, load_spec
+
+
+def using_experiments(project: Path) -> dict[str, list[Path]]:
+    """The experiment files that use each prompt, by the prompt's name.
+
+    Args:
+        project: the project's folder. An experiment that cannot be read is left out: whoever runs
+            it is told why.
+    """
+    names = {(project / file.path).resolve(): file.name for file in prompt_files(project)}
+    found: dict[str, list[Path]] = {}
+    for path in experiment_files(project).values():
+        spec = attempt(lambda path=path: load_spec(path))  # type: ignore[misc]
+        if isinstance(spec, PexError):
+            continue
+        for name in dict.fromkeys(_names(spec, path.parent, names)):
+            found.setdefault(name, []).append(path)
+    return found
+
+
+def _names(spec: ExperimentSpec, folder: Path, names: Mapping[Path, str]) -> list[str]:
+    found = []
+    for ref in [*spec.prompts, *(variant.prompt for variant in spec.variants)]:
+        if is_reference(ref):
+            found.append(parse_reference(ref).name)
+        else:
+            found.append(names.get((folder / ref).resolve(), Path(ref).stem))
+    return found
+
+
+def experiment_for(project: Path, name: str, wanted: Any = None) -> Experiment:
+    """The experiment to measure a prompt with.
+
+    Args:
+        project: the project's folder.
+        name: the prompt's name.
+        wanted: an `Experiment`, or the name, folder or file of one; None: the only one that uses
+            the prompt.
+
+    Raises:
+        PexError: none uses the prompt, or several do and none is named.
+    """
+    if isinstance(wanted, Experiment):
+        return wanted
+    if wanted is not None:
+        return Experiment.load(find_experiment(str(wanted), project))
+    found = using_experiments(project).get(name, [])
+    if not found:
+        raise PexError(
+            f"no experiment of this project uses the prompt '{name}'",
+            hint="name one with --experiment, whose cases fit the prompt's variables",
+        )
+    if len(found) > 1:
+        shown = ", ".join(path.parent.name for path in found)
+        raise PexError(
+            f"several experiments use the prompt '{name}': {shown}", hint="name one: --experiment"
+        )
+    return Experiment.load(found[0])
