@@ -20,7 +20,7 @@ from pex.core.errors import Interrupted, PexError, nearest
 from pex.core.project import find_project
 from pex.core.values import missing
 from pex.core.variant import Variant
-from pex.evidence.bisect_text import html_of, text_of
+from pex.evidence.bisection_result import Bisection, Step
 from pex.evidence.prompt_history import PastVersion, past_versions
 from pex.evidence.using_experiments import experiment_for
 from pex.experiment.extend import MOST_REPEATS
@@ -37,91 +37,6 @@ if TYPE_CHECKING:
 
 GOOD, BAD, UNDECIDED = "good", "bad", "undecided"
 FOUND, NO_BREAK, STOPPED = "found", "no break", "budget"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
-    """One version compared with another on the same cases.
-
-    `verdict` is the comparison's word; `judged` is good, bad or undecided; the interval is that of
-    the paired difference `diff`.
-    """
-
-    version: str
-    against: str
-    judged: str
-    verdict: str
-    diff: float | None
-    lo: float | None
-    hi: float | None
-    score: float | None
-    baseline_score: float | None
-    n_cases: int
-    repeats: int
-    more_cases: int | None
-    yes_no: bool
-    errors: int
-    run_id: str | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bisection:
-    """What a bisection found.
-
-    Attributes:
-        name: the prompt's name.
-        outcome: "found", "no break" (the bad version is not worse), "undecided" (the ends cannot
-            be told apart), or "budget" (stopped before it was found).
-        first_bad: the first version that is worse, if one was found.
-        last_good: the last version before it that is not.
-        between: versions between the two that were not decided; empty if the break is exact.
-        difference: the change from `last_good` to `first_bad`, word by word: pieces that are
-            "same", "new" or "gone"; None if too much changed to be shown.
-        steps: the comparisons, in the order in which they were made.
-        confirmed: the two neighbours at the break: each compared with the good version, and with
-            each other.
-        skipped: versions that cannot be run, with the reason.
-        notes: what else there is to know.
-        metric: the score that decides.
-        margin: how much worse still counts as good.
-        experiment: the experiment's name.
-        model: the model.
-        spent_usd: what it cost.
-    """
-
-    name: str
-    outcome: str
-    versions: Sequence[PastVersion]
-    first_bad: str | None
-    last_good: str | None
-    between: Sequence[str]
-    difference: Sequence[tuple[str, str]] | None
-    steps: Sequence[Step]
-    confirmed: Sequence[Step]
-    skipped: dict[str, str]
-    notes: Sequence[str]
-    metric: str
-    margin: float | None
-    experiment: str
-    model: str
-    spent_usd: float
-
-    def __repr__(self) -> str:
-        return text_of(self)
-
-    def _repr_html_(self) -> str:
-        return html_of(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain data."""
-        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        data["versions"] = [
-            {"version": item.label, "note": item.note, "by": item.by, "at": item.at}
-            for item in self.versions
-        ]
-        for key in ("steps", "confirmed"):
-            data[key] = [dataclasses.asdict(step) for step in data[key]]
-        return data
 
 
 def bisect(

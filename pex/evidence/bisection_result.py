@@ -1,18 +1,104 @@
-"""A bisection in words, for a terminal and for a notebook."""
+"""What a bisection found, also in words for a terminal and for a notebook."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pex.core.safe_text import clean
+from pex.evidence.prompt_history import PastVersion
 from pex.report.comparison import format_difference, format_ends, format_value, round_count
-
-if TYPE_CHECKING:
-    from pex.evidence.bisection import Bisection, Step
 
 _CONTEXT = 8
 """Words that are shown around a change."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One version compared with another on the same cases.
+
+    `verdict` is the comparison's word; `judged` is good, bad or undecided; the interval is that of
+    the paired difference `diff`.
+    """
+
+    version: str
+    against: str
+    judged: str
+    verdict: str
+    diff: float | None
+    lo: float | None
+    hi: float | None
+    score: float | None
+    baseline_score: float | None
+    n_cases: int
+    repeats: int
+    more_cases: int | None
+    yes_no: bool
+    errors: int
+    run_id: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bisection:
+    """What a bisection found.
+
+    Attributes:
+        name: the prompt's name.
+        outcome: "found", "no break" (the bad version is not worse), "undecided" (the ends cannot
+            be told apart), or "budget" (stopped before it was found).
+        first_bad: the first version that is worse, if one was found.
+        last_good: the last version before it that is not.
+        between: versions between the two that were not decided; empty if the break is exact.
+        difference: the change from `last_good` to `first_bad`, word by word: pieces that are
+            "same", "new" or "gone"; None if too much changed to be shown.
+        steps: the comparisons, in the order in which they were made.
+        confirmed: the two neighbours at the break: each compared with the good version, and with
+            each other.
+        skipped: versions that cannot be run, with the reason.
+        notes: what else there is to know.
+        metric: the score that decides.
+        margin: how much worse still counts as good.
+        experiment: the experiment's name.
+        model: the model.
+        spent_usd: what it cost.
+    """
+
+    name: str
+    outcome: str
+    versions: Sequence[PastVersion]
+    first_bad: str | None
+    last_good: str | None
+    between: Sequence[str]
+    difference: Sequence[tuple[str, str]] | None
+    steps: Sequence[Step]
+    confirmed: Sequence[Step]
+    skipped: dict[str, str]
+    notes: Sequence[str]
+    metric: str
+    margin: float | None
+    experiment: str
+    model: str
+    spent_usd: float
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        data["versions"] = [
+            {"version": item.label, "note": item.note, "by": item.by, "at": item.at}
+            for item in self.versions
+        ]
+        for key in ("steps", "confirmed"):
+            data[key] = [dataclasses.asdict(step) for step in data[key]]
+        return data
 
 
 def headline(found: Bisection) -> str:
@@ -82,8 +168,6 @@ def change(found: Bisection) -> str:
 
 def _shortened(text: str, first: bool, last: bool) -> str:
     """What did not change, without its middle."""
-    import re
-
     words = re.findall(r"\S+\s*|\s+", text)
     if len(words) <= 2 * _CONTEXT:
         return text
