@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.about import About
 from pex.core.batch_context import BatchContext
+from pex.core.case import Case
+from pex.core.case_hash import cases_sha256
 from pex.core.errors import PexError
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
@@ -35,7 +37,7 @@ from pex.record.metrics import (
     verdict_words,
 )
 from pex.record.run_title import best_of, local_time, run_name
-from pex.record.search import SOURCE, YES_NO, children, run_of
+from pex.record.search import CASES_SHA256, RESCORED, SOURCE, YES_NO, children, run_of
 from pex.score.frame import percentages, typed
 from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active
@@ -315,6 +317,10 @@ class Recorder:
             run = self._client.create_run(self.experiment_id, run_name=name, tags=tags)
             self.children[name] = str(run.info.run_id)
 
+    def tag_cases(self, cases: Sequence[Case]) -> None:
+        """Write the hash of the run's cases, by which runs on the same data are known."""
+        self._client.set_tag(self.run_id, CASES_SHA256, cases_sha256(cases))
+
     def link_prompts(self, versions: Mapping[str, tuple[str, int]], about: About) -> None:
         """Link each variant to the prompt version that it used, so MLflow's pages show it."""
         from pex.library import registry
@@ -396,6 +402,7 @@ def rescore(
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about.scorers))
     recorder._client.set_tag(run_id, YES_NO, ", ".join(sorted(percentages(frame))))
+    recorder._client.set_tag(run_id, RESCORED, _now().isoformat(timespec="seconds"))
 
 
 class NoResultsError(PexError):

@@ -21,6 +21,10 @@ YES_NO = "pex.yes_no"
 """The tag of a run that lists its yes/no scores."""
 SOURCE = "pex.source"
 """The tag of a run that was tried in a Playground or a cell: `playground`, `magic`."""
+CASES_SHA256 = "pex.cases_sha256"
+"""The tag of a run with the hash of its cases."""
+RESCORED = "pex.rescored_at"
+"""The tag of a run whose scores were changed after it ended: when, in UTC."""
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """A store's error codes for a run that it does not have, and for an invalid id."""
 

@@ -58,6 +58,7 @@ def record(
         )
     ]
     recorder.link_prompts(registry.saved_versions(recorder.uri, prompts), about)
+    recorder.tag_cases(cases)
     whole = {**texts, "report.html": outcome.page}
     recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts)
     writer = TraceWriter(
