@@ -17,7 +17,7 @@ FORMAT = 1
 
 _WHEN_SET = frozenset({
     "record_error", "run_name", "judging", "forgotten", "remarks", "positions", "renamed",
-    "reading", "decimal",
+    "reading", "decimal", "requirements", "checks", "criteria_sha256", "criteria",
 })  # fmt: skip
 """Written only if there is something to say."""
 
@@ -100,6 +100,63 @@ class JudgeInfo(_Part):
     positions: Mapping[str, Any] | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequirementInfo(_Part):
+    """A requirement as it was when the run began.
+
+    `at_least` is the share of cases that must pass, or the mean that a score must reach; None if
+    none was given. `place` is the file that it is written in.
+    """
+
+    id: str
+    text: str
+    source: str = ""
+    priority: str = "must"
+    at_least: float | None = None
+    place: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CheckInfo(_Part):
+    """A score and the requirements that it checks.
+
+    `compares` is whether it compares an answer with the expected one; `failed_before` is whether it
+    failed an answer in an earlier run of the experiment; `definition` changes with the scorer.
+    """
+
+    score: str
+    requirements: Sequence[str] = ()
+    compares: bool = False
+    failed_before: bool = False
+    definition: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CriteriaChange(_Part):
+    """A change of the criteria: `what` was "added", "changed" or "removed" (`how`), and when.
+
+    `at` is the start of the first run with the change, `after_runs` how many were recorded before.
+    """
+
+    what: str
+    how: str
+    at: str
+    after_runs: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CriteriaInfo(_Part):
+    """When the criteria of a run were decided.
+
+    `decided_at` is the start of the first run with exactly these, `after_runs` how many runs of the
+    experiment were recorded before that one.
+    """
+
+    decided_at: str
+    after_runs: int
+    changes: Sequence[CriteriaChange] = ()
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts(_Part):
     """A run's requests: total, answered (`replayed` of them reused), failed, not sent."""
@@ -131,7 +188,9 @@ class About(Mapping[str, Any]):
     `status` is finished, interrupted, budget or failed; `started_at` is ISO 8601 with a time zone;
     `scorer_items` are the scorers as written in an experiment file, None if they cannot be
     written; `run_name` is the run's name in MLflow, once it is recorded; `record_error` says why it
-    could not be recorded; `forgotten` is the number of rows deleted by `pexlab gc`.
+    could not be recorded; `forgotten` is the number of rows deleted by `pexlab gc`; `checks` are
+    the scores, with the `requirements` that they check; `criteria_sha256` is the hash of
+    requirements, scorers and gate, `criteria` says when they were decided.
 
     Example:
         >>> counts = {"requests": 2, "answered": 2, "errors": 0}
@@ -175,6 +234,10 @@ class About(Mapping[str, Any]):
     judging: str | None = None
     record_error: str | None = None
     forgotten: int = 0
+    requirements: Sequence[RequirementInfo] = ()
+    checks: Sequence[CheckInfo] = ()
+    criteria_sha256: str = ""
+    criteria: CriteriaInfo | None = None
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
@@ -201,7 +264,13 @@ class About(Mapping[str, Any]):
                 f"{FORMAT})",
                 hint="pip install --upgrade pexlab",
             )
-        parts = {"variants": VariantInfo, "prompts": PromptInfo, "judges": JudgeInfo}
+        parts = {
+            "variants": VariantInfo,
+            "prompts": PromptInfo,
+            "judges": JudgeInfo,
+            "requirements": RequirementInfo,
+            "checks": CheckInfo,
+        }
         for key, kind in parts.items():
             given = values.get(key) or ()
             if not isinstance(given, list | tuple):
@@ -210,6 +279,13 @@ class About(Mapping[str, Any]):
                 _part(kind, item, f"{where}: {key}[{at}]") for at, item in enumerate(given)
             ]
         values["counts"] = _part(Counts, values["counts"], f"{where}: counts")
+        if given := values.get("criteria"):
+            found = _part(CriteriaInfo, given, f"{where}: criteria")
+            changes = [
+                _part(CriteriaChange, item, f"{where}: criteria.changes[{at}]")
+                for at, item in enumerate(found.changes)
+            ]
+            values["criteria"] = dataclasses.replace(found, changes=changes)
         if values.get("cases_file"):
             values["cases_file"] = _part(CasesFile, values["cases_file"], f"{where}: cases_file")
         return cls(**values)

@@ -430,6 +430,10 @@ class Execution:
             how_to=list(job.how_to),
             renamed=dict(job.cases[0].renamed),
             decimal=next((case.decimal for case in job.cases if case.decimal), ""),
+            requirements=list(job.criteria.requirements),
+            checks=list(job.criteria.checks),
+            criteria_sha256=job.criteria.sha256,
+            criteria=job.criteria.decided,
             cases_file=CasesFile(job.edits.name, dict(job.edits.columns), job.edits.reading.given())
             if job.edits
             else None,

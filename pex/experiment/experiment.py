@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from pex.cases.edits import changes
 from pex.cases.file import stamp
+from pex.core.about import RequirementInfo
 from pex.core.case_table import CaseTable
 from pex.core.cases import Case, Source, file_of, read_cases
 from pex.core.errors import PexError
@@ -20,6 +21,7 @@ from pex.core.reading import Reading
 from pex.core.safe_text import clean
 from pex.core.values import to_json_value
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
+from pex.experiment.criteria import Criteria, criteria_of, requirements_of
 from pex.experiment.execution import Execution
 from pex.experiment.gate_rule import gate_rule
 from pex.experiment.job import Job
@@ -68,6 +70,9 @@ class Experiment:
         timeout_s: the time limit of one call.
         gate: a rule on the comparison: `baseline`, `metric`, `margin`, optionally `confidence` and
             `on_undecided`; `results.gate()` applies it.
+        requirements: what must hold, as dicts with `id`, `text`, optionally `source` (who asked),
+            `priority` and `at_least`; a scorer names those that it checks: `checks=["R3"]`. Those
+            of the prompts' metadata are added.
 
     Raises:
         PexError: something does not fit; raised before any model is called.
@@ -106,6 +111,7 @@ class Experiment:
         max_in_flight: int | None = None,
         timeout_s: float | None = None,
         gate: Mapping[str, Any] | None = None,
+        requirements: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         table, path, columns = self._table_of(cases, columns)
         self._spec = validate(
@@ -121,6 +127,7 @@ class Experiment:
                 "max_in_flight": max_in_flight,
                 "timeout_s": timeout_s,
                 "gate": dict(gate) if gate else None,
+                "requirements": list(requirements),
             },
             f"experiment '{name}'",
         )
@@ -173,11 +180,15 @@ class Experiment:
         table = read_cases(spec.cases.model_dump(), spec.columns, path.parent)
         chosen = CasesSpec.of(spec.cases.file, table.reading)
         self._spec = spec.model_copy(update={"cases": chosen})
-        self._setup(variants, table, list(spec.scorers), path.parent)
+        strict = not replaced.keys() & {"prompts", "variants"}
+        self._place = path.name
+        self._setup(variants, table, list(spec.scorers), path.parent, strict=strict)
         tell(table)
         self.path = path
         return self
 
+    _place = "this experiment"
+    """Where its own requirements are written, for errors."""
     _drafted_in: Path | None = None
     """If a Playground has changed it: the folder that its image paths are relative to."""
 
@@ -196,7 +207,13 @@ class Experiment:
         return read_cases({"file": path, **reading.given()}, columns), path, columns
 
     def _setup(
-        self, variants: list[Variant], table: CaseTable, scorers: list[Any], base: Path | None
+        self,
+        variants: list[Variant],
+        table: CaseTable,
+        scorers: list[Any],
+        base: Path | None,
+        *,
+        strict: bool = True,
     ) -> None:
         cases = table.cases
         if not variants:
@@ -222,6 +239,7 @@ class Experiment:
         self._scorers = scorers
         self._base = base
         self._built = build(scorers, cases, base)
+        self._criteria(strict=strict)
         check_judges(parted(self._built)[1], variants, 1, self.folder)
         self._gate = self._resolved_gate()
 
@@ -383,6 +401,15 @@ class Experiment:
         return None if self._gate is None else dict(self._gate)
 
     @property
+    def requirements(self) -> list[RequirementInfo]:
+        """What must hold: its own requirements, then those of its prompts' metadata."""
+        return requirements_of(self._spec, self.variants, self._place)
+
+    def _criteria(self, *, strict: bool = False) -> Criteria:
+        given = (self._scorers, self._built, self._scorers_folder, self._place)
+        return criteria_of(self._spec, self.variants, *given, strict=strict)
+
+    @property
     def judges(self) -> list[Judge]:
         """The judges among its scorers."""
         return parted(self._built)[1]
@@ -480,6 +507,7 @@ class Experiment:
             reading=self.data.reading,
             scorer_items=portable(self._scorers),
             drafted=self._drafted_in is not None,
+            criteria=self._criteria(),
         )
 
     def _stamp_now(self) -> tuple[int, int, int] | None:

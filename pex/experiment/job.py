@@ -11,6 +11,7 @@ from pex.cases.edits import Edits
 from pex.core.call import Answer, Request
 from pex.core.cases import Case
 from pex.core.variant import Variant
+from pex.experiment.criteria import Criteria
 from pex.run.channel import Channel
 from pex.run.journal import Journal, Run
 from pex.score.base import Scorer
@@ -24,7 +25,7 @@ class Job:
     `found` are the answers, by key, already in the journal; `panel` are the judges, None
     if there are none; `state` is the project's folder for unrecorded runs; `edits` are those of
     the file of cases, None if it has none; `scorer_items` are the scorers as a user can write
-    them, None if they depend on files or this process.
+    them, None if they depend on files or this process; `criteria` are what the run is measured by.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Job:
     state: Path
     files: Mapping[str, str]
     how_to: Sequence[str]
+    criteria: Criteria
     max_error_share: float = 0.05
     edits: Edits | None = None
     scorer_items: Sequence[Any] | None = None

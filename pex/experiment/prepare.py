@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from pex.core.project import project_of
 from pex.core.reading import Reading
 from pex.core.variant import Variant
 from pex.experiment import options
+from pex.experiment.criteria import Criteria
 from pex.experiment.execution import Execution
 from pex.experiment.job import Job
 from pex.experiment.options import RunOptions
@@ -55,7 +57,8 @@ class ExperimentState:
     `gate` is its rule with the baseline resolved; image paths are relative to `folder`;
     `files` returns the files to store with the record, for the cases of a run; `last` is the frame
     of this object's last run, `cases_path` the file of its cases, `reading` how it is read;
-    `scorer_items` are for `Job`. A `drafted` one no longer matches its file.
+    `scorer_items` are for `Job`; `criteria` are what its runs are measured by. A `drafted` one no
+    longer matches its file.
     """
 
     spec: ExperimentSpec
@@ -64,6 +67,7 @@ class ExperimentState:
     scorers: Sequence[Scorer | Judge]
     path: Path | None
     folder: Path
+    criteria: Criteria
     files: Callable[[Sequence[Case]], Mapping[str, str]]
     gate: Mapping[str, Any] | None = None
     last: pd.DataFrame | None = None
@@ -141,6 +145,8 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     """
     from pex.record import runs
     from pex.record.commit import commit_tags
+    from pex.record.criteria import tags_of
+    from pex.record.search import SOURCE
     from pex.tracking import store
 
     options.check(chosen)
@@ -179,10 +185,12 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         ready = plan.panel
         if ready is not None:
             ready = ready_judges(ready, _to_ask(ready, plan, book, run, found), connect)
-        recorder = None
+        recorder, criteria = None, experiment.criteria
         if chosen["record"]:
             note = {"pex.note": chosen["note"]} if chosen["note"] else {}
             tags = {**commit_tags(plan.project), **note, **(chosen["mlflow_tags"] or {})}
+            criteria = _decided(experiment, uri, run.mlflow_run_id, SOURCE in tags)
+            tags |= tags_of(criteria.parts, criteria.sha256)
             recorder = runs.Recorder(uri, spec.name, tags, run.mlflow_run_id, spec.purpose)
             book.recorded_as(run, recorder.run_id)
     except BaseException:
@@ -217,8 +225,34 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         else None,
         scorer_items=experiment.scorer_items,
         how_to=[] if experiment.drafted else _how_to(experiment.path, plan.project),
+        criteria=criteria,
     )
     return Execution(job, recorder), job
+
+
+def _decided(experiment: ExperimentState, uri: str, own: str | None, scratch: bool) -> Criteria:
+    """The criteria of a run, and when they were decided if somebody wrote them down.
+
+    What is only tried in a Playground or a cell is no measurement, so it decides nothing.
+    """
+    from pex.record.criteria import decided, earlier_runs, failed_scores
+
+    criteria, name = experiment.criteria, experiment.spec.name
+    if scratch or not criteria.written:
+        return criteria
+    earlier = earlier_runs(uri, name, own)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    definitions = {check.score: criteria.parts["scorers"][check.score]
+                   for check in criteria.checks if check.requirements}  # fmt: skip
+    failed = failed_scores(uri, name, definitions, earlier)
+    return dataclasses.replace(
+        criteria,
+        decided=decided(earlier, criteria.parts, criteria.sha256, now),
+        checks=[
+            dataclasses.replace(check, failed_before=check.score in failed)
+            for check in criteria.checks
+        ],
+    )
 
 
 def check_judges(

@@ -72,7 +72,9 @@ def code(
         lines.append(f"    columns={literal(cases[0].renamed)},")
     if scorers:
         made = [
-            _judge(item, names[f"judge-{item.name}"]) if isinstance(item, Judge) else literal(item)
+            _judge(item, names[f"judge-{item.name}"])
+            if isinstance(item, Judge)
+            else literal(_alone(item))
             for item in scorers
         ]
         lines.append(f"    scorers=[{', '.join(made)}],")
@@ -106,6 +108,13 @@ def literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(literal, value)) + "]"
     return repr(value)
+
+
+def _alone(item: Any) -> Any:
+    """A scorer without the requirements that it checks, which the code does not have."""
+    if not isinstance(item, Mapping):
+        return item
+    return {key: value for key, value in item.items() if key != "checks"}
 
 
 def _prompt(prompt: Prompt) -> list[str]:

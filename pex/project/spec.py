@@ -67,12 +67,17 @@ class CasesSpec(Strict):
 
 
 class Requirement(Strict):
-    """A sentence that somebody asked for, which scorers check by its id (`checks: [R3]`)."""
+    """A sentence that somebody asked for, which scorers check by its id (`checks: [R3]`).
+
+    `at_least` is the share of cases that must pass, or the mean that a score must reach; without
+    it every case must pass.
+    """
 
     id: str
     text: str
     source: str = ""
     priority: Literal["must", "should", "could"] = "must"
+    at_least: float | None = None
 
     @field_validator("id")
     @classmethod
@@ -109,6 +114,15 @@ class ExperimentSpec(Strict):
     timeout_s: float | None = Field(default=None, gt=0)
     gate: GateSpec | None = None
     requirements: list[Requirement] = Field(default_factory=list)
+
+    @field_validator("requirements")
+    @classmethod
+    def _requirements(cls, value: list[Requirement]) -> list[Requirement]:
+        ids = [item.id for item in value]
+        double = next((item for item in ids if ids.count(item) > 1), None)
+        if double is not None:
+            raise ValueError(f"two requirements have the id '{double}'")
+        return value
 
     @field_validator("name")
     @classmethod

@@ -17,6 +17,8 @@ from pex.core.canonical_json import json_text
 from pex.core.parquet import read_table
 from pex.core.values import to_json_value
 from pex.guard.redact import redact
+from pex.record.requirements import FILE as REQUIREMENTS
+from pex.record.requirements import readable, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,8 @@ def write(
     (folder / ABOUT).write_bytes(orjson.dumps(to_json_value(stored), option=orjson.OPT_INDENT_2))
     table.to_parquet(folder / PARQUET, index=False)
     _readable(table).to_json(folder / TABLE, orient="split", index=False)
+    if (requirements := table_of(frame, about)) is not None:
+        readable(requirements).to_json(folder / REQUIREMENTS, orient="split", index=False)
     if comparison is not None:
         _readable_comparison(comparison).to_json(folder / COMPARISON, orient="split", index=False)
 
@@ -59,7 +63,8 @@ def upload(client: MlflowClient, run_id: str, folder: Path) -> None:
     """Upload a folder of files to a run and mark its tables."""
     client.log_artifacts(run_id, str(folder))
     # As log_table does; but that would append to the table of an earlier start of this run.
-    tables = [{"path": n, "type": "table"} for n in (TABLE, COMPARISON) if (folder / n).is_file()]
+    names = (TABLE, COMPARISON, REQUIREMENTS)
+    tables = [{"path": n, "type": "table"} for n in names if (folder / n).is_file()]
     there = json.loads(client.get_run(run_id).data.tags.get(_LOGGED, "[]"))
     others = [item for item in there if item not in tables]
     client.set_tag(run_id, _LOGGED, json.dumps([*tables, *others]))

@@ -24,7 +24,7 @@ from pex.core.case_hash import cases_sha256
 from pex.core.errors import PexError
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
-from pex.record import files
+from pex.record import files, requirements
 from pex.record.description import note
 from pex.record.experiments import experiment_of, place_of
 from pex.record.metrics import (
@@ -163,6 +163,7 @@ class Recorder:
         binary = percentages(frame)
         self.write_scores(summary, about, comparison, of_run(frame, about), binary)
         self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(binary)))
+        self.write_requirements(frame, about)
         counts = {key: float(value) for key, value in about["counts"].items()}
         total = summary["cost_usd"].sum(min_count=len(summary)) if len(summary) else math.nan
         self._log(
@@ -222,6 +223,16 @@ class Recorder:
             self._client.set_tag(self.run_id, "pex.remarks", said)
         text = redact(note(summary, about, comparison, remarks, binary))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
+
+    def write_requirements(self, frame: pd.DataFrame, about: About) -> None:
+        """Say in a tag of the run and of each variant which requirements are met."""
+        table = requirements.table_of(frame, about)
+        if table is None:
+            return
+        said, each = requirements.tags_of(table)
+        self._client.set_tag(self.run_id, requirements.TAG, redact(said))
+        for name, text in each.items():
+            self._client.set_tag(self.children[name], requirements.TAG, text)
 
     def _rename(self, about: About, summary: pd.DataFrame, binary: Collection[str]) -> None:
         """Name the run after what it was and found; a name given by a person is kept."""
@@ -398,6 +409,7 @@ def rescore(
     """Update a recorded run with new scores: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
     recorder.write_scores(summary, about, comparison, of_run(frame, about), percentages(frame))
+    recorder.write_requirements(frame, about)
     recorder.clear_stale(about.scorers)
     files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about.scorers))

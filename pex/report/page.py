@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
+from pex.compare.requirements import states
 from pex.core.about import About, PromptInfo
 from pex.core.remarks import of_run
 from pex.core.text import value_text
 from pex.report.comparison import explain, sentences, table_html
 from pex.report.comparison_matrix import overview_html
 from pex.report.plain_answer import measure_name, plain_answer
+from pex.report.requirements import requirement_notes, requirements_table
 from pex.report.sides import side_by_side_table, telling_cases
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
 from pex.report.tables import format_seconds, reachable, summary_scores, summary_table
@@ -90,8 +92,16 @@ def page(
             show(max_rows=len(telling), baseline=baseline, only=telling) if telling else ""
         ),
         sides=Markup(show(max_rows=MAX_CASES, baseline=baseline, max_bytes=MAX_BYTES)),
+        **_requirements(frame, about),
         **_verdict(comparison, slices),
     )
+
+
+def _requirements(frame: pd.DataFrame, about: About) -> dict[str, Any]:
+    if not about.requirements or not len(frame):
+        return {}
+    table = requirements_table(states(frame, about.requirements, about.checks))
+    return {"requirements": Markup(table), "requirement_notes": requirement_notes(about)}
 
 
 def _prompt(prompt: PromptInfo) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.core.about import About
+from pex.core.about import About, CheckInfo
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import RowKey
@@ -22,6 +22,7 @@ from pex.score.frame import (
     with_scores,
 )
 from pex.score.judge import asking
+from pex.score.requirements import check_known, checks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,9 @@ def rescore(
     decimal = about.decimal or reading.get("decimal", "")  # older records have only a file's
     rows = list(restore(frame, about.renamed, decimal))
     cases: dict[str, Case] = {case.id: case for _, _, case in rows}
-    scorers, judges = parted(build(items, list(cases.values()), base))
+    built = build(items, list(cases.values()), base)
+    checks = _checks(about, items, built, base)
+    scorers, judges = parted(built)
     scorers = imported(scorers)
     scores: dict[RowKey, dict[str, Score]] = {}
     answered: dict[RowKey, Answer] = {}
@@ -95,4 +98,24 @@ def rescore(
         if name not in nothing
         and (name in new or any(is_part(name, scorer, known) for scorer in new))
     ]
-    return with_scores(frame, complete, stale), dataclasses.replace(about, scorers=known)
+    about = dataclasses.replace(about, scorers=known, checks=checks)
+    return with_scores(frame, complete, stale), about
+
+
+def _checks(
+    about: About, items: Sequence[Any], built: Sequence[Any], base: Path
+) -> list[CheckInfo]:
+    """What the scores check now; a new scorer that does not say so checks what its name did.
+
+    Raises:
+        PexError: a scorer checks an unknown requirement.
+    """
+    given = checks_of(items, built, base)
+    check_known(given, [item.id for item in about.requirements])
+    found = {check.score: check for check in about.checks}
+    for check in given:
+        before = found.get(check.score)
+        if before is not None and not check.requirements:
+            check = dataclasses.replace(check, requirements=before.requirements)
+        found[check.score] = check
+    return list(found.values())

@@ -108,6 +108,7 @@ class Results:
 
         table = summary_text(self.summary(), percentages(self.frame))
         end = [str(self.recorded)] if self.recorded else []
+        end = [*self._requirements_line(), *end]
         remarks = (f"! {text}" for text in self.remarks())
         return clean("\n".join([self._headline(), table, *remarks, *end]))
 
@@ -118,7 +119,9 @@ class Results:
 
         table = summary_html(self.summary(), percentages(self.frame))
         headline = f'<p class="{NO_MATH}">{escape(self._headline())}</p>'
+        asked = "".join(f"<p>{escape(clean(line))}</p>" for line in self._requirements_line())
         end = f'<p class="{NO_MATH}">{self.recorded.html}</p>' if self.recorded else ""
+        end = asked + end
         return f"{headline}{table}{remarks_html(self.remarks())}{end}"
 
     def remarks(self) -> list[str]:
@@ -127,6 +130,12 @@ class Results:
         The remarks themselves are in the column `remarks` of `frame`; judges' verdicts count too.
         """
         return of_run(self.frame, self.about)
+
+    def _requirements_line(self) -> list[str]:
+        from pex.report.requirements import requirements_line
+
+        table = self.requirements
+        return [requirements_line(table)] if len(table) else []
 
     def _headline(self) -> str:
         counts = self.about.counts
@@ -361,6 +370,18 @@ class Results:
             given = self.ratings()
             ratings = given[given["name"] == judge]
         return calibrate_judge(self.frame, known[judge], ratings)
+
+    @property
+    def requirements(self) -> pd.DataFrame:
+        """The state of each requirement for each variant; no rows if there are none.
+
+        `state` is met, not met, undecided, never failed (no case could make it fail) or untested
+        (no scorer checks it); `sentence` says why. `value` is the share of cases that pass, `lo`
+        and `hi` its one-sided 95 % ends.
+        """
+        from pex.compare.requirements import states
+
+        return states(self.frame, self.about.requirements, self.about.checks)
 
     def verdicts(self) -> pd.DataFrame | None:
         """The comparison recorded with the run: every score, compared with the baseline.

@@ -98,6 +98,8 @@ def _name_of(item: Any) -> str | None:
         name, kind = item.get("name"), item.get("kind")
         if name is not None:
             return str(name)
+        if kind == "function" and callable(item.get("function")):
+            return callable_name(item["function"])
         if kind == "function":
             return str(item.get("function", "")).partition(":")[2] or kind
         known = isinstance(kind, str) and kind in KINDS and kind != "judge"
@@ -120,7 +122,9 @@ def dump(items: Iterable[Any]) -> list[str | dict[str, Any]]:
         if isinstance(item, str):
             dumped.append(item)
         elif isinstance(item, Mapping):
-            dumped.append(dict(item))
+            function = item.get("function")
+            named = {"function": _reference(function)} if callable(function) else {}
+            dumped.append({**item, **named})
         elif isinstance(item, Judge):
             dumped.append(item.to_dict())
         else:
@@ -158,6 +162,13 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
         )
     if not isinstance(kind, str) or kind not in KINDS:
         raise PexError(f"there is no scorer of kind '{kind}'", hint=nearest(str(kind), KINDS))
+    function = item.get("function") if kind == "function" else None
+    if callable(function):
+        # Not a reference that is looked up later: the function itself, with options.
+        item = {**item, "function": callable_name(function)}
+        found = validate(FunctionKind, item, f"scorer '{item.get('name') or item['function']}'")
+        name = found.function if found.name is None else found.name
+        return _build_rule(check_name(name, "score name"), lambda: callable_rule(function, cases))
     options = validate(KINDS[kind], item, f"scorer '{item.get('name') or kind}'")
     if isinstance(options, JudgeKind):
         return _build_one(options.judge(base), cases, base)

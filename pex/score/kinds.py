@@ -25,6 +25,11 @@ def _as_label(value: Any) -> Any:
     return as_text(value) if isinstance(value, float) else as_written(value)
 
 
+def _as_list(value: Any) -> Any:
+    """One id without brackets is a list of one."""
+    return [as_text(as_written(value))] if isinstance(value, str | int | float) else value
+
+
 LabelText = Annotated[str | bool | int, BeforeValidator(_as_label)]
 
 
@@ -33,6 +38,8 @@ class Kind(Strict):
 
     kind: str
     name: str | None = None
+    checks: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """The ids of the requirements that it checks."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         """The rule that these options describe.
@@ -186,7 +193,13 @@ class JudgeKind(Kind):
         """The judge that these options describe; its prompt's path starts from `base`."""
         path = base / self.prompt
         return Judge(
-            path, self.model, self.name, self.params, baseline=self.baseline, scale=self.scale
+            path,
+            self.model,
+            self.name,
+            self.params,
+            baseline=self.baseline,
+            scale=self.scale,
+            checks=self.checks,
         )
 
 

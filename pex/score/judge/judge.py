@@ -65,6 +65,7 @@ class Judge:
         kind: `pointwise` or `pairwise`; by default, pairwise if there is a baseline.
         baseline: the variant, prompt or model whose answers a pairwise judge compares with.
         scale: the lowest and the highest whole number that it can give, for example (1, 5).
+        checks: the ids of the experiment's requirements that its score checks.
 
     Raises:
         PexError: the prompt does not show the answer, the schema has no verdict that can be a
@@ -86,6 +87,7 @@ class Judge:
         kind: str | None = None,
         baseline: str | None = None,
         scale: Sequence[int] | None = None,
+        checks: Sequence[str] | str = (),
     ) -> None:
         self.prompt = prompt if isinstance(prompt, Prompt) else Prompt.load(prompt)
         self.name = check_name(self.prompt.name if name is None else name, "score name")
@@ -93,6 +95,7 @@ class Judge:
         self.kind = _kind(kind, baseline, where)
         self.baseline = baseline
         self.scale = _scale(scale, self.kind, self.prompt.response_schema is not None, where)
+        self.checks = (checks,) if isinstance(checks, str) else tuple(checks)
         named = model.ref if isinstance(model, ClientModel) else model
         self._given = (named, dict(params or {}))
         self._check_shown(where)
@@ -225,6 +228,7 @@ class Judge:
             "params": params,
             "baseline": self.baseline,
             "scale": list(self.scale) if self.scale else None,
+            "checks": list(self.checks),
         }
         return item | {key: value for key, value in optional.items() if value}
 
