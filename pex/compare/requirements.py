@@ -60,6 +60,7 @@ class _Found:
     why: str = ""
     failing: Sequence[str] = ()
     more_cases: int | None = None
+    n_groups: int | None = None
 
 
 def states(
@@ -225,14 +226,15 @@ def _judged(
     passed = int((values == 1.0).sum())
     failing = [str(case_id) for case_id in values[values < 1].index[:_FAILING]]
     groups = _grouped(rows, list(values.index))
-    independent = len(set(groups)) if groups else n
+    together = len(set(groups)) if groups else None
+    independent = n if together is None else together
     low, high = _ends([float(value) for value in values], groups, independent, level)
     if wanted >= 1:
         state = MET if passed == n else NOT_MET
-        return _Found(state, mean, low, high, n, passed, True, failing=failing)
+        return _Found(state, mean, low, high, n, passed, True, failing=failing, n_groups=together)
     state = MET if low >= wanted else NOT_MET if high < wanted else UNDECIDED
     more = _more(mean, n, wanted, level) if state == UNDECIDED and not groups else None
-    return _Found(state, mean, low, high, n, passed, True, failing=failing, more_cases=more)
+    return _Found(state, mean, low, high, n, passed, True, "", failing, more, together)
 
 
 def _score_errors(rows: pd.DataFrame, names: Sequence[str]) -> pd.Series[bool]:
@@ -335,14 +337,16 @@ def _sentence(found: _Found, state: str, at_least: float | None, missing: int) -
 
 
 def _of_share(found: _Found, state: str, wanted: float) -> str:
-    n, share = found.n, float(found.value or 0)
+    n, share, groups = found.n, float(found.value or 0), ""
+    if found.n_groups is not None:
+        groups = f" in {found.n_groups:,} {'group' if found.n_groups == 1 else 'groups'}"
     if found.passed == n:
-        said = f"all {n:,} cases passed" if n > 1 else "the only case passed"
+        said = f"all {n:,} cases{groups} passed" if n > 1 else "the only case passed"
         said += f", which shows a rate of at least {_percent(found.low, down=True)}"
         if wanted < 1:
             said += f"; asked for is {wanted * 100:.3g} %"
     else:
-        said = f"{found.passed:,} of {_cases(n)} passed ({_percent(share)})"
+        said = f"{found.passed:,} of {_cases(n)}{groups} passed ({_percent(share)})"
         said += f", asked for is {'every one' if wanted >= 1 else f'at least {wanted * 100:.3g} %'}"
     if state == NEVER_FAILED:
         said += "; so did every answer on record: no case has made it fail"

@@ -15,7 +15,7 @@ from pex.library.metadata import metadata_of
 from pex.project.spec import ExperimentSpec
 from pex.score.base import Scorer
 from pex.score.judge.judge import Judge
-from pex.score.requirements import DIGITS, check_known, checks_of
+from pex.score.requirements import DIGITS, check_known, checks_of, requirement_digest
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def criteria_of(
     ]
     parts: dict[str, Any] = {
         "requirements": {
-            item.id: digest([_same(item.text), item.priority, item.at_least], DIGITS)
+            item.id: requirement_digest(item.text, item.priority, item.at_least)
             for item in requirements
         },
         "scorers": {

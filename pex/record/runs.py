@@ -233,6 +233,8 @@ class Recorder:
         self._client.set_tag(self.run_id, requirements.TAG, redact(said))
         for name, text in each.items():
             self._client.set_tag(self.children[name], requirements.TAG, text)
+        for name, text in requirements.states_tags(table).items():
+            self._client.set_tag(self.children[name], requirements.STATES, text)
 
     def _rename(self, about: About, summary: pd.DataFrame, binary: Collection[str]) -> None:
         """Name the run after what it was and found; a name given by a person is kept."""

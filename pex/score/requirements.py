@@ -54,6 +54,16 @@ def checks_of(
     return found
 
 
+def requirement_digest(text: str, priority: str, at_least: float | None) -> str:
+    """Digits that change with what a requirement asks for; not with spaces or who asked.
+
+    Example:
+        >>> requirement_digest("Be  kind.", "must", None) == requirement_digest("Be kind.", "must", None)
+        True
+    """  # noqa: E501 - the example is one line
+    return digest([" ".join(text.split()), priority, at_least], DIGITS)
+
+
 def check_known(checks: Sequence[CheckInfo], requirements: Collection[str]) -> None:
     """Refuse a scorer that checks a requirement which does not exist.
 

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.helpers.browser import page as opened
-from tests.helpers.made_results import results
+from tests.helpers.made_results import HOSTILE, results
 
 pytestmark = pytest.mark.browser
 
@@ -16,6 +16,29 @@ STATES = {
     "one variant": results(8, ("alone",)),
     "twelve variants": results(12, tuple(f"variant-{number}" for number in range(12))),
     "wide texts": results(6, output="x" * 100_000),
+    "requirements": results(
+        30,
+        requirements=[
+            {"id": "R1", "text": HOSTILE, "source": HOSTILE},
+            {
+                "id": "R2",
+                "text": "An answer is short enough for a text message.",
+                "priority": "could",
+            },
+            {"id": "R3", "text": "Nobody is promised money.", "at_least": 0.9},
+        ],
+        checks=[
+            {"score": "ok", "requirements": ["R1", "R3"]},
+            {"score": "size", "requirements": []},
+        ],
+        criteria={
+            "decided_at": "2026-01-02T03:04:05+00:00",
+            "after_runs": 4,
+            "changes": [
+                {"what": "R3", "how": "changed", "at": "2026-01-02T03:04:05+00:00", "after_runs": 4}
+            ],
+        },
+    ),
     "right to left": results(6, output="عاجل: أعد المبلغ من فضلك"),
 }
 

@@ -1,0 +1,248 @@
+"""Which requirements of a project's prompts are met, as far as its recorded runs say."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.compare.requirements import UNTESTED
+from pex.core.attempt import attempt
+from pex.core.errors import PexError, nearest
+from pex.core.project import find_project
+from pex.evidence.using_experiments import using_experiments
+from pex.library.files import PromptFile, prompt_files
+from pex.library.metadata import metadata_of
+from pex.project.settings import load_settings
+from pex.project.spec import ExperimentSpec, Requirement, load_spec
+from pex.record.criteria import EarlierRun, decided, earlier_runs
+from pex.record.requirements import VariantStates, newest_states
+from pex.report.requirements import change_sentences
+from pex.report.tables import format_interval, format_score
+from pex.score.requirements import requirement_digest
+from pex.tracking.store import exists, tracking_uri
+
+NOT_MEASURED = "not measured"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CoverageRow:
+    """A requirement of a prompt, and its state on one model.
+
+    `state` is met, not met, undecided, never failed, untested (no scorer checks it) or not measured
+    (a scorer does, and no recorded run has this version of the prompt and of the requirement).
+    `place` is the file that has the requirement; `at` is the start of the run, ISO 8601 in UTC.
+    """
+
+    prompt: str
+    requirement: str
+    text: str
+    priority: str
+    source: str
+    place: str
+    state: str
+    detail: str
+    experiment: str = ""
+    model: str = ""
+    run_id: str = ""
+    at: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Coverage:
+    """The requirements of a project's prompts; `remarks` are sentences on what is not in order."""
+
+    rows: Sequence[CoverageRow]
+    remarks: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Measured:
+    """An experiment of the project: what it asks for, and what its scorers check."""
+
+    file: Path
+    spec: ExperimentSpec
+
+    @property
+    def folder(self) -> str:
+        return self.file.parent.name
+
+    def checks(self) -> Iterator[tuple[str, list[str]]]:
+        """Its scorers by name, with the requirements that each checks."""
+        for item in self.spec.scorers:
+            if isinstance(item, str):
+                yield item.rpartition(":")[2], []
+                continue
+            given = item.get("checks") or []
+            ids = [str(one) for one in (given if isinstance(given, list) else [given])]
+            name = item.get("name") or str(item.get("function", "")).rpartition(":")[2]
+            yield str(name or Path(str(item.get("prompt", ""))).stem or item.get("kind")), ids
+
+    @property
+    def checked(self) -> set[str]:
+        return {one for _, ids in self.checks() for one in ids}
+
+
+def coverage(
+    project: Path | None = None, uri: str | None = None, prompts: Collection[str] | None = None
+) -> Coverage:
+    """The state of each requirement of the project's prompts; no model is called.
+
+    Args:
+        project: the project's folder; None: the current one.
+        uri: the store of its runs; None: the project's.
+        prompts: only these prompts, by name.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    project = project or find_project()
+    uri = uri or tracking_uri(project, load_settings(project))
+    files = [file for file in prompt_files(project) if prompts is None or file.name in prompts]
+    used = using_experiments(project)
+    known: dict[Path, _Measured] = {}
+    for path in dict.fromkeys(path for paths in used.values() for path in paths):
+        spec = attempt(lambda path=path: load_spec(path))  # type: ignore[misc]
+        if not isinstance(spec, PexError):
+            known[path] = _Measured(path, spec)
+    asked = {file.path: _asked(file, [known[p] for p in used.get(file.name, []) if p in known])
+             for file in files}  # fmt: skip
+    digests = {file.prompt.digest for file in files if file.prompt and asked[file.path][0]}
+    found = newest_states(uri, digests) if digests and exists(uri) else []
+    rows = [row for file in files for row in _rows(file, *asked[file.path], found)]
+    return Coverage(rows, _remarks(files, asked, known.values(), uri))
+
+
+def _asked(
+    file: PromptFile, experiments: Sequence[_Measured]
+) -> tuple[list[tuple[str, Requirement]], list[_Measured]]:
+    """The requirements of a prompt with their places: its own, and those of its experiments."""
+    prompt = file.prompt
+    if prompt is None:
+        return [], []
+    metadata = attempt(lambda: metadata_of(prompt))
+    own = [] if isinstance(metadata, PexError) else metadata.requirements
+    found = {item.id: (file.path, item) for item in own}
+    for experiment in experiments:
+        for item in experiment.spec.requirements:
+            found.setdefault(item.id, (f"{experiment.folder}/{experiment.file.name}", item))
+    return [(str(place), item) for place, item in found.values()], list(experiments)
+
+
+def _rows(
+    file: PromptFile,
+    asked: Sequence[tuple[str, Requirement]],
+    experiments: Sequence[_Measured],
+    found: Sequence[VariantStates],
+) -> Iterator[CoverageRow]:
+    for place, item in asked:
+        row = CoverageRow(
+            file.name, item.id, item.text, item.priority, item.source, place, UNTESTED, ""
+        )
+        testing = [one for one in experiments if item.id in one.checked]
+        if not testing:
+            where = ", ".join(one.folder for one in experiments)
+            detail = f"no scorer of {where} checks it" if where else "no experiment uses the prompt"
+            yield dataclasses.replace(row, detail=detail)
+            continue
+        names = {one.spec.name for one in testing}
+        digest = file.prompt.digest if file.prompt else ""
+        own = [one for one in found if one.digest == digest and one.experiment in names]
+        now = requirement_digest(item.text, item.priority, item.at_least)
+        current = [one for one in own if one.states.get(item.id, {}).get("digest") == now]
+        if not current:
+            changed = any(item.id in one.states for one in own)
+            detail = (
+                "the requirement has changed since the last run"
+                if changed
+                else "no recorded run has this version of the prompt"
+            )
+            yield dataclasses.replace(
+                row, state=NOT_MEASURED, detail=detail, experiment=", ".join(sorted(names))
+            )
+        for one in _newest_by_model(current):
+            said = one.states[item.id]
+            yield dataclasses.replace(
+                row,
+                state=said["state"],
+                detail=_detail(said),
+                experiment=one.experiment,
+                model=one.model,
+                run_id=one.run_id,
+                at=datetime.datetime.fromtimestamp(one.started_at, datetime.UTC).isoformat(
+                    timespec="seconds"
+                ),
+            )
+
+
+def _newest_by_model(found: Sequence[VariantStates]) -> list[VariantStates]:
+    """The newest of each model; `found` has the newest first."""
+    by_model: dict[str, VariantStates] = {}
+    for one in found:
+        by_model.setdefault(one.model, one)
+    return list(by_model.values())
+
+
+def _detail(said: dict[str, Any]) -> str:
+    if said.get("value") is None:
+        return f"{said.get('n', 0)} cases scored"
+    share = bool(said.get("share", True))
+    ends = ""
+    if said.get("lo") is not None:
+        ends = f" {format_interval(said['lo'], said['hi'], share)}"
+    return f"{format_score(said['value'], share)}{ends} of {said['n']} cases"
+
+
+def _remarks(
+    files: Sequence[PromptFile],
+    asked: dict[str, tuple[list[tuple[str, Requirement]], list[_Measured]]],
+    experiments: Collection[_Measured],
+    uri: str,
+) -> list[str]:
+    remarks = []
+    for file in files:
+        by_text: dict[str, str] = {}
+        for _, item in asked[file.path][0]:
+            text = " ".join(item.text.split()).casefold()
+            other = by_text.setdefault(text, item.id)
+            if other != item.id:
+                remarks.append(f"{file.name}: the requirements {other} and {item.id} say the same.")
+    for experiment in experiments:
+        ids = {
+            item.id for requirements, uses in asked.values() if experiment in uses
+            for _, item in requirements
+        }  # fmt: skip
+        if not ids:
+            continue
+        for name, checks in experiment.checks():
+            remarks += [
+                f"{experiment.folder}: the scorer '{name}' checks '{one}', which is no requirement "
+                f"({nearest(one, ids)})."
+                for one in checks
+                if one not in ids
+            ]
+            if not checks:
+                remarks.append(f"{experiment.folder}: the scorer '{name}' checks no requirement.")
+        remarks += _changes(experiment, uri)
+    return remarks
+
+
+def _changes(experiment: _Measured, uri: str) -> list[str]:
+    """What was decided after the first run of an experiment."""
+    runs: list[EarlierRun] = earlier_runs(uri, experiment.spec.name) if exists(uri) else []
+    if not runs:
+        return []
+    last = runs[-1]
+    said = []
+    if last.parts is not None:
+        changes = decided(runs[:-1], last.parts, last.sha256, last.at).changes
+        said = [f"{experiment.folder}: {text}" for text in change_sentences(changes)]
+    before = (last.parts or {}).get("requirements") or {}
+    for item in experiment.spec.requirements:
+        now = requirement_digest(item.text, item.priority, item.at_least)
+        if before.get(item.id, now) != now:
+            count = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
+            said.append(f"{experiment.folder}: {item.id} has changed since the last of {count}.")
+    return said

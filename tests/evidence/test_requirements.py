@@ -1,0 +1,106 @@
+"""Which requirements of a project are met, from its files and its recorded runs."""
+
+from pathlib import Path
+
+import pytest
+
+import pex
+from pex.evidence.requirements import coverage
+from tests.helpers.endpoint import FaultyEndpoint
+
+YAML = """name: words
+cases: cases.csv
+prompts: [prompts/echo.prompty, prompts/ask.prompty]
+models: [lab/m1]
+scorers:
+  - {{kind: exact, checks: [R1]}}
+  - {{kind: length, max_words: 1, checks: [R2{more}]}}
+  - json
+requirements:
+  - {{id: R1, text: Says the word., source: Support, at_least: {at_least}}}
+"""
+ECHO = """---
+name: echo
+metadata:
+  requirements:
+    - {id: R2, text: Is short., priority: should}
+    - {id: R3, text: Is never rude.}
+    - {id: R4, text: is never  rude.}
+---
+user:
+{{ word }}
+"""
+
+
+@pytest.fixture
+def folder(project: Path) -> Path:
+    folder = project / "experiments" / "words"
+    (folder / "prompts").mkdir(parents=True)
+    rows = "".join(f"w{number},w{number}\n" for number in range(30))
+    (folder / "cases.csv").write_text(f"word,expected\n{rows}")
+    (folder / "prompts" / "echo.prompty").write_text(ECHO)
+    (folder / "prompts" / "ask.prompty").write_text("user:\n{{ word }} ?")
+    (folder / "experiment.yaml").write_text(YAML.format(more="", at_least=0.9))
+    return folder
+
+
+def found(project: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    return {(r.prompt, r.requirement): (r.state, r.detail) for r in coverage(project).rows}
+
+
+def test_each_requirement_of_each_prompt_has_a_state(
+    project: Path, folder: Path, lab: FaultyEndpoint
+) -> None:
+    nothing = "no recorded run has this version of the prompt"
+    assert found(project) == {
+        ("echo", "R1"): ("not measured", nothing),
+        ("echo", "R2"): ("not measured", nothing),
+        ("echo", "R3"): ("untested", "no scorer of words checks it"),
+        ("echo", "R4"): ("untested", "no scorer of words checks it"),
+        ("ask", "R1"): ("not measured", nothing),
+    }
+    results = pex.Experiment.load(folder / "experiment.yaml").run(show=False)
+    now = found(project)
+    assert now["echo", "R1"] == ("met", "100 % [90, 100] of 30 cases")
+    assert now["echo", "R2"][0] == "met"
+    assert now["ask", "R1"] == ("not met", "0 % [0, 10] of 30 cases")
+    rows = {(row.prompt, row.requirement): row for row in coverage(project).rows}
+    row = rows["echo", "R1"]
+    assert (row.model, row.experiment, row.run_id) == ("lab/m1", "words", results.run_id)
+    assert (row.source, row.place) == ("Support", "words/experiment.yaml")
+    assert row.at.endswith("+00:00")
+    assert rows["echo", "R2"].place == "experiments/words/prompts/echo.prompty"
+    assert lab.calls == 60  # and none for the reading
+
+
+def test_what_has_changed_since_is_not_measured(
+    project: Path, folder: Path, lab: FaultyEndpoint
+) -> None:
+    pex.Experiment.load(folder / "experiment.yaml").run(show=False)
+    (folder / "experiment.yaml").write_text(YAML.format(more="", at_least=0.5))
+    changed = ("not measured", "the requirement has changed since the last run")
+    assert found(project)["echo", "R1"] == changed
+    assert "words: R1 has changed since the last of 1 run." in coverage(project).remarks
+    pex.Experiment.load(folder / "experiment.yaml").run(show=False)
+    assert found(project)["echo", "R1"][0] == "met"
+    said = [text for text in coverage(project).remarks if text.startswith("words: R1 changed on")]
+    assert said[0].endswith(", after 1 run.")
+    prompt = folder / "prompts" / "ask.prompty"
+    prompt.write_text("user:\n{{ word }}!")
+    assert found(project)["ask", "R1"][0] == "not measured"
+
+
+def test_remarks_name_what_is_not_in_order(project: Path, folder: Path) -> None:
+    (folder / "experiment.yaml").write_text(YAML.format(more=", R33", at_least=0.9))
+    assert coverage(project).remarks == [
+        "echo: the requirements R3 and R4 say the same.",
+        "words: the scorer 'length' checks 'R33', which is no requirement (did you mean 'R3'?).",
+        "words: the scorer 'json' checks no requirement.",
+    ]
+    assert {row.prompt for row in coverage(project, prompts=["echo"]).rows} == {"echo"}
+
+
+def test_a_prompt_that_no_experiment_uses_is_untested(project: Path) -> None:
+    (project / "prompts").mkdir()
+    (project / "prompts" / "echo.prompty").write_text(ECHO)
+    assert found(project)["echo", "R2"] == ("untested", "no experiment uses the prompt")
