@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
     from pex.evidence.bisection import bisect
+    from pex.evidence.promotion import promote, rollback
     from pex.experiment.experiment import Experiment
     from pex.playground import Playground
     from pex.rating.rating import Rating
@@ -78,7 +79,9 @@ _HOMES = {
     "grid": "pex.core.variant",
     "library": "pex.library",
     "load_run": "pex.results.load",
+    "promote": "pex.evidence.promotion",
     "read_night": "pex.batch.night.read_back",
+    "rollback": "pex.evidence.promotion",
     "stats": "pex.stats",
 }
 
@@ -105,7 +108,9 @@ __all__ = [
     "grid",
     "library",
     "load_run",
+    "promote",
     "read_night",
+    "rollback",
     "stats",
 ]
 

@@ -67,6 +67,7 @@ class PlanGate(Strict):
     margin: float | None = Field(default=None, ge=0)
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
     on_undecided: Literal["warn", "fail", "extend"] | None = None
+    evidence_days: int | None = Field(default=None, ge=1)
 
 
 class Canary(Strict):

@@ -95,3 +95,18 @@ def check_alias(alias: str) -> str:
             hint=f"version {alias[1:]} of a prompt is 'name/{alias[1:]}' without an alias",
         )
     return alias
+
+
+def model_alias(alias: str, model: str) -> str:
+    """The alias of the version that is for one model.
+
+    Args:
+        alias: the general alias.
+        model: the model, with or without its provider.
+
+    Example:
+        >>> model_alias("champion", "openai/gpt-5-mini"), model_alias("champion", "llama3.2:1b")
+        ('champion--gpt-5-mini', 'champion--llama3-2-1b')
+    """
+    short = model.partition("/")[2] or model
+    return check_alias(f"{alias}--{re.sub('[^A-Za-z0-9_-]', '-', short)}")

@@ -37,13 +37,17 @@ class VariantSpec(Strict):
 
 
 class GateSpec(Strict):
-    """A rule for a comparison; `confidence` is the one-sided level."""
+    """A rule for a comparison; `confidence` is the one-sided level.
+
+    `evidence_days` is for how many days a comparison allows a promotion in the library.
+    """
 
     baseline: str
     metric: str
     margin: float = Field(ge=0)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     on_undecided: Literal["warn", "fail", "extend"] = "warn"
+    evidence_days: int = Field(default=30, ge=1)
 
 
 class CasesSpec(Strict):
