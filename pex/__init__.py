@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pex.core.variant import Variant, grid
     from pex.evidence.bisection import bisect
     from pex.evidence.promotion import promote, rollback
+    from pex.evidence.reviews import review
     from pex.experiment.experiment import Experiment
     from pex.playground import Playground
     from pex.rating.rating import Rating
@@ -81,6 +82,7 @@ _HOMES = {
     "load_run": "pex.results.load",
     "promote": "pex.evidence.promotion",
     "read_night": "pex.batch.night.read_back",
+    "review": "pex.evidence.reviews",
     "rollback": "pex.evidence.promotion",
     "stats": "pex.stats",
 }
@@ -110,6 +112,7 @@ __all__ = [
     "load_run",
     "promote",
     "read_night",
+    "review",
     "rollback",
     "stats",
 ]

@@ -8,6 +8,7 @@ from pex.core.errors import PexError
 from pex.evidence.alias_state import AliasState
 from pex.evidence.gate_evidence import find_evidence
 from pex.evidence.promotion_result import (
+    IN_REVIEW,
     MOVED,
     REFUSED,
     THERE,
@@ -24,6 +25,7 @@ def promote(
     model: str | None = None,
     run: str | None = None,
     because: str = "",
+    review: bool = False,
     dry_run: bool = False,
     tracking_uri: str | None = None,
 ) -> Promotion:
@@ -42,6 +44,7 @@ def promote(
             comparisons on this model count.
         run: the run that is the evidence; None for the newest one that fits.
         because: the reason to move it without enough evidence.
+        review: ask a second person: the alias moves when they accept (see `pex.review`).
         dry_run: only say what would happen.
         tracking_uri: a store other than the project's.
 
@@ -68,6 +71,10 @@ def promote(
         return made
     if dry_run:
         return dataclasses.replace(made, outcome=WOULD_MOVE)
+    if review:
+        from pex.evidence.reviews import request
+
+        return dataclasses.replace(made, outcome=IN_REVIEW, review=request(state, made, because))
     return dataclasses.replace(made, move=state.move(found, made, "promote", note=because))
 
 

@@ -19,55 +19,7 @@ from pex.library.moves import FILE, TAG, read_history
 from pex.library.registry_api import card_of
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint, completion
-
-CASES = 40
-GOOD = pex.Prompt("GOOD {{ q }}", name="ask")
-BAD = pex.Prompt("BAD {{ q }}", name="ask")
-EVEN = pex.Prompt("EVEN {{ q }}", name="ask")
-YAML = """
-name: sums
-cases: cases.csv
-prompts: ["library:ask/1", "library:ask/2"]
-models: [lab/m1]
-scorers: [label]
-gate: {baseline: "ask.1", metric: label, margin: 0.02}
-"""
-
-
-def answer(body: dict[str, Any], number: int) -> Any:
-    """GOOD prompts are right, BAD ones wrong, EVEN ones right on every other case."""
-    text = body["messages"][-1]["content"]
-    kind, _, case = text.split()
-    right = kind == "GOOD" or (kind == "EVEN" and int(case) % 2 == 0)
-    return completion("yes" if right else "no")
-
-
-@pytest.fixture
-def team(project: Path, lab: FaultyEndpoint) -> Path:
-    """A project with an experiment on a prompt whose first version is the champion."""
-    lab.reply = answer
-    folder = project / "experiments" / "sums"
-    folder.mkdir(parents=True)
-    rows = [f"{i},is {i},yes" for i in range(CASES)] + ["x,is 1001,no"]
-    (folder / "cases.csv").write_text("case_id,q,expected\n" + "\n".join(rows) + "\n")
-    (folder / "experiment.yaml").write_text(YAML)
-    return project
-
-
-def shelve(*prompts: pex.Prompt, champion: int | None = 1) -> None:
-    for number, prompt in enumerate(prompts, 1):
-        alias = "champion" if number == champion else None
-        assert pex.library.save(prompt, alias=alias).version == number
-
-
-def run(**options: Any) -> pex.Results:
-    made = pex.Experiment.load("experiments/sums/experiment.yaml")
-    return made.run(**{"show": False, "traces": "none", **options})
-
-
-def aliases(project: Path) -> dict[str, int]:
-    uri = f"sqlite:///{project / 'mlruns' / 'mlflow.db'}"
-    return {k: int(v) for k, v in card_of(mlflow.MlflowClient(uri), uri, "ask").aliases.items()}
+from tests.helpers.promoting import BAD, EVEN, GOOD, YAML, aliases, answer, run, shelve
 
 
 def missing(found: Any) -> dict[str, str]:

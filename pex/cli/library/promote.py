@@ -39,18 +39,22 @@ def promote_version(
     because: Annotated[
         str, typer.Option(help="The reason to move it without enough evidence; kept for ever.")
     ] = "",
+    review: Annotated[
+        bool, typer.Option("--review", help="Ask a second person, who accepts or refuses.")
+    ] = False,
     dry_run: _DryRun = False,
     as_json: _Json = False,
 ) -> None:
     """Move an alias to a version if a recorded comparison with the one used now passes the gate.
 
-    Exit codes: 0 moved · 1 worse, or evidence is missing · 3 undecided.
+    Exit codes: 0 moved (or in review) · 1 worse, or evidence is missing · 3 undecided.
     """
     from pex.evidence.promotion import promote
 
     _show(
         promote(
-            name, to, version=version, model=model, run=run, because=because, dry_run=dry_run,
+            name, to, version=version, model=model, run=run, because=because, review=review,
+            dry_run=dry_run,
         ),
         as_json,
     )  # fmt: skip
