@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_CASES = 50
 _MAX_CHARS = 2000
+_MAX_BYTES = 1_000_000
 _MAX_TEXT = 40_000
 STYLE = """
 main.pex-review { max-width: 1080px; margin: 0 auto; padding: 24px 20px 60px; font-size: 14px;
@@ -51,6 +52,14 @@ main.pex-review { max-width: 1080px; margin: 0 auto; padding: 24px 20px 60px; fo
 .pex-review button { cursor: pointer; justify-self: start; }
 .pex-review :focus-visible { outline: 2px solid var(--pex-mark); outline-offset: 2px; }
 @media print { .pex-review form { display: none; } }
+@media screen and (max-width: 600px) {
+  main.pex-review { padding: 14px 12px 40px; }
+  .pex-review table.pex-sides { min-width: 0 !important; }
+  .pex-review .pex-sides thead { display: none; }
+  .pex-review .pex-sides tr, .pex-review table.pex-table.pex-sides td { display: block; border: 0; padding: 3px 0; }
+  .pex-review .pex-sides tr { border-bottom: 1px solid var(--pex-line); padding: 6px 0; }
+  .pex-review .pex-sides td[data-side]::before { content: attr(data-side); color: var(--pex-soft); font-size: var(--pex-size-small); }
+}
 """  # noqa: E501 - a style sheet
 
 
@@ -178,7 +187,7 @@ def answers_html(frame: pd.DataFrame | None, pairs: Sequence[tuple[str, str]]) -
         return f"{title}<p>None: every answer is the same.</p>"
     rows = rows[rows["case_id"].astype(str).isin(changed)]
     table = side_by_side_table(
-        rows, percentages(frame), MAX_CASES, _MAX_CHARS, baseline=pairs[0][1]
+        rows, percentages(frame), MAX_CASES, _MAX_CHARS, baseline=pairs[0][1], max_bytes=_MAX_BYTES
     )
     table = table.replace('<div class="pex-scroll">', '<div class="pex-scroll" tabindex="0">', 1)
     total = frame["case_id"].nunique()

@@ -30,6 +30,7 @@ from pex.library import content
 from pex.library.moves import read_history
 from pex.library.reference import Reference
 from pex.library.registry_api import get
+from pex.report.theme import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,9 +123,30 @@ class Review:
         return f"<p><strong>{escape(first)}</strong></p><p>{'<br>'.join(map(escape, rest))}</p>"
 
     def _ipython_display_(self) -> None:
-        from pex.evidence.review_buttons import show
+        from IPython.display import HTML, display
 
-        show(self)
+        display(HTML(self._repr_html_() + self._shown()))
+        if self.decision is None:
+            display(self.buttons())
+
+    def buttons(self) -> Any:
+        """The buttons that decide it, for a notebook."""
+        from pex.evidence.review_buttons import buttons
+
+        return buttons(
+            lambda because: self.accept(because).sentence,
+            lambda because: self.refuse(because).sentence,
+        )
+
+    def _shown(self) -> str:
+        """The contents of its page, made anew: a file of the project is not trusted as HTML."""
+        from pex.evidence.review_page import STYLE, review_body
+
+        try:
+            body = review_body(self.request, *_material(self))
+        except PexError as error:
+            return f"<p>What changes cannot be shown: {escape(clean(error.message))}</p>"
+        return f'<style>{style()}{STYLE}</style><div class="pex pex-review">{body}</div>'
 
 
 def review(id: str) -> Review:  # noqa: A002 - the word that everybody uses
@@ -222,7 +244,9 @@ def request(state: AliasState, made: Promotion, because: str) -> str:
     return folder.name
 
 
-def material(found: Review) -> tuple[Prompt, Prompt | None, Evidence, pd.DataFrame | None]:
+def _material(
+    found: Review,
+) -> tuple[Prompt, Prompt | None, Evidence, pd.DataFrame | None]:
     """What a reviewer looks at: both prompts, the evidence as it is now, the answers of its run.
 
     Raises:

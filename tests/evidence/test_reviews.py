@@ -11,7 +11,6 @@ from axe_playwright_python.sync_playwright import Axe
 
 import pex
 from pex.evidence.promotion_result import IN_REVIEW, MOVED
-from pex.evidence.review_buttons import buttons
 from pex.evidence.reviews import accept, refuse, reviews
 from pex.library.moves import read_history
 from tests.helpers.browser import page as opened
@@ -127,7 +126,7 @@ def test_a_request_without_evidence_has_its_reason(
 
 
 def test_the_buttons_in_a_notebook_decide(team: Path, asked: str) -> None:
-    because, row, said = buttons(pex.review(asked)).children
+    because, row, said = pex.review(asked).buttons().children
     accepted, refused = row.children
     refused.click()
     assert "a refusal needs a reason" in said.value
@@ -136,6 +135,22 @@ def test_the_buttons_in_a_notebook_decide(team: Path, asked: str) -> None:
     assert "moved from version 1 to 2" in said.value
     assert aliases(team) == {"champion": 2}
     assert accepted.disabled
+
+
+def test_a_notebook_shows_what_changes(
+    team: Path, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from IPython import display
+
+    shown: list[object] = []
+    monkeypatch.setattr(display, "display", shown.append)
+    page = team / "library" / "reviews" / asked / "request.html"
+    page.write_text("<script>tampered</script>")
+    pex.review(asked)._ipython_display_()
+    html, buttons = shown
+    assert "<del>BAD</del><ins>GOOD</ins>" in html.data  # type: ignore[attr-defined]
+    assert "tampered" not in html.data  # type: ignore[attr-defined]
+    assert len(buttons.children) == 3  # type: ignore[attr-defined]
 
 
 def test_the_commands(team: Path, asked: str) -> None:
