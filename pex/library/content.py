@@ -28,7 +28,7 @@ DIGEST = "pex.digest"
 SHA256 = "pex.sha256"
 """The digest of the kept text: two versions with the same digest are the same prompt."""
 
-_MODEL = "pex.model"
+MODEL = "pex.model"
 _VARIABLES = "pex.variables"
 _FORM = "pex.form"
 _TEXT = "pex.text."
@@ -84,7 +84,7 @@ def encode(prompt: Prompt) -> Content:
     tags = {
         DIGEST: prompt.digest,
         SHA256: sha256,
-        **({_MODEL: prompt.model} if prompt.model else {}),
+        **({MODEL: prompt.model} if prompt.model else {}),
         **({_VARIABLES: ", ".join(prompt.variables)} if prompt.variables else {}),
         _FORM: form,
         **_cut(_TEXT, text),
@@ -102,28 +102,38 @@ def decode(found: PromptVersion) -> Prompt:
     Raises:
         PexError: MLflow's text is not a valid template, or the kept text has been changed.
     """
-    origin = f"{found.name}/{found.version}"
-    if SHA256 not in found.tags:
-        return _of_mlflow(found, origin)
-    text, parts = _joined(_TEXT, found.tags), _joined(_PARTS, found.tags)
-    if _sha256(text, parts) != found.tags[SHA256]:
+    kept = decode_tags(found.name, found.version, found.tags)
+    return _of_mlflow(found, f"{found.name}/{found.version}") if kept is None else kept
+
+
+def decode_tags(name: str, version: int, tags: Mapping[str, str]) -> Prompt | None:
+    """The prompt that a version's tags hold; None if plain MLflow saved it.
+
+    Raises:
+        PexError: the kept text has been changed.
+    """
+    origin = f"{name}/{version}"
+    if SHA256 not in tags:
+        return None
+    text, parts = _joined(_TEXT, tags), _joined(_PARTS, tags)
+    if _sha256(text, parts) != tags[SHA256]:
         raise PexError(
             f"{origin}: the text in its tags {_TEXT}1 … is not the one that was saved",
             hint="these tags were changed in MLflow; save the prompt again",
         )
-    if found.tags[_FORM] == "prompty":
+    if tags[_FORM] == "prompty":
         find = among(jsontext.loads(parts), origin) if parts else None
-        prompt = Prompt.parse(text, origin, found.name, find)
+        prompt = Prompt.parse(text, origin, name, find)
     else:
         fields = jsontext.loads(text)
-        prompt = Prompt(fields.pop("messages"), found.name, **fields)
-    return prompt.called(found.name, origin)
+        prompt = Prompt(fields.pop("messages"), name, **fields)
+    return prompt.called(name, origin)
 
 
 def model_of(found: PromptVersion) -> str | None:
     """The model that a version was written for."""
     if SHA256 in found.tags:
-        return found.tags.get(_MODEL)
+        return found.tags.get(MODEL)
     config = found.model_config or {}
     return "/".join(str(config[key]) for key in _WHO if config.get(key)) or None
 

@@ -75,11 +75,11 @@ def describe(found: PromptVersion, card: RegisteredModel) -> Version:
     )
 
 
-def cards(client: MlflowClient) -> Iterator[RegisteredModel]:
+def cards(client: MlflowClient, at_once: int = 100) -> Iterator[RegisteredModel]:
     """The entries of all prompts, in alphabetical order."""
     token = None
     while True:
-        page = client.search_registered_models(_IS_PROMPT, 100, ["name ASC"], token)
+        page = client.search_registered_models(_IS_PROMPT, at_once, ["name ASC"], token)
         yield from page
         token = page.token
         if not token:

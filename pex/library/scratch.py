@@ -7,6 +7,7 @@ earlier version registered every prompt of every run. These stay, with a tag, an
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pex.library import content
@@ -48,6 +49,28 @@ def is_scratch(card: RegisteredModel) -> bool:
         return True
     # Of the time before the tags: a run saved neither a note nor tags.
     return EXPERIMENTS in card.tags and all(map(_is_bare, card.latest_versions))
+
+
+def saved_by_tags(tags: Mapping[str, str], aliases: Mapping[str, int]) -> bool | None:
+    """Whether a person saved a prompt; None if only a look at its versions tells.
+
+    Args:
+        tags: the prompt's tags.
+        aliases: its aliases; one that has any was chosen by a person.
+
+    Example:
+        >>> saved_by_tags({"pex.saved": "true"}, {}), saved_by_tags({"pex.scratch": "true"}, {})
+        (True, False)
+    """
+    if SAVED in tags or aliases or not {SCRATCH, EXPERIMENTS} & tags.keys():
+        return True
+    return False if SCRATCH in tags else None
+
+
+def is_bare(tags: Mapping[str, str], note: str) -> bool:
+    """Whether pex saved a version with nothing that only a person gives."""
+    own = [key for key in tags if not key.startswith(_OWN)]
+    return content.SHA256 in tags and not note and not own
 
 
 def settle(uri: str) -> None:
@@ -113,6 +136,4 @@ def _only_runs(client: MlflowClient, card: RegisteredModel) -> bool:
 
 
 def _is_bare(version: ModelVersion | PromptVersion) -> bool:
-    """Whether pex saved a version with nothing that only a person gives."""
-    own = [key for key in version.tags if not key.startswith(_OWN)]
-    return content.SHA256 in version.tags and not version.description and not own
+    return is_bare(version.tags, version.description or "")
