@@ -23,7 +23,7 @@ from pex.library.registry_api import get
 from pex.project.listing import experiment_files
 from pex.project.settings import load_settings
 from pex.tracking.store import connect, errors_of
-from pex.tracking.store import tracking_uri as store_of
+from pex.tracking.store import registry_uri as registry_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,7 +51,7 @@ def browse(name: str | None = None, *, tracking_uri: str | None = None) -> Libra
     from pex.browser.widget import LibraryBrowser
 
     project = find_project()
-    library = LibrarySource(project, store_of(project, load_settings(project), tracking_uri))
+    library = LibrarySource(project, registry_of(project, load_settings(project), tracking_uri))
     chosen = None if name is None else library.resolve(parse_reference(name))
     return LibraryBrowser(library, _open_in_playground, chosen)
 

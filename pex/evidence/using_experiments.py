@@ -9,7 +9,7 @@ from typing import Any
 from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.experiment.experiment import Experiment
-from pex.library.files import prompt_files
+from pex.library.file_index import indexed_files
 from pex.library.reference import is_reference, parse_reference
 from pex.project.listing import experiment_files, find_experiment
 from pex.project.spec import ExperimentSpec, load_spec
@@ -22,7 +22,7 @@ def using_experiments(project: Path) -> dict[str, list[Path]]:
         project: the project's folder. An experiment that cannot be read is left out: whoever runs
             it is told why.
     """
-    names = {(project / file.path).resolve(): file.name for file in prompt_files(project)}
+    names = {(project / file.path).resolve(): file.name for file in indexed_files(project)}
     found: dict[str, list[Path]] = {}
     for path in experiment_files(project).values():
         spec = attempt(lambda path=path: load_spec(path))  # type: ignore[misc]

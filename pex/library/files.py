@@ -35,10 +35,11 @@ class PromptFile:
 
 def prompt_files(project: Path) -> list[PromptFile]:
     """Return the prompt files of a project, in the order of their paths."""
-    return [_read(project, path) for path in prompt_paths(project)]
+    return [read_file(project, path) for path in prompt_paths(project)]
 
 
-def _read(project: Path, path: Path) -> PromptFile:
+def read_file(project: Path, path: Path) -> PromptFile:
+    """Read one prompt file; an error is part of the result."""
     seconds = attempt(lambda: path.lstat().st_mtime)
     known = 0.0 if isinstance(seconds, PexError) else seconds
     changed = datetime.datetime.fromtimestamp(known, datetime.UTC)

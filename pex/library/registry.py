@@ -6,16 +6,18 @@ import dataclasses
 import datetime
 import functools
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.core.names import check_name
-from pex.core.project import find_project
+from pex.core.project import FILE, find_project
 from pex.core.prompt import Prompt
 from pex.guard.redact import redact
 from pex.library.content import LONGEST, decode, encode
+from pex.library.metadata import metadata_of
 from pex.library.move_alias import set_alias_at
 from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.registry_api import (
@@ -33,8 +35,11 @@ from pex.library.registry_api import (
     latest_of,
 )
 from pex.library.scratch import EXPERIMENTS, SAVED, is_scratch, settle
+from pex.library.shown_metadata import show_metadata
+from pex.library.synced import Synced, mark_synced
+from pex.project.listing import prompt_paths
 from pex.project.settings import load_settings
-from pex.tracking.store import connect, errors_of
+from pex.tracking.store import connect, errors_of, registry_uri
 from pex.tracking.store import tracking_uri as store_of
 
 if TYPE_CHECKING:
@@ -76,6 +81,33 @@ def save(
         PexError: MLflow does not accept the name or the alias, or cannot hold the prompt or the
             note, or the store does not answer.
     """
+    return save_at(_store(tracking_uri), prompt, name, alias, note, tags)
+
+
+def save_at(
+    uri: str,
+    prompt: Prompt,
+    name: str | None = None,
+    alias: str | None = None,
+    note: str = "",
+    tags: Mapping[str, str] | None = None,
+    after: int | None = None,
+) -> Version:
+    """The same as `save`, in a known registry.
+
+    Args:
+        uri: the registry.
+        prompt: the prompt.
+        name: its name in the library.
+        alias: an alias to point to this version.
+        note: the reason for this version.
+        tags: further tags for the version.
+        after: the newest version when the user decided, 0 if there was none; None: any.
+
+    Raises:
+        NewerError: somebody has saved a version since; nothing is saved.
+        PexError: as in `save`.
+    """
     if not isinstance(prompt, Prompt):
         raise PexError(
             f"expected a pex.Prompt, got {type(prompt).__name__}",
@@ -87,13 +119,13 @@ def save(
     own = _check_tags(tags or {})
     note = redact(note)
     check_note(note)
+    metadata = metadata_of(prompt)
     written = encode(prompt)
-    uri = _store(tracking_uri)
     client = connect(uri)
     number = find(client, uri, name, prompt, written)
     new = False
     if number is None:
-        number, new = add(client, uri, name, prompt, written, note, own)
+        number, new = add(client, uri, name, prompt, written, note, own, after)
     with errors_of(uri):
         if not new:
             add_note(client, name, number, note)
@@ -102,12 +134,26 @@ def save(
         card = card_of(client, uri, name)
         if SAVED not in card.tags:
             client.set_prompt_tag(name, SAVED, "true")
+        if new:
+            show_metadata(client, card, prompt.description, metadata)
         if alias is not None:
             found = client.get_prompt_version(name, number)
             set_alias_at(client, uri, find_project(), name, alias, found)
-            card = card_of(client, uri, name)
+        card = card_of(client, uri, name)
         version = describe(client.get_prompt_version(name, number), card)
+    if new:
+        _mark(prompt, name, number, written.sha256)
     return dataclasses.replace(version, new=new)
+
+
+def _mark(prompt: Prompt, name: str, version: int, sha256: str) -> None:
+    """Note that a file of the project is in step with the version that was made of it."""
+    project = find_project()
+    if prompt.path is None or prompt.name != name or not (project / FILE).is_file():
+        return
+    if prompt.path.is_relative_to(project) and prompt.path in prompt_paths(project):
+        path = prompt.path.relative_to(project).as_posix()
+        mark_synced(project, {name: Synced(version, sha256, path)})
 
 
 def load(reference: str, tracking_uri: str | None = None) -> Prompt:
@@ -243,6 +289,31 @@ def set_alias(name: str, alias: str, version: int, tracking_uri: str | None = No
         return describe(found, card_of(client, uri, name))
 
 
+def versions_used(uri: str, prompts: Iterable[Prompt]) -> dict[str, tuple[str, int]]:
+    """The same as `saved_versions` for a run, in the registry that belongs to the run's store.
+
+    A registry elsewhere that does not answer is a warning: the run is recorded all the same.
+
+    Args:
+        uri: the store of the run.
+        prompts: the prompts of the run.
+
+    Raises:
+        PexError: the run's own store does not answer.
+    """
+    project = find_project()
+    settings = load_settings(project)
+    registry = uri if uri != store_of(project, settings) else registry_uri(project, settings)
+    if registry == uri:
+        return saved_versions(uri, prompts)
+    try:
+        return saved_versions(registry, prompts)
+    except PexError as error:
+        warnings.warn(f"the run is not linked to prompts of the library: {error.message}",
+                      stacklevel=2)  # fmt: skip
+        return {}
+
+
 def saved_versions(uri: str, prompts: Iterable[Prompt]) -> dict[str, tuple[str, int]]:
     """Find the prompts of a run that somebody saved in the library; nothing is saved here.
 
@@ -296,7 +367,7 @@ def link(client: MlflowClient, run_id: str, versions: Iterable[tuple[str, int]])
 
 def _store(given: str | None) -> str:
     project = find_project()
-    return store_of(project, load_settings(project), given)
+    return registry_uri(project, load_settings(project), given)
 
 
 def _row(version: Version) -> dict[str, Any]:

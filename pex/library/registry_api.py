@@ -30,6 +30,12 @@ _NOTE_LENGTH = 5000
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
+class NewerError(PexError):
+    """Somebody has saved a newer version since the decision was made."""
+
+    exit_code = 1
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Version:
     """One version of a prompt in the library.
@@ -221,6 +227,7 @@ def add(
     written: Content,
     note: str = "",
     tags: Mapping[str, str] | None = None,
+    after: int | None = None,
 ) -> tuple[int, bool]:
     """Add a version, unless another process has just added it.
 
@@ -232,18 +239,22 @@ def add(
         written: the prompt in MLflow's form.
         note: the reason for this version.
         tags: further tags.
+        after: the newest version when the user decided, 0 if there was none; None: any.
 
     Returns:
         The version's number, and whether it is new.
 
     Raises:
         UnfitError: a registered model already has the name.
+        NewerError: somebody has saved a version since; nothing is saved.
     """
     with alone(uri):
         number = find(client, uri, name, prompt, written)
         if number is not None:
             return number, False
         with errors_of(uri):
+            if after is not None:
+                _check_newest(client, name, after)
             _begin(client, name, prompt.description)
             made = client.create_prompt_version(
                 name,
@@ -254,6 +265,19 @@ def add(
                 model_config=written.model_config or None,
             )
     return int(made.version), True
+
+
+def _check_newest(client: MlflowClient, name: str, after: int) -> None:
+    found = client.search_registered_models(f"name = '{name}' AND {_IS_PROMPT}")
+    versions = [item for card in found for item in card.latest_versions or []]
+    newest = max(versions, key=lambda item: int(item.version), default=None)
+    if newest is not None and int(newest.version) != after:
+        by = newest.tags.get(BY) or "somebody else"
+        raise NewerError(
+            f"prompt '{name}': {by} has saved version {newest.version} meanwhile; nothing is "
+            "pushed",
+            hint=f"look at it (pexlab library diff {name}), then push again",
+        )
 
 
 def check_note(note: str) -> None:

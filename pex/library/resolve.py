@@ -9,7 +9,7 @@ from pex.core.prompt import Prompt
 from pex.library.reference import parse_reference
 from pex.library.registry import fetch
 from pex.project.settings import load_settings
-from pex.tracking.store import tracking_uri
+from pex.tracking.store import registry_uri
 
 
 def resolve(ref: str, uri: str) -> Prompt:
@@ -31,4 +31,4 @@ def resolve(ref: str, uri: str) -> Prompt:
 def resolve_beside(folder: Path, ref: str) -> Prompt:
     """The same, using the store of the project that a folder belongs to."""
     project = project_of(folder)
-    return resolve(ref, tracking_uri(project, load_settings(project)))
+    return resolve(ref, registry_uri(project, load_settings(project)))

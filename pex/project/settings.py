@@ -132,6 +132,17 @@ class RecordSettings(Strict):
     traces: int | str = 500
 
 
+class LibrarySettings(Strict):
+    """The library of prompts: its registry if not the record's store, and which side is right.
+
+    With `sync = "files"` the files are the truth and the registry follows, with "registry" the
+    other way round, with "strict" both must be the same.
+    """
+
+    registry_uri: str | None = None
+    sync: Literal["files", "registry", "strict"] = "files"
+
+
 class BudgetSettings(Strict):
     """The budget of a run unless the experiment sets its own."""
 
@@ -147,6 +158,7 @@ class Settings(Strict):
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     record: RecordSettings = Field(default_factory=RecordSettings)
+    library: LibrarySettings = Field(default_factory=LibrarySettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
 
     _project: Path | None = PrivateAttr(default=None)
@@ -192,7 +204,7 @@ def load_settings(project: Path) -> Settings:
 
 def _note(settings: Settings) -> None:
     """Note what is secret: keys, headers, and addresses that may contain a login."""
-    note([settings.journal.url_env], [settings.record.tracking_uri])
+    note([settings.journal.url_env], [settings.record.tracking_uri, settings.library.registry_uri])
     for own in settings.providers.values():
         plain = [(name, item) for name, item in own.headers.items() if isinstance(item, str)]
         note(own.variables, [own.base_url, own.proxy], plain)

@@ -57,7 +57,7 @@ def record(
             frame["variant"], frame["case_id"], frame["repeat"], strict=True
         )
     ]
-    recorder.link_prompts(registry.saved_versions(recorder.uri, prompts), about)
+    recorder.link_prompts(registry.versions_used(recorder.uri, prompts), about)
     recorder.tag_cases(cases)
     whole = {**texts, "report.html": outcome.page}
     recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts)

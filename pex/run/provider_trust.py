@@ -20,7 +20,7 @@ from pex.project.settings import ProviderSettings, Settings
 from pex.project.trust import Part, TrustError, is_trusted, shown
 from pex.run.providers import BUILT_IN, LOCAL, Provider
 
-RECORD = "record"
+RECORD, LIBRARY = "record", "library"
 
 
 def directed(settings: Settings) -> list[Part]:
@@ -37,6 +37,10 @@ def directed(settings: Settings) -> list[Part]:
     if uri is not None and is_remote(uri):
         what = f"MLflow's login, and what is recorded, would be sent to {shown(redact(uri))}"
         found.append(Part(RECORD, "tracking_uri", what, {"tracking_uri": uri}))
+    registry = settings.library.registry_uri
+    if registry is not None and is_remote(registry):
+        what = f"MLflow's login, and prompts, would be sent to {shown(redact(registry))}"
+        found.append(Part(LIBRARY, "registry_uri", what, {"registry_uri": registry}))
     return [part for part in found if part is not None]
 
 
@@ -91,8 +95,12 @@ def check_models(refs: Iterable[str], settings: Settings) -> None:
         raise _refused(project, sent)
 
 
-def check_record(settings: Settings) -> None:
-    """Refuse to use a server that a project names for its record, without trust.
+def check_record(settings: Settings, section: str = RECORD) -> None:
+    """Refuse to use a server that a project names for its record or its library, without trust.
+
+    Args:
+        settings: the project's.
+        section: `RECORD` or `LIBRARY`.
 
     Raises:
         TrustError: the user has not allowed it.
@@ -100,9 +108,10 @@ def check_record(settings: Settings) -> None:
     if settings.project is None:
         return
     parts = directed(settings)
-    record = [part for part in parts if part.section == RECORD]
-    if record and not is_trusted(settings.project, parts):
-        raise _refused(settings.project, record, ", or set MLFLOW_TRACKING_URI to your own store")
+    named = [part for part in parts if part.section == section]
+    if named and not is_trusted(settings.project, parts):
+        variable = "MLFLOW_TRACKING_URI" if section == RECORD else "MLFLOW_REGISTRY_URI"
+        raise _refused(settings.project, named, f", or set {variable} to your own store")
 
 
 def _refused(project: Path, parts: Sequence[Part], also: str = "") -> TrustError:

@@ -18,7 +18,7 @@ from pex.core.telemetry import disable_telemetry
 from pex.guard.project_secrets import note
 from pex.guard.redact import redact
 from pex.project.settings import Settings
-from pex.run.provider_trust import check_record
+from pex.run.provider_trust import LIBRARY, check_record
 from pex.tracking.artifacts import check_places
 
 if TYPE_CHECKING:
@@ -40,6 +40,22 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
     if not uri:
         check_record(settings)
     return stored_in(project, uri or settings.record.tracking_uri)
+
+
+def registry_uri(project: Path, settings: Settings, given: str | None = None) -> str:
+    """The store of the library: the argument, the user's own choice in MLflow, or the settings.
+
+    Where none names a registry of its own, it is the store of the record.
+
+    Raises:
+        TrustError: it is a server named in the project's `pex.toml`, and the user has not
+            allowed it.
+    """
+    uri = given or _registry_chosen_in_mlflow() or os.environ.get("MLFLOW_REGISTRY_URI")
+    if not uri and settings.library.registry_uri:
+        check_record(settings, LIBRARY)
+        uri = settings.library.registry_uri
+    return stored_in(project, uri) if uri else tracking_uri(project, settings)
 
 
 def stored_in(project: Path, uri: str | None) -> str:
@@ -85,6 +101,13 @@ def _chosen_in_mlflow() -> str | None:
     return str(mlflow.get_tracking_uri()) if mlflow.is_tracking_uri_set() else None
 
 
+def _registry_chosen_in_mlflow() -> str | None:
+    utils = sys.modules.get("mlflow.tracking._model_registry.utils")
+    # MLflow's public `get_registry_uri` also returns the tracking store, which nobody chose here.
+    chosen = getattr(utils, "_registry_uri", None)
+    return str(chosen) if chosen else None
+
+
 def quiet() -> None:
     """Stop MLflow's telemetry, its messages on each database step, and local use of proxies."""
     disable_telemetry()
@@ -120,7 +143,8 @@ def client_of(uri: str) -> MlflowClient:
 
     Its methods for files raise a `TrustError` if the database places them elsewhere.
     """
-    made: MlflowClient = _guarded_client()(uri)
+    # The address is also its registry: the one set for the whole process may be another.
+    made: MlflowClient = _guarded_client()(uri, uri)
     return made
 
 
