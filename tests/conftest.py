@@ -110,6 +110,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
+def uri(project: Path, empty_store: Path) -> str:
+    """An empty store, the one of the project that is the current folder."""
+    path = project / "mlruns" / "mlflow.db"
+    path.parent.mkdir()
+    shutil.copy(empty_store, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
 def endpoint() -> Iterator[FaultyEndpoint]:
     """An OpenAI-compatible endpoint on a free port whose faults the test chooses."""
     server = FaultyEndpoint()

@@ -26,7 +26,7 @@ from pex.core.params import check_params, check_tools, json_params
 from pex.core.prompt_messages import Messages, MessagesField, filled_in
 from pex.core.response_model import strict_schema
 from pex.core.safe_text import clean
-from pex.core.text import whole_text
+from pex.core.text import conflict_line, whole_text
 from pex.core.textfile import read_text
 from pex.core.values import to_json_value
 
@@ -178,7 +178,9 @@ class Prompt:
             for text in content_templates(message["content"])
             for line, found in template.comments(text)
         ]
-        return (*self.unread, *swallowed)
+        line = conflict_line(self.file_text) if self.file_text else None
+        conflict = [f"line {line}: a conflict marker of git: it is sent as text"] if line else []
+        return (*self.unread, *conflict, *swallowed)
 
     @property
     def digest(self) -> str:

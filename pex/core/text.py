@@ -82,3 +82,17 @@ def value_text(value: Any) -> str:
         ('a', '[1, "é"]', 'null')
     """
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def conflict_line(text: str) -> int | None:
+    r"""The line of the first conflict marker that git left in a text; None if there is none.
+
+    Example:
+        >>> conflict_line("a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> other\n")
+        2
+        >>> conflict_line("Title\n=======\n")
+    """
+    lines = text.splitlines()
+    begun = [at for at, line in enumerate(lines, 1) if line.startswith("<<<<<<< ")]
+    ended = any(line.startswith(">>>>>>> ") for line in lines)
+    return begun[0] if begun and ended else None

@@ -12,8 +12,9 @@ from typing import Any
 
 from pex.core import private
 from pex.core.errors import PexError
+from pex.core.text import conflict_line
 from pex.library.content import encode
-from pex.library.files import PromptFile, read_file
+from pex.library.files import read_file
 from pex.library.metadata import metadata_of, near_misses
 from pex.project.listing import prompt_paths
 
@@ -64,7 +65,7 @@ def indexed_files(project: Path) -> list[IndexedFile]:
         stamp, data = known.get(where, ("", {}))
         # What it includes can change without the file itself.
         if stamp != stamps[where] or data.get("includes") or data.get("problem"):
-            item = _read(read_file(project, path))
+            item = _read(project, path)
             new[where] = item
         else:
             item = _of_json(data)
@@ -74,8 +75,22 @@ def indexed_files(project: Path) -> list[IndexedFile]:
     return found
 
 
-def _read(file: PromptFile) -> IndexedFile:
+def _read(project: Path, path: Path) -> IndexedFile:
+    file = read_file(project, path)
     prompt = file.prompt
+    line = (
+        conflict_line(path.read_text(encoding="utf-8", errors="replace"))
+        if path.is_file()
+        else None
+    )
+    if line is not None:
+        return IndexedFile(
+            file.path,
+            file.name if prompt else path.stem,
+            file.changed,
+            problem=f"{path.name}, line {line}: a conflict marker of git",
+            hint="choose between the two sides, and delete the marks",
+        )
     if prompt is None:
         problem = file.problem
         assert problem is not None  # one of the two is there

@@ -228,4 +228,3 @@ def _keep(project: Path, path: Path) -> str:
     kept = folder / f"{path.stem}-{now}.prompty"
     kept.write_bytes(path.read_bytes())
     return kept.relative_to(project).as_posix()
-

@@ -1,106 +1,147 @@
-"""`pexlab library list|show|push|pull`: prompts between files and MLflow's registry."""
+"""`pexlab library push|pull|check`: files and registry, and which side is ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pex.cli import console
+from pex.cli.library.opened import AsJson, open_index, open_library
 from pex.core.errors import PexError
-from pex.core.prompt import Prompt
-from pex.report.terminal import text_table
+from pex.core.project import find_project
+from pex.project.settings import load_settings
 
-_Reference = Annotated[
-    str, typer.Argument(metavar="NAME[@ALIAS|/VERSION]", help="Which; else the latest version.")
+if TYPE_CHECKING:
+    from pex.evidence.overview import Library, PromptOverview
+    from pex.library.push_pull import Done
+
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
+_Policy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="files|registry|strict",
+        help="Which side is the truth; else [library] sync in pex.toml, else files.",
+    ),
 ]
+_POLICIES = ("files", "registry", "strict")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to `pexlab library`."""
-    app.command("list")(list_prompts)
-    for command in (show, push, pull):
+    for command in (push, pull, check):
         app.command()(command)
 
 
-def list_prompts() -> None:
-    """List the prompts: latest version, aliases, model, variables.
-
-    Prompts that only runs registered, as earlier versions of pex did, are not listed here but by
-    `pexlab gc --scratch-prompts`.
-    """
-    from pex.library import registry
-
-    found = registry.table()
-    if found.empty:
-        console.err("Nothing has been saved yet.  pexlab library push FILE.prompty")
-        return
-    head = ("name", "version", "aliases", "created", "model", "variables", "description")
-    console.out(text_table([_cells(row) for row in found.to_dict("records")], head))
-
-
-def _cells(row: Mapping[Hashable, Any]) -> tuple[str, ...]:
-    return (
-        row["name"],
-        str(row["version"]),
-        " ".join(f"{alias}={version}" for alias, version in row["aliases"].items()),
-        f"{row['created']:%Y-%m-%d}",
-        row["model"],
-        row["variables"],
-        " ".join(row["description"].split()),
-    )
-
-
-def show(reference: _Reference) -> None:
-    """Print a prompt: on stdout its file, on stderr what is known of the version."""
-    from pex.library import registry
-
-    version = registry.look(reference)
-    aliases = "".join(f" @{alias}" for alias in version.aliases)
-    console.err(f"{version.reference}{aliases}, saved {version.created:%Y-%m-%d %H:%M} UTC")
-    if version.note:
-        console.err(version.note)
-    prompt = registry.load(version.reference)
-    try:
-        console.out(prompt.to_prompty())
-    except PexError:  # no file can hold it, but its texts can be read
-        console.out(prompt.text)
-
-
 def push(
-    file: Annotated[Path, typer.Argument(metavar="FILE.prompty", help="The prompt.")],
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE|NAME]...", help="Which; else all whose file is ahead."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Its name in the library; else the one in the file.")
     ] = None,
     alias: Annotated[
         str | None, typer.Option(help="Points to this version from now on, e.g. champion.")
     ] = None,
+    note: Annotated[str, typer.Option(help="The reason for the new version.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Where both have changed: the file is the newest.")
+    ] = False,
+    policy: _Policy = None,
+    dry_run: _DryRun = False,
 ) -> None:
-    """Save a prompt file as a new version, unless it is there already."""
+    """Save prompt files as new versions, where the file is ahead; nothing is merged.
+
+    Without names: every file in prompts/, and every prompt that the registry already has. Exit
+    code 1 if a prompt could not be pushed; what was pushed stays.
+    """
+    from pex.library import push_pull
+
+    if name is not None or alias is not None or _is_elsewhere(what):
+        _save_one(what or [], name, alias, note, dry_run=dry_run)
+        return
+    project, uri, index = open_index()
+    chosen = push_pull.choose(project, index, what or [], ("files ahead", "file only"))
+    done = push_pull.push(
+        project, uri, chosen, policy=_policy(policy), force=force, dry_run=dry_run, note=note
+    )
+    _report(done, "Nothing to push: the registry has every file.")
+
+
+def _is_elsewhere(what: Sequence[str] | None) -> bool:
+    """Whether one file is given that is not among the project's prompt files."""
+    from pex.project.listing import prompt_paths
+
+    if not what or len(what) > 1 or not what[0].endswith(".prompty"):
+        return False
+    path = Path(what[0]).resolve()
+    return path not in [item.resolve() for item in prompt_paths(find_project())]
+
+
+def _save_one(
+    what: Sequence[str], name: str | None, alias: str | None, note: str, *, dry_run: bool
+) -> None:
+    from pex.core.prompt import Prompt
     from pex.library import registry
 
-    version = registry.save(Prompt.load(file), name, alias)
+    if len(what) != 1:
+        raise PexError(
+            f"one file is needed with --name or --alias, got {len(what)}",
+            hint="pexlab library push FILE.prompty --alias champion",
+        )
+    prompt = Prompt.load(what[0])
+    if dry_run:
+        console.out(f"would save {what[0]} as {name or prompt.name}")
+        return
+    version = registry.save(prompt, name, alias, note)
     aliases = "".join(f" @{item}" for item in version.aliases)
     console.out(f"{'saved' if version.new else 'kept '}  {version.reference}{aliases}")
 
 
 def pull(
-    reference: _Reference,
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME[@ALIAS|/VERSION]]...",
+            help="Which; else all where the registry is ahead.",
+        ),
+    ] = None,
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to; else NAME.prompty.")
+        Path | None, typer.Option(metavar="FILE", help="Where to; else the prompt's own file.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a file with different content.")
+        bool,
+        typer.Option("--force", help="Replace a file that has changed; its text is kept in .pex/."),
     ] = False,
+    dry_run: _DryRun = False,
 ) -> None:
-    """Write a prompt of the library to a file, with every byte that was saved."""
+    """Write the newest versions to files, where the registry is ahead; nothing is merged.
+
+    With an alias, a version or --to, one prompt is written as it was saved. Exit code 1 if a file
+    could not be replaced.
+    """
+    from pex.library import push_pull
+
+    if to is not None or any("@" in item or "/" in item for item in what or []):
+        if len(what or []) != 1:
+            raise PexError("name one prompt to write with --to, an alias or a version")
+        _write_one((what or [""])[0], to, force, dry_run=dry_run)
+        return
+    project, uri, index = open_index()
+    chosen = push_pull.choose(project, index, what or [], ("registry ahead",))
+    done = push_pull.pull(project, uri, chosen, force=force, dry_run=dry_run)
+    _report(done, "Nothing to pull: every file has the newest version.")
+
+
+def _write_one(reference: str, to: Path | None, force: bool, *, dry_run: bool) -> None:
     from pex.library import registry
 
     prompt = registry.load(reference)
     path = to or Path(f"{prompt.name}.prompty")
-    content = prompt.to_prompty().encode()
+    content = prompt.as_file().encode()
     if path.is_dir():
         raise PexError(f"{path}: this is a folder, expected a file")
     same = path.is_file() and path.read_bytes() == content
@@ -109,6 +150,82 @@ def pull(
             f"{path}: a file with different content already exists",
             hint="--force replaces it, --to FILE writes another",
         )
+    if dry_run:
+        console.out(f"would write  {path}  ({prompt.origin})")
+        return
     if not same:
         prompt.save(path)
     console.out(f"{'kept ' if same else 'wrote'}  {path}  ({prompt.origin})")
+
+
+def check(
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; else all.")
+    ] = None,
+    policy: _Policy = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the library: which side is ahead, aliases, metadata, requirements.
+
+    Exit code 0: nothing found that the policy forbids; 1: something found. "files" (the default)
+    lets files be ahead, "registry" lets the registry be ahead, "strict" neither.
+    """
+    from pex.evidence.check import check_library
+
+    found = open_library()
+    chosen = _named(found, what or [])
+    rule = _policy(policy)
+    problems = check_library(find_project(), found, chosen, rule)
+    if as_json:
+        console.document(
+            {
+                "policy": rule,
+                "prompts": [item.to_json() for item in chosen],
+                "problems": [item.to_json() for item in problems],
+            }
+        )
+    else:
+        for item in chosen:
+            if item.standing.state != "in step" and item.standing.is_meant:
+                console.out(item.standing.sentence)
+        for problem in problems:
+            if problem.kind != "sync":
+                console.out(str(problem))
+        meant = sum(item.standing.is_meant for item in chosen)
+        count = f"{len(problems):,} problem{'s' if len(problems) != 1 else ''}"
+        console.err(f"{meant:,} prompts checked, policy '{rule}': {count if problems else 'fine'}.")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _named(found: Library, names: Sequence[str]) -> list[PromptOverview]:
+    from pex.core.errors import nearest
+
+    known = {item.name: item for item in found.prompts}
+    for name in names:
+        if name not in known:
+            raise PexError(f"there is no prompt '{name}' in the library or in the project's files",
+                           hint=nearest(name, known))  # fmt: skip
+    return [known[name] for name in names] or list(known.values())
+
+
+def _report(done: Iterable[Done], nothing: str) -> None:
+    """Print what happened to each prompt; exit 1 if something could not be done."""
+    done = list(done)
+    if not done:
+        console.err(nothing)
+    for item in done:
+        (console.err if item.refused else console.out)(item.sentence)
+    if any(item.refused for item in done):
+        raise typer.Exit(1)
+
+
+def _policy(given: str | None) -> str:
+    from pex.core.errors import nearest
+
+    if given is None:
+        return str(load_settings(find_project()).library.sync)
+    if given not in _POLICIES:
+        raise PexError(f"--policy {given}: there is no such policy",
+                       hint=nearest(given, _POLICIES))  # fmt: skip
+    return given
