@@ -292,8 +292,9 @@ class Prompt:
             PexError: the file is missing (the nearest name in its folder is given) or not valid.
         """
         path = Path(path)
+        text = read_text(path, "prompt file")
         find = includes.in_folder(path.resolve().parent, path.name)
-        prompt = cls.parse(read_text(path, "prompt file"), path.name, path.stem, find)
+        prompt = cls.parse(text, path.name, path.stem, find)
         object.__setattr__(prompt, "path", path.resolve())
         object.__setattr__(prompt, "home", path.resolve().parent)
         warn(prompt.remarks, path.name, str(path))

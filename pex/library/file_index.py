@@ -19,7 +19,7 @@ from pex.library.metadata import metadata_of, near_misses
 from pex.project.listing import prompt_paths
 
 _FORMAT = 1
-_NAME = "library-files.db"
+_NAME = "prompt-files.db"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
