@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
     from pex.evidence.bisection import bisect
+    from pex.evidence.cards import Card, card
     from pex.evidence.promotion import promote, rollback
     from pex.evidence.reviews import review
     from pex.experiment.experiment import Experiment
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BudgetError": "pex.core.errors",
     "Calibration": "pex.score.judge.calibration",
+    "Card": "pex.evidence.cards",
     "Comparison": "pex.results.comparison",
     "Experiment": "pex.experiment.experiment",
     "Interrupted": "pex.core.errors",
@@ -76,6 +78,7 @@ _HOMES = {
     "Variant": "pex.core.variant",
     "bisect": "pex.evidence.bisection",
     "browse": "pex.browser.browser",
+    "card": "pex.evidence.cards",
     "compare_runs": "pex.results.comparison",
     "grid": "pex.core.variant",
     "library": "pex.library",
@@ -90,6 +93,7 @@ _HOMES = {
 __all__ = [
     "BudgetError",
     "Calibration",
+    "Card",
     "Comparison",
     "Experiment",
     "Interrupted",
@@ -106,6 +110,7 @@ __all__ = [
     "__version__",
     "bisect",
     "browse",
+    "card",
     "compare_runs",
     "grid",
     "library",

@@ -198,6 +198,24 @@ def measured(project: Path, uri: str, digest: str, *, refresh: bool = False) -> 
         return list(map(_measurement, index.execute(query, (store, digest))))
 
 
+def all_measured(project: Path, uri: str) -> list[Measurement]:
+    """Every measurement of every version, the newest first.
+
+    Args:
+        project: the project, whose `.pex/evidence.db` has the index.
+        uri: the store with the runs.
+
+    Raises:
+        PexError: the store does not answer, or the index cannot be written.
+    """
+    with _index(project, uri, refresh=False) as (index, store):
+        query = (
+            "SELECT * FROM measurement WHERE store = ? "
+            'ORDER BY started_at DESC, "primary" DESC, metric, variant'
+        )
+        return list(map(_measurement, index.execute(query, (store,))))
+
+
 @contextlib.contextmanager
 def _index(project: Path, uri: str, refresh: bool) -> Iterator[tuple[sqlite3.Connection, str]]:
     """The index, up to date, and the store's key in it."""

@@ -35,6 +35,8 @@ _TEXT = "pex.text."
 _PARTS = "pex.parts."
 """The texts that the file includes, as JSON, so the version stands alone."""
 
+_TEMPLATE = "mlflow.prompt.text"
+
 LONGEST = 100_000
 """Characters that MLflow accepts in one tag; it keeps a template in one tag."""
 
@@ -128,6 +130,14 @@ def decode_tags(name: str, version: int, tags: Mapping[str, str]) -> Prompt | No
         fields = jsontext.loads(text)
         prompt = Prompt(fields.pop("messages"), name, **fields)
     return prompt.called(name, origin)
+
+
+def kept_text(tags: Mapping[str, str]) -> str:
+    """The text of a version without reading it as a prompt, for comparing many versions.
+
+    Its file, if pex saved it, else MLflow's template.
+    """
+    return _joined(_TEXT, tags) if SHA256 in tags else tags.get(_TEMPLATE, "")
 
 
 def model_of(found: PromptVersion) -> str | None:

@@ -42,6 +42,8 @@ class Metadata(Strict):
     requirements: list[Requirement] = Field(default_factory=list)
     intended_use: str = ""
     known_failures: str = ""
+    private: bool = False
+    """Case data of this prompt is not shown on cards and sites."""
 
     @field_validator("tags", mode="before")
     @classmethod

@@ -1,0 +1,154 @@
+"""A card says what is known of a prompt, and what is missing; private cases are only counted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import pex
+from pex.core.errors import PexError
+from pex.core.prompt import Prompt
+from pex.evidence.text_change import text_change
+from pex.library.registry import save
+from tests.helpers import shop_library
+from tests.helpers.command import pexlab
+
+
+@pytest.fixture
+def shop(lab, project):
+    return shop_library.fill(project, lab)
+
+
+def test_a_card_has_all_that_is_known(shop, project):
+    card = pex.card("review-sentiment")
+    text = card.markdown
+    for part in (
+        "# review-sentiment",
+        "Tells happy from unhappy reviews",
+        "- **Owner:** ada",
+        "task: classification · domain: shop · language: English · risk: low",
+        "- **Aliases:** champion = v3",
+        "Reviews of up to **500 words** in English.",
+        "| `review` | string |",
+        "I love it",
+        "| R1 | Unhappy reviews are recognised. | must | Support |",
+        "4 of 6 cases passed, lab/m1",
+        "| R2 | It answers in one word. | should | Data team | **untested** |",
+        "| v3 | lab/m1 | label | 67 %",
+        "| v3 | lab/m1 | free |",
+        "Irony is often read as praise.",
+        "2 of 6 cases fail now (v3, run of ",
+        "1 of them is marked private and is not shown.",
+        "| c4 |",
+        "champion: v2 → v3, set by",
+        "- **v3** @champion",
+        "attempt 3",
+        "{+Answer with one+}",
+        "## Text of v3",
+    ):
+        assert part in text, part
+    assert card.missing == []
+    assert "Secretperson" not in text + card.html + card._repr_html_()
+    assert "c5" not in text
+
+
+def test_safety_figures_are_shown_where_measured(shop):
+    found = pex.card("review-sentiment").data.safety
+    assert [(line.metric, line.value) for line in found] == [("safety_short", 1.0)]
+    assert "*Not measured." in pex.card("refund-reply").markdown
+
+
+def test_what_is_missing_is_said_with_how_to_add_it(shop):
+    card = pex.card("translate")
+    assert {"owner", "description", "scores", "requirements", "safety"} <= set(card.missing)
+    text = card.markdown
+    assert "- **Owner:** missing. Add `metadata: {owner: …}` to the file." in text
+    assert "*Purpose: missing. Add `description: …` to the file.*" in text
+    assert "Owner: missing." in card.html
+
+
+def test_a_prompt_that_is_only_a_file_has_a_card(lab, project):
+    (project / "prompts").mkdir()
+    (project / "prompts" / "new.prompty").write_text("---\ndescription: New.\n---\nHi {{ name }}\n")
+    card = pex.card("new")
+    assert card.data.shown == "file"
+    assert "It has not been saved in the library yet" in card.markdown
+    (project / "prompts" / "broken.prompty").write_text("---\nmodel: [\n---\nHi\n")
+    assert "**It cannot be read:**" in pex.card("broken").markdown
+
+
+def test_a_prompt_marked_private_shows_no_case_data(shop, project):
+    path = project / "experiments/reviews/prompts/review-sentiment.prompty"
+    path.write_text(path.read_text().replace("  owner: ada", "  owner: ada\n  private: true"))
+    text = pex.card("review-sentiment").markdown
+    assert "I love it" not in text
+    assert "| c4 |" not in text
+    assert "no examples" in text
+    assert "2 of 6 cases fail now" in text
+
+
+def test_hostile_text_stays_text(lab, project):
+    evil = "<script>alert(1)</script> | ![x](http://a/b.png) `</pre>"
+    save(Prompt(f"{evil} {{{{ text }}}}", name="evil", description=evil), note=f"{evil}\nmore")
+    card = pex.card("evil")
+    assert "<script>alert" not in card.html
+    assert "<script>" not in card.markdown.partition("## Text")[0].partition("## Changes")[0]
+    assert "http://a" not in card.markdown.partition("## Changes")[0]
+
+
+def test_a_name_that_is_not_there_gets_the_nearest(shop):
+    with pytest.raises(PexError, match="did you mean 'refund-reply'"):
+        pex.card("refund-repli")
+
+
+def test_a_run_is_read_once_for_all_cards_that_follow(shop, monkeypatch):
+    from pex.evidence import run_facts
+
+    load, read = run_facts.runs.load, []
+    monkeypatch.setattr(
+        run_facts.runs, "load", lambda uri, run_id: read.append(run_id) or load(uri, run_id)
+    )
+    for _ in range(2):
+        pex.card("review-sentiment")
+    assert read == [shop.run_id]
+
+
+def test_the_command_prints_and_writes(shop, project):
+    done = pexlab("library", "card", "review-sentiment", folder=project)
+    assert done.stdout.startswith("# review-sentiment\n")
+    done = pexlab(
+        "library", "card", "review-sentiment", "--html", "out/card.html", "--markdown", "card.md",
+        folder=project,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (project / "out/card.html").read_text().startswith("<!doctype html>")
+    assert (project / "card.md").read_text().startswith("# review-sentiment")
+    done = pexlab("library", "card", "translate", "--json", folder=project)
+    assert "owner" in json.loads(done.stdout)["missing"]
+
+
+def test_a_secret_stops_a_file_and_is_not_printed(lab, project):
+    save(Prompt("Use sk-abcdefghijklmnopqrstuv1 for {{ text }}", name="leaky"))
+    done = pexlab("library", "card", "leaky", "--html", "card.html", folder=project)
+    assert done.returncode == 1
+    assert "prompt 'leaky', version 1, line" in done.stderr
+    assert "abcdefghijklmnop" not in done.stderr
+    assert not (project / "card.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "changed"),
+    [
+        ("a\nb c\nd", "a\nb x\nd", [("gone", "x"), ("new", "c")]),
+        ("a\nb\nd", "a\nd", [("new", "b\n")]),
+        ("a\nd", "a\nb\nd", [("gone", "b\n")]),
+        ("a", "a", []),
+        ("", "a", [("gone", "a")]),
+    ],
+)
+def test_a_change_gives_both_texts_back(new, old, changed):
+    pieces = text_change(new, old)
+    assert [piece for piece in pieces if piece[0] != "same"] == changed
+    assert "".join(text for kind, text in pieces if kind != "gone") == new
+    assert "".join(text for kind, text in pieces if kind != "new") == old
