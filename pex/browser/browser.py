@@ -263,7 +263,9 @@ def _description(prompt: Prompt | None) -> str:
 def _move_text(move: Move) -> str:
     at = f"{move.at.astimezone():%Y-%m-%d %H:%M}"
     change = f"moved from version {move.before} to {move.to}" if move.before else "set"
-    return f"{change} by {move.by}, {at}" if move.by else f"{change}, {at}"
+    text = f"{change} by {move.by}, {at}" if move.by else f"{change}, {at}"
+    why = move.because or move.verdict
+    return f"{text}: {why}" if why else text
 
 
 def _open_in_playground(prompt: Prompt) -> Playground:

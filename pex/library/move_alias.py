@@ -4,7 +4,8 @@ A move has three parts, and a process can be stopped between any two of them. Th
 
 1. the tag `pex.moving.<alias>` announces the move with everything its line will say;
 2. the alias is moved: now the move has happened, whoever is stopped;
-3. the tag `pex.move.<alias>` and the line in `library/moves.jsonl` are written;
+3. the tag `pex.move.<alias>` (in a few words: `pex.moved.<alias>`) and the line in
+   `library/moves.jsonl` are written;
 4. the announcement is deleted.
 
 Stopped before 2, nothing has moved and nothing says so. Stopped after 2, the announcement has what
@@ -28,10 +29,12 @@ from pex.guard.redact import redact
 from pex.library import content
 from pex.library.moves import (
     ANNOUNCED,
+    SUMMARY,
     TAG,
     Move,
     append_move,
     check_writable,
+    summary_of,
     tag_of,
     tagged_moves,
 )
@@ -158,7 +161,7 @@ def move_alias(client: MlflowClient, uri: str, project: Path, move: Move) -> Mov
         if local_folder(uri) is None:
             _check_done(card_of(client, uri, name), move)
         if tagged:
-            client.set_prompt_tag(name, f"{TAG}{alias}", tag_of(move))
+            _write_tags(client, move)
         append_move(project, move)
         if tagged:
             client.delete_prompt_tag(name, f"{ANNOUNCED}{alias}")
@@ -189,11 +192,16 @@ def finish_moves(
         move = moves.get(alias)
         if move is not None and int(card.aliases.get(alias, 0)) == move.to:
             append_move(project, move)
-            client.set_prompt_tag(card.name, f"{TAG}{alias}", tag_of(move))
+            _write_tags(client, move)
             finished.append(move)
         client.delete_prompt_tag(card.name, key)
         del card.tags[key]
     return finished
+
+
+def _write_tags(client: MlflowClient, move: Move) -> None:
+    client.set_prompt_tag(move.prompt, f"{TAG}{move.alias}", tag_of(move))
+    client.set_prompt_tag(move.prompt, f"{SUMMARY}{move.alias}", summary_of(move))
 
 
 def _check(card: RegisteredModel, move: Move, other: str | None) -> None:

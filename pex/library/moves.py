@@ -23,6 +23,8 @@ BY = "pex.by"
 FILE = "library/moves.jsonl"
 TAG = "pex.move."
 """The start of the tag of a prompt with the last move of an alias."""
+SUMMARY = "pex.moved."
+"""The start of the tag with the same in a few words, for MLflow's page."""
 ANNOUNCED = "pex.moving."
 """The start of the tag of a prompt while an alias is being moved; see `move_alias`."""
 KINDS = ("promote", "rollback", "set")
@@ -279,6 +281,21 @@ def tag_of(move: Move) -> str:
         }
         text = json.dumps({**move.to_json(), **short}, ensure_ascii=False)
     return text
+
+
+def summary_of(move: Move) -> str:
+    """A move in a few words: MLflow's page shows the first thirty characters of a tag.
+
+    Example:
+        >>> at = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+        >>> move = Move(prompt="a", alias="b", before=1, to=2, by="ada", at=at, verdict="better")
+        >>> summary_of(move)
+        '1 → 2, 2026-01-02, ada: better'
+    """
+    change = f"{move.before} → {move.to}" if move.before else f"→ {move.to}"
+    why = move.because or move.verdict
+    text = f"{change}, {move.at.astimezone(datetime.UTC):%Y-%m-%d}, {move.by}"
+    return f"{text}: {why}"[:500] if why else text
 
 
 def tagged_moves(

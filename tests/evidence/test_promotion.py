@@ -46,6 +46,7 @@ def test_a_better_version_is_promoted_and_the_move_says_everything(team: Path) -
     client = mlflow.MlflowClient(uri)
     tags = card_of(client, uri, "ask").tags
     assert json.loads(tags[f"{TAG}champion"]) == line
+    assert re.fullmatch(r"1 → 2, \d{4}-\d\d-\d\d, .+: better", tags["pex.moved.champion"])
     assert line["cases_sha256"] == client.get_run(line["run_id"]).data.tags["pex.cases_sha256"]
     text = str(found)
     assert "✓ compared with version 1, used now" in text
@@ -313,9 +314,60 @@ except pex.PexError as error:
 """
 
 
+def test_a_judge_that_nobody_calibrated_promotes_nothing(team: Path, lab: FaultyEndpoint) -> None:
+    shelve(BAD, GOOD)
+    (team / "experiments/sums/judge.prompty").write_text("Is {{ output }} a yes?")
+    judge = "{name: polite, kind: judge, prompt: judge.prompty, model: lab/m1}"
+    path = team / "experiments/sums/experiment.yaml"
+    path.write_text(
+        YAML.replace("[label]", f"[label, {judge}]").replace("metric: label", "metric: polite")
+    )
+
+    def judged(body: dict[str, Any], number: int) -> Any:
+        text = body["messages"][-1]["content"]
+        if not text.startswith("Is "):
+            return answer(body, number)
+        return completion(json.dumps({"reason": "", "verdict": "yes" if "yes a" in text else "no"}))
+
+    lab.reply = judged
+    run()
+    found = pex.promote("ask")
+    assert (found.outcome, found.exit_code) == (REFUSED, 3)
+    assert "judge 'polite' is not calibrated against people" in missing(found)["judge"]
+
+
+def test_a_plans_gate_overrides_the_experiments(team: Path) -> None:
+    shelve(BAD, GOOD)
+    folder = team / "plans"
+    folder.mkdir()
+    (folder / "plan.yaml").write_text(
+        "name: nightly\nsteps: [{id: a, notebook: a.ipynb}]\n"
+        "gate: {margin: 0.3, evidence_days: 1}\n"
+    )
+    run(mlflow_tags={"pex.plan": "nightly", "pex.plan_folder": "plans"})
+    assert "✓ gate: label, margin 0.3, confidence 0.95" in str(pex.promote("ask", dry_run=True))
+
+
 @pytest.mark.slow
 def test_two_processes_fight_over_one_alias(team: Path) -> None:
     shelve(BAD, EVEN, GOOD)
+    _fight(team)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_two_processes_fight_over_one_alias_on_a_server_without_a_lock(
+    team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.helpers.postgres import postgres
+
+    with postgres() as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace(":", "+pg8000:", 1))
+        shelve(BAD, EVEN, GOOD)
+        _fight(team)
+
+
+def _fight(team: Path) -> None:
     both = [
         subprocess.Popen(
             [sys.executable, "-c", FIGHTER, *pair], cwd=team, stdout=subprocess.PIPE, text=True
@@ -323,10 +375,11 @@ def test_two_processes_fight_over_one_alias(team: Path) -> None:
         for pair in (("2", "3"), ("3", "2"))
     ]
     said = sorted(process.communicate()[0].strip() for process in both)
-    assert said[1] == "moved"
+    assert said[1] == "moved", said
     assert said[0].startswith("lost: 'champion' of 'ask' was moved by somebody else meanwhile")
     moves = read_history(team).moves("ask", "champion")
-    assert [(move.before, move.to) for move in moves] == [(None, 1), (1, aliases(team)["champion"])]
+    now = pex.library.versions("ask").set_index("aliases")["version"]["champion"]
+    assert [(move.before, move.to) for move in moves] == [(None, 1), (1, int(now))]
     assert list(read_history(team).remarks) == []
 
 
@@ -335,9 +388,7 @@ def test_moves_on_postgresql(team: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     from tests.helpers.postgres import postgres
 
     with postgres() as address:
-        monkeypatch.setenv(
-            "MLFLOW_TRACKING_URI", address.replace("postgresql:", "postgresql+pg8000:")
-        )
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace(":", "+pg8000:", 1))
         shelve(BAD, EVEN, GOOD)
         run(budget_usd=None)
         found = pex.promote("ask", version=2)
