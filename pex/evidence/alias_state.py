@@ -19,7 +19,7 @@ from pex.library.moves import Move, noticed, read_history, tagged_moves
 from pex.library.reference import Reference, check_alias, model_alias
 from pex.library.registry_api import all_versions, card_of, get
 from pex.project.settings import load_settings
-from pex.tracking.store import connect, errors_of
+from pex.tracking.store import connect, errors_of, registry_uri
 from pex.tracking.store import tracking_uri as store_of
 
 if TYPE_CHECKING:
@@ -34,10 +34,14 @@ MODEL = "pex.model_alias."
 
 @dataclasses.dataclass(slots=True)
 class AliasState:
-    """One alias of a prompt as it was when the decision began."""
+    """One alias of a prompt as it was when the decision began.
+
+    `uri` is the store of the library, `runs` that of the runs, which may be another one.
+    """
 
     client: MlflowClient
     uri: str
+    runs: str
     project: Path
     card: RegisteredModel
     alias: str
@@ -54,10 +58,12 @@ class AliasState:
         general = check_alias(to)
         alias = model_alias(general, model) if model else general
         project = find_project()
-        uri = store_of(project, load_settings(project), tracking_uri)
+        settings = load_settings(project)
+        uri = registry_uri(project, settings, tracking_uri)
         client = connect(uri)
         card = card_of(client, uri, check_name(name, "prompt name"))
-        return cls(client, uri, project, card, alias, general, model)
+        runs = store_of(project, settings, tracking_uri)
+        return cls(client, uri, runs, project, card, alias, general, model)
 
     @property
     def name(self) -> str:
@@ -106,7 +112,7 @@ class AliasState:
         """The id of the run that a person named."""
         from pex.record.run_names import find_run
 
-        return None if run is None else find_run(self.uri, run)
+        return None if run is None else find_run(self.runs, run)
 
     def previous(self) -> int:
         """The version that the alias pointed to before, by the moves.

@@ -60,7 +60,7 @@ def promote(
     subject = state.subject(found)
     if state.before == subject.version:
         return Promotion(name, state.alias, state.before, subject.version, THERE)
-    evidence = find_evidence(state.project, state.uri, subject, state.run_id(run))
+    evidence = find_evidence(state.project, state.runs, subject, state.run_id(run))
     because = because.strip()
     outcome = MOVED if evidence.enough or because else REFUSED
     made = Promotion(

@@ -260,7 +260,7 @@ def _material(
         there = Reference(asked["prompt"], version=int(asked["from"]))
         old = content.decode(get(state.client, state.uri, there))
     evidence = find_evidence(
-        state.project, state.uri, state.subject(version), asked["run_id"] or None
+        state.project, state.runs, state.subject(version), asked["run_id"] or None
     )
     return content.decode(version), old, evidence, _frame(state, evidence)
 
@@ -299,7 +299,7 @@ def accept(
     if content.encode(content.decode(version)).sha256 != asked["sha256"]:
         raise PexError(f"review {id}: version {asked['to']} is not the one that was shown")
     run_id = asked["run_id"] or None
-    evidence = find_evidence(state.project, state.uri, state.subject(version), run_id)
+    evidence = find_evidence(state.project, state.runs, state.subject(version), run_id)
     if asked["enough"] and not evidence.enough:
         lacks = "; ".join(check.text for check in evidence.missing) or evidence.sentence
         raise PexError(f"review {id}: the evidence is no longer enough: {lacks}",
@@ -426,4 +426,4 @@ def _frame(state: AliasState, evidence: Evidence) -> pd.DataFrame | None:
 
     if not evidence.run_id or not evidence.pairs:
         return None
-    return load(state.uri, evidence.run_id)[0]
+    return load(state.runs, evidence.run_id)[0]

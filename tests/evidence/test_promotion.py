@@ -314,6 +314,21 @@ except pex.PexError as error:
 """
 
 
+def test_the_library_and_the_runs_can_be_in_two_stores(team: Path) -> None:
+    with (team / "pex.toml").open("a") as settings:
+        settings.write('[library]\nregistry_uri = "sqlite:///mlruns/registry.db"\n')
+    shelve(BAD, GOOD)
+    results = run()
+    found = pex.promote("ask")
+    assert found.outcome == MOVED, str(found)
+    assert found.evidence.run_id == results.run_id
+    assert pex.library.versions("ask").set_index("aliases")["version"]["champion"] == 2
+    assert (
+        mlflow.MlflowClient(f"sqlite:///{team / 'mlruns' / 'mlflow.db'}").get_prompt("ask") is None
+    )
+    assert pex.rollback("ask", because="x").to == 1
+
+
 def test_a_judge_that_nobody_calibrated_promotes_nothing(team: Path, lab: FaultyEndpoint) -> None:
     shelve(BAD, GOOD)
     (team / "experiments/sums/judge.prompty").write_text("Is {{ output }} a yes?")
