@@ -34,6 +34,7 @@ COMMANDS = {
     "doctor": "Show what is installed, set and reachable, and what to do about the rest.",
     "batch": "Run a plan of notebooks as a batch (a night), judge it and write the morning page.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
+    "form": "Forms for people without code: what must hold, what is right, how good answers are.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",
 }
 """Each with the first sentence of its help; a command without one is not listed."""

@@ -6,18 +6,15 @@ up.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pex.core.safe_text import clean
 from pex.rating.form import PAIRS, Form
 from pex.rating.order import Answer, Pair, presentation_order
 from pex.rating.widget import pair_for_view, start_texts
-from pex.report.theme import page_style
+from pex.report.script_page import script_page
 from pex.widgets import shared
 
 if TYPE_CHECKING:
@@ -78,32 +75,11 @@ def rating_page(
         "plans": plans,
     }
     question = form.question[0].lower() + form.question[1:]
-    style = shared.styles("rating/rating") + page_style(".pex.pex-kit") + _STYLE
-    script = shared.script("rating/page")
-    # JSON without "<" cannot close the element that contains it.
-    text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
-        "base-uri 'none'; form-action 'none'"
+    return script_page(
+        f"{clean(title)}: blind rating",
+        f"{clean(title)}: {question}",
+        '<div id="rating"></div>',
+        shared.styles("rating/rating") + _STYLE,
+        shared.script("rating/page"),
+        data,
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(clean(title))}: blind rating</title>
-<style>{style}</style>
-</head>
-<body>
-<main class="pex pex-kit"><h1>{escape(clean(title))}: {escape(question)}</h1>
-<div id="rating"></div><noscript>This page needs JavaScript.</noscript></main>
-<script type="application/json" id="data">{text}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -11,7 +11,10 @@ from pex.widgets import shared
 
 PEX = Path(pex.__file__).parent
 FILES = sorted(path.relative_to(PEX).as_posix() for path in PEX.rglob("*.js"))
-ENTRIES = ["browser/browser", "playground/widget", "rating/kernel", "rating/page", "widgets/grid"]
+ENTRIES = [
+    "browser/browser", "evidence/form", "playground/widget", "rating/kernel", "rating/page",
+    "widgets/grid",
+]  # fmt: skip
 node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
@@ -98,12 +101,13 @@ def test_text_becomes_html_in_one_place_only_and_nothing_is_fetched(entry: str) 
     for word in ("import ", "fetch(", "http:", "https:", "eval("):
         assert word not in script
     # Its definition and, in the Playground, the answers as Markdown.
-    uses = {"browser/browser": 1, "rating/page": 1, "playground/widget": 2}
+    uses = {"browser/browser": 1, "evidence/form": 1, "rating/page": 1, "playground/widget": 2}
     assert script.count("sanitised(") == uses.get(entry, script.count("sanitised("))
 
 
 @pytest.mark.parametrize(
-    "name", ["browser/browser", "playground/playground", "rating/rating", "widgets/grid"]
+    "name",
+    ["browser/browser", "evidence/form", "playground/playground", "rating/rating", "widgets/grid"],
 )
 def test_styles_fetch_nothing(name: str) -> None:
     style = shared.styles(name)
