@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from pex.core.safe_text import clean
 from pex.report.script_page import script_page
 from pex.widgets import shared
 
-if TYPE_CHECKING:
-    from pex.evidence.form_table import Form
-
 FORMAT = "pex form 1"
 
 
-def form_page(form: Form) -> str:
-    """The text of the page."""
-    data = {"format": FORMAT, **dataclasses.asdict(form)}
-    said = json.dumps([form.experiment, form.run_id, form.kind, data["rows"], data["columns"]])
+def form_page(form: Mapping[str, Any]) -> str:
+    """The text of the page.
+
+    Args:
+        form: the fields of a `pex.evidence.form_table.Form`, as plain data.
+    """
+    data = {"format": FORMAT, **form}
+    parts = [form[name] for name in ("experiment", "run_id", "kind", "rows", "columns")]
+    said = json.dumps(parts)
     data["page"] = hashlib.sha256(said.encode()).hexdigest()[:12]
     return script_page(
-        clean(form.title),
-        clean(form.title),
+        clean(str(form["title"])),
+        clean(str(form["title"])),
         '<div id="form"></div>',
         shared.styles("evidence/form"),
         shared.script("evidence/form"),

@@ -108,7 +108,7 @@ def write_form(form: Form, path: Path, *, delimiter: str = ",", force: bool = Fa
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".html":
-        path.write_text(form_page(form), encoding="utf-8")
+        path.write_text(form_page(dataclasses.asdict(form)), encoding="utf-8")
     elif suffix == ".xlsx":
         path.write_bytes(_xlsx(form))
     else:
