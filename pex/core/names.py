@@ -6,6 +6,9 @@ import re
 
 from pex.core.errors import PexError
 
+LIBRARY = "library:"
+"""The prefix of a reference to a library prompt, used in place of a file path."""
+
 ROLES = ("system", "developer", "user", "assistant")
 """Who a chat message can be from."""
 

@@ -2,12 +2,58 @@
 
 Plain MLflow reads what is saved here: `mlflow.genai.load_prompt("prompts:/short@champion")`, whose
 `.format(review=…)` fills in `{{ review }}`, and Jinja if the template has `{% … %}`.
+
+The names below are loaded on first use: an application that only loads prompts imports neither
+MLflow nor pandas.
 """
 
 from __future__ import annotations
 
-from pex.library.registry import load, save, set_alias, versions
-from pex.library.registry import table as list  # noqa: A004 - the public name is pex.library.list
-from pex.library.registry_api import Version
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Version", "list", "load", "save", "set_alias", "versions"]
+if TYPE_CHECKING:
+    from pex.library.disabling import disable, enable
+    from pex.library.registry import save, set_alias, versions
+    from pex.library.registry import table as list  # noqa: A004 - the public name
+    from pex.library.registry_api import Version
+    from pex.library.serving import Status, load, status
+
+_HOMES = {
+    "Status": ("serving", "Status"),
+    "Version": ("registry_api", "Version"),
+    "disable": ("disabling", "disable"),
+    "enable": ("disabling", "enable"),
+    "list": ("registry", "table"),
+    "load": ("serving", "load"),
+    "save": ("registry", "save"),
+    "set_alias": ("registry", "set_alias"),
+    "status": ("serving", "status"),
+    "versions": ("registry", "versions"),
+}
+
+__all__ = [
+    "Status",
+    "Version",
+    "disable",
+    "enable",
+    "list",
+    "load",
+    "save",
+    "set_alias",
+    "status",
+    "versions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pex.library' has no attribute {name!r}")
+    home, own = _HOMES[name]
+    value = getattr(importlib.import_module(f"pex.library.{home}"), own)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:  # type: ignore[valid-type]
+    return sorted(__all__)

@@ -22,6 +22,8 @@ from pex.core.prompt import Prompt
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import PromptVersion
 
+    from pex.library.registry_answer import VersionAnswer
+
 DIGEST = "pex.digest"
 """`Prompt.digest`, called `prompt_version` in the tables of runs."""
 
@@ -98,7 +100,19 @@ def encode(prompt: Prompt) -> Content:
     return Content(template, tags, _model_config(prompt), prompt.response_schema, sha256)
 
 
-def decode(found: PromptVersion) -> Prompt:
+def sha256_of(prompt: Prompt) -> str:
+    """The tag `pex.sha256` that a prompt would be saved with.
+
+    Example:
+        >>> prompt = Prompt("Say {{ word }}.", name="say")
+        >>> sha256_of(prompt) == encode(prompt).sha256
+        True
+    """
+    parts = canonical_json(prompt.parts).decode() if prompt.parts else ""
+    return _sha256(_whole(prompt)[1], parts)
+
+
+def decode(found: PromptVersion | VersionAnswer) -> Prompt:
     """Return the prompt of a version, whether pex or plain MLflow saved it.
 
     Raises:
@@ -140,7 +154,7 @@ def kept_text(tags: Mapping[str, str]) -> str:
     return _joined(_TEXT, tags) if SHA256 in tags else tags.get(_TEMPLATE, "")
 
 
-def model_of(found: PromptVersion) -> str | None:
+def model_of(found: PromptVersion | VersionAnswer) -> str | None:
     """The model that a version was written for."""
     if SHA256 in found.tags:
         return found.tags.get(MODEL)
@@ -226,7 +240,7 @@ def _model_config(prompt: Prompt) -> dict[str, Any]:
     return config
 
 
-def _of_mlflow(found: PromptVersion, origin: str) -> Prompt:
+def _of_mlflow(found: PromptVersion | VersionAnswer, origin: str) -> Prompt:
     config = {k: v for k, v in (found.model_config or {}).items() if k not in _WHO}
     if "stop_sequences" in config:
         config["stop"] = config.pop("stop_sequences")

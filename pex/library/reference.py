@@ -6,8 +6,7 @@ import dataclasses
 import re
 
 from pex.core.errors import PexError
-from pex.core.names import check_name
-from pex.project.spec import LIBRARY
+from pex.core.names import LIBRARY, check_name
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 

@@ -10,15 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 
 from pex.core.cases import check_key
 from pex.core.errors import PexError
+from pex.core.names import LIBRARY as LIBRARY  # noqa: PLC0414 - where the files' reader looks
 from pex.core.names import check_name
 from pex.core.project import check_inside
 from pex.core.reading import Reading
 from pex.core.values import as_text
 from pex.core.yamltext import dump_yaml
 from pex.project.files import kind_of, read_yaml
-
-LIBRARY = "library:"
-"""The prefix of a reference to a library prompt, used in place of a file path."""
 
 
 class Strict(BaseModel):
