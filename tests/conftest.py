@@ -56,13 +56,15 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests make projects whose endpoints take keys; those of trust itself take this away.
     os.environ["PEX_TRUST"] = "1"
     os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="pex-config-")
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="pex-cache-")
     model.open_state()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the workers of pytest-xdist share the server
         model.close_state()
-    shutil.rmtree(os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        shutil.rmtree(os.environ[name], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,7 @@ from pex.library.moves import (
     tagged_moves,
 )
 from pex.library.registry_api import card_of
+from pex.library.serving import changed
 from pex.tracking.store import alone, errors_of, local_folder
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def move_alias(client: MlflowClient, uri: str, project: Path, move: Move) -> Mov
         append_move(project, move)
         if tagged:
             client.delete_prompt_tag(name, f"{ANNOUNCED}{alias}")
+    changed(uri, name, project)
     return move
 
 

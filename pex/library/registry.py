@@ -35,6 +35,7 @@ from pex.library.registry_api import (
     latest_of,
 )
 from pex.library.scratch import EXPERIMENTS, SAVED, is_scratch, settle
+from pex.library.serving import changed
 from pex.library.shown_metadata import show_metadata
 from pex.library.synced import Synced, mark_synced
 from pex.project.listing import prompt_paths
@@ -143,6 +144,7 @@ def save_at(
         version = describe(client.get_prompt_version(name, number), card)
     if new:
         _mark(prompt, name, number, written.sha256)
+        changed(uri, name)
     return dataclasses.replace(version, new=new)
 
 

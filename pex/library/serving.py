@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.errors import PexError
+from pex.core.project import FILE
 from pex.core.prompt import Prompt
 from pex.library import prompt_refresh
 from pex.library.prompt_cache import stamp_of
@@ -105,6 +106,7 @@ def _load(key: tuple[Any, ...], timeout_s: float, fallback: Prompt | str | None)
         known = served.known.asked_at
         prompt_refresh.ask_now(served, timeout_s, own=ttl_s <= 0)
         if slot.prompt is not None and served.known.asked_at > known:
+            prompt_refresh.keep(served)
             return with_source(slot.prompt, "registry")
     prompt = slot.prompt
     if prompt is not None or fallback is not None:
@@ -209,6 +211,8 @@ def changed(uri: str, name: str, project: Path | None = None) -> None:
     try:
         if project is None:
             project = store_address(uri)[1]
+        elif not (project / FILE).is_file():
+            project = None
         with _lock:
             mine = [
                 served for served in _served.values() if (served.uri, served.name) == (uri, name)
