@@ -155,7 +155,10 @@ class KnownPrompt:
         """The alias of a model's own version if there is one and it is for just this model."""
         if alias is None or model is None:
             return alias
-        own = model_alias(alias, model)
+        try:
+            own = model_alias(alias, model)
+        except PexError:  # a name that no alias can hold
+            return alias
         known = own in self.aliases or f"@{own}" in self.good
         return own if known and self.model_aliases.get(own) == model else alias
 

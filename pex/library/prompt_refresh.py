@@ -121,15 +121,16 @@ def from_files(slot: Slot) -> None:
     from pex.library.content import sha256_of
     from pex.library.disabled_file import disabled_since
     from pex.library.moves import read_history
-    from pex.library.reference import model_alias
     from pex.project.listing import prompt_paths
 
     try:
         moves = read_history(served.project).moves(served.name)
         last = {move.alias: move for move in moves}
         move = last.get(reference.alias)
-        # Only the registry knows whether the model's own version is for just this model.
-        if slot.model is not None and model_alias(reference.alias, slot.model) in last:
+        # Only the registry knows whether a model's own version is for just this model.
+        if slot.model is not None and any(
+            model.startswith(f"{reference.alias}--") for model in last
+        ):
             return
         if move is None or not move.sha256:
             return
