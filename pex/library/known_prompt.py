@@ -101,6 +101,16 @@ class KnownPrompt:
             del versions[other]
         return dataclasses.replace(self, versions=versions)
 
+    def with_before(self, earlier: Mapping[str, Iterable[int]]) -> KnownPrompt:
+        """The same with more versions that aliases had before, after those that are known."""
+        before = dict(self.before)
+        for alias, numbers in earlier.items():
+            if alias in self.aliases:
+                whole = dict.fromkeys((*before.get(alias, []), *numbers))
+                whole.pop(self.aliases[alias], None)
+                before[alias] = list(whole)[:_MOST_VERSIONS]
+        return dataclasses.replace(self, before=before)
+
     def with_good(self, key: str, number: int) -> KnownPrompt:
         """The same with the version that a reference was served with."""
         return dataclasses.replace(self, good={**self.good, key: number})
@@ -175,12 +185,12 @@ class KnownPrompt:
 
 
 def disabled_by(tag: str) -> dict[str, str]:
-    """Who disabled a version, when and why, from its tag; empty if it says nothing."""
+    """Who disabled a version, when and why, from its tag; empty strings if it says nothing."""
     try:
         found = json.loads(tag)
-        return {key: str(found[key]) for key in ("by", "at", "because") if found.get(key)}
+        return {key: str(found.get(key) or "") for key in ("by", "at", "because")}
     except (ValueError, AttributeError):
-        return {}
+        return {"by": "", "at": "", "because": ""}
 
 
 def numbers_in(tag: str) -> list[int]:

@@ -21,7 +21,7 @@ _LONGEST_RETRY_S = 60.0
 
 
 class _Background:
-    """The thread that asks again, and what it asks for."""
+    """The thread that keeps prompts up to date, and these prompts."""
 
     def __init__(self, served: list[ServedPrompt] | None = None) -> None:
         self.served = served or []

@@ -27,6 +27,8 @@ from pex.library.registry_reader import reader_of
 from pex.tracking.address import check_address
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 60.0
+_FEW = 20
+"""Disabled versions of a prompt up to which every reason is read."""
 _LEAST_S = 0.5
 """Seconds between two questions, however low `ttl_s` is."""
 _UNREAD = (-1, -1, -1)
@@ -185,6 +187,8 @@ class ServedPrompt:
             raise self._no_such_prompt(reader, end) from None
         with self.lock:
             known, slots = self.known.with_answer(answer, asked_at), list(self.slots)
+        if known.disabled:
+            known = _with_reasons(reader, self._with_moves(known), end)
         problems: dict[_Key, PexError] = {}
         for key in slots or _kept(known):
             try:
@@ -193,6 +197,17 @@ class ServedPrompt:
                 if key in slots:
                     problems[key] = error
         return known, problems
+
+    def _with_moves(self, known: KnownPrompt) -> KnownPrompt:
+        """What is known, with all the versions that the project's file says an alias had."""
+        if self.project is None:
+            return known
+        from pex.library.moves import read_history
+
+        before: dict[str, list[int]] = {}
+        for move in reversed(read_history(self.project).moves(self.name)):
+            before.setdefault(move.alias, []).extend(filter(None, (move.to, move.before)))
+        return known.with_before(before)
 
     def _no_such_prompt(self, reader: RegistryReader, end: float) -> PexError:
         try:
@@ -250,7 +265,6 @@ def _with_text(
     """What is known, with the text of the version that a reference means."""
     from pex.library.content import decode
 
-    known = _with_reason(reader, known, reference, model, end)
     missing: PexError | None = None
     for key, number in known.candidates(reference, model):
         if number not in known.versions:
@@ -261,7 +275,7 @@ def _with_text(
                 continue
             if DISABLED in found.tags:
                 known = known.with_reasons({number: disabled_by(found.tags[DISABLED])})
-                continue
+                return _with_text(reader, known, reference, model, end)
             try:
                 prompt = decode(found)
             except (PexError, ValueError, KeyError, TypeError) as error:
@@ -271,33 +285,20 @@ def _with_text(
                 ) from None
             known = known.with_version(number, fields_of(prompt))
         return known.with_good(key, number)
-    if missing is not None:
-        raise missing
-    known.candidates(reference, model)  # raises: all of them were disabled
-    return known
+    assert missing is not None  # there is always a candidate
+    raise missing
 
 
-def _with_reason(
-    reader: RegistryReader,
-    known: KnownPrompt,
-    reference: Reference,
-    model: str | None,
-    end: float,
-) -> KnownPrompt:
-    """What is known, with the reason why the version that comes first was disabled."""
-    try:
-        known.candidates(reference, model)
-        return known
-    except DisabledError:
-        numbers = [known.aliases.get(reference.alias or "", reference.version or known.newest)]
-    except PexError:
-        return known
-    for number in numbers:
-        if not known.disabled.get(number):
+def _with_reasons(reader: RegistryReader, known: KnownPrompt, end: float) -> KnownPrompt:
+    """What is known, with the reasons of disabled versions that somebody may ask for."""
+    may_be_asked = {*known.versions, *known.aliases.values(), *known.good.values()}
+    may_be_asked |= {int(key[1:]) for key in known.good if key.startswith("/")}
+    for number, reason in known.disabled.items():
+        if not reason and (number in may_be_asked or len(known.disabled) <= _FEW):
             try:
                 tags = reader.version(known.name, number, _left(end)).tags
-            except PexError:
-                continue
+            except NotThereError:
+                tags = {}
             known = known.with_reasons({number: disabled_by(tags.get(DISABLED, ""))})
     return known
 

@@ -7,7 +7,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -15,9 +15,10 @@ import pytest
 
 import pex
 from pex.core.errors import PexError
-from pex.library import prompt_refresh, served_prompt, serving
+from pex.library import served_prompt, serving
 from pex.tracking.store import connect
 from tests.helpers.fresh_python import fresh_python
+from tests.helpers.served import forget, until
 from tests.helpers.silent_server import silent_server
 
 ONE = pex.Prompt("Say {{ word }}, version one.", "hi")
@@ -33,13 +34,6 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget()
 
 
-def forget() -> None:
-    serving._slots.clear()
-    serving._served.clear()
-    with prompt_refresh._background.changed:
-        prompt_refresh._background.served.clear()
-
-
 @pytest.fixture
 def saved(uri: str) -> str:
     """A store with three versions of a prompt, of which the first two have been champion."""
@@ -48,14 +42,6 @@ def saved(uri: str) -> str:
     pex.library.save(THREE)
     forget()
     return uri
-
-
-def until(happened: Callable[[], object]) -> None:
-    for _ in range(6000):
-        if happened():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not happen")
 
 
 def source_of(reference: str = "hi@champion", **options: object) -> str:
