@@ -18,8 +18,7 @@ from pex.library.reference import parse_reference
 from pex.library.registry_api import Version, card_of, describe, get
 from pex.library.serving import changed
 from pex.project.settings import load_settings
-from pex.tracking.store import alone, connect, errors_of
-from pex.tracking.store import tracking_uri as store_of
+from pex.tracking.store import alone, connect, errors_of, registry_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,7 +73,7 @@ def _record(
     name: str, version: int, because: str, tracking_uri: str | None, *, disabled: bool
 ) -> Version:
     project = find_project()
-    uri = store_of(project, load_settings(project), tracking_uri)
+    uri = registry_uri(project, load_settings(project), tracking_uri)
     client = connect(uri)
     found = get(client, uri, parse_reference(f"{name}/{version}"))
     if not disabled and DISABLED not in found.tags:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,7 +20,7 @@ from pex.library import prompt_refresh
 from pex.library.prompt_cache import stamp_of
 from pex.library.reference import parse_reference
 from pex.library.served_prompt import ServedPrompt, Slot, with_source
-from pex.tracking.address import store_address
+from pex.tracking.address import chosen_addresses, registry_address
 
 _slots: dict[tuple[Any, ...], Slot] = {}
 _served: dict[tuple[Any, ...], ServedPrompt] = {}
@@ -71,11 +70,7 @@ def load(
             the nearest one), every version was disabled, or the registry does not answer and
             nothing is known.
     """
-    service = sys.modules.get("mlflow.tracking._tracking_service.utils")
-    key = (
-        reference, model, tracking_uri, ttl_s,
-        getattr(service, "_tracking_uri", None), os.environ.get("MLFLOW_TRACKING_URI"), os.getcwd(),  # noqa: PTH109 - a third of the time
-    )  # fmt: skip
+    key = (reference, model, tracking_uri, ttl_s, *chosen_addresses(), os.getcwd())  # noqa: PTH109 - a third of the time
     try:
         slot = _slots.get(key)
         if slot is not None and ttl_s > 0:
@@ -120,7 +115,7 @@ def _load(key: tuple[Any, ...], timeout_s: float, fallback: Prompt | str | None)
 
 def _new_slot(key: tuple[Any, ...], reference: str, model: str | None, given: str | None) -> Slot:
     parsed = parse_reference(reference)
-    uri, project = store_address(given)
+    uri, project = registry_address(given)
     whose = (uri, parsed.name, project)
     with _lock:
         if whose not in _served:
@@ -210,7 +205,7 @@ def changed(uri: str, name: str, project: Path | None = None) -> None:
     """
     try:
         if project is None:
-            project = store_address(uri)[1]
+            project = registry_address(uri)[1]
         elif not (project / FILE).is_file():
             project = None
         with _lock:

@@ -1,7 +1,7 @@
-"""The address of a project's store, found without pydantic and MLflow: for serving prompts.
+"""The address of a project's registry, found without pydantic and MLflow: for serving prompts.
 
-It is the same address as `pex.tracking.store.tracking_uri` returns, which checks the settings and
-the trust in them; `check_address` does that before anything is sent.
+It is the address that `pex.tracking.store.registry_uri` returns, which checks the settings and the
+trust in them; `check_address` does that before anything is sent.
 """
 
 from __future__ import annotations
@@ -18,38 +18,30 @@ _SQLITE = re.compile(r"sqlite:///(?!/)(.+)")
 _HERE = "sqlite:///mlruns/mlflow.db"
 
 
-def chosen_address(given: str | None) -> str | None:
-    """The store of the argument, of MLflow in this process, or of the environment, if any."""
-    if given:
-        return given
+def chosen_addresses() -> tuple[str | None, ...]:
+    """The registry and the store chosen in MLflow in this process, and in the environment."""
     # MLflow itself is not imported: if the user has not done so, nothing was chosen in it.
+    registry = sys.modules.get("mlflow.tracking._model_registry.utils")
     service = sys.modules.get("mlflow.tracking._tracking_service.utils")
-    chosen = getattr(service, "_tracking_uri", None)
-    return chosen or os.environ.get("MLFLOW_TRACKING_URI") or None
+    return (
+        getattr(registry, "_registry_uri", None),
+        os.environ.get("MLFLOW_REGISTRY_URI"),
+        getattr(service, "_tracking_uri", None),
+        os.environ.get("MLFLOW_TRACKING_URI"),
+    )
 
 
-def store_address(given: str | None) -> tuple[str, Path | None]:
-    """The address of the store, and the project's folder if there is one.
+def registry_address(given: str | None) -> tuple[str, Path | None]:
+    """The address of the registry, and the project's folder if there is one.
 
     Raises:
         PexError: `pex.toml` is not valid.
     """
     folder = find_project()
     project = folder if (folder / FILE).is_file() else None
-    uri = chosen_address(given) or (project and _in_settings(project)) or _HERE
+    uri = given or _first(project)[0] or _HERE
     relative = _SQLITE.fullmatch(uri)
     return (f"sqlite:///{folder / relative[1]}" if relative else uri), project
-
-
-def _in_settings(project: Path) -> str | None:
-    try:
-        settings = tomllib.loads((project / FILE).read_text(encoding="utf-8"))
-        found = settings.get("record", {}).get("tracking_uri")
-        return found if isinstance(found, str) else None
-    except (OSError, ValueError, AttributeError):
-        from pex.project.settings import load_settings
-
-        return load_settings(project).record.tracking_uri  # raises the error that explains it
 
 
 def check_address(given: str | None, project: Path | None) -> None:
@@ -60,9 +52,40 @@ def check_address(given: str | None, project: Path | None) -> None:
             allowed it.
         PexError: `pex.toml` is not valid.
     """
-    if project is None or chosen_address(given) or _in_settings(project) is None:
-        return
-    from pex.project.settings import load_settings
-    from pex.run.provider_trust import check_record
+    if given is None and project is not None and _first(project)[1]:
+        from pex.project.settings import load_settings
+        from pex.tracking.store import registry_uri
 
-    check_record(load_settings(project))
+        registry_uri(project, load_settings(project))
+
+
+def _first(project: Path | None) -> tuple[str | None, bool]:
+    """The address that is chosen first, and whether the project chose it."""
+    registry, registry_named, store, store_named = chosen_addresses()
+    if registry or registry_named:
+        return registry or registry_named, False
+    settings = _settings(project) if project is not None else {}
+    if settings.get("library"):
+        return settings["library"], True
+    if store or store_named:
+        return store or store_named, False
+    return settings.get("record"), bool(settings.get("record"))
+
+
+def _settings(project: Path) -> dict[str, str | None]:
+    """The addresses in a project's settings: of the registry, and of the record."""
+    try:
+        found = tomllib.loads((project / FILE).read_text(encoding="utf-8"))
+        addresses = {
+            "library": found.get("library", {}).get("registry_uri"),
+            "record": found.get("record", {}).get("tracking_uri"),
+        }
+    except (OSError, ValueError, AttributeError):
+        from pex.project.settings import load_settings
+
+        settings = load_settings(project)  # raises the error that explains it
+        return {
+            "library": settings.library.registry_uri,
+            "record": settings.record.tracking_uri,
+        }
+    return {key: uri for key, uri in addresses.items() if isinstance(uri, str)}
