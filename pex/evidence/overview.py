@@ -11,8 +11,10 @@ from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
 from pex.evidence.measured import LastMeasured, last_measured
 from pex.evidence.using_experiments import using_experiments
+from pex.library.file_index import indexed_files
 from pex.library.index import LibraryIndex
-from pex.library.sync import Standing, standings
+from pex.library.sync import Standing, compare
+from pex.library.synced import read_synced
 from pex.project.settings import Settings
 from pex.tracking.store import exists, registry_uri, tracking_uri
 
@@ -165,8 +167,9 @@ def library(
     if isinstance(problem, PexError):
         as_of = index.refreshed
         remarks.append(problem.message)
-    found = standings(project, index)
-    used = using_experiments(project)
+    files = indexed_files(project)
+    found = compare(files, index.prompts(), read_synced(project))
+    used = using_experiments(project, files)
     last = _measured(project, settings, given, remarks, refresh=refresh)
     return Library(
         tuple(_overview(item, used.get(item.name, []), last) for item in found),

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.experiment.experiment import Experiment
-from pex.library.file_index import indexed_files
+from pex.library.file_index import IndexedFile, indexed_files
 from pex.library.reference import is_reference, parse_reference
 from pex.project.listing import experiment_files, find_experiment
 from pex.project.spec import ExperimentSpec, load_spec
 
 
-def using_experiments(project: Path) -> dict[str, list[Path]]:
+def using_experiments(
+    project: Path, files: Sequence[IndexedFile] | None = None
+) -> dict[str, list[Path]]:
     """The experiment files that use each prompt, by the prompt's name.
 
     Args:
         project: the project's folder. An experiment that cannot be read is left out: whoever runs
             it is told why.
+        files: its prompt files, if they have been read already.
     """
-    names = {(project / file.path).resolve(): file.name for file in indexed_files(project)}
+    files = indexed_files(project) if files is None else files
+    names = {os.path.normpath(project / file.path): file.name for file in files}
     found: dict[str, list[Path]] = {}
     for path in experiment_files(project).values():
         spec = attempt(lambda path=path: load_spec(path))  # type: ignore[misc]
@@ -33,13 +38,13 @@ def using_experiments(project: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _names(spec: ExperimentSpec, folder: Path, names: Mapping[Path, str]) -> list[str]:
+def _names(spec: ExperimentSpec, folder: Path, names: Mapping[str, str]) -> list[str]:
     found = []
     for ref in [*spec.prompts, *(variant.prompt for variant in spec.variants)]:
         if is_reference(ref):
             found.append(parse_reference(ref).name)
         else:
-            found.append(names.get((folder / ref).resolve(), Path(ref).stem))
+            found.append(names.get(os.path.normpath(folder / ref), Path(ref).stem))
     return found
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
+from pex.core.canonical_json import digest
 from pex.core.prompt import Prompt
-from pex.library.content import encode
+from pex.library.content import DIGEST, SHA256, encode
 
 TASKS = ("classification", "extraction", "summary", "reply")
 RISKS = ("low", "medium", "high")
@@ -69,17 +71,30 @@ def _rows(prompts: int, versions: int) -> Iterator[tuple[str, dict[str, Any]]]:
             "name": name, "alias": "champion", "version": max(1, versions - 1),
         }  # fmt: skip
         for version in range(1, versions + 1):
-            written = encode(prompt_of(number, version))
+            template, written = _written(first, version)
             yield "model_versions", {
                 "name": name, "version": version, "creation_time": times[version - 1],
                 "last_updated_time": times[version - 1], "description": f"attempt {version}",
                 "current_stage": "None", "source": "prompt-template", "status": "READY",
             }  # fmt: skip
             tags = {
-                **written.tags, "mlflow.prompt.is_prompt": "true",
-                "mlflow.prompt.text": written.template, "pex.by": "ada",
+                **written, "mlflow.prompt.is_prompt": "true", "mlflow.prompt.text": template,
+                "pex.by": "ada",
             }  # fmt: skip
             for key, value in tags.items():
                 yield "model_version_tags", {
                     "name": name, "version": version, "key": key, "value": value,
                 }  # fmt: skip
+
+
+def _written(first: Prompt, version: int) -> tuple[str, dict[str, str]]:
+    """The template and the tags of a version, as `encode` makes them; that parses each text."""
+    old, new = "Attempt 1.", f"Attempt {version}."
+    text = first.as_file().replace(old, new)
+    messages = [{**item, "content": item["content"].replace(old, new)} for item in first.messages]
+    changed = {
+        DIGEST: digest([messages, first.params, first.response_schema, first.tools]),
+        SHA256: hashlib.sha256(text.encode()).hexdigest(),
+        "pex.text.1": text,
+    }
+    return messages[0]["content"], {**encode(first).tags, **changed}
