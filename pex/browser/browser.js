@@ -1,10 +1,10 @@
 // The library browser: the list of prompts beside the chosen one. What it shows comes from widget.py.
 
 import { button, copyText, element, output } from "../widgets/shared.js";
-import { drawVersionDifference, drawVersions, drawScores, drawText, makeAliasWindow } from "./prompt.js";
+import { drawCard, drawVersionDifference, drawVersions, drawScores, drawText, makeAliasWindow } from "./prompt.js";
 import { intoView, makePromptList } from "./prompt_list.js";
 
-const PANELS = [["text", "Text"], ["difference", "Difference"], ["scores", "Scores"]];
+const PANELS = [["text", "Text"], ["difference", "Difference"], ["scores", "Scores"], ["card", "Card"]];
 
 /** @param {{model: any, el: HTMLElement}} view */
 function renderBrowser({ model, el }) {
@@ -14,6 +14,7 @@ function renderBrowser({ model, el }) {
   el.setAttribute("data-lm-suppress-shortcuts", "true");
   let panel = "text";
   let reading = false;
+  let asked = ""; // whose card was asked for
 
   const promptList = makePromptList(`pex-${view}`, choose, () => model.send({ kind: "refresh" }));
   const said = element("div", "pex-said");
@@ -155,6 +156,15 @@ function renderBrowser({ model, el }) {
     drawPanel();
   }
 
+  /** The prompt's card; it is asked for when it is first looked at. */
+  function cardOf(prompt) {
+    const card = model.get("_card");
+    if (card.name === prompt.name) return card;
+    if (asked !== prompt.name) model.send({ kind: "card", name: prompt.name });
+    asked = prompt.name;
+    return { ready: false };
+  }
+
   function drawPanel() {
     const prompt = model.get("_prompt");
     if (!prompt.messages) return;
@@ -170,6 +180,7 @@ function renderBrowser({ model, el }) {
     let nodes = [];
     if (panel === "text") nodes = drawText(prompt);
     else if (panel === "scores") nodes = drawScores(scores);
+    else if (panel === "card") nodes = drawCard(cardOf(prompt));
     else {
       const difference = model.get("_difference");
       const mine = difference.of?.[0] === prompt.name && difference.of?.[1] === prompt.key;
@@ -205,6 +216,10 @@ function renderBrowser({ model, el }) {
     "change:_prompt": drawPrompt,
     "change:_difference": () => panel === "difference" && drawPanel(),
     "change:_scores": drawPanel,
+    "change:_card": () => {
+      if (model.get("_card").name !== asked) asked = "";
+      if (panel === "card") drawPanel();
+    },
     "change:_said": drawSaid,
     "msg:custom": onMessage,
   };

@@ -22,7 +22,7 @@ from pex.library.reference import Reference, check_alias, parse_reference
 from pex.library.registry_api import get
 from pex.project.listing import experiment_files
 from pex.project.settings import load_settings
-from pex.tracking.store import connect, errors_of
+from pex.tracking.store import connect, errors_of, tracking_uri
 from pex.tracking.store import registry_uri as registry_of
 
 if TYPE_CHECKING:
@@ -214,6 +214,20 @@ class LibrarySource:
             )
             for row in scores.to_dict("records")
         ]
+
+    def card(self, name: str) -> str:
+        """The prompt's card as HTML.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        from pex.evidence.card_html import fragment
+        from pex.evidence.cards import card_in
+
+        settings = load_settings(self._project)
+        own = self._uri == registry_of(self._project, settings)
+        runs = tracking_uri(self._project, settings) if own else self._uri
+        return fragment(card_in(self._project, runs, self._uri, name).data)
 
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
         """Point an alias to a version; `seen` is its version when the user decided.

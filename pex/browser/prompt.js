@@ -1,7 +1,7 @@
 // The right side of the library browser: the selected prompt with its versions, text, differences
 // and scores. Text of prompts only ever becomes textContent.
 
-import { button, choice, dialog, drawDifference, element, output } from "../widgets/shared.js";
+import { button, choice, dialog, drawDifference, element, output, sanitised } from "../widgets/shared.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -98,6 +98,15 @@ export function drawScores(scores) {
   }
   if (scores.more) nodes.push(element("p", "pex-soft", `${scores.more.toLocaleString()} older scores are not shown.`));
   return nodes;
+}
+
+/** The card, which Python has written and escaped. */
+export function drawCard(card) {
+  if (!card.ready) return [element("p", "pex-soft", "Reading runs and cases…")];
+  if (card.problem) return [element("p", "pex-bad-text", card.problem)];
+  const node = sanitised(card.html);
+  node.className = "pex-card";
+  return [node];
 }
 
 const VERDICTS = { better: ["▲", "pex-chip-good"], worse: ["▼", "pex-chip-bad"], "no worse": ["≥", "pex-chip-good"], undecided: ["?", ""], unchanged: ["=", ""] };

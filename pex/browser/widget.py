@@ -67,6 +67,9 @@ class Source(Protocol):
     def scores(self, name: str) -> list[VersionScore]:
         """The scores of the versions, the newest run first."""
 
+    def card(self, name: str) -> str:
+        """The prompt's card as HTML, with everything in it escaped."""
+
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
         """Point an alias to a version; `seen` is its version when the user decided."""
 
@@ -90,12 +93,13 @@ class LibraryBrowser(anywidget.AnyWidget):
     """
 
     _esm = shared.script("browser/browser")
-    _css = shared.styles("browser/browser")
+    _css = shared.styles("browser/browser", "evidence/card")
 
     _list = traitlets.Dict().tag(sync=True)
     _prompt = traitlets.Dict().tag(sync=True)
     _difference = traitlets.Dict().tag(sync=True)
     _scores = traitlets.Dict().tag(sync=True)
+    _card = traitlets.Dict().tag(sync=True)
     _said = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -297,18 +301,34 @@ class LibraryBrowser(anywidget.AnyWidget):
             "trends": trends(scores),
         }
 
+    def _load_card(self, name: str) -> None:
+        """The card: it reads runs and cases, so only who opens it waits for it."""
+        if self._shown is None or self._shown[0] != name:
+            return  # another prompt has been chosen
+        self._card = {"name": clean(name), "ready": False}
+        html, problem = "", ""
+        try:
+            html = self._source.card(name)
+        except PexError as error:
+            problem = ": ".join(part for part in (error.message, error.hint) if part)
+        self._card = {"name": clean(name), "ready": True, "html": html, "problem": clean(problem)}
+
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
         kind = content.get("kind") if isinstance(content, Mapping) else None
         if kind == "refresh":
             self._enqueue(self._load_list)
             if self._wanted is not None:
-                self._scores = {}
+                self._scores, self._card = {}, {}
                 self._choose(*self._wanted)
         elif kind == "choose":
             name = self._names.get(str(content.get("name")))
             if name is not None:
                 here = self._shown is not None and self._shown[0] == name
                 self._choose(name, self._key(content.get("key")) if here else "")
+        elif kind == "card":
+            name = self._names.get(str(content.get("name")))
+            if name is not None:
+                self._enqueue(lambda: self._load_card(name))
         elif kind == "against":
             version = _find_version(self._versions, self._key(content.get("key")))
             self._enqueue(lambda: self._compare(version))

@@ -29,7 +29,7 @@ from pex.project.settings import load_settings
 from pex.record.search import SOURCE
 from pex.report.word_difference import word_difference
 from pex.run.request import check_variables
-from pex.tracking.store import tracking_uri as store_of
+from pex.tracking.store import registry_uri
 
 if TYPE_CHECKING:
     from pex.experiment.experiment import Experiment
@@ -82,7 +82,7 @@ def bisect(
     """
     project = find_project()
     settings = load_settings(project)
-    uri = store_of(project, settings, tracking_uri)
+    uri = registry_uri(project, settings, tracking_uri)
     versions = past_versions(project, uri, name, good, bad)
     exp = experiment_for(project, name, experiment)
     cap = next(

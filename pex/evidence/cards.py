@@ -15,7 +15,7 @@ from pex.evidence.gather_cards import gather_cards
 from pex.library.files import prompt_files
 from pex.library.registry_tables import tables_of
 from pex.project.settings import load_settings
-from pex.tracking.store import exists
+from pex.tracking.store import exists, registry_uri
 from pex.tracking.store import tracking_uri as store_of
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ def card(name: str, tracking_uri: str | None = None) -> Card:
     """
     check_name(name, "prompt name")
     project = find_project()
-    uri = store_of(project, load_settings(project), tracking_uri)
-    return card_in(project, uri, uri, name)
+    settings = load_settings(project)
+    uri = store_of(project, settings, tracking_uri)
+    registry = registry_uri(project, settings, tracking_uri)
+    return card_in(project, uri, registry, name)
 
 
 def card_in(project: Path, uri: str, registry: str, name: str) -> Card:

@@ -22,6 +22,7 @@ from pex.evidence.secrets_of_cards import SecretError, check_cards
 from pex.guard.scan import scan
 from pex.project.settings import load_settings
 from pex.report.theme import page_style, style
+from pex.tracking.store import registry_uri
 from pex.tracking.store import tracking_uri as store_of
 
 MARKER = "pexlab-site.json"
@@ -67,10 +68,12 @@ def write_site(folder: str | Path, *, title: str = TITLE, tracking_uri: str | No
         PexError: the folder has something else in it, or the store does not answer.
     """
     project = find_project()
-    uri = store_of(project, load_settings(project), tracking_uri)
+    settings = load_settings(project)
+    uri = store_of(project, settings, tracking_uri)
+    registry = registry_uri(project, settings, tracking_uri)
     folder = Path(folder).absolute()
     foreign = _check_folder(folder)
-    cards = gather_cards(project, uri, uri)
+    cards = gather_cards(project, uri, registry)
     check_cards(cards)
     for finding in scan(title):
         raise SecretError(f"the title has a secret in it: {finding}")

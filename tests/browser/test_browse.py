@@ -300,8 +300,10 @@ def test_it_is_accessible_in_light_and_dark_narrow_and_wide(
             for width in (375, 1300):
                 opened.page.set_viewport_size({"width": width, "height": 900})
                 opened.page.wait_for_timeout(300)  # until JupyterLab has laid itself out
-                for tab in ("Text", "Difference", "Scores"):
+                for tab in ("Text", "Difference", "Scores", "Card"):
                     box.get_by_role("tab", name=tab).click()
+                    if tab == "Card":
+                        box.get_by_role("heading", name="Intended use").wait_for()
                     assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
                     found = Axe().run(opened.page, context=".pex-browser")
                     assert found.violations_count == 0, found.generate_report()

@@ -72,6 +72,11 @@ class Shelf:
     def scores(self, name: str) -> list[VersionScore]:
         return [scored(2, 0.8), scored(1, 0.6)]
 
+    def card(self, name: str) -> str:
+        if name == "third":
+            raise pex.PexError("the store does not answer", hint="start it")
+        return f"<h3>{name}</h3>"
+
     def set_alias(self, name: str, alias: str, version: int, seen: int | None) -> str:
         if alias == "latest":
             raise pex.PexError("alias 'latest': MLflow reserves this name")
@@ -321,3 +326,15 @@ def test_the_static_table_is_escaped_and_bounded() -> None:
     settle(browser)
     assert "<b>x" not in browser.html
     assert "300 more prompts are not shown" in browser.html
+
+
+def test_a_card_is_read_when_it_is_asked_for(browser: LibraryBrowser) -> None:
+    tell(browser, kind="choose", name="ask")
+    assert browser._card == {}
+    tell(browser, kind="card", name="ask")
+    assert browser._card == {"name": "ask", "ready": True, "html": "<h3>ask</h3>", "problem": ""}
+    tell(browser, kind="card", name="other")  # it is not the one that is shown
+    assert browser._card["name"] == "ask"
+    tell(browser, kind="choose", name="third")
+    tell(browser, kind="card", name="third")
+    assert browser._card["problem"] == "the store does not answer: start it"
