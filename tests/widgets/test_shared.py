@@ -15,6 +15,8 @@ ENTRIES = [
     "browser/browser", "evidence/form", "playground/widget", "rating/kernel", "rating/page",
     "widgets/grid",
 ]  # fmt: skip
+PAGES = ["evidence/review_page.js", "evidence/site.js"]
+"""The scripts of pages that are no widgets: plain files, which share nothing."""
 node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
@@ -91,7 +93,15 @@ def test_each_file_is_a_module(name: str, tmp_path: Path) -> None:
 
 def test_every_file_belongs_to_a_widget() -> None:
     whole = "".join(shared.script(entry) for entry in ENTRIES)
-    assert [name for name in FILES if f"const ${name[:-3].replace('/', '$')} =" not in whole] == []
+    files = [name for name in FILES if name not in PAGES]
+    assert [name for name in files if f"const ${name[:-3].replace('/', '$')} =" not in whole] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_makes_no_html_of_text_and_fetches_nothing(name: str) -> None:
+    script = (PEX / name).read_text("utf-8")
+    for word in ("innerHTML", "insertAdjacentHTML", "fetch(", "http:", "https:", "eval("):
+        assert word not in script
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -100,8 +110,8 @@ def test_text_becomes_html_in_one_place_only_and_nothing_is_fetched(entry: str) 
     assert script.count("innerHTML") == 1  # HTML that Python has sanitised
     for word in ("import ", "fetch(", "http:", "https:", "eval("):
         assert word not in script
-    # Its definition and, in the Playground, the answers as Markdown.
-    uses = {"browser/browser": 1, "evidence/form": 1, "rating/page": 1, "playground/widget": 2}
+    # Its definition, in the Playground the answers as Markdown, in the browser the card.
+    uses = {"browser/browser": 2, "evidence/form": 1, "rating/page": 1, "playground/widget": 2}
     assert script.count("sanitised(") == uses.get(entry, script.count("sanitised("))
 
 
