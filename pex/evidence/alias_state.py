@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.project import find_project
+from pex.core.prompt import Prompt
 from pex.evidence.gate_evidence import Subject
 from pex.evidence.promotion_result import Promotion
 from pex.library import content
@@ -101,12 +102,20 @@ class AliasState:
     def subject(self, found: PromptVersion) -> Subject:
         """The version with what it would replace: for a model also the general alias's version."""
         champion = self.before or self._at(self.general)
-        digest = None
-        if champion is not None:
-            there = get(self.client, self.uri, Reference(self.name, version=champion))
-            digest = digest_of(there)
+        there = self.prompt_at(champion)
+        digest = there.digest if there is not None else None
         number = int(found.version)
         return Subject(self.name, number, digest_of(found), champion, digest, self.model)
+
+    def prompt_at(self, number: int | None) -> Prompt | None:
+        """The prompt of a version; None if there is none, or it was deleted since."""
+        if number is None:
+            return None
+        with errors_of(self.uri):
+            known = {int(item.version) for item in all_versions(self.client, self.name)}
+        if number not in known:
+            return None
+        return content.decode(get(self.client, self.uri, Reference(self.name, version=number)))
 
     def run_id(self, run: str | None) -> str | None:
         """The id of the run that a person named."""
@@ -139,7 +148,10 @@ class AliasState:
         """What else was noticed: moves by other tools, lines that cannot be trusted."""
         history = read_history(self.project)
         others = noticed(self.name, self.card.tags, self.card.aliases, history.moves())
-        return [str(item) for item in others if item.alias == self.alias] + list(history.remarks)
+        found = [str(item) for item in others if item.alias == self.alias]
+        if self.before is not None and self.prompt_at(self.before) is None:
+            found.append(f"{self.alias} points to version {self.before}, which was deleted")
+        return found + list(history.remarks)
 
     def move(
         self, found: PromptVersion, made: Promotion, kind: str, note: str = "", review: str = ""

@@ -28,8 +28,6 @@ from pex.evidence.promotion_result import MOVED, Promotion
 from pex.guard.redact import redact
 from pex.library import content
 from pex.library.moves import read_history
-from pex.library.reference import Reference
-from pex.library.registry_api import get
 from pex.report.theme import style
 
 if TYPE_CHECKING:
@@ -210,10 +208,7 @@ def request(state: AliasState, made: Promotion, because: str) -> str:
     evidence = made.evidence or Evidence("missing", [])
     found = state.version(made.to)
     new = content.decode(found)
-    old = None
-    if made.before is not None:
-        there = get(state.client, state.uri, Reference(state.name, version=made.before))
-        old = content.decode(there)
+    old = state.prompt_at(made.before)
     now = datetime.datetime.now(datetime.UTC)
     folder = _new_folder(state.project, f"{now:%Y-%m-%d}-{made.prompt}-{made.to}")
     data: dict[str, Any] = {
@@ -255,10 +250,7 @@ def _material(
     asked = found.request
     state = AliasState.open(asked["prompt"], asked["general"], asked.get("model"), None)
     version = state.version(int(asked["to"]))
-    old = None
-    if asked["from"] is not None:
-        there = Reference(asked["prompt"], version=int(asked["from"]))
-        old = content.decode(get(state.client, state.uri, there))
+    old = state.prompt_at(asked["from"])
     evidence = find_evidence(
         state.project, state.runs, state.subject(version), asked["run_id"] or None
     )

@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -262,6 +263,20 @@ def test_a_disabled_version_is_refused_and_passed_over(team: Path) -> None:
     with pytest.raises(pex.PexError, match="version 2 of 'ask' is disabled: it leaks"):
         pex.promote("ask", version=2, because="never mind")
     assert pex.rollback("ask", because="x").to == 1
+
+
+def test_a_champion_that_was_deleted_can_be_replaced(team: Path) -> None:
+    shelve(EVEN, BAD, GOOD, champion=3)
+    client = mlflow.MlflowClient(f"sqlite:///{team / 'mlruns' / 'mlflow.db'}")
+    client.delete_prompt_version("ask", "3")
+    with sqlite3.connect(team / "mlruns" / "mlflow.db") as store:  # MLflow itself tidies up
+        store.execute(
+            "INSERT INTO registered_model_aliases (workspace, name, alias, version) "
+            "VALUES ('default', 'ask', 'champion', 3)"
+        )
+    found = pex.promote("ask", version=2, because="3 is gone")
+    assert "champion points to version 3, which was deleted" in str(found)
+    assert aliases(team) == {"champion": 2}
 
 
 def test_a_move_elsewhere_is_said(team: Path) -> None:
