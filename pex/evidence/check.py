@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.compare.requirements import NOT_MET, UNTESTED
 from pex.evidence.overview import Library, PromptOverview
+from pex.evidence.requirements import NOT_MEASURED, Coverage
 from pex.library.moves import Move, noticed, read_history
 
 
@@ -31,7 +33,11 @@ class Problem:
 
 
 def check_library(
-    project: Path, found: Library, chosen: Sequence[PromptOverview], policy: str
+    project: Path,
+    found: Library,
+    chosen: Sequence[PromptOverview],
+    policy: str,
+    requirements: Coverage | None = None,
 ) -> list[Problem]:
     """The problems of some prompts, those of the project first.
 
@@ -40,11 +46,17 @@ def check_library(
         found: its library.
         chosen: the prompts to check.
         policy: "files", "registry" or "strict".
+        requirements: the state of their requirements; one that must hold and is not met is a
+            problem, and with "strict" also one that nothing has tested.
     """
     history = read_history(project)
     problems = [Problem("moves", "", remark) for remark in history.remarks]
     for item in chosen:
         problems += _of_prompt(item, history.moves(item.name), policy)
+    for row in requirements.rows if requirements else ():
+        untested = policy == "strict" and row.state in (UNTESTED, NOT_MEASURED)
+        if row.priority == "must" and (row.state == NOT_MET or untested):
+            problems.append(Problem("requirement", row.prompt, str(row)))
     return problems
 
 

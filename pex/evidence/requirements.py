@@ -12,9 +12,10 @@ from pex.compare.requirements import UNTESTED
 from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
-from pex.evidence.using_experiments import using_experiments
-from pex.library.files import PromptFile, prompt_files
+from pex.library.files import PromptFile, read_file
 from pex.library.metadata import metadata_of
+from pex.library.reference import is_reference, parse_reference
+from pex.project.listing import experiment_files, prompt_paths
 from pex.project.settings import load_settings
 from pex.project.spec import ExperimentSpec, Requirement, load_spec
 from pex.record.criteria import EarlierRun, decided, earlier_runs
@@ -49,6 +50,10 @@ class CoverageRow:
     run_id: str = ""
     at: str = ""
 
+    def __str__(self) -> str:
+        where = f" on {self.model}" if self.model else ""
+        return f"{self.requirement} is {self.state}: {self.detail}{where}"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Coverage:
@@ -68,6 +73,17 @@ class _Measured:
     @property
     def folder(self) -> str:
         return self.file.parent.name
+
+    def uses(self, path: Path, name: str) -> bool:
+        """Whether it runs a prompt, given by its file and its name in the library."""
+        refs = [*self.spec.prompts, *(variant.prompt for variant in self.spec.variants)]
+        for ref in refs:
+            if is_reference(ref):
+                if parse_reference(ref).name == name:
+                    return True
+            elif (self.file.parent / ref).resolve() == path.resolve():
+                return True
+        return False
 
     def checks(self) -> Iterator[tuple[str, list[str]]]:
         """Its scorers by name, with the requirements that each checks."""
@@ -100,19 +116,32 @@ def coverage(
     """
     project = project or find_project()
     uri = uri or tracking_uri(project, load_settings(project))
-    files = [file for file in prompt_files(project) if prompts is None or file.name in prompts]
-    used = using_experiments(project)
-    known: dict[Path, _Measured] = {}
-    for path in dict.fromkeys(path for paths in used.values() for path in paths):
+    known: list[_Measured] = []
+    for path in experiment_files(project).values():
         spec = attempt(lambda path=path: load_spec(path))  # type: ignore[misc]
         if not isinstance(spec, PexError):
-            known[path] = _Measured(path, spec)
-    asked = {file.path: _asked(file, [known[p] for p in used.get(file.name, []) if p in known])
-             for file in files}  # fmt: skip
+            known.append(_Measured(path, spec))
+    files = [file for file in _files(project, known) if prompts is None or file.name in prompts]
+    asked = {
+        file.path: _asked(file, [one for one in known if one.uses(project / file.path, file.name)])
+        for file in files
+    }
     digests = {file.prompt.digest for file in files if file.prompt and asked[file.path][0]}
     found = newest_states(uri, digests) if digests and exists(uri) else []
     rows = [row for file in files for row in _rows(file, *asked[file.path], found)]
-    return Coverage(rows, _remarks(files, asked, known.values(), uri))
+    return Coverage(rows, _remarks(files, asked, known, uri))
+
+
+def _files(project: Path, experiments: Sequence[_Measured]) -> list[PromptFile]:
+    """The prompt files that have requirements; a library has many others, which are not read."""
+    asking = [one for one in experiments if one.spec.requirements]
+    found = []
+    for path in prompt_paths(project):
+        data = attempt(path.read_bytes)
+        own = isinstance(data, bytes) and b"requirements" in data
+        if own or any(one.uses(path, path.stem) for one in asking):
+            found.append(read_file(project, path))
+    return found
 
 
 def _asked(

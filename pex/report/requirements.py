@@ -105,6 +105,16 @@ def change_sentences(changes: Sequence[CriteriaChange]) -> list[str]:
     return said
 
 
+def signed(state: str) -> str:
+    """A state with its sign.
+
+    Example:
+        >>> signed("met"), signed("not measured")
+        ('✓ met', '– not measured')
+    """
+    return f"{SIGNS.get(state, '–')} {state}"
+
+
 def requirements_text(table: pd.DataFrame) -> str:
     """The states as aligned plain text: one row for each requirement and variant."""
     rows = [

@@ -1,10 +1,13 @@
 """Which requirements of a project are met, from its files and its recorded runs."""
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import pex
+from pex.cli.library import app
 from pex.evidence.requirements import coverage
 from tests.helpers.endpoint import FaultyEndpoint
 
@@ -104,3 +107,25 @@ def test_a_prompt_that_no_experiment_uses_is_untested(project: Path) -> None:
     (project / "prompts").mkdir()
     (project / "prompts" / "echo.prompty").write_text(ECHO)
     assert found(project)["echo", "R2"] == ("untested", "no experiment uses the prompt")
+
+
+def test_check_prints_each_requirement_and_fails_for_a_must_that_is_not_met(
+    project: Path, folder: Path, lab: FaultyEndpoint
+) -> None:
+    pex.Experiment.load(folder / "experiment.yaml").run(show=False)
+    run = CliRunner().invoke
+    result = run(app, ["check"])
+    lines = [line.split()[:4] for line in result.stdout.splitlines()]
+    assert ["echo", "R1", "must", "✓"] in lines
+    assert ["echo", "R2", "should", "✓"] in lines
+    assert ["echo", "R3", "must", "–"] in lines
+    assert ["ask", "R1", "must", "✗"] in lines
+    assert "words: the scorer 'json' checks no requirement." in result.stdout
+    assert result.exit_code == 1
+    found = json.loads(run(app, ["check", "--json"]).stdout)
+    kinds = [(item["kind"], item["prompt"]) for item in found["problems"]]
+    assert ("requirement", "ask") in kinds
+    assert ("requirement", "echo") not in kinds  # untested is told, and no problem
+    assert {row["state"] for row in found["requirements"]} == {"met", "not met", "untested"}
+    strict = json.loads(run(app, ["check", "--json", "--policy", "strict"]).stdout)
+    assert ("requirement", "echo") in [(i["kind"], i["prompt"]) for i in strict["problems"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,14 @@ import typer
 
 from pex.cli import console
 from pex.cli.library.opened import AsJson, open_index, open_library
+from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.project.settings import load_settings
 
 if TYPE_CHECKING:
     from pex.evidence.overview import Library, PromptOverview
+    from pex.evidence.requirements import Coverage
     from pex.library.push_pull import Done
 
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
@@ -170,32 +173,58 @@ def check(
     Exit code 0: nothing found that the policy forbids; 1: something found. "files" (the default)
     lets files be ahead, "registry" lets the registry be ahead, "strict" neither.
     """
+    from pex.evidence import requirements
     from pex.evidence.check import check_library
 
     found = open_library()
     chosen = _named(found, what or [])
     rule = _policy(policy)
-    problems = check_library(find_project(), found, chosen, rule)
+    names = [item.name for item in chosen]
+    asked = attempt(lambda: requirements.coverage(find_project(), prompts=names))
+    if isinstance(asked, PexError):  # no store of runs: files and registry can still be checked
+        console.err(f"warning: requirements were not checked: {asked}")
+        asked = requirements.Coverage((), ())
+    problems = check_library(find_project(), found, chosen, rule, asked)
     if as_json:
         console.document(
             {
                 "policy": rule,
                 "prompts": [item.to_json() for item in chosen],
                 "problems": [item.to_json() for item in problems],
+                "requirements": [dataclasses.asdict(row) for row in asked.rows],
+                "remarks": list(asked.remarks),
             }
         )
     else:
         for item in chosen:
             if item.standing.state != "in step" and item.standing.is_meant:
                 console.out(item.standing.sentence)
+        _print_requirements(asked)
         for problem in problems:
-            if problem.kind != "sync":
+            if problem.kind not in ("sync", "requirement"):
                 console.out(str(problem))
         meant = sum(item.standing.is_meant for item in chosen)
         count = f"{len(problems):,} problem{'s' if len(problems) != 1 else ''}"
         console.err(f"{meant:,} prompts checked, policy '{rule}': {count if problems else 'fine'}.")
     if problems:
         raise typer.Exit(1)
+
+
+def _print_requirements(found: Coverage) -> None:
+    """The state of each requirement, and what is not in order with them."""
+    from pex.report.requirements import signed
+    from pex.report.terminal import text_table
+
+    head = ("prompt", "id", "priority", "state", "why", "model", "what must hold")
+    rows = [
+        (row.prompt, row.requirement, row.priority, signed(row.state), row.detail, row.model,
+         row.text)
+        for row in found.rows
+    ]  # fmt: skip
+    if rows:
+        console.out(text_table(rows, head))
+    for remark in found.remarks:
+        console.out(remark)
 
 
 def _named(found: Library, names: Sequence[str]) -> list[PromptOverview]:
