@@ -16,7 +16,7 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.core.project import FILE
 from pex.core.prompt import Prompt
-from pex.library import prompt_refresh
+from pex.library import prompt_refresh, prompt_traces
 from pex.library.prompt_cache import stamp_of
 from pex.library.reference import parse_reference
 from pex.library.served_prompt import ServedPrompt, Slot, with_source
@@ -25,6 +25,7 @@ from pex.tracking.address import chosen_addresses, registry_address
 _slots: dict[tuple[Any, ...], Slot] = {}
 _served: dict[tuple[Any, ...], ServedPrompt] = {}
 _lock = threading.Lock()
+prompt_traces.follow()
 
 
 def load(
