@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pex.library.disabling import disable, enable
+    from pex.library.push_pull import pull, push
     from pex.library.registry import save, set_alias, versions
     from pex.library.registry import table as list  # noqa: A004 - the public name
     from pex.library.registry_api import Version
@@ -26,6 +27,8 @@ _HOMES = {
     "enable": ("disabling", "enable"),
     "list": ("registry", "table"),
     "load": ("serving", "load"),
+    "pull": ("push_pull", "pull"),
+    "push": ("push_pull", "push"),
     "save": ("registry", "save"),
     "set_alias": ("registry", "set_alias"),
     "status": ("serving", "status"),
@@ -39,6 +42,8 @@ __all__ = [
     "enable",
     "list",
     "load",
+    "pull",
+    "push",
     "save",
     "set_alias",
     "status",

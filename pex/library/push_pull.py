@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pex.core import private
 from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
-from pex.core.project import check_inside
+from pex.core.project import check_inside, find_project
 from pex.core.prompt import Prompt
 from pex.library.content import encode
 from pex.library.file_index import indexed_files
@@ -31,6 +31,8 @@ from pex.library.sync import (
     compare,
 )
 from pex.library.synced import Synced, mark_synced, read_synced
+from pex.project.settings import load_settings
+from pex.tracking.store import registry_uri
 
 REPLACED = "replaced"
 
@@ -44,6 +46,83 @@ class Done:
     version: int | None = None
     refused: bool = False
     changed: bool = False
+
+
+class Report(list[Done]):
+    """What a push or a pull did, prompt by prompt; it prints as sentences."""
+
+    def __str__(self) -> str:
+        return "\n".join(item.sentence for item in self) or "Nothing to do."
+
+    __repr__ = __str__
+
+    @property
+    def refused(self) -> bool:
+        """Whether something could not be done."""
+        return any(item.refused for item in self)
+
+
+def push(
+    *what: str,
+    note: str = "",
+    force: bool = False,
+    dry_run: bool = False,
+    policy: str | None = None,
+    tracking_uri: str | None = None,
+) -> Report:
+    """Save prompt files as new versions where the file is ahead; nothing is merged.
+
+    Args:
+        what: names of prompts or paths of their files; none: every file in `prompts/`, and every
+            prompt that the registry already has.
+        note: the reason for the new versions.
+        force: where both have changed, the file becomes the newest version.
+        dry_run: only say what would happen.
+        policy: "files", "registry" or "strict"; by default `[library] sync` in `pex.toml`.
+        tracking_uri: a registry other than the project's.
+
+    Returns:
+        What happened to each prompt; it prints as sentences.
+
+    Raises:
+        PexError: a name that there is not, or the registry does not answer; what was pushed before
+            stays.
+    """
+    project, uri, index = _opened(tracking_uri)
+    chosen = choose(project, index, what, (FILES_AHEAD, FILE_ONLY))
+    rule = policy or load_settings(project).library.sync
+    return Report(_push(project, uri, item, rule, force, dry_run, note) for item in chosen)
+
+
+def pull(
+    *what: str, force: bool = False, dry_run: bool = False, tracking_uri: str | None = None
+) -> Report:
+    """Write the newest versions to files where the registry is ahead; nothing is merged.
+
+    Args:
+        what: names of prompts or paths of their files; none: all where the registry is ahead.
+        force: replace files that have changed too; their text is kept in `.pex/replaced/`.
+        dry_run: only say what would happen.
+        tracking_uri: a registry other than the project's.
+
+    Returns:
+        What happened to each prompt; it prints as sentences.
+
+    Raises:
+        PexError: a name that there is not, the registry does not answer, or a file cannot be
+            written.
+    """
+    project, uri, index = _opened(tracking_uri)
+    chosen = choose(project, index, what, (REGISTRY_AHEAD,))
+    return Report(_pull(project, uri, item, force, dry_run) for item in chosen)
+
+
+def _opened(given: str | None) -> tuple[Path, str, LibraryIndex]:
+    project = find_project()
+    uri = registry_uri(project, load_settings(project), given)
+    index = LibraryIndex(project, uri)
+    index.refresh()
+    return project, uri, index
 
 
 def choose(
@@ -94,33 +173,6 @@ def choose(
     return chosen
 
 
-def push(
-    project: Path,
-    uri: str,
-    chosen: Iterable[Standing],
-    *,
-    policy: str = "files",
-    force: bool = False,
-    dry_run: bool = False,
-    note: str = "",
-) -> list[Done]:
-    """Save files as new versions where the file is ahead.
-
-    Args:
-        project: the project's folder.
-        uri: the registry.
-        chosen: the prompts, from `choose`.
-        policy: "registry" refuses: there the registry is the truth.
-        force: where both have changed, save the file as the newest version all the same.
-        dry_run: only say what would happen.
-        note: the reason for the versions.
-
-    Raises:
-        PexError: the registry does not answer; what was pushed before stays.
-    """
-    return [_push(project, uri, item, policy, force, dry_run, note) for item in chosen]
-
-
 def _push(
     project: Path, uri: str, item: Standing, policy: str, force: bool, dry_run: bool, note: str
 ) -> Done:
@@ -156,29 +208,6 @@ def _push(
             f"with `pexlab library diff {item.name} {newest + 1} {found.version}`."
         )
     return Done(item.name, sentence, found.version, changed=True)
-
-
-def pull(
-    project: Path,
-    uri: str,
-    chosen: Iterable[Standing],
-    *,
-    force: bool = False,
-    dry_run: bool = False,
-) -> list[Done]:
-    """Write the newest versions to files where the registry is ahead.
-
-    Args:
-        project: the project's folder.
-        uri: the registry.
-        chosen: the prompts, from `choose`.
-        force: replace files that have changed too; their text is kept in `.pex/replaced/`.
-        dry_run: only say what would happen.
-
-    Raises:
-        PexError: the registry does not answer, or a file cannot be written.
-    """
-    return [_pull(project, uri, item, force, dry_run) for item in chosen]
 
 
 def _pull(project: Path, uri: str, item: Standing, force: bool, dry_run: bool) -> Done:

@@ -118,7 +118,7 @@ def test_check_says_which_side_is_ahead_and_what_is_wrong(shared: Path) -> None:
     run("push")
     fine = run("check")
     assert (fine.exit_code, fine.stdout) == (0, "")
-    assert fine.stderr == "1 prompts checked, policy 'files': fine.\n"
+    assert fine.stderr == "1 prompt checked, policy 'files': fine.\n"
     shared.write_text(shared.read_text().replace("Answer", "Reply to").replace("owner", "ownr"))
     found = run("check", "--policy", "strict")
     assert found.exit_code == 1

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 
 import pex
 from pex.library.index import LibraryIndex
-from pex.library.push_pull import choose, pull, push
+from pex.library.push_pull import pull, push
 from pex.library.sync import Standing, standings
 from pex.library.synced import FILE, read_synced
 
@@ -34,18 +36,14 @@ def look(project: Path, uri: str, name: str = "refund") -> Standing:
     return next(item for item in standings(project, index) if item.name == name)
 
 
-def do_push(project: Path, uri: str, *names: str, **options: object) -> list[str]:
-    index = LibraryIndex(project, uri)
-    index.refresh()
-    chosen = choose(project, index, names, ("files ahead", "file only"))
-    return [item.sentence for item in push(project, uri, chosen, **options)]  # type: ignore[arg-type]
+def do_push(project: Path, uri: str, *names: str, **options: Any) -> list[str]:
+    with contextlib.chdir(project):
+        return [item.sentence for item in push(*names, tracking_uri=uri, **options)]
 
 
-def do_pull(project: Path, uri: str, *names: str, **options: bool) -> list[str]:
-    index = LibraryIndex(project, uri)
-    index.refresh()
-    chosen = choose(project, index, names, ("registry ahead",))
-    return [item.sentence for item in pull(project, uri, chosen, **options)]
+def do_pull(project: Path, uri: str, *names: str, **options: Any) -> list[str]:
+    with contextlib.chdir(project):
+        return [item.sentence for item in pull(*names, tracking_uri=uri, **options)]
 
 
 def of_another(uri: str, text: str) -> pex.Prompt:
@@ -202,13 +200,14 @@ def test_two_people_who_push_at_once_lose_nothing(
 ) -> None:
     do_push(project, uri)
     code = (
-        "import sys; from pathlib import Path; from pex.library.index import LibraryIndex\n"
-        "from pex.library.push_pull import choose, push\n"
-        "project, uri = Path(sys.argv[1]), sys.argv[2]\n"
-        "index = LibraryIndex(project, uri); index.refresh()\n"
-        "chosen = choose(project, index, ['refund'], ())\n"
-        "print('ready', flush=True); sys.stdin.readline()\n"
-        "print(push(project, uri, chosen)[0].sentence)\n"
+        "import sys; from pex.library import push_pull\n"
+        "choose = push_pull.choose\n"
+        "def waiting(*given):\n"
+        "    chosen = choose(*given)\n"
+        "    print('ready', flush=True); sys.stdin.readline()\n"
+        "    return chosen\n"
+        "push_pull.choose = waiting\n"
+        "print(push_pull.push('refund', tracking_uri=sys.argv[1]))\n"
     )
     people = []
     for who in ("ada", "bob"):
@@ -219,7 +218,7 @@ def test_two_people_who_push_at_once_lose_nothing(
         (clone / "prompts" / "refund.prompty").write_text(f"{HEAD}By {who} {{{{ mail }}}}\n")
         people.append(
             subprocess.Popen(
-                [sys.executable, "-c", code, str(clone), uri], cwd=clone, text=True,
+                [sys.executable, "-c", code, uri], cwd=clone, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )
         )  # fmt: skip

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pex.cli import console
-from pex.cli.library.opened import AsJson, open_index, open_library
+from pex.cli.library.opened import AsJson, open_library
 from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.core.project import find_project
@@ -19,7 +19,7 @@ from pex.project.settings import load_settings
 if TYPE_CHECKING:
     from pex.evidence.overview import Library, PromptOverview
     from pex.evidence.requirements import Coverage
-    from pex.library.push_pull import Done
+    from pex.library.push_pull import Report
 
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 _Policy = Annotated[
@@ -66,10 +66,8 @@ def push(
     if name is not None or alias is not None or _is_elsewhere(what):
         _save_one(what or [], name, alias, note, dry_run=dry_run)
         return
-    project, uri, index = open_index()
-    chosen = push_pull.choose(project, index, what or [], ("files ahead", "file only"))
     done = push_pull.push(
-        project, uri, chosen, policy=_policy(policy), force=force, dry_run=dry_run, note=note
+        *(what or []), policy=_policy(policy), force=force, dry_run=dry_run, note=note
     )
     _report(done, "Nothing to push: the registry has every file.")
 
@@ -133,9 +131,7 @@ def pull(
             raise PexError("name one prompt to write with --to, an alias or a version")
         _write_one((what or [""])[0], to, force, dry_run=dry_run)
         return
-    project, uri, index = open_index()
-    chosen = push_pull.choose(project, index, what or [], ("registry ahead",))
-    done = push_pull.pull(project, uri, chosen, force=force, dry_run=dry_run)
+    done = push_pull.pull(*(what or []), force=force, dry_run=dry_run)
     _report(done, "Nothing to pull: every file has the newest version.")
 
 
@@ -204,8 +200,9 @@ def check(
             if problem.kind not in ("sync", "requirement"):
                 console.out(str(problem))
         meant = sum(item.standing.is_meant for item in chosen)
+        checked = f"{meant:,} prompt{'s' if meant != 1 else ''} checked, policy '{rule}'"
         count = f"{len(problems):,} problem{'s' if len(problems) != 1 else ''}"
-        console.err(f"{meant:,} prompts checked, policy '{rule}': {count if problems else 'fine'}.")
+        console.err(f"{checked}: {count if problems else 'fine'}.")
     if problems:
         raise typer.Exit(1)
 
@@ -238,14 +235,13 @@ def _named(found: Library, names: Sequence[str]) -> list[PromptOverview]:
     return [known[name] for name in names] or list(known.values())
 
 
-def _report(done: Iterable[Done], nothing: str) -> None:
+def _report(done: Report, nothing: str) -> None:
     """Print what happened to each prompt; exit 1 if something could not be done."""
-    done = list(done)
     if not done:
         console.err(nothing)
     for item in done:
         (console.err if item.refused else console.out)(item.sentence)
-    if any(item.refused for item in done):
+    if done.refused:
         raise typer.Exit(1)
 
 
