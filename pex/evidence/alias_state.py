@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from pex.core.prompt import Prompt
 from pex.evidence.gate_evidence import Subject
 from pex.evidence.promotion_result import Promotion
 from pex.library import content
+from pex.library.known_prompt import DISABLED, MODEL_ALIAS, disabled_by, numbers_in
 from pex.library.move_alias import move_alias, new_move
 from pex.library.moves import Move, noticed, read_history, tagged_moves
 from pex.library.reference import Reference, check_alias, model_alias
@@ -26,11 +26,6 @@ from pex.tracking.store import tracking_uri as store_of
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import PromptVersion, RegisteredModel
-
-DISABLED = "pex.disabled"
-"""The tag of a prompt with the numbers of versions that must not be used, and of such a version."""
-MODEL = "pex.model_alias."
-"""The start of the tag of a prompt with the full name of the model that an alias is for."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,12 +52,23 @@ class AliasState:
             PexError: the alias is not valid, or there is no such prompt.
         """
         general = check_alias(to)
+        if model and not all(model.partition("/")):
+            raise PexError(
+                f"model '{model}': expected its full name, provider/model",
+                hint=f"for example 'openai/{model.strip('/') or 'gpt-5-mini'}'",
+            )
         alias = model_alias(general, model) if model else general
         project = find_project()
         settings = load_settings(project)
         uri = registry_uri(project, settings, tracking_uri)
         client = connect(uri)
         card = card_of(client, uri, check_name(name, "prompt name"))
+        other = card.tags.get(f"{MODEL_ALIAS}{alias}")
+        if model and other and other != model:
+            raise PexError(
+                f"'{alias}' of '{name}' is the alias for the model '{other}', not '{model}'",
+                hint=f"an alias of its own: --to {general}-{model.partition('/')[0]}",
+            )
         runs = store_of(project, settings, tracking_uri)
         return cls(client, uri, runs, project, card, alias, general, model)
 
@@ -86,7 +92,7 @@ class AliasState:
         Raises:
             PexError: it does not exist, or it is disabled.
         """
-        disabled = disabled_versions(self.card)
+        disabled = set(numbers_in(self.card.tags.get(DISABLED, "")))
         if number is None:
             with errors_of(self.uri):
                 known = [int(item.version) for item in all_versions(self.client, self.name)]
@@ -135,7 +141,7 @@ class AliasState:
             moves.append(tagged)
         with errors_of(self.uri):
             there = {int(item.version) for item in all_versions(self.client, self.name)}
-        there -= disabled_versions(self.card)
+        there -= set(numbers_in(self.card.tags.get(DISABLED, "")))
         usable = [number for number in _stack(moves, self.before) if number in there]
         if not usable:
             raise PexError(
@@ -181,7 +187,7 @@ class AliasState:
             )
         if self.model:
             with errors_of(self.uri):
-                self.client.set_prompt_tag(self.name, f"{MODEL}{self.alias}", self.model)
+                self.client.set_prompt_tag(self.name, f"{MODEL_ALIAS}{self.alias}", self.model)
         return move_alias(self.client, self.uri, self.project, move)
 
 
@@ -190,19 +196,9 @@ def digest_of(found: PromptVersion) -> str:
     return found.tags.get(content.DIGEST) or content.decode(found).digest
 
 
-def disabled_versions(card: RegisteredModel) -> set[int]:
-    """The versions of a prompt that must not be used."""
-    try:
-        return {int(number) for number in json.loads(card.tags.get(DISABLED, "[]"))}
-    except (ValueError, TypeError):
-        return set()
-
-
 def _why(found: PromptVersion) -> str:
-    try:
-        return f": {json.loads(found.tags[DISABLED])['because']}"
-    except (ValueError, TypeError, KeyError):
-        return ""
+    because = disabled_by(found.tags.get(DISABLED, ""))["because"]
+    return f": {because}" if because else ""
 
 
 def _stack(moves: Sequence[Move], now: int | None) -> list[int]:

@@ -11,10 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.evidence.gate_evidence import Evidence
+from pex.evidence.run_facts import PRIVATE
 from pex.guard.redact import redact
+from pex.library.metadata import metadata_of
 from pex.report.safe_html import escaped
 from pex.report.sides import side_by_side_table
 from pex.report.theme import page_style, style
@@ -119,7 +122,7 @@ def review_body(
             f"{escaped(_time(request['at']))}.</p>",
             _verdict(request, evidence),
             f"<h2>What changes in the prompt</h2>{difference_html(new, old)}",
-            answers_html(frame, evidence.pairs),
+            answers_html(frame, evidence.pairs, _is_private(new)),
         ]
     )
 
@@ -175,8 +178,16 @@ def _file(prompt: Prompt) -> str:
         return prompt.text[:_MAX_TEXT]
 
 
-def answers_html(frame: pd.DataFrame | None, pairs: Sequence[tuple[str, str]]) -> str:
-    """The cases whose answers differ, side by side: where the new one is worse comes first."""
+def answers_html(
+    frame: pd.DataFrame | None, pairs: Sequence[tuple[str, str]], private: bool = False
+) -> str:
+    """The cases whose answers differ, side by side: where the new one is worse comes first.
+
+    Args:
+        frame: the answers.
+        pairs: the variants of the new version, each with the one that it is compared with.
+        private: show no case at all, as the prompt's metadata say; else those with the tag.
+    """
     if frame is None or not pairs:
         return ""
     names = list(dict.fromkeys(name for pair in reversed(pairs) for name in reversed(pair)))
@@ -185,13 +196,28 @@ def answers_html(frame: pd.DataFrame | None, pairs: Sequence[tuple[str, str]]) -
     title = "<h2>The answers that changed</h2>"
     if not changed:
         return f"{title}<p>None: every answer is the same.</p>"
-    rows = rows[rows["case_id"].astype(str).isin(changed)]
+    hidden = {
+        str(case)
+        for case, tags in zip(rows["case_id"], rows["tags"], strict=True)
+        if private or any(str(tag).casefold() == PRIVATE for tag in tags or ())
+    } & changed
+    said = f"{len(changed):,} of {frame['case_id'].nunique():,} cases."
+    if hidden:
+        said += f" {len(hidden):,} of them marked private: not shown."
+    if hidden == changed:
+        return f"{title}<p>{said}</p>"
+    rows = rows[rows["case_id"].astype(str).isin(changed - hidden)]
     table = side_by_side_table(
         rows, percentages(frame), MAX_CASES, _MAX_CHARS, baseline=pairs[0][1], max_bytes=_MAX_BYTES
     )
     table = table.replace('<div class="pex-scroll">', '<div class="pex-scroll" tabindex="0">', 1)
-    total = frame["case_id"].nunique()
-    return f"{title}<p>{len(changed):,} of {total:,} cases.</p>{table}"
+    return f"{title}<p>{said}</p>{table}"
+
+
+def _is_private(prompt: Prompt) -> bool:
+    """Whether the prompt's metadata keep its case data to itself; also if they cannot be read."""
+    found = attempt(lambda: metadata_of(prompt))
+    return isinstance(found, PexError) or found.private
 
 
 def changed_cases(frame: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> set[str]:

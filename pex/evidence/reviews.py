@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core import jsontext
+from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
@@ -183,16 +185,23 @@ def review(id: str) -> Review:  # noqa: A002 - the word that everybody uses
     return Review(project, request, hashlib.sha256(data).hexdigest(), decision)
 
 
-def reviews() -> list[Review]:
-    """The review requests of this project, the open ones first, then the newest.
+def reviews() -> tuple[list[Review], list[PexError]]:
+    """The review requests of this project, the open ones first, then the newest; and the damaged.
 
-    Raises:
-        PexError: a request's file is damaged.
+    Returns:
+        The requests, and for each that cannot be read its error.
     """
     folder = find_project() / FOLDER
-    found = [review(path.parent.name) for path in folder.glob("*/request.json")]
+    found: list[Review] = []
+    damaged: list[PexError] = []
+    for path in sorted(folder.glob("*/request.json")):
+        one = attempt(functools.partial(review, path.parent.name))
+        if isinstance(one, PexError):
+            damaged.append(one)
+        else:
+            found.append(one)
     found.sort(key=lambda item: str(item.request["at"]), reverse=True)
-    return sorted(found, key=lambda item: item.state != OPEN)
+    return sorted(found, key=lambda item: item.state != OPEN), damaged
 
 
 def request(state: AliasState, made: Promotion, because: str) -> str:

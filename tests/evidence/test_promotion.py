@@ -235,6 +235,10 @@ def test_a_model_gets_a_version_of_its_own_by_evidence_on_it_alone(team: Path) -
     uri = f"sqlite:///{team / 'mlruns' / 'mlflow.db'}"
     tags = card_of(mlflow.MlflowClient(uri), uri, "ask").tags
     assert tags["pex.model_alias.champion--m2"] == "lab/m2"
+    with pytest.raises(pex.PexError, match="is the alias for the model 'lab/m2', not 'other/m2'"):
+        pex.promote("ask", model="other/m2")
+    with pytest.raises(pex.PexError, match="model 'm2': expected its full name, provider/model"):
+        pex.promote("ask", model="m2")
 
 
 def test_rolling_back_needs_a_reason_and_goes_back_step_by_step(team: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_request_is_a_file_and_a_page_and_another_person_accepts_it(
     move = read_history(team).lines[-1].move
     assert (move.by, move.review, move.verdict, move.because) == ("bo", asked, "better", "")
     assert move.sentence.endswith("Note: asked by ada, accepted by bo: looks right")
-    assert [item.state for item in reviews()] == ["accepted"]
+    assert [item.state for item in reviews()[0]] == ["accepted"]
     with pytest.raises(pex.PexError, match=r"is decided already: .* accepted by bo: looks right"):
         accept(asked)
 
@@ -111,6 +111,26 @@ def test_damaged_and_unknown_requests_are_named(team: Path, asked: str) -> None:
     path.write_text("<<<<<<< HEAD\n" + path.read_text())
     with pytest.raises(pex.PexError, match=f"{asked}/request.json: not valid JSON"):
         pex.review(asked)
+    listed = pexlab("library", "review", "list", folder=team)
+    assert (listed.returncode, listed.stdout) == (0, "")
+    assert f"{asked}/request.json: not valid JSON" in listed.stderr
+
+
+def test_private_cases_are_counted_and_not_shown(
+    team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_user(monkeypatch, "ada")
+    (team / "experiments/sums/cases.csv").write_text(
+        "case_id,q,expected,tags\n1,is 1234,yes,private\n2,is 5678,yes,Private;x\n3,is 99,yes,x\n"
+    )
+    shelve(BAD, GOOD)
+    run()
+    asked = pex.promote("ask", review=True, because="few cases").review
+    page = pex.review(asked).page.read_text()
+    assert "is 99" in page
+    assert "is 1234" not in page
+    assert "is 5678" not in page
+    assert "3 of 3 cases. 2 of them marked private: not shown." in page
 
 
 def test_a_request_without_evidence_has_its_reason(

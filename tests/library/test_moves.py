@@ -167,6 +167,27 @@ def test_two_branches_are_in_the_order_of_their_times_and_clocks_are_said(projec
     assert "line 5: ada's move of champion of hi is in the future" in found.remarks[1]
 
 
+def test_git_keeps_the_moves_of_two_branches(project: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
+        subprocess.run(["git", *who, *arguments], cwd=project, check=True, capture_output=True)
+
+    git("init", "-b", "main")
+    append_move(project, move(before=None, to=1))
+    git("add", "library")
+    git("commit", "-m", "first")
+    git("checkout", "-b", "other")
+    append_move(project, move(before=1, to=2, by="bob", at=AT + datetime.timedelta(hours=1)))
+    git("commit", "-am", "bob's")
+    git("checkout", "main")
+    append_move(project, move(before=2, to=3, at=AT + datetime.timedelta(hours=2)))
+    git("commit", "-am", "ada's")
+    git("merge", "other", "-m", "both")
+    found = read_history(project)
+    assert [item.to for item in found.moves("hi", "champion")] == [1, 2, 3]
+    assert list(found.remarks) == []
+
+
 def test_what_was_seen_must_still_be_there(uri: str, project: Path) -> None:
     pex.library.save(HI, alias="champion")
     pex.library.save(HO)

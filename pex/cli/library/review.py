@@ -35,13 +35,16 @@ def list_reviews(as_json: _Json = False) -> None:
     """List the requests, the open ones first."""
     from pex.evidence.reviews import reviews
 
-    found = reviews()
+    found, damaged = reviews()
+    for problem in damaged:
+        console.err(f"! {problem.message}")
     if as_json:
         console.document([item.to_json() for item in found])
-    elif not found:
+    elif not found and not damaged:
         console.err("No review has been asked for.  pexlab library promote NAME --review")
     else:
-        console.out("\n".join(f"{item.id}: {item.sentence}" for item in found))
+        for item in found:
+            console.out(f"{item.id}: {item.sentence}")
 
 
 @app.command()
