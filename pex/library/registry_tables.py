@@ -86,7 +86,11 @@ class DatabaseTables:
         Raises:
             PexError: the database does not answer, or is not one of MLflow.
         """
+        from sqlalchemy import inspect
+
         with self._open() as connection:
+            if not inspect(connection).has_table("registered_models"):
+                return []  # MLflow makes its tables when something is first saved
             described = dict(self._rows(connection, "SELECT name, description FROM "
                                         f"registered_models WHERE name IN ({_IS_PROMPT}) "
                                         "AND workspace = :workspace"))  # fmt: skip
