@@ -37,8 +37,25 @@ def text_change(new: str, old: str) -> list[tuple[str, str]] | None:
     head, tail = "".join(lines[:start]), "".join(lines[len(lines) - end :])
     middle = "".join(lines[start : len(lines) - end])
     before = "".join(others[start : len(others) - end])
-    inside = word_difference(middle, before)
-    return None if inside is None else _joined([("same", head), *inside, ("same", tail)])
+    first = _common_words(middle, before)
+    last = _common_words(middle[first:][::-1], before[first:][::-1])
+    inside = word_difference(middle[first : len(middle) - last], before[first : len(before) - last])
+    if inside is None:
+        return None
+    same = [("same", middle[:first]), *inside, ("same", middle[len(middle) - last :])]
+    return _joined([("same", head), *same, ("same", tail)])
+
+
+def _common_words(one: str, other: str) -> int:
+    """The length of the whole words, with the spaces between them, that both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:  # halving: comparing two slices is much faster than two characters
+        half = (low + high + 1) // 2
+        low, high = (half, high) if one[:half] == other[:half] else (low, half - 1)
+    if low == len(one) == len(other):
+        return low
+    words = [match.start() for match in re.finditer(r"\S+|\s+", one[:low])]
+    return words[-1] if words else 0  # the last one may go on differently
 
 
 def _joined(pieces: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

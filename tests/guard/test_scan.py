@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import re
 import uuid
 
 import pytest
 
+from pex.guard import key_shapes
 from pex.guard.known_keys import Known
 from pex.guard.scan import KNOWN, NAMED, scan, scan_json
 from tests.guard.test_key_shapes import KEYS, PROSE
@@ -145,3 +147,25 @@ def test_json_deeper_than_pythons_stack_is_scanned():
 def test_many_strings_and_odd_values_are_scanned_once():
     same = "answer with one word: positive or negative"
     assert scan_json([same] * 1000 + [None, 3, 2.5, True, object()], NONE) == []
+
+
+def _beginnings(pattern: str) -> list[str]:
+    """The letters that a key's pattern begins with, for every choice that it has there."""
+    found, rest = [""], pattern
+    while rest:
+        group = re.match(r"\(\?:([^()]*)\)(?!\{|\?|\*)", rest)
+        letters = re.match(r"\[([a-z]+)\](?!\{|\+)", rest)
+        plain = re.match(r"\\?([A-Za-z0-9_./-])(?![{?*+])", rest)
+        choice = group or letters or plain
+        if choice is None:
+            break
+        choices = choice[1].split("|") if group else list(choice[1]) if letters else [choice[1]]
+        found = [start + one for start in found for one in choices]
+        rest = rest[choice.end() :]
+    return found
+
+
+def test_every_key_with_a_prefix_has_a_mark_that_it_is_looked_for_by():
+    for pattern in key_shapes._PREFIXED:
+        for beginning in _beginnings(pattern):
+            assert any(mark in beginning for mark in key_shapes.KEY_MARKS), beginning
