@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pex.cli import console
+from pex.cli.runs import RUN_HELP
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.report.terminal import text_table
@@ -59,12 +60,54 @@ def requirements(
 
 
 @app.command()
+def answers(
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    to: _To,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only its answers; may be given more than once."),
+    ] = None,
+    scale: Annotated[int, typer.Option(min=2, max=10, help="The best rating; 1 is worst.")] = 5,
+    categories: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="Instead of a scale, the best one first."),
+    ] = None,
+    cases: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only the first cases.")
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Also cases with the tag 'private'.")
+    ] = False,
+    delimiter: _Delimiter = ",",
+    force: _Force = False,
+) -> None:
+    """Write a form in which an expert corrects expected answers, rates and comments on answers.
+
+    It names no variant; identical answers to a case are one row. `pexlab form read` writes the
+    corrections into the file of cases, and ratings and comments into the run's record.
+    """
+    from pex.evidence.answer_form import answer_form
+    from pex.evidence.form_table import write_form
+    from pex.results.load import load_run
+
+    named = [part.strip() for part in categories.split(",")] if categories else None
+    form = answer_form(
+        load_run(run), variant, scale=scale, categories=named, limit=cases, private=private
+    )
+    path = write_form(form, to, delimiter=delimiter, force=force)
+    console.out(f"wrote  {path}  ({len(form.rows):,} answers)")
+
+
+@app.command()
 def read(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The form that came back.")],
     experiment: Annotated[
         str | None,
         typer.Option(metavar="EXPERIMENT", help="Which it is for, if the file does not say it."),
     ] = None,
+    rater: Annotated[
+        str, typer.Option(metavar="NAME", help="Who rated, if the file does not say it.")
+    ] = "",
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of a CSV; else it is found out.")
     ] = None,
@@ -78,10 +121,14 @@ def read(
     What was changed on both sides meanwhile is a conflict: it is told, written nowhere, and kept in
     a file beside the form. The exit code is then 1.
     """
+    from pex.evidence.answer_form import RIGHT, read_answers
     from pex.evidence.form_table import read_form
     from pex.evidence.requirement_form import read_requirements
 
     form = read_form(file, encoding)
+    if form.kind == "answers" or RIGHT in form.titles:
+        _tell(form, read_answers(form, rater=rater, dry_run=dry_run), dry_run, as_json)
+        return
     wanted = experiment or form.experiment
     if not wanted:
         raise PexError(

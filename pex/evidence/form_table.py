@@ -22,6 +22,8 @@ from pex.evidence.form_page import FORMAT, form_page
 
 KEY = "key"
 """The column that says which row this is; left as it is by who fills the form in."""
+BECAUSE = "not taken over because"
+"""The column of a file of what is left; it can be read again like a form."""
 KINDS = ("requirements", "answers")
 """The kinds of forms; a spreadsheet's sheet has the kind as its name."""
 SUFFIXES = (".csv", ".xlsx", ".html")
@@ -138,7 +140,7 @@ def read_form(path: Path, encoding: str | None = None) -> FilledForm:
         )
     rows, titles = [], dict.fromkeys([KEY])
     for place, row in rows_of(data, path, _reading(data, path, encoding)):
-        values = {str(name): _text(value) for name, value in row.items()}
+        values = {str(k): _text(value) for k, value in row.items() if str(k) != BECAUSE}
         titles |= dict.fromkeys(values)
         if any(value for value in values.values()):
             rows.append(FilledRow(place, values.pop(KEY, ""), values))
@@ -185,12 +187,12 @@ def write_rest(form: FilledForm, rows: Sequence[tuple[FilledRow, str]]) -> Path:
     while path.exists():
         number += 1
         path = form.path.with_name(f"{form.path.stem}.rest-{number}.csv")
-    titles = [KEY, *(title for title in form.titles if title != KEY), "not taken over because"]
+    titles = [KEY, *(title for title in form.titles if title != KEY), BECAUSE]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(inert, titles))
     for row, why in rows:
-        values = {KEY: row.key, **row.values, titles[-1]: why}
+        values = {KEY: row.key, **row.values, BECAUSE: why}
         writer.writerow([inert(values.get(title, "")) for title in titles])
     path.write_bytes(out.getvalue().encode("utf-8-sig"))
     return path
