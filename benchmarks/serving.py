@@ -1,0 +1,123 @@
+"""How long an application waits for its prompt: from memory, from the file cache, at its start.
+
+Run: python benchmarks/serving.py
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pex
+from pex.library import prompt_refresh, serving
+
+SECONDS = 5.0
+THREADS = 50
+REFERENCE = "reviews@champion"
+TEXT = "Review: {{ review }}\nIs it positive or negative? Version %d. " + "Some rules. " * 100
+START = f"""
+import pex
+prompt = pex.library.load({REFERENCE!r})
+assert prompt.source == "cache", prompt.source
+prompt.messages(review="Nice.")
+"""
+
+
+def forget() -> None:
+    serving._slots.clear()
+    serving._served.clear()
+    prompt_refresh._background.served.clear()
+
+
+def from_memory() -> float:
+    pex.library.load(REFERENCE)
+    times = []
+    for _ in range(31):
+        begun = time.perf_counter()
+        for _ in range(1000):
+            pex.library.load(REFERENCE)
+        times.append((time.perf_counter() - begun) / 1000)
+    return statistics.median(times)
+
+
+def from_cache() -> float:
+    times = []
+    for _ in range(301):
+        forget()
+        begun = time.perf_counter()
+        prompt = pex.library.load(REFERENCE)
+        times.append(time.perf_counter() - begun)
+        assert prompt.source == "cache"
+    return statistics.median(times)
+
+
+def at_start() -> tuple[float, float]:
+    """Seconds of a bare Python, and of one that loads a prompt; in turns, for a busy machine."""
+    bare, whole = [], []
+    for _ in range(21):
+        for code, times in (("pass", bare), (START, whole)):
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            times.append(time.perf_counter() - begun)
+    return statistics.median(bare), statistics.median(whole)
+
+
+def while_it_moves() -> tuple[int, int, int, int]:
+    """Loads by fifty threads while an alias moves: how many, moves, errors, mixtures."""
+    texts = {f"reviews/{n}": TEXT.strip() % n for n in (1, 2)}
+    stop = threading.Event()
+    counts, errors, mixtures = [], [], []
+
+    def serve() -> None:
+        count = 0
+        while not stop.is_set():
+            try:
+                prompt = pex.library.load(REFERENCE)
+                if prompt.text.strip() != texts[prompt.origin or ""]:
+                    mixtures.append(prompt.origin)
+                count += 1
+            except Exception as error:  # noqa: BLE001 - that is what is counted
+                errors.append(error)
+        counts.append(count)
+
+    threads = [threading.Thread(target=serve) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    moves, end = 0, time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        moves += 1
+        pex.library.set_alias("reviews", "champion", 1 + moves % 2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return sum(counts), moves, len(errors), len(mixtures)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("pex.toml").touch()
+        for number in (1, 2):
+            pex.library.save(pex.Prompt(TEXT % number, "reviews"), alias="champion")
+        print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, medians")
+        memory, cache = from_memory(), from_cache()
+        print(f"load from memory                 {memory * 1e6:8.1f} µs")
+        print(f"load from the file cache         {cache * 1e3:8.2f} ms   {cache / memory:5.0f} x")
+        bare, whole = at_start()
+        print(f"python -c pass                   {bare:8.3f} s")
+        print(f"import pex, load, messages       {whole:8.3f} s    {whole - bare:+.3f} s")
+        loads, moves, errors, mixtures = while_it_moves()
+        print(f"{THREADS} threads, {SECONDS:g} s: {loads:,} loads while the alias moved {moves} "
+              f"times: {errors} errors, {mixtures} mixtures")  # fmt: skip
+        forget()
+        os.chdir("/")
+
+
+if __name__ == "__main__":
+    main()
