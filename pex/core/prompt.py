@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pex.core import includes, template
-from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.images import with_files
 from pex.core.messages import (
@@ -185,6 +184,8 @@ class Prompt:
     @property
     def digest(self) -> str:
         """Twelve hex digits that change whenever a request changes."""
+        from pex.core.canonical_json import digest
+
         return digest([list(self.messages), self.params, self.response_schema, self.tools])
 
     def render(self, values: Mapping[str, Any]) -> list[Message]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.messages import Message
 from pex.core.text import whole_text
+
+if TYPE_CHECKING:
+    from pex.core.case import Case
 
 on_use: list[Callable[[str, list[Message]], None]] = []
 """Called with the origin of a library prompt, such as `hi/3`, and the messages made from it.
@@ -98,10 +100,15 @@ def case_values(case: Case | Mapping[str, Any] | None, where: str) -> Mapping[st
     Raises:
         PexError: the case is not a mapping.
     """
-    values = case.values if isinstance(case, Case) else {} if case is None else case
-    if not isinstance(values, Mapping):
-        raise PexError(
-            f"{where}: expected a case, or a dict with its values, got {type(case).__name__}",
-            hint="for example prompt.openai({'review': 'Nice.'}), or prompt.openai(review='Nice.')",
-        )
-    return values
+    if case is None:
+        return {}
+    if isinstance(case, Mapping):
+        return case
+    from pex.core.case import Case
+
+    if isinstance(case, Case):
+        return case.values
+    raise PexError(
+        f"{where}: expected a case, or a dict with its values, got {type(case).__name__}",
+        hint="for example prompt.openai({'review': 'Nice.'}), or prompt.openai(review='Nice.')",
+    )

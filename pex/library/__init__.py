@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from pex.library.registry import save, set_alias, versions
     from pex.library.registry import table as list  # noqa: A004 - the public name
     from pex.library.registry_api import Version
-    from pex.library.serving import Status, load, status
+    from pex.library.serving import load
+    from pex.library.serving_status import Status, status
 
 _HOMES = {
-    "Status": ("serving", "Status"),
+    "Status": ("serving_status", "Status"),
     "Version": ("registry_api", "Version"),
     "disable": ("disabling", "disable"),
     "enable": ("disabling", "enable"),
@@ -31,7 +32,7 @@ _HOMES = {
     "push": ("push_pull", "push"),
     "save": ("registry", "save"),
     "set_alias": ("registry", "set_alias"),
-    "status": ("serving", "status"),
+    "status": ("serving_status", "status"),
     "versions": ("registry", "versions"),
 }
 

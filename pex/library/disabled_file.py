@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 from typing import Any
 
 FILE = "library/disabled.jsonl"
+
+
+def exists(project: Path) -> bool:
+    """Whether the project has ever disabled a version."""
+    return (project / FILE).is_file()
 
 
 def disabled_lines(project: Path, prompt: str) -> dict[int, dict[str, Any]]:
@@ -51,4 +55,6 @@ def disabled_since(project: Path, prompt: str, asked_at: float) -> dict[int, dic
 
 def seconds_of(at: str) -> float:
     """A time as seconds."""
+    import datetime
+
     return datetime.datetime.fromisoformat(at).timestamp()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
-from pex.library.reference import Reference, model_alias
-from pex.library.registry_answer import NotThereError, PromptAnswer
+from pex.library.reference import NotThereError, Reference, model_alias
+
+if TYPE_CHECKING:
+    from pex.library.registry_answer import PromptAnswer
 
 DISABLED = "pex.disabled"
 """The tag of a prompt with the numbers of its disabled versions, and of each such version."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-
-import orjson
 
 from pex.core import private
 from pex.library.known_prompt import KnownPrompt
@@ -27,6 +26,8 @@ Stamp = tuple[int, int, int] | None
 
 def cache_paths(uri: str, name: str, project: Path | None) -> Iterator[Path]:
     """Where the file of a prompt may be, in order: the project, the user's cache folder.
+
+    The second one is looked for only if somebody goes on to it.
 
     Args:
         uri: the address of the registry.
@@ -57,10 +58,10 @@ def read_cache(path: str, name: str) -> KnownPrompt | None:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - as above
             head, _, body = file.read().partition(b"\n")
-        found = orjson.loads(head)
+        found = json.loads(head)
         if found["format"] != FORMAT or found["sum"] != zlib.crc32(body):
             return None
-        known = KnownPrompt.from_json(orjson.loads(body))
+        known = KnownPrompt.from_json(json.loads(body))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return known if known.name == name else None
@@ -68,8 +69,8 @@ def read_cache(path: str, name: str) -> KnownPrompt | None:
 
 def write_cache(path: Path, known: KnownPrompt) -> bool:
     """Replace a prompt's file; False if the folder cannot be written to or the disk is full."""
-    body = orjson.dumps(known.to_json())
-    head = orjson.dumps({"format": FORMAT, "sum": zlib.crc32(body)})
+    body = json.dumps(known.to_json(), ensure_ascii=False).encode()
+    head = json.dumps({"format": FORMAT, "sum": zlib.crc32(body)}).encode()
     part = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
         private.folder(path.parent)

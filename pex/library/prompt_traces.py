@@ -15,8 +15,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from pex.core import prompt_messages
 
 if TYPE_CHECKING:
@@ -112,6 +110,4 @@ def _version(name: str, version: str) -> Any:
 
 
 def _key(messages: list[dict[str, Any]]) -> bytes:
-    return hashlib.blake2b(
-        orjson.dumps(messages, option=orjson.OPT_SORT_KEYS), digest_size=16
-    ).digest()
+    return hashlib.blake2b(json.dumps(messages, sort_keys=True).encode(), digest_size=16).digest()

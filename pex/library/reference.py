@@ -11,6 +11,10 @@ from pex.core.names import LIBRARY, check_name
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
+class NotThereError(PexError):
+    """The registry has no such prompt, alias or version."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reference:
     """A prompt by alias or by version; the latest version if neither is given."""

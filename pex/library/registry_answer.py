@@ -7,16 +7,13 @@ import json
 from typing import Any, Protocol
 
 from pex.core.errors import PexError
+from pex.library.reference import NotThereError as NotThereError  # noqa: PLC0414
 
 IS_PROMPT = "mlflow.prompt.is_prompt"
 _TEXT = "mlflow.prompt.text"
 _TYPE, _RESPONSE, _CONFIG = (
     f"_mlflow_prompt_{name}" for name in ("type", "response_format", "model_config")
 )
-
-
-class NotThereError(PexError):
-    """The registry answered that it has no such prompt, alias or version."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import copy
 import math
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
 from pex.core.prompt import Prompt
 from pex.core.prompt_fields import fields_of, prompt_of
-from pex.guard.redact import redact
-from pex.library import prompt_cache
-from pex.library.disabled_file import disabled_since
+from pex.library import disabled_file, prompt_cache
 from pex.library.known_prompt import (
     DISABLED,
     BrokenVersionError,
@@ -21,10 +21,11 @@ from pex.library.known_prompt import (
     KnownPrompt,
     disabled_by,
 )
-from pex.library.reference import Reference
-from pex.library.registry_answer import NotThereError, RegistryReader
-from pex.library.registry_reader import reader_of
+from pex.library.reference import NotThereError, Reference
 from pex.tracking.address import check_address
+
+if TYPE_CHECKING:
+    from pex.library.registry_answer import RegistryReader
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 60.0
 _FEW = 20
@@ -63,8 +64,7 @@ class ServedPrompt:
         self.uri, self.name, self.project, self._given = uri, name, project, given
         self.known = KnownPrompt(name)
         self.slots: dict[tuple[Reference, str | None], Slot] = {}
-        self._paths = list(prompt_cache.cache_paths(uri, name, project))
-        self.path = str(self._paths[0]) if self._paths else ""
+        self.path = str(next(self._paths(), ""))
         self.stamp: prompt_cache.Stamp = _UNREAD
         self.ttl_s = math.inf
         self.due = 0.0
@@ -72,6 +72,9 @@ class ServedPrompt:
         """Why the registry could not be asked the last time."""
         self.failures = 0
         self.lock = threading.RLock()
+
+    def _paths(self) -> Iterator[Path]:
+        return prompt_cache.cache_paths(self.uri, self.name, self.project)
 
     def slot(self, reference: Reference, model: str | None) -> Slot:
         """The slot of a reference, made if there is none."""
@@ -87,7 +90,7 @@ class ServedPrompt:
     def read(self) -> None:
         """Take what the cache file knows, if it is newer."""
         with self.lock:
-            for path in map(str, self._paths):
+            for path in map(str, self._paths()):
                 stamp = prompt_cache.stamp_of(path)
                 if stamp is None:
                     continue
@@ -110,8 +113,8 @@ class ServedPrompt:
             for number, fields in self.known.versions.items():
                 if number not in found.versions:
                     found = found.with_version(number, fields)
-        if self.project is not None:
-            since = disabled_since(self.project, self.name, found.asked_at)
+        if self.project is not None and disabled_file.exists(self.project):
+            since = disabled_file.disabled_since(self.project, self.name, found.asked_at)
             found = found.with_reasons(since) if since else found
         self.known = found
         for slot in self.slots.values():
@@ -161,6 +164,8 @@ class ServedPrompt:
             known, problems = self._asked(time.monotonic() + timeout_s)
         except Exception as error:  # noqa: BLE001 - whatever it is, what is known goes on
             if not isinstance(error, PexError):
+                from pex.guard.redact import redact
+
                 reason = redact(str(error) or type(error).__name__)
                 error = PexError(f"MLflow's store {redact(self.uri)} cannot be read: {reason}")
             with self.lock:
@@ -178,6 +183,8 @@ class ServedPrompt:
             self.due = max(self.due, time.monotonic() + _LEAST_S)
 
     def _asked(self, end: float) -> tuple[KnownPrompt, dict[_Key, PexError]]:
+        from pex.library.registry_reader import reader_of
+
         check_address(self._given, self.project)
         reader = reader_of(self.uri)
         asked_at = time.time()
@@ -210,6 +217,8 @@ class ServedPrompt:
         return known.with_before(before)
 
     def _no_such_prompt(self, reader: RegistryReader, end: float) -> PexError:
+        from pex.guard.redact import redact
+
         try:
             names = reader.names(_left(end))
         except PexError:
@@ -227,7 +236,7 @@ class ServedPrompt:
             for number, fields in (other.versions if other else {}).items():
                 if number not in known.versions:
                     known = known.with_version(number, fields)
-        for path in self._paths:
+        for path in self._paths():
             if prompt_cache.write_cache(path, known):
                 self.known = known
                 self.path, self.stamp = str(path), prompt_cache.stamp_of(str(path))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 from pex.core.project import FILE, find_project
@@ -75,7 +74,12 @@ def _first(project: Path | None) -> tuple[str | None, bool]:
 def _settings(project: Path) -> dict[str, str | None]:
     """The addresses in a project's settings: of the registry, and of the record."""
     try:
-        found = tomllib.loads((project / FILE).read_text(encoding="utf-8"))
+        text = (project / FILE).read_text(encoding="utf-8")
+        if "_uri" not in text:
+            return {}
+        import tomllib
+
+        found = tomllib.loads(text)
         addresses = {
             "library": found.get("library", {}).get("registry_uri"),
             "record": found.get("record", {}).get("tracking_uri"),

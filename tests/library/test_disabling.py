@@ -9,7 +9,6 @@ import pytest
 
 import pex
 from pex.core.errors import PexError
-from pex.library import serving
 from pex.tracking.store import connect
 from tests.helpers.command import pexlab
 from tests.helpers.served import forget, until
@@ -126,4 +125,4 @@ def test_by_command(saved: str, project: Path) -> None:
     assert [(line["version"], line["disabled"], line["because"]) for line in told] == [
         (3, True, "it invents"), (3, False, ""),
     ]  # fmt: skip
-    assert serving.status()[0].problem is None
+    assert pex.library.status()[0].problem is None

@@ -15,7 +15,7 @@ import pytest
 
 import pex
 from pex.core.errors import PexError
-from pex.library import served_prompt, serving
+from pex.library import registry_reader, served_prompt, serving
 from pex.tracking.store import connect
 from tests.helpers.fresh_python import fresh_python
 from tests.helpers.served import forget, until
@@ -271,7 +271,7 @@ class TestCacheFile:
         assert source_of() == "memory"
 
     def test_an_answer_that_is_nonsense(self, saved: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(served_prompt, "reader_of", lambda uri: object())
+        monkeypatch.setattr(registry_reader, "reader_of", lambda uri: object())
         assert source_of(fallback=ONE) == "fallback"
         with pytest.raises(PexError):
             source_of()
