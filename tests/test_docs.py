@@ -162,7 +162,12 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_runs_as_it_stands(path: Path, night: Path) -> None:
+def test_a_notebook_runs_as_it_stands(
+    path: Path, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in JupyterLab from `pexlab lab`: `!pexlab` is the one of this environment.
+    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", places)
     content = nbformat.read(path, as_version=4)
     if path.name in PARAMETERS:
         at = next(n for n, cell in enumerate(content.cells)

@@ -55,6 +55,7 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
         "pex/report/night_body.html.jinja",
         "pex/starter/notebooks/01_compare_prompts.ipynb",
         "pex/starter/notebooks/02_write_prompts.ipynb",
+        "pex/starter/notebooks/03_prompt_library.ipynb",
         "pex/starter/notebooks/04_analyse_in_mlflow.ipynb",
         "pex/starter/notebooks/compare.ipynb",
         "pex/starter/notebooks/morning.ipynb",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,9 @@ def lab(
     command.append("--MultiKernelManager.kernel_manager_class=pex.batch.kernels.lab.Manager")
     command += arguments or []
     environment = python.environment()
+    # `!pexlab` in a notebook is the one of this environment, whether it is activated or not.
+    places = [str(Path(sys.executable).parent), environment.get("PATH", "")]
+    environment["PATH"] = os.pathsep.join(place for place in places if place)
     raise typer.Exit(subprocess.run(command, cwd=project, env=environment, check=False).returncode)
 
 

@@ -13,6 +13,7 @@ NOTEBOOKS = tuple(
     for name in (
         "01_compare_prompts.ipynb",
         "02_write_prompts.ipynb",
+        "03_prompt_library.ipynb",
         "04_analyse_in_mlflow.ipynb",
         "compare.ipynb",
         "morning.ipynb",

@@ -61,7 +61,12 @@ def test_each_kind_of_file_becomes_an_experiment(kind: str, tmp_path: Path) -> N
         assert spec["cases"] == {"file": file.name, "delimiter": ";", "encoding": "cp1252"}
     assert spec["columns"] == {"id": "Ticket ID", "expected": "Label"}
     assert spec["scorers"] == ["label"]
-    for name in ("01_compare_prompts", "02_write_prompts", "04_analyse_in_mlflow"):
+    for name in (
+        "01_compare_prompts",
+        "02_write_prompts",
+        "03_prompt_library",
+        "04_analyse_in_mlflow",
+    ):
         assert (tmp_path / f"proj/notebooks/{name}.ipynb").is_file()
     workflow = (tmp_path / "proj/.github/workflows/prompts.yml").read_text()
     assert "pexlab run experiments/my-tickets/experiment.yaml" in workflow
