@@ -31,7 +31,7 @@ def templates() -> Environment:
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
     environment.globals.update(
-        lack=card_words.MISSING,
+        lack=_missing,
         score=card_words.score_text,
         cost=card_words.cost_text,
         latency=card_words.latency_text,
@@ -49,6 +49,18 @@ def templates() -> Environment:
 def card_style() -> str:
     """The style sheet of a card besides that of all tables."""
     return (_FOLDER / "card.css").read_text(encoding="utf-8")
+
+
+def _missing(part: str) -> Markup:
+    """What is said in place of a part, below its heading: without its name, code as code."""
+    said = card_words.MISSING[part]
+    _, _, rest = said.partition(": missing")
+    text = f"Missing{rest}" if rest else said
+    pieces = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if at % 2 else piece
+        for at, piece in enumerate(pieces)
+    )
 
 
 def page(data: CardData) -> str:

@@ -62,7 +62,7 @@ def _secrets(data: CardData, values: Known, clean: set[str]) -> Iterable[str]:
     if data.text not in clean and data.text not in {version.text for version in data.versions}:
         for finding in scan(data.text, values):
             yield f"prompt '{data.name}', {data.path or data.shown}, {finding}"
-    for finding in scan_json(_rest(data), values):
+    for finding in scan_json(_rest(data), values, clean):
         yield f"prompt '{data.name}', {str(finding).removeprefix('$.')}"
 
 

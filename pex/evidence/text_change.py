@@ -54,8 +54,12 @@ def _common_words(one: str, other: str) -> int:
         low, high = (half, high) if one[:half] == other[:half] else (low, half - 1)
     if low == len(one) == len(other):
         return low
-    words = [match.start() for match in re.finditer(r"\S+|\s+", one[:low])]
-    return words[-1] if words else 0  # the last one may go on differently
+    if low == 0:
+        return 0
+    space, start = one[low - 1].isspace(), low - 1  # the last word may go on differently
+    while start and one[start - 1].isspace() == space:
+        start -= 1
+    return start
 
 
 def _joined(pieces: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

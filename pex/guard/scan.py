@@ -106,7 +106,9 @@ def scan(text: str, values: Known | None = None) -> list[Finding]:
     return findings
 
 
-def scan_json(data: Any, values: Known | None = None) -> list[Finding]:
+def scan_json(
+    data: Any, values: Known | None = None, clean: set[str] | None = None
+) -> list[Finding]:
     """Find the secrets in the names and strings of JSON-like data.
 
     Here the name of a value counts too: `{"password": "s3cr3tv4lue"}` has a secret.
@@ -114,6 +116,7 @@ def scan_json(data: Any, values: Known | None = None) -> list[Finding]:
     Args:
         data: dicts, lists, tuples, strings, numbers; anything else is skipped.
         values: known values, from `redact.known()`.
+        clean: strings without a secret, for a caller with many documents: it grows.
 
     Example:
         >>> [finding] = scan_json({"steps": [{"auth": {"password": "s3cr3tv4lue"}}]})
@@ -122,7 +125,7 @@ def scan_json(data: Any, values: Known | None = None) -> list[Finding]:
     """
     ready = known() if values is None else values
     found: list[Finding] = []
-    clean: set[str] = set()  # the same string often occurs many times
+    clean = set() if clean is None else clean  # the same string often occurs many times
     for path, name, text in _strings(data):
         if text not in clean:
             there = scan(text, ready)

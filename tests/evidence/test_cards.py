@@ -65,7 +65,17 @@ def test_what_is_missing_is_said_with_how_to_add_it(shop):
     text = card.markdown
     assert "- **Owner:** missing. Add `metadata: {owner: …}` to the file." in text
     assert "*Purpose: missing. Add `description: …` to the file.*" in text
-    assert "Owner: missing." in card.html
+    assert "Missing. Add <code>metadata: {owner: …}</code> to the file." in card.html
+
+
+def test_a_reason_for_a_move_stays_on_the_card(shop, project):
+    save(Prompt.parse(shop_library.SENTIMENT.format(line="Mood?"), "made", "review-sentiment"))
+    pex.promote("review-sentiment", version=4, because="The <b>boss</b> asked for it")
+    save(Prompt.parse(shop_library.SENTIMENT.format(line="Mood??"), "made", "review-sentiment"))
+    card = pex.card("review-sentiment")
+    assert "Because: The &lt;b>boss&lt;/b> asked for it" in card.markdown
+    assert "The &lt;b&gt;boss&lt;/b&gt; asked for it" in card.html
+    assert (card.data.shown, card.data.aliases) == ("v4", {"champion": 4})
 
 
 def test_a_prompt_that_is_only_a_file_has_a_card(lab, project):
