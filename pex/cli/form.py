@@ -135,6 +135,10 @@ def read(
             f"{file}: which experiment is it for?", hint="--experiment NAME, or its file"
         )
     found = read_requirements(form, _experiment_file(wanted), dry_run=dry_run)
+    added = [one.what for one in found.changes if one.state == "added"]
+    new = [what for what in added if not what.startswith("case ")]
+    if new and not dry_run:
+        console.err(f"a scorer that checks one of them says so: checks: [{new[0]}]")
     _tell(form, found, dry_run, as_json)
 
 

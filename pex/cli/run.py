@@ -215,6 +215,7 @@ def _print_results(results: Any, as_json: bool, out: Path | None) -> None:
         verdicts = results.verdicts()
         told = {"summary": results.summary().to_dict("records"), "remarks": results.remarks()}
         told["comparison"] = [] if verdicts is None else _records(verdicts)
+        told["requirement_states"] = _records(results.requirements)
         if (results.about.gate or {}).get("baseline", PINNED) != PINNED:
             told["gate"] = results.gate().outcome
         console.document({**about, **told})

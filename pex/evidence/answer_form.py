@@ -46,7 +46,7 @@ _RUN = 12
 INSTRUCTIONS = """\
 For each answer: how good is it? If the expected answer is wrong, write the right one into "right \
 answer instead"; leave it empty if it is right. A comment says what is wrong, or what was good. \
-Everything can be left empty. Leave the column "key" as it is."""
+Everything can be left empty."""
 
 
 def answer_form(
@@ -91,7 +91,7 @@ def answer_form(
     inputs = [str(name)[5:] for name in frame.columns if str(name).startswith("case.")]
     title = f"rating ({_listed(choices)})"
     columns = [
-        Column(CASE),
+        Column(CASE, in_page=False),
         *(Column(f"{INPUT}{name}", lines=True) for name in inputs),
         Column(EXPECTED, lines=True),
         Column(ANSWER, lines=True),

@@ -68,7 +68,7 @@ function startForm() {
     box.append(element("legend", "", title));
     for (const column of data.columns) {
       if (!column.fill) {
-        if (!row) continue;
+        if (!row || !column.in_page) continue;
         const given = element("div", "pex-form-given");
         const text = output(row.values[column.title] || "–");
         text.tabIndex = 0;

@@ -27,6 +27,7 @@ BECAUSE = "not taken over because"
 KINDS = ("requirements", "answers")
 """The kinds of forms; a spreadsheet's sheet has the kind as its name."""
 SUFFIXES = (".csv", ".xlsx", ".html")
+_TABLE_HINT = 'Fill in the yellow cells, and leave the column "key" as it is.'
 _WIDTHS = {True: 46, False: 24}
 _MOST_TEXT = 100_000
 
@@ -36,7 +37,7 @@ class Column:
     """A column of a form: its title, and whether it is filled in or only read.
 
     `choices` are the only values that it takes; `help` is a sentence for who fills it in; `lines`
-    is for texts of several lines.
+    is for texts of several lines. A column that is not `in_page` says what is the row's title there.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Column:
     choices: tuple[str, ...] = ()
     help: str = ""
     lines: bool = False
+    in_page: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -252,7 +254,7 @@ def _xlsx(form: Form) -> bytes:
             sheet.add_data_validation(rule)
     sheet.freeze_panes = "A2"
     about = book.create_sheet("how to fill it in")
-    about["A1"] = str(inert(form.instructions))
+    about["A1"] = str(inert(f"{form.instructions} {_TABLE_HINT}"))
     about["A1"].alignment = Alignment(wrap_text=True, vertical="top")
     about.column_dimensions["A"].width = 100
     about.sheet_state = "visible"

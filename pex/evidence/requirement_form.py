@@ -40,7 +40,7 @@ asked for it, and whether it must, should or could hold. "At least" is the share
 has to keep to it, such as 95 %; leave it empty if there can be no exception.
 An example is an input in which it matters, with the answer that would be right, if there is \
 one. For a second example of the same requirement, use another row with the same id, or with no id \
-right below. Ids of new requirements can stay empty. Leave the column "key" as it is."""
+right below. Ids of new requirements can stay empty."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

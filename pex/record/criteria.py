@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pex.core.about import CriteriaChange, CriteriaInfo
@@ -48,7 +48,7 @@ def earlier_runs(uri: str, experiment: str, without: str | None = None) -> list[
     """
     client = connect(uri)
     query = f"tags.`pex.kind` = 'run' and tags.`pex.experiment` = '{experiment}'"
-    found = [run for run in _all(client, query) if run.info.run_id != without]
+    found = [run for run in _pages(client, query, "ASC") if run.info.run_id != without]
     return [_earlier(run) for run in found if not is_scratch(run)]
 
 
@@ -105,7 +105,10 @@ def failed_scores(
     }
     query = f"tags.`pex.kind` = 'variant' and tags.`pex.experiment` = '{experiment}'"
     found: set[str] = set()
-    for child in _all(connect(uri), query) if any(same.values()) else []:
+    asked = {score for scores in same.values() for score in scores}
+    for child in _pages(connect(uri), query, "DESC") if asked else ():
+        if found >= asked:  # the newest runs often say it all
+            break
         known = same.get(child.data.tags.get("mlflow.parentRunId", ""), [])
         numbers = numbers_of(child)
         found |= {score for score in known if _has_failed(score, numbers)}
@@ -159,18 +162,16 @@ def _earlier(run: Run) -> EarlierRun:
     return EarlierRun(run.info.run_id, at.isoformat(timespec="seconds"), known, sha256)
 
 
-def _all(client: MlflowClient, query: str) -> list[Run]:
-    """Every run of a query, the oldest first."""
+def _pages(client: MlflowClient, query: str, order: str) -> Iterator[Run]:
+    """The runs of a query, a page at a time: ASC is the oldest first, DESC the newest."""
     everywhere = [item.experiment_id for item in client.search_experiments()]
-    found: list[Run] = []
     token = None
     while everywhere:
         page = client.search_runs(
-            everywhere, query, max_results=MOST, order_by=["attributes.start_time ASC"],
+            everywhere, query, max_results=MOST, order_by=[f"attributes.start_time {order}"],
             page_token=token,
         )  # fmt: skip
-        found += page
+        yield from page
         token = page.token
         if not token:
             break
-    return found
