@@ -37,7 +37,7 @@ class Column:
     """A column of a form: its title, and whether it is filled in or only read.
 
     `choices` are the only values that it takes; `help` is a sentence for who fills it in; `lines`
-    is for texts of several lines. A column that is not `in_page` says what is the row's title there.
+    is for texts of several lines. A column that is not `in_page` repeats the row's title there.
     """
 
     title: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +47,8 @@ from pex.score.judge.judge import Judge
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pex.record.criteria import EarlierRun
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     """
     from pex.record import runs
     from pex.record.commit import commit_tags
-    from pex.record.criteria import tags_of
+    from pex.record.criteria import decided, tags_of
     from pex.record.search import SOURCE
     from pex.tracking import store
 
@@ -189,9 +190,13 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         if chosen["record"]:
             note = {"pex.note": chosen["note"]} if chosen["note"] else {}
             tags = {**commit_tags(plan.project), **note, **(chosen["mlflow_tags"] or {})}
-            criteria = _decided(experiment, uri, run.mlflow_run_id, SOURCE in tags)
+            own = run.mlflow_run_id
+            earlier, criteria = _earlier(experiment, uri, own, SOURCE in tags)
             tags |= tags_of(criteria.parts, criteria.sha256)
-            recorder = runs.Recorder(uri, spec.name, tags, run.mlflow_run_id, spec.purpose)
+            recorder = runs.Recorder(uri, spec.name, tags, own, spec.purpose)
+            if earlier is not None:
+                known = decided(earlier, criteria.parts, criteria.sha256, recorder.started_at)
+                criteria = dataclasses.replace(criteria, decided=known)
             book.recorded_as(run, recorder.run_id)
     except BaseException:
         book.end(run, "failed")
@@ -230,29 +235,30 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     return Execution(job, recorder), job
 
 
-def _decided(experiment: ExperimentState, uri: str, own: str | None, scratch: bool) -> Criteria:
-    """The criteria of a run, and when they were decided if somebody wrote them down.
+def _earlier(
+    experiment: ExperimentState, uri: str, own: str | None, scratch: bool
+) -> tuple[Sequence[EarlierRun] | None, Criteria]:
+    """The runs before this one, and the criteria with what failed in them.
 
-    What is only tried in a Playground or a cell is no measurement, so it decides nothing.
+    None if nobody wrote down what must hold; and what is only tried in a Playground or a cell is no
+    measurement, so it decides nothing.
     """
-    from pex.record.criteria import decided, earlier_runs, failed_scores
+    from pex.record.criteria import earlier_runs, failed_scores
 
     criteria, name = experiment.criteria, experiment.spec.name
     if scratch or not criteria.written:
-        return criteria
+        return None, criteria
     earlier = earlier_runs(uri, name, own)
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    definitions = {check.score: criteria.parts["scorers"][check.score]
-                   for check in criteria.checks if check.requirements}  # fmt: skip
+    definitions = {
+        check.score: criteria.parts["scorers"][check.score]
+        for check in criteria.checks
+        if check.requirements
+    }
     failed = failed_scores(uri, name, definitions, earlier)
-    return dataclasses.replace(
-        criteria,
-        decided=decided(earlier, criteria.parts, criteria.sha256, now),
-        checks=[
-            dataclasses.replace(check, failed_before=check.score in failed)
-            for check in criteria.checks
-        ],
-    )
+    checks = [
+        dataclasses.replace(check, failed_before=check.score in failed) for check in criteria.checks
+    ]
+    return earlier, dataclasses.replace(criteria, checks=checks)
 
 
 def check_judges(

@@ -32,6 +32,17 @@ class EarlierRun(NamedTuple):
     sha256: str
 
 
+def iso_time(milliseconds: int) -> str:
+    """A time of MLflow's, in UTC.
+
+    Example:
+        >>> iso_time(1_767_323_045_678)
+        '2026-01-02T03:04:05+00:00'
+    """
+    at = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+    return at.isoformat(timespec="seconds")
+
+
 def tags_of(parts: Mapping[str, Any], sha256: str) -> dict[str, str]:
     """The tags of a run with these criteria."""
     text = json_text(dict(parts))
@@ -152,14 +163,13 @@ def _how(before: Any, after: Any) -> str:
 
 
 def _earlier(run: Run) -> EarlierRun:
-    at = datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC)
     try:
         parts = json.loads(run.data.tags.get(PARTS, "null"))
     except ValueError:  # somebody else's tag, or one that was cut
         parts = None
     sha256 = run.data.tags.get(SHA256, "")
     known = parts if isinstance(parts, dict) else None
-    return EarlierRun(run.info.run_id, at.isoformat(timespec="seconds"), known, sha256)
+    return EarlierRun(run.info.run_id, iso_time(run.info.start_time), known, sha256)
 
 
 def _pages(client: MlflowClient, query: str, order: str) -> Iterator[Run]:

@@ -25,6 +25,7 @@ from pex.core.errors import PexError
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
 from pex.record import files, requirements
+from pex.record.criteria import iso_time
 from pex.record.description import note
 from pex.record.experiments import experiment_of, place_of
 from pex.record.metrics import (
@@ -130,6 +131,7 @@ class Recorder:
             },
         )
         self.run_id = str(run.info.run_id)
+        self.started_at = iso_time(run.info.start_time)
 
     def _outer_run(self) -> Any:
         """The run that the user has open, if it is in the same store."""
@@ -308,6 +310,7 @@ class Recorder:
             return False
         check_files(self.uri, run_id)
         self.run_id, self.experiment_id = run_id, str(run.info.experiment_id)
+        self.started_at = iso_time(run.info.start_time)
         self._source = run.data.tags.get(SOURCE)
         self.children = children(self._client, self.experiment_id, run_id)
         return True
