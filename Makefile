@@ -52,6 +52,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/record.py
+	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/batch.py 16 64 --minute --plan
 	PYTHONPATH=. $(BIN)/python benchmarks/night.py
 	PYTHONPATH=. $(BIN)/python benchmarks/widgets.py

@@ -18,7 +18,7 @@ from pathlib import Path
 import pex
 from pex.library import prompt_refresh, serving
 
-SECONDS = 5.0
+MOVES = 20
 THREADS = 50
 REFERENCE = "reviews@champion"
 TEXT = "Review: {{ review }}\nIs it positive or negative? Version %d. " + "Some rules. " * 100
@@ -82,8 +82,8 @@ def of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def while_it_moves() -> tuple[int, int, int, int]:
-    """Loads by fifty threads while an alias moves: how many, moves, errors, mixtures."""
+def while_it_moves() -> tuple[int, float, int, int]:
+    """Loads by fifty threads while an alias moves: how many, seconds, errors, mixtures."""
     texts = {f"reviews/{n}": TEXT.strip() % n for n in (1, 2)}
     stop = threading.Event()
     counts, errors, mixtures = [], [], []
@@ -104,14 +104,14 @@ def while_it_moves() -> tuple[int, int, int, int]:
     threads = [threading.Thread(target=serve) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
-    moves, end = 0, time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        moves += 1
-        pex.library.set_alias("reviews", "champion", 1 + moves % 2)
+    begun = time.perf_counter()
+    for number in range(1, MOVES + 1):
+        pex.library.set_alias("reviews", "champion", 1 + number % 2)
+    seconds = time.perf_counter() - begun
     stop.set()
     for thread in threads:
         thread.join()
-    return sum(counts), moves, len(errors), len(mixtures)
+    return sum(counts), seconds, len(errors), len(mixtures)
 
 
 def main() -> None:
@@ -129,8 +129,8 @@ def main() -> None:
         print(f"import pex, load, messages       {whole:8.3f} s     {whole_cpu:.3f} s of processor")
         print(f"above a bare Python              {whole - bare:+8.3f} s    "
               f"{whole_cpu - bare_cpu:+.3f} s of processor")  # fmt: skip
-        loads, moves, errors, mixtures = while_it_moves()
-        print(f"{THREADS} threads, {SECONDS:g} s: {loads:,} loads while the alias moved {moves} "
+        loads, seconds, errors, mixtures = while_it_moves()
+        print(f"{THREADS} threads, {seconds:.1f} s: {loads:,} loads while the alias moved {MOVES} "
               f"times: {errors} errors, {mixtures} mixtures")  # fmt: skip
         forget()
         os.chdir("/")
