@@ -43,6 +43,7 @@ class AliasState:
     alias: str
     general: str
     model: str | None
+    _versions: dict[int, PromptVersion] | None = None
 
     @classmethod
     def open(cls, name: str, to: str, model: str | None, tracking_uri: str | None) -> AliasState:
@@ -86,6 +87,15 @@ class AliasState:
         found = self.card.aliases.get(alias)
         return int(found) if found else None
 
+    @property
+    def versions(self) -> dict[int, PromptVersion]:
+        """The versions that there are, by number; read once."""
+        if self._versions is None:
+            with errors_of(self.uri):
+                found = all_versions(self.client, self.name)
+            self._versions = {int(item.version): item for item in found}
+        return self._versions
+
     def version(self, number: int | None) -> PromptVersion:
         """A version that may be used; None for the newest.
 
@@ -94,13 +104,13 @@ class AliasState:
         """
         disabled = set(numbers_in(self.card.tags.get(DISABLED, "")))
         if number is None:
-            with errors_of(self.uri):
-                known = [int(item.version) for item in all_versions(self.client, self.name)]
-            usable = [item for item in known if item not in disabled]
+            usable = [item for item in self.versions if item not in disabled]
             if not usable:
                 raise PexError(f"prompt '{self.name}' has no version that may be used")
             number = max(usable)
-        found = get(self.client, self.uri, Reference(self.name, version=number))
+        found = self.versions.get(number)
+        if found is None:
+            found = get(self.client, self.uri, Reference(self.name, version=number))
         if number in disabled or DISABLED in found.tags:
             raise PexError(f"version {number} of '{self.name}' is disabled{_why(found)}")
         return found
@@ -115,13 +125,8 @@ class AliasState:
 
     def prompt_at(self, number: int | None) -> Prompt | None:
         """The prompt of a version; None if there is none, or it was deleted since."""
-        if number is None:
-            return None
-        with errors_of(self.uri):
-            known = {int(item.version) for item in all_versions(self.client, self.name)}
-        if number not in known:
-            return None
-        return content.decode(get(self.client, self.uri, Reference(self.name, version=number)))
+        found = self.versions.get(number or 0)
+        return None if found is None else content.decode(found)
 
     def run_id(self, run: str | None) -> str | None:
         """The id of the run that a person named."""
@@ -139,9 +144,7 @@ class AliasState:
         tagged = tagged_moves(self.name, self.card.tags, self.card.aliases).get(self.alias)
         if tagged is not None and tagged.key not in {move.key for move in moves}:
             moves.append(tagged)
-        with errors_of(self.uri):
-            there = {int(item.version) for item in all_versions(self.client, self.name)}
-        there -= set(numbers_in(self.card.tags.get(DISABLED, "")))
+        there = self.versions.keys() - set(numbers_in(self.card.tags.get(DISABLED, "")))
         usable = [number for number in _stack(moves, self.before) if number in there]
         if not usable:
             raise PexError(
@@ -155,7 +158,7 @@ class AliasState:
         history = read_history(self.project)
         others = noticed(self.name, self.card.tags, self.card.aliases, history.moves())
         found = [str(item) for item in others if item.alias == self.alias]
-        if self.before is not None and self.prompt_at(self.before) is None:
+        if self.before is not None and self.before not in self.versions:
             found.append(f"{self.alias} points to version {self.before}, which was deleted")
         return found + list(history.remarks)
 

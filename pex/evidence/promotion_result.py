@@ -84,7 +84,10 @@ class Promotion:
         lines = [self.sentence, *self._details()]
         lines += [f"! {remark}" for remark in self.remarks]
         if self.outcome == REFUSED:
-            lines.append("  Or give the reason to move it all the same, kept for ever: because=…")
+            lines.append(
+                '  Or move it all the same with a reason, kept for ever: --because "…" '
+                '(in Python: because="…")'
+            )
         return clean("\n".join(lines))
 
     __repr__ = __str__

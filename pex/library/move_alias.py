@@ -17,9 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
-import secrets
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +36,9 @@ from pex.library.moves import (
     tagged_moves,
 )
 from pex.library.registry_api import card_of
+from pex.library.registry_lock import locked_prompt
 from pex.library.serving import changed
-from pex.tracking.store import alone, errors_of, local_folder
+from pex.tracking.store import errors_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,9 +46,6 @@ if TYPE_CHECKING:
 
 _KEY_LENGTH = 250
 """The longest tag name that MLflow accepts."""
-_SETTLES_S = 0.4
-"""On a server: how long another's announcement may be under way before one's own counts."""
-_ABANDONED_S = 30
 _TRIES = 5
 
 
@@ -131,15 +126,15 @@ def move_alias(client: MlflowClient, uri: str, project: Path, move: Move) -> Mov
         The move as it was recorded.
 
     Raises:
-        MovedError: somebody else has moved the alias since, or is doing so; nothing has moved.
+        MovedError: somebody else has moved the alias since; nothing has moved.
         PexError: the store refuses, or the project's file cannot be written; nothing has moved.
     """
     check_writable(project)
     name, alias = move.prompt, move.alias
-    with alone(uri), errors_of(uri):
+    with errors_of(uri), locked_prompt(client, uri, name):
         card = card_of(client, uri, name)
         finish_moves(client, uri, project, card)
-        _check(card, move, _other_writer(card, alias))
+        _check(card, move.before, move)
         now = datetime.datetime.now(datetime.UTC)
         move = dataclasses.replace(
             move,
@@ -148,19 +143,11 @@ def move_alias(client: MlflowClient, uri: str, project: Path, move: Move) -> Mov
             sentence=redact(move.sentence),
         )
         tagged = len(f"{ANNOUNCED}{alias}") <= _KEY_LENGTH
-        announcement = _announcement(move)
         if tagged:
-            client.set_prompt_tag(name, f"{ANNOUNCED}{alias}", announcement)
-            if local_folder(uri) is None:
-                # MLflow has no compare-and-set, and a server no lock that we could hold. The last
-                # announcement wins: whoever still reads its own after a while is the only one.
-                time.sleep(_SETTLES_S)
-                card = card_of(client, uri, name)
-                own = card.tags.get(f"{ANNOUNCED}{alias}") == announcement
-                _check(card, move, None if own else "somebody else")
+            client.set_prompt_tag(name, f"{ANNOUNCED}{alias}", tag_of(move))
         client.set_prompt_alias(name, alias, move.to)
-        if local_folder(uri) is None:
-            _check_done(card_of(client, uri, name), move)
+        # MLflow's UI knows no lock.
+        _check(card_of(client, uri, name), move.to, move)
         if tagged:
             _write_tags(client, move)
         append_move(project, move)
@@ -188,9 +175,7 @@ def finish_moves(
     moves = tagged_moves(card.name, card.tags, card.aliases)
     for key in [key for key in card.tags if key.startswith(ANNOUNCED)]:
         alias = key.removeprefix(ANNOUNCED)
-        # In a local store only one process moves at a time: its writer was stopped.
-        if local_folder(uri) is None and _other_writer(card, alias) is not None:
-            continue
+        # Only one process moves at a time: the writer of this one was stopped.
         move = moves.get(alias)
         if move is not None and int(card.aliases.get(alias, 0)) == move.to:
             append_move(project, move)
@@ -206,17 +191,9 @@ def _write_tags(client: MlflowClient, move: Move) -> None:
     client.set_prompt_tag(move.prompt, f"{SUMMARY}{move.alias}", summary_of(move))
 
 
-def _check(card: RegisteredModel, move: Move, other: str | None) -> None:
+def _check(card: RegisteredModel, expected: int | None, move: Move) -> None:
     now = card.aliases.get(move.alias)
-    if (int(now) if now else None) != move.before:
-        raise _moved(move, f"it now points to version {now}" if now else "it was removed")
-    if other is not None:
-        raise _moved(move, f"{other} is moving it at this moment")
-
-
-def _check_done(card: RegisteredModel, move: Move) -> None:
-    now = card.aliases.get(move.alias)
-    if now is None or int(now) != move.to:
+    if (int(now) if now else None) != expected:
         raise _moved(move, f"it now points to version {now}" if now else "it was removed")
 
 
@@ -227,22 +204,3 @@ def _moved(move: Move, what: str) -> MovedError:
         f"{there}, {what}",
         hint="look at it again, then decide",
     )
-
-
-def _announcement(move: Move) -> str:
-    # Two processes of one user can announce the same move in the same second.
-    found = json.loads(tag_of(move))
-    for name in ("sentence", "because"):
-        found[name] = found[name][:1500]
-    return json.dumps({**found, "token": secrets.token_hex(8)}, ensure_ascii=False)
-
-
-def _other_writer(card: RegisteredModel, alias: str) -> str | None:
-    """Who is moving the alias at this moment, None if nobody is."""
-    try:
-        found = json.loads(card.tags.get(f"{ANNOUNCED}{alias}", "null"))
-        at = datetime.datetime.fromisoformat(found["at"])
-        age_s = (datetime.datetime.now(datetime.UTC) - at).total_seconds()
-        return str(found["by"]) if abs(age_s) < _ABANDONED_S else None
-    except (ValueError, TypeError, KeyError):
-        return None

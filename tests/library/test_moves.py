@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 import pex
 from pex.core.errors import PexError
 from pex.core.user_name import user_name
-from pex.library import move_alias as moving
+from pex.library import registry_lock
 from pex.library.listing import editions
 from pex.library.move_alias import MovedError, move_alias, new_move
 from pex.library.moves import (
@@ -251,27 +253,26 @@ def test_a_writer_killed_around_the_move_leaves_all_or_nothing(
     assert json.loads(there.tags[f"{TAG}champion"])["to"] == moves[-1]
 
 
-def test_a_writer_between_the_decision_and_the_move_is_noticed_on_a_server(
-    uri: str, project: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [True, False])
+def test_on_a_server_a_lock_is_waited_for_and_one_that_was_left_behind_is_taken(
+    uri: str, project: Path, monkeypatch: pytest.MonkeyPatch, left: bool
 ) -> None:
-    """What a server cannot lock: the announcement of another one decides."""
     pex.library.save(HI, alias="champion")
     pex.library.save(HO)
     client = mlflow.MlflowClient(uri)
-    found = client.get_prompt_version("hi", 2)
-    monkeypatch.setattr(moving, "local_folder", lambda uri: None)
-
-    def other(seconds: float) -> None:
-        tag = {**move(to=1, at=datetime.datetime.now(datetime.UTC)).to_json(), "token": "other"}
-        client.set_prompt_tag("hi", f"{ANNOUNCED}champion", json.dumps(tag))
-
-    monkeypatch.setattr(moving.time, "sleep", other)
-    with pytest.raises(MovedError, match="somebody else is moving it"):
-        move_alias(client, uri, project, new_move("hi", "champion", 1, found))
-    with pytest.raises(MovedError, match="ada is moving it"):
-        move_alias(client, uri, project, new_move("hi", "champion", 1, found))
+    monkeypatch.setattr(registry_lock, "local_folder", lambda uri: None)
+    monkeypatch.setattr(registry_lock, "_STALE_S", 1.0 if left else 1e9)
+    client.create_registered_model("pex-lock.hi")
+    thread = threading.Thread(target=pex.library.set_alias, args=("hi", "champion", 2))
+    thread.start()
+    time.sleep(0.5)
     assert card(uri).aliases == {"champion": 1}
-    assert len(read_history(project).lines) == 1
+    if not left:
+        client.delete_registered_model("pex-lock.hi")
+    thread.join()
+    assert card(uri).aliases == {"champion": 2}
+    assert [item.to for item in read_history(project).moves("hi")] == [1, 2]
+    assert [item.name for item in client.search_registered_models("name LIKE 'pex-lock%'")] == []
 
 
 def test_a_machine_without_users_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
