@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,8 +141,16 @@ def _files(project: Path, experiments: Sequence[_Measured]) -> list[PromptFile]:
         data = attempt(path.read_bytes)
         own = isinstance(data, bytes) and b"requirements" in data
         if own or any(one.uses(path, path.stem) for one in asking):
-            found.append(read_file(project, path))
+            # Reading YAML takes most of the time. What a file includes can change without it.
+            again = isinstance(data, bytes) and b"include" not in data
+            found.append((_read if again else _read.__wrapped__)(project, path, data))
     return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(project: Path, path: Path, data: bytes | PexError) -> PromptFile:
+    """A prompt file, read once as long as its content stays the same."""
+    return read_file(project, path)
 
 
 def _asked(
