@@ -125,6 +125,8 @@ class DatabaseTables:
         Raises:
             PexError: the database does not answer.
         """
+        if not names:
+            return
         with self._open() as connection:
             for start in range(0, len(names), _MANY):
                 yield from self._versions(connection, names[start : start + _MANY])

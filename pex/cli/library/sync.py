@@ -69,7 +69,11 @@ def push(
     done = push_pull.push(
         *(what or []), policy=_policy(policy), force=force, dry_run=dry_run, note=note
     )
-    _report(done, "Nothing to push: the registry has every file.")
+    _report(
+        done,
+        "Nothing to push: the registry has every file in prompts/, and every other that it knows.\n"
+        "A file elsewhere is pushed by name: pexlab library push FILE.prompty",
+    )
 
 
 def _is_elsewhere(what: Sequence[str] | None) -> bool:
