@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,5 +118,6 @@ def _definition(item: Any, scorer: Scorer | Judge, base: Path) -> str:
         return digest(found, DIGITS)
     options = {key: value for key, value in found.items() if key not in ("name", "checks")}
     if isinstance(schema := options.get("schema"), str):
-        options["schema"] = (base / schema).read_text("utf-8")
+        with contextlib.suppress(OSError):  # removed since it was read: its name has to do
+            options["schema"] = (base / schema).read_text("utf-8")
     return digest(options, DIGITS)

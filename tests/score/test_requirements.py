@@ -104,3 +104,7 @@ def test_a_definition_changes_with_the_scorer_and_not_with_its_name(tmp_path: Pa
     two = definition({"kind": "json", "schema": "s.json"})
     (tmp_path / "s.json").write_text('{"type": "array"}')
     assert two != definition({"kind": "json", "schema": "s.json"})
+    item = {"kind": "json", "schema": "s.json"}
+    built = build([item], CASES, tmp_path)
+    (tmp_path / "s.json").unlink()
+    assert checks_of([item], built, tmp_path)[0].score == "json"
