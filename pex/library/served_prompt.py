@@ -107,7 +107,8 @@ class ServedPrompt:
 
     def _take(self, found: KnownPrompt) -> None:
         """Use what an answer or another process knows; texts of both are kept."""
-        if found.asked_at < self.known.asked_at:
+        # A clock that was set back must not make all later answers count as old ones.
+        if found.asked_at < self.known.asked_at <= time.time():
             found = self.known
         else:
             for number, fields in self.known.versions.items():

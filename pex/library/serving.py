@@ -99,7 +99,7 @@ def _load(key: tuple[Any, ...], timeout_s: float, fallback: Prompt | str | None)
     if asks and not (waits and time.monotonic() < served.due):
         known = served.known.asked_at
         prompt_refresh.ask_now(served, timeout_s, own=ttl_s <= 0)
-        if slot.prompt is not None and served.known.asked_at > known:
+        if slot.prompt is not None and served.known.asked_at != known:
             prompt_refresh.keep(served)
             return with_source(slot.prompt, "registry")
     prompt = slot.prompt

@@ -98,6 +98,17 @@ def test_with_no_age_allowed_the_registry_is_asked_now(saved: str) -> None:
     assert pex.library.load("hi@champion").origin == "hi/1"
 
 
+def test_a_clock_that_was_set_back_does_not_stop_the_news(
+    saved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: now + 7200)
+        assert pex.library.load("hi@champion").origin == "hi/2"
+    move_elsewhere(saved, 3)
+    assert pex.library.load("hi@champion", ttl_s=0).origin == "hi/3"
+
+
 def test_a_move_by_pex_is_seen_at_once_in_this_and_another_process(
     saved: str, project: Path
 ) -> None:
