@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -24,6 +26,16 @@ models: [lab/m1]
 scorers: [exact]
 gate: {{baseline: pinned, metric: exact, margin: 0.2}}
 """
+
+
+@pytest.fixture
+def uri_of_project(project: Path, empty_store: Path) -> str:
+    """The project's store, empty if nothing has been recorded yet."""
+    path = project / "mlruns" / "mlflow.db"
+    if not path.exists():
+        path.parent.mkdir()
+        shutil.copy(empty_store, path)
+    return f"sqlite:///{path}"
 
 
 def _text(number: int) -> str:
