@@ -5,7 +5,6 @@ The file is the truth: each new version overwrites them.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from pex.library.metadata import Metadata
@@ -31,14 +30,14 @@ def show_metadata(
         metadata: its metadata; tags of an earlier version that are not in it are removed.
     """
     tags = tags_of(metadata)
-    for key in json.loads(card.tags.get(METADATA, "[]")):
+    for key in card.tags.get(METADATA, "").split(", "):
         if key not in tags and key in card.tags:
             client.delete_prompt_tag(card.name, key)
     for key, value in tags.items():
         if card.tags.get(key) != value:
             client.set_prompt_tag(card.name, key, value)
     if tags or METADATA in card.tags:
-        client.set_prompt_tag(card.name, METADATA, json.dumps(list(tags)))
+        client.set_prompt_tag(card.name, METADATA, ", ".join(tags) or "–")
     if description and description != card.description:
         # The client's own method of the same name refuses prompts.
         store: Any = client
