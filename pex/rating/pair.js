@@ -322,7 +322,14 @@ export function makeRating(el, host) {
     } else if (left > 0) nodes.push(button("Continue rating", () => go(Math.min(at, state.position))));
     else nodes.push(element("p", "", `All ${host.noun}s are rated. Thank you. ${host.thanks}`.trim()));
     nodes.push(...host.drawEnd(state));
+    // The result comes again when it has been recorded: what was opened meanwhile stays open.
+    const before = [...end.querySelectorAll("details")];
+    const open = before.map((item) => item.open);
+    const focused = before.findIndex((item) => item.contains(document.activeElement));
     end.replaceChildren(...nodes);
+    const after = [...end.querySelectorAll("details")];
+    after.forEach((item, n) => { item.open = open[n] ?? item.open; });
+    after[focused]?.querySelector("summary").focus();
   }
 
   function draw() {
