@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pex.evidence.site_pages import write_site
+from pex.evidence.site.pages import write_site
 from pex.tracking.store import connect
 from tests.helpers.many_prompts import fill
 

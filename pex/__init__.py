@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from pex.core.prompt import Prompt
     from pex.core.score import Score
     from pex.core.variant import Variant, grid
-    from pex.evidence.bisection import bisect
-    from pex.evidence.cards import Card, card
-    from pex.evidence.promotion import promote, rollback
-    from pex.evidence.reviews import review
+    from pex.evidence.bisection.bisection import bisect
+    from pex.evidence.card.cards import Card, card
+    from pex.evidence.promotion.promotion import promote, rollback
+    from pex.evidence.review.reviews import review
     from pex.experiment.experiment import Experiment
     from pex.playground import Playground
     from pex.rating.rating import Rating
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BudgetError": "pex.core.errors",
     "Calibration": "pex.score.judge.calibration",
-    "Card": "pex.evidence.cards",
+    "Card": "pex.evidence.card.cards",
     "Comparison": "pex.results.comparison",
     "Experiment": "pex.experiment.experiment",
     "Interrupted": "pex.core.errors",
@@ -76,17 +76,17 @@ _HOMES = {
     "Results": "pex.results.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
-    "bisect": "pex.evidence.bisection",
+    "bisect": "pex.evidence.bisection.bisection",
     "browse": "pex.browser.browser",
-    "card": "pex.evidence.cards",
+    "card": "pex.evidence.card.cards",
     "compare_runs": "pex.results.comparison",
     "grid": "pex.core.variant",
     "library": "pex.library",
     "load_run": "pex.results.load",
-    "promote": "pex.evidence.promotion",
+    "promote": "pex.evidence.promotion.promotion",
     "read_night": "pex.batch.night.read_back",
-    "review": "pex.evidence.reviews",
-    "rollback": "pex.evidence.promotion",
+    "review": "pex.evidence.review.reviews",
+    "rollback": "pex.evidence.promotion.promotion",
     "stats": "pex.stats",
 }
 

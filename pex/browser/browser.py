@@ -221,8 +221,8 @@ class LibrarySource:
         Raises:
             PexError: the store does not answer.
         """
-        from pex.evidence.card_html import fragment
-        from pex.evidence.cards import card_in
+        from pex.evidence.card.cards import card_in
+        from pex.evidence.card.html import fragment
 
         settings = load_settings(self._project)
         own = self._uri == registry_of(self._project, settings)

@@ -93,7 +93,7 @@ class LibraryBrowser(anywidget.AnyWidget):
     """
 
     _esm = shared.script("browser/browser")
-    _css = shared.styles("browser/browser", "evidence/card")
+    _css = shared.styles("browser/browser", "evidence/card/card")
 
     _list = traitlets.Dict().tag(sync=True)
     _prompt = traitlets.Dict().tag(sync=True)

@@ -14,8 +14,8 @@ from pex.core.project import find_project
 from pex.report.terminal import text_table
 
 if TYPE_CHECKING:
-    from pex.evidence.form_table import FilledForm
-    from pex.evidence.requirement_form import ReadForm
+    from pex.evidence.form.requirement_form import ReadForm
+    from pex.evidence.form.table import FilledForm
 
 app = typer.Typer(
     help="Forms for people without code: what must hold, what is right, how good answers are.",
@@ -48,8 +48,8 @@ def requirements(
     It has the requirements of the experiment's file, and room for others. `pexlab form read` makes
     requirements and cases of what comes back.
     """
-    from pex.evidence.form_table import write_form
-    from pex.evidence.requirement_form import requirement_form
+    from pex.evidence.form.requirement_form import requirement_form
+    from pex.evidence.form.table import write_form
 
     form = requirement_form(_experiment_file(name))
     path = write_form(form, to, delimiter=delimiter, force=force)
@@ -86,8 +86,8 @@ def answers(
     It names no variant; identical answers to a case are one row. `pexlab form read` writes the
     corrections into the file of cases, and ratings and comments into the run's record.
     """
-    from pex.evidence.answer_form import answer_form
-    from pex.evidence.form_table import write_form
+    from pex.evidence.form.answer_form import answer_form
+    from pex.evidence.form.table import write_form
     from pex.results.load import load_run
 
     named = [part.strip() for part in categories.split(",")] if categories else None
@@ -121,9 +121,9 @@ def read(
     What was changed on both sides meanwhile is a conflict: it is told, written nowhere, and kept in
     a file beside the form. The exit code is then 1.
     """
-    from pex.evidence.answer_form import RIGHT, read_answers
-    from pex.evidence.form_table import read_form
-    from pex.evidence.requirement_form import read_requirements
+    from pex.evidence.form.answer_form import RIGHT, read_answers
+    from pex.evidence.form.requirement_form import read_requirements
+    from pex.evidence.form.table import read_form
 
     form = read_form(file, encoding)
     if form.kind == "answers" or RIGHT in form.titles:
@@ -163,7 +163,7 @@ def _experiment_file(name: str) -> Path:
 
 def _tell(form: FilledForm, found: ReadForm, dry_run: bool, as_json: bool) -> None:
     """Print what was done, keep the rest in a file, exit with 1 if there are conflicts."""
-    from pex.evidence.form_table import write_rest
+    from pex.evidence.form.table import write_rest
 
     rest = write_rest(form, found.rest) if found.rest and not dry_run else None
     conflicts = [change for change in found.changes if change.state == "conflict"]

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import pex
 from pex.cli.form import app
-from pex.evidence.answer_form import answer_form, read_answers
-from pex.evidence.form_table import FilledForm, read_form, write_form
+from pex.evidence.form.answer_form import answer_form, read_answers
+from pex.evidence.form.table import FilledForm, read_form, write_form
 from pex.results.results import Results
 from tests.helpers.endpoint import FaultyEndpoint
 

@@ -9,7 +9,7 @@ import pytest
 import pex
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
-from pex.evidence.text_change import text_change
+from pex.evidence.card.text_change import text_change
 from pex.library.registry import save
 from tests.helpers import shop_library
 from tests.helpers.command import pexlab
@@ -113,7 +113,7 @@ def test_a_name_that_is_not_there_gets_the_nearest(shop):
 
 
 def test_a_run_is_read_once_for_all_cards_that_follow(shop, monkeypatch):
-    from pex.evidence import run_facts
+    from pex.evidence.card import run_facts
 
     load, read = run_facts.runs.load, []
     monkeypatch.setattr(

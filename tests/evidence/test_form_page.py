@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import pex
-from pex.evidence.form_table import Column, Form, read_form, write_form
+from pex.evidence.form.table import Column, Form, read_form, write_form
 from tests.helpers.browser import page as opened
 from tests.helpers.made_results import HOSTILE
 

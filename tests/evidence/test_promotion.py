@@ -15,7 +15,7 @@ import pytest
 
 import pex
 from pex.core.user_name import user_name
-from pex.evidence.promotion_result import MOVED, REFUSED, THERE, WOULD_MOVE
+from pex.evidence.promotion.result import MOVED, REFUSED, THERE, WOULD_MOVE
 from pex.library.moves import FILE, TAG, read_history
 from pex.library.registry_api import card_of
 from tests.helpers.command import pexlab
@@ -157,7 +157,7 @@ def test_a_newer_run_that_came_out_otherwise_is_not_passed_over(
 def test_old_answers_are_not_made_younger_by_a_new_run(
     team: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pex.evidence import gate_evidence
+    from pex.evidence.promotion import gate_evidence
 
     shelve(BAD, GOOD)
     run()
@@ -294,7 +294,7 @@ def test_a_move_elsewhere_is_said(team: Path) -> None:
 def test_two_that_decide_at_once_do_not_overwrite_each_other(
     team: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pex.evidence import promotion
+    from pex.evidence.promotion import promotion
 
     shelve(BAD, EVEN, GOOD)
     plain: Callable[..., Any] = promotion.find_evidence
@@ -314,7 +314,7 @@ FIGHTER = """
 import sys, time
 from pathlib import Path
 import pex
-from pex.evidence import promotion
+from pex.evidence.promotion import promotion
 plain = promotion.find_evidence
 me, other = sys.argv[1], sys.argv[2]
 
@@ -434,7 +434,7 @@ def test_moves_on_postgresql(team: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def _promote_while_another_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pex.evidence import promotion
+    from pex.evidence.promotion import promotion
 
     plain = promotion.find_evidence
 

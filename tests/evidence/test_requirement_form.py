@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import pex
 from pex.cli.form import app
-from pex.evidence.form_table import read_form, write_form
-from pex.evidence.requirement_form import read_requirements, requirement_form
+from pex.evidence.form.requirement_form import read_requirements, requirement_form
+from pex.evidence.form.table import read_form, write_form
 
 YAML = """name: words   # the words
 cases: cases.csv

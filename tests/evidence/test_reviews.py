@@ -10,8 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import pex
-from pex.evidence.promotion_result import IN_REVIEW, MOVED
-from pex.evidence.reviews import accept, refuse, reviews
+from pex.evidence.promotion.result import IN_REVIEW, MOVED
+from pex.evidence.review.reviews import accept, refuse, reviews
 from pex.library.moves import read_history
 from tests.helpers.browser import page as opened
 from tests.helpers.command import pexlab

@@ -10,9 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
-from pex.evidence import site_pages
-from pex.evidence.secrets_of_cards import SecretError
-from pex.evidence.site_pages import MARKER, write_site
+from pex.evidence.card.secrets_of_cards import SecretError
+from pex.evidence.site import pages as site_pages
+from pex.evidence.site.pages import MARKER, write_site
 from pex.library.registry import save
 from tests.helpers import shop_library
 from tests.helpers.browser import page
@@ -149,7 +149,7 @@ def test_an_empty_library_has_a_page(lab, project):
 
 
 def test_many_prompts_take_a_few_queries_and_one_reading_each(lab, project, monkeypatch):
-    from pex.evidence import gather_cards
+    from pex.evidence.card import gather as gather_cards
     from pex.library import registry_tables
 
     fill(f"sqlite:///{project}/mlruns/mlflow.db", 30, 4)

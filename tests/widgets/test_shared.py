@@ -12,10 +12,10 @@ from pex.widgets import shared
 PEX = Path(pex.__file__).parent
 FILES = sorted(path.relative_to(PEX).as_posix() for path in PEX.rglob("*.js"))
 ENTRIES = [
-    "browser/browser", "evidence/form", "playground/widget", "rating/kernel", "rating/page",
+    "browser/browser", "evidence/form/form", "playground/widget", "rating/kernel", "rating/page",
     "widgets/grid",
 ]  # fmt: skip
-PAGES = ["evidence/review_page.js", "evidence/site.js"]
+PAGES = ["evidence/review/review_page.js", "evidence/site/site.js"]
 """The scripts of pages that are no widgets: plain files, which share nothing."""
 node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
@@ -111,13 +111,19 @@ def test_text_becomes_html_in_one_place_only_and_nothing_is_fetched(entry: str) 
     for word in ("import ", "fetch(", "http:", "https:", "eval("):
         assert word not in script
     # Its definition, in the Playground the answers as Markdown, in the browser the card.
-    uses = {"browser/browser": 2, "evidence/form": 1, "rating/page": 1, "playground/widget": 2}
+    uses = {"browser/browser": 2, "evidence/form/form": 1, "rating/page": 1, "playground/widget": 2}
     assert script.count("sanitised(") == uses.get(entry, script.count("sanitised("))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["browser/browser", "evidence/form", "playground/playground", "rating/rating", "widgets/grid"],
+    [
+        "browser/browser",
+        "evidence/form/form",
+        "playground/playground",
+        "rating/rating",
+        "widgets/grid",
+    ],
 )
 def test_styles_fetch_nothing(name: str) -> None:
     style = shared.styles(name)

@@ -50,7 +50,7 @@ def bisect_prompt(
     Exit codes: 0 found, or no break · 3 undecided · 4 the budget is spent.
     """
     from pex.cli.trust import asking
-    from pex.evidence.bisection import FOUND, NO_BREAK, STOPPED, bisect
+    from pex.evidence.bisection.bisection import FOUND, NO_BREAK, STOPPED, bisect
 
     found = asking(
         lambda: bisect(

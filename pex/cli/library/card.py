@@ -31,8 +31,8 @@ def card_of_prompt(
     It is generated; only `intended_use` and `known_failures` of the file's metadata are written by
     hand. What is missing is printed as missing.
     """
-    from pex.evidence.cards import card
-    from pex.evidence.secrets_of_cards import check_card
+    from pex.evidence.card.cards import card
+    from pex.evidence.card.secrets_of_cards import check_card
 
     found = card(name)
     written = {path: text for path, text in ((html, "html"), (markdown, "markdown")) if path}

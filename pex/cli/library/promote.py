@@ -9,7 +9,7 @@ import typer
 
 from pex.cli import console
 from pex.cli.runs import RUN_HELP
-from pex.evidence.promotion_result import Promotion
+from pex.evidence.promotion.result import Promotion
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The prompt in the library.")]
 _To = Annotated[str, typer.Option("--to", metavar="ALIAS", help="The alias to move.")]
@@ -49,7 +49,7 @@ def promote_version(
 
     Exit codes: 0 moved (or in review) · 1 worse, or evidence is missing · 3 undecided.
     """
-    from pex.evidence.promotion import promote
+    from pex.evidence.promotion.promotion import promote
 
     _show(
         promote(
@@ -72,7 +72,7 @@ def roll_back(
     as_json: _Json = False,
 ) -> None:
     """Move an alias back to the version that it pointed to before; it needs a reason."""
-    from pex.evidence.promotion import rollback
+    from pex.evidence.promotion.promotion import rollback
 
     found = rollback(name, to, version=version, model=model, because=because, dry_run=dry_run)
     _show(found, as_json)

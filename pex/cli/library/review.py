@@ -33,7 +33,7 @@ def register(library: typer.Typer) -> None:
 @app.command("list")
 def list_reviews(as_json: _Json = False) -> None:
     """List the requests, the open ones first."""
-    from pex.evidence.reviews import reviews
+    from pex.evidence.review.reviews import reviews
 
     found, damaged = reviews()
     for problem in damaged:
@@ -50,7 +50,7 @@ def list_reviews(as_json: _Json = False) -> None:
 @app.command()
 def show(id: _Id, as_json: _Json = False) -> None:  # noqa: A002 - the word that everybody uses
     """Show a request, and where its page is."""
-    from pex.evidence.reviews import review
+    from pex.evidence.review.reviews import review
 
     found = review(id)
     if as_json:
@@ -67,7 +67,7 @@ def accept(
     as_json: _Json = False,
 ) -> None:
     """Accept a request of somebody else, and move the alias, if nothing has changed since."""
-    from pex.evidence.reviews import accept as accept_review
+    from pex.evidence.review.reviews import accept as accept_review
 
     found = accept_review(id, because=because, file=file)
     if as_json:
@@ -86,7 +86,7 @@ def refuse(
     as_json: _Json = False,
 ) -> None:
     """Refuse a request, or withdraw one's own; nothing is moved."""
-    from pex.evidence.reviews import refuse as refuse_review
+    from pex.evidence.review.reviews import refuse as refuse_review
 
     found = refuse_review(id, because=because, file=file)
     if as_json:

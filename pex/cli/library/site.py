@@ -24,6 +24,6 @@ def site(
     It opens from a file and asks nothing of the network. Everything is scanned for secrets first:
     if there is one, nothing is written and the exit code is 1.
     """
-    from pex.evidence.site_pages import write_site
+    from pex.evidence.site.pages import write_site
 
     console.out(str(write_site(folder, title=title)))

@@ -20,8 +20,8 @@ from pex.core.errors import Interrupted, PexError, nearest
 from pex.core.project import find_project
 from pex.core.values import missing
 from pex.core.variant import Variant
-from pex.evidence.bisection_result import Bisection, Step
-from pex.evidence.prompt_history import PastVersion, past_versions
+from pex.evidence.bisection.prompt_history import PastVersion, past_versions
+from pex.evidence.bisection.result import Bisection, Step
 from pex.evidence.using_experiments import experiment_for
 from pex.experiment.extend import MOST_REPEATS
 from pex.library.reference import parse_reference

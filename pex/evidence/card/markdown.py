@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pex.core.safe_text import clean, in_markdown
-from pex.evidence.card_data import CardData, VersionLine
-from pex.evidence.card_words import (
+from pex.evidence.card.data import CardData, VersionLine
+from pex.evidence.card.text_change import shortened
+from pex.evidence.card.words import (
     MISSING,
     category_text,
     cost_text,
@@ -18,7 +19,6 @@ from pex.evidence.card_words import (
     move_text,
     score_text,
 )
-from pex.evidence.text_change import shortened
 
 MOST_VERSIONS = 20
 _MARKS = {"gone": ("[-", "-]"), "new": ("{+", "+}"), "same": ("", "")}

@@ -6,7 +6,7 @@ import datetime
 import math
 from collections.abc import Mapping
 
-from pex.evidence.card_data import CardData, Failures, ScoreLine, UsageLine
+from pex.evidence.card.data import CardData, Failures, ScoreLine, UsageLine
 from pex.library.moves import Move
 from pex.report.tables import format_interval, format_score, format_seconds, format_usd
 

@@ -18,7 +18,7 @@ def form_page(form: Mapping[str, Any]) -> str:
     """The text of the page.
 
     Args:
-        form: the fields of a `pex.evidence.form_table.Form`, as plain data.
+        form: the fields of a `pex.evidence.form.table.Form`, as plain data.
     """
     data = {"format": FORMAT, **form}
     parts = [form[name] for name in ("experiment", "run_id", "kind", "rows", "columns")]
@@ -28,7 +28,7 @@ def form_page(form: Mapping[str, Any]) -> str:
         clean(str(form["title"])),
         clean(str(form["title"])),
         '<div id="form"></div>',
-        shared.styles("evidence/form"),
-        shared.script("evidence/form"),
+        shared.styles("evidence/form/form"),
+        shared.script("evidence/form/form"),
         data,
     )

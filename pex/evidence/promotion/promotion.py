@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from pex.core.errors import PexError
-from pex.evidence.alias_state import AliasState
-from pex.evidence.gate_evidence import find_evidence
-from pex.evidence.promotion_result import (
+from pex.evidence.promotion.alias_state import AliasState
+from pex.evidence.promotion.gate_evidence import find_evidence
+from pex.evidence.promotion.result import (
     IN_REVIEW,
     MOVED,
     REFUSED,
@@ -72,7 +72,7 @@ def promote(
     if dry_run:
         return dataclasses.replace(made, outcome=WOULD_MOVE)
     if review:
-        from pex.evidence.reviews import request
+        from pex.evidence.review.reviews import request
 
         return dataclasses.replace(made, outcome=IN_REVIEW, review=request(state, made, because))
     return dataclasses.replace(made, move=state.move(found, made, "promote", note=because))

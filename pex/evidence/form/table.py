@@ -18,7 +18,7 @@ from pex.core.spreadsheet import inert
 from pex.core.text import replace_surrogates
 from pex.core.textfile import read_bytes
 from pex.core.xlsx import sheets_in
-from pex.evidence.form_page import FORMAT, form_page
+from pex.evidence.form.page import FORMAT, form_page
 
 KEY = "key"
 """The column that says which row this is; left as it is by who fills the form in."""

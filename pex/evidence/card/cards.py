@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.project import find_project
-from pex.evidence.card_data import CardData
-from pex.evidence.card_words import missing_parts
-from pex.evidence.gather_cards import gather_cards
+from pex.evidence.card.data import CardData
+from pex.evidence.card.gather import gather_cards
+from pex.evidence.card.words import missing_parts
 from pex.library.files import prompt_files
 from pex.library.registry_tables import tables_of
 from pex.project.settings import load_settings
@@ -45,14 +45,14 @@ class Card:
     @property
     def markdown(self) -> str:
         """The card as Markdown."""
-        from pex.evidence.card_markdown import markdown
+        from pex.evidence.card.markdown import markdown
 
         return markdown(self.data)
 
     @property
     def html(self) -> str:
         """The card as an HTML file of its own, without links to anything outside of it."""
-        from pex.evidence.card_html import page
+        from pex.evidence.card.html import page
 
         return page(self.data)
 
@@ -60,7 +60,7 @@ class Card:
         return self.markdown
 
     def _repr_html_(self) -> str:
-        from pex.evidence.card_html import card_style, fragment
+        from pex.evidence.card.html import card_style, fragment
         from pex.report import tables
 
         body = f'<div class="pex-card"><h2>{escape(self.name)}</h2>{fragment(self.data)}</div>'

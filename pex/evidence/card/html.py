@@ -10,9 +10,9 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from pex.core.safe_text import clean
-from pex.evidence import card_words
-from pex.evidence.card_data import CardData
-from pex.evidence.text_change import shortened
+from pex.evidence.card import words as card_words
+from pex.evidence.card.data import CardData
+from pex.evidence.card.text_change import shortened
 from pex.report.safe_html import markdown_html
 from pex.report.theme import page_style, style
 
@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent
 def templates() -> Environment:
     """The templates of this room, with the words that cards use."""
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader([_FOLDER, _FOLDER.parent / "site"]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

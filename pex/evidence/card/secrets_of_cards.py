@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pex.core.errors import PexError
-from pex.evidence.card_data import CardData
+from pex.evidence.card.data import CardData
 from pex.guard.known_keys import Known
 from pex.guard.redact import known
 from pex.guard.scan import scan, scan_json

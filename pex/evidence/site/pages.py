@@ -14,11 +14,11 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.safe_text import clean
-from pex.evidence import card_words
-from pex.evidence.card_data import CardData
-from pex.evidence.card_html import card_style, templates
-from pex.evidence.gather_cards import gather_cards
-from pex.evidence.secrets_of_cards import SecretError, check_cards
+from pex.evidence.card import words as card_words
+from pex.evidence.card.data import CardData
+from pex.evidence.card.gather import gather_cards
+from pex.evidence.card.html import card_style, templates
+from pex.evidence.card.secrets_of_cards import SecretError, check_cards
 from pex.guard.scan import scan
 from pex.project.settings import load_settings
 from pex.report.theme import page_style, style

@@ -1,7 +1,7 @@
 // A form as a page that contains its data: a row is a group of fields. What is typed stays in this
 // browser until it is saved as a file. Nothing is sent anywhere.
 
-import { button, element, output } from "../widgets/shared.js";
+import { button, element, output } from "../../widgets/shared.js";
 
 const NOTHING = "This browser cannot store what you type: save it before you close the page.";
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pex.compare.gate import FAIL, UNDECIDED
 from pex.core.safe_text import clean
-from pex.evidence.gate_evidence import Evidence
+from pex.evidence.promotion.gate_evidence import Evidence
 from pex.library.moves import Move
 
 MOVED, WOULD_MOVE, THERE, REFUSED, IN_REVIEW = (

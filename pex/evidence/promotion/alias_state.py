@@ -11,8 +11,8 @@ from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
-from pex.evidence.gate_evidence import Subject
-from pex.evidence.promotion_result import Promotion
+from pex.evidence.promotion.gate_evidence import Subject
+from pex.evidence.promotion.result import Promotion
 from pex.library import content
 from pex.library.known_prompt import DISABLED, MODEL_ALIAS, disabled_by, numbers_in
 from pex.library.move_alias import move_alias, new_move

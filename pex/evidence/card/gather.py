@@ -14,7 +14,7 @@ from pex.core.case import Case
 from pex.core.cases import read_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
-from pex.evidence.card_data import (
+from pex.evidence.card.data import (
     CardData,
     Failures,
     Input,
@@ -23,10 +23,10 @@ from pex.evidence.card_data import (
     UsageLine,
     VersionLine,
 )
+from pex.evidence.card.run_facts import PRIVATE, RunFacts, VariantFacts, short
+from pex.evidence.card.text_change import text_change
 from pex.evidence.measured import all_measured
 from pex.evidence.requirements import NOT_MEASURED, coverage
-from pex.evidence.run_facts import PRIVATE, RunFacts, VariantFacts, short
-from pex.evidence.text_change import text_change
 from pex.evidence.using_experiments import using_experiments
 from pex.library.content import decode_tags, kept_text
 from pex.library.files import PromptFile, prompt_files

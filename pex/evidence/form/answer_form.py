@@ -19,9 +19,9 @@ from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.text import value_text
 from pex.core.values import to_json_value
-from pex.evidence.form_table import Column, FilledForm, FilledRow, Form, check_titles
-from pex.evidence.requirement_form import ReadForm
-from pex.evidence.run_facts import PRIVATE
+from pex.evidence.card.run_facts import PRIVATE
+from pex.evidence.form.requirement_form import ReadForm
+from pex.evidence.form.table import Column, FilledForm, FilledRow, Form, check_titles
 from pex.project.settings import load_settings
 from pex.rating.answers import NAME, named
 from pex.rating.form import Form as Choices

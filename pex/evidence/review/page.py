@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
-from pex.evidence.gate_evidence import Evidence
-from pex.evidence.run_facts import PRIVATE
+from pex.evidence.card.run_facts import PRIVATE
+from pex.evidence.promotion.gate_evidence import Evidence
 from pex.guard.redact import redact
 from pex.library.metadata import metadata_of
 from pex.report.safe_html import escaped
@@ -89,7 +89,7 @@ def review_page(
     data = {"format": request["format"], "review": request["id"], "request": digest}
     # JSON without "<" cannot close the element that contains it.
     text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    sheet, code = style() + page_style() + STYLE, script("evidence/review_page")
+    sheet, code = style() + page_style() + STYLE, script("evidence/review/review_page")
     # The side-by-side table has widths of its own.
     policy = (
         f"default-src 'none'; script-src {_hash(code)}; style-src 'unsafe-inline'; "

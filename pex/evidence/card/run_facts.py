@@ -17,7 +17,7 @@ from pex.core import private
 from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.text import value_text
-from pex.evidence.card_data import Failure
+from pex.evidence.card.data import Failure
 from pex.record import runs
 from pex.record.measurements import Measurement
 from pex.score.frame import failed_rows, summarise

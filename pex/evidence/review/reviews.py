@@ -24,9 +24,9 @@ from pex.core.project import find_project
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
 from pex.core.user_name import user_name
-from pex.evidence.alias_state import AliasState
-from pex.evidence.gate_evidence import Evidence, find_evidence
-from pex.evidence.promotion_result import MOVED, Promotion
+from pex.evidence.promotion.alias_state import AliasState
+from pex.evidence.promotion.gate_evidence import Evidence, find_evidence
+from pex.evidence.promotion.result import MOVED, Promotion
 from pex.guard.redact import redact
 from pex.library import content
 from pex.library.moves import read_history
@@ -131,7 +131,7 @@ class Review:
 
     def buttons(self) -> Any:
         """The buttons that decide it, for a notebook."""
-        from pex.evidence.review_buttons import buttons
+        from pex.evidence.review.buttons import buttons
 
         return buttons(
             lambda because: self.accept(because).sentence,
@@ -140,7 +140,7 @@ class Review:
 
     def _shown(self) -> str:
         """The contents of its page, made anew: a file of the project is not trusted as HTML."""
-        from pex.evidence.review_page import STYLE, review_body
+        from pex.evidence.review.page import STYLE, review_body
 
         try:
             body = review_body(self.request, *_material(self))
@@ -212,7 +212,7 @@ def request(state: AliasState, made: Promotion, because: str) -> str:
         made: what the promotion would do, with its evidence.
         because: the reason that the requester gave.
     """
-    from pex.evidence.review_page import review_page
+    from pex.evidence.review.page import review_page
 
     evidence = made.evidence or Evidence("missing", [])
     found = state.version(made.to)

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from pex.core.safe_text import clean
-from pex.evidence.prompt_history import PastVersion
+from pex.evidence.bisection.prompt_history import PastVersion
 from pex.report.comparison import format_difference, format_ends, format_value, round_count
 
 _CONTEXT = 8

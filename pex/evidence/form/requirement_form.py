@@ -18,7 +18,7 @@ from pex.core import jsontext
 from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.textfile import read_text
-from pex.evidence.form_table import Column, FilledForm, FilledRow, Form, check_titles
+from pex.evidence.form.table import Column, FilledForm, FilledRow, Form, check_titles
 from pex.experiment.experiment import Experiment
 from pex.project.edit_requirements import with_requirements
 from pex.project.files import validate

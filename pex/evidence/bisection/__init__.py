@@ -1,0 +1,1 @@
+"""Bisect: since which version, or commit, a prompt is measurably worse."""

@@ -1,0 +1,1 @@
+"""Forms that people fill in without code: what must hold, what is right."""

@@ -1,0 +1,1 @@
+"""Promotion: an alias moves because a measurement passed."""

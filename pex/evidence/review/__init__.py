@@ -1,0 +1,1 @@
+"""A second person decides whether an alias moves."""

@@ -1,0 +1,1 @@
+"""The library as a folder of pages that opens without a server."""
