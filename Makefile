@@ -56,6 +56,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/batch.py 16 64 --minute --plan
 	PYTHONPATH=. $(BIN)/python benchmarks/night.py
 	PYTHONPATH=. $(BIN)/python benchmarks/widgets.py
+	PYTHONPATH=. $(BIN)/python benchmarks/library.py
+	PYTHONPATH=. $(BIN)/python benchmarks/site.py
+	$(BIN)/python benchmarks/measured.py
 
 soak: $(VENV)/.dev programs
 	@# Only root can run a cron of its own; without it that test says why it is skipped.
