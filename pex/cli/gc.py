@@ -53,8 +53,9 @@ def gc(
     With --scratch-prompts: prompts that nobody saved. Earlier versions of pex registered the
     prompts of all runs in the library; the runs have them as files too, and lose only the link.
     What is kept: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
-    and their outputs (also those that a batch keeps with its jobs in MLflow), reports and tables
-    that were saved elsewhere, what others logged into a run, backups, and what a provider keeps.
+    and their outputs (also those that a batch keeps with its jobs in MLflow), reports, tables,
+    sites and forms that were saved elsewhere, the requests in library/reviews/, what others logged
+    into a run, backups, and what a provider keeps.
     Only a database in a file gives its space back here; a database server frees it by its own
     rules.
     """
@@ -78,7 +79,7 @@ def gc(
     elif case is None and group is None:
         going = _outdated(database, project, uri, AnswerFilter(older_than))
     else:
-        going = _of_case(database, state, uri, AnswerFilter(case_id=case, group=group))
+        going = _of_case(database, project, state, uri, AnswerFilter(case_id=case, group=group))
     if not as_json:
         console.out(text_table([_cells(item) for item in going.items], right=(1, 2)))
         for path in going.paths:
@@ -175,7 +176,10 @@ def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) 
     )
 
 
-def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> _Going:
+def _of_case(
+    database: Database, project: Path, state: Path, uri: str, which: AnswerFilter
+) -> _Going:
+    from pex.evidence.card.run_facts import kept_facts
     from pex.playground import draft_files
     from pex.record import forget_cases, unrecorded
     from pex.results.outcome import outcome_of
@@ -190,6 +194,7 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
         console.err(f"{state / edits.JOURNAL}: {said} cut off, which could not be read")
     rated = ratings.forget(state, case, group, go=False)
     drafted = draft_files.forget(state / draft_files.FOLDER, case, group, delete=False)
+    facts = kept_facts(project)  # they are made again from the runs when a card needs them
     if not any((count, recorded, waiting, edited, rated, drafted)):
         named = " and ".join(
             f"{what} '{name}'" for what, name in (("case", case), ("group", group)) if name
@@ -205,6 +210,8 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
         edits.forget(state, case, group)
         forget_cases.shrink(uri)
         ratings.forget(state, case, group, go=True)
+        for path in kept_facts(project):
+            path.unlink(missing_ok=True)
         # Last: if another step fails, the same command still finds the case.
         delete(database, which)
 
@@ -218,6 +225,7 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
                 ("edits of cases", edited),
                 ("ratings by hand", rated),
                 ("cases in drafts of the Playground", drafted),
+                ("what cards keep of runs", len(facts)),
             )
             if found
         ),
@@ -230,6 +238,7 @@ def _of_case(database: Database, state: Path, uri: str, which: AnswerFilter) -> 
         *([str(state / edits.JOURNAL)] if edited else []),
         *([str(state / ratings.FOLDER)] if rated else []),
         *([str(state / draft_files.FOLDER)] if drafted else []),
+        *map(str, facts),
         *(str(unrecorded.folder_of(state, run.run_id)) for run in waiting),
     ]
     return _Going(items, paths, go)

@@ -135,6 +135,20 @@ def test_the_only_case_of_a_run(lab: FaultyEndpoint, project: Path) -> None:
     assert len(pex.load_run(results.run_id).frame) == 0
 
 
+def test_what_cards_keep_of_a_run_goes_too(lab: FaultyEndpoint, project: Path) -> None:
+    prompt = pex.Prompt("{{ word }}", name="echo")
+    pex.library.save(prompt)
+    cases = [{"case_id": "only", "word": "private", "expected": "x"}]
+    pex.Experiment("one", pex.grid(prompt, "lab/m1"), cases, ["exact"]).run(show=False)
+    assert "private" in pex.card("echo").markdown
+    assert any(name.startswith(".pex/cards/") for name in texts_with(project, "private"))
+    done = pexlab("gc", "--case", "only", "--delete", folder=project)
+    assert done.returncode == 0, done.stderr
+    assert "what cards keep of runs" in done.stdout
+    assert texts_with(project, "private") == []
+    assert "private" not in pex.card("echo").markdown
+
+
 def test_runs_deleted_in_mlflow(ran: pex.Results, project: Path) -> None:
     client = mlflow.MlflowClient(tracking_uri(project, load_settings(project)))
     run = client.get_run(ran.run_id)

@@ -94,6 +94,11 @@ class RunFacts:
         return found
 
 
+def kept_facts(project: Path) -> list[Path]:
+    """The files in which a project keeps facts of runs: inputs and answers of failed cases."""
+    return sorted((project / private.STATE / _FOLDER).glob("*.json"))
+
+
 def _facts(frame: pd.DataFrame, about: Any) -> list[VariantFacts]:
     from pex.compare.requirements import states
 
