@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pex.compare.requirements import UNTESTED
 from pex.core.attempt import attempt
+from pex.core.case_hash import cases_sha256
+from pex.core.cases import read_cases
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.library.files import PromptFile, read_file
@@ -34,7 +36,8 @@ class CoverageRow:
     """A requirement of a prompt, and its state on one model.
 
     `state` is met, not met, undecided, never failed, untested (no scorer checks it) or not measured
-    (a scorer does, and no recorded run has this version of the prompt and of the requirement).
+    (a scorer does, and no recorded run has this version of the prompt and of the requirement, with
+    exactly the cases that the experiment has now).
     `place` is the file that has the requirement; `at` is the start of the run, ISO 8601 in UTC.
     """
 
@@ -102,6 +105,23 @@ class _Measured:
         return {one for _, ids in self.checks() for one in ids}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Cases:
+    """The cases that an experiment's file has now; `problem` says why they cannot be read."""
+
+    sha256: str
+    count: int
+    problem: str = ""
+
+    @classmethod
+    def of(cls, experiment: _Measured) -> _Cases:
+        spec, folder = experiment.spec, experiment.file.parent
+        found = attempt(lambda: read_cases(spec.cases.model_dump(), spec.columns, folder).cases)
+        if isinstance(found, PexError):
+            return cls("", 0, f"{experiment.folder}: the cases cannot be read: {found.message}")
+        return cls(cases_sha256(found), len(found))
+
+
 def coverage(
     project: Path | None = None, uri: str | None = None, prompts: Collection[str] | None = None
 ) -> Coverage:
@@ -129,7 +149,9 @@ def coverage(
     }
     digests = {file.prompt.digest for file in files if file.prompt and asked[file.path][0]}
     found = newest_states(uri, digests) if digests and exists(uri) else []
-    rows = [row for file in files for row in _rows(file, *asked[file.path], found)]
+    ran = {one.experiment for one in found}
+    cases = {one.file: _Cases.of(one) for one in known if one.spec.name in ran}
+    rows = [row for file in files for row in _rows(file, *asked[file.path], found, cases)]
     return Coverage(rows, _remarks(files, asked, known, uri))
 
 
@@ -174,6 +196,7 @@ def _rows(
     asked: Sequence[tuple[str, Requirement]],
     experiments: Sequence[_Measured],
     found: Sequence[VariantStates],
+    cases: Mapping[Path, _Cases],
 ) -> Iterator[CoverageRow]:
     for place, item in asked:
         row = CoverageRow(
@@ -189,11 +212,16 @@ def _rows(
         digest = file.prompt.digest if file.prompt else ""
         own = [one for one in found if one.digest == digest and one.experiment in names]
         now = requirement_digest(item.text, item.priority, item.at_least)
-        current = [one for one in own if one.states.get(item.id, {}).get("digest") == now]
+        same = [one for one in own if one.states.get(item.id, {}).get("digest") == now]
+        there = [cases[one.file] for one in testing if one.file in cases]
+        # A run of some of the cases says nothing about the others.
+        current = [one for one in same if one.cases_sha256 in {c.sha256 for c in there if c.count}]
         if not current:
             changed = any(item.id in one.states for one in own)
             detail = (
-                "the requirement has changed since the last run"
+                _other_cases(same[0], there)
+                if same
+                else "the requirement has changed since the last run"
                 if changed
                 else "no recorded run has this version of the prompt"
             )
@@ -213,6 +241,16 @@ def _rows(
                     timespec="seconds"
                 ),
             )
+
+
+def _other_cases(newest: VariantStates, there: Sequence[_Cases]) -> str:
+    """Why the newest run does not count: it ran other cases than the file has."""
+    problems = [one.problem for one in there if one.problem]
+    if problems:
+        return problems[0]
+    most = max(one.count for one in there)
+    some = f" ({newest.cases:,} of {most:,})" if 0 < newest.cases < most else ""
+    return f"the newest run had other cases{some}"
 
 
 def _newest_by_model(found: Sequence[VariantStates]) -> list[VariantStates]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pex.compare.requirements import counted, states
 from pex.core.canonical_json import json_text
 from pex.core.values import to_json_value
-from pex.record.search import MOST, is_scratch
+from pex.record.search import CASES_SHA256, MOST, is_scratch
 from pex.score.requirements import requirement_digest
 from pex.tracking.store import connect
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
     from pex.core.about import About
@@ -27,10 +28,16 @@ STATES = "pex.requirement_states"
 _LONGEST = 500
 _LONGEST_STATES = 5000
 _PAGES = 5
+_IDS = 200
+"""Ids in one query."""
 
 
 class VariantStates(NamedTuple):
-    """The states of the requirements of a recorded variant, by id."""
+    """The states of the requirements of a recorded variant, by id, and the cases that it ran.
+
+    `cases_sha256` is the hash of the run's cases, `cases` how many they are; empty and 0 if the
+    record does not say it.
+    """
 
     digest: str
     model: str
@@ -38,6 +45,8 @@ class VariantStates(NamedTuple):
     run_id: str
     started_at: float
     states: Mapping[str, Any]
+    cases_sha256: str = ""
+    cases: int = 0
 
 
 def table_of(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:
@@ -91,7 +100,26 @@ def newest_states(uri: str, digests: Collection[str]) -> list[VariantStates]:
         token, pages = page.token, pages + 1
         if not token or {one.digest for one in found} >= set(digests):
             break
-    return found
+    return _with_cases(client, everywhere, found)
+
+
+def _with_cases(
+    client: MlflowClient, everywhere: list[str], found: Sequence[VariantStates]
+) -> list[VariantStates]:
+    """The states with the cases of their runs, which only the runs above the variants know."""
+    ids = list(dict.fromkeys(one.run_id for one in found if one.run_id))
+    cases: dict[str, tuple[str, int]] = {}
+    for start in range(0, len(ids), _IDS):
+        listed = ", ".join(f"'{run_id}'" for run_id in ids[start : start + _IDS])
+        query = f"attributes.run_id IN ({listed})"
+        for run in client.search_runs(everywhere, query, max_results=_IDS):
+            count = str(run.data.params.get("cases", ""))
+            cases[str(run.info.run_id)] = (
+                run.data.tags.get(CASES_SHA256, ""),
+                int(count) if count.isdecimal() else 0,
+            )
+    known = [(one, cases.get(one.run_id, ("", 0))) for one in found]
+    return [one._replace(cases_sha256=digits, cases=count) for one, (digits, count) in known]
 
 
 def _variant(run: Run) -> VariantStates | None:

@@ -129,3 +129,25 @@ def test_check_prints_each_requirement_and_fails_for_a_must_that_is_not_met(
     assert {row["state"] for row in found["requirements"]} == {"met", "not met", "untested"}
     strict = json.loads(run(app, ["check", "--json", "--policy", "strict"]).stdout)
     assert ("requirement", "echo") in [(i["kind"], i["prompt"]) for i in strict["problems"]]
+
+
+def test_a_run_of_some_of_the_cases_meets_nothing(
+    project: Path, folder: Path, lab: FaultyEndpoint
+) -> None:
+    cases = folder / "cases.csv"
+    rows = "".join(f"w{number},{'w' if number < 3 else 'x'}{number}\n" for number in range(6))
+    cases.write_text(f"word,expected\n{rows}")
+    file = folder / "experiment.yaml"
+    file.write_text(YAML.format(more="", at_least=0.5).replace(", at_least: 0.5", ""))
+    exp = pex.Experiment.load(file)
+    exp.run(limit=3, show=False)
+    partial = ("not measured", "the newest run had other cases (3 of 6)")
+    assert found(project)["echo", "R1"] == partial
+    exp.run(show=False)
+    assert found(project)["echo", "R1"][0] == "not met"
+    exp.run(limit=3, show=False)
+    assert found(project)["echo", "R1"][0] == "not met"  # what it was on all cases
+    cases.write_text(f"word,expected\n{rows}w7,w7\n")
+    assert found(project)["echo", "R1"][1] == "the newest run had other cases (3 of 7)"
+    cases.write_text("")
+    assert found(project)["echo", "R1"][1].startswith("words: the cases cannot be read: ")
