@@ -132,7 +132,7 @@ def decode_tags(name: str, version: int, tags: Mapping[str, str]) -> Prompt | No
     if SHA256 not in tags:
         return None
     text, parts = _joined(_TEXT, tags), _joined(_PARTS, tags)
-    if _sha256(text, parts) != tags[SHA256]:
+    if not _is_kept(text, parts, tags[SHA256]):
         raise PexError(
             f"{origin}: the text in its tags {_TEXT}1 … is not the one that was saved",
             hint="these tags were changed in MLflow; save the prompt again",
@@ -171,8 +171,15 @@ def variables_of(found: PromptVersion) -> tuple[str, ...]:
 
 
 def _sha256(text: str, parts: str) -> str:
+    """The hash of a content; a checkout with other line endings has the same."""
     whole = f"{text}\0{parts}" if parts else text
-    return hashlib.sha256(whole.encode()).hexdigest()
+    return hashlib.sha256(whole.replace("\r\n", "\n").encode()).hexdigest()
+
+
+def _is_kept(text: str, parts: str, sha256: str) -> bool:
+    """Whether a text is the one that was saved; pexlab 0.1 hashed line endings too."""
+    whole = f"{text}\0{parts}" if parts else text
+    return sha256 in (_sha256(text, parts), hashlib.sha256(whole.encode()).hexdigest())
 
 
 def _cut(name: str, text: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pex.library.files import read_file
 from pex.library.metadata import metadata_of, near_misses
 from pex.project.listing import prompt_paths
 
-_FORMAT = 1
+_FORMAT = 2
 _NAME = "prompt-files.db"
 
 
@@ -134,8 +134,8 @@ def _known(project: Path) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def _keep(project: Path, stamps: dict[str, str], new: dict[str, IndexedFile]) -> None:
     """Keep what was read; a read-only or full disk only means that it is read again."""
-    path = private.folder(project / private.STATE) / _NAME
     with contextlib.suppress(sqlite3.DatabaseError, OSError):
+        path = private.folder(project / private.STATE) / _NAME
         private.touch(path)
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection, connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:

@@ -22,7 +22,7 @@ from pex.library.metadata import Metadata, metadata_of
 from pex.library.registry_tables import PromptRow, VersionRow, tables_of
 from pex.library.scratch import is_bare, saved_by_tags
 
-_FORMAT = 1
+_FORMAT = 2
 """The version of the tables; another one in the file means that it is made anew."""
 _SCHEMA = """
 CREATE TABLE prompt (
@@ -98,6 +98,7 @@ class LibraryIndex:
     def __init__(self, project: Path, uri: str) -> None:
         self._uri = uri
         self.path = project / private.STATE / f"library-{digest(uri)}.db"
+        self._memory: sqlite3.Connection | None = None
 
     def refresh(self, *, again: bool = False) -> None:
         """Bring the index up to date.
@@ -192,20 +193,37 @@ class LibraryIndex:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        private.folder(self.path.parent)
-        private.touch(self.path)
+        if self._memory is not None:
+            yield self._memory
+            self._memory.commit()
+            return
         try:
-            connection = self._connect()
-        except sqlite3.DatabaseError:  # damaged, or of another format: it is made anew
-            self.path.unlink(missing_ok=True)
+            private.folder(self.path.parent)
             private.touch(self.path)
             connection = self._connect()
+        except OSError:  # a read-only project: the index lives as long as this object
+            self._memory = self._connect(":memory:")
+            yield self._memory
+            self._memory.commit()
+            return
         with contextlib.closing(connection):
             yield connection
             connection.commit()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=60, isolation_level="IMMEDIATE")
+    def _connect(self, where: str | None = None) -> sqlite3.Connection:
+        try:
+            return self._opened(where or str(self.path))
+        except sqlite3.OperationalError as error:  # in use for a minute, or not a file to write to
+            raise PexError(
+                f"{private.STATE}/{self.path.name}: {error}", hint="try again in a moment"
+            ) from None
+        except sqlite3.DatabaseError:  # damaged, or of another format: it is made anew
+            self.path.unlink(missing_ok=True)
+            private.touch(self.path)
+            return self._opened(str(self.path))
+
+    def _opened(self, where: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(where, timeout=60, isolation_level="IMMEDIATE")
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:

@@ -162,9 +162,9 @@ class DatabaseTables:
     ) -> list[Any]:
         from sqlalchemy import text
 
-        # MySQL reserves the word; quoting it is written differently in each database.
-        if connection.dialect.name in ("mysql", "mariadb"):
-            query = query.replace(" key,", " `key`,").replace(" key ", " `key` ")
+        # Some databases reserve the word, and each quotes it in its own way.
+        key = connection.dialect.identifier_preparer.quote_identifier("key")
+        query = query.replace(" key,", f" {key},").replace(" key ", f" {key} ")
         return [
             tuple(row)
             for row in connection.execute(text(query), {**self._workspace, **(values or {})})

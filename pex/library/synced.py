@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pex.core import jsontext, private
 from pex.core.errors import PexError
@@ -21,13 +22,48 @@ _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _PATIENCE_S = 60
 
 
+_MOST_EARLIER = 20
+_SHORT = 12
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Synced:
-    """The version that a file was in step with, the hash of its content, and the file."""
+    """What a file was when it was last in step: the version, the hash of its content, the file.
+
+    `saved` is the version's own hash where that is another: plain MLflow keeps none, and a prompt
+    saved under another name has its first name in the text. `earlier` are the beginnings of the
+    hashes before: a registry that is behind has one of them.
+
+    Example:
+        >>> mark = Synced(2, "ab" * 32, "prompts/a.prompty", earlier=("cdcdcdcdcdcd",))
+        >>> mark.was("cd" * 32), mark.was("ef" * 32)
+        (True, False)
+    """
 
     version: int
     sha256: str
     path: str
+    saved: str | None = None
+    earlier: tuple[str, ...] = ()
+
+    def was(self, sha256: str) -> bool:
+        """Whether the file had this content when it was in step, now or earlier."""
+        return sha256 == self.sha256 or sha256[:_SHORT] in self.earlier
+
+    def after(self, before: Synced | None) -> Synced:
+        """The same, with what the file was before."""
+        if before is None or before.sha256 == self.sha256:
+            return dataclasses.replace(self, earlier=before.earlier if before else self.earlier)
+        known = [before.sha256[:_SHORT], *before.earlier]
+        others = [item for item in known if not self.sha256.startswith(item)]
+        return dataclasses.replace(self, earlier=tuple(dict.fromkeys(others))[:_MOST_EARLIER])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without what is empty."""
+        found: dict[str, Any] = {"version": self.version, "sha256": self.sha256, "path": self.path}
+        if self.saved is not None:
+            found["saved"] = self.saved
+        return found | ({"earlier": list(self.earlier)} if self.earlier else {})
 
 
 def read_synced(project: Path) -> dict[str, Synced]:
@@ -47,12 +83,18 @@ def read_synced(project: Path) -> dict[str, Synced]:
         if line.startswith(_CONFLICT):
             raise PexError(
                 f"{FILE}, line {number}: a conflict marker of git ({line[:7]})",
-                hint="keep for each prompt the line with the higher version, and delete the marks",
+                hint="keep each prompt's line with the higher version, and delete the markers",
             )
     try:
         found = jsontext.loads(text)
         return {
-            str(name): Synced(int(item["version"]), str(item["sha256"]), str(item["path"]))
+            str(name): Synced(
+                int(item["version"]),
+                str(item["sha256"]),
+                str(item["path"]),
+                None if item.get("saved") is None else str(item["saved"]),
+                tuple(map(str, item.get("earlier", ()))),
+            )
             for name, item in found.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -71,12 +113,12 @@ def mark_synced(project: Path, marks: Mapping[str, Synced]) -> None:
     path = project / FILE
     with _locked(project):
         known = read_synced(project)
-        if all(known.get(name) == mark for name, mark in marks.items()):
+        new = {name: mark.after(known.get(name)) for name, mark in marks.items()}
+        if all(known.get(name) == mark for name, mark in new.items()):
             return
-        known |= marks
+        known |= new
         lines = [
-            f"  {json.dumps(name)}: {json.dumps(dataclasses.asdict(known[name]))}"
-            for name in sorted(known)
+            f"  {json.dumps(name)}: {json.dumps(known[name].to_json())}" for name in sorted(known)
         ]
         text = "{\n" + ",\n".join(lines) + "\n}\n"
         try:

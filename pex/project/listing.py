@@ -39,7 +39,7 @@ def prompt_paths(project: Path) -> list[Path]:
 
     Unreadable entries (a broken link, a pipe) are included: the reader reports them.
     """
-    patterns = (f"{EXPERIMENTS}/*/prompts/*.prompty", "prompts/*.prompty")
+    patterns = (f"{EXPERIMENTS}/*/prompts/*.prompty", "prompts/**/*.prompty")
     found = (path for pattern in patterns for path in project.glob(pattern))
     return sorted(path for path in found if not _is_hidden(path, project))
 

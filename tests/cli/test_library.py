@@ -56,14 +56,19 @@ def test_a_file_goes_into_the_library_and_comes_out_with_every_byte(
 
 def test_a_file_with_another_content_is_replaced_only_when_asked(file: Path) -> None:
     run("push", "short.prompty")
-    assert run("pull", "short/1").stdout == "kept   short.prompty  (short/1)\n"
+    to = ("--to", "short.prompty")
+    assert run("pull", "short/1", *to).stdout == "kept   short.prompty  (short/1)\n"
     file.write_text("mine")
-    refused = run("pull", "short/1").exception
+    refused = run("pull", "short/1", *to).exception
     assert isinstance(refused, pex.PexError)
     assert "a file with different content already exists" in str(refused)
     assert file.read_text() == "mine"
-    assert run("pull", "short/1", "--force").exit_code == 0
+    done = run("pull", "short/1", *to, "--force")
+    assert done.exit_code == 0
     assert file.read_text() == TEXT
+    kept = file.parent / done.stderr.strip().removeprefix("the text that was there is in ")
+    assert kept.read_text() == "mine"
+    assert run("pull", "short@none").exit_code == 1
     assert run("pull", "short").stdout == "short: wrote version 1 to prompts/short.prompty.\n"
 
 
@@ -123,7 +128,7 @@ def test_check_says_which_side_is_ahead_and_what_is_wrong(shared: Path) -> None:
     found = run("check", "--policy", "strict")
     assert found.exit_code == 1
     assert found.stdout.splitlines() == [
-        "refund: prompts/refund.prompty has changed since version 1; push saves it as version 2.",
+        "refund: prompts/refund.prompty has changed since version 1; push saves the next version.",
         "refund: prompts/refund.prompty: metadata: 'ownr' is not read; did you mean 'owner'?",
     ]
     problems = json.loads(run("check", "--json").stdout)["problems"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from pex.library.index import LibraryIndex
 from pex.library.push_pull import pull, push
 from pex.library.sync import Standing, standings
 from pex.library.synced import FILE, read_synced
+from tests.helpers.registered import registered_by_a_run
 
 HEAD = "---\nname: refund\nmetadata: {owner: ada, category: {risk: high}}\n---\n"
 
@@ -63,7 +65,7 @@ def test_a_file_that_is_new_changed_and_in_step(project: Path, uri: str, file: P
     assert look(project, uri).state == "in step"
     file.write_text(file.read_text().replace("Answer", "Please answer"))
     assert look(project, uri).sentence == (
-        "refund: prompts/refund.prompty has changed since version 1; push saves it as version 2."
+        "refund: prompts/refund.prompty has changed since version 1; push saves the next version."
     )
     assert do_push(project, uri) == ["refund: saved prompts/refund.prompty as version 2."]
     assert do_push(project, uri) == []
@@ -125,7 +127,7 @@ def test_a_clone_of_the_project_knows_what_its_files_were(
     (clone / FILE).unlink()
     found = look(clone, uri)
     assert found.state == "both changed"
-    assert "no version is known in common" in found.sentence
+    assert "no common version is known" in found.sentence
 
 
 def test_two_files_of_one_name(project: Path, uri: str, file: Path) -> None:
@@ -143,7 +145,7 @@ def test_two_files_of_one_name(project: Path, uri: str, file: Path) -> None:
     assert found.state == "two files"
     assert found.sentence == (
         "refund: experiments/a/prompts/refund.prompty and experiments/b/prompts/refund.prompty "
-        "have this name, and different texts. Rename one, or say which: pexlab library push "
+        "share this name but differ. Rename one, or say which: pexlab library push "
         "experiments/a/prompts/refund.prompty"
     )
     assert do_push(project, uri, "refund") == [found.sentence]
@@ -152,7 +154,7 @@ def test_two_files_of_one_name(project: Path, uri: str, file: Path) -> None:
 def test_a_name_that_differs_only_by_case_is_refused(project: Path, uri: str, file: Path) -> None:
     pex.library.save(pex.Prompt("Hi", name="Refund"), tracking_uri=uri)
     found = look(project, uri)
-    assert "the registry has 'Refund', which differs only by upper and lower case" in found.sentence
+    assert "there is also 'Refund', which differs only by upper and lower case" in found.sentence
     assert not found.is_allowed("files")
     assert do_push(project, uri) == [found.sentence]
     assert list(pex.library.list(tracking_uri=uri)["name"]) == ["Refund"]
@@ -282,3 +284,144 @@ def test_synced_keeps_a_line_for_each_prompt(project: Path, uri: str, file: Path
     lines = (project / FILE).read_text().splitlines()
     assert [line.split('"')[1] for line in lines[1:-1]] == ["a", "refund"]
     assert json.loads((project / FILE).read_text())["refund"]["path"] == "prompts/refund.prompty"
+
+
+def test_a_prompt_that_was_renamed_in_its_file_is_not_overwritten(
+    project: Path, uri: str, file: Path
+) -> None:
+    do_push(project, uri)
+    mine = file.read_text().replace("name: refund", "name: refund-mail").replace("Answer", "Mine")
+    file.write_text(mine)
+    assert look(project, uri).state == "registry only"
+    [said] = do_pull(project, uri, "refund")
+    assert "prompts/refund.prompty is another prompt's file" in said
+    assert do_pull(project, uri, "refund", force=True) == [said]
+    assert file.read_text() == mine
+
+
+def test_a_prompt_saved_under_another_name_is_written_under_that_one(
+    project: Path, uri: str, file: Path
+) -> None:
+    pex.library.save(pex.Prompt.load(file), name="other", tracking_uri=uri)
+    do_pull(project, uri, "other")
+    written = project / "prompts" / "other.prompty"
+    assert pex.Prompt.load(written).name == "other"
+    assert look(project, uri, "other").state == "in step"
+    written.write_text(written.read_text().replace("Answer", "Please answer"))
+    assert look(project, uri, "other").state == "files ahead"
+
+
+def test_a_pull_brings_the_included_texts_that_are_missing(
+    project: Path, uri: str, file: Path, tmp_path: Path
+) -> None:
+    do_push(project, uri)
+    clone = tmp_path / "colleague" / "prompts"
+    clone.mkdir(parents=True)
+    (clone.parent / "pex.toml").touch()
+    (clone / "tone.prompty").write_text("Be kind.")
+    theirs = clone / "refund.prompty"
+    theirs.write_text(f"{HEAD}{{{{ include('tone') }}}} {{{{ mail }}}}\n")
+    pex.library.save(pex.Prompt.load(theirs), tracking_uri=uri)
+    [said] = do_pull(project, uri)
+    assert "It includes prompts/tone.prompty, which was not here and is written too." in said
+    assert pex.Prompt.load(file).text == "Be kind. {{ mail }}"
+    assert look(project, uri).state == "in step"
+
+
+def test_a_version_made_in_mlflow_can_be_in_step_and_leaves_the_owner(
+    project: Path, uri: str, file: Path
+) -> None:
+    do_push(project, uri)
+    mlflow.MlflowClient(uri, uri).create_prompt_version("refund", "By hand {{ mail }}")
+    assert look(project, uri).state == "registry ahead"
+    do_pull(project, uri)
+    assert "By hand {{ mail }}" in file.read_text()
+    assert "owner: ada" in file.read_text()
+    assert look(project, uri).state == "in step"
+    file.write_text(file.read_text().replace("By hand", "By me"))
+    assert look(project, uri).state == "files ahead"
+
+
+def test_after_the_newest_version_was_deleted_the_file_is_pushed_again(
+    project: Path, uri: str, file: Path
+) -> None:
+    do_push(project, uri)
+    file.write_text(file.read_text().replace("Answer", "Please answer"))
+    do_push(project, uri)
+    mlflow.MlflowClient(uri, uri).delete_prompt_version("refund", "2")
+    assert look(project, uri).state == "files ahead"
+    assert do_push(project, uri) == ["refund: saved prompts/refund.prompty as version 3."]
+
+
+def test_a_file_that_was_changed_back_is_not_told_to_pull_only(
+    project: Path, uri: str, file: Path
+) -> None:
+    first = file.read_text()
+    do_push(project, uri)
+    file.write_text(first.replace("Answer", "Please answer"))
+    do_push(project, uri)
+    file.write_text(first)
+    found = look(project, uri)
+    assert (found.state, found.version) == ("changed back", 1)
+    assert found.is_allowed("files")
+    assert "`promote refund --version 1` puts it to use" in found.sentence
+    do_pull(project, uri, "refund")
+    assert "Please answer" in file.read_text()
+
+
+def test_a_file_in_step_is_noted_so_a_later_edit_is_known_to_come_after_it(
+    project: Path, uri: str, file: Path
+) -> None:
+    do_push(project, uri)
+    (project / FILE).unlink()
+    assert do_push(project, uri) == []
+    file.write_text(file.read_text().replace("Answer", "Please answer"))
+    assert look(project, uri).state == "files ahead"
+
+
+def test_two_registries_are_used_in_turn(
+    project: Path, uri: str, file: Path, empty_store: Path
+) -> None:
+    production = f"sqlite:///{project / 'production.db'}"
+    shutil.copy(empty_store, project / "production.db")
+    do_push(project, uri)
+    do_push(project, production)
+    file.write_text(file.read_text().replace("Answer", "Please answer"))
+    do_push(project, uri)
+    assert look(project, production).state == "files ahead"
+    assert do_push(project, production) == ["refund: saved prompts/refund.prompty as version 2."]
+
+
+def test_another_platforms_line_endings_are_no_change(project: Path, uri: str, file: Path) -> None:
+    do_push(project, uri)
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert look(project, uri).state == "in step"
+
+
+def test_a_name_that_only_runs_registered_can_be_pushed(
+    project: Path, uri: str, file: Path
+) -> None:
+    registered_by_a_run(uri, pex.Prompt("Old {{ mail }}", "refund"))
+    assert look(project, uri).state == "file only"
+    assert do_push(project, uri) == ["refund: saved prompts/refund.prompty as version 2."]
+
+
+def test_two_new_files_of_one_name_are_named(project: Path, uri: str, file: Path) -> None:
+    (file.parent / "b.prompty").write_text(f"{HEAD}Another {{{{ mail }}}}\n")
+    found = look(project, uri)
+    assert (found.state, found.is_meant) == ("two files", True)
+    assert do_push(project, uri) == [found.sentence]
+
+
+def test_a_read_only_project_can_be_looked_at(
+    project: Path, uri: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> Path:
+        raise OSError(30, "Read-only file system")
+
+    do_push(project, uri)
+    monkeypatch.setattr("pex.core.private.folder", refused)
+    index = LibraryIndex(project, uri)
+    index.refresh()
+    assert [item.state for item in standings(project, index)] == ["in step"]
+    assert index.refreshed is not None

@@ -72,7 +72,7 @@ def list_prompts(
     if not prompts:
         console.err("Nothing has been saved yet.  pexlab library push FILE.prompty")
     elif not fitting:
-        console.err(f"None of the {len(prompts):,} prompts fits.")
+        console.err(f"None of the {len(prompts):,} prompts match.")
     else:
         head = ("name", "version", "aliases", "owner", "category", "last measured", "when", "files",
                 "used in")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +30,6 @@ _Policy = Annotated[
         help="Which side is the truth; else [library] sync in pex.toml, else files.",
     ),
 ]
-_POLICIES = ("files", "registry", "strict")
 
 
 def register(app: typer.Typer) -> None:
@@ -61,11 +61,20 @@ def push(
     Without names: every file in prompts/, and every prompt that the registry already has. Exit
     code 1 if a prompt could not be pushed; what was pushed stays.
     """
-    from pex.library import push_pull
+    from pex.library import push_pull, registry
 
-    if name is not None or alias is not None or _is_elsewhere(what):
+    if name is not None or _is_elsewhere(what):
+        if force or policy is not None:
+            raise PexError(
+                "--force and --policy are about the project's own prompt files, not about --name "
+                "and files elsewhere",
+                hint="leave them out",
+            )
         _save_one(what or [], name, alias, note, dry_run=dry_run)
         return
+    if alias is not None and len(what or []) != 1:
+        raise PexError("name one prompt to push with --alias",
+                       hint="pexlab library push NAME --alias champion")  # fmt: skip
     done = push_pull.push(
         *(what or []), policy=_policy(policy), force=force, dry_run=dry_run, note=note
     )
@@ -74,6 +83,12 @@ def push(
         "Nothing to push: the registry has every file in prompts/, and every other that it knows.\n"
         "A file elsewhere is pushed by name: pexlab library push FILE.prompty",
     )
+    if alias is not None and not dry_run:
+        [item] = done
+        if item.version is None:
+            raise PexError(f"{item.name}: '{alias}' was not moved: {item.sentence}")
+        version = registry.set_alias(item.name, alias, item.version)
+        console.out(f"{alias} points to version {version.version} of {item.name}.")
 
 
 def _is_elsewhere(what: Sequence[str] | None) -> bool:
@@ -89,13 +104,14 @@ def _is_elsewhere(what: Sequence[str] | None) -> bool:
 def _save_one(
     what: Sequence[str], name: str | None, alias: str | None, note: str, *, dry_run: bool
 ) -> None:
+    """Save a file as it is, under its own name or another one."""
     from pex.core.prompt import Prompt
     from pex.library import registry
 
     if len(what) != 1:
         raise PexError(
-            f"one file is needed with --name or --alias, got {len(what)}",
-            hint="pexlab library push FILE.prompty --alias champion",
+            f"one file is needed with --name, got {len(what)}",
+            hint="pexlab library push FILE.prompty --name other",
         )
     prompt = Prompt.load(what[0])
     if dry_run:
@@ -130,25 +146,36 @@ def pull(
     """
     from pex.library import push_pull
 
-    if to is not None or any("@" in item or "/" in item for item in what or []):
+    if to is not None or any(_is_reference(item) for item in what or []):
         if len(what or []) != 1:
             raise PexError("name one prompt to write with --to, an alias or a version")
         _write_one((what or [""])[0], to, force, dry_run=dry_run)
         return
     done = push_pull.pull(*(what or []), force=force, dry_run=dry_run)
-    _report(done, "Nothing to pull: every file has the newest version.")
+    _report(
+        done,
+        "Nothing to pull: every file of the library has the newest version.\n"
+        "A prompt that is only in the registry is pulled by name: pexlab library list",
+    )
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a text names a version or an alias, not a file."""
+    return ("@" in text or "/" in text) and not text.endswith(".prompty")
 
 
 def _write_one(reference: str, to: Path | None, force: bool, *, dry_run: bool) -> None:
     from pex.library import registry
+    from pex.library.push_pull import keep_replaced
 
     prompt = registry.load(reference)
-    path = to or Path(f"{prompt.name}.prompty")
+    path = to or _file_of(prompt.name)
     content = prompt.as_file().encode()
     if path.is_dir():
         raise PexError(f"{path}: this is a folder, expected a file")
-    same = path.is_file() and path.read_bytes() == content
-    if path.is_file() and not same and not force:
+    exists = path.is_file()
+    same = exists and path.read_bytes() == content
+    if exists and not same and not force:
         raise PexError(
             f"{path}: a file with different content already exists",
             hint="--force replaces it, --to FILE writes another",
@@ -156,9 +183,24 @@ def _write_one(reference: str, to: Path | None, force: bool, *, dry_run: bool) -
     if dry_run:
         console.out(f"would write  {path}  ({prompt.origin})")
         return
+    if exists and not same:
+        console.err(f"the text that was there is in {keep_replaced(find_project(), path)}")
     if not same:
         prompt.save(path)
     console.out(f"{'kept ' if same else 'wrote'}  {path}  ({prompt.origin})")
+
+
+def _file_of(name: str) -> Path:
+    """The file of a prompt in the project, or where it would be."""
+    from pex.library.file_index import indexed_files
+    from pex.library.sync import compare
+    from pex.library.synced import read_synced
+
+    project = find_project()
+    found = compare(indexed_files(project), (), read_synced(project))
+    file = next((item.file for item in found if item.name == name), None)
+    where = project / (file.path if file else f"prompts/{name}.prompty")
+    return Path(os.path.relpath(where))
 
 
 def check(
@@ -196,8 +238,10 @@ def check(
             }
         )
     else:
+        forbidden = {problem.prompt for problem in problems if problem.kind == "sync"}
         for item in chosen:
-            if item.standing.state != "in step" and item.standing.is_meant:
+            told = item.standing.state != "in step" and item.standing.is_meant
+            if told or item.name in forbidden:
                 console.out(item.standing.sentence)
         _print_requirements(asked)
         for problem in problems:
@@ -251,10 +295,11 @@ def _report(done: Report, nothing: str) -> None:
 
 def _policy(given: str | None) -> str:
     from pex.core.errors import nearest
+    from pex.library.sync import POLICIES
 
     if given is None:
         return str(load_settings(find_project()).library.sync)
-    if given not in _POLICIES:
+    if given not in POLICIES:
         raise PexError(f"--policy {given}: there is no such policy",
-                       hint=nearest(given, _POLICIES))  # fmt: skip
+                       hint=nearest(given, POLICIES))  # fmt: skip
     return given
