@@ -90,7 +90,7 @@ def states(
         >>> list(found["state"])
         ['undecided', 'untested']
         >>> found["sentence"][0].partition(":")[0]
-        '39 of 40 cases passed (98 %), asked for is at least 90 %'
+        '39 of 40 cases passed (98 %); at least 90 % is required'
     """
     import pandas as pd
 
@@ -100,10 +100,11 @@ def states(
     rows: list[dict[str, Any]] = []
     for requirement in requirements:
         used = [check for check in checks if requirement.id in check.requirements]
-        groups = _groups(frame, used, binary)
-        can_fail = any(_can_fail(frame, check, binary) for check in used)
+        own = binary - _numbers(frame, used, requirement.at_least)
+        groups = _groups(frame, used, own)
+        can_fail = any(_can_fail(frame, check, own) for check in used)
         judge = functools.partial(_one, requirement, used, groups, can_fail)
-        rows += [judge(name, own) for name, own in of_variant.items()]
+        rows += [judge(name, answers) for name, answers in of_variant.items()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -135,6 +136,18 @@ def _columns(frame: pd.DataFrame, check: CheckInfo, binary: set[str]) -> list[st
         return [check.score]
     parts = [name for name in names if is_part(name, check.score, [check.score])]
     return [name for name in parts if name in binary] or parts
+
+
+def _numbers(frame: pd.DataFrame, used: Sequence[CheckInfo], at_least: float | None) -> set[str]:
+    """The scores that are numbers, even if every one that was given happens to be 0 or 1."""
+    checks = [check for check in used if check.numbers or (at_least is not None and at_least > 1)]
+    names = score_names(frame)
+    return {
+        name
+        for check in checks
+        for name in names
+        if name == check.score or is_part(name, check.score, [check.score])
+    }
 
 
 def _groups(
@@ -191,7 +204,7 @@ def _one(
     state = worst.state
     if state == MET and not can_fail:
         state = NEVER_FAILED
-    missing = _not_scored(rows, [name for names, _ in groups for name in names])
+    missing = _not_scored(rows, groups)
     return row | {
         "state": state,
         "value": worst.value,
@@ -210,73 +223,94 @@ def _one(
 def _judged(
     rows: pd.DataFrame, names: Sequence[str], share: bool, at_least: float | None, level: float
 ) -> _Found:
-    """A variant's rows judged by some scores; a case passes as its worst score and repeat mean."""
+    """A variant's rows judged by some scores; a case passes if all its repeats do."""
     # The lowest of the scores: a case passes if everything that checks the requirement passed.
     worst = rows[[f"score.{name}" for name in names]].min(axis=1)
-    # Not known to have passed: one of its scores is missing because of an error.
-    worst = worst.mask(_score_errors(rows, names) & (worst == 1))
-    values = worst.groupby(rows["case_id"], sort=False).mean().dropna()
+    by_case = worst.groupby(rows["case_id"], sort=False)
+    values = by_case.mean()
+    missing: list[Any] = []
+    if share:
+        # Not known to have passed: something that checks it is missing because of an error.
+        lost = _lost(rows, names).groupby(rows["case_id"], sort=False).any()
+        unknown = lost & ~(by_case.min() < 1)
+        missing, values = list(values[unknown].index), values[~unknown]
+    values = values.dropna()
     n = len(values)
     if not n:
         return _Found(UNDECIDED, None, None, None, 0, 0, share, "no answer has a score")
-    mean = float(values.mean())
-    if not share:
-        return _of_numbers([float(value) for value in values], at_least, level)
-    wanted = 1.0 if at_least is None else at_least
-    passed = int((values == 1.0).sum())
-    failing = [str(case_id) for case_id in values[values < 1].index[:_FAILING]]
     groups = _grouped(rows, list(values.index))
+    given = [float(value) for value in values]
+    if not share:
+        return _of_numbers(given, groups, at_least, level)
+    wanted = 1.0 if at_least is None else at_least
+    passed = sum(value == 1 for value in given)
+    failing = [str(case_id) for case_id in values[values < 1].index[:_FAILING]]
     together = len(set(groups)) if groups else None
-    independent = n if together is None else together
-    low, high = _ends([float(value) for value in values], groups, independent, level)
+    low, high = _ends(given, groups, level)
+    more = None
     if wanted >= 1:
-        state = MET if passed == n else NOT_MET
-        return _Found(state, mean, low, high, n, passed, True, failing=failing, n_groups=together)
-    state = MET if low >= wanted else NOT_MET if high < wanted else UNDECIDED
-    more = _more(mean, n, wanted, level) if state == UNDECIDED and not groups else None
-    return _Found(state, mean, low, high, n, passed, True, "", failing, more, together)
+        state = NOT_MET if passed < n else UNDECIDED if missing else MET
+    else:
+        state = MET if low >= wanted else NOT_MET if high < wanted else UNDECIDED
+        # More cases would not decide what repeats of one case disagree about.
+        if state == UNDECIDED and not groups and all(value in (0, 1) for value in given):
+            more = _more(passed / n, n, wanted, level)
+    return _Found(state, passed / n, low, high, n, passed, True, "", failing, more, together)
 
 
-def _score_errors(rows: pd.DataFrame, names: Sequence[str]) -> pd.Series[bool]:
-    """Where one of the scores is missing because of an error."""
+def _lost(rows: pd.DataFrame, names: Sequence[str]) -> pd.Series[bool]:
+    """Where an answer or one of the scores is missing because of an error."""
     import pandas as pd
 
     there = [f"score_error.{name}" for name in names if f"score_error.{name}" in rows.columns]
-    return rows[there].notna().any(axis=1) if there else pd.Series(False, index=rows.index)
+    lost = rows[there].notna().any(axis=1) if there else pd.Series(False, index=rows.index)
+    return lost | rows["error"].notna() if "error" in rows.columns else lost
 
 
-def _not_scored(rows: pd.DataFrame, names: Sequence[str]) -> int:
-    """The cases with no answer or no score because of an error; not those that need no score."""
-    lost = _score_errors(rows, names)
-    if "error" in rows.columns:
-        lost = lost | rows["error"].notna()
-    scored = rows[[f"score.{name}" for name in names]].notna().any(axis=1)
-    return len(set(rows["case_id"][lost]) - set(rows["case_id"][scored & ~lost]))
+def _not_scored(rows: pd.DataFrame, groups: Sequence[tuple[list[str], bool]]) -> int:
+    """The cases that nothing is known of because of an error; not those that need no score.
+
+    Where cases pass or fail, one is known if no repeat of it is lost, or one of them has failed.
+    """
+    found: set[Any] = set()
+    for names, share in groups:
+        lost = _lost(rows, names)
+        scores = rows[[f"score.{name}" for name in names]]
+        known = (scores < 1).any(axis=1) if share else scores.notna().any(axis=1) & ~lost
+        found |= set(rows["case_id"][lost]) - set(rows["case_id"][known])
+    return len(found)
 
 
-def _ends(
-    values: Sequence[float], groups: Sequence[Any], independent: int, level: float
-) -> tuple[float, float]:
+def _ends(values: Sequence[float], groups: Sequence[Any], level: float) -> tuple[float, float]:
     """The one-sided ends of a share.
 
     Clopper and Pearson's, whose coverage is never below the level: near 100 %, where requirements
     are, Wilson's one-sided end promises too much. A case that passed in some of its repeats counts
     as failed for the lower end and as passed for the upper one.
     """
-    n, two_sided = len(values), one_sided(level)
-    size, wider = n, None
-    if groups:
-        wider = paired.clustered(list(values), list(groups), two_sided)
-        if wider is None or wider.se == 0:  # all alike: each group counts as one case
-            size, wider = min(independent, n), None
-    least = math.floor(size * sum(value == 1 for value in values) / n)
-    most = math.ceil(size * sum(value > 0 for value in values) / n)
-    low, _ = intervals.clopper_pearson(least, size, two_sided)
-    _, high = intervals.clopper_pearson(most, size, two_sided)
-    if wider is None:
+    low, _ = _interval([value == 1 for value in values], groups, one_sided(level))
+    _, high = _interval([value > 0 for value in values], groups, one_sided(level))
+    return low, high
+
+
+def _interval(
+    passed: Sequence[bool], groups: Sequence[Any], two_sided: float
+) -> tuple[float, float]:
+    n, count = len(passed), sum(passed)
+    low, high = intervals.clopper_pearson(count, n, two_sided)
+    if not groups:
         return low, high
-    # Student's t over groups knows no bounds, and is too narrow where nearly all pass.
-    return max(0.0, min(low, wider.low)), min(1.0, max(high, wider.high))
+    size = len(set(groups))
+    wider = paired.clustered([float(one) for one in passed], list(groups), two_sided)
+    if wider is None or wider.se == 0:  # all alike: each group counts as one case
+        low, _ = intervals.clopper_pearson(math.floor(size * count / n), size, two_sided)
+        _, high = intervals.clopper_pearson(math.ceil(size * count / n), size, two_sided)
+    else:  # Student's t over groups knows no bounds, and is too narrow where nearly all pass
+        low, high = max(0.0, min(low, wider.low)), min(1.0, max(high, wider.high))
+    # A few cases that differ from their group say nothing about other groups: never surer than if
+    # all groups were alike.
+    surest, _ = intervals.clopper_pearson(size, size, two_sided)
+    return min(low, surest), max(high, 1 - surest)
 
 
 def _grouped(rows: pd.DataFrame, case_ids: list[Any]) -> list[Any]:
@@ -291,20 +325,26 @@ def _grouped(rows: pd.DataFrame, case_ids: list[Any]) -> list[Any]:
     return found if len(set(found)) < len(found) else []
 
 
-def _of_numbers(values: Sequence[float], at_least: float | None, level: float) -> _Found:
+def _of_numbers(
+    values: Sequence[float], groups: Sequence[Any], at_least: float | None, level: float
+) -> _Found:
     """A score that is not a share: its mean is compared with `at_least`."""
     n, mean = len(values), sum(values) / len(values)
-    ends = intervals.mean(values, one_sided(level))
-    low, high = ends or (None, None)
+    together = len(set(groups)) if groups else None
+    if groups:
+        wide = paired.clustered(list(values), list(groups), one_sided(level))
+        low, high = (wide.low, wide.high) if wide else (None, None)
+    else:
+        low, high = intervals.mean(values, one_sided(level)) or (None, None)
     if at_least is None:
         why = "the score is a number: give the requirement an at_least, the mean that it asks for"
-        return _Found(UNDECIDED, mean, low, high, n, n, False, why)
+        return _Found(UNDECIDED, mean, low, high, n, n, False, why, n_groups=together)
     passed = sum(value >= at_least for value in values)
-    if low is None or high is None or (low == high and n < SAME):
-        why = "too few cases to conclude from"
-        return _Found(UNDECIDED, mean, None, None, n, passed, False, why)
+    if low is None or high is None or (low == high and (together or n) < SAME):
+        why = f"too few {'groups' if groups else 'cases'} to conclude from"
+        return _Found(UNDECIDED, mean, None, None, n, passed, False, why, n_groups=together)
     state = MET if low >= at_least else NOT_MET if high < at_least else UNDECIDED
-    return _Found(state, mean, low, high, n, passed, False)
+    return _Found(state, mean, low, high, n, passed, False, n_groups=together)
 
 
 def _more(share: float, n: int, wanted: float, level: float) -> int | None:
@@ -328,7 +368,8 @@ def _sentence(found: _Found, state: str, at_least: float | None, missing: int) -
     if found.why:
         said = found.why
     elif not found.share:
-        said = f"the mean is {found.value:.3g} on {_cases(found.n)}, asked for is {at_least:.3g}"
+        said = f"the mean is {found.value:.3g} on {_cases(found.n)}{_in_groups(found)}; "
+        said += f"at least {at_least:.12g} is required"
     else:
         said = _of_share(found, state, 1.0 if at_least is None else at_least)
     if missing:
@@ -337,23 +378,28 @@ def _sentence(found: _Found, state: str, at_least: float | None, missing: int) -
 
 
 def _of_share(found: _Found, state: str, wanted: float) -> str:
-    n, share, groups = found.n, float(found.value or 0), ""
-    if found.n_groups is not None:
-        groups = f" in {found.n_groups:,} {'group' if found.n_groups == 1 else 'groups'}"
+    n, groups = found.n, _in_groups(found)
+    required = f"at least {wanted * 100:.12g} % is required"
     if found.passed == n:
         said = f"all {n:,} cases{groups} passed" if n > 1 else "the only case passed"
         said += f", which shows a rate of at least {_percent(found.low, down=True)}"
         if wanted < 1:
-            said += f"; asked for is {wanted * 100:.3g} %"
+            said += f"; {required}"
     else:
-        said = f"{found.passed:,} of {_cases(n)}{groups} passed ({_percent(share)})"
-        said += f", asked for is {'every one' if wanted >= 1 else f'at least {wanted * 100:.3g} %'}"
+        said = f"{found.passed:,} of {_cases(n)}{groups} passed ({_percent(found.passed / n)}); "
+        said += "every case was asked to pass" if wanted >= 1 else required
     if state == NEVER_FAILED:
         said += "; so did every answer on record: no case has made it fail"
     if found.more_cases:
         about = int(float(f"{found.more_cases:.2g}"))
         said += f": about {_cases(about, 'more ')} would decide"
     return said
+
+
+def _in_groups(found: _Found) -> str:
+    if found.n_groups is None:
+        return ""
+    return f" in {found.n_groups:,} {'group' if found.n_groups == 1 else 'groups'}"
 
 
 def _cases(count: int, more: str = "") -> str:

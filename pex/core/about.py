@@ -121,7 +121,9 @@ class CheckInfo(_Part):
     """A score and the requirements that it checks.
 
     `compares` is whether it compares an answer with the expected one; `failed_before` is whether it
-    failed an answer in an earlier run of the experiment; `definition` changes with the scorer.
+    failed an answer in an earlier run of the experiment; `definition` changes with the scorer;
+    `numbers` is whether its scores are known to be numbers, such as marks from 1 to 5, and no yes
+    or no even where every value is 1.
     """
 
     score: str
@@ -129,6 +131,7 @@ class CheckInfo(_Part):
     compares: bool = False
     failed_before: bool = False
     definition: str = ""
+    numbers: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -57,6 +57,10 @@ class Kind(Strict):
         """Whether the scorer compares with an expected answer."""
         return True
 
+    def gives_numbers(self) -> bool:
+        """Whether the score is a number, neither a yes or no nor a share of them."""
+        return False
+
 
 class _Exact(Kind):
     ignore_case: bool = False
@@ -137,6 +141,9 @@ class _Similarity(Kind):
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return text.similarity(self.ignore_case)
 
+    def gives_numbers(self) -> bool:
+        return True
+
 
 class _Length(Kind):
     # Strict: `max_words: true` is a mistake, not the number 1.
@@ -151,6 +158,9 @@ class _Length(Kind):
     def needs_expected(self) -> bool:
         return False
 
+    def gives_numbers(self) -> bool:
+        return self.max_words is self.min_words is self.max_chars is self.min_chars is None
+
 
 class _Latency(Kind):
     max_s: float | None = Field(default=None, gt=0)
@@ -160,6 +170,9 @@ class _Latency(Kind):
 
     def needs_expected(self) -> bool:
         return False
+
+    def gives_numbers(self) -> bool:
+        return self.max_s is None
 
 
 class FunctionKind(Kind):

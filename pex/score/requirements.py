@@ -32,24 +32,29 @@ def checks_of(
     Example:
         >>> from pex.score.build import build
         >>> from pex.core.cases import Case
-        >>> items = [{"kind": "label", "checks": "R1"}, {"kind": "length", "max_words": 3}]
+        >>> items = [{"kind": "label", "checks": "R1"}, {"kind": "length"}]
         >>> found = checks_of(items, build(items, [Case("a", {}, "yes")]))
-        >>> [(check.score, check.requirements, check.compares) for check in found]
-        [('label', ('R1',), True), ('length', (), False)]
+        >>> [(check.score, check.requirements, check.compares, check.numbers) for check in found]
+        [('label', ('R1',), True, False), ('length', (), False, True)]
     """
     found = []
     for item, scorer in zip(items, built, strict=True):
         options = _options(item)
         if isinstance(scorer, Judge):
-            ids, compares = scorer.checks, False
+            ids, compares, numbers = scorer.checks, False, scorer.gives_numbers
         else:
             ids = tuple(options.checks) if options else ()
             known = options is not None and not isinstance(options, FunctionKind)
             compares = known and options is not None and options.needs_expected()
+            numbers = options is not None and options.gives_numbers()
         ids = tuple(dict.fromkeys(ids))
         found.append(
             CheckInfo(
-                scorer.name, ids, compares, definition=_definition(item, scorer, base or Path())
+                scorer.name,
+                ids,
+                compares,
+                numbers=numbers,
+                definition=_definition(item, scorer, base or Path()),
             )
         )
     return found

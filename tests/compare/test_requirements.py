@@ -56,7 +56,7 @@ def test_all_passed_is_met_with_the_rate_that_it_shows_if_something_can_fail() -
     found = states(one, [RequirementInfo("R1", "x")], [CheckInfo("ok", ["R1"])])
     assert list(found["state"]) == ["met", "not met"]
     assert found["sentence"][0] == "all 40 cases passed, which shows a rate of at least 92 %"
-    assert found["sentence"][1] == "39 of 40 cases passed (98 %), asked for is every one"
+    assert found["sentence"][1] == "39 of 40 cases passed (98 %); every case was asked to pass"
     assert found["failing"][1] == ["c39"]
 
 
@@ -118,10 +118,40 @@ def test_errors_are_counted_and_never_passed_or_failed() -> None:
     assert (found["state"][0], found["n"][0]) == ("undecided", 0)
 
 
-def test_repeats_are_averaged_within_their_case_and_a_flaky_case_has_not_passed() -> None:
+def test_a_case_passes_only_if_all_of_its_repeats_pass() -> None:
     found = state_of([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
     assert (found["n"], found["failed"], found["state"]) == (3, 1, "not met")
-    assert found["value"] == pytest.approx(2.5 / 3)
+    assert found["value"] == pytest.approx(2 / 3)
+    assert found["sentence"].startswith("2 of 3 cases passed (67 %)")
+    # What the repeats of one case disagree about, other cases do not decide.
+    found = state_of([[1.0, 0.0]] * 3 + [[1.0, 1.0]] * 30, 0.95)
+    assert (found["state"], found["more_cases"]) == ("undecided", None)
+    assert "would decide" not in found["sentence"]
+
+
+def test_a_repeat_that_is_lost_leaves_its_case_unknown() -> None:
+    able = {"compares": True, "expected": ["a", "b", "b"]}
+    found = state_of([[1.0, "error"], [1.0, 1.0], [1.0, 1.0]], **able)
+    assert (found["n"], found["failed"], found["not_scored"]) == (2, 0, 1)
+    assert found["state"] == "undecided"  # every case has to pass, and of one it is not known
+    assert found["sentence"].endswith("; 1 case could not be scored")
+    found = state_of([[0.0, "error"], [1.0, 1.0], [1.0, 1.0]], **able)
+    assert (found["n"], found["failed"], found["not_scored"]) == (3, 1, 0)
+    assert found["state"] == "not met"
+
+
+def test_the_worst_mark_everywhere_is_a_number_and_not_all_passed() -> None:
+    made = frame({"a": [1.0] * 60})
+
+    def state(at_least: float | None, numbers: bool) -> str:
+        asked = [RequirementInfo("R1", "It holds.", at_least=at_least)]
+        check = CheckInfo("ok", ["R1"], failed_before=True, numbers=numbers)
+        return str(states(made, asked, [check])["state"][0])
+
+    assert state(4.0, numbers=True) == "not met"
+    assert state(None, numbers=True) == "undecided"
+    assert state(0.9, numbers=False) == "met"
+    assert state(4.0, numbers=False) == "not met"  # no share is above 1
 
 
 def test_cases_that_belong_together_count_as_their_groups() -> None:
@@ -136,6 +166,31 @@ def test_cases_that_belong_together_count_as_their_groups() -> None:
     # All passed: what six groups show, not what sixty cases would.
     found = state_of([1.0] * 60, 0.9, compares=True, expected=["a", "b"] * 30, group=groups)
     assert (found["state"], found["lo"]) == ("undecided", pytest.approx(0.05 ** (1 / 6)))
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3, 5, 19, 20, 21, 50])
+def test_cases_that_fail_never_make_groups_surer_than_if_all_were_alike(failing: int) -> None:
+    groups = [f"g{number // 20}" for number in range(100)]
+    alike = state_of([1.0] * 100, 0.9, group=groups)
+    some = state_of([0.0] * failing + [1.0] * (100 - failing), 0.9, group=groups)
+    assert some["lo"] <= alike["lo"] == pytest.approx(0.05 ** (1 / 5))
+    assert some["state"] != "met"
+    assert some["hi"] >= 1 - 0.05 ** (1 / 5)
+    assert (
+        state_of([0.0] * (100 - failing) + [1.0] * failing, 0.9, group=groups)["hi"]
+        >= (state_of([0.0] * 100, 0.9, group=groups)["hi"])
+    )
+
+
+def test_the_mean_of_a_number_is_as_sure_as_its_groups_make_it() -> None:
+    values = [5.0] * 20 + [4.0] * 20 + [5.0] * 20 + [3.9] * 20
+    groups = [f"g{number // 20}" for number in range(80)]
+    assert state_of(values, 4.3)["state"] == "met"
+    found = state_of(values, 4.3, group=groups)
+    assert found["state"] == "undecided"
+    assert found["sentence"] == "the mean is 4.47 on 80 cases in 4 groups; at least 4.3 is required"
+    one = state_of(values, 4.3, group=["g"] * 80)
+    assert (one["state"], one["sentence"]) == ("undecided", "too few groups to conclude from")
 
 
 def test_a_number_is_compared_by_its_mean_and_needs_a_threshold() -> None:

@@ -108,3 +108,24 @@ def test_a_definition_changes_with_the_scorer_and_not_with_its_name(tmp_path: Pa
     built = build([item], CASES, tmp_path)
     (tmp_path / "s.json").unlink()
     assert checks_of([item], built, tmp_path)[0].score == "json"
+
+
+def test_which_scorers_are_known_to_give_numbers() -> None:
+    rubric = pex.Prompt("How polite is it? {{ output }}", name="polite")
+    marks = {"type": "integer", "minimum": 1, "maximum": 5}
+    schema = {"type": "object", "properties": {"verdict": marks}, "required": ["verdict"]}
+    items = [
+        "similarity",
+        {"kind": "length", "name": "words"},
+        {"kind": "length", "name": "short", "max_words": 0},
+        {"kind": "latency", "name": "seconds"},
+        {"kind": "latency", "name": "quick", "max_s": 2},
+        "exact",
+        pex.Judge(rubric, "lab/m1", name="yes"),
+        pex.Judge(rubric, "lab/m1", name="scale", scale=(1, 5)),
+        pex.Judge(rubric, "lab/m1", name="bits", scale=(0, 1)),
+        pex.Judge(rubric.changed(response_schema=schema), "lab/m1", name="bounds"),
+    ]
+    found = checks_of(items, build(items, [Case("a", {}, "yes")]))
+    numbers = [check.score for check in found if check.numbers]
+    assert numbers == ["similarity", "words", "seconds", "scale", "bounds"]

@@ -131,6 +131,24 @@ class Judge:
         return self.kind == "pairwise"
 
     @property
+    def gives_numbers(self) -> bool:
+        r"""Whether its verdicts are numbers, such as marks from 1 to 5, and not yes or no.
+
+        Example:
+            >>> rubric = Prompt("How polite is this reply?\n{{ output }}", name="polite")
+            >>> Judge(rubric, "local/smollm2").gives_numbers
+            False
+            >>> Judge(rubric, "local/smollm2", scale=(1, 5)).gives_numbers
+            True
+        """
+        verdict = (self.variant.prompt.response_schema or {})["properties"]["verdict"]
+        values = [verdict["const"]] if "const" in verdict else verdict.get("enum")
+        if isinstance(values, list):
+            return any(isinstance(value, int | float) and value not in (0, 1) for value in values)
+        bounds = (verdict.get("minimum"), verdict.get("maximum"))
+        return "number" in str(verdict.get("type")) or any(b not in (None, 0, 1) for b in bounds)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Everything that its verdicts depend on: if any of it differs, it is a different judge."""
         asked = self.variant.prompt
