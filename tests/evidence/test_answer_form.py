@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import pex
 from pex.cli.form import app
+from pex.core.errors import PexError
 from pex.evidence.form.answer_form import answer_form, read_answers
 from pex.evidence.form.table import FilledForm, read_form, write_form
 from pex.results.results import Results
@@ -68,6 +69,19 @@ def test_the_form_names_no_variant_and_an_answer_given_twice_is_one_row(
     for name in ("one", "two", "three"):
         assert f'"{name}"' not in page
         assert name not in (tmp_path / "form.csv").read_text()
+
+
+@pytest.mark.parametrize("said", ["true", "jes"])
+def test_the_cases_of_a_private_prompt_are_left_out(
+    project: Path, results: Results, said: str
+) -> None:
+    assert len(answer_form(results).rows) == 6
+    (project / "prompts").mkdir()
+    text = f"---\nmetadata: {{private: {said}}}\n---\n{{{{ word }}}}!\n"
+    (project / "prompts" / "three.prompty").write_text(text)
+    with pytest.raises(PexError, match="all cases are private: --private includes them"):
+        answer_form(results)
+    assert len(answer_form(results, private=True).rows) == 6
 
 
 def test_corrections_ratings_and_comments_go_where_they_belong(

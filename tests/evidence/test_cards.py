@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 
+import mlflow
 import pytest
 
 import pex
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
+from pex.evidence.card.requirement_states import NewestRun, requirement_states
+from pex.evidence.card.run_facts import VariantFacts
 from pex.evidence.card.text_change import text_change
-from pex.library.registry import save
+from pex.library.registry import save, set_alias
+from pex.project.spec import Requirement
+from pex.record.measurements import Measurement
+from pex.score.requirements import requirement_digest
 from tests.helpers import shop_library
 from tests.helpers.command import pexlab
 
@@ -33,7 +39,7 @@ def test_a_card_has_all_that_is_known(shop, project):
         "| `review` | string |",
         "I love it",
         "| R1 | Unhappy reviews are recognised. | must | Support |",
-        "4 of 6 cases passed, lab/m1",
+        "lab/m1: 4 of 6 cases passed (67 %), asked for is at least 50 %",
         "| R2 | It answers in one word. | should | Data team | **untested** |",
         "| v3 | lab/m1 | label | 67 %",
         "| v3 | lab/m1 | free |",
@@ -50,7 +56,7 @@ def test_a_card_has_all_that_is_known(shop, project):
         assert part in text, part
     assert card.missing == []
     assert "Secretperson" not in text + card.html + card._repr_html_()
-    assert "c5" not in text
+    assert "| c5 |" not in text
 
 
 def test_safety_figures_are_shown_where_measured(shop):
@@ -96,6 +102,122 @@ def test_a_prompt_marked_private_shows_no_case_data(shop, project):
     assert "| c4 |" not in text
     assert "no examples" in text
     assert "2 of 6 cases fail now" in text
+
+
+def _prompt_file(project):
+    return project / "experiments/reviews/prompts/review-sentiment.prompty"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["owner: ada\n  private: jes", "owner: [ada]\n  private: true", "owner: ada\n  privat: true"],
+)
+def test_metadata_with_a_mistake_shows_no_case_data(shop, project, metadata):
+    path = _prompt_file(project)
+    path.write_text(path.read_text().replace("owner: ada", metadata))
+    text = pex.card("review-sentiment").markdown
+    assert "**It cannot be read:** experiments/reviews/prompts/review-sentiment.prompty" in text
+    assert "I love it" not in text
+    assert "| c4 |" not in text
+
+
+@pytest.mark.parametrize("at", ["  owner: ada\n", "---\nname"])
+def test_a_file_that_cannot_be_read_shows_no_case_data(shop, project, at):
+    path = _prompt_file(project)
+    conflict = f"<<<<<<< HEAD\n{at}=======\n>>>>>>> other\n" if at.startswith(" ") else (
+        f"<<<<<<< HEAD\n=======\n>>>>>>> other\n{at}"
+    )  # fmt: skip
+    path.write_text(path.read_text().replace(at, conflict, 1))
+    card = pex.card("review-sentiment")
+    assert card.data.problem.startswith("review-sentiment.prompty, line ")
+    assert card.data.shown == "v3"
+    assert "I love it" not in card.markdown
+    assert "| c4 |" not in card.markdown
+
+
+def test_a_newest_version_that_cannot_be_read_shows_no_case_data(shop, project):
+    _prompt_file(project).unlink()
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlruns/mlflow.db")
+    set_alias("review-sentiment", "champion", 2)
+    client.set_prompt_version_tag("review-sentiment", "3", "pex.text.1", "other")
+    card = pex.card("review-sentiment")
+    assert card.data.private
+    assert "is not the one that was saved" in card.data.problem
+
+
+def test_a_case_marked_private_after_the_run_is_only_counted(shop, project):
+    path = project / "experiments/reviews/cases.csv"
+    path.write_text(path.read_text().replace("negative,irony", "negative,private"))
+    text = pex.card("review-sentiment").markdown
+    assert "2 of 6 cases failed (v3, run of " in text
+    assert "2 of them are marked private and are not shown." in text
+    assert "Oh great" not in text
+    # Without the cases nobody knows which of them are private.
+    path.unlink()
+    text = pex.card("review-sentiment").markdown
+    assert "None is shown: the cases cannot be read now (" in text
+    assert "Oh great" not in text
+
+
+def _states(name="review-sentiment"):
+    found = pex.card(name).data.requirements
+    return {item.requirement.id: (item.state, item.detail) for item in found}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("at_least: 0.5", "at_least: 0.9"),
+        ("Unhappy reviews are recognised.", "Unhappy reviews are seen."),
+    ],
+)
+def test_a_state_is_that_of_this_wording_and_threshold(shop, project, old, new):
+    assert _states()["R1"][0] != "not measured"
+    path = _prompt_file(project)
+    path.write_text(path.read_text().replace(old, new))
+    assert _states()["R1"] == ("not measured", "")
+
+
+def test_a_state_is_that_of_the_version_that_is_shown(shop):
+    set_alias("review-sentiment", "champion", 2)
+    assert _states()["R1"] == ("not measured", "")
+    assert _states()["R2"] == ("untested", "")
+
+
+def _newest(state, model, *, other_cases=False, at_least=0.5):
+    digits = requirement_digest("Be kind.", "must", at_least)
+    facts = VariantFacts("d", model, 6, 0.0, 0.1, 6, (), (), (), {"R": [state, "why", digits]})
+    row = Measurement("d", "p", model, "e", "r", 0.0, "m", 1.0, 0.9, 1.0, 6, True, "p", "s", True)
+    return NewestRun(row, facts, other_cases)
+
+
+@pytest.mark.parametrize(
+    ("runs", "state", "detail"),
+    [
+        ([_newest("met", "a"), _newest("not met", "b")], "not met",
+         "b: why (the worst of 2 models)"),
+        ([_newest("met", "a", other_cases=True)], "not measured",
+         "a: why; that run had other cases than the file has now"),
+        ([_newest("not met", "a", other_cases=True)], "not met",
+         "a: why; that run had other cases than the file has now"),
+        ([_newest("met", "a", at_least=0.4)], "not measured", ""),
+    ],
+)  # fmt: skip
+def test_a_state_is_the_worst_of_all_models(runs, state, detail):
+    asked = [Requirement(id="R", text="Be kind.", at_least=0.5)]
+    (found,) = requirement_states(asked, {"R"}, runs, "d")
+    assert (found.state, found.detail) == (state, detail)
+    (of_other,) = requirement_states(asked, {"R"}, runs, "e")
+    assert of_other.state == "not measured"
+
+
+def test_a_run_of_a_part_of_the_cases_does_not_say_that_none_fails_now(shop, project):
+    path = project / "experiments/reviews/experiment.yaml"
+    pex.Experiment.load(path).run(show=False, limit=1)
+    text = pex.card("review-sentiment").markdown
+    assert "No case failed (1 case; v3, run of " in text
+    assert "that run had other cases than the file has now." in text
+    assert "fails now" not in text
 
 
 def test_hostile_text_stays_text(lab, project):

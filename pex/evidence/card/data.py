@@ -80,6 +80,8 @@ class Failures:
     """The cases that fail now, in the newest run of the version that is shown.
 
     `private` is the number of failing cases that are marked private: they are only counted.
+    `other_cases` is whether that run had other cases than the experiment has now; `unreadable` says
+    why the cases cannot be read now: which of them are private is not known, so none is shown.
     """
 
     version: str
@@ -89,6 +91,8 @@ class Failures:
     failing: int
     shown: tuple[Failure, ...]
     private: int
+    other_cases: bool = False
+    unreadable: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

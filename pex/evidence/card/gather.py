@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pex.compare.requirements import UNTESTED
 from pex.core.attempt import attempt
 from pex.core.case import Case
-from pex.core.cases import read_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
+from pex.evidence.card.cases_now import CasesNow
 from pex.evidence.card.data import (
     CardData,
     Failures,
@@ -23,18 +22,17 @@ from pex.evidence.card.data import (
     UsageLine,
     VersionLine,
 )
-from pex.evidence.card.run_facts import PRIVATE, RunFacts, VariantFacts, short
+from pex.evidence.card.requirement_states import NewestRun, checked_by, requirement_states
+from pex.evidence.card.run_facts import RunFacts, short
 from pex.evidence.card.text_change import text_change
 from pex.evidence.measured import all_measured
-from pex.evidence.requirements import NOT_MEASURED, coverage
 from pex.evidence.using_experiments import using_experiments
 from pex.library.content import decode_tags, kept_text
 from pex.library.files import PromptFile, prompt_files
-from pex.library.metadata import Metadata, metadata_of
+from pex.library.metadata import Metadata, metadata_of, near_misses
 from pex.library.moves import Move, read_history, tagged_moves
 from pex.library.registry_tables import PromptRow, VersionRow, tables_of
 from pex.library.scratch import is_bare, saved_by_tags
-from pex.project.spec import Requirement, load_spec
 from pex.record.measurements import Measurement
 from pex.tracking.store import exists
 
@@ -93,9 +91,7 @@ class _Sources:
         for move in read_history(project).moves():
             self.moves.setdefault(move.prompt, []).append(move)
         self.experiments = using_experiments(project)
-        asked = coverage(project, uri, self.files.keys() & set(self.names)).rows
-        self.states = {(row.prompt, row.requirement): row.state for row in asked}
-        self._cases: dict[Path, list[Case]] = {}
+        self.cases = CasesNow(project)
 
     def _is_saved(self, row: PromptRow) -> bool:
         saved = saved_by_tags(row.tags, row.aliases)
@@ -114,11 +110,12 @@ class _Sources:
             labels[prompt.digest] = "file"
         metadata = self._metadata(file, versions, prompt)
         if isinstance(metadata, PexError):
-            problem, metadata = problem or metadata.message, Metadata()
+            # What cannot be read may say that its case data is private.
+            problem, metadata = problem or metadata.message, Metadata(private=True)
         paths = self.experiments.get(name, [])
-        cases = [] if metadata.private else list(self._shown_cases(paths))
+        cases = [] if metadata.private else list(self.cases.shown(paths))
         scores = tuple(self._scores(labels))
-        facts = self._facts(labels, prompt)
+        runs = self._runs(labels, prompt)
         text = _text_of(versions, shown, prompt)
         return CardData(
             name=name,
@@ -133,10 +130,10 @@ class _Sources:
             intended_use=metadata.intended_use,
             known_failures=metadata.known_failures,
             inputs=tuple(_inputs(prompt, cases)) if prompt else (),
-            requirements=tuple(self._requirements(name, metadata, paths, facts)),
+            requirements=tuple(self._requirements(metadata, paths, runs, prompt)),
             scores=scores,
-            usage=tuple(_usage(labels, facts)),
-            failures=_failures(facts, labels, metadata.private),
+            usage=tuple(_usage(labels, runs)),
+            failures=self._failures(runs, labels, paths, metadata.private),
             safety=tuple(line for line in scores if _is_safety(line.metric)),
             versions=tuple(_version_lines(versions, aliases, row)),
             moves=tuple(self._moves(name, row)),
@@ -166,28 +163,19 @@ class _Sources:
         self, file: PromptFile | None, versions: Sequence[VersionRow], prompt: Prompt | None
     ) -> Metadata | PexError:
         """The file's, which is the truth; without a file, the newest version's."""
+        if file is not None and file.prompt is None:
+            return file.problem or PexError(f"{file.path}: cannot be read")
         if file is not None and file.prompt is not None:
-            own = file.prompt
-            return attempt(lambda: metadata_of(own, file.path))
+            return _read_metadata(file.prompt, file.path)
         shown = next((v for v in versions if prompt and prompt.origin == _origin(v)), None)
         if shown is not None and prompt is not None and _same_front(shown, versions[0]):
-            return attempt(lambda: metadata_of(prompt))  # YAML is slow to read a second time
+            return _read_metadata(prompt)  # YAML is slow to read a second time
         if versions:
             newest = attempt(functools.partial(_decode, versions[0]))
-            if isinstance(newest, PexError) or newest is None:
-                return Metadata()
-            return attempt(lambda: metadata_of(newest))
+            if isinstance(newest, PexError):
+                return newest
+            return Metadata() if newest is None else _read_metadata(newest)
         return Metadata()
-
-    def _shown_cases(self, paths: Iterable[Path]) -> Iterator[Case]:
-        """The cases of a prompt's experiments that are not marked private."""
-        for path in paths:
-            if path not in self._cases:
-                found = attempt(functools.partial(_cases_of, path))
-                self._cases[path] = [] if isinstance(found, PexError) else found
-            for case in self._cases[path]:
-                if not any(tag.casefold() == PRIVATE for tag in case.tags):
-                    yield case
 
     def _scores(self, labels: Mapping[str, str]) -> Iterator[ScoreLine]:
         """The newest score of each version, model and metric."""
@@ -208,18 +196,19 @@ class _Sources:
                 seen.add(key)
                 yield line
 
-    def _facts(
-        self, labels: Mapping[str, str], prompt: Prompt | None
-    ) -> list[tuple[Measurement, VariantFacts]]:
-        """The newest run of each model with the version that is shown, else with any."""
+    def _runs(self, labels: Mapping[str, str], prompt: Prompt | None) -> list[NewestRun]:
+        """The newest runs with the version that is shown, else with any; the newest first.
+
+        One for each model and experiment: one experiment may check what another does not.
+        """
         digests = [prompt.digest] if prompt is not None and prompt.digest in self.measured else []
         digests = digests or [digest for digest in labels if digest in self.measured]
-        newest: dict[str, Measurement] = {}
+        newest: dict[tuple[str, str], Measurement] = {}
         for row in sorted(
             (row for digest in digests for row in self.measured[digest]),
             key=lambda row: -row.started_at,
         ):
-            newest.setdefault(row.model, row)
+            newest.setdefault((row.model, row.experiment), row)
         found = []
         for row in newest.values():
             own = [
@@ -227,37 +216,49 @@ class _Sources:
                 for item in self.facts.of_run(row.run_id)
                 if item.digest == row.digest and item.model == row.model
             ]
-            found += [(row, item) for item in own[:1]]
+            found += [NewestRun(row, item, self.cases.differ(row)) for item in own[:1]]
         return found
 
     def _requirements(
         self,
-        name: str,
         metadata: Metadata,
         paths: Iterable[Path],
-        facts: Sequence[tuple[Measurement, VariantFacts]],
+        runs: Sequence[NewestRun],
+        prompt: Prompt | None,
     ) -> Iterator[RequirementState]:
-        asked: dict[str, Requirement] = {item.id: item for item in metadata.requirements}
-        for path in paths:
-            spec = attempt(functools.partial(load_spec, path))
-            if not isinstance(spec, PexError):
-                asked = {**{item.id: item for item in spec.requirements}, **asked}
-        for requirement in asked.values():
-            found = next(
-                (
-                    (*item.requirements[requirement.id], row.model)
-                    for row, item in facts
-                    if item.requirements.get(requirement.id, ["", "", ""])[2] == requirement.text
-                ),
-                None,
-            )
-            if found is None or found[0] == UNTESTED:
-                # Without a run with it: is there a scorer that checks it?
-                state = self.states.get((name, requirement.id), UNTESTED)
-                yield RequirementState(requirement, state if state == NOT_MEASURED else UNTESTED)
-            else:
-                detail = f"{found[1]}, {found[3]}" if found[1] else found[3]
-                yield RequirementState(requirement, found[0], detail)
+        specs = self.cases.specs(paths)
+        asked = {item.id: item for item in metadata.requirements}
+        for spec in specs:
+            asked = {**{item.id: item for item in spec.requirements}, **asked}
+        digest = prompt.digest if prompt is not None else ""
+        return requirement_states(asked.values(), checked_by(specs), runs, digest)
+
+    def _failures(
+        self,
+        runs: Sequence[NewestRun],
+        labels: Mapping[str, str],
+        paths: Iterable[Path],
+        private: bool,
+    ) -> Failures | None:
+        if not runs:
+            return None
+        row, facts = runs[0].row, runs[0].facts
+        now = self.cases.private_ids(paths, row)
+        hidden = set(facts.failing) if private else set(facts.private)
+        if not isinstance(now, PexError):
+            hidden |= now & set(facts.failing)
+        closed = isinstance(now, PexError)
+        return Failures(
+            version=labels.get(row.digest, "file"),
+            at=datetime.datetime.fromtimestamp(row.started_at, datetime.UTC),
+            run_id=row.run_id,
+            cases=facts.cases,
+            failing=len(facts.failing),
+            shown=tuple(f for f in facts.failures if not closed and f.case_id not in hidden),
+            private=len(hidden),
+            other_cases=runs[0].other_cases,
+            unreadable=now.message if isinstance(now, PexError) and not private else "",
+        )
 
     def _moves(self, name: str, row: PromptRow | None) -> list[Move]:
         found = {move.key: move for move in self.moves.get(name, [])}
@@ -277,6 +278,15 @@ def _decode(version: VersionRow) -> Prompt | None:
     return Prompt(text, version.name).called(version.name, _origin(version))
 
 
+def _read_metadata(prompt: Prompt, where: str | None = None) -> Metadata | PexError:
+    """A prompt's metadata; `privat: true` is an error: it was meant to hide something."""
+    found = attempt(lambda: metadata_of(prompt, where))
+    misses = [said for said in near_misses(prompt) if said.endswith("'private'?")]
+    if misses and not isinstance(found, PexError):
+        return PexError(f"{where or prompt.origin or prompt.name}: {misses[0]}")
+    return found
+
+
 def _same_front(one: VersionRow, other: VersionRow) -> bool:
     """Whether two versions have the same front matter."""
     fronts = [kept_text(item.tags).split("\n---", 1)[0] for item in (one, other)]
@@ -292,11 +302,6 @@ def _text_of(versions: Sequence[VersionRow], shown: str, prompt: Prompt | None) 
         if f"v{version.version}" == shown:
             return kept_text(version.tags)
     return (prompt.file_text or prompt.text) if prompt is not None else ""
-
-
-def _cases_of(path: Path) -> list[Case]:
-    spec = load_spec(path)
-    return read_cases(spec.cases.model_dump(), spec.columns, path.parent).cases
 
 
 def _inputs(prompt: Prompt, cases: Sequence[Case]) -> Iterator[Input]:
@@ -328,30 +333,15 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "string")
 
 
-def _usage(
-    labels: Mapping[str, str], facts: Sequence[tuple[Measurement, VariantFacts]]
-) -> Iterator[UsageLine]:
-    for row, item in facts:
+def _usage(labels: Mapping[str, str], runs: Sequence[NewestRun]) -> Iterator[UsageLine]:
+    by_model: dict[str, NewestRun] = {}
+    for run in runs:
+        by_model.setdefault(run.row.model, run)
+    for run in by_model.values():
+        row, item = run.row, run.facts
         at = datetime.datetime.fromtimestamp(row.started_at, datetime.UTC)
         label = labels.get(row.digest, "file")
         yield UsageLine(label, row.model, item.cost_usd, item.latency_s, item.answers, at)
-
-
-def _failures(
-    facts: Sequence[tuple[Measurement, VariantFacts]], labels: Mapping[str, str], private: bool
-) -> Failures | None:
-    if not facts:
-        return None
-    row, item = max(facts, key=lambda pair: pair[0].started_at)
-    return Failures(
-        version=labels.get(row.digest, "file"),
-        at=datetime.datetime.fromtimestamp(row.started_at, datetime.UTC),
-        run_id=row.run_id,
-        cases=item.cases,
-        failing=item.failing,
-        shown=() if private else item.failures,
-        private=item.failing if private else item.private,
-    )
 
 
 def _is_safety(metric: str) -> bool:

@@ -17,10 +17,12 @@ from pex.core import private
 from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.text import value_text
+from pex.core.values import to_json_value
 from pex.evidence.card.data import Failure
 from pex.record import runs
 from pex.record.measurements import Measurement
 from pex.score.frame import failed_rows, summarise
+from pex.score.requirements import requirement_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +31,7 @@ PRIVATE = "private"
 """The tag of a case whose data is not shown on cards and sites."""
 SHORT = 160
 _MOST_FAILURES = 10
-_FORMAT = 2
+_FORMAT = 3
 _FOLDER = "cards"
 
 
@@ -43,11 +45,13 @@ class VariantFacts:
     cost_usd: float
     latency_s: float
     cases: int
-    failing: int
-    private: int
+    failing: tuple[str, ...]
+    """The ids of the cases that fail."""
+    private: tuple[str, ...]
+    """Those of them that were marked private in the run; others may be by now."""
     failures: tuple[Failure, ...]
     requirements: Mapping[str, Sequence[str]]
-    """By the requirement's id: its state, from what, and its text at that time."""
+    """By the requirement's id: its state, from what, and the digits of what it asked for then."""
 
 
 class RunFacts:
@@ -121,8 +125,8 @@ def _facts(frame: pd.DataFrame, about: Any) -> list[VariantFacts]:
                 cost_usd=float(row["cost_usd"]) / answers if answers else math.nan,
                 latency_s=float(row["latency_s"]),
                 cases=int(frame.loc[own, "case_id"].nunique()),
-                failing=len(failing),
-                private=int(hidden.sum()),
+                failing=tuple(map(str, failing["case_id"])),
+                private=tuple(map(str, failing["case_id"][hidden])) if len(failing) else (),
                 failures=tuple(
                     _failure({str(key): value for key, value in item.items()})
                     for item in shown.head(_MOST_FAILURES).to_dict("records")
@@ -134,14 +138,12 @@ def _facts(frame: pd.DataFrame, about: Any) -> list[VariantFacts]:
 
 
 def _requirements(table: pd.DataFrame, variant: str) -> dict[str, list[str]]:
-    """The state of each requirement; cases are counted, never named: they can be private."""
+    """The state of each requirement; its sentence counts cases and names none: some are private."""
     found = {}
     for row in table[table["variant"] == variant].to_dict("records"):
-        detail = ""
-        if row["n"]:
-            passed = int(row["n"]) - int(row["failed"])
-            detail = f"{passed:,} of {int(row['n']):,} cases passed"
-        found[str(row["requirement"])] = [str(row["state"]), detail, str(row["text"])]
+        at_least = to_json_value(row["at_least"])
+        now = requirement_digest(str(row["text"]), str(row["priority"]), at_least)
+        found[str(row["requirement"])] = [str(row["state"]), str(row["sentence"]), now]
     return found
 
 
@@ -188,4 +190,6 @@ def _is_missing(value: Any) -> bool:
 
 def _from_json(data: Any) -> VariantFacts:
     failures = tuple(Failure(**item) for item in data.pop("failures"))
+    for key in ("failing", "private"):
+        data[key] = tuple(data[key])
     return VariantFacts(**data, failures=failures)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 
 from pex.evidence.card.data import CardData, Failures, ScoreLine, UsageLine
+from pex.evidence.card.requirement_states import OTHER_CASES
 from pex.library.moves import Move
 from pex.report.tables import format_interval, format_score, format_seconds, format_usd
 
@@ -86,17 +87,31 @@ def minute(at: datetime.datetime) -> str:
 
 
 def failures_text(failures: Failures) -> str:
-    """How many cases fail, in a sentence."""
+    """How many cases fail, in a sentence.
+
+    Example:
+        >>> at = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+        >>> failures_text(Failures("v3", at, "r", 1, 1, (), 1))
+        '1 of 1 case fails now (v3, run of 2026-01-02). It is marked private and is not shown.'
+        >>> failures_text(Failures("v3", at, "r", 5, 0, (), 0, other_cases=True))
+        'No case failed (5 cases; v3, run of 2026-01-02); that run had other cases than the file has now.'
+    """  # noqa: E501 - the answer is one line
     where = f"{failures.version}, run of {day(failures.at)}"
+    count = f"{failures.cases:,} {'case' if failures.cases == 1 else 'cases'}"
+    verb = "fails now" if failures.failing == 1 else "fail now"
+    # What a run says of other cases is not so "now".
+    verb, end = ("failed", f"; {OTHER_CASES}") if failures.other_cases else (verb, "")
     if not failures.failing:
-        return f"No case fails now ({failures.cases:,} cases; {where})."
-    verb = "case fails" if failures.failing == 1 else "cases fail"
-    text = f"{failures.failing:,} of {failures.cases:,} {verb} now ({where})."
+        verb = verb.replace("fail now", "fails now")
+        return f"No case {verb} ({count}; {where}){end}."
+    text = f"{failures.failing:,} of {count} {verb} ({where}){end}."
+    if failures.unreadable:
+        return f"{text} None is shown: the cases cannot be read now ({failures.unreadable})."
     if failures.private:
-        are = "is marked private and is not shown" if failures.private == 1 else (
-            "are marked private and are not shown"
-        )  # fmt: skip
-        text += f" {failures.private:,} of them {are}."
+        one = failures.private == 1
+        who = f"{failures.private:,} of them" if failures.failing > 1 else "It"
+        text += f" {who} {'is' if one else 'are'} marked private and {'is' if one else 'are'} "
+        text += "not shown."
     rest = failures.failing - failures.private - len(failures.shown)
     return f"{text} The first {len(failures.shown)} are shown." if rest > 0 else text
 

@@ -14,14 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.cases.edits import DiffersError, Edits
+from pex.core.about import PromptInfo
+from pex.core.attempt import attempt
 from pex.core.cases import parse_cases
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
+from pex.core.prompt import Prompt
 from pex.core.text import value_text
 from pex.core.values import to_json_value
 from pex.evidence.card.run_facts import PRIVATE
 from pex.evidence.form.requirement_form import ReadForm
 from pex.evidence.form.table import Column, FilledForm, FilledRow, Form, check_titles
+from pex.library.files import prompt_files
+from pex.library.metadata import metadata_of
+from pex.library.reference import parse_reference
+from pex.library.registry import fetch
 from pex.project.settings import load_settings
 from pex.rating.answers import NAME, named
 from pex.rating.form import Form as Choices
@@ -31,6 +38,7 @@ from pex.record import assessments
 from pex.results.correct_case import case_in, edits_in
 from pex.results.load import load_run
 from pex.results.results import Results
+from pex.tracking.store import registry_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +74,8 @@ def answer_form(
         scale: of the rating, as in `Results.rate`.
         categories: instead of a scale, the best one first.
         limit: only the first cases.
-        private: also the cases with the tag `private`, which are left out otherwise.
+        private: also the cases with the tag `private`, and those of prompts whose file or newest
+            version says `metadata: {private: true}`; they are left out otherwise.
 
     Raises:
         PexError: the run is not recorded, or there is nothing to show.
@@ -78,6 +87,8 @@ def answer_form(
     frame = results.frame
     if not private:
         frame = frame[[not _is_private(tags) for tags in frame["tags"]]]
+        hidden = _cases_of_private_prompts(results)
+        frame = frame[[case_id not in hidden for case_id in frame["case_id"]]]
     case_ids = list(dict.fromkeys(frame["case_id"]))[:limit]
     answers = _answers(results, variants)
     place = {case_id: number for number, case_id in enumerate(case_ids)}
@@ -87,7 +98,8 @@ def answer_form(
         key=lambda answer: (place[answer.case_id], answer.repeat, answer.id),
     )
     if not shown:
-        raise PexError("there are no answers to show")
+        hint = None if private or len(frame) else "all cases are private: --private includes them"
+        raise PexError("there are no answers to show", hint=hint)
     inputs = [str(name)[5:] for name in frame.columns if str(name).startswith("case.")]
     title = f"rating ({_listed(choices)})"
     columns = [
@@ -174,6 +186,39 @@ def _answers(results: Results, variants: Sequence[str] | None) -> tuple[Answer, 
 
 def _is_private(tags: Any) -> bool:
     return any(str(tag).casefold() == PRIVATE for tag in to_json_value(tags) or ())
+
+
+def _cases_of_private_prompts(results: Results) -> set[str]:
+    """The cases of variants whose prompt's metadata says `private: true`, or cannot be read."""
+    project = find_project()
+    files = prompt_files(project)
+    private: set[str] = set()
+    for info in results.about.prompts:
+        # A version of the library can be named after its reference in the experiment.
+        name = parse_reference(info.origin).name if info.origin else info.name
+        own = [file for file in files if file.name == name]
+        found = [file.prompt or file.problem for file in own] or [_saved(project, info, name)]
+        if any(map(_says_private, found)):
+            private.add(info.name)
+    variants = {item.name for item in results.about.variants if item.prompt in private}
+    frame = results.frame
+    return set(frame["case_id"][frame["variant"].isin(variants)])
+
+
+def _saved(project: Path, info: PromptInfo, name: str) -> Prompt | PexError | None:
+    """The newest version of a prompt of the library; None for one made in Python."""
+    if info.origin is None:
+        return None
+    return attempt(
+        lambda: fetch(registry_uri(project, load_settings(project)), parse_reference(name))
+    )
+
+
+def _says_private(found: Prompt | PexError | None) -> bool:
+    if found is None or isinstance(found, PexError):
+        return found is not None
+    metadata = attempt(lambda: metadata_of(found))
+    return isinstance(metadata, PexError) or metadata.private
 
 
 def _listed(choices: Choices) -> str:
