@@ -226,7 +226,8 @@ def test_an_interrupt_keeps_the_answers_and_says_how_to_go_on(rules, monkeypatch
 
 def _git(folder, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-c", "user.name=Ada", "-c", "user.email=a@b.c", *arguments],
+        ["git", "-c", "user.name=Ada", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false",
+         "-c", "core.hooksPath=/dev/null", *arguments],
         cwd=folder, check=True, capture_output=True, text=True,
     )  # fmt: skip
     return done.stdout.strip()
@@ -262,6 +263,76 @@ def test_commits_of_a_file_also_when_it_was_renamed(lab, project):
         pex.bisect("rule", "HEAD", commits[0])
     with pytest.raises(PexError, match="neither a version of the library nor a git revision"):
         pex.bisect("rule", "--upload-pack=x", "HEAD")
+
+
+@pytest.fixture
+def repository(lab, project):
+    """A project in git whose prompt file is changed by `commit`; answers are worse from rule 4."""
+    _experiment(project, YAML.replace('"library:rule/1"', "prompts/rule.prompty"))
+    (project / "experiments" / "rules" / "prompts").mkdir()
+    _git(project, "init", "-qb", "main")
+    lab.reply = _worse_from(4)
+    return project
+
+
+def _commit(project: Path, number: int, name: str = "rule", end: str = "") -> str:
+    path = project / "experiments" / "rules" / "prompts" / f"{name}.prompty"
+    path.write_text(f"---\nmodel: lab/m1\n---\n{_text(number)}{end}\n")
+    return _committed(project, f"rule {number}")
+
+
+def _committed(project: Path, subject: str) -> str:
+    _git(project, "add", ".")
+    _git(project, "commit", "-qm", subject)
+    return _git(project, "rev-parse", "HEAD")
+
+
+def test_a_merge_counts_as_the_change_that_it_brought(repository):
+    good = _commit(repository, 1)
+    _git(repository, "checkout", "-qb", "side")
+    _commit(repository, 3)
+    _commit(repository, 4)
+    _git(repository, "checkout", "-q", "main")
+    (repository / "other.txt").write_text("x")
+    _committed(repository, "something else")
+    _git(repository, "merge", "-q", "--no-ff", "side", "-m", "merge side")
+    merge = _git(repository, "rev-parse", "HEAD")
+    after = _commit(repository, 5)
+    found = pex.bisect("rule", good, "HEAD")
+    assert [item.label for item in found.versions] == [good[:10], merge[:10], after[:10]]
+    assert (found.first_bad, found.last_good) == (merge[:10], good[:10])
+    # The bad end is what the merge has, not the last commit of the other branch.
+    ended = pex.bisect("rule", good, merge)
+    assert [item.label for item in ended.versions] == [good[:10], merge[:10]]
+
+
+def test_a_rename_right_after_the_good_commit_and_one_after_the_bad_one(repository):
+    prompts = repository / "experiments" / "rules" / "prompts"
+    good = _commit(repository, 1, "first")
+    _git(repository, "mv", str(prompts / "first.prompty"), str(prompts / "second.prompty"))
+    renamed = _committed(repository, "a new name")
+    bad = _commit(repository, 4, "second")
+    _git(repository, "mv", str(prompts / "second.prompty"), str(prompts / "rule.prompty"))
+    _committed(repository, "the name of now")
+    found = pex.bisect("rule", good, bad)
+    assert [item.label for item in found.versions] == [good[:10], renamed[:10], bad[:10]]
+    assert (found.first_bad, found.skipped) == (bad[:10], {})
+
+
+def test_a_change_of_an_included_part_is_a_version(repository):
+    (repository / "prompts").mkdir()
+    tone = repository / "prompts" / "tone.prompty"
+    path = repository / "experiments" / "rules" / "prompts" / "rule.prompty"
+    commits = []
+    for number in (1, 2, 4, 5):
+        tone.write_text(f"Rule {number}. Answer yes or no.\n")
+        if number < 3:
+            path.write_text('{{ include("tone") }}\nQuestion {{ question }}\n')
+        commits.append(_committed(repository, f"tone {number}"))
+    found = pex.bisect("rule", commits[0], "HEAD")
+    assert [item.label for item in found.versions] == [commit[:10] for commit in commits]
+    assert (found.first_bad, found.last_good) == (commits[2][:10], commits[1][:10])
+    assert "tone 4" in repr(found)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import dataclasses
 import functools
 import re
 import subprocess
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
+from pex.core.includes import part_text
 from pex.core.names import check_name
 from pex.core.prompt import Prompt
 from pex.library.content import decode
@@ -138,13 +140,56 @@ def _of_git(project: Path, name: str, good: str, bad: str) -> list[PastVersion]:
             f"--good {good} --bad {bad}: the good commit is not an ancestor of the bad one",
             hint="they are the wrong way round" if older else "they are on different branches",
         )
-    own = path.resolve().relative_to(Path(root).resolve()).as_posix()
-    commits = _changes(folder, f"{first}..{last}", own)
-    start = commits[0][1] if commits else own  # the file may have had another name
-    found = [_at(folder, name, first, start, "", "", "")]
-    for commit, where, day, author, subject in commits:
-        found.append(_at(folder, name, commit, where, subject, author, day))
+    top = Path(root).resolve()
+    own = path.resolve().relative_to(top).as_posix()
+    shared = (project.resolve() / "prompts").relative_to(top).as_posix()
+    now = _changes(folder, f"{last}..HEAD", own)
+    own = now[0].before if now else own  # the file may have been renamed since the bad commit
+    return _versions(folder, name, (first, last), own, shared)
+
+
+def _versions(
+    folder: Path, name: str, ends: tuple[str, str], path: str, shared: str
+) -> list[PastVersion]:
+    """The versions of a file: at the good commit, and after each that changed it or a part of it.
+
+    Args:
+        folder: a folder of the repository.
+        name: the prompt's name.
+        ends: the good commit and the bad one.
+        path: the file in the bad commit.
+        shared: the folder `prompts/` of the project, where included parts can be.
+    """
+    first, last = ends
+    span = f"{first}..{last}"
+    changes = _changes(folder, span, path)
+    order = (_git(folder, "rev-list", "--first-parent", "--reverse", span) or "").split("\n")
+    start = changes[0].before if changes else path
+    own = {change.commit: change for change in changes}
+    parts: set[str] = set()
+    while True:
+        folders = dict.fromkeys([*(str(PurePosixPath(c.path).parent) for c in changes), shared])
+        places = [f"{place}/{part}.prompty" for place in folders for part in sorted(parts)]
+        of_parts = _part_changes(folder, span, places) if places else {}
+        where, found = start, [_at(folder, name, _Change(first, start, start), shared)]
+        for commit in order:
+            change = own.get(commit) or of_parts.get(commit)
+            if change is not None:
+                where = own[commit].path if commit in own else where
+                change = dataclasses.replace(change, path=where)
+                found.append(_at(folder, name, change, shared))
+        more = {part for item in found if item.prompt for part in item.prompt.parts} - parts
+        if not more:  # what a part includes is a part too
+            break
+        parts |= more
+    end = _at(folder, name, _Change(last, path, path), shared)
+    if _sent(end) != _sent(found[-1]):  # a change that the log does not show is not lost
+        found.append(end)
     return found
+
+
+def _sent(version: PastVersion) -> str | None:
+    return version.prompt.digest if version.prompt is not None else None
 
 
 def _file_of(project: Path, name: str) -> Path:
@@ -168,39 +213,75 @@ def _commit(folder: Path, revision: str) -> str:
     return found
 
 
-def _changes(folder: Path, span: str, path: str) -> list[tuple[str, str, str, str, str]]:
-    """The commits that changed a file, oldest first: id, path at that time, day, author, subject.
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Change:
+    """A commit that changed a file; `path` is the file's after it, `before` the one before it."""
 
-    A commit that only merged a change is left out.
+    commit: str
+    path: str
+    before: str
+    day: str = ""
+    author: str = ""
+    subject: str = ""
+
+
+def _changes(folder: Path, span: str, path: str) -> list[_Change]:
+    """The commits that changed a file, oldest first, also under its earlier names.
+
+    A branch that was merged counts as its merge: its commits were not one after the other with
+    those of this branch.
     """
-    log = _git(
-        folder, "log", "--follow", "--name-status", "--no-merges", "--date=short",
-        f"--format=%x00%H{_FIELD}%ad{_FIELD}%an{_FIELD}%s", span, "--", f":/{path}",
-    )  # fmt: skip
     found = []
     where = path
-    for block in (log or "").split("\0")[1:]:
-        head, _, changed = block.partition("\n")
-        commit, day, author, subject = [*head.split(_FIELD, 3), "", "", ""][:4]
-        names = changed.strip().split("\t")
+    for change, status in _log(folder, span, path, "--follow", "--name-status"):
+        names = status.split("\t")
         # The newest comes first; a renamed file has its old name in all commits before.
         where = names[-1] if len(names) > 1 else where
-        found.append((commit, where, day, author, subject))
-        where = names[1] if len(names) > 2 else where
+        before = names[1] if len(names) > 2 else where
+        found.append(dataclasses.replace(change, path=where, before=before))
+        where = before
     return found[::-1]
 
 
-def _at(
-    folder: Path, name: str, commit: str, path: str, subject: str, author: str, day: str
-) -> PastVersion:
-    label = commit[:10]
-    text = _git(folder, "show", f"{commit}:{path}")
+def _part_changes(folder: Path, span: str, paths: Sequence[str]) -> dict[str, _Change]:
+    """The commits that changed one of these files, by their ids."""
+    specs = [f":/{path}" for path in paths[1:]]
+    return {change.commit: change for change, _ in _log(folder, span, paths[0], more=specs)}
+
+
+def _log(
+    folder: Path, span: str, path: str, *options: str, more: Sequence[str] = ()
+) -> Iterator[tuple[_Change, str]]:
+    log = _git(
+        folder, "log", *options, "--first-parent", "--diff-merges=first-parent", "--date=short",
+        f"--format=%x00%H{_FIELD}%ad{_FIELD}%an{_FIELD}%s", span, "--", f":/{path}", *more,
+    )  # fmt: skip
+    for block in (log or "").split("\0")[1:]:
+        head, _, status = block.partition("\n")
+        commit, day, author, subject = [*head.split(_FIELD, 3), "", "", ""][:4]
+        yield _Change(commit, path, path, day, author, subject.strip()), status.strip()
+
+
+def _at(folder: Path, name: str, change: _Change, shared: str) -> PastVersion:
+    label = change.commit[:10]
+    text = _git(folder, "show", f"{change.commit}:{change.path}")
+    said = change.subject, change.author, change.day
     if text is None:
-        return PastVersion(label, None, "the file is not in this commit", subject, author, day)
-    prompt = attempt(lambda: Prompt.parse(text, f"{path} in {label}", name))
+        return PastVersion(label, None, "the file is not in this commit", *said)
+
+    def part(wanted: str) -> str:
+        beside = str(PurePosixPath(change.path).parent)
+        for place in dict.fromkeys([beside, shared]):
+            found = _git(folder, "show", f"{change.commit}:{place}/{wanted}.prompty")
+            if found is not None:
+                return part_text(found, f"{wanted}.prompty in {label}")
+        raise PexError(f"it includes '{wanted}', and there is no {wanted}.prompty in this commit")
+
+    where = f"{change.path} in {label}"
+    prompt = attempt(lambda: Prompt.parse(text, where, name, part))
     if isinstance(prompt, PexError):
-        return PastVersion(label, None, prompt.message, subject, author, day)
-    return PastVersion(label, prompt, "", subject, author, day)
+        return PastVersion(label, None, prompt.message, *said)
+    return PastVersion(label, prompt, "", *said)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
