@@ -14,9 +14,32 @@ from pex.core.errors import PexError
 FILE = "pex.toml"
 
 
+_last_folder: str | None = None
+
+
+def current_folder() -> Path:
+    """The current folder; the last one that was known if it was deleted since.
+
+    Raises:
+        OSError: it was deleted before anybody has asked.
+    """
+    return Path(current_folder_name())
+
+
+def current_folder_name() -> str:
+    """The same as a string, for what is called for each request."""
+    global _last_folder  # noqa: PLW0603 - a process has one
+    try:
+        _last_folder = os.getcwd()  # noqa: PTH109 - a third of the time
+    except OSError:
+        if _last_folder is None:
+            raise
+    return _last_folder
+
+
 def find_project(start: Path | None = None) -> Path:
     """The nearest folder from `start` upwards with a `pex.toml`, else `start` itself."""
-    start = (start or Path.cwd()).resolve()
+    start = (start or current_folder()).resolve()
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
             return folder

@@ -22,6 +22,7 @@ from pex.core.messages import (
 )
 from pex.core.names import check_name
 from pex.core.params import check_params, check_tools, json_params
+from pex.core.project import current_folder
 from pex.core.prompt_messages import Messages, MessagesField, filled_in
 from pex.core.response_model import strict_schema
 from pex.core.safe_text import clean
@@ -253,9 +254,10 @@ class Prompt:
         return call_arguments(
             filled_in(self, case, variables),
             model=self.model,
-            params=self.params,
-            response_schema=self.response_schema,
-            tools=self.tools,
+            # Copies: all callers have the same prompt, and what one appends is not for the others.
+            params=copy.deepcopy(self.params),
+            response_schema=copy.deepcopy(self.response_schema),
+            tools=copy.deepcopy(self.tools),
             api=api,
         )
 
@@ -371,7 +373,7 @@ class Prompt:
         prompt = copy.copy(self)
         object.__setattr__(prompt, "name", check_name(name, "prompt name"))
         object.__setattr__(prompt, "origin", origin)
-        return prompt if self.home is not None or origin is None else prompt.at(Path.cwd())
+        return prompt if self.home is not None or origin is None else prompt.at(current_folder())
 
     def at(self, home: Path | None) -> Prompt:
         """The same prompt, as text that belongs to the project of this folder."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pex.core.includes import among
+from pex.core.project import current_folder
 from pex.core.prompt import FIELDS, Prompt
 from pex.core.values import WrittenFloat, WrittenInt
 
@@ -45,7 +45,7 @@ def prompt_of(fields: dict[str, Any]) -> Prompt:
         "file_text": text,
         "source": "",
         "origin": origin,
-        "home": Path.cwd() if origin is not None else None,
+        "home": current_folder() if origin is not None else None,
         "response_model": None,
         "parts": fields["parts"],
         "written": None if fields["written"] is None else tuple(fields["written"]),

@@ -16,9 +16,10 @@ from pex.library.disabled_file import FILE
 from pex.library.known_prompt import DISABLED, numbers_in
 from pex.library.reference import parse_reference
 from pex.library.registry_api import Version, card_of, describe, get
+from pex.library.registry_lock import locked_prompt
 from pex.library.serving import changed
 from pex.project.settings import load_settings
-from pex.tracking.store import alone, connect, errors_of, registry_uri
+from pex.tracking.store import connect, errors_of, registry_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,9 +31,9 @@ _TRIES = 5
 def disable(name: str, version: int, because: str, tracking_uri: str | None = None) -> Version:
     """Stop serving a version: `pex.library.load` never returns it again.
 
-    In this project that holds at once, elsewhere `ttl_s` later. An alias that points to the
-    version gives the one that it had before; move it, or save a better version. Experiments and
-    plain MLflow still read the version.
+    In this project that holds at once, elsewhere with the registry's next answer, at most `ttl_s`
+    later if it can be reached. An alias that points to the version gives the one that it had
+    before; move it, or save a better version. Experiments and plain MLflow still read the version.
 
     Args:
         name: the prompt's name in the library.
@@ -75,19 +76,24 @@ def _record(
     project = find_project()
     uri = registry_uri(project, load_settings(project), tracking_uri)
     client = connect(uri)
-    found = get(client, uri, parse_reference(f"{name}/{version}"))
-    if not disabled and DISABLED not in found.tags:
-        raise PexError(f"{name}/{version} is not disabled")
+    reference = parse_reference(f"{name}/{version}")
+    get(client, uri, reference)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     reason = {"by": user_name(), "at": now, "because": because}
-    with alone(uri), errors_of(uri):
+    with errors_of(uri), locked_prompt(client, uri, name):
+        tagged = DISABLED in get(client, uri, reference).tags
+        # Whoever was stopped between the two has left one of them.
+        if not (disabled or tagged or version in _listed(client, uri, name)):
+            raise PexError(f"{name}/{version} is not disabled")
         if disabled:
             client.set_prompt_version_tag(name, version, DISABLED, json.dumps(reason))
-        else:
+        elif tagged:
             client.delete_prompt_version_tag(name, version, DISABLED)
         _list(client, uri, name, version, disabled=disabled)
-    _append(project, {"prompt": name, "version": version, "disabled": disabled, **reason})
-    changed(uri, name, project)
+    try:
+        _append(project, {"prompt": name, "version": version, "disabled": disabled, **reason})
+    finally:  # the registry has it all the same
+        changed(uri, name, project)
     with errors_of(uri):
         return describe(client.get_prompt_version(name, str(version)), card_of(client, uri, name))
 
@@ -95,15 +101,19 @@ def _record(
 def _list(client: MlflowClient, uri: str, name: str, version: int, *, disabled: bool) -> None:
     """Put a version into the prompt's list of disabled ones, or take it out.
 
-    MLflow has no compare-and-set: whoever lost to another writer tries again.
+    MLflow's UI knows no lock: whoever lost to it tries again.
     """
     for _ in range(_TRIES):
-        listed = set(numbers_in(card_of(client, uri, name).tags.get(DISABLED, "")))
+        listed = _listed(client, uri, name)
         if (version in listed) == disabled:
             return
         wanted = listed | {version} if disabled else listed - {version}
         client.set_prompt_tag(name, DISABLED, json.dumps(sorted(wanted)))
     raise PexError(f"'{name}': others keep changing which versions are disabled", hint="try again")
+
+
+def _listed(client: MlflowClient, uri: str, name: str) -> set[int]:
+    return set(numbers_in(card_of(client, uri, name).tags.get(DISABLED, "")))
 
 
 def _append(project: Path, line: dict[str, Any]) -> None:

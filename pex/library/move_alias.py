@@ -130,30 +130,37 @@ def move_alias(client: MlflowClient, uri: str, project: Path, move: Move) -> Mov
         PexError: the store refuses, or the project's file cannot be written; nothing has moved.
     """
     check_writable(project)
+    name = move.prompt
+    try:
+        with errors_of(uri), locked_prompt(client, uri, name):
+            return _move(client, uri, project, move)
+    finally:  # the alias may have moved though the line could not be written
+        changed(uri, name, project)
+
+
+def _move(client: MlflowClient, uri: str, project: Path, move: Move) -> Move:
     name, alias = move.prompt, move.alias
-    with errors_of(uri), locked_prompt(client, uri, name):
-        card = card_of(client, uri, name)
-        finish_moves(client, uri, project, card)
-        _check(card, move.before, move)
-        now = datetime.datetime.now(datetime.UTC)
-        move = dataclasses.replace(
-            move,
-            at=now.replace(microsecond=now.microsecond // 1000 * 1000),
-            because=redact(move.because),
-            sentence=redact(move.sentence),
-        )
-        tagged = len(f"{ANNOUNCED}{alias}") <= _KEY_LENGTH
-        if tagged:
-            client.set_prompt_tag(name, f"{ANNOUNCED}{alias}", tag_of(move))
-        client.set_prompt_alias(name, alias, move.to)
-        # MLflow's UI knows no lock.
-        _check(card_of(client, uri, name), move.to, move)
-        if tagged:
-            _write_tags(client, move)
-        append_move(project, move)
-        if tagged:
-            client.delete_prompt_tag(name, f"{ANNOUNCED}{alias}")
-    changed(uri, name, project)
+    card = card_of(client, uri, name)
+    finish_moves(client, uri, project, card)
+    _check(card, move.before, move)
+    now = datetime.datetime.now(datetime.UTC)
+    move = dataclasses.replace(
+        move,
+        at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+        because=redact(move.because),
+        sentence=redact(move.sentence),
+    )
+    tagged = len(f"{ANNOUNCED}{alias}") <= _KEY_LENGTH
+    if tagged:
+        client.set_prompt_tag(name, f"{ANNOUNCED}{alias}", tag_of(move))
+    client.set_prompt_alias(name, alias, move.to)
+    # MLflow's UI knows no lock.
+    _check(card_of(client, uri, name), move.to, move)
+    if tagged:
+        _write_tags(client, move)
+    append_move(project, move)
+    if tagged:
+        client.delete_prompt_tag(name, f"{ANNOUNCED}{alias}")
     return move
 
 

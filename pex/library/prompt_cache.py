@@ -24,7 +24,7 @@ Stamp = tuple[int, int, int] | None
 """Changes whenever the file is replaced; None if there is none."""
 
 
-def cache_paths(uri: str, name: str, project: Path | None) -> Iterator[Path]:
+def cache_paths(uri: str, name: str, project: Path | None, workspace: str = "") -> Iterator[Path]:
     """Where the file of a prompt may be, in order: the project, the user's cache folder.
 
     The second one is looked for only if somebody goes on to it.
@@ -33,9 +33,10 @@ def cache_paths(uri: str, name: str, project: Path | None) -> Iterator[Path]:
         uri: the address of the registry.
         name: the prompt.
         project: the project's folder, None if there is none.
+        workspace: the workspace in the registry: another one has another prompt of this name.
     """
-    both = hashlib.sha256(f"{uri}\0{name}".encode()).hexdigest()[:16]
-    file = f"{name[:_LONGEST_NAME]}-{both}.json"
+    whose = "\0".join(filter(None, (uri, name, workspace)))
+    file = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(whose.encode()).hexdigest()[:16]}.json"
     if project is not None:
         yield project / private.STATE / "prompts" / file
     with contextlib.suppress(Exception):  # no home folder: then there is no cache

@@ -13,9 +13,12 @@ import time
 import weakref
 
 from pex.core.errors import PexError
+from pex.library.registry_answer import NotThereError, RefusedError
 from pex.library.served_prompt import ServedPrompt, Slot, with_source
 
 _TIMEOUT_S = 2.0
+_HANGS_S = 2 * _TIMEOUT_S
+"""After this time the others are asked, though a question that hangs has not ended."""
 _LONGEST_SLEEP_S = 3600.0
 _LONGEST_RETRY_S = 60.0
 
@@ -40,21 +43,23 @@ class _Background:
                 if left > 0:
                     self.changed.wait(min(left, _LONGEST_SLEEP_S))
                     continue
-                first = min(self.served, key=lambda served: served.due)
+                # Of those that are due together, the ones that fail come last.
+                first = min(self.served, key=lambda served: (served.due, served.failures))
             try:
                 first.read()  # another process may have asked
                 if first.due <= time.monotonic():
-                    first.ask(_TIMEOUT_S)
-                    if first.problem is not None:
+                    if not _question(first, _TIMEOUT_S).wait(_HANGS_S):
+                        first.failed(_hangs(first))
+                    if not isinstance(first.problem, NotThereError | RefusedError | None):
                         self._wait_with(first)
             except Exception:  # noqa: BLE001 - the thread serves all prompts, and goes on
                 first.due = time.monotonic() + _LONGEST_RETRY_S
 
     def _wait_with(self, failed: ServedPrompt) -> None:
-        """Do not ask a registry that is down for its other prompts either."""
+        """Do not ask a registry that is down for its other prompts either; then they come first."""
         for served in self.served:
             if served.uri == failed.uri and served.due < failed.due:
-                served.due = failed.due
+                served.due = math.nextafter(failed.due, 0.0)
 
 
 _background = _Background()
@@ -82,24 +87,38 @@ def wake() -> None:
             _background.changed.notify()
 
 
-def ask_now(served: ServedPrompt, timeout_s: float, *, own: bool) -> None:
+def ask_now(served: ServedPrompt, timeout_s: float, *, own: bool) -> bool:
     """Ask the registry, and wait at most `timeout_s` seconds for the answer.
 
     Args:
         served: the prompt; callers that come while it is asked wait for the same answer.
         timeout_s: the longest time to wait; the question itself may go on for a while.
         own: whether an answer to a question that has already been sent is too old.
+
+    Returns:
+        Whether the question has ended, with an answer or with a failure.
     """
+    return _question(served, timeout_s, own=own).wait(timeout_s)
+
+
+def _question(served: ServedPrompt, timeout_s: float, *, own: bool = False) -> threading.Event:
+    """Ask the registry in a thread, or join who is asking; set when that has ended."""
     with _background.changed:
         done = _background.asking.get(served)
         if done is None or own:
             done = threading.Event()
-            _background.asking[served] = done
             thread = threading.Thread(
                 target=_ask, args=(served, timeout_s, done), name="pex-prompts-now", daemon=True
             )
             thread.start()
-    done.wait(timeout_s)
+            _background.asking[served] = done
+    return done
+
+
+def _hangs(served: ServedPrompt) -> PexError:
+    from pex.guard.redact import redact
+
+    return PexError(f"the registry {redact(served.uri)} did not answer within {_HANGS_S:g} s")
 
 
 def _ask(served: ServedPrompt, timeout_s: float, done: threading.Event) -> None:
@@ -145,7 +164,7 @@ def from_files(slot: Slot) -> None:
                         if slot.prompt is None:
                             slot.prompt, slot.version = with_source(prompt, "file"), move.to
                     return
-    except PexError:
+    except (PexError, OSError, ValueError):  # what git or a person left there cannot be read
         return
 
 

@@ -16,6 +16,10 @@ _TYPE, _RESPONSE, _CONFIG = (
 )
 
 
+class RefusedError(PexError):
+    """The registry answers, but it refuses this question, such as a prompt that others own."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class PromptAnswer:
     """A prompt's entry: the versions of its aliases, its tags, its newest version (0: none)."""

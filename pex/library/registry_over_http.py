@@ -17,7 +17,13 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.core.network import is_loopback
 from pex.guard.redact import redact
-from pex.library.registry_answer import IS_PROMPT, NotThereError, PromptAnswer, VersionAnswer
+from pex.library.registry_answer import (
+    IS_PROMPT,
+    NotThereError,
+    PromptAnswer,
+    RefusedError,
+    VersionAnswer,
+)
 
 _PAGES = "/api/2.0/mlflow"
 _LONGEST = 64_000_000
@@ -29,8 +35,8 @@ _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 class HttpReader:
     """Reads from one server; the login and the certificates are those that MLflow uses."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri.rstrip("/")
+    def __init__(self, uri: str, workspace: str = "") -> None:
+        self._uri, self._workspace = uri.rstrip("/"), workspace
 
     def prompt(self, name: str, timeout_s: float) -> PromptAnswer:
         """A prompt's entry.
@@ -78,6 +84,8 @@ class HttpReader:
         parts = urllib.parse.urlsplit(self._uri)
         url = f"{self._uri}{_PAGES}/{page}?{urllib.parse.urlencode(query)}"
         headers = {"Accept": "application/json", **_login(parts)}
+        if self._workspace:
+            headers["X-MLFLOW-WORKSPACE"] = self._workspace
         if parts.username is not None:  # urllib does not know logins in addresses
             host = parts.netloc.rpartition("@")[2]
             url = urllib.parse.urlunsplit(urllib.parse.urlsplit(url)._replace(netloc=host))
@@ -123,7 +131,8 @@ class HttpReader:
         hint = None
         if error.code in (401, 403):
             hint = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-        return PexError(
+        kind = RefusedError if error.code == 403 else PexError
+        return kind(
             f"MLflow's server {redact(self._uri)} refused: {error.code} {redact(message)}",
             hint=hint,
         )
@@ -161,8 +170,6 @@ def _pairs(items: Any, key: str, value: str) -> dict[str, str]:
 
 def _login(parts: urllib.parse.SplitResult) -> dict[str, str]:
     """The headers of the login, found where MLflow finds it."""
-    workspace = os.environ.get("MLFLOW_WORKSPACE", "").strip()
-    found = {"X-MLFLOW-WORKSPACE": workspace} if workspace else {}
     saved = _saved_login()
     user = os.environ.get("MLFLOW_TRACKING_USERNAME") or saved.get("mlflow_tracking_username")
     password = os.environ.get("MLFLOW_TRACKING_PASSWORD") or saved.get("mlflow_tracking_password")
@@ -172,13 +179,14 @@ def _login(parts: urllib.parse.SplitResult) -> dict[str, str]:
         password = urllib.parse.unquote(parts.password or "")
     if user and password:
         both = base64.b64encode(f"{user}:{password}".encode()).decode()
-        return {**found, "Authorization": f"Basic {both}"}
-    return {**found, "Authorization": f"Bearer {token}"} if token else found
+        return {"Authorization": f"Basic {both}"}
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _saved_login() -> dict[str, str]:
-    path = Path("~/.mlflow/credentials").expanduser()
-    if not path.is_file():
+    # Neither a home folder that does not exist nor one that cannot be entered is an error here.
+    path = os.path.expanduser("~/.mlflow/credentials")  # noqa: PTH111
+    if not os.path.isfile(path):  # noqa: PTH113
         return {}
     import configparser
 

@@ -19,13 +19,15 @@ from pex.library.registry_answer import IS_PROMPT, NotThereError, PromptAnswer, 
 _DELETED = "Deleted_Internal"
 """The stage of a version that was deleted: its row stays."""
 _WORKSPACE = "default"
+_MYSQL = ("connect_timeout", "read_timeout", "write_timeout")
 _TIMEOUTS = {
-    "pg8000": "timeout",
-    "psycopg2": "connect_timeout",
-    "psycopg": "connect_timeout",
-    "pymysql": "connect_timeout",
+    "pg8000": ("timeout",),
+    "psycopg2": ("connect_timeout",),
+    "psycopg": ("connect_timeout",),
+    "pymysql": _MYSQL,
+    "mysqldb": _MYSQL,
 }
-"""What each driver calls the seconds that it waits for a connection."""
+"""What each driver calls the seconds that it waits for a connection, and for an answer."""
 
 
 class _Snapshot(Protocol):
@@ -40,8 +42,9 @@ class _Snapshot(Protocol):
 class SqlReader:
     """Reads from a database; a class below opens it."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, workspace: str = "") -> None:
         self._uri = uri
+        self._workspace = {"workspace": workspace or _WORKSPACE}
 
     def prompt(self, name: str, timeout_s: float) -> PromptAnswer:
         """A prompt's entry.
@@ -50,7 +53,7 @@ class SqlReader:
             NotThereError: there is no such prompt.
             PexError: the database cannot be read.
         """
-        mine = {"name": name, **_workspace()}
+        mine = {"name": name, **self._workspace}
         with self._opened(timeout_s) as snapshot:
             tags = dict(snapshot.rows("registered_model_tags", ("key", "value"), mine))
             if tags.get(IS_PROMPT) != "true":
@@ -68,7 +71,7 @@ class SqlReader:
             NotThereError: there is no such version.
             PexError: the database cannot be read.
         """
-        mine = {"name": name, "version": number, **_workspace()}
+        mine = {"name": name, "version": number, **self._workspace}
         with self._opened(timeout_s) as snapshot:
             rows = snapshot.rows("model_versions", ("description", "current_stage"), mine)
             if not rows or rows[0][1] == _DELETED:
@@ -78,7 +81,7 @@ class SqlReader:
 
     def names(self, timeout_s: float) -> list[str]:
         """The names of all prompts."""
-        where = {"key": IS_PROMPT, "value": "true", **_workspace()}
+        where = {"key": IS_PROMPT, "value": "true", **self._workspace}
         with self._opened(timeout_s) as snapshot:
             return [
                 str(name) for (name,) in snapshot.rows("registered_model_tags", ("name",), where)
@@ -90,10 +93,6 @@ class SqlReader:
     def _error(self, error: Exception) -> PexError:
         first = (redact(str(error)).strip().splitlines() or [type(error).__name__])[0]
         return PexError(f"MLflow's store {redact(self._uri)} cannot be read: {first}")
-
-
-def _workspace() -> dict[str, str]:
-    return {"workspace": os.environ.get("MLFLOW_WORKSPACE", "").strip() or _WORKSPACE}
 
 
 def _texts(tags: Mapping[Any, Any]) -> dict[str, str]:
@@ -160,11 +159,13 @@ class ServerReader(SqlReader):
 
         try:
             url = sql.make_url(self._uri)
-            driver = url.get_driver_name()
-            limit = _TIMEOUTS.get(driver)
-            arguments = {limit: max(1, round(timeout_s))} if limit else {}
+            names = _TIMEOUTS.get(url.get_driver_name(), ())
+            arguments = dict.fromkeys(names, max(1, round(timeout_s)))
             engine = sql.create_engine(url, poolclass=sql.NullPool, connect_args=arguments)
             with engine.connect() as connection, connection.begin():
+                if url.get_backend_name() == "postgresql":  # a table that somebody has locked
+                    limit = max(1, round(timeout_s * 1000))
+                    connection.execute(sql.text(f"SET LOCAL statement_timeout = {limit}"))
                 yield _ServerSnapshot(connection)
         except (SQLAlchemyError, OSError, ImportError) as error:
             raise self._error(error) from None

@@ -6,7 +6,9 @@ neither REST pages nor a database, and logins by a plug-in of MLflow, need it.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from typing import Any
 
 from pex.core.errors import PexError
 from pex.library.registry_answer import (
@@ -16,13 +18,18 @@ from pex.library.registry_answer import (
     RegistryReader,
     VersionAnswer,
 )
+from pex.tracking.address import chosen_workspace
 
 _BY_PLUGIN = ("MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH")
 _DATABASES = ("postgresql", "mysql", "mssql")
 
 
-def reader_of(uri: str) -> RegistryReader:
+def reader_of(uri: str, workspace: str = "") -> RegistryReader:
     """The reader of a store.
+
+    Args:
+        uri: the store.
+        workspace: the workspace in it, by MLflow's `MLFLOW_WORKSPACE`; empty for its default.
 
     Example:
         >>> [type(reader_of(uri)).__name__ for uri in ("sqlite:////data/m.db", "https://mlflow.example")]
@@ -32,29 +39,39 @@ def reader_of(uri: str) -> RegistryReader:
     if scheme in ("http", "https") and not any(os.environ.get(name) for name in _BY_PLUGIN):
         from pex.library.registry_over_http import HttpReader
 
-        return HttpReader(uri)
+        return HttpReader(uri, workspace)
     if uri.startswith("sqlite:///"):
         from pex.library.registry_over_sql import SqliteReader
 
-        return SqliteReader(uri)
+        return SqliteReader(uri, workspace)
     if scheme in _DATABASES:
         from pex.library.registry_over_sql import ServerReader
 
-        return ServerReader(uri)
-    return _MlflowReader(uri)
+        return ServerReader(uri, workspace)
+    return _MlflowReader(uri, workspace)
 
 
 class _MlflowReader:
     """Reads with MLflow's own client."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, uri: str, workspace: str) -> None:
+        self._uri, self._workspace = uri, workspace
+
+    def _inside(self) -> contextlib.AbstractContextManager[Any]:
+        """The workspace, for this thread, if the environment now names another one."""
+        if self._workspace == chosen_workspace():
+            return contextlib.nullcontext()
+        from mlflow.utils.workspace_context import ServerWorkspaceContext
+        from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
+
+        return ServerWorkspaceContext(self._workspace or DEFAULT_WORKSPACE_NAME)
 
     def prompt(self, name: str, timeout_s: float) -> PromptAnswer:
         from pex.library.registry_api import card_of
         from pex.tracking.store import connect
 
-        card = card_of(connect(self._uri), self._uri, name)
+        with self._inside():
+            card = card_of(connect(self._uri), self._uri, name)
         newest = max((int(item.version) for item in card.latest_versions), default=0)
         aliases = {alias: int(version) for alias, version in card.aliases.items()}
         return PromptAnswer(name, aliases, {**card.tags, IS_PROMPT: "true"}, newest)
@@ -62,7 +79,7 @@ class _MlflowReader:
     def version(self, name: str, number: int, timeout_s: float) -> VersionAnswer:
         from pex.tracking.store import connect, errors_of
 
-        with errors_of(self._uri):
+        with errors_of(self._uri), self._inside():
             found = connect(self._uri).get_prompt_version(name, str(number))
         if found is None:
             raise NotThereError(f"prompt '{name}' has no version {number}")
@@ -73,7 +90,7 @@ class _MlflowReader:
         from pex.tracking.store import connect, errors_of
 
         try:
-            with errors_of(self._uri):
+            with errors_of(self._uri), self._inside():
                 return [card.name for card in cards(connect(self._uri))]
         except PexError:
             return []

@@ -58,10 +58,14 @@ class ServedPrompt:
         name: the prompt.
         project: the project's folder, None if there is none.
         given: the registry that the caller named, None if the project's is used.
+        workspace: the workspace in the registry, empty for its default.
     """
 
-    def __init__(self, uri: str, name: str, project: Path | None, given: str | None) -> None:
+    def __init__(
+        self, uri: str, name: str, project: Path | None, given: str | None, workspace: str = ""
+    ) -> None:
         self.uri, self.name, self.project, self._given = uri, name, project, given
+        self.workspace = workspace
         self.known = KnownPrompt(name)
         self.slots: dict[tuple[Reference, str | None], Slot] = {}
         self.path = str(next(self._paths(), ""))
@@ -74,7 +78,7 @@ class ServedPrompt:
         self.lock = threading.RLock()
 
     def _paths(self) -> Iterator[Path]:
-        return prompt_cache.cache_paths(self.uri, self.name, self.project)
+        return prompt_cache.cache_paths(self.uri, self.name, self.project, self.workspace)
 
     def slot(self, reference: Reference, model: str | None) -> Slot:
         """The slot of a reference, made if there is none."""
@@ -169,11 +173,7 @@ class ServedPrompt:
 
                 reason = redact(str(error) or type(error).__name__)
                 error = PexError(f"MLflow's store {redact(self.uri)} cannot be read: {reason}")
-            with self.lock:
-                self.problem = error
-                self.failures += 1
-                wait = _FIRST_RETRY_S * 2 ** min(self.failures - 1, 10)
-                self.due = time.monotonic() + min(wait, _LONGEST_RETRY_S)
+            self.failed(error)
             return
         with self.lock:
             self.problem, self.failures = None, 0
@@ -183,11 +183,19 @@ class ServedPrompt:
             self._write()
             self.due = max(self.due, time.monotonic() + _LEAST_S)
 
+    def failed(self, error: PexError) -> None:
+        """Keep why the registry could not be asked; the next time is later each time."""
+        with self.lock:
+            self.problem = error
+            self.failures += 1
+            wait = _FIRST_RETRY_S * 2 ** min(self.failures - 1, 10)
+            self.due = time.monotonic() + min(wait, _LONGEST_RETRY_S)
+
     def _asked(self, end: float) -> tuple[KnownPrompt, dict[_Key, PexError]]:
         from pex.library.registry_reader import reader_of
 
         check_address(self._given, self.project)
-        reader = reader_of(self.uri)
+        reader = reader_of(self.uri, self.workspace)
         asked_at = time.time()
         try:
             answer = reader.prompt(self.name, _left(end))
@@ -213,7 +221,11 @@ class ServedPrompt:
         from pex.library.moves import read_history
 
         before: dict[str, list[int]] = {}
-        for move in reversed(read_history(self.project).moves(self.name)):
+        try:
+            moves = read_history(self.project).moves(self.name)
+        except (PexError, OSError, ValueError):  # what the registry has answered holds all the same
+            return known
+        for move in reversed(moves):
             before.setdefault(move.alias, []).extend(filter(None, (move.to, move.before)))
         return known.with_before(before)
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pex.core.errors import PexError
-from pex.core.project import FILE
+from pex.core.project import FILE, current_folder_name
 from pex.core.prompt import Prompt
 from pex.library import prompt_refresh, prompt_traces
 from pex.library.prompt_cache import stamp_of
 from pex.library.reference import parse_reference
 from pex.library.served_prompt import ServedPrompt, Slot, with_source
-from pex.tracking.address import chosen_addresses, registry_address
+from pex.tracking.address import chosen_addresses, chosen_workspace, registry_address
 
 _slots: dict[tuple[Any, ...], Slot] = {}
 _served: dict[tuple[Any, ...], ServedPrompt] = {}
@@ -47,8 +47,9 @@ def load(
     - `"fallback"`: the registry has no answer in time, and nothing is known: the caller's own.
 
     A background thread asks the registry again every `ttl_s` seconds. If that fails, what was
-    known last goes on. A version disabled by `pex.library.disable` is not served again after
-    that. Only the first call of a process for a prompt that is not in its cache can wait.
+    known last goes on. A version disabled by `pex.library.disable` is not served again once the
+    registry has answered. Only the first call of a process for a prompt that is not in its cache
+    can wait.
 
     Args:
         reference: "name@alias", "name/3", or "name" for its latest version.
@@ -69,8 +70,8 @@ def load(
             the nearest one), every version was disabled, or the registry does not answer and
             nothing is known.
     """
-    key = (reference, model, tracking_uri, ttl_s, *chosen_addresses(), os.getcwd())  # noqa: PTH109 - a third of the time
     try:
+        key = (reference, model, tracking_uri, ttl_s, *chosen_addresses(), current_folder_name())
         slot = _slots.get(key)
         if slot is not None and ttl_s > 0:
             prompt, served = slot.prompt, slot.served
@@ -94,14 +95,20 @@ def _load(key: tuple[Any, ...], timeout_s: float, fallback: Prompt | str | None)
     if slot.prompt is None and slot.problem is None:
         prompt_refresh.from_files(slot)
     asks = slot.prompt is None or ttl_s <= 0
-    # An application with a fallback does not wait again and again for a registry that is down.
-    waits = fallback is not None and served.problem is not None and ttl_s > 0
+    # An application with a fallback does not wait again and again for a registry that is down, nor
+    # for a prompt that is not there: the background finds it.
+    problem = served.problem or slot.problem
+    waits = fallback is not None and problem is not None and ttl_s > 0
     if asks and not (waits and time.monotonic() < served.due):
         known = served.known.asked_at
-        prompt_refresh.ask_now(served, timeout_s, own=ttl_s <= 0)
+        ended = prompt_refresh.ask_now(served, timeout_s, own=ttl_s <= 0)
         if slot.prompt is not None and served.known.asked_at != known:
             prompt_refresh.keep(served)
             return with_source(slot.prompt, "registry")
+        if not ended:
+            with served.lock:
+                if served.problem is None and served.known.asked_at == known:
+                    served.problem = _late(served, timeout_s)
     prompt = slot.prompt
     if prompt is not None or fallback is not None:
         prompt_refresh.keep(served)
@@ -115,10 +122,11 @@ def _load(key: tuple[Any, ...], timeout_s: float, fallback: Prompt | str | None)
 def _new_slot(key: tuple[Any, ...], reference: str, model: str | None, given: str | None) -> Slot:
     parsed = parse_reference(reference)
     uri, project = registry_address(given)
-    whose = (uri, parsed.name, project)
+    workspace = chosen_workspace()
+    whose = (uri, parsed.name, project, workspace)
     with _lock:
         if whose not in _served:
-            _served[whose] = ServedPrompt(uri, parsed.name, project, given)
+            _served[whose] = ServedPrompt(uri, parsed.name, project, given, workspace)
         served = _served[whose]
     _slots[key] = served.slot(parsed, model)
     return _slots[key]
@@ -127,6 +135,8 @@ def _new_slot(key: tuple[Any, ...], reference: str, model: str | None, given: st
 def _after_fork() -> None:
     global _lock  # noqa: PLW0603 - another thread of the parent may have held it
     _lock = threading.Lock()
+    for served in list(_served.values()):  # also those that no background keeps yet
+        served.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -145,7 +155,10 @@ def _late(served: ServedPrompt, timeout_s: float) -> PexError:
 
 def _fallback(fallback: Prompt | str, reference: Any) -> Prompt:
     if isinstance(fallback, Prompt):
-        return with_source(fallback, "fallback")
+        made = with_source(fallback, "fallback")
+        # One from the library has a version, which the traces must not show.
+        object.__setattr__(made, "origin", None)
+        return made
     name = "".join(char if char.isalnum() and char.isascii() else "-" for char in str(reference))
     try:
         prompt = Prompt(fallback, name or "fallback")
@@ -179,8 +192,9 @@ def changed(uri: str, name: str, project: Path | None = None) -> None:
             mine = [
                 served for served in _served.values() if (served.uri, served.name) == (uri, name)
             ]
-        if all(served.project != project for served in mine):
-            mine.append(ServedPrompt(uri, name, project, uri))
+        here = (project, chosen_workspace())
+        if all((served.project, served.workspace) != here for served in mine):
+            mine.append(ServedPrompt(uri, name, project, uri, here[1]))
         for served in mine:
             served.read()
             if served.slots or served.known.asked_at:  # else nobody serves it

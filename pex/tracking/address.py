@@ -18,7 +18,10 @@ _HERE = "sqlite:///mlruns/mlflow.db"
 
 
 def chosen_addresses() -> tuple[str | None, ...]:
-    """The registry and the store chosen in MLflow in this process, and in the environment."""
+    """The registry and the store chosen in MLflow in this process, and in the environment.
+
+    The last one is the workspace in them (`chosen_workspace`).
+    """
     # MLflow itself is not imported: if the user has not done so, nothing was chosen in it.
     registry = sys.modules.get("mlflow.tracking._model_registry.utils")
     service = sys.modules.get("mlflow.tracking._tracking_service.utils")
@@ -27,7 +30,13 @@ def chosen_addresses() -> tuple[str | None, ...]:
         os.environ.get("MLFLOW_REGISTRY_URI"),
         getattr(service, "_tracking_uri", None),
         os.environ.get("MLFLOW_TRACKING_URI"),
+        chosen_workspace(),
     )
+
+
+def chosen_workspace() -> str:
+    """The workspace in a registry that several teams share; empty for the default one."""
+    return os.environ.get("MLFLOW_WORKSPACE", "").strip()
 
 
 def registry_address(given: str | None) -> tuple[str, Path | None]:
@@ -60,7 +69,7 @@ def check_address(given: str | None, project: Path | None) -> None:
 
 def _first(project: Path | None) -> tuple[str | None, bool]:
     """The address that is chosen first, and whether the project chose it."""
-    registry, registry_named, store, store_named = chosen_addresses()
+    registry, registry_named, store, store_named = chosen_addresses()[:4]
     if registry or registry_named:
         return registry or registry_named, False
     settings = _settings(project) if project is not None else {}

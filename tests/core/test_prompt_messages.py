@@ -28,6 +28,22 @@ def test_it_is_a_tuple_of_templates_and_fills_them_in_when_called() -> None:
     assert PROMPT.openai(review="Nice.")["messages"] == sent
 
 
+def test_what_a_caller_changes_stays_with_the_caller() -> None:
+    tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+    schema = {"title": "A", "type": "object", "properties": {"a": {"type": "string"}}}
+    prompt = Prompt(
+        "{{ review }}", "p", params={"stop": ["END"]}, tools=[tool], response_schema=schema
+    )
+    before = copy.deepcopy(prompt.openai(review="Nice."))
+    sent = prompt.openai(review="Nice.")
+    sent["stop"].append("x")
+    sent["tools"].append({})
+    sent["tools"][0]["function"]["name"] = "other"
+    sent["response_format"]["json_schema"]["schema"]["properties"].clear()
+    sent["messages"].append({})
+    assert prompt.openai(review="Nice.") == before
+
+
 def test_a_missing_value_and_a_wrong_case_are_said() -> None:
     with pytest.raises(PexError, match="review"):
         PROMPT.messages(reveiw="Nice.")

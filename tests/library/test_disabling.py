@@ -1,6 +1,8 @@
 """A disabled version is never served again."""
 
+import functools
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +11,13 @@ import pytest
 
 import pex
 from pex.core.errors import PexError
+from pex.library import registry_lock
 from pex.tracking.store import connect
 from tests.helpers.command import pexlab
 from tests.helpers.served import forget, until
 
 ONE, TWO, THREE = (pex.Prompt(f"{{{{ word }}}}, version {n}.", "hi") for n in (1, 2, 3))
-load = pex.library.load
+load = functools.partial(pex.library.load, timeout_s=60.0)
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +100,44 @@ def test_a_prompt_file_of_a_disabled_version_is_not_served(saved: str, project: 
 def test_only_the_versions_tag_is_enough(saved: str) -> None:
     connect(saved).set_prompt_version_tag("hi", 3, "pex.disabled", "{}")
     assert load("hi@champion").origin == "hi/2"
+
+
+def test_on_a_server_two_people_wait_for_each_other(
+    saved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(saved)
+    monkeypatch.setattr(registry_lock, "local_folder", lambda uri: None)
+    client.create_registered_model("pex-lock.hi")  # another one is at it
+    thread = threading.Thread(target=pex.library.disable, args=("hi", 3, "no"))
+    thread.start()
+    time.sleep(0.5)
+    assert "pex.disabled" not in client.get_prompt("hi").tags
+    client.set_prompt_tag("hi", "pex.disabled", "[1]")
+    client.delete_registered_model("pex-lock.hi")
+    thread.join()
+    assert client.get_prompt("hi").tags["pex.disabled"] == "[1, 3]"
+
+
+def test_an_undo_that_was_stopped_half_way_can_be_made_again(saved: str) -> None:
+    pex.library.disable("hi", 3, "no")
+    connect(saved).delete_prompt_version_tag("hi", 3, "pex.disabled")
+    with pytest.raises(PexError, match="disabled"):
+        load("hi/3", ttl_s=0)
+    pex.library.enable("hi", 3)
+    assert load("hi/3", ttl_s=0).origin == "hi/3"
+    with pytest.raises(PexError, match="is not disabled"):
+        pex.library.enable("hi", 3)
+
+
+def test_moves_that_cannot_be_read_do_not_hide_it(saved: str, project: Path) -> None:
+    assert load("hi@champion").origin == "hi/3"
+    (project / "library" / "moves.jsonl").unlink()
+    (project / "library" / "moves.jsonl").mkdir()
+    client = connect(saved)  # another machine
+    client.set_prompt_version_tag("hi", 3, "pex.disabled", "{}")
+    client.set_prompt_tag("hi", "pex.disabled", "[3]")
+    assert load("hi@champion", ttl_s=0).origin == "hi/2"
+    assert pex.library.status()[0].problem is None
 
 
 def test_wrong_use_is_said_and_nothing_is_written(saved: str, project: Path) -> None:

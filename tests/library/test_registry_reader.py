@@ -144,6 +144,20 @@ def test_odd_answers_are_errors_that_say_so(
         HttpReader(address).prompt("hi", 60)
 
 
+def test_a_user_without_a_home_folder_has_no_saved_login(
+    odd_server: tuple[str, type[Answers]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(user: int) -> object:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    address, handler = odd_server
+    handler.status = 503
+    with pytest.raises(PexError, match="refused: 503"):
+        HttpReader(address).prompt("hi", 60)
+
+
 def test_the_login_is_the_one_that_mlflow_uses(
     odd_server: tuple[str, type[Answers]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
