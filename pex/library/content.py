@@ -116,10 +116,19 @@ def decode(found: PromptVersion | VersionAnswer) -> Prompt:
     """Return the prompt of a version, whether pex or plain MLflow saved it.
 
     Raises:
-        PexError: MLflow's text is not a valid template, or the kept text has been changed.
+        PexError: MLflow's text is not a valid template, the kept text has been changed, or it is
+            not the text that plain MLflow serves.
     """
+    origin = f"{found.name}/{found.version}"
     kept = decode_tags(found.name, found.version, found.tags)
-    return _of_mlflow(found, f"{found.name}/{found.version}") if kept is None else kept
+    if kept is None:
+        return _of_mlflow(found, origin)
+    if not _is_template(kept, found):
+        raise PexError(
+            f"{origin}: MLflow's own text is not the one that pex keeps in its tags {_TEXT}1 …",
+            hint="one of them was changed in MLflow; save the prompt again",
+        )
+    return kept
 
 
 def decode_tags(name: str, version: int, tags: Mapping[str, str]) -> Prompt | None:
@@ -224,6 +233,18 @@ def _template(prompt: Prompt) -> tuple[str, str]:
                 hint="it takes text, images (image_url) and sound (input_audio)",
             ) from None
     return "chat", json.dumps(prompt.messages, ensure_ascii=False)
+
+
+def _is_template(prompt: Prompt, found: PromptVersion | VersionAnswer) -> bool:
+    """Whether a version has the template of a prompt; a chat's JSON may be spelled otherwise."""
+    try:
+        template = found.template
+    except ValueError:  # a chat that is not JSON
+        return False
+    if isinstance(template, str):
+        roles = [message["role"] for message in prompt.messages]
+        return roles == ["user"] and prompt.messages[0]["content"] == template
+    return template == jsontext.loads(json.dumps(prompt.messages))
 
 
 def _model_config(prompt: Prompt) -> dict[str, Any]:

@@ -95,11 +95,11 @@ def new_move(
         before: the version that it points to, None if there is no such alias yet.
         found: the version that it will point to.
         kind: "promote", "rollback" or "set".
+
+    Raises:
+        PexError: the version's text cannot be read, so it could not be served.
     """
-    sha256, digest = found.tags.get(content.SHA256), found.tags.get(content.DIGEST)
-    if not sha256 or not digest:  # plain MLflow saved it
-        prompt = content.decode(found)
-        sha256, digest = content.encode(prompt).sha256, prompt.digest
+    prompt = content.decode(found)
     return Move(
         prompt=name,
         alias=alias,
@@ -107,8 +107,9 @@ def new_move(
         to=int(found.version),
         by=user_name(),
         at=datetime.datetime.now(datetime.UTC),
-        sha256=sha256,
-        digest=digest,
+        # Reading has compared the tag with the text; plain MLflow sets none.
+        sha256=found.tags.get(content.SHA256) or content.sha256_of(prompt),
+        digest=prompt.digest,
         kind=kind,
     )
 

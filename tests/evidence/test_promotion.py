@@ -141,6 +141,64 @@ def test_the_gate_must_still_be_the_one_of_the_run(team: Path) -> None:
     }
 
 
+def test_a_gate_that_was_removed_since_the_run_promotes_nothing(team: Path) -> None:
+    shelve(BAD, GOOD)
+    path = team / "experiments/sums/experiment.yaml"
+    run()
+    path.write_text(YAML.replace("gate:", "# gate:"))
+    assert missing(pex.promote("ask")) == {"gate": "the experiment's file no longer has a gate"}
+    path.write_text(YAML)
+    assert pex.promote("ask", dry_run=True).outcome == WOULD_MOVE
+
+
+def test_a_gate_that_only_the_plan_has_is_enough(team: Path) -> None:
+    shelve(BAD, GOOD)
+    (team / "experiments/sums/experiment.yaml").write_text(YAML.replace("gate:", "# gate:"))
+    folder = team / "plans"
+    folder.mkdir()
+    (folder / "plan.yaml").write_text(
+        "name: nightly\nsteps: [{id: a, notebook: a.ipynb}]\n"
+        "gate: {baseline: ask.1, metric: label, margin: 0.3}\n"
+    )
+    run(mlflow_tags={"pex.plan": "nightly", "pex.plan_folder": "plans"})
+    found = pex.promote("ask", dry_run=True)
+    assert found.outcome == WOULD_MOVE, str(found)
+
+
+def test_a_deleted_run_is_no_evidence_and_the_next_one_decides(
+    team: Path, lab: FaultyEndpoint
+) -> None:
+    shelve(BAD, GOOD)
+    good = run()
+    lab.reply = lambda body, number: completion("yes")
+    bad = run(journal="fresh")
+    assert pex.promote("ask").outcome == REFUSED
+    client = mlflow.MlflowClient(f"sqlite:///{team / 'mlruns' / 'mlflow.db'}")
+    client.delete_run(str(bad.run_id))
+    found = pex.promote("ask", dry_run=True)
+    assert (found.outcome, found.evidence.run_id) == (WOULD_MOVE, good.run_id)
+    said = f"run {str(bad.run_id)[:8]} was deleted"
+    assert said in str(found)
+    assert missing(pex.promote("ask", run=bad.run_id)) == {"deleted run": said}
+    client.delete_run(str(good.run_id))
+    found = pex.promote("ask")
+    assert found.outcome == REFUSED
+    assert f"run {str(good.run_id)[:8]} was deleted" in str(found)
+    assert "pexlab run experiments/sums/experiment.yaml" in str(found)
+
+
+def test_the_digest_is_that_of_the_text_whatever_its_tag_says(team: Path) -> None:
+    shelve(BAD, EVEN, GOOD)
+    run()
+    assert missing(pex.promote("ask", version=3))["run"].startswith("no finished run has measured")
+    client = mlflow.MlflowClient(f"sqlite:///{team / 'mlruns' / 'mlflow.db'}")
+    client.set_prompt_version_tag("ask", "3", "pex.digest", BAD.digest)
+    found = pex.promote("ask", version=3, dry_run=True)
+    assert missing(found)["run"].startswith("no finished run has measured ask/3")
+    pex.promote("ask", version=3, because="x")
+    assert read_history(team).lines[-1].move.digest == GOOD.digest
+
+
 def test_a_newer_run_that_came_out_otherwise_is_not_passed_over(
     team: Path, lab: FaultyEndpoint
 ) -> None:
@@ -202,6 +260,26 @@ def test_too_many_errors_are_no_evidence(team: Path, lab: FaultyEndpoint) -> Non
     }
 
 
+def test_errors_of_one_variant_do_not_hide_among_those_of_many(
+    team: Path, lab: FaultyEndpoint
+) -> None:
+    shelve(BAD, GOOD)
+
+    def broken(body: dict[str, Any], number: int) -> Any:
+        kind, _, case = body["messages"][-1]["content"].split()
+        if kind == "GOOD" and int(case) < 4:
+            from aiohttp import web
+
+            return web.json_response({"error": {"message": "bad"}}, status=400)
+        return answer(body, number)
+
+    lab.reply = broken
+    run()  # 4 of 82 are under 5 %
+    assert missing(pex.promote("ask")) == {
+        "errors": "4 of 41 requests of 'ask.2' without an answer, more than max_error_share (5%)"
+    }
+
+
 def test_the_first_champion_is_compared_with_the_gates_baseline(team: Path) -> None:
     shelve(BAD, GOOD, champion=None)
     run()
@@ -239,6 +317,34 @@ def test_a_model_gets_a_version_of_its_own_by_evidence_on_it_alone(team: Path) -
         pex.promote("ask", model="other/m2")
     with pytest.raises(pex.PexError, match="model 'm2': expected its full name, provider/model"):
         pex.promote("ask", model="m2")
+
+
+def test_another_provider_of_the_same_model_is_another_model(team: Path) -> None:
+    shelve(BAD, GOOD)
+    path = team / "experiments/sums/experiment.yaml"
+    path.write_text(YAML.replace("[lab/m1]", "[lab/openai/m1]"))
+    run()
+    assert missing(pex.promote("ask", model="openai/m1")) == {
+        "run": "no finished run has measured ask/2 on openai/m1, only on lab/openai/m1"
+    }
+    found = pex.promote("ask", model="lab/openai/m1", dry_run=True)
+    assert found.outcome == WOULD_MOVE, str(found)
+
+
+def test_each_variant_of_the_version_must_be_compared(team: Path) -> None:
+    # Two prompts of one digest are two used variants on m1, which must not stand in for m2.
+    from pex.core.about import VariantInfo
+    from pex.evidence.promotion.gate_evidence import Subject, _pairs
+
+    def variant(name: str, digest: str, model: str) -> VariantInfo:
+        return VariantInfo(name, name, digest, model)
+
+    about: Any = type("about", (), {"variants": [
+        variant("new|m1", "n", "lab/m1"), variant("new|m2", "n", "lab/m2"),
+        variant("old|m1", "o", "lab/m1"), variant("same|m1", "o", "lab/m1"),
+    ]})  # fmt: skip
+    pairs, check = _pairs(team, Subject("ask", 2, "n", 1, "o"), about, None)
+    assert (pairs, check.met) == ([], False)
 
 
 def test_rolling_back_needs_a_reason_and_goes_back_step_by_step(team: Path) -> None:

@@ -3,14 +3,18 @@
 import json
 import os
 import re
+import threading
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import pex
+from pex.evidence.promotion.alias_state import AliasState
 from pex.evidence.promotion.result import IN_REVIEW, MOVED
+from pex.evidence.review.page import difference_html
 from pex.evidence.review.reviews import accept, refuse, reviews
 from pex.library.moves import read_history
 from tests.helpers.browser import page as opened
@@ -114,6 +118,80 @@ def test_damaged_and_unknown_requests_are_named(team: Path, asked: str) -> None:
     listed = pexlab("library", "review", "list", folder=team)
     assert (listed.returncode, listed.stdout) == (0, "")
     assert f"{asked}/request.json: not valid JSON" in listed.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"general": "canary"}, "it names two aliases, 'champion' and 'canary'"),
+        ({"model": "lab/m1"}, "it names two aliases, 'champion' and 'champion--m1'"),
+        ({"enough": None}, "request.json: 'enough' is missing"),
+        ({"missing": None}, "request.json: 'missing' is missing"),
+        ({"sentence": None}, "request.json: 'sentence' is missing"),
+    ],
+)
+def test_a_changed_request_moves_nothing(
+    team: Path, asked: str, changed: dict[str, str | None], said: str
+) -> None:
+    path = team / "library" / "reviews" / asked / "request.json"
+    data = {**json.loads(path.read_text()), **changed}
+    path.write_text(json.dumps({k: v for k, v in data.items() if v is not None or k == "model"}))
+    with pytest.raises(pex.PexError, match=said):
+        accept(asked)
+    assert aliases(team) == {"champion": 1}
+
+
+def test_too_little_evidence_needs_the_reason_of_the_request(
+    team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_user(monkeypatch, "ada")
+    shelve(BAD, GOOD)
+    asked = pex.promote("ask", review=True, because="the law changed").review
+    path = team / "library" / "reviews" / asked / "request.json"
+    path.write_text(path.read_text().replace("the law changed", " "))
+    as_user(monkeypatch, "bo")
+    with pytest.raises(pex.PexError, match="not enough, and no reason was given: no finished run"):
+        accept(asked)
+    assert aliases(team) == {"champion": 1}
+
+
+def test_a_refusal_waits_for_a_move_that_is_under_way(
+    team: Path, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def refused() -> None:
+        try:
+            refuse(asked, because="too late")
+        except pex.PexError as error:
+            said.append(error.message)
+
+    plain = AliasState.move
+    thread = threading.Thread(target=refused)
+
+    def move(*args: Any, **options: Any) -> Any:
+        thread.start()
+        thread.join(0.2)  # time enough for a refusal that does not wait
+        return plain(*args, **options)
+
+    monkeypatch.setattr(AliasState, "move", move)
+    accept(asked)
+    thread.join()
+    assert said == [f"review {asked} is decided already: {pex.review(asked).sentence}"]
+    assert (pex.review(asked).state, aliases(team)) == ("accepted", {"champion": 2})
+
+
+def test_a_change_at_the_end_of_a_long_prompt_is_shown() -> None:
+    start = "".join(f"Rule {number}. " for number in range(8_000))
+    old, new = (pex.Prompt(f"{start}{end}", name="ask") for end in ("Be kind.", "Be curt."))
+    html = difference_html(new, old)
+    assert "<del>kind.</del><ins>curt.</ins>" in html
+    assert "Long parts that stay as they are have been left out." in html
+    assert re.search(r"\[… [\d,]+ characters, not changed …\]", html)
+    assert len(html) < 10_000
+    html = difference_html(new, None)
+    assert re.search(r"The last [\d,]+ characters are not shown", html)
+    assert len(html) < 50_000
 
 
 def test_private_cases_are_counted_and_not_shown(

@@ -1,6 +1,7 @@
 """What MLflow holds of a prompt, and that nothing is lost on the way."""
 
 import json
+from typing import Any
 
 import mlflow
 import pytest
@@ -174,3 +175,19 @@ def test_a_kept_text_that_somebody_changed_is_noticed(uri: str) -> None:
     mlflow.MlflowClient(uri).set_prompt_version_tag("p", 1, "pex.text.1", "---\nname: p\n---\nHo")
     with pytest.raises(pex.PexError, match="p/1: the text in its tags"):
         pex.library.load("p")
+
+
+@pytest.mark.parametrize("messages", ["Review: {{ review }}", CHAT], ids=["text", "chat"])
+def test_what_plain_mlflow_would_serve_is_what_pex_serves(uri: str, messages: Any) -> None:
+    prompt = pex.Prompt(messages, name="short")
+    pex.library.save(prompt)
+    client, template = mlflow.MlflowClient(uri), encode(prompt).template
+    for changed in (template.replace("review", "other"), f"[{template}"):
+        client.set_prompt_version_tag("short", "1", "mlflow.prompt.text", changed)
+        for use in (pex.library.load, lambda name: pex.library.set_alias(name, "champion", 1)):
+            with pytest.raises(pex.PexError, match="short/1: MLflow's own text is not the one"):
+                use("short")
+    # A chat's JSON may be spelled otherwise, as an older pexlab or MLflow did.
+    spelled = template if isinstance(messages, str) else json.dumps(messages, indent=1)
+    client.set_prompt_version_tag("short", "1", "mlflow.prompt.text", spelled)
+    assert pex.library.load("short").digest == prompt.digest

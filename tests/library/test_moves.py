@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -263,11 +262,18 @@ def test_on_a_server_a_lock_is_waited_for_and_one_that_was_left_behind_is_taken(
     monkeypatch.setattr(registry_lock, "local_folder", lambda uri: None)
     monkeypatch.setattr(registry_lock, "_STALE_S", 1.0 if left else 1e9)
     client.create_registered_model("pex-lock.hi")
+    plain, refused = registry_lock._made_at, threading.Event()
+
+    def looked(*args: Any) -> int:  # it is asked when the lock could not be created
+        refused.set()
+        return plain(*args)
+
+    monkeypatch.setattr(registry_lock, "_made_at", looked)
     thread = threading.Thread(target=pex.library.set_alias, args=("hi", "champion", 2))
     thread.start()
-    time.sleep(0.5)
-    assert card(uri).aliases == {"champion": 1}
+    assert refused.wait(60)
     if not left:
+        assert card(uri).aliases == {"champion": 1}
         client.delete_registered_model("pex-lock.hi")
     thread.join()
     assert card(uri).aliases == {"champion": 2}

@@ -195,8 +195,8 @@ class AliasState:
 
 
 def digest_of(found: PromptVersion) -> str:
-    """`Prompt.digest` of a version, whether pex or plain MLflow saved it."""
-    return found.tags.get(content.DIGEST) or content.decode(found).digest
+    """`Prompt.digest` of a version's text: anybody can set the tag that says it."""
+    return content.decode(found).digest
 
 
 def _why(found: PromptVersion) -> str:

@@ -28,7 +28,7 @@ from pex.project.files import kind_of
 from pex.project.listing import experiment_files
 from pex.project.spec import ExperimentSpec, GateSpec, load_spec
 from pex.record.measurements import run_cases_sha256
-from pex.record.search import SOURCE, run_of
+from pex.record.search import SOURCE, UnknownRunError, run_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,7 @@ MISSING = "missing"
 _MOST_RUNS = 10
 _CLOCKS = datetime.timedelta(minutes=5)
 _RULE = ("metric", "margin", "confidence")
+_DELETED = "deleted run"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,13 +121,13 @@ def find_evidence(project: Path, uri: str, subject: Subject, run: str | None = N
         run: the id of the run to look at, instead of the newest ones.
 
     Raises:
-        PexError: the store does not answer, or there is no such run.
+        PexError: the store does not answer.
     """
     if subject.digest == subject.champion_digest:
         text = f"{subject} sends the same requests as version {subject.champion}, used now"
         return Evidence(PASS, [], "unchanged", text)
     rows = measured(project, uri, subject.digest)
-    own = [row for row in rows if subject.model is None or _same_model(row.model, subject.model)]
+    own = [row for row in rows if subject.model in (None, row.model)]
     newest = list(dict.fromkeys(row.run_id for row in own))[:_MOST_RUNS]
     if run is not None:
         given = _look(project, uri, subject, run)
@@ -136,14 +137,26 @@ def find_evidence(project: Path, uri: str, subject: Subject, run: str | None = N
         return Evidence(
             MISSING, [Check("run", False, _no_run(subject, rows), _command(project, subject))]
         )
-    found = None
+    return _newest_that_says(project, uri, subject, newest)
+
+
+def _newest_that_says(project: Path, uri: str, subject: Subject, newest: Sequence[str]) -> Evidence:
+    """The newest run that can say something, else the newest one; deleted runs are only named."""
+    found: Evidence | None = None
+    deleted: list[Check] = []
     for run_id in newest:
         evidence = _look(project, uri, subject, run_id)
+        if evidence.checks[0].name == _DELETED:
+            deleted.append(evidence.checks[0])
+            continue
         if evidence.outcome != MISSING and not _other_cases(evidence):
-            return evidence
+            found = evidence
+            break
         found = found or evidence
-    assert found is not None
-    return found
+    if found is None:
+        return Evidence(MISSING, deleted)
+    named = [dataclasses.replace(check, met=True, command="") for check in deleted]
+    return dataclasses.replace(found, checks=[*found.checks, *named])
 
 
 def _newer(
@@ -194,7 +207,15 @@ def _look(project: Path, uri: str, subject: Subject, run_id: str) -> Evidence:
     from pex.record.runs import NoResultsError, load
     from pex.results.results import Results
 
-    tags = run_of(uri, run_id).data.tags
+    try:
+        recorded = run_of(uri, run_id)
+    except UnknownRunError:
+        recorded = None
+    if recorded is None or recorded.info.lifecycle_stage == "deleted":
+        text = f"run {run_id[:8]} was deleted"
+        check = Check(_DELETED, False, text, _command(project, subject))
+        return Evidence(MISSING, [check], run_id=run_id)
+    tags = recorded.data.tags
     try:
         results = Results(*load(uri, run_id))
     except NoResultsError as error:
@@ -221,7 +242,7 @@ def _look(project: Path, uri: str, subject: Subject, run_id: str) -> Evidence:
         _cases(project, about, start.cases_sha256, again),
         *_judges(about, rule),
         _age(results.frame, pairs, rule, again),
-        _errors(about, again),
+        _errors(results, pairs, again),
     ]
     return dataclasses.replace(
         start, outcome=outcome, verdict=verdict, sentence=sentence, checks=checks, pairs=pairs
@@ -268,9 +289,11 @@ def _rule(
         text = f"the run of '{about.name}' had no gate: nothing says what is good enough"
         return None, Check("gate", False, text, f"with 'gate:' in experiment.yaml: {again}")
     rule = GateSpec(**{key: value for key, value in own.items() if key in GateSpec.model_fields})
-    now = spec.gate.model_dump() | plan if spec and spec.gate else None
-    if now is None:
+    if spec is None or spec.gate is None:
+        if spec is not None and about.gate:
+            return rule, Check("gate", False, "the experiment's file no longer has a gate", again)
         return rule, Check("gate", True, _said(rule))
+    now = spec.gate.model_dump() | plan
     rule = rule.model_copy(update={"evidence_days": now["evidence_days"]})
     changed = [key for key in _RULE if now[key] != getattr(rule, key)]
     if changed:
@@ -305,8 +328,7 @@ def _pairs(
     own = [
         item
         for item in about.variants
-        if item.prompt_version == subject.digest
-        and (subject.model is None or _same_model(item.model, subject.model))
+        if item.prompt_version == subject.digest and subject.model in (None, item.model)
     ]
     command = _command(project, subject)
     if not own:
@@ -317,7 +339,7 @@ def _pairs(
         return _baseline_pairs(subject, about, rule, own, command)
     used = [item for item in about.variants if item.prompt_version == subject.champion_digest]
     pairs = [(item.name, base.name) for item in own for base in used if _equal(item, base)]
-    if len(pairs) < len(own):
+    if not _all_paired(own, pairs):
         text = (
             f"the run does not compare {subject} with version {subject.champion}, which is used "
             "now, on the same model and parameters"
@@ -350,16 +372,16 @@ def _baseline_pairs(
     return pairs, Check("comparison", True, f"compared with the gate's baseline '{name}'")
 
 
+def _all_paired(own: Sequence[VariantInfo], pairs: Sequence[tuple[str, str]]) -> bool:
+    return {item.name for item in own} == {candidate for candidate, _ in pairs}
+
+
 def _equal(one: VariantInfo, other: VariantInfo) -> bool:
     """Whether two variants differ in the prompt alone; a prompt's own parameters belong to it."""
     sides = [
         dict(item.params if item.own_params is None else item.own_params) for item in (one, other)
     ]
     return one.model == other.model and sides[0] == sides[1]
-
-
-def _same_model(model: str, wanted: str) -> bool:
-    return wanted in (model, model.partition("/")[2])
 
 
 def _judged(
@@ -453,12 +475,19 @@ def _age(
     return Check("age", True, f"its answers are {age}")
 
 
-def _errors(about: About, again: str) -> Check:
-    counts = about.counts
+def _errors(results: Results, pairs: Sequence[tuple[str, str]], again: str) -> Check:
+    """Requests without an answer, of the whole run and of each variant that is compared."""
+    about, frame = results.about, results.frame
+    counts, limit = about.counts, about.max_error_share
     failed = counts.errors + counts.not_asked
-    share = failed / counts.requests if counts.requests else 1.0
     said = f"{failed:,} of {counts.requests:,} requests without an answer"
-    if share > about.max_error_share:
-        text = f"{said}, more than max_error_share ({about.max_error_share:.0%})"
-        return Check("errors", False, text, again)
+    parts = [(failed, counts.requests, said)]
+    for name in dict.fromkeys(name for pair in pairs for name in pair):
+        errors = frame.loc[frame["variant"] == name, "error"].notna()
+        failed = int(errors.sum())
+        text = f"{failed:,} of {len(errors):,} requests of '{name}' without an answer"
+        parts.append((failed, len(errors), text))
+    for failed, requests, text in parts:
+        if failed > limit * requests or not requests:
+            return Check("errors", False, f"{text}, more than max_error_share ({limit:.0%})", again)
     return Check("errors", True, said)

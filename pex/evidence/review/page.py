@@ -32,6 +32,8 @@ MAX_CASES = 50
 _MAX_CHARS = 2000
 _MAX_BYTES = 1_000_000
 _MAX_TEXT = 40_000
+_AROUND = 1_000
+"""Characters that are shown before and after a change if the whole text is too long."""
 STYLE = """
 main.pex-review { max-width: 1080px; margin: 0 auto; padding: 24px 20px 60px; font-size: 14px;
   background: var(--pex-back); }
@@ -155,27 +157,51 @@ def difference_html(new: Prompt, old: Prompt | None) -> str:
     """The files of two prompts compared word by word, as HTML."""
     text = _file(new)
     if old is None:
-        return f'<pre tabindex="0">{escaped(text)}</pre>'
+        return _shown([("same", text)])
     before = _file(old)
     if text == before:
         return "<p>Nothing in the prompt's file.</p>"
     pieces = word_difference(text, before)
     if pieces is None:
-        return (
-            "<p>The two are too different to compare word by word. The proposed one:</p>"
-            f'<pre tabindex="0">{escaped(text)}</pre>'
-        )
-    marks = {"same": ("", ""), "new": ("<ins>", "</ins>"), "gone": ("<del>", "</del>")}
-    shown = "".join(f"{marks[kind][0]}{escaped(piece)}{marks[kind][1]}" for kind, piece in pieces)
+        said = "<p>The two are too different to compare word by word. The proposed one:</p>"
+        return said + _shown([("same", text)])
     legend = "<p><ins>underlined</ins> is new, <del>struck through</del> is gone.</p>"
-    return f'{legend}<pre tabindex="0">{shown}</pre>'
+    if sum(len(piece) for _, piece in pieces) > _MAX_TEXT:
+        pieces = [(kind, _shortened(piece) if kind == "same" else piece) for kind, piece in pieces]
+        legend += "<p>Long parts that stay as they are have been left out.</p>"
+    return legend + _shown(pieces)
+
+
+def _shortened(text: str) -> str:
+    """The ends of a long text that is not changed."""
+    left_out = len(text) - 2 * _AROUND
+    if left_out <= 0:
+        return text
+    return f"{text[:_AROUND]}\n[… {left_out:,} characters, not changed …]\n{text[-_AROUND:]}"
+
+
+def _shown(pieces: Sequence[tuple[str, str]]) -> str:
+    """The pieces of a text as HTML, at most so many characters; what is cut off is said."""
+    marks = {"same": ("", ""), "new": ("<ins>", "</ins>"), "gone": ("<del>", "</del>")}
+    parts, room = [], _MAX_TEXT
+    for kind, piece in pieces:
+        if room > 0:
+            parts.append(f"{marks[kind][0]}{escaped(piece[:room])}{marks[kind][1]}")
+        room -= len(piece)
+    html = f'<pre tabindex="0">{"".join(parts)}</pre>'
+    if room >= 0:
+        return html
+    return (
+        f'{html}<p class="pex-bad">The last {-room:,} characters are not shown: look at them with '
+        "<code>pexlab library diff</code>.</p>"
+    )
 
 
 def _file(prompt: Prompt) -> str:
     try:
-        return prompt.to_prompty()[:_MAX_TEXT]
+        return prompt.to_prompty()
     except PexError:  # no file can hold it
-        return prompt.text[:_MAX_TEXT]
+        return prompt.text
 
 
 def answers_html(

@@ -6,18 +6,19 @@ own beside them, so that two branches do not collide.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.core import jsontext
+from pex.core import jsontext, private
 from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 FOLDER = "library/reviews"
 FORMAT = "pex review 1"
+_PATIENCE_S = 120
+"""A decision may wait for the move of another one, which may wait for a lock of the registry."""
 OPEN, ACCEPTED, REFUSED = "open", "accepted", "refused"
 
 _ID = re.compile(r"[A-Za-z0-9_.-]+")
@@ -51,6 +54,9 @@ _KEYS = (
     "by",
     "at",
     "run_id",
+    "sentence",
+    "missing",
+    "enough",
     "because",
 )
 
@@ -257,7 +263,7 @@ def _material(
         PexError: a version or the run is gone.
     """
     asked = found.request
-    state = AliasState.open(asked["prompt"], asked["general"], asked.get("model"), None)
+    state = _opened(found, None)
     version = state.version(int(asked["to"]))
     old = state.prompt_at(asked["from"])
     evidence = find_evidence(
@@ -285,10 +291,15 @@ def accept(
         PexError: the requester cannot accept their own request; it is decided already; or the
             version, the alias or the evidence is no longer as it was.
     """
-    found = review(id)
+    # Nobody decides otherwise between the move and the file that says so.
+    with _locked():
+        return _accept(review(id), because, file, tracking_uri)
+
+
+def _accept(found: Review, because: str, file: Path | None, tracking_uri: str | None) -> Promotion:
+    id, asked = found.id, found.request  # noqa: A001 - the word that everybody uses
     decision = _decision(found, ACCEPTED, because, file)
-    asked = found.request
-    state = AliasState.open(asked["prompt"], asked["general"], asked.get("model"), tracking_uri)
+    state = _opened(found, tracking_uri)
     if state.before != asked["from"]:
         there = f"version {state.before}" if state.before else "no version"
         raise PexError(
@@ -301,11 +312,12 @@ def accept(
         raise PexError(f"review {id}: version {asked['to']} is not the one that was shown")
     run_id = asked["run_id"] or None
     evidence = find_evidence(state.project, state.runs, state.subject(version), run_id)
-    if asked["enough"] and not evidence.enough:
+    reason = "" if evidence.enough else str(asked["because"]).strip()
+    if not evidence.enough and (asked["enough"] or not reason):
         lacks = "; ".join(check.text for check in evidence.missing) or evidence.sentence
-        raise PexError(f"review {id}: the evidence is no longer enough: {lacks}",
+        what = "no longer enough" if asked["enough"] else "not enough, and no reason was given"
+        raise PexError(f"review {id}: the evidence is {what}: {lacks}",
                        hint="ask for a new review")  # fmt: skip
-    reason = "" if evidence.enough else str(asked["because"])
     made = Promotion(
         asked["prompt"], asked["alias"], state.before, int(asked["to"]), MOVED, evidence, reason,
         id, remarks=state.remarks(),
@@ -333,12 +345,43 @@ def refuse(
     Raises:
         PexError: there is no reason, or it is decided already.
     """
-    found = review(id)
-    decision = _decision(found, REFUSED, because, file)
-    if not decision["because"]:
-        raise PexError("a refusal needs a reason", hint='--because "…", in Python because="…"')
-    _write(found, decision)
-    return review(id)
+    with _locked():
+        found = review(id)
+        decision = _decision(found, REFUSED, because, file)
+        if not decision["because"]:
+            raise PexError("a refusal needs a reason", hint='--because "…", in Python because="…"')
+        _write(found, decision)
+        return review(id)
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """One process of this project decides at a time."""
+    from filelock import FileLock, Timeout
+
+    state = private.folder(find_project() / private.STATE)
+    try:
+        with FileLock(state / "reviews.lock", timeout=_PATIENCE_S):
+            yield
+    except Timeout:
+        raise PexError(f"{FOLDER}: another process is deciding", hint="try again") from None
+
+
+def _opened(found: Review, tracking_uri: str | None) -> AliasState:
+    """The alias that a request is about.
+
+    Raises:
+        PexError: its file names two of them: the page shows one, and the other one would move.
+    """
+    asked = found.request
+    state = AliasState.open(asked["prompt"], asked["general"], asked.get("model"), tracking_uri)
+    if state.alias != asked["alias"]:
+        raise PexError(
+            f"{FOLDER}/{found.id}/request.json: it names two aliases, '{asked['alias']}' and "
+            f"'{state.alias}'",
+            hint="git has the file as it was written",
+        )
+    return state
 
 
 def _decision(found: Review, wanted: str, because: str, file: Path | None) -> dict[str, Any]:
