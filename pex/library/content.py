@@ -242,9 +242,9 @@ def _is_template(prompt: Prompt, found: PromptVersion | VersionAnswer) -> bool:
     except ValueError:  # a chat that is not JSON
         return False
     if isinstance(template, str):
-        roles = [message["role"] for message in prompt.messages]
-        return roles == ["user"] and prompt.messages[0]["content"] == template
-    return template == jsontext.loads(json.dumps(prompt.messages))
+        messages = [(message["role"], message["content"]) for message in prompt.messages]
+        return messages == [("user", template)]
+    return bool(template == jsontext.loads(json.dumps(prompt.messages)))
 
 
 def _model_config(prompt: Prompt) -> dict[str, Any]:
