@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import pex
 from pex.cli.form import app
+from pex.evidence.card.secrets_of_cards import SecretError
 from pex.evidence.form.requirement_form import read_requirements, requirement_form
 from pex.evidence.form.table import read_form, write_form
 
@@ -238,3 +239,83 @@ def test_the_command_line(file: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(pex.PexError, match=r"a \.csv, \.xlsx or \.html file"):
         write_form(requirement_form(file), tmp_path / "form.pdf")
+
+
+PROMPT = """---
+name: echo
+metadata:
+  requirements: [{id: R3, text: Is never rude.}, {id: R2, text: Is short.}]
+---
+user:
+{{ word }}
+"""
+
+
+def test_the_ids_of_a_prompts_own_requirements_are_taken(file: Path, tmp_path: Path) -> None:
+    (file.parent / "prompts" / "echo.prompty").write_text(PROMPT)
+    form = requirement_form(file)
+    assert "R3 (must): Is never rude." in form.instructions
+    assert "R2 (must)" not in form.instructions  # the form has a row for it
+    sent = rows(write_form(form, tmp_path / "form.csv"))
+    sent[1]["what must hold"] = "Is very short."
+    made = [
+        *sent,
+        {**new(text="Is calm.")},
+        {**new(id="R3", text="Is rude.")},
+        {**new(text="Is never rude.")},
+    ]
+    made = [{title: row[title] for title in sent[0]} for row in made]
+    found = read_requirements(read_form(fill(tmp_path / "back.csv", made[:4])), file)
+    assert states(found) == [
+        ("same", "R1"), ("conflict", "R2"), ("added", "R4"), ("conflict", "R3"),
+    ]  # fmt: skip
+    assert found.changes[3].detail == (
+        'echo.prompty has another requirement of this id: "Is never rude."'
+    )
+    assert [item.id for item in pex.Experiment.load(file).requirements] == ["R1", "R2", "R4", "R3"]
+    found = read_requirements(read_form(fill(tmp_path / "b.csv", [made[4]])), file)
+    assert states(found) == [("same", "R3")]
+
+
+def test_the_examples_of_a_refused_row_are_kept_with_it(file: Path, tmp_path: Path) -> None:
+    made = [
+        new(id="R1", text="Other.", word="new", expected="new"),
+        new(word="newer"),
+        new(id="R5", text="Fine.", word="c"),
+        new(word="d"),
+        new(expected="no input"),
+    ]
+    back = fill(tmp_path / "back.csv", made)
+    result = CliRunner().invoke(app, ["read", str(back), "--experiment", "words"])
+    assert result.exit_code == 1
+    assert (file.parent / "cases.csv").read_text() == CASES.replace("\r", "") + (
+        "9,c,,R5\n10,d,,R5\n"
+    )
+    rest = rows(tmp_path / "back.rest.csv")
+    assert [(row["id"], row["example: word"]) for row in rest] == [
+        ("R1", "new"), ("R1", "newer"), ("R5", ""),
+    ]  # fmt: skip
+    assert rest[1]["not taken over because"] == "its requirement was not taken over"
+    assert rest[2]["not taken over because"] == "it has an answer but no input"
+    again = read_requirements(read_form(tmp_path / "back.rest.csv"), file)
+    assert {state for state, _ in states(again)} == {"conflict"}
+
+
+@pytest.mark.parametrize("at_least", ["0.99999", "0.07", "0.3333333333333333", "80.0", "4.56789"])
+def test_an_untouched_form_changes_nothing(file: Path, tmp_path: Path, at_least: str) -> None:
+    file.write_text(YAML.replace("Support}", f"Support, at_least: {at_least}}}"))
+    before = file.read_bytes()
+    sent = rows(write_form(requirement_form(file), tmp_path / "form.csv"))
+    found = read_requirements(read_form(fill(tmp_path / "back.csv", sent)), file)
+    assert states(found) == [("same", "R1"), ("same", "R2")]
+    assert file.read_bytes() == before
+
+
+def test_a_form_with_a_secret_is_not_written(file: Path, tmp_path: Path) -> None:
+    secret = "sk-proj-" + "a1B2c3D4e5F6g7H8" * 3
+    file.write_text(YAML.replace("Is short.", f"Never says {secret}."))
+    for suffix in ("csv", "xlsx", "html"):
+        with pytest.raises(SecretError, match="row 'R2', 'what must hold', line 1") as raised:
+            write_form(requirement_form(file), tmp_path / f"form.{suffix}")
+        assert secret not in str(raised.value)
+        assert not (tmp_path / f"form.{suffix}").exists()

@@ -20,6 +20,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.textfile import read_text
 from pex.evidence.form.table import Column, FilledForm, FilledRow, Form, check_titles
 from pex.experiment.experiment import Experiment
+from pex.library.metadata import metadata_of
 from pex.project.edit_requirements import with_requirements
 from pex.project.files import validate
 from pex.project.spec import Requirement, load_spec
@@ -103,6 +104,9 @@ def requirement_form(file: Path) -> Form:
     ]
     title = f"{spec.name}: what must hold?"
     said = f"{spec.purpose}\n\n{INSTRUCTIONS}" if spec.purpose else INSTRUCTIONS
+    if others := [item for _, item in _of_prompts(exp).values() if item not in spec.requirements]:
+        said += "\n\nThe prompts ask for this already; it is changed in their own files:\n"
+        said += "\n".join(f"{item.id} ({item.priority}): {item.text}" for item in others)
     return Form(KIND, title, said, "requirement", columns, rows, spec.name, empty=_EMPTY)
 
 
@@ -130,9 +134,10 @@ def read_requirements(form: FilledForm, file: Path, *, dry_run: bool = False) ->
             hint=f"--experiment {form.experiment}",
         )
     known = {item.id: item for item in spec.requirements}
-    asked = list(_asked(form, known))
+    prompts = _of_prompts(exp)
+    asked = list(_asked(form, known, prompts))
     done = ReadForm()
-    wanted = [item for row, item in asked if item and _decide(row, item, known, done)]
+    wanted = [item for row, item in asked if item and _decide(row, item, known, prompts, done)]
     source = (file.parent / spec.cases.file).resolve()
     edits = Edits(source, spec.columns, file.parent / ".pex", exp.data.reading)
     cases = list(_examples(form, exp, inputs, asked, done))
@@ -150,6 +155,17 @@ def _inputs(exp: Experiment) -> list[str]:
     return list(dict.fromkeys(name for case in exp.cases for name in case.inputs))
 
 
+def _of_prompts(exp: Experiment) -> dict[str, tuple[str, Requirement]]:
+    """By id, the requirements in the metadata of its prompts, each with the name of its file."""
+    found: dict[str, tuple[str, Requirement]] = {}
+    for variant in exp.variants:
+        prompt = variant.prompt
+        where = prompt.path.name if prompt.path else f"the prompt '{prompt.name}'"
+        for item in metadata_of(prompt).requirements:
+            found.setdefault(item.id, (where, item))
+    return found
+
+
 def _key(item: Requirement) -> str:
     return f"{item.id}-{_digest(item)}"
 
@@ -159,15 +175,23 @@ def _digest(item: Requirement) -> str:
     return requirement_digest(said, item.priority, item.at_least)
 
 
+def _asks(item: Requirement) -> str:
+    """Digits of what it asks for, whoever asked."""
+    return requirement_digest(item.text, item.priority, item.at_least)
+
+
 def _percent(value: float) -> str:
-    return f"{value * 100:.4g} %" if value <= 1 else f"{value:.4g}"
+    return f"{value * 100:.12g} %" if value <= 1 else f"{value:.12g}"
 
 
 def _asked(
-    form: FilledForm, known: Mapping[str, Requirement]
+    form: FilledForm,
+    known: Mapping[str, Requirement],
+    prompts: Mapping[str, tuple[str, Requirement]],
 ) -> Iterator[tuple[FilledRow, Requirement | None]]:
     """Each row with its requirement; None if it is only another example of the one above."""
-    taken = {*known, *(row.values.get(ID, "") for row in form.rows)}
+    there = {**{name: item for name, (_, item) in prompts.items()}, **known}
+    taken = {*there, *(row.values.get(ID, "") for row in form.rows)}
     seen: dict[str, str] = {}
     for row in form.rows:
         text, given = row.values.get(TEXT, ""), row.values.get(ID, "")
@@ -179,7 +203,7 @@ def _asked(
             continue
         if not given:
             # The sentence may be there already: the form is read a second time.
-            given = next((i.id for i in known.values() if i.text == text), "") or next(
+            given = next((i.id for i in there.values() if i.text == text), "") or next(
                 f"R{n}" for n in range(1, 100_000) if f"R{n}" not in taken
             )
             taken.add(given)
@@ -191,10 +215,10 @@ def _asked(
             )
         again = given in seen
         seen[given] = text
-        yield row, None if again else _requirement(row)
+        yield row, None if again else _requirement(row, there.get(given))
 
 
-def _requirement(row: FilledRow) -> Requirement:
+def _requirement(row: FilledRow, there: Requirement | None) -> Requirement:
     values = row.values
     priority = values.get(PRIORITY, "").casefold() or "must"
     if priority not in PRIORITIES:
@@ -206,15 +230,17 @@ def _requirement(row: FilledRow) -> Requirement:
         "text": values[TEXT],
         "source": values.get(SOURCE, ""),
         "priority": priority,
-        "at_least": _at_least(row),
+        "at_least": _at_least(row, there),
     }
     return validate(Requirement, data, row.place)
 
 
-def _at_least(row: FilledRow) -> float | None:
+def _at_least(row: FilledRow, there: Requirement | None) -> float | None:
     text = row.values.get(AT_LEAST, "")
     if not text:
         return None
+    if there is not None and there.at_least is not None and text == _percent(there.at_least):
+        return there.at_least  # untouched: to the last digit what the file says
     found = _SHARE.fullmatch(text)
     if found is None:
         raise PexError(f"{row.place}: at least '{text}': expected a share, such as 95 %")
@@ -227,13 +253,23 @@ def _at_least(row: FilledRow) -> float | None:
 
 
 def _decide(
-    row: FilledRow, item: Requirement, known: Mapping[str, Requirement], done: ReadForm
+    row: FilledRow,
+    item: Requirement,
+    known: Mapping[str, Requirement],
+    prompts: Mapping[str, tuple[str, Requirement]],
+    done: ReadForm,
 ) -> bool:
     """Whether a requirement is to be written: it is new, or only the form has changed it."""
     there = known.get(item.id)
     sent_id, _, sent = row.key.rpartition("-")
+    where, other = prompts.get(item.id, ("", None))
     if there == item:
         done.add("same", item.id)
+    elif other is not None and _asks(other) != _asks(item):
+        # Written, the experiment could not be read any more: one id, two requirements.
+        done.refuse(row, item.id, f'{where} has another requirement of this id: "{other.text}"')
+    elif other is not None and there is None:
+        done.add("same", item.id, f"{where} has it")
     elif row.key and sent_id != item.id:
         why = f"its id was {sent_id} when the form was sent"
         done.refuse(row, item.id, why)
@@ -268,14 +304,21 @@ def _examples(
     """The cases that the rows have as examples, each tagged with its requirement."""
     optional = {name for name in inputs if any(case.inputs.get(name) in (None, "")
                                                for case in exp.cases)}  # fmt: skip
+    refused = {row.values.get(ID, ""): row for row, _ in done.rest}
     current = ""
     for row, _ in asked:
         current = row.values.get(ID, "") or current
+        if current and not row.values.get(ID):  # in a file of what is left, other rows are above
+            row = dataclasses.replace(row, values={**row.values, ID: current})
+        if current in refused:
+            if row is not refused[current]:  # that row is kept already, with its example
+                done.refuse(row, f"example of {current}", "its requirement was not taken over")
+            continue
         values = {name: row.values.get(f"{EXAMPLE}{name}", "") for name in inputs}
         expected = row.values.get(EXPECTED, "")
         if not any(values.values()):
             if expected:
-                done.refuse(row, f"example of {current}", "it has an answer and no input")
+                done.refuse(row, f"example of {current}", "it has an answer but no input")
             continue
         missing = [name for name, value in values.items() if not value and name not in optional]
         if missing:

@@ -18,7 +18,10 @@ from pex.core.spreadsheet import inert
 from pex.core.text import replace_surrogates
 from pex.core.textfile import read_bytes
 from pex.core.xlsx import sheets_in
+from pex.evidence.card.secrets_of_cards import SecretError
 from pex.evidence.form.page import FORMAT, form_page
+from pex.guard.redact import known
+from pex.guard.scan import scan
 
 KEY = "key"
 """The column that says which row this is; left as it is by who fills the form in."""
@@ -30,6 +33,7 @@ SUFFIXES = (".csv", ".xlsx", ".html")
 _TABLE_HINT = 'Fill in the yellow cells, and leave the column "key" as it is.'
 _WIDTHS = {True: 46, False: 24}
 _MOST_TEXT = 100_000
+_MOST_NAMED = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ def write_form(form: Form, path: Path, *, delimiter: str = ",", force: bool = Fa
 
     Raises:
         PexError: another ending, or the file is there.
+        SecretError: a secret is in it; the message names the row, and nothing is written.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -110,6 +115,7 @@ def write_form(form: Form, path: Path, *, delimiter: str = ",", force: bool = Fa
             f"{path}: this file already exists, and somebody may have filled it in",
             hint="--force replaces it, --to FILE writes another",
         )
+    _check_secrets(form)
     path.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".html":
         path.write_text(form_page(dataclasses.asdict(form)), encoding="utf-8")
@@ -119,6 +125,24 @@ def write_form(form: Form, path: Path, *, delimiter: str = ",", force: bool = Fa
         # With a mark at the start, Excel reads UTF-8.
         path.write_bytes(_csv(form, delimiter).encode("utf-8-sig"))
     return path
+
+
+def _check_secrets(form: Form) -> None:
+    """Refuse what has a secret in it: a form is sent to somebody."""
+    values = known()
+    texts = [("the title", form.title), ("the instructions", form.instructions)]
+    for number, row in enumerate(form.rows, 1):
+        name = row.get("title") or row.get(KEY) or str(number)
+        texts += [(f"row '{name}', '{title}'", text) for title, text in row.items()]
+    places = [f"{where}, {finding}" for where, text in texts for finding in scan(text, values)]
+    if not places:
+        return
+    shown = "\n".join(f"  {place}" for place in places[:_MOST_NAMED])
+    more = f"\n  and {len(places) - _MOST_NAMED} more" if len(places) > _MOST_NAMED else ""
+    raise SecretError(
+        f"nothing was written, because there are secrets in it:\n{shown}{more}",
+        hint="take it out of the requirement, the case or the answer; the key should be changed",
+    )
 
 
 def read_form(path: Path, encoding: str | None = None) -> FilledForm:
@@ -189,7 +213,8 @@ def write_rest(form: FilledForm, rows: Sequence[tuple[FilledRow, str]]) -> Path:
     while path.exists():
         number += 1
         path = form.path.with_name(f"{form.path.stem}.rest-{number}.csv")
-    titles = [KEY, *(title for title in form.titles if title != KEY), BECAUSE]
+    filled = [title for row, _ in rows for title in row.values]
+    titles = list(dict.fromkeys([KEY, *form.titles, *filled, BECAUSE]))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(inert, titles))
@@ -281,7 +306,7 @@ def _saved(data: bytes, path: Path) -> FilledForm:
         if not isinstance(values, dict) or not all(
             isinstance(value, str) and len(value) <= _MOST_TEXT for value in values.values()
         ):
-            raise PexError(f"{path}, row {number}: expected texts by the names of columns")
+            raise PexError(f"{path}, row {number}: expected strings by column name")
         clean = {str(k): replace_surrogates(v).strip() for k, v in values.items()}
         titles |= dict.fromkeys(clean)
         rows.append(FilledRow(f"{path.name}, row {number}", str(item.get("key", "")), clean))
