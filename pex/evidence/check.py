@@ -47,12 +47,15 @@ def check_library(
         chosen: the prompts to check.
         policy: "files", "registry" or "strict".
         requirements: the state of their requirements; one that must hold and is not met is a
-            problem, and with "strict" also one that nothing has tested.
+            problem, and with "strict" also one that nothing has tested. So is an experiment that
+            cannot be read: what it asks for is not known.
     """
     history = read_history(project)
     problems = [Problem("moves", "", remark) for remark in history.remarks]
     for item in chosen:
         problems += _of_prompt(item, history.moves(item.name), policy)
+    if requirements:
+        problems += [Problem("requirement", "", text) for text in requirements.unread]
     for row in requirements.rows if requirements else ():
         untested = policy == "strict" and row.state in (UNTESTED, NOT_MEASURED)
         if row.priority == "must" and (row.state == NOT_MET or untested):

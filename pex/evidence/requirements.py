@@ -15,6 +15,7 @@ from pex.core.case_hash import cases_sha256
 from pex.core.cases import read_cases
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
+from pex.library.file_index import indexed_files
 from pex.library.files import PromptFile, read_file
 from pex.library.metadata import metadata_of
 from pex.library.reference import is_reference, parse_reference
@@ -61,10 +62,14 @@ class CoverageRow:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Coverage:
-    """The requirements of a project's prompts; `remarks` are sentences on what is not in order."""
+    """The requirements of a project's prompts; `remarks` are sentences on what is not in order.
+
+    `unread` are those of them on experiments that cannot be read: what they ask for is not known.
+    """
 
     rows: Sequence[CoverageRow]
     remarks: Sequence[str]
+    unread: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,10 +83,13 @@ class _Measured:
     def folder(self) -> str:
         return self.file.parent.name
 
+    @property
+    def refs(self) -> list[str]:
+        return [*self.spec.prompts, *(variant.prompt for variant in self.spec.variants)]
+
     def uses(self, path: Path, name: str) -> bool:
         """Whether it runs a prompt, given by its file and its name in the library."""
-        refs = [*self.spec.prompts, *(variant.prompt for variant in self.spec.variants)]
-        for ref in refs:
+        for ref in self.refs:
             if is_reference(ref):
                 if parse_reference(ref).name == name:
                     return True
@@ -103,6 +111,15 @@ class _Measured:
     @property
     def checked(self) -> set[str]:
         return {one for _, ids in self.checks() for one in ids}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """A requirement, the file that has it, and the experiments in which it holds."""
+
+    place: str
+    item: Requirement
+    experiments: list[_Measured]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,31 +155,38 @@ def coverage(
     project = project or find_project()
     uri = uri or tracking_uri(project, load_settings(project))
     known: list[_Measured] = []
+    unread: list[str] = []
     for path in experiment_files(project).values():
         spec = attempt(lambda path=path: load_spec(path))  # type: ignore[misc]
-        if not isinstance(spec, PexError):
+        if isinstance(spec, PexError):
+            said = "cannot be read, and what it asks for is not known"
+            unread.append(f"{path.parent.name}/{path.name} {said}: {spec.message}")
+        else:
             known.append(_Measured(path, spec))
     files = [file for file in _files(project, known) if prompts is None or file.name in prompts]
     asked = {
         file.path: _asked(file, [one for one in known if one.uses(project / file.path, file.name)])
         for file in files
     }
-    digests = {file.prompt.digest for file in files if file.prompt and asked[file.path][0]}
+    digests = {file.prompt.digest for file in files if file.prompt and asked[file.path]}
     found = newest_states(uri, digests) if digests and exists(uri) else []
     ran = {one.experiment for one in found}
     cases = {one.file: _Cases.of(one) for one in known if one.spec.name in ran}
-    rows = [row for file in files for row in _rows(file, *asked[file.path], found, cases)]
-    return Coverage(rows, _remarks(files, asked, known, uri))
+    rows = [row for file in files for row in _rows(file, asked[file.path], found, cases)]
+    return Coverage(rows, [*unread, *_remarks(files, asked, known, uri)], unread)
 
 
 def _files(project: Path, experiments: Sequence[_Measured]) -> list[PromptFile]:
     """The prompt files that have requirements; a library has many others, which are not read."""
     asking = [one for one in experiments if one.spec.requirements]
+    names: dict[Path, str] = {}
+    if any(is_reference(ref) for one in asking for ref in one.refs):
+        names = {project / item.path: item.name for item in indexed_files(project)}
     found = []
     for path in prompt_paths(project):
         data = attempt(path.read_bytes)
         own = isinstance(data, bytes) and b"requirements" in data
-        if own or any(one.uses(path, path.stem) for one in asking):
+        if own or any(one.uses(path, names.get(path, path.stem)) for one in asking):
             # Reading YAML takes most of the time. What a file includes can change without it.
             again = isinstance(data, bytes) and b"include" not in data
             found.append((_read if again else _read.__wrapped__)(project, path, data))
@@ -175,32 +199,45 @@ def _read(project: Path, path: Path, data: bytes | PexError) -> PromptFile:
     return read_file(project, path)
 
 
-def _asked(
-    file: PromptFile, experiments: Sequence[_Measured]
-) -> tuple[list[tuple[str, Requirement]], list[_Measured]]:
-    """The requirements of a prompt with their places: its own, and those of its experiments."""
+def _asked(file: PromptFile, experiments: Sequence[_Measured]) -> list[_Asked]:
+    """The requirements of a prompt: its own, and those of the experiments that measure it.
+
+    Two experiments may each have an R1: these are two requirements, each of its experiment.
+    """
     prompt = file.prompt
     if prompt is None:
-        return [], []
+        return []
     metadata = attempt(lambda: metadata_of(prompt))
     own = [] if isinstance(metadata, PexError) else metadata.requirements
-    found = {item.id: (file.path, item) for item in own}
-    for experiment in experiments:
-        for item in experiment.spec.requirements:
-            found.setdefault(item.id, (f"{experiment.folder}/{experiment.file.name}", item))
-    return [(str(place), item) for place, item in found.values()], list(experiments)
+    others = {one.file: {item.id: item for item in one.spec.requirements} for one in experiments}
+    found: dict[tuple[str, str], _Asked] = {}
+    for item in own:
+        same = [one for one in experiments
+                if _digest(others[one.file].get(item.id, item)) == _digest(item)]  # fmt: skip
+        found[item.id, _digest(item)] = _Asked(file.path, item, same)
+    for one in experiments:
+        for item in one.spec.requirements:
+            place = f"{one.folder}/{one.file.name}"
+            asked = found.setdefault((item.id, _digest(item)), _Asked(place, item, []))
+            if one not in asked.experiments:
+                asked.experiments.append(one)
+    return list(found.values())
+
+
+def _digest(item: Requirement) -> str:
+    return requirement_digest(item.text, item.priority, item.at_least)
 
 
 def _rows(
     file: PromptFile,
-    asked: Sequence[tuple[str, Requirement]],
-    experiments: Sequence[_Measured],
+    asked: Sequence[_Asked],
     found: Sequence[VariantStates],
     cases: Mapping[Path, _Cases],
 ) -> Iterator[CoverageRow]:
-    for place, item in asked:
+    for one_asked in asked:
+        item, experiments = one_asked.item, one_asked.experiments
         row = CoverageRow(
-            file.name, item.id, item.text, item.priority, item.source, place, UNTESTED, ""
+            file.name, item.id, item.text, item.priority, item.source, one_asked.place, UNTESTED, ""
         )
         testing = [one for one in experiments if item.id in one.checked]
         if not testing:
@@ -211,7 +248,7 @@ def _rows(
         names = {one.spec.name for one in testing}
         digest = file.prompt.digest if file.prompt else ""
         own = [one for one in found if one.digest == digest and one.experiment in names]
-        now = requirement_digest(item.text, item.priority, item.at_least)
+        now = _digest(item)
         same = [one for one in own if one.states.get(item.id, {}).get("digest") == now]
         there = [cases[one.file] for one in testing if one.file in cases]
         # A run of some of the cases says nothing about the others.
@@ -273,29 +310,31 @@ def _detail(said: dict[str, Any]) -> str:
 
 def _remarks(
     files: Sequence[PromptFile],
-    asked: dict[str, tuple[list[tuple[str, Requirement]], list[_Measured]]],
+    asked: Mapping[str, Sequence[_Asked]],
     experiments: Collection[_Measured],
     uri: str,
 ) -> list[str]:
     remarks = []
     for file in files:
         by_text: dict[str, str] = {}
-        for _, item in asked[file.path][0]:
+        for item in [one.item for one in asked[file.path]]:
             text = " ".join(item.text.split()).casefold()
             other = by_text.setdefault(text, item.id)
             if other != item.id:
                 remarks.append(f"{file.name}: the requirements {other} and {item.id} say the same.")
     for experiment in experiments:
         ids = {
-            item.id for requirements, uses in asked.values() if experiment in uses
-            for _, item in requirements
-        }  # fmt: skip
+            one.item.id
+            for of_prompt in asked.values()
+            for one in of_prompt
+            if experiment in one.experiments
+        }
         if not ids:
             continue
         for name, checks in experiment.checks():
             remarks += [
-                f"{experiment.folder}: the scorer '{name}' checks '{one}', which is no requirement "
-                f"({nearest(one, ids)})."
+                f"{experiment.folder}: the scorer '{name}' checks '{one}', which is not a "
+                f"requirement ({nearest(one, ids)})."
                 for one in checks
                 if one not in ids
             ]
@@ -317,7 +356,7 @@ def _changes(experiment: _Measured, uri: str) -> list[str]:
         said = [f"{experiment.folder}: {text}" for text in change_sentences(changes)]
     before = (last.parts or {}).get("requirements") or {}
     for item in experiment.spec.requirements:
-        now = requirement_digest(item.text, item.priority, item.at_least)
+        now = _digest(item)
         if before.get(item.id, now) != now:
             count = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
             said.append(f"{experiment.folder}: {item.id} has changed since the last of {count}.")

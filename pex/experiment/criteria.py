@@ -12,7 +12,7 @@ from pex.core.canonical_json import digest
 from pex.core.errors import PexError
 from pex.core.variant import Variant
 from pex.library.metadata import metadata_of
-from pex.project.spec import ExperimentSpec
+from pex.project.spec import ExperimentSpec, Requirement
 from pex.score.base import Scorer
 from pex.score.judge.judge import Judge
 from pex.score.requirements import DIGITS, check_known, checks_of, requirement_digest
@@ -49,7 +49,7 @@ def requirements_of(
         place: where its own are written, for errors.
 
     Raises:
-        PexError: one id with two different texts; the message names both places.
+        PexError: one id with two texts, priorities or thresholds; the message names both places.
     """
     found: dict[str, RequirementInfo] = {}
     places = [(place, spec.requirements)]
@@ -59,11 +59,13 @@ def requirements_of(
     for where, requirements in places:
         for item in requirements:
             known = found.setdefault(item.id, RequirementInfo(**item.model_dump(), place=where))
-            if _same(known.text) != _same(item.text):
+            if _asks(known) != _asks(item):
+                detail = _same(known.text) == _same(item.text)
                 raise PexError(
-                    f"two requirements are called '{item.id}': in {known.place} \"{known.text}\", "
-                    f'in {where} "{item.text}"',
-                    hint="give one of them another id, or both the same text",
+                    f"two requirements are called '{item.id}': in {known.place} "
+                    f"{_said(known, detail)}, in {where} {_said(item, detail)}",
+                    hint="give one of them another id, or both the same text, priority and "
+                    "at_least",
                 )
     return list(found.values())
 
@@ -91,7 +93,7 @@ def criteria_of(
             be the ones that have them.
 
     Raises:
-        PexError: a scorer checks an unknown requirement, or one id has two texts.
+        PexError: a scorer checks an unknown requirement, or one id has two meanings.
     """
     requirements = requirements_of(spec, variants, place)
     checks = checks_of(items, built, base)
@@ -114,6 +116,16 @@ def criteria_of(
         "gate": digest(spec.gate.model_dump(), DIGITS) if spec.gate else None,
     }
     return Criteria(requirements, checks, parts, digest(parts, 64))
+
+
+def _asks(item: RequirementInfo | Requirement) -> tuple[str, str, float | None]:
+    return _same(item.text), item.priority, item.at_least
+
+
+def _said(item: RequirementInfo | Requirement, detail: bool) -> str:
+    """A requirement for a message, with what it asks for beside its sentence."""
+    least = "every case" if item.at_least is None else f"at least {item.at_least:.12g}"
+    return f'"{item.text}"' + (f" ({item.priority}, {least})" if detail else "")
 
 
 def _same(text: str) -> str:

@@ -90,13 +90,18 @@ def change_sentences(changes: Sequence[CriteriaChange]) -> list[str]:
     """Changes of the criteria in sentences, those of one day together.
 
     Example:
-        >>> change_sentences([CriteriaChange("R3", "changed", "2026-03-05T10:00:00+00:00", 4)])
-        ['R3 changed on 5 March 2026, after 4 runs.']
+        >>> noon = datetime.datetime(2026, 3, 5, 12).astimezone().isoformat()
+        >>> label = CriteriaChange("scorer label", "changed", noon, 4)
+        >>> change_sentences([label, CriteriaChange("R3", "added", noon, 4)])
+        ["The scorer 'label' changed on 5 March 2026, after 4 runs.", \
+'R3 was added on 5 March 2026, after 4 runs.']
     """
     grouped: dict[tuple[str, str, int], list[str]] = {}
     for change in changes:
         key = (change.how, _day(change.at), change.after_runs)
-        grouped.setdefault(key, []).append(change.what)
+        kind, _, name = change.what.partition(" ")
+        what = f"the scorer '{name}'" if kind == "scorer" and name else change.what
+        grouped.setdefault(key, []).append(what)
     said = []
     for (how, day, runs), names in grouped.items():
         verb = how if how == "changed" else f"{'was' if len(names) == 1 else 'were'} {how}"

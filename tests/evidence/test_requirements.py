@@ -97,7 +97,7 @@ def test_remarks_name_what_is_not_in_order(project: Path, folder: Path) -> None:
     (folder / "experiment.yaml").write_text(YAML.format(more=", R33", at_least=0.9))
     assert coverage(project).remarks == [
         "echo: the requirements R3 and R4 say the same.",
-        "words: the scorer 'length' checks 'R33', which is no requirement (did you mean 'R3'?).",
+        "words: the scorer 'length' checks 'R33', which is not a requirement (did you mean 'R3'?).",
         "words: the scorer 'json' checks no requirement.",
     ]
     assert {row.prompt for row in coverage(project, prompts=["echo"]).rows} == {"echo"}
@@ -151,3 +151,57 @@ def test_a_run_of_some_of_the_cases_meets_nothing(
     assert found(project)["echo", "R1"][1] == "the newest run had other cases (3 of 7)"
     cases.write_text("")
     assert found(project)["echo", "R1"][1].startswith("words: the cases cannot be read: ")
+
+
+def other_experiment(project: Path, text: str) -> Path:
+    folder = project / "experiments" / "other"
+    folder.mkdir()
+    (folder / "cases.csv").write_text("word,expected\na,a\n")
+    file = folder / "experiment.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_each_experiment_of_a_prompt_has_its_own_requirements(
+    project: Path, folder: Path, lab: FaultyEndpoint
+) -> None:
+    file = other_experiment(
+        project,
+        "name: other\ncases: cases.csv\nprompts: [../words/prompts/ask.prompty]\n"
+        "models: [lab/m1]\nscorers: [{kind: contains, checks: [R1]}]\n"
+        "requirements: [{id: R1, text: Is in it., at_least: 0.01}]\n",
+    )
+    pex.Experiment.load(folder / "experiment.yaml").run(show=False)
+    pex.Experiment.load(file).run(show=False)
+    rows = [row for row in coverage(project).rows if row.prompt == "ask"]
+    assert [(row.text, row.place, row.state, row.experiment) for row in rows] == [
+        ("Is in it.", "other/experiment.yaml", "never failed", "other"),
+        ("Says the word.", "words/experiment.yaml", "not met", "words"),
+    ]
+
+
+def test_a_prompt_is_known_by_the_name_in_its_file(project: Path, folder: Path) -> None:
+    (project / "prompts").mkdir()
+    (project / "prompts" / "draft-3.prompty").write_text(
+        "---\nname: greeting\n---\nuser:\n{{ word }}"
+    )
+    other_experiment(
+        project,
+        "name: other\ncases: cases.csv\nprompts: ['library:greeting@champion']\n"
+        "models: [lab/m1]\nscorers: [exact]\nrequirements: [{id: R7, text: Greets.}]\n",
+    )
+    assert found(project)["greeting", "R7"] == ("untested", "no scorer of other checks it")
+
+
+def test_an_experiment_that_cannot_be_read_is_a_problem(project: Path, folder: Path) -> None:
+    other_experiment(project, "name: other\ncases: [\n")
+    said = coverage(project).unread
+    assert len(said) == 1
+    assert said[0].startswith(
+        "other/experiment.yaml cannot be read, and what it asks for is not known: "
+    )
+    assert said[0] in coverage(project).remarks
+    result = CliRunner().invoke(app, ["check", "--json"])
+    problems = json.loads(result.stdout)["problems"]
+    assert {"kind": "requirement", "prompt": "", "text": said[0]} in problems
+    assert result.exit_code == 1

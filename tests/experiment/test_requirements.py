@@ -123,6 +123,16 @@ def test_those_of_a_prompt_are_added(project: Path) -> None:
     with pytest.raises(pex.PexError, match="two requirements are called 'R1'") as raised:
         pex.Experiment.load(file)
     assert 'in experiment.yaml "Says the word.", in echo.prompty "Is kind."' in str(raised.value)
+    # Nor can one sentence have two priorities or thresholds.
+    prompt.write_text(
+        PROMPTY.format(id="R1", text="Says the word., priority: could, at_least: 0.9")
+    )
+    with pytest.raises(pex.PexError, match="two requirements are called 'R1'") as raised:
+        pex.Experiment.load(file)
+    assert (
+        'in experiment.yaml "Says the word." (must, every case), '
+        'in echo.prompty "Says the word." (could, at least 0.9)'
+    ) in str(raised.value)
 
 
 def test_they_are_saved_and_read_again(project: Path, lab: FaultyEndpoint) -> None:
