@@ -189,7 +189,10 @@ def test_requirements_written_after_the_first_runs_say_so(
     later = made().run(show=False)
     assert later.about.criteria is not None
     assert later.about.criteria.after_runs == 1
-    assert "R1, R2, R3, scorer length, scorer json were added on" in later.page()
+    assert (
+        "R1, R2, R3, the scorer &#39;length&#39;, the scorer &#39;json&#39; were added on"
+        in later.page()
+    )
 
 
 def test_what_failed_once_can_fail(project: Path, lab: FaultyEndpoint) -> None:
