@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,6 +27,13 @@ ROUNDS = 5
 
 
 def main() -> None:
+    with asked_project(make_project) as project:
+        measure(project)
+
+
+@contextlib.contextmanager
+def asked_project(make: Callable[[Path, int, int], None]) -> Iterator[Path]:
+    """The project that the command line asks for, made if it is not there yet."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--versions", type=int, default=20)
@@ -35,21 +42,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         project = (asked.folder or Path(made)).resolve()
         if not (project / "pex.toml").exists():
-            make_project(project, asked.prompts, asked.versions)
-        measure(project)
+            make(project, asked.prompts, asked.versions)
+            (project / "pex.toml").touch()
+        yield project
 
 
-def make_project(project: Path, prompts: int, versions: int) -> None:
-    """A project whose registry and files have the same prompts; one in ten files is changed."""
-    from pex.library.content import encode
-    from pex.library.synced import Synced, mark_synced
+def make_registry(project: Path, prompts: int, versions: int) -> None:
+    """A registry with so many prompts and versions."""
     from pex.tracking.store import connect
 
-    (project / "prompts").mkdir(parents=True, exist_ok=True)
-    (project / "mlruns").mkdir(exist_ok=True)
+    (project / "mlruns").mkdir(parents=True, exist_ok=True)
     uri = f"sqlite:///{project / 'mlruns' / 'mlflow.db'}"
     connect(uri)
     fill(uri, prompts, versions)
+
+
+def make_project(project: Path, prompts: int, versions: int) -> None:
+    """A registry, and files with the same prompts; one in ten files is changed."""
+    from pex.library.content import encode
+    from pex.library.synced import Synced, mark_synced
+
+    make_registry(project, prompts, versions)
+    (project / "prompts").mkdir(exist_ok=True)
     marks = {}
     for number in range(prompts):
         prompt = prompt_of(number, versions)
@@ -61,7 +75,6 @@ def make_project(project: Path, prompts: int, versions: int) -> None:
         shown = path.relative_to(project).as_posix()
         marks[prompt.name] = Synced(versions, encode(prompt).sha256, shown)
     mark_synced(project, marks)
-    (project / "pex.toml").touch()
 
 
 def measure(project: Path) -> None:

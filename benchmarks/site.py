@@ -8,33 +8,15 @@ Run: PYTHONPATH=. python benchmarks/site.py [--prompts 1000] [--versions 20] [--
 
 from __future__ import annotations
 
-import argparse
 import os
-import tempfile
 import time
-from pathlib import Path
 
+from benchmarks.library import asked_project, make_registry
 from pex.evidence.site.pages import write_site
-from pex.tracking.store import connect
-from tests.helpers.many_prompts import fill
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--prompts", type=int, default=1000)
-    parser.add_argument("--versions", type=int, default=20)
-    parser.add_argument("--folder", type=Path, help="keep the project here and reuse it")
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        folder = (asked.folder or Path(made)).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "pex.toml").touch()
-        uri = f"sqlite:///{folder}/mlruns/mlflow.db"
-        new = not (folder / "mlruns").exists()
-        (folder / "mlruns").mkdir(exist_ok=True)
-        connect(uri)
-        if new:
-            fill(uri, asked.prompts, asked.versions)
+    with asked_project(make_registry) as folder:
         os.chdir(folder)
         for _ in range(3):
             wall, cpu = time.perf_counter(), time.process_time()
