@@ -91,7 +91,7 @@ def test_the_break_is_found_with_few_versions_run_and_its_difference(rules, firs
         ("new", f"{first}."),
     ]
     # Each neighbour against the good version, and both against each other.
-    pairs = {(step.version, step.against): step for step in found.confirmed}
+    pairs = {(step.version, step.against): step for step in found.neighbours}
     last = pairs[(f"v{first}", f"v{first - 1}")]
     assert last.verdict == "worse"
     assert last.hi < 0
@@ -128,6 +128,41 @@ def test_noise_at_the_ends_raises_the_repeats_and_ends_undecided(rules):
     assert found.outcome == "undecided"
     assert found.steps[0].repeats == 16
     assert repr(found).startswith("Undecided: v1 and v9 cannot be told apart. About")
+
+
+def test_a_version_that_may_be_within_the_margin_is_not_blamed(rules, monkeypatch):
+    monkeypatch.setattr("pex.evidence.bisection.bisection.MOST_REPEATS", 2)
+
+    def reply(body, number):
+        version, case = _asked(body)
+        right = 0.95 if version < 5 else 0.75 if version < 7 else 0.3
+        return completion("yes" if (case * 7 + 3) % CASES < right * CASES else "no")
+
+    rules.reply = reply
+    found = pex.bisect("rule", "v1", "v9", margin=0.15)
+    # v5 and v6 lose 20 points: measurably worse, but perhaps by less than 15.
+    judged = {step.version: (step.verdict, step.judged) for step in found.steps}
+    assert judged["v5"] == ("worse", "undecided")
+    assert (found.last_good, found.first_bad, found.between) == ("v4", "v7", ["v5", "v6"])
+    assert "not corrected for repeated looks" in repr(found)
+
+
+def test_a_bad_end_that_may_be_within_the_margin_is_undecided(rules, monkeypatch):
+    monkeypatch.setattr("pex.evidence.bisection.bisection.MOST_REPEATS", 2)
+    rules.reply = _worse_from(5, 0.75)
+    found = pex.bisect("rule", "v1", "v9", margin=0.15)
+    assert found.outcome == "undecided"
+    assert "v9 is worse than v1, but not measurably by more than the margin of 0.15" in repr(found)
+
+
+def test_a_margin_of_0_in_the_gate_stays_0(lab, project):
+    _versions()
+    _experiment(project, YAML.replace("margin: 0.2", "margin: 0"))
+    lab.reply = _worse_from(5)
+    found = pex.bisect("rule", "v1", "v9")
+    assert (found.margin, found.first_bad, found.last_good) == (0, "v5", "v4")
+    assert lab.calls == 5 * CASES  # what answers alike is not repeated
+    assert not found.notes
 
 
 def test_a_small_start_is_extended_by_cases_then_by_repeats(rules):

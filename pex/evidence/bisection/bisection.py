@@ -1,9 +1,9 @@
 """`pex.bisect`: since which version is a prompt worse?
 
 A version counts as bad if the paired comparison on the experiment's cases finds it measurably
-worse than the good one, and as good if it is not worse by more than the margin. Between the two
-there is "undecided": then repeats are raised within the budget, and a version that stays undecided
-is passed over, as one that cannot be run.
+worse than the good one by more than the margin, and as good if it is not worse by more than the
+margin. Between the two there is "undecided": then repeats are raised within the budget, and a
+version that stays undecided is passed over, as one that cannot be run.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.metric import MEASURED
-from pex.compare.verdict import BETTER, NO_WORSE, UNCHANGED, WORSE
 from pex.core.errors import Interrupted, PexError, nearest
 from pex.core.project import find_project
-from pex.core.values import missing
 from pex.core.variant import Variant
+from pex.evidence.bisection.judging import BAD, GOOD, UNDECIDED, step_of, unmeasured
 from pex.evidence.bisection.prompt_history import PastVersion, past_versions
 from pex.evidence.bisection.result import Bisection, Step
 from pex.evidence.using_experiments import experiment_for
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from pex.experiment.experiment import Experiment
     from pex.results.results import Results
 
-GOOD, BAD, UNDECIDED = "good", "bad", "undecided"
 FOUND, NO_BREAK, STOPPED = "found", "no break", "budget"
 
 
@@ -66,8 +64,9 @@ def bisect(
         bad: the newer version that is worse.
         experiment: the experiment, its name or its file; None: the one that uses the prompt.
         metric: the score that decides; None: the gate's, else the first.
-        margin: how much worse still counts as good, in the unit of the score; None: the gate's,
-            else half of the difference between the ends.
+        margin: how much worse still counts as good, in the unit of the score; a version is bad if
+            it is measurably worse by more. None: the gate's, else half of the difference between
+            the ends.
         model: the model; None: the one that the experiment uses for this prompt.
         repeats: how often each case is run at first; None: the experiment's.
         limit: only this many cases at first.
@@ -125,7 +124,7 @@ def _margin(exp: Experiment, metric: str | None, margin: float | None) -> float 
     rule = exp.gate or {}
     same = metric is None or metric == rule.get("metric")
     value = rule.get("margin") if same else None
-    return float(value) if value else None
+    return float(value) if value is not None else None
 
 
 class _Search:
@@ -224,8 +223,8 @@ class _Search:
         if self.margin is None and ends.diff is not None:
             self.margin = abs(ends.diff) / 2
             self.notes.append(
-                "no margin was given: a version counts as good if it lost less than half of "
-                "the difference between the ends"
+                "no margin was given: a version counts as good if it measurably lost less than "
+                "half of the difference between the ends, and as bad if it measurably lost more"
             )
         self._place_identical()
         while (number := self._next()) is not None:
@@ -320,37 +319,13 @@ class _Search:
         answered = set(results.frame.loc[results.frame["error"].isna(), "variant"])
         if not {f"{self.name}.{label}", f"{self.name}.{other}"} <= answered:
             # The budget ended the run before it came to this version, or every call failed.
-            return _unmeasured(label, other, results)
-        table = results.compare(
-            f"{self.name}.{other}", self.metric, margin=self.margin or None
-        ).frame
-        row = table[table["candidate"] == f"{self.name}.{label}"].iloc[0]
+            return unmeasured(label, other, results)
+        table = results.compare(f"{self.name}.{other}", self.metric, margin=self.margin).frame
+        found = table[table["candidate"] == f"{self.name}.{label}"].iloc[0]
+        row = {str(key): value for key, value in found.items()}
+        return step_of(label, other, row, self.margin, results.run_id)
 
-        def number_of(key: str) -> Any:
-            return None if missing(row[key]) else row[key]
-
-        judged = {WORSE: BAD, BETTER: GOOD, NO_WORSE: GOOD, UNCHANGED: GOOD}.get(
-            row["verdict"], UNDECIDED
-        )
-        return Step(
-            version=label,
-            against=other,
-            judged=judged,
-            verdict=row["verdict"],
-            diff=number_of("diff"),
-            lo=number_of("lo"),
-            hi=number_of("hi"),
-            score=number_of("candidate_score"),
-            baseline_score=number_of("baseline_score"),
-            n_cases=int(row["n_cases"]),
-            repeats=int(row["n_repeats"]),
-            more_cases=number_of("more_cases"),
-            yes_no=bool(row["yes_no"]),
-            errors=int(row["errors_candidate"]),
-            run_id=results.run_id,
-        )
-
-    def _confirm(self) -> list[Step]:
+    def _neighbours(self) -> list[Step]:
         """The two neighbours, each against the good version and against each other."""
         efforts = [self.effort[n] for n in (self.low, self.high) if n in self.effort]
         repeats = min((r for r, _ in efforts), default=self.repeats)
@@ -364,11 +339,11 @@ class _Search:
 
     def _ended(self, outcome: str) -> Bisection:
         found = outcome in (FOUND, STOPPED) and any(step.judged == BAD for step in self.steps)
-        confirmed: list[Step] = []
+        neighbours: list[Step] = []
         difference = None
         if found:
             if not self.exhausted:
-                confirmed = self._confirm()
+                neighbours = self._neighbours()
             one, two = (self.versions[n].prompt for n in (self.high, self.low))
             assert one is not None  # neither of them is skipped
             assert two is not None
@@ -383,7 +358,7 @@ class _Search:
             between=between if found else [],
             difference=difference,
             steps=self.steps,
-            confirmed=confirmed,
+            neighbours=neighbours,
             skipped=self.skipped,
             notes=self.notes,
             metric=self.metric,
@@ -399,14 +374,6 @@ class _Search:
         if not self.steps:
             return "interrupted before the ends were compared"
         return f"interrupted: the break is after {ends[0]} and not later than {ends[1]}"
-
-
-def _unmeasured(label: str, other: str, results: Results) -> Step:
-    errors = int(results.frame["error"].notna().sum())
-    return Step(
-        label, other, UNDECIDED, UNDECIDED, None, None, None, None, None, 0,
-        results.about.repeats, None, False, errors, results.run_id,
-    )  # fmt: skip
 
 
 def _whole(prompt: Any) -> str:

@@ -12,6 +12,10 @@ from pex.core.safe_text import clean
 from pex.evidence.bisection.prompt_history import PastVersion
 from pex.report.comparison import format_difference, format_ends, format_value, round_count
 
+_HOW_SURE = (
+    "How sure that is (95 % intervals, each by itself: not corrected for repeated looks; the same "
+    "answers as above):"
+)
 _CONTEXT = 8
 """Words that are shown around a change."""
 
@@ -55,8 +59,8 @@ class Bisection:
         difference: the change from `last_good` to `first_bad`, word by word: pieces that are
             "same", "new" or "gone"; None if too much changed to be shown.
         steps: the comparisons, in the order in which they were made.
-        confirmed: the two neighbours at the break: each compared with the good version, and with
-            each other.
+        neighbours: the comparisons of the two versions at the break, each with the good version and
+            with each other, on the answers that the search had.
         skipped: versions that cannot be run, with the reason.
         notes: what else there is to know.
         metric: the score that decides.
@@ -74,7 +78,7 @@ class Bisection:
     between: Sequence[str]
     difference: Sequence[tuple[str, str]] | None
     steps: Sequence[Step]
-    confirmed: Sequence[Step]
+    neighbours: Sequence[Step]
     skipped: dict[str, str]
     notes: Sequence[str]
     metric: str
@@ -96,7 +100,7 @@ class Bisection:
             {"version": item.label, "note": item.note, "by": item.by, "at": item.at}
             for item in self.versions
         ]
-        for key in ("steps", "confirmed"):
+        for key in ("steps", "neighbours"):
             data[key] = [dataclasses.asdict(step) for step in data[key]]
         return data
 
@@ -119,6 +123,11 @@ def headline(found: Bisection) -> str:
         )
     if found.outcome == "budget":
         return f"The budget is spent before {good} and {bad} could be told apart."
+    if found.outcome == "undecided" and ends is not None and ends.verdict == "worse":
+        return (
+            f"Undecided: {bad} is worse than {good}, but not measurably by more than the margin of "
+            f"{found.margin:.3g}. More cases are needed."
+        )
     if found.outcome == "undecided":
         return f"Undecided: {good} and {bad} cannot be told apart. {_needed(ends)}".strip()
     word = ends.verdict if ends is not None else "identical"
@@ -178,7 +187,7 @@ def _shortened(text: str, first: bool, last: bool) -> str:
 
 def how_sure(found: Bisection) -> list[str]:
     """The comparisons of the neighbours at the break, a line each."""
-    return [line(step, found.metric) for step in found.confirmed]
+    return [line(step, found.metric) for step in found.neighbours]
 
 
 def text_of(found: Bisection) -> str:
@@ -194,8 +203,7 @@ def text_of(found: Bisection) -> str:
                   *(f"  {item}" for item in change(found).split("\n"))]  # fmt: skip
     shown = how_sure(found)
     if shown:
-        lines += ["", "How sure that is (95 % intervals of the paired difference):",
-                  *(f"  {item}" for item in shown)]  # fmt: skip
+        lines += ["", _HOW_SURE, *(f"  {item}" for item in shown)]  # fmt: skip
     if found.steps:
         lines += ["", "Tested:", *(f"  {line(step, found.metric)}" for step in found.steps)]
     if found.skipped:
