@@ -14,6 +14,9 @@ def forget() -> None:
     serving._served.clear()
     with prompt_refresh._background.changed:
         prompt_refresh._background.served.clear()
+        asking = list(prompt_refresh._background.asking.values())
+    for done in asking:  # an answer on its way would still be written to the cache file
+        done.wait(10)
 
 
 def until(happened: Callable[[], object]) -> None:
