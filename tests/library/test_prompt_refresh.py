@@ -59,8 +59,8 @@ def raises(error: Exception) -> Callable[[], object]:
 def test_one_that_is_not_there_or_is_refused_leaves_the_others_in_time(
     saved: str, monkeypatch: pytest.MonkeyPatch, error: PexError
 ) -> None:
-    monkeypatch.setattr(served_prompt, "_FIRST_RETRY_S", 0.05)
-    monkeypatch.setattr(served_prompt, "_LONGEST_RETRY_S", 0.2)
+    monkeypatch.setattr(served_prompt, "_FIRST_RETRY_S", 1.0)  # longer than `ttl_s`
+    monkeypatch.setattr(served_prompt, "_LONGEST_RETRY_S", 1.0)
     counts = asks(monkeypatch, "hu", raises(error))
     assert load("hu@champion", fallback="x").source == "fallback"
     assert load("hi@champion").origin == "hi/2"
