@@ -74,6 +74,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_WORKSPACE",
         "MLFLOW_EXPERIMENT_ID",
         "MLFLOW_EXPERIMENT_NAME",
         "PEX_BATCH_ID",
@@ -93,6 +95,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     service = sys.modules.get("mlflow.tracking._tracking_service.utils")
     if service is not None:  # or with mlflow.set_tracking_uri
         monkeypatch.setattr(service, "_tracking_uri", None)
+    registry = sys.modules.get("mlflow.tracking._model_registry.utils")
+    if registry is not None:
+        monkeypatch.setattr(registry, "_registry_uri", None)
     monkeypatch.setattr(redact, "_registered", set())  # or named as secret
     monkeypatch.setattr(project_secrets, "noted", project_secrets.Noted())
     monkeypatch.setattr(keys, "_refused", set())
