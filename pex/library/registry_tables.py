@@ -78,7 +78,7 @@ class DatabaseTables:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._workspace = {"workspace": os.environ.get("MLFLOW_WORKSPACE") or "default"}
+        self._workspace = {"workspace": os.environ.get("MLFLOW_WORKSPACE", "").strip() or "default"}
 
     def prompts(self) -> list[PromptRow]:
         """Every prompt, in alphabetical order.
