@@ -39,7 +39,7 @@ def test_a_card_has_all_that_is_known(shop, project):
         "| `review` | string |",
         "I love it",
         "| R1 | Unhappy reviews are recognised. | must | Support |",
-        "lab/m1: 4 of 6 cases passed (67 %), asked for is at least 50 %",
+        "lab/m1: 4 of 6 cases passed (67 %)",
         "| R2 | It answers in one word. | should | Data team | **untested** |",
         "| v3 | lab/m1 | label | 67 %",
         "| v3 | lab/m1 | free |",
