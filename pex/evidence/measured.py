@@ -1,7 +1,7 @@
 """When, on which model and how well each version of a prompt was last measured.
 
 The answer comes from an index in `.pex/evidence.db`, which one search of the store brings up to
-date: it reads the runs that started since the last look, and those that had not ended by then.
+date: it reads the runs that started since the last look, and those that were still running then.
 `pexlab library list` shows it; promotion and the card start from it.
 """
 

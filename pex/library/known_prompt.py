@@ -32,7 +32,7 @@ class DisabledError(PexError):
 
 
 class BrokenVersionError(PexError):
-    """A version whose text cannot be read: it was changed in MLflow, or is no valid template."""
+    """A version whose text cannot be read: it was changed in MLflow, or is not a valid template."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

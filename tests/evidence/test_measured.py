@@ -80,7 +80,7 @@ def test_what_was_tried_or_stopped_is_no_measurement(project: Path, yes: FaultyE
     stopped = run()
     client.set_terminated(stopped.run_id, "KILLED")
     assert last_measured(project, uri) == {}
-    # It is continued: its start is long ago by then, and it is still found.
+    # It is continued: it started long before the last look, and is still found.
     with sqlite3.connect(project / ".pex" / "evidence.db") as index:
         index.execute("UPDATE looked SET newest = newest + 100000000")
     client.set_terminated(stopped.run_id, "FINISHED")
