@@ -10,6 +10,8 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     browser         pex.browse: the library browser
     playground      pex.Playground
     batch           plans run by Papermill, night by night: judged, shown, scheduled
+    adoption        may every prompt move to a new model?
+    improvement     better prompts, confirmed on cases that no proposal has seen
     evidence        what runs say of a prompt's version before it is shipped
     experiment      pex.Experiment: prepared, run, gated, extended, saved
     results         pex.Results: loaded, compared, rescored, corrected, recorded

@@ -32,7 +32,14 @@ def test_conda_and_pip_agree() -> None:
 
 
 def test_extras() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"local", "dask", "postgres", "keyring", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {
+        "local",
+        "dask",
+        "improve",
+        "postgres",
+        "keyring",
+        "dev",
+    }
 
 
 @pytest.mark.slow

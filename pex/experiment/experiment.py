@@ -19,6 +19,7 @@ from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.reading import Reading
 from pex.core.safe_text import clean
+from pex.core.splits import SetName, check_shares
 from pex.core.values import to_json_value
 from pex.core.variant import ClientModel, Variant, check_distinct, ref_of, with_clients
 from pex.experiment.criteria import Criteria, criteria_of, requirements_of
@@ -73,6 +74,8 @@ class Experiment:
         requirements: what must hold, as dicts with `id`, `text`, optionally `source` (who asked),
             `priority` and `at_least`; a scorer names those that it checks: `checks=["R3"]`. Those
             of the prompts' metadata are added.
+        splits: the shares of the cases that `pex.improve` learns from, chooses by and confirms
+            with: `{"train": 0.5, "select": 0.25, "confirm": 0.25}` unless given.
 
     Raises:
         PexError: something does not fit; raised before any model is called.
@@ -112,6 +115,7 @@ class Experiment:
         timeout_s: float | None = None,
         gate: Mapping[str, Any] | None = None,
         requirements: Iterable[Mapping[str, Any]] = (),
+        splits: Mapping[str, float] | None = None,
     ) -> None:
         table, path, columns = self._table_of(cases, columns)
         self._spec = validate(
@@ -128,6 +132,7 @@ class Experiment:
                 "timeout_s": timeout_s,
                 "gate": dict(gate) if gate else None,
                 "requirements": list(requirements),
+                "splits": dict(splits) if splits else None,
             },
             f"experiment '{name}'",
         )
@@ -264,6 +269,11 @@ class Experiment:
         return self._spec.repeats
 
     @property
+    def splits(self) -> dict[SetName, float] | None:
+        """The shares of the sets that `pex.improve` divides its cases into; None: the usual."""
+        return None if self._spec.splits is None else check_shares(self._spec.splits)
+
+    @property
     def max_error_share(self) -> float:
         """The share of errors above which a run counts as failed."""
         return self._spec.max_error_share
@@ -299,7 +309,7 @@ class Experiment:
             tags: only cases with one of these tags.
             only: "failed" or "errors": only what failed, or had no answer, in the last run.
             repeats: how often each case is run.
-            budget_usd: the most that this run may spend.
+            budget_usd: the most that this run may spend; a `SharedBudget` caps several.
             max_in_flight: concurrent calls to each provider, at most.
             timeout_s: the time limit of one call.
             journal: "reuse" reuses every answer already paid for; "fresh" gets new ones, but
@@ -421,8 +431,9 @@ class Experiment:
         checks: Sequence[Mapping[str, Any] | Judge] = (),
         *,
         whole: bool = False,
+        name: str | None = None,
     ) -> Experiment:
-        """The same experiment with other variants and cases, for a Playground or a cell.
+        """The same experiment with other variants and cases: for a Playground, a cell, a study.
 
         Its scorers remain those that know all of the experiment's cases. It counts as a use of this
         experiment.
@@ -432,6 +443,7 @@ class Experiment:
             cases: the cases to run.
             checks: scorers besides its own: judges, others as a file would have them.
             whole: keep the gate; otherwise, judges without an opponent are left out.
+            name: a name of its own, under which its calls are in the ledger.
 
         Raises:
             PexError: something does not fit; with `whole`, also the gate or a judge.
@@ -442,6 +454,8 @@ class Experiment:
         check_distinct(variants)
         check_variables(variants, cases)
         new.variants, new.cases, new.results = list(variants), list(cases), None
+        if name is not None:
+            new._spec = self._spec.model_copy(update={"name": check_name(name, "experiment name")})
         new._drafted_in, new._cases_path = self.folder, None
         new._scorers = [*self._scorers, *checks]
         new._built = [*self._built, *build(checks, list(cases), self._base)]
@@ -456,7 +470,7 @@ class Experiment:
         ]
         new._built = [new._built[number] for number in kept]
         new._scorers = [new._scorers[number] for number in kept]
-        new._spec, new._gate = self._spec.model_copy(update={"gate": None}), None
+        new._spec, new._gate = new._spec.model_copy(update={"gate": None}), None
         return new
 
     def dumped_scorers(self, folder: Path) -> tuple[list[Any], list[str]]:

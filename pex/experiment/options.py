@@ -12,6 +12,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.text import whole_text
 from pex.project.settings import Settings
 from pex.project.spec import ExperimentSpec
+from pex.run.shared_budget import SharedBudget
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,7 +32,7 @@ class StartOptions(PreviewOptions, total=False):
     """The options of `Experiment.start`, as `Experiment.run` describes them."""
 
     only: str | None
-    budget_usd: float | None
+    budget_usd: float | SharedBudget | None
     max_in_flight: int | None
     timeout_s: float | None
     stream: bool
@@ -147,8 +148,10 @@ def repeats(options: RunOptions, spec: ExperimentSpec) -> int:
 
 def budget_usd(options: RunOptions, spec: ExperimentSpec, settings: Settings) -> float:
     """What the run may spend: the option, else the experiment's value, else the project's."""
-    check_positive("budget_usd", options["budget_usd"], zero=True)
-    for value in (options["budget_usd"], spec.budget_usd):
+    given = options["budget_usd"]
+    given = given.cap_usd if isinstance(given, SharedBudget) else given
+    check_positive("budget_usd", given, zero=True)
+    for value in (given, spec.budget_usd):
         if value is not None:
             return float(value)
     return settings.budget.usd_per_run

@@ -39,6 +39,7 @@ from pex.run.provider_batch_parts import check_none_away
 from pex.run.provider_trust import check_models
 from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
+from pex.run.shared_budget import SharedBudget
 from pex.score.base import Scorer
 from pex.score.build import imported, parted
 from pex.score.frame import failed_rows
@@ -215,7 +216,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         journal=book,
         run=run,
         found=found,
-        budget_usd=cap,
+        budget_usd=_left(cap, chosen, book, run),
         batch_budget_usd=BatchContext.from_environ().budget_usd,
         stream=chosen["stream"],
         provider_batch=chosen["provider_batch"],
@@ -233,6 +234,14 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         criteria=criteria,
     )
     return Execution(job, recorder), job
+
+
+def _left(cap_usd: float, chosen: RunOptions, book: Journal, run: Run) -> float:
+    """What this run may spend: of a budget that it shares, what the others have left."""
+    shared = chosen["budget_usd"]
+    if not isinstance(shared, SharedBudget):
+        return cap_usd
+    return shared.left_usd(book.database, run.id)
 
 
 def _earlier(

@@ -14,6 +14,7 @@ from pex.core.names import LIBRARY as LIBRARY  # noqa: PLC0414 - where the files
 from pex.core.names import check_name
 from pex.core.project import check_inside
 from pex.core.reading import Reading
+from pex.core.splits import check_shares
 from pex.core.values import as_text
 from pex.core.yamltext import dump_yaml
 from pex.project.files import kind_of, read_yaml
@@ -116,6 +117,16 @@ class ExperimentSpec(Strict):
     timeout_s: float | None = Field(default=None, gt=0)
     gate: GateSpec | None = None
     requirements: list[Requirement] = Field(default_factory=list)
+    splits: dict[str, float] | None = None
+
+    @field_validator("splits")
+    @classmethod
+    def _splits(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        try:
+            return None if value is None else {str(k): v for k, v in check_shares(value).items()}
+        except PexError as error:
+            message = error.message.removeprefix("splits: ")
+            raise ValueError(f"{message} ({error.hint})" if error.hint else message) from None
 
     @field_validator("requirements")
     @classmethod

@@ -1,0 +1,1 @@
+"""Whether every prompt of the library may move to a new model."""

@@ -1,0 +1,1 @@
+"""Better prompts, confirmed on cases that no proposal has seen."""

@@ -1,0 +1,91 @@
+"""What a way of improving a prompt gets and returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pex.core.case import Case
+from pex.core.prompt import Prompt
+from pex.experiment.asking import Reply
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proposal:
+    """A prompt that may be better than the one it was made from.
+
+    `way` made it from the prompt with the digest `parent`; `why` says in a sentence what was
+    changed and why. `examples` are the ids of the training cases that its text quotes on purpose.
+    """
+
+    prompt: Prompt
+    way: str
+    parent: str
+    why: str
+    examples: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measured:
+    """A prompt and its results on some cases: one row for each case and repeat.
+
+    `scores` is the mean of the metric over the repeats of each case, by case id, turned so that
+    more is better; cases whose calls failed are missing. `frame` is as in `results.frame`.
+    """
+
+    prompt: Prompt
+    frame: pd.DataFrame = dataclasses.field(repr=False)
+    scores: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """The mean of the scores, NaN if there are none."""
+        return sum(self.scores.values()) / len(self.scores) if self.scores else float("nan")
+
+
+class Workbench(Protocol):
+    """What a way may use: the training cases, measurements on them, a model that writes."""
+
+    train: Sequence[Case]
+    """The only cases that a proposal may see."""
+    metric: str
+    """The score that is improved."""
+    higher_is_better: bool
+    seed: int
+
+    def measure(self, prompts: Sequence[Prompt], cases: Sequence[Case]) -> list[Measured]:
+        """Run prompts on training cases, with the scorers of the experiment.
+
+        Raises:
+            BudgetSpent: the budget ends before all are answered.
+        """
+
+    def ask(
+        self, prompt: Prompt, rows: Sequence[Mapping[str, Any]], times: int = 1
+    ) -> list[list[Reply]]:
+        """Ask the model that writes proposals.
+
+        Raises:
+            BudgetSpent: the budget ends before all are answered.
+        """
+
+
+class BudgetSpent(Exception):  # noqa: N818 - no error: the improvement ends with what it has
+    """The budget of the improvement has ended."""
+
+
+class Way(Protocol):
+    """One way of making proposals, such as rewriting from failures."""
+
+    name: str
+
+    def propose(self, parent: Measured, bench: Workbench) -> Iterable[Proposal]:
+        """Make proposals from a prompt and its results on the training cases.
+
+        An answer of the writing model that is no proposal (a refusal, nothing, a broken template)
+        is left out by the way or refused by `check_proposal`; neither ends the improvement.
+        """
