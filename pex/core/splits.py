@@ -109,19 +109,15 @@ def check_shares(shares: Mapping[str, float]) -> dict[SetName, float]:
     Example:
         >>> check_shares({"train": 0.6, "select": 0.2, "confirm": 0.2})["confirm"]
         0.2
-        >>> check_shares({"train": 0.5, "test": 0.5})
+        >>> check_shares({"train": 0.5, "holdout": 0.5})
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: splits: unknown set 'test'
-          expected train, select and confirm
+        pex.core.errors.PexError: splits: unknown set 'holdout'
+          there is: 'train', 'select', 'confirm'
     """
     for name in shares:
         if name not in SETS:
-            hint = nearest(name, SETS)
-            raise PexError(
-                f"splits: unknown set '{name}'",
-                hint=hint or "expected train, select and confirm",
-            )
+            raise PexError(f"splits: unknown set '{name}'", hint=nearest(name, SETS))
     found: dict[SetName, float] = {}
     for known in SETS:
         share = shares.get(known)

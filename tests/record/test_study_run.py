@@ -27,6 +27,7 @@ def test_children_and_tables(uri: str) -> None:
     assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
         {"path": "proposals.json", "type": "table"}
     ]
+    mlflow.set_tracking_uri(uri)
     loaded = client.load_table(study.experiment_id, "proposals.json", run_ids=[study.run_id])
     pd.testing.assert_frame_equal(loaded, table, check_dtype=False)
     found = client.get_run(child)
