@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -96,15 +98,27 @@ class ProviderSettings(Strict):
         return clean_url(value if "://" in value else f"http://{value.strip()}")
 
 
+def _day(value: Any) -> Any:
+    """A date of TOML, or one in quotes; a number would become a day of 1970."""
+    if type(value) is datetime.date or value is None:
+        return value
+    with contextlib.suppress(ValueError):
+        if isinstance(value, str):
+            return datetime.date.fromisoformat(value)
+    raise ValueError("expected a date, such as 2027-01-14")
+
+
 class ModelSettings(Strict):
     """How one model is called and its answers are read: `[models."provider/model"]`.
 
     `reasoning_tags` are the names of the tags around its reasoning; with an empty list, answers
-    are not changed. `api` overrides the provider's API.
+    are not changed. `api` overrides the provider's API. `stops` is the day from which the model
+    no longer answers, where its endpoint does not say so.
     """
 
     reasoning_tags: list[str] | None = None
     api: Api | None = None
+    stops: Annotated[datetime.date | None, BeforeValidator(_day)] = None
 
 
 class PriceSettings(Strict):

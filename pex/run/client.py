@@ -21,6 +21,7 @@ from pex.run.error_body import message_of
 from pex.run.errors import CallError, KeyRefusedError
 from pex.run.event_stream import EventStream, looks_like_stream
 from pex.run.failures import refusal
+from pex.run.model_list import EndpointModel, read_list
 from pex.run.reading import kept, read_answer
 from pex.run.response_stream import ResponseStream
 from pex.run.stream import Stream
@@ -28,9 +29,6 @@ from pex.run.user_client import ClientSession
 
 MOST_LISTED_BYTES = 16 * 1024 * 1024
 """How long a list of models may be."""
-
-_MOST_LISTED = 10_000
-_LONGEST_NAME = 300
 
 Pool = aiohttp.ClientSession | ClientSession
 """What calls go through: connections to an endpoint, or the user's own client."""
@@ -169,10 +167,23 @@ def _so_far(stream: EventStream | None) -> str | None:
 
 
 async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None:
-    """List an endpoint's models, to find out before a run starts that it is there.
+    """List the names of an endpoint's models, to find out before a run that it is there.
 
     Returns:
         The names, or None if the endpoint does not list them.
+
+    Raises:
+        PexError: there is no response at this address, or the key is refused.
+    """
+    found = await list_models(endpoint, timeout_s)
+    return None if found is None else [model.name for model in found]
+
+
+async def list_models(endpoint: Endpoint, timeout_s: float = 10.0) -> list[EndpointModel] | None:
+    """An endpoint's models, with what it says of each.
+
+    Returns:
+        The models, or None if the endpoint does not list them.
 
     Raises:
         PexError: there is no response at this address, or the key is refused.
@@ -208,9 +219,8 @@ async def probe(endpoint: Endpoint, timeout_s: float = 10.0) -> list[str] | None
     if status < 300:
         keys.set_refused(endpoint.key, False)
     try:
-        names = [str(item["id"]) for item in orjson.loads(raw)["data"][:_MOST_LISTED]]
-        return [name for name in names if len(name) <= _LONGEST_NAME]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return read_list(orjson.loads(raw))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -10,38 +10,34 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import os
 import re
-import tempfile
-import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pex import local
-from pex.core import private
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
 from pex.guard.redact import redact
 from pex.project import keys
 from pex.project.settings import ProviderSettings, Settings
 from pex.project.trust import command
-from pex.run.client import probe
+from pex.run.client import list_models
 from pex.run.endpoint import address, connect, key_variable, some_model
 from pex.run.errors import KeyRefusedError
+from pex.run.kept_lists import FILE, KeptList, keep_list, read_lists
 from pex.run.prices import Listed, listed, price_of
 from pex.run.provider_trust import waits_for_trust
 from pex.run.providers import BUILT_IN, LOCAL, Provider
 from pex.run.threads import run_in_thread
 
-FILE = "models.json"
+__all__ = ["FILE", "KEPT", "Model", "Models", "Offer", "price_text"]
+
 KEPT = datetime.timedelta(days=1)
 FAILED_S = 60.0
 """Seconds until an endpoint that did not answer is asked again."""
-MOST = 2000
-"""Models of one provider that are kept."""
 
 State = Literal["ready", "needs key", "refused", "needs trust", "unasked", "unreachable"]
 
@@ -54,8 +50,6 @@ _NOT_CHAT = re.compile(
 _NOTHING = re.compile("(?!)")
 _OWN = {"gemini": re.compile(r"gem|learnlm")}
 """Where the table has models of the provider that its chat API does not serve."""
-
-_writing = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,7 +151,7 @@ class Models:
             return
         try:
             endpoint = connect(some_model(name, self._settings), self._settings, self._state)
-            names = run_in_thread(probe(endpoint))
+            models = run_in_thread(list_models(endpoint))
         except KeyRefusedError as error:
             key = self._key(name)
             place = f" ({key.variable} {keys.told(key)})" if key is not None else ""
@@ -166,8 +160,8 @@ class Models:
             self._fail(name, "unreachable", error.message)
         else:
             _failed.pop((self._state, name), None)
-            if names:
-                self._keep(name, names)
+            if models:
+                keep_list(self._state, name, self._place(name), models)
             else:
                 self._fail(name, "ready", "does not list its models: type a name")
 
@@ -203,7 +197,7 @@ class Models:
             state,
             tuple(self._models(name, names, extra)),
             note,
-            redact(address(name, self._settings) or ""),
+            self._place(name),
             variable,
             keys.told(key) if key is not None else "",
         )
@@ -275,40 +269,22 @@ class Models:
 
     # -- the lists that are kept
 
-    def _kept(self) -> dict[str, list[str]]:
-        """The lists that are not older than a day and came from where the provider still is."""
-        try:
-            found = json.loads((self._state / FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}  # it only saves a question
-        now = datetime.datetime.now(datetime.UTC)
-        lists = {}
-        for name, entry in found.items() if isinstance(found, dict) else ():
-            try:
-                fresh = datetime.timedelta() <= now - _moment(entry["at"]) < KEPT
-                same = entry["place"] == redact(address(name, self._settings) or "")
-                names = [str(item) for item in entry["models"]]
-            except (KeyError, TypeError, ValueError):
-                continue
-            if fresh and same:
-                lists[name] = names
-        return lists
+    def _place(self, name: str) -> str:
+        return redact(address(name, self._settings) or "")
 
-    def _keep(self, name: str, names: list[str]) -> None:
-        told = [clean(item.removeprefix("models/")) for item in names]  # Gemini's have the prefix
-        entry = {
-            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "place": redact(address(name, self._settings) or ""),
-            "models": sorted(dict.fromkeys(filter(None, told)), key=str.casefold)[:MOST],
+    def _kept(self) -> dict[str, list[str]]:
+        """The names in the lists that are not older than a day."""
+        now = datetime.datetime.now(datetime.UTC)
+        return {
+            name: [model.name for model in found.models]
+            for name, found in self._lists().items()
+            if datetime.timedelta() <= now - found.at < KEPT
         }
-        with _writing:
-            try:
-                found = json.loads((self._state / FILE).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                found = {}
-            # A list that cannot be kept is asked for again.
-            with contextlib.suppress(OSError):
-                _write(self._state, {**(found if isinstance(found, dict) else {}), name: entry})
+
+    def _lists(self) -> dict[str, KeptList]:
+        """The lists, however old, that came from where the provider still is."""
+        lists = read_lists(self._state)
+        return {name: found for name, found in lists.items() if found.place == self._place(name)}
 
 
 def price_text(per_million: tuple[float, float] | None) -> str:
@@ -325,16 +301,3 @@ def price_text(per_million: tuple[float, float] | None) -> str:
     said = [f"${usd:.2f}" if round(usd, 2) == round(usd, 6) else f"${usd:.4g}"
             for usd in per_million]  # fmt: skip
     return f"{said[0]} / {said[1]} per million"
-
-
-def _moment(text: str) -> datetime.datetime:
-    found = datetime.datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
-
-
-def _write(state: Path, lists: dict[str, Any]) -> None:
-    folder = private.folder(state)
-    number, name = tempfile.mkstemp(dir=folder, prefix=f".{FILE}.")
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        json.dump(lists, file)
-    Path(name).replace(folder / FILE)

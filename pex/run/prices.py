@@ -164,6 +164,19 @@ def _listed(prices: str, hour: str) -> tuple[Listed, ...]:
     return tuple(sorted(found, key=lambda model: model.name.casefold()))
 
 
+def is_deprecated(ref: str) -> bool:
+    """Whether the table says that a model is deprecated by its provider, or no longer served.
+
+    Example:
+        >>> is_deprecated("openai/gpt-4.1-mini"), is_deprecated("lab/m1")
+        (False, False)
+    """
+    name, _, model = ref.partition("/")
+    provider = BUILT_IN.get(name)
+    found = _in_table(model, provider.prices) if provider and provider.prices else None
+    return bool(found is not None and found.deprecated)
+
+
 def check_priced(prices: Mapping[str, Price | None]) -> None:
     """Raise a `PexError` for a model without a known price: its run would have no cap."""
     unknown = sorted(ref for ref, price in prices.items() if price is None)
@@ -187,12 +200,19 @@ def _declared(price: PriceSettings) -> Rates:
     )
 
 
-def _from_table(model: str, provider: str) -> Price | None:
+def _in_table(model: str, provider: str) -> Any | None:
+    """A model's entry in the table, None without one."""
     from genai_prices.data_snapshot import get_snapshot
 
     try:
-        _, found = get_snapshot().find_provider_model(model, None, provider, None)
+        return get_snapshot().find_provider_model(model, None, provider, None)[1]
     except LookupError:
+        return None
+
+
+def _from_table(model: str, provider: str) -> Price | None:
+    found = _in_table(model, provider)
+    if found is None:
         return None
     now = datetime.datetime.now(datetime.UTC)
     hours = [now + datetime.timedelta(hours=hour) for hour in range(_HOURS)]

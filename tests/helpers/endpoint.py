@@ -41,6 +41,8 @@ class FaultyEndpoint:
         self.reply: Reply = lambda body, number: None
         self.latency_s = 0.0
         self.models = ["m1", "m2"]
+        self.facts: dict[str, dict[str, Any]] = {}
+        """What the list says of a model, beside its name."""
         self.key: str | None = None
         """The only key that is taken; None takes any, and none."""
         self.calls = 0
@@ -134,4 +136,6 @@ class FaultyEndpoint:
         self.lists += 1
         if (refusal := self._refusal(request)) is not None:
             return refusal
-        return web.json_response({"data": [{"id": name} for name in self.models]})
+        return web.json_response(
+            {"data": [{"id": name, **self.facts.get(name, {})} for name in self.models]}
+        )
