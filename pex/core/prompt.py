@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
 """Python's own registry of the warnings shown, so each is shown once."""
 
-FIELDS = ("name", "description", "model", "params", "defaults", "response_schema", "tools")
+FIELDS = (
+    "name", "description", "model", "params", "defaults", "response_schema", "tools", "examples",
+)  # fmt: skip
 """A prompt's fields besides its messages, by the names of `Prompt`'s arguments."""
 
 
@@ -56,6 +58,8 @@ class Prompt:
         tools: tools in OpenAI's form.
         response_model: a pydantic class in place of `response_schema`: its strict JSON Schema is
             requested, and `results.parse()` returns objects of the class.
+        examples: the ids of the cases that the text shows as examples. In every run, the prompt
+            has no scores on these cases: it would be asked what it has just been told.
 
     Raises:
         PexError: a bad name, no text, an unknown role, or text that is not a valid template.
@@ -80,6 +84,7 @@ class Prompt:
     defaults: dict[str, Any]
     response_schema: dict[str, Any] | None
     tools: list[dict[str, Any]] | None
+    examples: tuple[str, ...]
     path: Path | None = dataclasses.field(compare=False, repr=False)
     file_text: str | None = dataclasses.field(compare=False, repr=False)
     """The text of the file it came from, None if it was made in Python."""
@@ -114,6 +119,7 @@ class Prompt:
         response_schema: Mapping[str, Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
         response_model: type[Any] | None = None,
+        examples: Sequence[str] = (),
     ) -> None:
         check_name(name, "prompt name")
         if response_model is not None:
@@ -129,6 +135,7 @@ class Prompt:
             "defaults": to_json_value(dict(defaults or {})),
             "response_schema": to_json_value(dict(response_schema)) if response_schema else None,
             "tools": to_json_value([dict(tool) for tool in tools]) if tools else None,
+            "examples": _case_ids(examples, name),
             "path": None,
             "file_text": None,
             "source": "",
@@ -184,7 +191,10 @@ class Prompt:
 
     @property
     def digest(self) -> str:
-        """Twelve hex digits that change whenever a request changes."""
+        """Twelve hex digits that change whenever a request changes.
+
+        `examples` are not part of it: they say which cases are in the text, and are not sent.
+        """
         from pex.core.canonical_json import digest
 
         return digest([list(self.messages), self.params, self.response_schema, self.tools])
@@ -438,6 +448,12 @@ def warn(remarks: Sequence[str], where: str, file: str) -> None:
             clean(f"{where}: {remark}"), UserWarning, file, int(found[1]) if found else 1,
             registry=_WARNED,
         )  # fmt: skip
+
+
+def _case_ids(examples: Sequence[str], name: str) -> tuple[str, ...]:
+    if isinstance(examples, str) or not all(isinstance(case_id, str) for case_id in examples):
+        raise PexError(f"prompt '{name}': examples: expected a list of case ids, got {examples!r}")
+    return tuple(dict.fromkeys(examples))
 
 
 def _shorten(text: str) -> str:

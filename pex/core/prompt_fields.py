@@ -21,6 +21,7 @@ def fields_of(prompt: Prompt) -> dict[str, Any]:
     fields = {name: getattr(prompt, name) for name in FIELDS}
     return {
         **fields,
+        "examples": list(prompt.examples),
         "messages": list(prompt.messages),
         "file_text": prompt.file_text,
         "origin": prompt.origin,
@@ -38,7 +39,9 @@ def prompt_of(fields: dict[str, Any]) -> Prompt:
         parsed = Prompt.parse(text, origin or name, name, among(fields["parts"], name))
         return parsed.called(name, origin)
     prompt: Prompt = object.__new__(Prompt)
-    values: dict[str, Any] = {key: fields[key] for key in FIELDS}
+    # A cache of an earlier version has no examples.
+    values: dict[str, Any] = {key: fields[key] for key in FIELDS if key != "examples"}
+    values["examples"] = tuple(fields.get("examples", ()))
     values |= {
         "messages": fields["messages"],
         "path": None,

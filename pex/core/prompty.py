@@ -40,7 +40,8 @@ def parse(text: str, where: str) -> dict[str, Any]:
 
     Returns:
         `messages`, `front` (the raw front matter), `remarks` on unused parts, and, if given,
-        `name`, `description`, `model`, `params`, `defaults`, `response_schema`, `tools`.
+        `name`, `description`, `model`, `params`, `defaults`, `response_schema`, `tools`,
+        `examples`.
 
     Raises:
         PexError: front matter is in the wrong place or not valid, a value has the wrong type, or
@@ -105,6 +106,9 @@ def format_prompty(fields: dict[str, Any]) -> str:
     same = outputs is not None and was.get("response_schema") == fields["response_schema"]
     own = {"model": model, "inputs": inputs, "outputs": kept.get("outputs") if same else outputs}
     own["tools"] = tools
+    examples = tuple(fields.get("examples") or ())
+    same = examples == was.get("examples", ())
+    own["examples"] = kept.get("examples") if same else list(examples)
     data |= {key: value for key, value in own.items() if value}
     # In the order of the file it was read from; new keys come at the end.
     dropped = {"description", "instructions", *own} - set(data)

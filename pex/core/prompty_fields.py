@@ -20,7 +20,7 @@ from pex.core.yamltext import Document
 
 KEYS = (
     "name", "displayName", "description", "metadata", "model", "inputs", "outputs", "tools",
-    "template", "instructions",
+    "template", "instructions", "examples",
     "version", "authors", "tags", "sample",  # version 1
 )  # fmt: skip
 _MODEL_KEYS = (
@@ -82,6 +82,7 @@ class FrontMatter:
         self.fields["defaults"] = self._inputs(data.get("inputs"))
         self._outputs(data.get("outputs"))
         self._tools(data.get("tools"))
+        self._examples(data.get("examples"))
 
     def _fail(self, path: Path, message: str, hint: str | None = None) -> PexError:
         line = self._document.line(path)
@@ -231,6 +232,18 @@ class FrontMatter:
             return to_json_value(self._schema(value, path) if name in _SCHEMAS else value)
         except PexError as error:
             raise self._fail(path, error.message, error.hint) from None
+
+    def _examples(self, examples: Any) -> None:
+        """The ids of the cases in the text; another tool's key of this name is only kept."""
+        path: Path = ("examples",)
+        if examples is None:
+            return
+        items = examples if isinstance(examples, list) else [examples]
+        if not isinstance(examples, list) or any(isinstance(item, dict | list) for item in items):
+            self._remark(path, "examples: expected a list of case ids: it is not read")
+            return
+        found = [self._text(item, (*path, at)) for at, item in enumerate(items)]
+        self.fields["examples"] = tuple(dict.fromkeys(text for text in found if text))
 
     def _template(self, template: Any) -> None:
         path: Path = ("template",)

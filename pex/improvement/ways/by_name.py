@@ -1,0 +1,16 @@
+"""The ways of making proposals, by the names that a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pex.improvement.proposal import Way
+from pex.improvement.ways.rewrite import Rewrite
+
+WAYS: Mapping[str, Callable[[], Way]] = {
+    "rewrite": Rewrite,
+}
+"""Each makes a way with its default settings."""
+
+DEFAULT_WAYS = ("rewrite",)
+"""The ways that are used if none is named."""
