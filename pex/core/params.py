@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +21,7 @@ RESERVED = {
     "background": "pex waits for answers; provider_batch=True does not keep a connection open",
     "previous_response_id": "a conversation is a case with a list of turns",
 }
-TEXTS = ("reasoning_effort", "stop", "user")
+TEXTS = ("reasoning_effort", "stop", "user", "verbosity")
 """Parameters that are strings, even if they look like numbers."""
 NUMBERS = ("frequency_penalty", "presence_penalty", "temperature", "top_p")
 WHOLE = ("max_tokens", "max_completion_tokens", "seed", "top_k", "top_logprobs")
@@ -38,6 +39,66 @@ KNOWN = frozenset(
 )  # fmt: skip
 """Parameter names of endpoints; other parameters are also sent as they are."""
 _CHOICES = ("auto", "none", "required")
+LEVELS = {
+    "reasoning_effort": ("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    "verbosity": ("low", "medium", "high"),
+}
+"""The values that providers know; each takes some of them, and others may come."""
+_LISTS = frozenset(
+    ("stop", "stop_token_ids", "tools", "functions", "modalities", "transforms", "include")
+)
+"""Parameters whose value is itself a list."""
+
+
+def params_grid(factors: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every combination of the values of parameters, the last one varying fastest.
+
+    A list has the values of a parameter that pex knows and that takes a single value; parameters
+    that are lists themselves, such as `stop` and `tools`, vary if they are lists of lists. All else
+    is one value.
+
+    Args:
+        factors: for each parameter its value, or a list of its values.
+
+    Raises:
+        PexError: a list has no values.
+
+    Example:
+        >>> params_grid({"reasoning_effort": ["low", "high"], "seed": 1})
+        [{'reasoning_effort': 'low', 'seed': 1}, {'reasoning_effort': 'high', 'seed': 1}]
+        >>> params_grid({"stop": ["\\n", "."]})
+        [{'stop': ['\\n', '.']}]
+    """
+    values = [_values(name, value) for name, value in factors.items()]
+    return [dict(zip(factors, chosen, strict=True)) for chosen in itertools.product(*values)]
+
+
+def _values(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple) or name not in KNOWN:
+        return [value]
+    if name not in _LISTS:
+        if not value:
+            raise PexError(f"params: '{name}' has no values", hint="for example: ['low', 'high']")
+        return list(value)
+    varies = bool(value) and all(isinstance(item, list | tuple) for item in value)
+    return list(value) if varies else [value]
+
+
+def level_remarks(params: Mapping[str, Any]) -> list[str]:
+    """What looks like a typing mistake in an effort or a verbosity; it is sent all the same.
+
+    Example:
+        >>> level_remarks({"reasoning_effort": "hihg"})
+        ["reasoning_effort 'hihg' is sent as it is; did you mean 'high'?"]
+        >>> level_remarks({"reasoning_effort": "high", "verbosity": None})
+        []
+    """
+    found = []
+    for name, levels in LEVELS.items():
+        value = params.get(name)
+        if isinstance(value, str) and value not in levels:
+            found.append(f"{name} '{value}' is sent as it is; {nearest(value, levels)}")
+    return found
 
 
 def json_params(params: Mapping[str, Any]) -> dict[str, Any]:

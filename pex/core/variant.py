@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pex.core.canonical_json import canonical_json, canonical_text
 from pex.core.errors import PexError
-from pex.core.params import check_params, check_tool_choice, json_params
+from pex.core.params import check_params, check_tool_choice, json_params, params_grid
 from pex.core.prompt import Prompt
 
 
@@ -117,6 +117,14 @@ def grid(
     prompt, plus model and parameters only if there is more than one: `short`,
     `short|gpt-4.1-mini`, `short|gpt-4.1-mini|temperature=0`.
 
+    Args:
+        prompts: one or several.
+        models: one or several; default: the prompts' own.
+        params: a list of combinations, or one mapping in which lists are the values of a parameter:
+            `{"reasoning_effort": ["low", "high"], "verbosity": ["low", "medium"]}` is four
+            combinations. Parameters that are lists themselves, such as `stop`, vary if they are
+            lists of lists.
+
     Raises:
         PexError: no prompt, no model, or the same combination twice.
 
@@ -124,10 +132,12 @@ def grid(
         >>> p = Prompt("Say {{ word }}.", name="say")
         >>> [v.name for v in grid([p], ["local/smollm2"], [{"seed": 1}, {"seed": 2}])]
         ['say|seed=1', 'say|seed=2']
+        >>> [v.name for v in grid(p, "openai/gpt-5.1", {"reasoning_effort": ["low", "high"]})]
+        ['say|reasoning_effort=low', 'say|reasoning_effort=high']
     """
     prompt_list = [prompts] if isinstance(prompts, Prompt) else list(prompts)
     model_list = [models] if isinstance(models, str | ClientModel) else list(models)
-    param_list = [params] if isinstance(params, Mapping) else list(params)
+    param_list = params_grid(params) if isinstance(params, Mapping) else list(params)
     if not prompt_list:
         raise PexError("no prompts are given")
     variants = [

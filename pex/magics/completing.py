@@ -44,7 +44,7 @@ from pex.tracking.store import tracking_uri
 
 MATCHER = "pex"
 COMMANDS = ("show", "run")
-PARAMS = ("temperature", "max_tokens", "top_p", "seed", "stop", "reasoning_effort")
+PARAMS = ("temperature", "max_tokens", "top_p", "seed", "stop", "reasoning_effort", "verbosity")
 MAX_BYTES = 5_000_000
 """Bytes of a file of cases; reading a larger one would take too long while typing."""
 _CASES = FORMATS

@@ -16,7 +16,7 @@ const MENU = [
 const FORMS = [["schema", "JSON Schema of the answer…"], ["tools", "Tools…"]];
 const LABELS = new Map([...COMMON, ...MENU, ["tools", "Tools"]]);
 const CHOICES = {
-  reasoning_effort: ["none", "minimal", "low", "medium", "high"],
+  reasoning_effort: ["none", "minimal", "low", "medium", "high", "xhigh", "max"],
   verbosity: ["low", "medium", "high"],
   tool_choice: ["auto", "none", "required"],
 };

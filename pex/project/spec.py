@@ -12,6 +12,7 @@ from pex.core.cases import check_key
 from pex.core.errors import PexError
 from pex.core.names import LIBRARY as LIBRARY  # noqa: PLC0414 - where the files' reader looks
 from pex.core.names import check_name
+from pex.core.params import params_grid
 from pex.core.project import check_inside
 from pex.core.reading import Reading
 from pex.core.splits import check_shares
@@ -154,6 +155,14 @@ class ExperimentSpec(Strict):
     def _written_cases(self, value: CasesSpec) -> Any:
         found = value.model_dump(exclude_none=True)
         return found if len(found) > 1 else value.file
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _params(cls, value: Any) -> Any:
+        try:
+            return params_grid(value) if isinstance(value, dict) else value
+        except PexError as error:
+            raise ValueError(error.message.removeprefix("params: ")) from None
 
     @field_validator("columns")
     @classmethod

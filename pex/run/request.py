@@ -16,6 +16,7 @@ from pex.core.call import Answer, Request
 from pex.core.cases import Case, known_variables
 from pex.core.columns import nearest_variable
 from pex.core.errors import PexError
+from pex.core.params import level_remarks
 from pex.core.prompt import warn
 from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
@@ -33,7 +34,8 @@ _LIMITS = frozenset({
 })  # fmt: skip
 _ORDINARY = frozenset({
     *_OWN_LIMITS, "model", "messages", "temperature", "top_p", "seed", "stop", "tools",
-    "tool_choice", "response_format", "reasoning_effort", "logprobs", "top_logprobs",
+    "tool_choice", "response_format", "reasoning_effort", "verbosity", "logprobs",
+    "top_logprobs",
 })  # fmt: skip
 """Settings that say nothing else of the answer's length, so most requests need no more checks."""
 
@@ -212,6 +214,7 @@ def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
         if variant.prompt.path is None:
             place = f"prompt '{variant.prompt.name}'"
             warn(variant.prompt.remarks, place, place)
+        warn(level_remarks(variant.all_params), f"variant '{variant.name}'", variant.name)
         for name in variant.prompt.variables:
             if name not in known and name not in variant.prompt.defaults:
                 raise PexError(
