@@ -104,6 +104,40 @@ def one_sided(confidence: float) -> float:
     return 2 * confidence - 1
 
 
+def no_worse_p(pairing: Pairing, metric: Metric, margin: float) -> float:
+    """The one-sided p of "worse by the margin or more", for a score of which more is better.
+
+    Below 0.05 where the one-sided bound of `effect` at 0.95 is within the margin, so that a
+    correction for several candidates can be applied to it. 1 if nothing can be concluded.
+
+    Args:
+        pairing: candidate and baseline.
+        metric: the score.
+        margin: how much worse is still acceptable, in its unit.
+    """
+    if pairing.n < 2:
+        return 1.0
+    shifted = (pairing.differences + margin).tolist()
+    units = len(set(pairing.groups.tolist()))
+    if units < pairing.n:
+        found = paired.clustered(shifted, pairing.groups.tolist())
+    elif metric.yes_no and _all_whole(pairing):
+        return paired.tango_p(*_counts(pairing), -margin)
+    else:
+        found = paired.paired_t(shifted)
+    if found is None:
+        return 1.0
+    if found.t is None:  # equal differences: how likely, if one case in twenty differed otherwise
+        return 0.95**units if found.diff > 0 else 1.0
+    return found.p / 2 if found.t > 0 else 1 - found.p / 2
+
+
+def _counts(pairing: Pairing) -> tuple[int, int, int, int]:
+    """Cases that pass in both, in the candidate alone, in the baseline alone, in neither."""
+    a, b = pairing.candidate == 1, pairing.baseline == 1
+    return (int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum()), int((~a & ~b).sum()))
+
+
 def _all_whole(pairing: Pairing) -> bool:
     """Whether every case is a plain yes or no, not a share over repeats."""
     import numpy as np
@@ -113,8 +147,7 @@ def _all_whole(pairing: Pairing) -> bool:
 
 
 def _yes_no(pairing: Pairing, confidence: float) -> Effect:
-    a, b = pairing.candidate == 1, pairing.baseline == 1
-    table = (int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum()), int((~a & ~b).sum()))
+    table = _counts(pairing)
     low, high = paired.newcombe_paired(*table, confidence=confidence)
     # Newcombe's ends would too often pass a candidate that is worse by exactly the margin
     # (docs/methods.md has the figures); Tango's keep the level.

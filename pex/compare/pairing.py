@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.metric import Metric
@@ -97,6 +98,10 @@ class Table:
             if "request_key" in frame.columns
             else None
         )
+
+    def mean(self, variant: str) -> float:
+        """A variant's mean over its cases; NaN if it has no value."""
+        return float(self._means[variant].mean()) if variant in self._means.columns else math.nan
 
     def pair(self, candidate: str, baseline: str) -> Pairing:
         """Two variants on the cases that both have; empty if either has no rows."""

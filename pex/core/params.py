@@ -51,7 +51,7 @@ _LISTS = frozenset(
 
 
 def params_grid(factors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every combination of the values of parameters, the last one varying fastest.
+    r"""Every combination of the values of parameters, the last one varying fastest.
 
     A list has the values of a parameter that pex knows and that takes a single value; parameters
     that are lists themselves, such as `stop` and `tools`, vary if they are lists of lists. All else

@@ -29,6 +29,7 @@ PARQUET = "results.parquet"
 ABOUT = "about.json"
 CASES = "cases.jsonl"
 COMPARISON = "comparison.json"
+FRONTIER = "frontier.json"
 PACKAGES = "packages.txt"
 JSON_COLUMNS = "pex.json_columns"
 _LOGGED = "mlflow.loggedArtifacts"
@@ -63,7 +64,7 @@ def upload(client: MlflowClient, run_id: str, folder: Path) -> None:
     """Upload a folder of files to a run and mark its tables."""
     client.log_artifacts(run_id, str(folder))
     # As log_table does; but that would append to the table of an earlier start of this run.
-    names = (TABLE, COMPARISON, REQUIREMENTS)
+    names = (TABLE, COMPARISON, REQUIREMENTS, FRONTIER)
     tables = [{"path": n, "type": "table"} for n in names if (folder / n).is_file()]
     there = json.loads(client.get_run(run_id).data.tags.get(_LOGGED, "[]"))
     others = [item for item in there if item not in tables]

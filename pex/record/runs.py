@@ -48,11 +48,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
 
+    from pex.compare.frontier import Frontier
+
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "budget": "FINISHED"}
 _PARAM_LENGTH = 500
 _TAG_LENGTH = 5000
 _NAMED = "pex.run_name"
 """The tag of a run with the name that pex gave it."""
+_PARTS = ("cached_tokens", "cache_write_tokens", "reasoning_tokens")
+"""Of a variant's tokens: a metric if there are any."""
+CHEAPEST = "cheapest_no_worse"
+"""The tag, with pex. in front, and the metrics of the variant that a frontier names."""
 _BATCH = 1000
 """Metrics that MLflow accepts at once."""
 
@@ -152,6 +158,7 @@ class Recorder:
         about: About,
         texts: Mapping[str, str],
         comparison: pd.DataFrame | None = None,
+        frontier: Frontier | None = None,
     ) -> None:
         """Write the run's results, and close the run.
 
@@ -161,11 +168,13 @@ class Recorder:
             about: the run's description; its `status` becomes the run's.
             texts: further text files, by their path in the run.
             comparison: the verdicts, if there is more than one variant.
+            frontier: quality against cost or time, if there is more than one variant.
         """
         binary = percentages(frame)
         self.write_scores(summary, about, comparison, of_run(frame, about), binary)
         self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(binary)))
         self.write_requirements(frame, about)
+        self.write_frontier(frontier)
         counts = {key: float(value) for key, value in about["counts"].items()}
         total = summary["cost_usd"].sum(min_count=len(summary)) if len(summary) else math.nan
         self._log(
@@ -225,6 +234,25 @@ class Recorder:
             self._client.set_tag(self.run_id, "pex.remarks", said)
         text = redact(note(summary, about, comparison, remarks, binary))
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
+
+    def write_frontier(self, found: Frontier | None) -> None:
+        """Name the cheapest (fastest) variant that is no worse than the best, and what it takes.
+
+        Without one, for example without a margin, the tag of an earlier start is emptied.
+        """
+        tag = f"pex.{CHEAPEST}"
+        chosen = found.chosen if found is not None else None
+        if chosen is None:
+            if self._client.get_run(self.run_id).data.tags.get(tag):
+                self._client.set_tag(self.run_id, tag, "")
+            return
+        self._client.set_tag(self.run_id, tag, chosen.variant[:_TAG_LENGTH])
+        metrics = {
+            f"{CHEAPEST}.score": chosen.score,
+            f"{CHEAPEST}.usd_per_1000": chosen.usd_per_1000,
+            f"{CHEAPEST}.latency_s": chosen.latency_s,
+        }
+        self._log(self.run_id, {}, metrics)
 
     def write_requirements(self, frame: pd.DataFrame, about: About) -> None:
         """Say in a tag of the run and of each variant which requirements are met."""
@@ -357,7 +385,7 @@ class Recorder:
         scores = {key: value for key, value in scores.items() if not key.endswith(".errors")}
         named = ("variant", "prompt", "model")
         taken = {k: v for k, v in row.items() if k not in named and not k.startswith("score.")}
-        taken = {k: v for k, v in taken.items() if v or k not in UNUSUAL}
+        taken = {k: v for k, v in taken.items() if v or k not in (*UNUSUAL, *_PARTS)}
         metrics = {**scores, **failed, **taken, **differences}
         ends = [key for key in metrics if key.endswith((".lo", ".hi", ".n", ".p"))]
         metrics = {**{k: v for k, v in metrics.items() if k not in ends},
@@ -408,15 +436,17 @@ def rescore(
     frame: pd.DataFrame,
     summary: pd.DataFrame,
     about: About,
-    page: str,
+    texts: Mapping[str, str],
     comparison: pd.DataFrame | None,
+    frontier: Frontier | None = None,
 ) -> None:
     """Update a recorded run with new scores: its metrics, tables, note and report."""
     recorder = Recorder.of(uri, run_id)
     recorder.write_scores(summary, about, comparison, of_run(frame, about), percentages(frame))
     recorder.write_requirements(frame, about)
+    recorder.write_frontier(frontier)
     recorder.clear_stale(about.scorers)
-    files.replace(recorder._client, run_id, frame, about, {"report.html": page}, comparison)
+    files.replace(recorder._client, run_id, frame, about, texts, comparison)
     recorder._client.set_tag(run_id, "pex.scorers", ", ".join(about.scorers))
     recorder._client.set_tag(run_id, YES_NO, ", ".join(sorted(percentages(frame))))
     recorder._client.set_tag(run_id, RESCORED, _now().isoformat(timespec="seconds"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from pex.core.remarks import of_run
 from pex.core.text import value_text
 from pex.report.comparison import explain, sentences, table_html
 from pex.report.comparison_matrix import overview_html
+from pex.report.frontier import choice as marked_choice
+from pex.report.frontier import frontier_html
 from pex.report.plain_answer import measure_name, plain_answer
 from pex.report.requirements import requirement_notes, requirements_table
 from pex.report.sides import side_by_side_table, telling_cases
@@ -27,7 +29,7 @@ from pex.report.theme import page_style, style
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.report.plots.pareto import Against
+    from pex.compare.frontier import Against, Frontier
 
 FIRST_LINES, FIRST_CHARS = 4, 320
 """Of a prompt, seen without opening it."""
@@ -52,6 +54,7 @@ def page(
     about: About,
     comparison: pd.DataFrame | None = None,
     slices: pd.DataFrame | None = None,
+    choice: Frontier | None = None,
 ) -> str:
     """The text of the page: the answer first, then prompts and cases, the statistics last.
 
@@ -62,6 +65,7 @@ def page(
         about: what was run.
         comparison: the verdicts, if there is more than one variant.
         slices: the same within slices, where the cases have tags or groups.
+        choice: the frontier of the first score, with the variant to use.
     """
     begun = datetime.datetime.fromisoformat(about.started_at).astimezone()
     names = summary_scores(summary)
@@ -86,7 +90,8 @@ def page(
         plot=Markup(
             "".join(plot_svg(summary, name, name in yes_no, titles[name]) for name in names)
         ),
-        frontiers=Markup(_frontiers(summary, names, yes_no)),
+        frontiers=Markup(_frontiers(summary, yes_no, choice)),
+        choice=Markup(frontier_html(choice)) if choice is not None else "",
         telling=telling,
         telling_cases=Markup(
             show(max_rows=len(telling), baseline=baseline, only=telling) if telling else ""
@@ -159,11 +164,14 @@ def _large(slices: pd.DataFrame | None) -> dict[str, Any]:
     return {"slices": Markup(table_html(kept, slices=True) if len(kept) else ""), "small": left}
 
 
-def _frontiers(summary: pd.DataFrame, names: Sequence[str], yes_no: Collection[str]) -> str:
-    """Quality against cost and latency for the first score, if there is a choice to make."""
-    if not names or len(summary) < 2:
+def _frontiers(summary: pd.DataFrame, yes_no: Collection[str], found: Frontier | None) -> str:
+    """Quality against cost and latency, if there is a choice to make; it is marked in one."""
+    if found is None or len(summary) < 2:
         return ""
     against: list[Against] = ["latency_s"]
     if (summary["cost_usd"] > 0).any():
         against.insert(0, "cost_usd")
-    return "".join(frontier_svg(summary, names[0], item, yes_no) for item in against)
+    marked = {found.against: marked_choice(found)}
+    return "".join(
+        frontier_svg(summary, found.metric, item, yes_no, marked.get(item)) for item in against
+    )

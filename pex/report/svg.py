@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from pex.compare.frontier import Against
 from pex.report.plots import forest, paper, pareto, points, tally
 from pex.report.svg_pen import BACK, MARK, SOFT, WIDTH, Axis, draw_line, draw_svg, draw_text
 from pex.report.tables import format_score
@@ -105,7 +106,11 @@ def wins_svg(comparison: pd.DataFrame) -> str:
 
 
 def frontier_svg(
-    summary: pd.DataFrame, score: str, against: pareto.Against, yes_no: Collection[str]
+    summary: pd.DataFrame,
+    score: str,
+    against: Against,
+    yes_no: Collection[str],
+    choice: pareto.Choice | None = None,
 ) -> str:
     """Quality against cost or latency, with the Pareto frontier.
 
@@ -114,6 +119,7 @@ def frontier_svg(
         score: the name of the score; higher is better.
         against: `cost_usd` (per 1,000 answers) or `latency_s`.
         yes_no: the scores that are yes/no.
+        choice: the variant to mark, and why; None marks none.
 
     Returns:
         An `svg` element, or a paragraph that says why there is nothing to draw.
@@ -121,7 +127,7 @@ def frontier_svg(
     Raises:
         PexError: no such score, or it cannot be drawn against that.
     """
-    found = pareto.frontier_of(summary, score, against, yes_no)
+    found = pareto.frontier_of(summary, score, against, yes_no, choice)
     if found.why_empty:
         why = escape(f"{score}: nothing to draw: {found.why_empty}.")
         return f'<p class="pex-soft">{why}</p>'
@@ -249,22 +255,27 @@ def _frontier(found: pareto.Frontier) -> str:
     keys = []
     names = paper.labels(spot.variant for spot in spots)
     for place, (spot, name) in enumerate(zip(spots, names, strict=True), 1):
-        out += _spot(spot, place, across.x(spot.x), y(spot.y))
+        named = spot.variant == found.choice.named
+        out += _spot(spot, place, across.x(spot.x), y(spot.y), named)
         cost = pareto.amount(spot.x, found.against)
-        keys.append(f"{place}  {name}: {found.value(spot)}, {cost}")
-        out.append(draw_text(left + WIDTH + 24, top + 17 * place - 8, keys[-1], bold=spot.frontier))
+        keys.append(f"{place}  {found.mark(spot)}{name}: {found.value(spot)}, {cost}")
+        at = (left + WIDTH + 24, top + 17 * place - 8)
+        out.append(draw_text(*at, keys[-1], bold=spot.frontier, soft=not spot.frontier))
     height = max(top + tall + 52, top + 17 * len(spots) + 6)
     label = f"{found.score} against {title}. {found.story()}"
     return draw_svg(out, label, left + WIDTH + 36 + 7.6 * max(map(len, keys)), height)
 
 
-def _spot(spot: pareto.Spot, place: int, x: float, y: float) -> list[str]:
-    """A numbered disc, filled if it is on the frontier."""
+def _spot(spot: pareto.Spot, place: int, x: float, y: float, named: bool) -> list[str]:
+    """A numbered disc, filled if it is on the frontier; in a diamond if it is the named one."""
     mark = MARK if spot.frontier else SOFT
     fill = mark if spot.frontier else BACK
     disc = f"fill:{fill};stroke:{mark};stroke-width:1.5"
     ink = ' style="fill:var(--pex-back, #fff)"' if spot.frontier else ""
+    corners = f"{x:g},{y - 16:g} {x + 16:g},{y:g} {x:g},{y + 16:g} {x - 16:g},{y:g}"
+    ring = f'<polygon points="{corners}" style="fill:none;stroke:{mark};stroke-width:2"/>'
     return [
+        *([ring] if named else []),
         f'<circle cx="{x:g}" cy="{y:g}" r="9" style="{disc}"/>',
         f'<text x="{x:g}" y="{y + 4:g}" text-anchor="middle" font-size="11"{ink}>{place}</text>',
     ]

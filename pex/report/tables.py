@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pex.report.terminal import text_table
 from pex.report.theme import style
@@ -109,7 +109,9 @@ def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], li
     """Head and cells of the summary as plain text; scores as two cells, value and interval."""
     names = summary_scores(summary)
     odd = columns(summary)
-    head = ["variant", *names, "errors", *(UNUSUAL[name] for name in odd), "cost", "latency"]
+    counted = _token_columns(summary)
+    head = ["variant", *names, "errors", *(UNUSUAL[name] for name in odd), *counted.values(),
+            "cost", "latency"]  # fmt: skip
     rows = []
     for record in summary.to_dict("records"):
         cells = [str(record["variant"])]
@@ -123,10 +125,30 @@ def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], li
             note = f" ({failed} not scored)" if failed else ""
             cells.append(f"{value} {interval}{note}".strip())
         cells += [str(record["errors"]), *(str(record[name]) for name in odd)]
+        cells += [_tokens(record, name) for name in counted]
         cells.append(format_usd(record["cost_usd"]))
         cells.append(format_seconds(record["latency_s"]))
         rows.append(cells)
     return head, rows
+
+
+_COUNTED = {
+    "cached_tokens": "from cache",
+    "cache_write_tokens": "written to cache",
+    "reasoning_tokens": "reasoning",
+}
+"""Tokens at a price of their own, or that nobody sees: shown if there are any."""
+
+
+def _token_columns(summary: pd.DataFrame) -> dict[str, str]:
+    there = (name for name in _COUNTED if name in summary.columns and summary[name].any())
+    return {name: _COUNTED[name] for name in there}
+
+
+def _tokens(record: Mapping[Any, Any], name: str) -> str:
+    """A part of the tokens, as a share of all that were sent or generated."""
+    whole = "completion_tokens" if name == "reasoning_tokens" else "prompt_tokens"
+    return f"{100 * record[name] / record[whole]:.0f} %" if record[whole] else "–"
 
 
 def summary_text(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
@@ -168,6 +190,11 @@ def summary_table(
         out.append("</tr>")
     out.append("</tbody>")
     note = "Scores: mean over the cases with its 95 % interval. Latency: median of a call."
+    counted = _token_columns(summary)
+    if {"cached_tokens", "cache_write_tokens"} & counted.keys():
+        note += " From and written to the provider's cache: share of the prompt tokens."
+    if "reasoning_tokens" in counted:
+        note += " Reasoning: share of the generated tokens, included in the cost."
     if best:
         note += " ▲ highest value; the difference can be chance."
     out.append(f"<caption>{note}</caption></table></div>")

@@ -9,12 +9,13 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from pex.core.about import About
-from pex.core.errors import PexError
+from pex.core.errors import PexError, nearest
 from pex.score.frame import percentages, score_names, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pex.compare.frontier import Against, Frontier
     from pex.results.comparison import Comparison
 
 
@@ -23,7 +24,8 @@ class Outcome:
     """A run in the form that is recorded.
 
     `frame` is the long frame, `summary` has one row per variant, `about` describes the run,
-    `verdicts` is the comparison (None without one), `page` the report as HTML.
+    `verdicts` is the comparison (None without one), `page` the report as HTML, `frontier` quality
+    against cost or time (None without a score or with one variant).
     """
 
     frame: pd.DataFrame
@@ -31,6 +33,23 @@ class Outcome:
     about: About
     verdicts: pd.DataFrame | None
     page: str
+    frontier: Frontier | None = None
+
+
+def texts_of(outcome: Outcome) -> dict[str, str]:
+    """The texts that are recorded with a run: its report, and the frontier as table and picture."""
+    from pex.record.files import FRONTIER
+    from pex.report.frontier import choice
+    from pex.report.svg import frontier_svg
+
+    found, summary = outcome.frontier, outcome.summary
+    texts = {"report.html": outcome.page}
+    if found is None or not found.standings:
+        return texts
+    texts[FRONTIER] = str(found.table().to_json(orient="split", index=False))
+    binary = percentages(outcome.frame)
+    svg = frontier_svg(summary, found.metric, found.against, binary, choice(found))
+    return texts | ({"frontier.svg": svg} if svg.startswith("<svg") else {})
 
 
 def outcome_of(frame: pd.DataFrame, about: About) -> Outcome:
@@ -41,7 +60,9 @@ def outcome_of(frame: pd.DataFrame, about: About) -> Outcome:
         about: the run's description.
     """
     summary, verdicts = summarise(frame), verdicts_of(frame, about)
-    return Outcome(frame, summary, about, verdicts, report_of(frame, about, summary, verdicts))
+    found = None if verdicts is None else frontier_for(frame, about, summary=summary)
+    page = report_of(frame, about, summary, verdicts, found)
+    return Outcome(frame, summary, about, verdicts, page, found)
 
 
 def baseline_of(about: About) -> str | None:
@@ -62,6 +83,36 @@ def compare_variants(frame: pd.DataFrame, about: About, **options: Any) -> Compa
     return found
 
 
+def frontier_for(
+    frame: pd.DataFrame,
+    about: About,
+    metric: str | None = None,
+    against: Against | None = None,
+    margin: float | None = None,
+    confidence: float | None = None,
+    summary: pd.DataFrame | None = None,
+) -> Frontier:
+    """The frontier of one score; `Results.frontier` explains the options.
+
+    What is not given comes from the gate, if that is on the same score.
+    """
+    from pex.compare.frontier import frontier
+
+    gate, scores = about.gate or {}, score_names(frame)
+    wanted = metric if metric is not None else gate.get("metric")
+    if wanted not in scores:
+        if metric is not None or not scores:
+            raise PexError(
+                f"frontier: there is no score '{metric}'", hint=nearest(str(metric), scores)
+            )
+        wanted = scores[0]
+    if wanted == gate.get("metric"):
+        margin = gate.get("margin") if margin is None else margin
+        confidence = gate.get("confidence") if confidence is None else confidence
+    level = 0.95 if confidence is None else confidence
+    return frontier(frame, wanted, against, margin, level, about.uncalibrated, summary)
+
+
 def verdicts_of(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:
     """The recorded comparison: every score, compared with `baseline_of`.
 
@@ -73,12 +124,17 @@ def verdicts_of(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:
 
 
 def report_of(
-    frame: pd.DataFrame, about: About, summary: pd.DataFrame, verdicts: pd.DataFrame | None
+    frame: pd.DataFrame,
+    about: About,
+    summary: pd.DataFrame,
+    verdicts: pd.DataFrame | None,
+    found: Frontier | None,
 ) -> str:
     """The report as HTML."""
     from pex.report.page import page
 
-    return page(frame, summary, percentages(frame), about, verdicts, _slices(frame, about))
+    slices = _slices(frame, about)
+    return page(frame, summary, percentages(frame), about, verdicts, slices, found)
 
 
 def _slices(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:

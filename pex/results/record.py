@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from pex.core.batch_context import BatchContext
 from pex.core.cases import Case
 from pex.core.prompt import Prompt
+from pex.results.outcome import Outcome, texts_of
 
 if TYPE_CHECKING:
     from pex.record.runs import Recorder
     from pex.record.traces import TraceWriter
-    from pex.results.outcome import Outcome
 
 
 def record(
@@ -59,8 +59,8 @@ def record(
     ]
     recorder.link_prompts(registry.versions_used(recorder.uri, prompts), about)
     recorder.tag_cases(cases)
-    whole = {**texts, "report.html": outcome.page}
-    recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts)
+    whole = {**texts, **texts_of(outcome)}
+    recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts, outcome.frontier)
     writer = TraceWriter(
         target_of(recorder.uri, recorder.run_id, about, prompts), frame, chosen, cases
     )
@@ -86,7 +86,16 @@ def record_again(uri: str, run_id: str, outcome: Outcome) -> TraceWriter:
     from pex.record.traces import TraceWriter, target_of
 
     frame, about = outcome.frame, outcome.about
-    rescore(uri, run_id, frame, outcome.summary, about, outcome.page, outcome.verdicts)
+    rescore(
+        uri,
+        run_id,
+        frame,
+        outcome.summary,
+        about,
+        texts_of(outcome),
+        outcome.verdicts,
+        outcome.frontier,
+    )
     traced = frame[frame["trace_id"].notna()]
     places = list(dict.fromkeys(zip(traced["case_id"], traced["repeat"], strict=True)))
     writer = TraceWriter(target_of(uri, run_id, about), frame, places)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pex.rating.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.results.comparison import Comparison
+    from pex.results.frontier import FrontierView
     from pex.results.outcome import Outcome
     from pex.results.recorded import Recorded
     from pex.score.judge.calibration import Calibration
@@ -194,8 +195,43 @@ class Results:
             return (plots.repeats_table if table else plots.repeats)(self.frame, name, binary)
         if kind == "trend":
             return (plots.trend_table if table else plots.trend)(self._history(name), name, binary)
-        draw = plots.frontier_table if table else plots.frontier
-        return draw(self.summary(), name, "cost_usd" if kind == "cost" else "latency_s", binary)
+        against = "cost_usd" if kind == "cost" else "latency_s"
+        return self.frontier(name, against=against).plot(table=table)
+
+    def frontier(
+        self,
+        score: str | None = None,
+        *,
+        against: str | None = None,
+        margin: float | None = None,
+        confidence: float | None = None,
+    ) -> FrontierView:
+        """Which variant is worth its price? Score, cost and time, and the cheapest that will do.
+
+        The variant to use is the cheapest that is the best or shown to be no worse than the best,
+        by the paired test with the margin, corrected for all that are cheaper. Variants that are
+        cheaper but undecided are named with about how many more cases they need.
+
+        Args:
+            score: the score; None: the gate's, else the first. Higher is better.
+            against: `cost_usd` or `latency_s`; None: cost if anything was paid for, else time.
+            margin: how much worse is still "no worse"; None: the gate's, if it is on this score.
+            confidence: the one-sided level of "no worse"; None: the gate's, else 0.95.
+
+        Returns:
+            A table with sentences; `.frame`, `.named`, `.plot()`.
+
+        Raises:
+            PexError: the score or axis does not exist, or the margin does not fit.
+        """
+        from pex.results.frontier import FrontierView
+        from pex.results.outcome import frontier_for
+
+        name = None if score is None else self._score(score)
+        axis: Any = against
+        summary = self.summary()
+        found = frontier_for(self.frame, self.about, name, axis, margin, confidence, summary)
+        return FrontierView(found, summary)
 
     def compare(
         self,
@@ -514,9 +550,11 @@ class Results:
 
     def page(self) -> str:
         """The report as HTML."""
-        from pex.results.outcome import report_of
+        from pex.results.outcome import frontier_for, report_of
 
-        return report_of(self.frame, self.about, self.summary(), self.verdicts())
+        summary, verdicts = self.summary(), self.verdicts()
+        found = None if verdicts is None else frontier_for(self.frame, self.about, summary=summary)
+        return report_of(self.frame, self.about, summary, verdicts, found)
 
     def failures(self, variant: str | None = None) -> pd.DataFrame:
         """The rows that ended in an error or have a yes/no score of no.

@@ -331,6 +331,12 @@ def failed_rows(frame: pd.DataFrame) -> pd.Series[bool]:
     return bad
 
 
+_TOKENS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens",
+           "reasoning_tokens")  # fmt: skip
+"""Summed for each variant: cached and written ones are part of the prompt's, reasoning of the rest.
+"""
+
+
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per variant: counts, each score with its 95 % interval, cost, time, tokens.
 
@@ -359,8 +365,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         cost = answered["cost_usd"]
         record["cost_usd"] = math.nan if cost.isna().any() else float(cost.sum())
         record["latency_s"] = float(answered["latency_s"].median()) if len(answered) else math.nan
-        for name in ("prompt_tokens", "completion_tokens"):
-            record[name] = int(answered[name].sum())
+        for name in _TOKENS:
+            record[name] = int(answered[name].sum()) if name in answered.columns else 0
         records.append(record)
     return pd.DataFrame(records)
 

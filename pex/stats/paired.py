@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Callable, Hashable, Sequence
 
 from pex.stats.binomial import binomial_cdf
@@ -139,13 +140,45 @@ def tango(
 
     def excess(delta: float) -> float:
         # z times the standard error under this difference, minus its distance from the one seen.
-        linear = (2 * n - a_only + b_only) * delta - a_only - b_only
-        product = b_only * delta * (1 - delta)
-        b_share = (math.sqrt(max(0.0, linear**2 + 8 * n * product)) - linear) / (4 * n)
-        variance = max(0.0, n * (2 * b_share + delta * (1 - delta)))
-        return z * math.sqrt(variance) - abs(a_only - b_only - n * delta)
+        return z * _tango_sd(n, a_only, b_only, delta) - abs(a_only - b_only - n * delta)
 
     return _edge(excess, diff, -1.0), _edge(excess, diff, 1.0)
+
+
+def tango_p(both: int, a_only: int, b_only: int, neither: int, difference: float) -> float:
+    """The one-sided p of "A minus B is at most `difference`", by the statistic of `tango`.
+
+    Args:
+        both: cases that pass under A and B.
+        a_only: cases that pass under A alone.
+        b_only: cases that pass under B alone.
+        neither: cases that pass under neither.
+        difference: between -1 and 1, minus the margin for a test of non-inferiority.
+
+    Raises:
+        ValueError: a count is below 0 or not whole, or there is no case.
+
+    Source: T. Tango, Statistics in Medicine 17 (1998) 891-908.
+
+    Example:
+        >>> low = tango(43, 0, 1, 0, confidence=0.9)[0]
+        >>> round(tango_p(43, 0, 1, 0, low), 4)
+        0.05
+    """
+    n = _table(both, a_only, b_only, neither)
+    between(difference, -1, 1, "difference")
+    beyond, sd = a_only - b_only - n * difference, _tango_sd(n, a_only, b_only, difference)
+    if sd == 0:
+        return 1.0 if beyond <= 0 else 0.0
+    return 1 - statistics.NormalDist().cdf(beyond / sd)
+
+
+def _tango_sd(n: int, a_only: int, b_only: int, delta: float) -> float:
+    """The standard deviation of the number of cases that A wins net, under this difference."""
+    linear = (2 * n - a_only + b_only) * delta - a_only - b_only
+    product = b_only * delta * (1 - delta)
+    b_share = (math.sqrt(max(0.0, linear**2 + 8 * n * product)) - linear) / (4 * n)
+    return math.sqrt(max(0.0, n * (2 * b_share + delta * (1 - delta))))
 
 
 def mcnemar(a_only: int, b_only: int) -> McNemar:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from pex.compare.frontier import Against, dominators
 from pex.core.errors import PexError, nearest
 from pex.report.plots import paper
 from pex.report.tables import (
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-Against = Literal["cost_usd", "latency_s"]
-
 AXES = {
     "cost_usd": "US dollars per 1,000 answers",
     "latency_s": "median seconds per answer",
 }
 _WORDS = {"cost_usd": ("cheap", "cost"), "latency_s": ("fast", "latency")}
 _LOG_FROM = 20.0
+_DOMINATED = "#8b949e"
+_NAMED = "#bf8700"
+"""The ring around the named variant; its diamond in the list says the same without colour."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ class Spot:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The cheapest (fastest) variant that is the best or shown to be no worse, and a sentence."""
+
+    named: str | None = None
+    finding: str = ""
+
+
+@dataclass(frozen=True)
 class Frontier:
     """Variants by quality and by cost or time, best first."""
 
@@ -53,6 +63,7 @@ class Frontier:
     spots: list[Spot]
     left_out: list[str]
     """The variants that could not be drawn."""
+    choice: Choice
 
     @property
     def why_empty(self) -> str:
@@ -79,11 +90,16 @@ class Frontier:
         """A spot's score as people read it."""
         return format_score(spot.y, self.binary)
 
+    def mark(self, spot: Spot) -> str:
+        """What stands before a spot's name: a diamond if it is the named one, else nothing."""
+        return "◆ " if spot.variant == self.choice.named else ""
+
     def story(self) -> str:
         """What to see, in a few sentences; there is at least one spot."""
         word, thing = _WORDS[self.against]
         best = [spot.variant for spot in self.spots if spot.frontier]
-        text = f"On the frontier (filled): {paper.listed(best)}."
+        text = f"{self.choice.finding} " if self.choice.finding else ""
+        text += f"On the frontier (filled): {paper.listed(best)}."
         rest = len(self.spots) - len(best)
         if rest:
             text += f" {rest} not on it: for each, another variant is no worse and no less {word}."
@@ -93,7 +109,11 @@ class Frontier:
 
 
 def frontier_of(
-    summary: pd.DataFrame, score: str, against: Against, yes_no: Collection[str]
+    summary: pd.DataFrame,
+    score: str,
+    against: Against,
+    yes_no: Collection[str],
+    choice: Choice | None = None,
 ) -> Frontier:
     """What there is to draw of a frontier.
 
@@ -105,6 +125,7 @@ def frontier_of(
         score: the name of the score.
         against: `cost_usd` (per 1,000 answers) or `latency_s`.
         yes_no: the scores that are yes/no.
+        choice: the variant to mark, and why; None marks none.
 
     Raises:
         PexError: no such score, or it cannot be drawn against that.
@@ -125,14 +146,9 @@ def frontier_of(
         else:
             left_out.append(str(row["variant"]))
     spots.sort(key=lambda spot: (-spot.y, spot.x))
-    marked: list[Spot] = []
-    cheapest = math.inf
-    for spot in spots:  # best first: on the frontier is what is cheaper than all that is better
-        tied = bool(marked) and (marked[-1].x, marked[-1].y) == (spot.x, spot.y)
-        on = spot.x < cheapest or (tied and marked[-1].frontier)
-        cheapest = min(cheapest, spot.x)
-        marked.append(replace(spot, frontier=on))
-    return Frontier(score, score in yes_no, against, marked, left_out)
+    by = dominators([(spot.x, spot.y) for spot in spots])
+    marked = [replace(spot, frontier=who is None) for spot, who in zip(spots, by, strict=True)]
+    return Frontier(score, score in yes_no, against, marked, left_out, choice or Choice())
 
 
 def amount(x: float, against: Against) -> str:
@@ -141,7 +157,11 @@ def amount(x: float, against: Against) -> str:
 
 
 def frontier(
-    summary: pd.DataFrame, score: str, against: Against, yes_no: Collection[str]
+    summary: pd.DataFrame,
+    score: str,
+    against: Against,
+    yes_no: Collection[str],
+    choice: Choice | None = None,
 ) -> Figure:
     """Quality against cost or latency, with the variants that nothing else dominates.
 
@@ -150,11 +170,12 @@ def frontier(
         score: the name of the score; higher is better.
         against: `cost_usd` (drawn per 1,000 answers) or `latency_s` (median of an answer).
         yes_no: the scores that are yes/no.
+        choice: the variant to mark, and why; None marks none.
 
     Raises:
         PexError: no such score, or it cannot be drawn against that.
     """
-    found = frontier_of(summary, score, against, yes_no)
+    found = frontier_of(summary, score, against, yes_no, choice)
     title = f"{score} against {_WORDS[against][1]}"
     if found.why_empty:
         return paper.empty(title, found.why_empty)
@@ -214,8 +235,8 @@ def _draw(found: Frontier, title: str) -> Figure:
             "size": 21,
             "color": [paper.MARK if spot.frontier else "#e5e7eb" for spot in spots],
             "line": {
-                "width": 1.5,
-                "color": [paper.MARK if spot.frontier else paper.INK for spot in spots],
+                "width": [4 if spot.variant == found.choice.named else 1.5 for spot in spots],
+                "color": [_ring(spot, found) for spot in spots],
             },
             "opacity": 1,
         },
@@ -228,7 +249,10 @@ def _draw(found: Frontier, title: str) -> Figure:
         hoverinfo="text",
     )
     names = paper.labels((spot.variant for spot in spots), 32)
-    keys = [f"{place} {name}" for place, name in enumerate(names, 1)]
+    keys = [
+        f"{place} {found.mark(spot)}{name}"
+        for place, (name, spot) in enumerate(zip(names, spots, strict=True), 1)
+    ]
     for place, (key, spot) in enumerate(zip(keys, spots, strict=True)):
         text = paper.plain(key)
         figure.add_annotation(
@@ -236,6 +260,7 @@ def _draw(found: Frontier, title: str) -> Figure:
             xref="paper", x=1, xanchor="left", xshift=14,
             yref="paper", y=1, yanchor="top", yshift=-18 * place,
             showarrow=False, align="left",
+            **({} if spot.frontier else {"font": {"color": _DOMINATED}}),
         )  # fmt: skip
     _axes(figure, found)
     return paper.lay_out(
@@ -246,6 +271,12 @@ def _draw(found: Frontier, title: str) -> Figure:
         right=paper.width_of(keys) + 2 * max(map(len, keys)),  # bold is wider
         below=60,
     ).update_layout(showlegend=False)
+
+
+def _ring(spot: Spot, found: Frontier) -> str:
+    if spot.variant == found.choice.named:
+        return _NAMED
+    return paper.MARK if spot.frontier else paper.INK
 
 
 def _hover(spot: Spot, found: Frontier) -> str:
