@@ -21,10 +21,11 @@ from pex.project import keys
 from pex.project.settings import ProviderSettings, Settings, load_settings
 from pex.project.trust import TrustError, command
 from pex.report.terminal import text_table
-from pex.run.client import probe
+from pex.run.client import list_models
 from pex.run.database import database_of
-from pex.run.endpoint import connect, key_variable, some_model
+from pex.run.endpoint import address, connect, key_variable, some_model
 from pex.run.errors import KeyRefusedError
+from pex.run.kept_lists import keep_list
 from pex.run.provider_trust import waits_for_trust
 from pex.run.providers import BUILT_IN, LOCAL
 from pex.run.retention import AnswerFilter, answers
@@ -58,6 +59,7 @@ def doctor(
         _built_in(project / settings.journal.path),
         *_keys(project),
         *_providers(project, settings),
+        *_retiring(project, settings),
     ]
     if as_json:
         console.document({"findings": [dataclasses.asdict(item) for item in findings]})
@@ -178,6 +180,16 @@ def _providers(project: Path, settings: Settings) -> list[Finding]:
     return findings
 
 
+def _retiring(project: Path, settings: Settings) -> list[Finding]:
+    """The models in use that stop soon, as far as that is known without a call."""
+    from pex.evidence.retiring_models import retiring_models
+
+    return [
+        Finding(item.ref, "problem", f"{item.sentence} {item.advice}")
+        for item in retiring_models(project, settings)
+    ]
+
+
 def _reach(name: str, project: Path, settings: Settings) -> Finding:
     """Whether a provider answers; if it needs trust that the project lacks, it is not called."""
     own = settings.providers.get(name, ProviderSettings())
@@ -190,8 +202,11 @@ def _reach(name: str, project: Path, settings: Settings) -> Finding:
     try:
         key = keys.find(key_variable(name, settings)[0], project)
         said = f"; {key.variable} {keys.told(key)}" if key is not None else ""
-        endpoint = connect(some_model(name, settings), settings, project / settings.journal.path)
-        models = run_in_thread(probe(endpoint))
+        state = project / settings.journal.path
+        endpoint = connect(some_model(name, settings), settings, state)
+        models = run_in_thread(list_models(endpoint))
+        if models and state.is_dir():  # else nothing is left behind
+            keep_list(state, name, redact(address(name, settings) or ""), models)
     except KeyRefusedError as error:
         return Finding(name, "problem", f"{error.message}{said}")
     except PexError as error:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pex.core.attempt import attempt
 from pex.core.errors import PexError, nearest
 from pex.evidence.measured import LastMeasured, last_measured
-from pex.evidence.using_experiments import using_experiments
+from pex.evidence.models_in_use import models_in_use
+from pex.evidence.retiring_models import RetiringModel, retiring_models
+from pex.evidence.using_experiments import experiment_specs, using_experiments
 from pex.library.file_index import indexed_files
 from pex.library.index import LibraryIndex
 from pex.library.sync import Standing, compare
@@ -63,8 +65,12 @@ class PromptOverview:
         """The version of each alias."""
         return self.standing.prompt.aliases if self.standing.prompt else {}
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, as in `pexlab library list --json`."""
+    def to_json(self, retiring: Sequence[RetiringModel] = ()) -> dict[str, Any]:
+        """Plain data, as in `pexlab library list --json`.
+
+        Args:
+            retiring: models that stop soon; those that the prompt runs on are named.
+        """
         prompt, last = self.standing.prompt, self.measured
         return {
             "name": self.name,
@@ -77,6 +83,16 @@ class PromptOverview:
             "aliases": dict(self.aliases),
             "state": self.standing.state,
             "experiments": list(self.experiments),
+            "retiring_models": [
+                {
+                    "model": item.ref,
+                    "stops": str(item.retirement.day or "") or None,
+                    "days_left": item.days_left,
+                    "source": item.retirement.source,
+                }
+                for item in retiring
+                if self.name in item.use.prompts
+            ],
             "last_measured": last
             and {
                 "version": self.measured_version,
@@ -98,12 +114,14 @@ class Library:
     """The prompts of a project, and what could not be found out.
 
     `as_of` is when the registry last answered, if it does not now; `remarks` say what is missing.
+    `retiring` are the models that its prompts run on and that stop soon.
     """
 
     prompts: tuple[PromptOverview, ...]
     uri: str
     as_of: datetime.datetime | None = None
     remarks: tuple[str, ...] = ()
+    retiring: tuple[RetiringModel, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,12 +186,15 @@ def library(
         as_of = index.refreshed
         remarks.append(problem.message)
     files = indexed_files(project)
-    found = compare(files, index.prompts(), read_synced(project))
-    used = using_experiments(project, files)
+    specs, indexed = experiment_specs(project), index.prompts()
+    found = compare(files, indexed, read_synced(project))
+    used = using_experiments(project, files, specs)
+    uses = models_in_use(project, settings, files=files, prompts=indexed, specs=specs)
+    retiring = tuple(retiring_models(project, settings, uses=uses))
     last = _measured(project, settings, given, remarks, refresh=refresh)
     return Library(
         tuple(_overview(item, used.get(item.name, []), last) for item in found),
-        uri, as_of, tuple(remarks),
+        uri, as_of, tuple(remarks), retiring,
     )  # fmt: skip
 
 

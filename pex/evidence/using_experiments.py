@@ -16,8 +16,25 @@ from pex.project.listing import experiment_files, find_experiment
 from pex.project.spec import ExperimentSpec, load_spec
 
 
+def experiment_specs(project: Path) -> dict[Path, ExperimentSpec]:
+    """The experiments of a project by their files.
+
+    Args:
+        project: the project's folder. An experiment that cannot be read is left out: `check`, and
+            whoever runs it, say why.
+    """
+    found = {}
+    for path in experiment_files(project).values():
+        spec = attempt(lambda path=path: load_spec(path))  # type: ignore[misc]
+        if not isinstance(spec, PexError):
+            found[path] = spec
+    return found
+
+
 def using_experiments(
-    project: Path, files: Sequence[IndexedFile] | None = None
+    project: Path,
+    files: Sequence[IndexedFile] | None = None,
+    specs: Mapping[Path, ExperimentSpec] | None = None,
 ) -> dict[str, list[Path]]:
     """The experiment files that use each prompt, by the prompt's name.
 
@@ -25,26 +42,47 @@ def using_experiments(
         project: the project's folder. An experiment that cannot be read is left out: whoever runs
             it is told why.
         files: its prompt files, if they have been read already.
+        specs: its experiments, if they have been read already.
     """
-    files = indexed_files(project) if files is None else files
-    names = {os.path.normpath(project / file.path): file.name for file in files}
+    names = prompt_names(project, indexed_files(project) if files is None else files)
     found: dict[str, list[Path]] = {}
-    for path in experiment_files(project).values():
-        # One that cannot be read is left out here: `check`, and whoever runs it, say why.
-        used = attempt(lambda path=path: _names(load_spec(path), path.parent, names))  # type: ignore[misc]
-        for name in [] if isinstance(used, PexError) else dict.fromkeys(used):
+    for path, spec in (experiment_specs(project) if specs is None else specs).items():
+        used = attempt(lambda path=path, spec=spec: refs_of(spec, path.parent, names))  # type: ignore[misc]
+        refs = [] if isinstance(used, PexError) else used
+        for name in dict.fromkeys(name for (_, name), _ in refs):
             found.setdefault(name, []).append(path)
     return found
 
 
-def _names(spec: ExperimentSpec, folder: Path, names: Mapping[str, str]) -> list[str]:
-    found = []
-    for ref in [*spec.prompts, *(variant.prompt for variant in spec.variants)]:
-        if is_reference(ref):
-            found.append(parse_reference(ref).name)
-        else:
-            found.append(names.get(os.path.normpath(folder / ref), Path(ref).stem))
-    return found
+def prompt_names(project: Path, files: Sequence[IndexedFile]) -> dict[str, str]:
+    """The names of prompts by the paths of their files."""
+    return {os.path.normpath(project / file.path): file.name for file in files}
+
+
+def refs_of(
+    spec: ExperimentSpec, folder: Path, names: Mapping[str, str]
+) -> list[tuple[tuple[str, str], list[str]]]:
+    """The prompts of an experiment, as it refers to them and by name, each with its models.
+
+    Without models in the experiment, a prompt runs on the one that it names itself.
+
+    Args:
+        spec: the experiment.
+        folder: its folder.
+        names: what `prompt_names` gives.
+
+    Raises:
+        PexError: a reference to the library is not valid.
+    """
+    pairs = [(ref, spec.models) for ref in spec.prompts]
+    pairs += [(item.prompt, [item.model] if item.model else []) for item in spec.variants]
+    return [((ref, _name(ref, folder, names)), models) for ref, models in pairs]
+
+
+def _name(ref: str, folder: Path, names: Mapping[str, str]) -> str:
+    if is_reference(ref):
+        return parse_reference(ref).name
+    return names.get(os.path.normpath(folder / ref), Path(ref).stem)
 
 
 def experiment_for(project: Path, name: str, wanted: Any = None) -> Experiment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.batch.night.document import retiring
 from pex.batch.night.headline import headline
 from pex.batch.night.night import JudgedNight
 from pex.batch.result import BatchResult
@@ -72,6 +73,7 @@ def as_json(
         "gate": gate,
         "changed_since_last_night": changed,
         "problems": night.problems,
+        "retiring_models": [model.to_json() for model in retiring(night)],
         "page": str(page) if page else None,
         "exit_code": night.exit_code,
     }

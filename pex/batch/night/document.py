@@ -17,9 +17,13 @@ from pex.batch.night.night import PAGE
 from pex.batch.night.prompt_history import PromptHistory, prompt_history
 from pex.batch.night.run_changes import PROMPT
 from pex.core import jsontext
+from pex.core.attempt import attempt
+from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.safe_text import clean
+from pex.evidence.retiring_models import RetiringModel, retiring_models
 from pex.guard.redact import redact
+from pex.project.settings import load_settings
 from pex.report.tables import cut
 from pex.score.frame import percentages, score_names, summarise
 
@@ -57,6 +61,7 @@ def document(night: JudgedNight) -> dict[str, Any]:
         "outcome": night.outcome,
         "code": night.exit_code,
         "problems": [clean(redact(text)) for text in night.problems],
+        "retiring": retiring(night),
         "jobs": [_job(item) for item in batch.results],
         "cost_usd": cost(night),
         "last_cost_usd": sum(map(_cost, last)) if last else None,
@@ -72,6 +77,14 @@ def document(night: JudgedNight) -> dict[str, Any]:
         "last_good": good[-1] if good else None,
         "subjects": [_run_part(subject, night) for subject in night.subjects],
     }
+
+
+def retiring(night: JudgedNight) -> list[RetiringModel]:
+    """The project's models that stop soon, seen from the night's day; nothing is called."""
+    project = find_project(night.batch.plan.folder)
+    today = night.started_at.astimezone().date()
+    found = attempt(lambda: retiring_models(project, load_settings(project), today=today))
+    return [] if isinstance(found, PexError) else found
 
 
 def histories(subject: JudgedRun, night: JudgedNight) -> list[PromptHistory]:

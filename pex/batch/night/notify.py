@@ -17,7 +17,7 @@ from email.message import EmailMessage
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pex.batch.night.document import cost, histories, what_happened
+from pex.batch.night.document import cost, histories, retiring, what_happened
 from pex.batch.night.headline import headline, reasons
 from pex.batch.night.night import PAGE, JudgedNight
 from pex.batch.plan import Notice
@@ -77,6 +77,7 @@ def summary(night: JudgedNight) -> str:
     lines += [f"{where}: {reason}" for _, where, reason in judged][:MOST]
     seen = dict.fromkeys(change.text for s in night.subjects for change in s.since_last)
     lines += [f"Changed since last night: {text}" for text in list(seen)[:MOST]]
+    lines += [model.sentence for model in retiring(night)][:MOST]
     lines += _authors(night)
     left = max(len(failed) - MOST, 0) + max(len(judged) - MOST, 0) + max(len(seen) - MOST, 0)
     if left:

@@ -66,8 +66,12 @@ def list_prompts(
     prompts = [item for item in found.prompts if item.standing.is_meant]
     check_words(search, prompts)
     fitting = [item for item in prompts if search.fits(item)]
+    names = {item.name for item in fitting}
+    for model in found.retiring:
+        if names & {*model.use.prompts}:
+            console.err(f"warning: {model.sentence}\n  {model.advice}")
     if as_json:
-        console.document([item.to_json() for item in fitting])
+        console.document([item.to_json(found.retiring) for item in fitting])
         return
     if not prompts:
         console.err("Nothing has been saved yet.  pexlab library push FILE.prompty")
