@@ -21,6 +21,7 @@ from pex import local
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
 from pex.guard.redact import redact
+from pex.local.engine import CONTEXT
 from pex.project import keys
 from pex.project.settings import ProviderSettings, Settings
 from pex.project.trust import command
@@ -180,7 +181,7 @@ class Models:
     def _offer(self, name: str, refs: list[str], names: list[str] | None) -> Offer:
         if name == LOCAL:
             absent = local.missing()
-            model = Model(local.MODEL, "free")
+            model = Model(local.MODEL, "free", CONTEXT)
             return Offer(LOCAL, "unreachable" if absent else "ready", (model,), absent or "")
         state, note = self._why_not(name)
         failure = self._failure(name)

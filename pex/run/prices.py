@@ -173,7 +173,7 @@ def is_deprecated(ref: str) -> bool:
     """
     name, _, model = ref.partition("/")
     provider = BUILT_IN.get(name)
-    found = _in_table(model, provider.prices) if provider and provider.prices else None
+    found = table_entry(model, provider.prices) if provider and provider.prices else None
     return bool(found is not None and found.deprecated)
 
 
@@ -200,7 +200,7 @@ def _declared(price: PriceSettings) -> Rates:
     )
 
 
-def _in_table(model: str, provider: str) -> Any | None:
+def table_entry(model: str, provider: str) -> Any | None:
     """A model's entry in the table, None without one."""
     from genai_prices.data_snapshot import get_snapshot
 
@@ -211,7 +211,7 @@ def _in_table(model: str, provider: str) -> Any | None:
 
 
 def _from_table(model: str, provider: str) -> Price | None:
-    found = _in_table(model, provider)
+    found = table_entry(model, provider)
     if found is None:
         return None
     now = datetime.datetime.now(datetime.UTC)
