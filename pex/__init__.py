@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pex.evidence.promotion.promotion import promote, rollback
     from pex.evidence.review.reviews import review
     from pex.experiment.experiment import Experiment
+    from pex.improvement.improvement import improve
     from pex.playground import Playground
     from pex.rating.rating import Rating
     from pex.results.comparison import Comparison, compare_runs
@@ -83,6 +84,7 @@ _HOMES = {
     "card": "pex.evidence.card.cards",
     "compare_runs": "pex.results.comparison",
     "grid": "pex.core.variant",
+    "improve": "pex.improvement.improvement",
     "library": "pex.library",
     "load_run": "pex.results.load",
     "promote": "pex.evidence.promotion.promotion",
@@ -115,6 +117,7 @@ __all__ = [
     "card",
     "compare_runs",
     "grid",
+    "improve",
     "library",
     "load_run",
     "promote",

@@ -17,6 +17,7 @@ COMMANDS = {
     "report.",
     "init": "Start a project: pex.toml, one experiment, notebooks to work in, a CI workflow.",
     "run": "Run an experiment: call the models, score, record in MLflow, print the table.",
+    "improve": "Look for a better prompt, and confirm it on cases that the search has not seen.",
     "plan": "Write a plan that runs an experiment every night and judges it.",
     "schedule": "Print the lines that make a scheduler run a plan every night, or install them.",
     "nightly": "",

@@ -235,3 +235,24 @@ def studies(uri: str, kind: str, place: str | None = None, most: int = 100) -> S
         ]
         query = f"tags.`pex.kind` = '{kind}'"
         return list(client.search_runs(found, query, max_results=most)) if found else []
+
+
+def study_text(uri: str, run_id: str, path: str) -> str | None:
+    """A text file of a study's run; None if it does not have it.
+
+    Args:
+        uri: the store.
+        run_id: the run.
+        path: of the file in the run, such as `splits.json`.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    import tempfile
+    from pathlib import Path
+
+    client = connect(uri)
+    with errors_of(uri), tempfile.TemporaryDirectory() as folder:
+        if all(item.path != path for item in client.list_artifacts(run_id)):
+            return None
+        return Path(client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")

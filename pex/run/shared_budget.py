@@ -55,3 +55,11 @@ class SharedBudget:
     def left_usd(self, database: Database, but_run: str = "") -> float:
         """What is left; see `spent_usd`."""
         return max(0.0, self.cap_usd - self.spent_usd(database, but_run))
+
+    def less(self, usd: float) -> SharedBudget:
+        """The same budget without a part that is set aside for later runs.
+
+        Args:
+            usd: what is set aside.
+        """
+        return SharedBudget(max(0.0, self.cap_usd - usd), self._experiments, self._since)

@@ -1,0 +1,131 @@
+"""An improvement as HTML: a part of a notebook, or a file of its own."""
+
+from __future__ import annotations
+
+import functools
+import math
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from pex.core.safe_text import clean
+from pex.improvement.picture import svg
+from pex.improvement.selection import START, Candidate
+from pex.report.comparison import SIGNS, chip
+from pex.report.safe_html import escaped
+from pex.report.sides import side_by_side_table
+from pex.report.tables import format_usd
+from pex.report.tables import fragment as in_style
+from pex.report.theme import page_style, style
+from pex.report.word_difference import word_difference
+
+if TYPE_CHECKING:
+    from pex.improvement.result import Improvement
+
+MOST_CASES = 200
+_FOLDER = Path(__file__).parent
+_STATES = {"chosen": " pex-chip-good", "refused": " pex-chip-warn"}
+_MARKS = {
+    "chosen": "✓",
+    "refused": "✗",
+    "behind on train": "▼",
+    "not chosen": "·",
+    "not measured": "–",
+    "start": "■",
+}
+
+
+@functools.cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # What a template prints comes from models and files.
+        finalize=lambda value: clean(value) if type(value) is str else value,
+    )
+
+
+def page(result: Improvement) -> str:
+    """The report: a file without links to anything outside."""
+    sheet = Markup(style() + page_style())
+    template = _templates().get_template("improvement_page.html.jinja")
+    return template.render(style=sheet, **_data(result), cases=_cases(result))
+
+
+def fragment(result: Improvement) -> str:
+    """What a notebook shows."""
+    template = _templates().get_template("improvement.html.jinja")
+    return in_style(str(template.module.improvement(**_data(result))))  # type: ignore[attr-defined]
+
+
+def _data(result: Improvement) -> dict[str, Any]:
+    from pex.improvement.result import cost_of
+
+    best = next(item for item in result.candidates if item.prompt is result.prompt)
+    prompts = {item.name: item.prompt.text for item in result.candidates}
+    rows = []
+    for item, score in zip(result.candidates, result.scores(), strict=True):
+        rows.append(
+            {
+                "item": item,
+                "scores": [result.value(v) for v in (score.train, score.select, score.confirm)],
+                "cost": "–" if math.isnan(cost_of(item)) else format_usd(cost_of(item)),
+                "state": _state(item),
+                "change": Markup(_change(item, prompts)),
+                "best": item is best and item.name != START,
+            }
+        )
+    sign = SIGNS.get(result.verdict, "■")
+    return {
+        "name": result.start.name,
+        "result": result,
+        "verdict": Markup(chip(result.verdict, escape(f"{sign} {result.verdict}"))),
+        "picture": Markup(svg(result.scores(), best.name, result.metric, result.yes_no)),
+        "rows": rows,
+        "winner": Markup(_change(best, {**prompts, best.parent: result.start.text})),
+        "changed": best.name != START,
+        "steps": result.next_steps(),
+    }
+
+
+def _state(item: Candidate) -> Markup:
+    text = f"{_MARKS[item.state]} {item.state}"
+    return Markup('<span class="pex-chip{}">{}</span>').format(
+        Markup(_STATES.get(item.state, "")), text
+    )
+
+
+def _change(item: Candidate, prompts: dict[str, str]) -> str:
+    """A prompt's text with the words that its parent did not have, and those that are gone."""
+    old = prompts.get(item.parent)
+    text = item.prompt.text
+    pieces = word_difference(text, old) if old is not None else None
+    shown = []
+    for kind, piece in pieces or [("same", text)]:
+        safe = escaped(piece)
+        if kind == "same" or not piece.strip():
+            shown.append(safe)
+        else:
+            shown.append(f"<ins>{safe}</ins>" if kind == "new" else f"<del>{safe}</del>")
+    return "".join(shown)
+
+
+def _cases(result: Improvement) -> Markup:
+    """The confirm set's cases with both answers."""
+    import pandas as pd
+
+    found = result.confirmation
+    if found is None:
+        return Markup("")
+    name = str(found.row["candidate"])
+    frame = pd.concat(
+        [found.start.frame.assign(variant=START), found.winner.frame.assign(variant=name)],
+        ignore_index=True,
+    )
+    yes_no = [result.metric] if result.yes_no else []
+    return Markup(side_by_side_table(frame, yes_no, MOST_CASES, 1200, baseline=START))

@@ -1,0 +1,353 @@
+"""The result of an improvement: the winner, its verdict, and every proposal that was tried."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.compare.verdict import BETTER, NO_WORSE
+from pex.core.errors import PexError
+from pex.core.prompt import Prompt
+from pex.core.safe_text import clean
+from pex.core.splits import Split
+from pex.improvement.confirmation import Confirmation, more_cases, sentence, use_text
+from pex.improvement.question import Question
+from pex.improvement.selection import START, Candidate, Search
+from pex.improvement.sets import Sets
+from pex.report.comparison import format_value
+from pex.report.tables import format_usd
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+KEPT, NOTHING = "kept the start", "no usable proposal"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Score:
+    """One candidate's scores on the three sets, NaN where it was not measured."""
+
+    name: str
+    train: float
+    select: float
+    confirm: float
+
+
+class Improvement:
+    """What `pex.improve` found.
+
+    In a notebook it is shown as a page: the result in a sentence, a picture of all proposals, and
+    each with its difference from its parent.
+
+    Args:
+        question: what was improved.
+        sets: the three sets.
+        search: the search.
+        confirmation: the confirmation; None if the start won, or the budget ended before.
+        status: "finished", or "budget" if the budget ended it.
+        spent_usd: what it has spent, with the calls of the model that wrote proposals.
+        run_id: its run in MLflow, None if it was not recorded.
+        notes: caveats in addition to its own.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        sets: Sets,
+        search: Search,
+        confirmation: Confirmation | None,
+        *,
+        status: str = "finished",
+        spent_usd: float = 0.0,
+        run_id: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self._question = question
+        self._sets = sets
+        self._search = search
+        self.confirmation = confirmation
+        self.status = status
+        self.spent_usd = spent_usd
+        self.run_id = run_id
+        self._notes = notes
+
+    @property
+    def prompt(self) -> Prompt:
+        """The winner; the start if no proposal was better while selecting."""
+        return self._search.best.prompt
+
+    @property
+    def start(self) -> Prompt:
+        """The prompt that was improved."""
+        return self._search.start.prompt
+
+    @property
+    def metric(self) -> str:
+        """The score that was improved."""
+        return self._question.metric
+
+    @property
+    def splits(self) -> Split:
+        """The three sets of cases."""
+        return self._sets.split
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """The start and every proposal, in the order in which they were made."""
+        return list(self._search.candidates)
+
+    @property
+    def verdict(self) -> str:
+        """Better, worse, no worse or undecided: the winner against the start on the confirm set.
+
+        "kept the start" if no proposal was better while selecting, "no usable proposal" if there
+        was none to measure, "budget" if the budget ended before the confirmation.
+        """
+        if self.confirmation is not None:
+            return self.confirmation.verdict
+        if self._search.best.name != START:
+            return "budget"
+        return KEPT if self._search.tried else NOTHING
+
+    @property
+    def must_decide(self) -> bool:
+        """Whether the experiment's gate counts "undecided" as a failure."""
+        return self._question.must_decide
+
+    def sizes(self) -> dict[str, int]:
+        """The number of cases in each set."""
+        return {str(name): n for name, n in self._sets.sizes().items()}
+
+    @property
+    def improved(self) -> bool:
+        """Whether the winner may replace the start: confirmed as better, or as no worse."""
+        return self.verdict in (BETTER, NO_WORSE)
+
+    @property
+    def sentence(self) -> str:
+        """The result in a sentence."""
+        search, best = self._search, self._search.best
+        tried = _count(len(search.tried), "proposal")
+        if self.confirmation is not None:
+            assert best.select is not None
+            return sentence(self._sign * best.select.mean, self.confirmation.row)
+        if self.verdict == "budget":
+            return (
+                f"The budget ended before '{best.name}' was confirmed: it looked better while "
+                "selecting, which shows nothing yet."
+            )
+        if self.verdict == KEPT:
+            assert search.start.select is not None
+            score = self._value(self._sign * search.start.select.mean)
+            return (
+                f"The start is kept: of {tried}, none did better than its {score} while selecting. "
+                "The confirm set was not touched."
+            )
+        if search.ended == "budget":
+            return "The budget ended before any proposal was measured: the start is kept."
+        return f"No usable proposal: {self._refusals()}."
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know before using the result."""
+        said = list(self._notes)
+        search, found = self._search, self.confirmation
+        if search.ended == "budget":
+            said.insert(0, "the budget ended the search; what was found until then was used")
+        if found is not None:
+            row = found.row
+            if text := more_cases(row):
+                said.append(text[0].lower() + text[1:].rstrip("."))
+            said.append(
+                f"{_count(len(search.tried), 'proposal')} were tried: the best of several looks "
+                "better while selecting than it is; only the confirm set was not chosen by"
+                if len(search.tried) != 1
+                else "1 proposal was tried"
+            )
+            said.append(use_text(found.use))
+            said += [str(text) for text in row["warnings"]]
+        said += self._sets.notes()
+        if search.refused and self.verdict != NOTHING:
+            said.append(f"{self._refusals()}")
+        said += [f"way '{name}' made no proposal: {text}" for name, text in search.failures.items()]
+        return said
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row for the start and each proposal.
+
+        Columns: `name, way, parent, round, state, reason, why, train, select, confirm`, what 1,000
+        answers cost, `digest`, `text`.
+        """
+        import pandas as pd
+
+        rows = []
+        for item, score in zip(self.candidates, self.scores(), strict=True):
+            rows.append(
+                {
+                    "name": item.name,
+                    "way": item.way,
+                    "parent": item.parent,
+                    "round": item.round,
+                    "state": item.state,
+                    "reason": item.reason,
+                    "why": item.why,
+                    "train": score.train,
+                    "select": score.select,
+                    "confirm": score.confirm,
+                    "usd_per_1000": cost_of(item),
+                    "digest": item.prompt.digest,
+                    "text": item.prompt.text,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def scores(self) -> list[Score]:
+        """The scores of every candidate in the unit of the metric."""
+        found = self.confirmation
+        confirmed = {}
+        if found is not None:
+            confirmed = {START: found.start, self._search.best.name: found.winner}
+        return [
+            Score(
+                item.name,
+                *(
+                    self._sign * measured.mean if measured is not None else math.nan
+                    for measured in (item.train, item.select, confirmed.get(item.name))
+                ),
+            )
+            for item in self.candidates
+        ]
+
+    @property
+    def yes_no(self) -> bool:
+        """Whether the score is a share of yes."""
+        from pex.score.frame import percentages
+
+        train = self._search.start.train
+        return train is not None and self.metric in percentages(train.frame)
+
+    def plot(self) -> Figure:
+        """Each proposal's score on train, select and confirm: what was chosen by looks better."""
+        from pex.improvement.picture import plot
+
+        return plot(self.scores(), self._search.best.name, self.metric, self.yes_no)
+
+    def page(self) -> str:
+        """The report as HTML."""
+        from pex.improvement.page import page
+
+        return page(self)
+
+    def report(self, path: str | Path) -> Path:
+        """Write one HTML file: the result, the picture, every proposal with what it changed.
+
+        Args:
+            path: the file; one that is there is replaced.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.page(), encoding="utf-8")
+        return path
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the winner as a prompt file.
+
+        Args:
+            path: the `.prompty` file.
+            overwrite: replace a file with different content.
+
+        Raises:
+            PexError: the file exists with different content.
+        """
+        path = Path(path)
+        text = self.prompt.to_prompty()
+        if path.exists() and not overwrite and path.read_bytes() != text.encode():
+            raise PexError(
+                f"{path}: exists with different content",
+                hint="choose another name, or replace it with overwrite=True",
+            )
+        return self.prompt.save(path)
+
+    def next_steps(self) -> list[str]:
+        """What can be done with the winner, as lines of code."""
+        if self._search.best.name == START:
+            return []
+        name = self.prompt.name
+        lines = [f'improvement.save("prompts/{name}.prompty", overwrite=True)']
+        lines.append(f"pexlab library push prompts/{name}.prompty")
+        if self.improved:
+            lines.append(f"pexlab library promote {name} --to champion")
+        return lines
+
+    def __repr__(self) -> str:
+        from pex.report.terminal import text_table
+
+        head = ["proposal", "parent", "train", "select", "confirm", "per 1,000", "state"]
+        rows = [
+            [
+                item.name,
+                item.parent,
+                *(self._value(value) for value in (score.train, score.select, score.confirm)),
+                format_usd(cost_of(item)) if item.train is not None else "–",
+                f"{item.state}: {item.reason}" if item.reason else item.state,
+            ]
+            for item, score in zip(self.candidates, self.scores(), strict=True)
+        ]
+        lines = [self.sentence, "", text_table(rows, head, right=[2, 3, 4, 5])]
+        lines += [f"! {note}" for note in self.notes]
+        lines.append(self.summary_line())
+        return clean("\n".join(lines))
+
+    def _repr_html_(self) -> str:
+        from pex.improvement.page import fragment
+
+        return fragment(self)
+
+    def summary_line(self) -> str:
+        """Sizes, spending and the run, in a line."""
+        sizes = ", ".join(f"{n} {name}" for name, n in self._sets.sizes().items())
+        spent = "no cost" if not self.spent_usd else f"{format_usd(self.spent_usd)} spent"
+        run = f" · MLflow run {self.run_id}" if self.run_id else ""
+        return (
+            f"{self._question.start.model} · '{self.start.name}' by {self.metric} · cases: {sizes} "
+            f"· {spent}{run}"
+        )
+
+    def value(self, number: float) -> str:
+        """A score as it is shown."""
+        return self._value(number)
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self._question.higher_is_better else -1.0
+
+    def _value(self, number: float) -> str:
+        if math.isnan(number):
+            return "–"
+        return f"{number:.2f}" if self.yes_no else format_value(number, self.metric, False)
+
+    def _refusals(self) -> str:
+        reasons = collections.Counter(item.reason for item in self._search.refused)
+        if not reasons:
+            failures = [f"way '{name}': {text}" for name, text in self._search.failures.items()]
+            others = {item.reason for item in self.candidates[1:] if item.reason}
+            return "; ".join([*failures, *sorted(others)]) or "none was made"
+        counted = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
+        return f"{sum(reasons.values())} refused: {counted}"
+
+
+def cost_of(item: Candidate) -> float:
+    """What 1,000 answers with this prompt cost on the training cases, NaN if that is not known."""
+    if item.train is None:
+        return math.nan
+    costs: Any = item.train.frame["cost_usd"].astype("float64").dropna()
+    return float(costs.mean()) * 1000 if len(costs) else math.nan
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

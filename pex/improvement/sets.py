@@ -1,0 +1,144 @@
+"""The three sets of an improvement: divided, large enough, and as they were before."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from pex.cases.near_duplicates import clusters
+from pex.core.case import Case
+from pex.core.errors import PexError
+from pex.core.splits import COLUMN, SETS, SHARES, SetName, Split, check_shares, split_cases
+from pex.core.text import value_text
+from pex.improvement.question import Question
+from pex.stats import power
+
+LEAST: Mapping[SetName, int] = {"train": 10, "select": 20, "confirm": 20}
+"""Cases that each set needs: with fewer, no difference of prompts can be told from chance."""
+LIKENESS = 0.9
+"""From this likeness on, two cases without a group are near-duplicates and stay together."""
+SPREAD = 0.5
+"""The standard deviation of a difference of yes/no scores if a quarter of the cases differ."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sets:
+    """The three sets.
+
+    `alike` counts the cases without a group that stay together as near-duplicates of each other,
+    `seen` those of the confirm set that an earlier improvement had learned from or chosen by.
+    """
+
+    split: Split
+    alike: int = 0
+    seen: int = 0
+
+    def sizes(self) -> dict[SetName, int]:
+        """The number of cases in each set."""
+        return {name: len(getattr(self.split, name)) for name in SETS}
+
+    def notes(self) -> list[str]:
+        """What a reader of the result should know about the sets."""
+        said = []
+        if self.alike:
+            said.append(
+                f"{self.alike:,} cases without a group are near-duplicates of others and were kept "
+                "in one set with them"
+            )
+        if self.seen:
+            cases = "1 case" if self.seen == 1 else f"{self.seen:,} cases"
+            said.append(
+                f"{cases} of the confirm set was in train or select of an earlier improvement, "
+                f"because the column '{COLUMN}' says so: it is not fresh"
+            )
+        return said
+
+
+def divide(
+    cases: Sequence[Case],
+    shares: Mapping[SetName, float] | None,
+    variables: Iterable[str],
+    known: Mapping[str, SetName],
+) -> Sets:
+    """Divide the cases of an experiment.
+
+    Args:
+        cases: all of them.
+        shares: of each set; None: the usual.
+        variables: the prompt's variables, whose values make two cases alike.
+        known: the set of each case in earlier improvements.
+
+    Raises:
+        PexError: a set would be too small; it says how many cases are needed.
+    """
+    declared = any(case.inputs.get(COLUMN) in SETS for case in cases)
+    together = {} if declared else _together(cases, list(variables))
+    given = None if shares is None else {str(name): share for name, share in shares.items()}
+    split = split_cases(cases, given, together=together, known=known)
+    _check_sizes(split, shares, declared)
+    seen = sum(known.get(case.id, "confirm") != "confirm" for case in split.confirm)
+    return Sets(split, len(together), seen)
+
+
+def _together(cases: Sequence[Case], variables: Sequence[str]) -> dict[str, str]:
+    """The near-duplicates among the cases without a group, under a common name."""
+    alone = [case for case in cases if case.group is None]
+    texts = [
+        "\n".join(value_text(case.values[name]) for name in variables if name in case.values)
+        for case in alone
+    ]
+    found: dict[str, str] = {}
+    for number, members in enumerate(clusters(texts, LIKENESS)):
+        if len(members) > 1:
+            found |= {alone[place].id: str(number) for place in members}
+    return found
+
+
+def _check_sizes(split: Split, shares: Mapping[SetName, float] | None, declared: bool) -> None:
+    sizes = {name: len(getattr(split, name)) for name in SETS}
+    short = [name for name in SETS if sizes[name] < LEAST[name]]
+    if not short:
+        return
+    there = ", ".join(f"{sizes[name]} {name}" for name in SETS)
+    least = ", ".join(f"{LEAST[name]} {name}" for name in SETS)
+    if declared:
+        hint = f"put more cases into {' and '.join(short)} in the column '{COLUMN}'"
+    else:
+        parts = dict(shares or check_shares(SHARES))
+        needed = max(math.ceil(LEAST[name] / parts[name] - 1e-9) for name in SETS)
+        hint = f"about {needed} cases are needed with these shares, in groups that can be divided"
+    find = detectable(LEAST["confirm"])
+    raise PexError(
+        f"{sum(sizes.values())} cases are too few for three sets: {there}; at least {least}",
+        hint=f"{hint}; {LEAST['confirm']} cases to confirm with show a difference of about "
+        f"{find * 100:.0f} points if a quarter of the answers differ",
+    )
+
+
+def detectable(cases: int, spread: float = SPREAD) -> float:
+    """The smallest true difference that this many cases find four times in five.
+
+    Args:
+        cases: in the confirm set.
+        spread: the standard deviation of the difference from case to case.
+
+    Example:
+        >>> round(detectable(20), 2), round(detectable(100), 2)
+        (0.33, 0.14)
+    """
+    return float(power.minimal_difference(cases, spread, alpha=0.05, power=0.8))
+
+
+def sets_of(question: Question, known: Mapping[str, SetName]) -> Sets:
+    """The sets of an experiment's cases.
+
+    Args:
+        question: what is improved.
+        known: the sets of cases that earlier improvements have divided.
+
+    Raises:
+        PexError: too few cases, or shares that do not fit.
+    """
+    exp = question.experiment
+    return divide(exp.cases, exp.splits, question.start.prompt.variables, known)
