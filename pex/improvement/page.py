@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from pex.core.safe_text import clean
-from pex.improvement.picture import svg
+from pex.improvement.confirmation import Confirmation
+from pex.improvement.picture import Score, svg
 from pex.improvement.selection import START, Candidate
 from pex.report.comparison import SIGNS, chip
 from pex.report.safe_html import escaped
@@ -21,9 +24,6 @@ from pex.report.tables import format_usd
 from pex.report.tables import fragment as in_style
 from pex.report.theme import page_style, style
 from pex.report.word_difference import word_difference
-
-if TYPE_CHECKING:
-    from pex.improvement.result import Improvement
 
 MOST_CASES = 200
 _FOLDER = Path(__file__).parent
@@ -38,6 +38,24 @@ _MARKS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page shows of an improvement; `value` formats a score."""
+
+    sentence: str
+    verdict: str
+    notes: Sequence[str]
+    metric: str
+    yes_no: bool
+    candidates: Sequence[Candidate]
+    scores: Sequence[Score]
+    best: Candidate
+    confirmation: Confirmation | None
+    steps: Sequence[str]
+    summary: str
+    value: Callable[[float], str]
+
+
 @functools.cache
 def _templates() -> Environment:
     return Environment(
@@ -50,46 +68,43 @@ def _templates() -> Environment:
     )
 
 
-def page(result: Improvement) -> str:
+def page(shown: Shown) -> str:
     """The report: a file without links to anything outside."""
     sheet = Markup(style() + page_style())
     template = _templates().get_template("improvement_page.html.jinja")
-    return template.render(style=sheet, **_data(result), cases=_cases(result))
+    return template.render(style=sheet, **_data(shown), cases=_cases(shown))
 
 
-def fragment(result: Improvement) -> str:
+def fragment(shown: Shown) -> str:
     """What a notebook shows."""
     template = _templates().get_template("improvement.html.jinja")
-    return in_style(str(template.module.improvement(**_data(result))))  # type: ignore[attr-defined]
+    return in_style(str(template.module.improvement(**_data(shown))))  # type: ignore[attr-defined]
 
 
-def _data(result: Improvement) -> dict[str, Any]:
-    from pex.improvement.result import cost_of
-
-    best = next(item for item in result.candidates if item.prompt is result.prompt)
-    prompts = {item.name: item.prompt.text for item in result.candidates}
+def _data(shown: Shown) -> dict[str, Any]:
+    best = shown.best
+    prompts = {item.name: item.prompt.text for item in shown.candidates}
     rows = []
-    for item, score in zip(result.candidates, result.scores(), strict=True):
+    for item, score in zip(shown.candidates, shown.scores, strict=True):
         rows.append(
             {
                 "item": item,
-                "scores": [result.value(v) for v in (score.train, score.select, score.confirm)],
-                "cost": "–" if math.isnan(cost_of(item)) else format_usd(cost_of(item)),
+                "scores": [shown.value(v) for v in (score.train, score.select, score.confirm)],
+                "cost": "–" if math.isnan(item.usd_per_1000) else format_usd(item.usd_per_1000),
                 "state": _state(item),
                 "change": Markup(_change(item, prompts)),
                 "best": item is best and item.name != START,
             }
         )
-    sign = SIGNS.get(result.verdict, "■")
+    sign = SIGNS.get(shown.verdict, "■")
     return {
-        "name": result.start.name,
-        "result": result,
-        "verdict": Markup(chip(result.verdict, escape(f"{sign} {result.verdict}"))),
-        "picture": Markup(svg(result.scores(), best.name, result.metric, result.yes_no)),
+        "name": shown.candidates[0].prompt.name,
+        "shown": shown,
+        "verdict": Markup(chip(shown.verdict, escape(f"{sign} {shown.verdict}"))),
+        "picture": Markup(svg(shown.scores, best.name, shown.metric, shown.yes_no)),
         "rows": rows,
-        "winner": Markup(_change(best, {**prompts, best.parent: result.start.text})),
+        "winner": Markup(_change(best, {best.parent: prompts[START]})),
         "changed": best.name != START,
-        "steps": result.next_steps(),
     }
 
 
@@ -115,11 +130,11 @@ def _change(item: Candidate, prompts: dict[str, str]) -> str:
     return "".join(shown)
 
 
-def _cases(result: Improvement) -> Markup:
+def _cases(shown: Shown) -> Markup:
     """The confirm set's cases with both answers."""
     import pandas as pd
 
-    found = result.confirmation
+    found = shown.confirmation
     if found is None:
         return Markup("")
     name = str(found.row["candidate"])
@@ -127,5 +142,5 @@ def _cases(result: Improvement) -> Markup:
         [found.start.frame.assign(variant=START), found.winner.frame.assign(variant=name)],
         ignore_index=True,
     )
-    yes_no = [result.metric] if result.yes_no else []
+    yes_no = [shown.metric] if shown.yes_no else []
     return Markup(side_by_side_table(frame, yes_no, MOST_CASES, 1200, baseline=START))

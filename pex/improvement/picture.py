@@ -5,6 +5,7 @@ The best of several looks better on the set that it was chosen by than on the ne
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -18,11 +19,19 @@ from pex.report.svg_pen import BACK, MARK, SOFT, WIDTH, Axis, draw_line, draw_sv
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from pex.improvement.result import Score
-
 SETS = ("train", "select", "confirm")
 _TITLES = ("train: made from", "select: chosen by", "confirm: not seen before")
 _TOP, _TALL, _LEFT, _SIDE = 46, 240, 60, 70
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Score:
+    """One candidate's scores on the three sets, NaN where it was not measured."""
+
+    name: str
+    train: float
+    select: float
+    confirm: float
 
 
 def plot(scores: Sequence[Score], best: str, metric: str, yes_no: bool) -> Figure:

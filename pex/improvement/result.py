@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pex.compare.verdict import BETTER, NO_WORSE
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
 from pex.core.splits import Split
+from pex.improvement import page as pages
+from pex.improvement import picture
 from pex.improvement.confirmation import Confirmation, more_cases, sentence, use_text
 from pex.improvement.question import Question
 from pex.improvement.selection import START, Candidate, Search
@@ -25,16 +26,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 KEPT, NOTHING = "kept the start", "no usable proposal"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Score:
-    """One candidate's scores on the three sets, NaN where it was not measured."""
-
-    name: str
-    train: float
-    select: float
-    confirm: float
 
 
 class Improvement:
@@ -199,21 +190,21 @@ class Improvement:
                     "train": score.train,
                     "select": score.select,
                     "confirm": score.confirm,
-                    "usd_per_1000": cost_of(item),
+                    "usd_per_1000": item.usd_per_1000,
                     "digest": item.prompt.digest,
                     "text": item.prompt.text,
                 }
             )
         return pd.DataFrame(rows)
 
-    def scores(self) -> list[Score]:
+    def scores(self) -> list[picture.Score]:
         """The scores of every candidate in the unit of the metric."""
         found = self.confirmation
         confirmed = {}
         if found is not None:
             confirmed = {START: found.start, self._search.best.name: found.winner}
         return [
-            Score(
+            picture.Score(
                 item.name,
                 *(
                     self._sign * measured.mean if measured is not None else math.nan
@@ -233,15 +224,11 @@ class Improvement:
 
     def plot(self) -> Figure:
         """Each proposal's score on train, select and confirm: what was chosen by looks better."""
-        from pex.improvement.picture import plot
-
-        return plot(self.scores(), self._search.best.name, self.metric, self.yes_no)
+        return picture.plot(self.scores(), self._search.best.name, self.metric, self.yes_no)
 
     def page(self) -> str:
         """The report as HTML."""
-        from pex.improvement.page import page
-
-        return page(self)
+        return pages.page(self._shown())
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML file: the result, the picture, every proposal with what it changed.
@@ -293,7 +280,7 @@ class Improvement:
                 item.name,
                 item.parent,
                 *(self._value(value) for value in (score.train, score.select, score.confirm)),
-                format_usd(cost_of(item)) if item.train is not None else "–",
+                format_usd(item.usd_per_1000) if item.train is not None else "–",
                 f"{item.state}: {item.reason}" if item.reason else item.state,
             ]
             for item, score in zip(self.candidates, self.scores(), strict=True)
@@ -304,9 +291,7 @@ class Improvement:
         return clean("\n".join(lines))
 
     def _repr_html_(self) -> str:
-        from pex.improvement.page import fragment
-
-        return fragment(self)
+        return pages.fragment(self._shown())
 
     def summary_line(self) -> str:
         """Sizes, spending and the run, in a line."""
@@ -318,9 +303,22 @@ class Improvement:
             f"· {spent}{run}"
         )
 
-    def value(self, number: float) -> str:
-        """A score as it is shown."""
-        return self._value(number)
+    def _shown(self) -> pages.Shown:
+        """What a page shows."""
+        return pages.Shown(
+            sentence=self.sentence,
+            verdict=self.verdict,
+            notes=self.notes,
+            metric=self.metric,
+            yes_no=self.yes_no,
+            candidates=self.candidates,
+            scores=self.scores(),
+            best=self._search.best,
+            confirmation=self.confirmation,
+            steps=self.next_steps(),
+            summary=self.summary_line(),
+            value=self._value,
+        )
 
     @property
     def _sign(self) -> float:
@@ -339,14 +337,6 @@ class Improvement:
             return "; ".join([*failures, *sorted(others)]) or "none was made"
         counted = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
         return f"{sum(reasons.values())} refused: {counted}"
-
-
-def cost_of(item: Candidate) -> float:
-    """What 1,000 answers with this prompt cost on the training cases, NaN if that is not known."""
-    if item.train is None:
-        return math.nan
-    costs: Any = item.train.frame["cost_usd"].astype("float64").dropna()
-    return float(costs.mean()) * 1000 if len(costs) else math.nan
 
 
 def _count(n: int, noun: str) -> str:

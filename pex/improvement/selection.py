@@ -56,6 +56,14 @@ class Candidate:
         """Whether it was measured at all."""
         return self.state not in ("refused", "not measured")
 
+    @property
+    def usd_per_1000(self) -> float:
+        """What 1,000 answers cost on the training cases, NaN if that is not known."""
+        if self.train is None:
+            return math.nan
+        costs = self.train.frame["cost_usd"].astype("float64").dropna()
+        return float(costs.mean()) * 1000 if len(costs) else math.nan
+
 
 @dataclasses.dataclass(slots=True)
 class Search:
