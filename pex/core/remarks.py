@@ -8,7 +8,11 @@ from typing import Any
 
 from pex.core.about import About
 
+EXAMPLE = "example"
+"""The remark on an answer to a case that the prompt itself shows as an example."""
+
 _SAID = {
+    EXAMPLE: "left out of the scores: the prompt shows the case as an example",
     "cut_off": "cut off (max_tokens)",
     "filtered": "filtered by the provider",
     "read_leniently": "not valid JSON, and read as far as possible",

@@ -31,6 +31,7 @@ from pex.core.events import (
     Scored,
     Stopping,
 )
+from pex.core.remarks import EXAMPLE
 from pex.core.safe_text import clean
 from pex.core.score import Score
 from pex.experiment.job import Job, Progress
@@ -44,6 +45,7 @@ from pex.run.feed import Feed, Feeds
 from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.runner_context import RunnerContext
+from pex.score.base import scored
 from pex.score.frame import build_frame
 from pex.score.judge.asking import JudgeRun
 
@@ -77,6 +79,7 @@ class Execution:
         self._answers: dict[RowKey, Answer] = {}
         self._scores: dict[RowKey, dict[str, Score]] = {}
         self._case_of = {case.id: case for case in job.cases}
+        self._examples = {v.name: frozenset(v.prompt.examples) for v in job.variants}
         self._scoring = Feed(self._score)
         run = job.run
         asked = [request for request in job.requests if request.key not in job.found]
@@ -317,6 +320,11 @@ class Execution:
         counts.spent_usd = self._budget.spent_usd
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, Answered | Failed) and self._is_example(event.place):
+            # Not in the journal: another prompt may share the answer.
+            remarks = [*event.answer.remarks, EXAMPLE]
+            answer = dataclasses.replace(event.answer, remarks=remarks)
+            event = dataclasses.replace(event, answer=answer)
         with self._feeds.lock:
             if isinstance(event, Answered | Failed):
                 self._answers[event.place] = event.answer
@@ -338,10 +346,14 @@ class Execution:
             return
         scores: dict[str, Score] = {}
         for scorer in self._job.scorers:
-            scores |= scorer(event.answer, self._case_of[event.place[1]])
+            scores |= scored(scorer, event.answer, self._case_of[event.place[1]])
         with self._feeds.lock:
             self._scores[event.place] = scores
             self._emit(Scored(event.place, scores))
+
+    def _is_example(self, place: RowKey) -> bool:
+        """Whether the prompt itself shows the case."""
+        return place[1] in self._examples[place[0]]
 
     def _emit(self, event: Event) -> None:
         self._feeds.tell(event)

@@ -212,6 +212,8 @@ def _whole(prompt: Prompt) -> tuple[str, str]:
     except PexError:  # a message with images, or a line with only a role: nothing is included
         names = ("messages", "description", "model", "params", "defaults", "response_schema")
         fields = {name: getattr(prompt, name) for name in (*names, "tools")}
+        if prompt.examples:
+            fields["examples"] = list(prompt.examples)
         return "json", canonical_json(fields).decode()
 
 

@@ -318,6 +318,7 @@ def _ended(cell: Mapping[str, Any]) -> dict[str, Any]:
 def _prompt_data(prompt: Prompt) -> dict[str, Any]:
     return {
         **{name: getattr(prompt, name) for name in FIELDS},
+        "examples": list(prompt.examples),
         "messages": list(prompt.messages),
         "path": str(prompt.path) if prompt.path is not None else None,
         "source": prompt.file_text,
@@ -328,7 +329,9 @@ def _prompt_data(prompt: Prompt) -> dict[str, Any]:
 
 
 def _prompt(data: Mapping[str, Any]) -> Prompt:
-    fields = {name: data[name] for name in FIELDS if name != "name"}
+    # A draft of an earlier version has no examples.
+    fields = {name: data[name] for name in FIELDS if name not in ("name", "examples")}
+    fields["examples"] = data.get("examples", ())
     prompt = Prompt(data["messages"], data["name"], **fields).at(Path.cwd())
     path = Path(data["path"]) if data["path"] else None
     for name, value in (("path", path), ("file_text", data["source"]), ("origin", data["origin"])):

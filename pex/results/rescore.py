@@ -12,6 +12,7 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import RowKey
 from pex.core.score import Score
+from pex.score.base import scored
 from pex.score.build import build, imported, parted
 from pex.score.frame import (
     is_part,
@@ -64,7 +65,7 @@ def rescore(
         if answer.error is None:
             answered[place] = answer
             for scorer in scorers:
-                scores[place] |= scorer(answer, case)
+                scores[place] |= scored(scorer, answer, case)
     if judges:
         judged = asking.judge(
             judges,

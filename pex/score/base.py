@@ -10,6 +10,7 @@ from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import check_name
+from pex.core.remarks import EXAMPLE
 from pex.core.score import Score
 from pex.core.text import replace_surrogates
 from pex.guard.redact import redact
@@ -18,6 +19,8 @@ Rule = Callable[[Answer, Case], Any]
 """Judges one answer; can return a bool, a number, None, a Score, or a dict of these."""
 
 NOT_EXPECTED = "no expected answer"
+OWN_EXAMPLE = Score(None, reason="the prompt shows this case as an example")
+"""The score of a prompt on a case in its own text: it was told what it is asked."""
 CUT_OFF = "cut off"
 """The reason given if a score needs a complete answer."""
 
@@ -74,6 +77,22 @@ class LateScorer:
     def __call__(self, answer: Answer, case: Case) -> dict[str, Score]:
         """The scores of an answer, by name."""
         return self.find()(answer, case)
+
+
+def scored(scorer: Scorer, answer: Answer, case: Case) -> dict[str, Score]:
+    """The scores of an answer; none if the case is an example in the prompt that was sent.
+
+    Example:
+        >>> answer = Answer("good", remarks=["example"])
+        >>> scored(RuleScorer("right", lambda answer, case: True), answer, Case("1", {}))
+        {'right': Score(value=None, reason='the prompt shows this case as an example', error=None)}
+    """
+    return {scorer.name: OWN_EXAMPLE} if is_example(answer) else scorer(answer, case)
+
+
+def is_example(answer: Answer) -> bool:
+    """Whether an answer is to a case that the prompt itself shows."""
+    return EXAMPLE in answer.remarks
 
 
 def named_scores(name: str, result: Any) -> dict[str, Score]:

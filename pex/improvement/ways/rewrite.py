@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pex.core.prompt import Prompt
+from pex.experiment.asking import Reply
 from pex.improvement.proposal import Measured, Proposal, Workbench
 from pex.improvement.ways.failures import batches, failing, observations, shown
 from pex.improvement.ways.written_prompt import editable_messages, from_reply, to_text
 
-WRITER = Prompt(
-    [
-        {
-            "role": "system",
-            "content": "You improve prompts for language models. You find the rules that a prompt "
-            "leaves unsaid and state them clearly and briefly. You never copy text of the cases.",
-        },
-        {
-            "role": "user",
-            "content": """\
+_SYSTEM = (
+    "You improve prompts for language models. You find the rules that a prompt leaves unsaid and "
+    "state them clearly and briefly. You never copy text of the cases."
+)
+_ABOVE = """\
 The prompt below is sent to a language model, once for each case, with the case's values in place \
 of the variables in double braces.
 {% if purpose %}
@@ -28,8 +24,8 @@ Its purpose: {{ purpose }}
 {{ prompt }}
 </prompt>
 
-It was tried. Here are {{ failed | length }} cases that it got wrong: the values, the expected \
-answer if there is one, the model's answer, and what the scorer "{{ metric }}" said about it.
+"""
+_CASES = """
 {% for case in failed %}
 <case>
 {{ case }}
@@ -43,9 +39,8 @@ These cases it gets right, and must go on getting right:
 </case>
 {% endfor %}
 {% endif %}
-Work out which rules the prompt would have to state so that the model gets such cases right: the \
-form of the answer, its language or unit, what to do in which situation. There may be several \
-rules. Then write the improved prompt.
+"""
+_BELOW = """ There may be several rules. Then write the improved prompt.
 
 - State each rule in general, so that it helps with cases you have not seen. Do not list cases, \
 and do not repeat wording of a case: a prompt that has five or more words in a row of a case is \
@@ -57,9 +52,30 @@ thrown away.
 {% if roles %}\
 - Keep the lines that name the roles ({{ roles }}), in this order.
 {% endif %}
-Reply with the whole improved prompt between <prompt> and </prompt>, and nothing else.""",
-        },
-    ],
+Reply with the whole improved prompt between <prompt> and </prompt>, and nothing else."""
+
+
+def writer(before: str, task: str, name: str) -> Prompt:
+    """What the model that writes proposals is asked.
+
+    Its variables are those of `description`, and `metric`, `failed` and `passed`.
+
+    Args:
+        before: what stands before the cases.
+        task: what it is to work out from them.
+        name: the prompt's name.
+    """
+    text = f"{_ABOVE}{before}{_CASES}{task}{_BELOW}"
+    return Prompt([{"role": "system", "content": _SYSTEM}, {"role": "user", "content": text}], name)
+
+
+WRITER = writer(
+    """\
+It was tried. Here are {{ failed | length }} cases that it got wrong: the values, the expected \
+answer if there is one, the model's answer, and what the scorer "{{ metric }}" said about it.""",
+    """\
+Work out which rules the prompt would have to state so that the model gets such cases right: the \
+form of the answer, its language or unit, what to do in which situation.""",
     "rewrite-from-failures",
 )
 """What the model that writes proposals is asked."""
@@ -110,16 +126,39 @@ class Rewrite:
             }
             for sample, of_sample in zip(samples, kept, strict=True)
         ]
-        seen = {prompt.digest}
-        for sample, replies in zip(samples, bench.ask(WRITER, rows, self._times), strict=True):
-            for reply in replies:
-                written = from_reply(reply, prompt, prompt.name)
-                if isinstance(written, str):
-                    self.left_out.append(written)
-                elif written.digest not in seen:
-                    seen.add(written.digest)
-                    why = f"rewritten after {len(sample)} of {len(failed)} failing training cases"
-                    yield Proposal(written, self.name, prompt.digest, why, written.examples)
+        whys = [
+            f"rewritten after {len(sample)} of {len(failed)} failing training cases"
+            for sample in samples
+        ]
+        replies = bench.ask(WRITER, rows, self._times)
+        yield from rewritten(prompt, self.name, replies, whys, self.left_out)
+
+
+def rewritten(
+    prompt: Prompt,
+    way: str,
+    replies: Sequence[Sequence[Reply]],
+    whys: Sequence[str],
+    left_out: list[str],
+) -> Iterator[Proposal]:
+    """The proposals in replies, each once.
+
+    Args:
+        prompt: the prompt that was to be rewritten.
+        way: the name of the way.
+        replies: the replies to each question.
+        whys: for each question, what its proposals are.
+        left_out: gets the reason why a reply is no proposal.
+    """
+    seen = {prompt.digest}
+    for why, of_question in zip(whys, replies, strict=True):
+        for reply in of_question:
+            written = from_reply(reply, prompt, prompt.name)
+            if isinstance(written, str):
+                left_out.append(written)
+            elif written.digest not in seen:
+                seen.add(written.digest)
+                yield Proposal(written, way, prompt.digest, why, written.examples)
 
 
 def description(prompt: Prompt) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pex.core.events import RowKey
 from pex.core.remarks import of_judge
 from pex.core.score import Score
 from pex.run.request import requests
-from pex.score.base import NOT_EXPECTED, named_scores
+from pex.score.base import NOT_EXPECTED, OWN_EXAMPLE, is_example, named_scores
 from pex.score.judge.judge import Judge, Verdict
 from pex.score.judge.positions import Positions, positions
 
@@ -153,6 +153,9 @@ class Verdicts:
         return positions(self._tallies[judge.name].pairs)
 
     def _put(self, judge: Judge, place: RowKey, answer: Answer, case: Case) -> None:
+        if is_example(answer):
+            self._settle(place, judge, OWN_EXAMPLE)
+            return
         if not judge.applies(case):
             self._settle(place, judge, Score(None, reason=NOT_EXPECTED))
             return
@@ -172,6 +175,8 @@ class Verdicts:
         other = self._answers.get((baseline, *place[1:]))
         if other is None or other.error is not None:
             self._settle(place, judge, Score(None, error=f"'{baseline}' has no answer here"))
+        elif is_example(other):
+            self._settle(place, judge, OWN_EXAMPLE)
         elif (other.output, other.tool_calls) == (answer.output, answer.tool_calls):
             self._settle(place, judge, Score(0.5, reason="the same answer"))
         else:
