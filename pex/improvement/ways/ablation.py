@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
 
 from pex.compare.compare import compare
 from pex.compare.metric import metric_of
@@ -14,76 +12,19 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.improvement.proposal import Measured, Proposal, Workbench
+from pex.improvement.ways.ablation_result import Ablated, AblationResult, Verdict
 from pex.improvement.ways.sentences import Sentence, sentences_of, without
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WHOLE = "whole"
 MARGIN = 0.05
 MOST = 40
 """More sentences than this are put together, two by two."""
 
-Word = Literal["carries the score", "better without", "can go", "undecided"]
-_WORDS: dict[str, Word] = {
+_WORDS: dict[str, Verdict] = {
     WORSE: "carries the score",
     BETTER: "better without",
     NO_WORSE: "can go",
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ablated:
-    """A sentence and what the prompt's score is without it.
-
-    `difference` is the score with the sentence minus that without it, from `low` to `high` (95 %
-    by itself), turned so that above 0 the sentence helps; `p` is corrected by Holm for the number
-    of sentences. `verdict` says what follows.
-    """
-
-    sentence: Sentence
-    without: float
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    verdict: Word
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class AblationResult:
-    """The sentences of a prompt with what each does for its score; see `ablate`."""
-
-    prompt: Prompt
-    metric: str
-    score: float
-    cases: int
-    sentences: tuple[Ablated, ...]
-    percent: bool
-    """Whether scores are read in percent."""
-
-    def frame(self) -> pd.DataFrame:
-        """One row per sentence: `sentence, without, difference, lo, hi, p_adjusted, verdict`."""
-        import pandas as pd
-
-        columns = ["sentence", "without", "difference", "lo", "hi", "p_adjusted", "verdict"]
-        rows = [
-            (item.sentence.text, item.without, item.difference, item.low, item.high, item.p,
-             item.verdict)
-            for item in self.sentences
-        ]  # fmt: skip
-        return pd.DataFrame(rows, columns=columns)
-
-    def __repr__(self) -> str:
-        from pex.improvement.ways.ablation_view import as_text
-
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        from pex.improvement.ways.ablation_view import as_html
-        from pex.report.tables import fragment
-
-        return fragment(as_html(self))
 
 
 def ablate(

@@ -1,15 +1,20 @@
-"""The table of an ablation, as text and as HTML."""
+"""What an ablation found, and its table as text and as HTML."""
 
 from __future__ import annotations
 
+import dataclasses
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
+from pex.improvement.ways.sentences import Sentence
 from pex.report.tables import format_score, minus
 
 if TYPE_CHECKING:
-    from pex.improvement.ways.ablation import Ablated, AblationResult
+    import pandas as pd
+
+Verdict = Literal["carries the score", "better without", "can go", "undecided"]
 
 _NOTE = (
     "Each row is the prompt without that sentence, compared case by case with the whole prompt; "
@@ -18,7 +23,62 @@ _NOTE = (
 )
 
 
-def as_text(result: AblationResult) -> str:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ablated:
+    """A sentence and what the prompt's score is without it.
+
+    `difference` is the score with the sentence minus that without it, from `low` to `high` (95 %
+    by itself), turned so that above 0 the sentence helps; `p` is corrected by Holm for the number
+    of sentences. `verdict` says what follows.
+    """
+
+    sentence: Sentence
+    without: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: Verdict
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AblationResult:
+    """The sentences of a prompt with what each does for its score; see `ablate`."""
+
+    prompt: Prompt
+    metric: str
+    score: float
+    cases: int
+    sentences: tuple[Ablated, ...]
+    percent: bool
+    """Whether scores are read in percent."""
+
+    def frame(self) -> pd.DataFrame:
+        """One row per sentence: `sentence, without, difference, lo, hi, p_adjusted, verdict`."""
+        import pandas as pd
+
+        columns = ["sentence", "without", "difference", "lo", "hi", "p_adjusted", "verdict"]
+        rows = [
+            (item.sentence.text, item.without, item.difference, item.low, item.high, item.p,
+             item.verdict)
+            for item in self.sentences
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=columns)
+
+    def __repr__(self) -> str:
+        return _as_text(self)
+
+    def _repr_html_(self) -> str:
+        from pex.report.tables import fragment
+
+        return fragment(self.table_html())
+
+    def table_html(self) -> str:
+        """The table for a page that has the style already; the sentences are escaped."""
+        return _as_html(self)
+
+
+def _as_text(result: AblationResult) -> str:
     """The table for a terminal."""
     lines = [_heading(result)]
     for item in result.sentences:
@@ -29,7 +89,7 @@ def as_text(result: AblationResult) -> str:
     return clean("\n".join(lines))
 
 
-def as_html(result: AblationResult) -> str:
+def _as_html(result: AblationResult) -> str:
     """The table for a notebook or a page; the sentences are escaped."""
     heads = ("sentence", "score without it", "what it adds", "p, corrected", "verdict")
     rows = []
