@@ -36,7 +36,8 @@ COMMANDS = {
     "batch": "Run a plan of notebooks as a batch (a night), judge it and write the morning page.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
     "form": "Forms for people without code: what must hold, what is right, how good answers are.",
-    "models": "List the models that the configured endpoints offer: price, context, when they stop.",
+    "models": "List the models that the configured endpoints offer: price, context, when they "
+    "stop.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",
 }
 """Each with the first sentence of its help; a command without one is not listed."""
