@@ -21,6 +21,7 @@ FILE = "jobs.jsonl"
 LOCK = ".lock"
 SUMMARY = "batch.json"
 """The result of a batch, written at its end."""
+NOT_DUE = "not due"
 _KEYS = ("status", "seconds", "attempts", "asked")
 
 
@@ -45,9 +46,23 @@ class JobLog:
             "id": job.id, "status": status, "seconds": round(seconds, 1), "attempts": attempts,
             "asked": _asked(job),
         }  # fmt: skip
-        self._path.parent.mkdir(parents=True, exist_ok=True)  # the folder may be gone
-        with self._lock:
-            jsonl.append(self._path, [entry])
+        self._append(entry)
+
+    def add_not_due(self, job: Job, why: str) -> None:
+        """Record that a job was skipped because its condition, or one before it, did not hold.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        self._append({"id": job.id, "status": NOT_DUE, "why": why})
+
+    def not_due(self) -> dict[str, str]:
+        """Why jobs were skipped because a condition did not hold, by id."""
+        return {
+            str(entry["id"]): str(entry["why"])
+            for entry in self._entries()
+            if entry.get("status") == NOT_DUE and entry.keys() >= {"id", "why"}
+        }
 
     def done(self, plan: Plan) -> dict[str, dict[str, Any]]:
         """The completed jobs, by id.
@@ -66,15 +81,27 @@ class JobLog:
         return found
 
     def finished(self, wanted: set[str]) -> bool:
-        """Whether every job the batch started with is done; `wanted` if it has no such list."""
+        """Whether every job the batch started with is done or not due.
+
+        `wanted` are its jobs if it has no list of them.
+        """
         began = snapshot.jobs_of(self._path.parent)
-        return (wanted if began is None else set(began)) <= self._done().keys()
+        ended = self._done().keys() | self.not_due().keys()
+        return (wanted if began is None else set(began)) <= ended
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)  # the folder may be gone
+        with self._lock:
+            jsonl.append(self._path, [entry])
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        raw = self._path.read_bytes() if self._path.is_file() else b""
+        for line in jsonl.lines_in(raw):
+            yield jsonl.entry_in(line) or {}  # cut off by a kill: the job runs again
 
     def _done(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        raw = self._path.read_bytes() if self._path.is_file() else b""
-        for line in jsonl.lines_in(raw):
-            entry = jsonl.entry_in(line) or {}  # cut off by a kill: the job runs again
+        for entry in self._entries():
             if entry.keys() >= {"id", *_KEYS}:
                 found[str(entry["id"])] = {key: entry[key] for key in _KEYS}
         return {name: entry for name, entry in found.items() if entry["status"] == "done"}

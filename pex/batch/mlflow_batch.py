@@ -171,6 +171,7 @@ class BatchRecorder:
             result.seconds,
             result.attempts,
             result.error,
+            result.not_due,
         )
         run = self._jobs.get(job.id)
         if run is None:  # else the store became unavailable after this

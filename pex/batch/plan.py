@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pex.batch.parameters import check_parameters, declared
+from pex.batch.when import When, filled
 from pex.core.batch_context import BatchContext
 from pex.core.canonical_json import canonical_text, digest
 from pex.core.errors import PexError, nearest
@@ -42,6 +43,7 @@ class Step(Strict):
     parameters: dict[str, Any] = Field(default_factory=dict)
     sweep: dict[str, list[Any]] | list[dict[str, Any]] | None = None
     needs: list[str] = Field(default_factory=list)
+    when: When = None
 
     @field_validator("parameters", "sweep", mode="before")
     @classmethod
@@ -144,13 +146,18 @@ class PlanSpec(Strict):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """One notebook with one set of parameters."""
+    """One notebook with one set of parameters.
+
+    `when` are the conditions under which it runs, `not_due` is why it does not run in this batch.
+    """
 
     id: str
     step: str
     notebook: Path
     parameters: dict[str, Any]
     needs: tuple[str, ...]
+    when: Mapping[str, Any] | None = None
+    not_due: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -289,8 +296,11 @@ def _jobs_of(step: Step, path: Path) -> list[Job]:
     notebook = (path.parent / step.notebook).resolve()
     known = declared(notebook, where)
     sets = _sets(step.sweep or [{}])
+    # A condition gives these, if the step does not; any model stands for them here.
+    later = dict.fromkeys(filled(step.when), "provider/model")
+    later = {name: value for name, value in later.items() if name in known}
     for swept in sets:
-        check_parameters({**step.parameters, **swept}, known, notebook, where)
+        check_parameters({**later, **step.parameters, **swept}, known, notebook, where)
     names = [_job_id(step.id, swept) for swept in sets]
     # On some systems `A.ipynb` and `a.ipynb` are one file.
     often = collections.Counter(name.lower() for name in names)
@@ -300,7 +310,7 @@ def _jobs_of(step: Step, path: Path) -> list[Job]:
         if job_id in jobs:
             raise PexError(f"{where}: the same set of parameters twice: {name}")
         parameters = {**step.parameters, **swept}
-        jobs[job_id] = Job(job_id, step.id, notebook, parameters, tuple(step.needs))
+        jobs[job_id] = Job(job_id, step.id, notebook, parameters, tuple(step.needs), step.when)
     return list(jobs.values())
 
 

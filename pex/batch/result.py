@@ -10,7 +10,10 @@ from pex.batch.plan import Job, Plan
 
 @dataclasses.dataclass(slots=True)
 class JobResult:
-    """The result of a job: done, failed, timeout, skipped or interrupted."""
+    """The result of a job: done, failed, timeout, skipped or interrupted.
+
+    One that was skipped because it was `not_due` is not a failure.
+    """
 
     job: Job
     output: Path
@@ -19,6 +22,7 @@ class JobResult:
     error: str | None = None
     cell: int | None = None
     attempts: int = 0
+    not_due: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -33,4 +37,9 @@ class BatchResult:
     @property
     def failed(self) -> list[JobResult]:
         """The jobs that did not end well."""
-        return [result for result in self.results if result.status != "done"]
+        return [item for item in self.results if item.status != "done" and not item.not_due]
+
+    @property
+    def not_due(self) -> list[JobResult]:
+        """The jobs that were skipped because their condition did not hold."""
+        return [item for item in self.results if item.not_due]

@@ -121,11 +121,21 @@ def run_batch(
     with alone(folder):
         for line in snapshot.begin(folder, plan):
             say(line)
+        plan = _with_conditions(plan, folder, say)
         done = JobLog(folder).done(plan)
         done = {name: entry for name, entry in done.items() if name not in again}
         context = plan.context(batch_id, times)
         environment = {**os.environ, **secret_names(plan), **QUIET, **trusted}
         return _run_in(folder, plan, context, done, environment, workers, say, executor, record)
+
+
+def _with_conditions(plan: Plan, folder: Path, say: Callable[[str], None]) -> Plan:
+    """The plan of this batch: which of its jobs are not due, and what conditions give to others."""
+    if all(job.when is None for job in plan.jobs):
+        return plan
+    from pex.batch.conditions import decide  # it reads the library
+
+    return decide(plan, folder, say)
 
 
 def _run_in(
@@ -232,6 +242,7 @@ class _Run:
             steps.setdefault(job.step, []).append(job)
         left = {step: len(jobs) for step, jobs in steps.items()}
         bad: dict[str, list[str]] = {}
+        not_due: dict[str, list[str]] = {}
         results: dict[str, JobResult] = {}
 
         def keep(result: JobResult) -> None:
@@ -239,7 +250,8 @@ class _Run:
             results[result.job.id] = result
             left[step] -= 1
             if result.status != "done":
-                bad.setdefault(step, []).append(result.job.id)
+                kind = not_due if result.not_due else bad
+                kind.setdefault(step, []).append(result.job.id)
 
         for job in self._plan.jobs:
             if entry := done.get(job.id):
@@ -257,6 +269,8 @@ class _Run:
                     for job in [job for job in steps[step] if job.id not in done]:
                         if lost:
                             keep(self._skip(job, lost))
+                        elif why := job.not_due or _not_due(needs, not_due):
+                            keep(self._leave_out(job, why))
                         else:
                             ready.append(job)
             self._hand_out(ready, self._pool)
@@ -317,6 +331,15 @@ class _Run:
         self._say(f"skipped  {job.id}: {error}")
         return self._recorded(JobResult(job, self._output(job), "skipped", error=error))
 
+    def _leave_out(self, job: Job, why: str) -> JobResult:
+        self._say(f"not due  {job.id}: {why}")
+        result = JobResult(job, self._output(job), "skipped", error=why, not_due=True)
+        try:
+            self._file.add_not_due(job, why)
+        except OSError as error:
+            self._say(f"{job.id}: --resume would come back to it: {FILE}: {error.strerror}")
+        return self._recorded(result)
+
     def _recorded(self, result: JobResult) -> JobResult:
         """The same result, once it is queued for MLflow."""
         if self._record is not None:
@@ -349,6 +372,12 @@ class _Run:
             self._say(f"{job.id}: --resume would run it again: {FILE}: {error.strerror}")
         self._say(_ended(result))
         return self._recorded(result)
+
+
+def _not_due(needs: Sequence[str], not_due: Mapping[str, list[str]]) -> str:
+    """Why a job is not due: what it needs was not."""
+    names = [name for need in needs for name in not_due.get(need, [])]
+    return f"needs {', '.join(names)}, which was not due" if names else ""
 
 
 def _ended(result: JobResult) -> str:

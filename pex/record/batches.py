@@ -32,7 +32,10 @@ _LENGTH, _NOTE_LENGTH = 500, 7000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """A job that has ended; `begun_at` in seconds since 1970."""
+    """A job that has ended; `begun_at` in seconds since 1970.
+
+    One that was skipped because it was `not_due` is not marked as killed.
+    """
 
     id: str
     parameters: Mapping[str, Any]
@@ -41,6 +44,7 @@ class Ended:
     seconds: float
     attempts: int
     error: str | None
+    not_due: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,7 +130,8 @@ class BatchRun:
                 PARENT: self.run_id,
             }
             if job.error:
-                tags["pex.error"] = redact(job.error)[:_LENGTH]
+                tag = "pex.not_due" if job.not_due else "pex.error"
+                tags[tag] = redact(job.error)[:_LENGTH]
             tags[_NOTE] = _note_of_job(job, recorded)
             run = client.create_run(
                 self._experiment_id,
@@ -175,7 +180,8 @@ class BatchRun:
             if output is not None:
                 self._client.log_artifact(run.run_id, str(output))
             end = round((job.begun_at + job.seconds) * 1000)
-            self._client.set_terminated(run.run_id, _STATUS.get(job.status, "FAILED"), end)
+            status = "FINISHED" if job.not_due else _STATUS.get(job.status, "FAILED")
+            self._client.set_terminated(run.run_id, status, end)
 
     def end(
         self,

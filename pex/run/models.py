@@ -166,6 +166,11 @@ class Models:
             else:
                 self._fail(name, "ready", "does not list its models: type a name")
 
+    def last_failure(self, name: str) -> str:
+        """Why a provider's endpoint gave no list when it was last asked here; empty if it did."""
+        failure = _failed.get((self._state, name))
+        return failure.note if failure is not None else ""
+
     def _fail(self, name: str, state: State, note: str) -> None:
         note = redact(clean(note))
         _failed[self._state, name] = _Failure(state, note, time.monotonic())

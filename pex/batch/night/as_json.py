@@ -32,6 +32,7 @@ def as_json(
             {
                 "id": item.job.id,
                 "status": item.status,
+                "not_due": item.not_due,
                 "seconds": round(item.seconds, 1),
                 "error": item.error,
                 "output": str(item.output) if item.output.is_file() else None,

@@ -242,7 +242,8 @@ def _job(item: JobResult) -> Mapping[str, Any]:
     return {
         "id": item.job.id,
         "status": item.status,
-        "what": what_happened(item),
+        "what": clean(redact(item.error or "")) if item.not_due else what_happened(item),
+        "not_due": item.not_due,
         "traceback": _traceback(item.output) if item.status == "failed" else "",
         "output": item.output.name,
         "written": item.output.is_file(),

@@ -41,7 +41,7 @@ def headline(night: JudgedNight) -> str:
     elif night.outcome is not None and not said:
         said.append(_passed(night))
     elif night.outcome is None and not said:
-        said.append("All notebooks ran. Nothing was judged: there is no gate.")
+        said.append(f"{_all_ran(night)} Nothing was judged: there is no gate.")
     if row := night.worse_since:
         said.append(f"Worse since {row[0].batch_id}: {len(row) + 1} nights in a row.")
     return " ".join(said)
@@ -61,6 +61,13 @@ def reasons(night: JudgedNight) -> list[tuple[str, str, str]]:
             are = f"{listed(same)} {'is' if len(same) == 1 else 'are'} unchanged"
             found.append((PASS, subject.place, f"{are}: {same_as('the baseline')}."))
     return found
+
+
+def _all_ran(night: JudgedNight) -> str:
+    skipped, total = len(night.batch.not_due), len(night.batch.results)
+    if skipped == total and total:
+        return "No notebook was due."
+    return "All notebooks that were due ran." if skipped else "All notebooks ran."
 
 
 def _passed(night: JudgedNight) -> str:

@@ -71,6 +71,7 @@ def keep(batch: BatchResult, started_at: datetime.datetime, outcome: str | None 
                 "attempts": item.attempts,
                 "error": item.error,
                 "cell": item.cell,
+                **({"not_due": True} if item.not_due else {}),
             }
             for item in batch.results
         ],
@@ -89,7 +90,7 @@ def nights(plan: Plan) -> list[Night]:
 def _night(folder: Path) -> Night:
     try:
         entry = jsontext.loads((folder / FILE).read_text(encoding="utf-8"))
-        bad = any(job["status"] != DONE for job in entry["jobs"])
+        bad = any(job["status"] != DONE and not job.get("not_due") for job in entry["jobs"])
         began = datetime.datetime.fromisoformat(entry["started_at"])
         seconds = None
         if "ended_at" in entry:

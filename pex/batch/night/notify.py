@@ -82,7 +82,7 @@ def summary(night: JudgedNight) -> str:
     left = max(len(failed) - MOST, 0) + max(len(judged) - MOST, 0) + max(len(seen) - MOST, 0)
     if left:
         lines.append(f"{left} more on the page.")
-    done = len(batch.results) - len(batch.failed)
+    done = len(batch.results) - len(batch.failed) - len(batch.not_due)
     of = "1 notebook" if len(batch.results) == 1 else f"{len(batch.results)} notebooks"
     paid = f"cost {format_usd(cost(night))}" if night.subjects else "no answer was recorded"
     lines.append(f"{done} of {of} done, {paid}.")

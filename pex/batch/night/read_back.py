@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pex.batch import snapshot
+from pex.batch.job_log import JobLog
 from pex.batch.night import write_page
 from pex.batch.night.headline import headline, reasons
 from pex.batch.night.judge_night import read_judged
@@ -76,7 +77,8 @@ def _result(plan: Plan, batch_id: str) -> BatchResult:
         own = BatchContext.from_environ().job_id  # this notebook: its result is not known yet
         began = snapshot.jobs_of(folder) or known
         jobs = [job for job in plan.jobs if job.id in began and job.id != own]
-        results = [_of_notebook(job, folder / f"{job.id}.ipynb") for job in jobs]
+        why = JobLog(folder).not_due()
+        results = [_of_notebook(job, folder / f"{job.id}.ipynb", why.get(job.id)) for job in jobs]
     return BatchResult(batch_id, plan, folder, results)
 
 
@@ -85,11 +87,13 @@ def _of_entry(entry: Mapping[str, Any], known: Mapping[str, Job], folder: Path) 
     name, output = entry["id"], folder / f"{entry['id']}.ipynb"
     job = known.get(name) or Job(name, name, output, {}, ())
     result = JobResult(job, output, entry["status"], entry["seconds"], entry["error"])
-    result.cell = entry["cell"]
+    result.cell, result.not_due = entry["cell"], bool(entry.get("not_due"))
     return result
 
 
-def _of_notebook(job: Job, output: Path) -> JobResult:
+def _of_notebook(job: Job, output: Path, not_due: str | None) -> JobResult:
+    if not_due is not None:
+        return JobResult(job, output, "skipped", error=not_due, not_due=True)
     try:
         about = jsontext.loads(output.read_text(encoding="utf-8"))["metadata"]["papermill"]
         begun = datetime.datetime.fromisoformat(about["start_time"])
