@@ -106,8 +106,10 @@ def _page_data(night: Mapping[str, Any]) -> dict[str, Any]:
         "subjects": subjects,
         "kind": _kind(night),
         "first": FIRST,
-        "failed": [job for job in night["jobs"] if job["status"] != "done" and not job["not_due"]],
-        "not_due": [job for job in night["jobs"] if job["not_due"]],
+        "failed": [
+            job for job in night["jobs"] if job["status"] != "done" and not job.get("not_due")
+        ],
+        "not_due": [job for job in night["jobs"] if job.get("not_due")],
     }
 
 
