@@ -68,6 +68,15 @@ def run(
             "same command fetches the answers.",
         ),
     ] = False,
+    warm_up: Annotated[
+        bool | None,
+        typer.Option(
+            "--warm-up/--no-warm-up",
+            help="One call of each variant goes first, so the others hit the provider's cache; "
+            "by default where that saves money.",
+            show_default=False,
+        ),
+    ] = None,
     no_record: Annotated[
         bool, typer.Option("--no-record", help="Write nothing to MLflow.")
     ] = False,
@@ -121,6 +130,7 @@ def run(
         "max_in_flight": max_in_flight,
         "journal": journal,
         "provider_batch": provider_batch,
+        "warm_up": warm_up,
         "record": not no_record,
     }
     try:

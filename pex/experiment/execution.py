@@ -96,7 +96,7 @@ class Execution:
             self._runner = ProviderBatchRunner(asked, context)
         else:
             find = functools.partial(job.journal.find_one, run=run)
-            self._runner = Runner(asked, context, find, job.stream)
+            self._runner = Runner(asked, context, find, job.stream, job.warm_up)
         self._judge_run: JudgeRun | None = None
         if job.panel is not None:
             self._judge_run = JudgeRun(

@@ -319,6 +319,9 @@ class Experiment:
                 known.
             provider_batch: send all requests as one file through the provider's Batch API, at half
                 the price, and wait (up to a day); the same call continues an interrupted wait.
+            warm_up: one call of each variant is answered before its others go out, so they find the
+                prompt in the provider's cache. None: where cache reads are cheaper and the shared
+                prefix is long enough for the provider.
             record: write the run to MLflow.
             traces: how many rows get a trace there, written in the background: a number (the same
                 cases for every variant, failures and disagreements first), "all" or "none". None:

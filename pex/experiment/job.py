@@ -54,6 +54,8 @@ class Job:
     max_error_share: float = 0.05
     edits: Edits | None = None
     scorer_items: Sequence[Any] | None = None
+    warm_up: frozenset[str] = frozenset()
+    """The variants of which one call goes first, so the others hit the provider's cache."""
 
     @property
     def score_names(self) -> list[str]:

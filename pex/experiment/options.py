@@ -36,6 +36,7 @@ class StartOptions(PreviewOptions, total=False):
     max_in_flight: int | None
     timeout_s: float | None
     stream: bool
+    warm_up: bool | None
     record: bool
     traces: int | str | None
     note: str
@@ -60,6 +61,7 @@ DEFAULTS: RunOptions = {
     "journal": None,
     "stream": False,
     "provider_batch": False,
+    "warm_up": None,
     "record": True,
     "traces": None,
     "show": None,
@@ -135,6 +137,10 @@ def check(options: RunOptions) -> None:
     check_positive("timeout_s", options["timeout_s"])
     if options["provider_batch"] and options["stream"]:
         raise PexError("a provider batch cannot be streamed: give stream or provider_batch")
+    if options["warm_up"] not in (True, False, None):
+        raise PexError(f"warm_up={options['warm_up']!r}: expected True, False or None")
+    if options["provider_batch"] and options["warm_up"]:
+        raise PexError("a provider batch has no order: give warm_up or provider_batch")
     traces(options, Settings())
 
 

@@ -27,12 +27,13 @@ from pex.experiment.job import Job
 from pex.experiment.options import RunOptions
 from pex.project.settings import Settings, load_settings
 from pex.project.spec import ExperimentSpec
-from pex.run.channel import open_channels
+from pex.run.channel import Channel, open_channels
 from pex.run.database import database_of
-from pex.run.estimate import Preview, estimate
+from pex.run.estimate import Preview, estimate, size_of
 from pex.run.journal import Journal, Mode, Run, check_mode
 from pex.run.ledger import Past, past
 from pex.run.model import by_ref
+from pex.run.prefix import prefixes
 from pex.run.prices import check_priced, price_of
 from pex.run.provider_batch import HALF, check_single
 from pex.run.provider_batch_parts import check_none_away
@@ -116,9 +117,14 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
     price = {ref: price_of(ref, plan.settings) for ref in plan.models}
     tokenizers = {f"local/{local.MODEL}": functools.partial(local.count_tokens, plan.state)}
 
-    def sized(todo: Sequence[Request], part: float) -> Preview:
+    def sized(
+        todo: Sequence[Request],
+        part: float,
+        variants: Sequence[Variant] = (),
+        cases: Sequence[Case] = (),
+    ) -> Preview:
         prices = {request.model: price[request.model] for request in todo}
-        return estimate(todo, prices, before, found, tokenizers, part)
+        return estimate(todo, prices, before, found, tokenizers, part, variants, cases)
 
     with contextlib.ExitStack() as stack:
         found: dict[str, Answer] = {}
@@ -126,7 +132,8 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
         if plan.mode == "reuse" and database.exists():
             book = stack.enter_context(contextlib.closing(Journal(database, plan.settings.models)))
             found |= book.find([request.key for request in plan.requests], Run("", "reuse", ""))
-        whole = sized(plan.requests, HALF if chosen["provider_batch"] else 1.0)
+        part = HALF if chosen["provider_batch"] else 1.0
+        whole = sized(plan.requests, part, experiment.variants, plan.cases)
         if plan.panel is None:
             return whole
         likely = _questions(plan, plan.panel, found, before)
@@ -181,9 +188,9 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
             timeout_s=chosen["timeout_s"] or spec.timeout_s,
             clients=clients,
         )
-        fixed = differing(experiment.variants)
-        channels = connect(sorted({request.model for request in missing}), fixed=fixed)
+        channels = connect(sorted({r.model for r in missing}), fixed=differing(experiment.variants))
         check_priced({ref: channel.price for ref, channel in channels.items()})
+        warm_up = _warm_up(chosen, missing, channels, book, spec.name)
         ready = plan.panel
         if ready is not None:
             ready = ready_judges(ready, _to_ask(ready, plan, book, run, found), connect)
@@ -232,8 +239,30 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         scorer_items=experiment.scorer_items,
         how_to=[] if experiment.drafted else _how_to(experiment.path, plan.project),
         criteria=criteria,
+        warm_up=warm_up,
     )
     return Execution(job, recorder), job
+
+
+def _warm_up(
+    chosen: RunOptions,
+    missing: Sequence[Request],
+    channels: Mapping[str, Channel],
+    book: Journal,
+    experiment: str,
+) -> frozenset[str]:
+    """The variants of which one call goes first: all, none, or those whose prefix is cached."""
+    if chosen["provider_batch"] or chosen["warm_up"] is False:
+        return frozenset()
+    if chosen["warm_up"]:
+        return frozenset(request.variant for request in missing)
+    prices = {ref: channel.price for ref, channel in channels.items()}
+    cached = {ref for ref, price in prices.items() if price and price.has_cheaper_reads}
+    todo = [request for request in missing if request.model in cached]
+    if not todo:
+        return frozenset()
+    tokens_of = size_of(todo, past(book.database, experiment), {})
+    return frozenset(item.variant for item in prefixes(todo, prices, tokens_of) if item.is_cached)
 
 
 def _left(cap_usd: float, chosen: RunOptions, book: Journal, run: Run) -> float:

@@ -10,15 +10,20 @@ from typing import Any
 import orjson
 
 from pex.core.call import Request
+from pex.core.cases import Case
 from pex.core.safe_text import clean
+from pex.core.variant import Variant
 from pex.run.images import TOKENS_ABOUT, shown, without_images
 from pex.run.ledger import Past
+from pex.run.prefix import Prefix, prefixes
 from pex.run.prices import Price
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
 
 EARLIER = "earlier calls"
 TOKENIZER = "the model's tokenizer"
 BYTES = "bytes"
+_PREFIXES = 6
+"""So many are shown; all are in `Preview.prefixes`."""
 _SAMPLE = 100_000
 """So many characters are enough to see how a tokenizer cuts a run's texts."""
 
@@ -31,7 +36,8 @@ class Preview:
     `replayed` those whose answers are reused; `tokens_from` says what the tokens are estimated
     from. `completion_tokens` and `cost_usd` are what earlier answers suggest, or the longest
     allowed if there are none; `longest_tokens` and `at_most_usd` are for the longest answers.
-    Costs are None if a model has no known price, `seconds` if nothing was run before.
+    Costs are None if a model has no known price, `seconds` if nothing was run before. `prefixes`
+    are the shared beginnings of each variant's prompts; the costs are those without a cache.
     """
 
     first: dict[str, Any]
@@ -46,6 +52,7 @@ class Preview:
     at_most_usd: float | None
     unpriced: tuple[str, ...]
     seconds: float | None
+    prefixes: tuple[Prefix, ...] = ()
 
     def __str__(self) -> str:
         count = self.calls + self.replayed
@@ -81,9 +88,17 @@ class Preview:
             f"Input tokens are estimated from {' and '.join(map(_explained, self.tokens_from))}",
             f"Cost: {self._cost()}",
         ]
+        lines += self._prefix_lines()
         if self.seconds is not None:
             lines.append(f"Time: about {_time(self.seconds)}, at the pace of the last run")
         return lines
+
+    def _prefix_lines(self) -> list[str]:
+        """What the provider's cache can make of the prompts, where it can."""
+        told = [prefix for prefix in self.prefixes if prefix.cached_from and prefix.calls > 1]
+        lines = [str(prefix) for prefix in told[:_PREFIXES]]
+        more = len(told) - len(lines)
+        return [*lines, f"{more} more prefixes in .prefixes"] if more else lines
 
     def _cost(self) -> str:
         if self.cost_usd is None or self.at_most_usd is None:
@@ -103,8 +118,10 @@ def estimate(
     prices: Mapping[str, Price | None],
     past: Past,
     found: Collection[str] = (),
-    tokenizers: Mapping[str, Callable[[str], int | None]] | None = None,
+    tokenizers: Tokenizers | None = None,
     price_part: float = 1.0,
+    variants: Sequence[Variant] = (),
+    cases: Sequence[Case] = (),
 ) -> Preview:
     """Size up a run.
 
@@ -116,24 +133,18 @@ def estimate(
         tokenizers: for models that have one at hand, what counts the tokens of a text; None
             where it cannot at the moment.
         price_part: what is paid of the ordinary price, half in a provider batch.
+        variants: to name a variable that spoils a shared prefix.
+        cases: of the run, for the same.
     """
     distinct = {request.key: request for request in requests}
     asked = [request for key, request in distinct.items() if key not in found]
-    texts: dict[str, list[str]] = {}
-    for request in asked:
-        texts.setdefault(request.model, []).append(_text(request))
-    rates = {
-        model: _rate(model, parts, past, (tokenizers or {}).get(model))
-        for model, parts in texts.items()
-    }
+    rates = _rates(asked, past, tokenizers or {})
     tokens_in = expected_out = longest_out = 0.0
     expected = at_most = 0.0
     calls = 0
     for request in asked:
-        rate, source = rates[request.model]
-        size = rate * len(_text(request).encode())
-        if source != EARLIER:  # else the images are in the rate
-            size += TOKENS_ABOUT * without_images(request.body["messages"])[1]
+        rate = rates[request.model][0]
+        size = _size(request, rates)
         longest = max_tokens(request.body)
         mean = past.completion_tokens.get((request.variant, request.model), longest)
         out = min(mean, longest) if longest else mean
@@ -165,7 +176,40 @@ def estimate(
         at_most_usd=None if unpriced else at_most * price_part,
         unpriced=unpriced,
         seconds=None if pace is None or not asked else pace * calls,
+        prefixes=tuple(
+            prefixes(asked, prices, lambda request: _size(request, rates), variants, cases)
+        ),
     )
+
+
+Rates = Mapping[str, tuple[float, str]]
+"""By model: tokens for each byte of the messages, and what says so."""
+Tokenizers = Mapping[str, Callable[[str], int | None]]
+
+
+def size_of(
+    requests: Sequence[Request], past: Past, tokenizers: Tokenizers
+) -> Callable[[Request], float]:
+    """A function that estimates the prompt tokens of these requests."""
+    rates = _rates(requests, past, tokenizers)
+    return lambda request: _size(request, rates)
+
+
+def _rates(requests: Sequence[Request], past: Past, tokenizers: Tokenizers) -> Rates:
+    texts: dict[str, list[str]] = {}
+    for request in requests:
+        texts.setdefault(request.model, []).append(_text(request))
+    return {
+        model: _rate(model, parts, past, tokenizers.get(model)) for model, parts in texts.items()
+    }
+
+
+def _size(request: Request, rates: Rates) -> float:
+    rate, source = rates[request.model]
+    size = rate * len(_text(request).encode())
+    if source != EARLIER:  # else the images are in the rate
+        size += TOKENS_ABOUT * without_images(request.body["messages"])[1]
+    return size
 
 
 def _rate(

@@ -29,6 +29,13 @@ class Rates:
     out: float
     above: int = 0
     request: float = 0.0
+    thought: float | None = None
+    """For a token of reasoning, if it has a price of its own."""
+
+    @property
+    def dearest_out(self) -> float:
+        """The most that a generated token can cost."""
+        return max(self.out, self.thought or 0.0)
 
     @property
     def dearest(self) -> float:
@@ -61,7 +68,9 @@ class Price:
         self._rates = tuple(rates)
         self._now = now
 
-    def usd(self, prompt: int, cached: int, completion: int, written: int = 0) -> float:
+    def usd(
+        self, prompt: int, cached: int, completion: int, written: int = 0, reasoning: int = 0
+    ) -> float:
         """What a call costs.
 
         Args:
@@ -69,19 +78,27 @@ class Price:
             cached: of them, read from the provider's cache.
             completion: all tokens that were generated.
             written: of the prompt tokens, written to the provider's cache.
+            reasoning: of the generated tokens, those before the answer.
         """
         found = _NOTHING
         for rates in self._rates if self._now is None else self._now():
             if rates.above == 0 or prompt > rates.above:
                 found = rates
         fresh = max(0, prompt - cached - written)
+        thought = found.out if found.thought is None else found.thought
         return (
             fresh * found.fresh
             + cached * found.cached
             + written * found.written
             + completion * found.out
+            + min(reasoning, completion) * (thought - found.out)
             + found.request
         )
+
+    @property
+    def has_cheaper_reads(self) -> bool:
+        """Whether tokens read from the provider's cache cost less than fresh ones."""
+        return any(rates.cached < rates.fresh for rates in self._rates)
 
     def per_million(self) -> tuple[float, float]:
         """USD for a million fresh prompt tokens and generated tokens, for short prompts, now."""
@@ -94,7 +111,7 @@ class Price:
             return 0.0
         found = [rates for rates in self._rates if rates.above == 0 or prompt > rates.above]
         dearest = max(rates.dearest for rates in found)
-        out = max(rates.out for rates in found)
+        out = max(rates.dearest_out for rates in found)
         request = max(rates.request for rates in found)
         return prompt * dearest + completion * out + request
 
@@ -242,13 +259,14 @@ class _Clocked:
 
 def _tiers(price: Any) -> list[Rates]:
     """The rates of one entry of the table: the first for any prompt, then for longer ones."""
-    fields = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
+    fields = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok",
+              "output_reasoning_mtok")  # fmt: skip
     values = [getattr(price, field) for field in fields]
     starts = {tier.start for value in values for tier in getattr(value, "tiers", ())}
     request = (_rate(price.requests_kcount, 0) or 0.0) * 1000  # its unit is a thousand
     found = []
     for above in sorted({0, *starts}):
-        fresh, cached, written, out = (_rate(value, above) for value in values)
+        fresh, cached, written, out, thought = (_rate(value, above) for value in values)
         fresh = fresh or 0.0
         found.append(
             Rates(
@@ -258,6 +276,7 @@ def _tiers(price: Any) -> list[Rates]:
                 out or 0.0,
                 above,
                 request,
+                thought,
             )
         )
     return found
@@ -288,4 +307,4 @@ def cost(price: Price | None, answer: Answer) -> float | None:
         return None
     if completion == 0 and (answer.output or answer.tool_calls or answer.reasoning):
         return None
-    return price.usd(prompt, cached, completion, written)
+    return price.usd(prompt, cached, completion, written, answer.reasoning_tokens or 0)

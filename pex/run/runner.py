@@ -7,7 +7,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from pex.core.call import Answer, Request
@@ -33,6 +33,7 @@ from pex.run.reasoning import AnswerText, without_reasoning
 from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.runner_context import RunnerContext, by_key
+from pex.run.warm_up import WarmUp
 
 GRACE_S = 5.0
 """How long calls in flight may go on after the first interrupt."""
@@ -56,6 +57,7 @@ class Runner:
         context: models, budget, journal, and who is told.
         find: an answer of the journal by its key, for the turns of a conversation.
         stream: have answers streamed, for `Delta` events and `ttft_s`.
+        warm_up: the variants of which one call is answered before the others go out.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class Runner:
         context: RunnerContext,
         find: Callable[[str], Answer | None] = lambda key: None,
         stream: bool = False,
+        warm_up: Collection[str] = (),
     ) -> None:
         self._context = context
+        self._warm_up = WarmUp(warm_up)
         self._channels = context.channels
         self._lanes = list({id(c.lane): c.lane for c in context.channels.values()}.values())
         self._budget = context.budget
@@ -166,6 +170,7 @@ class Runner:
         self._status = status
         for lane in self._lanes:
             lane.waiting.clear()
+        self._warm_up.clear()
         self._check_if_over()
 
     def _check_if_over(self) -> None:
@@ -191,12 +196,16 @@ class Runner:
             if call.channel.refusals.blocked and self._blocked(call):
                 lane.waiting.popleft()
                 continue
+            if not self._warm_up.done and self._warm_up.hold(call):
+                lane.waiting.popleft()
+                continue
             payload = call.payload(self._stream)
             worst_usd = call.worst_usd(len(payload))
             if not self._budget.reserve(worst_usd):
                 self._wait_for_money(worst_usd)
                 return
             lane.waiting.popleft()
+            self._warm_up.begin(call)
             tokens = call.tokens(len(payload))
             lane.limiter.begin(now, tokens)
             task = asyncio.create_task(self._make(call, payload, worst_usd, tokens))
@@ -236,6 +245,7 @@ class Runner:
         self._emit(call, Started)
         on_delta = self._delta_listener(call) if self._stream else None
         usd = worst_usd  # the price of a call that is never heard of again
+        failure: CallError | None = CallError("stopped", "stopped")
         http = channel.take()
         try:
             answer, headers = await ask(http, endpoint, payload, on_delta)
@@ -252,6 +262,7 @@ class Runner:
             lane.limiter.ended()
             self._budget.settle(worst_usd, usd)
             channel.give_back(http)
+            self._warm_up.ended(call, failure is None)
         now = self._loop.time()
         if failure is None:
             used = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
@@ -374,6 +385,7 @@ class Runner:
     def _give_up(self, channel: Channel, error: CallError) -> None:
         """Send nothing more to a model."""
         lane = channel.lane
+        self._warm_up.release(channel)
         doomed = [call for call in lane.waiting if call.channel is channel]
         lane.waiting = collections.deque(c for c in lane.waiting if c.channel is not channel)
         self._left -= len(doomed)

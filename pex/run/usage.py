@@ -34,7 +34,7 @@ _CACHED = (
     "cached_content_token_count",
     "num_cached_tokens",
 )
-_WRITTEN = ("cache_write_tokens", "cache_creation_tokens")  # OpenRouter, LiteLLM
+_WRITTEN = ("cache_write_tokens", "cache_creation_tokens")  # OpenAI from GPT-5.6; LiteLLM
 _CACHED_BESIDE = ("cache_read_input_tokens", "cacheReadInputTokens")  # Anthropic, Bedrock
 _WRITTEN_BESIDE = ("cache_creation_input_tokens", "cache_write_input_tokens",
                    "cacheWriteInputTokens")  # fmt: skip
@@ -78,7 +78,8 @@ def read_usage(usage: Any) -> dict[str, Any]:
         if _are_beside(usage, prompt, (cached or 0) + (written or 0), total, completion):
             prompt = _sum(prompt, cached or 0, written or 0)
     else:  # under both names (LiteLLM), mostly with less under OpenAI's
-        cached, written = cached or read_beside, written or written_beside
+        cached = cached if cached or read_beside is None else read_beside
+        written = written if written or written_beside is None else written_beside
     if prompt is None and total is not None and not _is_present(_PROMPT, usage):
         prompt = total - completion if completion is not None and total >= completion else None
     if completion is not None or not _is_present(_COMPLETION, usage):

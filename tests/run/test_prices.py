@@ -16,7 +16,9 @@ from pex.core.call import Answer
 from pex.core.errors import PexError
 from pex.project.settings import Settings, load_settings
 from pex.run import prices
+from pex.run.budget import bill
 from pex.run.prices import Price, Rates, cost, price_of
+from pex.run.provider_batch import HALF
 from pex.run.providers import BUILT_IN
 from pex.run.usage import read_usage
 from tests.run.test_usage import USAGES
@@ -134,6 +136,75 @@ DECLARED = Price("pex.toml", [Rates(1e-3, 5e-4, 1.25e-3, 2e-3)])
 def test_what_is_reported_is_what_it_costs(counts: dict[str, int], usd: float | None) -> None:
     found = cost(DECLARED, Answer(**read_usage(counts)))
     assert found == (None if usd is None else pytest.approx(usd))
+
+
+BILLED: dict[str, tuple[str, dict[str, object], float]] = {
+    "OpenAI, read and written, reasoning among the generated": (
+        "openai/gpt-5.6-terra",
+        {
+            "prompt_tokens": 3000,
+            "completion_tokens": 500,
+            "total_tokens": 3500,
+            "prompt_tokens_details": {"cached_tokens": 1024, "cache_write_tokens": 1536},
+            "completion_tokens_details": {"reasoning_tokens": 400},
+        },
+        (440 * 2 + 1024 * 0.2 + 1536 * 2.5 + 500 * 12) / 1e6,
+    ),
+    "OpenAI's Responses API": (
+        "openai/gpt-5.6-terra",
+        {
+            "input_tokens": 3000,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 2944},
+            "output_tokens": 500,
+            "output_tokens_details": {"reasoning_tokens": 400},
+            "total_tokens": 3500,
+        },
+        (56 * 2 + 2944 * 2.5 + 500 * 12) / 1e6,
+    ),
+    "before GPT-5.6 writing costs nothing more": (
+        "openai/gpt-5.1",
+        {**{"prompt_tokens": 3000, "completion_tokens": 10, "total_tokens": 3010},
+         "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 2944}},
+        (3000 * 1.25 + 10 * 10) / 1e6,
+    ),
+    "Anthropic: beside the input": (
+        "anthropic/claude-sonnet-4-6",
+        {"input_tokens": 40, "cache_read_input_tokens": 2000, "cache_creation_input_tokens": 1000,
+         "output_tokens": 100},
+        (40 * 3 + 2000 * 0.3 + 1000 * 3.75 + 100 * 15) / 1e6,
+    ),
+    "Gemini: thoughts beside the answer": (
+        "gemini/gemini-2.5-flash",
+        {"promptTokenCount": 3000, "cachedContentTokenCount": 2048, "candidatesTokenCount": 20,
+         "thoughtsTokenCount": 300, "totalTokenCount": 3320},
+        (952 * 0.3 + 2048 * 0.03 + 320 * 2.5) / 1e6,
+    ),
+    "OpenRouter: reasoning at a price of its own": (
+        "openrouter/perplexity/sonar-deep-research",
+        {"prompt_tokens": 100, "completion_tokens": 1000, "total_tokens": 1100,
+         "completion_tokens_details": {"reasoning_tokens": 900}},
+        (100 * 2 + 100 * 8 + 900 * 3) / 1e6,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BILLED)
+def test_a_row_of_usage_in_dollars(name: str) -> None:
+    model, usage, usd = BILLED[name]
+    price, answer = price_of(model, Settings()), Answer(**read_usage(usage))
+    assert cost(price, answer) == pytest.approx(usd)
+    assert price is not None
+    assert usd <= price.at_most(answer.prompt_tokens or 0, answer.completion_tokens or 0) * 1.000001
+
+
+def test_a_provider_batch_costs_half_and_says_the_same_of_the_cache() -> None:
+    price = price_of("openai/gpt-5.6-terra", Settings())
+    answer = Answer(**read_usage(BILLED["OpenAI's Responses API"][1]))
+    whole, half = (bill(price, answer, 1.0, part) for part in (1.0, HALF))
+    assert whole.usd is not None
+    assert half.usd == pytest.approx(whole.usd / 2)
+    assert (answer.cached_tokens, answer.cache_write_tokens) == (0, 2944)
+    assert answer.reasoning_tokens == 400
 
 
 RATE = st.floats(0, 1e-2)
