@@ -50,6 +50,7 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/throughput.py
+	PYTHONPATH=. $(BIN)/python benchmarks/warm_up.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/record.py
 	$(BIN)/python benchmarks/serving.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,7 +118,7 @@ def run(
             provider_batch=provider_batch,
         )
         if as_json:
-            console.document({name: getattr(preview, name) for name in preview.__slots__})
+            console.document(dataclasses.asdict(preview))
         else:
             console.out(str(preview))
         return

@@ -236,9 +236,9 @@ class Recorder:
         self._client.set_tag(self.run_id, "mlflow.note.content", text)
 
     def write_frontier(self, found: Frontier | None) -> None:
-        """Name the cheapest (fastest) variant that is no worse than the best, and what it takes.
+        """Name the cheapest (fastest) variant that is no worse than the best.
 
-        Without one, for example without a margin, the tag of an earlier start is emptied.
+        What it takes is a metric if there was a margin to choose by. Without a name, for example without a margin, the tag of an earlier start is emptied.
         """
         tag = f"pex.{CHEAPEST}"
         chosen = found.chosen if found is not None else None
@@ -247,6 +247,8 @@ class Recorder:
                 self._client.set_tag(self.run_id, tag, "")
             return
         self._client.set_tag(self.run_id, tag, chosen.variant[:_TAG_LENGTH])
+        if found is None or found.margin is None:
+            return
         metrics = {
             f"{CHEAPEST}.score": chosen.score,
             f"{CHEAPEST}.usd_per_1000": chosen.usd_per_1000,

@@ -232,7 +232,10 @@ def _draw(found: Frontier, title: str) -> Figure:
         mode="markers+text",
         name="variant",
         marker={
-            "size": 21,
+            "size": [27 if spot.variant == found.choice.named else 21 for spot in spots],
+            "symbol": [
+                "diamond" if spot.variant == found.choice.named else "circle" for spot in spots
+            ],
             "color": [paper.MARK if spot.frontier else "#e5e7eb" for spot in spots],
             "line": {
                 "width": [4 if spot.variant == found.choice.named else 1.5 for spot in spots],
