@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pex.evidence.promotion.promotion import promote, rollback
     from pex.evidence.review.reviews import review
     from pex.experiment.experiment import Experiment
+    from pex.improvement.cases.generate import generate_cases
     from pex.improvement.improvement import improve
     from pex.playground import Playground
     from pex.rating.rating import Rating
@@ -83,6 +84,7 @@ _HOMES = {
     "browse": "pex.browser.browser",
     "card": "pex.evidence.card.cards",
     "compare_runs": "pex.results.comparison",
+    "generate_cases": "pex.improvement.cases.generate",
     "grid": "pex.core.variant",
     "improve": "pex.improvement.improvement",
     "library": "pex.library",
@@ -116,6 +118,7 @@ __all__ = [
     "browse",
     "card",
     "compare_runs",
+    "generate_cases",
     "grid",
     "improve",
     "library",

@@ -21,6 +21,7 @@ from pex.core.case_files import rows_of
 from pex.core.cases import ROLES, Case, parse_cases, roles_of
 from pex.core.encodings import called
 from pex.core.errors import PexError, nearest
+from pex.core.provenance import COLUMNS
 from pex.core.reading import Reading, complete, csv_reader, text_of
 from pex.core.text import value_text
 from pex.core.values import to_json_value
@@ -161,7 +162,7 @@ def line_of(data: bytes, path: Path, row: Mapping[str, Any], reading: Reading | 
     reading = complete(data, path, reading or Reading())
     if suffix in _TABLES:
         text, delimiter = text_of(data, path, reading), reading.delimiter or ","
-        header, _ = next(_records(text, delimiter))
+        header, _ = next(records(text, delimiter))
         quoted = all(text[start : start + 1] == '"' for start, _ in header)
         names = _header(text, header, delimiter)
         fields = (_csv_field(_csv_text(row.get(name)), quoted, delimiter) for name in names)
@@ -271,10 +272,14 @@ def _row(
         missing = name not in roles.values()
         row[name] = list(case.tags) if lists or missing else "; ".join(case.tags)
     names = list(dict.fromkeys(str(key) for other in rows for key in other))
-    unknown = [name for name in row if name not in names and name != ROLES["tags"]]
+    free = [ROLES["tags"]]
+    if case.provenance is not None:
+        row |= case.provenance.row()
+        free += COLUMNS if path.suffix.lower() == ".jsonl" else ()
+    unknown = [name for name in row if name not in names and name not in free]
     if unknown:
         raise PexError(f"{path.name} has no column '{unknown[0]}'", hint=nearest(unknown[0], names))
-    return {name: row[name] for name in [*names, ROLES["tags"]] if name in row}
+    return {name: row[name] for name in [*names, *free] if name in row}
 
 
 _CALLED = {"expected": "expected answers", "group": "groups"}
@@ -295,7 +300,7 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return field, re.compile(rf"{mark}|\r\n|\r|\n|\Z")
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[list[tuple[int, int]], str]]:
+def records(text: str, delimiter: str) -> Iterator[tuple[list[tuple[int, int]], str]]:
     """The rows of a CSV: the span of each value in the text, and the row's line ending."""
     field_of, end_of = _patterns(delimiter)
     at = 1 if text.startswith("\ufeff") else 0
@@ -331,11 +336,11 @@ def _csv_field(value: str, quoted: bool, delimiter: str) -> str:
 
 
 def _correct_csv(text: str, number: int, name: str, expected: Any, delimiter: str) -> str:
-    records = _records(text, delimiter)
-    column = _header(text, next(records)[0], delimiter).index(name)
+    found = records(text, delimiter)
+    column = _header(text, next(found)[0], delimiter).index(name)
     rows = (
         spans
-        for spans, _ in records
+        for spans, _ in found
         if any(text[start:end] not in ("", '""') for start, end in spans)
     )
     for _ in range(number):

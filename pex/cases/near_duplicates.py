@@ -177,10 +177,7 @@ def _by_index(
         keys = [(band, packed[band * step : (band + 1) * step]) for band in range(_BANDS)]
         near = np.array(sorted(set().union(*(places.get(key, ()) for key in keys))), dtype=int)
         if len(near):
-            low, high = (
-                lengths[two] * at_least / (2 - at_least),
-                lengths[two] * (2 - at_least) / at_least,
-            )
+            low, high = lengths[two] / longer - 1e-9, lengths[two] * longer + 1e-9
             near = near[(lengths[near] >= low) & (lengths[near] <= high)]
             near = near[(hashes[near] == hashes[two]).mean(axis=1) >= _LEAST_SHARED]
         alike = list(itertools.islice(_alike(text, near, kept, at_least), MOST_EACH))

@@ -26,6 +26,7 @@ from pex.compare.verdict import Options, Row, to_table
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError
 from pex.core.pairs import Pair, pairs, variants_in
+from pex.core.provenance import origin_notes
 from pex.core.remarks import of_frame
 from pex.score.frame import score_names
 from pex.stats import multiple, repeats
@@ -67,8 +68,10 @@ def compare(
         ('b', 'better', 0.5)
     """
     options = options or Options()
+    notes = origin_notes(frame)
     frame = check_frame(frame)
-    return to_table(rows_of(frame, [frame], baseline, metrics, options, variants), options)
+    rows = rows_of(frame, [frame], baseline, metrics, options, variants, notes=notes)
+    return to_table(rows, options)
 
 
 def pair_cases(frame: pd.DataFrame, candidate: str, baseline: str, metric: str) -> pd.DataFrame:
@@ -126,11 +129,12 @@ def rows_of(
     options: Options,
     variants: Sequence[VariantInfo] | None,
     smallest: int = 0,
+    notes: Sequence[str] = (),
 ) -> list[Row]:
     """Every pair on every metric within every part of a checked frame, p adjusted.
 
     A pair with fewer than `smallest` cases is shown but not tested, so it does not weaken the
-    other tests.
+    other tests. `notes` are caveats of all pairs.
     """
     check_confidence(options.confidence)
     check_correct(options.correct)
@@ -145,7 +149,7 @@ def rows_of(
         for part in parts:
             rows += _of_metric(part, metric, wanted, options)
     for row in rows:
-        row.remarks = [text for name in row.pair for text in said.get(name, ())]
+        row.remarks = [*notes, *(text for name in row.pair for text in said.get(name, ()))]
         if row.pairing.n < smallest:
             row.effect = dataclasses.replace(row.effect, p=None, p_exact=None)
     _adjust(rows, options.correct)

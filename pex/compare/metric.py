@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pex.core.errors import PexError, nearest
+from pex.core.provenance import accepted_rows
 from pex.score.frame import percentages, score_names
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
     Args:
         frame: one row per (variant, case_id, repeat).
 
+    Generated cases that nobody has accepted are left out.
+
     Raises:
         PexError: no rows, no variants or case ids, a missing id, a duplicate row.
     """
@@ -111,7 +114,13 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
             f"'{case_id}', repeat {repeat}",
             hint="drop them, or number them in the column 'repeat'",
         )
-    return frame
+    accepted = accepted_rows(frame)
+    if not len(accepted):
+        raise PexError(
+            "every case is generated and nobody has accepted one: there is nothing to compare",
+            hint="pexlab cases review EXPERIMENT",
+        )
+    return accepted  # type: ignore[no-any-return]
 
 
 def check_correct(correct: str) -> None:

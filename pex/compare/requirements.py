@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.effect import SAME, one_sided
 from pex.core.about import CheckInfo, RequirementInfo
 from pex.core.canonical_json import canonical_json
+from pex.core.provenance import accepted_rows
 from pex.score.frame import is_part, percentages, score_names
 from pex.stats import intervals, paired
 
@@ -94,6 +95,7 @@ def states(
     """
     import pandas as pd
 
+    frame = accepted_rows(frame)
     variants = list(dict.fromkeys(frame["variant"]))
     binary = percentages(frame)
     of_variant = {name: frame[frame["variant"] == name] for name in variants}

@@ -10,6 +10,7 @@ from pex.compare.metric import check_frame
 from pex.compare.verdict import Options, to_table
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError, nearest
+from pex.core.provenance import origin_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,7 @@ def slices(
     Raises:
         PexError: there is no such column, or it has too many values for slices.
     """
+    notes = origin_notes(frame)
     frame = check_frame(frame)
     parts = list(cut(frame, by))
     if not parts:
@@ -52,7 +54,7 @@ def slices(
     options = options or Options()
     metric = metric or names_of(frame, None)[0]
     frames = [frame[frame["case_id"].isin(case_ids)] for _, case_ids in parts]
-    rows = rows_of(frame, frames, baseline, metric, options, variants, SMALLEST)
+    rows = rows_of(frame, frames, baseline, metric, options, variants, SMALLEST, notes)
     table = to_table(rows, options)
     each = len(rows) // len(parts)
     names = [name for name, _ in parts for _ in range(each)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pex.core.columns import aliases
+from pex.core.provenance import Provenance
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Case:
     belong together, for example one customer's; `tags` name slices. `renamed` has the names that
     the user gave to columns, with these columns.
     `decimal` is the decimal sign of numbers in its file, empty if it is not known.
+    `provenance` says who wrote and accepted a generated case; None for one that people wrote.
     """
 
     id: str
@@ -26,6 +28,12 @@ class Case:
     tags: tuple[str, ...] = ()
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     decimal: str = dataclasses.field(default="", compare=False, repr=False)
+    provenance: Provenance | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it may enter a verdict: people wrote it, or somebody has accepted it."""
+        return self.provenance is None or self.provenance.accepted
 
     @property
     def values(self) -> dict[str, Any]:

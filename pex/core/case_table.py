@@ -8,6 +8,7 @@ from typing import Any
 
 from pex.core.case import Case
 from pex.core.columns import variables
+from pex.core.provenance import columns_in
 from pex.core.reading import Reading
 from pex.core.safe_text import clean
 from pex.core.text import value_text
@@ -147,7 +148,7 @@ def describe(
         if len(example) > _EXAMPLE_CHARS:
             example = example[: _EXAMPLE_CHARS - 1] + "…"
         empty = 1 - tally.filled.get(name, 0) / tally.rows
-        role = role_of.get(name, "input")
+        role = role_of.get(name, "provenance" if name in columns_in(names) else "input")
         if name in inputs and role != "input":
             role = f"{role}, input"
         found.append(ColumnInfo(name, role, variable_of.get(name, ""), example, empty))

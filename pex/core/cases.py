@@ -15,6 +15,7 @@ from pex.core.case_files import case_file_bytes, check_columns, read_rows, whole
 from pex.core.case_table import CaseTable, Tally, describe
 from pex.core.columns import aliases, check_variables, variable
 from pex.core.errors import PexError, nearest
+from pex.core.provenance import columns_in, provenance_of
 from pex.core.reading import Reading
 from pex.core.text import whole_text
 from pex.core.values import is_json_value, to_json_value
@@ -311,6 +312,7 @@ def _build(
     left_out = {roles.get(role) for role in ("id", "expected", "tags")}
     # A column called `group` describes only the row; one called `product` is also an input.
     left_out |= {name for name in (roles.get("group"),) if name == ROLES["group"]}
+    left_out |= columns_in(names)
     inputs = [name for name in names if name not in left_out]
     if not inputs:
         raise PexError(f"{where}: every column is an id, an expected answer, a group or tags")
@@ -341,6 +343,7 @@ def _build(
                 tags=_tags(given.get(roles["tags"])) if "tags" in roles else (),
                 renamed=renamed,
                 decimal=decimal,
+                provenance=provenance_of(given, names),
             )
         )
     return cases

@@ -485,6 +485,16 @@ class Experiment:
         return dumped(self._scorers, self._built, self._scorers_folder, folder)
 
     @property
+    def cases_path(self) -> Path | None:
+        """The file of cases; None if they exist only in memory."""
+        return self._cases_path
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Which columns of the cases have a role or a name of their own."""
+        return dict(self._spec.columns)
+
+    @property
     def folder(self) -> Path:
         """The folder that image paths are relative to."""
         if self._drafted_in is not None:

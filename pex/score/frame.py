@@ -12,6 +12,7 @@ from pex.core.call import Answer, Request, checked
 from pex.core.case_files import whole_numbers
 from pex.core.cases import Case
 from pex.core.events import RowKey
+from pex.core.provenance import ACCEPTED, GENERATED, STATE
 from pex.core.score import Score
 from pex.core.values import to_json_value
 from pex.core.variant import Variant
@@ -98,7 +99,15 @@ def _frame(
         values = [getattr(answer, name) for _, answer, _ in rows]
         if any(value is not None for value in values):
             frame[name] = pd.Series(values, index=frame.index, dtype=object)
+    if any(case.provenance is not None for case in cases):
+        frame[STATE] = [_state(case_of[request.case_id]) for request, _, _ in rows]
     return frame
+
+
+def _state(case: Case) -> str | None:
+    if case.provenance is None:
+        return None
+    return ACCEPTED if case.accepted else GENERATED
 
 
 def _floats_would_differ(values: Sequence[Any]) -> bool:

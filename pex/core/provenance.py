@@ -1,0 +1,100 @@
+"""Where a case comes from, if a model wrote it, and who accepted it.
+
+A file of cases says so in the columns `COLUMNS`. They describe the row: they are no inputs of
+prompts, and not part of a case's id.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
+
+GENERATED = "generated"
+"""The value of the column `origin` of a case that a model wrote."""
+COLUMNS = ("origin", "origin_model", "origin_way", "origin_seed", "accepted_by", "accepted_on")
+STATE = "provenance"
+"""The column of a long frame: `generated` for a case that nobody has accepted, else `accepted`."""
+ACCEPTED = "accepted"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Provenance:
+    """What is known of a generated case: by which model, in which way, from which case.
+
+    `accepted_by` is the name of the person who accepted it, on the day `accepted_on`; both are
+    empty for a case that nobody has accepted.
+    """
+
+    model: str = ""
+    way: str = ""
+    seed: str = ""
+    accepted_by: str = ""
+    accepted_on: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether somebody has accepted it."""
+        return bool(self.accepted_by)
+
+    def row(self) -> dict[str, str]:
+        """The columns in a file.
+
+        Example:
+            >>> Provenance("local/smollm2", "edge").row()["origin"]
+            'generated'
+        """
+        values = (self.model, self.way, self.seed, self.accepted_by, self.accepted_on)
+        return dict(zip(COLUMNS, (GENERATED, *values), strict=True))
+
+
+def columns_in(names: Collection[str]) -> set[str]:
+    """The columns that say where cases come from; a lone column `origin` may be anything.
+
+    Example:
+        >>> sorted(columns_in(["q", "origin", "accepted_by"])), columns_in(["origin", "target"])
+        (['accepted_by', 'origin'], set())
+    """
+    there = {"origin", "accepted_by"} <= set(names)
+    return {name for name in COLUMNS if name in names} if there else set()
+
+
+def provenance_of(row: Mapping[str, Any], names: Collection[str]) -> Provenance | None:
+    """The provenance that a row states; None for a case that people wrote.
+
+    Example:
+        >>> row = {"q": "a", "origin": "generated", "accepted_by": "Ada"}
+        >>> provenance_of(row, row).accepted
+        True
+    """
+    if not columns_in(names) or row.get("origin") != GENERATED:
+        return None
+    return Provenance(*("" if row.get(name) is None else str(row[name]) for name in COLUMNS[1:]))
+
+
+def is_unaccepted(frame: Any) -> Any:
+    """Which rows of a long frame are of generated cases that nobody has accepted."""
+    return frame[STATE] == GENERATED
+
+
+def accepted_rows(frame: Any) -> Any:
+    """A long frame without the generated cases that nobody has accepted."""
+    return frame if STATE not in frame.columns else frame[~is_unaccepted(frame)]
+
+
+def origin_notes(frame: Any) -> list[str]:
+    """What a verdict must say: how many generated cases are left out, and the share of the rest."""
+    if STATE not in frame.columns:
+        return []
+    states = frame.drop_duplicates("case_id")[STATE]
+    left_out, accepted = int((states == GENERATED).sum()), int((states == ACCEPTED).sum())
+    used = len(states) - left_out
+    notes = []
+    if left_out:
+        cases, are = ("case", "is") if left_out == 1 else ("cases", "are")
+        notes.append(f"{left_out:,} generated {cases} nobody has accepted {are} left out")
+    if used:
+        share = 100 * accepted / used
+        shown = "<1" if 0 < share < 1 else f"{share:.0f}"
+        notes.append(f"{shown} % of the cases are generated")
+    return notes

@@ -1,0 +1,1 @@
+"""More and better cases: proposed by a model, reviewed, audited, counted."""

@@ -1,0 +1,254 @@
+"""New cases from a model: asked for, checked, without near-duplicates, kept for review."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pex.cases.near_duplicates import near_duplicates
+from pex.core.case import Case
+from pex.core.cases import load_cases
+from pex.core.errors import PexError
+from pex.core.project import find_project
+from pex.core.safe_text import clean
+from pex.core.text import value_text
+from pex.core.variant import ClientModel, ref_of
+from pex.experiment.asking import ask_model
+from pex.experiment.experiment import Experiment
+from pex.improvement.cases.candidates import CandidateCheck, Check, objects_in, text_of
+from pex.improvement.cases.proposed import FILE, Proposals
+from pex.improvement.cases.ways import QUESTION, WAYS, questions
+from pex.run.shared_budget import SharedBudget
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LIKE = 0.9
+"""Cases at least so much alike are near-duplicates."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProposedCases:
+    """Cases that a model proposed, and what became of all that it was asked for.
+
+    None of them is in a verdict before somebody accepts it: `pexlab cases review`.
+
+    Args:
+        cases: the cases that were kept, with their provenance.
+        asked: how many were asked for.
+        near_duplicates: how many were too much like each other, existing or earlier ones.
+        failed: how many failed the check, by reason.
+        errors: how many calls failed.
+        not_called: how many calls did not happen because the budget ended.
+        cost_usd: what the replies cost; None if it is not known.
+        proposals: the file that they are kept in; None if they are only in memory.
+    """
+
+    cases: list[Case]
+    asked: int
+    near_duplicates: int
+    failed: Mapping[str, int]
+    errors: int
+    not_called: int
+    cost_usd: float | None
+    proposals: Proposals | None
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    @property
+    def summary(self) -> str:
+        """What became of the cases that were asked for, in a sentence.
+
+        Example:
+            >>> ProposedCases([], 5, 2, {"no 'q'": 3}, 0, 0, None, None).summary
+            "asked 5, kept 0: 2 near-duplicates, 3 failed the check (3 no 'q')"
+        """
+        refused = sum(self.failed.values())
+        missing = self.asked - len(self.cases) - self.near_duplicates - refused
+        parts = []
+        if n := self.near_duplicates:
+            parts.append(f"{n} near-duplicate{'s' * (n != 1)}")
+        if refused:
+            why = ", ".join(f"{count} {reason}" for reason, count in self.failed.items())
+            parts.append(f"{refused} failed the check ({why})")
+        if missing > 0:
+            parts.append(f"{missing} not delivered by the model")
+        if n := self.errors:
+            parts.append(f"{n} call{'s' * (n != 1)} failed")
+        if n := self.not_called:
+            parts.append(f"{n} call{'s' * (n != 1)} not made: the budget ended")
+        text = f"asked {self.asked}, kept {len(self.cases)}"
+        return clean(f"{text}: {', '.join(parts)}" if parts else text)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The kept cases, one row each, with inputs, expected answer and provenance."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(case) for case in self.cases])
+
+    def __repr__(self) -> str:
+        lines = [self.summary]
+        for case in self.cases:
+            way = case.provenance.way if case.provenance else ""
+            expected = "" if case.expected is None else f" → {value_text(case.expected)}"
+            lines.append(f"  {way}: {' '.join(text_of(case).split())[:100]}{expected}")
+        return clean("\n".join(lines))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = [{name: clean(value_text(value)) for name, value in _row(c).items() if value}
+                for c in self.cases]  # fmt: skip
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        head = "".join(f"<th style='text-align:left'>{escape(clean(n))}</th>" for n in names)
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f"<td style='text-align:left'>{escape(row.get(n, '')[:300])}</td>" for n in names
+            )
+            + "</tr>"
+            for row in rows
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<p>{escape(self.summary)}</p>{table if rows else ''}"
+
+
+def generate_cases(
+    experiment_or_cases: Experiment | Any,
+    n: int = 40,
+    *,
+    model: str | ClientModel,
+    ways: Sequence[str] = WAYS,
+    seeds: Sequence[str] | None = None,
+    budget_usd: float | SharedBudget | None = None,
+    seed: int = 0,
+    check: Check | None = None,
+    like: float = LIKE,
+    name: str | None = None,
+    show: bool | None = False,
+) -> ProposedCases:
+    """Ask a model for new cases like the existing ones, and keep those that are new and fit.
+
+    Each candidate needs the columns of the existing cases, of the same types and about the same
+    size, a known label where expected answers are labels, and prompts that render with it.
+    Those of an experiment are kept beside its file of cases (`proposed_cases.jsonl`) until
+    somebody has reviewed them. The same call again costs nothing: it takes the same replies from
+    the journal; another `seed` asks new questions. Calls are in the ledger as `<name>.cases`.
+
+    Args:
+        experiment_or_cases: an experiment, or cases as `load_cases` takes them.
+        n: how many are asked for.
+        model: the model that writes, `provider/model` or a `pex.Model`.
+        ways: `variations` of existing cases, `personas`, `gaps` (labels, tags and groups with few
+            cases), `edge` and `adversarial` cases.
+        seeds: ids of the cases that are shown as examples; all unless given.
+        budget_usd: the most that may be spent.
+        seed: which cases are shown to the model.
+        check: a check of your own on each case: False or a reason refuses it.
+        like: how much alike near-duplicates are, from 0.5 to 1.
+        name: under which the calls are in the ledger, if no experiment is given.
+        show: show progress.
+
+    Raises:
+        PexError: something does not fit; no model was called.
+        ProviderError: no question was answered, and retrying would not help.
+
+    Example:
+        >>> import pex
+        >>> pex.generate_cases([{"q": "Hi", "expected": "a"}], 0, model="local/smollm2")
+        Traceback (most recent call last):
+        ...
+        pex.core.errors.PexError: n: expected a whole number of at least 1, got 0
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise PexError(f"n: expected a whole number of at least 1, got {n!r}")
+    near_duplicates([], like)
+    experiment = experiment_or_cases if isinstance(experiment_or_cases, Experiment) else None
+    cases = experiment.cases if experiment is not None else load_cases(experiment_or_cases)
+    prompts = [variant.prompt for variant in experiment.variants] if experiment is not None else []
+    shown = _seeds(cases, seeds)
+    task = prompts[0].text if prompts else "(not given)"
+    asked = questions(shown, task, n, ways, seed)
+    proposals = proposals_of(experiment) if experiment is not None else None
+    earlier = [item.case for item in proposals.all()] if proposals is not None else []
+    ledger = f"{name or (experiment.name if experiment is not None else 'cases')}.cases"
+    replies = ask_model(
+        QUESTION,
+        [question.row for question in asked],
+        model,
+        name=ledger,
+        budget_usd=budget_usd,
+        show=show,
+    )
+    checker = CandidateCheck(cases, prompts, check)
+    failed: collections.Counter[str] = collections.Counter()
+    candidates: list[Case] = []
+    for question, found in zip(asked, replies, strict=True):
+        for reply in found[:1]:
+            for row in objects_in(reply.text)[: question.count]:
+                case = checker.case_of(row, question, ref_of(model))
+                if isinstance(case, str):
+                    failed[case] += 1
+                else:
+                    candidates.append(case)
+    kept, alike = _different(candidates, [*cases, *earlier], like)
+    if proposals is not None:
+        proposals.add(kept)
+    answers = [reply for found in replies for reply in found]
+    costs = [reply.cost_usd for reply in answers if reply.cost_usd is not None]
+    return ProposedCases(
+        kept,
+        n,
+        alike,
+        dict(failed.most_common()),
+        sum(reply.error is not None for reply in answers),
+        sum(not found for found in replies),
+        sum(costs) if costs else None,
+        proposals,
+    )
+
+
+def proposals_of(experiment: Experiment) -> Proposals:
+    """The proposals of an experiment: beside its file of cases, or in its folder."""
+    path = experiment.cases_path
+    folder = path.parent if path is not None else find_project() / "experiments" / experiment.name
+    name = FILE if path is None or path.stem == "cases" else f"proposed_{path.stem}.jsonl"
+    return Proposals(Path(folder) / name, path, experiment.columns, experiment.data.reading)
+
+
+def _seeds(cases: Sequence[Case], seeds: Sequence[str] | None) -> list[Case]:
+    from pex.core.cases import select
+
+    chosen = list(cases) if seeds is None else select(cases, ids=seeds)
+    usable = [case for case in chosen if case.accepted]
+    if not usable:
+        raise PexError("every case is generated and nobody has accepted one: there is no seed")
+    return usable
+
+
+def _different(
+    candidates: Sequence[Case], known: Sequence[Case], like: float
+) -> tuple[list[Case], int]:
+    """The candidates that are like no known case and no earlier candidate, and the others' number.
+
+    Only a candidate that is kept keeps out later ones.
+    """
+    texts = [text_of(case) for case in [*known, *candidates]]
+    start = len(known)
+    out: set[int] = set()
+    for one, two, _ in sorted(near_duplicates(texts, like), key=lambda pair: pair[1]):
+        if two >= start and one not in out:
+            out.add(two)
+    kept = [case for number, case in enumerate(candidates, start) if number not in out]
+    return kept, len(out)
+
+
+def _row(case: Case) -> dict[str, Any]:
+    origin = case.provenance.row() if case.provenance else {}
+    return {"case_id": case.id, **case.inputs, "expected": case.expected, "group": case.group,
+            "tags": ", ".join(case.tags), **origin}  # fmt: skip
