@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pex.evidence.promotion.promotion import promote, rollback
     from pex.evidence.review.reviews import review
     from pex.experiment.experiment import Experiment
+    from pex.improvement.cases.audit import audit_cases
     from pex.improvement.cases.generate import generate_cases
     from pex.improvement.improvement import improve
     from pex.playground import Playground
@@ -80,6 +81,7 @@ _HOMES = {
     "Results": "pex.results.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
+    "audit_cases": "pex.improvement.cases.audit",
     "bisect": "pex.evidence.bisection.bisection",
     "browse": "pex.browser.browser",
     "card": "pex.evidence.card.cards",
@@ -114,6 +116,7 @@ __all__ = [
     "Score",
     "Variant",
     "__version__",
+    "audit_cases",
     "bisect",
     "browse",
     "card",

@@ -38,6 +38,8 @@ COMMANDS = {
     "form": "Forms for people without code: what must hold, what is right, how good answers are.",
     "models": "List the models that the configured endpoints offer: price, context, when they "
     "stop.",
+    "cases": "Cases: propose new ones, review them, audit them, how many are needed, which to "
+    "label.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",
 }
 """Each with the first sentence of its help; a command without one is not listed."""

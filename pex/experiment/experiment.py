@@ -15,7 +15,7 @@ from pex.cases.file import stamp
 from pex.core.about import RequirementInfo
 from pex.core.case_table import CaseTable
 from pex.core.cases import Case, Source, file_of, read_cases
-from pex.core.errors import PexError
+from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.reading import Reading
 from pex.core.safe_text import clean
@@ -42,6 +42,8 @@ from pex.score.judge.judge import Judge
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pex.compare.cases_needed import CasesNeeded
 
 
 _COMPARED = {"prompts", "models", "params", "variants", "scorers"}
@@ -374,6 +376,47 @@ class Experiment:
 
         execution, job = self._prepare(complete(options, StartOptions))
         return execution.viewed_by(functools.partial(in_background, execution, job)).start()
+
+    def cases_needed(
+        self,
+        difference: float = 0.05,
+        *,
+        power: float = 0.8,
+        metric: str | None = None,
+        baseline: str | None = None,
+    ) -> CasesNeeded:
+        """How many cases find a difference, from the last results or the last recorded run.
+
+        Without either, it is an assumption, which the answer states. No model is called.
+
+        Args:
+            difference: the difference to be found, in the unit of the metric: 0.05 is five points
+                of a yes/no score.
+            power: how often it should be found.
+            metric: a score; None: the first.
+            baseline: as in a comparison; None: the gate's, else the first variant.
+
+        Raises:
+            PexError: a value does not fit, or the metric or baseline does not exist.
+        """
+        from pex.compare.cases_needed import check, from_pilot, without_pilot
+        from pex.results.load import last_run
+
+        check(difference, power)
+        names = self.score_names
+        if metric is not None and names and metric not in names:
+            raise PexError(f"there is no score '{metric}'", hint=nearest(metric, names))
+        cases = [case for case in self.cases if case.accepted]
+        results = self.results or last_run(self.name)
+        if results is not None and results.scores and results.frame["variant"].nunique() > 1:
+            first = baseline or (self._gate or {}).get("baseline")
+            known = results.about.variants
+            return from_pilot(results.frame, len(cases), difference, power, metric, first, known)
+        groups = len({case.group or (case.id,) for case in cases})
+        name = metric or next(iter(names), "score")
+        return without_pilot(
+            len(cases), groups, difference, power, name, max(1, len(self.variants) - 1)
+        )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.

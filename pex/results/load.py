@@ -26,3 +26,21 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Results:
     uri = resolve(project, load_settings(project), tracking_uri)
     frame, about = load(uri, find_run(uri, run_id))
     return Results(frame, about)
+
+
+def last_run(experiment: str) -> Results | None:
+    """The results of an experiment's newest recorded run; None if none was recorded.
+
+    Raises:
+        PexError: the run cannot be read.
+    """
+    from pex.record.run_names import recorded_runs
+    from pex.tracking.store import exists
+    from pex.tracking.store import tracking_uri as resolve
+
+    project = find_project()
+    uri = resolve(project, load_settings(project))
+    if not exists(uri):
+        return None
+    runs = [run for run in recorded_runs(uri, experiment) if not run.source]
+    return load_run(runs[0].run_id, uri) if runs else None

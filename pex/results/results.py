@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pex.cases.edits import Edits
     from pex.compare.gate import Gate
+    from pex.compare.label_next import LabelNext
     from pex.rating.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.results.comparison import Comparison
@@ -304,6 +305,19 @@ class Results:
             spec.baseline, spec.metric, margin=spec.margin, confidence=spec.confidence
         )
         return found.gate()
+
+    def label_next(self, n: int = 20) -> LabelNext:
+        """The cases without an expected answer whose label would say most; no model is called.
+
+        Args:
+            n: how many.
+
+        Raises:
+            PexError: `n` is not a whole number of at least 1.
+        """
+        from pex.compare.label_next import label_next
+
+        return label_next(self.frame, n)
 
     def slices(
         self, by: str, baseline: str | None = None, metric: str | None = None, **options: Any

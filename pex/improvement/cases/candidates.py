@@ -78,6 +78,7 @@ class CandidateCheck:
         self._expects = any(case.expected is not None for case in cases)
         self._prompts = list({prompt.digest: prompt for prompt in prompts}.values())
         self._own = own
+        self._group_column = _group_column(cases)
         self._ids = any(case.id != digest(case.inputs) for case in cases)
 
     def case_of(self, row: Mapping[str, Any], asked: Asked, model: str) -> Case | str:
@@ -119,11 +120,17 @@ class CandidateCheck:
     def _checked(
         self, inputs: dict[str, Any], expected: Any, asked: Asked, model: str
     ) -> Case | str:
+        group = asked.group
+        if (column := self._group_column) is not None:
+            value = inputs[column]
+            if group is not None and value_text(value) != group:
+                return "not the group that was asked for"
+            group = None if value is None else value_text(value)
         case = Case(
             id=f"g-{digest(inputs)}" if self._ids else digest(inputs),
             inputs=inputs,
             expected=expected,
-            group=asked.group,
+            group=group,
             tags=(asked.tag,) if asked.tag else (),
             renamed=self._first.renamed,
             decimal=self._first.decimal,
@@ -149,6 +156,18 @@ def text_of(case: Case) -> str:
         'Hi 5'
     """
     return " ".join(value_text(value) for value in case.inputs.values() if value is not None)
+
+
+def _group_column(cases: Sequence[Case]) -> str | None:
+    """The input that is also the group; a column called `group` is only the group."""
+    for name in cases[0].inputs:
+        values = [(case.inputs.get(name), case.group) for case in cases]
+        if all(
+            group is not None and value is not None and value_text(value) == group
+            for value, group in values
+        ):
+            return name
+    return None
 
 
 def _kinds(cases: Sequence[Case], name: str) -> set[type]:

@@ -113,9 +113,9 @@ def test_the_budget_ends_in_the_middle(exp, lab, project):
         toml.read_text().replace("free = true", "")
         + '[prices."lab/m1"]\ninput_usd_per_million = 1000.0\noutput_usd_per_million = 1000.0\n'
     )
-    lab.reply = lambda body, number: written(
-        {"review": f"Number {number} is {number * 77}.", "expected": "positive"}
-    )
+    usage = {"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200}
+    row = {"review": "Number {} is good.", "expected": "positive"}
+    lab.reply = lambda body, number: written(row) | {"usage": usage}
     found = generate_cases(exp, 500, model="lab/m1", ways=["edge"], budget_usd=3.2)
     assert 0 < lab.calls < 100
     assert found.not_called == 100 - lab.calls
@@ -156,6 +156,21 @@ def test_accepted_cases_join_the_file_and_others_are_in_no_verdict(exp, lab, pro
     ]
     assert set(notes) <= set(table["warnings"].iloc[0])
     assert set(notes) <= set(results.remarks())
+
+
+def test_the_group_of_a_new_case_is_that_of_its_column(project, lab):
+    path = project / "cases.csv"
+    path.write_text("review,label,product\nSat well.,positive,chair\nToo hot.,negative,kettle\n")
+    columns = {"expected": "label", "group": "product"}
+    variants = pex.grid([PROMPT], "lab/m1", params=[{"max_tokens": 4}])
+    exp = pex.Experiment("grouped", variants, path, ["label"], columns=columns)
+    row = {"review": "It wobbles.", "product": "table", "expected": "negative"}
+    lab.reply = lambda body, number: written(row)
+    (case,) = generate_cases(exp, 1, model="lab/m1", ways=["edge"]).cases
+    assert case.group == "table"
+    proposals_of(exp).accept(case.id)
+    added = load_cases(path, columns)[-1]
+    assert (added.group, added.expected, added.accepted) == ("table", "negative", True)
 
 
 def test_a_comparison_of_only_unaccepted_cases_says_what_to_do(exp, lab):

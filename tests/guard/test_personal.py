@@ -1,0 +1,51 @@
+# ruff: noqa: E501 - a table reads best with several in a line
+import random
+import uuid
+
+import pytest
+
+from pex.guard.personal import CARD, EMAIL, IBAN, TELEPHONE, personal_data
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "part"),
+    [
+        ("from zoë: zoe.o'x+a@mail.firm.co.uk!", EMAIL, "x+a@mail.firm.co.uk"),
+        ("IBAN DE89 3704 0044 0532 0130 00, thanks", IBAN, "DE89 3704 0044 0532 0130 00"),
+        ("GB82WEST12345698765432", IBAN, "GB82WEST12345698765432"),
+        ("card 4111 1111 1111 1111 exp 12/29", CARD, "4111 1111 1111 1111"),
+        ("amex 378282246310005.", CARD, "378282246310005"),
+        ("ring +49 30 901820", TELEPHONE, "+49 30 901820"),
+        ("my number is (555) 123-4567", TELEPHONE, "(555) 123-4567"),
+        ("Tel.: 030/9018200", TELEPHONE, "030/9018200"),
+        ("call me at 5551234567", TELEPHONE, "5551234567"),
+        ("dial 0044 20 7946 0958", TELEPHONE, "0044 20 7946 0958"),
+    ],
+)
+def test_what_is_found_and_where(text, kind, part):
+    assert [(item.kind, text[item.start : item.end]) for item in personal_data(text)] == [
+        (kind, part)
+    ]
+    assert part not in personal_data(text)[0].masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ada@example.com", "user@localhost", "@handle", "a @ b.de", "IBAN DE88 3704 0044 0532 0130 00",
+        "4111 1111 1111 1112", "order 100-2345678-9", "2026-11-30 12:30:45", "30.11.2026", "30/11/2026",
+        "version 3.14.15.9265", "1,234,567.89 EUR", "$1 299 000", "ISBN 978-3-16-148410-0",
+        "127.0.0.1:8080", "10.000.000.000", "1700000000", "ticket 20261130001", "0.30103 0.47712",
+        "+1 for this", "3+4 = 7", "0 0 0 0 0 0 0 0 0", "2019-2024", "pp. 1034-1041", "49.4875, 8.4660",
+        "1111 2222 3333", "score 12-10, 11-9, 11-7", "SKU 0815-4711-22", "00:12:30 00:14:55",
+    ],
+)  # fmt: skip
+def test_what_is_no_persons_data(text):
+    assert personal_data(text) == []
+
+
+def test_ids_of_machines_are_not_found():
+    chance = random.Random(1)
+    for _ in range(2000):
+        guid = str(uuid.UUID(int=chance.getrandbits(128)))
+        assert personal_data(f"id {guid} {guid.replace('-', '')} {chance.random()}") == []

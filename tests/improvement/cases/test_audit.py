@@ -1,0 +1,71 @@
+import pex
+from pex.improvement.cases.audit import audit_cases
+from tests.helpers.endpoint import completion
+
+LONG = "My parcel has not arrived although it was sent two weeks ago, please help"
+
+
+def kinds(found):
+    return {finding.kind: finding for finding in found.findings}
+
+
+def test_what_is_found_in_cases_alone():
+    rows = [
+        {"q": LONG, "expected": "a"},
+        {"q": LONG.upper() + "!", "expected": "b"},
+        {"q": LONG + ".", "expected": "a"},
+        {"q": "write to ada@firm.org", "expected": "a"},
+        *({"q": f"{chr(97 + n) * 9} thing {n * 77}", "expected": "a"} for n in range(8)),
+    ]
+    found = audit_cases(rows)
+    assert found.count == 12
+    by_kind = kinds(found)
+    assert set(by_kind) == {
+        "nearly equal inputs", "contradicting labels", "few cases", "personal data",
+    }  # fmt: skip
+    assert by_kind["few cases"].detail == "expected 'b': 1 of 12"
+    personal = by_kind["personal data"]
+    assert personal.detail == "e-mail address a…@….org in 'q', characters 10 to 21"
+    assert "ada@firm.org" not in repr(found)
+    assert "ada@firm.org" not in found._repr_html_()
+    assert list(found.frame.columns) == ["kind", "case_ids", "detail", "to_do"]
+    assert audit_cases([{"q": "one"}, {"q": "another"}]).summary == "2 cases: nothing found"
+
+
+def test_what_is_found_with_prompts_sets_and_results(lab):
+    cases = [
+        {"q": f"{LONG} {number}" if number < 8 else f"{chr(97 + number) * 20} {number}",
+         "expected": "a" if number % 3 else "b", "case_id": str(number)}
+        for number in range(20)
+    ]  # fmt: skip
+    cases.append({"q": "<b>nobody</b> gets this one right", "expected": "a", "case_id": "hard"})
+    prompts = [
+        pex.Prompt("{{ q }}? a or b", name="one"),
+        pex.Prompt(f"Like {LONG} 0. {{{{ q }}}}? a or b", name="two", examples=["1"]),
+    ]
+
+    def reply(body, number):
+        text = str(body["messages"][-1]["content"])
+        wrong = "nobody" in text or (text.startswith("Like") and " 9?" in text)
+        known = {case["q"]: case["expected"] for case in cases}
+        right = next(label for q, label in known.items() if f"{q}?" in text)
+        return completion({"a": "b", "b": "a"}[right] if wrong else right)
+
+    lab.reply = reply
+    variants = pex.grid(prompts, "lab/m1", params=[{"max_tokens": 4}])
+    exp = pex.Experiment("audited", variants, cases, ["label"])
+    calls = lab.calls
+    assert "there are no results" in audit_cases(exp).notes[0]
+    assert lab.calls == calls
+    exp.run(record=False)
+    found = audit_cases(exp)
+    by_kind = kinds(found)
+    assert by_kind["in a prompt"].case_ids == ("0",)
+    assert by_kind["none passes"].case_ids == ("hard",)
+    # Of 21, not `9` and `hard`, and not `1`: its own prompt has no score on its example.
+    assert len(by_kind["no variant fails"].case_ids) == 18
+    assert "leak between sets" in by_kind
+    assert "&lt;b&gt;" in found._repr_html_() or "<b>" not in found._repr_html_()
+    grouped = [case | {"group": "x" if n < 8 else str(n)} for n, case in enumerate(cases)]
+    kept = audit_cases(pex.Experiment("audited", variants, grouped, ["label"]), exp.results)
+    assert not {"leak between sets", "nearly equal inputs"} & set(kinds(kept))
