@@ -238,7 +238,8 @@ class Recorder:
     def write_frontier(self, found: Frontier | None) -> None:
         """Name the cheapest (fastest) variant that is no worse than the best.
 
-        What it takes is a metric if there was a margin to choose by. Without a name, for example without a margin, the tag of an earlier start is emptied.
+        What it takes is a metric if there was a margin to choose by. Without a name, the tag of an
+        earlier start is emptied.
         """
         tag = f"pex.{CHEAPEST}"
         chosen = found.chosen if found is not None else None
