@@ -3,8 +3,8 @@
 A variant is dominated if another is at least as good and as cheap (fast), and better in one of the
 two. That is read from the means. Whether a cheaper variant is *no worse* than the best is tested:
 paired, with the gate's margin, Holm's correction over all variants that are cheaper than the best,
-and errors counted as failures as well. The best is chosen by its score, so it tends to look better
-than it is; that makes the test stricter, never more lenient.
+and errors counted as failures as well. The best is the one with the highest score on these cases,
+so it tends to look better than it is, which usually makes the test stricter.
 """
 
 from __future__ import annotations

@@ -102,24 +102,23 @@ class Prefix:
 
     @property
     def is_cached(self) -> bool:
-        """Whether the provider's cache holds it and reading it pays."""
+        """Whether the provider's cache holds it, and there is a call to read it."""
         return self.cached_from is not None and self.shared >= self.cached_from and self.calls > 1
 
     def __str__(self) -> str:
-        text = f"Shared prefix of '{self.variant}': about {self.shared:,} of {self.tokens:,} tokens"
-        if self.is_cached:
-            text += f", read from the provider's cache; saves about ${max(self.saves_usd, 0):.2g}"
-        elif self.cached_from is not None:
-            text += f"; {self.model} caches from {self.cached_from:,}"
+        text = f"Shared prefix of '{self.variant}': "
         found = self.spoiled_by
         if found is not None:
-            text += (
-                f". {found.mark} in line {found.line} of message {found.message} differs between "
-                f"cases: only about {self.shared:,} of {self.tokens:,} tokens are shared; move it "
-                f"to the end (about {found.fixed_tokens:,} would be, saving about "
+            return (
+                f"{text}{found.mark} in line {found.line} of message {found.message} differs "
+                f"between cases: only about {self.shared:,} of {self.tokens:,} tokens are shared; "
+                f"move it to the end (about {found.fixed_tokens:,} would be, saving about "
                 f"${max(found.would_save_usd, 0):.2g})"
             )
-        return text
+        text += f"about {self.shared:,} of {self.tokens:,} tokens"
+        if self.is_cached:
+            return f"{text}, read from the provider's cache; saves about ${self.saves_usd:.2g}"
+        return f"{text}; {self.model} caches from {self.cached_from or 0:,}"
 
 
 class Shared:
