@@ -42,6 +42,9 @@ class Measurer(Protocol):
     ) -> list[list[Reply]]:
         """As `Workbench.ask`."""
 
+    def affords(self, prompts: Sequence[Prompt], cases: Sequence[Case]) -> bool:
+        """Whether the budget likely pays for measuring all the prompts on all the cases."""
+
     def can_confirm(self, prompt: Prompt) -> bool:
         """Whether the budget could still pay for the confirmation of this prompt."""
 
@@ -188,6 +191,11 @@ class Lab:
     def _variant(self, prompt: Prompt) -> Variant:
         start = self._question.start
         return Variant(prompt, start.via or start.model, start.params, name=prompt.digest)
+
+    def affords(self, prompts: Sequence[Prompt], cases: Sequence[Case]) -> bool:
+        """As `Measurer.affords`."""
+        likely = sum(self._likely_usd(prompt, cases, again=False) for prompt in prompts)
+        return not likely or likely <= self._cap().left_usd(self._database)
 
     def _cap(self) -> SharedBudget:
         if not self._searching:

@@ -335,7 +335,9 @@ class Improvement:
             failures = [f"way '{name}': {text}" for name, text in self._search.failures.items()]
             others = {item.reason for item in self.candidates[1:] if item.reason}
             return "; ".join([*failures, *sorted(others)]) or "none was made"
-        counted = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
+        counted = "; ".join(
+            reason if n == 1 else f"{reason} ({n} times)" for reason, n in reasons.most_common()
+        )
         return f"{sum(reasons.values())} refused: {counted}"
 
 

@@ -283,10 +283,21 @@ class Selection:
         return None
 
     def _measure(self, new: Sequence[Candidate], parent: Candidate) -> bool:
-        """Sift new proposals on training cases; those that look better go on to select.
+        """Sift new proposals; returns whether the budget ended before all were measured.
 
-        Returns whether the budget ended before all were measured.
+        Where the money may not last, one is measured to its end before the next one begins.
         """
+        prompts = [item.prompt for item in new]
+        both = [*self._split.train, *self._split.select]
+        parts = [list(new)] if self._lab.affords(prompts, both) else [[item] for item in new]
+        ended = any(self._sift(part, parent) for part in parts)
+        for item in new:
+            if item.state == "not measured" and not item.reason:
+                item.reason = BUDGET_ENDED
+        return ended
+
+    def _sift(self, new: Sequence[Candidate], parent: Candidate) -> bool:
+        """Measure proposals on training cases; those that look better go on to select."""
         assert parent.train is not None
         split, ended = self._split, False
         left, short = self._stage(new, self._sample) if self._sample else (list(new), False)

@@ -6,9 +6,11 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from pex.cases.near_duplicates import clusters
 from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.splits import COLUMN, SETS, SHARES, SetName, Split, check_shares, split_cases
+from pex.core.text import value_text
 from pex.improvement.question import Question
 from pex.stats import power
 
@@ -71,12 +73,26 @@ def divide(
         PexError: a set would be too small; it says how many cases are needed.
     """
     declared = any(case.inputs.get(COLUMN) in SETS for case in cases)
-    together: dict[str, str] = {}
+    together = {} if declared else _together(cases, list(variables))
     given = None if shares is None else {str(name): share for name, share in shares.items()}
     split = split_cases(cases, given, together=together, known=known)
     _check_sizes(split, shares, declared)
     seen = sum(known.get(case.id, "confirm") != "confirm" for case in split.confirm)
     return Sets(split, len(together), seen)
+
+
+def _together(cases: Sequence[Case], variables: Sequence[str]) -> dict[str, str]:
+    """The near-duplicates among the cases without a group, under a common name."""
+    alone = [case for case in cases if case.group is None]
+    texts = [
+        "\n".join(value_text(case.values[name]) for name in variables if name in case.values)
+        for case in alone
+    ]
+    found: dict[str, str] = {}
+    for number, members in enumerate(clusters(texts, LIKENESS)):
+        if len(members) > 1:
+            found |= {alone[place].id: str(number) for place in members}
+    return found
 
 
 def _check_sizes(split: Split, shares: Mapping[SetName, float] | None, declared: bool) -> None:
