@@ -68,6 +68,22 @@ pex.toml: refund, tone.
         )
 
     @property
+    def dated(self) -> str:
+        """When it stops without counting days, for pages that are kept.
+
+        Example:
+            >>> end = Retirement("openai/gpt-4o", datetime.date(2027, 1, 14), "pex.toml")
+            >>> RetiringModel(ModelUse("openai/gpt-4o"), end, datetime.date(2027, 1, 1)).dated
+            'openai/gpt-4o stops on 14 January 2027, according to pex.toml.'
+        """
+        day, left = self.retirement.day, self.days_left
+        if day is None or left is None:
+            said = self.retirement.when(self.today)
+        else:
+            said = f"{'stopped' if left < 0 else 'stops'} on {day.day} {day:%B %Y}"
+        return f"{self.ref} {said}, according to {self.retirement.source}."
+
+    @property
     def advice(self) -> str:
         """What to do about it, with the command."""
         if not self.use.prompts:

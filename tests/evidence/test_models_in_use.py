@@ -133,3 +133,14 @@ def test_library_list_and_the_doctor_say_it(shop: Path, lab: FaultyEndpoint) -> 
     texts = {item["what"]: item["found"] for item in found if item["state"] == "problem"}
     assert texts["lab/m1"].startswith("2 prompts run on lab/m1, which stops in 13 days")
     assert "according to the endpoint's list of" in texts["lab/m2"]
+
+
+def test_a_card_says_it_with_the_date_on_the_page_and_as_text(shop: Path) -> None:
+    soon = datetime.date.today() + datetime.timedelta(days=13)
+    with (shop / "pex.toml").open("a") as file:
+        file.write(f'[models."lab/m1"]\nstops = {soon}\n')
+    line = f"lab/m1 stops on {soon.day} {soon:%B %Y}, according to pex.toml."
+    card = pex.card("refund")
+    assert f"<strong>Its model stops:</strong> {line}" in card.html
+    assert f"**Its model stops:** {line}" in card.markdown
+    assert "stops" not in pex.card("tone").markdown

@@ -148,3 +148,5 @@ class CardData:
     """Whether its case data is marked private as a whole."""
     problem: str = ""
     """Why its newest version or its file cannot be read."""
+    retiring: tuple[str, ...] = ()
+    """The models it runs on that stop soon or have stopped, a sentence each."""

@@ -26,6 +26,7 @@ from pex.evidence.card.requirement_states import NewestRun, checked_by, requirem
 from pex.evidence.card.run_facts import RunFacts, short
 from pex.evidence.card.text_change import text_change
 from pex.evidence.measured import all_measured
+from pex.evidence.retiring_models import retiring_models
 from pex.evidence.using_experiments import using_experiments
 from pex.library.content import decode_tags, kept_text
 from pex.library.files import PromptFile, prompt_files
@@ -33,6 +34,7 @@ from pex.library.metadata import Metadata, metadata_of, near_misses
 from pex.library.moves import Move, read_history, tagged_moves
 from pex.library.registry_tables import PromptRow, VersionRow, tables_of
 from pex.library.scratch import is_bare, saved_by_tags
+from pex.project.settings import load_settings
 from pex.record.measurements import Measurement
 from pex.tracking.store import exists
 
@@ -91,6 +93,7 @@ class _Sources:
         for move in read_history(project).moves():
             self.moves.setdefault(move.prompt, []).append(move)
         self.experiments = using_experiments(project)
+        self.retiring = retiring_models(project, load_settings(project))
         self.cases = CasesNow(project)
 
     def _is_saved(self, row: PromptRow) -> bool:
@@ -141,6 +144,7 @@ class _Sources:
             experiments=tuple(path.parent.name for path in paths),
             private=metadata.private,
             problem=problem,
+            retiring=tuple(item.dated for item in self.retiring if name in item.use.prompts),
         )
 
     def _prompt(

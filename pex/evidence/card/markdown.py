@@ -34,6 +34,8 @@ def markdown(data: CardData) -> str:
     lines = [f"# {data.name}", ""]
     if data.problem:
         lines += [f"**It cannot be read:** {_text(data.problem)}", ""]
+    for line in data.retiring:
+        lines += [f"**Its model stops:** {_text(line)}", ""]
     lines += or_missing("description", [_text(data.description)])
     lines += [*_facts(data, lacks), ""]
     lines += ["## Intended use", "", *or_missing("intended_use", [clean(data.intended_use)])]
