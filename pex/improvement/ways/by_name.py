@@ -8,6 +8,7 @@ from pex.improvement.proposal import Way
 from pex.improvement.ways.ablation import Ablation
 from pex.improvement.ways.examples import Examples
 from pex.improvement.ways.formats import Formats
+from pex.improvement.ways.gepa import Gepa
 from pex.improvement.ways.rewrite import Rewrite
 
 WAYS: Mapping[str, Callable[[], Way]] = {
@@ -15,8 +16,9 @@ WAYS: Mapping[str, Callable[[], Way]] = {
     "examples": Examples,
     "ablation": Ablation,
     "formats": Formats,
+    "gepa": Gepa,
 }
 """Each makes a way with its default settings."""
 
 DEFAULT_WAYS = ("rewrite", "examples", "ablation", "formats")
-"""The ways that are used if none is named."""
+"""The ways that are used if none is named: those that need no further package."""
