@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pex.compare.compare import compare
 from pex.compare.metric import metric_of
 from pex.compare.verdict import BETTER, NO_WORSE, WORSE, Options
 from pex.core.cases import Case
 from pex.core.errors import PexError
+from pex.core.project import project_of
 from pex.core.prompt import Prompt
+from pex.experiment.asking import Reply
+from pex.experiment.experiment import Experiment
+from pex.improvement.lab import Lab
 from pex.improvement.proposal import Measured, Proposal, Workbench
+from pex.improvement.question import question_of
+from pex.improvement.sets import sets_of
 from pex.improvement.ways.ablation_result import Ablated, AblationResult, Verdict
 from pex.improvement.ways.sentences import Sentence, sentences_of, without
+from pex.project.settings import load_settings
+from pex.run.database import database_of
+from pex.run.shared_budget import SharedBudget
 
 WHOLE = "whole"
 MARGIN = 0.05
@@ -29,9 +41,11 @@ _WORDS: dict[str, Verdict] = {
 
 def ablate(
     prompt: Prompt,
-    bench: Workbench,
+    bench: Workbench | Experiment,
     cases: Sequence[Case] | None = None,
     *,
+    metric: str | None = None,
+    budget_usd: float | None = None,
     margin: float | None = None,
     most: int = MOST,
 ) -> AblationResult:
@@ -42,16 +56,21 @@ def ablate(
 
     Args:
         prompt: the prompt; its sentences with variables are not taken out.
-        bench: measures prompts.
-        cases: the cases; default: the training cases.
+        bench: measures prompts; or an experiment with cases and scorers.
+        cases: the cases; default: the training cases, or all cases of an experiment without sets.
+        metric: the score, for an experiment; default: the gate's, else the first.
+        budget_usd: the most that may be spent, for an experiment.
         margin: how much worse the prompt may get for a sentence that "can go"; default: 5 % of
             the scale.
         most: from how many sentences on neighbours are put together.
 
     Raises:
-        PexError: the prompt has no sentence that can be taken out, or no case has a score.
+        PexError: the prompt has no sentence that can be taken out, no case has a score, or there is
+            no budget for an experiment.
         BudgetSpent: the budget ends before all are answered.
     """
+    if isinstance(bench, Experiment):
+        bench = _bench_of(prompt, bench, metric, budget_usd)
     cases = bench.train if cases is None else cases
     shorter = {
         sentence: made
@@ -62,6 +81,41 @@ def ablate(
         raise PexError(f"prompt '{prompt.name}': it has no sentence that can be taken out")
     whole, *others = bench.measure([prompt, *shorter.values()], cases)
     return _result(prompt, bench, list(shorter), whole, others, margin)
+
+
+def _bench_of(
+    prompt: Prompt, experiment: Experiment, metric: str | None, budget_usd: float | None
+) -> Workbench:
+    """A workbench for one look at an experiment's prompt; cases to confirm with stay unseen."""
+    if budget_usd is None:
+        raise PexError("an ablation of an experiment needs budget_usd, the most it may spend")
+    question = question_of(prompt, experiment, metric=metric)
+    project = project_of(experiment.path.parent if experiment.path else None)
+    settings = load_settings(project)
+    database = database_of(project / settings.journal.path, settings)
+    lab = Lab(question, SharedBudget(budget_usd, [question.name], time.time()), database, [])
+    has_sets = experiment.splits is not None
+    train = sets_of(question, {}).split.train if has_sets else experiment.cases
+    return _Bench(lab, train, question.metric, question.higher_is_better)
+
+
+@dataclasses.dataclass(slots=True)
+class _Bench:
+    """A workbench without a search."""
+
+    lab: Lab
+    train: Sequence[Case]
+    metric: str
+    higher_is_better: bool
+    seed: int = 0
+
+    def measure(self, prompts: Sequence[Prompt], cases: Sequence[Case]) -> list[Measured]:
+        return self.lab.measure(prompts, cases)
+
+    def ask(
+        self, prompt: Prompt, rows: Sequence[Mapping[str, Any]], times: int = 1
+    ) -> list[list[Reply]]:
+        return self.lab.ask(prompt, rows, times)
 
 
 def _result(

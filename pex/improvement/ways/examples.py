@@ -42,12 +42,14 @@ class Examples:
         self._sizes = sizes
 
     def propose(self, parent: Measured, bench: Workbench) -> Iterator[Proposal]:
-        """Propose the prompt with examples, unless it has some."""
+        """Propose the prompt with examples, unless it has some or no case fails."""
         prompt = parent.prompt
         if prompt.examples:
             return
         found = observations(parent, bench)
         failed = {observation.case.id for observation in failing(found, bench)}
+        if not failed:
+            return
         answers = _answers(bench.train, found, failed)
         pool = [case for case in bench.train if case.id in answers and _fits(case, prompt)]
         most = min(max(self._sizes, default=0), int(SHARE * len(bench.train)), len(pool))

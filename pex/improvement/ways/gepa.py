@@ -31,7 +31,6 @@ RANKED = 0.4
 """The share of the training cases that candidates are ranked by; the rest is learned from."""
 MOST_RANKED = 40
 
-_QUESTION = Prompt("{{ question }}", "gepa-reflection")
 _REFLECTION = """\
 A language model gets the following text, once for each input, with values in place of the \
 variables in double braces:
@@ -62,6 +61,7 @@ class Gepa:
             the writing model come on top, at most one for every `minibatch` of them.
         minibatch: how many cases the writing model is shown at a time.
         proposals: how many of the candidates that beat the prompt are proposed, the best first.
+        reply_tokens: the most tokens of a reply of the writing model; default: the project's limit.
 
     Raises:
         PexError: the package gepa is not installed.
@@ -69,7 +69,13 @@ class Gepa:
 
     name = "gepa"
 
-    def __init__(self, max_metric_calls: int = 200, minibatch: int = 3, proposals: int = 3) -> None:
+    def __init__(
+        self,
+        max_metric_calls: int = 200,
+        minibatch: int = 3,
+        proposals: int = 3,
+        reply_tokens: int | None = None,
+    ) -> None:
         if importlib.util.find_spec("gepa") is None:
             raise PexError(
                 "the way 'gepa' needs the package gepa", hint="pip install 'pexlab[improve]'"
@@ -77,6 +83,8 @@ class Gepa:
         self._max_metric_calls = max_metric_calls
         self._minibatch = minibatch
         self._proposals = proposals
+        params = {} if reply_tokens is None else {"max_tokens": reply_tokens}
+        self._question = Prompt("{{ question }}", "gepa-reflection", params=params)
         self.left_out: list[str] = []
         """Why candidates were never run."""
         self.metric_calls = 0
@@ -95,7 +103,7 @@ class Gepa:
         learned, ranked = _parts(bench.train, prompt.examples, bench.seed)
         if not seed or not learned or not ranked:
             return
-        adapter = _Adapter(parent, bench, self.left_out)
+        adapter = _Adapter(parent, bench, self._question, self.left_out)
         ended: BaseException | None = None
         try:
             self._optimise(adapter, seed, learned, ranked, bench)
@@ -178,7 +186,10 @@ class _Adapter:
     propose_new_texts = None
     """GEPA's own reflection is used."""
 
-    def __init__(self, parent: Measured, bench: Workbench, left_out: list[str]) -> None:
+    def __init__(
+        self, parent: Measured, bench: Workbench, question: Prompt, left_out: list[str]
+    ) -> None:
+        self._question = question
         self.prompt = parent.prompt
         self.bench = bench
         self.ranking: list[tuple[float, Prompt]] = []
@@ -231,7 +242,7 @@ class _Adapter:
     def reflect(self, question: str | list[dict[str, Any]]) -> str:
         """Ask the writing model; a failed call is an empty reply, which changes nothing."""
         try:
-            ((reply,),) = self.bench.ask(_QUESTION, [{"question": str(question)}])
+            ((reply,),) = self.bench.ask(self._question, [{"question": str(question)}])
         except Exception as error:
             raise _Ended(error) from error
         if reply.error is not None:

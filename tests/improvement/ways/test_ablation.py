@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import pex
 from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
@@ -11,6 +14,7 @@ from pex.improvement.check_proposal import check_proposal
 from pex.improvement.proposal import BudgetSpent
 from pex.improvement.ways.ablation import Ablation, ablate
 from pex.improvement.ways.sentences import sentences_of, without
+from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.made_bench import MadeBench
 
 SENTENCES = [f"Filler number {n} says nothing." for n in range(9)]
@@ -131,6 +135,33 @@ def test_the_end_of_the_budget_is_told_and_nothing_to_take_out_is_an_error() -> 
         ablate(START, made(budget=500))
     with pytest.raises(PexError, match="no sentence that can be taken out"):
         ablate(START.changed(messages="Answer: {{ question }}"), made())
+
+
+def test_an_experiment_is_measured_in_one_run_on_the_cases_that_confirm_nothing(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    lab.reply = lambda body, number: completion(
+        "yes" if "one word" in str(body["messages"]) else "Well, yes."
+    )
+    prompt = START.changed(
+        messages="Answer in one word. Be kind. {{ question }}", params={"max_tokens": 9}
+    )
+    experiment = pex.Experiment(
+        "quiz",
+        pex.grid([prompt], "lab/m1"),
+        [{"question": f"q{n}", "expected": "yes"} for n in range(80)],
+        ["exact"],
+        splits={"train": 0.5, "select": 0.25, "confirm": 0.25},
+    )
+    with pytest.raises(PexError, match="needs budget_usd"):
+        ablate(prompt, experiment)
+    assert lab.calls == 0
+    found = ablate(prompt, experiment, budget_usd=1)
+    first, second = found.sentences
+    assert (found.metric, found.cases, found.score, first.without) == ("exact", 40, 1.0, 0.0)
+    assert first.verdict == "carries the score"
+    assert second.difference == 0
+    assert lab.calls == 120
 
 
 def test_sentences_of_any_script_and_form() -> None:
