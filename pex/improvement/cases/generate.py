@@ -26,6 +26,8 @@ from pex.run.shared_budget import SharedBudget
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pex.improvement.cases.review_widget import ReviewWidget
+
 LIKE = 0.9
 """Cases at least so much alike are near-duplicates."""
 
@@ -83,6 +85,22 @@ class ProposedCases:
             parts.append(f"{n} call{'s' * (n != 1)} not made: the budget ended")
         text = f"asked {self.asked}, kept {len(self.cases)}"
         return clean(f"{text}: {', '.join(parts)}" if parts else text)
+
+    def review(self) -> ReviewWidget:
+        """A view in a notebook that accepts, rejects or edits each proposal with a key.
+
+        It also shows open proposals of earlier calls. `pexlab cases review` does the same.
+
+        Raises:
+            PexError: the cases came without an experiment, so no file keeps the proposals.
+        """
+        from pex.improvement.cases.review_widget import ReviewWidget
+
+        if self.proposals is None:
+            raise PexError(
+                "these proposals are only in memory", hint="generate them for a pex.Experiment"
+            )
+        return ReviewWidget(self.proposals)
 
     @property
     def frame(self) -> pd.DataFrame:
