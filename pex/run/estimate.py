@@ -196,11 +196,13 @@ def size_of(
 
 
 def _rates(requests: Sequence[Request], past: Past, tokenizers: Tokenizers) -> Rates:
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
     for request in requests:
-        texts.setdefault(request.model, []).append(_text(request))
+        sample = texts.setdefault(request.model, "")
+        if len(sample) < _SAMPLE:
+            texts[request.model] = sample + _text(request)
     return {
-        model: _rate(model, parts, past, tokenizers.get(model)) for model, parts in texts.items()
+        model: _rate(model, sample, past, tokenizers.get(model)) for model, sample in texts.items()
     }
 
 
@@ -213,13 +215,13 @@ def _size(request: Request, rates: Rates) -> float:
 
 
 def _rate(
-    model: str, texts: Sequence[str], past: Past, count: Callable[[str], int | None] | None
+    model: str, texts: str, past: Past, count: Callable[[str], int | None] | None
 ) -> tuple[float, str]:
     """Tokens for each byte of the messages, and what says so."""
     measured = past.tokens_per_byte.get(model)
     if measured is not None:
         return measured, EARLIER
-    sample = "".join(texts)[:_SAMPLE]
+    sample = texts[:_SAMPLE]
     counted = count(sample) if count is not None else None
     if counted is not None:
         return counted / len(sample.encode()), TOKENIZER

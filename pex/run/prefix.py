@@ -27,6 +27,9 @@ from pex.run.providers import BUILT_IN
 USUAL = 1024
 """Tokens from which endpoints of `pex.toml` with a price for cache reads are taken to cache."""
 
+_SAMPLE = 500
+"""Requests from which the mean size of a variant's requests is estimated."""
+
 _FROM: tuple[tuple[str, int], ...] = (
     # https://developers.openai.com/api/docs/guides/prompt-caching
     (r"(openai|azure|openrouter/openai)/", 1024),
@@ -185,8 +188,8 @@ def prefixes(
         cases: of the run.
     """
     by_variant: dict[str, list[Request]] = {}
-    for key_group in {request.key: request for request in requests}.values():
-        by_variant.setdefault(key_group.variant, []).append(key_group)
+    for request in {request.key: request for request in requests}.values():
+        by_variant.setdefault(request.variant, []).append(request)
     known = {variant.name: variant for variant in variants}
     found = []
     for name, group in by_variant.items():
@@ -194,7 +197,8 @@ def prefixes(
         for request in group:
             shared.add(prompt_text(request.body))
         price = prices.get(group[0].model)
-        tokens = sum(map(tokens_of, group)) / len(group)
+        sample = group[:_SAMPLE]
+        tokens = sum(map(tokens_of, sample)) / len(sample)
         first = tokens_of(group[0])
         least = caches_from(group[0].model, price, group[0].body)
         prefix = Prefix(
