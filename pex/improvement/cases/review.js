@@ -4,7 +4,7 @@
 import { button, element, output } from "../../widgets/shared.js";
 
 function renderReview({ model, el }) {
-  const root = element("div", "pex pex-review");
+  const root = element("div", "pex pex-kit pex-review");
   root.tabIndex = 0;
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Review of proposed cases");

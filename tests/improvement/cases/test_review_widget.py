@@ -1,5 +1,7 @@
 """The review in a browser without Jupyter: the real script, the real Python behind it."""
 
+import json
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect as to_be
@@ -41,9 +43,7 @@ def proposals(tmp_path):
     return found
 
 
-def reviewed(proposals, dark=False):
-    import json
-
+def reviewed(proposals):
     widget = ReviewWidget(proposals)
 
     def python(content):
@@ -53,11 +53,18 @@ def reviewed(proposals, dark=False):
     return widget, python, MODEL.replace("STATE", json.dumps(dict(widget._state)))
 
 
-def opened(tab, widget, python, model):
+JUPYTERLAB = """<body data-jp-theme-light="false" style="background:#111; color:#eee;
+--jp-layout-color1:#111; --jp-layout-color0:#111; --jp-layout-color2:#222; --jp-ui-font-color1:#eee;
+--jp-ui-font-color2:#bbb; --jp-content-font-color1:#eee; --jp-content-font-color2:#bbb;
+--jp-border-color1:#555; --jp-border-color2:#555; --jp-brand-color1:#64b5f6">"""
+"""What a dark theme of JupyterLab sets."""
+
+
+def opened(tab, widget, python, model, dark):
     tab.expose_function("python", python)
     tab.set_content(
         f"<!doctype html><html lang=en><title>t</title><style>{widget._css}</style>"
-        "<main><h1>Review</h1><div id=root></div></main>"
+        f"{JUPYTERLAB if dark else ''}<main><h1>Review</h1><div id=root></div></main>"
     )
     tab.evaluate(model)
     source = str(widget._esm).replace("export default", "window.widget =")
@@ -70,8 +77,8 @@ def opened(tab, widget, python, model):
 @pytest.mark.parametrize("dark", [False, True])
 def test_keys_accept_reject_edit_undo_and_it_is_accessible(proposals, dark, tmp_path):
     given = reviewed(proposals)
-    with page(700, 500, dark=dark) as tab:
-        opened(tab, *given)
+    with page(700, 500) as tab:
+        opened(tab, *given, dark)
         assert Axe().run(tab).response["violations"] == []
         root, line = tab.locator(".pex-review"), tab.locator(".pex-review-line")
         root.focus()
