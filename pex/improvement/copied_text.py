@@ -9,6 +9,7 @@ a word counts as much as three characters.
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -27,6 +28,8 @@ _WITHOUT_SPACES = (
     r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}"
     r"\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}"
 )
+_ASCII = re.compile(r"[a-z0-9]+")
+_ASCII_APOSTROPHES = re.compile(r"(?<=[a-z])'(?=[a-z])")
 _APOSTROPHES = regex.compile(r"(?<=\p{L})['’ʼ](?=\p{L})")
 _TOKEN = regex.compile(
     rf"(?P<character>[{_WITHOUT_SPACES}]\p{{M}}*)|(?:(?![{_WITHOUT_SPACES}])[\p{{L}}\p{{M}}\p{{N}}])+"
@@ -42,6 +45,9 @@ def tokens(text: str) -> tuple[list[str], list[int]]:
         >>> tokens("「東京」 GPT")
         (['東', '京', 'gpt'], [1, 1, 3])
     """
+    if text.isascii():  # most are, and it is ten times as fast
+        found = _ASCII.findall(_ASCII_APOSTROPHES.sub("", text.lower()))
+        return found, [_OF_A_WORD] * len(found)
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     text = _APOSTROPHES.sub("", text)
     words, weights = [], []
@@ -59,8 +65,9 @@ def passages(text: str) -> Iterator[tuple[str, ...]]:
         ['to be or not to', 'be or not to be']
     """
     words, weights = tokens(text)
-    for start, end in _places(weights):
-        yield tuple(words[start:end])
+    if 1 not in weights:
+        return zip(*(words[at:] for at in range(WORDS)), strict=False)
+    return (tuple(words[start:end]) for start, end in _places(weights))
 
 
 def _places(weights: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -91,7 +91,8 @@ def _as_text(result: AblationResult) -> str:
 
 def _as_html(result: AblationResult) -> str:
     """The table for a notebook or a page; the sentences are escaped."""
-    heads = ("sentence", "score without it", "what it adds", "p, corrected", "verdict")
+    adds = "what it adds, in points" if result.percent else "what it adds"
+    heads = ("sentence", "score without it", adds, "p, corrected", "verdict")
     rows = []
     for item in result.sentences:
         p = "–" if item.p is None else "< 0.001" if item.p < 0.001 else f"{item.p:.2g}"
