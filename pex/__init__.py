@@ -41,6 +41,7 @@ from pex.core.version import __version__
 
 if TYPE_CHECKING:
     from pex import library, stats
+    from pex.adoption.adoption import Adoption, adopt
     from pex.batch.night.read_back import read_night
     from pex.browser.browser import browse
     from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from pex.score.judge.judge import Judge
 
 _HOMES = {
+    "Adoption": "pex.adoption.adoption",
     "BudgetError": "pex.core.errors",
     "Calibration": "pex.score.judge.calibration",
     "Card": "pex.evidence.card.cards",
@@ -81,6 +83,7 @@ _HOMES = {
     "Results": "pex.results.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
+    "adopt": "pex.adoption.adoption",
     "audit_cases": "pex.improvement.cases.audit",
     "bisect": "pex.evidence.bisection.bisection",
     "browse": "pex.browser.browser",
@@ -99,6 +102,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Adoption",
     "BudgetError",
     "Calibration",
     "Card",
@@ -116,6 +120,7 @@ __all__ = [
     "Score",
     "Variant",
     "__version__",
+    "adopt",
     "audit_cases",
     "bisect",
     "browse",

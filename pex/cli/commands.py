@@ -34,6 +34,8 @@ COMMANDS = {
     "commands.",
     "doctor": "Show what is installed, set and reachable, and what to do about the rest.",
     "batch": "Run a plan of notebooks as a batch (a night), judge it and write the morning page.",
+    "adopt": "Compare every prompt of the library on a new model with the old one, on its own "
+    "cases.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
     "form": "Forms for people without code: what must hold, what is right, how good answers are.",
     "models": "List the models that the configured endpoints offer: price, context, when they "

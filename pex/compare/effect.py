@@ -56,11 +56,12 @@ METHODS = {
 """Every method in a few words; `pex.compare.explain` has the long form and the sources."""
 
 
-def effect(pairing: Pairing, metric: Metric, confidence: float) -> Effect:
+def effect(pairing: Pairing, metric: Metric, confidence: float, *, test: bool = True) -> Effect:
     """The difference of a pairing by the method that fits its kind of values.
 
     The order of the checks: groups of more than one case, then cases that are a plain yes or no,
-    then metrics that are a cost or a time.
+    then metrics that are a cost or a time. Without `test` there is no p where that takes
+    resampling: for the ends at another confidence, p being known.
     """
     if pairing.n == 0 or pairing.unchanged:
         method = "unchanged" if pairing.unchanged else "none"
@@ -72,7 +73,7 @@ def effect(pairing: Pairing, metric: Metric, confidence: float) -> Effect:
     elif metric.yes_no and _all_whole(pairing):
         return _yes_no(pairing, confidence)
     else:
-        found = _numbers(differences, metric, confidence)
+        found = _numbers(differences, metric, confidence, test)
     return _bounded(found) if metric.yes_no else found
 
 
@@ -167,7 +168,9 @@ def _yes_no(pairing: Pairing, confidence: float) -> Effect:
     )
 
 
-def _numbers(differences: NDArray[np.float64], metric: Metric, confidence: float) -> Effect:
+def _numbers(
+    differences: NDArray[np.float64], metric: Metric, confidence: float, test: bool
+) -> Effect:
     values = differences.tolist()
     wide = paired.paired_t(values, confidence)
     narrow = paired.paired_t(values, one_sided(confidence))
@@ -180,7 +183,7 @@ def _numbers(differences: NDArray[np.float64], metric: Metric, confidence: float
         ends_at = intervals.bca(values, one_sided(confidence), seed=SEED)
         if outer is not None and ends_at is not None:
             method, ends, inner = "bca", outer, ends_at
-    p = paired.sign_flip(values, seed=SEED)
+    p = paired.sign_flip(values, seed=SEED) if test else None
     solid = wide.se > 0 or len(values) >= SAME
     return Effect(method, wide.diff, *ends, *inner, p, None, _sd(differences), None, solid)
 

@@ -519,6 +519,32 @@ class Experiment:
         new._spec, new._gate = new._spec.model_copy(update={"gate": None}), None
         return new
 
+    def gated(self, variants: Sequence[Variant], baseline: str) -> Experiment:
+        """The same experiment with other variants, and its gate with another baseline.
+
+        Its runs are runs of this experiment, on its own cases: evidence on what it does not list,
+        such as a prompt on a model that is to be adopted.
+
+        Args:
+            variants: the variants to compare.
+            baseline: the baseline of the gate: a variant, a prompt or a model among them.
+
+        Raises:
+            PexError: it has no gate, or something does not fit.
+        """
+        if self._spec.gate is None:
+            raise PexError(f"experiment '{self.name}' has no gate: nothing says what is enough")
+        self.used = next(_uses)
+        new = copy.copy(self)
+        check_distinct(variants)
+        check_variables(variants, self.cases)
+        new.variants, new.results = list(variants), None
+        gate = self._spec.gate.model_copy(update={"baseline": baseline})
+        new._spec = self._spec.model_copy(update={"gate": gate})
+        new._gate = new._resolved_gate()
+        check_judges(parted(self._built)[1], variants, 1, new.folder)
+        return new
+
     def dumped_scorers(self, folder: Path) -> tuple[list[Any], list[str]]:
         """The scorers as written to a file in `folder`, and the names of those that cannot be.
 

@@ -160,6 +160,21 @@ class Journal:
             for key, (model, answer) in self._found(keys, run).items()
         }
 
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that have an answer, from whatever run."""
+        distinct, found = list(dict.fromkeys(keys)), set()
+        for start in range(0, len(distinct), _CHUNK):
+            part = distinct[start : start + _CHUNK]
+            marks = ", ".join("?" * len(part))
+            select = functools.partial(
+                self._connection.rows,
+                f"SELECT DISTINCT key FROM answers WHERE key IN ({marks})",
+                part,
+            )
+            with self._lock:
+                found |= {str(key) for (key,) in self._connection.again(select)}
+        return found
+
     def find_one(self, key: str, run: Run) -> Answer | None:
         """The answer of one key as it came, None if a call has to be made."""
         found = self._found([key], run).get(key)

@@ -115,13 +115,19 @@ class AliasState:
             raise PexError(f"version {number} of '{self.name}' is disabled{_why(found)}")
         return found
 
-    def subject(self, found: PromptVersion) -> Subject:
-        """The version with what it would replace: for a model also the general alias's version."""
-        champion = self.before or self._at(self.general)
+    def subject(self, found: PromptVersion, instead_of: str | None = None) -> Subject:
+        """The version with what it would replace: for a model also the general alias's version.
+
+        If the model takes the place of another one, that one's version.
+        """
+        own = self._at(model_alias(self.general, instead_of)) if instead_of else self.before
+        champion = own or self._at(self.general)
         there = self.prompt_at(champion)
         digest = there.digest if there is not None else None
         number = int(found.version)
-        return Subject(self.name, number, digest_of(found), champion, digest, self.model)
+        return Subject(
+            self.name, number, digest_of(found), champion, digest, self.model, instead_of
+        )
 
     def prompt_at(self, number: int | None) -> Prompt | None:
         """The prompt of a version; None if there is none, or it was deleted since."""

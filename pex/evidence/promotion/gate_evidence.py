@@ -49,7 +49,8 @@ _DELETED = "deleted run"
 class Subject:
     """The version that may take over, and the one that it would replace (None: there is none).
 
-    `model` restricts the evidence to one model; the digests are `Prompt.digest`.
+    `model` restricts the evidence to one model; the digests are `Prompt.digest`. If `model` takes
+    the place of another one, `instead_of` is that: the version used now runs on it.
     """
 
     prompt: str
@@ -58,6 +59,7 @@ class Subject:
     champion: int | None = None
     champion_digest: str | None = None
     model: str | None = None
+    instead_of: str | None = None
 
     def __str__(self) -> str:
         return f"{self.prompt}/{self.version}"
@@ -123,7 +125,7 @@ def find_evidence(project: Path, uri: str, subject: Subject, run: str | None = N
     Raises:
         PexError: the store does not answer.
     """
-    if subject.digest == subject.champion_digest:
+    if subject.digest == subject.champion_digest and subject.instead_of is None:
         text = f"{subject} sends the same requests as version {subject.champion}, used now"
         return Evidence(PASS, [], "unchanged", text)
     rows = measured(project, uri, subject.digest)
@@ -194,6 +196,9 @@ def _no_run(subject: Subject, rows: Sequence[Any]) -> str:
 
 def _command(project: Path, subject: Subject) -> str:
     """What to run for a comparison of the two."""
+    if subject.instead_of is not None:
+        words = ["pexlab", "adopt", str(subject.model), "--baseline", subject.instead_of]
+        return shlex.join([*words, "--prompt", subject.prompt, "--apply"])
     using = using_experiments(project).get(subject.prompt, [])
     path = using[0].relative_to(project).as_posix() if using else "EXPERIMENT.yaml"
     both = [f'"library:{subject}"']
@@ -338,14 +343,23 @@ def _pairs(
     if subject.champion_digest is None:
         return _baseline_pairs(subject, about, rule, own, command)
     used = [item for item in about.variants if item.prompt_version == subject.champion_digest]
-    pairs = [(item.name, base.name) for item in own for base in used if _equal(item, base)]
+    other = subject.instead_of
+    pairs = [
+        (item.name, base.name)
+        for item in own
+        for base in used
+        if (_equal(item, base) if other is None else base.model == other)
+    ]
+    where = "the same model and parameters" if other is None else other
     if not _all_paired(own, pairs):
         text = (
             f"the run does not compare {subject} with version {subject.champion}, which is used "
-            "now, on the same model and parameters"
+            f"now, on {where}"
         )
         return [], Check("comparison", False, text, command)
-    return pairs, Check("comparison", True, f"compared with version {subject.champion}, used now")
+    on = "" if other is None else f" on {other}"
+    text = f"compared with version {subject.champion}, used now{on}"
+    return pairs, Check("comparison", True, text)
 
 
 def _baseline_pairs(
@@ -405,7 +419,10 @@ def _judged(
 def _compared(results: Results, rule: GateSpec, base: str, candidates: Sequence[str]) -> Comparison:
     """All variants compared as in the run's own gate, so that p is corrected for each of them."""
     variants = {item.name: item for item in results.about.variants}
-    for baseline in dict.fromkeys((variants[base].prompt or base, base)):
+    prompt = variants[base].prompt
+    if all(variants[name].prompt == prompt for name in candidates):
+        prompt = base  # one prompt on two models
+    for baseline in dict.fromkeys((prompt or base, base)):
         found = results.compare(
             baseline, rule.metric, margin=rule.margin, confidence=rule.confidence
         )

@@ -27,6 +27,7 @@ def promote(
     because: str = "",
     review: bool = False,
     dry_run: bool = False,
+    instead_of: str | None = None,
     tracking_uri: str | None = None,
 ) -> Promotion:
     """Move an alias of a prompt to a version, if a recorded comparison allows it.
@@ -46,6 +47,8 @@ def promote(
         because: the reason to move it without enough evidence.
         review: ask a second person: the alias moves when they accept (see `pex.review`).
         dry_run: only say what would happen.
+        instead_of: the model that `model` takes the place of: the evidence compares this version on
+            `model` with the version that is used on the other one.
         tracking_uri: a store other than the project's.
 
     Returns:
@@ -55,9 +58,11 @@ def promote(
         PexError: there is no such prompt, version or run, or the version is disabled.
         MovedError: somebody else moved the alias meanwhile; nothing was moved.
     """
+    if instead_of is not None and model is None:
+        raise PexError("instead_of: name the model that takes its place: model=")
     state = AliasState.open(name, to, model, tracking_uri)
     found = state.version(version)
-    subject = state.subject(found)
+    subject = state.subject(found, instead_of)
     if state.before == subject.version:
         return Promotion(name, state.alias, state.before, subject.version, THERE)
     evidence = find_evidence(state.project, state.runs, subject, state.run_id(run))

@@ -1,0 +1,162 @@
+"""Model-specific versions of prompts that may move, and their promotion by evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.adoption.decide import KEEP
+from pex.adoption.outcome import Outcome
+from pex.core.errors import PexError, nearest
+from pex.core.prompt import Prompt
+from pex.core.safe_text import clean
+from pex.core.variant import Variant, named
+from pex.evidence.promotion.promotion import promote
+from pex.evidence.promotion.result import MOVED, THERE, WOULD_MOVE, Promotion
+from pex.library.reference import Reference
+from pex.library.registry import fetch, save_at
+from pex.project.settings import load_settings
+from pex.tracking.store import registry_uri
+
+if TYPE_CHECKING:
+    from pex.adoption.adoption import Adoption
+
+
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """What became of one prompt: its promotion, or why none was asked for.
+
+    `version` is the version for the new model, `run_id` the recorded run that is the evidence.
+    """
+
+    prompt: str
+    why: str = ""
+    version: int | None = None
+    run_id: str = ""
+    promotion: Promotion | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the model's alias points to the version now."""
+        return self.promotion is not None and self.promotion.outcome in (MOVED, THERE)
+
+    def __str__(self) -> str:
+        if self.promotion is None:
+            return clean(f"{self.prompt}: {self.why}")
+        return str(self.promotion)
+
+    __repr__ = __str__
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "prompt": self.prompt,
+            "why": self.why,
+            "version": self.version,
+            "run_id": self.run_id,
+            "promotion": self.promotion and self.promotion.to_json(),
+        }
+
+
+def apply(
+    adoption: Adoption, prompts: Sequence[str] | None, *, dry_run: bool = False
+) -> list[Applied]:
+    """See `Adoption.apply`."""
+    verdicts = adoption.verdicts
+    for name in prompts or ():
+        if name not in verdicts:
+            raise PexError(f"the prompt '{name}' was not compared", hint=nearest(name, verdicts))
+    chosen = list(dict.fromkeys(prompts)) if prompts is not None else list(verdicts)
+    found = []
+    for name in chosen:
+        outcomes = [item for item in adoption.outcomes if item.task.prompt == name]
+        if verdicts[name] != KEEP:
+            if prompts is not None:
+                found.append(Applied(name, f"nothing moves: {verdicts[name]}"))
+            continue
+        found.append(_apply_one(name, outcomes, dry_run))
+    return found
+
+
+def _apply_one(name: str, outcomes: Sequence[Outcome], dry_run: bool) -> Applied:
+    """Save the version, record the evidence, ask for the promotion."""
+    task = outcomes[0].task
+    if task.version is None:
+        return Applied(
+            name, "the registry has no version with what was compared: "
+            f"pexlab library push {name}, then repeat the adoption",
+        )  # fmt: skip
+    gated = [item for item in outcomes if item.task.experiment.gate]
+    if not gated:
+        return Applied(
+            name, f"'{task.experiment.name}' has no gate, so nothing says what is good enough: "
+            "add gate: to its experiment.yaml",
+        )  # fmt: skip
+    if dry_run:
+        alias = f"would ask to move champion--{task.new.model.partition('/')[2]}"
+        return Applied(name, f"{alias}, with '{gated[0].task.experiment.name}' as the evidence",
+                       task.version)  # fmt: skip
+    uri = registry_uri(*_project())
+    base = fetch(uri, Reference(name, version=task.version))
+    special = special_prompt(base, outcomes[0])
+    version = task.version
+    if special is not base:
+        note = f"for {task.new.model}: adopted in place of {task.old.model}"
+        version = save_at(uri, special, name, note=note).version
+    run_id = _evidence(gated[0], fetch(uri, Reference(name, version=version)), base)
+    made = promote(
+        name, version=version, model=task.new.model, run=run_id, instead_of=task.old.model
+    )
+    return Applied(name, "", version, run_id, made)
+
+
+def special_prompt(base: Prompt, outcome: Outcome) -> Prompt:
+    """The prompt for the new model; the same object if nothing in it would differ.
+
+    It names the new model if the prompt names one, and has the parameters that were adopted with
+    the model.
+    """
+    task = outcome.task
+    own = {
+        key: value
+        for key, value in task.new.all_params.items()
+        if task.old.all_params.get(key) != value and base.params.get(key) != value
+    }
+    model = task.new.model if base.model else None
+    if not own and base.model == model:
+        return base
+    return base.changed(model=model, params={**base.params, **own})
+
+
+def _evidence(outcome: Outcome, special: Prompt, base: Prompt) -> str:
+    """Record a run of the experiment with its gate: the version on the new model, the old one.
+
+    Every answer is in the journal: the requests are those of the adoption.
+    """
+    task = outcome.task
+    pair = named([
+        Variant(special, task.new.via or task.new.model, task.new.params),
+        Variant(base, task.old.via or task.old.model, task.old.params),
+    ])  # fmt: skip
+    results = task.experiment.gated(pair, pair[1].name).run(
+        journal="reuse", budget_usd=0.0, show=False, traces="none",
+        note=f"evidence for adopting {task.new.model} in place of {task.old.model}",
+    )  # fmt: skip
+    return str(results.run_id)
+
+
+def _project() -> tuple[Any, Any]:
+    from pex.core.project import find_project
+
+    project = find_project()
+    return project, load_settings(project)
+
+
+def refused(applied: Sequence[Applied]) -> list[Applied]:
+    """Those that did not move."""
+    return [item for item in applied if not item.moved and not _would(item)]
+
+
+def _would(item: Applied) -> bool:
+    return item.promotion is not None and item.promotion.outcome == WOULD_MOVE

@@ -1,0 +1,211 @@
+"""One family of comparisons: every prompt's primary score, with Holm's correction over all.
+
+Each prompt makes at most one of two kinds of claim, and each kind is corrected by itself:
+
+- *better* or *worse*: the p of the difference, adjusted over all prompts that have one; the
+  interval is at the level that Holm's procedure compares this p with, so that the two agree.
+- *no worse*: the one-sided bound lies within the margin at the level that Holm's procedure
+  reaches for this prompt. The smallest such level is the p of the claim.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.compare.compare import rows_of
+from pex.compare.effect import effect
+from pex.compare.metric import check_frame
+from pex.compare.verdict import POWER, UNDECIDED, Options, Row, to_table
+from pex.core.about import VariantInfo
+from pex.core.errors import PexError
+from pex.stats import power
+from pex.stats.multiple import holm
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SMALLEST_P = 1e-7
+_STEPS = 26
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A comparison of the family: the frame of both variants, what is compared, and how.
+
+    `margin` is by how much worse is still no worse, None if nobody said; `uncalibrated` are the
+    judges that have not been compared with people.
+    """
+
+    frame: pd.DataFrame
+    new: VariantInfo
+    old: VariantInfo
+    metric: str
+    margin: float | None = None
+    uncalibrated: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """What a comparison says: a row of `pex.compare`, corrected for the family.
+
+    `problem` says why there is nothing to compare; `p_no_worse` is the p of *no worse*, adjusted.
+    """
+
+    row: dict[str, Any]
+    p_no_worse: float | None = None
+    more_cases: int | None = None
+    problem: str = ""
+
+    @property
+    def word(self) -> str:
+        """Better, worse, no worse, undecided or unchanged."""
+        return str(self.row.get("verdict", UNDECIDED))
+
+
+def judge_family(subjects: Sequence[Subject], confidence: float = 0.95) -> list[Finding]:
+    """Compare every subject, corrected for their number.
+
+    Args:
+        subjects: the comparisons.
+        confidence: of the whole family: of all claims of a kind together.
+
+    Returns:
+        A finding for each subject, in their order.
+    """
+    alpha = 1 - confidence
+    rows = [_row_of(subject, confidence) for subject in subjects]
+    tested = [row for row in rows if isinstance(row, Row) and row.effect.p is not None]
+    levels = _adjust(tested, alpha)
+    for row, level in zip(tested, levels, strict=True):
+        ends = effect(row.pairing, row.metric, 1 - level, test=False)
+        row.effect = dataclasses.replace(row.effect, low=ends.low, high=ends.high)
+    claims = [
+        (row, subject.margin)
+        for row, subject in zip(rows, subjects, strict=True)
+        if isinstance(row, Row) and subject.margin is not None and row.effect.least is not None
+    ]
+    adjusted = _no_worse(claims, alpha)
+    return [
+        _finding(row, subject, confidence, adjusted, len(claims))
+        for row, subject in zip(rows, subjects, strict=True)
+    ]
+
+
+def _row_of(subject: Subject, confidence: float) -> Row | str:
+    """The comparison by itself, or why there is none."""
+    there = set(subject.frame["variant"]) if len(subject.frame) else set()
+    if not {subject.new.name, subject.old.name} <= there:
+        return "no case has an answer of both models"
+    options = Options(subject.margin, confidence)
+    frame = check_frame(subject.frame)
+    try:
+        rows = rows_of(
+            frame, [frame], subject.old.name, subject.metric, options, [subject.new, subject.old]
+        )
+    except PexError as error:
+        return error.message
+    return rows[0] if rows[0].pairing.n else "no case has a score for both models"
+
+
+def _adjust(tested: Sequence[Row], alpha: float) -> list[float]:
+    """Put Holm's p into the rows; returns the level of each one's interval.
+
+    Holm's procedure compares the smallest p with alpha / m, the next with alpha / (m - 1), and
+    stops at the first that is not below: this and all others share its level.
+    """
+    count = len(tested)
+    p_values = [float(row.effect.p or 0.0) for row in tested]
+    strict = [_strict_p(row) for row in tested]
+    adjusted, adjusted_strict = holm(p_values), holm(strict)
+    for row, p, p_strict in zip(tested, adjusted, adjusted_strict, strict=True):
+        row.family, row.p_adjusted, row.p_adjusted_strict = count, float(p), float(p_strict)
+    order = sorted(range(count), key=lambda number: p_values[number])
+    rejected = sum(float(p) < alpha for p in adjusted)
+    levels = [alpha / max(1, count - rejected)] * count
+    for rank, number in enumerate(order[:rejected]):
+        levels[number] = alpha / (count - rank)
+    return levels
+
+
+def _strict_p(row: Row) -> float:
+    found = row.strict or row.effect
+    return 1.0 if found.p is None else float(found.p)
+
+
+def _no_worse(claims: Sequence[tuple[Row, float | None]], alpha: float) -> dict[int, float]:
+    """Put the one-sided bounds at Holm's levels into the rows; the adjusted p by the row's id."""
+    count = len(claims)
+    p_values = [_p_no_worse(row, float(margin or 0.0), alpha) for row, margin in claims]
+    adjusted = [float(p) for p in holm(p_values)]
+    order = sorted(range(count), key=lambda number: p_values[number])
+    claimed = sum(p <= alpha for p in adjusted)
+    for rank, number in enumerate(order):
+        level = alpha / max(1, count - min(rank, claimed))
+        row = claims[number][0]
+        ends = effect(row.pairing, row.metric, 1 - level, test=False)
+        row.effect = dataclasses.replace(row.effect, least=ends.least, most=ends.most)
+    return {id(row): p for (row, _), p in zip(claims, adjusted, strict=True)}
+
+
+def _p_no_worse(row: Row, margin: float, alpha: float) -> float:
+    """The smallest level at which the bound is within the margin; 1 if it is above `alpha`."""
+
+    def within(level: float) -> bool:
+        ends = effect(row.pairing, row.metric, 1 - level, test=False)
+        bound = ends.least if row.metric.higher_is_better else ends.most
+        if bound is None or not ends.solid:
+            return False
+        return (bound if row.metric.higher_is_better else -bound) > -margin
+
+    if not within(alpha):
+        return 1.0
+    if within(_SMALLEST_P):
+        return _SMALLEST_P
+    low, high = math.log(_SMALLEST_P), math.log(alpha)
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        if within(math.exp(middle)):
+            high = middle
+        else:
+            low = middle
+    return math.exp(high)
+
+
+def _finding(
+    row: Row | str, subject: Subject, confidence: float, adjusted: dict[int, float], claims: int
+) -> Finding:
+    if isinstance(row, str):
+        return Finding({}, problem=row)
+    options = Options(subject.margin, confidence, uncalibrated=tuple(subject.uncalibrated))
+    found = to_table([row], options).to_dict("records")[0]
+    more = _more_cases(row, found["verdict"], subject.margin, 1 - confidence, claims)
+    plain = {str(key): value for key, value in found.items()}
+    return Finding({**plain, "more_cases": more}, adjusted.get(id(row)), more)
+
+
+def _more_cases(row: Row, word: str, margin: float | None, alpha: float, claims: int) -> int | None:
+    """About how many more cases would decide, if the difference is as large as it appears.
+
+    At the level that the correction leaves in the worst case, which is the honest one to plan by.
+    """
+    n, sd, difference = row.pairing.n, row.effect.sd, row.effect.difference
+    if word != UNDECIDED or n < 2 or sd is None:
+        return None
+    oriented = difference if row.metric.higher_is_better else -difference
+    found: list[int | None] = []
+    if sd > 0 and difference:
+        level = alpha / max(1, row.family)
+        found.append(power.cases_for_difference(abs(difference), sd, alpha=level, power=POWER))
+    level = alpha / max(1, claims)
+    if margin and sd > 0:
+        found.append(
+            power.cases_for_noninferiority(oriented, sd, margin, confidence=1 - level, power=POWER)
+        )
+    elif margin and row.metric.yes_no:
+        # No case differed: as many as would have shown a share of the margin.
+        found.append(math.ceil(math.log(level) / math.log(1 - margin)))
+    known = [number for number in found if number is not None]
+    return max(1, min(known) - n) if known else None
