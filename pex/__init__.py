@@ -41,7 +41,8 @@ from pex.core.version import __version__
 
 if TYPE_CHECKING:
     from pex import library, stats
-    from pex.adoption.adoption import Adoption, adopt
+    from pex.adoption.adopting import adopt
+    from pex.adoption.adoption import Adoption
     from pex.batch.night.read_back import read_night
     from pex.browser.browser import browse
     from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
@@ -83,7 +84,7 @@ _HOMES = {
     "Results": "pex.results.results",
     "Score": "pex.core.score",
     "Variant": "pex.core.variant",
-    "adopt": "pex.adoption.adoption",
+    "adopt": "pex.adoption.adopting",
     "audit_cases": "pex.improvement.cases.audit",
     "bisect": "pex.evidence.bisection.bisection",
     "browse": "pex.browser.browser",

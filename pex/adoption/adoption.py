@@ -1,35 +1,24 @@
-"""`pex.adopt`: may every prompt of the library move to a new model?"""
+"""The result of `pex.adopt`: what to do with every prompt on a new model."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.adoption.apply import Applied, apply
 from pex.adoption.decide import KEEP, VERDICTS
-from pex.adoption.journalled import Missing, missing_answers
-from pex.adoption.measure import Measured, Measuring, noise_of, project_state
-from pex.adoption.outcome import Outcome, of_prompt, outcomes_of
-from pex.adoption.plan import LeftOut, Plan, Side, Task, make_plan
-from pex.adoption.preview import AdoptionPreview, preview
-from pex.adoption.progress import Progress
-from pex.core.checks import check_positive
-from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
+from pex.adoption.outcome import Outcome, of_prompt
+from pex.adoption.page import page
+from pex.adoption.plan import LeftOut, Plan, Side
+from pex.adoption.shown import headline, next_steps, overview_html, overview_text
 from pex.core.safe_text import clean
-from pex.core.variant import ClientModel
 from pex.report.safe_html import escaped
 from pex.report.tables import format_usd, fragment
-from pex.run.prices import check_priced, price_of
-from pex.run.shared_budget import SharedBudget
-from pex.tracking.store import tracking_uri as store_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from pex.adoption.apply import Applied
-    from pex.record.study_run import StudyRun
 
 
 class Adoption:
@@ -95,8 +84,6 @@ class Adoption:
     @property
     def headline(self) -> str:
         """The result in a sentence."""
-        from pex.adoption.shown import headline
-
         return headline(self.outcomes, str(self.new))
 
     @property
@@ -180,8 +167,6 @@ class Adoption:
         return 5 if self.failed else 0
 
     def __repr__(self) -> str:
-        from pex.adoption.shown import next_steps, overview_text
-
         lines = [self.headline, self.facts]
         if self.stopped:
             lines.append(f"! {self.stopped_text}")
@@ -198,8 +183,6 @@ class Adoption:
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from pex.adoption.shown import next_steps, overview_html
-
         parts = [f"<p><strong>{escaped(self.headline)}</strong> {escaped(self.facts)}</p>"]
         if self.stopped:
             parts.append(f'<p class="pex-bad">! {escaped(self.stopped_text)}</p>')
@@ -216,8 +199,6 @@ class Adoption:
 
     def page(self) -> str:
         """The page as HTML."""
-        from pex.adoption.page import page
-
         return page(self)
 
     def report(self, path: str | Path) -> Path:
@@ -268,154 +249,5 @@ class Adoption:
         Raises:
             PexError: a prompt that was not compared, or a store that does not answer.
         """
-        from pex.adoption.apply import apply
-
-        self.applied = apply(self, prompts, dry_run=dry_run)
+        self.applied = apply(self.outcomes, self.verdicts, prompts, dry_run=dry_run)
         return self.applied
-
-
-def adopt(
-    new: str | ClientModel,
-    baseline: str | ClientModel | None = None,
-    *,
-    params: Mapping[str, Any] | None = None,
-    baseline_params: Mapping[str, Any] | None = None,
-    prompts: Sequence[str] | str | None = None,
-    budget_usd: float | None = None,
-    margin: float | None = None,
-    confidence: float | None = None,
-    dry_run: bool = False,
-    record: bool = True,
-    show: bool | None = None,
-    tracking_uri: str | None = None,
-) -> Adoption | AdoptionPreview:
-    """Compare every prompt of the library on a new model with the old one, on its own cases.
-
-    Answers that are in the journal are used again and cost nothing; the others are asked under one
-    budget. Interrupted, or stopped by the budget, it keeps everything, and the same call continues.
-
-    Args:
-        new: the model to adopt, `provider/model`.
-        baseline: the model to compare with: prompts that run on it are compared. None: each prompt
-            with the model that it runs on.
-        params: parameters that go with the new model, such as `{"reasoning_effort": "low"}`.
-        baseline_params: the same for the old model.
-        prompts: only these prompts of the library.
-        budget_usd: the most that all comparisons may spend together; None: the project's budget.
-        margin: by how much worse is still no worse, where the experiment has no gate.
-        confidence: of all claims together; None: the strictest of the gates, else 0.95.
-        dry_run: only say what would be asked, and what it would cost.
-        record: write one run to MLflow.
-        show: show progress; None: if the session is interactive.
-        tracking_uri: a store other than the project's.
-
-    Returns:
-        The adoption; with `dry_run` a preview.
-
-    Raises:
-        PexError: something does not fit; no model was called.
-        ProviderError: the new model cannot be asked at all; what there is was recorded.
-        BudgetError: an endpoint reported a higher cost than a call could have.
-        Interrupted: interrupted from the keyboard; its `.results` is the adoption so far.
-    """
-    project, settings, state = project_state()
-    check_positive("budget_usd", budget_usd, zero=True)
-    candidate = Side.of(new, params, "params")
-    old = _old(baseline, baseline_params)
-    wanted = [prompts] if isinstance(prompts, str) else list(prompts or ())
-    plan = make_plan(project, settings, candidate, old, wanted, tracking_uri)
-    missing, unreadable = missing_answers(plan.tasks, settings, state)
-    tasks = [task for task in plan.tasks if task.key in missing]
-    plan = Plan(plan.new, plan.old, tuple(tasks), (*plan.left_out, *unreadable), plan.remarks)
-    if not tasks:
-        raise PexError("no prompt can be compared", hint=unreadable[0].why if unreadable else None)
-    cap = settings.budget.usd_per_run if budget_usd is None else float(budget_usd)
-    if dry_run:
-        return preview(plan, missing, settings, cap)
-    prices = {model: price_of(model, settings) for model in _models(tasks, missing)}
-    level = _confidence(tasks) if confidence is None else confidence
-    measuring = Measuring(settings, state, missing, SharedBudget(cap, [], 0.0))
-    measuring.check_models(tasks)
-    check_priced(
-        {k: v for k, v in prices.items() if not (measuring.gone and k == _old_only(k, tasks))}
-    )
-    study = _study(plan, store_of(project, settings, tracking_uri)) if record else None
-    since = study.started_at if study else time.time()
-    measuring.budget = SharedBudget(cap, {task.ledger for task in tasks}, since)
-    measured = _measure(measuring, tasks, missing, show)
-    found = Adoption(
-        plan,
-        outcomes_of(measured, margin, level, noise_of(tasks, settings, state)),
-        confidence=level,
-        left_out=plan.left_out,
-        stopped=measuring.stopped,
-        gone=measuring.gone,
-        spent_usd=measuring.spent_usd,
-        budget_usd=cap,
-    )
-    if study is not None:
-        from pex.adoption.study import write_study
-
-        found.run_id = study.run_id
-        write_study(study, found)
-    _raise(measuring.failure, found)
-    return found
-
-
-def _study(plan: Plan, uri: str) -> StudyRun:
-    from pex.adoption.study import open_study
-
-    return open_study(plan, uri)
-
-
-def _old(baseline: str | ClientModel | None, params: Mapping[str, Any] | None) -> Side | None:
-    if baseline is None:
-        if params:
-            raise PexError("baseline_params: name the model that they go with: baseline=")
-        return None
-    return Side.of(baseline, params, "baseline_params")
-
-
-def _models(tasks: Sequence[Task], missing: Mapping[str, Missing]) -> set[str]:
-    """The models that have to be asked: those, and the judges."""
-    found: set[str] = set()
-    for task in tasks:
-        lack = missing[task.key]
-        found |= {task.new.model} if lack.new else set()
-        found |= {task.old.model} if lack.old else set()
-        if lack.calls:
-            found |= {judge.model for judge in task.experiment.judges}
-    return found
-
-
-def _old_only(model: str, tasks: Sequence[Task]) -> str:
-    """The model, if it is only an old one."""
-    new = {task.new.model for task in tasks}
-    return model if model not in new else ""
-
-
-def _confidence(tasks: Sequence[Task]) -> float:
-    """The strictest level of the experiments' gates."""
-    levels = [float(gate["confidence"]) for task in tasks if (gate := task.experiment.gate)]
-    return max(levels, default=0.95)
-
-
-def _measure(
-    measuring: Measuring, tasks: Sequence[Task], missing: Mapping[str, Missing], show: bool | None
-) -> list[Measured]:
-    total = sum(2 * len(task.cases) * task.experiment.repeats for task in tasks)
-    progress = Progress(len(tasks), total, show)
-    try:
-        return list(measuring.run(tasks, progress))
-    finally:
-        progress.close()
-
-
-def _raise(failure: BaseException | None, found: Adoption) -> None:
-    if failure is None:
-        return
-    if isinstance(failure, Interrupted):
-        raise Interrupted(found.stopped_text, found)
-    if isinstance(failure, ProviderError | BudgetError):
-        raise type(failure)(failure.message, hint=found.stopped_text) from None
-    raise failure

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pex.adoption.decide import KEEP
 from pex.adoption.outcome import Outcome
@@ -18,9 +18,6 @@ from pex.library.reference import Reference
 from pex.library.registry import fetch, save_at
 from pex.project.settings import load_settings
 from pex.tracking.store import registry_uri
-
-if TYPE_CHECKING:
-    from pex.adoption.adoption import Adoption
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,22 +57,25 @@ class Applied:
 
 
 def apply(
-    adoption: Adoption, prompts: Sequence[str] | None, *, dry_run: bool = False
+    outcomes: Sequence[Outcome],
+    verdicts: Mapping[str, str],
+    prompts: Sequence[str] | None,
+    *,
+    dry_run: bool = False,
 ) -> list[Applied]:
     """See `Adoption.apply`."""
-    verdicts = adoption.verdicts
     for name in prompts or ():
         if name not in verdicts:
             raise PexError(f"the prompt '{name}' was not compared", hint=nearest(name, verdicts))
     chosen = list(dict.fromkeys(prompts)) if prompts is not None else list(verdicts)
     found = []
     for name in chosen:
-        outcomes = [item for item in adoption.outcomes if item.task.prompt == name]
+        own = [item for item in outcomes if item.task.prompt == name]
         if verdicts[name] != KEEP:
             if prompts is not None:
                 found.append(Applied(name, f"nothing moves: {verdicts[name]}"))
             continue
-        found.append(_apply_one(name, outcomes, dry_run))
+        found.append(_apply_one(name, own, dry_run))
     return found
 
 

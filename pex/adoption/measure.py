@@ -53,7 +53,7 @@ class Measured:
     @property
     def frame(self) -> pd.DataFrame:
         """The long frame of both variants."""
-        assert self.results is not None  # only asked of what was run
+        assert self.results is not None  # it was run
         return self.results.frame
 
 

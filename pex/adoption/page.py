@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
 from pex.adoption.decide import KEEP, VERDICTS
 from pex.adoption.outcome import Outcome
+from pex.adoption.plan import Side
 from pex.adoption.shown import SIGNS, changes, chip, next_steps, overview_html
 from pex.compare.verdict import UNCHANGED
 from pex.core.safe_text import clean
@@ -18,9 +19,6 @@ from pex.report.comparison import finding as finding_text
 from pex.report.sides import side_by_side_table
 from pex.report.tables import reachable
 from pex.report.theme import page_style, style
-
-if TYPE_CHECKING:
-    from pex.adoption.adoption import Adoption
 
 MOST_CHANGED = 12
 """Changed answers of one prompt on the page."""
@@ -52,7 +50,42 @@ def _template() -> Template:
     return environment.get_template("page.html.jinja")
 
 
-def page(adoption: Adoption) -> str:
+class Told(Protocol):
+    """What the page tells of an adoption."""
+
+    outcomes: list[Outcome]
+    confidence: float
+
+    @property
+    def new(self) -> Side:
+        """The new model."""
+
+    @property
+    def old(self) -> str:
+        """The old one in words."""
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence."""
+
+    @property
+    def stopped_text(self) -> str:
+        """Why it did not finish; empty if it did."""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What else has to be known."""
+
+    @property
+    def facts(self) -> str:
+        """What was asked and spent."""
+
+    @property
+    def left_out_lines(self) -> list[str]:
+        """What was not compared."""
+
+
+def page(adoption: Told) -> str:
     """The text of the page; what models said is escaped."""
     outcomes = adoption.outcomes
     left = MAX_BYTES

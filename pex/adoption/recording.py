@@ -11,6 +11,7 @@ from pex.adoption.journalled import known_keys, missing_of
 from pex.adoption.measure import project_state
 from pex.adoption.plan import LeftOut, Side, Task, check_provider, experiments_on
 from pex.adoption.progress import Progress
+from pex.adoption.study import PLACE, open_recording
 from pex.core.errors import Interrupted, PexError
 from pex.core.safe_text import clean
 from pex.core.variant import ClientModel
@@ -123,7 +124,9 @@ def record_model(
     wanted = [prompts] if isinstance(prompts, str) else list(prompts or ())
     tasks, left_out = experiments_on(project, settings, side, wanted, tracking_uri)
     cap = settings.budget.usd_per_run if budget_usd is None else float(budget_usd)
-    study = _study(side, tasks, store_of(project, settings, tracking_uri)) if record else None
+    study = (
+        open_recording(side, tasks, store_of(project, settings, tracking_uri)) if record else None
+    )
     since = study.started_at if study else time.time()
     budget = SharedBudget(cap, {_ledger(task) for task in tasks}, since)
     total = sum(len(task.cases) * (task.experiment.repeats + 1) for task in tasks)
@@ -219,16 +222,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _study(side: Side, tasks: Sequence[Task], uri: str) -> Any:
-    from pex.adoption.study import open_recording
-
-    return open_recording(side, tasks, uri)
-
-
 def _write(study: Any, found: RecordedModel) -> None:
     import pandas as pd
-
-    from pex.adoption.study import PLACE
 
     model = found.model.partition(",")[0]
     study.write(

@@ -106,8 +106,8 @@ def adopt(
     if record_old is not None:
         _record(record_old, own, prompt, budget, not no_record, as_json)
         return
+    from pex.adoption.adopting import adopt as compare_all
     from pex.adoption.adoption import Adoption
-    from pex.adoption.adoption import adopt as compare_all
 
     assert new is not None  # one of the two was given
     try:
