@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from pex.score.unusual_answers import unusual
 if TYPE_CHECKING:
     import pandas as pd
 
+_USED = ("variant", "repeat", "cost_usd", "latency_s", "prompt_tokens", "completion_tokens",
+         "reasoning_tokens", "from_journal")  # fmt: skip
 TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens")
 
 
@@ -47,50 +50,73 @@ def describe(frame: pd.DataFrame, sides: Sides, noise: float = math.nan) -> Desc
         sides: who is who.
         noise: the share of the old model's answers that differ between two askings.
     """
-    parts = [frame[frame["variant"] == name] for name in (sides.new, sides.old)]
-    answered = [rows[rows["error"].isna()] for rows in parts]
-    strange = {
-        name: tuple(int((mask & (frame["variant"] == who)).sum()) for who in (sides.new, sides.old))
-        for name, mask in unusual(frame).items()
-    }
-    paired, changed = _changed(answered[0], answered[1])
-    own = own_noise(answered[1])
-    said = of_frame(frame)
+    # Plain lists: with a hundred rows for each of hundreds of prompts, pandas' own operations
+    # would take most of the time of an adoption.
+    columns = {name: frame[name].tolist() for name in _USED}
+    errors = frame["error"].notna().tolist()
+    strange = {name: mask.tolist() for name, mask in unusual(frame).items()}
+    rows = [
+        [number for number, name in enumerate(columns["variant"]) if name == side]
+        for side in (sides.new, sides.old)
+    ]
+    answered = [[number for number in part if not errors[number]] for part in rows]
+
+    def mean(name: str) -> tuple[float, float]:
+        found = [_mean([columns[name][n] for n in part]) for part in answered]
+        return found[0], found[1]
+
+    cost = mean("cost_usd")
+    latency = [_median([columns["latency_s"][n] for n in part]) for part in answered]
+    old = frame.iloc[answered[1]] if max(columns["repeat"], default=1) > 1 else frame.iloc[:0]
+    own = own_noise(old)
+    paired = changed_places(frame, sides)
+    counts = {k: (_sum(mask, rows[0]), _sum(mask, rows[1])) for k, mask in strange.items()}
     return Described(
-        cost_usd=_both(answered, lambda rows: 1000 * _mean(rows["cost_usd"])),
-        latency_s=_both(answered, lambda rows: float(rows["latency_s"].median())),
-        tokens={
-            name: _both(answered, lambda rows, name=name: _mean(rows[name])) for name in TOKENS
-        },
-        paired=paired,
-        changed=changed,
+        cost_usd=(1000 * cost[0], 1000 * cost[1]),
+        latency_s=(latency[0], latency[1]),
+        tokens={name: mean(name) for name in TOKENS},
+        paired=len(paired),
+        changed=sum(paired.values()),
         noise=noise if own is None else own,
-        parameters=tuple(said.get(sides.new, ())),
-        unusual={k: (v[0], v[1]) for k, v in strange.items() if any(v)},
-        errors=(int(parts[0]["error"].notna().sum()), int(parts[1]["error"].notna().sum())),
-        reused=(int(parts[0]["from_journal"].sum()), int(parts[1]["from_journal"].sum())),
+        parameters=tuple(of_frame(frame).get(sides.new, ())),
+        unusual={name: pair for name, pair in counts.items() if any(pair)},
+        errors=(len(rows[0]) - len(answered[0]), len(rows[1]) - len(answered[1])),
+        reused=(_sum(columns["from_journal"], rows[0]), _sum(columns["from_journal"], rows[1])),
     )
 
 
-def _both(parts: list[pd.DataFrame], of: Any) -> tuple[float, float]:
-    return (
-        of(parts[0]) if len(parts[0]) else math.nan,
-        of(parts[1]) if len(parts[1]) else math.nan,
-    )
+def _known(values: list[Any]) -> list[float]:
+    import pandas as pd
+
+    return [float(value) for value in values if not pd.isna(value)]
 
 
-def _mean(values: pd.Series[Any]) -> float:
-    """The mean, NaN if any value is unknown and none is known."""
-    known = values.dropna()
-    return float(known.astype("float64").mean()) if len(known) else math.nan
+def _mean(values: list[Any]) -> float:
+    """The mean of the known values, NaN if there are none."""
+    known = _known(values)
+    return statistics.fmean(known) if known else math.nan
 
 
-def _changed(new: pd.DataFrame, old: pd.DataFrame) -> tuple[int, int]:
-    """How many answers both models gave, and how many of these differ."""
-    place = ["case_id", "repeat"]
-    both = new[[*place, "output"]].merge(old[[*place, "output"]], on=place)
-    differ = both["output_x"].astype(str).str.strip() != both["output_y"].astype(str).str.strip()
-    return len(both), int(differ.sum())
+def _median(values: list[Any]) -> float:
+    known = _known(values)
+    return statistics.median(known) if known else math.nan
+
+
+def _sum(mask: list[Any], part: list[int]) -> int:
+    return sum(bool(mask[number]) for number in part)
+
+
+def changed_places(frame: pd.DataFrame, sides: Sides) -> dict[tuple[str, int], bool]:
+    """The cases and repeats that both models answered, each with whether the text differs."""
+    texts: dict[str, dict[tuple[str, int], str]] = {sides.new: {}, sides.old: {}}
+    names = ("variant", "case_id", "repeat", "output")
+    errors = frame["error"].notna().tolist()
+    rows = zip(*(frame[name].tolist() for name in names), errors, strict=True)
+    for variant, case, repeat, output, failed in rows:
+        if not failed and variant in texts:
+            texts[variant][case, repeat] = str(output).strip()
+    old = texts[sides.old]
+    return {place: text != old[place] for place, text in texts[sides.new].items() if place in old}
 
 
 def own_noise(answered: pd.DataFrame) -> float | None:

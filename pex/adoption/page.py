@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
 from pex.adoption.decide import KEEP, VERDICTS
+from pex.adoption.described import changed_places
 from pex.adoption.outcome import Outcome
 from pex.adoption.plan import Side
 from pex.adoption.shown import SIGNS, changes, chip, next_steps, overview_html
@@ -210,15 +211,17 @@ def _sides(item: Outcome, left: int) -> tuple[str, str]:
 def changed_cases(item: Outcome) -> list[str]:
     """The ids of the cases whose answers changed, the largest loss of score first."""
     frame, sides = item.measured.frame, item.sides
-    frame = frame[frame["error"].isna()]
-    place = ["case_id", "repeat"]
-    parts = [frame[frame["variant"] == name] for name in (sides.new, sides.old)]
-    both = parts[0].merge(parts[1], on=place, suffixes=("", "_old"))
-    differ = both["output"].astype(str).str.strip() != both["output_old"].astype(str).str.strip()
-    both = both[differ]
+    places = [place for place, differs in changed_places(frame, sides).items() if differs]
     column = f"score.{item.finding.row['metric']}" if item.finding and item.finding.row else ""
-    if column in both.columns:
-        both = both.assign(_loss=both[column] - both[f"{column}_old"])
-        higher = bool(item.finding and item.finding.row.get("higher_is_better", True))
-        both = both.sort_values("_loss", ascending=higher, kind="stable")
-    return [str(case) for case in dict.fromkeys(both["case_id"])]
+    if column in frame.columns:
+        names = ("variant", "case_id", "repeat", column)
+        rows = zip(*(frame[name].tolist() for name in names), strict=True)
+        score = {(variant, case, repeat): value for variant, case, repeat, value in rows}
+        sign = 1 if item.finding and item.finding.row.get("higher_is_better", True) else -1
+
+        def loss(place: tuple[str, int]) -> float:
+            change = sign * (score[sides.new, *place] - score[sides.old, *place])
+            return change if change == change else 0.0
+
+        places.sort(key=loss)
+    return list(dict.fromkeys(case for case, _ in places))

@@ -1,0 +1,82 @@
+"""Model-specific versions, and what promotion says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pex
+from tests.helpers.adopting import NEW, OLD, experiment, models
+from tests.helpers.endpoint import FaultyEndpoint
+
+
+@pytest.fixture
+def shelved(lab: FaultyEndpoint, project: Path) -> FaultyEndpoint:
+    """Two prompts in the registry, each the champion; the new model does one of them well."""
+    models(lab)
+    for name in ("gain", "lose"):
+        path = experiment(project, name, 30, params="params: [{max_tokens: 4}]\n")
+        pex.library.save(pex.Prompt.load(path.parent / f"prompts/{name}.prompty"), alias="champion")
+    return lab
+
+
+def adopt(**options: object) -> pex.Adoption:
+    found = pex.adopt(NEW, OLD, show=False, record=False, **options)  # type: ignore[arg-type]
+    assert isinstance(found, pex.Adoption)
+    return found
+
+
+def test_a_prompt_that_may_stay_is_promoted_for_the_model_by_a_recorded_run(
+    shelved: FaultyEndpoint,
+) -> None:
+    found = adopt(params={"reasoning_effort": "low"})
+    calls = shelved.calls
+    [done] = found.apply()
+    assert shelved.calls == calls, "the evidence is made from the journal"
+    assert done.prompt == "gain"
+    assert done.promotion is not None
+    assert done.promotion.moved, str(done)
+    # The effort is part of what was adopted, so the model has a version of its own.
+    special = pex.library.load("gain@champion--new")
+    assert special.params == {"reasoning_effort": "low"}
+    assert special.origin == "gain/2"
+    assert pex.library.load("gain@champion").origin == "gain/1"
+    evidence = done.promotion.evidence
+    assert evidence is not None
+    assert evidence.run_id == done.run_id
+    assert pex.load_run(done.run_id).about.name == "gain"
+    # Once more: it is there already.
+    assert adopt(params={"reasoning_effort": "low"}).apply()[0].moved
+
+
+def test_what_promotion_refuses_is_shown_and_nothing_moves(
+    shelved: FaultyEndpoint, project: Path
+) -> None:
+    found = adopt()
+    # Since the adoption the gate has changed, so what was measured is not what counts now.
+    path = project / "experiments/gain/experiment.yaml"
+    path.write_text(path.read_text().replace("margin: 0.1", "margin: 0.01"))
+    [done] = found.apply()
+    assert not done.moved
+    assert "the experiment's gate has changed since the run: margin 0.1 → 0.01" in str(done)
+    with pytest.raises(pex.PexError):
+        pex.library.load("gain@champion--new")
+
+
+def test_a_prompt_that_should_not_move_is_left_alone(shelved: FaultyEndpoint) -> None:
+    found = adopt()
+    [done] = found.apply(["lose"])
+    assert "nothing moves: do not move yet" in str(done)
+    with pytest.raises(pex.PexError, match="did you mean 'lose'"):
+        found.apply(["loose"])
+
+
+def test_promotion_of_a_model_in_place_of_another_needs_their_comparison(
+    shelved: FaultyEndpoint,
+) -> None:
+    refused = pex.promote("gain", model=NEW, instead_of=OLD)
+    assert not refused.moved
+    assert "pexlab adopt lab/new --baseline lab/old --prompt gain --apply" in str(refused)
+    with pytest.raises(pex.PexError, match="instead_of"):
+        pex.promote("gain", instead_of=OLD)
