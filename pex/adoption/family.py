@@ -22,6 +22,7 @@ from pex.compare.verdict import POWER, UNDECIDED, Options, Row, to_table
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError
 from pex.stats import power
+from pex.stats.checks import normal_quantile
 from pex.stats.multiple import holm
 
 if TYPE_CHECKING:
@@ -205,7 +206,8 @@ def _more_cases(row: Row, word: str, margin: float | None, alpha: float, claims:
             power.cases_for_noninferiority(oriented, sd, margin, confidence=1 - level, power=POWER)
         )
     elif margin and row.metric.yes_no:
-        # No case differed: as many as would have shown a share of the margin.
-        found.append(math.ceil(math.log(level) / math.log(1 - margin)))
+        # No case differed: Tango's bound of n equal pairs is z² / (n + z²).
+        z = normal_quantile(1 - 2 * level)
+        found.append(math.floor(z * z * (1 - margin) / margin) + 1)
     known = [number for number in found if number is not None]
     return max(1, min(known) - n) if known else None

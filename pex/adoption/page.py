@@ -124,7 +124,7 @@ def _part(item: Outcome, left: int) -> tuple[dict[str, Any], int]:
     sides, caption = _sides(item, left)
     sentence = ""
     if row.get("n_cases") and row.get("verdict") != UNCHANGED:
-        sentence = f"{row['metric']}: {finding_text(row)}."
+        sentence = finding_text(row)
     return {
         "name": clean(item.task.key),
         "verdict": item.decision.verdict,
@@ -147,7 +147,8 @@ def _facts(item: Outcome) -> list[tuple[str, str]]:
         found.append(("margin", _margin(item)))
     p = row.get("p_adjusted")
     if p is not None and p == p:
-        found.append(("p, adjusted", f"{float(p):.3g} (of {row['family']} comparisons)"))
+        said = "below 0.001" if float(p) < 0.001 else f"{float(p):.2g}"
+        found.append(("p, adjusted", f"{said} (of {row['family']} comparisons)"))
     found += [("cost per 1,000", cost), ("latency, median", latency), ("tokens out", tokens)]
     about = item.described
     if about is not None and about.paired:

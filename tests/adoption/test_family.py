@@ -66,6 +66,12 @@ def test_no_worse_is_corrected_too_and_its_bound_agrees() -> None:
     assert among.p_no_worse is not None
     assert among.p_no_worse > 0.05
     assert all(item.word == "undecided" for item in others)
+    # So many more cases without a difference would indeed suffice, and one fewer would not.
+    more = among.more_cases
+    assert more is not None
+    for n, said in ((60 + more, "no worse"), (59 + more, "undecided")):
+        again = judge_family([subject(0, 0, n, 0.06)] + [subject(9, 9, 60, 0.06)] * 7)[0]
+        assert again.word == said
 
 
 def test_a_family_of_equal_models_is_rarely_wrong_about_any() -> None:
