@@ -64,6 +64,7 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
         "pex/starter/notebooks/02_write_prompts.ipynb",
         "pex/starter/notebooks/03_prompt_library.ipynb",
         "pex/starter/notebooks/04_analyse_in_mlflow.ipynb",
+        "pex/starter/notebooks/05_improve_prompts.ipynb",
         "pex/adoption/page.html.jinja",
         "pex/starter/notebooks/adopt_model.ipynb",
         "pex/starter/notebooks/compare.ipynb",

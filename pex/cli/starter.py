@@ -15,6 +15,7 @@ NOTEBOOKS = tuple(
         "02_write_prompts.ipynb",
         "03_prompt_library.ipynb",
         "04_analyse_in_mlflow.ipynb",
+        "05_improve_prompts.ipynb",
         "adopt_model.ipynb",
         "compare.ipynb",
         "morning.ipynb",
