@@ -205,12 +205,12 @@ class Runner:
                 self._wait_for_money(worst_usd)
                 return
             lane.waiting.popleft()
-            self._warm_up.begin(call)
+            self._warm_up.begin(call, now)
             tokens = call.tokens(len(payload))
             lane.limiter.begin(now, tokens)
             task = asyncio.create_task(self._make(call, payload, worst_usd, tokens))
             self._tasks.add(task)
-            task.add_done_callback(self._made)
+            task.add_done_callback(functools.partial(self._made, call))
         if lane.waiting and lane.timer is None:
             again_s = lane.limiter.look_again_s(now)
             if again_s is not None:
@@ -289,9 +289,10 @@ class Runner:
         """What tells the pieces of an answer, without the model's reasoning."""
         return AnswerText(functools.partial(self._emit, call, Delta), call.channel.tags).feed
 
-    def _made(self, task: asyncio.Task[None]) -> None:
+    def _made(self, call: Call, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
+            self._warm_up.ended(call, answered=False)  # it may have gone wrong before it was sent
             self._left -= 1  # an error of our own: the other calls go on, then it is raised
             self._failure = self._failure or task.exception()
         self._pump()
@@ -418,6 +419,8 @@ class Runner:
         while True:
             await asyncio.sleep(TICK_S)
             await self._tick()
+            assert self._loop is not None  # run() has set it
+            self._warm_up.give_up_late(self._loop.time())
             self._pump()
 
     async def _tick(self) -> None:

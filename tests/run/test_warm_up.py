@@ -13,6 +13,8 @@ from aiohttp import web
 
 import pex
 from pex.core.errors import PexError
+from pex.run.runner import Runner
+from pex.run.warm_up import MOST_FAILED
 from tests.helpers.caching_endpoint import CachingEndpoint, settings
 from tests.helpers.endpoint import completion
 
@@ -119,6 +121,57 @@ def test_a_first_call_that_fails_lets_the_next_one_lead(cache: CachingEndpoint) 
     answered = frame.drop("c0")
     assert answered["error"].isna().all(), "the second was busy, and asked again"
     assert (answered["cached_tokens"] == 0).sum() == 1
+
+
+def test_a_first_call_that_hangs_is_not_waited_for(
+    cache: CachingEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call is answered when all others are: they went out without it."""
+    monkeypatch.setattr("pex.run.warm_up.PATIENCE_S", 0.05)
+
+    def fault(body: dict[str, Any], number: int) -> Any:
+        async def last(request: web.Request) -> web.Response:
+            while cache.calls < 24:
+                await asyncio.sleep(0.01)
+            return web.json_response(completion("late"))
+
+        return last if number == 1 else None
+
+    cache.fault = fault
+    assert run(experiment()).about.counts.answered == 24
+
+
+def test_after_a_few_failures_the_others_go_out_together(cache: CachingEndpoint) -> None:
+    cache.latency_s = 0.05
+    flagged = {f"word{n}" for n in range(MOST_FAILED)}
+
+    def fault(body: dict[str, Any], number: int) -> Any:
+        if body["messages"][-1]["content"] not in flagged:
+            return None
+        said = {"error": {"message": "flagged", "code": "content_filter"}}
+        return web.json_response(said, status=400)
+
+    cache.fault = fault
+    results = run(experiment())
+    assert results.about.counts.answered == 24 - MOST_FAILED
+    assert (results.frame["cached_tokens"] == 0).sum() > 1, "nobody led any more"
+
+
+def test_an_error_of_our_own_does_not_leave_the_others_waiting(
+    cache: CachingEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emit, seen = Runner._emit, []
+
+    def broken(self: Runner, *args: Any) -> None:
+        seen.append(args)
+        if len(seen) == 1:
+            raise RuntimeError("broken listener")
+        emit(self, *args)
+
+    monkeypatch.setattr(Runner, "_emit", broken)
+    with pytest.raises(RuntimeError, match="broken listener"):
+        run(experiment())
+    assert cache.calls == 23
 
 
 def test_a_model_that_is_given_up_takes_what_waits_with_it(cache: CachingEndpoint) -> None:
