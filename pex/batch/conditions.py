@@ -18,7 +18,7 @@ from pex.batch import snapshot
 from pex.batch.job_log import batches_of
 from pex.batch.parameters import declared
 from pex.batch.plan import Job, Plan
-from pex.batch.when import BASELINE, MODEL, MODEL_STOPS, NEW_MODEL
+from pex.batch.when import ANY, BASELINE, MODEL, MODEL_STOPS, NEW_MODEL
 from pex.core import jsontext
 from pex.core.errors import PexError
 from pex.core.project import find_project
@@ -97,7 +97,7 @@ class _Look:
         wanted = {ref.partition("/")[0] for ref in self._uses}
         for when in self._steps.values():
             if NEW_MODEL in when:
-                provider = str(when[NEW_MODEL]).partition("/")[0]
+                provider = _provider_part(when[NEW_MODEL])
                 wanted |= set(fnmatch.filter(self._settings.providers, provider))
                 wanted |= {provider} & BUILT_IN.keys()  # named without a wildcard
         self._providers = sorted(wanted - {LOCAL})
@@ -168,7 +168,13 @@ class _Look:
 
 
 def _may_have(provider: str, pattern: str) -> bool:
-    return fnmatch.fnmatch(provider, pattern.partition("/")[0] or "*")
+    return fnmatch.fnmatch(provider, _provider_part(pattern))
+
+
+def _provider_part(pattern: str) -> str:
+    """The pattern of the provider: any, if there is no slash, since * fits one too."""
+    provider, slash, _ = pattern.partition("/")
+    return (provider if slash else ANY) or ANY
 
 
 def _newest_first(item: tuple[str, EndpointModel]) -> tuple[int, str]:

@@ -43,6 +43,9 @@ def _option(name: str, option: Any) -> Any:
     pattern = ANY if option is None else option
     if not isinstance(pattern, str) or not pattern.strip():
         raise ValueError(f"{name}: expected a pattern such as openai/gpt-*, got {option!r}")
+    if "/" not in pattern and not pattern.strip().startswith(ANY):
+        # No name would ever fit, and the step would never run.
+        raise ValueError(f"{name}: '{pattern}' has no provider: write */{pattern.strip()}")
     return pattern.strip()
 
 

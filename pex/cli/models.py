@@ -26,6 +26,9 @@ _MOST = 25
 _UNKNOWN = "?"
 _HEAD = ("model", "input", "output", "cached", "cache write", "batch in/out", "context", "supports",
          "stops", "")  # fmt: skip
+_ALWAYS = (0, 1, 2)
+"""Columns that are shown even if nothing is known: the model and its price."""
+_NUMBERS = range(1, 7)
 
 
 def models(
@@ -118,11 +121,25 @@ def _print_models(
     if not rows:
         console.err("No model to show.")
         return
-    console.out(text_table(rows, _HEAD, right=range(1, 7)))
+    columns = [number for number, column in enumerate(zip(*rows, strict=True))
+               if number in _ALWAYS or set(column) - {"", _UNKNOWN}]  # fmt: skip
+    console.out(text_table(
+        [[row[number] for number in columns] for row in rows],
+        [_HEAD[number] for number in columns],
+        right=[place for place, number in enumerate(columns) if number in _NUMBERS],
+    ))  # fmt: skip
     if len(rows) < len(shown):
         console.err(f"{len(shown) - len(rows):,} more: pexlab models --all, or name a provider")
-    if any(_UNKNOWN in row for row in rows):
-        console.err("? = not known; prices are in USD per million tokens")
+    if any(set(row[1:6]) - {"", _UNKNOWN, "free"} for row in rows):
+        console.err("prices are in USD per million tokens")
+    if any(row[number] == _UNKNOWN for row in rows for number in columns):
+        console.err("? = not known")
+    hidden = set(range(len(_HEAD))) - set(columns)
+    absent = [
+        _HEAD[number] for number in sorted(hidden) if any(r[number] == _UNKNOWN for r in rows)
+    ]
+    if absent:
+        console.err(f"nothing is known of: {', '.join(absent)}")
 
 
 def _cells(model: CatalogueModel, use: ModelUse | None, now: datetime.datetime) -> tuple[str, ...]:

@@ -226,6 +226,9 @@ def _print_results(results: Any, as_json: bool, out: Path | None) -> None:
         verdicts = results.verdicts()
         told = {"summary": results.summary().to_dict("records"), "remarks": results.remarks()}
         told["comparison"] = [] if verdicts is None else _records(verdicts)
+        if verdicts is not None:
+            worth = results.frontier()
+            told["frontier"] = {"named": worth.named, "finding": worth.finding}
         told["requirement_states"] = _records(results.requirements)
         if (results.about.gate or {}).get("baseline", PINNED) != PINNED:
             told["gate"] = results.gate().outcome
@@ -234,6 +237,8 @@ def _print_results(results: Any, as_json: bool, out: Path | None) -> None:
         console.out(repr(results))
         if results.verdicts() is not None:
             console.out("\n" + repr(results.compare(results.baseline)))
+            if (results.summary()["cost_usd"] > 0).any():
+                console.out("\n" + results.frontier().finding)
     if results.run_id is not None:
         console.err(f"recorded in MLflow as run {results.run_id} (pexlab ui, or pexlab report)")
 

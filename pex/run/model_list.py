@@ -84,7 +84,7 @@ class EndpointModel:
 
 
 def read_list(data: Any) -> list[EndpointModel]:
-    """The models of the body of `/v1/models`.
+    """The models of the body of `/v1/models`; an entry without a name is left out.
 
     Raises:
         KeyError, TypeError: it is not a list of models.
@@ -94,8 +94,11 @@ def read_list(data: Any) -> list[EndpointModel]:
         >>> [(model.name, str(model.stops)) for model in read_list(data)]
         [('m1', '2027-01-14'), ('m2', 'None')]
     """
-    found = [read_model(str(item["id"]), item) for item in data["data"][:MOST]]
-    return [model for model in found if len(model.name) <= _LONGEST_NAME]
+    entries = data["data"][:MOST]
+    found = [read_model(entry["id"], entry) for entry in entries if _is_named(entry)]
+    if entries and not found:
+        raise TypeError("no entry has a name")
+    return found
 
 
 def read_model(name: str, entry: Mapping[str, Any]) -> EndpointModel:
@@ -173,6 +176,11 @@ def day_of(value: Any) -> datetime.date | None:
     except (ValueError, OverflowError, OSError):
         return None
     return found if found is not None and found.year in _YEARS else None
+
+
+def _is_named(entry: Any) -> bool:
+    name = entry.get("id") if isinstance(entry, dict) else None
+    return isinstance(name, str) and 0 < len(name.strip()) <= _LONGEST_NAME
 
 
 def _dict(value: Any) -> Mapping[str, Any]:

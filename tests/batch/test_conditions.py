@@ -170,6 +170,7 @@ def test_what_the_plan_gives_comes_first(shop: Shop) -> None:
         ("{model-stops: -1}", "model-stops: expected days"),
         ("{model-stops: true}", "model-stops: expected days"),
         ("{new-model: 3}", "new-model: expected a pattern such as openai/gpt-*, got 3"),
+        ("{new-model: gpt-5*}", "new-model: 'gpt-5*' has no provider: write */gpt-5*"),
         ("[]", "expected model-stops, new-model"),
         ("7", "expected model-stops, new-model"),
     ],

@@ -84,7 +84,17 @@ def test_the_table_has_those_in_use_first_and_says_what_is_unknown(
     row = {line.split()[0]: line for line in lines}
     assert row["lab/m2"].split()[1:3] == ["free", "?"]
     assert row["lab/m2"].endswith("in use: 1 prompt")
-    assert row["openai/gpt-4o"].split()[1:8] == ["2.50", "10.00", "1.25", "?", "1.25", "/", "5.00"]
+    assert row["openai/gpt-4o"].split()[1:8] == [
+        "2.50",
+        "10.00",
+        "1.25",
+        "1.25",
+        "/",
+        "5.00",
+        "128,000",
+    ]
+    assert "cache write" not in lines[0], "a column of which nothing is known is not shown"
+    assert "nothing is known of: cache write\n" in said.stderr
     assert f"32,768  tools     {day} (in 20 days; the endpoint's list)" in row["lab/m1"]
     assert "openai (OPENAI_API_KEY)" in said.stderr
     assert "not running on this machine: ollama, lmstudio, vllm, llamacpp" in said.stderr

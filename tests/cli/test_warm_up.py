@@ -55,3 +55,21 @@ def test_the_command_warms_up_and_says_what_was_read(cache: CachingEndpoint, pro
     whole = json.loads(spent.stdout)["total"]
     assert whole["cached_tokens"] == sum(int(table["cached_tokens"].sum()) for table in tables)
     assert whole["cache_write_tokens"] > 0
+
+
+def test_what_is_worth_its_price_is_printed_where_there_is_a_choice(
+    cache: CachingEndpoint, project: Path
+) -> None:
+    command = ("run", "experiment.yaml", "--no-record", "--limit", "4")
+    assert "Best" not in pexlab(*command, folder=project).stdout
+    (project / "experiment.yaml").write_text(EXPERIMENT.replace("[p.", "[q.prompty, p."))
+    short = (
+        (project / "p.prompty").read_text().replace(RULES, "Be brief.").replace(": p\n", ": q\n")
+    )
+    (project / "q.prompty").write_text(short)
+    said = pexlab(*command, folder=project)
+    assert said.returncode == 0, said.stderr
+    assert "Best and cheapest: q ($" in said.stdout.splitlines()[-1]
+    told = json.loads(pexlab(*command, "--json", folder=project).stdout)
+    assert told["frontier"]["named"] == "q"
+    assert told["frontier"]["finding"] in said.stdout

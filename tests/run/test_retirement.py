@@ -167,3 +167,12 @@ def test_what_endpoints_support_is_only_what_they_say() -> None:
     assert (found["openrouter"].context, found["openrouter"].answer) == (128000, 4096)
     assert found["anthropic"].supports == ("images",)
     assert found["odd"] == EndpointModel("odd")
+
+
+def test_an_entry_without_a_name_is_left_out_and_a_list_of_such_is_no_list() -> None:
+    odd = ["m0", None, 7, {}, {"id": None}, {"id": 5}, {"id": " "}, {"id": "x" * 301}]
+    assert [model.name for model in read_list({"data": [*odd, {"id": "m1"}]})] == ["m1"]
+    assert read_list({"data": []}) == []
+    for nonsense in ({"data": odd}, {"data": None}, {"data": {"id": "m1"}}, {"models": []}, []):
+        with pytest.raises((KeyError, TypeError)):
+            read_list(nonsense)
