@@ -37,6 +37,13 @@ def improve(
         str | None,
         typer.Option(help="The model that writes proposals; default: the same."),
     ] = None,
+    reference_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="For --way adaptation: the old model, whose answers are its reference.",
+        ),
+    ] = None,
     way: Annotated[
         list[str] | None,
         typer.Option(help="A way of making proposals, such as rewrite; can be repeated."),
@@ -97,7 +104,13 @@ def improve(
         )
     if dry_run:
         question = question_of(
-            prompt, exp, model=model, writer=writer, metric=metric, margin=margin
+            prompt,
+            exp,
+            model=model,
+            writer=writer,
+            metric=metric,
+            margin=margin,
+            reference=reference_model,
         )
         found = forecast(question, plan_of(question, way, rounds, proposals, seed), cap)
         if as_json:
@@ -112,6 +125,7 @@ def improve(
             budget_usd=cap,
             model=model,
             writer=writer,
+            reference=reference_model,
             ways=way,
             metric=metric,
             rounds=rounds,

@@ -8,6 +8,7 @@ from typing import Any
 
 from pex.core.project import project_of
 from pex.core.safe_text import clean
+from pex.core.variant import Variant
 from pex.improvement import memory
 from pex.improvement.question import Question
 from pex.improvement.selection import Plan
@@ -39,6 +40,8 @@ class Forecast:
     budget_usd: float
     detectable: float
     uses: int
+    reference_calls: int = 0
+    reference_usd: float | None = 0.0
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -50,6 +53,11 @@ class Forecast:
         lines = [
             f"Cases: {sizes}",
             f"The start: {_calls(self.start_calls, self.start_usd)}",
+            *(
+                [f"The old model's answers: {_calls(self.reference_calls, self.reference_usd)}"]
+                if self.reference_calls
+                else []
+            ),
             f"Each proposal: at most {_calls(self.proposal_calls, self.proposal_usd)}; at most "
             f"{self.proposals} proposals, and the calls of the model that writes them",
             f"The confirmation: {_calls(self.confirm_calls, self.confirm_usd)}, set aside first",
@@ -88,7 +96,10 @@ def forecast(
     start = _preview(question, [*search, *split.confirm], again=False)
     proposal = _preview(question, search, again=True)
     confirm = _preview(question, split.confirm, again=True)
-    costs = (start[1], confirm[1])
+    old: tuple[int, float | None] = (0, 0.0)
+    if question.reference is not None:
+        old = _preview(question, split.train, question.reference, again=False)
+    costs = (start[1], confirm[1], old[1])
     needed = None if None in costs else sum(cost for cost in costs if cost is not None)
     ids = [case.id for case in split.confirm]
     return Forecast(
@@ -104,13 +115,17 @@ def forecast(
         budget_usd=budget_usd,
         detectable=detectable(len(ids), SPREAD),
         uses=memory.number_of_use(earlier, ids, "") - 1,
+        reference_calls=old[0],
+        reference_usd=old[1],
         notes=tuple(sets.notes()),
     )
 
 
-def _preview(question: Question, cases: Any, *, again: bool) -> tuple[int, float | None]:
-    """Calls and likely cost; with `again` as if nothing was answered before."""
-    drafted = question.experiment.drafted([question.start], cases)
+def _preview(
+    question: Question, cases: Any, variant: Variant | None = None, *, again: bool
+) -> tuple[int, float | None]:
+    """Calls and likely cost, of the start if no other; `again`: as if nothing was answered."""
+    drafted = question.experiment.drafted([variant or question.start], cases)
     found = drafted.preview(journal="off" if again else "reuse")
     return found.calls, found.cost_usd
 

@@ -55,6 +55,7 @@ def improve(
     budget_usd: float,
     model: str | ClientModel | None = None,
     writer: str | ClientModel | None = None,
+    reference: str | ClientModel | None = None,
     ways: Sequence[str | Way] | None = None,
     metric: str | None = None,
     rounds: int = 3,
@@ -78,6 +79,8 @@ def improve(
             set aside before anything else.
         model: that the prompt is for; default: the experiment's for this prompt.
         writer: the model that writes proposals; default: the same.
+        reference: the old model that the way "adaptation" adapts from: its answers on the training
+            cases come from the journal, or are asked within the budget.
         ways: of making proposals, by name or as objects; default: all that need no further package.
         metric: the score to improve; default: the gate's, else the first.
         rounds: at most; each starts from the best so far.
@@ -100,7 +103,13 @@ def improve(
         Interrupted: from the keyboard; the answers are kept, and the same call continues.
     """
     question = question_of(
-        prompt, experiment, model=model, writer=writer, metric=metric, margin=margin
+        prompt,
+        experiment,
+        model=model,
+        writer=writer,
+        metric=metric,
+        margin=margin,
+        reference=reference,
     )
     plan = plan_of(question, ways, rounds, proposals, seed)
     job = _Job(question, plan, budget_usd, record, tracking_uri)
@@ -118,7 +127,8 @@ def plan_of(
     """How to search.
 
     Raises:
-        PexError: no such way, or a number that does not fit.
+        PexError: no such way, a number that does not fit, a way without the reference model that
+            it needs, or a reference model that no way uses.
     """
     from pex.improvement.ways.by_name import DEFAULT_WAYS, WAYS
 
@@ -134,6 +144,7 @@ def plan_of(
             raise PexError(f"there is no way '{way}'", hint=nearest(way, WAYS))
     if not chosen:
         raise PexError("ways: none is given", hint=nearest("", WAYS))
+    _check_reference(chosen, question)
     return Plan(
         chosen,
         check_proposal,
@@ -143,6 +154,20 @@ def plan_of(
         question.experiment.max_error_share,
         question.margin is not None,
     )
+
+
+def _check_reference(ways: Sequence[Way], question: Question) -> None:
+    using = [way.name for way in ways if getattr(way, "uses_reference", False)]
+    if using and question.reference is None:
+        raise PexError(
+            f"way '{using[0]}' needs the old model, whose answers are its reference",
+            hint="name it: reference='openai/gpt-4o', or --reference-model openai/gpt-4o",
+        )
+    if question.reference is not None and not using:
+        raise PexError(
+            f"reference '{question.reference.model}': no way uses it",
+            hint="add the way 'adaptation', or leave the reference out",
+        )
 
 
 class _Job:
@@ -174,7 +199,7 @@ class _Job:
         split = self.sets.split
         cap = self._budget(time.time())
         Lab(self._question, cap, self._database, split.confirm).check_budget(
-            [*split.train, *split.select]
+            split.train, split.select
         )
         recorder = self._open()
         since = recorder.started_at if recorder is not None else time.time()
@@ -208,7 +233,7 @@ class _Job:
         return memory.Recorder(study, question, 1.0 if question.higher_is_better else -1.0)
 
     def _settings(self) -> dict[str, Any]:
-        plan, writer = self._plan, self._question.writer
+        plan, writer, old = self._plan, self._question.writer, self._question.reference
         return {
             "writer": writer if isinstance(writer, str) else writer.ref,
             "ways": ", ".join(way.name for way in plan.ways),
@@ -216,6 +241,7 @@ class _Job:
             "proposals": plan.proposals,
             "seed": plan.seed,
             "margin": self._question.margin,
+            **({} if old is None else {"reference": old.model}),
         }
 
     def _search(self, lab: Lab, recorder: memory.Recorder | None, say: Say) -> Search:
@@ -284,6 +310,7 @@ class _Job:
 
     def _finish(self, recorder: memory.Recorder, result: Improvement) -> None:
         metrics = {"spent_usd": result.spent_usd, "proposals": float(len(result.candidates) - 1)}
+        metrics["replies.no_proposal"] = float(len(result.left_out))
         tables = {"proposals.json": result.frame}
         if result.confirmation is not None:
             row = result.confirmation.row

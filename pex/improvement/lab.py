@@ -42,6 +42,9 @@ class Measurer(Protocol):
     ) -> list[list[Reply]]:
         """As `Workbench.ask`."""
 
+    def reference(self, cases: Sequence[Case]) -> Measured | None:
+        """What the reference model answers to the start; None without one."""
+
     def affords(self, prompts: Sequence[Prompt], cases: Sequence[Case]) -> bool:
         """Whether the budget likely pays for measuring all the prompts on all the cases."""
 
@@ -84,21 +87,26 @@ class Lab:
         self.reserved_usd = max(self.reserved_usd, cost)
         return cost
 
-    def check_budget(self, search: Sequence[Case]) -> None:
-        """Refuse a budget that does not pay for the start and its confirmation.
+    def check_budget(self, train: Sequence[Case], select: Sequence[Case]) -> None:
+        """Refuse a budget that does not pay for the start, the reference and the confirmation.
 
         Args:
-            search: the cases that the start is measured on first.
+            train: the cases that the start and the reference model are measured on first.
+            select: the cases that the start is measured on next.
 
         Raises:
             PexError: it says how much is needed.
         """
         start = self._question.start.prompt
-        needed = self._likely_usd(start, search, again=False) + self.reserve(start)
+        needed = self._likely_usd(start, [*train, *select], again=False) + self.reserve(start)
+        old = self._question.reference
+        if old is not None:
+            needed += self._price(old, train, again=False)
         if needed > self._budget.cap_usd:
+            also = "" if old is None else f", asking '{old.model}'"
             raise PexError(
-                f"the budget of ${self._budget.cap_usd:g} does not pay for measuring the start and "
-                f"confirming one proposal: about ${needed:.3g} is needed",
+                f"the budget of ${self._budget.cap_usd:g} does not pay for measuring the start"
+                f"{also} and confirming one proposal: about ${needed:.3g} is needed",
                 hint=f"give more, for example budget_usd={_rounded_up(3 * needed):g}",
             )
 
@@ -127,7 +135,8 @@ class Lab:
                 missing.setdefault(lacking, []).append(prompt)
         for ids, group in missing.items():
             wanted = set(ids)
-            self._run(group, [case for case in cases if case.id in wanted])
+            variants = [self._variant(prompt) for prompt in group]
+            self._run(variants, [case for case in cases if case.id in wanted])
         return [self._measured(prompt, cases) for prompt in prompts]
 
     def known(self, prompt: Prompt, cases: Sequence[Case]) -> Measured | None:
@@ -153,12 +162,20 @@ class Lab:
             raise BudgetSpent
         return replies
 
-    def _run(self, prompts: Sequence[Prompt], cases: Sequence[Case]) -> None:
+    def reference(self, cases: Sequence[Case]) -> Measured | None:
+        """As `Measurer.reference`; it is asked once."""
+        old = self._question.reference
+        if old is None:
+            return None
+        if old.name not in self._frames:
+            self._run([old], cases)
+        rows = self._frames[old.name]
+        return Measured(old.prompt, rows, scores_of(rows, self._question.metric))
+
+    def _run(self, variants: Sequence[Variant], cases: Sequence[Case]) -> None:
         import pandas as pd
 
-        exp = self._question.experiment.drafted(
-            [self._variant(prompt) for prompt in prompts], cases, name=self._question.name
-        )
+        exp = self._question.experiment.drafted(variants, cases, name=self._question.name)
         self._check_judge(exp.score_names)
         results = exp.run(record=False, journal="reuse", show=False, budget_usd=self._cap())
         self.uncalibrated = list(results.about.uncalibrated)
@@ -204,11 +221,15 @@ class Lab:
 
     def _likely_usd(self, prompt: Prompt, cases: Sequence[Case], *, again: bool) -> float:
         """What measuring a prompt will likely cost; with `again` even if it was measured before."""
-        exp, start = self._question.experiment, self._question.start
-        known = prompt.digest in self._frames
-        name = prompt.digest if known else start.name
+        start = self._question.start
+        name = prompt.digest if prompt.digest in self._frames else start.name
         variant = Variant(prompt, start.via or start.model, start.params, name=name)
-        drafted = exp.drafted([variant], cases, name=self._question.name if known else None)
+        return self._price(variant, cases, again=again)
+
+    def _price(self, variant: Variant, cases: Sequence[Case], *, again: bool) -> float:
+        """What a variant will likely cost, judged by its earlier answers if there are any."""
+        name = self._question.name if variant.name in self._frames else None
+        drafted = self._question.experiment.drafted([variant], cases, name=name)
         preview = drafted.preview(journal="off" if again else "reuse")
         if preview.cost_usd is None or preview.at_most_usd is None:
             return 0.0  # a model without a price: the first run refuses it

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from pex.core.safe_text import clean
 from pex.improvement.confirmation import Confirmation
-from pex.improvement.picture import Score, svg
+from pex.improvement.picture import Score, confirmed, svg
 from pex.improvement.selection import START, Candidate
 from pex.report.comparison import SIGNS, chip
 from pex.report.safe_html import escaped
@@ -89,7 +89,7 @@ def _data(shown: Shown) -> dict[str, Any]:
         rows.append(
             {
                 "item": item,
-                "scores": [shown.value(v) for v in (score.train, score.select, score.confirm)],
+                "scores": [shown.value(getattr(score, name)) for name in _sets(shown.scores)],
                 "cost": "–" if math.isnan(item.usd_per_1000) else format_usd(item.usd_per_1000),
                 "state": _state(item),
                 "change": Markup(_change(item, prompts)),
@@ -103,9 +103,15 @@ def _data(shown: Shown) -> dict[str, Any]:
         "verdict": Markup(chip(shown.verdict, escape(f"{sign} {shown.verdict}"))),
         "picture": Markup(svg(shown.scores, best.name, shown.metric, shown.yes_no)),
         "rows": rows,
+        "sets": _sets(shown.scores),
         "winner": Markup(_change(best, {best.parent: prompts[START]})),
         "changed": best.name != START,
     }
+
+
+def _sets(scores: Sequence[Score]) -> tuple[str, ...]:
+    """The sets with a column: confirm only if something was confirmed."""
+    return ("train", "select", "confirm") if confirmed(scores) else ("train", "select")
 
 
 def _state(item: Candidate) -> Markup:

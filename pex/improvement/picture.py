@@ -73,8 +73,12 @@ def plot(scores: Sequence[Score], best: str, metric: str, yes_no: bool) -> Figur
                 hovertemplate=f"{paper.plain(item.name)}<br>%{{y:.3g}}<extra></extra>",
             )
         )
+    sets = 3 if confirmed(drawn) else 2
     figure.update_xaxes(
-        tickmode="array", tickvals=[0, 1, 2], ticktext=list(_TITLES), range=[-0.3, 2.3]
+        tickmode="array",
+        tickvals=list(range(sets)),
+        ticktext=list(_TITLES[:sets]),
+        range=[-0.3, sets - 0.7],
     )
     figure.update_yaxes(title_text=paper.plain(metric))
     return paper.lay_out(figure, title, story(scores, best, metric, yes_no), height=300, below=84)
@@ -120,8 +124,9 @@ def svg(scores: Sequence[Score], best: str, metric: str, yes_no: bool) -> str:
     show = _shown(metric, yes_no)
     room = 0.06 * (max(values) - min(values)) or 0.05
     up = Axis((min(values) - room, max(values) + room), 0, _TALL)
-    xs = [_LEFT + _SIDE + step * (WIDTH - _SIDE) / 2 for step in range(3)]
-    right = xs[2] + _SIDE
+    sets = 3 if confirmed(drawn) else 2
+    xs = [_LEFT + _SIDE + step * (WIDTH - _SIDE) / 2 for step in range(sets)]
+    right = xs[-1] + _SIDE
 
     def y(value: float) -> float:
         return _TOP + _TALL - up.x(value)
@@ -130,7 +135,8 @@ def svg(scores: Sequence[Score], best: str, metric: str, yes_no: bool) -> str:
     for tick in up.ticks():
         out.append(draw_line(_LEFT, y(tick), right, y(tick)))
         out.append(draw_text(_LEFT - 8, y(tick) + 4, show(tick), "end", soft=True))
-    for x, name, words in zip(xs, SETS, ("made from", "chosen by", "not seen before"), strict=True):
+    words_below = ("made from", "chosen by", "not seen before")[:sets]
+    for x, name, words in zip(xs, SETS[:sets], words_below, strict=True):
         out.append(draw_text(x, _TOP + _TALL + 22, name, "middle", bold=True))
         out.append(draw_text(x, _TOP + _TALL + 38, words, "middle", soft=True))
     last = {START: 0, best: 1}
@@ -138,14 +144,15 @@ def svg(scores: Sequence[Score], best: str, metric: str, yes_no: bool) -> str:
         out += _lines(item, best, xs, y)
     key = right + 24
     out += _keys(drawn, best, key)
-    label = f"{metric} on train, select and confirm. {story(scores, best, metric, yes_no)}"
+    measured = "train, select and confirm" if sets == 3 else "train and select"
+    label = f"{metric} on {measured}. {story(scores, best, metric, yes_no)}"
     width = key + 40 + 7.4 * max(len(text) for text in ("start", f"winner: {best}", "99 others"))
     return draw_svg(out, label, width, _TOP + _TALL + 48)
 
 
 def _lines(item: Score, best: str, xs: Sequence[float], y: Callable[[float], float]) -> list[str]:
     """One candidate: its line through the sets that it was measured on, and its marks."""
-    points = [(x, y(value)) for x, value in zip(xs, _values(item), strict=True)
+    points = [(x, y(value)) for x, value in zip(xs, _values(item), strict=False)
               if math.isfinite(value)]  # fmt: skip
     stroke = _stroke(item.name, best)
     parts = [draw_line(*one, *other, style=stroke) for one, other in itertools.pairwise(points)]
@@ -186,6 +193,11 @@ def _keys(drawn: Sequence[Score], best: str, x: float) -> list[str]:
         out.append(_mark(name, best, x + 13, height))
         out.append(draw_text(x + 34, height + 4, text))
     return out
+
+
+def confirmed(scores: Sequence[Score]) -> bool:
+    """Whether anything was measured on the confirm set: if not, it is not drawn."""
+    return any(math.isfinite(item.confirm) for item in scores)
 
 
 def _drawn(scores: Sequence[Score]) -> list[Score]:

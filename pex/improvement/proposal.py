@@ -73,13 +73,25 @@ class Workbench(Protocol):
             BudgetSpent: the budget ends before all are answered.
         """
 
+    def reference(self) -> Measured | None:
+        """What the reference model answers to the start on the training cases; None without one.
+
+        Raises:
+            BudgetSpent: the budget ends before all are answered.
+        """
+
 
 class BudgetSpent(Exception):  # noqa: N818 - no error: the improvement ends with what it has
     """The budget of the improvement has ended."""
 
 
 class Way(Protocol):
-    """One way of making proposals, such as rewriting from failures."""
+    """One way of making proposals, such as rewriting from failures.
+
+    A way may also have `left_out`, a growing list of reasons why replies of the writing model were
+    no proposals ("refused to write: …"), and `uses_reference`, True if it needs the answers of
+    `Workbench.reference`.
+    """
 
     name: str
 

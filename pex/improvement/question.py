@@ -25,7 +25,8 @@ class Question:
     """What is improved, on what, by which score.
 
     `start` is the prompt with the model and the parameters that every proposal is run with;
-    `writer` is the model that writes proposals. `confidence` is that of the verdict;
+    `writer` is the model that writes proposals; `reference` is the start on the model that it is
+    adapted from, if there is one. `confidence` is that of the verdict;
     `must_decide` says whether "undecided" counts as a failure.
     """
 
@@ -36,6 +37,7 @@ class Question:
     margin: float | None
     confidence: float
     must_decide: bool = False
+    reference: Variant | None = None
 
     @property
     def name(self) -> str:
@@ -56,7 +58,11 @@ class Question:
         )
         params = dict(self.start.params)
         target = [self.start.prompt.digest, self.start.model, params, exp.repeats]
-        return [exp.name, *target, writer, self.metric, self.margin, self.confidence, cases]
+        old = self.reference
+        adapted = [] if old is None else [old.model, dict(old.params)]
+        return [
+            exp.name, *target, writer, self.metric, self.margin, self.confidence, cases, *adapted,
+        ]  # fmt: skip
 
 
 def question_of(
@@ -67,6 +73,7 @@ def question_of(
     writer: str | ClientModel | None = None,
     metric: str | None = None,
     margin: float | None = None,
+    reference: str | ClientModel | None = None,
 ) -> Question:
     """Look up what `pex.improve` was given.
 
@@ -91,7 +98,24 @@ def question_of(
         margin,
         float(rule.get("confidence") or 0.95),
         rule.get("on_undecided") == "fail",
+        _reference(exp, start, reference),
     )
+
+
+def _reference(exp: Experiment, start: Variant, model: str | ClientModel | None) -> Variant | None:
+    """The start on the old model, with the parameters that it had there."""
+    if model is None:
+        return None
+    ref = _ref(model)
+    own = [v for v in exp.variants if v.model == ref and v.prompt.digest == start.prompt.digest]
+    params = _same_params(own) if own else dict(start.params)
+    if ref == start.model and params == dict(start.params):
+        raise PexError(
+            f"the reference '{ref}' is the model that '{start.prompt.name}' is adapted to",
+            hint="name the new model with model=…, and the old one as the reference",
+        )
+    via = own[0].via or ref if own else model
+    return Variant(start.prompt, via, params, name=f"{start.prompt.digest}.reference")
 
 
 def _start(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,11 @@ class Improvement:
         return list(self._search.candidates)
 
     @property
+    def left_out(self) -> list[str]:
+        """Why replies of the writing model were no proposals, one reason for each."""
+        return list(self._search.left_out)
+
+    @property
     def verdict(self) -> str:
         """Better, worse, no worse or undecided: the winner against the start on the confirm set.
 
@@ -164,6 +170,8 @@ class Improvement:
         said += self._sets.notes()
         if search.refused and self.verdict != NOTHING:
             said.append(f"{self._refusals()}")
+        if search.left_out and self.verdict != NOTHING:
+            said.append(left_out_text(search.left_out))
         said += [f"way '{name}' made no proposal: {text}" for name, text in search.failures.items()]
         return said
 
@@ -334,12 +342,40 @@ class Improvement:
         if not reasons:
             failures = [f"way '{name}': {text}" for name, text in self._search.failures.items()]
             others = {item.reason for item in self.candidates[1:] if item.reason}
-            return "; ".join([*failures, *sorted(others)]) or "none was made"
+            replies = [left_out_text(self.left_out)] if self.left_out else []
+            return "; ".join([*failures, *sorted(others), *replies]) or "none was made"
         counted = "; ".join(
             reason if n == 1 else f"{reason} ({n} times)" for reason, n in reasons.most_common()
         )
-        return f"{sum(reasons.values())} refused: {counted}"
+        refused = f"{sum(reasons.values())} refused: {counted}"
+        if self.left_out and self.verdict == NOTHING:
+            return f"{refused}; {left_out_text(self.left_out)}"
+        return refused
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+def left_out_text(reasons: Sequence[str]) -> str:
+    """How many replies were no proposals, and of what kind; of each kind the first.
+
+    Args:
+        reasons: kind, colon, details.
+
+    Example:
+        >>> left_out_text(["empty", "refused to write: “No.”", "empty"])
+        '3 replies were no proposals: 2 empty, 1 refused to write (“No.”)'
+    """
+    kinds: collections.Counter[str] = collections.Counter()
+    first: dict[str, str] = {}
+    for reason in reasons:
+        kind, _, detail = reason.partition(": ")
+        kinds[kind] += 1
+        first.setdefault(kind, detail if len(detail) <= 100 else f"{detail[:99]}…")
+    counted = ", ".join(
+        f"{n} {kind} ({first[kind]})" if first[kind] else f"{n} {kind}"
+        for kind, n in kinds.most_common()
+    )
+    n = len(reasons)
+    return f"{_count(n, 'reply was no proposal', 'replies were no proposals')}: {counted}"
+
+
+def _count(n: int, noun: str, several: str = "") -> str:
+    return f"{n:,} {noun if n == 1 else several or noun + 's'}"

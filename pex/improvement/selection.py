@@ -69,13 +69,15 @@ class Candidate:
 class Search:
     """How a search ended: all candidates, the start first, and the best of them.
 
-    `ended` is "finished" or "budget"; `failures` are the ways that could not make proposals.
+    `ended` is "finished" or "budget"; `failures` are the ways that could not make proposals;
+    `left_out` says why replies of the writing model were none.
     """
 
     candidates: list[Candidate]
     best: Candidate
     ended: str = "finished"
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def start(self) -> Candidate:
@@ -146,6 +148,10 @@ class TrainBench:
     ) -> list[list[Reply]]:
         """As `Workbench.ask`."""
         return self._lab.ask(prompt, rows, times)
+
+    def reference(self) -> Measured | None:
+        """As `Workbench.reference`."""
+        return self._lab.reference(self.train)
 
 
 class Selection:
@@ -219,6 +225,7 @@ class Selection:
         new: list[Candidate] = []
         spent: BudgetSpent | None = None
         for way in self._plan.ways:
+            before = len(_left_out(way))
             try:
                 for candidate in self._proposals(way, parent, bench, search, number):
                     search.candidates.append(candidate)
@@ -229,6 +236,8 @@ class Selection:
             except BudgetSpent as error:
                 spent = error  # what was proposed before is measured as far as it goes
                 break
+            finally:
+                search.left_out += _left_out(way)[before:]
         self._say(f"round {number}: {len(new)} new proposals from '{parent.name}'")
         if new:
             ended = self._measure(new, parent)
@@ -387,6 +396,11 @@ class Selection:
         if best.state == "start" and not self._plan.shorter:
             return False
         return len(item.prompt.text) < len(best.prompt.text)
+
+
+def _left_out(way: Way) -> list[str]:
+    """Why replies to a way were no proposals, if it says so."""
+    return list(getattr(way, "left_out", ()))
 
 
 def gain(found: Measured, other: Measured) -> float:

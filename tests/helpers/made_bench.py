@@ -42,6 +42,8 @@ class MadeBench:
         self.questions: list[str] = []
         self.batches: list[tuple[int, int]] = []
         """The prompts and cases of each call of `measure`."""
+        self.old: Measured | None = None
+        """What the reference model answers."""
         self.measured = 0
         self.asked = 0
         self._target = target
@@ -95,6 +97,9 @@ class MadeBench:
                 self.asked += 1
             found.append(replies)
         return found
+
+    def reference(self) -> Measured | None:
+        return self.old
 
     def _spend(self) -> None:
         if self._budget is not None and self.measured + self.asked >= self._budget:

@@ -96,6 +96,8 @@ def _check_files(result: Improvement, project: Path) -> None:
     assert result.sentence.replace("+", "&#43;") in page or result.sentence in page
     assert "<ins>" in page
     assert page.count("<svg") == 1
+    assert ">confirm</text>" in page
+    assert 'class="pex-number">confirm' in page
     assert "listed-3" in repr(result)
     figure = result.plot()
     assert len(figure.data) == 4  # what was refused has nothing to draw
@@ -134,6 +136,9 @@ def test_the_start_is_kept_without_touching_the_confirm_set(lab: FaultyEndpoint)
         "The start is kept: of 2 proposals, none did better than its 0.72 while selecting. "
         "The confirm set was not touched."
     )
+    assert 'class="pex-number">confirm' not in result._repr_html_()
+    assert ">confirm</text>" not in result._repr_html_()
+    assert len(result.plot().layout.xaxis.ticktext) == 2
     assert not {str(case.inputs["number"]) for case in result.splits.confirm} & numbers(lab)
     result = run([f"{START} {GOOD}"])
     assert "confirm set used for the first time" in result.notes

@@ -69,6 +69,9 @@ class MadeLab:
     ) -> list[list[Reply]]:
         raise AssertionError("no way here asks")
 
+    def reference(self, cases: Sequence[Case]) -> Measured | None:
+        return None
+
     def affords(self, prompts: Sequence[pex.Prompt], cases: Sequence[Case]) -> bool:
         return True
 

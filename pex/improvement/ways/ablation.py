@@ -117,6 +117,9 @@ class _Bench:
     ) -> list[list[Reply]]:
         return self.lab.ask(prompt, rows, times)
 
+    def reference(self) -> Measured | None:
+        return None
+
 
 def _result(
     prompt: Prompt,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pex.core.errors import PexError
 from pex.improvement.proposal import Measured, Proposal, Workbench
 from pex.improvement.ways.failures import Observation, batches, observations, shown, tag
 from pex.improvement.ways.rewrite import description, rewritten, writer
@@ -30,7 +31,8 @@ class Adaptation:
     """Rewriting so that a new model answers as the old one did.
 
     Args:
-        reference: the old model's answer to each training case, by case id.
+        reference: the old model's answer to each training case, by case id; None: the answers
+            and scores of the reference model that `pex.improve` was given.
         scores: the old model's scores, turned so that more is better; with them, only cases in
             which the new model is worse count as lost.
         questions: how many different samples of lost cases the writing model is shown.
@@ -43,7 +45,7 @@ class Adaptation:
 
     def __init__(
         self,
-        reference: Mapping[str, str],
+        reference: Mapping[str, str] | None = None,
         scores: Mapping[str, float] | None = None,
         *,
         questions: int = 2,
@@ -51,7 +53,9 @@ class Adaptation:
         lost: int = 8,
         kept: int = 2,
     ) -> None:
-        self._reference = reference
+        self.uses_reference = reference is None
+        """Whether it needs the reference model's answers of the workbench."""
+        self._reference = reference or {}
         self._scores = scores
         self._questions = questions
         self._times = times
@@ -62,6 +66,8 @@ class Adaptation:
 
     def propose(self, parent: Measured, bench: Workbench) -> Iterator[Proposal]:
         """Ask for prompts that win lost cases back; nothing if there are none."""
+        if self.uses_reference:
+            self._reference, self._scores = _answers(bench)
         found = [item for item in observations(parent, bench) if item.case.id in self._reference]
         lost = [item for item in found if self._is_lost(item)]
         prompt = parent.prompt
@@ -97,6 +103,21 @@ class Adaptation:
 
     def _shown(self, item: Observation, names: tuple[str, ...]) -> str:
         return f"{shown(item, names)}\n{tag('old-answer', self._reference[item.case.id])}"
+
+
+def _answers(bench: Workbench) -> tuple[dict[str, str], Mapping[str, float]]:
+    """The reference model's first answer to each training case, and its scores."""
+    measured = bench.reference()
+    if measured is None:
+        raise PexError(
+            "way 'adaptation' needs the old model's answers",
+            hint="name the old model: reference='openai/gpt-4o'",
+        )
+    found: dict[str, str] = {}
+    for row in measured.frame.sort_values("repeat").to_dict("records"):
+        if isinstance(row["output"], str) and not isinstance(row["error"], str):
+            found.setdefault(str(row["case_id"]), row["output"])
+    return found, measured.scores
 
 
 def _plain(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pex.improvement.proposal import Way
 from pex.improvement.ways.ablation import Ablation
+from pex.improvement.ways.adaptation import Adaptation
 from pex.improvement.ways.examples import Examples
 from pex.improvement.ways.formats import Formats
 from pex.improvement.ways.gepa import Gepa
@@ -17,6 +18,7 @@ WAYS: Mapping[str, Callable[[], Way]] = {
     "ablation": Ablation,
     "formats": Formats,
     "gepa": Gepa,
+    "adaptation": Adaptation,
 }
 """Each makes a way with its default settings."""
 

@@ -208,8 +208,9 @@ class _Adapter:
 
         made = self._prompt_of(candidate)
         if isinstance(made, str):
-            if made not in self._left_out:
-                self._left_out.append(made)
+            reason = f"not usable: {made}"
+            if reason not in self._left_out:
+                self._left_out.append(reason)
             traces = [_record(case, self.prompt.variables, "", made) for case in batch]
             scores = [self._worst - 1] * len(batch)
             none = [""] * len(batch)
@@ -246,7 +247,7 @@ class _Adapter:
         except Exception as error:
             raise _Ended(error) from error
         if reply.error is not None:
-            self._left_out.append(f"the writing model's call failed: {reply.error}")
+            self._left_out.append(f"with a failed call: {reply.error}")
         return reply.text
 
     def on_valset_evaluated(self, event: Mapping[str, Any]) -> None:

@@ -22,6 +22,14 @@ _PREAMBLE = re.compile(
 )
 
 
+_REFUSAL = re.compile(
+    r"\A.{0,80}?\b(?:(?:I|we)(?:'m| am| are)? (?:can't|cannot|can not|won't|will not|unable|"
+    r"not able|must decline|decline)|sorry)\b",
+    re.DOTALL | re.IGNORECASE,
+)
+"""How models begin when they refuse; looked for only in a reply that has no prompt."""
+
+
 def to_text(prompt: Prompt) -> str:
     """The text of a prompt that a model may rewrite, with role lines if it has several messages.
 
@@ -45,6 +53,8 @@ def to_text(prompt: Prompt) -> str:
 def from_reply(reply: Reply, prompt: Prompt, name: str) -> Prompt | str:
     r"""The prompt in a reply, or why there is none.
 
+    The reason begins with its kind, in words that follow a number of replies: "3 cut off".
+
     It may be between `<prompt>` and `</prompt>`, in a fenced block, or be the whole reply; text
     around it is dropped. Only messages change; all else is as in `prompt`.
 
@@ -58,22 +68,23 @@ def from_reply(reply: Reply, prompt: Prompt, name: str) -> Prompt | str:
         >>> from_reply(Reply("Sure!\n<prompt>\nSort by size: {{ x }}\n</prompt>"), old, "q").text
         'Sort by size: {{ x }}'
         >>> from_reply(Reply("I can't help with that."), old, "q")
-        "the reply has no prompt: “I can't help with that.”"
+        "refused to write: “I can't help with that.”"
     """
     if reply.error is not None:
-        return f"the writing model's call failed: {reply.error}"
+        return f"with a failed call: {reply.error}"
     if "cut_off" in reply.remarks:
-        return "the reply was cut off"
+        return "cut off"
     text = _THOUGHTS.sub("", reply.text).strip()
     if not text:
-        return "the reply is empty"
+        return "empty"
     found = _candidates(text, prompt.variables)
     if not found:
-        return f"the reply has no prompt: “{text if len(text) <= 80 else text[:79] + '…'}”"
+        kind = "refused to write" if _REFUSAL.match(text.replace("’", "'")) else "without a prompt"
+        return f"{kind}: “{text if len(text) <= 80 else text[:79] + '…'}”"
     try:
         return prompt.changed(name=name, messages=_messages(found, prompt))
     except PexError as error:
-        return f"its template is broken: {error.message}"
+        return f"with a broken template: {error.message}"
 
 
 def _candidates(text: str, variables: Sequence[str]) -> str:

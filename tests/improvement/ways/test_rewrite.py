@@ -67,11 +67,13 @@ def test_nothing_is_asked_if_nothing_fails() -> None:
 @pytest.mark.parametrize(
     ("reply", "left_out"),
     [
-        ("I can't help with that.", "the reply has no prompt"),
-        ("", "the reply is empty"),
-        ("<think>{{ review }} hm</think>", "the reply is empty"),
-        ("<prompt>Good or bad? {{ review </prompt>", "its template is broken"),
-        ("<prompt>Good or bad? {% for x in y %}{{ review }}</prompt>", "its template is broken"),
+        ("I can't help with that.", "refused to write: “I can't help with that.”"),
+        ("I’m sorry, but no.", "refused to write"),
+        ("The reviews are about kettles.", "without a prompt"),
+        ("", "empty"),
+        ("<think>{{ review }} hm</think>", "empty"),
+        ("<prompt>Good or bad? {{ review </prompt>", "with a broken template: "),
+        ("<prompt>Good or bad? {% for x in y %}{{ review }}</prompt>", "with a broken template: "),
     ],
 )
 def test_a_reply_that_is_no_prompt_is_left_out_with_the_reason(reply: str, left_out: str) -> None:
