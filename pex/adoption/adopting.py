@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.adoption.adoption import Adoption
+from pex.adoption.ends import ends_of
 from pex.adoption.journalled import Missing, missing_answers
 from pex.adoption.measure import Measured, Measuring, noise_of, project_state
 from pex.adoption.outcome import outcomes_of
@@ -14,6 +16,7 @@ from pex.adoption.plan import Plan, Side, Task, make_plan
 from pex.adoption.preview import AdoptionPreview, preview
 from pex.adoption.progress import Progress
 from pex.adoption.study import open_study, write_study
+from pex.compare.metric import check_confidence
 from pex.core.checks import check_positive
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.core.variant import ClientModel
@@ -68,6 +71,9 @@ def adopt(
     """
     project, settings, state = project_state()
     check_positive("budget_usd", budget_usd, zero=True)
+    check_positive("margin", margin, zero=True)
+    if confidence is not None:
+        check_confidence(confidence)
     candidate = Side.of(new, params, "params")
     old = _old(baseline, baseline_params)
     wanted = [prompts] if isinstance(prompts, str) else list(prompts or ())
@@ -78,8 +84,9 @@ def adopt(
     if not tasks:
         raise PexError("no prompt can be compared", hint=unreadable[0].why if unreadable else None)
     cap = settings.budget.usd_per_run if budget_usd is None else float(budget_usd)
+    ends = ends_of(plan, settings, state, datetime.date.today())
     if dry_run:
-        return preview(plan, missing, settings, cap)
+        return preview(plan, missing, settings, cap, ends)
     prices = {model: price_of(model, settings) for model in _models(tasks, missing)}
     level = _confidence(tasks) if confidence is None else confidence
     measuring = Measuring(settings, state, missing, SharedBudget(cap, [], 0.0))
@@ -98,6 +105,7 @@ def adopt(
         left_out=plan.left_out,
         stopped=measuring.stopped,
         gone=measuring.gone,
+        ends=ends,
         spent_usd=measuring.spent_usd,
         budget_usd=cap,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ class Adoption:
         left_out: Sequence[LeftOut] = (),
         stopped: str = "",
         gone: str = "",
+        ends: Sequence[str] = (),
         spent_usd: float = 0.0,
         budget_usd: float = 0.0,
     ) -> None:
@@ -49,6 +51,10 @@ class Adoption:
         """Why it did not finish: "budget", "interrupted", "failed"; empty if it did."""
         self.gone = gone
         """Why the old model was not asked: only its answers in the journal count."""
+        self.ends = tuple(ends)
+        """When the models stop, in words; empty if nothing is known of an end."""
+        self.day = datetime.date.today()
+        """The day of the comparison."""
         self.spent_usd = spent_usd
         self.budget_usd = budget_usd
         self.run_id: str | None = None
@@ -80,6 +86,11 @@ class Adoption:
     def verdicts(self) -> dict[str, str]:
         """The verdict of each prompt; of several experiments the weakest."""
         return of_prompt(self.outcomes)
+
+    @property
+    def title(self) -> str:
+        """Which model in place of which."""
+        return f"Adopting {self.new} in place of {self.old}"
 
     @property
     def headline(self) -> str:
@@ -167,7 +178,7 @@ class Adoption:
         return 5 if self.failed else 0
 
     def __repr__(self) -> str:
-        lines = [self.headline, self.facts]
+        lines = [self.title, self.headline, *(f"! {text}" for text in self.ends), self.facts]
         if self.stopped:
             lines.append(f"! {self.stopped_text}")
         lines += [f"! {text}" for text in self.remarks]
@@ -183,7 +194,11 @@ class Adoption:
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><strong>{escaped(self.headline)}</strong> {escaped(self.facts)}</p>"]
+        parts = [
+            f'<p class="pex-soft">{escaped(self.title)}</p>',
+            f"<p><strong>{escaped(self.headline)}</strong> {escaped(self.facts)}</p>",
+            *(f"<p>! {escaped(text)}</p>" for text in self.ends),
+        ]
         if self.stopped:
             parts.append(f'<p class="pex-bad">! {escaped(self.stopped_text)}</p>')
         parts += [f"<p>! {escaped(text)}</p>" for text in self.remarks]
@@ -219,6 +234,7 @@ class Adoption:
             "new": {"model": self.new.model, "params": dict(self.new.params)},
             "old": self.old,
             "headline": self.headline,
+            "ends": list(self.ends),
             "counts": {name: counts[name] for name in VERDICTS},
             "verdicts": self.verdicts,
             "comparisons": [item.record() for item in self.outcomes],

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.adoption.family import Finding
 from pex.compare.verdict import BETTER, NO_WORSE, UNCHANGED, WORSE
+from pex.core.provenance import accepted_rows
 from pex.core.text import value_text
 from pex.core.values import missing
 from pex.score.unusual_answers import unusual
@@ -107,7 +108,7 @@ def _too_many_errors(frame: pd.DataFrame, sides: Sides, max_error_share: float) 
     said = ", ".join(f"{number:,} {kind}" for kind, number in kinds)
     return (
         f"{len(errors):,} of {len(rows):,} answers of {sides.new_model} ended in an error "
-        f"({said}), more than {max_error_share:.0%}"
+        f"({said}), more than {100 * max_error_share:g} %"
     )
 
 
@@ -141,8 +142,9 @@ def losses_of_form(
 
     A loss is one of form if the new answer is cut off or empty, if the model refused the response
     format, or if the expected answer (without one: the old model's) is in it word for word, with
-    other words around it.
+    other words around it. Generated cases that nobody has accepted do not count, as in the verdict.
     """
+    frame = accepted_rows(frame)
     metric, higher = finding.row["metric"], bool(finding.row["higher_is_better"])
     column = f"score.{metric}" if f"score.{metric}" in frame.columns else metric
     scores = frame.pivot_table(index="case_id", columns="variant", values=column, observed=True)

@@ -21,6 +21,7 @@ from pex.compare.metric import check_frame
 from pex.compare.verdict import POWER, UNDECIDED, Options, Row, to_table
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError
+from pex.core.provenance import origin_notes
 from pex.stats import power
 from pex.stats.checks import normal_quantile
 from pex.stats.multiple import holm
@@ -101,11 +102,11 @@ def _row_of(subject: Subject, confidence: float) -> Row | str:
     if not {subject.new.name, subject.old.name} <= there:
         return "no case has an answer of both models"
     options = Options(subject.margin, confidence)
-    frame = check_frame(subject.frame)
+    notes = origin_notes(subject.frame)
     try:
-        rows = rows_of(
-            frame, [frame], subject.old.name, subject.metric, options, [subject.new, subject.old]
-        )
+        frame = check_frame(subject.frame)
+        pair = [subject.new, subject.old]
+        rows = rows_of(frame, [frame], subject.old.name, subject.metric, options, pair, notes=notes)
     except PexError as error:
         return error.message
     return rows[0] if rows[0].pairing.n else "no case has a score for both models"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +33,7 @@ HOW = (
     "its experiment's gate, else its first scorer.",
     "Better or worse: p is adjusted by Holm's procedure over all prompts, and the interval is at "
     "the level that this p is compared with. No worse: the one-sided bound is within the gate's "
-    "margin, at Holm's level over all prompts that have a margin. So with {confidence:.0%} "
+    "margin, at Holm's level over all prompts that have a margin. So with {confidence} "
     "confidence no claim of one kind on this page is wrong.",
     "Keep as it is: better, no worse by the margin, or unchanged. Needs a rewrite: measurably "
     "worse, and at least half of the lost cases are losses of form (cut off, empty, without the "
@@ -56,6 +57,12 @@ class Told(Protocol):
 
     outcomes: list[Outcome]
     confidence: float
+    ends: tuple[str, ...]
+    day: datetime.date
+
+    @property
+    def title(self) -> str:
+        """Which model in place of which."""
 
     @property
     def new(self) -> Side:
@@ -103,18 +110,18 @@ def page(adoption: Told) -> str:
         if any(item.decision.verdict == name for item in outcomes)
     ]
     return _template().render(
-        title=clean(f"Adopting {adoption.new} in place of {adoption.old}"),
+        title=clean(adoption.title),
         style=Markup(style() + page_style()),
         answer=clean(adoption.headline),
         stopped=clean(adoption.stopped_text),
-        remarks=[clean(text) for text in adoption.remarks],
-        facts=clean(adoption.facts),
+        remarks=[clean(text) for text in (*adoption.ends, *adoption.remarks)],
+        facts=clean(f"{adoption.facts} Compared on {adoption.day.day} {adoption.day:%B %Y}."),
         table=Markup(table),
-        choices=choices if len(choices) > 2 else choices[:1],
+        choices=choices if len(choices) > 2 else [],
         steps=[clean(text) for text in steps],
         left_out=[clean(text) for text in adoption.left_out_lines],
         parts=parts,
-        how=[text.format(confidence=adoption.confidence) for text in HOW],
+        how=[text.format(confidence=f"{100 * adoption.confidence:g} %") for text in HOW],
     )
 
 
@@ -154,7 +161,7 @@ def _facts(item: Outcome) -> list[tuple[str, str]]:
     if about is not None and about.paired:
         noise = about.noise
         own = (
-            f"; the old model itself differs in {noise:.0%} when asked twice"
+            f"; the old model itself differs in {100 * noise:.0f} % when asked twice"
             if noise == noise
             else ""
         )
@@ -201,9 +208,10 @@ def _sides(item: Outcome, left: int) -> tuple[str, str]:
     if left <= 0:
         return "", f"{len(cases):,} answers changed; the page is full: see .results in Python."
     shown = cases[:MOST_CHANGED]
-    html = side_by_side_table(
-        frame[frame["case_id"].isin(shown)], yes_no, len(shown), MAX_CHARS, sides.old, left, shown
-    )
+    some = frame[frame["case_id"].isin(shown)]
+    # The old answer on the left, as everywhere on the page.
+    some = some.sort_values("variant", key=lambda name: name == sides.new, kind="stable")
+    html = side_by_side_table(some, yes_no, len(shown), MAX_CHARS, sides.old, left, shown)
     more = len(cases) - len(shown)
     caption = "Answers that changed, the largest loss first"
     return html, caption + (f"; {more:,} more are in .results in Python." if more > 0 else ".")

@@ -291,7 +291,8 @@ def check_provider(side: Side | None, settings: Settings) -> None:
 
     if provider == "local" and name != local.MODEL and provider not in settings.providers:
         raise PexError(
-            f"there is no built-in model '{side.model}'", hint=nearest(name, [local.MODEL])
+            f"there is no built-in model '{side.model}'",
+            hint=nearest(side.model, [f"local/{local.MODEL}"]),
         )
 
 

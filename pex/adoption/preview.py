@@ -30,9 +30,14 @@ class AdoptionPreview:
     at_most_usd: float | None
     unpriced: tuple[str, ...]
     budget_usd: float
+    ends: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.plan.new} in place of {self.plan.old_name}"]
+        lines += [
+            *(f"! {text}" for text in self.ends),
+            *(f"! {text}" for text in self.plan.remarks),
+        ]
         head = ("prompt", "experiment", "cases", "score", "calls", "reused", "cost")
         lines.append(
             text_table(
@@ -62,6 +67,8 @@ class AdoptionPreview:
             return "no cost"
         if self.cost_usd is None or self.at_most_usd is None:
             return f"cost unknown: no price for {', '.join(self.unpriced)}"
+        if not self.at_most_usd:
+            return "free"
         return f"cost about {format_usd(self.cost_usd)}, at most {format_usd(self.at_most_usd)}"
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +77,7 @@ class AdoptionPreview:
             "new": {"model": self.plan.new.model, "params": dict(self.plan.new.params)},
             "old": self.plan.old_name,
             "comparisons": [dict(row) for row in self.rows],
+            "ends": list(self.ends),
             "not_compared": [dataclasses.asdict(item) for item in self.plan.left_out],
             "calls": self.calls,
             "reused": self.reused,
@@ -81,7 +89,11 @@ class AdoptionPreview:
 
 
 def preview(
-    plan: Plan, missing: Mapping[str, Missing], settings: Settings, budget_usd: float
+    plan: Plan,
+    missing: Mapping[str, Missing],
+    settings: Settings,
+    budget_usd: float,
+    ends: tuple[str, ...] = (),
 ) -> AdoptionPreview:
     """Size up an adoption.
 
@@ -90,6 +102,7 @@ def preview(
         missing: what the journal does not have.
         settings: the project's.
         budget_usd: the budget over all.
+        ends: when models stop, in words.
     """
     rows: list[dict[str, Any]] = []
     unpriced: dict[str, None] = {}
@@ -113,7 +126,7 @@ def preview(
         rows.append(row)
     return AdoptionPreview(
         plan, tuple(rows), sum(row["calls"] for row in rows), sum(row["reused"] for row in rows),
-        cost, at_most, tuple(unpriced), budget_usd,
+        cost, at_most, tuple(unpriced), budget_usd, ends,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pex.adoption.measure import project_state
 from pex.adoption.plan import LeftOut, Side, Task, check_provider, experiments_on
 from pex.adoption.progress import Progress
 from pex.adoption.study import PLACE, open_recording
+from pex.core.checks import check_positive
 from pex.core.errors import Interrupted, PexError
 from pex.core.safe_text import clean
 from pex.core.variant import ClientModel
@@ -119,6 +120,7 @@ def record_model(
         Interrupted: interrupted from the keyboard; its `.results` is what is kept so far.
     """
     project, settings, state = project_state()
+    check_positive("budget_usd", budget_usd, zero=True)
     side = Side.of(old, params, "params")
     check_provider(side, settings)
     wanted = [prompts] if isinstance(prompts, str) else list(prompts or ())
@@ -133,13 +135,17 @@ def record_model(
     progress = Progress(len(tasks), total, show)
     asking = _Asking(budget)
     try:
-        rows = [row for task in tasks if (row := asking.ask(task, progress)) is not None]
+        rows = [asking.ask(task, progress) or _unasked(task) for task in tasks]
     finally:
         progress.close()
     with known_keys(settings, state) as known:
-        for task, row in zip(tasks, rows, strict=False):
+        for task, row in zip(tasks, rows, strict=True):
             times = task.experiment.repeats
             row["missing"] = len(missing_of(task, task.old, times, settings, known))
+            if row["answers"] is None:
+                lacking = missing_of(task, task.old, times + 1, settings, known)
+                total = len(task.cases) * (times + 1)
+                row["answers"] = total - sum(len(keys) for keys in lacking.values())
     run_id = study.run_id if study else None
     spent = budget.spent_usd(database_of(state, settings))
     kept = (tuple(rows), tuple(left_out))
@@ -190,6 +196,15 @@ def _ledger(task: Task) -> str:
     return f"{task.experiment.name}.record"
 
 
+def _unasked(task: Task) -> dict[str, Any]:
+    """The row of a prompt whose turn did not come: what the journal has is counted later."""
+    return {
+        "prompt": task.prompt, "experiment": task.experiment.name, "cases": len(task.cases),
+        "answers": None, "asked": 0, "errors": 0, "missing": 0, "metric": task.metric,
+        "score": None, "differs": None,
+    }  # fmt: skip
+
+
 def _row(task: Task, results: Any) -> dict[str, Any]:
     from pex.adoption.described import own_noise
 
@@ -218,7 +233,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         row["prompt"], row["experiment"], f"{row['cases']:,}", f"{row['answers']:,}",
         f"{row['missing']:,}", "–" if row["score"] is None else f"{row['score']:.3g}",
-        "–" if differs is None else f"{differs:.0%}",
+        "–" if differs is None else f"{100 * differs:.0f} %",
     ]  # fmt: skip
 
 

@@ -102,6 +102,7 @@ def _stored(adoption: Adoption) -> Any:
 def note_of(adoption: Adoption) -> str:
     """The result in Markdown."""
     lines = [f"**{_markdown(adoption.headline)}**", "", _markdown(adoption.facts)]
+    lines += ["", *(f"{_markdown(text)}." for text in adoption.ends)] if adoption.ends else []
     if adoption.stopped:
         lines += ["", f"Not finished: {_markdown(adoption.stopped_text)}"]
     if adoption.outcomes:

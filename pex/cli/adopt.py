@@ -14,6 +14,7 @@ from pex.core.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from pex.adoption.adoption import Adoption
+    from pex.adoption.recording import RecordedModel
 
 _PARAMS_HELP = "is part of what is adopted: --params reasoning_effort=low; repeat it for more."
 
@@ -104,6 +105,14 @@ def adopt(
         raise PexError(f"--report {report}: expected a name that ends in .html")
     own = _params(params or [], "--params")
     if record_old is not None:
+        unused = {
+            "--baseline": baseline, "--baseline-params": baseline_params, "--margin": margin,
+            "--confidence": confidence, "--dry-run": dry_run, "--apply": apply,
+            "--strict": strict, "--report": report,
+        }  # fmt: skip
+        for option, value in unused.items():
+            if value not in (None, False):
+                raise PexError(f"{option} does not go with --record, which only asks the model")
         _record(record_old, own, prompt, budget, not no_record, as_json)
         return
     from pex.adoption.adopting import adopt as compare_all
@@ -135,6 +144,9 @@ def adopt(
     if apply and not found.stopped:
         found.apply()
     _print(found, report, as_json)
+    if apply and not found.applied:
+        why = "the adoption is not finished" if found.stopped else "no prompt stays as it is"
+        console.err(f"--apply: nothing moves, because {why}")
     code = found.exit_code or (_strict(found) if strict else 0)
     if code:
         sys.exit(code)
@@ -148,18 +160,31 @@ def _record(
     record: bool,
     as_json: bool,
 ) -> None:
-    from pex.adoption.recording import record_model
+    from pex.adoption.recording import RecordedModel, record_model
     from pex.cli.trust import asking
 
-    found = asking(
-        lambda: record_model(old, params=params, prompts=prompts, budget_usd=budget, record=record)
-    )
+    try:
+        found = asking(
+            lambda: record_model(
+                old, params=params, prompts=prompts, budget_usd=budget, record=record
+            )
+        )
+    except Interrupted as stop:
+        if isinstance(stop.results, RecordedModel):
+            _print_recorded(stop.results, as_json)
+        raise
+    _print_recorded(found, as_json)
+    if found.exit_code:
+        sys.exit(found.exit_code)
+
+
+def _print_recorded(found: RecordedModel, as_json: bool) -> None:
     if as_json:
         console.document(found.to_json())
     else:
         console.out(str(found))
-    if found.exit_code:
-        sys.exit(found.exit_code)
+    if found.run_id is not None:
+        console.err(f"recorded in MLflow as run {found.run_id} (pexlab ui)")
 
 
 def _print(found: Adoption, report: Path | None, as_json: bool) -> None:

@@ -213,6 +213,8 @@ def test_recording_asks_each_case_once_more_and_says_how_the_model_differs_from_
         ({"prompts": "smae"}, "did you mean 'same'"),
         ({"params": {"temprature": None, "max_tokens": "many"}}, "max_tokens"),
         ({"budget_usd": -1}, "budget_usd"),
+        ({"margin": -0.1}, "margin: expected a number, 0 or more"),
+        ({"confidence": 95}, "use confidence=0.95"),
     ],
 )
 def test_mistakes_are_named_before_a_call(

@@ -33,6 +33,15 @@ def promote_version(
     to: _To = "champion",
     version: _Version = None,
     model: _Model = None,
+    instead_of: Annotated[
+        str | None,
+        typer.Option(
+            "--instead-of",
+            metavar="OLD",
+            help="The model that --model takes the place of: the evidence is their comparison, as "
+            "`pexlab adopt --apply` records it.",
+        ),
+    ] = None,
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help=f"The run that is the evidence. {RUN_HELP}")
     ] = None,
@@ -54,7 +63,7 @@ def promote_version(
     _show(
         promote(
             name, to, version=version, model=model, run=run, because=because, review=review,
-            dry_run=dry_run,
+            dry_run=dry_run, instead_of=instead_of,
         ),
         as_json,
     )  # fmt: skip
