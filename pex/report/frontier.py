@@ -54,7 +54,7 @@ def finding(found: Frontier) -> list[str]:
     est = f"{_WORDS[found.against][0]}est"
     cheaper = [item for item in found.standings if item.x < best.x]
     if not cheaper:
-        said = [f"Best and {est}: {best.variant} ({amount(found, best)})."]
+        said = [f"Highest score on these cases, and {est}: {best.variant} ({amount(found, best)})."]
     elif found.margin is None:
         said = [
             f"Best: {best.variant} ({amount(found, best)}). Without a margin no {word} variant can "

@@ -172,3 +172,5 @@ def test_a_model_that_stops_is_warned_of_with_its_prompts(shop: Path) -> None:
     assert "2026-01-14 (has stopped; pex.toml)" in said.stdout
     assert "warning" not in run("openai").stderr
     assert document()["retiring"][0]["prompts"] == ["x"]
+    listed = CliRunner().invoke(app, ["library", "list"], catch_exceptions=False)
+    assert "warning: 1 prompt runs on lab/m2" in listed.stderr, "its file is not saved yet"

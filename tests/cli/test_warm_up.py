@@ -61,7 +61,7 @@ def test_what_is_worth_its_price_is_printed_where_there_is_a_choice(
     cache: CachingEndpoint, project: Path
 ) -> None:
     command = ("run", "experiment.yaml", "--no-record", "--limit", "4")
-    assert "Best" not in pexlab(*command, folder=project).stdout
+    assert "Highest score" not in pexlab(*command, folder=project).stdout
     (project / "experiment.yaml").write_text(EXPERIMENT.replace("[p.", "[q.prompty, p."))
     short = (
         (project / "p.prompty").read_text().replace(RULES, "Be brief.").replace(": p\n", ": q\n")
@@ -69,7 +69,7 @@ def test_what_is_worth_its_price_is_printed_where_there_is_a_choice(
     (project / "q.prompty").write_text(short)
     said = pexlab(*command, folder=project)
     assert said.returncode == 0, said.stderr
-    assert "Best and cheapest: q ($" in said.stdout.splitlines()[-1]
+    assert "Highest score on these cases, and cheapest: q ($" in said.stdout.splitlines()[-1]
     told = json.loads(pexlab(*command, "--json", folder=project).stdout)
     assert told["frontier"]["named"] == "q"
     assert told["frontier"]["finding"] in said.stdout

@@ -68,7 +68,8 @@ def list_prompts(
     fitting = [item for item in prompts if search.fits(item)]
     names = {item.name for item in fitting}
     for model in found.retiring:
-        if names & {*model.use.prompts}:
+        # Without a search all are told, also of judges and of files that are not saved yet.
+        if len(fitting) == len(prompts) or names & {*model.use.prompts}:
             console.err(f"warning: {model.sentence}\n  {model.advice}")
     if as_json:
         console.document([item.to_json(found.retiring) for item in fitting])
