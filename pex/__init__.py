@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from pex.experiment.experiment import Experiment
     from pex.improvement.cases.audit import audit_cases
     from pex.improvement.cases.generate import generate_cases
+    from pex.improvement.cases.versions import case_versions
     from pex.improvement.improvement import improve
     from pex.playground import Playground
     from pex.rating.rating import Rating
@@ -86,6 +87,7 @@ _HOMES = {
     "Variant": "pex.core.variant",
     "adopt": "pex.adoption.adopting",
     "audit_cases": "pex.improvement.cases.audit",
+    "case_versions": "pex.improvement.cases.versions",
     "bisect": "pex.evidence.bisection.bisection",
     "browse": "pex.browser.browser",
     "card": "pex.evidence.card.cards",
@@ -126,6 +128,7 @@ __all__ = [
     "bisect",
     "browse",
     "card",
+    "case_versions",
     "compare_runs",
     "generate_cases",
     "grid",

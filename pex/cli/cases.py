@@ -155,3 +155,21 @@ def label_next(
         console.document({"unlabelled": found.unlabelled, "cases": rows})
     else:
         console.out(repr(found))
+
+
+@app.command()
+def versions(
+    experiment: Annotated[
+        str, typer.Argument(metavar="EXPERIMENT", help="Its name, or its .yaml file.")
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many at most.")] = 20,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """List the versions of the cases in recorded runs, and what changed in each."""
+    from pex.improvement.cases.versions import case_versions
+
+    found = case_versions(experiment, n)
+    if as_json:
+        console.document([version.document() for version in found])
+    else:
+        console.out("\n".join(version.line for version in found))

@@ -7,7 +7,7 @@ prompts, and not part of a case's id.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 GENERATED = "generated"
@@ -70,6 +70,22 @@ def provenance_of(row: Mapping[str, Any], names: Collection[str]) -> Provenance 
     if not columns_in(names) or row.get("origin") != GENERATED:
         return None
     return Provenance(*("" if row.get(name) is None else str(row[name]) for name in COLUMNS[1:]))
+
+
+def generated_share(provenances: Iterable[Provenance | None]) -> str | None:
+    """The share of generated cases among those that may enter a verdict, as the text of a tag.
+
+    None if no case was generated.
+
+    Example:
+        >>> generated_share([None, None, None, Provenance(accepted_by="Ada"), Provenance()])
+        '0.2500'
+    """
+    known = list(provenances)
+    if not any(known):
+        return None
+    used = [one for one in known if one is None or one.accepted]
+    return f"{sum(one is not None for one in used) / len(used) if used else 0:.4f}"
 
 
 def is_unaccepted(frame: Any) -> Any:

@@ -200,7 +200,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
             tags = {**commit_tags(plan.project), **note, **(chosen["mlflow_tags"] or {})}
             own = run.mlflow_run_id
             earlier, criteria = _earlier(experiment, uri, own, SOURCE in tags)
-            tags |= tags_of(criteria.parts, criteria.sha256)
+            tags |= tags_of(criteria.parts, criteria.sha256) | _part_tag(plan, experiment)
             recorder = runs.Recorder(uri, spec.name, tags, own, spec.purpose)
             if earlier is not None:
                 known = decided(earlier, criteria.parts, criteria.sha256, recorder.started_at)
@@ -242,6 +242,14 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         warm_up=warm_up,
     )
     return Execution(job, recorder), job
+
+
+def _part_tag(plan: _Plan, experiment: ExperimentState) -> dict[str, str]:
+    """The tag of a run on a part of the cases; none for a run on all."""
+    from pex.record.search import PART
+
+    used, whole = len(plan.cases), len(experiment.cases)
+    return {PART: f"{used} of {whole}"} if used < whole else {}
 
 
 def _warm_up(

@@ -154,6 +154,8 @@ def cases_text(cases: Sequence[Case]) -> str:
             row["group"] = case.group
         if case.tags:
             row["tags"] = list(case.tags)
+        if case.provenance is not None:
+            row |= case.provenance.row()
         lines.append(json_text(row) + "\n")
     return "".join(lines)
 

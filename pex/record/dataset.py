@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.about import About
 from pex.core.canonical_json import canonical_json, digest
 from pex.core.cases import Case
+from pex.core.provenance import COLUMNS
 from pex.core.values import to_json_value
 from pex.tracking.store import connect
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _SOURCE_TYPE = "mlflow_evaluation_dataset"
 _COMPLETE = "pex.complete"
 """The tag of a dataset, with the digest of some cases, once it has these."""
-_TAGS = ("case_id", "group", "tags")
+_TAGS = ("case_id", "group", "tags", *COLUMNS)
 _CHUNK = 1000
 """Records at a time: a thousand lock the database for about a second."""
 
@@ -121,7 +122,12 @@ def _key(inputs: Any, expectations: Any, tags: Any) -> bytes:
 
 
 def _digest(cases: Sequence[Case]) -> str:
-    return digest([[c.id, c.inputs, c.expected, c.group, list(c.tags)] for c in cases], 8)
+    rows = [[c.id, c.inputs, c.expected, c.group, list(c.tags), *_origin(c)] for c in cases]
+    return digest(rows, 8)
+
+
+def _origin(case: Case) -> list[dict[str, str]]:
+    return [] if case.provenance is None else [case.provenance.row()]
 
 
 def forget_dataset(uri: str, run_id: str) -> None:
@@ -153,6 +159,8 @@ def _find(client: MlflowClient, experiment_id: str, name: str) -> EvaluationData
 
 def _record(case: Case) -> dict[str, Any]:
     tags = {"case_id": case.id, "group": case.group, "tags": ", ".join(case.tags)}
+    if case.provenance is not None:
+        tags |= case.provenance.row()
     record: dict[str, Any] = {
         "inputs": to_json_value(case.inputs),
         "tags": {key: value for key, value in tags.items() if value},

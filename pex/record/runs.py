@@ -22,6 +22,7 @@ from pex.core.batch_context import BatchContext
 from pex.core.case import Case
 from pex.core.case_hash import cases_sha256
 from pex.core.errors import PexError
+from pex.core.provenance import generated_share
 from pex.core.remarks import of_run
 from pex.guard.redact import redact
 from pex.record import files, requirements
@@ -38,7 +39,15 @@ from pex.record.metrics import (
     verdict_words,
 )
 from pex.record.run_title import best_of, local_time, run_name
-from pex.record.search import CASES_SHA256, RESCORED, SOURCE, YES_NO, children, run_of
+from pex.record.search import (
+    CASES_SHA256,
+    GENERATED_SHARE,
+    RESCORED,
+    SOURCE,
+    YES_NO,
+    children,
+    run_of,
+)
 from pex.score.frame import percentages, typed
 from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active
@@ -365,8 +374,13 @@ class Recorder:
             self.children[name] = str(run.info.run_id)
 
     def tag_cases(self, cases: Sequence[Case]) -> None:
-        """Write the hash of the run's cases, by which runs on the same data are known."""
+        """Write the hash of the run's cases, by which runs on the same data are known.
+
+        If a model wrote some of them, also their share.
+        """
         self._client.set_tag(self.run_id, CASES_SHA256, cases_sha256(cases))
+        if (share := generated_share(case.provenance for case in cases)) is not None:
+            self._client.set_tag(self.run_id, GENERATED_SHARE, share)
 
     def link_prompts(self, versions: Mapping[str, tuple[str, int]], about: About) -> None:
         """Link each variant to the prompt version that it used, so MLflow's pages show it."""

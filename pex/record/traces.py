@@ -24,6 +24,7 @@ from pex.core.safe_text import clean
 from pex.core.sent_messages import SentMessages
 from pex.core.values import to_json_value
 from pex.guard.redact import redact
+from pex.record.case_versions import note_change
 from pex.record.choose_traces import choose
 from pex.record.dataset import dataset_name, forget_dataset, log_dataset, own_name
 from pex.record.files import CASES
@@ -335,7 +336,9 @@ def _write_all(
     if cases and not halted.is_set():
         runs = [target.run_id, *target.children.values()]
         name = target.dataset or own_name(target.experiment, cases)
-        log_dataset(target.uri, target.experiment_id, name, cases, runs, halted.is_set)
+        dataset_id = log_dataset(target.uri, target.experiment_id, name, cases, runs, halted.is_set)
+        if not halted.is_set():
+            note_change(target.uri, target.run_id, dataset_id)
 
 
 def _rows(

@@ -31,6 +31,8 @@ def objects_in(text: str) -> list[dict[str, Any]]:
         [{'q': 'a'}, {'q': 'b'}]
         >>> objects_in('{"cases": [{"q": "a"}, {"q": "b"}]}')
         [{'q': 'a'}, {'q': 'b'}]
+        >>> objects_in('{"case_1": {"q": "a"}, "case_2": {"q": "b')
+        [{'q': 'a'}]
     """
     decoder, found, at = json.JSONDecoder(), [], 0
     text = text[:_LONGEST_REPLY]
@@ -46,9 +48,11 @@ def objects_in(text: str) -> list[dict[str, Any]]:
 
 
 def _flat(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """The objects in a list under the only key of an object, else the object."""
-    inner = next(iter(value.values())) if len(value) == 1 else None
-    if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):
+    """The objects in a list under the only key of an object, or under each key, else the object."""
+    inner = list(value.values())
+    if len(inner) == 1 and isinstance(inner[0], list):
+        inner = inner[0]
+    if inner and all(isinstance(item, dict) for item in inner):
         return inner
     return [value]
 
@@ -74,7 +78,12 @@ class CandidateCheck:
         }
         lengths = (len(value_text(value)) for case in cases for value in case.inputs.values())
         self._longest = max(_LONGEST_VALUE, 4 * max(lengths, default=0))
+        texts = {
+            name: {value_text(case.inputs.get(name)).casefold() for case in cases}
+            for name in self._kinds
+        }
         self._labels = {value_text(label).casefold(): label for label in labels_of(cases)}
+        self._not_labels = {name: self._labels.keys() - said for name, said in texts.items()}
         self._expects = any(case.expected is not None for case in cases)
         self._prompts = list({prompt.digest: prompt for prompt in prompts}.values())
         self._own = own
@@ -102,6 +111,8 @@ class CandidateCheck:
                 name.casefold(),
             ):
                 return f"'{name}' is a placeholder"
+            elif isinstance(value, str) and value.casefold() in self._not_labels[name]:
+                return f"'{name}' is only a label"
             inputs[name] = value
         if not any(value not in (None, "") for value in inputs.values()):
             return "empty"

@@ -20,7 +20,7 @@ from pex.experiment.asking import ask_model
 from pex.experiment.experiment import Experiment
 from pex.improvement.cases.candidates import CandidateCheck, Check, objects_in, text_of
 from pex.improvement.cases.proposed import FILE, Proposals
-from pex.improvement.cases.ways import QUESTION, WAYS, questions
+from pex.improvement.cases.ways import QUESTION, WAYS, questions, schema_of
 from pex.run.shared_budget import SharedBudget
 
 if TYPE_CHECKING:
@@ -195,9 +195,11 @@ def generate_cases(
     proposals = proposals_of(experiment) if experiment is not None else None
     earlier = [item.case for item in proposals.all()] if proposals is not None else []
     ledger = f"{name or (experiment.name if experiment is not None else 'cases')}.cases"
+    most = max(item.count for item in asked)
+    question = QUESTION.changed(response_schema=schema_of(cases, most))
     replies = ask_model(
-        QUESTION,
-        [question.row for question in asked],
+        question,
+        [item.row for item in asked],
         model,
         name=ledger,
         budget_usd=budget_usd,
@@ -206,10 +208,10 @@ def generate_cases(
     checker = CandidateCheck(cases, prompts, check)
     failed: collections.Counter[str] = collections.Counter()
     candidates: list[Case] = []
-    for question, found in zip(asked, replies, strict=True):
+    for item, found in zip(asked, replies, strict=True):
         for reply in found[:1]:
-            for row in objects_in(reply.text)[: question.count]:
-                case = checker.case_of(row, question, ref_of(model))
+            for row in objects_in(reply.text)[: item.count]:
+                case = checker.case_of(row, item, ref_of(model))
                 if isinstance(case, str):
                     failed[case] += 1
                 else:

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from pex.core.canonical_json import canonical_json
 from pex.core.case import Case
@@ -23,14 +24,14 @@ QUESTION = Prompt(
     [
         {
             "role": "system",
-            "content": "You write test cases for a prompt. Reply with one JSON object per line, "
-            "and nothing else.",
+            "content": "You write test cases for a prompt. Reply with JSON and nothing else.",
         },
         {
             "role": "user",
             "content": "The prompt that is tested:\n{{ task }}\n\nExisting cases:\n{{ examples }}"
-            "\n\n{{ request }}\n{{ labels }}Write {{ count }} cases, one JSON object per line, "
-            "each with exactly these keys: {{ keys }}. (Part {{ part }}: unlike all other parts.)",
+            "\n\n{{ request }}\n{{ labels }}Write {{ count }} new cases as one JSON object "
+            "with the keys {{ names }}; each case is an object with exactly these keys: "
+            "{{ keys }}. (Part {{ part }}: unlike all other parts.)",
         },
     ],
     name="generate-cases",
@@ -118,6 +119,7 @@ def questions(
             "request": request,
             "labels": f"`expected` is one of: {known}.\n" if labels else "",
             "count": str(count),
+            "names": ", ".join(names_of(count)),
             "keys": ", ".join(keys),
             "part": str(turn + 1),
         }
@@ -139,6 +141,60 @@ def labels_of(cases: Sequence[Case]) -> list[object]:
     if not plain or not 2 <= len(found) <= MOST_LABELS or len(found) * 2 > len(given):
         return []
     return [found[key] for key in sorted(found)]
+
+
+def names_of(count: int) -> list[str]:
+    """The keys of the cases in a reply.
+
+    Each case has a key of its own: endpoints differ in whether they keep the length of a list.
+
+    Example:
+        >>> names_of(2)
+        ['case_1', 'case_2']
+    """
+    return [f"case_{number}" for number in range(1, count + 1)]
+
+
+def schema_of(cases: Sequence[Case], count: int) -> dict[str, Any] | None:
+    """The JSON Schema of a reply with so many cases like the existing ones.
+
+    None if an input or an expected answer is neither text, a number, yes/no nor empty: what such a
+    value consists of cannot be told from examples.
+
+    Example:
+        >>> cases = [Case(str(n), {"q": f"{n}"}, "yes" if n % 2 else "no") for n in range(6)]
+        >>> schema_of(cases, 1)["properties"]["case_1"]["properties"]
+        {'q': {'type': 'string'}, 'expected': {'type': 'string', 'enum': ['no', 'yes']}}
+    """
+    columns = {name: [case.inputs.get(name) for case in cases] for name in cases[0].inputs}
+    expected = [case.expected for case in cases if case.expected is not None]
+    if expected:
+        columns["expected"] = expected
+    properties: dict[str, Any] = {}
+    for name, values in columns.items():
+        found = {_JSON_TYPES.get(type(value), "") for value in values}
+        if "" in found:
+            return None
+        found -= {"integer"} if "number" in found else set()
+        types = sorted(found)
+        properties[name] = {"type": types[0] if len(types) == 1 else types}
+    if labels := labels_of(cases):
+        properties["expected"] |= {"enum": labels}
+    return _object({name: _object(properties) for name in names_of(count)})
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_JSON_TYPES = {
+    str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null",
+}  # fmt: skip
 
 
 def gaps_in(cases: Sequence[Case]) -> list[tuple[str, object]]:

@@ -6,6 +6,7 @@ import pex
 from pex.core.cases import load_cases
 from pex.improvement.cases.generate import generate_cases, proposals_of
 from tests.helpers.endpoint import completion
+from tests.helpers.model import share
 
 REVIEWS = "id,review,expected\n" + "".join(
     f"{n},{text},{label}\n"
@@ -45,12 +46,13 @@ def test_what_is_kept_and_why_the_rest_is_not(exp, lab):
         {"review": "the lamp broke  after a day!", "expected": "negative"},
         {"review": "Middling.", "expected": "meh"},
         {"text": "no such column", "expected": "positive"},
+        {"review": "Positive", "expected": "positive"},
     )
     found = generate_cases(exp, 5, model="lab/m1", ways=["variations"])
     assert [case.expected for case in found.cases] == ["negative"]
     assert found.summary == (
-        "asked 5, kept 1: 1 near-duplicate, 2 failed the check (1 'expected' is not a known label, "
-        "1 no 'review'), 1 not delivered by the model"
+        "asked 5, kept 1: 1 near-duplicate, 3 failed the check (1 'expected' is not a known label, "
+        "1 no 'review', 1 'review' is only a label)"
     )
     origin = found.cases[0].provenance
     assert (origin.model, origin.way, origin.accepted_by) == ("lab/m1", "variations", "")
@@ -181,3 +183,40 @@ def test_a_comparison_of_only_unaccepted_cases_says_what_to_do(exp, lab):
     results = pex.Experiment("reviews", variants, found.cases, ["label"]).run(record=False)
     with pytest.raises(pex.PexError, match="nobody has accepted"):
         results.compare()
+
+
+def test_the_endpoint_is_given_the_form_of_the_cases(exp, lab):
+    cases = {
+        "case_1": {"review": "The handle came off.", "expected": "negative"},
+        "case_2": {"review": "A joy, every morning.", "expected": "positive"},
+    }
+    lab.reply = lambda body, number: completion(json.dumps(cases))
+    found = generate_cases(exp, 2, model="lab/m1", ways=["edge"])
+    assert [case.expected for case in found.cases] == ["negative", "positive"]
+    schema = lab.bodies[0]["response_format"]["json_schema"]["schema"]
+    assert schema["required"] == ["case_1", "case_2"]
+    assert schema["properties"]["case_2"]["properties"] == {
+        "review": {"type": "string"},
+        "expected": {"type": "string", "enum": ["negative", "positive"]},
+    }
+    # What a list or an object consists of cannot be told from examples.
+    turns = [{"turns": [{"role": "user", "content": text}]} for text in ("Hi", "Bye")]
+    generate_cases(turns, 2, model="lab/m1", ways=["edge"])
+    assert "response_format" not in lab.bodies[1]
+
+
+@pytest.mark.model
+def test_the_built_in_model_delivers_cases(project):
+    share(project)
+    rows = [
+        {"review": text, "expected": label}
+        for text, label in [
+            ("The lamp broke.", "negative"), ("Love this kettle.", "positive"),
+            ("Arrived scratched.", "negative"), ("Great value.", "positive"),
+        ]
+    ]  # fmt: skip
+    found = generate_cases(rows, 3, model="local/smollm2", ways=["edge"])
+    assert found.errors == 0
+    assert "not delivered" not in found.summary
+    assert {case.expected for case in found.cases} <= {"negative", "positive"}
+    assert len(found) + found.near_duplicates + sum(found.failed.values()) == 3
