@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,12 @@ from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.variant import ClientModel, ref_of
-from pex.experiment.asking import ask_model
+from pex.experiment.asking import Reply, ask_model
 from pex.experiment.experiment import Experiment
 from pex.improvement.cases.candidates import CandidateCheck, Check, objects_in, text_of
+from pex.improvement.cases.personas import PERSONAS, people_in, question_for, with_people
 from pex.improvement.cases.proposed import FILE, Proposals
-from pex.improvement.cases.ways import QUESTION, WAYS, questions, schema_of
+from pex.improvement.cases.ways import QUESTION, WAYS, Asked, questions, schema_of
 from pex.run.shared_budget import SharedBudget
 
 if TYPE_CHECKING:
@@ -195,6 +197,9 @@ def generate_cases(
     proposals = proposals_of(experiment) if experiment is not None else None
     earlier = [item.case for item in proposals.all()] if proposals is not None else []
     ledger = f"{name or (experiment.name if experiment is not None else 'cases')}.cases"
+    if isinstance(budget_usd, int | float) and PERSONAS in ways:
+        budget_usd = SharedBudget(budget_usd, [ledger], time.time())  # one for both questions
+    asked, first = _with_people(asked, model, ledger, budget_usd)
     most = max(item.count for item in asked)
     question = QUESTION.changed(response_schema=schema_of(cases, most))
     replies = ask_model(
@@ -219,6 +224,7 @@ def generate_cases(
     kept, alike = _different(candidates, [*cases, *earlier], like)
     if proposals is not None:
         proposals.add(kept)
+    replies = [*first, *replies]
     answers = [reply for found in replies for reply in found]
     costs = [reply.cost_usd for reply in answers if reply.cost_usd is not None]
     return ProposedCases(
@@ -231,6 +237,25 @@ def generate_cases(
         sum(costs) if costs else None,
         proposals,
     )
+
+
+def _with_people(
+    asked: list[Asked],
+    model: str | ClientModel,
+    ledger: str,
+    budget_usd: float | SharedBudget | None,
+) -> tuple[list[Asked], list[list[Reply]]]:
+    """The questions with the people who write the cases, and the replies that named these.
+
+    Without a usable reply the questions only ask for different people.
+    """
+    found = question_for(asked)
+    if found is None:
+        return asked, []
+    prompt, row = found
+    replies = ask_model(prompt, [row], model, name=ledger, budget_usd=budget_usd)
+    text = "".join(reply.text for reply in replies[0][:1])
+    return list(with_people(asked, people_in(text, objects_in(text)))), replies
 
 
 def proposals_of(experiment: Experiment) -> Proposals:

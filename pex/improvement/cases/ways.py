@@ -180,10 +180,11 @@ def schema_of(cases: Sequence[Case], count: int) -> dict[str, Any] | None:
         properties[name] = {"type": types[0] if len(types) == 1 else types}
     if labels := labels_of(cases):
         properties["expected"] |= {"enum": labels}
-    return _object({name: _object(properties) for name in names_of(count)})
+    return object_schema({name: object_schema(properties) for name in names_of(count)})
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of an object with just these properties, all required."""
     return {
         "type": "object",
         "properties": properties,

@@ -72,7 +72,7 @@ def test_each_way_asks_in_its_own_words_and_gaps_name_the_rare_label(exp, lab):
     ]
     found = generate_cases(cases, 25, model="lab/m1")
     texts = [body["messages"][-1]["content"] for body in lab.bodies]
-    assert len(set(texts)) == 5
+    assert len(set(texts)) == 6  # one for each way, and one for the personas
     assert sum('whose expected is "negative"' in text for text in texts) == 1
     assert found.summary == "asked 25, kept 0: 25 not delivered by the model"
 
@@ -158,6 +158,8 @@ def test_accepted_cases_join_the_file_and_others_are_in_no_verdict(exp, lab, pro
     ]
     assert set(notes) <= set(table["warnings"].iloc[0])
     assert set(notes) <= set(results.remarks())
+    page = results.page()
+    assert all(note in page for note in notes)
 
 
 def test_the_group_of_a_new_case_is_that_of_its_column(project, lab):
@@ -203,6 +205,17 @@ def test_the_endpoint_is_given_the_form_of_the_cases(exp, lab):
     turns = [{"turns": [{"role": "user", "content": text}]} for text in ("Hi", "Bye")]
     generate_cases(turns, 2, model="lab/m1", ways=["edge"])
     assert "response_format" not in lab.bodies[1]
+
+
+def test_personas_are_named_first_and_then_write(exp, lab):
+    people = {"person_1": "A tired nurse.", "person_2": "A student in a hurry."}
+    row = {"review": "Stopped working.", "expected": "negative"}
+    lab.reply = lambda body, number: written(people if "person_1" in str(body) else row)
+    found = generate_cases(exp, 2, model="lab/m1", ways=["personas"], budget_usd=1)
+    assert len(found) == 1
+    first, second = (body["messages"][-1]["content"] for body in lab.bodies)
+    assert "Name 2 different people" in first
+    assert "case_1: A tired nurse.\ncase_2: A student in a hurry." in second
 
 
 @pytest.mark.model
