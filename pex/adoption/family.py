@@ -11,6 +11,7 @@ Each prompt makes at most one of two kinds of claim, and each kind is corrected 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.compare import rows_of
 from pex.compare.effect import effect
 from pex.compare.metric import check_frame
-from pex.compare.verdict import POWER, UNDECIDED, Options, Row, to_table
+from pex.compare.verdict import POWER, UNDECIDED, Options, Row, record_of
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError
 from pex.core.provenance import origin_notes
@@ -182,13 +183,12 @@ def _finding(
     if isinstance(row, str):
         return Finding({}, problem=row)
     options = Options(subject.margin, confidence, uncalibrated=tuple(subject.uncalibrated))
-    found = to_table([row], options).to_dict("records")[0]
-    more = _more_cases(row, found["verdict"], subject.margin, 1 - confidence, claims)
-    plain = {str(key): value for key, value in found.items()}
-    return Finding({**plain, "more_cases": more}, adjusted.get(id(row)), more)
+    count = functools.partial(_more_cases, row, subject.margin, 1 - confidence, claims)
+    found = record_of(row, options, count)
+    return Finding(found, adjusted.get(id(row)), found["more_cases"])
 
 
-def _more_cases(row: Row, word: str, margin: float | None, alpha: float, claims: int) -> int | None:
+def _more_cases(row: Row, margin: float | None, alpha: float, claims: int, word: str) -> int | None:
     """About how many more cases would decide, if the difference is as large as it appears.
 
     At the level that the correction leaves in the worst case, which is the honest one to plan by.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -66,84 +67,95 @@ class Table:
     """
 
     def __init__(self, frame: pd.DataFrame, metric: Metric, errors_as_worst: bool = False) -> None:
-        values = frame[metric.column].astype("float64")
-        failed = frame["error"].notna()
+        import numpy as np
+
+        failed = frame["error"].notna().to_numpy()
         # A refused or broken call can still have a time, but not that of an answer.
-        values = values.where(~failed)
+        values = np.array(frame[metric.column].astype("float64"), dtype="float64")
+        values[failed] = math.nan
         if errors_as_worst and failed.any():
-            seen = values.dropna()
-            worst = seen.min() if metric.higher_is_better else seen.max()
-            values = values.where(~failed, 0.0 if metric.yes_no or not len(seen) else worst)
-        keys = [frame["case_id"], frame["variant"]]
-        by_place = values.groupby(keys, sort=False)
-        self._means = by_place.mean().unstack("variant")
-        self._asked = by_place.size().unstack("variant").notna()
-        self._counts = by_place.count().unstack("variant").fillna(0)
-        self._errors = failed.groupby(frame["variant"]).sum()
-        self._unusual = {
-            name: rows.groupby(frame["variant"]).sum() for name, rows in unusual(frame).items()
-        }
-        groups = frame.groupby("case_id", sort=False)["group"].first().reindex(self._means.index)
-        # A case without a group is its own group.
-        own = groups.where(groups.notna(), [f"\0{case}" for case in groups.index])
-        self._groups = own.astype("category").cat.codes.to_numpy("int64")
-        self._replayed = (
-            frame["from_journal"].groupby(frame["variant"]).sum()
-            if "from_journal" in frame.columns
-            else None
-        )
-        self._frame = frame
-        self._keys = (
-            frame.groupby("variant")["request_key"].agg(set)
-            if "request_key" in frame.columns
-            else None
-        )
+            values[failed] = _worst(values, metric)
+        self._cases, case_of = _numbered(frame["case_id"])
+        names, variant_of = _numbered(frame["variant"])
+        self._number = {str(name): number for number, name in enumerate(names)}
+        shape = (len(self._cases), len(names))
+        place = case_of * shape[1] + variant_of
+
+        def sums(weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
+            return np.bincount(place, weights, shape[0] * shape[1]).reshape(shape).astype(float)
+
+        known = ~np.isnan(values)
+        self._counts = sums(known)
+        self._asked = sums() > 0
+        with np.errstate(invalid="ignore"):
+            self._means = sums(np.where(known, values, 0.0)) / self._counts
+        self._of_variant = functools.partial(_counted, variant_of=variant_of, variants=len(names))
+        self._errors = self._of_variant(failed)
+        self._unusual = {name: self._of_variant(rows) for name, rows in unusual(frame).items()}
+        self._groups = _groups(frame["group"], self._cases, case_of)
+        replayed = frame.get("from_journal")
+        self._replayed = None if replayed is None else self._of_variant(replayed)
+        self._frame, self._variant_of = frame, variant_of
+        self._keys: dict[int, set[Any]] = {}
 
     def mean(self, variant: str) -> float:
         """A variant's mean over its cases; NaN if it has no value."""
-        return float(self._means[variant].mean()) if variant in self._means.columns else math.nan
+        import numpy as np
+
+        number = self._number.get(variant)
+        column = self._means[:, number] if number is not None else np.empty(0)
+        known = column[~np.isnan(column)]
+        return float(known.mean()) if len(known) else math.nan
 
     def pair(self, candidate: str, baseline: str) -> Pairing:
         """Two variants on the cases that both have; empty if either has no rows."""
-        if not {candidate, baseline} <= set(self._means.columns):
+        import numpy as np
+
+        one, two = self._number.get(candidate), self._number.get(baseline)
+        if one is None or two is None:
             nothing = self._groups[:0]
             none = nothing.astype("float64")
             return Pairing([], none, none, nothing, len(self._means), 0, 0, 0, 0, 0)
-        a, b = self._means[candidate].to_numpy(), self._means[baseline].to_numpy()
-        there_a, there_b = a == a, b == b  # NaN is not equal to itself
-        both = there_a & there_b
-        asked = self._asked[[candidate, baseline]].to_numpy().any(axis=1)
-        counts = self._counts[[candidate, baseline]].to_numpy()[both]
-        replayed = shared = 0
-        if self._replayed is not None:
-            replayed = int(self._replayed[candidate] + self._replayed[baseline])
-        if self._keys is not None:
-            shared = len((self._keys[candidate] & self._keys[baseline]) - {None})
+        a, b = self._means[:, one], self._means[:, two]
+        both = ~np.isnan(a) & ~np.isnan(b)
+        asked = self._asked[:, one] | self._asked[:, two]
+        counts = self._counts[:, [one, two]][both]
         alike = bool(both[asked].all()) and bool((a[both] == b[both]).all())
         return Pairing(
-            case_ids=[str(case) for case in self._means.index[both]],
+            case_ids=[str(case) for case in self._cases[both]],
             candidate=a[both],
             baseline=b[both],
             groups=self._groups[both],
             dropped=int((asked & ~both).sum()),
-            errors_candidate=int(self._errors[candidate]),
-            errors_baseline=int(self._errors[baseline]),
+            errors_candidate=self._errors[one],
+            errors_baseline=self._errors[two],
             repeats=int(counts.max()) if len(counts) else 0,
-            replayed=replayed,
-            shared=shared,
+            replayed=self._replayed[one] + self._replayed[two] if self._replayed else 0,
+            shared=len((self._keys_of(one) & self._keys_of(two)) - {None}),
             unusual={
-                name: (int(found[candidate]), int(found[baseline]))
+                name: (found[one], found[two])
                 for name, found in self._unusual.items()
-                if found[candidate] + found[baseline]
+                if found[one] + found[two]
             },
             unchanged=alike and self._unchanged(candidate, baseline),
         )
+
+    def _keys_of(self, number: int) -> set[Any]:
+        """The keys of a variant's requests."""
+        if "request_key" not in self._frame.columns:
+            return set()
+        if number not in self._keys:
+            rows = self._frame["request_key"].to_numpy(dtype=object)[self._variant_of == number]
+            self._keys[number] = set(rows)
+        return self._keys[number]
 
     def _unchanged(self, candidate: str, baseline: str) -> bool:
         """Whether requests and answers of two variants are the same, repeat by repeat."""
         frame = self._frame
         if not {"request_key", "output"} <= set(frame.columns):
             return False  # nothing says what was sent
+        if self._keys_of(self._number[candidate]) != self._keys_of(self._number[baseline]):
+            return False
         columns = [name for name in _IDENTITY if name in frame.columns]
         sides = []
         for name in (candidate, baseline):
@@ -152,3 +164,45 @@ class Table:
                 return False
             sides.append(rows.set_index(["case_id", "repeat"]).sort_index().astype(str))
         return bool(len(sides[0])) and sides[0].equals(sides[1])
+
+
+def _worst(values: NDArray[np.float64], metric: Metric) -> float:
+    """The worst value that a score can have: no, or the lowest one seen."""
+    import numpy as np
+
+    seen = values[~np.isnan(values)]
+    if metric.yes_no or not len(seen):
+        return 0.0
+    return float(seen.min() if metric.higher_is_better else seen.max())
+
+
+def _numbered(column: pd.Series[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The distinct values of a column in their order, and the number of each row's value."""
+    import numpy as np
+    import pandas as pd
+
+    codes, found = pd.factorize(column.to_numpy(dtype=object), sort=True)
+    return np.asarray(found, dtype=object), codes.astype("int64")
+
+
+def _counted(rows: Any, variant_of: NDArray[np.int64], variants: int) -> list[int]:
+    """How many of the marked rows each variant has."""
+    import numpy as np
+
+    marked = np.asarray(rows, dtype=bool)
+    return [int(number) for number in np.bincount(variant_of[marked], minlength=variants)]
+
+
+def _groups(
+    column: pd.Series[Any], cases: NDArray[Any], case_of: NDArray[np.int64]
+) -> NDArray[np.integer[Any]]:
+    """The number of each case's group; a case without one is its own group."""
+    import numpy as np
+
+    there = column.notna().to_numpy()
+    given = column.to_numpy(dtype=object)[there]
+    own = [f"\0{case}" for case in cases]
+    # From the last row to the first: the first one of a case counts.
+    for number, group in zip(case_of[there][::-1], given[::-1], strict=True):
+        own[number] = str(group)
+    return np.unique(np.asarray(own, dtype=object), return_inverse=True)[1].astype("int64")

@@ -99,13 +99,22 @@ def to_table(rows: Sequence[Row], options: Options) -> pd.DataFrame:
     """The rows as a frame whose missing numbers are `<NA>`."""
     import pandas as pd
 
-    table = pd.DataFrame([_record(row, row.family, options) for row in rows])
+    table = pd.DataFrame([record_of(row, options) for row in rows])
     kinds = dict.fromkeys(_NUMBERS, "Float64") | dict.fromkeys(_WHOLE, "Int64")
     return table.astype(kinds)
 
 
-def _record(row: Row, family: int, options: Options) -> dict[str, Any]:
-    found, pairing, metric = row.effect, row.pairing, row.metric
+def record_of(
+    row: Row, options: Options, more_cases: Callable[[str], int | None] | None = None
+) -> dict[str, Any]:
+    """A row of the table by itself, as plain data: None where a number is missing.
+
+    Args:
+        row: the comparison.
+        options: what the verdict is made by.
+        more_cases: how many more cases a verdict needs; None: as for any table.
+    """
+    found, pairing, metric, family = row.effect, row.pairing, row.metric, row.family
     word = UNCHANGED
     if not pairing.unchanged:
         word = verdict(found, row.p_adjusted, metric.higher_is_better, options)
@@ -146,7 +155,7 @@ def _record(row: Row, family: int, options: Options) -> dict[str, Any]:
         "verdict_errors_as_worst": strict_word,
         "replayed": pairing.replayed,
         "min_detectable": _min_detectable(row, options),
-        "more_cases": _more_cases(row, word, family, options),
+        "more_cases": more_cases(word) if more_cases else _more_cases(row, word, family, options),
         "se": found.sd / math.sqrt(pairing.n) if found.sd is not None else None,
         "se_endless_repeats": row.within[1] if row.within else None,
         "yes_no": metric.yes_no,
