@@ -30,6 +30,7 @@ from pex.stats.paired import (
     phi,
     sign_flip,
     tango,
+    tango_p,
     welch_t,
 )
 from pex.stats.power import (
@@ -111,6 +112,7 @@ __all__ = [
     "sign_flip",
     "strength_intervals",
     "tango",
+    "tango_p",
     "variance_components",
     "welch_t",
     "wilson",
