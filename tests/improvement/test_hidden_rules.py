@@ -24,7 +24,7 @@ def test_four_of_five_rules_are_found_confirmed_and_no_case_is_copied(
     assert hidden_rules.stated(hidden_rules.START.text) == set()
     assert not any(hidden_rules.stated(str(case.inputs)) for case in experiment.cases)
     result = pex.improve(
-        hidden_rules.START, experiment, budget_usd=1, writer="lab/m2", rounds=5, record=False,
+        hidden_rules.START, experiment, budget_usd=1, writer="lab/m2", rounds=4, record=False,
         show=False,
     )  # fmt: skip
     assert len(hidden_rules.stated(result.prompt.text)) >= 4, result.prompt.text

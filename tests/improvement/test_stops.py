@@ -80,22 +80,22 @@ def test_a_budget_that_does_not_pay_for_start_and_confirmation_is_refused(
 def test_the_budget_ends_in_the_middle_and_what_was_found_is_confirmed(
     project: Path, priced: FaultyEndpoint
 ) -> None:
-    many = [*BETTER, *(f"{START} {GOOD} Say it {n} times." for n in range(9))]
-    result = run([Listed(many, 11)], budget_usd=5, record=True, proposals=11)
+    many = [*BETTER, *(f"{START} {GOOD} Say it {n} times." for n in range(3))]
+    result = run([Listed(many, 5)], budget_usd=3, record=True, proposals=5)
     assert result.status == "budget"
     assert result.confirmation is not None
     assert result.verdict in ("better", "undecided")
     assert result.notes[0].startswith("the budget ended the search")
     states = list(result.frame["state"])
     assert "not measured" in states
-    budget = SharedBudget(5, ["parity.improve"], 0)
+    budget = SharedBudget(3, ["parity.improve"], 0)
     database = database_of(project / ".pex", load_settings(project))
     assert result.spent_usd == pytest.approx(budget.spent_usd(database))
     assert result.spent_usd == pytest.approx(priced.calls * 0.012)
-    assert result.spent_usd <= 5
+    assert result.spent_usd <= 3
     # With more, the same call continues: nothing is paid twice.
     calls = priced.calls
-    more = run([Listed(many, 11)], budget_usd=100, record=True, proposals=11)
+    more = run([Listed(many, 5)], budget_usd=100, record=True, proposals=5)
     assert more.status == "finished"
     assert more.run_id == result.run_id
     assert "not measured" not in list(more.frame["state"])
