@@ -116,6 +116,8 @@ def _worse(frame: pd.DataFrame, sides: Sides, finding: Finding) -> Decision:
     forms, lost = losses_of_form(frame, sides, finding)
     wins, losses = int(finding.row["wins"]), int(finding.row["losses"])
     of_form = sum(forms.values())
+    said = f"{of_form} of the losses {'is' if of_form == 1 else 'are'} of form"
+    said = said if of_form else "no loss is one of form"
     cases = "case" if lost == 1 else "cases"
     if lost and 2 * of_form >= lost:
         parts = ", ".join(f"{number} {_FORMS[kind]}" for kind, number in forms.items())
@@ -130,8 +132,7 @@ def _worse(frame: pd.DataFrame, sides: Sides, finding: Finding) -> Decision:
             "steers it differently",
         )  # fmt: skip
     return Decision(
-        WAIT, f"measurably worse: it loses {losses} {cases} and gains {wins}, "
-        f"{of_form} of the losses are of form",
+        WAIT, f"measurably worse: it loses {losses} {cases} and gains {wins}, {said}"
     )  # fmt: skip
 
 

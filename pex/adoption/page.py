@@ -25,6 +25,8 @@ from pex.report.theme import page_style, style
 MOST_CHANGED = 12
 """Changed answers of one prompt on the page."""
 MAX_CHARS = 1200
+MOST_OPEN = 5
+"""With more prompts than this, none is unfolded when the page opens: it would be endless."""
 MAX_BYTES = 2_000_000
 """Of all the answers side by side, so the file can be mailed and opens at once."""
 
@@ -102,6 +104,8 @@ def page(adoption: Told) -> str:
         part, size = _part(item, left)
         left -= size
         parts.append(part)
+    for part in parts:
+        part["open"] = part["open"] and len(parts) <= MOST_OPEN
     table = reachable(overview_html(outcomes, link=True), "Prompts") if outcomes else ""
     steps = [command for _, command in next_steps(outcomes, str(adoption.new), adoption.old)]
     choices = [("", "all")] + [

@@ -60,7 +60,8 @@ class AdoptionPreview:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f'<pre class="{NO_MATH}" style="white-space:pre-wrap">{escaped(str(self))}</pre>'
+        style = "white-space:pre-wrap;font-family:monospace"  # its columns are aligned
+        return f'<pre class="{NO_MATH}" style="{style}">{escaped(str(self))}</pre>'
 
     def _cost(self) -> str:
         if not self.calls:

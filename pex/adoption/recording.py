@@ -50,7 +50,8 @@ class RecordedModel:
         asked = sum(row["asked"] for row in self.rows)
         return (
             f"{self.model}: {complete:,} of {total:,} comparisons can be made without it from now "
-            f"on; {asked:,} answers asked now, {format_usd(self.spent_usd)} spent."
+            f"on; {asked:,} answers asked now, "
+            f"{format_usd(self.spent_usd) if self.spent_usd else 'nothing'} spent."
         )
 
     @property

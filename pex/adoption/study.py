@@ -41,7 +41,7 @@ def open_study(plan: Plan, uri: str) -> StudyRun:
     Raises:
         PexError: the store does not answer.
     """
-    name = f"{plan.new.model.partition('/')[2]} for {plan.old_name.partition('/')[2] or 'all'}"
+    name = f"{str(plan.new).partition('/')[2]} for {plan.old_name.partition('/')[2] or 'all'}"
     tags = {"pex.adoption.new": str(plan.new), "pex.adoption.old": plan.old_name}
     return StudyRun(uri, KIND, PLACE, name, identity_of(plan), tags)
 

@@ -73,10 +73,16 @@ def test_a_prompt_that_should_not_move_is_left_alone(shelved: FaultyEndpoint) ->
 
 
 def test_promotion_of_a_model_in_place_of_another_needs_their_comparison(
-    shelved: FaultyEndpoint,
+    shelved: FaultyEndpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from pex.cli.library.promote import promote_version
+
     refused = pex.promote("gain", model=NEW, instead_of=OLD)
     assert not refused.moved
     assert "pexlab adopt lab/new --baseline lab/old --prompt gain --apply" in str(refused)
+    # The command says the same.
+    with pytest.raises(SystemExit):
+        promote_version("gain", model=NEW, instead_of=OLD)
+    assert capsys.readouterr().out.strip() == str(refused).strip()
     with pytest.raises(pex.PexError, match="instead_of"):
         pex.promote("gain", instead_of=OLD)

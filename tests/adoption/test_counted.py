@@ -119,3 +119,14 @@ def test_recording_that_the_budget_ends_counts_the_prompts_whose_turn_did_not_co
     assert [(row["answers"], row["missing"]) for row in kept.rows][1] == (0, 10)
     assert kept.rows[0]["answers"] > 0
     assert "0 of 2 comparisons can be made without it" in kept.headline
+
+
+def test_what_does_not_go_with_a_recording_is_refused_before_a_call(
+    pair: FaultyEndpoint, project: Path
+) -> None:
+    from pex.cli.adopt import adopt as command
+
+    experiment(project, "gain", 3)
+    with pytest.raises(pex.PexError, match="--dry-run does not go with --record"):
+        command(record_old=OLD, dry_run=True)
+    assert pair.calls == 0
