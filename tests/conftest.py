@@ -15,8 +15,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pex import local
+from pex.experiment import options
 from pex.guard import project_secrets, redact
 from pex.project import keys
+from pex.project.settings import Settings
 from pex.tracking.store import connect
 from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
@@ -103,6 +105,27 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_refused", set())
     for cached in ("_entered", "_files", "_keyring"):
         monkeypatch.setattr(keys, cached, {})
+
+
+FEW_TRACES = 4
+
+
+@pytest.fixture(autouse=True)
+def few_traces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test does not look at them, most traces are left out: they are half of a run's work.
+
+    What a run or the project asks for is still written; a test that looks has the marker `traces`.
+    """
+    if request.node.get_closest_marker("traces") is not None:
+        return
+    usual = options.traces
+
+    def fewer(chosen: options.RunOptions, settings: Settings) -> int | str:
+        found = usual(chosen, settings)
+        own = chosen["traces"] is not None or "traces" in settings.record.model_fields_set
+        return found if own else FEW_TRACES
+
+    monkeypatch.setattr(options, "traces", fewer)
 
 
 @pytest.fixture

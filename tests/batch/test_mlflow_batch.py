@@ -22,7 +22,7 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.lab_nights import Model, lay_out, night
 from tests.helpers.notebooks import notebook, plan
 
-pytestmark = pytest.mark.night
+pytestmark = [pytest.mark.traces, pytest.mark.night]
 
 ASK = (
     "import pex\n"

@@ -17,6 +17,8 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.files import texts_with
 from tests.helpers.registered import registered_by_a_run
 
+pytestmark = pytest.mark.traces
+
 MARKS = "\u2028\x85\x0b."
 """What ends a line in a text, and not in a file of JSON lines."""
 

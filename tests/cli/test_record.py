@@ -17,6 +17,8 @@ from pex.record import unrecorded
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
 
+pytestmark = pytest.mark.traces
+
 
 def experiment(*prompts: pex.Prompt) -> pex.Experiment:
     asked = prompts or (pex.Prompt("{{ word }}", name="echo"), pex.Prompt("Say {{ word }}", "say"))

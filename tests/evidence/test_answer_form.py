@@ -17,6 +17,8 @@ from pex.evidence.form.table import FilledForm, read_form, write_form
 from pex.results.results import Results
 from tests.helpers.endpoint import FaultyEndpoint
 
+pytestmark = pytest.mark.traces
+
 CASES = "case_id,word,expected\r\n7,a,x\r\n8,b,b\r\n9,c,c\r\n"
 RATING, RIGHT = "rating (1 to 5)", "right answer instead"
 

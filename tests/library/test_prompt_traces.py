@@ -17,6 +17,8 @@ from pex.library import prompt_traces
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.served import forget
 
+pytestmark = pytest.mark.traces
+
 HI = pex.Prompt("Say {{ word }}.", "hi", model="openai/m")
 HO = pex.Prompt(
     [{"role": "system", "content": "Sing."}, {"role": "user", "content": "{{ w }}"}], "ho"

@@ -18,7 +18,7 @@ from tests.helpers.notebooks import notebook
 from tests.helpers.playing import View, column, entry, experiment, restarted, typed, until
 from tests.playground.test_playground import EXPERIMENT, opened, states
 
-pytestmark = pytest.mark.usefixtures("new_kernel")
+pytestmark = [pytest.mark.traces, pytest.mark.usefixtures("new_kernel")]
 
 
 def said(play: pex.Playground, key: str) -> tuple[str, str]:

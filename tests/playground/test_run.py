@@ -13,7 +13,7 @@ from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.mlflow_server import MlflowServer
 from tests.helpers.playing import CASES, View, column, entry, experiment, restarted, typed, until
 
-pytestmark = pytest.mark.usefixtures("new_kernel")
+pytestmark = [pytest.mark.traces, pytest.mark.usefixtures("new_kernel")]
 
 
 @pytest.mark.model

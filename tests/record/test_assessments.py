@@ -9,6 +9,8 @@ from pex.record import assessments, traces
 from pex.record.choose_traces import choose
 from tests.helpers.sample_run import make_cases, make_frame, record
 
+pytestmark = pytest.mark.traces
+
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:

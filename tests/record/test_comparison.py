@@ -13,6 +13,8 @@ import pytest
 import pex
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
+pytestmark = pytest.mark.traces
+
 URI = "sqlite:///{}/mlruns/mlflow.db"
 
 

@@ -20,6 +20,8 @@ from pex.record import assessments, forget_cases, traces, unrecorded
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.files import texts_with
 
+pytestmark = pytest.mark.traces
+
 CANARY = "zanzibar"
 
 

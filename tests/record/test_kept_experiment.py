@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import mlflow
+import pytest
 import yaml
 
 import pex
 from tests.helpers.endpoint import FaultyEndpoint
+
+pytestmark = pytest.mark.traces
 
 SCHEMA = '{"type": "object",\r\n "required": ["%s"]}\r\n'
 

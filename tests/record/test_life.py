@@ -26,6 +26,8 @@ from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.mlflow_server import MlflowServer
 from tests.helpers.postgres import PASSWORD, postgres
 
+pytestmark = pytest.mark.traces
+
 PROMPTS = [pex.Prompt("{{ word }}", name="echo"), pex.Prompt("{{ word }} ?", name="ask")]
 WORDS = [{"word": f"w{i}", "expected": f"w{i}"} for i in range(4)]
 

@@ -27,6 +27,8 @@ from tests.helpers import browser
 from tests.helpers.processes import wait_for
 from tests.helpers.sample_run import make_cases, make_frame, record
 
+pytestmark = pytest.mark.traces
+
 TOKEN = "t0ken"
 COOKIE = ("cookie", f"other=1; pex-ui-5000={TOKEN}")
 BEARER = ("authorization", f"Bearer {TOKEN}")

@@ -13,6 +13,8 @@ from pex.record.traces import complete
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.judges import likes
 
+pytestmark = pytest.mark.traces
+
 
 def experiment() -> pex.Experiment:
     prompts = [pex.Prompt("{{ word }}", name="plain"), pex.Prompt("{{ word }} please", name="kind")]

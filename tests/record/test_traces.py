@@ -27,6 +27,8 @@ from tests.helpers import browser
 from tests.helpers.processes import wait_for
 from tests.helpers.sample_run import BEGUN, make_cases, make_frame, record
 
+pytestmark = pytest.mark.traces
+
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:

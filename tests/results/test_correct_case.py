@@ -18,6 +18,8 @@ from tests.helpers.lab import shown
 from tests.helpers.made import made
 from tests.helpers.notebooks import notebook
 
+pytestmark = pytest.mark.traces
+
 CASES = (
     "case_id,review,expected,group,tags\nr1,Nice.,positive,g1,short;easy\nr2,Bad.,positive,g1,\n"
 )

@@ -28,6 +28,8 @@ from pex.run.model import settings_lines
 from tests.helpers.endpoint import completion
 from tests.helpers.responses_endpoint import ResponsesEndpoint
 
+pytestmark = pytest.mark.traces
+
 KEY = "sk-very-secret-key-of-mine"
 
 

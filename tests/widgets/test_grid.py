@@ -25,6 +25,8 @@ from pex.widgets.static_output import static_table
 from tests.helpers.grids import filled, frame_of
 from tests.helpers.made import HOSTILE
 
+pytestmark = pytest.mark.traces
+
 BEGUN = Queued(("a", "b"), ("c1", "c2"), 1, 4)
 PLACE = ("a", "c1", 1)
 
