@@ -155,6 +155,9 @@ def tango_p(both: int, a_only: int, b_only: int, neither: int, difference: float
         neither: cases that pass under neither.
         difference: between -1 and 1, minus the margin for a test of non-inferiority.
 
+    Returns:
+        The p: small if A minus B is larger.
+
     Raises:
         ValueError: a count is below 0 or not whole, or there is no case.
 
