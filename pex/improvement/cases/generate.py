@@ -281,13 +281,14 @@ def _different(
 ) -> tuple[list[Case], int]:
     """The candidates that are like no known case and no earlier candidate, and the others' number.
 
-    Only a candidate that is kept keeps out later ones.
+    Only a candidate that is kept keeps out later ones; but what equals one that is left out is like
+    what kept that one out.
     """
     texts = [text_of(case) for case in [*known, *candidates]]
     start = len(known)
     out: set[int] = set()
-    for one, two, _ in sorted(near_duplicates(texts, like), key=lambda pair: pair[1]):
-        if two >= start and one not in out:
+    for one, two, likeness in sorted(near_duplicates(texts, like), key=lambda pair: pair[1]):
+        if two >= start and (one not in out or likeness == 1):
             out.add(two)
     kept = [case for number, case in enumerate(candidates, start) if number not in out]
     return kept, len(out)

@@ -64,6 +64,13 @@ def test_what_is_kept_and_why_the_rest_is_not(exp, lab):
     assert again.near_duplicates == 2  # like what is proposed already
 
 
+def test_a_near_duplicate_that_comes_again_is_left_out_again(exp, lab):
+    row = {"review": "the lamp broke  after a day!", "expected": "negative"}
+    lab.reply = lambda body, number: written(row, row, row)
+    found = generate_cases(exp, 3, model="lab/m1", ways=["edge"])
+    assert found.summary == "asked 3, kept 0: 3 near-duplicates"
+
+
 def test_each_way_asks_in_its_own_words_and_gaps_name_the_rare_label(exp, lab):
     lab.reply = lambda body, number: completion("I would rather not.")
     cases = [
