@@ -61,6 +61,12 @@ def improve(
         float | None,
         typer.Option(help="Worse by less than this counts as no worse; default: the gate's."),
     ] = None,
+    cross_fit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="FOLDS", help="For few cases: judge the search in folds, 5 for example."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another one asks for other proposals.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.prompty", help="Write the winner to a new file.")
@@ -112,7 +118,8 @@ def improve(
             margin=margin,
             reference=reference_model,
         )
-        found = forecast(question, plan_of(question, way, rounds, proposals, seed), cap)
+        plan = plan_of(question, way, rounds, proposals, seed)
+        found = forecast(question, plan, cap, folds=cross_fit)
         if as_json:
             console.document(found.as_json())
         else:
@@ -131,6 +138,7 @@ def improve(
             rounds=rounds,
             proposals=proposals,
             margin=margin,
+            cross_fit=cross_fit,
             seed=seed,
             record=not no_record,
             show=True,

@@ -72,8 +72,7 @@ def split_cases(
     units = _units(cases, together or {})
     declared = _declared(cases)
     fixed = dict(known or {}) if declared is None else declared
-    sets: dict[str, SetName] = {}
-    strata: dict[str, list[str]] = collections.defaultdict(list)
+    sets: dict[str, str] = {}
     for unit, members in units.items():
         found = {fixed[case.id]: case.id for case in members if case.id in fixed}
         if len(found) > 1:
@@ -88,16 +87,35 @@ def split_cases(
             found = {name: "" for name in SETS if name in found}
         if found:
             sets[unit] = next(iter(found))
-        else:
-            strata[_stratum(members, _labels(cases))].append(unit)
-    filled = collections.Counter[SetName]()
-    for unit, name in sets.items():
-        filled[name] += len(units[unit])
-    for stratum in sorted(strata):
-        _divide(strata[stratum], units, parts, sets, filled)
+    _divide_all(units, _labels(cases), {str(name): share for name, share in parts.items()}, sets)
     members_of = {name: {u for u, chosen in sets.items() if chosen == name} for name in SETS}
     unit_of = {case.id: unit for unit, members in units.items() for case in members}
     return Split(*(tuple(c for c in cases if unit_of[c.id] in members_of[name]) for name in SETS))
+
+
+def divide_cases(
+    cases: Sequence[Case],
+    shares: Mapping[str, float],
+    together: Mapping[str, str] | None = None,
+) -> dict[str, list[Case]]:
+    """Divide cases into parts as `split_cases` does: by hash, stratified, groups undivided.
+
+    Args:
+        cases: the cases.
+        shares: of each part, by its name; they add up to 1.
+        together: further cases that belong together; see `split_cases`.
+
+    Example:
+        >>> cases = [Case(str(n), {"n": n}, expected=n % 2 == 0) for n in range(40)]
+        >>> folds = divide_cases(cases, {"1": 0.5, "2": 0.5})
+        >>> [len(fold) for fold in folds.values()]
+        [20, 20]
+    """
+    units = _units(cases, together or {})
+    chosen: dict[str, str] = {}
+    _divide_all(units, _labels(cases), shares, chosen)
+    name_of = {case.id: chosen[unit] for unit, members in units.items() for case in members}
+    return {name: [case for case in cases if name_of[case.id] == name] for name in shares}
 
 
 def check_shares(shares: Mapping[str, float]) -> dict[SetName, float]:
@@ -186,28 +204,46 @@ def _stratum(members: Sequence[Case], labels: bool) -> str:
     return min(counts, key=lambda label: (-counts[label], label))
 
 
+def _divide_all(
+    units: Mapping[str, Sequence[Case]],
+    labels: bool,
+    shares: Mapping[str, float],
+    sets: dict[str, str],
+) -> None:
+    """Give every unit that has no set yet one, stratum by stratum."""
+    strata: dict[str, list[str]] = collections.defaultdict(list)
+    filled = collections.Counter[str]()
+    for unit, members in units.items():
+        if unit in sets:
+            filled[sets[unit]] += len(members)
+        else:
+            strata[_stratum(members, labels)].append(unit)
+    for stratum in sorted(strata):
+        _divide(strata[stratum], units, shares, sets, filled)
+
+
 def _divide(
     chosen: Sequence[str],
     units: Mapping[str, Sequence[Case]],
-    shares: Mapping[SetName, float],
-    sets: dict[str, SetName],
-    filled: collections.Counter[SetName],
+    shares: Mapping[str, float],
+    sets: dict[str, str],
+    filled: collections.Counter[str],
 ) -> None:
     """Give each unit of a stratum, in the order of their hashes, to the set that lacks most."""
-    here = collections.Counter[SetName]()
+    here = collections.Counter[str]()
     done = 0
     for unit in sorted(chosen, key=_hash):
         size = len(units[unit])
         done += size
         total = sum(filled.values()) + size
 
-        def lacks(name: SetName, done: int = done, total: int = total) -> tuple[float, float]:
+        def lacks(name: str, done: int = done, total: int = total) -> tuple[float, float]:
             return (
                 round(shares[name] * done - here[name], 9),
                 round(shares[name] * total - filled[name], 9),
             )
 
-        name = max(SETS, key=lacks)
+        name = max(shares, key=lacks)
         sets[unit] = name
         here[name] += size
         filled[name] += size

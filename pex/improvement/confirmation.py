@@ -19,18 +19,22 @@ from pex.results.comparison import Comparison, compare_frame
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pex.improvement.cross_fit import Fold
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Confirmation:
     """The winner and the start on the confirm set.
 
-    `use` says how often, with this one, the set has confirmed something; 1 is fresh.
+    `use` says how often, with this one, the set has confirmed something; 1 is fresh. With `folds`
+    it is about the searches of all folds, each with a winner of its own.
     """
 
     start: Measured
     winner: Measured
     comparison: Comparison
     use: int = 1
+    folds: tuple[Fold, ...] = ()
 
     @property
     def row(self) -> dict[str, Any]:
@@ -115,6 +119,23 @@ def sentence(selected: float, row: Mapping[str, Any]) -> str:
     ]
     difference = f"{difference_text(row['diff'], row['metric'], row['yes_no'])} {format_ends(row)}"
     return f"{', '.join(parts)}, {difference.strip()} against the start: {row['verdict']}."
+
+
+def cross_fitted(row: Mapping[str, Any], folds: Sequence[Fold]) -> str:
+    """The result of a cross-fitting in a sentence; it is about the search, not about one prompt.
+
+    Args:
+        row: the comparison's row.
+        folds: the folds.
+    """
+    difference = f"{difference_text(row['diff'], row['metric'], row['yes_no'])} {format_ends(row)}"
+    kept = sum(fold.kept for fold in folds)
+    found = f" (in {kept} of {len(folds)} folds the start was kept)" if kept else ""
+    return (
+        f"Cross-fitted over {len(folds)} folds, what such a search finds has "
+        f"{value_text(row['candidate_score'], row)} on cases that it has not seen, "
+        f"{difference.strip()} against the start: {row['verdict']}{found}."
+    )
 
 
 def more_cases(row: Mapping[str, Any]) -> str:

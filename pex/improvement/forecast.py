@@ -12,7 +12,7 @@ from pex.core.variant import Variant
 from pex.improvement import memory
 from pex.improvement.question import Question
 from pex.improvement.selection import Plan
-from pex.improvement.sets import SPREAD, detectable, sets_of
+from pex.improvement.sets import SPREAD, detectable, folded_sets_of, sets_of
 from pex.project.settings import load_settings
 from pex.report.tables import format_usd
 from pex.tracking.store import tracking_uri as store_of
@@ -43,13 +43,17 @@ class Forecast:
     reference_calls: int = 0
     reference_usd: float | None = 0.0
     notes: tuple[str, ...] = ()
+    folds: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain data."""
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        sizes = ", ".join(f"{n} {name}" for name, n in self.sizes.items())
+        sizes = ", ".join(f"{n} {name}" for name, n in self.sizes.items() if n)
+        if self.folds:
+            sizes += f" in the last search; before it one search for each of {self.folds} folds"
+        name = "All folds together find" if self.folds else "The confirm set finds"
         lines = [
             f"Cases: {sizes}",
             f"The start: {_calls(self.start_calls, self.start_usd)}",
@@ -63,7 +67,7 @@ class Forecast:
             f"The confirmation: {_calls(self.confirm_calls, self.confirm_usd)}, set aside first",
             f"Budget: {format_usd(self.budget_usd) if self.budget_usd else '$0'}"
             + ("" if self.needed_usd is None else f"; at least {_usd(self.needed_usd)} is needed"),
-            f"The confirm set finds a true difference of {self.detectable * 100:.0f} points four "
+            f"{name} a true difference of {self.detectable * 100:.0f} points four "
             "times in five, if a quarter of the yes/no scores differ",
         ]
         if self.uses:
@@ -73,7 +77,11 @@ class Forecast:
 
 
 def forecast(
-    question: Question, plan: Plan, budget_usd: float, tracking_uri: str | None = None
+    question: Question,
+    plan: Plan,
+    budget_usd: float,
+    tracking_uri: str | None = None,
+    folds: int | None = None,
 ) -> Forecast:
     """Look ahead; no model is called and nothing is written.
 
@@ -82,31 +90,36 @@ def forecast(
         plan: how to search.
         budget_usd: what may be spent.
         tracking_uri: a store other than the project's.
+        folds: of a cross-fitting.
 
     Raises:
-        PexError: too few cases for three sets.
+        PexError: too few cases for three sets, or for the folds.
     """
     exp = question.experiment
     project = project_of(exp.path.parent if exp.path else None)
     uri = store_of(project, load_settings(project), tracking_uri)
     earlier = memory.earlier_improvements(uri, exp.name)
-    sets = sets_of(question, memory.known_sets(earlier))
+    if folds is None:
+        sets = sets_of(question, memory.known_sets(earlier))
+    else:
+        sets, _ = folded_sets_of(question, folds)
     split = sets.split
+    unseen = split.confirm if folds is None else exp.cases
     search = [*split.train, *split.select]
-    start = _preview(question, [*search, *split.confirm], again=False)
+    start = _preview(question, exp.cases, again=False)
     proposal = _preview(question, search, again=True)
-    confirm = _preview(question, split.confirm, again=True)
+    confirm = _preview(question, unseen, again=True)
     old: tuple[int, float | None] = (0, 0.0)
     if question.reference is not None:
         old = _preview(question, split.train, question.reference, again=False)
     costs = (start[1], confirm[1], old[1])
     needed = None if None in costs else sum(cost for cost in costs if cost is not None)
-    ids = [case.id for case in split.confirm]
+    ids = [case.id for case in unseen]
     return Forecast(
         sizes={str(name): n for name, n in sets.sizes().items()},
         start_calls=start[0],
         start_usd=start[1],
-        proposals=plan.rounds * plan.proposals * len(plan.ways),
+        proposals=plan.rounds * plan.proposals * len(plan.ways) * (1 + (folds or 0)),
         proposal_calls=proposal[0],
         proposal_usd=proposal[1],
         confirm_calls=confirm[0],
@@ -114,7 +127,8 @@ def forecast(
         needed_usd=needed,
         budget_usd=budget_usd,
         detectable=detectable(len(ids), SPREAD),
-        uses=memory.number_of_use(earlier, ids, "") - 1,
+        uses=memory.number_of_use(earlier, ids, "") - 1 if folds is None else 0,
+        folds=folds or 0,
         reference_calls=old[0],
         reference_usd=old[1],
         notes=tuple(sets.notes()),

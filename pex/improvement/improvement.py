@@ -13,23 +13,26 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.core.case import Case
 from pex.core.checks import check_count
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError, nearest
 from pex.core.project import project_of
 from pex.core.prompt import Prompt
+from pex.core.splits import Split
 from pex.core.values import missing
 from pex.core.variant import ClientModel
 from pex.experiment.experiment import Experiment
 from pex.improvement import memory
 from pex.improvement.check_proposal import check_proposal
 from pex.improvement.confirmation import Confirmation, confirm
+from pex.improvement.cross_fit import confirm_folds, run_folds
 from pex.improvement.lab import Lab
 from pex.improvement.progress import progress
 from pex.improvement.proposal import BudgetSpent, Way
 from pex.improvement.question import Question, question_of
 from pex.improvement.result import Improvement
 from pex.improvement.selection import START, Plan, Search, Selection
-from pex.improvement.sets import sets_of
+from pex.improvement.sets import folded_sets_of, sets_of
 from pex.project.settings import load_settings
 from pex.record.study_run import StudyRun
 from pex.run.database import database_of
@@ -61,6 +64,7 @@ def improve(
     rounds: int = 3,
     proposals: int = 4,
     margin: float | None = None,
+    cross_fit: int | None = None,
     seed: int = 0,
     record: bool = True,
     show: bool | None = None,
@@ -87,6 +91,9 @@ def improve(
         proposals: of each way in a round, at most.
         margin: with it, a shorter prompt that is worse by less than this counts as no worse;
             default: the gate's.
+        cross_fit: for few cases: the number of folds. In place of one confirmation the search is
+            repeated without each fold and its winner measured there, so the verdict is about the
+            search; the prompt that is returned comes from one more search over all cases.
         seed: another one asks for other proposals.
         record: write it to MLflow: one run, a child for each proposal, and which cases were used
             to confirm.
@@ -111,8 +118,8 @@ def improve(
         margin=margin,
         reference=reference,
     )
-    plan = plan_of(question, ways, rounds, proposals, seed)
-    job = _Job(question, plan, budget_usd, record, tracking_uri)
+    plans = functools.partial(plan_of, question, ways, rounds, proposals, seed)
+    job = _Job(question, plans, budget_usd, record, tracking_uri, cross_fit)
     with progress(show) as say:
         return job.run(say)
 
@@ -176,21 +183,28 @@ class _Job:
     def __init__(
         self,
         question: Question,
-        plan: Plan,
+        plans: Callable[[], Plan],
         budget_usd: float,
         record: bool,
         tracking_uri: str | None,
+        folds: int | None,
     ) -> None:
         exp = question.experiment
         project = project_of(exp.path.parent if exp.path else None)
         settings = load_settings(project)
         self._question = question
-        self._plan = plan
+        self._plan, self._plans = plans(), plans
         self._recorded = record
         self._uri = store_of(project, settings, tracking_uri)
         self._database = database_of(project / settings.journal.path, settings)
         self._earlier = memory.earlier_improvements(self._uri, exp.name)
-        self.sets = sets_of(question, memory.known_sets(self._earlier))
+        self._folds: list[tuple[Split, tuple[Case, ...]]] = []
+        if folds is None:
+            self.sets = sets_of(question, memory.known_sets(self._earlier))
+            self._unseen: Sequence[Case] = self.sets.split.confirm
+        else:
+            self.sets, self._folds = folded_sets_of(question, folds)
+            self._unseen = exp.cases
         self._budget = functools.partial(SharedBudget, budget_usd, [question.name])
         self._budget(0.0)  # refuses a cap that is no number
 
@@ -198,20 +212,24 @@ class _Job:
         """Search, confirm, record."""
         split = self.sets.split
         cap = self._budget(time.time())
-        Lab(self._question, cap, self._database, split.confirm).check_budget(
+        Lab(self._question, cap, self._database, self._unseen).check_budget(
             split.train, split.select
         )
         recorder = self._open()
         since = recorder.started_at if recorder is not None else time.time()
-        lab = Lab(self._question, self._budget(since), self._database, split.confirm)
+        lab = Lab(self._question, self._budget(since), self._database, self._unseen)
         lab.reserve(self._question.start.prompt)
         with self._ending(recorder):
             if recorder is not None:
                 recorder.begin(split, self._settings())
             sizes = ", ".join(f"{n} {name}" for name, n in self.sets.sizes().items())
             say(f"cases: {sizes}; measuring the start")
-            found = self._search(lab, recorder, say)
-            confirmation = self._confirm(lab, found, recorder, say)
+            if self._folds:
+                confirmation = self._cross_fit(lab, recorder, say)
+                found = self._search(lab, split, self._plans(), recorder, say)
+            else:
+                found = self._search(lab, split, self._plan, recorder, say)
+                confirmation = self._confirm(lab, found, recorder, say)
             result = self._result(lab, found, confirmation, recorder)
             if recorder is not None:
                 self._finish(recorder, result)
@@ -227,10 +245,14 @@ class _Job:
             memory.KIND,
             memory.place_of(question.experiment.name),
             f"improve {question.start.prompt.name}",
-            [*question.identity(), ways, plan.rounds, plan.proposals, plan.seed],
+            [*question.identity(), ways, plan.rounds, plan.proposals, plan.seed, *self._fitted()],
             {"pex.experiment": question.experiment.name},
         )
         return memory.Recorder(study, question, 1.0 if question.higher_is_better else -1.0)
+
+    def _fitted(self) -> list[int]:
+        """What tells a cross-fitting from another improvement."""
+        return [len(self._folds)] if self._folds else []
 
     def _settings(self) -> dict[str, Any]:
         plan, writer, old = self._plan, self._question.writer, self._question.reference
@@ -242,21 +264,58 @@ class _Job:
             "seed": plan.seed,
             "margin": self._question.margin,
             **({} if old is None else {"reference": old.model}),
+            **({"cross_fit": len(self._folds)} if self._folds else {}),
         }
 
-    def _search(self, lab: Lab, recorder: memory.Recorder | None, say: Say) -> Search:
+    def _search(
+        self, lab: Lab, split: Split, plan: Plan, recorder: memory.Recorder | None, say: Say
+    ) -> Search:
         keep = recorder.keep if recorder is not None else lambda candidates: None
         question = self._question
         selection = Selection(
             lab,
-            self.sets.split,
-            self._plan,
+            split,
+            plan,
             question.metric,
             question.higher_is_better,
             say,
             keep,
         )
         return selection.run(question.start.prompt)
+
+    def _cross_fit(
+        self, lab: Lab, recorder: memory.Recorder | None, say: Say
+    ) -> Confirmation | None:
+        """The searches of all folds against the start; None if the budget ended before."""
+        question, count = self._question, len(self._folds)
+
+        def search(split: Split, number: int) -> Search:
+            lab.searching()
+            say(f"fold {number} of {count}: searching without its cases")
+            found = self._search(lab, split, self._plans(), None, say)
+            lab.confirming()
+            return found
+
+        key = memory.cross_key_of(question, count, self._plan.seed)
+        use = memory.cross_fitted_before(self._earlier, key) + 1
+        if recorder is not None:
+            recorder.confirming(key, self._earlier)
+        try:
+            folds = run_folds(self._folds, search, lab)
+        except BudgetSpent:
+            return None
+        lab.settled()
+        found = confirm_folds(
+            folds,
+            question.metric,
+            margin=question.margin,
+            confidence=question.confidence,
+            uncalibrated=lab.uncalibrated,
+            use=use,
+        )
+        if recorder is not None:
+            recorder.keep_folds(folds)
+        return found
 
     def _confirm(
         self, lab: Lab, found: Search, recorder: memory.Recorder | None, say: Say
@@ -293,7 +352,7 @@ class _Job:
         confirmation: Confirmation | None,
         recorder: memory.Recorder | None,
     ) -> Improvement:
-        short = confirmation is None and found.best.name != START
+        short = confirmation is None and (found.best.name != START or bool(self._folds))
         notes = []
         if confirmation is not None and recorder is None:
             notes.append("not recorded: this use of the confirm set will not be counted")
@@ -314,7 +373,8 @@ class _Job:
         tables = {"proposals.json": result.frame}
         if result.confirmation is not None:
             row = result.confirmation.row
-            recorder.confirmed({s.name: s.confirm for s in result.scores()})
+            if not self._folds:
+                recorder.confirmed({s.name: s.confirm for s in result.scores()})
             metrics |= {
                 name: float(row[key]) for name, key in _METRICS.items() if not missing(row[key])
             }

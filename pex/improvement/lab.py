@@ -124,6 +124,14 @@ class Lab:
         """End the search: from here on, what was set aside may be spent."""
         self._searching = False
 
+    def searching(self) -> None:
+        """Search again, without what was set aside."""
+        self._searching = True
+
+    def settled(self) -> None:
+        """Set nothing aside any more: everything is confirmed."""
+        self.reserved_usd = 0.0
+
     def measure(self, prompts: Sequence[Prompt], cases: Sequence[Case]) -> list[Measured]:
         """As `Measurer.measure`; what was measured before is not run again."""
         missing: dict[tuple[str, ...], list[Prompt]] = {}

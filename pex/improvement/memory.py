@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.canonical_json import digest, json_text
 from pex.core.splits import SETS, SetName, Split
+from pex.improvement.cross_fit import Fold
 from pex.improvement.question import Question
 from pex.improvement.selection import Candidate
 from pex.record.study_run import StudyRun, studies, study_text
@@ -21,6 +22,7 @@ KIND = "improvement"
 SPLITS = "splits.json"
 CONFIRMED = "pex.confirmed"
 """The tag of an improvement that has used its confirm set: what it confirmed there."""
+_CROSS = "cross-fit-"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,6 +116,22 @@ def number_of_use(earlier: Sequence[Earlier], confirm: Collection[str], key: str
     return len(used - {key}) + 1
 
 
+def cross_key_of(question: Question, folds: int, seed: int) -> str:
+    """What a cross-fitting measures, marked so that it is told from a confirmation."""
+    return f"{_CROSS}{digest([*question.identity(), folds, seed])}"
+
+
+def cross_fitted_before(earlier: Sequence[Earlier], key: str) -> int:
+    """How many other cross-fittings of this experiment there were.
+
+    Args:
+        earlier: the earlier improvements.
+        key: of this one.
+    """
+    used = {name for item in earlier for name in item.confirmed if name.startswith(_CROSS)}
+    return len(used - {key})
+
+
 class Recorder:
     """Writes an improvement to MLflow while it goes on: its run, and a child for each proposal.
 
@@ -188,6 +206,20 @@ class Recorder:
                 metrics=means,
                 tags={"pex.state": item.state, "pex.reason": item.reason, "pex.why": item.why},
                 texts={"prompt.prompty": item.prompt.to_prompty()},
+            )
+
+    def keep_folds(self, folds: Sequence[Fold]) -> None:
+        """Write what the search of each fold found, and its scores there."""
+        for fold in folds:
+            self._study.child(
+                f"fold {fold.number}",
+                params={"way": fold.best.way or "the start", "digest": fold.best.prompt.digest},
+                metrics={
+                    "start": self._sign * fold.start.mean,
+                    "winner": self._sign * fold.winner.mean,
+                    "cases": float(len(fold.cases)),
+                },
+                texts={"prompt.prompty": fold.best.prompt.to_prompty()},
             )
 
     def confirmed(self, scores: Mapping[str, float]) -> None:

@@ -15,11 +15,17 @@ from pex.core.safe_text import clean
 from pex.core.splits import Split
 from pex.improvement import page as pages
 from pex.improvement import picture
-from pex.improvement.confirmation import Confirmation, more_cases, sentence, use_text
+from pex.improvement.confirmation import (
+    Confirmation,
+    cross_fitted,
+    more_cases,
+    sentence,
+    use_text,
+)
 from pex.improvement.question import Question
 from pex.improvement.selection import START, Candidate, Search
 from pex.improvement.sets import Sets
-from pex.report.comparison import format_value
+from pex.report.comparison import format_difference, format_value
 from pex.report.tables import format_usd
 
 if TYPE_CHECKING:
@@ -101,6 +107,8 @@ class Improvement:
     def verdict(self) -> str:
         """Better, worse, no worse or undecided: the winner against the start on the confirm set.
 
+        After a cross-fitting: what the searches of all folds found, against the start.
+
         "kept the start" if no proposal was better while selecting, "no usable proposal" if there
         was none to measure, "budget" if the budget ended before the confirmation.
         """
@@ -121,7 +129,12 @@ class Improvement:
 
     @property
     def improved(self) -> bool:
-        """Whether the winner may replace the start: confirmed as better, or as no worse."""
+        """Whether the winner may replace the start: confirmed as better, or as no worse.
+
+        After a cross-fitting it may not: what is confirmed then is the search.
+        """
+        if self.confirmation is not None and self.confirmation.folds:
+            return False
         return self.verdict in (BETTER, NO_WORSE)
 
     @property
@@ -129,6 +142,8 @@ class Improvement:
         """The result in a sentence."""
         search, best = self._search, self._search.best
         tried = _count(len(search.tried), "proposal")
+        if self.confirmation is not None and self.confirmation.folds:
+            return cross_fitted(self.confirmation.row, self.confirmation.folds)
         if self.confirmation is not None:
             assert best.select is not None
             return sentence(self._sign * best.select.mean, self.confirmation.row)
@@ -155,7 +170,9 @@ class Improvement:
         search, found = self._search, self.confirmation
         if search.ended == "budget":
             said.insert(0, "the budget ended the search; what was found until then was used")
-        if found is not None:
+        if found is not None and found.folds:
+            said += self._cross_fit_notes(found)
+        elif found is not None:
             row = found.row
             if text := more_cases(row):
                 said.append(text[0].lower() + text[1:].rstrip("."))
@@ -174,6 +191,30 @@ class Improvement:
             said.append(left_out_text(search.left_out))
         said += [f"way '{name}' made no proposal: {text}" for name, text in search.failures.items()]
         return said
+
+    def _cross_fit_notes(self, found: Confirmation) -> list[str]:
+        kept = self._search.best.name == START
+        what = "the start, which this search kept" if kept else f"'{self._search.best.name}'"
+        said = [
+            f"the verdict is about the search, with a winner in each fold: {what}, from the search "
+            "over all cases, is not confirmed itself"
+        ]
+        said.append(
+            "winner against start by fold: "
+            + ", ".join(f"{self._signed(fold.gain)} ({len(fold.cases)})" for fold in found.folds)
+        )
+        if text := more_cases(found.row):
+            said.append(text[0].lower() + text[1:].rstrip(".").replace(" in the confirm set", ""))
+        if found.use > 1:
+            said.append(
+                f"these cases were cross-fitted {found.use - 1} times before: no longer fresh"
+                if found.use > 2
+                else "these cases were cross-fitted once before: no longer fresh"
+            )
+        return [*said, *(str(text) for text in found.row["warnings"])]
+
+    def _signed(self, gain: float) -> str:
+        return format_difference(self._sign * gain, self.metric, self.yes_no)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -209,7 +250,7 @@ class Improvement:
         """The scores of every candidate in the unit of the metric."""
         found = self.confirmation
         confirmed = {}
-        if found is not None:
+        if found is not None and not found.folds:
             confirmed = {START: found.start, self._search.best.name: found.winner}
         return [
             picture.Score(

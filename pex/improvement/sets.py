@@ -11,6 +11,8 @@ from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.splits import COLUMN, SETS, SHARES, SetName, Split, check_shares, split_cases
 from pex.core.text import value_text
+from pex.improvement.cross_fit import LEAST as LEAST_CROSS_FITTED
+from pex.improvement.cross_fit import check_folds, fold_cases, search_sets
 from pex.improvement.question import Question
 from pex.stats import power
 
@@ -81,6 +83,25 @@ def divide(
     return Sets(split, len(together), seen)
 
 
+def folded_sets_of(
+    question: Question, folds: int
+) -> tuple[Sets, list[tuple[Split, tuple[Case, ...]]]]:
+    """The sets of the last search, over all cases, and those of each fold.
+
+    Args:
+        question: what is improved.
+        folds: how many.
+
+    Raises:
+        PexError: too few cases or groups, or another number of folds than makes sense.
+    """
+    cases = question.experiment.cases
+    check_folds(folds, cases)
+    together = _together(cases, list(question.start.prompt.variables))
+    sets = Sets(search_sets(cases, together), len(together))
+    return sets, fold_cases(cases, folds, together)
+
+
 def _together(cases: Sequence[Case], variables: Sequence[str]) -> dict[str, str]:
     """The near-duplicates among the cases without a group, under a common name."""
     alone = [case for case in cases if case.group is None]
@@ -108,6 +129,8 @@ def _check_sizes(split: Split, shares: Mapping[SetName, float] | None, declared:
         parts = dict(shares or check_shares(SHARES))
         needed = max(math.ceil(LEAST[name] / parts[name] - 1e-9) for name in SETS)
         hint = f"about {needed} cases are needed with these shares, in groups that can be divided"
+    if sum(sizes.values()) >= LEAST_CROSS_FITTED:
+        hint += ". Or judge the search in folds: cross_fit=5, --cross-fit 5"
     find = detectable(LEAST["confirm"])
     raise PexError(
         f"{sum(sizes.values())} cases are too few for three sets: {there}; at least {least}",

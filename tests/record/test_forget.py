@@ -92,9 +92,13 @@ def test_nothing_of_a_forgotten_case_is_left_in_the_files_of_the_store(
         )
         assert set(left.frame["trace_id"]) <= {trace.info.trace_id for trace in there}
         assert len(there) == 8
-        # The comparison has no case in it and is shown as before.
+        # Comparison and frontier have no case in them and are shown as before.
         tables = json.loads(client.get_run(results.run_id).data.tags["mlflow.loggedArtifacts"])
-        assert [item["path"] for item in tables] == ["results.json", "comparison.json"]
+        assert [item["path"] for item in tables] == [
+            "results.json",
+            "comparison.json",
+            "frontier.json",
+        ]
         assert "comparison.json" in {f.path for f in client.list_artifacts(results.run_id)}
     assert traces.complete(uri, str(both[0].run_id), "all") == (0, 4)
     (again,) = client.search_datasets()
