@@ -19,7 +19,26 @@ from pex.results.comparison import Comparison, compare_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.improvement.cross_fit import Fold
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fold:
+    """One fold: its cases, and the winner of the search over the other cases on them."""
+
+    number: int
+    cases: tuple[Case, ...]
+    best: Candidate
+    start: Measured
+    winner: Measured
+
+    @property
+    def kept(self) -> bool:
+        """Whether the search found nothing better than the start."""
+        return self.best.name == START
+
+    @property
+    def gain(self) -> float:
+        """The mean difference of winner and start on the fold."""
+        return self.winner.mean - self.start.mean
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,16 +11,15 @@ confidence intervals for test error", NeurIPS 2020.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.splits import Split, divide_cases
-from pex.improvement.confirmation import Confirmation
+from pex.improvement.confirmation import Confirmation, Fold
 from pex.improvement.lab import Measurer
 from pex.improvement.proposal import Measured
-from pex.improvement.selection import START, Candidate, Search
+from pex.improvement.selection import START, Search
 from pex.results.comparison import compare_frame
 
 LEAST = 40
@@ -28,27 +27,6 @@ LEAST = 40
 MOST_FOLDS = 20
 WINNER = "winner"
 _SHARES = {"train": 2 / 3, "select": 1 / 3}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fold:
-    """One fold: its cases, and the winner of the search over the other cases on them."""
-
-    number: int
-    cases: tuple[Case, ...]
-    best: Candidate
-    start: Measured
-    winner: Measured
-
-    @property
-    def kept(self) -> bool:
-        """Whether the search found nothing better than the start."""
-        return self.best.name == START
-
-    @property
-    def gain(self) -> float:
-        """The mean difference of winner and start on the fold."""
-        return self.winner.mean - self.start.mean
 
 
 def check_folds(folds: int, cases: Sequence[Case]) -> None:

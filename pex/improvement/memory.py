@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.canonical_json import digest, json_text
 from pex.core.splits import SETS, SetName, Split
-from pex.improvement.cross_fit import Fold
+from pex.improvement.confirmation import Fold
 from pex.improvement.question import Question
 from pex.improvement.selection import Candidate
 from pex.record.study_run import StudyRun, studies, study_text
