@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.adoption.apply import Applied, apply
-from pex.adoption.decide import KEEP, VERDICTS
+from pex.adoption.decide import KEEP, VERDICTS, has_too_many_errors
 from pex.adoption.outcome import Outcome, of_prompt
 from pex.adoption.page import page
 from pex.adoption.plan import LeftOut, Plan, Side
@@ -163,10 +163,10 @@ class Adoption:
     def failed(self) -> bool:
         """Whether calls failed beyond what an experiment allows, or something could not be run."""
         return self.stopped == "failed" or any(
-            item.described is not None
-            and item.results is not None
-            and item.described.errors[0]
-            > item.task.experiment.max_error_share * max(1, len(item.measured.frame) / 2)
+            item.results is not None
+            and has_too_many_errors(
+                item.measured.frame, item.sides.new, item.task.experiment.max_error_share
+            )
             for item in self.outcomes
         )
 

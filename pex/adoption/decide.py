@@ -3,7 +3,8 @@
 - *keep as it is*: the new model is better, no worse by the margin, or nothing changed.
 - *needs a rewrite*: it is measurably worse, but in a way that another wording can fix: at least
   half of the lost cases are losses of form, or it gains at least half as many cases as it loses.
-- *do not move yet*: it is measurably worse otherwise, or too many of its answers are errors.
+- *do not move yet*: it is measurably worse otherwise, or with its errors counted as failures, or
+  too many of its answers are errors.
 - *undecided*: the cases do not suffice; about how many more would is said.
 """
 
@@ -86,7 +87,12 @@ def decide(
             return Decision(
                 UNDECIDED, f"{word}, but by a judge that is not calibrated against people"
             )
-        return Decision(KEEP, "measurably better" if word == BETTER else "no worse by the margin")
+        said = "measurably better" if word == BETTER else "no worse by the margin"
+        strict = finding.row["verdict_errors_as_worst"]
+        if strict not in (None, BETTER, NO_WORSE, UNCHANGED):
+            why = f"{said}, but with errors counted as failures: {strict}"
+            return Decision(WAIT if strict == WORSE else UNDECIDED, why)
+        return Decision(KEEP, said)
     if word == WORSE:
         return _worse(frame, sides, finding)
     more = finding.more_cases
@@ -99,11 +105,22 @@ def decide(
     return Decision(UNDECIDED, f"{why}; {need} would decide" if need else why)
 
 
+def has_too_many_errors(frame: pd.DataFrame, variant: str, max_error_share: float) -> bool:
+    """Whether a variant's errors are more than an experiment allows.
+
+    Generated cases that nobody has accepted do not count, as in the verdict.
+    """
+    rows = accepted_rows(frame)
+    errors = rows.loc[rows["variant"] == variant, "error"].notna()
+    return bool(errors.sum() > max_error_share * len(errors))
+
+
 def _too_many_errors(frame: pd.DataFrame, sides: Sides, max_error_share: float) -> str:
-    rows = frame[frame["variant"] == sides.new]
-    errors = rows["error"].dropna()
-    if not len(errors) or len(errors) <= max_error_share * len(rows):
+    if not has_too_many_errors(frame, sides.new, max_error_share):
         return ""
+    rows = accepted_rows(frame)
+    rows = rows[rows["variant"] == sides.new]
+    errors = rows["error"].dropna()
     kinds = Counter(rows.loc[errors.index, "error_kind"].astype(str)).most_common()
     said = ", ".join(f"{number:,} {kind}" for kind, number in kinds)
     return (

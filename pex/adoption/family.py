@@ -4,8 +4,8 @@ Each prompt makes at most one of two kinds of claim, and each kind is corrected 
 
 - *better* or *worse*: the p of the difference, adjusted over all prompts that have one; the
   interval is at the level that Holm's procedure compares this p with, so that the two agree.
-- *no worse*: the one-sided bound lies within the margin at the level that Holm's procedure
-  reaches for this prompt. The smallest such level is the p of the claim.
+- *no worse*: the adjusted one-sided p of "worse by the margin or more", and the bound at the
+  level that Holm's procedure reaches for this prompt.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.compare.compare import rows_of
-from pex.compare.effect import effect
+from pex.compare.effect import Effect, effect, no_worse_p
 from pex.compare.metric import check_frame
+from pex.compare.pairing import Pairing
 from pex.compare.verdict import POWER, UNDECIDED, Options, Row, record_of
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError
@@ -29,9 +30,6 @@ from pex.stats.multiple import holm
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SMALLEST_P = 1e-7
-_STEPS = 26
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,42 +137,35 @@ def _strict_p(row: Row) -> float:
 
 
 def _no_worse(claims: Sequence[tuple[Row, float | None]], alpha: float) -> dict[int, float]:
-    """Put the one-sided bounds at Holm's levels into the rows; the adjusted p by the row's id."""
+    """Put the one-sided bounds at Holm's levels into the rows; the adjusted p by the row's id.
+
+    A bound within the margin is not enough: equal differences have one of zero width at any level.
+    """
     count = len(claims)
-    p_values = [_p_no_worse(row, float(margin or 0.0), alpha) for row, margin in claims]
+    p_values = [no_worse_p(row.pairing, row.metric, float(margin or 0.0)) for row, margin in claims]
     adjusted = [float(p) for p in holm(p_values)]
     order = sorted(range(count), key=lambda number: p_values[number])
     claimed = sum(p <= alpha for p in adjusted)
     for rank, number in enumerate(order):
         level = alpha / max(1, count - min(rank, claimed))
-        row = claims[number][0]
-        ends = effect(row.pairing, row.metric, 1 - level, test=False)
-        row.effect = dataclasses.replace(row.effect, least=ends.least, most=ends.most)
+        row, margin = claims[number]
+        row.effect = _at(row.effect, row.pairing, row, level, adjusted[number] <= alpha)
+        if row.strict is not None and row.strict_pairing is not None:
+            p = no_worse_p(row.strict_pairing, row.metric, float(margin or 0.0))
+            row.strict = _at(row.strict, row.strict_pairing, row, level, p <= level)
     return {id(row): p for (row, _), p in zip(claims, adjusted, strict=True)}
 
 
-def _p_no_worse(row: Row, margin: float, alpha: float) -> float:
-    """The smallest level at which the bound is within the margin; 1 if it is above `alpha`."""
+def _at(found: Effect, pairing: Pairing, row: Row, level: float, sure: bool) -> Effect:
+    """An effect with its one-sided ends at a level; `sure` if *no worse* may be claimed there."""
+    ends = effect(pairing, row.metric, 1 - level, test=False)
+    solid = found.solid and (sure or not _is_flat(found))
+    return dataclasses.replace(found, least=ends.least, most=ends.most, solid=solid, sure=sure)
 
-    def within(level: float) -> bool:
-        ends = effect(row.pairing, row.metric, 1 - level, test=False)
-        bound = ends.least if row.metric.higher_is_better else ends.most
-        if bound is None or not ends.solid:
-            return False
-        return (bound if row.metric.higher_is_better else -bound) > -margin
 
-    if not within(alpha):
-        return 1.0
-    if within(_SMALLEST_P):
-        return _SMALLEST_P
-    low, high = math.log(_SMALLEST_P), math.log(alpha)
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if within(math.exp(middle)):
-            high = middle
-        else:
-            low = middle
-    return math.exp(high)
+def _is_flat(found: Effect) -> bool:
+    """Whether the interval has no width because all differences are equal."""
+    return found.method != "newcombe" and found.low is not None and found.low == found.high
 
 
 def _finding(
@@ -206,6 +197,10 @@ def _more_cases(row: Row, margin: float | None, alpha: float, claims: int, word:
         found.append(
             power.cases_for_noninferiority(oriented, sd, margin, confidence=1 - level, power=POWER)
         )
+    elif margin and _is_flat(row.effect) and oriented > -margin:
+        # Equal differences: so many that one case in twenty that differs would have shown itself.
+        per_unit = n / (row.effect.n_groups or n)
+        found.append(math.ceil(math.log(level) / math.log(0.95) * per_unit))
     elif margin and row.metric.yes_no:
         # No case differed: Tango's bound of n equal pairs is z² / (n + z²).
         z = normal_quantile(1 - 2 * level)

@@ -165,11 +165,13 @@ def _of_metric(
     rows = []
     for pair in wanted:
         pairing = table.pair(*pair)
-        other = None
+        other = worst = None
         if strict is not None and pairing.errors_candidate + pairing.errors_baseline:
-            other = effect(strict.pair(*pair), metric, options.confidence)
+            worst = strict.pair(*pair)
+            other = effect(worst, metric, options.confidence)
         found = effect(pairing, metric, options.confidence)
-        rows.append(Row(metric, pair, pairing, found, other, _within(frame, metric, pairing, pair)))
+        within = _within(frame, metric, pairing, pair)
+        rows.append(Row(metric, pair, pairing, found, other, within, strict_pairing=worst))
     return rows
 
 

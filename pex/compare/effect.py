@@ -29,7 +29,8 @@ class Effect:
     `low` and `high` are the two-sided interval, `least` and `most` the one-sided ends at the same
     confidence (those of the interval with twice the error). `sd` is the standard deviation of one
     case's difference as it enters the interval: clusters make it larger. Missing values are None.
-    Not `solid`: an interval of zero width from few cases.
+    Not `solid`: an interval of zero width from few cases. Not `sure`: the correction for several
+    comparisons does not allow *no worse*.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Effect:
     sd: float | None
     n_groups: int | None
     solid: bool = True
+    sure: bool = True
 
 
 METHODS = {
@@ -106,7 +108,7 @@ def one_sided(confidence: float) -> float:
 
 
 def no_worse_p(pairing: Pairing, metric: Metric, margin: float) -> float:
-    """The one-sided p of "worse by the margin or more", for a score of which more is better.
+    """The one-sided p of "worse by the margin or more".
 
     Below 0.05 where the one-sided bound of `effect` at 0.95 is within the margin, so that a
     correction for several candidates can be applied to it. 1 if nothing can be concluded.
@@ -118,12 +120,15 @@ def no_worse_p(pairing: Pairing, metric: Metric, margin: float) -> float:
     """
     if pairing.n < 2:
         return 1.0
-    shifted = (pairing.differences + margin).tolist()
+    sign = 1 if metric.higher_is_better else -1
+    shifted = (sign * pairing.differences + margin).tolist()
     units = len(set(pairing.groups.tolist()))
     if units < pairing.n:
         found = paired.clustered(shifted, pairing.groups.tolist())
     elif metric.yes_no and _all_whole(pairing):
-        return paired.tango_p(*_counts(pairing), -margin)
+        both, won, lost, neither = _counts(pairing)
+        won, lost = (won, lost) if sign > 0 else (lost, won)
+        return paired.tango_p(both, won, lost, neither, -margin)
     else:
         found = paired.paired_t(shifted)
     if found is None:

@@ -59,7 +59,8 @@ class Row:
 
     `strict` is the effect with errors counted as failures, if there are errors; `within` the
     standard error as it is and with unlimited repeats, if there are repeats; `remarks` describe
-    unusual answers of either variant; `family` the number of comparisons that p is corrected for.
+    unusual answers of either variant; `family` the number of comparisons that p is corrected for;
+    `strict_pairing` what `strict` was made from.
     """
 
     metric: Metric
@@ -72,6 +73,7 @@ class Row:
     p_adjusted: float | None = None
     p_adjusted_strict: float | None = None
     family: int = 0
+    strict_pairing: Pairing | None = None
 
 
 def verdict(
@@ -90,7 +92,8 @@ def verdict(
     sure = p_adjusted is not None and p_adjusted < 1 - options.confidence
     if low > 0 and sure:
         return BETTER
-    if options.margin is not None and bound > -options.margin and found.solid:
+    within = options.margin is not None and bound > -options.margin
+    if within and found.solid and found.sure:
         return NO_WORSE
     return WORSE if high < 0 and sure else UNDECIDED
 

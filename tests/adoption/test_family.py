@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from pex.adoption.decide import WAIT, Sides, decide, has_too_many_errors
 from pex.adoption.family import Finding, Subject, judge_family
 from pex.core.about import VariantInfo
+from pex.core.provenance import STATE
 from pex.stats.multiple import holm
 from pex.stats.paired import mcnemar, newcombe_paired, tango
 
@@ -72,6 +74,48 @@ def test_no_worse_is_corrected_too_and_its_bound_agrees() -> None:
     for n, said in ((60 + more, "no worse"), (59 + more, "undecided")):
         again = judge_family([subject(0, 0, n, 0.06)] + [subject(9, 9, 60, 0.06)] * 7)[0]
         assert again.word == said
+
+
+def test_equal_differences_of_a_few_cases_do_not_make_a_whole_family_no_worse() -> None:
+    """Their interval has no width at any level; 60 of them support p = 0.95^60, not for 40."""
+    rows = [
+        {"variant": name, "case_id": f"c{case}", "repeat": 1, "score.j": 3.0 + case % 3 / 2,
+         "output": f"{name} {case}", "error": None, "group": None}
+        for name in ("new", "old") for case in range(60)
+    ]  # fmt: skip
+    numbers = Subject(pd.DataFrame(rows), NEW, OLD, "j", 0.1)
+    [alone] = judge_family([numbers])
+    assert alone.word == "no worse"
+    assert alone.p_no_worse == pytest.approx(0.95**60)
+    among = judge_family([numbers] * 40)
+    assert {item.word for item in among} == {"undecided"}
+    more = among[0].more_cases
+    assert more is not None
+    assert 0.95 ** (60 + more) <= 0.05 / 40 < 0.95 ** (59 + more)
+    shared = numbers.frame.assign(
+        group=[f"g{min(case, 58)}" for case in range(60)] * 2,
+        **{"score.j": True},
+    )
+    grouped = Subject(shared, NEW, OLD, "j", 0.02)
+    assert [item.word for item in judge_family([grouped])] == ["no worse"]
+    assert {item.word for item in judge_family([grouped] * 5)} == {"undecided"}
+
+
+def test_what_is_no_worse_only_without_its_errors_does_not_stay() -> None:
+    made = subject(0, 0, 1000, 0.02)
+    failed = (made.frame["variant"] == "new") & (made.frame["case_id"].str[1:].astype(int) < 45)
+    frame = made.frame.assign(error_kind=None).astype({"score.ok": object})
+    frame.loc[failed, ["error", "error_kind", "score.ok"]] = ["HTTP 500", "server", None]
+    [found] = judge_family([Subject(frame, NEW, OLD, "ok", 0.02)])
+    assert (found.word, found.row["verdict_errors_as_worst"]) == ("no worse", "worse")
+    sides = Sides("new", "old", "lab/new", "lab/old")
+    told = decide(frame, sides, found, 0.05, 0.02)
+    assert told.verdict == WAIT
+    assert told.why == "no worse by the margin, but with errors counted as failures: worse"
+    # The errors of generated cases that nobody has accepted do not count.
+    assert has_too_many_errors(frame, "new", 0.04)
+    state = ["generated" if error else None for error in frame["error"]]
+    assert not has_too_many_errors(frame.assign(**{STATE: state}), "new", 0.04)
 
 
 def test_a_family_of_equal_models_is_rarely_wrong_about_any() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,6 +105,11 @@ def test_the_p_is_the_level_at_which_the_bound_reaches_the_margin() -> None:
     assert bound is not None
     assert bound.low == pytest.approx(-0.3, abs=1e-3)
     assert no_worse_p(pairing, numbers, 0.0) > 0.05
+    # Where less is better, the candidate and the baseline change places.
+    for kind, margin in ((metric, 0.06), (numbers, 0.3)):
+        less = dataclasses.replace(kind, higher_is_better=False)
+        other = dataclasses.replace(pairing, candidate=pairing.baseline, baseline=pairing.candidate)
+        assert no_worse_p(other, less, margin) == pytest.approx(no_worse_p(pairing, kind, margin))
 
 
 def test_errors_count_as_failures_and_an_unanswered_variant_is_not_the_best() -> None:

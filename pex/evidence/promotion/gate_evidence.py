@@ -20,6 +20,7 @@ from pex.core.attempt import attempt
 from pex.core.case_hash import cases_sha256
 from pex.core.cases import read_cases
 from pex.core.errors import PexError
+from pex.core.provenance import accepted_rows
 from pex.core.yamltext import load_yaml
 from pex.evidence.measured import measured
 from pex.evidence.using_experiments import using_experiments
@@ -493,12 +494,17 @@ def _age(
 
 
 def _errors(results: Results, pairs: Sequence[tuple[str, str]], again: str) -> Check:
-    """Requests without an answer, of the whole run and of each variant that is compared."""
-    about, frame = results.about, results.frame
+    """Requests without an answer, of the whole run and of each variant that is compared.
+
+    Generated cases that nobody has accepted do not count, as in the verdict.
+    """
+    about, frame = results.about, accepted_rows(results.frame)
     counts, limit = about.counts, about.max_error_share
-    failed = counts.errors + counts.not_asked
-    said = f"{failed:,} of {counts.requests:,} requests without an answer"
-    parts = [(failed, counts.requests, said)]
+    ignored = int(results.frame["error"].notna().sum() - frame["error"].notna().sum())
+    failed = counts.errors + counts.not_asked - ignored
+    requests = counts.requests - (len(results.frame) - len(frame))
+    said = f"{failed:,} of {requests:,} requests without an answer"
+    parts = [(failed, requests, said)]
     for name in dict.fromkeys(name for pair in pairs for name in pair):
         errors = frame.loc[frame["variant"] == name, "error"].notna()
         failed = int(errors.sum())
