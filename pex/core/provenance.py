@@ -12,6 +12,8 @@ from typing import Any
 
 GENERATED = "generated"
 """The value of the column `origin` of a case that a model wrote."""
+_NOBODY = frozenset({"", "false", "0"})
+"""Values of `accepted_by`, as a CSV has them, that name nobody."""
 COLUMNS = ("origin", "origin_model", "origin_way", "origin_seed", "accepted_by", "accepted_on")
 STATE = "provenance"
 """The column of a long frame: `generated` for a case that nobody has accepted, else `accepted`."""
@@ -35,7 +37,7 @@ class Provenance:
     @property
     def accepted(self) -> bool:
         """Whether somebody has accepted it."""
-        return bool(self.accepted_by)
+        return self.accepted_by.strip().casefold() not in _NOBODY
 
     def row(self) -> dict[str, str]:
         """The columns in a file.
@@ -51,11 +53,14 @@ class Provenance:
 def columns_in(names: Collection[str]) -> set[str]:
     """The columns that say where cases come from; a lone column `origin` may be anything.
 
+    With one of its two companions it is theirs: generated cases whose column `accepted_by` was
+    deleted are still generated.
+
     Example:
         >>> sorted(columns_in(["q", "origin", "accepted_by"])), columns_in(["origin", "target"])
         (['accepted_by', 'origin'], set())
     """
-    there = {"origin", "accepted_by"} <= set(names)
+    there = "origin" in names and ("accepted_by" in names or "origin_model" in names)
     return {name for name in COLUMNS if name in names} if there else set()
 
 
@@ -67,9 +72,12 @@ def provenance_of(row: Mapping[str, Any], names: Collection[str]) -> Provenance 
         >>> provenance_of(row, row).accepted
         True
     """
-    if not columns_in(names) or row.get("origin") != GENERATED:
+    if not columns_in(names) or str(row.get("origin")).strip().casefold() != GENERATED:
         return None
-    return Provenance(*("" if row.get(name) is None else str(row[name]) for name in COLUMNS[1:]))
+    values = {name: row.get(name) for name in COLUMNS[1:]}
+    if not isinstance(values["accepted_by"], str):
+        values["accepted_by"] = None  # neither true nor 1 is the name of a person
+    return Provenance(*("" if value is None else str(value) for value in values.values()))
 
 
 def generated_share(provenances: Iterable[Provenance | None]) -> str | None:

@@ -18,7 +18,9 @@ from pex.improvement.cases.ways import Asked, labels_of
 Check = Callable[[Case], bool | str | None]
 """A check of your own: True or None for a case that is fine, False or a reason for another."""
 
-_LONGEST_REPLY = 200_000
+_LONGEST_REPLY = 100_000
+_MOST_FAILED = 100
+"""A reply with more braces that begin no object is not read further: each may cost its length."""
 _LONGEST_VALUE = 2000
 """Characters of a value, or four times the longest that the existing cases have."""
 
@@ -34,13 +36,13 @@ def objects_in(text: str) -> list[dict[str, Any]]:
         >>> objects_in('{"case_1": {"q": "a"}, "case_2": {"q": "b')
         [{'q': 'a'}]
     """
-    decoder, found, at = json.JSONDecoder(), [], 0
+    decoder, found, at, failed = json.JSONDecoder(), [], 0, 0
     text = text[:_LONGEST_REPLY]
-    while (at := text.find("{", at)) >= 0:
+    while failed <= _MOST_FAILED and (at := text.find("{", at)) >= 0:
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            at += 1
+            at, failed = at + 1, failed + 1
             continue
         if not is_deep(value):
             found += _flat(value)
