@@ -15,25 +15,46 @@ EMAIL, IBAN, CARD, TELEPHONE = "e-mail address", "IBAN", "card number", "telepho
 LONGEST = 200_000
 """Characters of a text that are looked at."""
 
+_SPACES = {0xA0: " ", 0x202F: " "}
+"""Spaces that do not break, as in numbers that were copied; the text keeps its length."""
+
 _EMAIL = re.compile(
-    r"(?<![\w.+%-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@"
-    r"(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24}(?![\w-])"
+    r"(?<![\w.+%-])[^\W_][\w.%+-]{0,63}@(?:[\w-]{1,63}\.){1,5}[^\W\d_]{2,24}(?![\w-])"
 )
 _EXAMPLE = re.compile(r"@(?:[\w-]+\.){0,5}(?:example(?:\.\w+)?|test|invalid|localhost)$", re.I)
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{1,4}){3,8}(?![A-Za-z0-9])")
+# One may begin within what looks like another, so each place is looked at for itself.
+_IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}[0-9]{2}[A-Za-z0-9 ]{11,40}))")
 _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)")
 _TELEPHONE = re.compile(
-    r"(?<![\w.+-])(?P<plus>\+|00)?"
-    r"(?P<rest>\(?\d{1,5}\)?(?:[ ./-]{0,2}\(?\d{1,6}\)?){1,7})(?!\w|[.,-]\d)"
+    r"(?<![\w.+-])(?P<plus>\+|00)?+"
+    r"(?P<rest>\(?\d{1,5}+\)?(?:[ ./-]{0,2}\(?\d{1,6}+\)?){1,7})(?!\w|[.,-]\d)"
 )
 _BEFORE = re.compile(
-    r"(?:tel|phone|mobile|cell|fax|call|ring|whatsapp|handy|telefon|mobil|portable|rufnummer|"
-    r"téléphone|teléfono|móvil)(?:e|a|efon|ephone|ephone number|number|nummer)?[\s.:#]{0,3}"
+    r"\b(?:tel(?:e(?:ph|f)on[eo]?)?|(?:tele|cell|smart)?phone|mobile|cell|fax|call|ring|whatsapp|"
+    r"handy|mobil|portable|rufnummer|téléphone|teléfono|móvil)(?:nummer| number| phone)?[\s.:#]{0,3}"
     r"(?:me |us |at |on |is |no\.? |nr\.? |number |unter |au |al ){0,2}$",
     re.IGNORECASE,
 )
-_GROUPED = re.compile(r"\(?0\d{1,4}\)?[ /]\d{3,8}(?:[ -]\d{2,8}){0,3}|\(\d{3}\) ?\d{3}-\d{4}")
-_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
+_NUMBERED = re.compile(
+    r"\b(?:order|invoice|ticket|case|item|article|part|ref|reference|sku|id|bestellung|auftrag|"
+    r"rechnung|artikel|kunden|vertrag|commande|facture|pedido|factura)(?:s?nummer|s)?"
+    r"(?:[\s.:#]{1,3}(?:no|nr|number|nummer|id|is)){0,2}[\s.:#]{0,3}$",
+    re.IGNORECASE,
+)
+"""What stands before numbers of things."""
+_GROUPED = re.compile(
+    r"\(?0\d{1,4}\)?[ /]\d{3,8}(?:[ -]\d{2,8}){0,3}|\(\d{3}\) ?\d{3}-\d{4}|"
+    r"(?:1[-.])?[2-9]\d\d([-.])[2-9]\d\d\1\d{4}"
+)
+_PAIRS = re.compile(r"0[1-9]([ .])\d\d(?:\1\d\d){3}(?![ .]\d\d?(?!\d))")
+_NEXT = re.compile(r" +(?=\(?0\d{1,4}\)?[ /-]\d{5})")
+"""Where a second number begins."""
+_NO_TELEPHONE = re.compile(
+    r"\d{4}[-./]\d{1,2}[-./]\d{1,2}(?![-./]?\d)|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}(?![-./]?\d)|"
+    r"(?:19|20)\d\d ?[-/] ?(?:19|20)\d\d(?![-./ ]?\d)|"
+    r"\d\.\d+$|(?!\d\d\.\d\d\.\d\d\.\d\d$)(?:\d{1,3}\.){3}\d{1,3}$"
+)
+"""A date, a span of years, a decimal number, an address in a network."""
 _IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22,
     "BR": 29, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20,
@@ -71,7 +92,7 @@ def personal_data(text: str) -> list[PersonalData]:
         >>> personal_data("Order 4711-0815 of 2026-11-30, version 10.4.22.1, 1 299,00 €")
         []
     """
-    text = text[:LONGEST]
+    text = text[:LONGEST].translate(_SPACES)
     found: list[PersonalData] = []
     for kind, spans in (
         (EMAIL, _emails(text)),
@@ -93,16 +114,23 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
 
 def _ibans(text: str) -> Iterator[tuple[int, int]]:
     for match in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(match[0][:2])
+        length = _IBAN_LENGTHS.get(match[1][:2].upper())
         if length is None:
             continue
-        end, letters = match.start(), ""
-        while len(letters) < length and end < match.end():
+        start = end = match.start()
+        letters = ""
+        while len(letters) < length and end < match.end(1):
             letters += text[end].strip()
             end += 1
         whole = end == len(text) or not text[end].isalnum()
-        if len(letters) == length and whole and _mod97(letters):
-            yield match.start(), end
+        # In small letters words look like it too: only the usual groups of four then.
+        usual = letters.isupper() or text[start:end] in (letters, _in_fours(letters))
+        if len(letters) == length and whole and usual and _mod97(letters):
+            yield start, end
+
+
+def _in_fours(letters: str) -> str:
+    return " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 
 def _mod97(letters: str) -> bool:
@@ -111,15 +139,34 @@ def _mod97(letters: str) -> bool:
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
-    for match in _CARD.finditer(text):
-        digits = re.sub(r"\D", "", match[0])
-        if digits[0] in "23456" and len(set(digits)) > 1 and _grouped_like_a_card(match[0]):
-            total = 0
-            for place, digit in enumerate(reversed(digits)):
-                number = int(digit) * (2 if place % 2 else 1)
-                total += number - 9 if number > 9 else number
-            if total % 10 == 0:
-                yield match.span()
+    at = 0
+    while match := _CARD.search(text, at):
+        at = match.end()
+        for part in _beginnings(match[0]):  # a check number or a date may stand behind it
+            if _is_card(part):
+                at = match.start() + len(part)
+                yield match.start(), at
+                break
+
+
+def _beginnings(text: str) -> Iterator[str]:
+    """The text, then what is before its last space, and so on."""
+    while text:
+        yield text
+        text = text.rpartition(" ")[0].rstrip()
+
+
+def _is_card(text: str) -> bool:
+    digits = re.sub(r"\D", "", text)
+    if len(digits) < 13 or digits[0] not in "23456" or len(set(digits)) == 1:
+        return False
+    if not _grouped_like_a_card(text):
+        return False
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        number = int(digit) * (2 if place % 2 else 1)
+        total += number - 9 if number > 9 else number
+    return total % 10 == 0
 
 
 def _grouped_like_a_card(text: str) -> bool:
@@ -130,16 +177,43 @@ def _grouped_like_a_card(text: str) -> bool:
 
 
 def _telephones(text: str) -> Iterator[tuple[int, int]]:
-    for match in _TELEPHONE.finditer(text):
-        digits = re.sub(r"\D", "", match["rest"])
-        if not 7 <= len(digits) <= 15 or _DATE.fullmatch(match[0].strip()):
-            continue
-        before = text[max(0, match.start() - 40) : match.start()]
-        international = match["plus"] == "+" and len(digits) >= 8 and digits[0] != "0"
-        dialled = match["plus"] == "00" and len(digits) >= 9 and " " in match[0]
-        grouped = _GROUPED.fullmatch(match[0]) and len(digits) >= 9
-        if international or dialled or _BEFORE.search(before) or grouped:
-            yield match.span()
+    at = 0
+    while match := _TELEPHONE.search(text, at):
+        start, at = match.start(), match.end()
+        before = text[max(0, start - 40) : start]
+        plus, said = match["plus"] or "", bool(_BEFORE.search(before))
+        numbered = bool(_NUMBERED.search(before))
+        for part in _beginnings(_NEXT.split(match[0], maxsplit=1)[0]):
+            digits = re.sub(r"\D", "", part[len(plus) :])
+            if not 7 <= len(digits) <= 15:
+                continue
+            end = start + len(part)
+            shaped = not numbered and _is_shaped(text, start, end)
+            if _is_dialled(plus, digits, part) or (said and _may_be_told(part)) or shaped:
+                at = end
+                yield start, end
+                break
+
+
+def _is_dialled(plus: str, digits: str, text: str) -> bool:
+    """Whether it begins with the code of a country, and is no round number."""
+    if plus == "+":
+        long_enough = len(digits) == 11 if digits[0] in "17" else len(digits) >= 8
+        return long_enough and digits[0] != "0" and len(digits.rstrip("0")) > 3
+    return plus == "00" and len(digits) >= 9 and " " in text
+
+
+def _may_be_told(text: str) -> bool:
+    return not _NO_TELEPHONE.match(text)
+
+
+def _is_shaped(text: str, start: int, end: int) -> bool:
+    """Whether its groups are those of a telephone number."""
+    pairs = _PAIRS.match(text, start)
+    if pairs is not None and pairs.end() == end:
+        return True
+    grouped = _GROUPED.fullmatch(text, start, end)
+    return grouped is not None and sum(map(str.isdigit, grouped[0])) >= 9
 
 
 def _masked(kind: str, text: str) -> str:
