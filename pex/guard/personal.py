@@ -31,8 +31,8 @@ _TELEPHONE = re.compile(
 )
 _BEFORE = re.compile(
     r"\b(?:tel(?:e(?:ph|f)on[eo]?)?|(?:tele|cell|smart)?phone|mobile|cell|fax|call|ring|whatsapp|"
-    r"handy|mobil|portable|rufnummer|téléphone|teléfono|móvil)(?:nummer| number| phone)?[\s.:#]{0,3}"
-    r"(?:me |us |at |on |is |no\.? |nr\.? |number |unter |au |al ){0,2}$",
+    r"handy|mobil|portable|rufnummer|téléphone|teléfono|móvil)(?:nummer| number| phone)?"
+    r"[\s.:#]{0,3}(?:me |us |at |on |is |no\.? |nr\.? |number |unter |au |al ){0,2}$",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
