@@ -10,6 +10,7 @@ from pex.compare.metric import metric_of
 from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
+from pex.core.remarks import EXAMPLE
 from pex.core.variant import Variant
 from pex.experiment.asking import Reply, ask_model
 from pex.improvement.proposal import BudgetSpent, Measured
@@ -189,7 +190,7 @@ class Lab:
         self.uncalibrated = list(results.about.uncalibrated)
         complete = len(cases) * exp.repeats
         for digest, rows in results.frame.groupby("variant", sort=False):
-            if len(rows) < complete:
+            if len(rows) < complete or (results.status == "budget" and self._unjudged(rows)):
                 continue
             before = self._frames.get(str(digest))
             self._frames[str(digest)] = (
@@ -197,6 +198,16 @@ class Lab:
             )
         if results.status == "budget":
             raise BudgetSpent
+
+    def _unjudged(self, rows: pd.DataFrame) -> bool:
+        """Whether an answer has no score, as where the budget ended before its judge was asked."""
+        examples = rows["remarks"].map(lambda words: EXAMPLE in (words or ()))
+        answered = rows[rows["error"].isna() & ~examples]
+        try:
+            column = metric_of(rows, self._question.metric).column
+        except PexError:  # no answer at all was judged
+            return bool(len(answered))
+        return bool(answered[column].isna().any())
 
     def _check_judge(self, names: Sequence[str]) -> None:
         metric = self._question.metric

@@ -6,23 +6,21 @@ import dataclasses
 import hashlib
 import itertools
 import math
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pex.core.case import Case
-from pex.core.errors import PexError, ProviderError
+from pex.core.errors import BudgetError, JournalError, PexError, ProviderError
 from pex.core.prompt import Prompt
 from pex.core.splits import Split
 from pex.experiment.asking import Reply
+from pex.improvement.differences import clearly_behind, gain, too_few_scores
 from pex.improvement.lab import Measurer, error_share
 from pex.improvement.proposal import BudgetSpent, Measured, Proposal, Way
 
 START = "start"
 SAMPLE = 24
 """Training cases that a proposal is measured on first, if there are more than twice as many."""
-CLEARLY = 2.0
-"""A proposal that is this many standard errors behind its parent on the sample is dropped."""
 TRIES = 3
 """A way that makes this many times the wanted number of proposals, most refused, is stopped."""
 
@@ -187,15 +185,17 @@ class Selection:
         self._seen: set[str] = set()
         self._numbers = itertools.count(1)
         self._sample = _sample(split.train)
+        self._first: Candidate | None = None
 
     def run(self, start: Prompt) -> Search:
         """Search from a prompt; the end of the budget ends the search with what it has.
 
         Raises:
             BudgetSpent: the budget does not even pay for the start.
-            ProviderError: too many calls of the start fail, or no way could make a proposal.
+            ProviderError: too many calls of the start fail.
+            PexError: no way could make a proposal.
         """
-        first = Candidate(START, start, "", "", "", 0, "start")
+        first = self._first = Candidate(START, start, "", "", "", 0, "start")
         self._seen.add(_text_of(start))
         (first.train,) = self._lab.measure([start], self._split.train)
         (first.select,) = self._lab.measure([start], self._split.select)
@@ -224,6 +224,7 @@ class Selection:
         bench = TrainBench(self._lab, self._split.train, self._metric, self._higher, seed)
         new: list[Candidate] = []
         spent: BudgetSpent | None = None
+        failure: Exception | None = None
         for way in self._plan.ways:
             before = len(_left_out(way))
             try:
@@ -231,11 +232,14 @@ class Selection:
                     search.candidates.append(candidate)
                     if candidate.state != "refused":
                         new.append(candidate)
-            except ProviderError as error:
-                search.failures[way.name] = error.message
             except BudgetSpent as error:
                 spent = error  # what was proposed before is measured as far as it goes
                 break
+            except (BudgetError, JournalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - anybody's way: the others go on
+                search.failures[way.name] = _message(error)
+                failure = failure or error
             finally:
                 search.left_out += _left_out(way)[before:]
         self._say(f"round {number}: {len(new)} new proposals from '{parent.name}'")
@@ -248,9 +252,10 @@ class Selection:
             )
             if ended and spent is None:
                 spent = BudgetSpent()
-        elif search.failures and len(search.candidates) == 1:
+        elif failure is not None and len(search.candidates) == 1:
             name, message = next(iter(search.failures.items()))
-            raise ProviderError(f"no way could make a proposal; '{name}': {message}")
+            kind = ProviderError if isinstance(failure, ProviderError) else PexError
+            raise kind(f"no way could make a proposal; '{name}': {message}") from failure
         if spent is not None:
             raise spent
         return bool(new)
@@ -313,7 +318,7 @@ class Selection:
         ended |= short
         for item in list(left) if self._sample else []:
             assert item.train is not None
-            if _clearly_behind(item.train, parent.train):
+            if clearly_behind(item.train, parent.train):
                 item.state = "behind on train"
                 left.remove(item)
         left, short = self._stage(left, split.train)
@@ -343,6 +348,10 @@ class Selection:
             found = [*self._lab.measure(prompts, cases)]
         except BudgetSpent:
             found, short = [self._lab.known(prompt, cases) for prompt in prompts], True
+        except ProviderError as error:  # no call of any of them was answered
+            for item in items:
+                item.reason = f"none of its calls is answered: {error.message}"
+            return [], False
         left = []
         for item, measured in zip(items, found, strict=True):
             if measured is None:
@@ -352,16 +361,22 @@ class Selection:
                 item.select = measured
             else:
                 item.train = measured
-            if not self._failing(item, measured):
+            item.reason = self._unusable(item, measured, cases)
+            if not item.reason:
                 left.append(item)
         return left, short
 
-    def _failing(self, item: Candidate, found: Measured) -> bool:
+    def _unusable(self, item: Candidate, found: Measured, cases: Sequence[Case]) -> str:
+        """Why what was measured cannot be compared with the start; empty if it can."""
         share = error_share(found.frame)
-        if share <= self._plan.max_error_share:
-            return False
-        item.reason = f"{share:.0%} of its calls ended in an error"
-        return True
+        if share > self._plan.max_error_share:
+            return f"{share:.0%} of its calls ended in an error"
+        assert self._first is not None
+        start = self._first.select if cases is self._split.select else self._first.train
+        assert start is not None
+        own = {*item.examples, *item.prompt.examples}
+        wanted = {case.id for case in cases if case.id in start.scores} - own
+        return too_few_scores(found, wanted, self._plan.max_error_share)
 
     def _check_errors(self, found: Measured) -> None:
         share = error_share(found.frame)
@@ -398,29 +413,16 @@ class Selection:
         return len(item.prompt.text) < len(best.prompt.text)
 
 
+def _message(error: Exception) -> str:
+    """What went wrong, in a line."""
+    if isinstance(error, PexError):
+        return error.message
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def _left_out(way: Way) -> list[str]:
     """Why replies to a way were no proposals, if it says so."""
     return list(getattr(way, "left_out", ()))
-
-
-def gain(found: Measured, other: Measured) -> float:
-    """The mean difference of the scores on the cases that both have, 0 without any."""
-    differences = _differences(found, other)
-    return statistics.fmean(differences) if differences else 0.0
-
-
-def _differences(found: Measured, other: Measured) -> list[float]:
-    return [
-        score - other.scores[case] for case, score in found.scores.items() if case in other.scores
-    ]
-
-
-def _clearly_behind(found: Measured, parent: Measured) -> bool:
-    differences = _differences(found, parent)
-    if len(differences) < 2:
-        return False
-    error = statistics.stdev(differences) / math.sqrt(len(differences))
-    return statistics.fmean(differences) < -CLEARLY * error
 
 
 def _sample(train: Sequence[Case]) -> list[Case]:
