@@ -29,6 +29,8 @@ class Fold:
     best: Candidate
     start: Measured
     winner: Measured
+    failures: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The ways that could not make proposals, and why."""
 
     @property
     def kept(self) -> bool:

@@ -18,13 +18,15 @@ from pex.core.errors import PexError
 from pex.core.splits import Split, divide_cases
 from pex.improvement.confirmation import Confirmation, Fold
 from pex.improvement.lab import Measurer
-from pex.improvement.proposal import Measured
+from pex.improvement.proposal import BudgetSpent, Measured
 from pex.improvement.selection import START, Search
 from pex.results.comparison import compare_frame
 
 LEAST = 40
 """Cases that cross-fitting needs."""
 MOST_FOLDS = 20
+_LEAST_OF_FOLD = (2, 10, 8)
+"""Cases of a fold, and those that its search needs to learn from and to choose by."""
 WINNER = "winner"
 _SHARES = {"train": 2 / 3, "select": 1 / 3}
 
@@ -55,21 +57,24 @@ def fold_cases(
         together: cases that belong together although they have no group.
 
     Raises:
-        PexError: the groups are so few that a fold would be empty.
+        PexError: groups so few or unequal that a fold, or its search, would be too small.
     """
     names = [str(number) for number in range(1, folds + 1)]
     parts = divide_cases(cases, dict.fromkeys(names, 1 / folds), together)
-    empty = [name for name in names if not parts[name]]
-    if empty:
-        raise PexError(
-            f"cross_fit={folds}: the cases are in too few groups: a fold would be empty",
-            hint=f"give fewer folds, at most {folds - len(empty)}",
-        )
     found = []
     for name in names:
         held = {case.id for case in parts[name]}
         others = [case for case in cases if case.id not in held]
-        found.append((search_sets(others, together), tuple(parts[name])))
+        split = search_sets(others, together) if others else Split((), (), ())
+        sizes = (len(held), len(split.train), len(split.select))
+        if any(size < least for size, least in zip(sizes, _LEAST_OF_FOLD, strict=True)):
+            raise PexError(
+                f"cross_fit={folds}: the groups of the cases are too few or too unequal: fold "
+                f"{name} would have {sizes[0]} cases, its search {sizes[1]} to learn from and "
+                f"{sizes[2]} to choose by; at least {', '.join(map(str, _LEAST_OF_FOLD))}",
+                hint="give another number of folds, or more cases in other groups",
+            )
+        found.append((split, tuple(parts[name])))
     return found
 
 
@@ -97,9 +102,12 @@ def run_folds(
     """
     found = []
     for number, (split, cases) in enumerate(folds, 1):
-        best = search(split, number)
-        start, winner = lab.measure([best.start.prompt, best.best.prompt], cases)
-        found.append(Fold(number, cases, best.best, start, winner))
+        made = search(split, number)
+        if made.ended == "budget":
+            # A search that was cut short says nothing about such a search.
+            raise BudgetSpent
+        start, winner = lab.measure([made.start.prompt, made.best.prompt], cases)
+        found.append(Fold(number, cases, made.best, start, winner, dict(made.failures)))
     return found
 
 

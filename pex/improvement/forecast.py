@@ -10,11 +10,14 @@ from pex.core.project import project_of
 from pex.core.safe_text import clean
 from pex.core.variant import Variant
 from pex.improvement import memory
+from pex.improvement.lab import Lab
 from pex.improvement.question import Question
 from pex.improvement.selection import Plan
 from pex.improvement.sets import SPREAD, detectable, folded_sets_of, sets_of
 from pex.project.settings import load_settings
 from pex.report.tables import format_usd
+from pex.run.database import database_of
+from pex.run.shared_budget import SharedBudget
 from pex.tracking.store import tracking_uri as store_of
 
 
@@ -104,16 +107,24 @@ def forecast(
     else:
         sets, _ = folded_sets_of(question, folds)
     split = sets.split
-    unseen = split.confirm if folds is None else exp.cases
+    unseen = split.confirm if folds is None else question.cases
     search = [*split.train, *split.select]
-    start = _preview(question, exp.cases, again=False)
+    start = _preview(question, question.cases, again=False)
     proposal = _preview(question, search, again=True)
     confirm = _preview(question, unseen, again=True)
     old: tuple[int, float | None] = (0, 0.0)
     if question.reference is not None:
         old = _preview(question, split.train, question.reference, again=False)
-    costs = (start[1], confirm[1], old[1])
-    needed = None if None in costs else sum(cost for cost in costs if cost is not None)
+    settings = load_settings(project)
+    lab = Lab(
+        question,
+        SharedBudget(budget_usd, [question.name], 0.0),
+        database_of(project / settings.journal.path, settings),
+        unseen,
+    )
+    needed = None
+    if None not in (start[1], confirm[1], old[1]):
+        needed = lab.needed_usd(split.train, split.select)
     ids = [case.id for case in unseen]
     return Forecast(
         sizes={str(name): n for name, n in sets.sizes().items()},

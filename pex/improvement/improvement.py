@@ -204,7 +204,7 @@ class _Job:
             self._unseen: Sequence[Case] = self.sets.split.confirm
         else:
             self.sets, self._folds = folded_sets_of(question, folds)
-            self._unseen = exp.cases
+            self._unseen = question.cases
         self._budget = functools.partial(SharedBudget, budget_usd, [question.name])
         self._budget(0.0)  # refuses a cap that is no number
 
@@ -293,7 +293,7 @@ class _Job:
             lab.searching()
             say(f"fold {number} of {count}: searching without its cases")
             found = self._search(lab, split, self._plans(), None, say)
-            lab.confirming()
+            lab.confirming(self._folds[number - 1][1])
             return found
 
         key = memory.cross_key_of(question, count, self._plan.seed)
@@ -303,6 +303,7 @@ class _Job:
         try:
             folds = run_folds(self._folds, search, lab)
         except BudgetSpent:
+            lab.searching()
             return None
         lab.settled()
         found = confirm_folds(
@@ -356,6 +357,9 @@ class _Job:
         notes = []
         if confirmation is not None and recorder is None:
             notes.append("not recorded: this use of the confirm set will not be counted")
+        fitted = self._folds and confirmation is None
+        if fitted:
+            notes.append("the budget ended the cross-fitting; the same call with more continues it")
         return Improvement(
             self._question,
             self.sets,
@@ -365,6 +369,7 @@ class _Job:
             spent_usd=lab.spent_usd,
             run_id=recorder.run_id if recorder is not None else None,
             notes=tuple(notes),
+            unfinished=bool(fitted),
         )
 
     def _finish(self, recorder: memory.Recorder, result: Improvement) -> None:
@@ -400,7 +405,7 @@ class _Job:
             if recorder is not None:
                 recorder.end("budget")
             raise BudgetError(
-                "the budget ended before the start was measured",
+                "the budget ended before there was a result",
                 hint="the answers are kept; the same call with more budget_usd continues",
             ) from None
         except KeyboardInterrupt as stop:

@@ -88,6 +88,12 @@ class Lab:
         self.reserved_usd = max(self.reserved_usd, cost)
         return cost
 
+    def needed_usd(self, train: Sequence[Case], select: Sequence[Case]) -> float:
+        """What the start, the reference and the confirmation of one proposal likely cost."""
+        start, old = self._question.start.prompt, self._question.reference
+        needed = self._likely_usd(start, [*train, *select], again=False) + self.reserve(start)
+        return needed if old is None else needed + self._price(old, train, again=False)
+
     def check_budget(self, train: Sequence[Case], select: Sequence[Case]) -> None:
         """Refuse a budget that does not pay for the start, the reference and the confirmation.
 
@@ -98,11 +104,7 @@ class Lab:
         Raises:
             PexError: it says how much is needed.
         """
-        start = self._question.start.prompt
-        needed = self._likely_usd(start, [*train, *select], again=False) + self.reserve(start)
-        old = self._question.reference
-        if old is not None:
-            needed += self._price(old, train, again=False)
+        old, needed = self._question.reference, self.needed_usd(train, select)
         if needed > self._budget.cap_usd:
             also = "" if old is None else f", asking '{old.model}'"
             raise PexError(
@@ -121,9 +123,18 @@ class Lab:
         self.reserved_usd = before
         return False
 
-    def confirming(self) -> None:
-        """End the search: from here on, what was set aside may be spent."""
+    def confirming(self, part: Sequence[Case] | None = None) -> None:
+        """End the search: from here on, what was set aside may be spent.
+
+        Args:
+            part: the cases that are confirmed now, of whose cost nothing stays set aside; None:
+                everything is.
+        """
         self._searching = False
+        if part is not None:
+            self.reserved_usd *= 1 - len(part) / max(len(self._confirm), len(part))
+            there = {case.id for case in part}
+            self._confirm = [case for case in self._confirm if case.id not in there]
 
     def searching(self) -> None:
         """Search again, without what was set aside."""
@@ -172,13 +183,16 @@ class Lab:
         return replies
 
     def reference(self, cases: Sequence[Case]) -> Measured | None:
-        """As `Measurer.reference`; it is asked once."""
+        """As `Measurer.reference`; what was asked before is not asked again."""
         old = self._question.reference
         if old is None:
             return None
-        if old.name not in self._frames:
-            self._run([old], cases)
+        there = set(self._frames[old.name]["case_id"]) if old.name in self._frames else set()
+        lacking = [case for case in cases if case.id not in there]
+        if lacking:
+            self._run([old], lacking)
         rows = self._frames[old.name]
+        rows = rows[rows["case_id"].isin([case.id for case in cases])].reset_index(drop=True)
         return Measured(old.prompt, rows, scores_of(rows, self._question.metric))
 
     def _run(self, variants: Sequence[Variant], cases: Sequence[Case]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pex.compare.metric import MEASURED
 from pex.core.canonical_json import canonical_json, digest
+from pex.core.case import Case
 from pex.core.checks import check_positive
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
@@ -40,6 +41,11 @@ class Question:
     reference: Variant | None = None
 
     @property
+    def cases(self) -> list[Case]:
+        """The cases that count: without generated ones that nobody has accepted."""
+        return [case for case in self.experiment.cases if case.accepted]
+
+    @property
     def name(self) -> str:
         """The name under which its calls are in the ledger."""
         return f"{self.experiment.name}.improve"
@@ -54,7 +60,7 @@ class Question:
         exp = self.experiment
         writer = self.writer if isinstance(self.writer, str) else self.writer.ref
         cases = digest(
-            [[case.id, canonical_json(case.inputs).decode(), case.expected] for case in exp.cases]
+            [[case.id, canonical_json(case.inputs).decode(), case.expected] for case in self.cases]
         )
         params = dict(self.start.params)
         target = [self.start.prompt.digest, self.start.model, params, exp.repeats]

@@ -50,6 +50,7 @@ class Improvement:
         spent_usd: what it has spent, with the calls of the model that wrote proposals.
         run_id: its run in MLflow, None if it was not recorded.
         notes: caveats in addition to its own.
+        unfinished: a cross-fitting that the budget ended: it has no verdict.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Improvement:
         spent_usd: float = 0.0,
         run_id: str | None = None,
         notes: tuple[str, ...] = (),
+        unfinished: bool = False,
     ) -> None:
         self._question = question
         self._sets = sets
@@ -72,6 +74,7 @@ class Improvement:
         self.spent_usd = spent_usd
         self.run_id = run_id
         self._notes = notes
+        self._unfinished = unfinished
 
     @property
     def prompt(self) -> Prompt:
@@ -114,7 +117,7 @@ class Improvement:
         """
         if self.confirmation is not None:
             return self.confirmation.verdict
-        if self._search.best.name != START:
+        if self._search.best.name != START or self._unfinished:
             return "budget"
         return KEPT if self._search.tried else NOTHING
 
@@ -147,6 +150,8 @@ class Improvement:
         if self.confirmation is not None:
             assert best.select is not None
             return sentence(self._sign * best.select.mean, self.confirmation.row)
+        if self._unfinished:
+            return "The budget ended before every fold was measured: nothing is known yet."
         if self.verdict == "budget":
             return (
                 f"The budget ended before '{best.name}' was confirmed: it looked better while "
@@ -203,6 +208,8 @@ class Improvement:
             "winner against start by fold: "
             + ", ".join(f"{self._signed(fold.gain)} ({len(fold.cases)})" for fold in found.folds)
         )
+        failed = {way: text for fold in found.folds for way, text in fold.failures.items()}
+        said += [f"in a fold, way '{way}' made no proposal: {text}" for way, text in failed.items()]
         if text := more_cases(found.row):
             said.append(text[0].lower() + text[1:].rstrip(".").replace(" in the confirm set", ""))
         if found.use > 1:

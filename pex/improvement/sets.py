@@ -29,12 +29,14 @@ class Sets:
     """The three sets.
 
     `alike` counts the cases without a group that stay together as near-duplicates of each other,
-    `seen` those of the confirm set that an earlier improvement had learned from or chosen by.
+    `seen` those of the confirm set that an earlier improvement had learned from or chosen by,
+    `unaccepted` the generated cases that are in no set because nobody has accepted them.
     """
 
     split: Split
     alike: int = 0
     seen: int = 0
+    unaccepted: int = 0
 
     def sizes(self) -> dict[SetName, int]:
         """The number of cases in each set."""
@@ -43,6 +45,13 @@ class Sets:
     def notes(self) -> list[str]:
         """What a reader of the result should know about the sets."""
         said = []
+        if self.unaccepted:
+            cases = (
+                "1 generated case that nobody has accepted is"
+                if self.unaccepted == 1
+                else f"{self.unaccepted:,} generated cases that nobody has accepted are"
+            )
+            said.append(f"{cases} left out")
         if self.alike:
             said.append(
                 f"{self.alike:,} cases without a group are near-duplicates of others and were kept "
@@ -78,7 +87,9 @@ def divide(
     together = {} if declared else _together(cases, list(variables))
     given = None if shares is None else {str(name): share for name, share in shares.items()}
     split = split_cases(cases, given, together=together, known=known)
-    _check_sizes(split, shares, declared)
+    there = {case.id for case in cases}
+    learned = sum(case in there and name != "confirm" for case, name in known.items())
+    _check_sizes(split, shares, declared, learned)
     seen = sum(known.get(case.id, "confirm") != "confirm" for case in split.confirm)
     return Sets(split, len(together), seen)
 
@@ -95,11 +106,15 @@ def folded_sets_of(
     Raises:
         PexError: too few cases or groups, or another number of folds than makes sense.
     """
-    cases = question.experiment.cases
+    cases = question.cases
     check_folds(folds, cases)
     together = _together(cases, list(question.start.prompt.variables))
-    sets = Sets(search_sets(cases, together), len(together))
+    sets = Sets(search_sets(cases, together), len(together), unaccepted=_unaccepted(question))
     return sets, fold_cases(cases, folds, together)
+
+
+def _unaccepted(question: Question) -> int:
+    return len(question.experiment.cases) - len(question.cases)
 
 
 def _together(cases: Sequence[Case], variables: Sequence[str]) -> dict[str, str]:
@@ -116,13 +131,24 @@ def _together(cases: Sequence[Case], variables: Sequence[str]) -> dict[str, str]
     return found
 
 
-def _check_sizes(split: Split, shares: Mapping[SetName, float] | None, declared: bool) -> None:
+def _check_sizes(
+    split: Split, shares: Mapping[SetName, float] | None, declared: bool, learned: int
+) -> None:
     sizes = {name: len(getattr(split, name)) for name in SETS}
     short = [name for name in SETS if sizes[name] < LEAST[name]]
     if not short:
         return
     there = ", ".join(f"{sizes[name]} {name}" for name in SETS)
     least = ", ".join(f"{LEAST[name]} {name}" for name in SETS)
+    if learned and short == ["confirm"]:
+        parts = dict(shares or check_shares(SHARES))
+        more = math.ceil((LEAST["confirm"] - sizes["confirm"]) / parts["confirm"] - 1e-9)
+        raise PexError(
+            f"{learned:,} of {sum(sizes.values()):,} cases were seen by earlier improvements: "
+            f"{sizes['confirm']} are left to confirm with, at least {LEAST['confirm']} are needed",
+            hint=f"add about {more} new cases, or judge the search in folds: cross_fit=5, "
+            "--cross-fit 5",
+        )
     if declared:
         hint = f"put more cases into {' and '.join(short)} in the column '{COLUMN}'"
     else:
@@ -163,5 +189,7 @@ def sets_of(question: Question, known: Mapping[str, SetName]) -> Sets:
     Raises:
         PexError: too few cases, or shares that do not fit.
     """
-    exp = question.experiment
-    return divide(exp.cases, exp.splits, question.start.prompt.variables, known)
+    shares, variables = question.experiment.splits, question.start.prompt.variables
+    return dataclasses.replace(
+        divide(question.cases, shares, variables, known), unaccepted=_unaccepted(question)
+    )

@@ -51,10 +51,14 @@ class IndexedFile:
         return parts[1] if parts[0] == "experiments" else None
 
 
-def indexed_files(project: Path) -> list[IndexedFile]:
+def indexed_files(project: Path, *, keep: bool = True) -> list[IndexedFile]:
     """The prompt files of a project, in the order of their paths.
 
     What has not changed since the last call of any process comes from `.pex/`.
+
+    Args:
+        project: the project's folder.
+        keep: keep what was read in `.pex/`, for the next call; not where reading must not write.
     """
     paths = prompt_paths(project)
     stamps = {path.relative_to(project).as_posix(): _stamp(path) for path in paths}
@@ -70,7 +74,7 @@ def indexed_files(project: Path) -> list[IndexedFile]:
         else:
             item = _of_json(data)
         found.append(item)
-    if new or known.keys() - stamps.keys():
+    if keep and (new or known.keys() - stamps.keys()):
         _keep(project, stamps, new)
     return found
 

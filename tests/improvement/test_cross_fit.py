@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import mlflow
@@ -11,6 +12,7 @@ import pex
 from pex.core.case import Case
 from pex.core.splits import Split
 from pex.improvement.cross_fit import check_folds, confirm_folds, fold_cases, run_folds
+from pex.improvement.proposal import Measured, Proposal, Workbench
 from pex.improvement.selection import Plan, Search, Selection
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
@@ -18,6 +20,16 @@ from tests.helpers.improving import BAD, GOOD, START, Listed, answer, experiment
 from tests.improvement.test_null import SEED, MadeLab, Numbered
 
 CASES = 60
+
+
+class Same(Listed):
+    """Proposes the same in every search."""
+
+    more: Sequence[str] = ()
+
+    def propose(self, parent: Measured, bench: Workbench) -> Iterable[Proposal]:
+        self._texts = [f"{START} {BAD}", *self.more, f"{START} {GOOD}"]
+        return super().propose(parent, bench)
 
 
 def cross_fit(seed: int, quality: dict[str, float]) -> str:
@@ -63,6 +75,13 @@ def test_no_case_judges_a_search_that_has_seen_it_and_groups_stay_together() -> 
         assert not {c.group for c in split.train} & {c.group for c in split.select}
 
 
+def test_groups_that_no_search_can_learn_from_are_refused() -> None:
+    uneven = [Case(str(n), {"n": n}, group=str(max(0, n - 37))) for n in range(41)]
+    for cases in (uneven, [Case(str(n), {"n": n}, group="g") for n in range(60)]):
+        with pytest.raises(pex.PexError, match="too few or too unequal"):
+            fold_cases(cases, 3, {})
+
+
 @pytest.mark.parametrize("folds", [1, 21, True, "5"])
 def test_a_number_of_folds_that_does_not_fit_is_refused(folds: int) -> None:
     with pytest.raises(pex.PexError, match="cross_fit"):
@@ -72,7 +91,7 @@ def test_a_number_of_folds_that_does_not_fit_is_refused(folds: int) -> None:
 def test_too_few_cases_or_groups_are_refused() -> None:
     with pytest.raises(pex.PexError, match="it needs 40"):
         check_folds(5, [Case(str(n), {"n": n}) for n in range(39)])
-    with pytest.raises(pex.PexError, match="too few groups"):
+    with pytest.raises(pex.PexError, match="too few or too unequal"):
         fold_cases([Case(str(n), {"n": n}, group=str(n % 2)) for n in range(60)], 5, {})
 
 
@@ -121,3 +140,40 @@ def test_the_command_says_what_it_would_do(project: Path, lab: FaultyEndpoint) -
     assert done.returncode == 0, done.stderr
     assert "one search for each of 5 folds" in done.stdout
     assert lab.calls == 0
+
+
+def test_searches_that_the_budget_cut_short_say_nothing(project: Path, lab: FaultyEndpoint) -> None:
+    lab.reply = answer
+    toml = project / "pex.toml"
+    toml.write_text(
+        toml.read_text().replace("free = true", "")
+        + '[prices."lab/m1"]\ninput_usd_per_million = 1000.0\noutput_usd_per_million = 1000.0\n'
+    )
+    exp = experiment(60)
+    many = Same([], at_once=12)
+    many.more = [f"{START} Rule {number}." for number in range(10)]
+    options = {"ways": [many], "rounds": 1, "show": False, "cross_fit": 3, "proposals": 12}
+    found = pex.improve("short", exp, budget_usd=5.0, **options)
+    assert (found.verdict, found.status) == ("budget", "budget")
+    assert found.confirmation is None
+    assert found.spent_usd <= 5.0
+    assert pex.improve("short", exp, budget_usd=100.0, **options).verdict == "better"
+
+
+def test_generated_cases_that_nobody_accepted_are_in_no_set(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    lab.reply = answer
+    exp = experiment(60)
+    rows = [
+        {
+            "number": n, "expected": "even" if n % 2 == 0 else "odd",
+            "origin": "generated" if n < 15 else "", "accepted_by": "",
+        }
+        for n in range(60)
+    ]  # fmt: skip
+    own = pex.Experiment("parity", exp.variants, rows, ["label"])
+    options = {"budget_usd": 1, "ways": [Same([])], "rounds": 1, "show": False, "record": False}
+    found = pex.improve("short", own, cross_fit=2, **options)
+    assert sum(found.sizes().values()) == 45
+    assert "15 generated cases that nobody has accepted are left out" in found.notes

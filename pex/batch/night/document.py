@@ -21,8 +21,10 @@ from pex.core.attempt import attempt
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.safe_text import clean
+from pex.evidence.models_in_use import models_in_use
 from pex.evidence.retiring_models import RetiringModel, retiring_models
 from pex.guard.redact import redact
+from pex.library.file_index import indexed_files
 from pex.project.settings import load_settings
 from pex.report.tables import cut
 from pex.score.frame import percentages, score_names, summarise
@@ -83,7 +85,14 @@ def retiring(night: JudgedNight) -> list[RetiringModel]:
     """The project's models that stop soon, seen from the night's day; nothing is called."""
     project = find_project(night.batch.plan.folder)
     today = night.started_at.astimezone().date()
-    found = attempt(lambda: retiring_models(project, load_settings(project), today=today))
+
+    def look() -> list[RetiringModel]:
+        settings = load_settings(project)
+        # Reading a night writes nothing, also no index of the prompt files.
+        uses = models_in_use(project, settings, files=indexed_files(project, keep=False))
+        return retiring_models(project, settings, today=today, uses=uses)
+
+    found = attempt(look)
     return [] if isinstance(found, PexError) else found
 
 
