@@ -69,7 +69,10 @@ def improve(
     ] = None,
     seed: Annotated[int, typer.Option(help="Another one asks for other proposals.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.prompty", help="Write the winner to a new file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.prompty", help="Write the winner to a new file, unless it is worse."
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write the report.")
@@ -166,8 +169,10 @@ def _write(result: Improvement, out: Path | None, report: Path | None) -> None:
     if out is not None:
         if result.prompt is result.start:
             console.err(f"{out} is not written: the start is kept")
+        elif result.worse:
+            console.err(f"{out} is not written: the verdict is '{result.verdict}'")
         else:
-            console.err(f"winner: {result.save(out)}")
+            console.err(f"winner: {result.save(out)}; the verdict is '{result.verdict}'")
 
 
 def _document(result: Improvement) -> dict[str, Any]:

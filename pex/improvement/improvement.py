@@ -18,6 +18,7 @@ from pex.core.checks import check_count
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError, nearest
 from pex.core.project import project_of
 from pex.core.prompt import Prompt
+from pex.core.safe_text import in_markdown
 from pex.core.splits import Split
 from pex.core.values import missing
 from pex.core.variant import ClientModel
@@ -385,10 +386,9 @@ class _Job:
             }
             metrics["confirm.use"] = float(result.confirmation.use)
             tables["confirm.json"] = result.confirmation.answers()
-        notes = "\n".join(f"- {note}" for note in result.notes)
         recorder.finish(
             verdict=result.verdict,
-            note=f"**{result.sentence}**\n\n{notes}",
+            note=note_of(result),
             page=result.page(),
             metrics=metrics,
             tables=tables,
@@ -424,3 +424,11 @@ class _Job:
                     error.message, hint="the answers are kept; the same call continues"
                 ) from error
             raise
+
+
+def note_of(result: Improvement) -> str:
+    """The result for MLflow's page, in Markdown, of which replies of models are no part."""
+    said, *notes = (
+        in_markdown(" ".join(text.split())) for text in (result.sentence, *result.notes)
+    )
+    return "\n".join([f"**{said}**", "", *(f"- {note}" for note in notes)])

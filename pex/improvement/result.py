@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pex.compare.verdict import BETTER, NO_WORSE
+from pex.compare.verdict import BETTER, NO_WORSE, WORSE
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
@@ -195,7 +195,7 @@ class Improvement:
         if search.left_out and self.verdict != NOTHING:
             said.append(left_out_text(search.left_out))
         said += [f"way '{name}' made no proposal: {text}" for name, text in search.failures.items()]
-        return said
+        return [" ".join(note.split()) for note in said]
 
     def _cross_fit_notes(self, found: Confirmation) -> list[str]:
         kept = self._search.best.name == START
@@ -316,14 +316,23 @@ class Improvement:
             )
         return self.prompt.save(path)
 
+    @property
+    def worse(self) -> bool:
+        """Whether the winner, or after a cross-fitting the search, was confirmed as worse."""
+        return self.verdict == WORSE
+
     def next_steps(self) -> list[str]:
-        """What can be done with the winner, as lines of code."""
-        if self._search.best.name == START:
+        """What can be done with the winner, as lines of code; nothing with one that is worse.
+
+        Only one that may replace the start is pushed to the library.
+        """
+        if self._search.best.name == START or self.worse:
             return []
         name = self.prompt.name
-        lines = [f'improvement.save("prompts/{name}.prompty", overwrite=True)']
-        lines.append(f"pexlab library push prompts/{name}.prompty")
+        path = f"prompts/{name}-improved.prompty"
+        lines = [f'improvement.save("{path}")']
         if self.improved:
+            lines.append(f"pexlab library push {path}")
             lines.append(f"pexlab library promote {name} --to champion")
         return lines
 
@@ -414,7 +423,7 @@ def left_out_text(reasons: Sequence[str]) -> str:
     kinds: collections.Counter[str] = collections.Counter()
     first: dict[str, str] = {}
     for reason in reasons:
-        kind, _, detail = reason.partition(": ")
+        kind, _, detail = " ".join(reason.split()).partition(": ")
         kinds[kind] += 1
         first.setdefault(kind, detail if len(detail) <= 100 else f"{detail[:99]}…")
     counted = ", ".join(

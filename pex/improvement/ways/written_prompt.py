@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pex.core.errors import PexError
 from pex.core.messages import Message
@@ -11,9 +11,9 @@ from pex.core.prompt import Prompt
 from pex.core.prompty import split_roles
 from pex.experiment.asking import Reply
 
-_THOUGHTS = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_TAGGED = re.compile(r"<prompt>(.*?)</prompt>", re.DOTALL | re.IGNORECASE)
-_FENCED = re.compile(r"^(`{3,}|~{3,})[^\n`]*\n(.*?)\n?\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_THOUGHTS = (re.compile(r"<think(?:ing)?>", re.I), re.compile(r"</think(?:ing)?>", re.I))
+_TAGGED = (re.compile(r"<prompt>", re.I), re.compile(r"</prompt>", re.I))
+_FENCE = re.compile(r"(`{3,}|~{3,})[^`]*")
 _TAG = re.compile(r"</?prompt>", re.IGNORECASE)
 _PREAMBLE = re.compile(
     r"\A(?:sure|certainly|of course|okay|ok|here|below|this|the|i|my|new|improved|revised|prompt)\b"
@@ -74,13 +74,14 @@ def from_reply(reply: Reply, prompt: Prompt, name: str) -> Prompt | str:
         return f"with a failed call: {reply.error}"
     if "cut_off" in reply.remarks:
         return "cut off"
-    text = _THOUGHTS.sub("", reply.text).strip()
+    text = _without_thoughts(reply.text).strip()
     if not text:
         return "empty"
     found = _candidates(text, prompt.variables)
     if not found:
         kind = "refused to write" if _REFUSAL.match(text.replace("’", "'")) else "without a prompt"
-        return f"{kind}: “{text if len(text) <= 80 else text[:79] + '…'}”"
+        line = " ".join(text[:500].split())
+        return f"{kind}: “{line if len(line) <= 80 else line[:79] + '…'}”"
     try:
         return prompt.changed(name=name, messages=_messages(found, prompt))
     except PexError as error:
@@ -89,12 +90,12 @@ def from_reply(reply: Reply, prompt: Prompt, name: str) -> Prompt | str:
 
 def _candidates(text: str, variables: Sequence[str]) -> str:
     """The part of a reply that is the prompt; empty if there is none."""
-    tagged = [found for found in _TAGGED.findall(text) if found.strip()]
+    inner = [text[start:end].strip() for _, start, end, _ in _between(text, *_TAGGED)]
+    tagged = [found for found in inner if found]
     if tagged:
         # The last: a model may repeat the old prompt first.
-        return _without_fence(tagged[-1].strip())
-    fenced = [found[2].strip() for found in _FENCED.finditer(text) if found[2].strip()]
-    if fenced:
+        return _without_fence(tagged[-1])
+    if fenced := [found for found in _fenced(text) if found]:
         return max(fenced, key=len)
     text = _TAG.sub("", text).strip()
     # A reply without any mark is a prompt only if it has the variables of one.
@@ -105,9 +106,54 @@ def _candidates(text: str, variables: Sequence[str]) -> str:
     return _PREAMBLE.sub("", text).strip()
 
 
+def _without_thoughts(text: str) -> str:
+    kept, at = [], 0
+    for start, _, _, end in _between(text, *_THOUGHTS):
+        kept.append(text[at:start])
+        at = end
+    return "".join([*kept, text[at:]])
+
+
+def _between(
+    text: str, opening: re.Pattern[str], closing: re.Pattern[str]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Where each part between two marks begins and ends, outside and inside the marks.
+
+    One pattern for all of it would take quadratic time on a reply of many marks that never close.
+    """
+    at = 0
+    while (first := opening.search(text, at)) and (last := closing.search(text, first.end())):
+        yield first.start(), first.end(), last.start(), last.end()
+        at = last.end()
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """What is in each fenced block that is closed."""
+    lines = text.split("\n")
+    unclosed: set[str] = set()
+    at = 0
+    while at < len(lines):
+        found = _FENCE.fullmatch(lines[at])
+        at += 1
+        if found is None or found[1] in unclosed:
+            continue
+        fence = found[1]
+        ends = (n for n in range(at, len(lines)) if lines[n].rstrip(" \t").endswith(fence))
+        end = next(ends, None)
+        if end is None:
+            unclosed.add(fence)
+            continue
+        last = lines[end].rstrip(" \t").removesuffix(fence)
+        yield "\n".join([*lines[at:end], last]).strip()
+        at = end + 1
+
+
 def _without_fence(text: str) -> str:
-    found = _FENCED.fullmatch(text)
-    return found[2].strip() if found else text
+    first, _, rest = text.partition("\n")
+    found = _FENCE.fullmatch(first)
+    if found is None or not rest.endswith(found[1]):
+        return text
+    return rest.removesuffix(found[1]).strip()
 
 
 def _messages(text: str, prompt: Prompt) -> list[Message]:
