@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +14,9 @@ from pex.adoption.outcome import outcomes_of
 from pex.adoption.plan import Plan, Side, Task, make_plan
 from pex.adoption.preview import AdoptionPreview, preview
 from pex.adoption.progress import Progress
-from pex.adoption.study import open_study, write_study
+from pex.adoption.study import identity_of, open_study, write_study
 from pex.compare.metric import check_confidence
+from pex.core.canonical_json import digest
 from pex.core.checks import check_positive
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.core.variant import ClientModel
@@ -81,6 +81,8 @@ def adopt(
     missing, unreadable = missing_answers(plan.tasks, settings, state)
     tasks = [task for task in plan.tasks if task.key in missing]
     plan = Plan(plan.new, plan.old, tuple(tasks), (*plan.left_out, *unreadable), plan.remarks)
+    plan = plan.named(digest(identity_of(plan), 8))
+    tasks = list(plan.tasks)
     if not tasks:
         raise PexError("no prompt can be compared", hint=unreadable[0].why if unreadable else None)
     cap = settings.budget.usd_per_run if budget_usd is None else float(budget_usd)
@@ -91,11 +93,10 @@ def adopt(
     level = _confidence(tasks) if confidence is None else confidence
     measuring = Measuring(settings, state, missing, SharedBudget(cap, [], 0.0))
     measuring.check_models(tasks)
-    check_priced(
-        {k: v for k, v in prices.items() if not (measuring.gone and k == _old_only(k, tasks))}
-    )
+    check_priced({name: price for name, price in prices.items() if name not in measuring.gone})
     study = open_study(plan, store_of(project, settings, tracking_uri)) if record else None
-    since = study.started_at if study else time.time()
+    # Without a record nothing says when the first start began; the ledger's names are its own.
+    since = study.started_at if study else 0.0
     measuring.budget = SharedBudget(cap, {task.ledger for task in tasks}, since)
     measured = _measure(measuring, tasks, missing, show)
     found = Adoption(
@@ -134,12 +135,6 @@ def _models(tasks: Sequence[Task], missing: Mapping[str, Missing]) -> set[str]:
         if lack.calls:
             found |= {judge.model for judge in task.experiment.judges}
     return found
-
-
-def _old_only(model: str, tasks: Sequence[Task]) -> str:
-    """The model, if it is only an old one."""
-    new = {task.new.model for task in tasks}
-    return model if model not in new else ""
 
 
 def _confidence(tasks: Sequence[Task]) -> float:

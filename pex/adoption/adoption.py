@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pex.adoption.apply import Applied, apply
+from pex.adoption.apply import Applied, apply, chosen
 from pex.adoption.decide import KEEP, VERDICTS, has_too_many_errors
 from pex.adoption.outcome import Outcome, of_prompt
 from pex.adoption.page import page
@@ -38,7 +38,7 @@ class Adoption:
         confidence: float,
         left_out: Sequence[LeftOut] = (),
         stopped: str = "",
-        gone: str = "",
+        gone: Mapping[str, str] | None = None,
         ends: Sequence[str] = (),
         spent_usd: float = 0.0,
         budget_usd: float = 0.0,
@@ -49,8 +49,8 @@ class Adoption:
         self.left_out = list(left_out)
         self.stopped = stopped
         """Why it did not finish: "budget", "interrupted", "failed"; empty if it did."""
-        self.gone = gone
-        """Why the old model was not asked: only its answers in the journal count."""
+        self.gone = dict(gone or {})
+        """Why an old model was not asked, by its name: only its answers in the journal count."""
         self.ends = tuple(ends)
         """When the models stop, in words; empty if nothing is known of an end."""
         self.day = datetime.date.today()
@@ -143,11 +143,10 @@ class Adoption:
     def remarks(self) -> list[str]:
         """What else has to be known of the whole."""
         said = list(self.plan.remarks)
-        if self.gone:
-            said.append(
-                f"{self.old} could not be asked ({self.gone}): only its answers in the journal "
-                "count"
-            )
+        said += [
+            f"{model} could not be asked ({why}): only its answers in the journal count"
+            for model, why in self.gone.items()
+        ]
         return said
 
     @property
@@ -162,7 +161,9 @@ class Adoption:
     @property
     def failed(self) -> bool:
         """Whether calls failed beyond what an experiment allows, or something could not be run."""
-        return self.stopped == "failed" or any(
+        if self.stopped == "failed" or any(item.measured.failed for item in self.outcomes):
+            return True
+        return any(
             item.results is not None
             and has_too_many_errors(
                 item.measured.frame, item.sides.new, item.task.experiment.max_error_share
@@ -256,14 +257,23 @@ class Adoption:
 
         A prompt may move if all its comparisons say *keep as it is*. Its version for the new model
         gets the alias `champion--<model>` if `pex.promote` accepts the evidence: a recorded run of
-        the experiment with its gate, made from the journal. What it refuses stays as it is.
+        the experiment with its gate, made from the journal: no model is asked, so a prompt of
+        which an answer is missing stays as it is, as does what promotion refuses. An error with
+        one prompt is said in its result, and the others go on.
 
         Args:
             prompts: only these; None: all that may move.
             dry_run: only say what would happen.
 
         Raises:
-            PexError: a prompt that was not compared, or a store that does not answer.
+            PexError: a prompt that was not compared.
         """
-        self.applied = apply(self.outcomes, self.verdicts, prompts, dry_run=dry_run)
+        verdicts = self.verdicts
+        names = chosen(verdicts, prompts)
+        self.applied = []
+        for name in names:
+            if verdicts[name] == KEEP:
+                self.applied.append(apply(name, self.outcomes, dry_run=dry_run))
+            elif prompts is not None:
+                self.applied.append(Applied(name, f"nothing moves: {verdicts[name]}"))
         return self.applied

@@ -13,7 +13,7 @@ from pex.adoption.journalled import Missing
 from pex.adoption.plan import Task
 from pex.adoption.progress import Progress
 from pex.core.call import Request
-from pex.core.errors import Interrupted, PexError, ProviderError
+from pex.core.errors import BudgetError, Interrupted, JournalError, PexError, ProviderError
 from pex.core.project import find_project
 from pex.project.settings import Settings, load_settings
 from pex.results.results import Results
@@ -36,7 +36,8 @@ class Measured:
     """What became of a task: its results, None if it was not run.
 
     `why` says what keeps it from a verdict, `missing_old` how many cases the old model has no
-    answer for; `noise` is the share of its answers that differ between two askings.
+    answer for; `noise` is the share of its answers that differ between two askings;
+    `failed` says that it could not be run at all.
     """
 
     task: Task
@@ -44,6 +45,7 @@ class Measured:
     why: str = ""
     missing_old: int = 0
     noise: float = math.nan
+    failed: bool = False
 
     @property
     def finished(self) -> bool:
@@ -69,19 +71,29 @@ class Measuring:
     state: Path
     missing: Mapping[str, Missing]
     budget: SharedBudget
-    gone: str = ""
-    """Why the old model is not asked any more: only its answers in the journal count."""
+    gone: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Why an old model is not asked any more: only its answers in the journal count."""
     stopped: str = ""
     failure: BaseException | None = None
 
     def run(self, tasks: Sequence[Task], progress: Progress) -> Iterator[Measured]:
-        """Run the tasks; after a stop the others are given as not run."""
+        """Run the tasks; after a stop the others are given as not run.
+
+        What keeps one experiment from running stops only this one, unless nothing could be run.
+        """
+        could = False
         for task in tasks:
             if self.stopped:
                 yield Measured(task, why=f"not run: {_STOPS[self.stopped]}")
                 continue
             progress.begin(task.key)
-            yield self._one(task, progress)
+            found = self._one(task, progress)
+            could = could or not found.failed
+            yield found
+        if not could:
+            self.stopped = self.stopped or "failed"
+        if not self.stopped:  # the others were compared; what failed is among the results
+            self.failure = None
 
     @property
     def spent_usd(self) -> float:
@@ -102,17 +114,18 @@ class Measuring:
             try:
                 open_channels([model], self.settings, self.state, clients=via)
             except PexError as error:
-                self.gone = error.message
+                self.gone[model] = error.message
 
     def _one(self, task: Task, progress: Progress) -> Measured:
         missing = self.missing[task.key]
         cases: list[str] | None = None
         absent = 0
-        if self.gone and missing.old:
+        gone = self.gone.get(task.old.model)
+        if gone and missing.old:
             cases = [case.id for case in task.cases if case.id not in missing.old]
             absent = len(missing.old)
             if not cases:
-                return Measured(task, why=f"no answer of {task.old.model}: {self.gone}",
+                return Measured(task, why=f"no answer of {task.old.model}: {gone}",
                                 missing_old=absent)  # fmt: skip
         name = task.ledger
         experiment = task.experiment.drafted([task.new, task.old], task.cases, name=name)
@@ -127,8 +140,11 @@ class Measuring:
             self.stopped, self.failure = "interrupted", stop
             results = cast("Results", stop.results)
         except PexError as error:
-            self.stopped, self.failure = "failed", error
-            return Measured(task, why=f"could not be run: {error.message}", missing_old=absent)
+            if isinstance(error, ProviderError | BudgetError | JournalError):
+                self.stopped, self.failure = "failed", error
+            self.failure = self.failure or error
+            why = f"could not be run: {error.message}"
+            return Measured(task, why=why, missing_old=absent, failed=True)
         return self._judged(task, results, absent)
 
     def _judged(self, task: Task, results: Results, absent: int) -> Measured:
@@ -145,7 +161,7 @@ class Measuring:
             self.failure = ProviderError(f"{task.new.model}: {dead}")
             why = why or f"could not be run: {dead}"
         elif dead := _dead(frame, task.old.name):
-            self.gone = dead
+            self.gone[task.old.model] = dead
         old = frame[frame["variant"] == task.old.name]
         answered = set(old.loc[old["error"].isna(), "case_id"])
         absent += len(set(old["case_id"]) - answered) if not why else 0

@@ -77,12 +77,14 @@ class Task:
     @property
     def key(self) -> str:
         """A name of its own: the prompt, with the experiment and, if needed, its parameters."""
-        params = {k: v for k, v in self.old.params.items() if k in self._told}
-        said = ",".join(f"{key}={value_text(value)}" for key, value in params.items())
+        said = ",".join(f"{key}={value_text(value)}" for key, value in self._grid.items())
         return f"{self.prompt} in {self.experiment.name}" + (f" ({said})" if said else "")
 
-    _told: frozenset[str] = frozenset()
-    """Parameters in which tasks of one prompt in one experiment differ."""
+    study: str = ""
+    """Of which adoption it is: a part of its name in the ledger."""
+
+    _grid: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The experiment's parameters, if the prompt has several sets of them there."""
 
     @property
     def cases(self) -> Sequence[Case]:
@@ -91,8 +93,8 @@ class Task:
 
     @property
     def ledger(self) -> str:
-        """The name under which its calls are in the ledger."""
-        return f"{self.experiment.name}.adopt"
+        """The name under which its calls are in the ledger: of this adoption alone."""
+        return f"{self.experiment.name}.adopt" + (f".{self.study}" if self.study else "")
 
     @property
     def metric(self) -> str | None:
@@ -128,6 +130,11 @@ class Plan:
             return str(self.old)
         models = list(dict.fromkeys(task.old.model for task in self.tasks))
         return models[0] if len(models) == 1 else "the model that each prompt runs on"
+
+    def named(self, study: str) -> Plan:
+        """The same plan; its calls are in the ledger under names with `study`."""
+        tasks = tuple(dataclasses.replace(task, study=study) for task in self.tasks)
+        return dataclasses.replace(self, tasks=tasks)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -192,8 +199,9 @@ def make_plan(
         made = _tasks(name, experiment, variants, new, old, used.library)
         if isinstance(made, LeftOut):
             left_out.append(made)
-        else:
-            tasks += made
+            continue
+        tasks += made
+        left_out += _other_models(made[0], variants, new) if old is None else []
     if not tasks:
         raise _nothing(used.names, left_out)
     return Plan(new, old, tuple(tasks), tuple(left_out), tuple(used.remarks))
@@ -219,11 +227,11 @@ def experiments_on(
         own = [v for v in variants if v.prompt.digest == prompt.digest and v.model == side.model]
         if not own:
             left_out.append(LeftOut(name, f"does not run on {side.model}", experiment.name))
-        distinct = {canonical_json(variant.params): variant for variant in own}
+        distinct = {canonical_json({**variant.params, **side.params}): variant for variant in own}
         for variant in distinct.values():
             given = Variant(prompt, side.via or side.model, {**variant.params, **side.params})
-            told = frozenset(given.params if len(distinct) > 1 else ())
-            tasks.append(Task(name, experiment, given, given, _told=told))
+            grid = given.params if len(distinct) > 1 else {}
+            tasks.append(Task(name, experiment, given, given, _grid=grid))
     if not tasks:
         raise _nothing(used.names, left_out)
     return tasks, left_out
@@ -370,16 +378,32 @@ def _tasks(
         return LeftOut(name, why, experiment.name)
     if not experiment.score_names:
         return LeftOut(name, "no score: its experiment has no scorer", experiment.name)
-    distinct = {canonical_json(variant.params): variant for variant in own}
-    told = {key for variant in distinct.values() for key in variant.params} if own[1:] else set()
+    distinct = {
+        canonical_json([{**v.params, **new.params}, {**v.params, **(old.params if old else {})}]): v
+        for v in own
+    }
     version, champion = library.versions(name, prompt)
     tasks = []
     for variant in distinct.values():
         made = _sides(prompt, variant, new, old)
         if isinstance(made, str):
             return LeftOut(name, made, experiment.name)
-        tasks.append(Task(name, experiment, *made, version, champion, _told=frozenset(told)))
+        grid = variant.params if len(distinct) > 1 else {}
+        tasks.append(Task(name, experiment, *made, version, champion, _grid=grid))
     return tasks
+
+
+def _other_models(task: Task, variants: Sequence[Variant], new: Side) -> list[LeftOut]:
+    """The further models that a prompt runs on: it is compared with the first one alone."""
+    own = [v.model for v in variants if v.prompt.digest == task.new.prompt.digest]
+    others = [name for name in dict.fromkeys(own) if name not in (task.old.model, new.model)]
+    if not others:
+        return []
+    why = (
+        f"compared with {task.old.model} alone; it also runs on {', '.join(others)}: name it as "
+        "the baseline to compare with it"
+    )
+    return [LeftOut(task.prompt, why, task.experiment.name)]
 
 
 def _moves(variant: Variant, new: Side) -> bool:

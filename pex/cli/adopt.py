@@ -136,18 +136,23 @@ def adopt(
         )
     except Interrupted as stop:
         if isinstance(stop.results, Adoption):
-            _print(stop.results, report, as_json)
+            _write(stop.results, report)
+            _print(stop.results, as_json)
         raise
     if not isinstance(found, Adoption):
         console.document(found.to_json()) if as_json else console.out(str(found))
         return
-    if apply and not found.stopped:
-        found.apply()
-    _print(found, report, as_json)
+    _write(found, report)
+    try:
+        if apply and not found.stopped:
+            found.apply()
+    finally:  # what was compared is shown, whatever ends the rest
+        _print(found, as_json)
     if apply and not found.applied:
         why = "the adoption is not finished" if found.stopped else "no prompt stays as it is"
         console.err(f"--apply: nothing moves, because {why}")
-    code = found.exit_code or (_strict(found) if strict else 0)
+    code = found.exit_code or (5 if any(item.failed for item in found.applied) else 0)
+    code = code or (_strict(found) if strict else 0)
     if code:
         sys.exit(code)
 
@@ -187,10 +192,13 @@ def _print_recorded(found: RecordedModel, as_json: bool) -> None:
         console.err(f"recorded in MLflow as run {found.run_id} (pexlab ui)")
 
 
-def _print(found: Adoption, report: Path | None, as_json: bool) -> None:
+def _write(found: Adoption, report: Path | None) -> None:
     if report is not None:
         found.report(report)
         console.err(f"page: {report}")
+
+
+def _print(found: Adoption, as_json: bool) -> None:
     if as_json:
         console.document(found.to_json())
     else:

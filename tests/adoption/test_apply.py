@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 import pex
-from tests.helpers.adopting import NEW, OLD, experiment, models
+from pex.adoption.decide import KEEP, WAIT
+from tests.helpers.adopting import NEW, OLD, experiment, models, reply
 from tests.helpers.endpoint import FaultyEndpoint
 
 
@@ -86,3 +90,49 @@ def test_promotion_of_a_model_in_place_of_another_needs_their_comparison(
     assert capsys.readouterr().out.strip() == str(refused).strip()
     with pytest.raises(pex.PexError, match="instead_of"):
         pex.promote("gain", instead_of=OLD)
+
+
+def test_without_every_answer_there_is_no_evidence_and_no_model_is_asked_for_it(
+    shelved: FaultyEndpoint,
+) -> None:
+    def failing(body: dict[str, Any], number: int) -> object:
+        if body["model"] == "new" and str(body["messages"][-1]["content"]).endswith(" 7"):
+            error = {"message": "this text is not allowed", "code": "content_filter"}
+            return web.json_response({"error": error}, status=400)
+        return reply(body, number)
+
+    shelved.reply = failing
+    found = adopt(params={"reasoning_effort": "low"}, prompts="gain")
+    assert found.verdicts == {"gain": KEEP}
+    calls = shelved.calls
+    [done] = found.apply()
+    assert shelved.calls == calls
+    assert not done.failed
+    assert "each of the 30 cases" in done.why
+    assert done.why.endswith("1 of lab/new")
+    with pytest.raises(pex.PexError):
+        pex.library.load("gain/2")
+
+
+def test_an_error_with_a_promotion_loses_nothing_of_what_was_compared(
+    shelved: FaultyEndpoint,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from pex.cli.adopt import adopt as command
+
+    def promote(name: str, **options: object) -> None:
+        raise pex.PexError("the store does not answer")
+
+    monkeypatch.setattr("pex.adoption.apply.promote", promote)
+    page = project / "page.html"
+    with pytest.raises(SystemExit) as stop:
+        command(NEW, OLD, apply=True, no_record=True, report=page, as_json=True)
+    assert stop.value.code == 5
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdicts"] == {"gain": KEEP, "lose": WAIT}
+    [done] = told["applied"]
+    assert (done["why"], done["failed"]) == ("the store does not answer", True)
+    assert done["version"] == 1
+    assert "gain" in page.read_text()
