@@ -83,13 +83,10 @@ def divide(
     Raises:
         PexError: a set would be too small; it says how many cases are needed.
     """
-    declared = any(case.inputs.get(COLUMN) in SETS for case in cases)
-    together = {} if declared else _together(cases, list(variables))
-    given = None if shares is None else {str(name): share for name, share in shares.items()}
-    split = split_cases(cases, given, together=together, known=known)
+    split, together = division(cases, shares, variables, known)
     there = {case.id for case in cases}
     learned = sum(case in there and name != "confirm" for case, name in known.items())
-    _check_sizes(split, shares, declared, learned)
+    _check_sizes(split, shares, _declared(cases), learned)
     seen = sum(known.get(case.id, "confirm") != "confirm" for case in split.confirm)
     return Sets(split, len(together), seen)
 
@@ -115,6 +112,26 @@ def folded_sets_of(
 
 def _unaccepted(question: Question) -> int:
     return len(question.experiment.cases) - len(question.cases)
+
+
+def division(
+    cases: Sequence[Case],
+    shares: Mapping[SetName, float] | None,
+    variables: Iterable[str],
+    known: Mapping[str, SetName],
+) -> tuple[Split, dict[str, str]]:
+    """The sets as `divide` makes them, of any size, and the near-duplicates that stay together.
+
+    Raises:
+        PexError: the shares do not fit.
+    """
+    together = {} if _declared(cases) else _together(cases, list(variables))
+    given = None if shares is None else {str(name): share for name, share in shares.items()}
+    return split_cases(cases, given, together=together, known=known), together
+
+
+def _declared(cases: Sequence[Case]) -> bool:
+    return any(case.inputs.get(COLUMN) in SETS for case in cases)
 
 
 def _together(cases: Sequence[Case], variables: Sequence[str]) -> dict[str, str]:

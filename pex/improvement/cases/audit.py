@@ -13,12 +13,13 @@ from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
-from pex.core.splits import split_cases
+from pex.core.splits import COLUMN, SETS
 from pex.core.text import value_text
 from pex.experiment.experiment import Experiment
 from pex.guard.personal import personal_data
 from pex.improvement.cases.candidates import text_of
 from pex.improvement.cases.ways import gaps_in
+from pex.improvement.sets import division
 from pex.results.load import last_run
 from pex.results.results import Results
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIKE = 0.9
+Pair = tuple[int, int, float]
+"""Two cases by their places, and how much alike they are."""
 _SHOWN_IDS = 5
 _LEAST_IN_PROMPT = 20
 """Characters: a shorter text of a case can be in a prompt by chance."""
@@ -39,7 +42,7 @@ _TO_DO = {
     EQUAL: "keep one of them, or use repeats= to run a case more than once",
     NEAR: "keep one of them, or give them one group: they count as one piece of evidence",
     CONTRADICTING: "find out which label is right: no prompt can get both",
-    LEAK: "give them one group, so that they get into the same set",
+    LEAK: "give them one group, or one value of `split`, so that they get into the same set",
     IN_PROMPT: "take it out of the cases, or declare it in `examples:` of the prompt",
     NONE_FAILS: "they do not tell variants apart: add harder cases",
     NONE_PASSES: "check the label and the scorer: either may be wrong",
@@ -159,9 +162,10 @@ def audit_cases(
     experiment = cases if isinstance(cases, Experiment) else None
     known = experiment.cases if experiment is not None else load_cases(cases)
     notes: list[str] = []
-    findings = [*_alike(known, like)]
+    pairs = near_duplicates([_text_of(case) for case in known], like)
+    findings = [*_alike(known, pairs)]
     if experiment is not None:
-        findings += _leaks(known, experiment, like)
+        findings += _leaks(known, experiment, pairs)
         findings += _in_prompts(known, [variant.prompt for variant in experiment.variants])
         results = results or experiment.results or last_run(experiment.name)
     if results is None:
@@ -175,9 +179,16 @@ def audit_cases(
     return CaseAudit(findings, len(known), notes)
 
 
-def _alike(cases: Sequence[Case], like: float) -> Iterator[Finding]:
-    texts = [text_of(case) for case in cases]
-    for one, two, likeness in near_duplicates(texts, like):
+def _text_of(case: Case) -> str:
+    """The inputs of a case but for the name of its set: a set makes no other case of it."""
+    if case.inputs.get(COLUMN) not in SETS:
+        return text_of(case)
+    inputs = {name: value for name, value in case.inputs.items() if name != COLUMN}
+    return text_of(dataclasses.replace(case, inputs=inputs))
+
+
+def _alike(cases: Sequence[Case], pairs: Iterable[Pair]) -> Iterator[Finding]:
+    for one, two, likeness in pairs:
         first, second = cases[one], cases[two]
         ids = (first.id, second.id)
         both = first.expected is not None and second.expected is not None
@@ -187,21 +198,25 @@ def _alike(cases: Sequence[Case], like: float) -> Iterator[Finding]:
             labels = f"'{value_text(first.expected)}' and '{value_text(second.expected)}'"
             yield Finding(CONTRADICTING, ids, f"{how}, expected {labels}")
         elif first.group is None or first.group != second.group:
-            yield Finding(EQUAL if likeness == 1 else NEAR, ids, _cut(texts[one]))
+            yield Finding(EQUAL if likeness == 1 else NEAR, ids, _cut(_text_of(first)))
 
 
-def _leaks(cases: Sequence[Case], experiment: Experiment, like: float) -> Iterator[Finding]:
+def _leaks(
+    cases: Sequence[Case], experiment: Experiment, pairs: Iterable[Pair]
+) -> Iterator[Finding]:
+    """By the sets of a first improvement of the first prompt; a later one keeps its cases there."""
+    variables = experiment.variants[0].prompt.variables
     shares: Any = experiment.splits
     try:
-        sets = split_cases(cases, shares).membership()
+        used = [case for case in cases if case.accepted]
+        sets = division(used, shares, variables, {})[0].membership()
     except PexError as error:
         yield Finding(LEAK, (), error.message)
         return
-    texts = [text_of(case) for case in cases]
-    for one, two, _ in near_duplicates(texts, like):
+    for one, two, _ in pairs:
         ids = (cases[one].id, cases[two].id)
-        names = [sets[case_id] for case_id in ids]
-        if names[0] != names[1]:
+        names = [sets[case_id] for case_id in ids if case_id in sets]
+        if len(set(names)) > 1:
             yield Finding(LEAK, ids, f"one in {names[0]}, one in {names[1]}")
 
 

@@ -14,6 +14,7 @@ from pex.core.case import Case
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.core.project import find_project
+from pex.core.provenance import COLUMNS
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.variant import ClientModel, ref_of
@@ -23,6 +24,7 @@ from pex.improvement.cases.candidates import CandidateCheck, Check, objects_in, 
 from pex.improvement.cases.personas import PERSONAS, people_in, question_for, with_people
 from pex.improvement.cases.proposed import FILE, Proposals
 from pex.improvement.cases.ways import QUESTION, WAYS, Asked, questions, schema_of
+from pex.project.settings import load_settings
 from pex.run.shared_budget import SharedBudget
 
 if TYPE_CHECKING:
@@ -167,7 +169,7 @@ def generate_cases(
         ways: `variations` of existing cases, `personas`, `gaps` (labels, tags and groups with few
             cases), `edge` and `adversarial` cases.
         seeds: ids of the cases that are shown as examples; all unless given.
-        budget_usd: the most that may be spent.
+        budget_usd: the most that may be spent; by default what the project allows a run.
         seed: which cases are shown to the model.
         check: a check of your own on each case: False or a reason refuses it.
         like: how much alike near-duplicates are, from 0.5 to 1.
@@ -190,6 +192,7 @@ def generate_cases(
     near_duplicates([], like)
     experiment = experiment_or_cases if isinstance(experiment_or_cases, Experiment) else None
     cases = experiment.cases if experiment is not None else load_cases(experiment_or_cases)
+    _check_columns(cases)
     prompts = [variant.prompt for variant in experiment.variants] if experiment is not None else []
     shown = _seeds(cases, seeds)
     task = prompts[0].text if prompts else "(not given)"
@@ -197,8 +200,9 @@ def generate_cases(
     proposals = proposals_of(experiment) if experiment is not None else None
     earlier = [item.case for item in proposals.all()] if proposals is not None else []
     ledger = f"{name or (experiment.name if experiment is not None else 'cases')}.cases"
-    if isinstance(budget_usd, int | float) and PERSONAS in ways:
-        budget_usd = SharedBudget(budget_usd, [ledger], time.time())  # one for both questions
+    if not isinstance(budget_usd, SharedBudget) and PERSONAS in ways:  # one for both questions
+        cap = load_settings(find_project()).budget.usd_per_run if budget_usd is None else budget_usd
+        budget_usd = SharedBudget(cap, [ledger], time.time())
     asked, first = _with_people(asked, model, ledger, budget_usd)
     most = max(item.count for item in asked)
     question = QUESTION.changed(response_schema=schema_of(cases, most))
@@ -237,6 +241,17 @@ def generate_cases(
         sum(costs) if costs else None,
         proposals,
     )
+
+
+def _check_columns(cases: Sequence[Case]) -> None:
+    """Raise a `PexError` if an input has the name of a column that accepted cases need."""
+    for name in cases[0].inputs:
+        if name in COLUMNS:
+            raise PexError(
+                f"the cases have an input '{name}': in accepted cases, this column says where they "
+                "come from",
+                hint="give the input another name",
+            )
 
 
 def _with_people(

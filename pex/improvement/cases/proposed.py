@@ -20,6 +20,7 @@ from pex.core.cases import parse_cases
 from pex.core.errors import PexError, nearest
 from pex.core.provenance import COLUMNS, Provenance
 from pex.core.reading import Reading
+from pex.core.text import value_text
 from pex.core.user_name import user_name
 
 FILE = "proposed_cases.jsonl"
@@ -39,7 +40,8 @@ class Proposals:
 
     Args:
         path: the file; it need not exist.
-        cases_path: the file of cases that accepted ones are added to; None if there is none.
+        cases_path: the file of cases that accepted ones are added to; without one, none can be
+            accepted.
         columns: the columns of the file of cases, as in the experiment.
         reading: how the file of cases is read.
     """
@@ -87,9 +89,14 @@ class Proposals:
             changes: other inputs, or `expected`.
 
         Raises:
-            PexError: there is no such open proposal, or the file of cases cannot hold it; nothing
-                has changed then.
+            PexError: there is no such open proposal, no file of cases, or it cannot hold the case
+                or has it already and nobody has accepted it there; nothing has changed then.
         """
+        if self.cases_path is None:
+            raise PexError(
+                "the cases are in no file that an accepted one could join",
+                hint=f'save the experiment first: exp.save("{self._spec()}"), then load it',
+            )
         with self._locked():
             known = self.all()
             place = self._place(known, case_id)
@@ -108,10 +115,10 @@ class Proposals:
                 id=case_id,
                 inputs=inputs,
                 expected=expected,
+                group=self._group(case, changes),
                 provenance=dataclasses.replace(origin, accepted_by=user_name(), accepted_on=today),
             )
-            if self.cases_path is not None:
-                self._join(case)
+            self._join(case, self.cases_path)
             known[place] = Proposed(case, ACCEPTED)
             self._write(known)
             return case
@@ -140,18 +147,30 @@ class Proposals:
             known[place] = dataclasses.replace(known[place], state=OPEN)
             self._write(known)
 
-    def _join(self, case: Case) -> None:
-        path = self.cases_path
-        assert path is not None
+    def _group(self, case: Case, changes: Mapping[str, Any]) -> str | None:
+        """The group after the changes: an input can be the group too."""
+        column = self._columns.get("group")
+        if column not in changes:
+            return case.group
+        return None if changes[column] is None else str(changes[column])
+
+    def _spec(self) -> str:
+        """Where the experiment is saved so that these proposals are its own."""
+        return f"experiments/{self.path.parent.name}/experiment.yaml"
+
+    def _join(self, case: Case, path: Path) -> None:
         check_editable(path)
         seen, data = path.stat(), path.read_bytes()
         reading = self._reading
         there = parse_cases(data, path, self._columns, reading)
         same = [other for other in there if other.id == case.id]
-        if same and same[0].inputs == case.inputs:
-            return  # added just before the file of proposals could say so
         if same:
-            raise PexError(f"{path.name} already has a case '{case.id}'")
+            if same[0].accepted and _content(same[0]) == _content(case):
+                return  # added just before the file of proposals could say so
+            raise PexError(
+                f"{path.name} already has a case '{case.id}'{_difference(same[0], case)}",
+                hint="change that row in the file, or reject the proposal",
+            )
         data = add_columns(data, path, COLUMNS, reading)
         write(path, add(data, path, self._columns, case, reading), seen)
 
@@ -207,6 +226,19 @@ class Proposals:
             lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
         self.path.touch()
         write(self.path, "".join(lines).encode(), self.path.stat())
+
+
+def _content(case: Case) -> Case:
+    return dataclasses.replace(case, provenance=None)
+
+
+def _difference(there: Case, case: Case) -> str:
+    """How the case in the file differs from one with the same id."""
+    if there.inputs != case.inputs:
+        return ", with other inputs"
+    if there.expected != case.expected:
+        return f", with the expected answer '{value_text(there.expected)}'"
+    return ", with another group or other tags" if there.accepted else ", which nobody has accepted"
 
 
 def _prefix(case: Case) -> str:

@@ -32,6 +32,9 @@ def review(
     accepted = 0
     while place < total:
         case = waiting[place]
+        if case.id not in {item.case.id for item in proposals.open()}:
+            place += 1  # decided before a `no` was taken back, or by somebody else
+            continue
         tell(f"{place + 1} of {total}\n{shown(case)}")
         answer = ask(QUESTION).strip().casefold()[:1]
         try:

@@ -225,6 +225,29 @@ def test_personas_are_named_first_and_then_write(exp, lab):
     assert "case_1: A tired nurse.\ncase_2: A student in a hurry." in second
 
 
+def test_without_a_budget_both_questions_share_what_the_project_allows(project, monkeypatch):
+    toml = project / "pex.toml"
+    toml.write_text(toml.read_text() + "\n[budget]\nusd_per_run = 0.25\n")
+    budgets = []
+
+    def asked(prompt, rows, model, *, budget_usd, **options):
+        budgets.append(budget_usd)
+        return [[] for _ in rows]
+
+    monkeypatch.setattr("pex.improvement.cases.generate.ask_model", asked)
+    generate_cases([{"q": "Hi", "expected": "a"}], 2, model="lab/m1", ways=["personas"])
+    assert len(budgets) == 2
+    assert budgets[0] is budgets[1]
+    assert budgets[0].cap_usd == 0.25
+
+
+@pytest.mark.parametrize("column", ["origin", "accepted_on"])
+def test_an_input_named_like_a_column_of_accepted_cases_is_refused_first(project, lab, column):
+    with pytest.raises(pex.PexError, match=f"an input '{column}'"):
+        generate_cases([{"q": "Hi", column: "Rome", "expected": "a"}], 2, model="lab/m1")
+    assert lab.calls == 0
+
+
 @pytest.mark.model
 def test_the_built_in_model_delivers_cases(project):
     share(project)
