@@ -150,7 +150,7 @@ class Proposals:
     def _group(self, case: Case, changes: Mapping[str, Any]) -> str | None:
         """The group after the changes: an input can be the group too."""
         column = self._columns.get("group")
-        if column not in changes:
+        if column is None or column not in changes:
             return case.group
         return None if changes[column] is None else str(changes[column])
 
