@@ -258,6 +258,13 @@ def test_too_many_errors_are_no_evidence(team: Path, lab: FaultyEndpoint) -> Non
     assert missing(pex.promote("ask")) == {
         "errors": "8 of 82 requests without an answer, more than max_error_share (5%)"
     }
+    # Of generated cases that nobody has accepted neither scores nor errors count.
+    [path] = team.glob("experiments/*/cases.csv")
+    head, *rows = path.read_text().splitlines()
+    rows = [f"{row},{'generated' if n < 4 else 'own'}," for n, row in enumerate(rows)]
+    path.write_text("\n".join([f"{head},origin,accepted_by", *rows]) + "\n")
+    run()
+    assert pex.promote("ask").outcome == MOVED
 
 
 def test_errors_of_one_variant_do_not_hide_among_those_of_many(
