@@ -466,6 +466,11 @@ class Experiment:
         return criteria_of(self._spec, self.variants, *given, strict=strict)
 
     @property
+    def scorer_digests(self) -> Mapping[str, str]:
+        """What changes with each scorer's definition, by its score: not with a function's code."""
+        return dict(self._criteria().parts["scorers"])
+
+    @property
     def judges(self) -> list[Judge]:
         """The judges among its scorers."""
         return parted(self._built)[1]

@@ -7,12 +7,14 @@ the best of them is compared with the start on the confirm set, once, at the end
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.core.canonical_json import digest
 from pex.core.case import Case
 from pex.core.checks import check_count
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError, nearest
@@ -29,7 +31,7 @@ from pex.improvement.confirmation import Confirmation, confirm
 from pex.improvement.cross_fit import confirm_folds, run_folds
 from pex.improvement.lab import Lab
 from pex.improvement.progress import progress
-from pex.improvement.proposal import BudgetSpent, Way
+from pex.improvement.proposal import BudgetSpent, Way, way_identity
 from pex.improvement.question import Question, question_of
 from pex.improvement.result import Improvement
 from pex.improvement.selection import START, Plan, Search, Selection
@@ -193,7 +195,6 @@ class _Job:
         exp = question.experiment
         project = project_of(exp.path.parent if exp.path else None)
         settings = load_settings(project)
-        self._question = question
         self._plan, self._plans = plans(), plans
         self._recorded = record
         self._uri = store_of(project, settings, tracking_uri)
@@ -206,7 +207,18 @@ class _Job:
         else:
             self.sets, self._folds = folded_sets_of(question, folds)
             self._unseen = question.cases
-        self._budget = functools.partial(SharedBudget, budget_usd, [question.name])
+        plan = self._plan
+        self._identity = [
+            *question.identity(),
+            [way_identity(way) for way in plan.ways],
+            plan.rounds,
+            plan.proposals,
+            plan.seed,
+            len(self._folds),
+        ]
+        # Its calls are told from those of other improvements of the experiment.
+        self._question = dataclasses.replace(question, key=digest(self._identity)[:6])
+        self._budget = functools.partial(SharedBudget, budget_usd, [self._question.name])
         self._budget(0.0)  # refuses a cap that is no number
 
     def run(self, say: Say) -> Improvement:
@@ -217,7 +229,8 @@ class _Job:
             split.train, split.select
         )
         recorder = self._open()
-        since = recorder.started_at if recorder is not None else time.time()
+        # What is not recorded has no beginning: the same call never has the whole budget again.
+        since = recorder.started_at if recorder is not None else 0.0
         lab = Lab(self._question, self._budget(since), self._database, self._unseen)
         lab.reserve(self._question.start.prompt)
         with self._ending(recorder):
@@ -239,21 +252,16 @@ class _Job:
     def _open(self) -> memory.Recorder | None:
         if not self._recorded:
             return None
-        question, plan = self._question, self._plan
-        ways = [way.name for way in plan.ways]
+        question = self._question
         study = StudyRun(
             self._uri,
             memory.KIND,
             memory.place_of(question.experiment.name),
             f"improve {question.start.prompt.name}",
-            [*question.identity(), ways, plan.rounds, plan.proposals, plan.seed, *self._fitted()],
+            self._identity,
             {"pex.experiment": question.experiment.name},
         )
         return memory.Recorder(study, question, 1.0 if question.higher_is_better else -1.0)
-
-    def _fitted(self) -> list[int]:
-        """What tells a cross-fitting from another improvement."""
-        return [len(self._folds)] if self._folds else []
 
     def _settings(self) -> dict[str, Any]:
         plan, writer, old = self._plan, self._question.writer, self._question.reference
@@ -326,8 +334,9 @@ class _Job:
         if found.best.name == START:
             return None
         question, cases = self._question, self.sets.split.confirm
-        key = memory.key_of(question, found.best)
-        use = memory.number_of_use(self._earlier, [case.id for case in cases], key)
+        ids = [case.id for case in cases]
+        key = memory.key_of(question, found.best, ids)
+        use = memory.number_of_use(self._earlier, ids, key)
         say(f"confirming '{found.best.name}' on {len(cases)} cases")
         if recorder is not None:
             recorder.confirming(key, self._earlier)

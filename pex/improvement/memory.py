@@ -91,11 +91,20 @@ def known_sets(earlier: Sequence[Earlier]) -> dict[str, SetName]:
     return known
 
 
-def key_of(question: Question, winner: Candidate) -> str:
-    """What a confirmation compares: the same comparison again is no further use of its cases."""
-    start = question.start
+def key_of(question: Question, winner: Candidate, confirm: Collection[str]) -> str:
+    """What a confirmation compares: the same comparison again is no further use of its cases.
+
+    With other cases or another scorer it is: who adds cases until a winner is better looks again.
+
+    Args:
+        question: what is improved.
+        winner: what is confirmed.
+        confirm: the ids of the cases that it is confirmed with.
+    """
+    start, exp = question.start, question.experiment
     what = [start.prompt.digest, winner.prompt.digest, start.model, dict(start.params)]
-    return digest([*what, question.metric, question.experiment.repeats])
+    scorer = exp.scorer_digests.get(question.metric.split(".")[0])
+    return digest([*what, question.metric, scorer, exp.repeats, sorted(confirm)])
 
 
 def number_of_use(earlier: Sequence[Earlier], confirm: Collection[str], key: str) -> int:
@@ -146,6 +155,7 @@ class Recorder:
         self._question = question
         self._sign = sign
         self._written: dict[str, object] = {}
+        self._children: dict[str, str] = {}
 
     @property
     def run_id(self) -> str:
@@ -195,8 +205,11 @@ class Recorder:
             if self._written.get(item.name) == (item.state, means):
                 continue
             self._written[item.name] = (item.state, means)
+            # A start that continues this run may make another prompt under the same name.
+            name = f"{item.name} {item.prompt.digest[:6]}"
+            self._children[item.name] = name
             self._study.child(
-                item.name,
+                name,
                 params={
                     "way": item.way or "the start",
                     "parent": item.parent,
@@ -225,7 +238,7 @@ class Recorder:
     def confirmed(self, scores: Mapping[str, float]) -> None:
         """Write the scores when confirmed, by the candidate's name."""
         for name, score in scores.items():
-            self._study.child(name, metrics={"confirm": score})
+            self._study.child(self._children[name], metrics={"confirm": score})
 
     def finish(
         self,

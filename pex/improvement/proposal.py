@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,3 +102,32 @@ class Way(Protocol):
         An answer of the writing model that is no proposal (a refusal, nothing, a broken template)
         is left out by the way or refused by `check_proposal`; neither ends the improvement.
         """
+
+
+def way_identity(way: Way) -> list[Any]:
+    """A way's name and the parameters that it was made with, as plain data.
+
+    Parameters are read from attributes of the same name, with or without an underscore; of an
+    object among them, its type.
+
+    Example:
+        >>> from pex.improvement.ways.ablation import Ablation
+        >>> way_identity(Ablation(most=3))
+        ['ablation', {'most': 3}]
+    """
+    try:
+        names = list(inspect.signature(type(way)).parameters)
+    except (TypeError, ValueError):  # a class in C
+        names = []
+    values = {name: getattr(way, f"_{name}", getattr(way, name, None)) for name in names}
+    return [way.name, {name: _plain(value) for name, value in values.items()}]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return type(value).__qualname__

@@ -28,7 +28,8 @@ class Question:
     `start` is the prompt with the model and the parameters that every proposal is run with;
     `writer` is the model that writes proposals; `reference` is the start on the model that it is
     adapted from, if there is one. `confidence` is that of the verdict;
-    `must_decide` says whether "undecided" counts as a failure.
+    `must_decide` says whether "undecided" counts as a failure; `key` tells this improvement from
+    others of the experiment in the ledger.
     """
 
     experiment: Experiment
@@ -39,6 +40,7 @@ class Question:
     confidence: float
     must_decide: bool = False
     reference: Variant | None = None
+    key: str = ""
 
     @property
     def cases(self) -> list[Case]:
@@ -48,7 +50,8 @@ class Question:
     @property
     def name(self) -> str:
         """The name under which its calls are in the ledger."""
-        return f"{self.experiment.name}.improve"
+        name = f"{self.experiment.name}.improve"
+        return f"{name}.{self.key}" if self.key else name
 
     @property
     def higher_is_better(self) -> bool:
@@ -60,14 +63,19 @@ class Question:
         exp = self.experiment
         writer = self.writer if isinstance(self.writer, str) else self.writer.ref
         cases = digest(
-            [[case.id, canonical_json(case.inputs).decode(), case.expected] for case in self.cases]
+            [
+                [case.id, canonical_json(case.inputs).decode(), case.expected, case.group]
+                for case in self.cases
+            ]
         )
+        scored = [dict(exp.scorer_digests), exp.splits, exp.max_error_share]
         params = dict(self.start.params)
         target = [self.start.prompt.digest, self.start.model, params, exp.repeats]
         old = self.reference
         adapted = [] if old is None else [old.model, dict(old.params)]
         return [
-            exp.name, *target, writer, self.metric, self.margin, self.confidence, cases, *adapted,
+            exp.name, *target, writer, self.metric, self.margin, self.confidence, cases, *scored,
+            *adapted,
         ]  # fmt: skip
 
 

@@ -71,7 +71,10 @@ def _check_record(result: Improvement) -> None:
     children = client.search_runs(
         [recorded.info.experiment_id], f"tags.`mlflow.parentRunId` = '{result.run_id}'"
     )
-    by_name = {child.info.run_name: child.data for child in children}
+    by_name = {child.info.run_name.split(" ")[0]: child.data for child in children}
+    assert {child.info.run_name.split(" ")[1] for child in children} == {
+        child.data.params["digest"][:6] for child in children
+    }
     assert set(by_name) == {"start", *(f"listed-{n}" for n in range(1, 6))}
     assert by_name["listed-3"].params["way"] == "listed"
     assert by_name["listed-3"].params["parent"] == "start"

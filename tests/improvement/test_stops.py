@@ -1,7 +1,9 @@
 """What ends an improvement: too few cases, the budget, a stop, calls that fail."""
 
+import copy
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pex
 from pex.core.errors import ProviderError
 from pex.improvement.result import Improvement
 from pex.project.settings import load_settings
-from pex.run.database import database_of
+from pex.run.database import Database, database_of
 from pex.run.shared_budget import SharedBudget
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.improving import BAD, GOOD, START, Asking, Listed, answer, experiment, follow
@@ -88,8 +90,10 @@ def test_the_budget_ends_in_the_middle_and_what_was_found_is_confirmed(
     assert result.notes[0].startswith("the budget ended the search")
     states = list(result.frame["state"])
     assert "not measured" in states
-    budget = SharedBudget(3, ["parity.improve"], 0)
     database = database_of(project / ".pex", load_settings(project))
+    (name,) = ledger_names(database)
+    assert re.fullmatch(r"parity\.improve\.[0-9a-f]{6}", name)
+    budget = SharedBudget(3, [name], 0)
     assert result.spent_usd == pytest.approx(budget.spent_usd(database))
     assert result.spent_usd == pytest.approx(priced.calls * 0.012)
     assert result.spent_usd <= 3
@@ -101,6 +105,24 @@ def test_the_budget_ends_in_the_middle_and_what_was_found_is_confirmed(
     assert "not measured" not in list(more.frame["state"])
     bodies = [str(body["messages"]) for body in priced.bodies]
     assert len(set(bodies)) == len(bodies) > calls
+
+
+def ledger_names(database: Database) -> set[str]:
+    with database.opened(durable=False) as connection:
+        return {str(row[0]) for row in connection.rows("SELECT DISTINCT experiment FROM runs", [])}
+
+
+def test_one_that_is_not_recorded_never_has_its_budget_again(priced: FaultyEndpoint) -> None:
+    ways = [Listed([*BETTER, *(f"{START} {GOOD} Say it {n} times." for n in range(3))], 5)]
+    first = run(copy.deepcopy(ways), budget_usd=3, proposals=5)
+    again = run(copy.deepcopy(ways), budget_usd=3, proposals=5)
+    assert priced.calls * 0.012 == pytest.approx(again.spent_usd)
+    assert first.spent_usd <= again.spent_usd <= 3
+    # Another improvement of the same experiment is not charged for it.
+    before = priced.calls
+    other = run([Listed([f"{START} {GOOD} Now."])], budget_usd=3, rounds=1)
+    assert other.status == "finished"
+    assert other.spent_usd == pytest.approx((priced.calls - before) * 0.012)
 
 
 def test_the_writers_calls_are_in_the_budget(priced: FaultyEndpoint) -> None:

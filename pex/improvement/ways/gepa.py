@@ -83,6 +83,7 @@ class Gepa:
         self._max_metric_calls = max_metric_calls
         self._minibatch = minibatch
         self._proposals = proposals
+        self._reply_tokens = reply_tokens
         params = {} if reply_tokens is None else {"max_tokens": reply_tokens}
         self._question = Prompt("{{ question }}", "gepa-reflection", params=params)
         self.left_out: list[str] = []
