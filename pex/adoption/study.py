@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.adoption.decide import VERDICTS
 from pex.adoption.plan import Plan, Side, Task
 from pex.core.case_hash import cases_sha256
 from pex.core.text import value_text
-from pex.record.study_run import StudyRun
+from pex.record.study_run import Status, StudyRun
 
 if TYPE_CHECKING:
     from pex.adoption.adoption import Adoption
@@ -21,6 +21,8 @@ RECORDING = "adoption-record"
 PLACE = "adoption"
 PAGE = "adoption.html"
 TABLE = "adoption.json"
+_ENDS: Mapping[str, Status] = {"": "finished", "failed": "failed"}
+"""By why it stopped; one that stopped otherwise is continued by the next start."""
 
 
 def identity_of(plan: Plan) -> Any:
@@ -84,7 +86,7 @@ def write_study(study: StudyRun, adoption: Adoption) -> None:
         tables={TABLE: _stored(adoption)},
         note=note_of(adoption),
     )
-    study.end({"": "finished", "failed": "failed"}.get(adoption.stopped, "interrupted"))  # type: ignore[arg-type]
+    study.end(_ENDS.get(adoption.stopped, "interrupted"))
 
 
 def _metric(verdict: str) -> str:

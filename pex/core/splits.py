@@ -122,7 +122,8 @@ def check_shares(shares: Mapping[str, float]) -> dict[SetName, float]:
     """The shares of all three sets, which must add up to 1.
 
     Raises:
-        PexError: an unknown set, a share that is no number above 0, or another sum.
+        PexError: an unknown set, a share that is not between 0 and 1, or shares that do not
+            add up to 1.
 
     Example:
         >>> check_shares({"train": 0.6, "select": 0.2, "confirm": 0.2})["confirm"]

@@ -219,7 +219,7 @@ class _Job:
         # Its calls are told from those of other improvements of the experiment.
         self._question = dataclasses.replace(question, key=digest(self._identity)[:6])
         self._budget = functools.partial(SharedBudget, budget_usd, [self._question.name])
-        self._budget(0.0)  # refuses a cap that is no number
+        self._budget(0.0)  # an invalid amount is refused before any call
 
     def run(self, say: Say) -> Improvement:
         """Search, confirm, record."""

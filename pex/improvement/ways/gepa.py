@@ -94,7 +94,7 @@ class Gepa:
     def propose(self, parent: Measured, bench: Workbench) -> Iterator[Proposal]:
         """Run GEPA, and propose what beat the prompt on the cases it ranks by.
 
-        When the budget ends, what was found by then is proposed first.
+        If the budget ends, it still proposes what it has found so far, and then raises.
 
         Raises:
             BudgetSpent: the budget has ended.
