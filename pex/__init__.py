@@ -9,6 +9,8 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     magics          %%prompt and %pex
     browser         pex.browse: the library browser
     playground      pex.Playground
+    monitoring      deployed traces: watched, triaged, turned into cases
+    training        training data and fine-tuning jobs
     batch           plans run by Papermill, night by night: judged, shown, scheduled
     adoption        may every prompt move to a new model?
     improvement     better prompts, confirmed on cases that no proposal has seen

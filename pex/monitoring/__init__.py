@@ -1,0 +1,1 @@
+"""Deployed traces: watched, triaged, turned into cases."""

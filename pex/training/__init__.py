@@ -1,0 +1,1 @@
+"""Training data and fine-tuning jobs."""
