@@ -56,12 +56,11 @@ class ArrowShapes:
                 continue  # templates expect these to be null
             lines = sorted(sets.items(), key=lambda found: found[1])[:2]
             (one, first), (two, second) = lines
+            where = "throughout the row" if first == second else f"as on line {first}"
             keys = ", ".join(sorted(one ^ two)[:5])
             findings.add(
                 f"arrow-keys {place}", second, place or "the row",
-                f"not the same keys {'twice in the row' if first == second else f'as on line {first}'} "
-                f"({keys}): datasets fills the missing ones "
-                "with null",
+                f"not the same keys {where} ({keys}): datasets fills the missing ones with null",
                 "give every row the same keys, or write the object as a string: json.dumps(…)",
                 "warning",
             )  # fmt: skip
