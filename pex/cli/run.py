@@ -12,6 +12,7 @@ import typer
 
 from pex.cli import console
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
+from pex.core.provenance import accepted_rows, counted_errors
 from pex.core.yamltext import load_yaml
 from pex.experiment.gate_rule import PINNED
 from pex.guard.redact import redact
@@ -183,11 +184,12 @@ def check(results: Results, max_error_share: float) -> None:
             f"the judge '{broken[0].name}' gave no verdict: {broken[0].error}",
             hint="the answers and other scores are kept; the same command continues",
         )
-    share = counts.errors / counts.requests
+    errors, requests = counted_errors(results.frame, counts.errors, counts.requests)
+    share = errors / requests if requests else 0.0
     if share > max_error_share:
-        first = results.frame["error"].dropna().iloc[0]
+        first = accepted_rows(results.frame)["error"].dropna().iloc[0]
         raise ProviderError(
-            f"{counts.errors} of {counts.requests} requests ended in an error "
+            f"{errors} of {requests} requests ended in an error "
             f"({share:.0%}, allowed {max_error_share:.0%}); the first: {first}"
         )
 

@@ -106,6 +106,19 @@ def accepted_rows(frame: Any) -> Any:
     return frame if STATE not in frame.columns else frame[~is_unaccepted(frame)]
 
 
+def counted_errors(frame: Any, errors: int, requests: int) -> tuple[int, int]:
+    """The errors and requests of a run, without those of generated cases that nobody has accepted.
+
+    Args:
+        frame: the run's long frame.
+        errors: how many requests ended in an error, or were not sent.
+        requests: of how many.
+    """
+    used = accepted_rows(frame)
+    ignored = int(frame["error"].notna().sum() - used["error"].notna().sum())
+    return errors - ignored, requests - (len(frame) - len(used))
+
+
 def origin_notes(frame: Any) -> list[str]:
     """What a verdict must say: how many generated cases are left out, and the share of the rest."""
     if STATE not in frame.columns:

@@ -11,6 +11,7 @@ from pex.batch.night.nights import Night, worse_since
 from pex.batch.night.run_changes import Change, Recorded
 from pex.batch.result import BatchResult
 from pex.compare.gate import FAIL, UNDECIDED
+from pex.core.provenance import counted_errors
 
 PAGE = "night.html"
 """The page's file in a night's folder, and among the artifacts of its runs."""
@@ -114,8 +115,11 @@ class JudgedNight:
         """The runs in which too many calls ended in an error."""
         found = []
         for subject in self.subjects:
-            counts, most = subject.now.about.counts, subject.now.about.max_error_share
-            if counts.requests and counts.errors / counts.requests > most:
+            about = subject.now.about
+            counts = about.counts
+            frame = subject.now.frame
+            errors, requests = counted_errors(frame, counts.errors, counts.requests)
+            if requests and errors / requests > about.max_error_share:
                 found.append(subject)
         return found
 

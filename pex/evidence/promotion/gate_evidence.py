@@ -20,7 +20,7 @@ from pex.core.attempt import attempt
 from pex.core.case_hash import cases_sha256
 from pex.core.cases import read_cases
 from pex.core.errors import PexError
-from pex.core.provenance import accepted_rows
+from pex.core.provenance import accepted_rows, counted_errors
 from pex.core.yamltext import load_yaml
 from pex.evidence.measured import measured
 from pex.evidence.using_experiments import using_experiments
@@ -500,9 +500,8 @@ def _errors(results: Results, pairs: Sequence[tuple[str, str]], again: str) -> C
     """
     about, frame = results.about, accepted_rows(results.frame)
     counts, limit = about.counts, about.max_error_share
-    ignored = int(results.frame["error"].notna().sum() - frame["error"].notna().sum())
-    failed = counts.errors + counts.not_asked - ignored
-    requests = counts.requests - (len(results.frame) - len(frame))
+    without = counts.errors + counts.not_asked
+    failed, requests = counted_errors(results.frame, without, counts.requests)
     said = f"{failed:,} of {requests:,} requests without an answer"
     parts = [(failed, requests, said)]
     for name in dict.fromkeys(name for pair in pairs for name in pair):
