@@ -235,7 +235,8 @@ class _Job:
         lab.reserve(self._question.start.prompt)
         with self._ending(recorder):
             if recorder is not None:
-                recorder.begin(split, self._settings())
+                recorder.begin(split, self._settings(), self._earlier)
+                lab.before_calls = functools.partial(self._seeing, recorder)
             sizes = ", ".join(f"{n} {name}" for name, n in self.sets.sizes().items())
             say(f"cases: {sizes}; measuring the start")
             if self._folds:
@@ -248,6 +249,22 @@ class _Job:
             if recorder is not None:
                 self._finish(recorder, result)
         return result
+
+    @property
+    def _cross_key(self) -> str:
+        return memory.cross_key_of(self._question, len(self._folds), self._plan.seed)
+
+    def _seeing(self, recorder: memory.Recorder, cases: Sequence[Case]) -> None:
+        """Remember, just before the first call on them, which cases are no longer fresh.
+
+        A cross-fitting searches on and judges by each case, so they are marked as they come. Of
+        three sets the division is remembered whole: the confirm set must stay the same one.
+        """
+        if not self._folds:
+            recorder.seeing(self.sets.split.membership())
+            return
+        recorder.confirming(self._cross_key, self._earlier)
+        recorder.seeing([case.id for case in cases])
 
     def _open(self) -> memory.Recorder | None:
         if not self._recorded:
@@ -305,10 +322,7 @@ class _Job:
             lab.confirming(self._folds[number - 1][1])
             return found
 
-        key = memory.cross_key_of(question, count, self._plan.seed)
-        use = memory.cross_fitted_before(self._earlier, key) + 1
-        if recorder is not None:
-            recorder.confirming(key, self._earlier)
+        use = memory.cross_fitted_before(self._earlier, self._cross_key) + 1
         try:
             folds = run_folds(self._folds, search, lab)
         except BudgetSpent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pex.compare.metric import metric_of
@@ -73,6 +73,8 @@ class Lab:
         self._searching = True
         self._frames: dict[str, pd.DataFrame] = {}
         self.reserved_usd = 0.0
+        self.before_calls: Callable[[Sequence[Case]], None] = lambda cases: None
+        """Gets the cases of each run just before its first call."""
         self.uncalibrated: list[str] = []
         """Scores of judges that were not compared with people."""
 
@@ -200,7 +202,9 @@ class Lab:
 
         exp = self._question.experiment.drafted(variants, cases, name=self._question.name)
         self._check_judge(exp.score_names)
-        results = exp.run(record=False, journal="reuse", show=False, budget_usd=self._cap())
+        execution, _ = exp.prepare(record=False, journal="reuse", budget_usd=self._cap())
+        self.before_calls(cases)  # nothing refuses the run any more
+        results = execution.start().wait()
         self.uncalibrated = list(results.about.uncalibrated)
         complete = len(cases) * exp.repeats
         for digest, rows in results.frame.groupby("variant", sort=False):

@@ -156,6 +156,9 @@ class Recorder:
         self._sign = sign
         self._written: dict[str, object] = {}
         self._children: dict[str, str] = {}
+        self._sets: dict[str, list[str]] = {}
+        self._seen: set[str] = set()
+        self._confirming: set[str] = set()
 
     @property
     def run_id(self) -> str:
@@ -167,10 +170,18 @@ class Recorder:
         """When its first start began."""
         return self._study.started_at
 
-    def begin(self, split: Split, params: Mapping[str, Any]) -> None:
-        """Write the sets, so that what was seen stays seen even if the machine stops now."""
+    def begin(self, split: Split, params: Mapping[str, Any], earlier: Sequence[Earlier]) -> None:
+        """Write what is improved, and how large the sets are; no case counts as seen yet.
+
+        Args:
+            split: the sets.
+            params: how it is searched.
+            earlier: the earlier improvements; this one among them if it is continued.
+        """
         question = self._question
-        sets = {name: [case.id for case in getattr(split, name)] for name in SETS}
+        self._sets = {name: [case.id for case in getattr(split, name)] for name in SETS}
+        own = [item.membership for item in earlier if item.run_id == self.run_id]
+        self._seen = set(own[0]) if own else set()
         self._study.write(
             params={
                 "experiment": question.experiment.name,
@@ -179,9 +190,20 @@ class Recorder:
                 "metric": question.metric,
                 **params,
             },
-            metrics={f"cases.{name}": float(len(ids)) for name, ids in sets.items()},
-            texts={SPLITS: json_text(sets)},
+            metrics={f"cases.{name}": float(len(ids)) for name, ids in self._sets.items()},
         )
+
+    def seeing(self, cases: Collection[str]) -> None:
+        """Write the sets of these cases before a model gets them: what was seen stays seen.
+
+        Args:
+            cases: the ids of the cases.
+        """
+        if self._seen.issuperset(cases):
+            return
+        self._seen.update(cases)
+        sets = {name: [i for i in ids if i in self._seen] for name, ids in self._sets.items()}
+        self._study.write(texts={SPLITS: json_text(sets)})
 
     def confirming(self, key: str, earlier: Sequence[Earlier]) -> None:
         """Write that the confirm set is used, before it is.
@@ -190,6 +212,9 @@ class Recorder:
             key: what is confirmed.
             earlier: the earlier improvements; this one among them if it is continued.
         """
+        if key in self._confirming:
+            return
+        self._confirming.add(key)
         own = [item.confirmed for item in earlier if item.run_id == self.run_id]
         keys = dict.fromkeys([*(own[0] if own else ()), key])
         self._study.write(tags={CONFIRMED: " ".join(keys)})
@@ -225,7 +250,8 @@ class Recorder:
         """Write what the search of each fold found, and its scores there."""
         for fold in folds:
             self._study.child(
-                f"fold {fold.number}",
+                # As with `keep`: a start that continues this run may find another winner.
+                f"fold {fold.number} of {len(folds)}, {fold.best.prompt.digest[:6]}",
                 params={"way": fold.best.way or "the start", "digest": fold.best.prompt.digest},
                 metrics={
                     "start": self._sign * fold.start.mean,

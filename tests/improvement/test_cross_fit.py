@@ -12,6 +12,8 @@ import pex
 from pex.core.case import Case
 from pex.core.splits import Split
 from pex.improvement.cross_fit import check_folds, confirm_folds, fold_cases, run_folds
+from pex.improvement.lab import Lab
+from pex.improvement.memory import earlier_improvements
 from pex.improvement.proposal import Measured, Proposal, Workbench
 from pex.improvement.selection import Plan, Search, Selection
 from tests.helpers.command import pexlab
@@ -130,6 +132,48 @@ def test_it_is_offered_and_its_verdict_is_about_the_search(
     assert "before" not in " ".join(again.notes)
     other = pex.improve("short", exp, seed=1, **options)
     assert "these cases were cross-fitted once before" in " ".join(other.notes)
+
+
+def test_only_cases_that_a_model_got_are_remembered_as_seen(
+    project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.reply = answer
+    exp = experiment(60)
+    options = {"budget_usd": 1, "ways": [Same([])], "rounds": 1, "show": False, "cross_fit": 3}
+    uri = f"sqlite:///{project / 'mlruns' / 'mlflow.db'}"
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pex.improvement.improvement.run_folds", stopped)
+        with pytest.raises(pex.Interrupted):
+            pex.improve("short", exp, **options)
+    assert lab.calls == 0
+    [begun] = earlier_improvements(uri, "parity")
+    assert (dict(begun.membership), begun.confirmed) == ({}, ())
+    # After the first set of the first search, only its cases.
+    measure = Lab.measure
+
+    def once(self: Lab, prompts: Sequence[pex.Prompt], cases: Sequence[Case]) -> list[Measured]:
+        if lab.calls:
+            raise KeyboardInterrupt
+        return measure(self, prompts, cases)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lab, "measure", once)
+        with pytest.raises(pex.Interrupted):
+            pex.improve("short", exp, **options)
+    [begun] = earlier_improvements(uri, "parity")
+    assert 0 < len(begun.membership) == lab.calls < 60
+    found = pex.improve("short", exp, **options)
+    [whole] = earlier_improvements(uri, "parity")
+    assert (whole.run_id, len(whole.membership), len(whole.confirmed)) == (found.run_id, 60, 1)
+    client = mlflow.MlflowClient(uri)
+    place = client.get_experiment_by_name("parity (improvement)")
+    names = {run.info.run_name for run in client.search_runs([place.experiment_id])}
+    digest = found.prompt.digest[:6]
+    assert {f"fold {n} of 3, {digest}" for n in (1, 2, 3)} <= names
 
 
 def test_the_command_says_what_it_would_do(project: Path, lab: FaultyEndpoint) -> None:
