@@ -150,7 +150,8 @@ def overview_html(outcomes: Sequence[Outcome], link: bool = False) -> str:
         verdict = chip(item.decision.verdict) + (
             f' <div class="pex-meta">{more}</div>' if more else ""
         )
-        numbers = "".join(f"<td>{escaped(text)}</td>" for text in rest)
+        # An interval or a factor is not torn apart where the table is narrow.
+        numbers = "".join(f"<td>{_unbroken(escaped(text))}</td>" for text in rest)
         rows.append(
             f'<tr data-verdict="{escaped(item.decision.verdict)}"><th scope="row">{name}</th>'
             f"<td>{escaped(experiment)}</td><td>{verdict}</td>{numbers}</tr>"
@@ -161,6 +162,13 @@ def overview_html(outcomes: Sequence[Outcome], link: bool = False) -> str:
         "answers, latency as the median, tokens of an answer as the mean: described, not "
         "tested.</caption></table></div>"
     )
+
+
+def _unbroken(text: str) -> str:
+    """A cell that breaks only before an interval or a factor in brackets."""
+    head, bracket, tail = text.partition(" [" if " [" in text else " (")
+    parts = (part.replace(" ", "\u00a0") for part in (head, f"{bracket}{tail}".strip()))
+    return " ".join(part for part in parts if part)
 
 
 def next_steps(outcomes: Sequence[Outcome], new: str, old: str) -> list[tuple[str, str]]:

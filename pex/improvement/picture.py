@@ -80,7 +80,8 @@ def plot(scores: Sequence[Score], best: str, metric: str, yes_no: bool) -> Figur
         ticktext=list(_TITLES[:sets]),
         range=[-0.3, sets - 0.7],
     )
-    figure.update_yaxes(title_text=paper.plain(metric))
+    figure.update_yaxes(title_text=paper.plain(metric), gridcolor=paper.GRID, zeroline=False)
+    figure.update_traces(cliponaxis=False)  # a mark on the lowest line is whole
     return paper.lay_out(figure, title, story(scores, best, metric, yes_no), height=300, below=84)
 
 

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
     from pex.improvement.cases.review_widget import ReviewWidget
 
+_UNBROKEN = 24
+"""Characters of a cell that is kept on one line, such as an id."""
+_NEXT = "None of them counts until somebody accepts it: .review() here, or pexlab cases review."
+_IN_MEMORY = "They are only in memory: generate them for a pex.Experiment to review them."
 LIKE = 0.9
 """Cases at least so much alike are near-duplicates."""
 
@@ -51,6 +55,7 @@ class ProposedCases:
         not_called: how many calls did not happen because the budget ended.
         cost_usd: what the replies cost; None if it is not known.
         proposals: the file that they are kept in; None if they are only in memory.
+        nameless: how many cases were asked for without a persona, because no usable one was named.
     """
 
     cases: list[Case]
@@ -61,6 +66,7 @@ class ProposedCases:
     not_called: int
     cost_usd: float | None
     proposals: Proposals | None
+    nameless: int = 0
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -88,7 +94,11 @@ class ProposedCases:
         if n := self.not_called:
             parts.append(f"{n} call{'s' * (n != 1)} not made: the budget ended")
         text = f"asked {self.asked}, kept {len(self.cases)}"
-        return clean(f"{text}: {', '.join(parts)}" if parts else text)
+        text = f"{text}: {', '.join(parts)}" if parts else text
+        if n := self.nameless:
+            cases = "1 case was" if n == 1 else f"{n} cases were"
+            text += f"; the model named no personas, so {cases} asked for without one"
+        return clean(text)
 
     def review(self) -> ReviewWidget:
         """A view in a notebook that accepts, rejects or edits each proposal with a key.
@@ -124,19 +134,23 @@ class ProposedCases:
     def _repr_html_(self) -> str:
         from html import escape
 
-        rows = [{name: clean(value_text(value)) for name, value in _row(c).items() if value}
-                for c in self.cases]  # fmt: skip
+        rows = [_shown(case) for case in self.cases]
         names = list(dict.fromkeys(name for row in rows for name in row))
-        head = "".join(f"<th style='text-align:left'>{escape(clean(n))}</th>" for n in names)
+        left, short = "text-align:left", "text-align:left;white-space:nowrap"
+        head = "".join(f"<th style='{short}'>{escape(clean(name))}</th>" for name in names)
         body = "".join(
             "<tr>"
             + "".join(
-                f"<td style='text-align:left'>{escape(row.get(n, '')[:300])}</td>" for n in names
+                f"<td style='{short if len(text) <= _UNBROKEN else left}'>{escape(text)}</td>"
+                for text in (clean(row.get(name, ""))[:300] for name in names)
             )
             + "</tr>"
             for row in rows
         )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<p>{escape(_NEXT if self.proposals is not None else _IN_MEMORY)}</p>"
+        )
         return f"<p>{escape(self.summary)}</p>{table if rows else ''}"
 
 
@@ -203,7 +217,7 @@ def generate_cases(
     if not isinstance(budget_usd, SharedBudget) and PERSONAS in ways:  # one for both questions
         cap = load_settings(find_project()).budget.usd_per_run if budget_usd is None else budget_usd
         budget_usd = SharedBudget(cap, [ledger], time.time())
-    asked, first = _with_people(asked, model, ledger, budget_usd)
+    asked, first, nameless = _with_people(asked, model, ledger, budget_usd)
     most = max(item.count for item in asked)
     question = QUESTION.changed(response_schema=schema_of(cases, most))
     replies = ask_model(
@@ -240,6 +254,7 @@ def generate_cases(
         sum(not found for found in replies),
         sum(costs) if costs else None,
         proposals,
+        nameless,
     )
 
 
@@ -259,18 +274,21 @@ def _with_people(
     model: str | ClientModel,
     ledger: str,
     budget_usd: float | SharedBudget | None,
-) -> tuple[list[Asked], list[list[Reply]]]:
+) -> tuple[list[Asked], list[list[Reply]], int]:
     """The questions with the people who write the cases, and the replies that named these.
 
-    Without a usable reply the questions only ask for different people.
+    Without a usable reply the questions only ask for different people; the last value says of how
+    many cases.
     """
     found = question_for(asked)
     if found is None:
-        return asked, []
+        return asked, [], 0
     prompt, row = found
     replies = ask_model(prompt, [row], model, name=ledger, budget_usd=budget_usd)
     text = "".join(reply.text for reply in replies[0][:1])
-    return list(with_people(asked, people_in(text, objects_in(text)))), replies
+    people = people_in(text, objects_in(text))
+    nameless = 0 if people else sum(item.count for item in asked if item.way == PERSONAS)
+    return list(with_people(asked, people)), replies, nameless
 
 
 def proposals_of(experiment: Experiment) -> Proposals:
@@ -313,3 +331,13 @@ def _row(case: Case) -> dict[str, Any]:
     origin = case.provenance.row() if case.provenance else {}
     return {"case_id": case.id, **case.inputs, "expected": case.expected, "group": case.group,
             "tags": ", ".join(case.tags), **origin}  # fmt: skip
+
+
+def _shown(case: Case) -> dict[str, str]:
+    """A row for people: without what is the same in all rows, or twice in one."""
+    values: dict[str, Any] = {"case": case.id, **case.inputs, "expected": case.expected}
+    if case.group not in case.inputs.values():
+        values["group"] = case.group
+    if origin := case.provenance:
+        values |= {"tags": ", ".join(case.tags), "way": origin.way, "from case": origin.seed}
+    return {name: value_text(value) for name, value in values.items() if value not in (None, "")}

@@ -104,8 +104,8 @@ function renderReview({ model, el }) {
     } else {
       const act = acts[event.key];
       if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key !== "u" && !model.get("_state").shown) return;
-      act[1]();
+      // At the end the keys do nothing: Jupyter would insert a cell for an `a` too many.
+      if (event.key === "u" || model.get("_state").shown) act[1]();
     }
     event.preventDefault();
     event.stopPropagation();

@@ -23,6 +23,7 @@ from pex.widgets.static_output import StaticOutput, static_text
 from pex.widgets.subshell import answer_at_once
 
 _MOST_CHARS = 20_000
+_LINE_CHARS = 60
 
 
 class ReviewWidget(anywidget.AnyWidget):
@@ -91,7 +92,8 @@ class ReviewWidget(anywidget.AnyWidget):
             said = "Rejected"
         self._open.remove(case)
         self._place = min(self._place, max(0, len(self._open) - 1))
-        return f"{said}: {' '.join(value_text(next(iter(case.inputs.values()))).split())[:60]}"
+        text = " ".join(value_text(next(iter(case.inputs.values()))).split())
+        return f"{said}: {text if len(text) <= _LINE_CHARS else text[: _LINE_CHARS - 1] + '…'}"
 
     def _count(self) -> str:
         return f"{self._total - len(self._open)} of {self._total} decided"

@@ -81,7 +81,10 @@ def test_each_way_asks_in_its_own_words_and_gaps_name_the_rare_label(exp, lab):
     texts = [body["messages"][-1]["content"] for body in lab.bodies]
     assert len(set(texts)) == 6  # one for each way, and one for the personas
     assert sum('whose expected is "negative"' in text for text in texts) == 1
-    assert found.summary == "asked 25, kept 0: 25 not delivered by the model"
+    assert found.summary == (
+        "asked 25, kept 0: 25 not delivered by the model; the model named no personas, so 5 cases "
+        "were asked for without one"
+    )
 
 
 def test_a_case_of_the_wrong_label_fills_no_gap(exp, lab):
@@ -223,6 +226,10 @@ def test_personas_are_named_first_and_then_write(exp, lab):
     first, second = (body["messages"][-1]["content"] for body in lab.bodies)
     assert "Name 2 different people" in first
     assert "case_1: A tired nurse.\ncase_2: A student in a hurry." in second
+    assert "personas" not in found.summary
+    lab.reply = lambda body, number: written("" if "person_1" in str(body) else row)
+    found = generate_cases(exp, 1, model="lab/m1", ways=["personas"], seed=1)
+    assert "named no personas, so 1 case was asked for without one" in found.summary
 
 
 def test_without_a_budget_both_questions_share_what_the_project_allows(project, monkeypatch):

@@ -101,6 +101,19 @@ def test_keys_accept_reject_edit_undo_and_it_is_accessible(proposals, dark, tmp_
         to_be(line).to_contain_text("Accepted")
         to_be(tab.locator(".pex-review-count")).to_have_text("1 of 4 decided")
         tab.screenshot(path=str(tmp_path / f"review-{dark}.png"))
+        # At the end no key reaches Jupyter, which would insert a cell for an `a` too many.
+        tab.evaluate(
+            "() => { window.outside = []; window.onkeydown = (e) => window.outside.push(e.key); }"
+        )
+        for number in (2, 3, 4):
+            tab.keyboard.press("r")
+            to_be(tab.locator(".pex-review-count")).to_have_text(f"{number} of 4 decided")
+        tab.keyboard.press("a")
+        tab.keyboard.press("ArrowRight")
+        assert tab.evaluate("outside") == []
+        for number in (3, 2, 1):
+            tab.keyboard.press("u")
+            to_be(tab.locator(".pex-review-count")).to_have_text(f"{number} of 4 decided")
     added = load_cases(proposals.cases_path)[-1]
     assert added.inputs == {"review": "Broke after a week."}
     assert added.accepted
