@@ -73,11 +73,14 @@ class AlarmRule(Strict):
         metric: a score, `feedback.<name>`, or a figure of every trace: `traces`, `error_share`,
             `refusal_share`, `cut_off_share`, `latency_s`, `cost_usd`, `prompt_tokens`,
             `completion_tokens`.
-        drop: how far below the baseline's mean it may be, in its own units.
-        rise: how far above the baseline's mean it may be, in its own units.
+        drop: the drop below the baseline's mean that is to be found, in its own units; one of less
+            than about half of it is no alarm. 0 means any: 0.02 of yes/no values, a tenth of the
+            standard deviation of numbers.
+        rise: the same for a rise above the baseline's mean.
         above: a fixed value that it may not be above.
         below: a fixed value that it may not be below.
-        above_usual: the share by which it may be above the baseline's mean: 0.5 is 50 % more.
+        above_usual: the rise that is to be found, as a share of the baseline's mean: 0.5 is 50 %
+            more.
         drift: `language`, `length`, `meaning` (embeddings of the built-in model), or a tag:
             `tag.<name>`.
     """
