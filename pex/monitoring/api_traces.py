@@ -1,0 +1,173 @@
+"""Reads traces through MLflow's public interface: from a tracking server, or with a filter."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pex.core.errors import PexError
+from pex.guard.redact import redact
+from pex.monitoring.trace_row import RawTrace, opinion_row
+from pex.tracking.store import connect
+
+if TYPE_CHECKING:
+    from mlflow.entities import Assessment, Trace, TraceInfo
+
+PAGE = 500
+
+
+class ApiTraces:
+    """A store behind MLflow's client."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._client = connect(uri)
+
+    @contextlib.contextmanager
+    def _errors(self, query: str | None) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            first = redact(error.message.strip().partition("\n")[0])
+            if error.error_code == "INVALID_PARAMETER_VALUE" and query:
+                raise PexError(
+                    f'MLflow does not understand the filter "{query}": {first}',
+                    hint="for example: tag.service = 'reviews' AND status = 'OK'",
+                ) from None
+            raise PexError(f"MLflow's store {redact(self._uri)} cannot be read: {first}") from None
+
+    def check_filter(self, experiment: str, query: str) -> None:
+        """Raise a `PexError` if MLflow does not take a filter."""
+        with self._errors(query):
+            self._search(experiment, query, 1, None, spans=False)
+
+    def experiments(self) -> dict[str, str]:
+        """The ids of the experiments by name."""
+        with self._errors(None):
+            found, token = {}, None
+            while True:
+                page = self._client.search_experiments(max_results=1000, page_token=token)
+                found.update({item.name: str(item.experiment_id) for item in page})
+                token = page.token
+                if not token:
+                    return found
+
+    def _search(
+        self, experiment: str, query: str | None, most: int, token: str | None, *, spans: bool
+    ) -> Any:
+        return self._client.search_traces(
+            locations=[experiment], filter_string=query or None, max_results=most,
+            order_by=["timestamp_ms ASC"], page_token=token, include_spans=spans,
+        )  # fmt: skip
+
+    def matching(self, experiment: str, query: str, first: int, last: int) -> set[str]:
+        """The ids of the traces that match a filter, from one moment to another one."""
+        return {
+            info.trace_id for page in self.pages(experiment, query, first, last) for info in page
+        }
+
+    def pages(
+        self, experiment: str, query: str | None, first: int | None, last: int | None = None
+    ) -> Iterator[list[TraceInfo]]:
+        """The traces from a moment on, oldest first: each page begins where the last one ended."""
+        seen: set[str] = set()
+        token = None
+        while True:
+            limits = [query] if query else []
+            limits += [] if first is None else [f"timestamp_ms >= {first}"]
+            limits += [] if last is None else [f"timestamp_ms <= {last}"]
+            with self._errors(query):
+                page = self._search(experiment, " AND ".join(limits), PAGE, token, spans=False)
+            infos = [trace.info for trace in page]
+            fresh = [info for info in infos if info.trace_id not in seen]
+            if fresh:
+                yield fresh
+            if not page.token or not infos:
+                return
+            newest = infos[-1].request_time
+            if newest == first:  # more than a page of one moment
+                token = page.token
+                seen |= {info.trace_id for info in infos}
+            else:
+                first, token = newest, None
+                seen = {info.trace_id for info in infos if info.request_time == newest}
+
+    def details(self, experiment: str, name: str, infos: list[TraceInfo]) -> list[RawTrace]:
+        """The traces of one page with their spans, as far as there are any."""
+        ids = {info.trace_id for info in infos}
+        first = min(info.request_time for info in infos)
+        last = max(info.request_time for info in infos)
+        found: dict[str, Trace] = {}
+        token = None
+        while True:
+            query = f"timestamp_ms >= {first} AND timestamp_ms <= {last}"
+            with self._errors(None):
+                page = self._search(experiment, query, PAGE, token, spans=True)
+            found |= {t.info.trace_id: t for t in page if t.info.trace_id in ids}
+            token = page.token
+            if not token:
+                break
+        return [raw_trace(name, info, found.get(info.trace_id)) for info in infos]
+
+
+def mark_of(info: TraceInfo) -> str:
+    """What changes when a trace ends, or when its assessments change."""
+    given = info.assessments or []
+    updated = max((item.last_update_time_ms or 0 for item in given), default=0)
+    valid = sum(item.valid is not False for item in given)
+    return f"{info.state.value} {info.execution_duration} {len(given)} {updated} {valid}"
+
+
+def raw_trace(experiment: str, info: TraceInfo, trace: Trace | None) -> RawTrace:
+    """A trace of MLflow's client; without spans where they cannot be had."""
+    usage, cost = info.token_usage or {}, _json(info.trace_metadata.get("mlflow.trace.cost"))
+    spans = trace.data.spans if trace is not None else []
+    return RawTrace(
+        trace_id=info.trace_id,
+        experiment=experiment,
+        started_ms=info.request_time,
+        latency_ms=info.execution_duration,
+        status=info.state.value,
+        name=info.tags.get("mlflow.traceName"),
+        session=info.trace_metadata.get("mlflow.trace.session"),
+        cost_usd=cost.get("total_cost"),
+        tokens={
+            "prompt_tokens": usage.get("input_tokens"),
+            "completion_tokens": usage.get("output_tokens"),
+            "cached_tokens": usage.get("cache_read_input_tokens"),
+            "cache_write_tokens": usage.get("cache_creation_input_tokens"),
+        },
+        tags=dict(info.tags),
+        metadata=dict(info.trace_metadata),
+        contents=[
+            (orjson.dumps(span.to_dict(), default=str), span.span_type)
+            for span in sorted(spans, key=lambda span: span.start_time_ns)
+        ],
+        opinions=[
+            opinion_row(
+                info.trace_id, item.name, _value(item), item.source.source_type,
+                item.source.source_id, item.last_update_time_ms or item.create_time_ms or 0,
+            )
+            for item in info.assessments or []
+            if item.valid is not False and item.error is None and item.issue is None
+        ],
+        mark=mark_of(info),
+    )  # fmt: skip
+
+
+def _value(item: Assessment) -> Any:
+    given = item.feedback or item.expectation
+    return None if given is None else given.value
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,107 @@
+"""The texts of chosen traces, fetched when they are shown or scored and never kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pex.monitoring import spans
+from pex.monitoring.api_traces import raw_trace
+from pex.monitoring.spans import INPUTS, StoredSpan
+from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
+from pex.monitoring.trace_row import linked_prompts
+from pex.tracking.store import connect
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TraceTexts:
+    """What was said in one trace.
+
+    Args:
+        request: what the user said.
+        response: what the application answered.
+        messages: those that the last call sent.
+        tool_calls: those that replies asked for, and the tools that ran.
+        variables: the inputs of the application's span, if the trace is linked to a prompt of
+            the library and they are named.
+        comments: the rationales of its assessments, as (name, text).
+        spans: all spans that can be read, in the order in which they began.
+    """
+
+    request: str | None = None
+    response: str | None = None
+    messages: tuple[dict[str, Any], ...] = ()
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    variables: Mapping[str, Any] | None = None
+    comments: tuple[tuple[str, str], ...] = ()
+    spans: tuple[StoredSpan, ...] = ()
+
+
+def fetch_texts(uri: str, trace_ids: Iterable[str]) -> dict[str, TraceTexts]:
+    """The texts of traces by their ids, in the order given; traces that are gone are left out.
+
+    A trace without spans has None for its texts; one with spans that cannot be read has what the
+    others say.
+
+    Args:
+        uri: MLflow's store.
+        trace_ids: any number; they are fetched 500 at a time.
+
+    Raises:
+        PexError: the store does not answer.
+    """
+    ids = list(dict.fromkeys(trace_ids))
+    found: dict[str, TraceTexts] = {}
+    if is_sql(uri):
+        with SqlTraces(uri) as store:
+            if store.is_current():
+                for start in range(0, len(ids), IDS):
+                    found |= _from_sql(store, ids[start : start + IDS])
+                return {key: found[key] for key in ids if key in found}
+    return _from_api(uri, ids)
+
+
+def _from_sql(store: SqlTraces, ids: Sequence[str]) -> dict[str, TraceTexts]:
+    comments: dict[str, list[tuple[str, str]]] = {}
+    for row in store.assessments(ids):
+        if row.rationale:
+            comments.setdefault(row.trace_id, []).append((row.name, row.rationale))
+    return {
+        raw.trace_id: _texts(raw, comments.get(raw.trace_id, ())) for raw in store.details("", ids)
+    }
+
+
+def _from_api(uri: str, ids: Sequence[str]) -> dict[str, TraceTexts]:
+    from mlflow.exceptions import MlflowException
+
+    client, found = connect(uri), {}
+    for trace_id in ids:
+        try:
+            trace = client.get_trace(trace_id, display=False)
+        except MlflowException:
+            continue
+        raw = raw_trace("", trace.info, trace)
+        given = [(i.name, i.rationale) for i in trace.info.assessments or [] if i.rationale]
+        found[trace_id] = _texts(raw, given)
+    return found
+
+
+def _texts(raw: Any, comments: Sequence[tuple[str, str]]) -> TraceTexts:
+    read = (spans.stored_span(content, kind) for content, kind in raw.contents)
+    whole = [span for span in read if span is not None]
+    root = spans.root_of(whole)
+    variables = None
+    if root is not None and linked_prompts(raw, whole):
+        given = root.attributes.get(INPUTS)
+        if isinstance(given, dict) and "messages" not in given:
+            variables = given
+    return TraceTexts(
+        request=spans.request_of(whole),
+        response=spans.reply_of(whole),
+        messages=tuple(spans.messages_of(whole)),
+        tool_calls=tuple(spans.tool_calls_of(whole)),
+        variables=variables,
+        comments=tuple(comments),
+        spans=tuple(whole),
+    )

@@ -1,0 +1,144 @@
+"""What is kept of traces between two looks: figures in a small sqlite file, no texts."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pex.core.errors import PexError
+
+_FORMAT = 1
+COLUMNS = (
+    "trace_id", "experiment", "name", "service", "started_at", "state", "latency_s", "error_kind",
+    "finish_reason", "refused", "prompt", "prompt_version", "model", "prompt_tokens",
+    "completion_tokens", "cached_tokens", "cache_write_tokens", "cost_usd", "input_chars",
+    "output_chars", "language", "session", "user_digest", "tags",
+)  # fmt: skip
+OPINIONS = ("trace_id", "name", "value", "number", "source", "by", "at")
+
+
+class KeptTraces:
+    """The file. Every page is one transaction, so a look that is killed loses at most one page."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        try:
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+                self._make()
+        except sqlite3.Error as error:
+            raise PexError(
+                f"{path} cannot be used: {error}", hint="delete it: it is read again from MLflow"
+            ) from None
+
+    def _make(self) -> None:
+        names = ", ".join(f'"{name}"' for name in COLUMNS[1:])
+        about = ", ".join(f'"{name}"' for name in OPINIONS)
+        with self._writing() as db:
+            for table in ("traces", "opinions"):
+                db.execute(f"DROP TABLE IF EXISTS {table}")
+            db.execute(
+                f"CREATE TABLE traces (trace_id TEXT PRIMARY KEY, {names}, mark TEXT, odd TEXT, "
+                "kept INTEGER)"
+            )
+            db.execute("CREATE INDEX by_time ON traces (experiment, started_at, trace_id)")
+            db.execute(f"CREATE TABLE opinions ({about})")
+            db.execute("CREATE INDEX by_trace ON opinions (trace_id)")
+            db.execute(f"PRAGMA user_version = {_FORMAT}")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def marks(self, experiment: str, after: int | None, until: int | None) -> dict[str, str]:
+        """The marks of the known traces that started after one moment and up to another one."""
+        query = "SELECT trace_id, mark FROM traces WHERE experiment = ?"
+        values: list[Any] = [experiment]
+        if after is not None:
+            query, values = query + " AND started_at > ?", [*values, after]
+        if until is not None:
+            query, values = query + " AND started_at <= ?", [*values, until]
+        return dict(self._db.execute(query, values))
+
+    def latest(self, experiment: str, now: int) -> int | None:
+        """The start of the latest trace that is not in the future, in milliseconds."""
+        query = "SELECT max(started_at) FROM traces WHERE experiment = ? AND started_at <= ?"
+        found = self._db.execute(query, (experiment, now)).fetchone()[0]
+        return None if found is None else int(found)
+
+    def unfinished_since(self, experiment: str, since: int) -> int | None:
+        """The start of the first trace without an end that started at a moment or later."""
+        query = (
+            "SELECT min(started_at) FROM traces "
+            "WHERE experiment = ? AND state = 'unfinished' AND started_at >= ?"
+        )
+        found = self._db.execute(query, (experiment, since)).fetchone()[0]
+        return None if found is None else int(found)
+
+    def put(self, rows: Sequence[Mapping[str, Any]], opinions: Iterable[Mapping[str, Any]]) -> None:
+        """Add traces, or replace what is known of them. A row has mark, odd and kept as well."""
+        names = (*COLUMNS, "mark", "odd", "kept")
+        marks = ", ".join("?" * len(names))
+        with self._writing() as db:
+            db.executemany(
+                "DELETE FROM opinions WHERE trace_id = ?", [(r["trace_id"],) for r in rows]
+            )
+            db.executemany(
+                f"INSERT OR REPLACE INTO traces ({', '.join(names)}) VALUES ({marks})",
+                [tuple(row.get(name) for name in names) for row in rows],
+            )
+            db.executemany(
+                f"INSERT INTO opinions VALUES ({', '.join('?' * len(OPINIONS))})",
+                [tuple(opinion[name] for name in OPINIONS) for opinion in opinions],
+            )
+
+    def drop(self, trace_ids: Iterable[str]) -> None:
+        """Forget traces that are no longer in MLflow."""
+        ids = [(trace_id,) for trace_id in trace_ids]
+        if ids:
+            with self._writing() as db:
+                db.executemany("DELETE FROM opinions WHERE trace_id = ?", ids)
+                db.executemany("DELETE FROM traces WHERE trace_id = ?", ids)
+
+    def traces(self, first: int | None, last: int | None) -> list[tuple[Any, ...]]:
+        """The rows of the traces that fit the source, oldest first: `COLUMNS`, then odd."""
+        names = ", ".join(COLUMNS)
+        limit, values = _limits(first, last)
+        query = (
+            f"SELECT {names}, odd FROM traces WHERE kept = 1{limit} ORDER BY started_at, trace_id"
+        )
+        return self._db.execute(query, values).fetchall()
+
+    def opinions(self, first: int | None, last: int | None) -> list[tuple[Any, ...]]:
+        """The rows of the assessments of these traces, oldest first."""
+        names = ", ".join(f'o."{name}"' for name in OPINIONS)
+        limit, values = _limits(first, last)
+        query = (
+            f"SELECT {names} FROM opinions o JOIN traces t ON t.trace_id = o.trace_id "
+            f"WHERE t.kept = 1{limit} ORDER BY o.at, o.trace_id"
+        )
+        return self._db.execute(query, values).fetchall()
+
+
+def _limits(first: int | None, last: int | None) -> tuple[str, list[int]]:
+    limit, values = "", []
+    if first is not None:
+        limit, values = limit + " AND started_at >= ?", [first]
+    if last is not None:
+        limit, values = limit + " AND started_at < ?", [*values, last]
+    return limit, values
