@@ -37,6 +37,7 @@ COMMANDS = {
     "adopt": "Compare every prompt of the library on a new model with the old one, on its own "
     "cases.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
+    "export": "Write training data of an experiment or a run: OpenAI, TRL, Alpaca, ShareGPT.",
     "form": "Forms for people without code: what must hold, what is right, how good answers are.",
     "models": "List the models that the configured endpoints offer: price, context, when they "
     "stop.",

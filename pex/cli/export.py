@@ -1,0 +1,134 @@
+"""`pexlab export`: training data of an experiment or a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pex.cli import console
+from pex.core.errors import PexError
+from pex.core.project import find_project
+
+
+def export(
+    format_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="openai-chat, openai-dpo, trl-messages, trl-prompt-completion, trl-preference, "
+            "trl-preference-implicit, trl-unpaired, alpaca or sharegpt.",
+        ),
+    ],
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="EXPERIMENT|RUN",
+            help="An experiment's file or name, or a run's id; by default the only experiment.",
+        ),
+    ] = None,
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="expected (answers of cases, the default), passed (a run's answers that passed "
+            "--score), ratings (blind, the default for preferences), judge, thumbs (the default "
+            "for trl-unpaired); may be given more than once.",
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose messages, if there are several.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The score that passed, or the judge.")
+    ] = None,
+    at_least: Annotated[float, typer.Option(help="The score that passes.")] = 1.0,
+    raters: Annotated[int, typer.Option(min=1, help="Raters that a preference needs.")] = 1,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="For validation.jsonl; groups stay together.")
+    ] = 0.1,
+    personal: Annotated[
+        str, typer.Option(metavar="hide|keep|refuse", help="What looks like personal data.")
+    ] = "hide",
+    licence: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the data, where the cases do not say it.")
+    ] = "",
+    price: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="Of a million training tokens, for the card."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Write training data of an experiment or a run: OpenAI, TRL, Alpaca, ShareGPT.
+
+    A case that tests is never exported: those of a test or confirm split, also reworded, and
+    without splits every case of an experiment with a gate. Secrets stop the export. The folder
+    gets train.jsonl, validation.jsonl, a card (README.md), export.json with the figures and
+    rows.jsonl, which says where each row comes from.
+    """
+    from pex.training.export import export as write
+
+    found = write(
+        what or _only_experiment(),
+        format_name,
+        out,
+        sources=sources or (),
+        prompt=prompt,
+        score=score,
+        at_least=at_least,
+        raters=raters,
+        validation=validation,
+        personal=personal,
+        licence=licence,
+        price=price,
+        force=force,
+        dry_run=dry_run,
+        on_progress=_progress,
+    )
+    if as_json:
+        console.document(
+            {
+                "folder": None if found.folder is None else str(found.folder),
+                "dry_run": dry_run,
+                "format": found.format,
+                "files": found.files,
+                "sources": found.sources,
+                "left_out": found.left_out,
+                "personal": found.personal,
+                "findings": found.findings,
+            }
+        )
+        return
+    console.out(repr(found))
+    for kind, count in found.personal.items():
+        said = {"hide": "replaced with placeholders", "keep": "kept"}.get(personal, "found")
+        console.err(f"{kind}: {count:,} {said}")
+    for finding in found.findings:
+        console.err(f"! {finding}")
+    if dry_run:
+        console.err("nothing has been written (--dry-run)")
+    else:
+        console.err(f"wrote {out}; {out / 'README.md'} describes it")
+
+
+def _progress(done: int, total: int) -> None:
+    if total > 10_000 and done % 10_000 == 0 and done < total:
+        console.err(f"{done:,} of {total:,} rows")
+
+
+def _only_experiment() -> str:
+    from pex.project.listing import experiment_files
+
+    known = experiment_files(find_project())
+    if len(known) != 1:
+        shown = ", ".join(known) or "none"
+        raise PexError(f"which experiment or run? There is: {shown}", hint="name it")
+    return next(iter(known))

@@ -1,0 +1,203 @@
+"""Finds texts that are like a held-out one, or like one before, among many.
+
+A held-out text is compared with every candidate that shares enough runs of characters with it, so
+none is missed for want of luck; among the candidates themselves, MinHash chooses the pairs that
+are compared (A. Broder, Compression and Complexity of Sequences 1997, 21-29).
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pex.cases.near_duplicates import LONGEST, normalised
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HELD_OUT = 0.8
+"""From this likeness on, a text counts as a held-out one reworded."""
+SAME = 0.9
+"""From this likeness on, a text counts as one before it."""
+_SHORTEST = 12
+"""Characters; shorter texts are compared for equality only: 'yes' is not a reworded 'yet'."""
+_SHORT, _LEAST_SHORT, _LEAST_LONG = 400, 0.3, 0.5
+_BUCKETS = {3: 2048, 5: 4096}
+_BANDS, _ROWS = 12, 3
+_SEED = 20_240_601
+
+
+class HeldOutTexts:
+    """Texts of cases that no training data may contain, also reworded.
+
+    Args:
+        texts: the texts.
+
+    Example:
+        >>> held = HeldOutTexts(["The lamp I ordered arrived broken."])
+        >>> held.find(["the lamp I ordered has arrived broken!", "Where is my chair?"])
+        [(0, 0.917), None]
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = [normalised(text) for text in texts]
+        self._place: dict[str, int] = {}
+        for number, text in enumerate(self._texts):
+            self._place.setdefault(text, number)
+        self._kept = [_bounded(text) for text in self._texts]
+        self._sides: list[tuple[int, NDArray[np.int_], Any]] = []
+        for size in (3, 5):
+            chosen = [
+                number for number, text in enumerate(self._kept)
+                if len(text) >= _SHORTEST and _fits(text, size)
+            ]  # fmt: skip
+            if chosen:
+                import numpy as np
+
+                sets = _sets([self._kept[number] for number in chosen], size)
+                self._sides.append((size, np.array(chosen), sets))
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def find(self, texts: Sequence[str]) -> list[tuple[int, float] | None]:
+        """For each text, the held-out one that it is like and how much; None if there is none.
+
+        Args:
+            texts: some hundreds at a time.
+        """
+        candidates = [normalised(text) for text in texts]
+        found: list[tuple[int, float] | None] = [
+            (self._place[text], 1.0) if text in self._place else None for text in candidates
+        ]
+        kept = [_bounded(text) for text in candidates]
+        for size, numbers, sets in self._sides:
+            open_ones = [
+                at for at, text in enumerate(kept)
+                if found[at] is None and len(text) >= _SHORTEST and _fits(text, size)
+            ]  # fmt: skip
+            if open_ones:
+                self._find(kept, open_ones, size, numbers, sets, found)
+        return found
+
+    def _find(
+        self,
+        kept: Sequence[str],
+        open_ones: Sequence[int],
+        size: int,
+        numbers: NDArray[np.int_],
+        sets: Any,
+        found: list[tuple[int, float] | None],
+    ) -> None:
+        import numpy as np
+
+        own = _sets([kept[at] for at in open_ones], size)
+        shared = own @ sets.T
+        fewer = np.minimum(own.sum(axis=1)[:, None], sets.sum(axis=1)[None, :])
+        near = shared >= (_LEAST_SHORT if size == 3 else _LEAST_LONG) * fewer
+        for row, column in np.argwhere(near).tolist():
+            at, number = open_ones[row], int(numbers[column])
+            likeness = _likeness(kept[at], self._kept[number])
+            best = found[at]
+            if likeness >= HELD_OUT and (best is None or likeness > best[1]):
+                found[at] = number, likeness
+
+
+class SeenTexts:
+    """Texts one after the other: which of them are like one before.
+
+    Example:
+        >>> seen = SeenTexts()
+        >>> [seen.add(text) for text in ("A blue lamp, please.", "A chair.", "a blue lamp please!")]
+        [None, None, 0]
+    """
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        dice = np.random.default_rng(_SEED)
+        count = _BANDS * _ROWS
+        self._times = dice.integers(1, 2**32, count, dtype="uint32")[:, None] | np.uint32(1)
+        self._plus = dice.integers(0, 2**32, count, dtype="uint32")[:, None]
+        self._exact: dict[str, int] = {}
+        self._kept: list[str] = []
+        self._buckets: dict[tuple[int, bytes], list[int]] = collections.defaultdict(list)
+
+    def add(self, text: str) -> int | None:
+        """The place of an earlier text that this one is like; None if it is new.
+
+        Args:
+            text: the text; it gets the next place.
+        """
+        from rapidfuzz import fuzz
+
+        text = normalised(text)
+        place = len(self._kept)
+        first = self._exact.setdefault(text, place)
+        kept = _bounded(text)
+        if first != place:
+            self._kept.append("")
+            return first
+        self._kept.append(kept)
+        if len(kept) < _SHORTEST:
+            return None
+        keys = self._keys(kept)
+        for other in sorted({one for key in keys for one in self._buckets.get(key, ())}):
+            if fuzz.ratio(kept, self._kept[other], score_cutoff=100 * SAME):
+                return other
+        for key in keys:
+            if len(self._buckets[key]) < 200:  # a form letter: its first two hundred will do
+                self._buckets[key].append(place)
+        return None
+
+    def _keys(self, text: str) -> list[tuple[int, bytes]]:
+        hashes = _shingles(text, 3 if len(text) <= _SHORT else 5)
+        packed = ((hashes[None, :] * self._times + self._plus).min(axis=1)).tobytes()
+        step = 4 * _ROWS
+        return [(band, packed[band * step : (band + 1) * step]) for band in range(_BANDS)]
+
+
+def _likeness(one: str, two: str) -> float:
+    """The share of characters in common, also with the words in another order."""
+    from rapidfuzz import fuzz
+
+    score = fuzz.ratio(one, two, score_cutoff=100 * HELD_OUT)
+    if not score:
+        score = fuzz.token_sort_ratio(one, two, score_cutoff=100 * SAME)
+    return round(float(score) / 100, 3)
+
+
+def _fits(text: str, size: int) -> bool:
+    """Short texts by runs of three characters, long ones of five, those between by both."""
+    return len(text) <= _SHORT if size == 3 else len(text) >= 0.6 * _SHORT
+
+
+def _bounded(text: str) -> str:
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else text[:half] + text[-half:]
+
+
+def _shingles(text: str, size: int) -> NDArray[np.uint32]:
+    import numpy as np
+
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="uint32")
+    count = max(1, len(codes) - size + 1)
+    found = np.zeros(count, dtype="uint32")
+    for offset in range(min(size, len(codes))):
+        found = found * np.uint32(0x01000193) ^ codes[offset : offset + count]
+        found *= np.uint32(0x9E3779B1)
+    return found
+
+
+def _sets(texts: Sequence[str], size: int) -> NDArray[np.float32]:
+    """A row for each text with a 1 for each of its runs, hashed into columns."""
+    import numpy as np
+
+    buckets = _BUCKETS[size]
+    shift = np.uint32(32 - buckets.bit_length() + 1)
+    sets = np.zeros((len(texts), buckets), dtype="float32")
+    for row, text in enumerate(texts):
+        sets[row, _shingles(text, size) >> shift] = 1
+    return sets

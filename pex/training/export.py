@@ -1,0 +1,429 @@
+"""Training data from experiments and runs: chosen, cleaned, divided, written and described."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from pex.core.canonical_json import digest
+from pex.core.case import Case
+from pex.core.errors import PexError, nearest
+from pex.core.splits import divide_cases
+from pex.core.text import value_text
+from pex.core.values import to_json_value
+from pex.run.request import BYTES_PER_TOKEN
+from pex.training.alike import SeenTexts
+from pex.training.card import card_text
+from pex.training.clean_rows import PERSONAL, Personal, RowCleaner
+from pex.training.example import Example, Pick, UnfitError, case_text, own_inputs
+from pex.training.finding import Finding
+from pex.training.formats import Format, check_format
+from pex.training.held_out import GATED, HOW_TO_MARK, HeldOut, held_out_cases
+from pex.training.material import Material, material_of
+from pex.training.sources import SOURCES, LeftOut, Options, SourceName
+from pex.training.validate import check_file
+from pex.training.writers import WRITERS
+
+MANIFEST, CARD, ROWS = "export.json", "README.md", "rows.jsonl"
+_CHUNK = 512
+_PREFERENCES = ("openai-dpo", "trl-preference", "trl-preference-implicit")
+_NOT_NAMED = "not stated"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Exported:
+    """What was exported.
+
+    `files` has the rows and estimated tokens of each file, `left_out` the number of rows left out
+    by reason, `personal` the places that look like personal data by kind, `findings` what the check
+    of the written files found. `folder` is None after a dry run.
+    """
+
+    folder: Path | None
+    format: Format
+    files: dict[str, dict[str, Any]]
+    sources: dict[str, int]
+    left_out: dict[str, int]
+    personal: dict[str, int]
+    findings: list[Finding]
+    card: str
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{name}: {file['rows']:,} rows, about {file['tokens']:,} tokens"
+            for name, file in self.files.items()
+        ]
+        lines += [f"left out, {why}: {count:,}" for why, count in self.left_out.items()]
+        return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """How an export is made; see `export`."""
+
+    format: Format
+    sources: tuple[SourceName, ...]
+    prompt: str | None
+    options: Options
+    validation: float
+    personal: Personal
+    licence: str
+    price: float | None
+
+
+def export(
+    what: str | Path,
+    format: str,  # noqa: A002 - what it is called everywhere
+    out: str | Path,
+    *,
+    sources: Sequence[str] = (),
+    prompt: str | None = None,
+    score: str | None = None,
+    at_least: float = 1.0,
+    raters: int = 1,
+    validation: float = 0.1,
+    personal: str = "hide",
+    licence: str = "",
+    price: float | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    on_progress: Callable[[int, int], object] | None = None,
+) -> Exported:
+    """Write training data of an experiment or a run into a folder.
+
+    A case that tests is never exported: those of a test or confirm split, of any experiment of the
+    project, also reworded; without splits, all cases of an experiment with a gate.
+
+    Args:
+        what: an experiment (its file or name) or a run (its id, `latest`, an experiment's name for
+            its newest run).
+        format: one of `pex.training.formats.FORMATS`.
+        out: the folder to make.
+        sources: `expected` (expected answers, also corrected ones), `passed` (answers that passed
+            `score`), `ratings` (blind ratings of pairs), `judge` (a pairwise judge), `thumbs`. By
+            default what the format is for: expected, ratings, or thumbs.
+        prompt: the prompt whose messages are written, if there are several.
+        score: the score that answers passed, or the judge.
+        at_least: what passes.
+        raters: how many people must have rated a pair.
+        validation: the share of the groups that goes into `validation.jsonl`; 0 for none.
+        personal: `hide`, `keep` or `refuse` what looks like a person's data.
+        licence: the licence of the data, for the card.
+        price: USD for a million training tokens, for the card.
+        force: replace an earlier export in this folder.
+        dry_run: say what would be written, and write nothing.
+        on_progress: called with the rows written and all rows.
+
+    Raises:
+        PexError: something does not fit, a secret is in a row, or nothing is left to export.
+    """
+    choice = _choice(
+        format, sources, prompt, Options(score, at_least, raters, format == "trl-unpaired"),
+        validation, personal, licence, price,
+    )  # fmt: skip
+    folder = Path(out)
+    _check_folder(folder, force)
+    left_out = LeftOut()
+    material = material_of(what, choice.sources, choice.options, left_out)
+    chosen = _chosen(material, choice, left_out)
+    part = folder.absolute().with_name(f".{folder.name}.part-{os.getpid()}")
+    part.mkdir(parents=True)
+    try:
+        writing = _Writing(part, material, choice, left_out)
+        writing.write(chosen, on_progress)
+        findings = [
+            dataclasses.replace(finding, file=str(folder / name))
+            for name in writing.files
+            for finding in check_file(part / name, choice.format)
+            if not (finding.line == 0 and name == "validation.jsonl")  # may be small
+        ]
+        exported = writing.end(findings)
+        if not dry_run:
+            _put_in_place(part, folder)
+            exported = dataclasses.replace(exported, folder=folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return exported
+
+
+def _choice(
+    name: str,
+    sources: Sequence[str],
+    prompt: str | None,
+    options: Options,
+    validation: float,
+    personal: str,
+    licence: str,
+    price: float | None,
+) -> Choice:
+    """The options, checked together."""
+    format_name = check_format(name)
+    for source in sources:
+        if source not in SOURCES:
+            raise PexError(f"there is no source '{source}'", hint=nearest(source, SOURCES))
+    fitting = _fitting(format_name)
+    chosen = tuple(source for source in SOURCES if source in sources) or fitting[:1]
+    for source in chosen:
+        if source not in fitting:
+            raise PexError(
+                f"'{source}' does not fit {format_name}", hint=f"it takes {', '.join(fitting)}"
+            )
+    if not 0 <= validation < 1:
+        raise PexError(f"validation: expected a share from 0 to below 1, got {validation!r}")
+    for mode in PERSONAL:
+        if mode == personal:
+            return Choice(format_name, chosen, prompt, options, validation, mode, licence, price)
+    raise PexError(f"personal: unknown '{personal}'", hint=nearest(personal, PERSONAL))
+
+
+def _fitting(name: Format) -> tuple[SourceName, ...]:
+    if name in _PREFERENCES:
+        return ("ratings", "judge")
+    return ("thumbs", "passed") if name == "trl-unpaired" else ("expected", "passed")
+
+
+def _check_folder(folder: Path, force: bool) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).is_file()):
+        raise PexError(f"{folder} is there and is not an export", hint="give another folder")
+    if any(folder.iterdir()) and not force:
+        raise PexError(f"{folder} is already there", hint="--force replaces it")
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    """Rename the finished folder; an earlier export is moved aside first, then deleted."""
+    old = folder.absolute().with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        part.rename(folder)
+    except OSError as error:
+        if old.exists():
+            old.rename(folder)
+        raise PexError(f"{folder}: cannot be written: {error.strerror}") from None
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _chosen(material: Material, choice: Choice, left_out: LeftOut) -> list[Pick]:
+    """The picks without held-out cases and duplicates."""
+    held = HeldOut([*held_out_cases(material.project, material.uri), *material.held_out])
+    kept: list[Pick] = []
+    gated: set[str] = set()
+    seen, alike = set[str](), SeenTexts()
+    picks = iter(material.picks)
+    while chunk := list(itertools.islice(picks, _CHUNK)):
+        for pick, match in zip(chunk, held.find([pick.case for pick in chunk]), strict=True):
+            if match is not None:
+                if match.why == GATED:
+                    gated.add(match.experiment)
+                alone = "" if match.likeness == 1 else ", reworded"
+                left_out[f"held out: {_why(match.why)} of {match.experiment}{alone}"] += 1
+                continue
+            key = digest([own_inputs(pick.case), pick.answer, pick.rejected, pick.label], 32)
+            if key in seen:
+                left_out["a duplicate"] += 1
+            elif alike.add(_pick_text(pick)) is not None:
+                left_out["a near-duplicate of an earlier row"] += 1
+            else:
+                seen.add(key)
+                kept.append(pick)
+    if not kept:
+        reasons = "; ".join(f"{why}: {count:,}" for why, count in left_out.items())
+        raise PexError(
+            f"nothing is left to export ({reasons or 'there are no cases'})",
+            hint=HOW_TO_MARK if gated else None,
+        )
+    return kept
+
+
+def _why(reason: str) -> str:
+    return "cases test (a gate, no splits)" if reason == GATED else f"split '{reason}'"
+
+
+def _pick_text(pick: Pick) -> str:
+    parts = [
+        case_text(pick.case),
+        *(value_text(_said(m)) for m in (pick.answer, pick.rejected) if m),
+    ]
+    return "\n".join([*parts, "" if pick.label is None else str(pick.label)])
+
+
+def _said(message: Any) -> Any:
+    return message.get("tool_calls") or message.get("content") or ""
+
+
+class _Writing:
+    """Writes the files of one export, row by row."""
+
+    def __init__(self, part: Path, material: Material, choice: Choice, left_out: LeftOut) -> None:
+        self.files: dict[str, dict[str, Any]] = {}
+        self._part = part
+        self._material = material
+        self._choice = choice
+        self._left_out = left_out
+        self._prompt = material.prompt(choice.prompt)
+        self._cleaner = RowCleaner(choice.personal)
+        self._sources = LeftOut()
+        self._origins = LeftOut()
+        self._licences = LeftOut()
+        self._raters = LeftOut()
+
+    def write(
+        self, picks: Sequence[Pick], on_progress: Callable[[int, int], object] | None
+    ) -> None:
+        """Write all rows, and a line about each into `rows.jsonl`."""
+        side = self._sides(picks)
+        names = ["train.jsonl"] + ["validation.jsonl"] * ("validation" in side.values())
+        with _Files(self._part, [*names, ROWS]) as files:
+            for number, pick in enumerate(picks, 1):
+                row = self._row(pick)
+                if row is not None:
+                    name = f"{side[pick.case.id]}.jsonl"
+                    data = orjson.dumps(row)
+                    line = files.add(name, data)
+                    files.add(ROWS, orjson.dumps(self._about(pick, name, line, data)))
+                if on_progress is not None and (number % 1000 == 0 or number == len(picks)):
+                    on_progress(number, len(picks))
+        self._cleaner.end()
+        self.files = {name: files.facts(name) for name in names if files.facts(name)["rows"]}
+        if not self.files:
+            reasons = "; ".join(f"{why}: {count:,}" for why, count in self._left_out.items())
+            raise PexError(f"nothing is left to export ({reasons})")
+
+    def end(self, findings: list[Finding]) -> Exported:
+        """Write the card and the manifest."""
+        facts = {
+            "format": self._choice.format,
+            "what": self._material.name,
+            "run": self._material.run_id,
+            "prompt": self._prompt.name,
+            "prompt_version": self._prompt.digest,
+            "sources": dict(self._sources),
+            "origins": dict(self._origins),
+            "licences": dict(self._licences),
+            "raters": dict(self._raters),
+            "personal": {
+                "mode": self._choice.personal, "rows": self._cleaner.rows,
+                "places": dict(self._cleaner.counts),
+            },
+            "validation": self._choice.validation,
+            "price_usd_per_million": self._choice.price,
+            "files": self.files,
+            "left_out": dict(self._left_out.most_common()),
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+        }  # fmt: skip
+        card = card_text(facts)
+        (self._part / CARD).write_text(card, encoding="utf-8")
+        (self._part / MANIFEST).write_bytes(
+            orjson.dumps(to_json_value(facts), option=orjson.OPT_INDENT_2)
+        )
+        return Exported(
+            None, self._choice.format, self.files, dict(self._sources),
+            dict(self._left_out.most_common()), dict(self._cleaner.counts), findings, card,
+        )  # fmt: skip
+
+    def _sides(self, picks: Sequence[Pick]) -> dict[str, str]:
+        """The file of each case; groups stay together."""
+        cases = list({pick.case.id: pick.case for pick in picks}.values())
+        share = self._choice.validation
+        if share == 0:
+            return dict.fromkeys((case.id for case in cases), "train")
+        parts = divide_cases(cases, {"train": 1 - share, "validation": share})
+        return {case.id: name for name, members in parts.items() for case in members}
+
+    def _row(self, pick: Pick) -> dict[str, Any] | None:
+        case = pick.case
+        try:
+            if len(self._prompt.turns(case.values)) > 1:
+                raise UnfitError("a conversation of several turns")
+            messages = self._prompt.render_with_images(case.values, self._material.folder)
+            example = Example(messages, pick.answer, pick.rejected, pick.label, self._prompt.tools)
+            row = WRITERS[self._choice.format](example)
+        except UnfitError as error:
+            self._left_out[error.message] += 1
+            return None
+        except PexError as error:
+            raise PexError(f"case '{case.id}': {error.message}", hint=error.hint) from None
+        row = self._cleaner.clean(row, case.id)
+        self._sources[pick.source] += 1
+        self._origins[_origin(case)] += 1
+        self._licences[self._licence(case)] += 1
+        if "raters" in pick.facts:
+            self._raters[str(pick.facts["raters"])] += 1
+        return row
+
+    def _licence(self, case: Case) -> str:
+        own = case.inputs.get("licence") or case.inputs.get("license")
+        return str(own or self._choice.licence or _NOT_NAMED)
+
+    def _about(self, pick: Pick, name: str, line: int, data: bytes) -> dict[str, Any]:
+        """What the manifest says of a row."""
+        case = pick.case
+        provenance = case.provenance
+        traced = {
+            "trace_id": getattr(provenance, "trace", "") or "",
+            "user": getattr(provenance, "user", "") or "",
+        }
+        return {
+            "file": name, "line": line, "case_id": case.id, "group": case.group or "",
+            "source": pick.source, "origin": _origin(case), "licence": self._licence(case),
+            "prompt": self._prompt.name, "prompt_version": self._prompt.digest,
+            **{key: value for key, value in traced.items() if value},
+            **pick.facts, "sha256": hashlib.sha256(data).hexdigest(),
+        }  # fmt: skip
+
+
+def _origin(case: Case) -> str:
+    """Where a case comes from, in words."""
+    if case.provenance is None:
+        return "written by people"
+    if getattr(case.provenance, "trace", ""):
+        return "a deployed trace"
+    return "generated, accepted by a person"
+
+
+class _Files:
+    """The open files of an export: bytes go straight to disk."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder = folder
+        self._names = list(dict.fromkeys(names))
+        self._open: dict[str, IO[bytes]] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
+        self._hashes = {name: hashlib.sha256() for name in self._names}
+
+    def __enter__(self) -> _Files:
+        for name in self._names:
+            self._open[name] = (self._folder / name).open("wb")
+            self._facts[name] = {"rows": 0, "bytes": 0}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+
+    def add(self, name: str, data: bytes) -> int:
+        """Write a line; its number."""
+        line = data + b"\n"
+        self._open[name].write(line)
+        self._hashes[name].update(line)
+        self._facts[name]["rows"] += 1
+        self._facts[name]["bytes"] += len(line)
+        return int(self._facts[name]["rows"])
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Rows, bytes, estimated tokens and the hash of a file."""
+        facts = self._facts[name]
+        tokens = round(facts["bytes"] / BYTES_PER_TOKEN)
+        return {**facts, "tokens": tokens, "sha256": self._hashes[name].hexdigest()}
