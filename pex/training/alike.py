@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HELD_OUT = 0.8
+HELD_OUT = 0.85
 """From this likeness on, a text counts as a held-out one reworded."""
 SAME = 0.9
 """From this likeness on, a text counts as one before it."""

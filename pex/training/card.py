@@ -69,11 +69,13 @@ def _personal(facts: Mapping[str, Any]) -> str:
         return "Nothing that looks like an address or number of a person was found."
     places = ", ".join(f"{kind}: {count:,}" for kind, count in found["places"].items())
     done = {"hide": "replaced with placeholders", "keep": "**kept**"}.get(found["mode"], "refused")
-    return f"In {found['rows']:,} rows, what looks like personal data was {done} ({places})."
+    rows = "1 row" if found["rows"] == 1 else f"{found['rows']:,} rows"
+    return f"In {rows}, what looks like personal data was {done} ({places})."
 
 
 def _counts(counts: Mapping[str, int], words: Mapping[str, str] | None = None) -> list[str]:
-    return [f"- {(words or {}).get(name, name)}: {count:,}" for name, count in counts.items()]
+    named = {" ".join((words or {}).get(name, name).split())[:200]: n for name, n in counts.items()}
+    return [f"- {name}: {count:,}" for name, count in named.items()]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import itertools
@@ -218,20 +219,26 @@ def _chosen(material: Material, choice: Choice, left_out: LeftOut) -> list[Pick]
     held = HeldOut([*held_out_cases(material.project, material.uri), *material.held_out])
     kept: list[Pick] = []
     gated: set[str] = set()
-    seen, alike = set[str](), SeenTexts()
+    seen, answered = set[str](), dict[str, str]()
+    # A good and a bad answer to a case can be much alike: each label has texts of its own.
+    alike: dict[bool | None, SeenTexts] = collections.defaultdict(SeenTexts)
     picks = iter(material.picks)
     while chunk := list(itertools.islice(picks, _CHUNK)):
         for pick, match in zip(chunk, held.find([pick.case for pick in chunk]), strict=True):
             if match is not None:
                 if match.why == GATED:
                     gated.add(match.experiment)
-                alone = "" if match.likeness == 1 else ", reworded"
-                left_out[f"held out: {_why(match.why)} of {match.experiment}{alone}"] += 1
+                how = "" if match.likeness == 1 else ", reworded"
+                left_out[f"held out: {_why(match.why)} of {match.experiment}{how}"] += 1
                 continue
-            key = digest([own_inputs(pick.case), pick.answer, pick.rejected, pick.label], 32)
+            inputs = digest(own_inputs(pick.case), 32)
+            key = digest([inputs, pick.answer, pick.rejected, pick.label], 32)
+            alone = pick.rejected is None and pick.label is None
             if key in seen:
                 left_out["a duplicate"] += 1
-            elif alike.add(_pick_text(pick)) is not None:
+            elif alone and answered.setdefault(inputs, key) != key:
+                left_out["the same inputs with another answer"] += 1
+            elif alike[pick.label].add(_pick_text(pick)) is not None:
                 left_out["a near-duplicate of an earlier row"] += 1
             else:
                 seen.add(key)
@@ -254,7 +261,7 @@ def _pick_text(pick: Pick) -> str:
         case_text(pick.case),
         *(value_text(_said(m)) for m in (pick.answer, pick.rejected) if m),
     ]
-    return "\n".join([*parts, "" if pick.label is None else str(pick.label)])
+    return "\n".join(parts)
 
 
 def _said(message: Any) -> Any:

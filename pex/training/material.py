@@ -84,6 +84,9 @@ def material_of(
             return _of_experiment(file, left_out)
         if str(what).endswith((".yaml", ".yml")):
             raise file
+        run = attempt(lambda: _of_run(str(what), sources, options, left_out))
+        if isinstance(run, PexError) and (file.hint or "").startswith("did you mean"):
+            raise file  # it is rather a mistyped experiment than a run
     return _of_run(str(what), sources, options, left_out)
 
 
