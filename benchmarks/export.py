@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-FORMATS = ("openai-chat",)
+FORMATS = ("openai-chat", "trl-messages", "alpaca", "sharegpt")
 
 
 def project(folder: Path, count: int) -> None:
@@ -52,7 +52,7 @@ def one(name: str) -> None:
     from pex.training import material
     from pex.training.export import export
 
-    begun = time.monotonic()
+    begun, used = time.monotonic(), time.process_time()
     read = material.material_of
 
     def timed(*args: object, **options: object) -> object:
@@ -69,7 +69,8 @@ def one(name: str) -> None:
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rows = sum(file["rows"] for file in found.files.values())
     print(
-        f"{name}: {rows:,} rows in {end - begun:.1f} s ({loaded[0][0] - begun:.1f} s to read the "
+        f"{name}: {rows:,} rows in {end - begun:.1f} s, {time.process_time() - used:.1f} s of CPU "
+        f"({loaded[0][0] - begun:.1f} s to read the "
         f"experiment), {(most - loaded[0][1]) / 1024:.0f} MB more than with the cases alone"
     )
 

@@ -10,17 +10,18 @@ from typing import Any, Literal, get_args
 from pex.core.errors import PexError
 from pex.guard.personal import personal_data
 from pex.guard.redact import known
-from pex.guard.scan import scan_json
+from pex.guard.scan import scan
 
 Personal = Literal["hide", "keep", "refuse"]
 PERSONAL: tuple[Personal, ...] = get_args(Personal)
 _MAY_BE = re.compile(r"@|[0-9](?:[^0-9\n]{0,3}[0-9]){5}")
 """An address has an @, and numbers of people have six digits: other texts need no closer look."""
 _MOST_SHOWN = 5
+_MOST_KEPT, _LONGEST_KEPT = 10_000, 4_000
 
 
 class RowCleaner:
-    """Looks at every string of a row before it is written.
+    """Looks at every string of a row that is to be written.
 
     Args:
         personal: what is done about what looks like a person's data: `hide` replaces it with
@@ -45,6 +46,8 @@ class RowCleaner:
         self._placeholders: dict[tuple[str, str], str] = {}
         self._numbers: collections.Counter[str] = collections.Counter()
         self._refused: list[str] = []
+        self._clean: set[str] = set()
+        self._case = ""
 
     def clean(self, row: dict[str, Any], case_id: str) -> dict[str, Any]:
         """The row as it may be written.
@@ -56,17 +59,9 @@ class RowCleaner:
         Raises:
             PexError: it has a secret.
         """
-        secrets = scan_json(row, self._known)
-        if secrets:
-            raise PexError(
-                f"case '{case_id}' has a secret ({secrets[0].rule}) in {secrets[0].place}: "
-                f"{secrets[0].excerpt}",
-                hint="nothing was exported; take it out of the case, and change the secret: a "
-                "trained model can repeat it",
-            )
-        before = sum(self.counts.values())
+        before, self._case = self.counts.total(), case_id
         cleaned: dict[str, Any] = _mapped(row, self._text)
-        if sum(self.counts.values()) > before:
+        if self.counts.total() > before:
             self.rows += 1
             if self._personal == "refuse" and len(self._refused) < _MOST_SHOWN:
                 self._refused.append(case_id)
@@ -87,7 +82,15 @@ class RowCleaner:
             )
 
     def _text(self, text: str) -> str:
-        if not _MAY_BE.search(text) or text.startswith("data:"):
+        if text in self._clean:
+            return text
+        self._check(text)
+        if not _MAY_BE.search(text):
+            # System messages, roles and labels come again with every row.
+            if len(text) <= _LONGEST_KEPT and len(self._clean) < _MOST_KEPT:
+                self._clean.add(text)
+            return text
+        if text.startswith("data:"):
             return text
         found = personal_data(text)
         for item in found:
@@ -102,6 +105,16 @@ class RowCleaner:
             ]
             end = item.end
         return "".join([*parts, text[end:]])
+
+    def _check(self, text: str) -> None:
+        secrets = scan(text, self._known)
+        if secrets:
+            raise PexError(
+                f"case '{self._case}' has a secret ({secrets[0].rule}) in {secrets[0].place}: "
+                f"{secrets[0].excerpt}",
+                hint="nothing was exported; take it out of the case, and change the secret: a "
+                "trained model can repeat it",
+            )
 
     def _placeholder(self, kind: str, value: str) -> str:
         key = kind, re.sub(r"[\s().-]+", "", value).casefold() if "@" not in value else value

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import orjson
 
-from pex.core.canonical_json import digest
+from pex.core.canonical_json import json_text
 from pex.core.case import Case
 from pex.core.errors import PexError, nearest
 from pex.core.splits import divide_cases
@@ -24,7 +24,7 @@ from pex.run.request import BYTES_PER_TOKEN
 from pex.training.alike import SeenTexts
 from pex.training.card import card_text
 from pex.training.clean_rows import PERSONAL, Personal, RowCleaner
-from pex.training.example import Example, Pick, UnfitError, case_text, own_inputs
+from pex.training.example import Example, Pick, UnfitError, case_text
 from pex.training.finding import Finding
 from pex.training.formats import Format, check_format
 from pex.training.held_out import GATED, HOW_TO_MARK, HeldOut, held_out_cases
@@ -219,26 +219,27 @@ def _chosen(material: Material, choice: Choice, left_out: LeftOut) -> list[Pick]
     held = HeldOut([*held_out_cases(material.project, material.uri), *material.held_out])
     kept: list[Pick] = []
     gated: set[str] = set()
-    seen, answered = set[str](), dict[str, str]()
+    seen, answered = set[bytes](), dict[bytes, bytes]()
     # A good and a bad answer to a case can be much alike: each label has texts of its own.
     alike: dict[bool | None, SeenTexts] = collections.defaultdict(SeenTexts)
     picks = iter(material.picks)
     while chunk := list(itertools.islice(picks, _CHUNK)):
-        for pick, match in zip(chunk, held.find([pick.case for pick in chunk]), strict=True):
+        texts = [case_text(pick.case) for pick in chunk]
+        for pick, text, match in zip(chunk, texts, held.find(texts), strict=True):
             if match is not None:
                 if match.why == GATED:
                     gated.add(match.experiment)
                 how = "" if match.likeness == 1 else ", reworded"
                 left_out[f"held out: {_why(match.why)} of {match.experiment}{how}"] += 1
                 continue
-            inputs = digest(own_inputs(pick.case), 32)
-            key = digest([inputs, pick.answer, pick.rejected, pick.label], 32)
+            inputs = _hash(text)
+            key = _hash(json_text([text, pick.answer, pick.rejected, pick.label]))
             alone = pick.rejected is None and pick.label is None
             if key in seen:
                 left_out["a duplicate"] += 1
             elif alone and answered.setdefault(inputs, key) != key:
                 left_out["the same inputs with another answer"] += 1
-            elif alike[pick.label].add(_pick_text(pick)) is not None:
+            elif alike[pick.label].add(_pick_text(pick, text)) is not None:
                 left_out["a near-duplicate of an earlier row"] += 1
             else:
                 seen.add(key)
@@ -256,11 +257,12 @@ def _why(reason: str) -> str:
     return "cases test (a gate, no splits)" if reason == GATED else f"split '{reason}'"
 
 
-def _pick_text(pick: Pick) -> str:
-    parts = [
-        case_text(pick.case),
-        *(value_text(_said(m)) for m in (pick.answer, pick.rejected) if m),
-    ]
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _pick_text(pick: Pick, text: str) -> str:
+    parts = [text, *(value_text(_said(m)) for m in (pick.answer, pick.rejected) if m)]
     return "\n".join(parts)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.attempt import attempt
-from pex.core.canonical_json import digest
 from pex.core.case import Case
 from pex.core.cases import read_cases
 from pex.core.errors import PexError
@@ -20,7 +19,7 @@ from pex.project.folder import load_variants
 from pex.project.listing import experiment_files
 from pex.project.spec import load_spec
 from pex.training.alike import HeldOutTexts
-from pex.training.example import case_text, own_inputs
+from pex.training.example import case_text
 
 if TYPE_CHECKING:
     from pex.project.spec import ExperimentSpec
@@ -41,49 +40,40 @@ class Match:
 
 
 class HeldOut:
-    """All held-out cases of a project: found by the hash of their inputs, and reworded.
+    """All held-out cases of a project: found by their inputs' text, also reworded.
+
+    Equal inputs have equal texts, whatever their columns are called, so a hash of the text finds
+    all cases that a hash of the inputs would.
 
     Args:
         cases: each with its experiment's name and why it is held out.
 
     Example:
         >>> held = HeldOut([("reviews", Case("r1", {"text": "It broke on day one."}), "confirm")])
-        >>> [held.find([Case("x", {"text": t})])[0] is None for t in ("It broke on day 1.", "Fine")]
+        >>> [held.find([text])[0] is None for text in ("It broke on day 1.", "Fine")]
         [False, True]
     """
 
     def __init__(self, cases: Iterable[tuple[str, Case, str]]) -> None:
         self._cases = list(cases)
-        self._by_digest = {
-            digest(own_inputs(case), 32): number
-            for number, (_, case, _) in reversed(list(enumerate(self._cases)))
-        }
         self._texts = HeldOutTexts([case_text(case) for _, case, _ in self._cases])
 
     def __len__(self) -> int:
         return len(self._cases)
 
-    def find(self, cases: Sequence[Case]) -> list[Match | None]:
+    def find(self, texts: Sequence[str]) -> list[Match | None]:
         """The held-out case that each case is or is like; None if there is none.
 
         Args:
-            cases: some hundreds at a time.
+            texts: of some hundred cases, by `case_text`.
         """
         if not self._cases:
-            return [None] * len(cases)
-        alike = self._texts.find([case_text(case) for case in cases])
-        found: list[Match | None] = []
-        for case, near in zip(cases, alike, strict=True):
-            number = self._by_digest.get(digest(own_inputs(case), 32))
-            likeness = 1.0
-            if number is None and near is not None:
-                number, likeness = near
-            if number is None:
-                found.append(None)
-                continue
-            experiment, other, why = self._cases[number]
-            found.append(Match(experiment, other.id, why, likeness))
-        return found
+            return [None] * len(texts)
+        return [near and self._match(*near) for near in self._texts.find(texts)]
+
+    def _match(self, number: int, likeness: float) -> Match:
+        experiment, case, why = self._cases[number]
+        return Match(experiment, case.id, why, likeness)
 
 
 def held_out_cases(project: Path, uri: str) -> list[tuple[str, Case, str]]:
