@@ -280,6 +280,7 @@ class _Writing:
         self._choice = choice
         self._left_out = left_out
         self._prompt = material.prompt(choice.prompt)
+        self._version = self._prompt.digest
         self._cleaner = RowCleaner(choice.personal)
         self._sources = LeftOut()
         self._origins = LeftOut()
@@ -315,7 +316,7 @@ class _Writing:
             "what": self._material.name,
             "run": self._material.run_id,
             "prompt": self._prompt.name,
-            "prompt_version": self._prompt.digest,
+            "prompt_version": self._version,
             "sources": dict(self._sources),
             "origins": dict(self._origins),
             "licences": dict(self._licences),
@@ -385,7 +386,7 @@ class _Writing:
         return {
             "file": name, "line": line, "case_id": case.id, "group": case.group or "",
             "source": pick.source, "origin": _origin(case), "licence": self._licence(case),
-            "prompt": self._prompt.name, "prompt_version": self._prompt.digest,
+            "prompt": self._prompt.name, "prompt_version": self._version,
             **{key: value for key, value in traced.items() if value},
             **pick.facts, "sha256": hashlib.sha256(data).hexdigest(),
         }  # fmt: skip
