@@ -7,6 +7,7 @@ adds only the missing ones.
 from __future__ import annotations
 
 import atexit
+import functools
 import json
 import sys
 import tempfile
@@ -55,6 +56,9 @@ WRITTEN = "pex.traces"
 
 _BATCH, _PAGE, _DELETED = 50, 500, 100
 _UNNOTICED_S, _LAST_BATCH_S = 0.5, 5.0
+
+_writing: set[TraceWriter] = set()
+"""The writers that have not ended."""
 
 
 def write(
@@ -207,6 +211,8 @@ class TraceWriter(threading.Thread):
 
     def start(self) -> None:
         """Start the writing."""
+        _wait_before_pools_close()
+        _writing.add(self)
         atexit.register(self._at_exit)
         super().start()
 
@@ -226,6 +232,7 @@ class TraceWriter(threading.Thread):
                 stacklevel=2,
             )
         finally:
+            _writing.discard(self)
             atexit.unregister(self._at_exit)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -257,6 +264,26 @@ class TraceWriter(threading.Thread):
             self.stop()
             self.join(_LAST_BATCH_S)
             sys.stderr.write(f"stopped; {self._later()}\n")
+
+
+@functools.cache
+def _wait_before_pools_close() -> None:
+    """Have the interpreter wait for the writing while MLflow can still use its thread pools.
+
+    Exit handlers of `atexit` run after `concurrent.futures` has closed all pools, and MLflow reads
+    and writes files with them. Its own handler is of the kind that `concurrent.futures` uses, and
+    the one registered last runs first. `atexit` remains for processes that end without it.
+    """
+    import concurrent.futures.thread  # noqa: F401 - it must have registered its own by now
+
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        register(_finish_writing)
+
+
+def _finish_writing() -> None:
+    for writer in list(_writing):
+        writer._at_exit()
 
 
 def complete(

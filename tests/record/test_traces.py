@@ -20,8 +20,9 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 import pex
 from pex.record import traces
+from pex.record.case_versions import CHANGED
 from pex.record.choose_traces import check_traces, choose
-from pex.record.search import trace_page
+from pex.record.search import CASES_SHA256, trace_page
 from pex.record.spans import preview
 from tests.helpers import browser
 from tests.helpers.processes import wait_for
@@ -306,18 +307,21 @@ def test_a_case_that_is_to_be_forgotten_leaves_no_trace(uri: str) -> None:
 
 EXITING = """
 import sys
+from pathlib import Path
+from pex.core.cases import load_cases
 from pex.record.runs import load
 from pex.record.choose_traces import choose
 from pex.record.traces import TraceWriter, target_of
-uri, run_id = sys.argv[1:]
+uri, run_id = sys.argv[1:3]
 frame, about = load(uri, run_id)
-TraceWriter(target_of(uri, run_id, about), frame, choose(frame, "all")).start()
+cases = load_cases(Path(sys.argv[3])) if sys.argv[3:] else ()
+TraceWriter(target_of(uri, run_id, about), frame, choose(frame, "all"), cases).start()
 """
 
 
-def exiting(target: traces.Target) -> subprocess.Popen[str]:
+def exiting(target: traces.Target, *cases: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", EXITING, target.uri, target.run_id],
+        [sys.executable, "-c", EXITING, target.uri, target.run_id, *cases],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -332,6 +336,23 @@ def test_a_process_that_ends_waits_for_its_traces_and_says_so(uri: str) -> None:
     assert process.returncode == 0
     assert re.search(r"writing traces to MLflow, \d+ of 200 left; Ctrl-C to stop", said)
     assert tag(target) == "200/200"
+
+
+def test_what_is_written_last_still_reads_files_of_earlier_runs(uri: str, tmp_path: Path) -> None:
+    cases = make_cases(20)
+    first = record(uri, "exit", make_frame(cases), cases)
+    target = record(uri, "exit", make_frame(cases[:15]), cases[:15])
+    file = tmp_path / "cases.jsonl"
+    client = mlflow.MlflowClient(uri)
+    client.set_tag(first.run_id, CASES_SHA256, "of 20")
+    client.set_tag(target.run_id, CASES_SHA256, "of 15")
+    client.download_artifacts(target.run_id, "cases.jsonl", str(tmp_path))
+    process = exiting(target, str(file))
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "could not be written" not in said
+    assert tag(target) == "30/30"
+    assert CHANGED in client.get_run(target.run_id).data.tags
 
 
 def test_ctrl_c_ends_the_waiting_and_the_rest_comes_later(uri: str) -> None:
