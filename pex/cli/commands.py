@@ -36,6 +36,8 @@ COMMANDS = {
     "batch": "Run a plan of notebooks as a batch (a night), judge it and write the morning page.",
     "adopt": "Compare every prompt of the library on a new model with the old one, on its own "
     "cases.",
+    "finetune": "Fine-tuning jobs: check the data, start a job with a budget, follow it, cancel "
+    "it.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
     "export": "Write training data of an experiment or a run: OpenAI, TRL, Alpaca, ShareGPT.",
     "form": "Forms for people without code: what must hold, what is right, how good answers are.",

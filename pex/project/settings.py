@@ -113,12 +113,14 @@ class ModelSettings(Strict):
 
     `reasoning_tags` are the names of the tags around its reasoning; with an empty list, answers
     are not changed. `api` overrides the provider's API. `stops` is the day from which the model
-    no longer answers, where its endpoint does not say so.
+    no longer answers, where its endpoint does not say so. `training_usd_per_million` is the price
+    of the tokens of a fine-tuning job.
     """
 
     reasoning_tags: list[str] | None = None
     api: Api | None = None
     stops: Annotated[datetime.date | None, BeforeValidator(_day)] = None
+    training_usd_per_million: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class PriceSettings(Strict):
