@@ -15,7 +15,7 @@ EMAIL, IBAN, CARD, TELEPHONE = "e-mail address", "IBAN", "card number", "telepho
 LONGEST = 200_000
 """Characters of a text that are looked at."""
 
-_SPACES = {0xA0: " ", 0x202F: " "}
+SPACES = {0xA0: " ", 0x202F: " "}
 """Spaces that do not break, as in numbers that were copied; the text keeps its length."""
 
 _EMAIL = re.compile(
@@ -80,10 +80,15 @@ class PersonalData:
     masked: str
 
 
-def personal_data(text: str) -> list[PersonalData]:
+def personal_data(
+    text: str, *, longest: int | None = LONGEST, examples: bool = False
+) -> list[PersonalData]:
     """The places in a text that look like a person's data, in their order.
 
-    Addresses of the domains that are reserved for examples are left out.
+    Args:
+        text: any text.
+        longest: the characters that are looked at; None for all.
+        examples: whether addresses of the domains that are reserved for examples count too.
 
     Example:
         >>> found = personal_data("Write to ada@firm.org or call +44 20 7946 0958.")
@@ -92,23 +97,25 @@ def personal_data(text: str) -> list[PersonalData]:
         >>> personal_data("Order 4711-0815 of 2026-11-30, version 10.4.22.1, 1 299,00 €")
         []
     """
-    text = text[:LONGEST].translate(_SPACES)
+    text = text[:longest].translate(SPACES)
     found: list[PersonalData] = []
+    taken = bytearray(len(text))  # so that many places take no longer than few
     for kind, spans in (
-        (EMAIL, _emails(text)),
+        (EMAIL, _emails(text, examples)),
         (IBAN, _ibans(text)),
         (CARD, _cards(text)),
         (TELEPHONE, _telephones(text)),
     ):
         for start, end in spans:
-            if not any(start < other.end and other.start < end for other in found):
+            if 1 not in taken[start:end]:
+                taken[start:end] = b"\x01" * (end - start)
                 found.append(PersonalData(kind, start, end, _masked(kind, text[start:end])))
     return sorted(found, key=lambda item: item.start)
 
 
-def _emails(text: str) -> Iterator[tuple[int, int]]:
+def _emails(text: str, examples: bool) -> Iterator[tuple[int, int]]:
     for match in _EMAIL.finditer(text):
-        if not _EXAMPLE.search(match[0]):
+        if examples or not _EXAMPLE.search(match[0]):
             yield match.span()
 
 
@@ -201,6 +208,21 @@ def _is_dialled(plus: str, digits: str, text: str) -> bool:
         long_enough = len(digits) == 11 if digits[0] in "17" else len(digits) >= 8
         return long_enough and digits[0] != "0" and len(digits.rstrip("0")) > 3
     return plus == "00" and len(digits) >= 9 and " " in text
+
+
+def is_told(text: str, start: int) -> bool:
+    """Whether a word such as "tel" stands before a place."""
+    return bool(_BEFORE.search(text[max(0, start - 40) : start]))
+
+
+def is_numbered(text: str, start: int) -> bool:
+    """Whether a word such as "order" or "invoice no." stands before a place."""
+    return bool(_NUMBERED.search(text[max(0, start - 40) : start]))
+
+
+def is_date(text: str) -> bool:
+    """Whether digits are a date, a span of years, a decimal number or a network's address."""
+    return bool(_NO_TELEPHONE.match(text))
 
 
 def _may_be_told(text: str) -> bool:

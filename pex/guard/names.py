@@ -1,0 +1,117 @@
+"""Names of people in a text: of a list, or by presidio-analyzer where it is installed."""
+
+from __future__ import annotations
+
+import importlib
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import regex  # type: ignore[import-untyped]
+
+from pex.core.errors import PexError
+
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+_BETWEEN = regex.compile(r"[\s.,'’-]{1,3}")
+_NO_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+"""Letters of scripts that put no space between words."""
+_MIN_SCORE = 0.6
+
+
+class NameFinder(Protocol):
+    """Whatever finds names: gives the start and end of each."""
+
+    def __call__(self, text: str) -> Iterable[tuple[int, int]]:
+        """The places of names in a text."""
+        ...
+
+
+class NameList:
+    """Finds the names of a list: whole words, whatever their case, in time linear in the text.
+
+    Example:
+        >>> text = "ÉMILIE ZOLA's order, and Ann's annual fee"
+        >>> [text[start:end] for start, end in NameList(["Émilie Zola", "Ann"])(text)]
+        ['ÉMILIE ZOLA', 'Ann']
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_first: dict[str, list[list[str]]] = {}
+        joined = set()
+        for name in names:
+            words = [folded(word) for word in _WORD.findall(name)]
+            if not words:
+                continue
+            if _NO_SPACES.search(name):
+                joined.add(name.strip())
+            else:
+                self._by_first.setdefault(words[0], []).append(words[1:])
+        for rest in self._by_first.values():
+            rest.sort(key=len, reverse=True)
+        longest_first = sorted(joined, key=len, reverse=True)
+        pattern = "|".join(map(regex.escape, longest_first))
+        self._joined = regex.compile(pattern) if pattern else None
+
+    def __call__(self, text: str) -> Iterator[tuple[int, int]]:
+        """The places of names, in no particular order."""
+        if self._joined is not None:
+            yield from (match.span() for match in self._joined.finditer(text))
+        if not self._by_first:
+            return
+        words = [(match.start(), match.end()) for match in _WORD.finditer(text)]
+        at = 0
+        while at < len(words):
+            start, end = words[at]
+            for rest in self._by_first.get(folded(text[start:end]), ()):
+                if self._goes_on(text, words, at, rest):
+                    yield start, words[at + len(rest)][1]
+                    at += len(rest)
+                    break
+            at += 1
+
+    @staticmethod
+    def _goes_on(text: str, words: list[tuple[int, int]], at: int, rest: list[str]) -> bool:
+        for place, word in enumerate(rest, at + 1):
+            if place >= len(words) or folded(text[slice(*words[place])]) != word:
+                return False
+            if not _BETWEEN.fullmatch(text, words[place - 1][1], words[place][0]):
+                return False
+        return True
+
+
+def folded(text: str) -> str:
+    """A word without its case, and with one way to write its accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def presidio_names(language: str = "en", analyzer: Any = None) -> NameFinder:
+    """A finder of names by presidio-analyzer and the language model that it loads.
+
+    Args:
+        language: of the texts, as presidio names it.
+        analyzer: an `AnalyzerEngine` of your own; otherwise presidio's default.
+
+    Raises:
+        PexError: the package or its language model is not installed.
+    """
+    if analyzer is None:
+        try:
+            analyzer = importlib.import_module("presidio_analyzer").AnalyzerEngine()
+        except ImportError:
+            raise PexError(
+                "names = 'presidio' needs the package presidio-analyzer, which is not installed",
+                hint="pip install 'pexlab[personal]' and its language model: "
+                "python -m spacy download en_core_web_lg",
+            ) from None
+        except (OSError, SystemExit) as error:  # spaCy's way to say that the model is missing
+            raise PexError(
+                f"presidio-analyzer cannot load its language model: {error}",
+                hint="python -m spacy download en_core_web_lg",
+            ) from None
+
+    def find(text: str) -> Iterator[tuple[int, int]]:
+        for result in analyzer.analyze(text=text, language=language, entities=["PERSON"]):
+            if result.score >= _MIN_SCORE:
+                yield result.start, result.end
+
+    return find
