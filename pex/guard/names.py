@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import regex  # type: ignore[import-untyped]
 
-from pex.core.errors import PexError
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _BETWEEN = regex.compile(r"[\s.,'’-]{1,3}")
@@ -92,21 +91,20 @@ def presidio_names(language: str = "en", analyzer: Any = None) -> NameFinder:
         analyzer: an `AnalyzerEngine` of your own; otherwise presidio's default.
 
     Raises:
-        PexError: the package or its language model is not installed.
+        ImportError: the package or its language model is not installed.
     """
     if analyzer is None:
         try:
             analyzer = importlib.import_module("presidio_analyzer").AnalyzerEngine()
         except ImportError:
-            raise PexError(
-                "names = 'presidio' needs the package presidio-analyzer, which is not installed",
-                hint="pip install 'pexlab[personal]' and its language model: "
-                "python -m spacy download en_core_web_lg",
+            raise ImportError(
+                "finding names needs the package presidio-analyzer, which is not installed: "
+                "pip install 'pexlab[personal]', then python -m spacy download en_core_web_lg"
             ) from None
         except (OSError, SystemExit) as error:  # spaCy's way to say that the model is missing
-            raise PexError(
-                f"presidio-analyzer cannot load its language model: {error}",
-                hint="python -m spacy download en_core_web_lg",
+            raise ImportError(
+                f"presidio-analyzer cannot load its language model ({error}): "
+                "python -m spacy download en_core_web_lg"
             ) from None
 
     def find(text: str) -> Iterator[tuple[int, int]]:

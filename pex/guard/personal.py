@@ -15,7 +15,7 @@ EMAIL, IBAN, CARD, TELEPHONE = "e-mail address", "IBAN", "card number", "telepho
 LONGEST = 200_000
 """Characters of a text that are looked at."""
 
-SPACES = {0xA0: " ", 0x202F: " "}
+_SPACES = (0xA0, 0x202F)
 """Spaces that do not break, as in numbers that were copied; the text keeps its length."""
 
 _EMAIL = re.compile(
@@ -97,7 +97,7 @@ def personal_data(
         >>> personal_data("Order 4711-0815 of 2026-11-30, version 10.4.22.1, 1 299,00 €")
         []
     """
-    text = text[:longest].translate(SPACES)
+    text = with_plain_spaces(text[:longest])
     found: list[PersonalData] = []
     taken = bytearray(len(text))  # so that many places take no longer than few
     for kind, spans in (
@@ -111,6 +111,13 @@ def personal_data(
                 taken[start:end] = b"\x01" * (end - start)
                 found.append(PersonalData(kind, start, end, _masked(kind, text[start:end])))
     return sorted(found, key=lambda item: item.start)
+
+
+def with_plain_spaces(text: str) -> str:
+    """The text with ordinary spaces for those that do not break, of the same length."""
+    for code in _SPACES:
+        text = text.replace(chr(code), " ")
+    return text
 
 
 def _emails(text: str, examples: bool) -> Iterator[tuple[int, int]]:
@@ -187,6 +194,8 @@ def _telephones(text: str) -> Iterator[tuple[int, int]]:
     at = 0
     while match := _TELEPHONE.search(text, at):
         start, at = match.start(), match.end()
+        if sum(map(str.isdigit, match[0])) < 7:  # most numbers in a text are short
+            continue
         before = text[max(0, start - 40) : start]
         plus, said = match["plus"] or "", bool(_BEFORE.search(before))
         numbered = bool(_NUMBERED.search(before))

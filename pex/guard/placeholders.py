@@ -16,7 +16,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from pex.core.errors import PexError
 from pex.guard import personal, telephone
 from pex.guard.names import NameFinder, NameList, folded
 from pex.guard.personal import CARD, EMAIL, IBAN, TELEPHONE, personal_data
@@ -128,7 +127,7 @@ def hide_personal(
         The text, and the placeholders put in.
 
     Raises:
-        PexError: a rule in `keep` that is not valid, an unknown region.
+        ValueError: a rule in `keep` that is not valid, an unknown region.
 
     Example:
         >>> hide_personal("Ada (ada@firm.org) called from +44 20 7946 0958.", names=["ada"]).text
@@ -163,7 +162,7 @@ def hide_in(
         A copy, and the placeholders put in.
 
     Raises:
-        PexError: as for `hide_personal`.
+        ValueError: as for `hide_personal`.
 
     Example:
         >>> hide_in([{"role": "user", "content": "I am ada@firm.org"}]).value
@@ -223,10 +222,7 @@ def _rules(names: tuple[str, ...], keep: tuple[str, ...], regions: tuple[str, ..
         try:
             patterns.append(re.compile(rule.removeprefix(_REGEX)))
         except re.error as error:
-            raise PexError(
-                f"keep: '{rule}' is not a valid regular expression: {error}",
-                hint="after re: comes a regular expression for the whole value",
-            ) from None
+            raise ValueError(f"keep: '{rule}' is not a valid regular expression: {error}") from None
     values.discard("")
     domains = tuple(rule.strip()[1:].casefold() for rule in keep if rule.strip().startswith("@"))
     return _Rules(
@@ -305,7 +301,7 @@ class _Hiding:
                 yield start, end, kind
 
     def _candidates(self, text: str) -> Iterator[tuple[int, int, str]]:
-        plain = text.translate(personal.SPACES)
+        plain = personal.with_plain_spaces(text)
         for item in personal_data(text, longest=None, examples=True):
             sure = item.kind != TELEPHONE or telephone.is_telephone(
                 plain, item.start, item.end, self.rules.regions, sure=True

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pex.core.errors import PexError, nearest
 from pex.guard import personal
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def check_regions(regions: Sequence[str]) -> tuple[str, ...]:
     """The codes of countries as phonenumbers has them.
 
     Raises:
-        PexError: a code that it does not know.
+        ValueError: a code that it does not know.
 
     Example:
         >>> check_regions(["de", "GB"])
@@ -39,9 +38,9 @@ def check_regions(regions: Sequence[str]) -> tuple[str, ...]:
     codes = tuple(code.upper() for code in regions)
     for code in codes:
         if code not in known:
-            raise PexError(
-                f"there is no region '{code}' for telephone numbers",
-                hint=nearest(code, known) or "use codes of two letters, such as DE or US",
+            raise ValueError(
+                f"there is no region '{code}' for telephone numbers: "
+                "use codes of two letters, such as DE or US"
             )
     return codes
 

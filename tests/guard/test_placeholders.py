@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from pex.core.errors import PexError
 from pex.guard.names import presidio_names
 from pex.guard.placeholders import Placeholders, hide_in, hide_personal
 from tests.helpers.personal_sets import look_alike_set, personal_set
@@ -70,9 +69,9 @@ def test_what_is_kept_is_never_replaced() -> None:
     assert hidden.text == (
         "help@firm.org, a@eu.firm.org, [EMAIL_1], 0800 1234567, +49 30 901820, Ada, [NAME_1]"
     )
-    with pytest.raises(PexError, match=r"re:\("):
+    with pytest.raises(ValueError, match=r"re:\("):
         hide_personal("x", keep=["re:("])
-    with pytest.raises(PexError, match="'XX'"):
+    with pytest.raises(ValueError, match="'XX'"):
         hide_personal("x", regions=["XX"])
 
 
@@ -112,7 +111,7 @@ def test_names_by_presidio_or_why_not() -> None:
     try:
         import presidio_analyzer  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
-        with pytest.raises(PexError, match="presidio-analyzer, which is not installed"):
+        with pytest.raises(ImportError, match="presidio-analyzer, which is not installed"):
             presidio_names()
 
 
@@ -138,7 +137,7 @@ def test_no_text_takes_more_than_linear_time(token: str) -> None:
         return min(times)
 
     # Eight times the text: quadratic time would be 64 times as long.
-    assert seconds(80_000) < 30 * max(seconds(10_000), 0.001)
+    assert seconds(40_000) < 30 * max(seconds(5_000), 0.001)
 
 
 def test_long_texts_are_read_to_their_end() -> None:
