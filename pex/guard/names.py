@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import regex  # type: ignore[import-untyped]
 
-
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _BETWEEN = regex.compile(r"[\s.,'’-]{1,3}")
 _NO_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
