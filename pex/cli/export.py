@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -103,7 +104,7 @@ def export(
                 "sources": found.sources,
                 "left_out": found.left_out,
                 "personal": found.personal,
-                "findings": found.findings,
+                "findings": list(map(dataclasses.asdict, found.findings)),
             }
         )
         return

@@ -29,6 +29,8 @@ def test_what_the_provider_would_refuse_is_told(project: Path) -> None:
     few = pexlab("export", "openai-chat", "--out", "data", "--validation", "0", folder=project)
     assert few.returncode == 0
     assert "5 rows: at least 10 are needed" in few.stderr
+    again = pexlab("export", "openai-chat", "--out", "data", "--json", "--force", folder=project)
+    assert json.loads(again.stdout)["findings"][0]["line"] == 0
     experiment(project, cases(0, 5), more=GATE)
     gated = pexlab("export", "openai-chat", "--out", "more", folder=project)
     assert gated.returncode == 2
