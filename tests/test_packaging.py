@@ -39,6 +39,7 @@ def test_extras() -> None:
         "postgres",
         "keyring",
         "personal",
+        "change-points",
         "dev",
     }
 

@@ -18,8 +18,10 @@ CACHE_MIB = 256
 """The size of the prompt cache; llama.cpp's own default is 8 GiB."""
 
 
-def open_server(host: str, port: int, api_key: str) -> Any:
+def open_server(host: str, port: int, api_key: str, *, embeddings: bool = False) -> Any:
     """Load the model and listen; returns xllamacpp's server, which serves while it is referenced.
+
+    With `embeddings` it serves `/v1/embeddings`: the mean over a text's tokens.
 
     Raises:
         RuntimeError: it cannot listen at this address.
@@ -40,5 +42,8 @@ def open_server(host: str, port: int, api_key: str) -> Any:
     params.port = port
     params.api_keys = [api_key]
     params.ui = False
+    if embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.cache_ram_mib = CACHE_MIB
     return xllamacpp.Server(params)

@@ -7,6 +7,7 @@ that cannot be computed is None or a ValueError with the reason. NumPy and SciPy
 from __future__ import annotations
 
 from pex.stats.agreement import DetectorRates, Kappa, kappa, krippendorff, sensitivity_specificity
+from pex.stats.change_points import ChangePoint, change_points
 from pex.stats.difference import Difference
 from pex.stats.intervals import (
     BCA_LIMIT,
@@ -74,6 +75,7 @@ __all__ = [
     "SAMPLED_LIMIT",
     "BradleyTerry",
     "Change",
+    "ChangePoint",
     "DetectorRates",
     "Difference",
     "EProcess",
@@ -94,6 +96,7 @@ __all__ = [
     "cases_for_mcnemar",
     "cases_for_noninferiority",
     "category_change",
+    "change_points",
     "change_threshold",
     "clopper_pearson",
     "clustered",

@@ -142,7 +142,11 @@ def rate_change(
         levels = np.sin(np.clip(angles, 0.01, math.pi / 2 - 0.01)) ** 2
     else:
         levels = np.array([min(1 - _LEAST, max(_LEAST, limit))])
-        own = np.array([min(1 - _LEAST, max(_LEAST, yes / max(values, 1)))])
+        # Without a baseline, the days themselves tell how much days vary.
+        table = before if values else after
+        share = float(table[:, 1].sum()) / max(float(table[:, 0].sum()), 1.0)
+        share = min(share, limit) if size > 0 else max(share, limit)
+        own = np.array([min(1 - _LEAST, max(_LEAST, share))])
     usual = before[before[:, 0] > 0, 0] if values else after[after[:, 0] > 0, 0]
     volume = float(np.median(usual)) if usual.size else 1.0
 
@@ -205,7 +209,10 @@ def mean_change(
         levels = middle + np.linspace(-1, 1, _POINTS) * 12 * deviation / math.sqrt(values)
     else:
         levels = np.array([limit])
-        own = np.array([float((before[:, 0] * before[:, 1]).sum()) / max(values, 1)])
+        table = before if values else after
+        total = float((table[:, 0] * table[:, 1]).sum())
+        mean = total / max(float(table[:, 0].sum()), 1.0)
+        own = np.array([min(mean, limit) if size > 0 else max(mean, limit)])
 
     def likelihood(table: Floats, at: Floats) -> Floats:
         count, mean = table[:, 0, None, None], table[:, 1, None, None]
@@ -356,15 +363,18 @@ def _follow(
     count = len(after)
     flat = (count, known.size)
     same = _sums(likelihood(after, levels).reshape(flat))
+    # So do the days before a start: being better than the limit is no restlessness.
+    earlier = same if own is None else _sums(likelihood(after, own).reshape(flat))
     other = [_sums(likelihood(after, at).reshape(flat)) for at in changed]
     values: list[float] = []
     starts: list[Floats] = []
     for last in range(1, count + 1):
         oldest = max(0, last - _STARTS)
-        base = float(np.logaddexp.reduce(known + same[last]))
+        still = known + earlier[oldest:last] + same[last] - same[oldest:last]
+        base = np.logaddexp.reduce(still, axis=1)
         parts = []
         for sums, weight in zip(other, _SIZE_WEIGHTS, strict=True):
-            joint = known + same[oldest:last] + sums[last] - sums[oldest:last]
+            joint = known + earlier[oldest:last] + sums[last] - sums[oldest:last]
             top = joint.max(axis=1, keepdims=True)
             parts.append(np.log(np.exp(joint - top).sum(axis=1)) + top[:, 0] + math.log(weight))
         ratio = np.logaddexp.reduce(parts, axis=0) - base
